@@ -1,0 +1,45 @@
+"""Every cap of the program in one place, each with its reason. Configuration may tighten most of them.
+
+Nothing from outside is taken without a cap: a cap is what turns a bad input into one failed target or
+request instead of a dead server.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Scraping: a body is held in memory while it is parsed; 64 MiB is about half a million series.
+SCRAPE_BODY_BYTES_MAX: Final = 64 * 2**20
+# A decompression bomb shows in the ratio: real expositions compress 10 to 25 times.
+DECOMPRESSED_BYTES_MAX: Final = 256 * 2**20
+SCRAPE_LINE_BYTES_MAX: Final = 1 * 2**20
+SCRAPE_LINES_MAX: Final = 2_000_000
+
+# Labels: Prometheus has no cap; these are far above any real use and keep the index bounded.
+LABELS_PER_SERIES_MAX: Final = 512
+LABEL_NAME_BYTES_MAX: Final = 16 * 2**10
+LABEL_VALUE_BYTES_MAX: Final = 256 * 2**10
+
+# Samples further ahead than this are refused, as in Prometheus: a clock is wrong somewhere.
+FUTURE_MS_MAX: Final = 10 * 60 * 1000
+
+# Remote write: the caps of Prometheus' own receiver, before and after decompression.
+REMOTE_WRITE_BODY_BYTES_MAX: Final = 32 * 2**20
+REMOTE_WRITE_DECODED_BYTES_MAX: Final = 32 * 2**20
+
+# Queries.
+QUERY_SAMPLES_MAX: Final = 50_000_000
+QUERY_POINTS_PER_SERIES_MAX: Final = 11_000
+QUERY_TEXT_BYTES_MAX: Final = 1 * 2**20
+QUERY_DEPTH_MAX: Final = 200
+QUERY_CONCURRENCY_MAX: Final = 20
+
+# HTTP requests to us.
+REQUEST_BODY_BYTES_MAX: Final = 32 * 2**20
+REQUEST_FORM_BYTES_MAX: Final = 4 * 2**20
+CONNECTIONS_MAX: Final = 512
+
+# Configuration files: a prometheus.yml of 16 MiB holds a hundred thousand static targets.
+CONFIG_FILE_BYTES_MAX: Final = 16 * 2**20
+DISCOVERY_FILE_BYTES_MAX: Final = 64 * 2**20
+TARGETS_PER_PUBLISH_MAX: Final = 200_000

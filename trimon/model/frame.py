@@ -1,0 +1,50 @@
+"""The samples of many series as a few flat arrays: how storage hands data to the query engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFrame:
+    """Samples of `rows` series, ascending in time within a row, one sample per timestamp.
+
+    Row `r` has `values[offsets[r]:offsets[r + 1]]`, at `times[time_offsets[a]:time_offsets[a + 1]]` with
+    `a = time_of_row[r]`: both slices have the same length. Series that were scraped together share one
+    timestamp array, and storage puts them next to one another, so a run of equal `time_of_row` reshapes to a
+    matrix without a copy. Staleness markers are in `values`; `has_stale[r]` tells the rows that hold any.
+    `starts`, where present, is the start timestamp of every sample (0: unknown), beside `values`.
+    Arrays are never written after the frame is made.
+    """
+
+    values: Values
+    offsets: Offsets
+    times: Times
+    time_offsets: Offsets
+    time_of_row: npt.NDArray[np.int32]
+    has_stale: npt.NDArray[np.bool_]
+    starts: Times | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of series."""
+        return len(self.time_of_row)
+
+    @classmethod
+    def empty(cls, rows: int = 0) -> SampleFrame:
+        """A frame of `rows` series without samples."""
+        return cls(
+            np.zeros(0, np.float64),
+            np.zeros(rows + 1, np.int64),
+            np.zeros(0, np.int64),
+            np.zeros(2, np.int64),
+            np.zeros(rows, np.int32),
+            np.zeros(rows, np.bool_),
+        )

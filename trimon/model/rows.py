@@ -1,0 +1,84 @@
+"""What enters storage: rows of one timestamp, and batches of any shape; and what storage answers.
+
+An array put in one of these is given away: the sender never writes to it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.model.labels import Labels
+
+Columns = npt.NDArray[np.int32]
+
+NO_COLUMNS: Columns = np.zeros(0, np.int32)
+NO_VALUES: npt.NDArray[np.float64] = np.zeros(0, np.float64)
+NO_COLUMNS.flags.writeable = False
+NO_VALUES.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """All samples of one scrape or rule evaluation: one timestamp, one scrape group.
+
+    `group` names the scrape group (`scrape/<job>/<target id>`, `rules/<file>/<group>`): the same name is the
+    same group, also after a restart. `columns` are columns that storage granted to this group before,
+    distinct, with their `values`; passing the same array object again is the fast path. `new_series` are
+    series for which the sender holds no column (never seen, or ended since), distinct, with `new_values`.
+    `ended` are columns that get a staleness marker at this timestamp and are handed back; the sender forgets
+    them.
+    """
+
+    group: str
+    timestamp_ms: int
+    columns: Columns
+    values: npt.NDArray[np.float64]
+    new_series: tuple[Labels, ...] = ()
+    new_values: npt.NDArray[np.float64] = field(default_factory=lambda: NO_VALUES)
+    ended: Columns = field(default_factory=lambda: NO_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """Samples of any shape: explicit timestamps, remote write, back-filling.
+
+    Sample `i` belongs to `series[series_index[i]]`. With `atomic` the first refused sample refuses the whole
+    batch and nothing of it is stored; otherwise refused samples are counted and the rest is stored.
+    """
+
+    series: tuple[Labels, ...]
+    series_index: npt.NDArray[np.int32]
+    timestamps_ms: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    atomic: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metadata:
+    """Type, help and unit of metric families, as a target or a remote writer states them."""
+
+    families: tuple[tuple[str, str, str, str], ...]
+    """(family, type, help, unit) each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Appended:
+    """What became of one Row or SampleBatch; it is durable as far as the fsync policy says.
+
+    `columns[i]` is the column granted to `new_series[i]`, or -1 where the series was refused (series limit).
+    The counts are refused samples by Prometheus' kinds; `error` is the text of the first refusal, empty if
+    there is none.
+    """
+
+    columns: Columns = field(default_factory=lambda: NO_COLUMNS)
+    appended: int = 0
+    series_created: int = 0
+    out_of_order: int = 0
+    duplicate: int = 0
+    out_of_bounds: int = 0
+    too_old: int = 0
+    series_refused: int = 0
+    error: str = ""

@@ -1,0 +1,60 @@
+"""The protocol by which stored samples are read. Storage implements it, query uses it.
+
+A snapshot is taken on the thread that writes; everything else may be called from any thread, also from
+several at once, and sees the same data for ever: it never changes under the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trimon.model.frame import SampleFrame
+from trimon.model.matcher import Matcher
+from trimon.model.table import LabelTable
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What reading a selection will cost at most, known before a sample is read."""
+
+    series: int
+    samples: int
+    size_bytes: int
+
+
+class Selection(Protocol):
+    """The series that match, at most once each, in storage's own order."""
+
+    @property
+    def labels(self) -> LabelTable:
+        """One row per series."""
+        ...
+
+    def estimate(self, start_ms: int, end_ms: int) -> Estimate:
+        """Upper bounds for the closed interval."""
+        ...
+
+    def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
+        """The samples in the closed interval `[start_ms, end_ms]`, rows in the order of `labels`.
+
+        A row may be empty. Raises OperatingError when data cannot be read (checksum, I/O).
+        """
+        ...
+
+
+class Snapshot(Protocol):
+    """All data at one moment."""
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
+        """The series that satisfy every matcher and may have samples in the closed interval."""
+        ...
+
+    def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Label names of the matching series, ascending. Without matchers: all."""
+        ...
+
+    def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Values of one label over the matching series, ascending. Without matchers: all."""
+        ...
