@@ -90,7 +90,7 @@ async def test_gunzips_and_caps(peer: Peer) -> None:
     response = await fetch.get(Request(peer.url("/z"), body_bytes_max=100_000))
     assert len(response.body) == 100_000
     assert response.wire_bytes < 1000
-    with pytest.raises(BodyTooBig, match="^body size limit exceeded$"):
+    with pytest.raises(BodyTooBig, match=r"^body size limit exceeded$"):
         await fetch.get(Request(peer.url("/z"), body_bytes_max=99_999))
     await fetch.aclose()
 

@@ -1,0 +1,123 @@
+"""Relabel rules, one fact each; and targets, which are made by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from trimon.errors import UserError
+from trimon.scrape.options import PoolOptions
+from trimon.scrape.relabel import Relabeling
+from trimon.scrape.target import DroppedTarget, Target, build_target
+
+
+@dataclass(frozen=True)
+class Config:
+    """A relabel_config with Prometheus' defaults."""
+
+    source_labels: tuple[str, ...] = ()
+    separator: str = ";"
+    regex: str = "(.*)"
+    modulus: int = 0
+    target_label: str = ""
+    replacement: str = "$1"
+    action: str = "replace"
+
+
+LABELS = {"a": "foo", "b": "bar", "c": "baz"}
+
+CASES = [
+    (
+        Config(("a",), regex="f(.*)", target_label="d", replacement="ch${1}-ch${1}"),
+        LABELS | {"d": "choo-choo"},
+    ),
+    (
+        Config(("a", "b"), regex="(f).*;(.*)r", target_label="a", replacement="b${1}${2}m"),
+        LABELS | {"a": "bfbam"},
+    ),
+    (Config(("a",), regex=".*b.*", action="drop"), LABELS),
+    (Config(("a",), regex="f|b", action="keep"), None),
+    (Config(("a",), regex="no-match", target_label="d"), LABELS),
+    (Config(("a",), regex=".*", target_label="a", replacement=""), {"b": "bar", "c": "baz"}),
+    (Config(("a",), target_label="d", replacement="$1_x"), LABELS),
+    (Config(("a",), target_label="d", replacement="$$1"), LABELS | {"d": "$1"}),
+    (Config(("a",), regex="(?P<w>.).*", target_label="d", replacement="${w}"), LABELS | {"d": "f"}),
+    (Config(("c",), modulus=1000, target_label="d", action="hashmod"), LABELS | {"d": "976"}),
+    (Config(regex="(b.*)", replacement="bar_${1}", action="labelmap"), LABELS | {"bar_b": "bar"}),
+    (Config(regex="(b.*)", action="labeldrop"), {"a": "foo", "c": "baz"}),
+    (Config(regex="(b.*)", action="labelkeep"), {"b": "bar"}),
+    (Config(("a",), target_label="d", action="uppercase"), LABELS | {"d": "FOO"}),
+    (Config(("a",), target_label="b", action="keepequal"), None),
+    (Config(("a",), target_label="b", action="dropequal"), LABELS),
+    (Config(("zz",), regex="", target_label="d", replacement="x"), LABELS | {"d": "x"}),
+    (Config(("a",), target_label="${1}", replacement="v"), LABELS | {"foo": "v"}),
+]
+
+
+@pytest.mark.parametrize(("config", "expected"), CASES)
+def test_rule(config: Config, expected: dict[str, str] | None) -> None:
+    """A rule makes of `a=foo b=bar c=baz` what Prometheus makes of it; None is a drop."""
+    labels = dict(LABELS)
+    kept = Relabeling([config]).apply(labels)
+    assert (labels if kept else None) == expected
+
+
+def test_steps_stop_at_a_drop() -> None:
+    """The steps show each rule's output, and after a drop nothing."""
+    rules = [
+        Config(("a",), target_label="d"),
+        Config(("a",), regex="foo", action="drop"),
+        Config(target_label="e"),
+    ]
+    steps = Relabeling(rules).steps({"a": "foo"})
+    assert [step.keep for step in steps] == [True, False, False]
+    assert dict(steps[0].labels) == {"a": "foo", "d": "foo"}
+    assert steps[2].labels == ()
+
+
+def target(discovered: dict[str, str], **options: object) -> Target | DroppedTarget:
+    return build_target(discovered, PoolOptions("j", **options))  # type: ignore[arg-type]
+
+
+def test_target_url_and_labels() -> None:
+    """Address, path and parameters make the URL; internal labels go, instance is the address."""
+    made = target(
+        {"__address__": "h:80", "zone": "eu", "__param_m": "b c"}, params=(("m", ("a",)), ("k", ("v",)))
+    )
+    assert isinstance(made, Target)
+    assert made.url == "http://h:80/metrics?k=v&m=b+c"
+    assert dict(made.labels) == {"instance": "h:80", "job": "j", "zone": "eu"}
+
+
+def test_target_key_is_stable_and_distinct() -> None:
+    """The key depends on labels and URL and on nothing else, so a scrape group survives a restart."""
+    first, again, other = (target({"__address__": a}) for a in ("h:1", "h:1", "h:2"))
+    assert isinstance(first, Target)
+    assert isinstance(other, Target)
+    assert first == again
+    assert first.key != other.key
+    assert 0 <= first.offset_ms(7) < first.interval_ms
+
+
+@pytest.mark.parametrize(
+    ("discovered", "message"),
+    [
+        ({"x": "y"}, "no address"),
+        ({"__address__": "http://h/x"}, '"http://h/x" is not a valid hostname'),
+        ({"__address__": "h", "__scrape_interval__": "0s"}, "scrape interval cannot be 0"),
+        ({"__address__": "h", "__scrape_interval__": "x"}, "error parsing scrape interval"),
+        ({"__address__": "h", "__scrape_timeout__": "2m"}, "scrape timeout cannot be greater"),
+    ],
+)
+def test_bad_targets(discovered: dict[str, str], message: str) -> None:
+    """What cannot be scraped is refused with Prometheus' words."""
+    with pytest.raises(UserError, match=message):
+        target(discovered)
+
+
+def test_dropped_by_relabeling() -> None:
+    """A dropped target keeps what was discovered, for the page that explains it."""
+    dropped = target({"__address__": "h"}, relabeling=Relabeling([Config(("__address__",), action="drop")]))
+    assert isinstance(dropped, DroppedTarget)
+    assert ("__address__", "h") in dropped.discovered

@@ -1,0 +1,211 @@
+"""Scrape sessions against a little model of storage that hands out columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimon.fetch.request import FetchError, Response
+from trimon.model.labels import Labels
+from trimon.model.rows import Appended, Row
+from trimon.scrape.options import PoolOptions
+from trimon.scrape.session import Outcome, ScrapeSession
+from trimon.scrape.target import Target, build_target
+
+
+class Columns:
+    """Hands out columns as storage does, and knows which series are alive with which last value."""
+
+    def __init__(self) -> None:
+        self.labels: list[Labels] = []
+        self.live: dict[int, float] = {}
+        self.stale: list[Labels] = []
+        self.refuse: set[str] = set()
+
+    def append(self, row: Row) -> Appended:
+        assert len(set(row.columns.tolist())) == len(row.columns)
+        self.stale = []
+        for column, value in zip(row.columns.tolist(), row.values.tolist(), strict=True):
+            assert column in self.live, "a row names a column that is not held"
+            self.live[column] = value
+        granted = []
+        refused = 0
+        for labels, value in zip(row.new_series, row.new_values.tolist(), strict=True):
+            if dict(labels)["__name__"] in self.refuse:
+                granted.append(-1)
+                refused += 1
+                continue
+            if labels in self.labels:
+                column = self.labels.index(labels)
+            else:
+                column = len(self.labels)
+                self.labels.append(labels)
+            self.live[column] = value
+            granted.append(column)
+        for column in row.ended.tolist():
+            del self.live[column]
+            self.stale.append(self.labels[column])
+        return Appended(np.array(granted, np.int32), series_refused=refused)
+
+    def values(self) -> dict[str, float]:
+        return {dict(self.labels[column])["__name__"]: value for column, value in self.live.items()}
+
+
+class Scraper:
+    """A session and its storage."""
+
+    def __init__(self, options: PoolOptions | None = None) -> None:
+        options = options or PoolOptions("j")
+        target = build_target({"__address__": "h:1"}, options)
+        assert isinstance(target, Target)
+        self.session = ScrapeSession(target, options)
+        self.storage = Columns()
+        self.now_ms = 0
+
+    def scrape(self, body: bytes, content_type: str = "text/plain", status: int = 200) -> dict[str, float]:
+        self.now_ms += 1000
+        response = Response(status, "OK" if status == 200 else "Not Found", content_type, body, len(body))
+        return self.store(self.session.succeed(response, self.now_ms, 0.25))
+
+    def fail(self) -> dict[str, float]:
+        self.now_ms += 1000
+        return self.store(self.session.fail(FetchError("refused"), self.now_ms, 0.5))
+
+    def store(self, outcome: Outcome) -> dict[str, float]:
+        self.session.granted(self.storage.append(outcome.row), self.now_ms)
+        return self.storage.values()
+
+
+def test_report_series() -> None:
+    """Each scrape adds up, duration, scraped, kept and added series under the target's labels."""
+    scraper = Scraper()
+    values = scraper.scrape(b"a 1\nb 2\n")
+    assert values == {
+        "a": 1, "b": 2, "up": 1, "scrape_duration_seconds": 0.25, "scrape_samples_scraped": 2,
+        "scrape_samples_post_metric_relabeling": 2, "scrape_series_added": 2,
+    }  # fmt: skip
+    assert scraper.scrape(b"a 1\nb 2\n")["scrape_series_added"] == 0
+    assert (("__name__", "up"), ("instance", "h:1"), ("job", "j")) in scraper.storage.labels
+
+
+def test_vanished_series_end() -> None:
+    """A series that is not in the next body gets its staleness marker there, and may come back."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\nb 2\n")
+    assert "b" not in scraper.scrape(b"a 1\n")
+    assert [dict(labels)["__name__"] for labels in scraper.storage.stale] == ["b"]
+    assert scraper.scrape(b"a 1\nb 3\n")["b"] == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "error"),
+    [
+        (b"", "text/plain", 404, "server returned HTTP status 404 Not Found"),
+        (b"a b\n", "text/plain", 200, "strconv.ParseFloat"),
+        (b"a 1\n", "", 200, "blank Content-Type"),
+        (b"a 1\n", "text/html", 200, 'unsupported Content-Type "text/html"'),
+        (b"a 1\n", "nonsense", 200, "cannot parse Content-Type"),
+    ],
+)
+def test_a_failed_scrape_ends_everything(body: bytes, content_type: str, status: int, error: str) -> None:
+    """After a bad answer `up` is 0, all series have ended, the reason is kept; the next good one heals it."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\nb 2\n")
+    values = scraper.scrape(body, content_type, status)
+    assert values["up"] == 0
+    assert not {"a", "b"} & values.keys()
+    assert error in scraper.session.state.last_error
+    assert scraper.session.state.health == "down"
+    assert scraper.scrape(b"a 4\n")["a"] == 4
+    assert scraper.session.state.health == "up"
+
+
+def test_sample_limit() -> None:
+    """A body over the sample limit is rolled back as a whole."""
+    scraper = Scraper(PoolOptions("j", sample_limit=2))
+    assert scraper.scrape(b"a 1\nb 2\n")["up"] == 1
+    values = scraper.scrape(b"a 1\nb 2\nc 3\n")
+    assert (values["up"], "a" in values) == (0, False)
+    assert scraper.session.counts.sample_limit_exceeded == 1
+
+
+def test_extra_metrics() -> None:
+    """With extra_scrape_metrics the limits and the body size are series too."""
+    values = Scraper(PoolOptions("j", extra_metrics=True, sample_limit=9)).scrape(b"a 1\n")
+    assert values["scrape_timeout_seconds"] == 10
+    assert values["scrape_sample_limit"] == 9
+    assert values["scrape_body_size_bytes"] == 4
+
+
+def test_refused_series_are_left_out_and_offered_again() -> None:
+    """Series that storage refuses do not disturb the others, and are offered again after a minute."""
+    scraper = Scraper()
+    scraper.storage.refuse = {"b"}
+    assert scraper.scrape(b"a 1\nb 2\n")["a"] == 1
+    assert "b" not in scraper.scrape(b"a 2\nb 3\n")
+    scraper.storage.refuse = set()
+    scraper.now_ms += 60_000
+    values = scraper.scrape(b"a 3\nb 4\n")
+    assert (values["a"], values["b"]) == (3, 4)
+
+
+def test_lost_rows_leave_nothing_behind() -> None:
+    """When storage cannot take a row, the next one tells everything, also which series ended meanwhile."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\nb 2\n")
+    response = Response(200, "OK", "text/plain", b"a 2\nc 1\n", 0)
+    scraper.session.succeed(response, 5000, 0.1)
+    scraper.session.lost("disk full")
+    assert scraper.session.state.last_error == "disk full"
+    scraper.scrape(b"a 3\nc 2\n")
+    values = scraper.scrape(b"a 3\nc 2\n")
+    assert (values["a"], values["c"], "b" in values) == (3, 2, False)
+
+
+def test_end_closes_every_series() -> None:
+    """The last row of a target ends all that it holds, the report series too."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\n")
+    row = scraper.session.end(9000)
+    assert row is not None
+    scraper.storage.append(row)
+    assert scraper.storage.live == {}
+    assert Scraper().session.end(1) is None
+
+
+def test_format_may_change() -> None:
+    """A target may turn from the text format to OpenMetrics and its series go on."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\nb 1\n")
+    scraper.scrape(b"a 2\n# EOF\n", "application/openmetrics-text; version=1.0.0")
+    values = scraper.scrape(b"a 2\n# EOF\n", "application/openmetrics-text; version=1.0.0")
+    assert (values["a"], "b" in values) == (2, False)
+
+
+steps = st.lists(
+    st.one_of(
+        st.none(),
+        st.just(b"broken"),
+        st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3), max_size=6),
+    ),
+    max_size=12,
+)
+
+
+@given(steps)
+def test_live_series_are_those_of_the_last_good_body(sequence: list[dict[str, int] | bytes | None]) -> None:
+    """After any sequence of bodies and failures exactly the last body's series are alive, with its values."""
+    scraper = Scraper()
+    for step in sequence:
+        if step is None:
+            values = scraper.fail()
+            expected: dict[str, float] = {}
+        elif isinstance(step, bytes):
+            values = scraper.scrape(b"a 1\nb =\n")
+            expected = {}
+        else:
+            values = scraper.scrape("".join(f"{name} {value}\n" for name, value in step.items()).encode())
+            expected = {name: float(value) for name, value in step.items()}
+        assert {name: value for name, value in values.items() if len(name) == 1} == expected

@@ -1,0 +1,61 @@
+"""What a scrape pool asks of its targets: the part of a scrape config that the engine needs, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from trimon import limits
+from trimon.scrape.relabel import Relabeling
+
+# (name in the configuration, media type, parameters); in the order of the default negotiation
+PROTOCOLS: Final[Mapping[str, str]] = {
+    "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
+    "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1",
+    "PrometheusText1.0.0": "text/plain;version=1.0.0",
+    "PrometheusText0.0.4": "text/plain;version=0.0.4",
+}
+_ESCAPED: Final = frozenset(("OpenMetricsText1.0.0", "PrometheusText1.0.0"))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """One job. A limit of 0 means none, except `body_bytes_max`, which always holds."""
+
+    job: str
+    interval_ms: int = 60_000
+    timeout_ms: int = 10_000
+    metrics_path: str = "/metrics"
+    scheme: str = "http"
+    params: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    fallback_protocol: str = ""
+    escaping: str = "allow-utf-8"
+    legacy_names: bool = False
+    compression: bool = True
+    honor_labels: bool = False
+    honor_timestamps: bool = True
+    track_timestamps_staleness: bool = False
+    extra_metrics: bool = False
+    sample_limit: int = 0
+    target_limit: int = 0
+    label_limit: int = 0
+    label_name_length_limit: int = 0
+    label_value_length_limit: int = 0
+    body_bytes_max: int = limits.SCRAPE_BODY_BYTES_MAX
+    keep_dropped_targets: int = 0
+    relabeling: Relabeling = field(default_factory=lambda: Relabeling(()))
+    metric_relabeling: Relabeling = field(default_factory=lambda: Relabeling(()))
+
+    @property
+    def accept(self) -> str:
+        """The Accept header: protocols in order with falling weights."""
+        parts = []
+        tenths = 6
+        for protocol in self.protocols:
+            escaping = f";escaping={self.escaping}" if protocol in _ESCAPED else ""
+            parts.append(f"{PROTOCOLS[protocol]}{escaping};q=0.{tenths}")
+            tenths -= 1
+        parts.append(f"*/*;q=0.{tenths}")
+        return ",".join(parts)

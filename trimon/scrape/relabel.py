@@ -1,0 +1,162 @@
+"""Relabeling: rules that rewrite or drop a label set. Semantics and limits are Prometheus'.
+
+Rules are compiled once. They run on new targets and new series only, never on a known series' samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trimon.model.labels import Labels
+from trimon.model.matcher import compile_regexp
+
+_REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
+
+
+class RuleConfig(Protocol):
+    """What a rule is made of; `trimon.config` has the model with its checks."""
+
+    @property
+    def source_labels(self) -> Sequence[str]: ...  # noqa: D102 # fields of relabel_config, see docs/configuration.md
+    @property
+    def separator(self) -> str: ...  # noqa: D102
+    @property
+    def regex(self) -> str: ...  # noqa: D102
+    @property
+    def modulus(self) -> int: ...  # noqa: D102
+    @property
+    def target_label(self) -> str: ...  # noqa: D102
+    @property
+    def replacement(self) -> str: ...  # noqa: D102
+    @property
+    def action(self) -> str: ...  # noqa: D102
+
+
+def expand(template: str, groups: Sequence[str | None], names: Mapping[str, int]) -> str:
+    """Go's Regexp.Expand: `$1`, `${1}`, `$name`, `$$`; an unknown group is empty.
+
+    `groups[0]` is the whole match.
+    """
+    if "$" not in template:
+        return template
+
+    def group(match: re.Match[str]) -> str:
+        if match[1]:
+            return "$"
+        key = match[2] or match[3]
+        index = int(key) if key.isdigit() else names.get(key, -1)
+        return (groups[index] or "") if 0 <= index < len(groups) else ""
+
+    return _REFERENCE.sub(group, template)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule's effect, for `relabel_steps`: labels after it and whether they are kept."""
+
+    labels: Labels
+    keep: bool
+
+
+class Rule:
+    """One compiled relabel rule."""
+
+    def __init__(self, config: RuleConfig) -> None:
+        self.config = config
+        self._action = str(config.action).lower()
+        self._regex = compile_regexp(config.regex)
+        self._names: Mapping[str, int] = dict(self._regex.groupindex)
+        self._any = config.regex in ("(.*)", ".*")
+
+    def _value(self, labels: dict[str, str]) -> str:
+        sources = self.config.source_labels
+        if len(sources) == 1:
+            return labels.get(sources[0], "")
+        return self.config.separator.join([labels.get(name, "") for name in sources])
+
+    def apply(self, labels: dict[str, str]) -> bool:
+        """Rewrites `labels` in place; False drops the set."""
+        config = self.config
+        match self._action:
+            case "replace":
+                self._replace(labels)
+            case "keep":
+                return self._matches(self._value(labels))
+            case "drop":
+                return not self._matches(self._value(labels))
+            case "keepequal":
+                return self._value(labels) == labels.get(config.target_label, "")
+            case "dropequal":
+                return self._value(labels) != labels.get(config.target_label, "")
+            case "hashmod":
+                digest = hashlib.md5(self._value(labels).encode(), usedforsecurity=False).digest()
+                labels[config.target_label] = str(int.from_bytes(digest[8:], "big") % config.modulus)
+            case "labelmap":
+                self._map(labels)
+            case "labeldrop":
+                for name in [name for name in labels if self._matches(name)]:
+                    del labels[name]
+            case "labelkeep":
+                for name in [name for name in labels if not self._matches(name)]:
+                    del labels[name]
+            case "lowercase":
+                _set(labels, config.target_label, self._value(labels).lower())
+            case "uppercase":
+                _set(labels, config.target_label, self._value(labels).upper())
+            case _:
+                raise AssertionError(f"unknown relabel action {self._action}")
+        return True
+
+    def _matches(self, value: str) -> bool:
+        return self._any or self._regex.fullmatch(value) is not None
+
+    def _replace(self, labels: dict[str, str]) -> None:
+        config = self.config
+        found = self._regex.fullmatch(self._value(labels))
+        if found is None:
+            return
+        groups = (found.group(0), *found.groups())
+        target = expand(config.target_label, groups, self._names)
+        if not target:
+            return
+        _set(labels, target, expand(config.replacement, groups, self._names))
+
+    def _map(self, labels: dict[str, str]) -> None:
+        for name, value in list(labels.items()):
+            found = self._regex.fullmatch(name)
+            if found is not None:
+                target = expand(self.config.replacement, (found.group(0), *found.groups()), self._names)
+                _set(labels, target, value)
+
+
+def _set(labels: dict[str, str], name: str, value: str) -> None:
+    if value:
+        labels[name] = value
+    else:
+        labels.pop(name, None)
+
+
+class Relabeling:
+    """A list of rules; an empty one changes nothing and costs nothing."""
+
+    def __init__(self, configs: Sequence[RuleConfig]) -> None:
+        self.rules = tuple(Rule(config) for config in configs)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def apply(self, labels: dict[str, str]) -> bool:
+        """Rewrites `labels` in place; False when a rule dropped the set."""
+        return all(rule.apply(labels) for rule in self.rules)
+
+    def steps(self, labels: Mapping[str, str]) -> list[Step]:
+        """What each rule makes of a label set; after a drop the rest is empty and not kept."""
+        current, keep, out = dict(labels), True, []
+        for rule in self.rules:
+            keep = keep and rule.apply(current)
+            out.append(Step(tuple(sorted(current.items())) if keep else (), keep))
+        return out
