@@ -28,8 +28,7 @@ _COMMENT = re.compile(
 )
 _BLANKS = re.compile(rb"[ \t]+")
 _ESCAPE = re.compile(r'\\([\\n"])')
-_HELP_BLANKS = re.compile(rb"[ \t]+")
-_ESCAPE = re.compile(r"\\([\\n])")
+_HELP_ESCAPE = re.compile(r"\\([\\n])")
 _TEXT_TYPES: Final = {
     "counter": "counter",
     "gauge": "gauge",
