@@ -1,0 +1,1 @@
+"""The actors: thin rims around the engines, one module per kind."""

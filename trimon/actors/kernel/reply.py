@@ -1,0 +1,107 @@
+"""One answer to one message: a one-shot future that never leaves its asker hanging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+
+import trio
+
+if TYPE_CHECKING:
+    from trimon.actors.kernel.mailbox import Mailbox
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_NOTHING = object()
+
+
+class ActorGone(Exception):
+    """The actor ended before it answered, or takes no more messages."""
+
+
+class AskTimeout(Exception):
+    """No answer came within the time the asker gave."""
+
+
+class Reply(Generic[T]):
+    """A one-shot answer. One task waits; the first of `send` and `fail` wins, later ones do nothing.
+
+    Only on the thread of the event loop. Compared and hashed by identity, so it fits in a frozen message.
+    """
+
+    __slots__ = ("_error", "_event", "_open", "_value", "abandoned")
+
+    def __init__(self) -> None:
+        self._value: object = _NOTHING
+        self._error: BaseException | None = None
+        self._event: trio.Event | None = None
+        self._open: set[Reply[Any]] | None = None
+        self.abandoned = False
+        """The asker has gone (timeout or cancelled): nobody reads the answer."""
+
+    @property
+    def done(self) -> bool:
+        """Whether an answer or an error is there."""
+        return self._value is not _NOTHING or self._error is not None
+
+    def send(self, value: T) -> None:
+        """Answer."""
+        if not self.done:
+            self._value = value
+            self._settle()
+
+    def fail(self, error: Exception) -> None:
+        """Answer with an error, which is raised in the asker."""
+        if not self.done:
+            self._error = error
+            self._settle()
+
+    def hold_in(self, open_replies: set[Reply[Any]]) -> None:
+        """Stand in `open_replies` until answered: whoever owns the set can fail what is left over."""
+        if not self.done:
+            self._open = open_replies
+            open_replies.add(self)
+
+    def _settle(self) -> None:
+        if self._open is not None:
+            self._open.discard(self)
+            self._open = None
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> T:
+        """The answer; raises what `fail` was given. A checkpoint."""
+        if self.done:
+            await trio.lowlevel.checkpoint()
+        else:
+            if self._event is None:
+                self._event = trio.Event()
+            await self._event.wait()
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+
+class Question(Protocol[T]):
+    """A message that is answered."""
+
+    @property
+    def reply(self) -> Reply[T]:
+        """Where the answer goes."""
+        ...
+
+
+async def ask(mailbox: Mailbox[Any], message: Question[T], timeout_s: float) -> T:
+    """Send a message and wait for its answer, both within `timeout_s`.
+
+    Raises ActorGone when the actor crashed with the message or is no more, AskTimeout when time is up,
+    MailboxFull when the mailbox refuses, and whatever the actor put in the reply.
+    """
+    reply = message.reply
+    try:
+        with trio.move_on_after(timeout_s):
+            await mailbox.send(message)
+            return await reply.wait()
+        raise AskTimeout(f"{mailbox.name}: no answer to {type(message).__name__} within {timeout_s:g} s")
+    finally:
+        reply.abandoned = not reply.done
