@@ -1,1 +1,4 @@
-"""The actors: thin rims around the engines, one module per kind."""
+"""Thin rims of asynchrony around the synchronous cores: one module for each kind of actor.
+
+What an actor is, and who supervises whom, is in `docs/actors.md`; the tree is built in `trimon/server.py`.
+"""

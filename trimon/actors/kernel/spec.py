@@ -40,8 +40,9 @@ class Restart(Enum):
 class ChildSpec:
     """One child. Specs are equal when everything but `factory` and `mailbox` is equal.
 
-    `name` is the end of the child's path and may span several steps (`job/target`). A pool keeps the child of an equal spec running, so what a factory closes over and what matters to the
-    child belongs in `version` (a config dataclass, a digest).
+    `name` is the end of the child's path and may span several steps (`job/target`). A pool keeps the child
+    of an equal spec running, so what a factory closes over and what matters to the child belongs in `version`
+    (a config dataclass, a digest).
     """
 
     name: str

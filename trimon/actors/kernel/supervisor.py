@@ -44,8 +44,11 @@ class Supervisor(ABC):
         """Called before `run` by whoever runs it: the place in the tree and where crashes are told."""
         self.path = path
         self.reports = reports
-        self.ready = trio.Event()
-        self.ended = trio.Event()
+        # Somebody may wait for the first run already, so an event is replaced only when it was used.
+        if self.ready.is_set():
+            self.ready = trio.Event()
+        if self.ended.is_set():
+            self.ended = trio.Event()
         self._stop_asked = self._hurried = False
         self._attached = True
 
