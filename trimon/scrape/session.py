@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trimon.fetch.request import BodyTooBig, FetchError, Request, Response
 from trimon.model.labels import METRIC_NAME, Labels
-from trimon.model.rows import NO_COLUMNS, Appended, Columns, Row, SampleBatch
+from trimon.model.rows import NO_COLUMNS, Appended, Columns, Metadata, Row, SampleBatch
 from trimon.scrape.exposition import Format, ParseError, TextFormat
 from trimon.scrape.layout import Family, Layout, Reading
 from trimon.scrape.negotiation import choose_format
@@ -70,6 +70,8 @@ class Outcome:
 
     row: Row
     batch: SampleBatch | None = None
+    metadata: Metadata | None = None
+    """Families whose type, help or unit is new."""
 
 
 class ScrapeSession:
@@ -96,10 +98,16 @@ class ScrapeSession:
         # columns whose series may come back with the next row: what is not granted again then, ends
         self._unsure: Columns = NO_COLUMNS
         self._refused_ms = 0
+        self._told: dict[str, Family] = {}
 
     def _new_layout(self, text_format: Format) -> Layout:
         honor = self.options.honor_timestamps
         return Layout(text_format, self._series_labels, honor_timestamps=honor)
+
+    @property
+    def warm(self) -> bool:
+        """Whether the last body is remembered, so that the next one is cheap to read."""
+        return self._layout.slots > 0
 
     @property
     def families(self) -> dict[str, Family]:
@@ -183,7 +191,19 @@ class ScrapeSession:
         return Outcome(
             self._row(values, reading.new_labels, timestamp_ms),
             _batch(reading.timed) if reading.timed else None,
+            self._news() if reading.moved else None,
         )
+
+    def _news(self) -> Metadata | None:
+        """Metadata that storage has not been told; families no longer exposed are forgotten."""
+        families = self._layout.families
+        if families == self._told:
+            return None
+        news = [(name, family) for name, family in families.items() if self._told.get(name) != family]
+        self._told = dict(families)
+        if not news:
+            return None
+        return Metadata(tuple((name, family.type, family.help, family.unit) for name, family in news))
 
     def _move(self, old_slot: npt.NDArray[np.int64]) -> None:
         slots = len(self._columns) - len(self._report_labels)
@@ -227,9 +247,7 @@ class ScrapeSession:
 
     def granted(self, appended: Appended, timestamp_ms: int) -> None:
         """Takes in storage's answer to the last row."""
-        self.counts.out_of_order += appended.out_of_order
-        self.counts.duplicate += appended.duplicate
-        self.counts.out_of_bounds += appended.out_of_bounds + appended.too_old
+        self.counted(appended)
         self._ending = NO_COLUMNS
         if not self._ungranted:
             return
@@ -244,6 +262,12 @@ class ScrapeSession:
         self._unsure = NO_COLUMNS
         if appended.series_refused and not self._refused_ms:
             self._refused_ms = timestamp_ms
+
+    def counted(self, appended: Appended) -> None:
+        """Takes in what storage refused of a row or a batch."""
+        self.counts.out_of_order += appended.out_of_order
+        self.counts.duplicate += appended.duplicate
+        self.counts.out_of_bounds += appended.out_of_bounds + appended.too_old
 
     def lost(self, error: str) -> None:
         """Storage could not take the last row: nothing of it is stored, and all series are offered anew."""
@@ -264,9 +288,22 @@ class ScrapeSession:
         self._layout.forget()
         return held[held >= 0]
 
+    def held(self) -> Columns:
+        """All columns that storage granted and that have not ended."""
+        return _union(self._ending, self._unsure, self._columns[self._columns >= 0])
+
+    def inherit(self, predecessor: ScrapeSession) -> None:
+        """Goes on where another session of the same target ended: health, counts, and its columns.
+
+        What the first body does not show again of the predecessor's series, ends.
+        """
+        self.state = predecessor.state
+        self.counts = predecessor.counts
+        self._unsure = _union(self._unsure, predecessor.held())
+
     def end(self, timestamp_ms: int) -> Row | None:
         """The row that ends every series, the report's too; None when the target never stored anything."""
-        columns = _union(self._ending, self._unsure, self._columns[self._columns >= 0])
+        columns = self.held()
         if not len(columns):
             return None
         return Row(self.target.group, timestamp_ms, NO_COLUMNS, np.zeros(0, np.float64), ended=columns)

@@ -1,0 +1,128 @@
+"""Running queries: how many at once, who waits, who is refused, and who has gone away."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import trio
+
+from trimon.actors.kernel.mailbox import MailboxFull
+from trimon.clock import Clock
+from trimon.model.snapshot import Snapshot
+from trimon.offload import Offload
+from trimon.query.budget import QUEUE, Budget
+from trimon.query.options import QueryOptions
+
+T = TypeVar("T")
+
+# Queries that may wait for a place; more are refused at once: they would time out anyway.
+WAITING_MAX: Final = 256
+RETRY_AFTER_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveQuery:
+    """A query at work or waiting."""
+
+    text: str
+    started_ms: int
+    budget: Budget
+
+
+class Queries:
+    """The gate through which every query goes. Only on the loop's thread; queries themselves run in workers.
+
+    A caller that is cancelled (its client went away) cancels its query, which stops at its next check.
+    """
+
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        offload: Offload,
+        clock: Clock,
+        *,
+        concurrency_max: int,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        self.concurrency_max = concurrency_max
+        self.active: dict[int, ActiveQuery] = {}
+        self.served = 0
+        self.refused = 0
+        self._snapshot = snapshot
+        self._offload = offload
+        self._clock = clock
+        self._gate = trio.CapacityLimiter(concurrency_max)
+        self._waiting_max = waiting_max
+        self._numbers = itertools.count()
+
+    async def run(self, text: str, options: QueryOptions, work: Callable[[Snapshot, Budget], T]) -> T:
+        """`work(snapshot, budget)` in a worker thread.
+
+        Raises MailboxFull when too many wait already, QueryError when time is up before there is a place,
+        NotReady, and whatever `work` raises.
+        """
+        if self._gate.statistics().tasks_waiting >= self._waiting_max:
+            self.refused += 1
+            raise MailboxFull("queries", self._waiting_max, self._waiting_max, RETRY_AFTER_S)
+        budget = Budget(options)
+        number = next(self._numbers)
+        self.active[number] = ActiveQuery(text, self._clock.now_ms(), budget)
+        try:
+            with trio.move_on_after(options.timeout_s) as queue:
+                await self._gate.acquire_on_behalf_of(number)
+            if queue.cancelled_caught:
+                budget.check(QUEUE)
+            try:
+                snapshot = self._snapshot()
+                return await self._work(lambda: work(snapshot, budget), budget)
+            finally:
+                self._gate.release_on_behalf_of(number)
+        finally:
+            self.served += 1
+            del self.active[number]
+
+    async def _work(self, work: Callable[[], T], budget: Budget) -> T:
+        # the error is carried around the nursery by hand, which would wrap it in a group
+        outcome: list[T] = []
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_with_caller, budget)
+            try:
+                outcome.append(await self._offload.run(work))
+            except Exception as error:  # noqa: BLE001 # raised again below
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return outcome[0]
+
+    @staticmethod
+    async def _cancel_with_caller(budget: Budget) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            budget.cancel()
+
+    def inspect(self) -> Mapping[str, object]:
+        """How many run and wait, and what they are."""
+        statistics = self._gate.statistics()
+        now_ms = self._clock.now_ms()
+        return {
+            "running": statistics.borrowed_tokens,
+            "running_max": self.concurrency_max,
+            "waiting": statistics.tasks_waiting,
+            "waiting_max": self._waiting_max,
+            "served": self.served,
+            "refused": self.refused,
+            "active": [
+                {
+                    "query": query.text,
+                    "age_s": (now_ms - query.started_ms) / 1000,
+                    "samples": query.budget.read,
+                }
+                for query in list(self.active.values())[:50]
+            ],
+        }

@@ -1,0 +1,274 @@
+"""The scrape manager: from discovered label sets to running targets, one pool a job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from trimon.actors.kernel.budget import RestartPolicy
+from trimon.actors.kernel.mailbox import Mailbox, Overflow
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.actors.storage import Writer
+from trimon.actors.target import TargetActor
+from trimon.clock import Clock
+from trimon.errors import OperatingError, UserError
+from trimon.fetch.request import Fetch
+from trimon.log import Log
+from trimon.model.labels import INSTANCE_LABEL
+from trimon.offload import Offload
+from trimon.scrape.options import PoolOptions
+from trimon.scrape.session import ScrapeSession
+from trimon.scrape.target import DroppedTarget, Target, build_target
+
+# A pool of more discovered targets than this is built in a thread.
+BUILD_INLINE_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobConfig:
+    """One job as configured: the engine's options, a digest of everything, and how to reach its targets."""
+
+    options: PoolOptions
+    version: str
+    fetch: Callable[[], Fetch]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discovered:
+    """All that discovery knows of one job now."""
+
+    job: str
+    label_sets: tuple[Mapping[str, str], ...]
+
+
+@dataclass(slots=True)
+class Job:
+    """A running job: its pool and what the targets page shows."""
+
+    config: JobConfig
+    pool: Pool[str]
+    sessions: dict[str, ScrapeSession] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    dropped: list[DroppedTarget] = field(default_factory=list)
+    dropped_count: int = 0
+    errors: list[str] = field(default_factory=list)
+    label_sets: tuple[Mapping[str, str], ...] = ()
+    syncs: int = 0
+    sync_failures: int = 0
+    limit_exceeded: int = 0
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """A session whose target went away: its series end when nobody takes it over until `due_s`."""
+
+    session: ScrapeSession
+    stale_ms: int
+    due_s: float
+
+
+def discovered_mailbox() -> Mailbox[Discovered]:
+    """The manager's mailbox: of one job only the latest state counts."""
+    return Mailbox("scrape-manager", max=10_000, policy=Overflow.COALESCE, key_of=lambda message: message.job)
+
+
+def target_policy() -> RestartPolicy:
+    """A target that crashes five times in five minutes is quarantined until its config changes."""
+    return RestartPolicy()
+
+
+class ScrapeManager:
+    """Keeps one pool of targets a job in line with what is configured and discovered.
+
+    Owns: the jobs, their target lists, and the sessions of targets that went away.
+    Receives: Discovered, the latest of each job.
+    Sends: Append to storage, when the series of a vanished target end.
+    Crashes when: building targets has a bug; a target that cannot be built is an entry in `errors`.
+    On restart: jobs and pools stay, they belong to the tree.
+    """
+
+    def __init__(
+        self,
+        pools: Pool[str],
+        mailbox: Mailbox[Discovered],
+        writer: Writer,
+        clock: Clock,
+        offload: Offload,
+        log: Log,
+        *,
+        seed: int,
+        reports: CrashReports,
+    ) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.stopping = False
+        self._pools = pools
+        self._mailbox = mailbox
+        self._writer = writer
+        self._clock = clock
+        self._offload = offload
+        self._log = log
+        self._seed = seed
+        self._reports = reports
+        self._leaving: dict[str, _Leaving] = {}
+        self._sleep = trio.CancelScope()
+
+    def configure(self, configs: Sequence[JobConfig]) -> None:
+        """The jobs of a new configuration: new ones start empty, changed ones restart, the others go on."""
+        jobs: dict[str, Job] = {}
+        for config in configs:
+            name = config.options.job
+            job = self.jobs.get(name)
+            if job is None:
+                job = Job(config, Pool(name, reports=self._reports))
+            jobs[name] = job
+        self.jobs = jobs
+        for config in configs:
+            job = jobs[config.options.job]
+            changed = job.config.version != config.version
+            job.config = config
+            if changed and job.label_sets:
+                self._take_over(job, self._build(job, job.label_sets))
+        self._pools.reconcile({name: self._pool_spec(name, job) for name, job in jobs.items()})
+
+    def _pool_spec(self, name: str, job: Job) -> ChildSpec:
+        return ChildSpec(name, lambda: job.pool, restart=Restart.ALWAYS, drain_s=30.0, version=id(job.pool))
+
+    async def run(self) -> None:
+        """Takes over what discovery sends, and ends the series of targets that stay away."""
+        while True:
+            message = None
+            with trio.move_on_after(self._patience_s()) as self._sleep:
+                message = await self._mailbox.receive()
+            if message is not None:
+                await self._discovered(message)
+                self._mailbox.done()
+            await self._end_due()
+
+    def _patience_s(self) -> float:
+        if not self._leaving:
+            return math.inf
+        return max(0.0, min(leaving.due_s for leaving in self._leaving.values()) - trio.current_time())
+
+    async def _discovered(self, message: Discovered) -> None:
+        job = self.jobs.get(message.job)
+        if job is None:
+            return
+        if len(message.label_sets) <= BUILD_INLINE_MAX:
+            built = self._build(job, message.label_sets)
+        else:
+            built = await self._offload.run(lambda: self._build(job, message.label_sets))
+        if self.jobs.get(message.job) is job:
+            job.label_sets = message.label_sets
+            self._take_over(job, built)
+
+    @staticmethod
+    def _build(
+        job: Job, label_sets: Sequence[Mapping[str, str]]
+    ) -> tuple[dict[str, Target], list[DroppedTarget], list[str]]:
+        targets: dict[str, Target] = {}
+        dropped: list[DroppedTarget] = []
+        errors: list[str] = []
+        for index, labels in enumerate(label_sets):
+            try:
+                made = build_target(labels, job.config.options)
+            except UserError as error:
+                errors.append(f"instance {index}: {error}")
+                continue
+            if isinstance(made, DroppedTarget):
+                dropped.append(made)
+            else:
+                targets.setdefault(made.key, made)
+        return targets, dropped, errors
+
+    def _take_over(self, job: Job, built: tuple[dict[str, Target], list[DroppedTarget], list[str]]) -> None:
+        targets, dropped, errors = built
+        options = job.config.options
+        keep = options.keep_dropped_targets or len(dropped)
+        job.targets, job.dropped, job.dropped_count = targets, dropped[:keep], len(dropped)
+        for error in errors:
+            if error not in job.errors:
+                self._log.error("Creating target failed", job=options.job, err=error)
+        job.errors = errors
+        job.syncs += 1
+        job.sync_failures += len(errors)
+        forced = ""
+        if options.target_limit and len(targets) > options.target_limit:
+            job.limit_exceeded += 1
+            forced = (
+                f"target_limit exceeded (number of targets: {len(targets)}, limit: {options.target_limit})"
+            )
+        job.pool.reconcile({key: self._target_spec(job, target, forced) for key, target in targets.items()})
+
+    def _target_spec(self, job: Job, target: Target, forced: str) -> ChildSpec:
+        config = job.config
+        instance = dict(target.labels).get(INSTANCE_LABEL, "")
+        return ChildSpec(
+            f"{instance}#{target.key[:8]}",
+            lambda: self._make(job, config, target, forced),
+            restart=Restart.ALWAYS,
+            drain_s=target.timeout_ms / 1000,
+            policy=target_policy(),
+            version=(target, config.version, forced),
+        )
+
+    def _make(self, job: Job, config: JobConfig, target: Target, forced: str) -> TargetActor:
+        session = ScrapeSession(target, config.options, forced)
+        predecessor = self._leaving.pop(target.group, None)
+        if predecessor is not None:
+            session.inherit(predecessor.session)
+        job.sessions[target.key] = session
+        return TargetActor(
+            session,
+            config.fetch(),
+            self._writer,
+            self._clock,
+            self._offload,
+            seed=self._seed,
+            ended=lambda ended: self._left(job, ended),
+        )
+
+    def _left(self, job: Job, session: ScrapeSession) -> None:
+        """A target's actor ended: keep its session for a successor, or for its last row."""
+        target = session.target
+        if job.sessions.get(target.key) is session:
+            del job.sessions[target.key]
+        if self.stopping:
+            return
+        interval_ms = target.interval_ms
+        now_ms = self._clock.now_ms()
+        # as Prometheus: the marker gets the time of the first scrape that did not happen, and is written two
+        # intervals later, so that a target that only moved keeps its series
+        stale_ms = max(session.state.last_scrape_ms + interval_ms, now_ms)
+        due_s = trio.current_time() + (2 * interval_ms + interval_ms / 10) / 1000
+        self._leaving[target.group] = _Leaving(session, stale_ms, due_s)
+        self._sleep.deadline = min(self._sleep.deadline, due_s)
+
+    async def _end_due(self) -> None:
+        now_s = trio.current_time()
+        due = [group for group, leaving in self._leaving.items() if leaving.due_s <= now_s]
+        for group in due:
+            leaving = self._leaving.pop(group)
+            row = leaving.session.end(leaving.stale_ms)
+            if row is None:
+                continue
+            try:
+                await self._writer.append(row)
+            except (OperatingError, ActorGone, AskTimeout) as error:
+                self._log.error("ending the series of a vanished target failed", group=group, err=str(error))
+
+    def inspect(self) -> Mapping[str, object]:
+        """Jobs with their targets, and how many vanished targets wait for their end."""
+        return {
+            "jobs": {
+                name: {"targets": len(job.targets), "dropped": job.dropped_count, "errors": len(job.errors)}
+                for name, job in self.jobs.items()
+            },
+            "leaving": len(self._leaving),
+        }

@@ -1,0 +1,219 @@
+"""The storage actor: the single writer.
+
+Senders put rows in its mailbox and get columns back. All that waits is appended in one go: one log write, one
+answer each, so that batches grow by themselves when the disk is slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import trio
+
+from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
+from trimon.actors.kernel.reply import Reply, ask
+from trimon.errors import OperatingError
+from trimon.log import Log
+from trimon.model.rows import Appended, Metadata, Row, SampleBatch
+from trimon.model.snapshot import Snapshot
+from trimon.offload import Offload
+from trimon.storage.store import Store
+
+Message: TypeAlias = Row | SampleBatch | Metadata
+
+BATCH_MESSAGES_MAX: Final = 512
+MAILBOX_MESSAGES_MAX: Final = 4096
+MAILBOX_BYTES_MAX: Final = 512 * 2**20
+APPEND_TIMEOUT_S: Final = 60.0
+SYNC_INTERVAL_S: Final = 1.0
+# What a new series weighs beside its sample: labels as Python strings, in transit.
+_SERIES_BYTES: Final = 500
+
+
+class NotReady(OperatingError):
+    """Storage still replays its log."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Append:
+    """Rows and batches that are to be stored together, in order."""
+
+    messages: tuple[Message, ...]
+    reply: Reply[tuple[Appended, ...]] = field(default_factory=Reply)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Perform:
+    """A piece of work for the writer's turn: installing a block, deleting series. `what` is for people."""
+
+    what: str
+    work: Callable[[], object]
+    reply: Reply[object] = field(default_factory=Reply)
+
+
+StorageMessage: TypeAlias = Append | Perform
+
+
+def _size_bytes(message: StorageMessage) -> int:
+    if isinstance(message, Perform):
+        return 64
+    size = 64
+    for part in message.messages:
+        if isinstance(part, Row):
+            size += part.values.nbytes + part.columns.nbytes + _SERIES_BYTES * len(part.new_series)
+        elif isinstance(part, SampleBatch):
+            size += part.values.nbytes + part.timestamps_ms.nbytes + _SERIES_BYTES * len(part.series)
+        else:
+            size += 200 * len(part.families)
+    return size
+
+
+def storage_mailbox() -> Mailbox[StorageMessage]:
+    """The mailbox of the writer: full means the senders wait, and scrapes slow down."""
+    return Mailbox(
+        "storage",
+        max=MAILBOX_MESSAGES_MAX,
+        policy=Overflow.WAIT,
+        bytes_max=MAILBOX_BYTES_MAX,
+        size_of=_size_bytes,
+    )
+
+
+class Writer:
+    """The door to the storage actor for those who send to it."""
+
+    def __init__(self, mailbox: Mailbox[StorageMessage]) -> None:
+        self.mailbox = mailbox
+
+    async def append(self, *messages: Message) -> tuple[Appended, ...]:
+        """Stores the messages; one answer each. Raises OperatingError, ActorGone, AskTimeout."""
+        return await ask(self.mailbox, Append(messages), APPEND_TIMEOUT_S)
+
+    async def perform(self, what: str, work: Callable[[], object]) -> object:
+        """Runs `work` in the writer's turn; its error passes through."""
+        return await ask(self.mailbox, Perform(what, work), APPEND_TIMEOUT_S)
+
+
+class StorageActor:
+    """The single writer of samples.
+
+    Owns: the store, its log and its head.
+    Receives: Append, Perform.
+    Sends: answers only.
+    Crashes when: the store has a bug; trouble with the disk is answered to the sender instead.
+    On restart: there is none. If the writer falls the process ends, and the next start replays the log.
+    """
+
+    def __init__(self, store: Store, mailbox: Mailbox[StorageMessage], offload: Offload, log: Log) -> None:
+        self.store = store
+        self.replayed = trio.Event()
+        self._mailbox = mailbox
+        self._offload = offload
+        self._log = log
+        self._appends = 0
+        self._batches = 0
+        self._failures = 0
+        self._last_error = ""
+
+    async def run(self) -> None:
+        """Appends what waits until the mailbox is closed and empty; replays the log meanwhile."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._replay)
+                nursery.start_soon(self._sync)
+                await self._serve()
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._offload.run(self.store.close)
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                batch = await self._mailbox.receive_batch(BATCH_MESSAGES_MAX)
+            except MailboxClosed:
+                return
+            await self._handle(batch)
+
+    async def _replay(self) -> None:
+        report = await self._offload.run(self.store.replay)
+        self.replayed.set()
+        for line in report.lines():
+            self._log.warning("write-ahead log", detail=line)
+        self._log.info("storage is ready", **report.fields())
+
+    async def _sync(self) -> None:
+        if self.store.options.fsync != "interval":
+            return
+        while True:
+            await trio.sleep(SYNC_INTERVAL_S)
+            try:
+                await self._offload.run(self.store.sync)
+            except OperatingError as error:
+                self._trouble("fsync of the write-ahead log failed", error)
+
+    async def _handle(self, batch: Sequence[StorageMessage]) -> None:
+        appends: list[Append] = []
+        for message in batch:
+            match message:
+                case Append():
+                    appends.append(message)
+                case Perform():
+                    await self._append(appends)
+                    appends = []
+                    await self._perform(message)
+        await self._append(appends)
+
+    async def _append(self, appends: list[Append]) -> None:
+        if not appends:
+            return
+        flat = [message for append in appends for message in append.messages]
+        self._appends += len(flat)
+        self._batches += 1
+        try:
+            answers = await self._offload.run(lambda: self.store.append(flat))
+        except OperatingError as error:
+            self._trouble("append failed", error)
+            for append in appends:
+                append.reply.fail(error)
+            return
+        position = 0
+        for append in appends:
+            end = position + len(append.messages)
+            append.reply.send(tuple(answers[position:end]))
+            position = end
+
+    async def _perform(self, message: Perform) -> None:
+        try:
+            result = await self._offload.run(message.work)
+        except OperatingError as error:
+            self._trouble(f"{message.what} failed", error)
+            message.reply.fail(error)
+            return
+        message.reply.send(result)
+
+    def _trouble(self, what: str, error: OperatingError) -> None:
+        self._failures += 1
+        self._last_error = f"{what}: {error}"
+        self._log.error(what, err=str(error))
+
+    def snapshot(self) -> Snapshot:
+        """All data of this moment, for readers. Raises NotReady while the log is replayed."""
+        if not self.replayed.is_set():
+            raise NotReady("TSDB not ready")
+        return self.store.snapshot()
+
+    def inspect(self) -> Mapping[str, object]:
+        """Counts of appends, and the last trouble."""
+        done, total = self.store.replay_progress
+        return {
+            "replayed": self.replayed.is_set(),
+            "replay_segments_done": done,
+            "replay_segments": total,
+            "appends": self._appends,
+            "batches": self._batches,
+            "failures": self._failures,
+            "last_error": self._last_error,
+        }

@@ -1,0 +1,1 @@
+"""The HTTP front: one blueprint per API area, all of them over `WebContext`."""

@@ -1,0 +1,59 @@
+"""Admin routes: deletion, tombstone cleaning, snapshots. Off unless `--web.enable-admin-api`."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response
+
+from trimon.errors import OperatingError
+from trimon.web import params
+from trimon.web.context import WebContext
+from trimon.web.envelope import ApiError, success
+
+_FOREVER_MS = 2**52
+
+
+def admin_routes(context: WebContext) -> Blueprint:
+    """/admin/tsdb/*."""
+    blueprint = Blueprint("admin", __name__)
+
+    @blueprint.before_request
+    async def enabled() -> None:
+        if not context.options.enable_admin_api:
+            raise ApiError("unavailable", "admin APIs disabled")
+        context.snapshot()
+
+    @blueprint.route("/admin/tsdb/delete_series", methods=["POST", "PUT"])
+    async def delete_series() -> Response:
+        values = await params.parameters()
+        if not values.getlist("match[]"):
+            raise ApiError("bad_data", "no match[] parameter provided")
+        selectors = params.selectors(values.getlist("match[]"))
+        start_ms = params.time_ms(values, "start", -_FOREVER_MS)
+        end_ms = params.time_ms(values, "end", _FOREVER_MS)
+        if end_ms < start_ms:
+            raise ApiError("bad_data", "end timestamp must not be before start timestamp")
+
+        def work() -> None:
+            for matchers in selectors:
+                context.store.delete_series(matchers, start_ms, end_ms)
+
+        await context.writer.perform("delete series", work)
+        return Response(status=204)
+
+    @blueprint.route("/admin/tsdb/clean_tombstones", methods=["POST", "PUT"])
+    async def clean_tombstones() -> Response:
+        await context.writer.perform("clean tombstones", context.store.clean_tombstones)
+        return Response(status=204)
+
+    @blueprint.route("/admin/tsdb/snapshot", methods=["POST", "PUT"])
+    async def snapshot() -> Response:
+        values = await params.parameters()
+        skip_head = params.boolean(values, "skip_head")
+        name = await context.writer.perform(
+            "snapshot", lambda: context.store.write_snapshot(skip_head=skip_head)
+        )
+        if not isinstance(name, str):
+            raise OperatingError("snapshot has no name")
+        return success({"name": name})
+
+    return blueprint

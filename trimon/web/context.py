@@ -1,0 +1,65 @@
+"""What the pages and API routes may see of the server: the only door from web to the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from trimon.actors.kernel.supervisor import Supervisor
+from trimon.actors.queries import Queries
+from trimon.actors.scrape import Job
+from trimon.actors.storage import Writer
+from trimon.clock import Clock
+from trimon.log import Log
+from trimon.model.labels import Labels
+from trimon.model.snapshot import Snapshot
+from trimon.offload import Offload
+from trimon.query.options import QueryOptions
+from trimon.selfmetrics import SelfMetrics
+from trimon.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """What flags say about the front end."""
+
+    external_url: str = "http://127.0.0.1:9090/"
+    route_prefix: str = ""
+    page_title: str = "trimon"
+    cors_origin: str = ".*"
+    enable_lifecycle: bool = False
+    enable_admin_api: bool = False
+    enable_remote_write: bool = False
+    allow_remote_debug: bool = False
+    exposed_without_auth: bool = False
+    """Listening on more than loopback, and anybody may ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """Live views and actions; everything is called on the loop's thread."""
+
+    options: WebOptions
+    log: Log
+    clock: Clock
+    offload: Offload
+    metrics: SelfMetrics
+    queries: Queries
+    query_options: Callable[[], QueryOptions]
+    snapshot: Callable[[], Snapshot]
+    """Raises NotReady while the log is replayed."""
+    store: Store
+    writer: Writer
+    ready: Callable[[], bool]
+    jobs: Callable[[], Mapping[str, Job]]
+    tree: Supervisor
+    plugins: Callable[[], Sequence[Mapping[str, object]]]
+    reload: Callable[[], Awaitable[None]]
+    """Raises UserError when the new configuration is refused; the old one goes on."""
+    quit: Callable[[], bool]
+    """Begins the stop; False when it had begun before."""
+    config_yaml: Callable[[], str]
+    flags: Mapping[str, str]
+    runtime: Callable[[], Mapping[str, object]]
+    mask: Callable[[Labels], Labels]
+    """Hides the values of discovered labels that look like secrets."""

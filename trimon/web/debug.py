@@ -1,0 +1,144 @@
+"""/debug: the live supervision tree, crash reports and plug-ins, as JSON, or as a plain page for a browser."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+import orjson
+from quart import Blueprint, Response, request
+
+from trimon.actors.kernel.tree import Plain, find, flat, tree
+from trimon.web.context import WebContext
+from trimon.web.envelope import JSON, ApiError
+from trimon.web.guard import InsideOnly
+
+_STYLE = """
+body{font:14px/1.5 system-ui,sans-serif;margin:1.5rem;color:#1b1f24;background:#fff}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid #e3e6ea;
+vertical-align:top}th{position:sticky;top:0;background:#f5f7f9}td.n{text-align:right;font-variant-numeric:tabular-nums}
+code{font:12px ui-monospace,monospace;white-space:pre-wrap;word-break:break-word}.bad{color:#b3261e;font-weight:600}
+.ok{color:#1a7f37}a{color:#0b57d0;text-decoration:none}
+@media (prefers-color-scheme:dark){body{color:#e3e6ea;background:#16181c}th{background:#22262c}td,th{border-color:#333}}
+"""
+_GOOD = ("running", "stopped")
+
+
+def _wants_html() -> bool:
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def _page(title: str, body: str) -> Response:
+    document = (
+        f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>"
+        f"<h1>{html.escape(title)}</h1>{body}"
+    )
+    return Response(document, content_type="text/html; charset=utf-8")
+
+
+def _json(data: object) -> Response:
+    return Response(orjson.dumps(data, option=orjson.OPT_INDENT_2), content_type=JSON)
+
+
+def _mailbox_cell(mailbox: Plain) -> str:
+    if not isinstance(mailbox, dict):
+        return "<td></td>"
+    used, most, waiting = mailbox["used"], mailbox["max"], mailbox["waiting"]
+    jammed = isinstance(used, int) and isinstance(most, int) and (used >= most or bool(waiting))
+    detail = f"{mailbox['policy']}, peak {mailbox['peak']}, waiting {waiting}, dropped {mailbox['dropped']}"
+    mark = ' class="n bad"' if jammed else ' class="n"'
+    return f'<td{mark} title="{html.escape(detail)}">{used}/{most}</td>'
+
+
+def _row(node: Mapping[str, Plain], prefix: str) -> str:
+    path = str(node["path"])
+    state = str(node["state"])
+    depth = path.count("/")
+    crash = node["last_crash"]
+    error = str(crash["error"]) if isinstance(crash, dict) else ""
+    fields = node["fields"]
+    shown = ", ".join(f"{name}={value}" for name, value in fields.items()) if isinstance(fields, dict) else ""
+    link = f'<a href="{html.escape(prefix)}/debug/actors/{html.escape(path)}">{html.escape(path)}</a>'
+    return (
+        f'<tr><td style="padding-left:{0.6 + depth}rem">{link}</td><td>{html.escape(str(node["kind"]))}</td>'
+        f'<td class="{"ok" if state in _GOOD else "bad"}">{html.escape(state)}</td>'
+        f"<td class=n>{node['attempt']}</td><td class=n>{node['restarts']}</td>{_mailbox_cell(node['mailbox'])}"
+        f"<td class=n>{node['handled'] if node['handled'] is not None else ''}</td>"
+        f"<td>{html.escape(str(node['in_hand']))}</td><td class=bad>{html.escape(error)}</td>"
+        f"<td><code>{html.escape(shown[:600])}</code></td></tr>"
+    )
+
+
+def _tree_page(root: Mapping[str, Plain], prefix: str) -> Response:
+    head = "<tr>" + "".join(
+        f"<th>{title}"
+        for title in (
+            "path",
+            "kind",
+            "state",
+            "attempt",
+            "restarts",
+            "mailbox",
+            "handled",
+            "in hand",
+            "last crash",
+            "fields",
+        )
+    )
+    rows = "".join(_row(node, prefix) for node in flat(root))
+    return _page("Actors", f"<table>{head}{rows}</table>")
+
+
+def debug_routes(context: WebContext) -> Blueprint:
+    """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins."""
+    blueprint = Blueprint("debug", __name__)
+    guard = InsideOnly(allow_remote=context.options.allow_remote_debug)
+    prefix = context.options.route_prefix
+
+    @blueprint.before_request
+    async def inside_only() -> None:
+        guard.check()
+
+    @blueprint.get("/debug/actors")
+    async def actors() -> Response:
+        root = tree(context.tree)
+        return _tree_page(root, prefix) if _wants_html() else _json(root)
+
+    @blueprint.get("/debug/actors/<path:path>")
+    async def actor(path: str) -> Response:
+        node = find(context.tree, path)
+        if node is None:
+            raise ApiError("not_found", f'no actor at "{path}"')
+        if not _wants_html():
+            return _json(node)
+        text = html.escape(orjson.dumps(node, option=orjson.OPT_INDENT_2).decode())
+        return _page(path, f"<code>{text}</code>")
+
+    @blueprint.get("/debug/crashes")
+    async def crashes() -> Response:
+        reports = [report.as_dict() for report in context.tree.reports.latest()]
+        if not _wants_html():
+            return _json(reports)
+        return _page(
+            "Crashes",
+            f"<code>{html.escape(orjson.dumps(reports, option=orjson.OPT_INDENT_2).decode())}</code>",
+        )
+
+    @blueprint.get("/debug/plugins")
+    async def plugins() -> Response:
+        found = list(context.plugins())
+        if not _wants_html():
+            return _json(found)
+        names = list(found[0]) if found else ["name"]
+        head = "".join(f"<th>{html.escape(name)}" for name in names)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(entry.get(name, '')))}" for name in names)
+            for entry in found
+        )
+        return _page("Discovery plug-ins", f"<table><tr>{head}{rows}</table>")
+
+    @blueprint.get("/debug/queries")
+    async def queries() -> Response:
+        return _json(dict(context.queries.inspect()))
+
+    return blueprint

@@ -1,0 +1,87 @@
+"""Metadata of metric families, as the targets state it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from quart import Blueprint, Response, request
+
+from trimon.actors.scrape import Job
+from trimon.scrape.layout import Family
+from trimon.web import params
+from trimon.web.context import WebContext
+from trimon.web.envelope import bad_parameter, success
+
+
+def metadata_routes(context: WebContext) -> Blueprint:
+    """/metadata and /targets/metadata."""
+    blueprint = Blueprint("metadata", __name__)
+
+    @blueprint.get("/metadata")
+    async def metadata() -> Response:
+        values = request.args
+        most = _number(values.get("limit", ""), "limit")
+        most_each = _number(values.get("limit_per_metric", ""), "limit_per_metric")
+        wanted = values.get("metric", "")
+        found: dict[str, list[dict[str, str]]] = {}
+        for family, entry in _families(context, wanted):
+            entries = found.setdefault(family, [])
+            if entry not in entries and (most_each <= 0 or len(entries) < most_each):
+                entries.append(entry)
+        names = list(found)[:most] if most > 0 else list(found)
+        return success({name: found[name] for name in names})
+
+    @blueprint.get("/targets/metadata")
+    async def targets_metadata() -> Response:
+        values = request.args
+        text = values.get("match_target", "")
+        selectors = params.selectors([text]) if text else []
+        most = _number(values.get("limit", ""), "limit")
+        wanted = values.get("metric", "")
+        out = [
+            entry
+            for entry in _by_target(context.jobs(), wanted)
+            if all(
+                matcher.matches(entry[0].get(matcher.name, "")) for group in selectors for matcher in group
+            )
+        ]
+        shown = [{"target": labels, **fields} for labels, fields in out]
+        return success(shown[:most] if most > 0 else shown)
+
+    return blueprint
+
+
+def _entry(family: Family) -> dict[str, str]:
+    return {"type": family.type, "help": family.help, "unit": family.unit}
+
+
+def _by_target(jobs: Mapping[str, Job], wanted: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Labels of a target and one of its families; the family's name only when none was asked for."""
+    for _, job in sorted(jobs.items()):
+        for session in list(job.sessions.values()):
+            labels = dict(session.target.labels)
+            for name, family in session.families.items():
+                if not wanted:
+                    yield labels, {"metric": name, **_entry(family)}
+                elif name == wanted:
+                    yield labels, _entry(family)
+
+
+def _families(context: WebContext, wanted: str) -> list[tuple[str, dict[str, str]]]:
+    jobs: Mapping[str, Job] = context.jobs()
+    return [
+        (name, _entry(family))
+        for _, job in sorted(jobs.items())
+        for session in list(job.sessions.values())
+        for name, family in session.families.items()
+        if not wanted or name == wanted
+    ]
+
+
+def _number(text: str, name: str) -> int:
+    if not text:
+        return -1
+    try:
+        return int(text)
+    except ValueError:
+        raise bad_parameter(name, f"{name} must be a number") from None

@@ -1,0 +1,118 @@
+"""Lookups of series, label names and label values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from quart import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
+
+from trimon.model.labels import format_labels
+from trimon.model.matcher import Matcher
+from trimon.model.snapshot import Snapshot
+from trimon.query.budget import Budget
+from trimon.web import params
+from trimon.web.context import WebContext
+from trimon.web.envelope import ApiError, success
+
+T = TypeVar("T")
+
+_FOREVER_MS = 2**52
+_ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
+_ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
+
+
+def unescape_label_name(name: str) -> str:
+    """The label name of a path segment, which may be in the `U__` escaping."""
+    match = _ESCAPED.fullmatch(name)
+    if match is None:
+        return name
+    return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else "_", match[1])
+
+
+def series_routes(context: WebContext) -> Blueprint:
+    """/series, /labels, /label/<name>/values."""
+    blueprint = Blueprint("series", __name__)
+
+    async def look_up(work: Callable[[Snapshot, Budget], T]) -> T:
+        return await context.queries.run(request.path, context.query_options(), work)
+
+    def interval(values: MultiDict[str, str]) -> tuple[int, int]:
+        start_ms = params.time_ms(values, "start", -_FOREVER_MS)
+        end_ms = params.time_ms(values, "end", _FOREVER_MS)
+        if end_ms < start_ms:
+            raise ApiError("bad_data", "end timestamp must not be before start timestamp")
+        return start_ms, end_ms
+
+    @blueprint.route("/series", methods=["GET", "POST"])
+    async def series() -> Response:
+        values = await params.parameters()
+        if not values.getlist("match[]"):
+            raise ApiError("bad_data", "no match[] parameter provided")
+        selectors = params.selectors(values.getlist("match[]"))
+        start_ms, end_ms = interval(values)
+        most = params.limit(values)
+        found = await look_up(partial(_series, selectors, start_ms, end_ms, most))
+        warnings: list[str] = []
+        return success(params.truncated(found, most, warnings), warnings)
+
+    @blueprint.route("/labels", methods=["GET", "POST"])
+    async def names() -> Response:
+        values = await params.parameters()
+        selectors = params.selectors(values.getlist("match[]"))
+        start_ms, end_ms = interval(values)
+
+        def work(snapshot: Snapshot, _: Budget) -> list[object]:
+            sets = selectors or [()]
+            found = {name for matchers in sets for name in snapshot.label_names(matchers, start_ms, end_ms)}
+            return sorted(found)
+
+        warnings: list[str] = []
+        most = params.limit(values)
+        return success(params.truncated(await look_up(work), most, warnings), warnings)
+
+    @blueprint.get("/label/<name>/values")
+    async def label_values(name: str) -> Response:
+        label = unescape_label_name(name)
+        values = request.args
+        selectors = params.selectors(values.getlist("match[]"))
+        start_ms, end_ms = interval(values)
+
+        def work(snapshot: Snapshot, _: Budget) -> list[object]:
+            sets = selectors or [()]
+            found = {
+                value
+                for matchers in sets
+                for value in snapshot.label_values(label, matchers, start_ms, end_ms)
+            }
+            return sorted(found)
+
+        warnings: list[str] = []
+        most = params.limit(values)
+        return success(params.truncated(await look_up(work), most, warnings), warnings)
+
+    return blueprint
+
+
+def _series(
+    selectors: Sequence[tuple[Matcher, ...]],
+    start_ms: int,
+    end_ms: int,
+    most: int,
+    snapshot: Snapshot,
+    budget: Budget,
+) -> list[object]:
+    """Distinct label sets in order; one more than `most`, so that the caller sees that there are more."""
+    found = {}
+    for matchers in selectors:
+        table = snapshot.select(matchers, start_ms, end_ms).labels
+        budget.check()
+        for row in range(table.rows):
+            labels = table.labels(row)
+            found[labels] = dict(labels)
+            if most and len(selectors) == 1 and len(found) > most:
+                break
+    return [found[labels] for labels in sorted(found, key=format_labels)]

@@ -1,0 +1,132 @@
+"""The web actor: sockets that are bound before anything starts, and connections that are counted."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from quart_trio import QuartTrio
+
+from trimon.errors import OperatingError
+
+BACKLOG: Final = 512
+# A client that stops reading would otherwise hold its connection, and our stop, for ever.
+USER_TIMEOUT_MS: Final = 30_000
+REQUEST_TIMEOUT_S: Final = 300.0
+DRAIN_S: Final = 10.0
+
+
+def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """Listening sockets, bound early so that a port in use is one clear line. Raises OperatingError."""
+    sockets = []
+    for host, port in addresses:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        try:
+            listener.bind((host or "0.0.0.0", port))  # noqa: S104 # ":9090" means every address, as in Go
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            for other in sockets:
+                other.close()
+            raise OperatingError(
+                f"listen tcp {host}:{port}: bind: {(error.strerror or str(error)).lower()}"
+            ) from None
+        listener.setblocking(False)
+        sockets.append(listener)
+    return sockets
+
+
+def _config() -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = None
+    config.include_server_header = False
+    config.keep_alive_timeout = 120
+    config.read_timeout = None
+    config.h11_max_incomplete_size = 64 * 1024
+    config.graceful_timeout = DRAIN_S
+    return config
+
+
+class WebActor:
+    """Serves the application on the bound sockets, at most `connections_max` connections at once.
+
+    Owns: the listening sockets and every open connection.
+    Receives: nothing; requests come from the network.
+    Sends: what the routes send.
+    Crashes when: the HTTP server has a bug; a route's bug is a 500 and a report.
+    On restart: the sockets stay bound, open connections are gone.
+    """
+
+    def __init__(self, app: QuartTrio, sockets: Sequence[socket.socket], connections_max: int) -> None:
+        self._app = app
+        self._sockets = sockets
+        self._places = trio.Semaphore(connections_max)
+        self._connections_max = connections_max
+        self._accepting = trio.CancelScope()
+        self._draining = False
+        self._served = 0
+
+    async def run(self) -> None:
+        """Accepts until drained, then lets open requests finish."""
+        config = _config()
+        worker = WorkerContext(None)
+        app = ASGIWrapper(self._app)
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                async with trio.open_nursery() as acceptors:
+                    for listener in self._sockets:
+                        duplicate = trio.socket.from_stdlib_socket(listener.dup())
+                        acceptors.start_soon(
+                            self._accept,
+                            trio.SocketListener(duplicate),
+                            connections,
+                            partial(TCPServer, app, config, worker),
+                        )
+            await worker.terminated.set()
+            connections.cancel_scope.deadline = trio.current_time() + DRAIN_S
+
+    def drain(self) -> None:
+        """No new connections; those that are idle close, those with a request finish it."""
+        self._draining = True
+        self._accepting.cancel()
+
+    async def _accept(
+        self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[TCPServer]
+    ) -> None:
+        async with listener:
+            while True:
+                await self._places.acquire()
+                try:
+                    stream = await listener.accept()
+                except BaseException:
+                    self._places.release()
+                    raise
+                self._served += 1
+                connections.start_soon(self._serve, server, stream)
+
+    async def _serve(self, server: partial[TCPServer], stream: trio.SocketStream) -> None:
+        try:
+            await server(ConnectionState({}), stream)
+        finally:
+            self._places.release()
+
+    def inspect(self) -> Mapping[str, object]:
+        """Addresses, and how many connections there are and were."""
+        return {
+            "addresses": ["{}:{}".format(*listener.getsockname()[:2]) for listener in self._sockets],
+            "connections": self._connections_max - self._places.value,
+            "connections_max": self._connections_max,
+            "served": self._served,
+        }

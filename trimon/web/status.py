@@ -1,0 +1,53 @@
+"""Status: configuration, flags, runtime, build, storage."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, request
+
+from trimon.web.context import WebContext
+from trimon.web.envelope import ApiError, success
+from trimon.web.operation import build_info
+
+CARDINALITY_LIMIT_MAX = 10_000
+
+
+def status_routes(context: WebContext) -> Blueprint:
+    """/status/*."""
+    blueprint = Blueprint("status", __name__)
+
+    @blueprint.get("/status/config")
+    async def config() -> Response:
+        return success({"yaml": context.config_yaml()})
+
+    @blueprint.get("/status/flags")
+    async def flags() -> Response:
+        return success(dict(context.flags))
+
+    @blueprint.get("/status/runtimeinfo")
+    async def runtime() -> Response:
+        return success(dict(context.runtime()))
+
+    @blueprint.get("/status/buildinfo")
+    async def build() -> Response:
+        return success(build_info())
+
+    @blueprint.get("/status/tsdb")
+    async def tsdb() -> Response:
+        text = request.args.get("limit", "10")
+        if not text.isdigit() or int(text) < 1:
+            raise ApiError("bad_data", "limit must be a positive number")
+        if int(text) > CARDINALITY_LIMIT_MAX:
+            raise ApiError("bad_data", f"limit must not exceed {CARDINALITY_LIMIT_MAX}")
+        context.snapshot()
+        return success(await context.offload.run(lambda: context.store.statistics(int(text)).as_json()))
+
+    @blueprint.get("/status/tsdb/blocks")
+    async def blocks() -> Response:
+        return success({"blocks": context.store.block_metas()})
+
+    @blueprint.get("/status/walreplay")
+    async def replay() -> Response:
+        done, total = context.store.replay_progress
+        return success({"min": 0, "max": max(0, total - 1), "current": max(0, done - 1)})
+
+    return blueprint

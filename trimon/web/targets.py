@@ -1,0 +1,100 @@
+"""Targets, as the API shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlsplit, urlunsplit
+
+from quart import Blueprint, Response, request
+
+from trimon.actors.scrape import Job
+from trimon.model.labels import Labels
+from trimon.scrape.session import ScrapeSession
+from trimon.scrape.target import Target
+from trimon.units import format_duration
+from trimon.web.context import WebContext
+from trimon.web.envelope import success
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def rfc3339(timestamp_ms: int) -> str:
+    """A time as Go's JSON writes it; 0 is Go's zero time."""
+    if not timestamp_ms:
+        return "0001-01-01T00:00:00Z"
+    moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
+    fraction = f".{timestamp_ms % 1000:03d}".rstrip("0") if timestamp_ms % 1000 else ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
+
+
+def global_url(url: str, external_url: str) -> str:
+    """A target's URL for people elsewhere: a loopback host becomes the host of the external URL."""
+    parts = urlsplit(url)
+    if parts.hostname not in _LOOPBACK:
+        return url
+    external = urlsplit(external_url)
+    if parts.port == external.port:
+        return urlunsplit((external.scheme, external.netloc, parts.path, parts.query, ""))
+    host = external.hostname or parts.hostname
+    netloc = f"{host}:{parts.port}" if parts.port else host
+    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
+
+
+def _active(
+    target: Target, session: ScrapeSession | None, external_url: str, mask: Labels
+) -> dict[str, object]:
+    state = session.state if session is not None else None
+    return {
+        "discoveredLabels": dict(mask),
+        "labels": dict(target.labels),
+        "scrapePool": target.job,
+        "scrapeUrl": target.url,
+        "globalUrl": global_url(target.url, external_url),
+        "lastError": state.last_error if state else "",
+        "lastScrape": rfc3339(state.last_scrape_ms if state else 0),
+        "lastScrapeDuration": state.last_duration_s if state else 0,
+        "health": state.health if state else "unknown",
+        "scrapeInterval": format_duration(target.interval_ms),
+        "scrapeTimeout": format_duration(target.timeout_ms),
+    }
+
+
+def targets_routes(context: WebContext) -> Blueprint:
+    """/targets and /scrape_pools."""
+    blueprint = Blueprint("targets", __name__)
+
+    def jobs() -> list[tuple[str, Job]]:
+        wanted = request.args.get("scrapePool", "")
+        return [item for item in sorted(context.jobs().items()) if not wanted or item[0] == wanted]
+
+    @blueprint.get("/targets")
+    async def targets() -> Response:
+        state = request.args.get("state", "any").lower()
+        active: list[object] = []
+        dropped: list[object] = []
+        counts: dict[str, int] | None = None
+        if state != "dropped":
+            active = [
+                _active(
+                    target,
+                    job.sessions.get(key),
+                    context.options.external_url,
+                    context.mask(target.discovered),
+                )
+                for _, job in jobs()
+                for key, target in sorted(job.targets.items(), key=lambda item: item[1].labels)
+            ]
+        if state != "active":
+            counts = {name: job.dropped_count for name, job in jobs()}
+            dropped = [
+                {"discoveredLabels": dict(context.mask(target.discovered)), "scrapePool": name}
+                for name, job in jobs()
+                for target in job.dropped
+            ]
+        return success({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts})
+
+    @blueprint.get("/scrape_pools")
+    async def scrape_pools() -> Response:
+        return success({"scrapePools": sorted(context.jobs())})
+
+    return blueprint
