@@ -1,0 +1,263 @@
+"""The disk as a seam: every file operation of storage goes through here, so that a test can make it fail.
+
+Paths are `pathlib.Path`. Every operation raises `OSError`, as the system does; storage turns it into an
+OperatingError where it knows what was being done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from trimon.errors import OperatingError
+
+
+class AppendFile(Protocol):
+    """A file that only grows, except for cutting off a torn end."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data` at the end; what was written of it stays in the file when it fails."""
+        ...
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cut the file to `size_bytes`; writing goes on from there."""
+        ...
+
+    def sync(self) -> None:
+        """Wait until the medium holds everything written."""
+        ...
+
+    def close(self) -> None:
+        """Close; without syncing."""
+        ...
+
+
+class DirectoryLock(Protocol):
+    """A lock that ends with the process that holds it."""
+
+    def release(self) -> None:
+        """Give the lock back and remove its file."""
+        ...
+
+
+class Files(Protocol):
+    """The file system."""
+
+    def create(self, path: Path) -> AppendFile:
+        """A new, empty file; it must not exist."""
+        ...
+
+    def read(self, path: Path) -> bytes:
+        """The whole content."""
+        ...
+
+    def map(self, path: Path) -> memoryview:
+        """The content, mapped read-only; pages are read when touched. It outlives a removal of the file."""
+        ...
+
+    def write_atomic(self, path: Path, data: bytes) -> None:
+        """Replace `path` by a file that holds `data`: all of it or, after a crash, the old content."""
+        ...
+
+    def names(self, directory: Path) -> list[str]:
+        """Names in a directory, ascending; empty if there is no such directory."""
+        ...
+
+    def is_directory(self, path: Path) -> bool:
+        """Whether `path` is a directory."""
+        ...
+
+    def size(self, path: Path) -> int:
+        """Bytes of a file."""
+        ...
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory and its parents; no error if it exists."""
+        ...
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Move a file or directory within one file system, atomically."""
+        ...
+
+    def link(self, existing: Path, new: Path) -> None:
+        """A second name for the same content."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; no error if it is gone."""
+        ...
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a directory and all below it; no error if it is gone."""
+        ...
+
+    def sync_directory(self, path: Path) -> None:
+        """Wait until the medium holds the directory's names."""
+        ...
+
+    def truncate(self, path: Path, size_bytes: int) -> None:
+        """Cut a closed file to `size_bytes`."""
+        ...
+
+    def lock(self, path: Path) -> DirectoryLock:
+        """Take the lock file. Raises OperatingError with the owner's pid if another process has it."""
+        ...
+
+    def disk_bytes(self, path: Path) -> tuple[int, int]:
+        """Total and free bytes of the file system."""
+        ...
+
+
+class _DiskAppendFile:
+    """An append file over a plain descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._size_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return self._size_bytes
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.write(self._descriptor, view)
+            self._size_bytes += written
+            view = view[written:]
+
+    def truncate(self, size_bytes: int) -> None:
+        os.ftruncate(self._descriptor, size_bytes)
+        self._size_bytes = size_bytes
+
+    def sync(self) -> None:
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _FlockedFile:
+    """A lock file held with flock; it holds the pid in decimal."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            known = f" (pid {owner})" if owner.isdecimal() else ""
+            raise OperatingError(f"{path.parent} is in use by another process{known}") from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode("ascii"), 0)
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class DiskFiles:
+    """The real file system."""
+
+    def create(self, path: Path) -> AppendFile:
+        """A new, empty file."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        return _DiskAppendFile(os.open(path, flags, 0o644))
+
+    def read(self, path: Path) -> bytes:
+        """The whole content."""
+        return path.read_bytes()
+
+    def map(self, path: Path) -> memoryview:
+        """The content, mapped read-only."""
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def write_atomic(self, path: Path, data: bytes) -> None:
+        """Write beside, sync, rename, sync the directory."""
+        beside = path.with_name(path.name + ".tmp")
+        self.remove(beside)
+        file = self.create(beside)
+        try:
+            file.write(data)
+            file.sync()
+        finally:
+            file.close()
+        self.rename(beside, path)
+        self.sync_directory(path.parent)
+
+    def names(self, directory: Path) -> list[str]:
+        """Names in a directory, ascending."""
+        try:
+            return sorted(path.name for path in directory.iterdir())
+        except FileNotFoundError:
+            return []
+
+    def is_directory(self, path: Path) -> bool:
+        """Whether `path` is a directory."""
+        return path.is_dir()
+
+    def size(self, path: Path) -> int:
+        """Bytes of a file."""
+        return path.stat().st_size
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory and its parents."""
+        path.mkdir(parents=True, exist_ok=True)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Move atomically."""
+        old.replace(new)
+
+    def link(self, existing: Path, new: Path) -> None:
+        """A second name for the same content."""
+        new.hardlink_to(existing)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+        path.unlink(missing_ok=True)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a directory and all below it."""
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            return
+
+    def sync_directory(self, path: Path) -> None:
+        """Sync the directory's names."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def truncate(self, path: Path, size_bytes: int) -> None:
+        """Cut a closed file."""
+        os.truncate(path, size_bytes)
+
+    def lock(self, path: Path) -> DirectoryLock:
+        """Take the lock file."""
+        return _FlockedFile(path)
+
+    def disk_bytes(self, path: Path) -> tuple[int, int]:
+        """Total and free bytes of the file system."""
+        usage = shutil.disk_usage(path)
+        return usage.total, usage.free

@@ -1,0 +1,113 @@
+"""Which samples are accepted: Prometheus' rules, for many samples at once.
+
+`t` is compared with the newest sample of the series: later is in order, the same time with the same bits is
+taken silently, with other bits it is a duplicate; earlier goes to the out-of-order path if the window allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.model.labels import Labels, format_labels
+from trimon.model.rows import NO_COLUMNS, Appended, Columns
+from trimon.storage.arena import Floats, Int64s
+
+IN_ORDER: Final = 0
+LATE: Final = 1
+SAME: Final = 2
+OUT_OF_ORDER: Final = 3
+DUPLICATE: Final = 4
+OUT_OF_BOUNDS: Final = 5
+TOO_OLD: Final = 6
+
+REFUSALS: Final = {
+    OUT_OF_ORDER: "out of order sample",
+    DUPLICATE: "duplicate sample for timestamp",
+    OUT_OF_BOUNDS: "out of bounds",
+    TOO_OLD: "too old sample",
+}
+
+Verdicts = npt.NDArray[np.int8]
+
+
+class Bounds(NamedTuple):
+    """What is fixed while one append is judged.
+
+    Times below `lowest_ms` are out of bounds, unless they are not older than `late_ms` and so go the
+    out-of-order way; `late_ms` is None without an out-of-order window. `highest_ms` is the future limit.
+    """
+
+    lowest_ms: int
+    highest_ms: int
+    late_ms: int | None
+
+
+def judge(times: Int64s, values: Floats, last_times: Int64s, last_values: Floats, bounds: Bounds) -> Verdicts:
+    """A verdict per sample, given the newest sample of its series (`NEVER_MS` if there is none)."""
+    verdicts = np.zeros(len(times), np.int8)
+    behind = (times <= last_times) | (times < bounds.lowest_ms)
+    if bounds.late_ms is None:
+        verdicts[behind] = OUT_OF_ORDER
+        verdicts[times < bounds.lowest_ms] = OUT_OF_BOUNDS
+    else:
+        verdicts[behind] = np.where(times[behind] >= bounds.late_ms, LATE, TOO_OLD)
+    equal = (times == last_times) & (times >= bounds.lowest_ms)
+    if equal.any():
+        same = values[equal].view(np.int64) == last_values[equal].view(np.int64)
+        verdicts[equal] = np.where(same, SAME, DUPLICATE)
+    verdicts[times > bounds.highest_ms] = OUT_OF_BOUNDS
+    return verdicts
+
+
+@dataclass(slots=True)
+class Tally:
+    """What becomes an Appended: counts of refusals and the text of the first."""
+
+    appended: int = 0
+    series_created: int = 0
+    series_refused: int = 0
+    out_of_order: int = 0
+    duplicate: int = 0
+    out_of_bounds: int = 0
+    too_old: int = 0
+    error: str = ""
+
+    def refuse(self, verdict: int, count: int, time_ms: int, labels: Labels) -> None:
+        """Count `count` refusals of one kind; the first text stays."""
+        if verdict == OUT_OF_ORDER:
+            self.out_of_order += count
+        elif verdict == DUPLICATE:
+            self.duplicate += count
+        elif verdict == OUT_OF_BOUNDS:
+            self.out_of_bounds += count
+        else:
+            self.too_old += count
+        self.error = self.error or f"{REFUSALS[verdict]}: {format_labels(labels)} at {time_ms} ms"
+
+    def refuse_series(self, count: int, reason: str) -> None:
+        """Count series that were not created."""
+        self.series_refused += count
+        self.error = self.error or reason
+
+    @property
+    def refused(self) -> int:
+        """Refused samples of every kind, and refused series."""
+        return self.out_of_order + self.duplicate + self.out_of_bounds + self.too_old + self.series_refused
+
+    def result(self, columns: Columns = NO_COLUMNS) -> Appended:
+        """The answer to the sender."""
+        return Appended(
+            columns,
+            self.appended,
+            self.series_created,
+            self.out_of_order,
+            self.duplicate,
+            self.out_of_bounds,
+            self.too_old,
+            self.series_refused,
+            self.error,
+        )

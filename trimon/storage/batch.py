@@ -1,0 +1,88 @@
+"""The samples of a SampleBatch in order of series, each judged with what comes before it in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from trimon.model.rows import SampleBatch
+from trimon.model.sample import NORMAL_NAN, is_absent
+from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Verdicts, judge
+from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.group import NEVER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Samples sorted by series, in order of arrival within a series; `place[i]` is the place in the batch."""
+
+    place: Int64s
+    series: Int32s
+    times: Int64s
+    values: Floats
+    verdicts: Verdicts
+
+    @classmethod
+    def judged(
+        cls, batch: SampleBatch, numbers: Int32s, last_times: Int64s, last_values: Floats, bounds: Bounds
+    ) -> Arrivals:
+        """Verdicts of a batch. `numbers[i]` is the series of `batch.series[i]`, -1 if it does not exist."""
+        own = np.arange(-1, -1 - len(numbers), -1, dtype=np.int64)
+        distinct = np.where(numbers >= 0, numbers.astype(np.int64), own)
+        series_all = distinct[batch.series_index]
+        place = np.argsort(series_all, kind="stable")
+        series = series_all[place]
+        times = batch.timestamps_ms[place].astype(np.int64)
+        values = batch.values[place].astype(np.float64)
+        absent = is_absent(values)
+        if absent.any():
+            values[absent] = NORMAL_NAN
+        known = series >= 0
+        base_times = np.full(len(series), NEVER_MS, np.int64)
+        base_values = np.zeros(len(series))
+        base_times[known] = last_times[series[known]]
+        base_values[known] = last_values[series[known]]
+        _carry(series, times, values, base_times, base_values, bounds)
+        verdicts = judge(times, values, base_times, base_values, bounds)
+        return cls(place, series.astype(np.int32), times, values, verdicts)
+
+    def accepted(self, numbers: Int32s) -> tuple[Int32s, Int64s, Floats, Bools]:
+        """Series, times, values of the accepted samples, and which of them are in order."""
+        keep = ((self.verdicts == IN_ORDER) | (self.verdicts == LATE)) & (self.series >= 0)
+        if len(numbers) == 0:
+            keep[:] = False
+        return self.series[keep], self.times[keep], self.values[keep], self.verdicts[keep] == IN_ORDER
+
+    def refusals(self) -> Iterator[tuple[int, int, int]]:
+        """(verdict, how many, place in the batch of the first) of every kind of refusal."""
+        refused = np.flatnonzero(self.verdicts >= OUT_OF_ORDER)
+        for verdict, count in enumerate(np.bincount(self.verdicts[refused]).tolist()):
+            if count:
+                yield verdict, count, int(self.place[refused][self.verdicts[refused] == verdict].min())
+
+
+def _carry(
+    series: Int64s, times: Int64s, values: Floats, base_times: Int64s, base_values: Floats, bounds: Bounds
+) -> None:
+    """Raise the newest time and value of every sample's series by the samples before it, in place."""
+    if len(series) < 2 or not (series[1:] == series[:-1]).any():
+        return
+    usable = (times >= bounds.lowest_ms) & (times <= bounds.highest_ms)
+    first = np.concatenate(([True], series[1:] != series[:-1]))
+    run = np.cumsum(first) - 1
+    usable_times = np.where(usable, times, base_times)
+    usable_times = np.maximum(usable_times, base_times)
+    ranks = np.unique(usable_times, return_inverse=True)[1].astype(np.int64)
+    span = int(ranks.max()) + 1
+    # Per series the running maximum of the samples up to and including this one; runs do not mix, because
+    # a later run has the greater offset.
+    peak = np.maximum.accumulate(ranks + run * span)
+    rises = np.concatenate(([True], peak[1:] > peak[:-1])) & usable & (times > base_times)
+    carrier = np.maximum.accumulate(np.where(rises, np.arange(len(series)), -1))
+    before = np.concatenate(([-1], carrier[:-1]))
+    carried = (before >= 0) & ~first
+    carried[carried] = run[before[carried]] == run[carried]
+    base_times[carried] = times[before[carried]]
+    base_values[carried] = values[before[carried]]

@@ -1,0 +1,205 @@
+"""A scrape group: the rows of one target, a column per series."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from trimon.model.sample import ABSENT
+from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+
+NEVER_MS = -(1 << 62)
+# Raw chunks hold 8, 8, 16, 32, 64 rows: a short life costs little memory, a long one few chunks.
+_ROWS_FIRST = 8
+_ROWS_MAX = 64
+
+
+class RawChunk:
+    """Rows not sealed yet: `values[:rows]` at `times[:rows]`; column `c` belongs to `series[c]`.
+
+    Rows below the mark never change. A column that is granted later has ABSENT in the rows before.
+    """
+
+    __slots__ = ("rows", "series", "times", "values")
+
+    def __init__(self, row_capacity: int, series: Int32s) -> None:
+        self.times: Int64s = np.empty(row_capacity, np.int64)
+        self.values: Floats = np.empty((row_capacity, len(series)))
+        self.series = series
+        self.rows = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        return self.times.nbytes + self.values.nbytes + self.series.nbytes
+
+
+class GroupView(NamedTuple):
+    """What a reader sees of a group: its raw chunks, and how many rows the last of them has."""
+
+    raw: tuple[RawChunk, ...]
+    rows: int
+
+
+class Layout(NamedTuple):
+    """A sender's column array, resolved once."""
+
+    key: Int32s
+    columns: Int64s
+    series: Int64s
+    prefix: bool
+    foreign: Int64s
+
+
+class ScrapeGroup:
+    """The writer's side of a group. Columns are the group's own numbers; a column belongs to one series.
+
+    A column is *home* when the series' samples live in it, and foreign when the series has its home in
+    another group: samples of foreign columns go to the loose buffer. A column handed back is used again
+    only in a later chunk, so that within a chunk a column never changes its series.
+    """
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.width = 0
+        self.last_ms = NEVER_MS
+        self.series: Int32s = np.full(8, -1, np.int32)
+        self.granted: Bools = np.zeros(8, np.bool_)
+        self.home: Bools = np.zeros(8, np.bool_)
+        self.logged: Floats = np.zeros(8)
+        self.logged_rows = 0
+        self.grants = 0
+        self.logged_columns: Int64s | None = None
+        self.view = GroupView((), 0)
+        self._free: list[int] = []
+        self._freed: list[int] = []
+        self._layout: Layout | None = None
+
+    # ---- columns
+
+    def layout(self, key: Int32s) -> Layout:
+        """The columns a sender names, resolved; the same array object again costs nothing.
+
+        Raises ValueError for a column that is not granted.
+        """
+        cached = self._layout
+        if cached is not None and cached.key is key:
+            return cached
+        columns = key.astype(np.int64)
+        if len(columns) and (
+            columns.min() < 0 or columns.max() >= self.width or not self.granted[columns].all()
+        ):
+            raise ValueError(f"group {self.name}: a column is not granted")
+        count = len(columns)
+        prefix = bool(
+            count and columns[0] == 0 and columns[-1] == count - 1 and (np.diff(columns) == 1).all()
+        )
+        foreign = np.flatnonzero(~self.home[columns])
+        cached = Layout(key, columns, self.series[columns].astype(np.int64), prefix, foreign)
+        self._layout = cached
+        return cached
+
+    def columns_for(self, count: int) -> Int64s:
+        """Columns that may be granted now; handed-back ones first."""
+        reused = [self._free.pop() for _ in range(min(len(self._free), count))]
+        fresh = count - len(reused)
+        return np.concatenate((np.array(reused, np.int64), np.arange(self.width, self.width + fresh)))
+
+    def grant(self, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """Give these columns to these series."""
+        if len(columns) == 0:
+            return
+        self.grants += 1
+        self._layout = None
+        self._widen(int(columns.max()) + 1)
+        self.series[columns] = series
+        self.granted[columns] = True
+        self.home[columns] = home
+        self.logged[columns] = 0.0
+        chunk = self.view.raw[-1] if self.view.raw else None
+        if chunk is not None:
+            if self.width > len(chunk.series):
+                self._new_chunk()
+            else:
+                chunk.series[columns] = series
+
+    def revoke_except(self, columns: Int64s) -> None:
+        """Take all columns but these from their series: nobody knows whose they are."""
+        keep = np.zeros(len(self.granted), np.bool_)
+        keep[columns] = True
+        self.granted &= keep
+
+    def make_room(self, width: int) -> None:
+        """Have columns below `width`, granted or not."""
+        self._widen(width)
+
+    def regrant(self, column: int) -> None:
+        """Give a handed-back column to the series it belonged to."""
+        self._layout = None
+        (self._freed if column in self._freed else self._free).remove(column)
+        self.granted[column] = True
+        self.grants += 1
+
+    def hand_back(self, columns: Int64s) -> None:
+        """The sender forgets these columns."""
+        self._layout = None
+        self.granted[columns] = False
+        self._freed.extend(columns.tolist())
+
+    def take_again(self, columns: Int64s) -> None:
+        """Undo of `hand_back`, before anything else was done."""
+        self._layout = None
+        self.granted[columns] = True
+        del self._freed[len(self._freed) - len(columns) :]
+
+    def _widen(self, width: int) -> None:
+        if width > len(self.series):
+            capacity = max(width, len(self.series) * 2 if width < 1024 else width + width // 8)
+            more = capacity - len(self.series)
+            self.series = np.concatenate((self.series, np.full(more, -1, np.int32)))
+            self.granted = np.concatenate((self.granted, np.zeros(more, np.bool_)))
+            self.home = np.concatenate((self.home, np.zeros(more, np.bool_)))
+            self.logged = np.concatenate((self.logged, np.zeros(more)))
+        self.width = max(self.width, width)
+
+    # ---- rows
+
+    def append_row(self, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
+        """Store a row later than every row before; columns not named are ABSENT."""
+        raw = self.view.raw
+        if not raw or raw[-1].rows == len(raw[-1].times):
+            self._new_chunk()
+        chunk = self.view.raw[-1]
+        index = chunk.rows
+        row = chunk.values[index]
+        if prefix:
+            count = len(values)
+            row[:count] = values
+            row[count:] = ABSENT
+        else:
+            row[:] = ABSENT
+            row[columns] = values
+        chunk.times[index] = time_ms
+        chunk.rows = index + 1
+        self.view = GroupView(self.view.raw, chunk.rows)
+        self.last_ms = time_ms
+
+    def take_back_row(self, chunk: RawChunk, last_ms: int) -> None:
+        """Undo of `append_row`, before anything was published; later rows are taken back first."""
+        chunk.rows -= 1
+        self.view = GroupView(self.view.raw, self.view.raw[-1].rows)
+        self.last_ms = last_ms
+
+    def _new_chunk(self) -> None:
+        """Begin a chunk; columns handed back before may be used again in it."""
+        raw = tuple(chunk for chunk in self.view.raw if chunk.rows)
+        rows = sum(chunk.rows for chunk in raw)
+        row_capacity = min(_ROWS_MAX, max(_ROWS_FIRST, rows))
+        spare = 8 + self.width // 16 if rows else 0
+        series = np.full(self.width + spare, -1, np.int32)
+        series[: self.width] = self.series[: self.width]
+        self._free.extend(self._freed)
+        self._freed.clear()
+        self.view = GroupView((*raw, RawChunk(row_capacity, series)), 0)

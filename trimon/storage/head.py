@@ -1,0 +1,457 @@
+"""A head: the newest samples, in memory, as rows of scrape groups and a loose buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from trimon.model.labels import Labels
+from trimon.model.rows import Appended, Columns, Row, SampleBatch
+from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
+from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
+from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s
+from trimon.storage.batch import Arrivals
+from trimon.storage.group import NEVER_MS, Layout, ScrapeGroup
+from trimon.storage.headview import HeadView
+from trimon.storage.homes import Homes
+from trimon.storage.index import SeriesIndex
+from trimon.storage.loose import LooseBuffer
+
+_EMPTY_LABELS = "empty labelset: invalid sample"
+
+
+class Journal(Protocol):
+    """Where a head writes down what it does, in order, before it is published."""
+
+    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """Columns were granted; kept until it is written, even over a failure."""
+        ...
+
+    def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
+        """A row is about to be stored."""
+        ...
+
+    def loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
+        """Loose samples are about to be stored."""
+        ...
+
+
+class _Cells(NamedTuple):
+    """The cells of one row, resolved: `foreign` are positions whose series has its home elsewhere."""
+
+    columns: Int64s
+    series: Int64s
+    values: Floats
+    prefix: bool
+    foreign: Int64s
+
+
+class Head:
+    """Series and samples of one window of time, `[start_ms, end_ms)` nominally.
+
+    One thread writes. What it appends is visible to readers only after `publish()`; `rollback()` takes back
+    the samples since then (series and columns stay: without samples they do no harm).
+    """
+
+    def __init__(self, start_ms: int, end_ms: int, journal: Journal | None = None) -> None:
+        self.start_ms = start_ms
+        self.end_ms = end_ms
+        self.journal = journal
+        self.index = SeriesIndex()
+        self.homes = Homes()
+        self.groups: list[ScrapeGroup] = []
+        self.loose = LooseBuffer()
+        self.min_ms = 1 << 62
+        self.max_ms = NEVER_MS
+        self.samples = 0
+        self._by_name: dict[str, ScrapeGroup] = {}
+        self._last_times: Arena[np.int64] = Arena(np.int64)
+        self._last_values: Arena[np.float64] = Arena(np.float64)
+        self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._touched: set[int] = set()
+        self._group_views: list[Any] = []
+        self.view = self._make_view(fresh_index=True)
+
+    # ---- publishing
+
+    def publish_if_changed(self) -> bool:
+        """Publish if anything was appended since the last time; whether it was."""
+        if not self._undo and not self._touched and len(self.index) == self.view.index.series:
+            return False
+        self.publish()
+        return True
+
+    def publish(self) -> None:
+        """Make everything appended so far visible to readers, by one assignment."""
+        self._undo.clear()
+        groups = self.groups
+        views = self._group_views.copy()
+        views.extend(group.view for group in groups[len(views) :])
+        for number in self._touched:
+            views[number] = groups[number].view
+        self._touched.clear()
+        self._group_views = views
+        self.view = self._make_view(fresh_index=len(self.index) != self.view.index.series)
+
+    def rollback(self) -> None:
+        """Take back all samples since the last publish."""
+        while self._undo:
+            action, arguments = self._undo.pop()
+            action(*arguments)
+
+    def _make_view(self, *, fresh_index: bool) -> HeadView:
+        index = self.index.view() if fresh_index else self.view.index
+        return HeadView(
+            index,
+            self.homes.view(),
+            self._group_views,
+            self.loose.view(),
+            self.min_ms,
+            self.max_ms,
+            self.samples,
+        )
+
+    # ---- series and columns
+
+    def group(self, name: str) -> ScrapeGroup:
+        """The group of this name, made if there is none."""
+        group = self._by_name.get(name)
+        if group is None:
+            group = ScrapeGroup(len(self.groups), name)
+            self.groups.append(group)
+            self._by_name[name] = group
+        return group
+
+    def newest_times(self, series: Int32s) -> Int64s:
+        """Time of the newest sample of each series, `NEVER_MS` if there is none."""
+        return self._last_times.view()[series]
+
+    def has_group(self, name: str) -> bool:
+        """Whether the group has been seen in this head."""
+        return name in self._by_name
+
+    def new_group(self, name: str) -> ScrapeGroup:
+        """A further group of this name, for replaying another run of the program."""
+        self._by_name.pop(name, None)
+        return self.group(name)
+
+    def create(self, label_sets: Sequence[Labels], tally: Tally, series_max: int = 0) -> Int32s:
+        """Series numbers of label sets, made where they are missing; -1 where refused."""
+        if not label_sets:
+            return np.zeros(0, np.int32)
+        if all(label_sets):
+            return self.create_pairs(*self.index.symbols.intern(label_sets), tally, series_max)
+        named = np.array([bool(labels) for labels in label_sets])
+        tally.refuse_series(int((~named).sum()), _EMPTY_LABELS)
+        found = np.full(len(label_sets), -1, np.int32)
+        kept = [labels for labels in label_sets if labels]
+        if kept:
+            found[named] = self.create_pairs(*self.index.symbols.intern(kept), tally, series_max)
+        return found
+
+    def create_pairs(self, flat: Int32s, lengths: Int64s, tally: Tally, series_max: int = 0) -> Int32s:
+        """Series numbers of runs of pair ids, made where they are missing; -1 where refused."""
+        found, created = self.index.add(flat, lengths, series_max)
+        if len(created):
+            tally.series_created += len(created)
+            self._last_times.extend_constant(NEVER_MS, len(created))
+            self._last_values.extend_constant(0.0, len(created))
+            self.homes.widen(len(self.index))
+        refused = int((found < 0).sum())
+        if refused:
+            tally.refuse_series(refused, f"series limit of {series_max} reached")
+        return found
+
+    def inherit(self, source: Head, group: ScrapeGroup) -> ScrapeGroup:
+        """The group of an older head with the same columns for the same series."""
+        target = self.group(group.name)
+        columns = np.flatnonzero(group.granted[: group.width])
+        view = source.index.view()
+        flat, lengths = view.pairs_of(group.series[columns])
+        distinct, place = np.unique(flat, return_inverse=True)
+        pairs = [view.symbols.pair(int(pair_id)) for pair_id in distinct]
+        translated = self.index.symbols.intern_pairs(pairs)[place]
+        series = self.create_pairs(translated, lengths, Tally()) if len(columns) else np.zeros(0, np.int32)
+        home = ~self.homes.held(series) & group.home[columns]
+        self._settle(target, columns, series, home)
+        return target
+
+    def _settle(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """Grant these columns and note the homes."""
+        if len(columns) == 0:
+            return
+        group.grant(columns, series, home)
+        self.homes.add(series[home], group.number, columns[home])
+        self._touched_group(group)
+        if self.journal is not None:
+            self.journal.grant(group, columns, series, home)
+
+    def restore_grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """A grant as the log tells it; what is known already is left as it is."""
+        if len(columns) == 0:
+            return
+        inside = columns < group.width
+        known = inside.copy()
+        at = columns[inside]
+        known[inside] = (group.series[at] == series[inside]) & (group.home[at] == home[inside])
+        group.granted[columns[known]] = True
+        if known.all():
+            return
+        columns, series, home = columns[~known], series[~known], home[~known]
+        group.grant(columns, series, home)
+        self.homes.add(series[home], group.number, columns[home])
+        self._touched_group(group)
+
+    def restore_row(
+        self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool
+    ) -> None:
+        """A row as the log tells it."""
+        group.append_row(time_ms, columns, values, prefix=prefix)
+        self._last_times.view()[group.series[columns]] = time_ms
+        self._touched.add(group.number)
+        self._note(time_ms, time_ms, len(columns))
+
+    def _grant(self, group: ScrapeGroup, series: Int32s) -> Int64s:
+        """A column for each of the given, distinct series; the one it has or had, where it can be."""
+        columns = np.full(len(series), -1, np.int64)
+        latest = self.homes.view().latest[series]
+        for place in np.flatnonzero(latest >= 0).tolist():
+            number = int(series[place])
+            home_group, column = self.homes.last(number)
+            if home_group == group.number and int(group.series[column]) == number:
+                if not group.granted[column]:
+                    group.regrant(column)
+                    self.homes.hold(series[place : place + 1], held=True)
+                    if self.journal is not None:
+                        again = np.array([column])
+                        self.journal.grant(group, again, series[place : place + 1], np.ones(1, np.bool_))
+                columns[place] = column
+        fresh = np.flatnonzero(columns < 0)
+        if len(fresh):
+            home = ~self.homes.held(series[fresh])
+            granted = group.columns_for(len(fresh))
+            self._settle(group, granted, series[fresh], home)
+            columns[fresh] = granted
+        return columns
+
+    # ---- rows
+
+    def append_row(self, row: Row, bounds: Bounds, series_max: int = 0) -> Appended:
+        """Judge and store one row. Raises ValueError for a column that is not granted."""
+        group = self.group(row.group)
+        layout = group.layout(row.columns)
+        tally = Tally()
+        granted = row.ended[:0]
+        if row.new_series or len(row.ended):
+            cells, granted = self._resolve(group, layout, row, tally, series_max)
+        else:
+            cells = _Cells(layout.columns, layout.series, row.values, layout.prefix, layout.foreign)
+        values = cells.values
+        absent = is_absent(values)
+        if absent.any():
+            cells = cells._replace(values=np.where(absent, NORMAL_NAN, values))
+        time_ms = row.timestamp_ms
+        if len(cells.foreign):
+            cells = self._adopt(group, cells)
+        if (
+            len(cells.foreign) == 0
+            and bounds.lowest_ms <= time_ms <= bounds.highest_ms
+            and time_ms > group.last_ms
+            and bool((self._last_times.view()[cells.series] < time_ms).all())
+        ):
+            tally.appended += len(cells.columns)
+            if len(cells.columns):
+                self._store_row(group, time_ms, cells)
+        else:
+            self._append_judged(group, time_ms, cells, bounds, tally)
+        if len(row.ended):
+            self._hand_back(group, row.ended.astype(np.int64))
+        return tally.result(granted)
+
+    def _resolve(
+        self, group: ScrapeGroup, layout: Layout, row: Row, tally: Tally, series_max: int
+    ) -> tuple[_Cells, Columns]:
+        """All cells of a row with new or ended series, and the columns granted to the new ones."""
+        created = self.create(row.new_series, tally, series_max)
+        kept = created >= 0
+        granted = np.full(len(created), -1, np.int64)
+        granted[kept] = self._grant(group, created[kept])
+        ended = row.ended.astype(np.int64)
+        if len(ended) and (ended.max() >= group.width or not group.granted[ended].all()):
+            raise ValueError(f"group {group.name}: an ended column is not granted")
+        columns = np.concatenate((layout.columns, granted[kept], ended))
+        values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
+        series = group.series[columns].astype(np.int64)
+        prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
+        foreign = np.flatnonzero(~group.home[columns])
+        return _Cells(columns, series, values, prefix, foreign), granted.astype(np.int32)
+
+    def _adopt(self, group: ScrapeGroup, cells: _Cells) -> _Cells:
+        """Take home the foreign series that have lost their home."""
+        free = ~self.homes.held(cells.series[cells.foreign])
+        if not free.any():
+            return cells
+        places = cells.foreign[free]
+        series = cells.series[places].astype(np.int32)
+        self._settle(group, cells.columns[places], series, np.ones(len(places), np.bool_))
+        return cells._replace(foreign=cells.foreign[~free])
+
+    def _append_judged(
+        self, group: ScrapeGroup, time_ms: int, cells: _Cells, bounds: Bounds, tally: Tally
+    ) -> None:
+        """Store the cells of a row one by one as the rules allow: in the row, or loose."""
+        count = len(cells.columns)
+        times = np.full(count, time_ms, np.int64)
+        last_times = self._last_times.view()[cells.series]
+        last_values = self._last_values.view()[cells.series]
+        verdicts = judge(times, cells.values, last_times, last_values, bounds)
+        self._count_refusals(verdicts, times, cells.series, tally)
+        in_order = verdicts == IN_ORDER
+        in_row = in_order.copy()
+        in_row[cells.foreign] = False
+        if time_ms <= group.last_ms:
+            in_row[:] = False
+        loose = np.flatnonzero((in_order | (verdicts == LATE)) & ~in_row)
+        if in_row.any():
+            places = np.flatnonzero(in_row)
+            part = _Cells(
+                cells.columns[places], cells.series[places], cells.values[places], False, cells.foreign[:0]
+            )
+            self._store_row(group, time_ms, part)
+            tally.appended += len(places)
+        if len(loose):
+            tally.appended += len(loose)
+            self._store_loose(
+                cells.series[loose].astype(np.int32), times[loose], cells.values[loose], in_order[loose]
+            )
+
+    def _store_row(self, group: ScrapeGroup, time_ms: int, cells: _Cells) -> None:
+        columns, series, values, prefix, _ = cells
+        last_times, last_values = self._last_times.view(), self._last_values.view()
+        last_ms = group.last_ms
+        old = (
+            last_times[series],
+            last_values[series],
+            group.logged[columns],
+            group.logged_columns,
+            group.logged_rows,
+        )
+        if self.journal is not None:
+            self.journal.row(group, time_ms, columns, values, prefix=prefix)
+        group.append_row(time_ms, columns, values, prefix=prefix)
+        self._undo.append(
+            (self._undo_row, (group, group.view.raw[-1], last_ms, columns, series, old, self._marks()))
+        )
+        last_times[series] = time_ms
+        last_values[series] = values
+        self._touched.add(group.number)
+        self._note(time_ms, time_ms, len(columns))
+
+    def _undo_row(
+        self,
+        group: ScrapeGroup,
+        chunk: Any,
+        last_ms: int,
+        columns: Int64s,
+        series: Int64s,
+        old: Any,
+        marks: Any,
+    ) -> None:
+        group.take_back_row(chunk, last_ms)
+        self._last_times.view()[series], self._last_values.view()[series] = old[0], old[1]
+        group.logged[columns] = old[2]
+        group.logged_columns, group.logged_rows = old[3:]
+        self._touched.add(group.number)
+        self.min_ms, self.max_ms, self.samples = marks
+
+    def _hand_back(self, group: ScrapeGroup, columns: Int64s) -> None:
+        group.hand_back(columns)
+        series = group.series[columns][group.home[columns]]
+        self.homes.hold(series, held=False)
+        self._undo.append((self._undo_hand_back, (group, columns, series)))
+
+    def _undo_hand_back(self, group: ScrapeGroup, columns: Int64s, series: Int32s) -> None:
+        group.take_again(columns)
+        self.homes.hold(series, held=True)
+
+    # ---- loose samples
+
+    def append_batch(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended:
+        """Judge and store samples of any shape, in the loose buffer."""
+        tally = Tally()
+        numbers = self.create(batch.series, tally, series_max)
+        arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
+        self._count_batch(arrivals, batch, tally)
+        series, times, values, in_order = arrivals.accepted(numbers)
+        tally.appended += len(series)
+        if len(series):
+            self._store_loose(series, times, values, in_order)
+        return tally.result()
+
+    def refusal_of(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended | None:
+        """The answer to a batch of which anything would be refused, else None; nothing is changed."""
+        tally = Tally()
+        known = self.index.find(batch.series)
+        arrivals = Arrivals.judged(batch, known, self._last_times.view(), self._last_values.view(), bounds)
+        self._count_batch(arrivals, batch, tally)
+        new = len({labels for labels, number in zip(batch.series, known, strict=True) if number < 0})
+        if series_max and new and len(self.index) + new > series_max:
+            tally.refuse_series(len(self.index) + new - series_max, f"series limit of {series_max} reached")
+        if not all(batch.series):
+            tally.refuse_series(1, _EMPTY_LABELS)
+        return tally.result() if tally.refused else None
+
+    def _store_loose(self, series: Int32s, times: Int64s, values: Floats, in_order: Bools) -> None:
+        """Store samples; those in order ascend in time within a series."""
+        if self.journal is not None:
+            self.journal.loose(series, times, values)
+        last_times, last_values = self._last_times.view(), self._last_values.view()
+        newest = series[in_order]
+        old = (last_times[newest], last_values[newest])
+        self._undo.append((self._undo_loose, (len(self.loose), newest, old, self._marks())))
+        self.loose.append(series, times, values)
+        last_times[newest] = times[in_order]
+        last_values[newest] = values[in_order]
+        self._note(int(times.min()), int(times.max()), len(series))
+
+    def _undo_loose(self, mark: int, series: Int32s, old: Any, marks: Any) -> None:
+        self.loose.cut(mark)
+        self._last_times.view()[series], self._last_values.view()[series] = old
+        self.min_ms, self.max_ms, self.samples = marks
+
+    def restore_loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
+        """Loose samples as the log tells them."""
+        self.loose.append(series, times, values)
+        np.maximum.at(self._last_times.view(), series, times)
+        self._note(int(times.min()), int(times.max()), len(series))
+
+    # ---- bookkeeping
+
+    def _marks(self) -> tuple[int, int, int]:
+        return self.min_ms, self.max_ms, self.samples
+
+    def _note(self, first_ms: int, last_ms: int, samples: int) -> None:
+        self.min_ms = min(self.min_ms, first_ms)
+        self.max_ms = max(self.max_ms, last_ms)
+        self.samples += samples
+
+    def _touched_group(self, group: ScrapeGroup) -> None:
+        self._touched.add(group.number)
+
+    def _count_refusals(self, verdicts: Verdicts, times: Int64s, series: Int64s, tally: Tally) -> None:
+        refused = np.flatnonzero(verdicts >= OUT_OF_ORDER)
+        if len(refused) == 0:
+            return
+        view = self.index.view()
+        for verdict, count in enumerate(np.bincount(verdicts[refused]).tolist()):
+            if count:
+                first = refused[np.argmax(verdicts[refused] == verdict)]
+                tally.refuse(verdict, count, int(times[first]), view.labels(int(series[first])))
+
+    @staticmethod
+    def _count_batch(arrivals: Arrivals, batch: SampleBatch, tally: Tally) -> None:
+        for verdict, count, first in arrivals.refusals():
+            index = int(batch.series_index[first])
+            tally.refuse(verdict, count, int(batch.timestamps_ms[first]), batch.series[index])

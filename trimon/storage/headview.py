@@ -1,0 +1,128 @@
+"""Reading a head at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from trimon.model.matcher import Matcher
+from trimon.model.table import LabelTable
+from trimon.storage import matching
+from trimon.storage.arena import Int32s, Int64s
+from trimon.storage.group import GroupView
+from trimon.storage.homes import HomesView
+from trimon.storage.index import IndexView
+from trimon.storage.loose import LooseView, read_loose
+from trimon.storage.pieces import Piece
+
+
+@dataclass(frozen=True, slots=True)
+class HeadView:
+    """Everything a head held when it was published; nothing of it changes."""
+
+    index: IndexView
+    homes: HomesView
+    groups: list[GroupView]
+    loose: LooseView
+    min_ms: int
+    max_ms: int
+    samples: int
+
+    def overlaps(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any sample may lie in the closed interval."""
+        return self.min_ms <= end_ms and self.max_ms >= start_ms
+
+    def select(self, matchers: Sequence[Matcher]) -> Int32s:
+        """Series that satisfy every matcher, ascending."""
+        return matching.select(self.index, matchers)
+
+    def table(self, series: Int32s) -> LabelTable:
+        """Their labels."""
+        return matching.table(self.index, series)
+
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+        """Their samples in the closed interval; row `i` of the pieces is `series[i]` (ascending)."""
+        found: list[Piece] = []
+        for number, rows, columns in self._in_groups(series):
+            found.extend(_read_group(self.groups[number], rows, columns, series, start_ms, end_ms))
+        loose = read_loose(self.loose, series, start_ms, end_ms)
+        if loose is not None:
+            found.append(loose)
+        return found
+
+    def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
+        """At most how many samples that is."""
+        total = 0
+        for number, rows, _ in self._in_groups(series):
+            total += len(rows) * _rows_between(self.groups[number], start_ms, end_ms)
+        if len(self.loose.series):
+            total += int(((self.loose.times >= start_ms) & (self.loose.times <= end_ms)).sum())
+        return total
+
+    def label_names(self) -> list[str]:
+        """All label names, in any order."""
+        return [
+            self.index.symbols.names[i] for i in np.flatnonzero(np.bincount(self.index.pair_name)).tolist()
+        ]
+
+    def label_values(self, name: str) -> list[str]:
+        """All values of a label, in any order."""
+        name_id = self.index.symbols.name_id(name)
+        if name_id < 0:
+            return []
+        codes = self.index.pair_code[self.index.pair_name == name_id]
+        return self.index.symbols.values[name_id][1 : 1 + len(codes)]
+
+    def _in_groups(self, series: Int32s) -> Iterator[tuple[int, Int64s, Int64s]]:
+        """(group, rows, columns): every place where one of the series has, or had, its home."""
+        rows = np.arange(len(series))
+        homes = self.homes.newest(series)
+        while len(rows):
+            living = homes >= 0
+            rows, homes = rows[living], homes[living]
+            if len(rows) == 0:
+                return
+            groups = self.homes.group[homes]
+            columns = self.homes.column[homes].astype(np.int64)
+            order = np.argsort(groups, kind="stable")
+            ordered = groups[order]
+            bounds = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1)).tolist()
+            for begin, end in pairwise(bounds):
+                chosen = order[begin:end]
+                yield int(ordered[begin]), rows[chosen], columns[chosen]
+            homes = self.homes.previous[homes]
+
+
+def _rows_between(group: GroupView, start_ms: int, end_ms: int) -> int:
+    total = 0
+    for position, chunk in enumerate(group.raw):
+        filled = group.rows if position == len(group.raw) - 1 else chunk.rows
+        times = chunk.times[:filled]
+        total += int(np.searchsorted(times, end_ms, side="right") - np.searchsorted(times, start_ms))
+    return total
+
+
+def _read_group(
+    group: GroupView, rows: Int64s, columns: Int64s, series: Int32s, start_ms: int, end_ms: int
+) -> Iterator[Piece]:
+    wanted = series[rows]
+    for position, chunk in enumerate(group.raw):
+        filled = group.rows if position == len(group.raw) - 1 else chunk.rows
+        times = chunk.times[:filled]
+        first = int(np.searchsorted(times, start_ms))
+        last = int(np.searchsorted(times, end_ms, side="right"))
+        if first >= last:
+            continue
+        here = columns < len(chunk.series)
+        here[here] = chunk.series[columns[here]] == wanted[here]
+        if not here.any():
+            continue
+        if here.all():
+            chosen_rows, chosen = rows, columns
+        else:
+            chosen_rows, chosen = rows[here], columns[here]
+        values = chunk.values[first:last, chosen].T
+        yield Piece.matrix(chosen_rows, times[first:last], values, absent=True)

@@ -1,0 +1,141 @@
+"""All data of a store at one moment: one answer from blocks and heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from trimon.model.frame import SampleFrame
+from trimon.model.matcher import Matcher
+from trimon.model.snapshot import Estimate
+from trimon.model.table import LabelTable
+from trimon.storage.arena import Int32s, Int64s
+from trimon.storage.merge import merge_tables
+from trimon.storage.pieces import Piece, assemble
+
+
+class Source(Protocol):
+    """A block or a head: series by number, samples in pieces."""
+
+    def overlaps(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any sample may lie in the closed interval."""
+        ...
+
+    def select(self, matchers: Sequence[Matcher]) -> Int32s:
+        """Series that satisfy every matcher, ascending."""
+        ...
+
+    def table(self, series: Int32s) -> LabelTable:
+        """Their labels."""
+        ...
+
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+        """Their samples around the closed interval; row `i` of the pieces is `series[i]`."""
+        ...
+
+    def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
+        """At most how many samples lie in the closed interval."""
+        ...
+
+    def label_names(self) -> list[str]:
+        """All label names, in any order."""
+        ...
+
+    def label_values(self, name: str) -> list[str]:
+        """All values of a label, in any order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The matching series of one source, and their rows in the selection."""
+
+    source: Source
+    series: Int32s
+    rows: Int64s | None
+
+
+class StoreSelection:
+    """The series that match; samples are read when `frame` is called."""
+
+    def __init__(self, labels: LabelTable, parts: Sequence[_Part]) -> None:
+        self._labels = labels
+        self._parts = parts
+
+    @property
+    def labels(self) -> LabelTable:
+        """One row per series."""
+        return self._labels
+
+    def estimate(self, start_ms: int, end_ms: int) -> Estimate:
+        """Upper bounds for the closed interval."""
+        samples = sum(
+            part.source.estimate(part.series, start_ms, end_ms)
+            for part in self._parts
+            if part.source.overlaps(start_ms, end_ms)
+        )
+        return Estimate(self._labels.rows, samples, samples * 16)
+
+    def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
+        """The samples in the closed interval. Raises OperatingError when data cannot be read."""
+        pieces: list[Piece] = []
+        for part in self._parts:
+            if not part.source.overlaps(start_ms, end_ms):
+                continue
+            for piece in part.source.pieces(part.series, start_ms, end_ms):
+                clipped = piece.clipped(start_ms, end_ms)
+                if part.rows is not None:
+                    clipped = replace(clipped, rows=part.rows[clipped.rows])
+                pieces.append(clipped)
+        return assemble(self._labels.rows, pieces)
+
+
+class StoreSnapshot:
+    """Sources in order of precedence: of samples of one series at one time the first source's is kept."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = tuple(sources)
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> StoreSelection:
+        """The series that satisfy every matcher and may have samples in the closed interval."""
+        found: list[tuple[Source, Int32s]] = []
+        for source in self._overlapping(start_ms, end_ms):
+            series = source.select(matchers)
+            if len(series):
+                found.append((source, series))
+        if not found:
+            return StoreSelection(LabelTable.empty(), ())
+        if len(found) == 1:
+            source, series = found[0]
+            return StoreSelection(source.table(series), (_Part(source, series, None),))
+        labels, rows = merge_tables([source.table(series) for source, series in found])
+        parts = [_Part(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
+        return StoreSelection(labels, parts)
+
+    def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Label names of the matching series, ascending."""
+        names: set[str] = set()
+        for source in self._overlapping(start_ms, end_ms):
+            if not matchers:
+                names.update(source.label_names())
+                continue
+            table = source.table(source.select(matchers))
+            names.update(n for n, column in zip(table.names, table.columns, strict=True) if column.any())
+        return sorted(names)
+
+    def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
+        """Values of one label over the matching series, ascending."""
+        values: set[str] = set()
+        for source in self._overlapping(start_ms, end_ms):
+            if not matchers:
+                values.update(source.label_values(name))
+                continue
+            codes, dictionary = source.table(source.select(matchers)).column(name)
+            values.update(dictionary[code] for code in np.unique(codes).tolist() if code)
+        return sorted(values)
+
+    def _overlapping(self, start_ms: int, end_ms: int) -> list[Source]:
+        return [source for source in self.sources if source.overlaps(start_ms, end_ms)]

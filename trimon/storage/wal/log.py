@@ -1,0 +1,244 @@
+"""The log of one head: its records, in segment files of its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgpack
+import numpy as np
+import zstandard
+
+from trimon.errors import OperatingError
+from trimon.files import AppendFile, Files
+from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.group import ScrapeGroup
+from trimon.storage.index import SeriesIndex
+from trimon.storage.wal import sections as s
+from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
+
+# Every 64th row of a group builds on nothing before it but the series: what a damaged record takes along is
+# bounded.
+KEY_ROW_EVERY: Final = 64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """`<epoch>-<segment>`: the run of the log, and the file within it."""
+
+    epoch: int
+    segment: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch:08d}-{self.segment:06d}"
+
+    @classmethod
+    def parse(cls, name: str) -> SegmentName | None:
+        """None for a file that is no segment."""
+        epoch, _, segment = name.partition("-")
+        if len(epoch) == 8 and len(segment) == 6 and epoch.isdecimal() and segment.isdecimal():
+            return cls(int(epoch), int(segment))
+        return None
+
+
+class HeadLog:
+    """Collects what a head does and writes it as one record per append.
+
+    A journal (see `head.Journal`): `row` and `loose` are forgotten by `discard`, `grant` is kept until it is
+    written. New label pairs, series and groups are found by comparing with what has been written.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        directory: Path,
+        epoch: int,
+        window: tuple[int, int],
+        segment_bytes: int,
+        fsync: Literal["always", "interval", "never"],
+    ) -> None:
+        self.epoch = epoch
+        self.window = window
+        self.written_bytes = 0
+        self.segment = -1
+        self._files = files
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._fsync = fsync
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._sections: list[s.Section] = []
+        self._grants: list[s.Section] = []
+        self._pairs = self._series = self._groups = 0
+        self._file: AppendFile | None = None
+        self._file_lock = threading.Lock()
+        self._torn_at = -1
+        self._worn = False
+        self._unsynced = False
+
+    # ---- journal
+
+    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """Columns given to series."""
+        section = s.grant_section(group.number, "", columns, series, home)
+        self._grants.append(section)
+        self._sections.append(section)
+
+    def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
+        """A row; updates what the group has logged."""
+        number = group.logged_rows
+        key_row = number % KEY_ROW_EVERY == 0
+        if key_row:
+            granted = np.flatnonzero(group.granted[: group.width])
+            whole = (group.name, granted, group.series[granted], group.home[granted])
+            self._sections.append(s.grant_section(group.number, *whole))
+        before = group.logged_columns
+        same = not key_row and before is not None and (before is columns or np.array_equal(before, columns))
+        listed = None if same else columns
+        previous = np.zeros(len(columns)) if key_row else group.logged[columns]
+        place = (group.number, number, time_ms, group.grants)
+        self._sections.append(s.row_section(place, listed, prefix, previous, values))
+        group.logged[columns] = values
+        group.logged_columns = columns
+        group.logged_rows = number + 1
+
+    def loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
+        """Loose samples."""
+        self._sections.append(s.loose_section(series, times, values))
+
+    def note(self, numbers: list[Any]) -> None:
+        """Any other section without arrays: metadata, exemplars, a deletion."""
+        self._sections.append((numbers, b""))
+
+    # ---- writing
+
+    def discard(self) -> None:
+        """Forget what was collected, except grants."""
+        self._sections = list(self._grants)
+
+    def commit(self, index: SeriesIndex, groups: list[ScrapeGroup]) -> None:
+        """Write everything collected as one record.
+
+        Raises OperatingError; the file then ends where it ended before, and the sections are still there.
+        """
+        first: list[s.Section] = []
+        pairs, series, group_count = index.symbols.pairs, len(index), len(groups)
+        if pairs > self._pairs:
+            first.append(s.pairs_section(index, self._pairs))
+        if series > self._series:
+            first.append(s.series_section(index, self._series))
+        if group_count > self._groups:
+            names = [group.name for group in groups[self._groups :]]
+            first.append(([s.GROUPS, self._groups, names], b""))
+        if not first and not self._sections:
+            return
+        self._write(s.payload_of(first + self._sections))
+        self._pairs, self._series, self._groups = pairs, series, group_count
+        self._sections = []
+        self._grants.clear()
+
+    def open(self) -> None:
+        """Make the first segment."""
+        self._ready_file()
+
+    def sync(self) -> None:
+        """Wait until the medium holds everything committed. May run beside `commit`. Raises OperatingError."""
+        with self._file_lock:
+            if self._file is None or not self._unsynced:
+                return
+            self._unsynced = False
+            file = self._file
+            try:
+                file.sync()
+            except OSError as error:
+                # What the kernel has dropped it will not write later: later records go to a new file.
+                self._worn = True
+                raise OperatingError(f"WAL segment {self._name()}: fsync: {error}") from error
+
+    def close(self) -> None:
+        """Sync and close."""
+        try:
+            if self._fsync != "never":
+                self.sync()
+        finally:
+            self._close_file()
+
+    def remove(self) -> None:
+        """Close and remove all segments of this log."""
+        self._close_file()
+        remove_segments(self._files, self._directory, {self.epoch})
+
+    def _name(self) -> SegmentName:
+        return SegmentName(self.epoch, self.segment)
+
+    def _close_file(self) -> None:
+        with self._file_lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _write(self, payload: bytes) -> None:
+        try:
+            file = self._ready_file()
+            record = wrap(RECORD_BATCH, payload, segment_seed(self.epoch, self.segment), self._compressor)
+        except OSError as error:
+            raise OperatingError(f"WAL segment {self._name()}: {error}") from error
+        good_end = file.size_bytes
+        try:
+            file.write(record)
+            self._unsynced = True
+            if self._fsync == "always":
+                file.sync()
+                self._unsynced = False
+        except OSError as error:
+            self._torn_at = good_end
+            self._mend(file)
+            raise OperatingError(f"WAL segment {self._name()}: {error}") from error
+        self.written_bytes += len(record)
+
+    def _mend(self, file: AppendFile) -> None:
+        """Cut off what a failed write left."""
+        try:
+            file.truncate(self._torn_at)
+            self._torn_at = -1
+        except OSError:
+            self._worn = True
+
+    def _ready_file(self) -> AppendFile:
+        """The file to write to: whole at its end and not full, or the next one."""
+        file = self._file
+        if file is not None and self._torn_at >= 0:
+            self._mend(file)
+        if file is not None and not self._worn and file.size_bytes < self._segment_bytes:
+            return file
+        if file is not None and self._fsync != "never" and not self._worn:
+            file.sync()
+        name = SegmentName(self.epoch, self.segment + 1)
+        path = self._directory / str(name)
+        opened = self._files.create(path)
+        try:
+            about = {"epoch": name.epoch, "segment": name.segment, "window": list(self.window)}
+            seed = segment_seed(name.epoch, name.segment)
+            opened.write(MAGIC + wrap(RECORD_SEGMENT, msgpack.packb(about), seed, self._compressor))
+            self._files.sync_directory(self._directory)
+        except OSError:
+            opened.close()
+            self._files.remove(path)
+            raise
+        self._close_file()
+        self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False
+        return opened
+
+
+def list_segments(files: Files, directory: Path) -> list[SegmentName]:
+    """Segments of a directory, in order."""
+    names = (SegmentName.parse(name) for name in files.names(directory))
+    return sorted(name for name in names if name is not None)
+
+
+def remove_segments(files: Files, directory: Path, epochs: set[int]) -> None:
+    """Remove all segments of some runs, newest first, so that what is left is always a beginning."""
+    for name in reversed(list_segments(files, directory)):
+        if name.epoch in epochs:
+            files.remove(directory / str(name))

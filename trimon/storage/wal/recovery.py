@@ -1,0 +1,68 @@
+"""Rebuilding heads from all segments of a directory, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from trimon.errors import OperatingError
+from trimon.files import Files
+from trimon.storage.head import Head
+from trimon.storage.wal.log import SegmentName
+from trimon.storage.wal.replay import EpochReplay, ReplayReport, read_window, replay_segment
+
+
+class Recovery:
+    """Reads the segments of earlier runs; runs of one window become one head."""
+
+    def __init__(
+        self,
+        files: Files,
+        directory: Path,
+        segments: Sequence[SegmentName],
+        on_progress: Callable[[int, int], None],
+        note: Callable[[list[Any]], None],
+    ) -> None:
+        self.report = ReplayReport()
+        self._files = files
+        self._directory = directory
+        self._segments = segments
+        self._on_progress = on_progress
+        self._note = note
+
+    def run(self) -> list[tuple[Head, set[int]]]:
+        """The heads, oldest window first, and the runs each was made of."""
+        heads: dict[tuple[int, int], tuple[Head, set[int]]] = {}
+        done, total = 0, len(self._segments)
+        self._on_progress(done, total)
+        for epoch, names in groupby(self._segments, key=lambda name: name.epoch):
+            segments = list(names)
+            window = self._window(segments)
+            head, epochs = heads.setdefault(window, (Head(*window), set()))
+            epochs.add(epoch)
+            target = EpochReplay(head, self.report, self._note)
+            for name in segments:
+                try:
+                    last = name is segments[-1]
+                    path = self._directory / str(name)
+                    replay_segment(self._files, path, name, target, self.report, last=last)
+                except (OSError, OperatingError) as error:
+                    self.report.problem(f"WAL segment {name}: {error}")
+                done += 1
+                self._on_progress(done, total)
+        for head, _ in heads.values():
+            head.publish()
+        return [heads[window] for window in sorted(heads)]
+
+    def _window(self, segments: Sequence[SegmentName]) -> tuple[int, int]:
+        """The window any of the run's segments tells; (0, 0) if none does."""
+        for name in segments:
+            try:
+                window = read_window(self._files, self._directory / str(name), name)
+            except OSError:
+                continue
+            if window is not None:
+                return window
+        return 0, 0

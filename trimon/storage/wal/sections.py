@@ -1,0 +1,109 @@
+"""The sections of a batch record: a list of numbers and strings each, and the arrays that belong to it.
+
+A payload is the length of a msgpack list (u32), the list of sections, then all arrays in order. The last
+number of a section is the size of its arrays in bytes, so that a section that cannot be used can be skipped.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgpack
+import numpy as np
+
+from trimon.storage.arena import Bools, Floats, Int32s, Int64s, UInt64s
+from trimon.storage.index import SeriesIndex
+from trimon.storage.wal.cells import pack_cells, pack_planes, zigzag
+
+PAIRS: Final = 1
+SERIES: Final = 2
+GROUPS: Final = 3
+GRANT: Final = 4
+ROW: Final = 5
+LOOSE: Final = 6
+METADATA: Final = 7
+EXEMPLARS: Final = 8
+DELETE: Final = 9
+
+COLUMNS_SAME: Final = 0
+COLUMNS_PREFIX: Final = 1
+COLUMNS_LISTED: Final = 2
+
+LENGTH: Final = struct.Struct("<I")
+
+Section = tuple[list[Any], bytes]
+
+
+def _steps(numbers: Int32s | Int64s) -> UInt64s:
+    """Differences from one to the next, the first from 0, as small numbers."""
+    wide = numbers.astype(np.int64)
+    wide[1:] -= numbers[:-1]
+    return zigzag(wide)
+
+
+def payload_of(sections: list[Section]) -> bytes:
+    """One record's payload."""
+    header = msgpack.packb([[*numbers, len(data)] for numbers, data in sections])
+    return b"".join((LENGTH.pack(len(header)), header, *(data for _, data in sections)))
+
+
+def pairs_section(index: SeriesIndex, first: int) -> Section:
+    """All label pairs from number `first` on."""
+    symbols = index.symbols
+    names = symbols.pair_name.view()[first:].tolist()
+    codes = symbols.pair_code.view()[first:].tolist()
+    used = sorted(set(names))
+    place = {name: position for position, name in enumerate(used)}
+    values = [symbols.values[name][code] for name, code in zip(names, codes, strict=True)]
+    return [
+        PAIRS,
+        first,
+        [symbols.names[name] for name in used],
+        [place[name] for name in names],
+        values,
+    ], b""
+
+
+def series_section(index: SeriesIndex, first: int) -> Section:
+    """All series from number `first` on."""
+    view = index.view()
+    lengths = np.diff(view.offsets[first : view.series + 1])
+    flat = view.flat[view.offsets[first] : view.offsets[view.series]]
+    # Neighbouring series differ in few pairs, and their pair numbers lie close: differences compress well.
+    width, planes = pack_planes(_steps(flat))
+    return [SERIES, first, len(lengths), len(flat), width], lengths.astype("<u2").tobytes() + planes
+
+
+def grant_section(group: int, name: str, columns: Int64s, series: Int32s, home: Bools) -> Section:
+    """Columns given to series; with a name it is the whole of the group's grants."""
+    column_width, column_planes = pack_planes(_steps(columns))
+    series_width, series_planes = pack_planes(_steps(series))
+    data = b"".join((column_planes, series_planes, np.packbits(home).tobytes()))
+    return [GRANT, group, name, len(columns), column_width, series_width], data
+
+
+def row_section(
+    place: tuple[int, int, int, int], columns: Int64s | None, prefix: bool, previous: Floats, values: Floats
+) -> Section:
+    """A row; `place` is its group, number, time and the grants before it.
+
+    `columns` None: those of the group's row before.
+    """
+    cells, data = pack_cells(previous, values)
+    if columns is None:
+        return [ROW, *place, COLUMNS_SAME, *cells], data
+    if prefix:
+        return [ROW, *place, COLUMNS_PREFIX, len(columns), *cells], data
+    width, planes = pack_planes(_steps(columns))
+    return [ROW, *place, COLUMNS_LISTED, len(columns), width, *cells], planes + data
+
+
+def loose_section(series: Int32s, times: Int64s, values: Floats) -> Section:
+    """Loose samples in order of arrival."""
+    series_width, series_planes = pack_planes(_steps(series))
+    time_width, time_planes = pack_planes(_steps(times))
+    cells, data = pack_cells(np.zeros(len(values)), values)
+    return [LOOSE, len(series), series_width, time_width, *cells], b"".join(
+        (series_planes, time_planes, data)
+    )
