@@ -1,0 +1,101 @@
+"""Decoding remote write 1.0 against an encoder that knows nothing of the decoder."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import protobuf
+from trimon.remote.wire import WireError
+from trimon.remote.write_request import WriteDecoder, WriteRequest
+
+Written = dict[tuple[tuple[str, str], ...], list[tuple[int, bytes]]]
+
+
+def bits(value: float) -> bytes:
+    return struct.pack("<d", value)
+
+
+def decoded(request: WriteRequest) -> Written:
+    batch = request.batch
+    out: Written = {labels: [] for labels in batch.series}
+    for number, time, value in zip(
+        batch.series_index.tolist(), batch.timestamps_ms.tolist(), batch.values, strict=True
+    ):
+        out[batch.series[number]].append((time, value.tobytes()))
+    return out
+
+
+names = st.text("abc_", min_size=1, max_size=3)
+times = st.one_of(st.integers(1_600_000_000_000, 1_800_000_000_000), st.integers(-5, 2**45))
+values = st.one_of(st.floats(), st.just(0.0), st.just(-0.0))
+label_sets = st.dictionaries(names, st.text(min_size=1, max_size=4), max_size=3).map(
+    lambda pairs: tuple(sorted({**pairs, "__name__": "m"}.items()))
+)
+requests = st.dictionaries(label_sets, st.lists(st.tuples(times, values), max_size=4), max_size=6)
+
+
+@given(st.lists(requests, min_size=1, max_size=3))
+def test_what_is_written_is_read(
+    sequence: list[dict[tuple[tuple[str, str], ...], list[tuple[int, float]]]],
+) -> None:
+    """Every series, timestamp and bit pattern of a value comes through, request after request."""
+    decoder = WriteDecoder()
+    for content in sequence:
+        body = b"".join(protobuf.series(labels, samples) for labels, samples in content.items())
+        expected = {
+            labels: [(time, bits(value)) for time, value in samples] for labels, samples in content.items()
+        }
+        assert decoded(decoder.decode(body)) == expected
+
+
+@given(st.binary(max_size=60))
+def test_garbage_is_an_error_or_a_request(body: bytes) -> None:
+    """No bytes whatever end in anything but a request or a WireError."""
+    with contextlib.suppress(WireError):
+        WriteDecoder().decode(body)
+
+
+@given(requests, st.integers(0, 10_000))
+def test_truncation_never_crashes(
+    content: dict[tuple[tuple[str, str], ...], list[tuple[int, float]]], cut: int
+) -> None:
+    """A request cut anywhere is an error or a shorter request."""
+    body = b"".join(protobuf.series(labels, samples) for labels, samples in content.items())
+    with contextlib.suppress(WireError):
+        WriteDecoder().decode(body[: cut % (len(body) + 1)])
+
+
+def test_samples_that_look_usual_and_are_not() -> None:
+    """Eighteen bytes that begin like a whole sample and hold a longer varint are read one by one."""
+    tricky = protobuf.field(2, b"\x09" + bits(1.0) + b"\x10" + b"\x80\x80\x80\x80\x80\x01")
+    lying = b"\x12\x10\x09" + bits(2.0) + b"\x10" + b"\x01\x10\x02\x10\x03\x10"[:6]
+    body = protobuf.field(1, protobuf.labels([("__name__", "m")]) + tricky)
+    assert decoded(WriteDecoder().decode(body)) == {(("__name__", "m"),): [(2**35, bits(1.0))]}
+    with pytest.raises(WireError):
+        WriteDecoder().decode(protobuf.field(1, protobuf.labels([("__name__", "m")]) + lying))
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [[("a", "b")], [("__name__", "m"), ("a", "1"), ("a", "2")], [("__name__", "m"), ("", "x")], []],
+)
+def test_invalid_series_are_left_out(pairs: list[tuple[str, str]]) -> None:
+    """A series without a name, or with a label twice, is counted and the others are kept."""
+    body = protobuf.series(pairs, [(1, 1.0)]) + protobuf.series([("__name__", "ok")], [(1, 2.0)])
+    request = WriteDecoder().decode(body)
+    assert request.invalid_series == 1
+    assert decoded(request) == {(("__name__", "ok"),): [(1, bits(2.0))]}
+
+
+def test_metadata_and_what_is_not_stored() -> None:
+    """Metadata is read; exemplars and histograms are counted."""
+    extra = protobuf.field(3, b"") + protobuf.field(4, b"")
+    body = protobuf.series([("__name__", "m")], [(5, 1.5)], extra) + protobuf.metadata(1, "m", "help", "s")
+    request = WriteDecoder().decode(body)
+    assert request.metadata.families == (("m", "counter", "help", "s"),)
+    assert (request.exemplars, request.histograms) == (1, 1)

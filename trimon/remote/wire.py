@@ -1,0 +1,67 @@
+"""Protobuf's wire format: just what reading messages by hand needs.
+
+Source: the protocol buffers encoding specification. Generated code makes an object for every sample, which costs more than
+storing it does; a request is read in place instead.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimon.errors import UserError
+
+VARINT: Final = 0
+FIXED64: Final = 1
+LENGTH: Final = 2
+FIXED32: Final = 5
+
+
+class WireError(UserError):
+    """Bytes that are not the message they claim to be."""
+
+
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """An unsigned varint and the position after it. Raises WireError."""
+    value = shift = 0
+    while True:
+        try:
+            byte = data[position]
+        except IndexError:
+            raise WireError("unexpected EOF") from None
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFFFFFFFFFFFFFF, position
+        shift += 7
+        if shift > 63:
+            raise WireError("proto: integer overflow")
+
+
+def signed(value: int) -> int:
+    """An int64 from its unsigned varint."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def block(data: bytes, position: int, end: int) -> tuple[int, int]:
+    """Start and end of a length-delimited field whose length is at `position`. Raises WireError."""
+    size, start = varint(data, position)
+    if start + size > end:
+        raise WireError("unexpected EOF")
+    return start, start + size
+
+
+def skip(data: bytes, position: int, end: int, wire_type: int) -> int:
+    """The position after a field that is of no interest. Raises WireError."""
+    if wire_type == VARINT:
+        _, after = varint(data, position)
+    elif wire_type == FIXED64:
+        after = position + 8
+    elif wire_type == LENGTH:
+        _, after = block(data, position, end)
+    elif wire_type == FIXED32:
+        after = position + 4
+    else:
+        raise WireError(f"proto: illegal wireType {wire_type}")
+    if after > end:
+        raise WireError("unexpected EOF")
+    return after

@@ -1,0 +1,296 @@
+"""Remote write 1.0: from the bytes of a WriteRequest to a batch of samples.
+
+The labels of a series are the same bytes in every request, so their decoded form is remembered. Samples of the two
+usual encodings (a value and a six-byte timestamp; the value 0 left out) are decoded by numpy, all at once.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon import limits
+from trimon.model.labels import METRIC_NAME, Labels
+from trimon.model.rows import Metadata, SampleBatch
+from trimon.remote.wire import FIXED64, LENGTH, VARINT, WireError, block, signed, skip, varint
+
+# Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
+_WHOLE: Final = 18
+_ZERO: Final = 9
+_WHOLE_HEAD: Final = b"\x12\x10\x09"
+_ZERO_HEAD: Final = b"\x12\x07\x10"
+_TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
+
+# Series whose labels are remembered; beyond it the memory starts over.
+REMEMBERED_MAX: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class WriteRequest:
+    """A decoded request."""
+
+    batch: SampleBatch
+    metadata: Metadata
+    invalid_series: int = 0
+    """Series without a name, with double or malformed labels: left out, as Prometheus does."""
+    histograms: int = 0
+    exemplars: int = 0
+
+
+@dataclass(slots=True)
+class _Samples:
+    """Where samples are, until numpy reads them."""
+
+    whole_at: list[int] = field(default_factory=list)
+    whole_count: list[int] = field(default_factory=list)
+    whole_series: list[int] = field(default_factory=list)
+    zero_at: list[int] = field(default_factory=list)
+    zero_count: list[int] = field(default_factory=list)
+    zero_series: list[int] = field(default_factory=list)
+    odd: list[tuple[int, int, float]] = field(default_factory=list)
+
+
+class WriteDecoder:
+    """Decodes requests and remembers labels. One at a time; may run in a worker thread."""
+
+    def __init__(self, *, legacy_names: bool = False) -> None:
+        self._labels: dict[bytes, Labels | None] = {}
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        self._legacy_names = legacy_names
+
+    def decode(self, data: bytes) -> WriteRequest:
+        """The samples and metadata of a request. Raises WireError; nothing is half decoded."""
+        series: list[Labels] = []
+        samples = _Samples()
+        families: list[tuple[str, str, str, str]] = []
+        request = WriteRequest(_NO_SAMPLES, Metadata(()))
+        position, end = 0, len(data)
+        while position < end:
+            tag, position = varint(data, position)
+            if tag == 0x0A:
+                start, position = block(data, position, end)
+                self._series(data, start, position, series, samples, request)
+            elif tag == 0x1A:
+                start, position = block(data, position, end)
+                families.append(_metadata(data, start, position))
+            else:
+                position = skip(data, position, end, tag & 7)
+        request.batch = _batch(data, series, samples, request)
+        request.metadata = Metadata(tuple(families))
+        return request
+
+    def _series(
+        self,
+        data: bytes,
+        start: int,
+        end: int,
+        series: list[Labels],
+        samples: _Samples,
+        request: WriteRequest,
+    ) -> None:
+        position = start
+        while position < end and data[position] == 0x0A:
+            size = data[position + 1] if position + 1 < end else 0x80
+            if size < 0x80:
+                position += 2 + size
+            else:
+                _, position = block(data, position + 1, end)
+        if position > end:
+            raise WireError("unexpected EOF")
+        key = data[start:position]
+        labels = self._labels.get(key, _UNSEEN)
+        if labels is _UNSEEN:
+            labels = self._remember(key)
+        if labels is None:
+            request.invalid_series += 1
+            return
+        number = len(series)
+        series.append(labels)
+        size = end - position
+        if size % _WHOLE == 0 and data.startswith(_WHOLE_HEAD, position):
+            samples.whole_at.append(position)
+            samples.whole_count.append(size // _WHOLE)
+            samples.whole_series.append(number)
+        elif size % _ZERO == 0 and data.startswith(_ZERO_HEAD, position):
+            samples.zero_at.append(position)
+            samples.zero_count.append(size // _ZERO)
+            samples.zero_series.append(number)
+        else:
+            _odd_samples(data, position, end, number, samples, request)
+
+    def _remember(self, key: bytes) -> Labels | None:
+        labels = self._decode_labels(key)
+        if len(self._labels) >= REMEMBERED_MAX:
+            self._labels.clear()
+            self._pairs.clear()
+        self._labels[key] = labels
+        return labels
+
+    def _decode_labels(self, key: bytes) -> Labels | None:
+        """The labels of a series; None when they are not valid."""
+        found: dict[str, str] = {}
+        position, end = 0, len(key)
+        while position < end:
+            _, position = varint(key, position)
+            start, position = block(key, position, end)
+            try:
+                name, value = _strings(key, start, position)
+            except UnicodeDecodeError:
+                return None
+            if not name or name in found or len(found) >= limits.LABELS_PER_SERIES_MAX:
+                return None
+            found[name] = value
+        if not found.get(METRIC_NAME):
+            return None
+        pairs = self._pairs
+        return tuple(pairs.setdefault(pair, pair) for pair in sorted(found.items()) if pair[1])
+
+
+_UNSEEN: Final[Labels] = (("", ""),)
+_NO_SAMPLES: Final = SampleBatch(
+    (), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), atomic=True
+)
+
+
+def _strings(data: bytes, start: int, end: int) -> tuple[str, str]:
+    """Fields 1 and 2 of a message of two strings."""
+    first = second = b""
+    while start < end:
+        tag, start = varint(data, start)
+        if tag & 7 != LENGTH:
+            start = skip(data, start, end, tag & 7)
+            continue
+        begin, start = block(data, start, end)
+        if tag >> 3 == 1:
+            first = data[begin:start]
+        elif tag >> 3 == 2:
+            second = data[begin:start]
+    return first.decode(), second.decode()
+
+
+def _odd_samples(
+    data: bytes, position: int, end: int, number: int, samples: _Samples, request: WriteRequest
+) -> None:
+    """Samples of any encoding, one by one; exemplars and histograms are counted."""
+    while position < end:
+        tag, position = varint(data, position)
+        if tag & 7 != LENGTH:
+            position = skip(data, position, end, tag & 7)
+            continue
+        start, position = block(data, position, end)
+        if tag == 0x12:
+            samples.odd.append((number, *_sample(data, start, position)))
+        elif tag == 0x1A:
+            request.exemplars += 1
+        elif tag == 0x22:
+            request.histograms += 1
+        elif tag == 0x0A:
+            raise WireError("labels after samples in a series")
+
+
+def _sample(data: bytes, position: int, end: int) -> tuple[int, float]:
+    timestamp_ms, value = 0, 0.0
+    while position < end:
+        tag, position = varint(data, position)
+        if tag == (1 << 3 | FIXED64) and position + 8 <= end:
+            (value,) = struct.unpack_from("<d", data, position)
+            position += 8
+        elif tag == (2 << 3 | VARINT):
+            raw, position = varint(data, position)
+            timestamp_ms = signed(raw)
+        else:
+            position = skip(data, position, end, tag & 7)
+    return timestamp_ms, value
+
+
+def _metadata(data: bytes, position: int, end: int) -> tuple[str, str, str, str]:
+    kind = 0
+    texts = {2: "", 4: "", 5: ""}
+    while position < end:
+        tag, position = varint(data, position)
+        if tag == 8:
+            kind, position = varint(data, position)
+        elif tag & 7 == LENGTH:
+            start, position = block(data, position, end)
+            if tag >> 3 in texts:
+                texts[tag >> 3] = data[start:position].decode("utf-8", "replace")
+        else:
+            position = skip(data, position, end, tag & 7)
+    return texts[2], _TYPES[kind] if kind < len(_TYPES) else "unknown", texts[4], texts[5]
+
+
+def _cells(data: bytes, at: list[int], count: list[int], size: int) -> npt.NDArray[np.uint8]:
+    """uint8[samples, size]: the bytes of all samples of one encoding."""
+    counts = np.array(count, np.int64)
+    first = np.cumsum(counts) - counts
+    within = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(first, counts)
+    begins = np.repeat(np.array(at, np.int64), counts) + within * size
+    raw = np.frombuffer(data, np.uint8)
+    return np.asarray(raw[begins[:, None] + np.arange(size)], np.uint8)
+
+
+def _timestamps(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Six-byte varints. Raises WireError when they are not."""
+    if (cells[:, :5] < 0x80).any() or (cells[:, 5] >= 0x80).any():
+        raise _OddError
+    shifts = np.arange(6, dtype=np.int64) * 7
+    return np.asarray(((cells & 0x7F).astype(np.int64) << shifts).sum(axis=1), np.int64)
+
+
+class _OddError(Exception):
+    """Samples that only look like the usual encoding."""
+
+
+def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteRequest) -> SampleBatch:
+    numbers, times, values = [], [], []
+    for at, count, owners, size, head in (
+        (samples.whole_at, samples.whole_count, samples.whole_series, _WHOLE, _WHOLE_HEAD),
+        (samples.zero_at, samples.zero_count, samples.zero_series, _ZERO, _ZERO_HEAD),
+    ):
+        if not at:
+            continue
+        cells = _cells(data, at, count, size)
+        usual = (cells[:, :3] == np.frombuffer(head, np.uint8)).all()
+        if size == _WHOLE:
+            usual = usual and bool((cells[:, 11] == 0x10).all())
+        try:
+            if not usual:
+                raise _OddError
+            decoded = _timestamps(cells[:, -6:])
+        except _OddError:
+            _one_by_one(data, at, count, owners, size, samples, request)
+            continue
+        times.append(decoded)
+        if size == _WHOLE:
+            values.append(np.ascontiguousarray(cells[:, 3:11]).view("<f8").ravel())
+        else:
+            values.append(np.zeros(len(cells)))
+        numbers.append(np.repeat(np.array(owners, np.int32), np.array(count)))
+    if samples.odd:
+        numbers.append(np.array([number for number, _, _ in samples.odd], np.int32))
+        times.append(np.array([time for _, time, _ in samples.odd], np.int64))
+        values.append(np.array([value for _, _, value in samples.odd], np.float64))
+    if not numbers:
+        return SampleBatch(
+            tuple(series), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), atomic=True
+        )
+    return SampleBatch(
+        tuple(series), np.concatenate(numbers), np.concatenate(times), np.concatenate(values), atomic=True
+    )
+
+
+def _one_by_one(
+    data: bytes,
+    at: list[int],
+    count: list[int],
+    owners: list[int],
+    size: int,
+    samples: _Samples,
+    request: WriteRequest,
+) -> None:
+    for begin, samples_count, owner in zip(at, count, owners, strict=True):
+        _odd_samples(data, begin, begin + samples_count * size, owner, samples, request)
