@@ -1,0 +1,81 @@
+"""What a query may use: samples, bytes, time; and the switch that stops it from another thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+from trimon.query.errors import FailureKind, QueryError
+from trimon.query.options import QueryOptions
+
+EVALUATION: Final = "expression evaluation"
+PREPARATION: Final = "query preparation"
+QUEUE: Final = "query queue"
+
+
+class Budget:
+    """Checked between operators; every excess is a QueryError with Prometheus' text.
+
+    One budget serves one query. `cancel` may be called from any thread; everything else belongs to the
+    thread that evaluates. `held` is the number of samples alive now, `peak` the highest it was, `read` the
+    number of samples that selectors took from storage.
+    """
+
+    def __init__(self, options: QueryOptions) -> None:
+        self.samples_max = options.samples_max
+        self.bytes_max = options.bytes_max
+        self.timeout_s = options.timeout_s
+        self.started_s = time.monotonic()
+        self.deadline_s = self.started_s + options.timeout_s
+        self.held = 0
+        self.peak = 0
+        self.read = 0
+        self.bytes_held = 0
+        self._canceled = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the query at its next check."""
+        self._canceled.set()
+
+    @property
+    def canceled(self) -> bool:
+        """Whether somebody called `cancel`."""
+        return self._canceled.is_set()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the budget was made."""
+        return time.monotonic() - self.started_s
+
+    def check(self, where: str = EVALUATION) -> None:
+        """Raise QueryError when the query was canceled or its time is over."""
+        if self._canceled.is_set():
+            raise self._error(f"query was canceled in {where}", FailureKind.CANCELED)
+        if time.monotonic() > self.deadline_s:
+            raise self._error(f"query timed out in {where}", FailureKind.TIMEOUT)
+
+    def hold(self, samples: int) -> None:
+        """Count samples that are now in memory; raise QueryError when they are too many."""
+        self.held += samples
+        self.peak = max(self.peak, self.held)
+        if self.held > self.samples_max:
+            raise self._error(
+                "query processing would load too many samples into memory in query execution",
+                FailureKind.EXECUTION,
+            )
+
+    def release(self, samples: int) -> None:
+        """Count samples that are no longer needed."""
+        self.held -= samples
+
+    def take_bytes(self, size_bytes: int, what: str) -> None:
+        """Raise QueryError when one allocation would be larger than the query may use."""
+        if size_bytes > self.bytes_max:
+            raise self._error(
+                f"query needs {size_bytes} bytes for {what}, more than the limit of {self.bytes_max}",
+                FailureKind.EXECUTION,
+            )
+
+    def _error(self, message: str, kind: FailureKind) -> QueryError:
+        return QueryError(message, kind, self.read, self.elapsed_s)

@@ -1,0 +1,132 @@
+"""One running query: its times, its snapshot, its budget, and what it has read so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trimon.errors import OperatingError
+from trimon.model.frame import SampleFrame
+from trimon.model.matcher import Matcher
+from trimon.model.snapshot import Selection, Snapshot
+from trimon.model.table import LabelTable
+from trimon.query.annotations import Annotations
+from trimon.query.budget import Budget
+from trimon.query.errors import FailureKind, QueryError
+from trimon.query.options import DELAYED_NAME_REMOVAL, START_TIMESTAMPS, TYPE_AND_UNIT, QueryOptions
+from trimon.query.stats import QueryStats
+from trimon.query.values import Value
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """Samples that selectors of one plan have in common: the same matchers, overlapping times."""
+
+    matchers: tuple[Matcher, ...]
+    start_ms: int
+    end_ms: int
+
+    def covers_cheaply(self, start_ms: int, end_ms: int) -> bool:
+        """Whether reading both intervals at once costs little more than reading the longer one."""
+        longest = max(end_ms - start_ms, self.end_ms - self.start_ms)
+        union = max(end_ms, self.end_ms) - min(start_ms, self.start_ms)
+        return union <= longest + longest // 2
+
+    def extend(self, start_ms: int, end_ms: int) -> None:
+        """Make the interval cover another one."""
+        self.start_ms = min(self.start_ms, start_ms)
+        self.end_ms = max(self.end_ms, end_ms)
+
+
+@dataclass(slots=True)
+class Context:
+    """What operators share while they run. Belongs to one thread."""
+
+    snapshot: Snapshot
+    options: QueryOptions
+    budget: Budget
+    annotations: Annotations
+    start_ms: int
+    end_ms: int
+    step_ms: int
+    stats: QueryStats
+    _selections: dict[int, Selection] = field(default_factory=dict)
+    _frames: dict[int, SampleFrame] = field(default_factory=dict)
+
+    @property
+    def delayed_names(self) -> bool:
+        """Whether metric names are removed at the end only."""
+        return self.options.has(DELAYED_NAME_REMOVAL)
+
+    @property
+    def start_timestamps(self) -> bool:
+        """Whether functions use the start timestamps of samples."""
+        return self.options.has(START_TIMESTAMPS)
+
+    @property
+    def type_labels(self) -> bool:
+        """Whether counters are told by their type label."""
+        return self.options.has(TYPE_AND_UNIT)
+
+    def selection(self, source: Source) -> Selection:
+        """The series of a source; asked of storage once."""
+        found = self._selections.get(id(source))
+        if found is None:
+            found = self.snapshot.select(source.matchers, source.start_ms, source.end_ms)
+            self._selections[id(source)] = found
+        return found
+
+    def labels(self, source: Source) -> LabelTable:
+        """The label sets of a source."""
+        return self.selection(source).labels
+
+    def frame(self, source: Source) -> SampleFrame:
+        """The samples of a source; read once."""
+        found = self._frames.get(id(source))
+        if found is None:
+            selection = self.selection(source)
+            estimate = selection.estimate(source.start_ms, source.end_ms)
+            self.budget.take_bytes(estimate.size_bytes, "samples from storage")
+            self.budget.check()
+            try:
+                found = selection.frame(source.start_ms, source.end_ms)
+            except OperatingError as error:
+                raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
+            self.budget.read += len(found.values)
+            self._frames[id(source)] = found
+        return found
+
+    def run(self, operator: Operator) -> Value:
+        """Run an operator after its inputs; holds the budget's count of live samples."""
+        budget = self.budget
+        held = budget.held
+        inputs = [self.run(child) for child in operator.children]
+        budget.check()
+        began = time.perf_counter()
+        value = operator.compute(self, inputs)
+        points = value.points()
+        budget.hold(points)
+        budget.held = held + points
+        self.stats.record(operator, time.perf_counter() - began, value)
+        return value
+
+
+class Operator:
+    """One node of a plan. `compute` gets the values of `children`, in their order."""
+
+    children: tuple[Operator, ...] = ()
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """The node's value over its whole grid."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        raise NotImplementedError
+
+
+def quiet() -> np.errstate:
+    """Floating point runs as in C: no warnings about NaN, infinities or divisions by zero."""
+    return np.errstate(all="ignore")

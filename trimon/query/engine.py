@@ -1,0 +1,169 @@
+"""The door to PromQL: parse a text, evaluate it at one time or over a range."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import lru_cache
+
+import numpy as np
+
+from trimon.model.snapshot import Snapshot
+from trimon.model.table import LabelTable
+from trimon.query.annotations import Annotations
+from trimon.query.budget import PREPARATION, Budget
+from trimon.query.checker import Checker, type_of
+from trimon.query.context import Context, Operator, quiet
+from trimon.query.errors import ParseError, QueryError
+from trimon.query.grid import Grid
+from trimon.query.labelcodes import sort_order
+from trimon.query.nodes import Expr, ValueType
+from trimon.query.operators.names import remove_marked
+from trimon.query.options import DURATION_EXPRESSIONS, QueryOptions
+from trimon.query.panel import panels
+from trimon.query.parser import Parser
+from trimon.query.plan import Planner
+from trimon.query.result import QueryResult, Samples
+from trimon.query.stats import QueryStats
+from trimon.query.values import Ranges, Scalar, Text, Value, Vector
+
+# Trees are as deep as QUERY_DEPTH_MAX and every level is a few Python frames, in parser, checker and printer.
+_RECURSION = 6000
+if sys.getrecursionlimit() < _RECURSION:
+    sys.setrecursionlimit(_RECURSION)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str, features: frozenset[str]) -> Expr:
+    return Checker(text).check(Parser(text, features).parse())
+
+
+def parse(text: str, options: QueryOptions) -> Expr:
+    """The checked tree of a query. Raises ParseError with line and column."""
+    return _parsed(text, options.features | {DURATION_EXPRESSIONS})
+
+
+def instant(
+    snapshot: Snapshot, query: str | Expr, time_ms: int, options: QueryOptions, budget: Budget
+) -> QueryResult:
+    """A query at one time. Raises ParseError or QueryError."""
+    return _evaluate(snapshot, query, Grid.instant(time_ms), options, budget, ranged=False)
+
+
+def range_(
+    snapshot: Snapshot,
+    query: str | Expr,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    options: QueryOptions,
+    budget: Budget,
+) -> QueryResult:
+    """A query at every step from start to end, both included. Raises ParseError or QueryError.
+
+    `step_ms` must be positive and `end_ms` not before `start_ms`.
+    """
+    if step_ms <= 0 or end_ms < start_ms:
+        raise QueryError("the step of a range query must be positive, and its end not before its start")
+    grid = Grid.between(start_ms, end_ms, step_ms)
+    return _evaluate(snapshot, query, grid, options, budget, ranged=True, end_ms=end_ms)
+
+
+def plan_query(
+    query: str | Expr, grid: Grid, options: QueryOptions, *, ranged: bool, end_ms: int | None = None
+) -> tuple[Expr, Planner, Operator]:
+    """The tree, the planner with its sources, and the root operator of a query."""
+    expr = parse(query, options) if isinstance(query, str) else query
+    kind = type_of(expr)
+    if ranged and kind not in (ValueType.SCALAR, ValueType.VECTOR):
+        raise ParseError(
+            f'invalid expression type "{kind.value}" for range query, must be Scalar or instant Vector',
+            query if isinstance(query, str) else "",
+        )
+    planner = Planner(options, grid, ranged, grid.end_ms if end_ms is None else end_ms)
+    return expr, planner, planner.plan(expr, grid)
+
+
+def _evaluate(
+    snapshot: Snapshot,
+    query: str | Expr,
+    grid: Grid,
+    options: QueryOptions,
+    budget: Budget,
+    *,
+    ranged: bool,
+    end_ms: int | None = None,
+) -> QueryResult:
+    began = time.perf_counter()
+    budget.check(PREPARATION)
+    stats = QueryStats(grid.count)
+    annotations = Annotations(query if isinstance(query, str) else "")
+    with quiet():
+        _, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
+        planned = time.perf_counter()
+        context = Context(
+            snapshot, options, budget, annotations, grid.start_ms, planner.end_ms, grid.step_ms, stats
+        )
+        value = context.run(root)
+        evaluated = time.perf_counter()
+        budget.check()
+        result = _result(value, grid, stats, ranged=ranged)
+    result.warnings = annotations.warnings()
+    result.infos = annotations.infos()
+    stats.preparation_s = planned - began
+    stats.evaluation_s = evaluated - planned
+    stats.sort_s = time.perf_counter() - evaluated
+    stats.samples_peak = budget.peak
+    stats.samples_read = budget.read
+    return result
+
+
+def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> QueryResult:
+    times = grid.times_ms()
+    nothing, no_mask = np.zeros((0, grid.count)), np.zeros((0, grid.count), np.bool_)
+    if isinstance(value, Text):
+        return QueryResult("string", LabelTable.empty(), times, nothing, no_mask, stats, text=value.value)
+    if isinstance(value, Scalar):
+        if not ranged:
+            shown = value.values[None, :]
+            return QueryResult(
+                "scalar", LabelTable.empty(), times, shown, np.ones_like(shown, np.bool_), stats
+            )
+        value = Vector.single(value.values)
+    if isinstance(value, Ranges):
+        return _windows(value, times, stats)
+    vector = remove_marked(value).compact()
+    if ranged:
+        order = sort_order(vector.labels)
+        if len(order) > 1 and (order[1:] < order[:-1]).any():
+            vector = vector.take(order)
+    kind = "matrix" if ranged else "vector"
+    return QueryResult(kind, vector.labels, times, vector.values, vector.present, stats)
+
+
+def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResult:
+    """The samples of the only window of an instant query."""
+    rows, stamps, values = [], [], []
+    for panel in panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True):
+        shape = panel.values.shape
+        column = np.arange(shape[1])
+        lo = panel.lo[:, :1] if panel.ragged else panel.lo[0]
+        hi = panel.hi[:, :1] if panel.ragged else panel.hi[0]
+        inside = np.broadcast_to((column >= lo) & (column < hi), shape)
+        rows.append(np.broadcast_to(panel.rows[:, None], shape)[inside])
+        stamps.append(np.broadcast_to(panel.times, shape)[inside])
+        values.append(panel.values[inside])
+    row = np.concatenate(rows) if rows else np.zeros(0, np.intp)
+    stamp = np.concatenate(stamps) if rows else np.zeros(0, np.int64)
+    value = np.concatenate(values) if rows else np.zeros(0)
+    lengths = np.bincount(row, minlength=ranges.frame.rows)
+    alive = np.flatnonzero(lengths)
+    labels = ranges.labels.take(alive)
+    order = sort_order(labels)
+    rank = np.zeros(ranges.frame.rows, np.intp)
+    rank[alive[order]] = np.arange(len(alive))
+    by_row = np.lexsort((stamp, rank[row]))
+    offsets = np.concatenate([[0], np.cumsum(lengths[alive[order]])]).astype(np.int64)
+    samples = Samples(offsets, stamp[by_row], value[by_row])
+    empty = np.zeros((len(alive), 0))
+    return QueryResult("matrix", labels.take(order), times, empty, empty.astype(np.bool_), stats, samples)

@@ -1,0 +1,107 @@
+"""Numbers as Go reads and prints them."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from trimon.errors import UserError
+from trimon.units import parse_duration_ms
+
+_OCTAL = re.compile(r"0[0-7]+")
+_DURATION = re.compile(r"(?:\d+(?:ms|[ywdhms]))+", re.ASCII)
+
+
+def parse_number(text: str) -> float:
+    """The value of a number literal; raises UserError with Prometheus' text."""
+    plain = text.replace("_", "")
+    lower = plain.lower()
+    sign = -1.0 if lower.startswith("-") else 1.0
+    body = lower.lstrip("+-")
+    if body in ("inf", "infinity"):
+        return sign * math.inf
+    if body == "nan":
+        return math.nan
+    try:
+        if body.startswith("0x"):
+            return sign * float(int(body, 16))
+        if _OCTAL.fullmatch(body):
+            return sign * float(int(body, 8))
+        return sign * float(body)
+    except (ValueError, OverflowError):
+        raise UserError(
+            f'error parsing number: strconv.ParseFloat: parsing "{text}": invalid syntax'
+        ) from None
+
+
+def is_duration(text: str) -> bool:
+    """Whether a literal has the shape of a duration."""
+    return _DURATION.fullmatch(text) is not None
+
+
+def parse_duration_s(text: str) -> float:
+    """Seconds of a duration literal; raises UserError."""
+    return parse_duration_ms(text) / 1000
+
+
+def format_plain(value: float) -> str:
+    """The shortest decimal that reads back, never with an exponent (`strconv.FormatFloat(v, 'f', -1)`)."""
+    if value != value:  # noqa: PLR0124 - the cheapest test for NaN
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    if "e" not in text:
+        return text.removesuffix(".0")
+    mantissa, _, exponent = text.partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = whole + fraction
+    point = len(whole) + int(exponent)
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}".rstrip("0").rstrip(".")
+    if point >= len(digits):
+        return sign + digits + "0" * (point - len(digits))
+    return f"{sign}{digits[:point]}.{digits[point:]}"
+
+
+def format_general(value: float) -> str:
+    """The shortest form with an exponent where it is far from 1 (`%g` and `%v` of Go)."""
+    if value != value:  # noqa: PLR0124 - the cheapest test for NaN
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if value == 0:
+        return "-0" if math.copysign(1, value) < 0 else "0"
+    text = repr(value)
+    exponent = _decimal_exponent(text)
+    if -5 < exponent < 6:
+        return format_plain(value)
+    digits = _digits(text)
+    sign = "-" if value < 0 else ""
+    mantissa = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return f"{sign}{mantissa}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
+
+
+def format_openmetrics(value: float) -> str:
+    """A bucket or quantile label value: `1.0`, `0.5`, `+Inf`."""
+    if value != value:  # noqa: PLR0124 - the cheapest test for NaN
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = format_general(value)
+    return text if "e" in text or "." in text else text + ".0"
+
+
+def _digits(text: str) -> str:
+    mantissa = text.lstrip("-").partition("e")[0]
+    return mantissa.replace(".", "").lstrip("0").rstrip("0")
+
+
+def _decimal_exponent(text: str) -> int:
+    mantissa, _, exponent = text.lstrip("-").partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    shift = int(exponent or 0)
+    if whole.strip("0"):
+        return shift + len(whole.lstrip("0")) - 1
+    return shift - (len(fraction) - len(fraction.lstrip("0"))) - 1

@@ -1,0 +1,208 @@
+"""Aggregations that make one series of each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trimon.model.labels import METRIC_NAME
+from trimon.model.table import LabelTable
+from trimon.query.context import Context, Operator
+from trimon.query.errors import QueryError
+from trimon.query.gofloat import format_general, format_plain
+from trimon.query.labelcodes import Groups, drop_names, group, select_names, with_column
+from trimon.query.operators.cells import compensated_mean, compensated_sum, quantile_of
+from trimon.query.operators.grouped import Sorted
+from trimon.query.operators.names import merge_equal
+from trimon.query.quoting import go_quote
+from trimon.query.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
+
+
+def grouping_table(labels: LabelTable, grouping: Sequence[str], *, without: bool) -> LabelTable:
+    """The labels that tell the groups apart."""
+    if without:
+        return drop_names(labels, (*grouping, METRIC_NAME))
+    return select_names(labels, grouping)
+
+
+class AggregateOperator(Operator):
+    """`sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar` and `quantile`.
+
+    The inputs are the vector and, for `quantile`, the parameter before it.
+    """
+
+    def __init__(
+        self,
+        op: str,
+        vector: Operator,
+        param: Operator | None,
+        grouping: tuple[str, ...],
+        *,
+        without: bool,
+        param_start: int = 0,
+    ) -> None:
+        self.op = op
+        self.grouping = grouping
+        self.without = without
+        self.children = (vector,) if param is None else (param, vector)
+        self._param_start = param_start
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        clause = f" {'without' if self.without else 'by'} ({', '.join(self.grouping)})"
+        return f"aggregate {self.op}{clause if self.grouping or self.without else ''}"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector with a row per group."""
+        vector = inputs[-1]
+        assert isinstance(vector, Vector)
+        quantile: Matrix | None = None
+        if self.op == "quantile":
+            assert isinstance(inputs[0], Scalar)
+            quantile = inputs[0].values
+            if vector.rows:
+                self._warn(context, quantile, vector)
+        if vector.rows == 0:
+            return Vector.empty(vector.steps)
+        table = grouping_table(vector.labels, self.grouping, without=self.without)
+        groups = group(table)
+        rows = Sorted.of(vector, groups)
+        counts = rows.counts()
+        values = _aggregate(self.op, rows, counts, quantile)
+        drop = None
+        if vector.drop_name is not None:
+            drop = np.logical_or.reduceat(vector.drop_name[rows.order], rows.bounds)
+        return Vector(table.take(groups.first), values, counts > 0, drop)
+
+    def _warn(self, context: Context, quantile: Matrix, vector: Vector) -> None:
+        wrong = quantile[~((quantile >= 0) & (quantile <= 1)) & vector.present.any(axis=0)]
+        for value in np.unique(wrong).tolist():
+            context.annotations.warn(
+                f"quantile value should be between 0 and 1, got {format_general(value)}", self._param_start
+            )
+
+
+def _aggregate(op: str, rows: Sorted, counts: Index, quantile: Matrix | None) -> Matrix:
+    match op:
+        case "count":
+            return counts.astype(np.float64)
+        case "group":
+            return np.ones(counts.shape)
+        case "sum":
+            return _sum(rows)
+        case "avg":
+            return _average(rows, counts)
+        case "min":
+            return rows.reduce(np.fmin, rows.filled(np.nan))
+        case "max":
+            return rows.reduce(np.fmax, rows.filled(np.nan))
+        case "quantile":
+            assert quantile is not None
+            return _quantile(rows, quantile)
+        case _:
+            variance = _variance(rows, counts)
+            return np.sqrt(variance) if op == "stddev" else variance
+
+
+def _sum(rows: Sorted) -> Matrix:
+    total, bad = rows.sum()
+    if bad is not None and bad.any():
+        total = total.copy()
+        rows.recompute(total, bad, compensated_sum)
+    return total
+
+
+def _average(rows: Sorted, counts: Index) -> Matrix:
+    total, bad = rows.sum()
+    mean = total / counts
+    again: Mask = ~np.isfinite(total) & (counts > 0)
+    if bad is not None:
+        again |= bad
+    if again.any():
+        rows.recompute(mean, again, compensated_mean)
+    return mean
+
+
+def _variance(rows: Sorted, counts: Index) -> Matrix:
+    # Distances from the smallest value: a group of equal values has no variance at all, not 1e-32.
+    base = rows.reduce(np.minimum, rows.filled(np.inf))
+    away = np.where(rows.present, rows.values - rows.spread(base), 0.0)
+    mean = rows.reduce(np.add, away) / counts
+    away = np.where(rows.present, away - rows.spread(mean), 0.0)
+    return rows.reduce(np.add, away * away) / counts
+
+
+def _quantile(rows: Sorted, quantile: Matrix) -> Matrix:
+    out = np.zeros((len(rows.bounds), rows.values.shape[1]))
+    for chosen, values, valid in rows.cells():
+        groups, steps, width = values.shape
+        block = np.where(valid, values, np.nan).reshape(groups * steps, width)
+        lengths = valid.sum(axis=2).reshape(-1)
+        found = quantile_of(block, lengths, np.tile(quantile, groups))
+        out[chosen] = found.reshape(groups, steps)
+    return out
+
+
+class CountValuesOperator(Operator):
+    """`count_values("label", v)`: a series per group and distinct value."""
+
+    def __init__(
+        self, vector: Operator, label: Operator, grouping: tuple[str, ...], *, without: bool
+    ) -> None:
+        self.children = (label, vector)
+        self.grouping = grouping
+        self.without = without
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return "aggregate count_values"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector of counts."""
+        del context
+        name, vector = inputs
+        assert isinstance(name, Text)
+        assert isinstance(vector, Vector)
+        label = name.value
+        if not valid_label_name(label):
+            raise QueryError(f"invalid label name {go_quote(label)}")
+        steps = vector.steps
+        if vector.rows == 0:
+            return Vector.empty(steps)
+        shown = not (self.without and label in self.grouping)
+        table = grouping_table(vector.labels, self.grouping, without=self.without)
+        table = drop_names(table, (label,))
+        groups = group(table)
+        row, step = np.nonzero(vector.present)
+        distinct, codes = np.unique(vector.values[row, step], return_inverse=True)
+        if not shown:
+            codes = np.zeros_like(codes)
+        keys = groups.codes[row] * max(len(distinct), 1) + codes
+        series, position = np.unique(keys, return_inverse=True)
+        counts = np.bincount(position * steps + step, minlength=len(series) * steps)
+        counts = counts.reshape(len(series), steps)
+        labels = table.take(groups.first[series // max(len(distinct), 1)])
+        if shown:
+            texts = ["", *(format_plain(value) for value in distinct.tolist())]
+            labels = with_column(labels, label, (series % len(distinct) + 1).astype(np.int32), texts)
+        drop = None
+        if vector.drop_name is not None:
+            any_drop = _group_any(groups, vector.drop_name)
+            drop = any_drop[series // max(len(distinct), 1)]
+        return merge_equal(Vector(labels, counts.astype(np.float64), counts > 0, drop))
+
+
+def _group_any(groups: Groups, marks: Mask) -> Mask:
+    out = np.zeros(groups.count, np.bool_)
+    out[groups.codes[marks]] = True
+    return out
+
+
+def valid_label_name(name: str) -> bool:
+    """Whether a text may be the name of a label: not empty, and UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(name)

@@ -1,0 +1,321 @@
+"""Classic histograms: quantiles and fractions of buckets with an `le` label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trimon.model.labels import BUCKET_LABEL, METRIC_NAME
+from trimon.model.table import LabelTable
+from trimon.query.context import Context, Operator
+from trimon.query.errors import QueryError
+from trimon.query.gofloat import format_general, format_openmetrics
+from trimon.query.labelcodes import drop_names, group, with_column
+from trimon.query.operators.aggregate import valid_label_name
+from trimon.query.operators.binary import stack
+from trimon.query.operators.names import without_name
+from trimon.query.quoting import go_quote
+from trimon.query.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
+
+_TOLERANCE = 1e-12
+_MONOTONICITY = (
+    "input to histogram_quantile needed to be fixed for monotonicity (see "
+    "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Histograms with equal bucket bounds: `counts` is float64[histograms, steps, buckets], cumulative.
+
+    `bounds` ascend and end with +Inf, else nothing can be said. `present` tells the buckets that have a
+    sample; `groups` are the histograms' numbers.
+    """
+
+    groups: Index
+    bounds: Matrix
+    counts: Matrix
+    present: Mask
+
+
+class Classic:
+    """The classic histograms in a vector: which rows are buckets of which histogram."""
+
+    def __init__(self, context: Context, vector: Vector, start: int) -> None:
+        self.vector = vector
+        codes, texts = vector.labels.column(BUCKET_LABEL)
+        bounds = np.full(len(texts), np.nan)
+        broken: list[int] = []
+        for code in np.unique(codes).tolist():
+            try:
+                bounds[code] = _parse_bound(texts[code])
+            except ValueError:
+                broken.append(code)
+        usable = ~np.isin(codes, broken)
+        self._warn(context, codes, texts, broken, start)
+        self.rows = np.flatnonzero(usable)
+        table = drop_names(vector.labels.take(self.rows), (BUCKET_LABEL,))
+        groups = group(table)
+        self.table = table.take(groups.first)
+        self.count = groups.count
+        self._bounds = bounds[codes[self.rows]]
+        self._codes = groups.codes
+        drop = None if vector.drop_name is None else vector.drop_name[self.rows]
+        self.drop_name = None if drop is None else drop[groups.first]
+
+    def _warn(
+        self, context: Context, codes: Index, texts: Sequence[str], broken: list[int], start: int
+    ) -> None:
+        names, name_texts = self.vector.labels.column(METRIC_NAME)
+        for code in broken:
+            for name in np.unique(names[codes == code]).tolist():
+                shown = f" for metric name {go_quote(name_texts[name])}" if name_texts[name] else ""
+                context.annotations.warn(
+                    f'bucket label "le" is missing or has a malformed value of {go_quote(texts[code])}{shown}',
+                    start,
+                )
+
+    def buckets(self) -> Iterator[Buckets]:
+        """The histograms, those with equal bounds together; buckets with equal bounds merged."""
+        if len(self.rows) == 0:
+            return
+        order = np.lexsort((self._bounds, self._codes))
+        codes, bounds = self._codes[order], self._bounds[order]
+        fresh = np.ones(len(order), np.bool_)
+        fresh[1:] = (codes[1:] != codes[:-1]) | (bounds[1:] != bounds[:-1])
+        starts = np.flatnonzero(fresh)
+        rows = self.rows[order]
+        present = self.vector.present[rows]
+        values = np.where(present, self.vector.values[rows], 0.0)
+        if len(starts) < len(order):
+            values = np.add.reduceat(values, starts, axis=0)
+            present = np.logical_or.reduceat(present, starts, axis=0)
+            codes, bounds = codes[starts], bounds[starts]
+        edges = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1, [len(codes)]])
+        shapes: dict[bytes, list[int]] = {}
+        for index, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
+            shapes.setdefault(bounds[low:high].tobytes(), []).append(index)
+        for key, members in shapes.items():
+            chosen = np.array(members, np.intp)
+            size = len(key) // 8
+            at = edges[chosen][:, None] + np.arange(size)
+            yield Buckets(
+                codes[edges[chosen]],
+                bounds[edges[members[0]] : edges[members[0]] + size],
+                values[at].transpose(0, 2, 1),
+                present[at].transpose(0, 2, 1),
+            )
+
+
+def _parse_bound(text: str) -> float:
+    if not text or text != text.strip() or text.startswith("__"):
+        raise ValueError(text)
+    return float(text.replace("_", "x"))
+
+
+def monotonic(counts: Matrix) -> tuple[Matrix, Mask]:
+    """Cumulative counts that never fall, and the histograms that needed more than rounding errors fixed."""
+    highest = np.maximum.accumulate(np.where(np.isnan(counts), -np.inf, counts), axis=-1)
+    fixed = np.where(np.isnan(counts), counts, highest)
+    fell = counts < highest
+    if not fell.any():
+        return counts, np.zeros(counts.shape[:-1], np.bool_)
+    relative = np.abs(highest - counts) / np.abs(highest + counts)
+    return fixed, (fell & ~(relative < _TOLERANCE)).any(axis=-1)
+
+
+def bucket_quantile(wanted: Matrix, bounds: Matrix, counts: Matrix, present: Mask) -> tuple[Matrix, Mask]:
+    """The quantile of every histogram and step, and where counts had to be fixed.
+
+    `wanted` is float64[steps]; the rest as in `Buckets`.
+    """
+    full = present.all(axis=-1)
+    out, forced = _complete_quantile(wanted, bounds, counts)
+    if not full.all():
+        for groups, steps in zip(*np.nonzero(~full & present.any(axis=-1)), strict=True):
+            here = present[groups, steps]
+            value, fix = _complete_quantile(
+                wanted[steps : steps + 1], bounds[here], counts[groups, steps, here][None, None, :]
+            )
+            out[groups, steps], forced[groups, steps] = value[0, 0], fix[0, 0]
+    return out, forced
+
+
+def _complete_quantile(wanted: Matrix, bounds: Matrix, counts: Matrix) -> tuple[Matrix, Mask]:
+    shape = counts.shape[:-1]
+    if len(bounds) < 2 or bounds[-1] != math.inf:
+        nothing = np.full(shape, np.nan)
+        return _outside(wanted, nothing), np.zeros(shape, np.bool_)
+    counts, forced = monotonic(counts)
+    total = counts[..., -1]
+    rank = wanted * total
+    size = len(bounds)
+    bucket = (counts[..., : size - 1] < rank[..., None]).sum(axis=-1)
+    upper = bounds[np.minimum(bucket, size - 2)]
+    lower = np.where(bucket == 0, 0.0, bounds[np.maximum(bucket - 1, 0)])
+    picked = np.take_along_axis(counts, np.minimum(bucket, size - 1)[..., None], axis=-1)[..., 0]
+    below = np.take_along_axis(counts, np.maximum(bucket - 1, 0)[..., None], axis=-1)[..., 0]
+    below = np.where(bucket == 0, 0.0, below)
+    inner = lower + (upper - lower) * ((rank - below) / (picked - below))
+    inner = np.where((bucket == 0) & (upper <= 0), upper, inner)
+    out = np.where(bucket == size - 1, bounds[size - 2], inner)
+    out = np.where((total == 0) | np.isnan(total), np.nan, out)
+    return _outside(wanted, out), forced
+
+
+def _outside(wanted: Matrix, values: Matrix) -> Matrix:
+    out = np.where(wanted < 0, -np.inf, np.where(wanted > 1, np.inf, values))
+    return np.where(np.isnan(wanted), np.nan, out)
+
+
+def bucket_fraction(lower: Matrix, upper: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
+    """The fraction of observations between `lower` and `upper` (float64[steps]) of complete histograms."""
+    shape = counts.shape[:-1]
+    if len(bounds) < 2 or bounds[-1] != math.inf:
+        return np.full(shape, np.nan)
+    counts, _ = monotonic(counts)
+    total = counts[..., -1]
+    fraction = (_rank(upper, bounds, counts) - _rank(lower, bounds, counts)) / total
+    out = np.where(lower >= upper, 0.0, fraction)
+    return np.where((total == 0) | np.isnan(total) | np.isnan(lower) | np.isnan(upper), np.nan, out)
+
+
+def _rank(value: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
+    size = len(bounds)
+    bucket = np.searchsorted(bounds, value, side="left")
+    bucket = np.minimum(bucket, size - 1)
+    first_low = 0.0 if bounds[0] > 0 else -math.inf
+    low = np.where(bucket == 0, first_low, bounds[np.maximum(bucket - 1, 0)])
+    high = bounds[bucket]
+    columns = np.arange(len(value))
+    above = counts[..., columns, bucket]
+    below = np.where(bucket == 0, 0.0, counts[..., columns, np.maximum(bucket - 1, 0)])
+    inside = (value - low) / (high - low)
+    rank = below + (above - below) * inside
+    rank = np.where(np.isinf(low) | np.isinf(high), below, rank)
+    rank = np.where(value <= low, below, rank)
+    return np.where(value >= high, above, rank)
+
+
+def _names(labels: LabelTable, rows: Index) -> list[str]:
+    codes, texts = labels.column(METRIC_NAME)
+    return [texts[code] for code in np.unique(codes[rows]).tolist()]
+
+
+class QuantileOperator(Operator):
+    """`histogram_quantile(q, v)` and `histogram_quantiles(v, "label", q...)`.
+
+    Inputs: the vector, the scalars, and for the plural the label.
+    """
+
+    def __init__(
+        self,
+        vector: Operator,
+        quantiles: Sequence[Operator],
+        label: Operator | None,
+        vector_start: int,
+        quantile_starts: Sequence[int],
+    ) -> None:
+        self.children = (vector, *quantiles) if label is None else (vector, *quantiles, label)
+        self._starts = tuple(quantile_starts)
+        self._vector_start = vector_start
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return "histogram quantile"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector with a row per histogram, and per quantile."""
+        vector = inputs[0]
+        assert isinstance(vector, Vector)
+        wanted = [value.values for value in inputs[1:] if isinstance(value, Scalar)]
+        label = inputs[-1].value if isinstance(inputs[-1], Text) else None
+        if label is not None and not valid_label_name(label):
+            raise QueryError(f"invalid label name {go_quote(label)}")
+        for values, start in zip(wanted, self._starts, strict=True):
+            for value in np.unique(values[~((values >= 0) & (values <= 1))]).tolist():
+                context.annotations.warn(
+                    f"quantile value should be between 0 and 1, got {format_general(value)}", start
+                )
+        histograms = Classic(context, vector, self._vector_start)
+        if histograms.count == 0:
+            return Vector.empty(vector.steps)
+        parts = [self._quantile(context, histograms, values) for values in wanted]
+        if label is not None:
+            parts = [_labelled(part, label, values) for part, values in zip(parts, wanted, strict=True)]
+        out = parts[0]
+        for part in parts[1:]:
+            out = stack(out, part)
+        return without_name(context, out.compact())
+
+    def _quantile(self, context: Context, histograms: Classic, wanted: Matrix) -> Vector:
+        shape = (histograms.count, histograms.vector.steps)
+        values, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+        for buckets in histograms.buckets():
+            out, forced = bucket_quantile(wanted, buckets.bounds, buckets.counts, buckets.present)
+            values[buckets.groups] = out
+            present[buckets.groups] = buckets.present.any(axis=-1)
+            if forced.any():
+                for name in _names(histograms.table, buckets.groups[forced.any(axis=1)]):
+                    shown = f" for metric name {go_quote(name)}" if name else ""
+                    context.annotations.info(_MONOTONICITY + shown, self._vector_start)
+        return Vector(histograms.table, values, present, histograms.drop_name)
+
+
+def _labelled(part: Vector, label: str, values: Matrix) -> Vector:
+    text = format_openmetrics(float(values[0])) if len(values) else "NaN"
+    codes = np.ones(part.rows, np.int32)
+    return Vector(
+        with_column(part.labels, label, codes, ["", text]), part.values, part.present, part.drop_name
+    )
+
+
+class FractionOperator(Operator):
+    """`histogram_fraction(lower, upper, v)`. Inputs: the vector, the two scalars."""
+
+    def __init__(self, vector: Operator, lower: Operator, upper: Operator, vector_start: int) -> None:
+        self.children = (vector, lower, upper)
+        self._vector_start = vector_start
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return "histogram fraction"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector with a row per histogram."""
+        vector, lower, upper = inputs
+        assert isinstance(vector, Vector)
+        assert isinstance(lower, Scalar)
+        assert isinstance(upper, Scalar)
+        histograms = Classic(context, vector, self._vector_start)
+        shape = (histograms.count, vector.steps)
+        values, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+        for buckets in histograms.buckets():
+            values[buckets.groups] = bucket_fraction(
+                lower.values, upper.values, buckets.bounds, buckets.counts
+            )
+            present[buckets.groups] = buckets.present.any(axis=-1)
+        out = Vector(histograms.table, values, present, histograms.drop_name)
+        return without_name(context, out.compact())
+
+
+class NativeOnlyOperator(Operator):
+    """`histogram_count`, `_sum`, `_avg`, `_stddev`, `_stdvar`: floats have none of these."""
+
+    def __init__(self, function: str, vector: Operator) -> None:
+        self.function = function
+        self.children = (vector,)
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return self.function
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector of the histogram samples' figures."""
+        del context
+        (vector,) = inputs
+        assert isinstance(vector, Vector)
+        return Vector.empty(vector.steps)

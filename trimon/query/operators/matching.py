@@ -1,0 +1,243 @@
+"""Vector matching: which series of two vectors meet, and what the result is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trimon.model.labels import METRIC_NAME, Labels, quote
+from trimon.model.table import LabelTable
+from trimon.query.context import Context, Operator
+from trimon.query.errors import QueryError
+from trimon.query.labelcodes import (
+    concat,
+    drop_metric,
+    drop_names,
+    select_names,
+    shared_groups,
+    with_column,
+)
+from trimon.query.nodes import Cardinality, Matching
+from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
+from trimon.query.operators.names import SAME_LABELS, merge_equal
+from trimon.query.values import Index, Mask, Matrix, Value, Vector
+
+_MANY_TO_MANY = "many-to-many matching not allowed: matching labels must be unique on one side"
+_MANY_TO_ONE = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
+_GROUPING = "multiple matches for labels: grouping labels must ensure unique matches"
+
+
+def signature_table(labels: LabelTable, matching: Matching) -> LabelTable:
+    """The labels by which series match."""
+    if matching.on:
+        return select_names(labels, matching.labels)
+    return drop_names(labels, (*matching.labels, METRIC_NAME))
+
+
+def any_present(codes: Index, count: int, present: Mask) -> Mask:
+    """For every signature and step whether any of its rows has a sample, bool[count, steps]."""
+    out = np.zeros((count, present.shape[1]), np.bool_)
+    if len(codes) == 0:
+        return out
+    sizes = np.bincount(codes, minlength=count)
+    if sizes.max() <= 1:
+        out[codes] = present
+        return out
+    order = np.argsort(codes, kind="stable")
+    used = np.flatnonzero(sizes)
+    bounds = np.concatenate([[0], np.cumsum(sizes[used])[:-1]])
+    out[used] = np.logical_or.reduceat(present[order], bounds, axis=0)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows of both sides that meet. -1 stands for a filled-in side; `code` is the match group."""
+
+    left: Index
+    right: Index
+    code: Index
+
+
+class MatchOperator(Operator):
+    """`vector op vector` for arithmetic and comparisons."""
+
+    def __init__(
+        self, op: str, left: Operator, right: Operator, matching: Matching, *, return_bool: bool
+    ) -> None:
+        self.op = op
+        self.matching = matching
+        self.return_bool = return_bool
+        self.children = (left, right)
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        how = "on" if self.matching.on else "ignoring"
+        return f"match {self.op} {self.matching.cardinality.value} {how} ({', '.join(self.matching.labels)})"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector."""
+        left, right = inputs
+        assert isinstance(left, Vector)
+        assert isinstance(right, Vector)
+        steps = left.steps
+        if (left.rows == 0 or right.rows == 0) and not self.matching.fills:
+            return Vector.empty(steps)
+        if self.op in ("</", ">/"):
+            return Vector.empty(steps)
+        mine, theirs, count = shared_groups(
+            signature_table(left.labels, self.matching), signature_table(right.labels, self.matching)
+        )
+        self._one_side_is_unique(left, right, mine, theirs, count)
+        pairs = _pairs(mine, theirs, count)
+        pairs, present = self._with_fills(pairs, left, right, mine, theirs, count)
+        context.budget.take_bytes(len(pairs.left) * steps * 18, "matched series")
+        if len(pairs.left) == 0:
+            return Vector.empty(steps)
+        if self.matching.cardinality is Cardinality.ONE_TO_ONE:
+            _check_one_to_one(pairs, present, count)
+        values, kept = self._values(left, right, pairs, present)
+        return self._labelled(left, right, pairs, values, present, kept)
+
+    def _one_side_is_unique(
+        self, left: Vector, right: Vector, mine: Index, theirs: Index, count: int
+    ) -> None:
+        """QueryError where the one side has two samples of a match group at a step where both sides live."""
+        swapped = self.matching.cardinality is Cardinality.ONE_TO_MANY
+        one, codes = (left, mine) if swapped else (right, theirs)
+        if len(codes) == 0 or np.bincount(codes, minlength=count).max() <= 1:
+            return
+        order = np.argsort(codes, kind="stable")
+        used, bounds = np.unique(codes[order], return_index=True)
+        counts = np.add.reduceat(one.present[order], bounds, axis=0, dtype=np.int32)
+        clash = counts > 1
+        if not self.matching.fills:
+            clash &= (left.present.any(axis=0) & right.present.any(axis=0))[None, :]
+        if not clash.any():
+            return
+        step = int(np.flatnonzero(clash.any(axis=0))[0])
+        code = used[np.flatnonzero(clash[:, step])[0]]
+        rows = np.flatnonzero((codes == code) & one.present[:, step])[:2].tolist()
+        shown = sorted(format_set(one.labels.labels(row)) for row in rows)
+        group = format_set(signature_table(one.labels, self.matching).labels(rows[0]))
+        raise QueryError(
+            f"found duplicate series for the match group {group} on the {'left' if swapped else 'right'} "
+            f"hand-side of the operation: [{shown[0]}, {shown[1]}];{_MANY_TO_MANY}"
+        )
+
+    def _with_fills(
+        self, pairs: Pairs, left: Vector, right: Vector, mine: Index, theirs: Index, count: int
+    ) -> tuple[Pairs, Mask]:
+        present = left.present[pairs.left] & right.present[pairs.right]
+        matching = self.matching
+        parts = [(pairs, present)]
+        if matching.fill_right is not None and left.rows:
+            alone = left.present & ~any_present(theirs, count, right.present)[mine]
+            rows = np.flatnonzero(alone.any(axis=1))
+            parts.append((Pairs(rows, np.full(len(rows), -1), mine[rows]), alone[rows]))
+        if matching.fill_left is not None and right.rows:
+            alone = right.present & ~any_present(mine, count, left.present)[theirs]
+            rows = np.flatnonzero(alone.any(axis=1))
+            parts.append((Pairs(np.full(len(rows), -1), rows, theirs[rows]), alone[rows]))
+        if len(parts) == 1:
+            return parts[0]
+        return (
+            Pairs(
+                np.concatenate([part.left for part, _ in parts]),
+                np.concatenate([part.right for part, _ in parts]),
+                np.concatenate([part.code for part, _ in parts]),
+            ),
+            np.concatenate([shown for _, shown in parts]),
+        )
+
+    def _values(self, left: Vector, right: Vector, pairs: Pairs, present: Mask) -> tuple[Matrix, Mask]:
+        a = _side(left, pairs.left, self.matching.fill_left)
+        b = _side(right, pairs.right, self.matching.fill_right)
+        if self.op not in COMPARISON:
+            return ARITHMETIC[self.op](a, b), present
+        holds = COMPARISON[self.op](a, b)
+        if self.return_bool:
+            return holds.astype(np.float64), present
+        return a, present & holds
+
+    def _labelled(
+        self, left: Vector, right: Vector, pairs: Pairs, values: Matrix, present: Mask, kept: Mask
+    ) -> Vector:
+        matching = self.matching
+        swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+        many, one = (right, left) if swapped else (left, right)
+        many_rows, one_rows = (pairs.right, pairs.left) if swapped else (pairs.left, pairs.right)
+        nameless = self.op not in COMPARISON or self.return_bool
+        base = drop_metric(many.labels) if nameless else many.labels
+        if matching.cardinality is Cardinality.ONE_TO_ONE:
+            base = select_names(base, matching.labels) if matching.on else drop_names(base, matching.labels)
+        real = many_rows >= 0
+        drop: Mask | None = None
+        if not nameless and many.drop_name is not None and many.rows:
+            drop = np.where(real, many.drop_name[np.maximum(many_rows, 0)], False)
+        if real.all():
+            labels = base.take(many_rows)
+        else:
+            filled = signature_table(one.labels, matching).take(one_rows[~real])
+            stacked = concat(base.take(many_rows[real]), filled)
+            place = np.empty(len(real), np.intp)
+            place[np.flatnonzero(real)] = np.arange(int(real.sum()))
+            place[np.flatnonzero(~real)] = np.arange(int(real.sum()), len(real))
+            labels = stacked.take(place)
+        for name in matching.include:
+            labels = _included(labels, name, one.labels, one_rows)
+        grouped = matching.cardinality is not Cardinality.ONE_TO_ONE
+        message = _GROUPING if grouped else SAME_LABELS
+        checked = merge_equal(Vector(labels, values, present, drop), message)
+        if kept is present:
+            return checked.compact()
+        if checked.rows == labels.rows:
+            return replace(checked, present=kept).compact()
+        return merge_equal(Vector(labels, values, kept, drop), message).compact()
+
+
+def _side(vector: Vector, rows: Index, fill: float | None) -> Matrix:
+    if fill is None:
+        return vector.values[rows]
+    if vector.rows == 0:
+        return np.full((len(rows), vector.steps), fill)
+    return np.where((rows >= 0)[:, None], vector.values[np.maximum(rows, 0)], fill)
+
+
+def _included(labels: LabelTable, name: str, source: LabelTable, rows: Index) -> LabelTable:
+    codes, values = source.column(name)
+    taken = np.where(rows >= 0, codes[np.maximum(rows, 0)] if len(codes) else 0, 0).astype(np.int32)
+    if name not in labels.names and not taken.any():
+        return labels
+    return with_column(labels, name, taken, values)
+
+
+def _pairs(mine: Index, theirs: Index, count: int) -> Pairs:
+    sizes = np.bincount(theirs, minlength=count)
+    if len(theirs) == 0 or sizes.max() <= 1:
+        where = np.full(count, -1, np.intp)
+        where[theirs] = np.arange(len(theirs))
+        partner = where[mine]
+        met = np.flatnonzero(partner >= 0)
+        return Pairs(met, partner[met], mine[met])
+    order = np.argsort(theirs, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    matches = sizes[mine]
+    left = np.repeat(np.arange(len(mine)), matches)
+    within = np.arange(len(left)) - np.repeat(np.cumsum(matches) - matches, matches)
+    return Pairs(left, order[np.repeat(starts[mine], matches) + within], mine[left])
+
+
+def _check_one_to_one(pairs: Pairs, present: Mask, count: int) -> None:
+    if np.bincount(pairs.code, minlength=count).max() <= 1:
+        return
+    order = np.argsort(pairs.code, kind="stable")
+    _, bounds = np.unique(pairs.code[order], return_index=True)
+    if (np.add.reduceat(present[order], bounds, axis=0, dtype=np.int32) > 1).any():
+        raise QueryError(_MANY_TO_ONE)
+
+
+def format_set(labels: Labels) -> str:
+    """A label set with its name among the labels, as errors show it."""
+    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels) + "}"

@@ -1,0 +1,68 @@
+"""`sort`, `sort_desc`, `sort_by_label`, `sort_by_label_desc`: the order of an instant result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from trimon.query.context import Context, Operator
+from trimon.query.labelcodes import sort_order
+from trimon.query.values import Index, Text, Value, Vector
+
+_DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
+_NO_EFFECT: Final = "sort is ineffective for range queries since results are always ordered by labels"
+
+
+class SortOperator(Operator):
+    """Orders the series of an instant query; in a range query it only warns. Inputs: vector, label names."""
+
+    def __init__(
+        self, function: str, vector: Operator, labels: Sequence[Operator], start: int, *, ranged: bool
+    ) -> None:
+        self.function = function
+        self.children = (vector, *labels)
+        self._start = start
+        self._ranged = ranged
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return self.function
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector of the same series."""
+        vector = inputs[0]
+        assert isinstance(vector, Vector)
+        if self._ranged:
+            context.annotations.warn(_NO_EFFECT, self._start)
+        if vector.steps != 1 or vector.rows < 2:
+            return vector
+        descending = self.function.endswith("_desc")
+        if "label" in self.function:
+            names = [value.value for value in inputs[1:] if isinstance(value, Text)]
+            return vector.take(_by_labels(vector, names, descending=descending))
+        values = vector.values[:, 0]
+        return vector.take(np.argsort(-values if descending else values, kind="stable"))
+
+
+def _by_labels(vector: Vector, names: Sequence[str], *, descending: bool) -> Index:
+    keys = []
+    for name in names:
+        codes, values = vector.labels.column(name)
+        used = np.unique(codes)
+        ordered = sorted(used.tolist(), key=lambda code: natural_key(values[code]))
+        ranks = np.zeros(int(used[-1]) + 1, np.int64)
+        ranks[ordered] = np.arange(len(ordered))
+        keys.append(ranks[codes])
+    full = np.empty(vector.rows, np.intp)
+    full[sort_order(vector.labels)] = np.arange(vector.rows)
+    order = np.lexsort([full, *reversed(keys)])
+    return order[::-1] if descending else order
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """A key by which runs of digits compare as numbers."""
+    parts = _DIGITS.split(text)
+    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]

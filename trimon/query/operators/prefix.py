@@ -1,0 +1,78 @@
+"""Sums over windows from prefix sums, without their loss of precision.
+
+Every value is split in a leading part, whose prefix sums are exact, and a small rest. The difference of two
+prefix sums is then right to about 1e-28 of the row's largest value. Windows where that is not small
+against the result, and those that hold infinities or NaN, are left to the caller as `bad`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trimon.query.panel import Panel
+from trimon.query.values import Mask, Matrix
+
+_HUGE = 1e290
+_TRUSTED = 1e11
+
+
+def running(values: Matrix) -> Matrix:
+    """Prefix sums along the rows with a leading zero, float64[rows, n + 1]."""
+    out = np.empty((values.shape[0], values.shape[1] + 1))
+    out[:, 0] = 0.0
+    np.cumsum(values, axis=1, out=out[:, 1:])
+    return out
+
+
+def window_difference(panel: Panel, prefix: Matrix) -> Matrix:
+    """`prefix[hi] - prefix[lo]` for every window."""
+    return panel.pick(prefix, panel.hi) - panel.pick(prefix, panel.lo)
+
+
+def counted(panel: Panel, marks: Mask) -> Matrix:
+    """How many set marks (bool[rows, n]) each window holds."""
+    return window_difference(panel, running(marks))
+
+
+def pairs_counted(panel: Panel, marks: Mask) -> Matrix:
+    """How many neighbouring pairs inside each window are set; `marks[row, i]` is about `i` and `i + 1`."""
+    prefix = running(marks)
+    last = np.maximum(panel.hi - 1, panel.lo)
+    return panel.pick(prefix, last) - panel.pick(prefix, panel.lo)
+
+
+def finite_part(values: Matrix) -> tuple[Matrix, Mask | None]:
+    """The values with everything that is not a finite number replaced by 0, and where that was."""
+    low, high = values.min(initial=0.0), values.max(initial=0.0)
+    if np.isfinite(low) and np.isfinite(high):
+        return values, None
+    finite = np.isfinite(values)
+    return np.where(finite, values, 0.0), ~finite
+
+
+def window_sum(panel: Panel, values: Matrix) -> tuple[Matrix, Mask | None]:
+    """Sums of finite `values` over the windows, and the cells where they can not be trusted."""
+    width = values.shape[1]
+    largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
+    huge = largest > _HUGE
+    exponent = np.frexp(np.where(huge, 1.0, largest))[1] + int(np.ceil(np.log2(width + 2)))
+    anchor = np.ldexp(1.0, exponent)[:, None]
+    lead = values + anchor
+    lead -= anchor
+    rest = values - lead
+    total = window_difference(panel, running(lead))
+    bad: Mask | None = None
+    if rest.any():
+        total += window_difference(panel, running(rest))
+        bound = anchor * (width * width * 2.0**-106 * _TRUSTED)
+        bad = np.abs(total) < bound
+    if huge.any():
+        bad = np.broadcast_to(huge[:, None], total.shape) if bad is None else bad | huge[:, None]
+    return total, bad
+
+
+def merged(bad: Mask | None, more: Mask | None) -> Mask | None:
+    """Either mask, or both."""
+    if bad is None or more is None:
+        return more if bad is None else bad
+    return bad | more

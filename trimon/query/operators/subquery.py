@@ -1,0 +1,63 @@
+"""Subqueries: an expression evaluated on a grid of its own, then seen through windows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trimon.model.frame import SampleFrame, Times
+from trimon.query.context import Context, Operator
+from trimon.query.grid import Grid
+from trimon.query.values import Ranges, Value, Vector
+
+
+class SubqueryOperator(Operator):
+    """Makes windows of a vector; `inner` is the grid the vector was evaluated on."""
+
+    def __init__(self, child: Operator, inner: Grid, refs_ms: Times, range_ms: int) -> None:
+        self.children = (child,)
+        self.inner = inner
+        self.refs_ms = refs_ms
+        self.range_ms = range_ms
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return f"subquery of {self.inner.count} steps every {self.inner.step_ms} ms"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """Ranges."""
+        del context
+        (vector,) = inputs
+        assert isinstance(vector, Vector)
+        frame = frame_of(vector, self.inner)
+        return Ranges(vector.labels, frame, self.refs_ms, self.range_ms, drop_name=vector.drop_name)
+
+
+def frame_of(vector: Vector, grid: Grid) -> SampleFrame:
+    """The samples of a vector as a frame: rows without gaps share the grid's times."""
+    rows, steps = vector.values.shape
+    if rows == 0 or steps == 0:
+        return SampleFrame.empty(rows)
+    times = grid.times_ms()
+    has_stale = np.zeros(rows, np.bool_)
+    full = vector.present.all(axis=1)
+    if full.all():
+        offsets = np.arange(rows + 1, dtype=np.int64) * steps
+        values = np.ascontiguousarray(vector.values).reshape(-1)
+        return SampleFrame(
+            values, offsets, times, np.array([0, steps], np.int64), np.zeros(rows, np.int32), has_stale
+        )
+    lengths = vector.present.sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    gaps = np.flatnonzero(~full)
+    private = np.broadcast_to(times, (len(gaps), steps))[vector.present[gaps]]
+    time_offsets = np.concatenate([[0, steps], steps + np.cumsum(lengths[gaps])]).astype(np.int64)
+    time_of_row = np.zeros(rows, np.int32)
+    time_of_row[gaps] = np.arange(1, len(gaps) + 1)
+    return SampleFrame(
+        vector.values[vector.present],
+        offsets,
+        np.concatenate([times, private]),
+        time_offsets,
+        time_of_row,
+        has_stale,
+    )

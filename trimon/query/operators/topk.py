@@ -1,0 +1,133 @@
+"""Aggregations that keep some of their input: `topk`, `bottomk`, `limitk`, `limit_ratio`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from trimon.query.context import Context, Operator
+from trimon.query.errors import QueryError
+from trimon.query.gofloat import format_general
+from trimon.query.labelcodes import group
+from trimon.query.labelhash import label_hashes
+from trimon.query.operators.aggregate import grouping_table
+from trimon.query.operators.grouped import Sorted
+from trimon.query.values import Index, Mask, Matrix, Scalar, Value, Vector
+
+_INT64_MAX = float(2**63)
+
+
+class KeepOperator(Operator):
+    """Per group and step, some of the samples with all their labels. Inputs: the parameter, the vector."""
+
+    def __init__(
+        self,
+        op: str,
+        vector: Operator,
+        param: Operator,
+        grouping: tuple[str, ...],
+        *,
+        without: bool,
+        param_start: int,
+    ) -> None:
+        self.op = op
+        self.grouping = grouping
+        self.without = without
+        self.children = (param, vector)
+        self._param_start = param_start
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return f"keep {self.op}"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector of some of the input's rows."""
+        param, vector = inputs
+        assert isinstance(param, Scalar)
+        assert isinstance(vector, Vector)
+        if self.op == "limit_ratio":
+            return self._ratio(context, param.values, vector)
+        limits = _limits(param.values)
+        if vector.rows == 0 or not (limits >= 1).any():
+            return Vector.empty(vector.steps)
+        table = grouping_table(vector.labels, self.grouping, without=self.without)
+        rows = Sorted.of(vector, group(table))
+        if self.op == "limitk":
+            keep = _first(rows, limits)
+            return replace(vector, present=_unsorted(keep, rows.order)).compact()
+        keep, ranking = _best(rows, limits, descending=self.op == "topk")
+        kept = replace(vector, present=_unsorted(keep, rows.order))
+        if vector.steps == 1:
+            return kept.take(rows.order[ranking])
+        return kept.compact()
+
+    def _ratio(self, context: Context, ratios: Matrix, vector: Vector) -> Vector:
+        if np.isnan(ratios).any():
+            raise QueryError("Ratio value is NaN")
+        capped = np.clip(ratios, -1.0, 1.0)
+        for value in np.unique(ratios[ratios != capped]).tolist():
+            context.annotations.warn(
+                f"ratio value should be between -1 and 1, got {format_general(value)}, "
+                f"capping to {format_general(math.copysign(1, value))}",
+                self._param_start,
+            )
+        if vector.rows == 0:
+            return vector
+        offsets = label_hashes(vector.labels)[:, None] / 2.0**64
+        keep = np.where(capped >= 0, offsets < capped, offsets >= 1 + capped)
+        return replace(vector, present=vector.present & keep & (capped != 0)).compact()
+
+
+def _limits(values: Matrix) -> Index:
+    if np.isnan(values).any():
+        raise QueryError("Parameter value is NaN")
+    for value in values[np.abs(values) >= _INT64_MAX].tolist():
+        if value != -_INT64_MAX:
+            direction = "overflows" if value > 0 else "underflows"
+            raise QueryError(f"Scalar value {format_general(value)} {direction} int64")
+    return np.clip(np.trunc(values), 0, 2.0**40).astype(np.intp)
+
+
+def _unsorted(keep: Mask, order: Index) -> Mask:
+    out = np.empty_like(keep)
+    out[order] = keep
+    return out
+
+
+def _first(rows: Sorted, limits: Index) -> Mask:
+    seen = np.cumsum(rows.present, axis=0)
+    before = np.zeros((len(rows.bounds), seen.shape[1]), seen.dtype)
+    before[1:] = seen[rows.bounds[1:] - 1]
+    return rows.present & (seen - np.repeat(before, rows.sizes, axis=0) <= limits)
+
+
+def _best(rows: Sorted, limits: Index, *, descending: bool) -> tuple[Mask, Index]:
+    """The kept cells, and for a single step the kept sorted rows, best first within each group."""
+    keep = np.zeros(rows.present.shape, np.bool_)
+    rankings: list[tuple[Index, Index]] = []
+    steps = rows.values.shape[1]
+    for chosen, positions, inside in rows.blocks():
+        valid = rows.present[positions] & inside[:, :, None]
+        values = rows.values[positions]
+        key = np.where(valid, -values if descending else values, np.nan)
+        rank_class = np.where(valid, np.isnan(values), 2).astype(np.int8)
+        if (valid & np.isnan(values)).any():
+            order = np.lexsort((key, rank_class), axis=1)
+        else:
+            order = np.argsort(key, axis=1, kind="stable")
+        sizes = valid.sum(axis=1)
+        taken = np.arange(order.shape[1])[None, :, None] < np.minimum(limits, sizes)[:, None, :]
+        at = np.broadcast_to(positions[:, :, None], order.shape)
+        winners = np.take_along_axis(at, order, axis=1)
+        columns = np.broadcast_to(np.arange(steps), order.shape)
+        keep[winners[taken], columns[taken]] = True
+        if steps == 1:
+            groups = np.broadcast_to(chosen[:, None, None], order.shape)
+            rankings.append((groups[taken], winners[taken]))
+    if steps != 1:
+        return keep, np.zeros(0, np.intp)
+    groups = np.concatenate([part for part, _ in rankings])
+    winners = np.concatenate([part for _, part in rankings])
+    return keep, winners[np.argsort(groups, kind="stable")]

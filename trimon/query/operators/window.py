@@ -1,0 +1,207 @@
+"""Functions over range vectors: one kernel per function, run over the panels of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from trimon.model.labels import METRIC_NAME, TYPE_LABEL
+from trimon.model.table import LabelTable
+from trimon.query.context import Context, Operator
+from trimon.query.errors import QueryError
+from trimon.query.gofloat import format_general
+from trimon.query.grid import Grid
+from trimon.query.operators import overtime, rate, starttime, trend
+from trimon.query.operators.extended import anchored, smoothed
+from trimon.query.operators.names import without_name
+from trimon.query.operators.windowcall import Cells, Kernel, WindowCall
+from trimon.query.panel import Panel, panels
+from trimon.query.quoting import go_quote
+from trimon.query.signatures import EXTENDED, KEEPS_NAME
+from trimon.query.values import Mask, Ranges, Scalar, Value, Vector
+
+KERNELS: Final[dict[str, Kernel]] = {
+    "rate": rate.rate,
+    "increase": rate.increase,
+    "delta": rate.delta,
+    "irate": rate.irate,
+    "idelta": rate.idelta,
+    "deriv": trend.derivative,
+    "predict_linear": trend.predict,
+    "changes": overtime.changes,
+    "resets": overtime.resets,
+    "avg_over_time": overtime.average,
+    "sum_over_time": overtime.total,
+    "min_over_time": overtime.minimum,
+    "max_over_time": overtime.maximum,
+    "count_over_time": overtime.count,
+    "present_over_time": overtime.present,
+    "last_over_time": overtime.last,
+    "first_over_time": overtime.first,
+    "stddev_over_time": overtime.deviation,
+    "stdvar_over_time": overtime.variance,
+    "quantile_over_time": overtime.quantile,
+    "mad_over_time": overtime.median_deviation,
+    "ts_of_min_over_time": overtime.ts_of_min,
+    "ts_of_max_over_time": overtime.ts_of_max,
+    "ts_of_first_over_time": overtime.ts_of_first,
+    "ts_of_last_over_time": overtime.ts_of_last,
+    "double_exponential_smoothing": overtime.smoothing,
+}
+START_TIME_KERNELS: Final[dict[str, Kernel]] = {
+    "rate": starttime.rate,
+    "increase": starttime.increase,
+    "irate": starttime.irate,
+    "resets": starttime.resets,
+}
+COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
+
+
+class WindowOperator(Operator):
+    """`function(range vector, scalars...)`. The inputs are the scalars, then the range vector."""
+
+    def __init__(
+        self,
+        function: str,
+        ranges: Operator,
+        params: Sequence[Operator],
+        grid: Grid,
+        start: int,
+        param_start: int,
+    ) -> None:
+        self.function = function
+        self.children = (*params, ranges)
+        self.grid = grid
+        self._start = start
+        self._param_start = param_start
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return f"window {self.function}"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector."""
+        ranges = inputs[-1]
+        assert isinstance(ranges, Ranges)
+        params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
+        self._check(context, ranges, params)
+        call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
+        shape = (ranges.frame.rows, ranges.steps)
+        context.budget.take_bytes(shape[0] * shape[1] * 9, "the result of a window function")
+        values = np.zeros(shape)
+        present = np.zeros(shape, np.bool_)
+        looked_at = np.zeros(ranges.steps, np.int64)
+        for panel in (
+            panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
+            if not (ranges.anchored or ranges.smoothed)
+            else _wide_panels(ranges)
+        ):
+            context.budget.check()
+            cells, shown = self._kernel(context, ranges, panel, call)
+            _store(panel, cells, shown, values, present)
+            length = panel.hi - panel.lo
+            looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
+        context.stats.looked_at(looked_at)
+        vector = Vector(ranges.labels, values, present, ranges.drop_name).compact()
+        self._annotate(context, ranges, vector, call)
+        return vector if self.function in KEEPS_NAME else without_name(context, vector)
+
+    def _kernel(self, context: Context, ranges: Ranges, panel: Panel, call: WindowCall) -> Cells:
+        if ranges.anchored:
+            return anchored(self.function, panel, call, ranges.lookback_ms)
+        if ranges.smoothed:
+            return smoothed(self.function, panel, call, ranges.lookback_ms)
+        if panel.starts is not None and context.start_timestamps:
+            kernel = START_TIME_KERNELS.get(self.function)
+            if kernel is not None and panel.starts.any():
+                return kernel(panel, call)
+        return KERNELS[self.function](panel, call)
+
+    def _check(self, context: Context, ranges: Ranges, params: tuple[np.ndarray, ...]) -> None:
+        for word, used in (("anchored", ranges.anchored), ("smoothed", ranges.smoothed)):
+            if used and self.function not in EXTENDED[word]:
+                allowed = ", ".join(EXTENDED[word])
+                raise QueryError(
+                    f"{word} modifier can only be used with: {allowed} - not with {self.function}"
+                )
+        if self.function == "double_exponential_smoothing":
+            for value, name, short in ((params[0], "smoothing", "sf"), (params[1], "trend", "tf")):
+                wrong = ~((value > 0) & (value < 1))
+                if wrong.any() and ranges.frame.rows:
+                    raise QueryError(
+                        f"invalid {name} factor. Expected: 0 < {short} < 1, got: {value[wrong][0]:f}"
+                    )
+        if self.function == "quantile_over_time":
+            wrong_values = params[0][~((params[0] >= 0) & (params[0] <= 1))]
+            for wrong_value in np.unique(wrong_values).tolist() if ranges.frame.rows else ():
+                context.annotations.warn(
+                    f"quantile value should be between 0 and 1, got {format_general(wrong_value)}",
+                    self._param_start,
+                )
+
+    def _annotate(self, context: Context, ranges: Ranges, vector: Vector, call: WindowCall) -> None:
+        if self.function in ("rate", "increase"):
+            for message in _not_counters(vector.labels, typed=context.type_labels):
+                context.annotations.info(message, self._start)
+        for row in sorted(call.overlaps or ()):
+            name = dict(ranges.labels.labels(row)).get(METRIC_NAME, "")
+            shown = f" for metric {go_quote(name)}" if name else ""
+            context.annotations.warn(
+                f"sample has start time that overlaps with previous sample timestamp{shown}", self._start
+            )
+
+
+def _wide_panels(ranges: Ranges) -> list[Panel]:
+    """Panels that keep the samples within the lookback around the windows."""
+    after = ranges.lookback_ms if ranges.smoothed else 0
+    out = []
+    for panel in panels(
+        ranges.frame,
+        ranges.refs_ms + after,
+        ranges.range_ms + ranges.lookback_ms + after,
+        drop_stale=True,
+    ):
+        if panel.ragged:
+            hi = np.stack([np.searchsorted(row, ranges.refs_ms, side="right") for row in panel.times])
+            lo = np.stack(
+                [np.searchsorted(row, ranges.refs_ms - ranges.range_ms, side="right") for row in panel.times]
+            )
+        else:
+            hi = np.searchsorted(panel.times, ranges.refs_ms, side="right")
+            lo = np.searchsorted(panel.times, ranges.refs_ms - ranges.range_ms, side="right")
+        out.append(Panel(panel.rows, panel.times, panel.values, lo, hi, panel.starts))
+    return out
+
+
+def _store(panel: Panel, cells: np.ndarray, shown: Mask, values: np.ndarray, present: Mask) -> None:
+    rows = panel.rows
+    if len(rows) == rows[-1] - rows[0] + 1:
+        values[rows[0] : rows[-1] + 1] = cells
+        present[rows[0] : rows[-1] + 1] = shown
+    else:
+        values[rows] = cells
+        present[rows] = shown
+
+
+def _not_counters(labels: LabelTable, *, typed: bool) -> list[str]:
+    codes, names = labels.column(METRIC_NAME)
+    type_codes, types = labels.column(TYPE_LABEL)
+    pairs = np.unique(np.stack([codes, type_codes]), axis=1) if labels.rows else np.zeros((2, 0), np.int32)
+    out = []
+    for code, type_code in pairs.T.tolist():
+        name, kind = names[code], types[type_code]
+        if not name:
+            continue
+        if typed and kind not in ("counter", "histogram"):
+            out.append(
+                'metric might not be a counter, __type__ label is not set to "counter" or "histogram", '
+                f"got {go_quote(kind)}: {go_quote(name)}"
+            )
+        elif not typed and not name.endswith(COUNTER_SUFFIXES):
+            out.append(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "
+                f"{go_quote(name)}"
+            )
+    return out

@@ -1,0 +1,32 @@
+"""What a window function is given beside its panel, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trimon.model.frame import Times
+from trimon.query.panel import Panel
+from trimon.query.values import Mask, Matrix
+
+# Values float64[rows, steps] and where they count; either may be of a shape that broadcasts to that.
+Cells: TypeAlias = tuple[Matrix, Mask]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCall:
+    """The windows end at `refs_ms[k]` and are `range_ms` long; `times_ms` are the evaluation times.
+
+    `params` are the scalar arguments, float64[steps] each. `overlaps` collects rows of the frame whose
+    start timestamps contradict one another.
+    """
+
+    refs_ms: Times
+    range_ms: int
+    times_ms: Times
+    params: tuple[Matrix, ...] = ()
+    overlaps: set[int] | None = None
+
+
+Kernel: TypeAlias = Callable[[Panel, WindowCall], Cells]

@@ -1,0 +1,192 @@
+"""Samples as rectangles: the shape in which window functions see a frame.
+
+Rows that share a timestamp array become a matrix whose windows are looked up once for all of them. Rows with
+timestamps of their own are padded into matrices of neighbouring lengths, with windows per row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.model.frame import SampleFrame, Times
+from trimon.model.sample import is_stale
+from trimon.query.values import Index, Matrix
+
+# Cells of one panel: small enough for the second-level cache, large enough to hide the cost of a numpy call.
+CELLS_MAX: Final = 1 << 18
+_FAR: Final = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """`values` is float64[rows, n]; `times` is int64[n], or int64[rows, n] padded with a far future.
+
+    The window of step `k` is `lo[k]:hi[k]` (or `lo[row, k]:hi[row, k]`). `rows` are the rows of the frame.
+    `ragged` tells which of the two shapes it is.
+    """
+
+    rows: Index
+    times: Times
+    values: Matrix
+    lo: Index
+    hi: Index
+    starts: Times | None = None
+
+    @property
+    def ragged(self) -> bool:
+        """Whether every row has timestamps and windows of its own."""
+        return self.times.ndim == 2
+
+    def pick(self, matrix: npt.NDArray[np.float64], index: Index) -> Matrix:
+        """`matrix[row, index]` for every row and step; `index` is shaped like `lo`."""
+        if index.ndim == 1:
+            return matrix.take(index, axis=1, mode="clip")
+        return np.take_along_axis(matrix, np.clip(index, 0, matrix.shape[1] - 1), axis=1)
+
+    def pick_int(self, matrix: npt.NDArray[np.int64], index: Index) -> npt.NDArray[np.int64]:
+        """As `pick`, for integers."""
+        if index.ndim == 1:
+            return matrix.take(index, axis=1, mode="clip")
+        return np.take_along_axis(matrix, np.clip(index, 0, matrix.shape[1] - 1), axis=1)
+
+    def pick_times(self, index: Index) -> Times:
+        """The timestamps at `index`, shaped like `index`."""
+        last = self.times.shape[-1] - 1
+        clipped = np.clip(index, 0, last)
+        if self.times.ndim == 1:
+            return self.times[clipped]
+        return np.take_along_axis(self.times, clipped, axis=1)
+
+
+def panels(frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Iterator[Panel]:
+    """The frame as panels with the windows `(ref - range, ref]`; rows without samples are left out.
+
+    With `drop_stale` staleness markers are taken out, otherwise they are samples.
+    """
+    if frame.rows == 0 or len(refs_ms) == 0:
+        return
+    lengths = np.diff(frame.offsets)
+    apart = lengths == 0
+    if drop_stale:
+        apart |= frame.has_stale
+    runs = _runs(frame.time_of_row)
+    sizes = np.diff(runs)
+    if len(sizes) > 8 + frame.rows // 16:
+        apart |= np.repeat(sizes < 4, sizes)
+    for begin, end in zip(runs[:-1].tolist(), runs[1:].tolist(), strict=True):
+        here = np.flatnonzero(~apart[begin:end])
+        if len(here):
+            yield from _shared(frame, refs_ms, range_ms, begin, end, here)
+    ragged = np.flatnonzero(apart & (lengths > 0))
+    if len(ragged):
+        yield from _ragged(frame, refs_ms, range_ms, ragged, drop_stale=drop_stale)
+
+
+def _runs(time_of_row: npt.NDArray[np.int32]) -> Index:
+    changes = np.flatnonzero(time_of_row[1:] != time_of_row[:-1]) + 1
+    return np.concatenate([[0], changes, [len(time_of_row)]]).astype(np.intp)
+
+
+def _shared(
+    frame: SampleFrame, refs_ms: Times, range_ms: int, begin: int, end: int, here: Index
+) -> Iterator[Panel]:
+    array = int(frame.time_of_row[begin])
+    times = frame.times[frame.time_offsets[array] : frame.time_offsets[array + 1]]
+    count = len(times)
+    lo = np.searchsorted(times, refs_ms - range_ms, side="right")
+    hi = np.searchsorted(times, refs_ms, side="right")
+    # Nothing outside the windows is looked at: cut it off, so that a shared wide frame costs no more.
+    left, right = int(lo[0]), int(hi[-1])
+    if right <= left:
+        return
+    lo, hi, times = lo - left, hi - left, times[left:right]
+    offset = int(frame.offsets[begin])
+    shape = (end - begin, count)
+    size = shape[0] * count
+    block = frame.values[offset : offset + size].reshape(shape)[:, left:right]
+    starts = None
+    if frame.starts is not None:
+        starts = frame.starts[offset : offset + size].reshape(shape)[:, left:right]
+    chunk = max(1, CELLS_MAX // max(right - left, len(refs_ms)))
+    whole = len(here) == end - begin
+    for at in range(0, len(here), chunk):
+        picked = here[at : at + chunk]
+        part: slice | Index = slice(at, at + len(picked)) if whole else picked
+        yield Panel(begin + picked, times, block[part], lo, hi, None if starts is None else starts[part])
+
+
+def _ragged(
+    frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index, *, drop_stale: bool
+) -> Iterator[Panel]:
+    lengths = np.diff(frame.offsets)[rows]
+    order = np.argsort(lengths, kind="stable")
+    rows, lengths = rows[order], lengths[order]
+    at = 0
+    while at < len(rows):
+        widest = max(int(lengths[at]) * 2, 64)
+        stop = int(np.searchsorted(lengths, widest, side="right"))
+        width = max(widest, len(refs_ms))
+        stop = min(stop, at + max(1, CELLS_MAX // width))
+        panel = _padded(frame, refs_ms, range_ms, rows[at:stop], lengths[at:stop], drop_stale=drop_stale)
+        if panel is not None:
+            yield panel
+        at = stop
+
+
+def _padded(
+    frame: SampleFrame,
+    refs_ms: Times,
+    range_ms: int,
+    rows: Index,
+    lengths: npt.NDArray[np.int64],
+    *,
+    drop_stale: bool,
+) -> Panel | None:
+    total = int(lengths.sum())
+    ends = np.cumsum(lengths)
+    within = np.arange(total) - np.repeat(ends - lengths, lengths)
+    row_of = np.repeat(np.arange(len(rows)), lengths)
+    at = np.repeat(frame.offsets[rows], lengths) + within
+    values = frame.values[at]
+    times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row[rows]], lengths) + within]
+    starts = None if frame.starts is None else frame.starts[at]
+    if drop_stale:
+        keep = ~is_stale(values)
+        if not keep.all():
+            values, times, row_of = values[keep], times[keep], row_of[keep]
+            starts = None if starts is None else starts[keep]
+            lengths = np.bincount(row_of, minlength=len(rows)).astype(np.int64)
+            ends = np.cumsum(lengths)
+            within = np.arange(len(values)) - np.repeat(ends - lengths, lengths)
+    width = int(lengths.max(initial=0))
+    if width == 0:
+        return None
+    shape = (len(rows), width)
+    padded_values = np.full(shape, np.nan)
+    padded_times = np.full(shape, _FAR)
+    padded_values[row_of, within] = values
+    padded_times[row_of, within] = times
+    padded_starts = None
+    if starts is not None:
+        padded_starts = np.zeros(shape, np.int64)
+        padded_starts[row_of, within] = starts
+    hi = _counts(times, row_of, len(rows), refs_ms)
+    lo = _counts(times + range_ms, row_of, len(rows), refs_ms)
+    return Panel(rows, padded_times, padded_values, lo, hi, padded_starts)
+
+
+def _counts(times: Times, row_of: Index, rows: int, refs_ms: Times) -> Index:
+    """How many times of each row are at or before each reference; on a regular grid that is a division."""
+    steps = len(refs_ms)
+    step = int(refs_ms[1] - refs_ms[0]) if steps > 1 else 0
+    if step == 0:
+        counts = np.bincount(row_of[times <= refs_ms[0]], minlength=rows)
+        return np.broadcast_to(counts[:, None], (rows, steps)).astype(np.intp)
+    index = np.clip(-((refs_ms[0] - times) // step), 0, steps)
+    counts = np.bincount(row_of * (steps + 1) + index, minlength=rows * (steps + 1))
+    return np.cumsum(counts.reshape(rows, steps + 1), axis=1)[:, :steps].astype(np.intp)

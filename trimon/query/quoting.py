@@ -1,0 +1,90 @@
+"""Go's string literals: reading them, and quoting as `%q` does."""
+
+from __future__ import annotations
+
+from trimon.errors import UserError
+
+_SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92}
+_SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 92: "\\\\", 34: '\\"'}
+_WIDTHS = {"x": 2, "u": 4, "U": 8}
+
+
+def unquote(literal: str) -> str:
+    """The text that a quoted literal stands for; bytes that are not UTF-8 become surrogates.
+
+    Raises UserError for a bad escape.
+    """
+    quote, body = literal[0], literal[1:-1]
+    if quote == "`":
+        return body.replace("\r", "")
+    if "\\" not in body:
+        return body
+    out = bytearray()
+    position = 0
+    while position < len(body):
+        char = body[position]
+        if char != "\\":
+            out += char.encode("utf-8", "surrogateescape")
+            position += 1
+            continue
+        position += 1
+        piece, position = _escape(body, position, quote)
+        out += piece
+    return out.decode("utf-8", "surrogateescape")
+
+
+def _escape(body: str, position: int, quote: str) -> tuple[bytes, int]:
+    char = body[position : position + 1]
+    if char in _SIMPLE:
+        return bytes([_SIMPLE[char]]), position + 1
+    if char == quote:
+        return quote.encode(), position + 1
+    if char in _WIDTHS:
+        digits = body[position + 1 : position + 1 + _WIDTHS[char]]
+        code = _number(digits, _WIDTHS[char], 16)
+        if char == "x":
+            return bytes([code]), position + 3
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            raise UserError("escape sequence is an invalid Unicode code point")
+        return chr(code).encode(), position + 1 + _WIDTHS[char]
+    if char and char in "01234567":
+        code = _number(body[position : position + 3], 3, 8)
+        if code > 255:
+            raise UserError(f"escape sequence is out of range: {code} > 255")
+        return bytes([code]), position + 3
+    raise UserError(
+        f"unknown escape sequence U+{ord(char):04X} '{char}'" if char else "escape sequence not terminated"
+    )
+
+
+def _number(digits: str, width: int, base: int) -> int:
+    alphabet = "0123456789abcdefABCDEF" if base == 16 else "01234567"
+    for digit in digits:
+        if digit not in alphabet:
+            raise UserError(f"illegal character U+{ord(digit):04X} {digit!r} in escape sequence")
+    if len(digits) < width:
+        raise UserError("escape sequence not terminated")
+    return int(digits, base)
+
+
+def go_quote(text: str) -> str:
+    """The text between double quotes, as Go's `%q` prints it."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    out = ['"']
+    for char in text:
+        code = ord(char)
+        if code in _SHOWN:
+            out.append(_SHOWN[code])
+        elif 0xDC80 <= code <= 0xDCFF:
+            out.append(f"\\x{code - 0xDC00:02x}")
+        elif char.isprintable():
+            out.append(char)
+        elif code < 0x80:
+            out.append(f"\\x{code:02x}")
+        elif code < 0x10000:
+            out.append(f"\\u{code:04x}")
+        else:
+            out.append(f"\\U{code:08x}")
+    out.append('"')
+    return "".join(out)

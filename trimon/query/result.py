@@ -1,0 +1,75 @@
+"""What a query gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trimon.model.frame import Offsets, Times
+from trimon.model.table import LabelTable
+from trimon.query.stats import QueryStats
+from trimon.query.values import Mask, Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of several series one after the other: row `r` has `offsets[r]:offsets[r + 1]`."""
+
+    offsets: Offsets
+    times_ms: Times
+    values: Matrix
+
+
+@dataclass(slots=True)
+class QueryResult:
+    """The answer to a query.
+
+    `type` is `vector`, `matrix`, `scalar` or `string`. A vector and the matrix of a range query are
+    `values` float64[series, steps] where `present`, at `times_ms`; the matrix of an instant query has
+    timestamps of its own per series, in `samples`. A scalar is `values[0, 0]`, a string is `text`.
+    """
+
+    type: str
+    labels: LabelTable
+    times_ms: Times
+    values: Matrix
+    present: Mask
+    stats: QueryStats
+    samples: Samples | None = None
+    text: str = ""
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+    ordered: bool = field(default=False)
+
+    @property
+    def series(self) -> int:
+        """Number of series."""
+        return self.labels.rows
+
+    def limited(self, series_max: int) -> tuple[QueryResult, bool]:
+        """The first series only, and whether that left any out; scalars and strings stay."""
+        if self.type in ("scalar", "string") or self.series <= series_max:
+            return self, False
+        rows = np.arange(series_max, dtype=np.intp)
+        samples = self.samples
+        if samples is not None:
+            stop = int(samples.offsets[series_max])
+            samples = Samples(
+                samples.offsets[: series_max + 1], samples.times_ms[:stop], samples.values[:stop]
+            )
+        values, present = self.values[:series_max], self.present[:series_max]
+        shown = QueryResult(
+            self.type, self.labels.take(rows), self.times_ms, values, present, self.stats, samples,
+            self.text, self.warnings, self.infos, self.ordered,
+        )  # fmt: skip
+        return shown, True
+
+    def flat(self) -> Samples:
+        """All samples, series by series."""
+        if self.samples is not None:
+            return self.samples
+        lengths = self.present.sum(axis=1)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        times = np.broadcast_to(self.times_ms, self.present.shape)[self.present]
+        return Samples(offsets, times, self.values[self.present])

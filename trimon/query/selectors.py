@@ -1,0 +1,20 @@
+"""Series selectors on their own, as in the API's `match[]` and in federation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from trimon.model.matcher import Matcher
+from trimon.query.checker import Checker
+from trimon.query.errors import ParseError
+from trimon.query.nodes import Modifiers, VectorSelector
+from trimon.query.parser import Parser
+
+
+@lru_cache(maxsize=1024)
+def parse_selector(text: str) -> tuple[Matcher, ...]:
+    """The matchers of a plain vector selector. Raises ParseError with Prometheus' wording."""
+    expr = Checker(text).check(Parser(text, frozenset()).parse())
+    if not isinstance(expr, VectorSelector) or expr.modifiers != Modifiers():
+        raise ParseError("expected a series selector without modifiers", text, expr.start, expr.end)
+    return expr.matchers

@@ -1,0 +1,59 @@
+"""What a query cost: the figures of `stats=all` and of `explain analyze`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.query.values import Ranges, Value, Vector
+
+if TYPE_CHECKING:
+    from trimon.query.context import Operator
+
+
+@dataclass(slots=True)
+class NodeStats:
+    """One operator's own time (without its inputs), and the size of what it gave."""
+
+    seconds: float
+    series: int
+    samples: int
+
+
+@dataclass(slots=True)
+class QueryStats:
+    """Filled while the query runs. `samples_per_step` counts the samples selectors looked at."""
+
+    steps: int
+    preparation_s: float = 0.0
+    evaluation_s: float = 0.0
+    sort_s: float = 0.0
+    queue_s: float = 0.0
+    samples_peak: int = 0
+    samples_read: int = 0
+    samples_per_step: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    nodes: dict[int, NodeStats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.samples_per_step = np.zeros(self.steps, np.int64)
+
+    @property
+    def samples_total(self) -> int:
+        """Samples looked at over all steps."""
+        return int(self.samples_per_step.sum())
+
+    def looked_at(self, per_step: npt.NDArray[np.int64]) -> None:
+        """Count samples a selector looked at; sub-queries have steps of their own and count at the first."""
+        if len(per_step) == self.steps:
+            self.samples_per_step += per_step
+        elif self.steps:
+            self.samples_per_step[0] += int(per_step.sum())
+
+    def record(self, operator: Operator, seconds: float, value: Value) -> None:
+        """Remember what one operator did."""
+        series = value.labels.rows if isinstance(value, (Vector, Ranges)) else 1
+        samples = len(value.frame.values) if isinstance(value, Ranges) else value.points()
+        self.nodes[id(operator)] = NodeStats(seconds, series, samples)

@@ -1,0 +1,127 @@
+"""What an operator hands to the next one: all series and all steps at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.model.frame import SampleFrame, Times
+from trimon.model.table import LabelTable
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Index: TypeAlias = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """An instant vector at every step.
+
+    `values` is float64[series, steps] and counts only where `present` is set. `drop_name[row]` marks series
+    whose metric name goes away at the end (delayed name removal). Arrays are never written after they are
+    handed over: they may be views of one another.
+    """
+
+    labels: LabelTable
+    values: Matrix
+    present: Mask
+    drop_name: Mask | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of series."""
+        return self.labels.rows
+
+    @property
+    def steps(self) -> int:
+        """Number of evaluation times."""
+        return self.values.shape[1]
+
+    def points(self) -> int:
+        """Number of samples."""
+        return int(np.count_nonzero(self.present))
+
+    def take(self, rows: Index) -> Vector:
+        """The given rows, in the given order."""
+        drop = None if self.drop_name is None else self.drop_name[rows]
+        return Vector(self.labels.take(rows), self.values[rows], self.present[rows], drop)
+
+    def compact(self) -> Vector:
+        """Without the series that have no sample at any step."""
+        if self.rows == 0:
+            return self
+        alive = self.present.any(axis=1)
+        if alive.all():
+            return self
+        return self.take(np.flatnonzero(alive))
+
+    def with_values(self, values: Matrix, present: Mask | None = None) -> Vector:
+        """The same series with other samples."""
+        return Vector(self.labels, values, self.present if present is None else present, self.drop_name)
+
+    @classmethod
+    def empty(cls, steps: int) -> Vector:
+        """A vector without series."""
+        return cls(LabelTable.empty(), np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
+
+    @classmethod
+    def single(cls, values: Matrix, present: Mask | None = None) -> Vector:
+        """One series without labels."""
+        shown = np.ones((1, len(values)), np.bool_) if present is None else present.reshape(1, -1)
+        return cls(LabelTable(1, (), (), ()), values.reshape(1, -1), shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number at every step, float64[steps]."""
+
+    values: Matrix
+
+    def points(self) -> int:
+        """Number of samples."""
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string."""
+
+    value: str
+
+    def points(self) -> int:
+        """A string holds no samples."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """A range vector: samples, and for every step the end of its window.
+
+    The window of step `k` is left-open: `(refs_ms[k] - range_ms, refs_ms[k]]`. `refs_ms` is ascending with a
+    constant difference (0 when the time is fixed). `lookback_ms` is how far beyond its ends the frame has
+    samples for the extended selectors. `metric_hint` names the metric when the selector does.
+    """
+
+    labels: LabelTable
+    frame: SampleFrame
+    refs_ms: Times
+    range_ms: int
+    lookback_ms: int = 0
+    drop_name: Mask | None = None
+    anchored: bool = False
+    smoothed: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Number of evaluation times."""
+        return len(self.refs_ms)
+
+    def points(self) -> int:
+        """Samples that stay in storage's arrays are not counted."""
+        return 0
+
+
+Value: TypeAlias = Vector | Scalar | Text | Ranges
