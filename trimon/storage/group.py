@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trimon.model.sample import ABSENT
+from trimon.model.sample import ABSENT, is_absent
 from trimon.storage.arena import Bools, Floats, Int32s, Int64s
 
 NEVER_MS = -(1 << 62)
@@ -28,6 +28,12 @@ class RawChunk:
         self.values: Floats = np.empty((row_capacity, len(series)))
         self.series = series
         self.rows = 0
+
+    def holds_others(self, columns: Int64s, series: Int32s) -> bool:
+        """Whether any of the columns has samples of another series than the one given."""
+        owners = self.series[columns]
+        others = columns[(owners >= 0) & (owners != series)]
+        return len(others) > 0 and not bool(is_absent(self.values[: self.rows, others].reshape(-1)).all())
 
     @property
     def size_bytes(self) -> int:
@@ -119,11 +125,12 @@ class ScrapeGroup:
         self.home[columns] = home
         self.logged[columns] = 0.0
         chunk = self.view.raw[-1] if self.view.raw else None
-        if chunk is not None:
-            if self.width > len(chunk.series):
-                self._new_chunk()
-            else:
-                chunk.series[columns] = series
+        if chunk is None:
+            return
+        if self.width > len(chunk.series) or chunk.holds_others(columns, series):
+            self._new_chunk()
+        else:
+            chunk.series[columns] = series
 
     def revoke_except(self, columns: Int64s) -> None:
         """Take all columns but these from their series: nobody knows whose they are."""
@@ -140,6 +147,7 @@ class ScrapeGroup:
         self._layout = None
         (self._freed if column in self._freed else self._free).remove(column)
         self.granted[column] = True
+        self.logged[column] = 0.0
         self.grants += 1
 
     def hand_back(self, columns: Int64s) -> None:

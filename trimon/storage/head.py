@@ -334,7 +334,7 @@ class Head:
         old = (
             last_times[series],
             last_values[series],
-            group.logged[columns],
+            (group.logged, group.logged[columns]),
             group.logged_columns,
             group.logged_rows,
         )
@@ -361,7 +361,8 @@ class Head:
     ) -> None:
         group.take_back_row(chunk, last_ms)
         self._last_times.view()[series], self._last_values.view()[series] = old[0], old[1]
-        group.logged[columns] = old[2]
+        group.logged, values = old[2]
+        group.logged[columns] = values
         group.logged_columns, group.logged_rows = old[3:]
         self._touched.add(group.number)
         self.min_ms, self.max_ms, self.samples = marks

@@ -90,13 +90,14 @@ class HeadLog:
         number = group.logged_rows
         key_row = number % KEY_ROW_EVERY == 0
         if key_row:
+            group.logged = np.zeros(len(group.logged))
             granted = np.flatnonzero(group.granted[: group.width])
             whole = (group.name, granted, group.series[granted], group.home[granted])
             self._sections.append(s.grant_section(group.number, *whole))
         before = group.logged_columns
         same = not key_row and before is not None and (before is columns or np.array_equal(before, columns))
         listed = None if same else columns
-        previous = np.zeros(len(columns)) if key_row else group.logged[columns]
+        previous = group.logged[columns]
         place = (group.number, number, time_ms, group.grants)
         self._sections.append(s.row_section(place, listed, prefix, previous, values))
         group.logged[columns] = values

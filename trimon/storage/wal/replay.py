@@ -179,6 +179,9 @@ class EpochReplay:
         group = self._group(number, name)
         if group is None:
             raise _BrokenSectionError("columns of a group that is lost")
+        if count:
+            group.make_room(int(columns.max()) + 1)
+            group.logged[columns] = 0.0
         known = series >= 0
         self._head.restore_grant(group, columns[known], series[known], home[known])
         if name:
@@ -205,7 +208,9 @@ class EpochReplay:
         if columns is None or time_ms <= group.last_ms:
             raise _BrokenSectionError(f"group {group.name}: a row that does not follow")
         group.make_room(int(columns.max()) + 1)
-        values = reader.cells(np.zeros(len(columns)) if key_row else group.logged[columns], rest)
+        if key_row:
+            group.logged[:] = 0.0
+        values = reader.cells(group.logged[columns], rest)
         group.logged[columns] = values
         group.logged_columns = columns
         group.logged_rows = self._next_row[number] = row_number + 1
