@@ -30,6 +30,7 @@ class MemoryStore:
     """Series by label set. Implements Snapshot; what it shows changes when samples are appended."""
 
     series: dict[Labels, MemorySeries] = field(default_factory=dict)
+    native: set[Labels] = field(default_factory=set)
 
     def append(self, labels: Labels, time_ms: int, value: float, start_ms: int = 0) -> None:
         """Add a sample behind the last one of its series; raises UserError when it is not behind."""
