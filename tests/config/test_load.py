@@ -1,0 +1,393 @@
+"""Loading prometheus.yml: what is accepted, what is refused, with which words and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trimon.config import Config, StaticConfig, load, load_text
+from trimon.config.support import UNSUPPORTED
+from trimon.errors import UserError
+
+SAMPLES = Path(__file__).parents[2] / "config"
+
+
+def read(text: str, **more: object) -> Config:
+    return load_text(text, "/etc/prometheus/prometheus.yml", **more)  # type: ignore[arg-type]
+
+
+def job(text: str) -> str:
+    """A configuration with one job `a` that has more lines."""
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    return f"scrape_configs:\n  - job_name: a\n{lines}"
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(UserError) as refused:
+        read(text)
+    return str(refused.value).removeprefix("/etc/prometheus/prometheus.yml:")
+
+
+@pytest.mark.parametrize("text", ["", "global:\n", "{}\n", "# nothing\n", "scrape_configs:\n"])
+def test_an_empty_configuration_is_all_defaults(text: str) -> None:
+    """No document, null sections and empty maps give Prometheus' defaults."""
+    config = read(text)
+    assert config.global_.scrape_interval == 60_000
+    assert config.global_.scrape_timeout == 10_000
+    assert config.global_.evaluation_interval == 60_000
+    assert config.scrape_configs == ()
+    assert config.storage.tsdb.retention is None
+
+
+def test_a_job_inherits_from_global() -> None:
+    """Intervals, protocols, limits and schemes come from global where the job says nothing."""
+    config = read(
+        "global: {scrape_interval: 30s, sample_limit: 7, label_limit: 9, body_size_limit: 1MB,\n"
+        "  scrape_protocols: [PrometheusText0.0.4], extra_scrape_metrics: true}\n"
+        + job("label_limit: 3\nscrape_interval: 5s")
+    )
+    a = config.scrape_configs[0]
+    assert (a.scrape_interval, a.scrape_timeout) == (5_000, 5_000)
+    assert (a.sample_limit, a.label_limit, a.body_size_limit) == (7, 3, 2**20)
+    assert a.scrape_protocols == ("PrometheusText0.0.4",)
+    assert a.extra_scrape_metrics
+    assert (a.metrics_path, a.scheme, a.honor_timestamps, a.honor_labels) == ("/metrics", "http", True, False)
+
+
+def test_a_job_may_switch_off_what_global_switches_on() -> None:
+    """A given false is not an absent one."""
+    config = read("global: {extra_scrape_metrics: true}\n" + job("extra_scrape_metrics: false"))
+    assert not config.scrape_configs[0].extra_scrape_metrics
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("foo: 1", "1:1: field foo not found in type config.plain"),
+        ("global:\n  scrape_intervall: 1s", "2:3: field scrape_intervall not found in type config.plain"),
+        ("global: {}\nglobal: {}", "2:1: field global already set in type config.plain"),
+        ("global: []", "1:9: cannot unmarshal !!seq into config.plain"),
+        ("global: 3", "1:9: cannot unmarshal !!int `3` into config.plain"),
+        ("global: {scrape_interval: 1x}", '1:27: not a valid duration string: "1x"'),
+        (
+            "global: {scrape_interval: 5s, scrape_timeout: 6s}",
+            "1:31: global scrape timeout greater than scrape interval",
+        ),
+        ("global: {sample_limit: -1}", "1:24: cannot unmarshal !!int `-1` into uint"),
+        ("global: {sample_limit: abc}", "1:24: cannot unmarshal !!str `abc` into uint"),
+        ("global: {external_labels: {a: x, a: y}}", '1:34: key "a" already set in map'),
+        ("global: {scrape_protocols: []}", "1:10: scrape_protocols cannot be empty for global config"),
+        (
+            "global: {scrape_protocols: [PrometheusText0.0.4, PrometheusText0.0.4]}",
+            "1:10: duplicated protocol in scrape_protocols, got [PrometheusText0.0.4 PrometheusText0.0.4] for global",
+        ),
+        ("global: {scrape_protocols: [x]}", "1:10: unknown scrape protocol x, supported: [OpenMetrics"),
+        ("scrape_configs:\n  -", "2:4: empty or null scrape config section"),
+        ("scrape_configs:\n  - job_name: ''", "2:5: job_name is empty"),
+        ("scrape_configs:\n  - scheme: http", "2:5: job_name is empty"),
+        (
+            "scrape_configs:\n  - job_name: a\n  - job_name: a",
+            '3:5: found multiple scrape configs with job name "a"',
+        ),
+        (
+            job("scrape_interval: 1s\nscrape_timeout: 2s"),
+            '4:5: scrape timeout greater than scrape interval for scrape config with job name "a"',
+        ),
+        (job("honor_labels: maybe"), "3:19: cannot unmarshal !!str `maybe` into bool"),
+        (job("static_configs: [{targets: [http://x]}]"), '3:23: "http://x" is not a valid hostname'),
+        (job("static_configs: [{targets: x}]"), "3:32: cannot unmarshal !!str `x` into []string"),
+        (job("static_configs: [null]"), "3:22: empty or null section in static_configs"),
+        (
+            job("relabel_configs: [null]"),
+            "3:23: empty or null target relabeling rule in scrape config",
+        ),
+        (
+            job("file_sd_configs: [{files: [x.txt]}]"),
+            '3:32: path name "x.txt" is not valid for file discovery',
+        ),
+        (job("file_sd_configs: [{files: ['*/x.yml']}]"), '3:32: path name "*/x.yml" is not valid for'),
+        (job("file_sd_configs: [{files: []}]"), "3:24: file service discovery config must contain at least"),
+        (job("trimon_sd_configs: [{options: {a: 1}}]"), "3:25: plugin is missing"),
+        (job("metric_name_validation_scheme: x"), "3:5: unknown scrape config name validation method"),
+        (
+            job("metric_name_validation_scheme: legacy\nmetric_name_escaping_scheme: allow-utf-8"),
+            "4:5: utf8 metric names requested but validation scheme is not set to UTF8",
+        ),
+        ("rule_files: ['*/x.yml']", '1:14: invalid rule file path "*/x.yml"'),
+        ("scrape_config_files: ['*/x.yml']", '1:23: invalid scrape config file path "*/x.yml"'),
+        (
+            "storage: {tsdb: {retention: {percentage: 101}}}",
+            "1:42: 'storage.tsdb.retention.percentage' must be",
+        ),
+        ("storage: {tsdb: {retention: {size: 1}}}", '1:36: not a valid size: "1"'),
+        ("a: [", "2:1: yaml: did not find expected node content"),
+        ("a: b: c", "1:5: yaml: mapping values are not allowed in this context"),
+        ("a: !!python/object:os.system x", "1:1: field a not found in type config.plain"),
+        ("global: !!python/object:os.system x", "1:9: unknown tag tag:yaml.org,2002:python/object:os.system"),
+        ("a: &x 1\n---\nb: 1", "2:1: yaml: but found another document"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
+    """Errors have Prometheus' words, after file, line and column."""
+    assert error_of(text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("{action: x}", 'unknown relabel action "x"'),
+        ("{action: replace}", "relabel configuration for replace action requires 'target_label' value"),
+        (
+            "{action: hashmod, target_label: a}",
+            "relabel configuration for hashmod requires non-zero modulus",
+        ),
+        (
+            "{action: lowercase, target_label: a, replacement: x}",
+            "'replacement' can not be set for lowercase action",
+        ),
+        (
+            "{action: labeldrop, source_labels: [a]}",
+            "labeldrop action requires only 'regex', and no other fields",
+        ),
+        (
+            "{action: dropequal, source_labels: [a], target_label: b, regex: x}",
+            "dropequal action requires only 'source_labels' and `target_label`, and no other fields",
+        ),
+        ("{regex: '(', target_label: a}", "error parsing regexp: missing ): ("),
+        ("{target_labels: a}", "field target_labels not found in type relabel.plain"),
+    ],
+)
+def test_a_bad_relabel_rule_is_refused(rule: str, message: str) -> None:
+    """Each action has its own rules of what may stand beside it."""
+    assert message in error_of(job(f"relabel_configs:\n  - {rule}"))
+
+
+def test_relabel_rules_have_defaults_and_any_case() -> None:
+    """The defaults are Prometheus', and actions are read in any case."""
+    config = read(job("relabel_configs: [{action: Keep, regex: x}, {target_label: '$1_x'}]"))
+    keep, replace = config.scrape_configs[0].relabel_configs
+    assert (keep.action, keep.separator, keep.replacement, keep.regex) == ("keep", ";", "$1", "x")
+    assert (replace.action, replace.regex, replace.source_labels) == ("replace", "(.*)", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "basic_auth: {username: a, username_file: b}",
+            "basic_auth username & username_file must be configured",
+        ),
+        (
+            "basic_auth: {password: a, password_file: b}",
+            "basic_auth password & password_file must be configured",
+        ),
+        (
+            "authorization: {credentials: a, credentials_file: b}",
+            "at most one of authorization credentials &",
+        ),
+        (
+            "authorization: {type: Basic}",
+            'authorization type cannot be set to "basic", use "basic_auth" instead',
+        ),
+        ("bearer_token: a\nbearer_token_file: b", "at most one of bearer_token & bearer_token_file must be"),
+        ("basic_auth: {username: a}\nbearer_token: b", "at most one of basic_auth, oauth2, bearer_token &"),
+        (
+            "basic_auth: {username: a}\nauthorization: {credentials: b}",
+            "at most one of basic_auth, oauth2 & auth",
+        ),
+        ("authorization: {}\nbearer_token: b", "authorization is not compatible with bearer_token"),
+        ("tls_config: {cert_file: a}", "exactly one of key or key_file must be configured when a client"),
+        ("tls_config: {key_file: a}", "exactly one of cert or cert_file must be configured when a client"),
+        ("tls_config: {min_version: TLS9}", "unknown TLS version: TLS9"),
+        ("http_headers: {Authorization: {values: [x]}}", 'setting header "Authorization" is not allowed'),
+        ("no_proxy: x", "if no_proxy is configured, proxy_url must also be configured"),
+        ("proxy_url: 'nonsense'", "is not a URL with a host"),
+        ("scheme: ftp", 'unknown scheme "ftp", must be http or https'),
+    ],
+)
+def test_a_bad_http_client_block_is_refused(text: str, message: str) -> None:
+    """The HTTP client block has one way of authorization and whole TLS pairs."""
+    assert message in error_of(job(text))
+
+
+def test_a_bearer_token_becomes_authorization() -> None:
+    """The old fields mean the new one."""
+    a = read(job("bearer_token: hunter2")).scrape_configs[0]
+    assert a.authorization is not None
+    assert (a.authorization.type, a.authorization.credentials.reveal()) == ("Bearer", "hunter2")
+    b = read(job("bearer_token_file: secret/token")).scrape_configs[0]
+    assert b.authorization is not None
+    assert b.authorization.credentials_file == "/etc/prometheus/secret/token"
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ("config", "{field}: [{{url: 'http://x'}}]"),
+        ("global", "global: {{{field}: true}}"),
+        ("scrape", "scrape_configs: [{{job_name: a, {field}: [{{x: 1}}]}}]"),
+        ("storage.tsdb", "storage: {{tsdb: {{{field}: 0.5}}}}"),
+    ],
+)
+def test_what_is_not_supported_says_so(section: str, text: str) -> None:
+    """Every field of the table is refused by name with its place, unless it asks for nothing."""
+    for field in UNSUPPORTED[section]:
+        message = error_of(text.format(field=field))
+        assert message.endswith(f": field {field} is not supported by this version of trimon")
+        assert message.startswith("1:")
+    for field in UNSUPPORTED[section]:
+        empty = (
+            text.format(field=field).replace("[{url: 'http://x'}]", "[{url: ''}]").replace("true", "false")
+        )
+        read(empty.replace("[{x: 1}]", "null").replace("0.5", "0"))
+
+
+def test_the_file_of_the_prometheus_package_loads() -> None:
+    """An alerting section without a target, as shipped in the package, asks for nothing."""
+    config = read(
+        "global:\n  scrape_interval: 15s\n"
+        "alerting:\n  alertmanagers:\n    - static_configs:\n        - targets:\n          # - alertmanager:9093\n"
+        "rule_files:\n  # - first_rules.yml\n" + job("static_configs:\n  - targets: ['localhost:9090']")
+    )
+    assert config.scrape_configs[0].static_configs == (StaticConfig(targets=("localhost:9090",)),)
+
+
+def test_variables_are_expanded_in_external_labels_only() -> None:
+    """$NAME, ${NAME} and $$ work in the values of external_labels; unset ones warn; nowhere else."""
+    text = (
+        "global:\n  external_labels: {a: 'x-${HOST}-$HOST', b: '$$5', c: '$NONE.', d: 'a$', e: '${}x'}\n"
+        + job("static_configs: [{targets: ['$HOST:1']}]")
+    )
+    config = read(text, environment={"HOST": "h"})
+    assert dict(config.global_.external_labels) == {"a": "x-h-h", "b": "$5", "c": ".", "d": "a$", "e": "x"}
+    assert config.warnings == ("Empty environment variable: NONE",)
+    assert config.scrape_configs[0].static_configs[0].targets == ("$HOST:1",)
+
+
+def test_relative_paths_are_joined_to_the_file() -> None:
+    """Secrets, certificates, rule and discovery files are relative to the file that names them."""
+    config = read(
+        "rule_files: [r.yml, /abs/r.yml]\n"
+        + job(
+            "file_sd_configs: [{files: [t/*.json]}]\n"
+            "tls_config: {ca_file: ca.crt, cert_file: /abs/c, key_file: k}\n"
+            "basic_auth: {username_file: u, password_file: p}"
+        )
+    )
+    a = config.scrape_configs[0]
+    assert [str(path) for path in config.rule_paths] == ["/etc/prometheus/r.yml", "/abs/r.yml"]
+    assert a.file_sd_configs[0].files == ("/etc/prometheus/t/*.json",)
+    assert (a.tls_config.ca_file, a.tls_config.cert_file) == ("/etc/prometheus/ca.crt", "/abs/c")
+    assert a.basic_auth is not None
+    assert a.basic_auth.password_file == "/etc/prometheus/p"
+
+
+def test_globs_and_scrape_config_files(tmp_path: Path) -> None:
+    """Wildcards match in the last element; jobs of other files are added, and their errors name their file."""
+    (tmp_path / "jobs").mkdir()
+    for name in ("b", "a"):
+        (tmp_path / "jobs" / f"{name}.yml").write_text(f"scrape_configs: [{{job_name: {name}}}]")
+    (tmp_path / "r2.yml").write_text("")
+    (tmp_path / "r1.yml").write_text("")
+    main = tmp_path / "prometheus.yml"
+    main.write_text(
+        "global: {scrape_interval: 3s}\nrule_files: ['r*.yml', 'none*.yml']\nscrape_config_files: ['jobs/*.yml']\n"
+        "scrape_configs: [{job_name: m}]"
+    )
+    config = load(main)
+    assert [job.job_name for job in config.scrape_configs] == ["m", "a", "b"]
+    assert {job.scrape_interval for job in config.scrape_configs} == {3000}
+    assert [path.name for path in config.rule_paths] == ["r1.yml", "r2.yml"]
+    (tmp_path / "jobs" / "a.yml").write_text("scrape_configs: [{job_name: m}]")
+    with pytest.raises(UserError, match=r"jobs/a\.yml:1:19: found multiple scrape configs with job name .m."):
+        load(main)
+    (tmp_path / "jobs" / "a.yml").write_text("global: {}")
+    with pytest.raises(
+        UserError, match=r"jobs/a\.yml:1:1: field global not found in type config.ScrapeConfigs"
+    ):
+        load(main)
+
+
+def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
+    """A missing file, bad UTF-8 and control characters are errors of the user, not tracebacks."""
+    with pytest.raises(UserError, match=r"open .*none\.yml: no such file or directory"):
+        load(tmp_path / "none.yml")
+    bad = tmp_path / "bad.yml"
+    bad.write_bytes(b"global:\n  x: \xff\n")
+    with pytest.raises(UserError, match=r"bad\.yml:2: yaml: invalid UTF-8"):
+        load(bad)
+    bad.write_bytes(b"global:\n  x: \x01\n")
+    with pytest.raises(UserError, match="yaml: "):
+        load(bad)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "{" * 100_000,
+        "- " * 100_000 + "x",
+        "? " * 50_000,
+        "a:\n" + "\n".join(" " * depth + "a:" for depth in range(1, 5_000)),
+        "[" * 200 + "]" * 200,
+    ],
+)
+def test_absurd_nesting_is_refused(bomb: str) -> None:
+    """Deep nesting is an error with a place and not the end of the process."""
+    with pytest.raises(UserError, match=r"nested deeper than 100 levels|yaml: "):
+        read(bomb)
+
+
+def test_aliases_do_not_explode() -> None:
+    """A document that grows without bound through aliases is refused; ordinary anchors and merges work."""
+    lines = ["x0: &x0 {a: 1}"] + [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 12)]
+    bomb = job("trimon_sd_configs:\n  - plugin: x\n    options:\n      " + "\n      ".join(lines))
+    with pytest.raises(UserError, match=r"nodes, aliases counted each time"):
+        read(bomb)
+    config = read(
+        "scrape_configs:\n  - &base {job_name: a, scrape_interval: 7s}\n  - {<<: *base, job_name: b}\n"
+    )
+    assert [(job.job_name, job.scrape_interval) for job in config.scrape_configs] == [
+        ("a", 7000),
+        ("b", 7000),
+    ]
+
+
+def test_names_are_checked_under_the_legacy_scheme() -> None:
+    """With metric_name_validation_scheme legacy, label names are ASCII identifiers; escaping follows."""
+    utf8 = job("static_configs: [{targets: [x], labels: {'a.b': c}}]")
+    read(utf8)
+    legacy = "global: {metric_name_validation_scheme: legacy}\n"
+    assert '"a.b" is not a valid label name' in error_of(legacy + utf8)
+    a = read(legacy + job("")).scrape_configs[0]
+    assert (a.metric_name_validation_scheme, a.metric_name_escaping_scheme) == ("legacy", "underscores")
+    assert "invalid 'target_label'" in error_of(legacy + job("relabel_configs: [{target_label: 'a.b'}]"))
+
+
+@pytest.mark.parametrize("sample", ["minimal.yml", "full.yml", "rules.yml", "custom-discovery.yml"])
+def test_the_samples_load(sample: str) -> None:
+    """Every sample configuration of the project is a valid one."""
+    config = load(SAMPLES / sample, environment={"HOSTNAME": "h"})
+    assert config.scrape_configs
+    assert config.warnings == ()
+
+
+def test_the_full_sample_names_every_supported_field() -> None:
+    """A field that is supported is shown in the full sample, at least in a comment."""
+    from trimon.config.http import Authorization, BasicAuth
+    from trimon.config.load import MainFile
+    from trimon.config.model import settings_of
+    from trimon.config.scrape import ScrapeConfig
+
+    text = (SAMPLES / "full.yml").read_text()
+    own = {
+        "bearer_token",
+        "bearer_token_file",
+        "trimon_sd_configs",
+        "username_file",
+        "password",
+        "credentials",
+    }
+    for model in (MainFile, ScrapeConfig, BasicAuth, Authorization):
+        for name in settings_of(model).keys() - own:
+            assert f"{name}:" in text, name

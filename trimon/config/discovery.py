@@ -1,0 +1,155 @@
+"""Discovery as configured: where the targets of a job come from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias
+
+import yaml
+
+from trimon.config.kinds import DURATION, FilePath, Listed, Mapped, Text, quoted
+from trimon.config.model import Model, Source, setting
+from trimon.config.secret import MASK, looks_secret
+
+_FILE_PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
+
+
+def label_name(text: str) -> str | None:
+    """The error of a label name that can never be valid."""
+    return None if text else f"{quoted(text)} is not a valid label name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticConfig(Model):
+    """One group of fixed targets."""
+
+    yaml_type: ClassVar[str] = "targetgroup.Group"
+
+    targets: tuple[str, ...] = setting(Listed(Text()), (), omit_empty=False)
+    labels: tuple[tuple[str, str], ...] = setting(Mapped(Text(), "model.LabelSet", label_name), ())
+
+
+def _file_pattern(text: str) -> str | None:
+    if _FILE_PATTERN.fullmatch(text):
+        return None
+    return f"path name {quoted(text)} is not valid for file discovery"
+
+
+@dataclass(frozen=True, slots=True)
+class _FilePattern:
+    """A path whose last element may hold one `*`."""
+
+    def read(self, node: yaml.Node, source: Source) -> str:
+        """The pattern, joined to the directory of the file that names it."""
+        text = source.document.text(node, "string")
+        message = _file_pattern(text)
+        if message:
+            source.document.refuse(node, message)
+        return FilePath().read(node, source)
+
+    def show(self, value: str) -> object:
+        """The pattern."""
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSdConfig(Model):
+    """Targets in files that somebody else writes."""
+
+    yaml_type: ClassVar[str] = "file.plain"
+
+    files: tuple[str, ...] = setting(Listed(_FilePattern()), ())
+    refresh_interval: int = setting(DURATION, 300_000)
+
+    def check(self) -> None:
+        """There is at least one file."""
+        if not self.files:
+            raise self.refuse("files", "file service discovery config must contain at least one path name")
+        if self.refresh_interval <= 0:
+            raise self.refuse("refresh_interval", "refresh_interval must be greater than 0")
+
+
+class PluginOptions(Mapping[str, object]):
+    """The options of a plug-in as the file has them: plain values, compared by value, secrets not printed."""
+
+    __slots__ = ("_canonical", "_values")
+
+    def __init__(self, values: Mapping[str, object] | None = None) -> None:
+        self._values = dict(values or {})
+        self._canonical = json.dumps(self._values, sort_keys=True)
+
+    def __getitem__(self, name: str) -> object:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PluginOptions):
+            return NotImplemented
+        return self._canonical == other._canonical
+
+    def __hash__(self) -> int:
+        return hash(self._canonical)
+
+    def __repr__(self) -> str:
+        return f"PluginOptions({self.shown()!r})"
+
+    def canonical(self) -> str:
+        """All values in one text, secrets included: for digests only."""
+        return self._canonical
+
+    def shown(self) -> dict[str, object]:
+        """The values, with those masked whose name looks like a secret."""
+        return {name: _masked(name, value) for name, value in self._values.items()}
+
+
+def _masked(name: str, value: object) -> object:
+    if looks_secret(name) and value not in (None, "", [], {}):
+        return MASK
+    if isinstance(value, dict):
+        return {inner: _masked(inner, each) for inner, each in value.items()}
+    if isinstance(value, list):
+        return [_masked("", each) for each in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """A mapping of any shape."""
+
+    def read(self, node: yaml.Node, source: Source) -> PluginOptions:
+        """The options."""
+        if not isinstance(node, yaml.MappingNode):
+            source.document.mismatch(node, "map[string]any")
+        values = source.document.plain(node)
+        assert isinstance(values, dict)
+        return PluginOptions(values)
+
+    def show(self, value: PluginOptions) -> object:
+        """The options, masked."""
+        return value.shown()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginSdConfig(Model):
+    """Targets from a Python object: `plugin` is an entry point's name or `module:attribute`."""
+
+    yaml_type: ClassVar[str] = "trimon.PluginSDConfig"
+
+    plugin: str = setting(Text(), "")
+    options: PluginOptions = setting(_Options(), PluginOptions())
+
+    def check(self) -> None:
+        """The plug-in is named."""
+        if not self.plugin.strip():
+            raise self.refuse("plugin", "plugin is missing: an entry point's name or module:attribute")
+
+
+SdConfig: TypeAlias = StaticConfig | FileSdConfig | PluginSdConfig

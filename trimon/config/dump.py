@@ -1,0 +1,73 @@
+"""The configuration shown: as YAML with secrets masked, and as digests that notice a changed secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from typing import Final
+
+import yaml
+
+from trimon.config.discovery import PluginOptions
+from trimon.config.load import Config
+from trimon.config.model import Model, show_model
+from trimon.config.secret import Secret
+
+# Digests go to pages and logs; with a key of this process nobody can try passwords against them.
+_KEY: Final = os.urandom(32)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """PyYAML's dumper without anchors for values that occur twice."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        """Write every value out."""
+        return True
+
+
+def to_yaml(value: object) -> str:
+    """Plain data as block YAML in the order given."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
+
+
+def effective_yaml(config: Config) -> str:
+    """The main file with its defaults made explicit and its secrets masked, for /api/v1/status/config."""
+    return to_yaml(show_model(config.main))
+
+
+def model_yaml(model: Model) -> str:
+    """One section the same way, for /api/v1/scrape_pools/config."""
+    return to_yaml(show_model(model))
+
+
+def fingerprint(*values: object) -> str:
+    """A digest of models and plain values, secrets included: equal values give equal digests in one process.
+
+    It says nothing about the secrets to whoever reads it.
+    """
+    digest = hashlib.blake2b(key=_KEY, digest_size=12)
+    for value in values:
+        _feed(digest, value)
+    return digest.hexdigest()
+
+
+def _feed(digest: hashlib.blake2b, value: object) -> None:
+    if isinstance(value, Model):
+        digest.update(f"<{type(value).__name__}".encode())
+        for each in dataclasses.fields(value):
+            if each.compare:
+                digest.update(f";{each.name}=".encode())
+                _feed(digest, getattr(value, each.name))
+        digest.update(b">")
+    elif isinstance(value, Secret):
+        _feed(digest, ("secret", value.reveal()))
+    elif isinstance(value, PluginOptions):
+        _feed(digest, ("options", value.canonical()))
+    elif isinstance(value, (tuple, list)):
+        digest.update(f"[{len(value)}:".encode())
+        for inner in value:
+            _feed(digest, inner)
+    else:
+        text = repr(value).encode()
+        digest.update(f"{len(text)}:".encode() + text)
