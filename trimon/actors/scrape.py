@@ -24,7 +24,7 @@ from trimon.log import Log
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.session import ScrapeSession
+from trimon.scrape.session import Counts, ScrapeSession
 from trimon.scrape.target import DroppedTarget, Target, build_target
 
 # A pool of more discovered targets than this is built in a thread.
@@ -117,6 +117,7 @@ class ScrapeManager:
         self._seed = seed
         self._reports = reports
         self._leaving: dict[str, _Leaving] = {}
+        self._gone = Counts()
         self._sleep = trio.CancelScope()
 
     def configure(self, configs: Sequence[JobConfig]) -> None:
@@ -255,6 +256,7 @@ class ScrapeManager:
         due = [group for group, leaving in self._leaving.items() if leaving.due_s <= now_s]
         for group in due:
             leaving = self._leaving.pop(group)
+            self._gone.add(leaving.session.counts)
             row = leaving.session.end(leaving.stale_ms)
             if row is None:
                 continue
@@ -262,6 +264,17 @@ class ScrapeManager:
                 await self._writer.append(row)
             except (OperatingError, ActorGone, AskTimeout) as error:
                 self._log.error("ending the series of a vanished target failed", group=group, err=str(error))
+
+    def counts(self) -> Counts:
+        """The counts of all targets there are and were."""
+        total = Counts()
+        total.add(self._gone)
+        for job in self.jobs.values():
+            for session in job.sessions.values():
+                total.add(session.counts)
+        for leaving in self._leaving.values():
+            total.add(leaving.session.counts)
+        return total
 
     def inspect(self) -> Mapping[str, object]:
         """Jobs with their targets, and how many vanished targets wait for their end."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from trimon.config.loading import load
+from trimon.config.load import load
 from trimon.errors import UserError
 
 

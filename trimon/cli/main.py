@@ -27,10 +27,10 @@ class Trimon(click.Group):
 
 
 @click.pass_context
-def _serve(context: click.Context, **flags: Any) -> None:
+def _serve(context: click.Context, /, **flags: Any) -> None:
     if context.invoked_subcommand is not None:
         return
-    from trimon.server import main as serve  # noqa: PLC0415 # the server's imports take longer than a `check`
+    from trimon.cli.serve import main as serve  # noqa: PLC0415 # the server's imports take longer than a `check`
 
     sys.exit(serve(flags))
 

@@ -91,7 +91,7 @@ def _map_errors(app: QuartTrio, context: WebContext) -> None:
     async def any_error(error: Exception) -> Response:
         known = as_api_error(error)
         if known is None:
-            context.tree.reports.add(f"web{request.path}", 1, error, 0.0, request.method)
+            context.tree().reports.add(f"web{request.path}", 1, error, 0.0, request.method)
             known = ApiError("internal", f"internal error: {type(error).__name__}; see /debug/crashes")
         return failure(known)
 

@@ -52,7 +52,7 @@ class WebContext:
     writer: Writer
     ready: Callable[[], bool]
     jobs: Callable[[], Mapping[str, Job]]
-    tree: Supervisor
+    tree: Callable[[], Supervisor]
     plugins: Callable[[], Sequence[Mapping[str, object]]]
     reload: Callable[[], Awaitable[None]]
     """Raises UserError when the new configuration is refused; the old one goes on."""

@@ -101,12 +101,12 @@ def debug_routes(context: WebContext) -> Blueprint:
 
     @blueprint.get("/debug/actors")
     async def actors() -> Response:
-        root = tree(context.tree)
+        root = tree(context.tree())
         return _tree_page(root, prefix) if _wants_html() else _json(root)
 
     @blueprint.get("/debug/actors/<path:path>")
     async def actor(path: str) -> Response:
-        node = find(context.tree, path)
+        node = find(context.tree(), path)
         if node is None:
             raise ApiError("not_found", f'no actor at "{path}"')
         if not _wants_html():
@@ -116,7 +116,7 @@ def debug_routes(context: WebContext) -> Blueprint:
 
     @blueprint.get("/debug/crashes")
     async def crashes() -> Response:
-        reports = [report.as_dict() for report in context.tree.reports.latest()]
+        reports = [report.as_dict() for report in context.tree().reports.latest()]
         if not _wants_html():
             return _json(reports)
         return _page(

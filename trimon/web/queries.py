@@ -1,15 +1,27 @@
-"""Queries: instant, range, format, parse, explain."""
+"""Queries: instant and range."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import orjson
+from quart import Blueprint, Response
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
 from trimon.errors import UserError
-from trimon.query.options import QueryOptions
+from trimon.model.snapshot import Snapshot
+from trimon.query import engine
+from trimon.query.annotations import limited
+from trimon.query.budget import Budget
+from trimon.query.errors import ParseError
+from trimon.query.json import render_data
+from trimon.query.options import PER_STEP_STATS, QueryOptions
+from trimon.query.result import QueryResult
+from trimon.query.stats import QueryStats
 from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter
+from trimon.web.envelope import ApiError, bad_parameter, success
 
 Rendered = tuple[bytes, list[str], list[str]]
 
@@ -35,3 +47,110 @@ def _text(values: MultiDict[str, str]) -> str:
     if size > limits.QUERY_TEXT_BYTES_MAX:
         raise bad_parameter("query", f"{size} bytes, the limit is {limits.QUERY_TEXT_BYTES_MAX}")
     return text
+
+
+def _step_ms(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
+    try:
+        step_ms = params.parse_span_ms(values.get("step", ""))
+    except UserError as error:
+        raise bad_parameter("step", error) from None
+    if step_ms <= 0:
+        raise bad_parameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        )
+    if (end_ms - start_ms) // step_ms > limits.QUERY_POINTS_PER_SERIES_MAX:
+        raise ApiError(
+            "bad_data",
+            "exceeded maximum resolution of 11,000 points per timeseries. "
+            "Try decreasing the query resolution (?step=XX)",
+        )
+    return step_ms
+
+
+def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, per_step: bool) -> Rendered:
+    """JSON of a result, warnings and infos; runs in the query's own thread."""
+    warnings = limited(result.warnings, "warning")
+    if series_max:
+        result, cut = result.limited(series_max)
+        if cut:
+            warnings.append("results truncated due to limit")
+    if stats and stats not in ("true", "all"):
+        warnings.append(
+            f'value "{stats}" for parameter "stats" is deprecated and will be rejected in the next major release, '
+            'use "true" or "all"'
+        )
+    budget.check()
+    per_step_of = result.times_ms.tolist() if per_step and stats == "all" else []
+    shown = orjson.dumps(_stats(result.stats, per_step_of)) if stats else b""
+    return render_data(result, shown), warnings, limited(result.infos, "info")
+
+
+def _stats(stats: QueryStats, per_step_of: list[int]) -> dict[str, object]:
+    inner_s = stats.preparation_s + stats.evaluation_s
+    samples: dict[str, object] = {
+        "totalQueryableSamples": stats.samples_total,
+        "samplesRead": stats.samples_read,
+        "peakSamples": stats.samples_peak,
+    }
+    if per_step_of:
+        looked_at = stats.samples_per_step.tolist()
+        steps = [[time / 1000, count] for time, count in zip(per_step_of, looked_at, strict=True)]
+        samples["totalQueryableSamplesPerStep"] = steps
+    return {
+        "timings": {
+            "evalTotalTime": inner_s + stats.sort_s,
+            "resultSortTime": stats.sort_s,
+            "queryPreparationTime": stats.preparation_s,
+            "innerEvalTime": stats.evaluation_s,
+            "execQueueTime": stats.queue_s,
+            "execTotalTime": inner_s + stats.sort_s + stats.queue_s,
+        },
+        "samples": samples,
+    }
+
+
+def query_routes(context: WebContext) -> Blueprint:
+    """/query and /query_range."""
+    blueprint = Blueprint("query", __name__)
+
+    async def answer(
+        values: MultiDict[str, str], evaluate: Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
+    ) -> Response:
+        text, options = _text(values), _options(context, values)
+        series_max, stats = params.limit(values), values.get("stats", "")
+        per_step = PER_STEP_STATS in options.features
+
+        def work(snapshot: Snapshot, budget: Budget) -> Rendered:
+            result = evaluate(snapshot, text, options, budget)
+            return _rendered(result, budget, series_max, stats, per_step)
+
+        try:
+            engine.parse(text, options)  # an error before the queue; the tree is remembered
+            data, warnings, infos = await context.queries.run(text, options, work)
+        except ParseError as error:
+            # only the check of the whole query's type has no place in the text
+            raise bad_parameter(
+                "query", error if error.position.line or not text else error.message
+            ) from None
+        return success(data, warnings, infos)
+
+    @blueprint.route("/query", methods=["GET", "POST"])
+    async def instant() -> Response:
+        values = await params.parameters()
+        time_ms = params.time_ms(values, "time", context.clock.now_ms())
+        return await answer(values, lambda s, text, o, b: engine.instant(s, text, time_ms, o, b))
+
+    @blueprint.route("/query_range", methods=["GET", "POST"])
+    async def range_() -> Response:
+        values = await params.parameters()
+        start_ms = params.required_time_ms(values, "start")
+        end_ms = params.required_time_ms(values, "end")
+        if end_ms < start_ms:
+            raise bad_parameter("end", "end timestamp must not be before start time")
+        step_ms = _step_ms(values, start_ms, end_ms)
+        return await answer(
+            values, lambda s, text, o, b: engine.range_(s, text, start_ms, end_ms, step_ms, o, b)
+        )
+
+    return blueprint

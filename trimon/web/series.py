@@ -68,7 +68,8 @@ def series_routes(context: WebContext) -> Blueprint:
         def work(snapshot: Snapshot, _: Budget) -> list[object]:
             sets = selectors or [()]
             found = {name for matchers in sets for name in snapshot.label_names(matchers, start_ms, end_ms)}
-            return sorted(found)
+            ordered: list[object] = [*sorted(found)]
+            return ordered
 
         warnings: list[str] = []
         most = params.limit(values)
@@ -88,7 +89,8 @@ def series_routes(context: WebContext) -> Blueprint:
                 for matchers in sets
                 for value in snapshot.label_values(label, matchers, start_ms, end_ms)
             }
-            return sorted(found)
+            ordered: list[object] = [*sorted(found)]
+            return ordered
 
         warnings: list[str] = []
         most = params.limit(values)

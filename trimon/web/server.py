@@ -26,7 +26,7 @@ DRAIN_S: Final = 10.0
 
 def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     """Listening sockets, bound early so that a port in use is one clear line. Raises OperatingError."""
-    sockets = []
+    sockets: list[socket.socket] = []
     for host, port in addresses:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,0 +1,54 @@
+"""From a scrape config to a job: the engine's options, and how its targets are reached."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimon import limits
+from trimon.actors.peers import client_options
+from trimon.actors.scrape import JobConfig
+from trimon.config.dump import fingerprint
+from trimon.config.scrape import ScrapeConfig
+from trimon.fetch.client import HttpFetch
+from trimon.scrape.options import PoolOptions
+from trimon.scrape.relabel import Relabeling
+
+_LEGACY: Final = "legacy"
+
+
+def pool_options(config: ScrapeConfig) -> PoolOptions:
+    """What the scrape engine needs of a completed scrape config."""
+    return PoolOptions(
+        job=config.job_name,
+        interval_ms=config.scrape_interval,
+        timeout_ms=config.scrape_timeout,
+        metrics_path=config.metrics_path,
+        scheme=config.scheme,
+        params=config.params,
+        protocols=config.scrape_protocols,
+        fallback_protocol=config.fallback_scrape_protocol,
+        escaping=config.metric_name_escaping_scheme,
+        legacy_names=config.metric_name_validation_scheme == _LEGACY,
+        compression=config.enable_compression,
+        honor_labels=config.honor_labels,
+        honor_timestamps=config.honor_timestamps,
+        track_timestamps_staleness=config.track_timestamps_staleness,
+        extra_metrics=config.extra_scrape_metrics,
+        sample_limit=config.sample_limit,
+        target_limit=config.target_limit,
+        label_limit=config.label_limit,
+        label_name_length_limit=config.label_name_length_limit,
+        label_value_length_limit=config.label_value_length_limit,
+        # a body of exactly the limit is too big already, as in Prometheus
+        body_bytes_max=config.body_size_limit - 1 if config.body_size_limit else limits.SCRAPE_BODY_BYTES_MAX,
+        keep_dropped_targets=config.keep_dropped_targets,
+        relabeling=Relabeling(config.relabel_configs),
+        metric_relabeling=Relabeling(config.metric_relabel_configs),
+    )
+
+
+def job_config(config: ScrapeConfig) -> JobConfig:
+    """A job; `version` changes with anything that concerns its pool."""
+    client = client_options(config)
+    pool = config.without_discovery()
+    return JobConfig(pool_options(config), fingerprint("job", pool), lambda: HttpFetch(client))

@@ -1,0 +1,116 @@
+"""How to reach a peer, from its HTTP block in the configuration: credentials, TLS, headers, proxy."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from trimon.config.http import HttpClient, TlsConfig
+from trimon.fetch.client import ClientOptions
+from trimon.fetch.request import FetchError
+
+_VERSIONS: Final = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+
+
+def client_options(config: HttpClient) -> ClientOptions:
+    """The options of a client for one peer; its TLS context is shared by all that come from one config."""
+    return ClientOptions(
+        headers=_headers(config),
+        credentials=_credentials(config),
+        tls=TlsContexts(config.tls_config).context,
+        server_name=config.tls_config.server_name,
+        follow_redirects=config.follow_redirects,
+        proxy_url=config.proxy_url,
+        no_proxy=config.no_proxy,
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise FetchError(f"unable to read file {path}: {reason}") from None
+
+
+def _headers(config: HttpClient) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, header in config.http_headers for value in header.values)
+
+
+def _credentials(config: HttpClient) -> Callable[[], tuple[tuple[str, str], ...]]:
+    """What is secret or read from a file at every request; raises FetchError when a file cannot be read."""
+
+    def credentials() -> tuple[tuple[str, str], ...]:
+        found: list[tuple[str, str]] = []
+        if config.basic_auth is not None:
+            basic = config.basic_auth
+            user = _read(basic.username_file) if basic.username_file else basic.username
+            password = _read(basic.password_file) if basic.password_file else basic.password.reveal()
+            token = base64.b64encode(f"{user}:{password}".encode()).decode()
+            found.append(("Authorization", f"Basic {token}"))
+        if config.authorization is not None:
+            bearer = config.authorization
+            secret = (
+                _read(bearer.credentials_file) if bearer.credentials_file else bearer.credentials.reveal()
+            )
+            found.append(("Authorization", f"{bearer.type} {secret}"))
+        for name, header in config.http_headers:
+            found += [(name, secret.reveal()) for secret in header.secrets]
+            found += [(name, _read(path)) for path in header.files]
+        return tuple(found)
+
+    return credentials
+
+
+class TlsContexts:
+    """One TLS context for a configuration, made anew when one of its files changes."""
+
+    def __init__(self, config: TlsConfig) -> None:
+        self._config = config
+        self._context: ssl.SSLContext | None = None
+        self._stamp: tuple[float, ...] = ()
+
+    def context(self) -> ssl.SSLContext:
+        """The context for the next connection. Raises OSError, ssl.SSLError."""
+        stamp = self._read_stamp()
+        if self._context is None or stamp != self._stamp:
+            self._context, self._stamp = self._make(), stamp
+        return self._context
+
+    def _read_stamp(self) -> tuple[float, ...]:
+        config = self._config
+        paths = [path for path in (config.ca_file, config.cert_file, config.key_file) if path]
+        return tuple(Path(path).stat().st_mtime for path in paths)
+
+    def _make(self) -> ssl.SSLContext:
+        config = self._config
+        context = ssl.create_default_context(cafile=config.ca_file or None, cadata=config.ca or None)
+        if config.insecure_skip_verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if config.min_version:
+            context.minimum_version = _VERSIONS[config.min_version]
+        if config.max_version:
+            context.maximum_version = _VERSIONS[config.max_version]
+        if config.cert or config.cert_file:
+            self._load_certificate(context)
+        return context
+
+    def _load_certificate(self, context: ssl.SSLContext) -> None:
+        config = self._config
+        certificate = config.cert or Path(config.cert_file).read_text(encoding="ascii")
+        key = config.key.reveal() or Path(config.key_file).read_text(encoding="ascii")
+        # ssl reads certificates from files only; this one is gone again at once
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pem") as file:
+            file.write(certificate + "\n" + key)
+            file.flush()
+            context.load_cert_chain(file.name)
