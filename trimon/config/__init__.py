@@ -9,7 +9,7 @@ from trimon.config.plan import Changes, Plan, Provider, plan, providers_of
 from trimon.config.references import missing_files, references
 from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
-from trimon.config.secret import MASK, Secret, looks_secret, masked_url
+from trimon.config.secret import MASK, Secret, SecretUrl, looks_secret, masked_url
 from trimon.config.web import WebConfig, load_web_config
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "ScrapeConfig",
     "SdConfig",
     "Secret",
+    "SecretUrl",
     "StaticConfig",
     "StorageConfig",
     "TlsConfig",

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from trimon.config.kinds import FilePath, Flag, Hidden, Listed, Mapped, Of, Text, Url, one_of, quoted
 from trimon.config.model import Model, setting
-from trimon.config.secret import Secret
+from trimon.config.secret import Secret, SecretUrl
 
 TLS_VERSIONS: Final = ("", "TLS10", "TLS11", "TLS12", "TLS13")
 _RESERVED_HEADERS: Final = frozenset(
@@ -34,6 +34,7 @@ _RESERVED_HEADERS: Final = frozenset(
     ]
 )
 NO_SECRET: Final = Secret()
+NO_URL: Final = SecretUrl()
 
 
 def _tls_version(text: str) -> str | None:
@@ -157,7 +158,7 @@ class HttpClient(Model):
     bearer_token: Secret = setting(Hidden(), NO_SECRET)
     bearer_token_file: str = setting(FilePath(), "")
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
-    proxy_url: str = setting(Url(("http", "https", "socks5")), "")
+    proxy_url: SecretUrl = setting(Url(("http", "https", "socks5")), NO_URL)
     no_proxy: str = setting(Text(), "")
     follow_redirects: bool = setting(Flag(), default=True, omit_empty=False)
     enable_http2: bool = setting(Flag(), default=True, omit_empty=False)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from trimon.config.model import Kind, Model, Source, show_model
-from trimon.config.secret import MASK, Secret, masked_url
+from trimon.config.secret import MASK, Secret, SecretUrl, masked_url
 from trimon.errors import UserError
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 
@@ -161,7 +161,7 @@ class Url:
 
     schemes: tuple[str, ...] = ("http", "https")
 
-    def read(self, node: yaml.Node, source: Source) -> str:
+    def read(self, node: yaml.Node, source: Source) -> SecretUrl:
         """The URL as it is written."""
         text = source.document.text(node, "string")
         try:
@@ -175,11 +175,11 @@ class Url:
             source.document.refuse(
                 node, f"{quoted(masked_url(text))} is not a URL with a host and one of the schemes {wanted}"
             )
-        return text
+        return SecretUrl(text)
 
-    def show(self, value: str) -> object:
+    def show(self, value: SecretUrl) -> object:
         """The URL, masked."""
-        return masked_url(value)
+        return str(value)
 
 
 @dataclass(frozen=True, slots=True)

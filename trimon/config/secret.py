@@ -14,9 +14,11 @@ URL_MASK: Final = "xxxxx"
 _SECRET_NAME = re.compile(
     r"(?:^|[_\-.])(?:pass|passwd|password|passphrase|pwd|secret|token|credentials?|apikey|auth|bearer|cookie)"
     r"(?:$|[_\-.])|(?:api|access|private|secret|account|shared|signing|encryption)[_\-.]?keys?(?:$|[_\-.])"
-    r"|password|secret(?!s?_name)|connection_?string",
+    r"|password|connection_?string",
     re.IGNORECASE,
 )
+# What such a name may end with when the value is about the secret and not the secret.
+_ABOUT = re.compile(r"[_\-.](?:names?|files?|paths?|types?|urls?)$", re.IGNORECASE)
 
 
 class Secret:
@@ -64,9 +66,27 @@ class Secret:
         return self
 
 
+class SecretUrl(Secret):
+    """A URL that may hold a password: it shows itself with `xxxxx` in the password's place."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(masked_url(self._hidden))
+
+    def __str__(self) -> str:
+        return masked_url(self._hidden)
+
+    def __format__(self, spec: str) -> str:
+        return format(masked_url(self._hidden), spec)
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return SecretUrl, (masked_url(self._hidden),)
+
+
 def looks_secret(name: str) -> bool:
     """Whether a value of this name is likely to be a secret (`__meta_docker_container_label_db_password`)."""
-    return _SECRET_NAME.search(name) is not None
+    return _SECRET_NAME.search(name) is not None and _ABOUT.search(name) is None
 
 
 def masked_url(url: str) -> str:

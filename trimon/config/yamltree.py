@@ -12,7 +12,7 @@ from trimon.errors import Position, UserError
 # libyaml composes recursively in C; a document nested deeper than this says nothing we could use.
 DEPTH_MAX: Final = 100
 # Aliases make a small file large; this is far above the nodes of a real file of the largest size we read.
-NODES_MAX: Final = 5_000_000
+NODES_MAX: Final = 2_000_000
 
 _TAGS: Final = {
     f"tag:yaml.org,2002:{name}": name

@@ -1,0 +1,107 @@
+"""The effective configuration, the web config file, and the files a configuration points at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trimon.config import effective_yaml, load, load_text, load_web_config, missing_files
+from trimon.errors import UserError
+
+SAMPLES = Path(__file__).parents[2] / "config"
+HASH = "$2b$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
+
+
+def test_the_effective_configuration_has_defaults_made_explicit() -> None:
+    """Defaults are written out, empty optional fields are left out, in Prometheus' words and units."""
+    config = load_text(
+        "scrape_configs: [{job_name: a, static_configs: [{targets: ['x:1']}], body_size_limit: 10MB}]",
+        "p.yml",
+    )
+    shown = yaml.safe_load(effective_yaml(config))
+    assert shown["global"]["scrape_interval"] == "1m"
+    assert shown["global"]["scrape_timeout"] == "10s"
+    assert "external_labels" not in shown["global"]
+    job = shown["scrape_configs"][0]
+    assert job["honor_timestamps"] is True
+    assert job["track_timestamps_staleness"] is False
+    assert job["body_size_limit"] == "10MiB"
+    assert job["static_configs"] == [{"targets": ["x:1"]}]
+    assert "honor_labels" not in job
+    assert "sample_limit" not in job
+
+
+@pytest.mark.parametrize("sample", ["minimal.yml", "full.yml", "rules.yml", "custom-discovery.yml"])
+def test_what_is_shown_can_be_loaded_again(sample: str) -> None:
+    """The effective configuration of a sample, loaded, asks for the same where there are no secrets."""
+    config = load(SAMPLES / sample, environment={"HOSTNAME": "h"})
+    shown = effective_yaml(config)
+    again = load_text(shown, SAMPLES / "shown.yml", environment={})
+    assert effective_yaml(again) == shown
+    if "<secret>" not in shown:
+        assert again.scrape_configs == config.scrape_configs
+        assert again.global_ == config.global_
+
+
+def test_missing_files_are_named_where_they_stand(tmp_path: Path) -> None:
+    """check config names each file that is not there with the place in the configuration."""
+    (tmp_path / "p").write_text("secret")
+    config = load_text(
+        "rule_files: [none.yml]\n"
+        "scrape_configs:\n"
+        "  - job_name: a\n"
+        "    basic_auth: {password_file: p}\n"
+        "    tls_config: {ca_file: ca.crt}\n"
+        "  - job_name: b\n"
+        "    bearer_token_file: token\n",
+        tmp_path / "prometheus.yml",
+    )
+    found = [str(error).removeprefix(str(tmp_path / "prometheus.yml")) for error in missing_files(config)]
+    assert [text.partition(" ")[0] for text in found] == [":1:1:", ":5:18:", ":7:5:"]
+    assert "ca.crt" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tls_server_config: {cert_file: a}", "1:20: missing one of key or key_file"),
+        ("tls_server_config: {key_file: a}", "1:20: missing one of cert or cert_file"),
+        ("tls_server_config: {cert_file: a, key_file: b, client_auth_type: X}", 'Invalid ClientAuth: "X"'),
+        (
+            "tls_server_config: {cert_file: a, key_file: b, client_auth_type: RequireAndVerifyClientCert}",
+            "a client CA is needed",
+        ),
+        ("tls_server_config: {cert_file: a, key_file: b, client_ca_file: c}", "without a Client Auth Policy"),
+        ("basic_auth_users: {a: password}", "the password of user a is not a bcrypt hash"),
+        ("http_server_config: {headers: {X: y}}", 'HTTP header "X" can not be configured'),
+        ("http_server_config: {headers: {X-Frame-Options: maybe}}", "invalid value for X-Frame-Options"),
+        ("rate_limit: {burst: 1}", "field rate_limit is not supported by this version of trimon"),
+        ("users: {}", "field users not found in type web.Config"),
+    ],
+)
+def test_a_bad_web_config_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """Mistakes in the web config file are named with their place and without secrets."""
+    path = tmp_path / "web.yml"
+    path.write_text(text)
+    with pytest.raises(UserError) as refused:
+        load_web_config(path)
+    assert message in str(refused.value)
+    assert str(refused.value).startswith(f"{path}:1:")
+
+
+def test_a_web_config_is_read(tmp_path: Path) -> None:
+    """Paths are joined, hashes are secrets, versions and HTTP/2 have their defaults; an empty file is fine."""
+    path = tmp_path / "web.yml"
+    path.write_text(
+        f"tls_server_config: {{cert_file: c, key_file: /k}}\nbasic_auth_users: {{alice: '{HASH}'}}\n"
+    )
+    config = load_web_config(path)
+    assert config.tls_server_config is not None
+    assert config.tls_server_config.cert_file == str(tmp_path / "c")
+    assert (config.tls_server_config.min_version, config.http_server_config.http2) == ("TLS12", True)
+    assert [(user, hashed.reveal()) for user, hashed in config.basic_auth_users] == [("alice", HASH)]
+    assert HASH not in repr(config)
+    path.write_text("")
+    assert load_web_config(path).basic_auth_users == ()
