@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from trimon.errors import UserError
+from trimon.query.braces import string_value
 from trimon.query.gofloat import parse_duration_s, parse_number
 from trimon.query.nodes import Cardinality, Matching
 from trimon.query.options import FILL_MODIFIERS
 from trimon.query.quoting import go_quote
-from trimon.query.braces import string_value
 from trimon.query.stream import TokenStream
 from trimon.query.tokens import FILL_WORDS, SET_OPERATORS, T
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from trimon.errors import UserError
+from trimon.query.braces import parse_vector_selector, string_value
 from trimon.query.durations import parse_offset, parse_range
 from trimon.query.errors import ParseError
 from trimon.query.gofloat import parse_duration_s, parse_number
@@ -28,7 +29,6 @@ from trimon.query.nodes import (
 )
 from trimon.query.options import EXPERIMENTAL_FUNCTIONS, EXTENDED_SELECTORS
 from trimon.query.quoting import go_quote
-from trimon.query.braces import parse_vector_selector, string_value
 from trimon.query.signatures import FUNCTIONS
 from trimon.query.stream import TokenStream
 from trimon.query.tokens import (

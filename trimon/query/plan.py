@@ -104,6 +104,10 @@ class Planner:
 
     def refs(self, modifiers: Modifiers, grid: Grid) -> Times:
         """The times at which a selector looks, one per step."""
+        return self.shifted(modifiers, grid.times_ms())
+
+    def shifted(self, modifiers: Modifiers, times_ms: Times) -> Times:
+        """Evaluation times after `@` and `offset`."""
         offset_ms = 0
         if modifiers.offset is not None:
             offset_ms = milliseconds(modifiers.offset, self.query_step_ms, self.query_range_ms)
@@ -113,12 +117,15 @@ class Planner:
         elif modifiers.at is AtModifier.END:
             fixed = self.end_ms
         if fixed is not None:
-            return np.full(grid.count, fixed - offset_ms, np.int64)
-        return grid.times_ms() - offset_ms
+            return np.full(len(times_ms), fixed - offset_ms, np.int64)
+        return times_ms - offset_ms
 
     def select(self, expr: VectorSelector, grid: Grid, pick: Pick) -> Operator:
         """An instant selector that reads values or timestamps."""
-        refs = self.refs(expr.modifiers, grid)
+        return self.select_at(expr, self.refs(expr.modifiers, grid), pick)
+
+    def select_at(self, expr: VectorSelector, refs: Times, pick: Pick) -> Operator:
+        """An instant selector that looks at given times."""
         lookback_ms = self.options.lookback_ms
         after_ms = lookback_ms if expr.smoothed else 0
         first, last = _ends(refs)
@@ -159,7 +166,8 @@ class Planner:
         inner = Grid.between(begin, last, step_ms)
         if inner.count > self.options.samples_max:
             raise QueryError("query processing would load too many samples into memory in query execution")
-        return SubqueryOperator(self.plan(expr.expr, inner), inner, refs, range_ms)
+        child = self.plan(expr.expr, inner) if inner.count else None
+        return SubqueryOperator(child, inner, refs, range_ms)
 
     def _binary(self, expr: Binary, grid: Grid) -> Operator:
         left, right = self.plan(expr.lhs, grid), self.plan(expr.rhs, grid)

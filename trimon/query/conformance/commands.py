@@ -8,20 +8,28 @@ from typing import Final
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
-from trimon.query.conformance.series import Described, parse_described, parse_metric, parse_offsets, split_metric
+from trimon.query.conformance.series import (
+    Described,
+    parse_described,
+    parse_metric,
+    parse_offsets,
+    split_metric,
+)
 from trimon.query.quoting import unquote
 from trimon.units import parse_duration_ms
 
-_INSTANT: Final = re.compile(r"eval(?:_(fail|warn|info|ordered))?\s+instant\s+(?:at\s+(\S+)\s+)?(.+)", re.I | re.S)
-_RANGE: Final = re.compile(
-    r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)", re.I | re.S
+_INSTANT: Final = re.compile(
+    r"eval(?:_(fail|warn|info|ordered))?\s+instant\s+(?:at\s+(\S+)\s+)?(.+)", re.IGNORECASE | re.DOTALL
 )
-_LOAD: Final = re.compile(r"load(_with_nhcb)?\s+(\S+)", re.I)
+_RANGE: Final = re.compile(
+    r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)", re.IGNORECASE | re.DOTALL
+)
+_LOAD: Final = re.compile(r"load(_with_nhcb)?\s+(\S+)", re.IGNORECASE)
 _EXPECT: Final = re.compile(
-    r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.*))?", re.S
+    r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.*))?", re.DOTALL
 )
 _EXPECT_RANGE: Final = re.compile(r"expect\s+range\s+vector\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)")
-_PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:[\d.]+(?:[eE][+-]?\d+)?|inf|nan|0x[0-9a-f]+)", re.I)
+_PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:[\d.]+(?:[eE][+-]?\d+)?|inf|nan|0x[0-9a-f]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ _SMALLEST_NORMAL: Final = 2.2250738585072014e-308
 SCRIPT_OPTIONS: Final = QueryOptions(features=ALL_LANGUAGE_FEATURES, timeout_s=100)
 
 
-class Mismatch(Exception):  # noqa: N818 - it is a verdict, not an error of the program
+class Mismatch(Exception):
     """What a case gave is not what it should give."""
 
 
@@ -79,7 +79,9 @@ class Report:
 
     def render(self) -> str:
         """The failures and deferrals by name, and a last line `N passed, N failed`."""
-        lines = [f"{case.status} {case.name}: {case.reason}" for case in self.cases if case.status != "passed"]
+        lines = [
+            f"{case.status} {case.name}: {case.reason}" for case in self.cases if case.status != "passed"
+        ]
         return "\n".join([*lines, f"{self.passed} passed, {self.failed} failed"])
 
 
@@ -100,7 +102,8 @@ def run_script(text: str, options: QueryOptions = SCRIPT_OPTIONS) -> Report:
 
 def load(store: MemoryStore, command: Load) -> None:
     """Append the samples of a load command; series with native histograms are noted by name."""
-    for series in command.series:
+    # Of two lines for the same series the later one counts.
+    for series in {series.described.labels: series for series in command.series}.values():
         labels = series.described.labels
         for index, item in enumerate(series.described.items):
             time_ms = index * command.step_ms

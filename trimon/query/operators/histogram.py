@@ -174,7 +174,7 @@ def _outside(wanted: Matrix, values: Matrix) -> Matrix:
 def bucket_fraction(lower: Matrix, upper: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
     """The fraction of observations between `lower` and `upper` (float64[steps]) of complete histograms."""
     shape = counts.shape[:-1]
-    if len(bounds) < 2 or bounds[-1] != math.inf:
+    if len(bounds) == 0 or bounds[-1] != math.inf:
         return np.full(shape, np.nan)
     counts, _ = monotonic(counts)
     total = counts[..., -1]
@@ -195,7 +195,8 @@ def _rank(value: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
     below = np.where(bucket == 0, 0.0, counts[..., columns, np.maximum(bucket - 1, 0)])
     inside = (value - low) / (high - low)
     rank = below + (above - below) * inside
-    rank = np.where(np.isinf(low) | np.isinf(high), below, rank)
+    # Nothing is interpolated in a bucket without end: the rank is that of its finite side.
+    rank = np.where(np.isinf(low), above, np.where(np.isinf(high), below, rank))
     rank = np.where(value <= low, below, rank)
     return np.where(value >= high, above, rank)
 

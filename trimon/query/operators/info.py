@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from trimon.model.frame import Times
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
+from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
 from trimon.query.grid import Grid
-from trimon.query.labelcodes import select_names, shared_groups, with_column
-from trimon.query.nodes import Call, Expr, MatrixSelector, VectorSelector, children, unwrap
+from trimon.query.labelcodes import merge_dictionaries, select_names, shared_groups, with_column
+from trimon.query.nodes import (
+    Call,
+    Expr,
+    MatrixSelector,
+    Modifiers,
+    Subquery,
+    VectorSelector,
+    children,
+    unwrap,
+)
 from trimon.query.operators.binary import stack
-from trimon.query.operators.matching import format_set
+from trimon.query.operators.matching import any_present, format_set, matching_pairs
 from trimon.query.operators.names import merge_equal
 from trimon.query.operators.select import Pick
 from trimon.query.values import Index, Mask, Value, Vector
@@ -40,28 +51,36 @@ def plan_info(planner: Planner, expr: Call, grid: Grid) -> Operator:
         chosen = [Matcher(METRIC_NAME, MatchType.EQUAL, _DEFAULT)]
     elif not positive:
         chosen.append(Matcher(METRIC_NAME, MatchType.REGEXP, ".+_info"))
-    base = _first_selector(expr.args[0])
-    modifiers = base.modifiers if base is not None else VectorSelector("", ()).modifiers
-    wanted = VectorSelector("", (*chosen, *data), modifiers)
+    refs = _reference_times(planner, expr.args[0], grid.times_ms())
+    wanted = VectorSelector("", (*chosen, *data))
     return InfoOperator(
         planner.plan(expr.args[0], grid),
-        planner.select(wanted, grid, Pick.VALUE),
-        planner.select(wanted, grid, Pick.TIME),
+        planner.select_at(wanted, refs, Pick.VALUE),
+        planner.select_at(wanted, refs, Pick.TIME),
         tuple(chosen),
         tuple(data),
     )
 
 
-def _first_selector(expr: Expr) -> VectorSelector | None:
+def _reference_times(planner: Planner, expr: Expr, times_ms: Times) -> Times:
+    """The times the first selector of an expression looks at: what `@` and `offset` make of the steps."""
+    found = _first_path(expr)
+    for modifiers in found or ():
+        times_ms = planner.shifted(modifiers, times_ms)
+    return times_ms
+
+
+def _first_path(expr: Expr) -> tuple[Modifiers, ...] | None:
+    """The modifiers on the way down to the first selector, outermost first; None without a selector."""
     bare = unwrap(expr)
     if isinstance(bare, VectorSelector):
-        return bare
+        return (bare.modifiers,)
     if isinstance(bare, MatrixSelector):
-        return bare.vector
+        return (bare.vector.modifiers,)
     for child in children(bare):
-        found = _first_selector(child)
+        found = _first_path(child)
         if found is not None:
-            return found
+            return (bare.modifiers, *found) if isinstance(bare, Subquery) else found
     return None
 
 
@@ -114,11 +133,10 @@ class InfoOperator(Operator):
         current, matched = base, np.zeros(base.present.shape, np.bool_)
         codes, texts = info.labels.column(METRIC_NAME)
         origin = np.arange(base.rows)
-        added: dict[str, None] = {}
         for code in sorted(np.unique(codes).tolist(), key=lambda code: texts[code]):
             rows = np.flatnonzero(codes == code)
             newest = _newest(info.take(rows), times.take(rows))
-            current, matched, origin = self._join(base, current, matched, origin, newest, added)
+            current, matched, origin = self._join(base, current, matched, origin, newest)
         if keeps_bare:
             return current
         return replace(current, present=current.present & matched).compact()
@@ -130,9 +148,8 @@ class InfoOperator(Operator):
         matched: Mask,
         origin: Index,
         info: Vector,
-        added: dict[str, None],
     ) -> tuple[Vector, Mask, Index]:
-        mine, theirs, _ = shared_groups(
+        mine, theirs, count = shared_groups(
             select_names(current.labels, _IDENTITY), select_names(info.labels, _IDENTITY)
         )
         wanted = {matcher.name for matcher in self.data}
@@ -141,42 +158,36 @@ class InfoOperator(Operator):
             for name in info.labels.names
             if name not in (*_IDENTITY, METRIC_NAME) and (not wanted or name in wanted)
         ]
-        left, right = np.nonzero(mine[:, None] == theirs[None, :])
-        met = current.present[left] & info.present[right]
-        alone = current.present.copy()
-        np.logical_and.at(alone, left, ~met)
-        upper = current.take(left)
-        labels = upper.labels
+        pairs = matching_pairs(mine, theirs, count)
+        met = current.present[pairs.left] & info.present[pairs.right]
+        alone = current.present & ~any_present(pairs.left, current.rows, met)
+        labels = current.labels.take(pairs.left)
         for name in names:
-            codes, texts = info.labels.column(name)
-            there, there_texts = labels.column(name)
-            base_codes = base.labels.column(name)[0][origin[left]]
-            mine_text, new = there, codes[right]
-            if name in added and np.any((there != 0) & (new != 0) & (base_codes == 0) & met.any(axis=1)):
-                both = np.flatnonzero((there != 0) & (new != 0) & (base_codes == 0) & met.any(axis=1))
-                if any(there_texts[there[i]] != texts[new[i]] for i in both.tolist()):
-                    raise QueryError(f"conflicting label: {name}")
-            merged = [*there_texts, *texts[1:]]
-            shifted = np.where(new == 0, 0, new + len(there_texts) - 1)
-            labels = with_column(
-                labels, name, np.where(mine_text != 0, mine_text, shifted).astype(np.int32), _unique(merged)
-            )
-        for name in names:
-            added[name] = None
-        upper = replace(upper, labels=_compacted(labels), present=met)
-        both_vectors = stack(upper, replace(current, present=alone))
-        flags = np.concatenate([np.ones_like(met), matched])
-        origins = np.concatenate([origin[left], origin])
-        alive = np.flatnonzero(both_vectors.present.any(axis=1))
-        return both_vectors.take(alive), flags[alive], origins[alive]
+            own = base.labels.column(name)[0][origin[pairs.left]] != 0
+            labels = _extended(labels, name, info.labels, pairs.right, met.any(axis=1) & ~own)
+        joined = Vector(labels, current.values[pairs.left], met, _taken(current.drop_name, pairs.left))
+        both = stack(joined, replace(current, present=alone))
+        flags = np.concatenate([met, matched])
+        origins = np.concatenate([origin[pairs.left], origin])
+        alive = np.flatnonzero(both.present.any(axis=1))
+        return both.take(alive), flags[alive], origins[alive]
 
 
-def _unique(texts: list[str]) -> list[str]:
-    return texts
+def _taken(marks: Mask | None, rows: Index) -> Mask | None:
+    return None if marks is None else marks[rows]
 
 
-def _compacted(labels: object) -> object:
-    return labels
+def _extended(labels: LabelTable, name: str, info: LabelTable, rows: Index, wanted: Mask) -> LabelTable:
+    """One label of the info series added where the series has none; QueryError where two infos disagree.
+
+    `wanted` tells the rows whose base series does not have the label itself.
+    """
+    codes, texts = info.column(name)
+    there, there_texts = labels.column(name)
+    merged, new = merge_dictionaries(there_texts, texts, codes[rows].astype(np.int32))
+    if (wanted & (there != 0) & (new != 0) & (there != new)).any():
+        raise QueryError(f"conflicting label: {name}")
+    return with_column(labels, name, np.where(there != 0, there, new).astype(np.int32), merged)
 
 
 def _newest(info: Vector, times: Vector) -> Vector:
@@ -193,7 +204,7 @@ def _newest(info: Vector, times: Vector) -> Vector:
     if (tally > 1).any():
         group, step = (int(axis[0]) for axis in np.nonzero(tally > 1))
         first, second = np.flatnonzero((mine == group) & best[:, step])[:2].tolist()
-        at = int(round(newest[group, step] * 1000))
+        at = round(newest[group, step] * 1000)
         raise QueryError(
             f"found duplicate series for info metric: existing {format_set(info.labels.labels(first))} @ {at}, "
             f"new {format_set(info.labels.labels(second))} @ {at}"

@@ -90,7 +90,7 @@ class MatchOperator(Operator):
             signature_table(left.labels, self.matching), signature_table(right.labels, self.matching)
         )
         self._one_side_is_unique(left, right, mine, theirs, count)
-        pairs = _pairs(mine, theirs, count)
+        pairs = matching_pairs(mine, theirs, count)
         pairs, present = self._with_fills(pairs, left, right, mine, theirs, count)
         context.budget.take_bytes(len(pairs.left) * steps * 18, "matched series")
         if len(pairs.left) == 0:
@@ -132,11 +132,12 @@ class MatchOperator(Operator):
         present = left.present[pairs.left] & right.present[pairs.right]
         matching = self.matching
         parts = [(pairs, present)]
-        if matching.fill_right is not None and left.rows:
+        fill_left, fill_right = _fills(matching)
+        if fill_right is not None and left.rows:
             alone = left.present & ~any_present(theirs, count, right.present)[mine]
             rows = np.flatnonzero(alone.any(axis=1))
             parts.append((Pairs(rows, np.full(len(rows), -1), mine[rows]), alone[rows]))
-        if matching.fill_left is not None and right.rows:
+        if fill_left is not None and right.rows:
             alone = right.present & ~any_present(mine, count, left.present)[theirs]
             rows = np.flatnonzero(alone.any(axis=1))
             parts.append((Pairs(np.full(len(rows), -1), rows, theirs[rows]), alone[rows]))
@@ -152,8 +153,9 @@ class MatchOperator(Operator):
         )
 
     def _values(self, left: Vector, right: Vector, pairs: Pairs, present: Mask) -> tuple[Matrix, Mask]:
-        a = _side(left, pairs.left, self.matching.fill_left)
-        b = _side(right, pairs.right, self.matching.fill_right)
+        fill_left, fill_right = _fills(self.matching)
+        a = _side(left, pairs.left, fill_left)
+        b = _side(right, pairs.right, fill_right)
         if self.op not in COMPARISON:
             return ARITHMETIC[self.op](a, b), present
         holds = COMPARISON[self.op](a, b)
@@ -197,6 +199,15 @@ class MatchOperator(Operator):
         return merge_equal(Vector(labels, values, kept, drop), message).compact()
 
 
+def _fills(matching: Matching) -> tuple[float | None, float | None]:
+    """What stands in for a missing left and right side. With `group_right` Prometheus turns them round:
+    `fill_left` fills in the many side, which is written on the right.
+    """
+    if matching.cardinality is Cardinality.ONE_TO_MANY:
+        return matching.fill_right, matching.fill_left
+    return matching.fill_left, matching.fill_right
+
+
 def _side(vector: Vector, rows: Index, fill: float | None) -> Matrix:
     if fill is None:
         return vector.values[rows]
@@ -213,7 +224,8 @@ def _included(labels: LabelTable, name: str, source: LabelTable, rows: Index) ->
     return with_column(labels, name, taken, values)
 
 
-def _pairs(mine: Index, theirs: Index, count: int) -> Pairs:
+def matching_pairs(mine: Index, theirs: Index, count: int) -> Pairs:
+    """Every two rows of both sides with the same signature, in the order of the left side."""
     sizes = np.bincount(theirs, minlength=count)
     if len(theirs) == 0 or sizes.max() <= 1:
         where = np.full(count, -1, np.intp)
@@ -221,7 +233,7 @@ def _pairs(mine: Index, theirs: Index, count: int) -> Pairs:
         partner = where[mine]
         met = np.flatnonzero(partner >= 0)
         return Pairs(met, partner[met], mine[met])
-    order = np.argsort(theirs, kind="stable")
+    order = np.argsort(theirs, kind="stable").astype(np.intp)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     matches = sizes[mine]
     left = np.repeat(np.arange(len(mine)), matches)

@@ -57,7 +57,6 @@ def _extrapolated(panel: Panel, call: WindowCall, *, per_second: bool) -> Cells:
     zero = np.where((result > 0) & (first_value >= 0), plain * (first_value / result), to_start)
     to_start = np.minimum(to_start, zero)
     sampled = np.where(from_zero, (last_time - first_start) / 1000, plain)
-    average = np.where(from_zero, sampled / count, average)
     to_start = np.where(from_zero, 0.0, to_start)
     result = np.where(from_zero, result + first_value, result)
     to_end = np.where(to_end >= average * 1.1, average / 2, to_end)

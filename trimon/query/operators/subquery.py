@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.model.frame import SampleFrame, Times
+from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.grid import Grid
 from trimon.query.values import Ranges, Value, Vector
 
 
 class SubqueryOperator(Operator):
-    """Makes windows of a vector; `inner` is the grid the vector was evaluated on."""
+    """Makes windows of a vector; `inner` is the grid the vector was evaluated on.
 
-    def __init__(self, child: Operator, inner: Grid, refs_ms: Times, range_ms: int) -> None:
-        self.children = (child,)
+    There is no child where no time of the inner grid falls into the windows.
+    """
+
+    def __init__(self, child: Operator | None, inner: Grid, refs_ms: Times, range_ms: int) -> None:
+        self.children = () if child is None else (child,)
         self.inner = inner
         self.refs_ms = refs_ms
         self.range_ms = range_ms
@@ -26,6 +30,8 @@ class SubqueryOperator(Operator):
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """Ranges."""
         del context
+        if not inputs:
+            return Ranges(LabelTable.empty(), SampleFrame.empty(), self.refs_ms, self.range_ms)
         (vector,) = inputs
         assert isinstance(vector, Vector)
         frame = frame_of(vector, self.inner)
