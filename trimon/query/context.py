@@ -117,6 +117,7 @@ class Operator:
     """One node of a plan. `compute` gets the values of `children`, in their order."""
 
     children: tuple[Operator, ...] = ()
+    source: Source | None = None
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """The node's value over its whole grid."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.annotations import Annotations
+from trimon.query.astjson import ast_data
 from trimon.query.budget import PREPARATION, Budget
 from trimon.query.checker import Checker, type_of
 from trimon.query.context import Context, Operator, quiet
@@ -23,6 +25,7 @@ from trimon.query.options import DURATION_EXPRESSIONS, QueryOptions
 from trimon.query.panel import panels
 from trimon.query.parser import Parser
 from trimon.query.plan import Planner
+from trimon.query.pretty import prettify
 from trimon.query.result import QueryResult, Samples
 from trimon.query.stats import QueryStats
 from trimon.query.values import Ranges, Scalar, Text, Value, Vector
@@ -41,6 +44,16 @@ def _parsed(text: str, features: frozenset[str]) -> Expr:
 def parse(text: str, options: QueryOptions) -> Expr:
     """The checked tree of a query. Raises ParseError with line and column."""
     return _parsed(text, options.features | {DURATION_EXPRESSIONS})
+
+
+def format_query(text: str, options: QueryOptions) -> str:
+    """The query over lines of at most a hundred characters. Raises ParseError."""
+    return prettify(parse(text, options))
+
+
+def parse_query(text: str, options: QueryOptions) -> dict[str, Any]:
+    """The query's tree as plain data. Raises ParseError."""
+    return ast_data(parse(text, options))
 
 
 def instant(
@@ -97,25 +110,45 @@ def _evaluate(
     began = time.perf_counter()
     budget.check(PREPARATION)
     stats = QueryStats(grid.count)
-    annotations = Annotations(query if isinstance(query, str) else "")
+    _, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
+    context = context_of(snapshot, query, grid, options, budget, stats, planner)
+    planned = time.perf_counter()
+    value = run_plan(context, root)
+    evaluated = time.perf_counter()
+    budget.check()
     with quiet():
-        _, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
-        planned = time.perf_counter()
-        context = Context(
-            snapshot, options, budget, annotations, grid.start_ms, planner.end_ms, grid.step_ms, stats
-        )
-        value = context.run(root)
-        evaluated = time.perf_counter()
-        budget.check()
         result = _result(value, grid, stats, ranged=ranged)
-    result.warnings = annotations.warnings()
-    result.infos = annotations.infos()
+    result.warnings = context.annotations.warnings()
+    result.infos = context.annotations.infos()
     stats.preparation_s = planned - began
     stats.evaluation_s = evaluated - planned
     stats.sort_s = time.perf_counter() - evaluated
     stats.samples_peak = budget.peak
     stats.samples_read = budget.read
     return result
+
+
+def context_of(
+    snapshot: Snapshot,
+    query: str | Expr,
+    grid: Grid,
+    options: QueryOptions,
+    budget: Budget,
+    stats: QueryStats,
+    planner: Planner,
+) -> Context:
+    """What a planned query needs to run."""
+    annotations = Annotations(query if isinstance(query, str) else "")
+    return Context(snapshot, options, budget, annotations, grid.start_ms, planner.end_ms, grid.step_ms, stats)
+
+
+def run_plan(context: Context, root: Operator) -> Value:
+    """The value of a plan. Raises QueryError; what numpy or memory refuse is one, too."""
+    try:
+        with quiet():
+            return context.run(root)
+    except MemoryError:
+        raise QueryError("query needs more memory than there is") from None
 
 
 def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> QueryResult:

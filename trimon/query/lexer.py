@@ -76,29 +76,10 @@ class Lexer:
 
     def _symbol(self, char: str) -> Token:
         text, start = self.text, self._position
-        if char == "(":
-            self._parens += 1
-            return self._take(T.LEFT_PAREN, 1)
-        if char == ")":
-            self._parens -= 1
-            if self._parens < 0:
-                raise self._error("unexpected right parenthesis ')'")
-            return self._take(T.RIGHT_PAREN, 1)
-        if char == "{":
-            self._brace = True
-            return self._take(T.LEFT_BRACE, 1)
-        if char == "}":
-            raise self._error("unexpected right brace '}'")
-        if char == "[":
-            if self._bracket:
-                raise self._error("unexpected left bracket '['")
-            self._bracket, self._got_colon = True, False
-            return self._take(T.LEFT_BRACKET, 1)
-        if char == "]":
-            if not self._bracket:
-                raise self._error("unexpected right bracket ']'")
-            self._bracket = False
-            return self._take(T.RIGHT_BRACKET, 1)
+        if char in "([{":
+            return self._open(char)
+        if char in ")]}":
+            return self._close(char)
         if char == ",":
             return self._take(T.COMMA, 1)
         if char == "@":
@@ -114,6 +95,31 @@ class Lexer:
                 raise self._error("unexpected character after '=': '~'")
             return self._take(T.ASSIGN, 1)
         raise self._error(f"unexpected character: {_shown(char)}")
+
+    def _open(self, char: str) -> Token:
+        if char == "(":
+            self._parens += 1
+            return self._take(T.LEFT_PAREN, 1)
+        if char == "{":
+            self._brace = True
+            return self._take(T.LEFT_BRACE, 1)
+        if self._bracket:
+            raise self._error("unexpected left bracket '['")
+        self._bracket, self._got_colon = True, False
+        return self._take(T.LEFT_BRACKET, 1)
+
+    def _close(self, char: str) -> Token:
+        if char == ")":
+            self._parens -= 1
+            if self._parens < 0:
+                raise self._error("unexpected right parenthesis ')'")
+            return self._take(T.RIGHT_PAREN, 1)
+        if char == "}":
+            raise self._error("unexpected right brace '}'")
+        if not self._bracket:
+            raise self._error("unexpected right bracket ']'")
+        self._bracket = False
+        return self._take(T.RIGHT_BRACKET, 1)
 
     def _word(self, char: str) -> Token:
         if self._bracket and char == ":":

@@ -38,7 +38,7 @@ class Vector:
     @property
     def steps(self) -> int:
         """Number of evaluation times."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def points(self) -> int:
         """Number of samples."""

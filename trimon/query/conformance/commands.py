@@ -22,7 +22,8 @@ _INSTANT: Final = re.compile(
     r"eval(?:_(fail|warn|info|ordered))?\s+instant\s+(?:at\s+(\S+)\s+)?(.+)", re.IGNORECASE | re.DOTALL
 )
 _RANGE: Final = re.compile(
-    r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)", re.IGNORECASE | re.DOTALL
+    r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)\s+(.+)",
+    re.IGNORECASE | re.DOTALL,
 )
 _LOAD: Final = re.compile(r"load(_with_nhcb)?\s+(\S+)", re.IGNORECASE)
 _EXPECT: Final = re.compile(

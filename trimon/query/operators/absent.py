@@ -9,7 +9,7 @@ from trimon.model.matcher import Matcher, MatchType
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.nodes import Expr, MatrixSelector, VectorSelector, unwrap
-from trimon.query.values import Value, Vector
+from trimon.query.values import Mask, Value, Vector
 
 
 def labels_of_selector(expr: Expr) -> Labels:
@@ -51,7 +51,7 @@ class AbsentOperator(Operator):
         del context
         (vector,) = inputs
         assert isinstance(vector, Vector)
-        missing = ~vector.present.any(axis=0)
+        missing: Mask = ~np.logical_or.reduce(vector.present, axis=0)
         if not missing.any():
             return Vector.empty(vector.steps)
         return Vector(LabelTable.of([self.labels]), np.ones((1, vector.steps)), missing[None, :])

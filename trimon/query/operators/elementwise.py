@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.query.context import Context, Operator
 from trimon.query.grid import Grid
@@ -15,6 +16,7 @@ from trimon.query.values import Matrix, Scalar, Text, Value, Vector
 _DAY_S: Final = 86_400
 
 Params = Sequence[Matrix]
+Whole = npt.NDArray[np.int64]
 Function = Callable[[Matrix, Params], Matrix]
 
 
@@ -36,12 +38,12 @@ def _plain(function: Callable[[Matrix], Matrix]) -> Function:
     return lambda values, _: function(values)
 
 
-def _whole_seconds(values: Matrix) -> np.ndarray:
+def _whole_seconds(values: Matrix) -> Whole:
     kept = np.where(np.isfinite(values), values, 0.0)
     return np.clip(np.trunc(kept), -(2.0**62), 2.0**62).astype(np.int64)
 
 
-def _civil(values: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _civil(values: Matrix) -> tuple[Whole, Whole, Whole]:
     """Year, month and day of Unix seconds, in the proleptic Gregorian calendar."""
     days = _whole_seconds(values) // _DAY_S + 719_468
     era = days // 146_097
@@ -54,22 +56,25 @@ def _civil(values: Matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return year_of_era + era * 400 + (month <= 2), month, day
 
 
-def _leap(year: np.ndarray) -> np.ndarray:
-    return ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+def _leap(year: Whole) -> npt.NDArray[np.bool_]:
+    long: npt.NDArray[np.bool_] = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    return long
 
 
 _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _DAYS_BEFORE: Final = np.concatenate([[0], np.cumsum(_MONTH_DAYS)[:-1]])
 
 
-def _days_in_month(values: Matrix) -> np.ndarray:
+def _days_in_month(values: Matrix) -> Whole:
     year, month, _ = _civil(values)
-    return _MONTH_DAYS[month - 1] + ((month == 2) & _leap(year))
+    days: Whole = _MONTH_DAYS[month - 1] + ((month == 2) & _leap(year))
+    return days
 
 
-def _day_of_year(values: Matrix) -> np.ndarray:
+def _day_of_year(values: Matrix) -> Whole:
     year, month, day = _civil(values)
-    return _DAYS_BEFORE[month - 1] + day + ((month > 2) & _leap(year))
+    days: Whole = _DAYS_BEFORE[month - 1] + day + ((month > 2) & _leap(year))
+    return days
 
 
 FUNCTIONS: Final[dict[str, Function]] = {
@@ -101,7 +106,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "clamp_min": lambda values, params: np.maximum(params[0], values),
     "clamp_max": lambda values, params: np.minimum(params[0], values),
 }
-CALENDAR: Final[dict[str, Callable[[Matrix], np.ndarray]]] = {
+CALENDAR: Final[dict[str, Callable[[Matrix], Whole]]] = {
     "year": lambda values: _civil(values)[0],
     "month": lambda values: _civil(values)[1],
     "day_of_month": lambda values: _civil(values)[2],

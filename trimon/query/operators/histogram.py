@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME
-from trimon.model.table import LabelTable
+from trimon.model.table import Codes, LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
 from trimon.query.gofloat import format_general, format_openmetrics
@@ -67,7 +67,7 @@ class Classic:
         self.drop_name = None if drop is None else drop[groups.first]
 
     def _warn(
-        self, context: Context, codes: Index, texts: Sequence[str], broken: list[int], start: int
+        self, context: Context, codes: Codes, texts: Sequence[str], broken: list[int], start: int
     ) -> None:
         names, name_texts = self.vector.labels.column(METRIC_NAME)
         for code in broken:
@@ -124,7 +124,8 @@ def monotonic(counts: Matrix) -> tuple[Matrix, Mask]:
     if not fell.any():
         return counts, np.zeros(counts.shape[:-1], np.bool_)
     relative = np.abs(highest - counts) / np.abs(highest + counts)
-    return fixed, (fell & ~(relative < _TOLERANCE)).any(axis=-1)
+    forced: Mask = np.logical_or.reduce(fell & ~(relative < _TOLERANCE), axis=-1)
+    return fixed, forced
 
 
 def bucket_quantile(wanted: Matrix, bounds: Matrix, counts: Matrix, present: Mask) -> tuple[Matrix, Mask]:

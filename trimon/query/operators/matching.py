@@ -113,7 +113,8 @@ class MatchOperator(Operator):
         counts = np.add.reduceat(one.present[order], bounds, axis=0, dtype=np.int32)
         clash = counts > 1
         if not self.matching.fills:
-            clash &= (left.present.any(axis=0) & right.present.any(axis=0))[None, :]
+            alive: Mask = np.logical_or.reduce(left.present, axis=0)
+            clash &= (alive & right.present.any(axis=0))[None, :]
         if not clash.any():
             return
         step = int(np.flatnonzero(clash.any(axis=0))[0])

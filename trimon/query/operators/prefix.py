@@ -16,7 +16,7 @@ _HUGE = 1e290
 _TRUSTED = 1e11
 
 
-def running(values: Matrix) -> Matrix:
+def running(values: Matrix | Mask) -> Matrix:
     """Prefix sums along the rows with a leading zero, float64[rows, n + 1]."""
     out = np.empty((values.shape[0], values.shape[1] + 1))
     out[:, 0] = 0.0

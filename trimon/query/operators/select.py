@@ -39,7 +39,7 @@ class SelectOperator(Operator):
         pick: Pick,
         smoothed: bool = False,
     ) -> None:
-        self.source = source
+        self.source = self._source = source
         self.refs_ms = refs_ms
         self.lookback_ms = lookback_ms
         self.pick = pick
@@ -54,7 +54,7 @@ class SelectOperator(Operator):
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """A Vector."""
         del inputs
-        frame = context.frame(self.source)
+        frame = context.frame(self._source)
         steps = len(self.refs_ms)
         shape = (frame.rows, steps)
         context.budget.take_bytes(frame.rows * steps * 9, "the result of a selector")
@@ -62,11 +62,11 @@ class SelectOperator(Operator):
         present = np.zeros(shape, np.bool_)
         if self.smoothed:
             interpolate_instant(frame, self.refs_ms, self.lookback_ms, values, present)
-            return Vector(context.labels(self.source), values, present).compact()
+            return Vector(context.labels(self._source), values, present).compact()
         for panel in panels(frame, self.refs_ms, self.lookback_ms, drop_stale=False):
             context.budget.check()
             _newest(panel, self.pick, values, present)
-        vector = Vector(context.labels(self.source), values, present).compact()
+        vector = Vector(context.labels(self._source), values, present).compact()
         context.stats.looked_at(vector.present.sum(axis=0))
         return vector
 
@@ -110,7 +110,7 @@ class RangeOperator(Operator):
         anchored: bool = False,
         smoothed: bool = False,
     ) -> None:
-        self.source = source
+        self.source = self._source = source
         self.refs_ms = refs_ms
         self.range_ms = range_ms
         self.lookback_ms = lookback_ms
@@ -126,8 +126,8 @@ class RangeOperator(Operator):
         """Ranges."""
         del inputs
         return Ranges(
-            context.labels(self.source),
-            context.frame(self.source),
+            context.labels(self._source),
+            context.frame(self._source),
             self.refs_ms,
             self.range_ms,
             self.lookback_ms,

@@ -19,7 +19,8 @@ def _restarts(panel: Panel) -> Mask:
     t_before, t_after = times[:, :-1], times[:, 1:]
     valid = (after != 0) & (after < t_after)
     known = (before != 0) & (before < t_before)
-    return valid & ((after > t_before) | ((after == t_before) & known))
+    restarted: Mask = valid & ((after > t_before) | ((after == t_before) & known))
+    return restarted
 
 
 def _overlaps(panel: Panel, call: WindowCall) -> None:
