@@ -123,9 +123,11 @@ def test_a_job_may_switch_off_what_global_switches_on() -> None:
         ("storage: {tsdb: {retention: {size: 1}}}", '1:36: not a valid size: "1"'),
         ("a: [", "2:1: yaml: did not find expected node content"),
         ("a: b: c", "1:5: yaml: mapping values are not allowed in this context"),
-        ("a: !!python/object:os.system x", "1:1: field a not found in type config.plain"),
+        ("a: !!python/object:os.system x", "1:4: unknown tag tag:yaml.org,2002:python/object:os.system"),
         ("global: !!python/object:os.system x", "1:9: unknown tag tag:yaml.org,2002:python/object:os.system"),
-        ("a: &x 1\n---\nb: 1", "2:1: yaml: but found another document"),
+        ("rule_files: &x [*x]", "1:17: yaml: anchor 'x' value contains itself"),
+        ("rule_files: [*x]", "1:14: yaml: unknown anchor 'x' referenced"),
+        ("a: &x 1\n---\nb: 1", "2:1: yaml: expected a single document in the stream"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:

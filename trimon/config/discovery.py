@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
-import yaml
-
 from trimon.config.kinds import DURATION, FilePath, Listed, Mapped, Text, quoted
 from trimon.config.model import Model, Source, setting
 from trimon.config.secret import MASK, looks_secret
+from trimon.config.yamltree import Node, Shape
 
 _FILE_PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
 
@@ -42,7 +41,7 @@ def _file_pattern(text: str) -> str | None:
 class _FilePattern:
     """A path whose last element may hold one `*`."""
 
-    def read(self, node: yaml.Node, source: Source) -> str:
+    def read(self, node: Node, source: Source) -> str:
         """The pattern, joined to the directory of the file that names it."""
         text = source.document.text(node, "string")
         message = _file_pattern(text)
@@ -124,9 +123,9 @@ def _masked(name: str, value: object) -> object:
 class _Options:
     """A mapping of any shape."""
 
-    def read(self, node: yaml.Node, source: Source) -> PluginOptions:
+    def read(self, node: Node, source: Source) -> PluginOptions:
         """The options."""
-        if not isinstance(node, yaml.MappingNode):
+        if node.shape is not Shape.MAP:
             source.document.mismatch(node, "map[string]any")
         values = source.document.plain(node)
         assert isinstance(values, dict)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from trimon.config.model import Kind, Model, Source, show_model
 from trimon.config.secret import MASK, Secret, SecretUrl, masked_url
+from trimon.config.yamltree import Node, Shape
 from trimon.errors import UserError
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 
@@ -30,7 +29,7 @@ class Text:
     check: Callable[[str], str | None] | None = None
     """Gives the error message of a bad text."""
 
-    def read(self, node: yaml.Node, source: Source) -> str:
+    def read(self, node: Node, source: Source) -> str:
         """The text."""
         text = source.document.text(node, "string")
         message = self.check(text) if self.check is not None else None
@@ -47,7 +46,7 @@ class Text:
 class Flag:
     """A boolean."""
 
-    def read(self, node: yaml.Node, source: Source) -> bool:
+    def read(self, node: Node, source: Source) -> bool:
         """The boolean."""
         return source.document.boolean(node)
 
@@ -64,7 +63,7 @@ class Whole:
     most: int = 2**63 - 1
     go_type: str = "int"
 
-    def read(self, node: yaml.Node, source: Source) -> int:
+    def read(self, node: Node, source: Source) -> int:
         """The integer."""
         value = source.document.integer(node, self.go_type)
         if not self.least <= value <= self.most:
@@ -84,7 +83,7 @@ class Number:
     most: float = float("inf")
     message: str = ""
 
-    def read(self, node: yaml.Node, source: Source) -> float:
+    def read(self, node: Node, source: Source) -> float:
         """The number."""
         value = source.document.number(node)
         if not self.least <= value <= self.most:
@@ -105,7 +104,7 @@ class _Measure:
         self._parse = parse
         self._form = form
 
-    def read(self, node: yaml.Node, source: Source) -> int:
+    def read(self, node: Node, source: Source) -> int:
         """Milliseconds or bytes."""
         text = source.document.text(node, "string")
         try:
@@ -130,9 +129,9 @@ SIZE = _Measure(_size, lambda size: format_size(size) if size else 0)  # type: i
 class Hidden:
     """A secret."""
 
-    def read(self, node: yaml.Node, source: Source) -> Secret:
+    def read(self, node: Node, source: Source) -> Secret:
         """The secret; an error about it does not show it."""
-        if not isinstance(node, yaml.ScalarNode):
+        if node.shape is not Shape.SCALAR:
             source.document.mismatch(node, "string")
         return Secret(source.document.text(node, "string"))
 
@@ -145,7 +144,7 @@ class Hidden:
 class FilePath:
     """A path, joined to the directory of the file that names it."""
 
-    def read(self, node: yaml.Node, source: Source) -> str:
+    def read(self, node: Node, source: Source) -> str:
         """The joined path; empty stays empty."""
         text = source.document.text(node, "string")
         return str(source.directory / text) if text else ""
@@ -161,7 +160,7 @@ class Url:
 
     schemes: tuple[str, ...] = ("http", "https")
 
-    def read(self, node: yaml.Node, source: Source) -> SecretUrl:
+    def read(self, node: Node, source: Source) -> SecretUrl:
         """The URL as it is written."""
         text = source.document.text(node, "string")
         try:
@@ -190,12 +189,12 @@ class Listed:
     go_type: str = "[]string"
     null_item: str = ""
 
-    def read(self, node: yaml.Node, source: Source) -> tuple[Any, ...]:
+    def read(self, node: Node, source: Source) -> tuple[Any, ...]:
         """The items in order."""
         document = source.document
         out = []
         for inner in document.items(node, self.go_type):
-            if self.null_item and document.is_null(inner):
+            if self.null_item and inner.is_null:
                 document.refuse(inner, self.null_item)
             out.append(self.item.read(inner, source))
         return tuple(out)
@@ -213,7 +212,7 @@ class Mapped:
     go_type: str = "map[string]string"
     check_key: Callable[[str], str | None] | None = None
 
-    def read(self, node: yaml.Node, source: Source) -> tuple[tuple[str, Any], ...]:
+    def read(self, node: Node, source: Source) -> tuple[tuple[str, Any], ...]:
         """The pairs, sorted by key."""
         document = source.document
         entries = document.entries(node, self.go_type, 'key "{}" already set in map')
@@ -238,7 +237,7 @@ class Of:
     reads_null: bool = False
     """Whether null (`global:` with nothing after it) is a model of defaults rather than no model."""
 
-    def read(self, node: yaml.Node, source: Source) -> Model:
+    def read(self, node: Node, source: Source) -> Model:
         """The model."""
         return self.model.read(node, source)
 

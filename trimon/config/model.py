@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-import yaml
-
 from trimon.config.support import UNSUPPORTED, refuse_unsupported
-from trimon.config.yamltree import Document
+from trimon.config.yamltree import Document, Node
 from trimon.errors import Position, UserError
 
 M = TypeVar("M", bound="Model")
@@ -32,7 +30,7 @@ class Source:
 class Kind(Protocol):
     """How one sort of value is read from a node and shown again."""
 
-    def read(self, node: yaml.Node, source: Source) -> Any:
+    def read(self, node: Node, source: Source) -> Any:
         """The value of a node. Raises UserError at its place."""
         ...
 
@@ -79,7 +77,7 @@ class Model:
     marks: Marks = field(default_factory=Marks, compare=False, repr=False)
 
     @classmethod
-    def read(cls, node: yaml.Node, source: Source) -> Self:
+    def read(cls, node: Node, source: Source) -> Self:
         """The model of a mapping node; null gives the defaults. Raises UserError."""
         return read_model(cls, node, source)
 
@@ -112,7 +110,7 @@ def settings_of(cls: type[Model]) -> dict[str, dataclasses.Field[Any]]:
     return cached
 
 
-def read_model(cls: type[M], node: yaml.Node, source: Source) -> M:
+def read_model(cls: type[M], node: Node, source: Source) -> M:
     """Read, check, and mark a model."""
     document = source.document
     known = settings_of(cls)
@@ -127,7 +125,7 @@ def read_model(cls: type[M], node: yaml.Node, source: Source) -> M:
             document.refuse(key, f"field {name} not found in type {cls.yaml_type}")
         each = known[name]
         places[each.name] = document.at(key)
-        if document.is_null(value) and not getattr(each.metadata["kind"], "reads_null", False):
+        if value.is_null and not getattr(each.metadata["kind"], "reads_null", False):
             continue
         values[each.name] = each.metadata["kind"].read(value, source)
     model = cls(**values, marks=Marks(document.at(node), places))

@@ -1,26 +1,80 @@
-"""Strict YAML: nodes with their place in the file, duplicate keys refused, depth and number bounded."""
+"""Strict YAML: nodes with their place in the file, duplicate keys refused, depth and number bounded.
+
+The tree is built from the parser's events, one after the other: the C composer recurses on the machine's stack
+(a file of brackets ends the process) and is slower.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final, NoReturn
+from enum import Enum
+from typing import Any, Final, NoReturn
 
 import yaml
 
 from trimon.errors import Position, UserError
 
-# libyaml composes recursively in C; a document nested deeper than this says nothing we could use.
+# A document nested deeper than this says nothing we could use.
 DEPTH_MAX: Final = 100
 # Aliases make a small file large; this is far above the nodes of a real file of the largest size we read.
 NODES_MAX: Final = 2_000_000
 
-_TAGS: Final = {
-    f"tag:yaml.org,2002:{name}": name
-    for name in ("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value", "seq", "map")
+_PREFIX: Final = "tag:yaml.org,2002:"
+_TAGS: Final = frozenset(("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value"))
+_NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
+_BOOL: Final = {
+    form: truth
+    for truth, words in ((True, ("y", "yes", "on", "true")), (False, ("n", "no", "off", "false")))
+    for word in words
+    for form in (word, word.capitalize(), word.upper())
 }
-_INDENT = re.compile(r"^[ \t\-?:]+", re.MULTILINE)
-_OPENING = re.compile(r"[\[{]")
-_INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)", re.ASCII)
+_INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0b[01_]+|0o?[0-7_]+|[1-9][0-9_]*|0)", re.ASCII)
+_FLOAT = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+    re.ASCII,
+)
+
+
+class Shape(Enum):
+    """The three shapes of a node."""
+
+    SCALAR = "scalar"
+    LIST = "seq"
+    MAP = "map"
+
+
+class Node:
+    """One node. `value` is the text of a scalar, the nodes of a list, keys and values of a map in turn."""
+
+    __slots__ = ("column", "line", "shape", "tag", "value")
+
+    def __init__(self, shape: Shape, value: Any, tag: str, line: int, column: int) -> None:
+        self.shape = shape
+        self.value = value
+        self.tag = tag
+        """Short tag; empty for a plain scalar, whose type is told by its text."""
+        self.line = line
+        self.column = column
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the node is null or nothing."""
+        return (not self.tag and self.value in _NULL) if self.shape is Shape.SCALAR else False
+
+    def resolved(self) -> str:
+        """The short tag, that of a plain scalar found from its text as YAML 1.1 says."""
+        if self.tag:
+            return self.tag
+        text: str = self.value
+        if text in _NULL:
+            return "null"
+        if text in _BOOL:
+            return "bool"
+        if _INT.fullmatch(text):
+            return "int"
+        if _FLOAT.fullmatch(text):
+            return "float"
+        return "merge" if text == "<<" else "str"
 
 
 class Document:
@@ -29,72 +83,121 @@ class Document:
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         self._read = 0
-        _refuse_depth(text, file)
+        self.root: Node | None = None
         try:
-            self.root: yaml.Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
+            self._build(text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = Position(mark.line + 1, mark.column + 1, file) if mark else Position(file=file)
             raise UserError(f"yaml: {error.problem or error.context}", place) from None
-        except yaml.YAMLError as error:
-            raise UserError(f"yaml: {error}", Position(file=file)) from None
-        except ValueError as error:  # characters that YAML does not allow, from the C reader
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: what is no text, from the C reader
             raise UserError(f"yaml: {error}", Position(file=file)) from None
 
-    def at(self, node: yaml.Node | None) -> Position:
+    def _build(self, text: str) -> None:
+        stack: list[Node] = []
+        anchors: dict[str, Node] = {}
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
+                node = self._node(event)
+                if event.anchor is not None:
+                    anchors[event.anchor] = node
+            elif isinstance(event, yaml.CollectionEndEvent):
+                stack.pop()
+                continue
+            elif isinstance(event, yaml.AliasEvent):
+                node = self._alias(event, anchors, stack)
+            elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+                raise UserError("yaml: expected a single document in the stream", self._mark(event))
+            else:
+                continue
+            if stack:
+                stack[-1].value.append(node)
+            else:
+                self.root = node
+            if isinstance(event, yaml.CollectionStartEvent):
+                stack.append(node)
+                if len(stack) > DEPTH_MAX:
+                    raise UserError(f"yaml: nested deeper than {DEPTH_MAX} levels", self._mark(event))
+
+    def _mark(self, event: yaml.Event) -> Position:
+        mark = event.start_mark
+        return Position(mark.line + 1, mark.column + 1, self.file) if mark else Position(file=self.file)
+
+    def _node(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> Node:
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        given = event.tag
+        value: str | list[Node]
+        if isinstance(event, yaml.ScalarEvent):
+            shape, value, implied = Shape.SCALAR, event.value, "" if event.implicit[0] else "str"
+        elif isinstance(event, yaml.SequenceStartEvent):
+            shape, value, implied = Shape.LIST, [], "seq"
+        else:
+            shape, value, implied = Shape.MAP, [], "map"
+        if given is None or given == "!":
+            tag = "str" if given == "!" and shape is Shape.SCALAR else implied
+        else:
+            tag = given.removeprefix(_PREFIX)
+            if tag == given or (tag not in _TAGS if shape is Shape.SCALAR else tag != implied):
+                raise UserError(f"unknown tag {given}", Position(line, column, self.file))
+        return Node(shape, value, tag, line, column)
+
+    def _alias(self, event: yaml.AliasEvent, anchors: dict[str, Node], stack: list[Node]) -> Node:
+        node = anchors.get(event.anchor or "")
+        if node is None:
+            raise UserError(f"yaml: unknown anchor '{event.anchor}' referenced", self._mark(event))
+        if any(node is outer for outer in stack):
+            raise UserError(f"yaml: anchor '{event.anchor}' value contains itself", self._mark(event))
+        return node
+
+    def at(self, node: Node | None) -> Position:
         """Where a node begins."""
         if node is None:
             return Position(1, 1, self.file)
-        return Position(node.start_mark.line + 1, node.start_mark.column + 1, self.file)
+        return Position(node.line, node.column, self.file)
 
-    def refuse(self, node: yaml.Node | None, message: str) -> NoReturn:
+    def refuse(self, node: Node | None, message: str) -> NoReturn:
         """Raise UserError at a node."""
         raise UserError(message, self.at(node))
 
-    def mismatch(self, node: yaml.Node, wanted: str) -> NoReturn:
+    def mismatch(self, node: Node, wanted: str) -> NoReturn:
         """Raise the error of a value that has the wrong type."""
-        tag = _TAGS.get(node.tag, node.tag)
         shown = ""
-        if isinstance(node, yaml.ScalarNode):
+        if node.shape is Shape.SCALAR:
             text = node.value if len(node.value) <= 10 else node.value[:7] + "..."
             shown = f" `{text}`"
-        self.refuse(node, f"cannot unmarshal !!{tag}{shown} into {wanted}")
+        self.refuse(node, f"cannot unmarshal !!{node.resolved()}{shown} into {wanted}")
 
-    def _count(self, node: yaml.Node) -> None:
+    def _count(self, node: Node) -> None:
         self._read += 1
         if self._read > NODES_MAX:
             self.refuse(node, f"document has more than {NODES_MAX} nodes, aliases counted each time")
-        if node.tag not in _TAGS:
-            self.refuse(node, f"unknown tag {node.tag}")
 
-    def is_null(self, node: yaml.Node) -> bool:
-        """Whether the node is null or nothing."""
-        return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-    def items(self, node: yaml.Node, wanted: str) -> list[yaml.Node]:
+    def items(self, node: Node, wanted: str) -> list[Node]:
         """The nodes of a list; null is an empty list."""
         self._count(node)
-        if self.is_null(node):
+        if node.is_null:
             return []
-        if not isinstance(node, yaml.SequenceNode):
+        if node.shape is not Shape.LIST:
             self.mismatch(node, wanted)
         return list(node.value)
 
-    def entries(self, node: yaml.Node, wanted: str, duplicate: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    def entries(self, node: Node, wanted: str, duplicate: str) -> dict[str, tuple[Node, Node]]:
         """Key to (key node, value node) of a mapping; merge keys are resolved, null is empty.
 
         `duplicate` is the message for a key that comes twice, with `{}` for the key.
         """
         self._count(node)
-        if self.is_null(node):
+        if node.is_null:
             return {}
-        if not isinstance(node, yaml.MappingNode):
+        if node.shape is not Shape.MAP:
             self.mismatch(node, wanted)
-        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        for key, value in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        found: dict[str, tuple[Node, Node]] = {}
+        merged: dict[str, tuple[Node, Node]] = {}
+        flat: list[Node] = node.value
+        for key, value in zip(flat[::2], flat[1::2], strict=True):
+            if key.shape is Shape.SCALAR and key.value == "<<" and key.resolved() == "merge":
+                sources = value.value if value.shape is Shape.LIST else [value]
                 for source in sources:
                     for name, pair in self.entries(source, wanted, duplicate).items():
                         merged.setdefault(name, pair)
@@ -105,59 +208,58 @@ class Document:
             found[name] = (key, value)
         return merged | found if merged else found
 
-    def text(self, node: yaml.Node, wanted: str) -> str:
+    def text(self, node: Node, wanted: str) -> str:
         """A scalar as it is written; null is empty."""
         self._count(node)
-        if not isinstance(node, yaml.ScalarNode):
+        if node.shape is not Shape.SCALAR:
             self.mismatch(node, wanted)
-        if self.is_null(node):
+        if node.is_null:
             return ""
         value: str = node.value
         return value
 
-    def boolean(self, node: yaml.Node) -> bool:
+    def boolean(self, node: Node) -> bool:
         """A YAML 1.1 boolean; null is false."""
         text = self.text(node, "bool")
-        if self.is_null(node):
+        if node.is_null:
             return False
-        if node.tag != "tag:yaml.org,2002:bool":
+        if node.resolved() != "bool" or text not in _BOOL:
             self.mismatch(node, "bool")
-        return text.lower() in ("true", "yes", "on", "y")
+        return _BOOL[text]
 
-    def integer(self, node: yaml.Node, wanted: str = "int") -> int:
+    def integer(self, node: Node, wanted: str = "int") -> int:
         """A whole number; null is 0."""
         text = self.text(node, wanted)
-        if self.is_null(node):
+        if node.is_null:
             return 0
-        if node.tag != "tag:yaml.org,2002:int" or not _INT.fullmatch(text):
+        if node.resolved() != "int" or not _INT.fullmatch(text):
             self.mismatch(node, wanted)
         digits = text.replace("_", "")
         octal = re.fullmatch(r"([-+]?)0o?([0-7]+)", digits)
         return int(octal[1] + octal[2], 8) if octal else int(digits, 0)
 
-    def number(self, node: yaml.Node, wanted: str = "float64") -> float:
+    def number(self, node: Node, wanted: str = "float64") -> float:
         """A number; null is 0."""
         text = self.text(node, wanted)
-        if self.is_null(node):
+        if node.is_null:
             return 0.0
-        if node.tag not in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+        if node.resolved() not in ("int", "float"):
             self.mismatch(node, wanted)
         try:
-            return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").lower())
+            return float(text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             self.mismatch(node, wanted)
 
-    def plain(self, node: yaml.Node, depth: int = 0) -> object:
+    def plain(self, node: Node, depth: int = 0) -> object:
         """Any value as None, bool, int, float, str, list or dict with text keys."""
         if depth > 32:
             self.refuse(node, "value is nested deeper than 32 levels")
-        if isinstance(node, yaml.SequenceNode):
+        if node.shape is Shape.LIST:
             return [self.plain(inner, depth + 1) for inner in self.items(node, "list")]
-        if isinstance(node, yaml.MappingNode):
+        if node.shape is Shape.MAP:
             pairs = self.entries(node, "map", 'key "{}" already set in map')
             return {name: self.plain(value, depth + 1) for name, (_, value) in pairs.items()}
-        tag = _TAGS.get(node.tag, "")
-        match tag:
+        match node.resolved():
             case "null":
                 return None
             case "bool":
@@ -168,27 +270,3 @@ class Document:
                 return self.number(node)
             case _:
                 return self.text(node, "string")
-
-
-def _refuse_depth(text: str, file: str) -> None:
-    """Refuse absurd nesting before the text is composed: that recurses on the machine's stack, in C.
-
-    A block level costs at least one character of indentation (two levels, where a list stands in a mapping),
-    a flow level one bracket. Only a text whose brackets and indentation could add up is parsed for its depth.
-    """
-    indent = max(map(len, _INDENT.findall(text)), default=0)
-    if 2 * indent + len(_OPENING.findall(text)) <= DEPTH_MAX:
-        return
-    depth = 0
-    try:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if depth > DEPTH_MAX:
-                    mark = event.start_mark
-                    place = Position(mark.line + 1, mark.column + 1, file) if mark else Position(file=file)
-                    raise UserError(f"yaml: nested deeper than {DEPTH_MAX} levels", place)
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-    except (yaml.YAMLError, ValueError):
-        return  # composing the text gives the same error, with its place

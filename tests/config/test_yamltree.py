@@ -1,0 +1,85 @@
+"""The YAML reader against PyYAML's own safe loader."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimon.config.yamltree import Document
+from trimon.errors import UserError
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD))
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abc<=~0", max_size=4), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+def plain(text: str) -> object:
+    document = Document(text, "f.yml")
+    assert document.root is not None
+    return document.plain(document.root)
+
+
+@given(values, st.booleans())
+def test_what_pyyaml_writes_is_read_back(value: object, flow: bool) -> None:
+    """Any plain value, dumped by PyYAML in block or flow style, comes back as it was."""
+    text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
+    assert plain(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("yes", True),
+        ("Off", False),
+        ("~", None),
+        ("'yes'", "yes"),
+        ("!!str 5", "5"),
+        ("! 5", "5"),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("017", 15),
+        ("1_000", 1000),
+        ("1e3", 1000.0),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+        ("2001-01-01", "2001-01-01"),
+        ("1.2.3", "1.2.3"),
+        ("12:30", "12:30"),
+        ("|\n a\n b\n", "a\nb\n"),
+        (">\n a\n b\n", "a b\n"),
+        ("{a: &x [1], b: *x}", {"a": [1], "b": [1]}),
+        ("[{<<: {a: 1, b: 2}, b: 3}]", [{"a": 1, "b": 3}]),
+        ("{<<: [{a: 1}, {a: 2, b: 2}]}", {"a": 1, "b": 2}),
+    ],
+)
+def test_scalars_have_the_types_of_yaml_1_1(text: str, value: object) -> None:
+    """Types follow YAML 1.1 as Prometheus' reader takes it; times of day stay text."""
+    assert plain(text) == value
+
+
+@given(st.text("ab:-?[]{}&*!|>'\"%#, \n\t~1", max_size=40))
+def test_no_text_makes_the_reader_fall(text: str) -> None:
+    """Any text is a document or an error of the user."""
+    file = ""
+    try:
+        document = Document(text, "f.yml")
+        if document.root is not None:
+            document.plain(document.root)
+    except UserError as error:
+        file = error.position.file
+    assert file in ("", "f.yml")
