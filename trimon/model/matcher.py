@@ -46,6 +46,16 @@ def compile_regexp(pattern: str) -> re2._Regexp:
         reason = error.args[0] if error.args else "syntax error"
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise UserError(f"error parsing regexp: {text}") from None
+    except UnicodeEncodeError:
+        raise UserError("error parsing regexp: invalid UTF-8") from None
+
+
+def full_match(compiled: re2._Regexp, value: str) -> re2._Match | None:
+    """The match of a whole value, or None; a value that is not UTF-8 matches nothing."""
+    try:
+        return compiled.fullmatch(value)
+    except UnicodeEncodeError:
+        return None
 
 
 def regexp_literals(pattern: str) -> tuple[str, ...] | None:
@@ -72,7 +82,7 @@ def _regexp_test(pattern: str) -> Callable[[str], bool]:
         shortest = len(head) + (tail == ".+")
         return lambda value: value.startswith(head) and len(value) >= shortest
     compiled = compile_regexp(pattern)
-    return lambda value: compiled.fullmatch(value) is not None
+    return lambda value: full_match(compiled, value) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import re2
 
 from trimon.errors import UserError
 from trimon.model.labels import METRIC_NAME
-from trimon.model.matcher import compile_regexp
+from trimon.model.matcher import compile_regexp, full_match
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
@@ -56,7 +56,7 @@ def _replaced(vector: Vector, target: str, replacement: str, source: str, compil
     used = np.unique(codes)
     lookup = np.full(int(used[-1]) + 1 if len(used) else 1, -1, np.int32)
     for code in used.tolist():
-        match = compiled.fullmatch(values[code])
+        match = full_match(compiled, values[code])
         if match is None:
             continue
         text = expand(replacement, match)
