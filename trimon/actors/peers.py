@@ -29,7 +29,7 @@ def client_options(config: HttpClient) -> ClientOptions:
         tls=TlsContexts(config.tls_config).context,
         server_name=config.tls_config.server_name,
         follow_redirects=config.follow_redirects,
-        proxy_url=config.proxy_url,
+        proxy_url=config.proxy_url.reveal(),
         no_proxy=config.no_proxy,
     )
 
