@@ -22,7 +22,9 @@ def odd_store() -> MemoryStore:
         for instance in "123":
             labels = {"job": job, "instance": instance}
             times = [step * 15_000 for step in range(80)]
-            store.extend(labels_of({"__name__": "up", **labels}), [(t, float(rng.random() < 0.9)) for t in times])
+            store.extend(
+                labels_of({"__name__": "up", **labels}), [(t, float(rng.random() < 0.9)) for t in times]
+            )
             total, samples = 0.0, []
             for t in times:
                 total = 0.0 if rng.random() < 0.03 else total + rng.randint(0, 9)

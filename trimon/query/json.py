@@ -16,8 +16,8 @@ from trimon.query.values import Matrix
 _SMALL: Final = 1e-6
 _LARGE: Final = 1e21
 # Between these, orjson writes a float as Prometheus does, but for the fraction of whole numbers.
-_PLAIN_MIN: Final = 1e-4
-_PLAIN_MAX: Final = 1e15
+_PLAIN_MIN: Final = 1e-5
+_PLAIN_MAX: Final = 1e16
 
 
 def render_data(result: QueryResult, stats: bytes = b"") -> bytes:
@@ -43,19 +43,32 @@ def format_values(values: Matrix) -> list[str]:
     flat = np.ascontiguousarray(values, dtype=np.float64)
     size = np.abs(flat)
     odd = np.flatnonzero(~((size >= _PLAIN_MIN) & (size < _PLAIN_MAX)) & (flat != 0))
-    if len(odd) == len(flat):
-        return [format_value(value) for value in flat.tolist()]
+    special: list[str] = []
     if len(odd):
+        special = _format_odd(flat[odd])
+        if len(odd) == len(flat):
+            return special
         flat = flat.copy()
-        special = flat[odd].tolist()
         flat[odd] = 0.0
     text = orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     texts = text[1:-1].replace(".0,", ",").split(",")
     texts[-1] = texts[-1].removesuffix(".0")
     if len(odd):
-        for index, value in zip(odd.tolist(), special, strict=True):
-            texts[index] = format_value(value)
+        for index, shown in zip(odd.tolist(), special, strict=True):
+            texts[index] = shown
     return texts
+
+
+def _format_odd(values: Matrix) -> list[str]:
+    """Numbers that orjson writes with an exponent, or not at all; rates are often a few millionths."""
+    raw = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
+    numbers = values.tolist()
+    return [
+        "0.00000" + text[:-3].replace(".", "")
+        if text[-3:] == "e-6" and text[0] != "-"
+        else format_value(numbers[index])
+        for index, text in enumerate(raw)
+    ]
 
 
 def format_value(value: float) -> str:
