@@ -18,7 +18,9 @@ LAYERS = [
     {"actors.kernel"},
     {"actors"},
     {"web"},
-    {"server", "cli", "__main__"},
+    {"server"},
+    {"cli"},
+    {"__main__"},
 ]
 SIBLINGS_THAT_MAY = {("rules", "query")}
 WITHOUT_TRIO = ("storage", "query", "model", "config", "scrape", "rules", "remote")

@@ -215,18 +215,15 @@ class _Realignment:
         # what this body has claimed so far, so that a series given twice is found
         claimed: set[int] = set()
         for line in lines:
-            if not line or line[0] == 35 or not line.strip(b" \t"):  # 35 is '#'
-                self._remark(line)
-                continue
-            self.samples += 1
             head, space, tail = line.rpartition(b" ")
             head += space
-            old = known.get(head) if space else None
+            old = known.get(head)
             if old is None:
-                self._unknown(line, timed_known, claimed)
+                self._not_known(line, timed_known, claimed)
                 continue
-            value = self._number(line, tail)
+            self.samples += 1
             self.heads.append(head)
+            value = self._number(line, tail)
             if old < 0:
                 self.slots.append(old)
             elif (key := old_hashes[old]) in claimed:
@@ -234,6 +231,13 @@ class _Realignment:
             else:
                 claimed.add(key)
                 self._slot(value, old, key)
+
+    def _not_known(self, line: bytes, timed_known: dict[bytes, Labels | None], claimed: set[int]) -> None:
+        if not line or line[0] == 35 or not line.strip(b" \t"):  # 35 is '#'
+            self._remark(line)
+        else:
+            self.samples += 1
+            self._unknown(line, timed_known, claimed)
 
     def _number(self, line: bytes, tail: bytes) -> float:
         if not tail.translate(None, _NUMBER_BYTES):

@@ -63,6 +63,11 @@ class Counts:
     sample_limit_exceeded: int = 0
     label_limit_exceeded: int = 0
 
+    def add(self, other: Counts) -> None:
+        """Adds the counts of another target."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
