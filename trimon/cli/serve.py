@@ -30,9 +30,19 @@ RETENTION_DEFAULT_MS: Final = 15 * DAY_MS
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
 KNOWN_FEATURES: Final = frozenset(
-    "promql-experimental-functions promql-delayed-name-removal promql-extended-range-selectors "
-    "promql-binop-fill-modifiers promql-duration-expr promql-per-step-stats use-start-timestamps "
-    "type-and-unit-labels extra-scrape-metrics exemplar-storage native-histograms".split()
+    (
+        "promql-experimental-functions",
+        "promql-delayed-name-removal",
+        "promql-extended-range-selectors",
+        "promql-binop-fill-modifiers",
+        "promql-duration-expr",
+        "promql-per-step-stats",
+        "use-start-timestamps",
+        "type-and-unit-labels",
+        "extra-scrape-metrics",
+        "exemplar-storage",
+        "native-histograms",
+    )
 )
 
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
@@ -106,9 +116,14 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         query_threads=ThreadOffload(flags["query_max_concurrency"]),
         parse_threads=ThreadOffload(PARSE_THREADS),
     )
-    log.info("trimon is up", url=f"http://{own}/", data=str(store.options.path), jobs=len(config.scrape_configs))
-    print(f"trimon listens on http://{own}/ (targets: http://{own}/api/v1/targets, "
-          f"actors: http://{own}/debug/actors)", flush=True)
+    log.info(
+        "trimon is up", url=f"http://{own}/", data=str(store.options.path), jobs=len(config.scrape_configs)
+    )
+    print(
+        f"trimon listens on http://{own}/ (targets: http://{own}/api/v1/targets, "
+        f"actors: http://{own}/debug/actors)",
+        flush=True,
+    )
     return trio.run(Server(settings, seams, store, sockets, config, read).run)
 
 

@@ -1,0 +1,185 @@
+"""From discovered label sets to stored samples, in virtual time, over a real store."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.support.store_world import World, until, world
+from trimon.actors.scrape import Discovered
+from trimon.actors.target import first_slot_ms
+from trimon.fetch.request import FetchError
+
+
+@pytest.fixture
+def autojump_clock() -> MockClock:
+    return MockClock(autojump_threshold=0)
+
+
+def discover(here: World, *addresses: str, job: str = "j") -> None:
+    here.manager._mailbox.send_nowait(
+        Discovered(job, tuple({"__address__": address} for address in addresses))
+    )
+
+
+def url(address: str) -> str:
+    return f"http://{address}/metrics"
+
+
+async def test_a_target_is_scraped_once_an_interval(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Scrapes of one target are one interval apart, at its own phase, and every sample is stored."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await trio.sleep(65)
+        times = [time for _, time in here.targets.requests]
+        assert len(times) in (6, 7)
+        assert {later - earlier for earlier, later in itertools.pairwise(times)} == {10_000}
+        session = next(iter(here.manager.jobs["j"].sessions.values()))
+        assert times[0] % 10_000 == session.target.offset_ms(1)
+        ((labels, points),) = here.samples("m")
+        assert labels == {"__name__": "m", "instance": "a:1", "job": "j"}
+        assert [time for time, _ in points] == times[: len(points)]
+        assert len(points) >= len(times) - 1
+
+
+async def test_up_follows_health(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """`up` is 1, then 0 with staleness for the rest when the target fails, then 1 again."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        here.targets.bodies[url("a:1")] = FetchError("down")
+        await trio.sleep(10)
+        here.targets.bodies[url("a:1")] = b"m 2\n"
+        await trio.sleep(10)
+        assert [value for _, value in here.samples("up")[0][1]] == [1.0, 1.0, 0.0, 1.0]
+        assert [value for _, value in here.samples("m")[0][1]] == [1.0, 1.0, None, 2.0]
+
+
+async def test_a_vanished_target_ends_after_two_intervals(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The series of a target that discovery dropped get a marker, written two intervals later."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        discover(here)
+        await trio.sleep(15)
+        assert None not in [value for _, value in here.samples("m")[0][1]]
+        await trio.sleep(10)
+        points = here.samples("m")[0][1]
+        assert points[-1][1] is None
+        assert points[-1][0] == points[-2][0] + 10_000
+        assert here.samples("up")[0][1][-1][1] is None
+
+
+async def test_a_target_that_comes_back_goes_on(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A target that is gone for less than two intervals keeps its series without a marker."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        discover(here)
+        await trio.sleep(5)
+        discover(here, "a:1")
+        await trio.sleep(60)
+        values = [value for _, value in here.samples("m")[0][1]]
+        assert None not in values
+        assert len(values) >= 7
+
+
+async def test_a_new_config_restarts_the_pool_and_keeps_health(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A changed job restarts its targets with the new options; health and series go on."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        here.manager.configure([here.job(version="2", interval_ms=5_000)])
+        await trio.sleep(0.5)
+        session = next(iter(here.manager.jobs["j"].sessions.values()))
+        assert session.state.health == "up"
+        assert session.target.interval_ms == 5_000
+        await trio.sleep(30)
+        assert None not in [value for _, value in here.samples("m")[0][1]]
+        assert len(here.targets.requests) >= 7
+
+
+async def test_a_removed_job_ends(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A job that is no longer configured stops scraping and its series end."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        here.manager.configure([])
+        await trio.sleep(60)
+        assert len(here.targets.requests) in (2, 3)
+        assert here.samples("m")[0][1][-1][1] is None
+
+
+async def test_target_limit_fails_all(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """More targets than the limit: none is asked, each is down with the reason."""
+    async with world(tmp_path) as here:
+        here.manager.configure([here.job(target_limit=1)])
+        discover(here, "a:1", "b:1")
+        await trio.sleep(25)
+        assert here.targets.requests == []
+        assert {value for _, points in here.samples("up") for _, value in points} == {0.0}
+        errors = {session.state.last_error for session in here.manager.jobs["j"].sessions.values()}
+        assert errors == {"target_limit exceeded (number of targets: 2, limit: 1)"}
+
+
+async def test_a_slow_target_misses_slots(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Only one scrape of a target is under way; the slots it sleeps through are counted."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.targets.took_s = 25
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await trio.sleep(100)
+        session = next(iter(here.manager.jobs["j"].sessions.values()))
+        assert session.counts.missed >= 4
+        assert all(
+            later - earlier == 30_000
+            for (_, earlier), (_, later) in zip(
+                here.targets.requests, here.targets.requests[1:], strict=False
+            )
+        )
+
+
+async def test_stopping_writes_no_markers(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A server that stops leaves its series open: after a restart they go on."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+    async with world(tmp_path, start_ms=1_700_000_060_000) as here:
+        await until(here.storage.replayed.is_set)
+        values = [value for _, value in here.samples("m")[0][1]]
+        assert values == [1.0, 1.0]
+
+
+def test_slots_are_counted_from_the_epoch() -> None:
+    """The first slot is the next time with the target's phase, never in the past."""
+    for now_ms in (0, 3, 10_000, 1_700_000_123_456):
+        for offset_ms in (0, 1, 9_999):
+            slot_ms = first_slot_ms(now_ms, offset_ms, 10_000)
+            assert slot_ms % 10_000 == offset_ms
+            assert now_ms <= slot_ms < now_ms + 10_000

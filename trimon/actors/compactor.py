@@ -1,0 +1,91 @@
+"""The compactor: cuts the head into blocks, merges blocks, drops old ones, off the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import trio
+import trio.lowlevel
+
+from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.storage import Writer
+from trimon.clock import Clock
+from trimon.errors import OperatingError
+from trimon.log import Log
+from trimon.offload import Offload
+from trimon.storage.store import Store
+
+INTERVAL_S: Final = 60.0
+BACKOFF_FIRST_S: Final = 1.0
+
+
+class Compactor:
+    """Asks the store once a minute what is due and does it, one job at a time.
+
+    Owns: the job at work.
+    Receives: nothing.
+    Sends: Perform to storage: the short part of a job, when its blocks are written.
+    Crashes when: a job has a bug. Trouble with the disk is logged, counted, and tried again later.
+    On restart: asks the store what is due; a half-written block was never visible.
+    """
+
+    def __init__(
+        self, store: Store, writer: Writer, replayed: trio.Event, clock: Clock, offload: Offload, log: Log
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._replayed = replayed
+        self._clock = clock
+        self._offload = offload
+        self._log = log
+        self._job = ""
+        self._done = 0
+        self._failures = 0
+        self._last_error = ""
+
+    async def run(self) -> None:
+        """Works when there is something due, else sleeps; begins when the log is replayed."""
+        await self._replayed.wait()
+        backoff_s = BACKOFF_FIRST_S
+        while True:
+            worked = await self._round()
+            if worked:
+                backoff_s = BACKOFF_FIRST_S
+                await trio.lowlevel.checkpoint()
+            elif self._last_error:
+                await trio.sleep(backoff_s)
+                backoff_s = min(2 * backoff_s, INTERVAL_S)
+            else:
+                await trio.sleep(INTERVAL_S)
+
+    async def _round(self) -> bool:
+        """Does what is due; whether anything was done."""
+        self._last_error = ""
+        try:
+            jobs = await self._offload.run(lambda: self._store.plan(self._clock.now_ms()))
+            for job in jobs:
+                self._job = job.what
+                started_s = trio.current_time()
+                await self._offload.run(job.run)
+                await self._writer.perform(job.what, job.install)
+                self._done += 1
+                took_s = round(trio.current_time() - started_s, 3)
+                self._log.info("compaction job is done", job=job.what, took_s=took_s)
+        except (OperatingError, ActorGone, AskTimeout) as error:
+            self._failures += 1
+            self._last_error = f"{self._job}: {error}"
+            self._log.error("compaction failed, it will be tried again", job=self._job, err=str(error))
+            return False
+        finally:
+            self._job = ""
+        return bool(jobs)
+
+    def inspect(self) -> Mapping[str, object]:
+        """The job at work, and counts."""
+        return {
+            "job": self._job,
+            "done": self._done,
+            "failures": self._failures,
+            "last_error": self._last_error,
+        }

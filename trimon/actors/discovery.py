@@ -1,0 +1,138 @@
+"""Discovery: one actor a source of targets, and the hub actor that passes on what changed, not too often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Final
+
+import trio
+
+from trimon.actors.kernel.budget import RestartPolicy
+from trimon.actors.kernel.group import Group
+from trimon.actors.kernel.mailbox import Mailbox
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.actors.scrape import Discovered
+from trimon.clock import Clock
+from trimon.config.plan import Provider, providers_of
+from trimon.config.scrape import ScrapeConfig
+from trimon.discovery.hub import Hub
+from trimon.discovery.mask import LabelMask
+from trimon.discovery.plugin import Context
+from trimon.discovery.provider import ProviderRun
+from trimon.discovery.registry import Registry
+from trimon.fetch.client import HttpFetch
+from trimon.log import Log
+from trimon.model.labels import Labels
+from trimon.offload import Offload
+
+# The first change is passed on at once, for a quick start; the ones that follow are collected.
+SETTLE_S: Final = 0.1
+# A discovery that keeps crashing is restarted for ever, ever more slowly: its last good targets stay.
+PROVIDER_POLICY: Final = RestartPolicy(restarts_max=1_000_000, delay_first_s=1.0, delay_max_s=300.0)
+
+
+class HubActor:
+    """Passes the latest targets of every changed job to the scrape manager.
+
+    Owns: nothing; the hub itself belongs to the tree and keeps the last good targets.
+    Receives: nothing; providers write into the hub, which wakes this actor.
+    Sends: Discovered, one for each job that changed, at most once an interval.
+    Crashes when: the hub has a bug.
+    On restart: goes on with what changed since.
+    """
+
+    def __init__(
+        self, hub: Hub, changed: trio.Event, mailbox: Mailbox[Discovered], interval_s: float
+    ) -> None:
+        self.changed = changed
+        self._hub = hub
+        self._mailbox = mailbox
+        self._interval_s = interval_s
+
+    async def run(self) -> None:
+        """Waits for changes, lets them settle, passes them on."""
+        while True:
+            await self.changed.wait()
+            await trio.sleep(SETTLE_S)
+            self.changed = trio.Event()
+            for job, label_sets in self._hub.take().items():
+                await self._mailbox.send(Discovered(job, label_sets))
+            await trio.sleep(self._interval_s)
+
+    def inspect(self) -> Mapping[str, object]:
+        """The hub's figures."""
+        return self._hub.inspect()
+
+
+class Discovery:
+    """The subtree of discovery and its configuration."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox[Discovered],
+        clock: Clock,
+        offload: Offload,
+        log: Log,
+        interval_s: float,
+        reports: CrashReports,
+    ) -> None:
+        self.registry = Registry()
+        self.label_mask = LabelMask()
+        self._clock = clock
+        self._offload = offload
+        self._log = log
+        self._hub = Hub(self._wake)
+        self._hub_actor = HubActor(self._hub, trio.Event(), mailbox, interval_s)
+        self._providers: Pool[str] = Pool("providers", reports=reports)
+        self.group = Group(
+            "discovery",
+            [
+                ChildSpec("hub", lambda: self._hub_actor, restart=Restart.ALWAYS),
+                ChildSpec("providers", lambda: self._providers, restart=Restart.ALWAYS),
+            ],
+            reports=reports,
+        )
+
+    def _wake(self) -> None:
+        self._hub_actor.changed.set()
+
+    def configure(self, jobs: Sequence[ScrapeConfig]) -> None:
+        """The providers of a new configuration; those that are in the old one too go on undisturbed."""
+        providers = providers_of(jobs)
+        wiring: dict[str, list[str]] = {job.job_name: [] for job in jobs}
+        for key, provider in providers.items():
+            for job in provider.jobs:
+                wiring[job].append(key)
+        self._hub.wire(wiring)
+        self._providers.reconcile({key: self._spec(provider) for key, provider in providers.items()})
+
+    def _spec(self, provider: Provider) -> ChildSpec:
+        jobs = "+".join(provider.jobs)
+        shown = jobs if len(jobs) <= 60 else f"{jobs[:57]}..."
+        return ChildSpec(
+            f"{shown}/{provider.key[:20]}",
+            lambda: ProviderRun(provider, self.registry, self._hub, self._context(provider), self.label_mask),
+            restart=Restart.ON_CRASH,
+            policy=PROVIDER_POLICY,
+        )
+
+    def _context(self, provider: Provider) -> Context:
+        log = self._log.bind(discovery=provider.mechanism, jobs=",".join(provider.jobs))
+        return Context(provider.key, HttpFetch(), self._clock, self._offload, log)
+
+    def plugins(self) -> list[Mapping[str, object]]:
+        """What /debug/plugins lists: every discovery that can be named, and who runs it now."""
+        running: dict[str, list[str]] = {}
+        for child in self._providers.children():
+            if isinstance(child.actor, ProviderRun):
+                running.setdefault(str(child.actor.inspect()["plugin"]), []).append(
+                    f"{child.path} ({child.state.value})"
+                )
+        return [{**asdict(info), "running": running.get(info.name, [])} for info in self.registry.listing()]
+
+    def mask(self, labels: Labels) -> Labels:
+        """Discovered labels with what looks like a secret hidden."""
+        return self.label_mask.labels(labels)
