@@ -106,14 +106,19 @@ class PluginOptions(Mapping[str, object]):
 
     def shown(self) -> dict[str, object]:
         """The values, with those masked whose name looks like a secret."""
-        return {name: _masked(name, value) for name, value in self._values.items()}
+        return masked_fields(self._values)
+
+
+def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Plain fields with the values masked whose name looks like a secret, at any depth."""
+    return {str(name): _masked(str(name), value) for name, value in fields.items()}
 
 
 def _masked(name: str, value: object) -> object:
     if looks_secret(name) and value not in (None, "", [], {}):
         return MASK
     if isinstance(value, dict):
-        return {inner: _masked(inner, each) for inner, each in value.items()}
+        return masked_fields(value)
     if isinstance(value, list):
         return [_masked("", each) for each in value]
     return value

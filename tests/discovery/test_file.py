@@ -1,0 +1,168 @@
+"""File and static discovery: Prometheus' semantics of files that somebody else writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trimon.discovery.doubles import Found, context_of_doubles
+from trimon.discovery.file import FileDiscovery
+from trimon.discovery.file_content import read_groups
+from trimon.discovery.static import StaticDiscovery
+from trimon.errors import UserError
+from trimon.offload import ThreadOffload
+
+
+def names(found: Found) -> list[str]:
+    return sorted(labels["__address__"] for labels in found.targets)
+
+
+def write(path: Path, *addresses: str, **labels: str) -> None:
+    path.write_text(json.dumps([{"targets": list(addresses), "labels": labels}]))
+
+
+@pytest.mark.parametrize("suffix", ["json", "yml"])
+def test_a_file_is_a_list_of_groups(tmp_path: Path, suffix: str) -> None:
+    """JSON and YAML say the same; sources are file and index, the path is a label."""
+    path = tmp_path / f"t.{suffix}"
+    path.write_text('[{"targets": ["a:1", "b:1"], "labels": {"x": "y"}}, {"targets": ["c:1"]}, {}]')
+    one, two, three = read_groups(path)
+    assert (one.source, two.source) == (f"{path}:0", f"{path}:1")
+    assert [target["__address__"] for target in one.targets] == ["a:1", "b:1"]
+    assert one.labels == {"x": "y", "__meta_filepath": str(path)}
+    assert three.targets == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("t.json", '[{"targets": [1]}]', "t.json: json: group 0: targets is a list of strings"),
+        ("t.json", '[{"labels": {"a": 1}}]', "t.json: json: group 0: labels is an object of strings"),
+        ("t.json", '[{"hosts": []}]', 't.json: json: unknown field "hosts"'),
+        ("t.json", "[null]", "t.json: nil target group item found"),
+        ("t.json", '[\n{"targets": }]', "t.json:2:13: json: "),
+        ("t.json", "{}", "t.json: json: a list of target groups is needed, not dict"),
+        ("t.yml", "- hosts: []", "t.yml:1:3: field hosts not found in type targetgroup.Group"),
+        ("t.yml", "-", "t.yml:1:2: nil target group item found"),
+        ("t.yml", "targets: []", "t.yml:1:1: cannot unmarshal !!map into []*targetgroup.Group"),
+        ("t.yml", "- targets: a", "t.yml:1:12: cannot unmarshal !!str `a` into []string"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_place(tmp_path: Path, name: str, text: str, message: str) -> None:
+    """Unknown fields, wrong types and null items refuse the whole file."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UserError) as refused:
+        read_groups(path)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null"])
+def test_an_empty_file_has_no_groups(tmp_path: Path, text: str) -> None:
+    """An empty YAML file, an empty list and null are no targets and no error."""
+    path = tmp_path / "t.yml"
+    path.write_text(text)
+    assert read_groups(path) == []
+
+
+async def test_files_come_change_break_and_go(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """New files add, changed ones replace, bad ones keep what they had and are counted, gone ones remove."""
+    found = Found()
+    discovery = FileDiscovery(
+        {"files": [f"{tmp_path}/*.json", f"{tmp_path}/one.yml"], "refresh_s": 60}, context_of_doubles()
+    )
+    write(tmp_path / "a.json", "a:1")
+    nursery.start_soon(discovery.run, found.sink)
+    await found.wait_published()
+    assert names(found) == ["a:1"]
+    write(tmp_path / "b.json", "b:1", "b:2")
+    (tmp_path / "one.yml").write_text("- targets: [c:1]\n")
+    await trio.sleep(61)
+    assert names(found) == ["a:1", "b:1", "b:2", "c:1"]
+    (tmp_path / "b.json").write_text("[{")
+    await trio.sleep(61)
+    assert names(found) == ["a:1", "b:1", "b:2", "c:1"]
+    fields = discovery.inspect()
+    assert fields["read_errors"] >= 1  # type: ignore[operator]
+    assert "json: " in fields["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    write(tmp_path / "b.json", "b:3")
+    (tmp_path / "a.json").unlink()
+    await trio.sleep(61)
+    assert names(found) == ["b:3", "c:1"]
+    write(tmp_path / "b.json")
+    await trio.sleep(61)
+    assert names(found) == ["c:1"]
+    assert not discovery.inspect()["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    nursery.cancel_scope.cancel()
+
+
+async def test_unchanged_files_publish_nothing(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Reading the same content again is no change for anybody."""
+    write(tmp_path / "a.json", "a:1")
+    found = Found()
+    discovery = FileDiscovery({"files": [f"{tmp_path}/a.json"], "refresh_s": 10}, context_of_doubles())
+    nursery.start_soon(discovery.run, found.sink)
+    await trio.sleep(100)
+    assert found.changes == 1
+    assert found.sink.stats.publishes >= 9
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_directory_may_come_later(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """A directory that is not there is no targets, and is found at a later reading."""
+    found = Found()
+    discovery = FileDiscovery({"files": [f"{tmp_path}/later/*.yml"], "refresh_s": 10}, context_of_doubles())
+    nursery.start_soon(discovery.run, found.sink)
+    await found.wait_published()
+    assert found.targets == ()
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "a.yml").write_text("- targets: [a:1]\n")
+    await trio.sleep(11)
+    assert names(found) == ["a:1"]
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_change_on_disk_is_noticed_without_waiting(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """With the refresh an hour away, a rewritten and a renamed-over file show within seconds (real time)."""
+    path = tmp_path / "a.json"
+    write(path, "a:1")
+    found = Found()
+    context = context_of_doubles(offload=ThreadOffload(2))
+    discovery = FileDiscovery({"files": [str(path)], "refresh_s": 3600}, context)
+    nursery.start_soon(discovery.run, found.sink)
+    with trio.fail_after(20):
+        await found.wait_published()
+        write(path, "b:1")
+        await found.arrived.wait()
+        assert names(found) == ["b:1"]
+        write(tmp_path / "new", "c:1")
+        (tmp_path / "new").rename(path)
+        await found.arrived.wait()
+        assert names(found) == ["c:1"]
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("files", [None, [], "a.json", ["a.txt"], ["*/a.json"]])
+def test_bad_patterns_are_refused(files: object) -> None:
+    """At least one pattern, a known ending, wildcards only in the last element."""
+    with pytest.raises(UserError):
+        FileDiscovery({"files": files}, context_of_doubles())
+
+
+async def test_static_groups_are_published_once() -> None:
+    """Static targets come in one publish, each with the labels of its group; then there is nothing to do."""
+    found = Found()
+    groups = [{"targets": ["a:1", "b:1"], "labels": {"x": "y"}}, {"targets": []}]
+    await StaticDiscovery({"groups": groups}, context_of_doubles()).run(found.sink)
+    assert found.targets == ({"__address__": "a:1", "x": "y"}, {"__address__": "b:1", "x": "y"})
+    assert found.sink.stats.publishes == 1

@@ -1,0 +1,129 @@
+"""The sink: what a discovery publishes is checked, bounded and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimon import limits
+from trimon.clock import StoppedClock
+from trimon.discovery.plugin import TargetGroup
+from trimon.discovery.sink import BadPublish, CheckedSink, LabelSets
+
+
+class Recorder:
+    """Keeps what it is told, as a plain model of the groups."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[dict[str, LabelSets], bool]] = []
+        self.groups: dict[str, LabelSets] = {}
+
+    def update(self, provider: str, groups: Mapping[str, LabelSets], *, complete: bool) -> None:
+        self.calls.append((dict(groups), complete))
+        if complete:
+            self.groups = {}
+        self.groups.update(groups)
+        self.groups = {source: targets for source, targets in self.groups.items() if targets}
+
+
+def sink() -> tuple[CheckedSink, Recorder]:
+    recorder = Recorder()
+    return CheckedSink("p", recorder, StoppedClock(7)), recorder
+
+
+def test_labels_of_the_group_lie_under_those_of_the_target() -> None:
+    """Each target gets the group's labels; its own win."""
+    checked, recorder = sink()
+    checked.publish([TargetGroup("s", [{"__address__": "a:1", "x": "own"}], {"x": "group", "y": "z"})])
+    assert recorder.groups["s"] == ({"__address__": "a:1", "x": "own", "y": "z"},)
+    assert (checked.stats.targets, checked.stats.groups, checked.stats.last_ms) == (1, 1, 7)
+
+
+def test_only_changes_go_on() -> None:
+    """After the first publish equal groups are dropped, and a publish of nothing new tells nobody."""
+    checked, recorder = sink()
+    one = TargetGroup.of_addresses("1", ["a:1"])
+    two = TargetGroup.of_addresses("2", ["b:1"])
+    checked.publish([one, two])
+    checked.publish([one, TargetGroup.of_addresses("2", ["c:1"])])
+    checked.publish([one])
+    assert [sorted(groups) for groups, _ in recorder.calls] == [["1", "2"], ["2"]]
+    assert [complete for _, complete in recorder.calls] == [True, False]
+    assert checked.stats.unchanged == 1
+
+
+def test_an_empty_first_publish_counts() -> None:
+    """Nothing found is something to say: the receiver hears of it once."""
+    checked, recorder = sink()
+    checked.publish([])
+    checked.publish([])
+    assert recorder.calls == [({}, True)]
+    assert checked.published
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["x"],
+        [TargetGroup("")],
+        [TargetGroup(5)],  # type: ignore[arg-type]
+        [TargetGroup("s", [5])],  # type: ignore[list-item]
+        [TargetGroup("s", [{"a": 5}])],  # type: ignore[dict-item]
+        [TargetGroup("s", [{5: "a"}])],  # type: ignore[dict-item]
+        [TargetGroup("s", [{"": "a"}])],
+        [TargetGroup("s", [{"a": "\ud800"}])],
+        [TargetGroup("s", [], {"a": None})],  # type: ignore[dict-item]
+        [TargetGroup("s"), TargetGroup("s")],
+        [TargetGroup("s", [{f"l{n}": "x" for n in range(limits.LABELS_PER_SERIES_MAX + 1)}])],
+        [TargetGroup("s", [{"a": "x" * (limits.LABEL_VALUE_BYTES_MAX + 1)}])],
+        [TargetGroup("s", [{}] * (limits.TARGETS_PER_PUBLISH_MAX + 1))],
+    ],
+)
+def test_what_breaks_the_contract_is_refused_whole(groups: list[TargetGroup]) -> None:
+    """Wrong types, doubled sources and excess raise BadPublish, and nothing of the publish is taken."""
+    checked, recorder = sink()
+    with pytest.raises(BadPublish):
+        checked.publish([TargetGroup.of_addresses("good", ["a:1"]), *groups])
+    assert recorder.calls == []
+    assert not checked.published
+
+
+def test_the_cap_holds_over_many_publishes() -> None:
+    """A discovery cannot creep over the cap group by group; what it had stays."""
+    checked, recorder = sink()
+    half = limits.TARGETS_PER_PUBLISH_MAX // 2
+    targets = [{"__address__": "a"}] * half
+    checked.publish([TargetGroup("1", targets), TargetGroup("2", targets)])
+    with pytest.raises(BadPublish, match="targets in all"):
+        checked.publish([TargetGroup("3", [{"__address__": "a"}])])
+    checked.publish([TargetGroup("1"), TargetGroup("3", [{"__address__": "a"}])])
+    assert set(recorder.groups) == {"2", "3"}
+
+
+def test_later_changes_by_the_author_do_not_reach_us() -> None:
+    """The sink copies labels: a mapping that is changed after its publish changes nothing."""
+    checked, recorder = sink()
+    labels = {"__address__": "a:1"}
+    checked.publish([TargetGroup("s", [labels])])
+    labels["__address__"] = "b:1"
+    assert recorder.groups["s"][0]["__address__"] == "a:1"
+
+
+group = st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from(["x:1", "y:1", "z:1"]), max_size=3))
+
+
+@given(st.lists(st.lists(group, max_size=3, unique_by=lambda pair: pair[0]), max_size=8))
+def test_the_receiver_knows_what_the_discovery_said(publishes: list[list[tuple[str, list[str]]]]) -> None:
+    """For any sequence of publishes the receiver ends with the latest of each source, empty ones gone."""
+    checked, recorder = sink()
+    model: dict[str, list[str]] = {}
+    for groups in publishes:
+        checked.publish(TargetGroup.of_addresses(source, addresses) for source, addresses in groups)
+        model.update(groups)
+    known = {
+        source: [labels["__address__"] for labels in targets] for source, targets in recorder.groups.items()
+    }
+    assert known == {source: addresses for source, addresses in model.items() if addresses}

@@ -1,0 +1,152 @@
+"""Targets in files that somebody else writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+from watchfiles._rust_notify import RustNotify  # documented as the direct way to its backend
+
+from trimon.discovery.file_content import read_groups
+from trimon.discovery.plugin import Context, Sink, TargetGroup
+from trimon.errors import UserError
+
+REFRESH_S: Final = 300.0
+# How often the watcher is asked; a file written a moment ago is seen within this time.
+LOOK_S: Final = 1.0
+_PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
+
+
+@dataclass(slots=True)
+class _File:
+    """What is known of one file."""
+
+    groups: tuple[TargetGroup, ...] = ()
+    mtime_s: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one reading of a file gave."""
+
+    path: Path
+    mtime_s: float
+    groups: tuple[TargetGroup, ...] = ()
+    error: str = ""
+
+
+class FileDiscovery:
+    """Reads all files at the start, when something in their directories changes, and from time to time.
+
+    A bad file keeps the groups it had and is counted; a file that is gone takes its groups with it. Options:
+    `files`, patterns of which the last element may hold one `*`; `refresh_s` (300).
+    """
+
+    def __init__(self, options: Mapping[str, object], context: Context) -> None:
+        patterns = options.get("files")
+        if isinstance(patterns, str) or not isinstance(patterns, Sequence) or not patterns:
+            raise UserError("file service discovery config must contain at least one path name")
+        for pattern in patterns:
+            if not _PATTERN.fullmatch(str(pattern)):
+                raise UserError(f'path name "{pattern}" is not valid for file discovery')
+        self._patterns = [Path(str(pattern)) for pattern in patterns]
+        self._refresh_s = float(str(options.get("refresh_s", REFRESH_S)))
+        self._context = context
+        self._log = context.log.bind(discovery=context.name)
+        self._files: dict[Path, _File] = {}
+        self._read_errors = 0
+        self._readings = 0
+        self._watching: tuple[str, ...] = ()
+
+    async def run(self, sink: Sink) -> None:
+        """Read, publish what changed, wait; for ever."""
+        self._files.clear()
+        while True:
+            watcher = await self._context.offload.run(self._watch)
+            try:
+                # The watcher stands before the files are read: what changes meanwhile is seen afterwards.
+                sink.publish(await self._refresh())
+                await self._wait(watcher)
+            finally:
+                if watcher is not None:
+                    watcher.close()
+
+    def inspect(self) -> dict[str, object]:
+        """Figures for people and for metrics."""
+        return {
+            "patterns": [str(pattern) for pattern in self._patterns],
+            "watching": list(self._watching),
+            "readings": self._readings,
+            "read_errors": self._read_errors,
+            "files": {
+                str(path): {"groups": len(file.groups), "mtime_s": file.mtime_s, "error": file.error}
+                for path, file in self._files.items()
+            },
+        }
+
+    async def _refresh(self) -> list[TargetGroup]:
+        """Read everything again; what changed, groups that are gone as empty ones."""
+        before = {group.source: group for file in self._files.values() for group in file.groups}
+        readings = await self._context.offload.run(self._read_all)
+        self._readings += 1
+        for path in self._files.keys() - {reading.path for reading in readings}:
+            del self._files[path]
+        for reading in readings:
+            file = self._files.setdefault(reading.path, _File())
+            file.error = reading.error
+            if reading.error:
+                self._read_errors += 1
+                self._log.error("Error reading file", path=str(reading.path), err=reading.error)
+            else:
+                file.groups, file.mtime_s = reading.groups, reading.mtime_s
+        after = {group.source: group for file in self._files.values() for group in file.groups}
+        gone = [TargetGroup(source) for source in before.keys() - after.keys()]
+        return gone + [group for source, group in after.items() if before.get(source) != group]
+
+    def _read_all(self) -> list[_Read]:
+        return [_read(path) for path in self._matching()]
+
+    def _matching(self) -> list[Path]:
+        found: dict[Path, None] = {}
+        for pattern in self._patterns:
+            matches = sorted(pattern.parent.glob(pattern.name))
+            found.update(dict.fromkeys(path for path in matches if path.is_file()))
+        return list(found)
+
+    def _watch(self) -> RustNotify | None:
+        """A watcher of the directories that exist; None when there is none or the system gives none."""
+        directories = sorted({str(pattern.parent) for pattern in self._patterns if pattern.parent.is_dir()})
+        self._watching = tuple(directories)
+        if not directories:
+            return None
+        try:
+            return RustNotify(directories, False, False, 0, False, True)
+        except (OSError, RuntimeError) as error:
+            self._log.error("Error watching directories", err=str(error))
+            self._watching = ()
+            return None
+
+    async def _wait(self, watcher: RustNotify | None) -> None:
+        """Until something in a directory changes, or it is time."""
+        with trio.move_on_after(self._refresh_s):
+            if watcher is None:
+                await trio.sleep_forever()
+            while True:
+                await trio.sleep(LOOK_S)
+                # The backend collects changes by itself; asking takes a few ms and not the event loop.
+                changes = await self._context.offload.run(lambda: watcher.watch(1, 1, 1, None))
+                if isinstance(changes, set) and changes:
+                    return
+
+
+def _read(path: Path) -> _Read:
+    try:
+        mtime_s = path.stat().st_mtime
+        return _Read(path, mtime_s, tuple(read_groups(path)))
+    except (UserError, OSError) as error:
+        return _Read(path, 0.0, error=str(error))

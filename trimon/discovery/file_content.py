@@ -1,0 +1,83 @@
+"""The content of a discovery file: a list of target groups in JSON or YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NoReturn
+
+import orjson
+
+from trimon import limits
+from trimon.config.discovery import StaticConfig
+from trimon.config.load import read_text
+from trimon.config.model import Source
+from trimon.config.yamltree import Document
+from trimon.discovery.plugin import TargetGroup
+from trimon.errors import Position, UserError
+
+FILE_LABEL: Final = "__meta_filepath"
+NULL_ITEM: Final = "nil target group item found"
+
+
+def read_groups(path: Path) -> list[TargetGroup]:
+    """The groups of a file, sources `<file>:<index>`, labelled with the path. Blocks on the disk.
+
+    Unknown fields, wrong types and null items refuse the whole file. Raises UserError.
+    """
+    text = read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
+    if path.suffix.lower() == ".json":
+        found = _from_json(text, str(path))
+    else:
+        found = _from_yaml(text, path)
+    return [
+        TargetGroup.of_addresses(f"{path}:{index}", targets, {**labels, FILE_LABEL: str(path)})
+        for index, (targets, labels) in enumerate(found)
+    ]
+
+
+def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+    document = Document(text, str(path))
+    if document.root is None:
+        return []
+    source = Source(document, path.parent)
+    groups = []
+    for item in document.items(document.root, "[]*targetgroup.Group"):
+        if item.is_null:
+            document.refuse(item, NULL_ITEM)
+        group = StaticConfig.read(item, source)
+        groups.append((group.targets, dict(group.labels)))
+    return groups
+
+
+def _from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+    try:
+        items = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        place = Position(error.lineno, error.colno, file)
+        raise UserError(f"json: {error.msg}", place) from None
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        _refuse(file, "a list of target groups is needed", items)
+    groups = []
+    for index, item in enumerate(items):
+        if item is None:
+            raise UserError(NULL_ITEM, Position(file=file))
+        where = f"group {index}"
+        if not isinstance(item, dict):
+            _refuse(file, f"{where} is an object with targets and labels", item)
+        for field in item.keys() - {"targets", "labels"}:
+            raise UserError(f'json: unknown field "{field}"', Position(file=file))
+        targets, labels = item.get("targets") or [], item.get("labels") or {}
+        if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
+            _refuse(file, f"{where}: targets is a list of strings", targets)
+        if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+            _refuse(file, f"{where}: labels is an object of strings", labels)
+        if "" in labels:
+            raise UserError('"" is not a valid label name', Position(file=file))
+        groups.append((tuple(targets), labels))
+    return groups
+
+
+def _refuse(file: str, wanted: str, got: object) -> NoReturn:
+    raise UserError(f"json: {wanted}, not {type(got).__name__}", Position(file=file))

@@ -1,0 +1,42 @@
+"""Labels on their way out: the values of those that look like secrets are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from trimon.config.secret import MASK, looks_secret
+from trimon.model.labels import Labels
+
+# Labels that relabeling removes before storage; the rest are on every sample and no secret any more.
+_HIDDEN: Final = ("__meta_", "__param_", "__tmp")
+
+
+class LabelMask:
+    """Decides once per label name. A discovery may name further labels in `secret_labels`."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._secret: dict[str, bool] = dict.fromkeys(names, True)
+
+    def add(self, names: Iterable[str]) -> None:
+        """Mask these names too."""
+        self._secret.update(dict.fromkeys(names, True))
+
+    def is_secret(self, name: str) -> bool:
+        """Whether the value of a label is masked."""
+        known = self._secret.get(name)
+        if known is None:
+            known = name.startswith(_HIDDEN) and looks_secret(name)
+            if len(self._secret) < 100_000:
+                self._secret[name] = known
+        return known
+
+    def labels(self, labels: Labels) -> Labels:
+        """A label set for people and clients; the same object when there is nothing to mask."""
+        if not any(self.is_secret(name) for name, _ in labels):
+            return labels
+        return tuple((name, MASK if self.is_secret(name) and value else value) for name, value in labels)
+
+    def mapping(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """The same for a mapping."""
+        return {name: MASK if self.is_secret(name) and value else value for name, value in labels.items()}

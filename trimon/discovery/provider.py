@@ -1,0 +1,67 @@
+"""One provider at work: makes the discovery, runs it against a sink, tells what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from trimon.config.discovery import PluginOptions, masked_fields
+from trimon.config.plan import Provider
+from trimon.discovery.mask import LabelMask
+from trimon.discovery.plugin import Context, Discovery
+from trimon.discovery.registry import Registry, request_of
+from trimon.discovery.sink import BadPublish, CheckedSink, Receiver
+
+
+class ProviderRun:
+    """One life of a provider: an object with `run` and `inspect`, made anew for each start.
+
+    Crashes when the discovery raises or breaks the contract; what it said last stays in the receiver.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        registry: Registry,
+        receiver: Receiver,
+        context: Context,
+        mask: LabelMask | None = None,
+    ) -> None:
+        self.provider = provider
+        self._registry = registry
+        self._context = context
+        self._mask = mask
+        self._name, self._options = request_of(provider)
+        self._sink = CheckedSink(provider.key, receiver, context.clock)
+        self._discovery: Discovery | None = None
+
+    async def run(self) -> None:
+        """Make the discovery and run it. Raises what it raises, UserError when it cannot be made."""
+        factory = self._registry.factory(self._name)
+        self._discovery = factory(self._options, self._context)
+        names = getattr(self._discovery, "secret_labels", ())
+        if self._mask is not None and isinstance(names, Iterable) and not isinstance(names, str):
+            self._mask.add(str(name) for name in names)
+        await self._discovery.run(self._sink)
+        if not self._sink.published:
+            raise BadPublish(f"{self._name} returned without a publish")
+
+    def inspect(self) -> Mapping[str, object]:
+        """What it is, for whom, what it found; and the fields of the discovery's own `inspect`, if it has one."""
+        stats = self._sink.stats
+        fields: dict[str, object] = {
+            "plugin": self._name,
+            "jobs": list(self.provider.jobs),
+            "published": self._sink.published,
+            "publishes": stats.publishes,
+            "unchanged": stats.unchanged,
+            "groups": stats.groups,
+            "targets": stats.targets,
+            "last_publish_ms": stats.last_ms,
+        }
+        if isinstance(self._options, PluginOptions):
+            fields["options"] = self._options.shown()
+        inspect = getattr(self._discovery, "inspect", None)
+        if callable(inspect):
+            own = inspect()
+            fields["fields"] = masked_fields(own) if isinstance(own, Mapping) else {}
+        return fields

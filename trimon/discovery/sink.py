@@ -1,0 +1,133 @@
+"""The sink: what a discovery publishes is checked, bounded, compared with before, and handed to the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from trimon import limits
+from trimon.clock import Clock
+from trimon.discovery.plugin import TargetGroup
+from trimon.errors import TrimonError
+
+LabelSets: TypeAlias = tuple[Mapping[str, str], ...]
+
+
+class BadPublish(TrimonError):
+    """A discovery published what breaks the contract; nothing of it was taken."""
+
+
+class Receiver(Protocol):
+    """Who gets what a provider found."""
+
+    def update(self, provider: str, groups: Mapping[str, LabelSets], *, complete: bool) -> None:
+        """Groups by source, each target with all its labels; an empty group is gone.
+
+        `complete`: sources that are not named are gone too.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class SinkStats:
+    """What went through a sink since it was made."""
+
+    publishes: int = 0
+    unchanged: int = 0
+    """Publishes that changed nothing."""
+    groups: int = 0
+    targets: int = 0
+    last_ms: int = 0
+
+
+class CheckedSink:
+    """The sink of one run of one provider."""
+
+    def __init__(self, provider: str, receiver: Receiver, clock: Clock) -> None:
+        self._provider = provider
+        self._receiver = receiver
+        self._clock = clock
+        self._groups: dict[str, LabelSets] = {}
+        self.stats = SinkStats()
+
+    @property
+    def published(self) -> bool:
+        """Whether the first, complete publish was made."""
+        return self.stats.publishes > 0
+
+    def publish(self, groups: Iterable[TargetGroup]) -> None:
+        """See `Sink.publish`. Raises BadPublish."""
+        merged: dict[str, LabelSets] = {}
+        total = 0
+        for group in groups:
+            checked = merge_group(group)
+            if group.source in merged:
+                raise BadPublish(f"source {group.source!r} is there twice")
+            total += len(checked)
+            if total > limits.TARGETS_PER_PUBLISH_MAX:
+                raise BadPublish(f"more than {limits.TARGETS_PER_PUBLISH_MAX} targets in one publish")
+            merged[group.source] = checked
+        first = not self.published
+        changed = {
+            source: targets for source, targets in merged.items() if self._groups.get(source, ()) != targets
+        }
+        after = {source: targets for source, targets in (self._groups | merged).items() if targets}
+        held = sum(map(len, after.values()))
+        if held > limits.TARGETS_PER_PUBLISH_MAX:
+            raise BadPublish(f"{held} targets in all; at most {limits.TARGETS_PER_PUBLISH_MAX} are allowed")
+        self._groups = after
+        stats = self.stats
+        stats.publishes += 1
+        stats.groups, stats.targets, stats.last_ms = len(after), held, self._clock.now_ms()
+        if first or changed:
+            self._receiver.update(self._provider, merged if first else changed, complete=first)
+        else:
+            stats.unchanged += 1
+
+
+def merge_group(group: TargetGroup) -> LabelSets:
+    """The targets of a group with the group's labels under their own. Raises BadPublish."""
+    if not isinstance(group, TargetGroup):
+        raise BadPublish(f"a {type(group).__name__} is not a TargetGroup")
+    if not isinstance(group.source, str) or not group.source:
+        raise BadPublish(f"a source is a text that is not empty, and not {group.source!r}")
+    common = _checked(group.labels, group.source)
+    merged = []
+    for target in group.targets:
+        own = _checked(target, group.source)
+        merged.append({**common, **own} if common else own)
+    return tuple(merged)
+
+
+def _checked(labels: Mapping[str, str], source: str) -> dict[str, str]:
+    """A copy of labels that are names and values of bounded length."""
+    try:
+        copied = dict(labels)
+    except (TypeError, ValueError):
+        raise BadPublish(
+            f"source {source!r}: labels are a mapping, and not {type(labels).__name__}"
+        ) from None
+    if len(copied) > limits.LABELS_PER_SERIES_MAX:
+        raise BadPublish(
+            f"source {source!r}: a target has {len(copied)} labels, at most "
+            f"{limits.LABELS_PER_SERIES_MAX} are allowed"
+        )
+    for name, value in copied.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise BadPublish(f"source {source!r}: label {name!r} has a {type(value).__name__}, not a text")
+        if not name:
+            raise BadPublish(f"source {source!r}: a label has no name")
+        if len(name) > limits.LABEL_NAME_BYTES_MAX or len(value) > limits.LABEL_VALUE_BYTES_MAX:
+            raise BadPublish(f"source {source!r}: label {name[:100]!r} is too long")
+        if not (name.isascii() and value.isascii()):
+            _refuse_surrogates(name, value, source)
+    return copied
+
+
+def _refuse_surrogates(name: str, value: str, source: str) -> None:
+    try:
+        name.encode()
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadPublish(f"source {source!r}: label {name!r} is not valid UTF-8") from None
