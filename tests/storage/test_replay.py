@@ -146,7 +146,9 @@ def test_windows_have_logs_of_their_own(bench: Bench) -> None:
     bench.clock.value_ms = T + 2 * 3_600_000
     (answer,) = bench.append(first_row("g", T + 7_190_000, {series("a"): 1.0, series("b"): 2.0}))
     bench.append(Row("g", T + 7_200_000, answer.columns, np.array([3.0, 4.0])))
-    bench.append(Row("g", T + 7_205_000, answer.columns[:1].copy(), np.array([5.0]), ended=answer.columns[1:].copy()))
+    bench.append(
+        Row("g", T + 7_205_000, answer.columns[:1].copy(), np.array([5.0]), ended=answer.columns[1:].copy())
+    )
     expected = exact(bench.read())
     assert [time for time, _ in expected[series("a")]] == [T + 7_190_000, T + 7_200_000, T + 7_205_000]
     assert len(expected[series("b")]) == 3

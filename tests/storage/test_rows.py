@@ -34,7 +34,9 @@ def test_rows_of_granted_columns_are_read_back(bench: Bench) -> None:
 def test_an_ended_column_gets_a_staleness_marker_and_is_free(bench: Bench) -> None:
     """`ended` writes the marker at the row's time; the column cannot be used by the sender again."""
     (answer,) = bench.append(first_row("g", T, {A: 1.0, B: 2.0}))
-    bench.append(Row("g", T + 1000, answer.columns[:1].copy(), np.array([3.0]), ended=answer.columns[1:].copy()))
+    bench.append(
+        Row("g", T + 1000, answer.columns[:1].copy(), np.array([3.0]), ended=answer.columns[1:].copy())
+    )
     found = bench.read()
     assert found[A] == [(T, 1.0), (T + 1000, 3.0)]
     assert [bits(value) for _, value in found[B]] == [bits(2.0), STALE_NAN_BITS]
@@ -134,7 +136,14 @@ def test_the_series_limit_refuses_new_series_only(bench: Bench) -> None:
 def test_a_batch_judges_each_sample_after_the_one_before(bench: Bench) -> None:
     """Within one batch order and duplicates count as if the samples had come one by one."""
     (answer,) = bench.append(
-        batch((A, T, 1.0), (B, T + 5, 1.0), (A, T + 10, 2.0), (A, T + 5, 9.0), (A, T + 10, 2.0), (A, T + 10, 3.0))
+        batch(
+            (A, T, 1.0),
+            (B, T + 5, 1.0),
+            (A, T + 10, 2.0),
+            (A, T + 5, 9.0),
+            (A, T + 10, 2.0),
+            (A, T + 10, 3.0),
+        )
     )
     assert (answer.appended, answer.out_of_order, answer.duplicate) == (3, 1, 1)
     assert bench.read() == {A: [(T, 1.0), (T + 10, 2.0)], B: [(T + 5, 1.0)]}

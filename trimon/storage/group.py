@@ -8,11 +8,16 @@ import numpy as np
 
 from trimon.model.sample import ABSENT, is_absent
 from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.page import SealedPage, seal
 
 NEVER_MS = -(1 << 62)
 # Raw chunks hold 8, 8, 16, 32, 64 rows: a short life costs little memory, a long one few chunks.
 _ROWS_FIRST = 8
 _ROWS_MAX = 64
+# Sealing is worth its while from about this many rows; a group's first page is shorter by its own number, so
+# that groups which began together do not all seal together.
+SEAL_ROWS = 120
+_RAW_CHUNKS_MAX = 12
 
 
 class RawChunk:
@@ -42,8 +47,9 @@ class RawChunk:
 
 
 class GroupView(NamedTuple):
-    """What a reader sees of a group: its raw chunks, and how many rows the last of them has."""
+    """What a reader sees of a group: sealed pages, raw chunks, and how many rows the last of them has."""
 
+    sealed: tuple[SealedPage, ...]
     raw: tuple[RawChunk, ...]
     rows: int
 
@@ -78,10 +84,11 @@ class ScrapeGroup:
         self.logged_rows = 0
         self.grants = 0
         self.logged_columns: Int64s | None = None
-        self.view = GroupView((), 0)
+        self.view = GroupView((), (), 0)
         self._free: list[int] = []
         self._freed: list[int] = []
         self._layout: Layout | None = None
+        self._seal_rows = SEAL_ROWS - number * 7 % (SEAL_ROWS // 2)
 
     # ---- columns
 
@@ -191,14 +198,34 @@ class ScrapeGroup:
             row[columns] = values
         chunk.times[index] = time_ms
         chunk.rows = index + 1
-        self.view = GroupView(self.view.raw, chunk.rows)
+        self.view = GroupView(self.view.sealed, self.view.raw, chunk.rows)
         self.last_ms = time_ms
 
     def take_back_row(self, chunk: RawChunk, last_ms: int) -> None:
         """Undo of `append_row`, before anything was published; later rows are taken back first."""
         chunk.rows -= 1
-        self.view = GroupView(self.view.raw, self.view.raw[-1].rows)
+        self.view = GroupView(self.view.sealed, self.view.raw, self.view.raw[-1].rows)
         self.last_ms = last_ms
+
+    def seal_if_due(self) -> bool:
+        """Compress the raw rows if there are enough of them; whether that was done."""
+        raw = self.view.raw
+        if not raw or (len(raw) < _RAW_CHUNKS_MAX and sum(chunk.rows for chunk in raw) < self._seal_rows):
+            return False
+        self.seal()
+        return True
+
+    def seal(self) -> None:
+        """Compress all raw rows to one page. Only what is published may be sealed."""
+        rows = [
+            (chunk.times[: chunk.rows], chunk.values[: chunk.rows], chunk.series)
+            for chunk in self.view.raw
+            if chunk.rows
+        ]
+        page = seal(rows) if rows else None
+        sealed = self.view.sealed if page is None else (*self.view.sealed, page)
+        self.view = GroupView(sealed, (), 0)
+        self._seal_rows = SEAL_ROWS
 
     def _new_chunk(self) -> None:
         """Begin a chunk; columns handed back before may be used again in it."""
@@ -210,4 +237,4 @@ class ScrapeGroup:
         series[: self.width] = self.series[: self.width]
         self._free.extend(self._freed)
         self._freed.clear()
-        self.view = GroupView((*raw, RawChunk(row_capacity, series)), 0)
+        self.view = GroupView(self.view.sealed, (*raw, RawChunk(row_capacity, series)), 0)

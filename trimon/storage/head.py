@@ -8,11 +8,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from trimon.model.labels import Labels
+from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
+from trimon.storage import matching
 from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
 from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s
 from trimon.storage.batch import Arrivals
+from trimon.storage.deletions import Deletion, Deletions
 from trimon.storage.group import NEVER_MS, Layout, ScrapeGroup
 from trimon.storage.headview import HeadView
 from trimon.storage.homes import Homes
@@ -66,6 +69,7 @@ class Head:
         self.min_ms = 1 << 62
         self.max_ms = NEVER_MS
         self.samples = 0
+        self.deletions: Deletions = ()
         self._by_name: dict[str, ScrapeGroup] = {}
         self._last_times: Arena[np.int64] = Arena(np.int64)
         self._last_values: Arena[np.float64] = Arena(np.float64)
@@ -90,6 +94,7 @@ class Head:
         views = self._group_views.copy()
         views.extend(group.view for group in groups[len(views) :])
         for number in self._touched:
+            groups[number].seal_if_due()
             views[number] = groups[number].view
         self._touched.clear()
         self._group_views = views
@@ -111,6 +116,7 @@ class Head:
             self.min_ms,
             self.max_ms,
             self.samples,
+            self.deletions,
         )
 
     # ---- series and columns
@@ -207,8 +213,9 @@ class Head:
     def restore_row(
         self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool
     ) -> None:
-        """A row as the log tells it."""
+        """A row as the log tells it; nobody reads yet."""
         group.append_row(time_ms, columns, values, prefix=prefix)
+        group.seal_if_due()
         self._last_times.view()[group.series[columns]] = time_ms
         self._touched.add(group.number)
         self._note(time_ms, time_ms, len(columns))
@@ -427,6 +434,17 @@ class Head:
         self.loose.append(series, times, values)
         np.maximum.at(self._last_times.view(), series, times)
         self._note(int(times.min()), int(times.max()), len(series))
+
+    # ---- deletion
+
+    def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """Hide the samples the matching series have now in the closed interval; how many series that hits."""
+        series = matching.select(self.index.view(), matchers)
+        end_ms = min(end_ms, self.max_ms)
+        if len(series) == 0 or start_ms > end_ms:
+            return 0
+        self.deletions = (*self.deletions, Deletion(series, start_ms, end_ms))
+        return len(series)
 
     # ---- bookkeeping
 

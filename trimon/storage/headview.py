@@ -12,6 +12,7 @@ from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage import matching
 from trimon.storage.arena import Int32s, Int64s
+from trimon.storage.deletions import Deletions, without_deleted
 from trimon.storage.group import GroupView
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
@@ -30,6 +31,7 @@ class HeadView:
     min_ms: int
     max_ms: int
     samples: int
+    deletions: Deletions = ()
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
         """Whether any sample may lie in the closed interval."""
@@ -51,7 +53,7 @@ class HeadView:
         loose = read_loose(self.loose, series, start_ms, end_ms)
         if loose is not None:
             found.append(loose)
-        return found
+        return without_deleted(found, series, self.deletions) if self.deletions else found
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""
@@ -98,6 +100,9 @@ class HeadView:
 
 def _rows_between(group: GroupView, start_ms: int, end_ms: int) -> int:
     total = 0
+    for page in group.sealed:
+        times = page.times
+        total += int(np.searchsorted(times, end_ms, side="right") - np.searchsorted(times, start_ms))
     for position, chunk in enumerate(group.raw):
         filled = group.rows if position == len(group.raw) - 1 else chunk.rows
         times = chunk.times[:filled]
@@ -109,6 +114,8 @@ def _read_group(
     group: GroupView, rows: Int64s, columns: Int64s, series: Int32s, start_ms: int, end_ms: int
 ) -> Iterator[Piece]:
     wanted = series[rows]
+    for page in group.sealed:
+        yield from page.read(rows, wanted, start_ms, end_ms)
     for position, chunk in enumerate(group.raw):
         filled = group.rows if position == len(group.raw) - 1 else chunk.rows
         times = chunk.times[:filled]

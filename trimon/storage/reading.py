@@ -70,6 +70,18 @@ class StoreSelection:
         """One row per series."""
         return self._labels
 
+    def subset(self, rows: Int64s) -> StoreSelection:
+        """The selection of the given distinct rows, in the given order."""
+        place = np.full(self._labels.rows, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        parts: list[_Part] = []
+        for part in self._parts:
+            mine = place if part.rows is None else place[part.rows]
+            chosen = np.flatnonzero(mine >= 0)
+            if len(chosen):
+                parts.append(_Part(part.source, part.series[chosen], mine[chosen]))
+        return StoreSelection(self._labels.take(rows), parts)
+
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """Upper bounds for the closed interval."""
         samples = sum(

@@ -2,65 +2,58 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.files import DirectoryLock, Files
-from trimon.limits import FUTURE_MS_MAX
+from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
-from trimon.storage.accept import Bounds
-from trimon.storage.group import NEVER_MS, ScrapeGroup
-from trimon.storage.head import Head
+from trimon.storage.admin import Admin
+from trimon.storage.appender import Appender
+from trimon.storage.block.meta import BlockMeta
+from trimon.storage.blockset import newest_epoch, open_blocks
+from trimon.storage.core import Core, LiveHead, State
+from trimon.storage.headblocks import Progress, no_progress
+from trimon.storage.jobs import Job
+from trimon.storage.maintenance import Maintenance
+from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
-from trimon.storage.reading import Source, StoreSnapshot
-from trimon.storage.routing import split_batch
-from trimon.storage.wal.log import HeadLog, list_segments, remove_segments
+from trimon.storage.reading import StoreSnapshot
+from trimon.storage.wal.log import list_segments, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
-
-
-@dataclass(slots=True, eq=False)
-class LiveHead:
-    """A head and the logs that can rebuild it; `log` is None once nothing more is appended."""
-
-    head: Head
-    log: HeadLog | None
-    epochs: frozenset[int]
-
-
-class _State(NamedTuple):
-    """Everything readers see, replaced as a whole."""
-
-    heads: tuple[LiveHead, ...]
+from trimon.storage.wal.sections import METADATA
 
 
 class Store:
-    """Samples, from the WAL to blocks.
+    """Samples, from the log to blocks.
 
-    `append` is called by one thread at a time; `replay`, `sync`, `snapshot` and the reading of snapshots may
-    go on in other threads meanwhile.
+    `append`, `delete_series` and the `install` of jobs are the writer's: one thread at a time. `replay`,
+    `sync`, `snapshot`, the reading of snapshots and the `run` of jobs may go on in other threads meanwhile.
     """
 
     def __init__(self, options: StoreOptions, files: Files, clock: Clock, lock: DirectoryLock | None) -> None:
         self.options = options
         self.ready = False
         self.replay_progress = (0, 0)
-        self._files = files
-        self._clock = clock
         self._lock = lock
-        self._writing = threading.RLock()
-        self._wal_path = options.path / "wal"
-        self._open_heads: list[LiveHead] = []
-        self._state = _State(())
-        self._registry: dict[str, tuple[Head, ScrapeGroup]] = {}
-        self._max_ms = NEVER_MS
-        segments = list_segments(files, self._wal_path)
-        self._to_replay = segments
-        self._next_epoch = segments[-1].epoch + 1 if segments else 0
+        self._core = core = Core(options, files, clock)
+        self._book = MetadataBook()
+        opened = open_blocks(files, options.path, core.cache)
+        for problem in opened.problems:
+            core.problem(problem)
+        core.state = State(tuple(opened.blocks), ())
+        segments = list_segments(files, core.wal_path)
+        done = {epoch for block in opened.blocks for epoch in block.meta.epochs}
+        self._to_replay = [name for name in segments if name.epoch not in done]
+        self._done_epochs = {name.epoch for name in segments} & done
+        last_epoch = max(segments[-1].epoch if segments else -1, newest_epoch(opened.blocks))
+        self._appender = Appender(core, self._book, last_epoch + 1)
+        self._maintenance = Maintenance(core, self._appender, self._book)
+        self._admin = Admin(core, self._appender, self._maintenance)
 
     @classmethod
     def open(cls, options: StoreOptions, files: Files, clock: Clock) -> Store:
@@ -74,22 +67,31 @@ class Store:
             if options.lockfile:
                 lock = files.lock(options.path / "lock")
             store = cls(options, files, clock, lock)
-            store._open_head(clock.now_ms())
+            store._appender.open_head(clock.now_ms())
+            store._load_metadata()
         except OSError as error:
             if lock is not None:
                 lock.release()
             raise OperatingError(f"data directory {options.path}: {error}") from error
+        except OperatingError:
+            if lock is not None:
+                lock.release()
+            raise
         return store
+
+    def _load_metadata(self) -> None:
+        core = self._core
+        try:
+            self._book.load(core.files, core.path / "metadata")
+        except OperatingError as error:
+            core.problem(str(error))
 
     def close(self) -> None:
         """Sync and close the logs and give the lock back."""
-        with self._writing:
+        with self._core.writing:
             try:
-                for live in self._open_heads:
-                    if live.log is not None:
-                        live.log.close()
+                self._appender.close()
             finally:
-                self._open_heads = []
                 if self._lock is not None:
                     self._lock.release()
                     self._lock = None
@@ -98,158 +100,97 @@ class Store:
 
     def snapshot(self) -> StoreSnapshot:
         """All data as of the last complete append. Cheap; from any thread."""
-        state = self._state
-        sources: list[Source] = [live.head.view for live in state.heads]
-        return StoreSnapshot(sources)
+        return self._core.snapshot()
+
+    @property
+    def problems(self) -> list[str]:
+        """Faults of the data directory since the start, the newest hundred."""
+        return self._core.problems
+
+    @property
+    def metadata(self) -> dict[str, tuple[str, str, str]]:
+        """(type, help, unit) by metric family; a new dict after every change."""
+        return self._book.families
+
+    def blocks(self) -> list[tuple[BlockMeta, Path]]:
+        """What is known of the open blocks, oldest first."""
+        return [(block.meta, block.path) for block in self._core.state.blocks]
 
     # ---- replay
 
     def replay(self) -> ReplayReport:
         """Read the logs that earlier runs left; their samples appear when it is done. Once, beside appends."""
-        recovery = Recovery(self._files, self._wal_path, self._to_replay, self._on_progress, self._on_note)
+        core = self._core
+        recovery = Recovery(core.files, core.wal_path, self._to_replay, self._on_progress, self._on_note)
         windows = recovery.run()
-        with self._writing:
-            recovered = [LiveHead(head, None, frozenset(epochs)) for head, epochs in windows]
+        now_ms = core.clock.now_ms()
+        with core.writing:
+            recovered = [LiveHead(head, None, frozenset(epochs), now_ms) for head, epochs in windows]
             kept = [live for live in recovered if live.head.samples]
-            self._state = _State((*kept, *self._state.heads))
-            self._max_ms = max([self._max_ms, *(live.head.max_ms for live in kept)])
+            core.state = State(core.state.blocks, (*kept, *core.state.heads))
+            core.newest_ms = max([core.newest_ms, *(live.head.max_ms for live in kept)])
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
-            remove_segments(self._files, self._wal_path, empty)
+            for problem in recovery.report.problems:
+                core.problem(problem)
             self.ready = True
+        if not recovery.report.problems:
+            self._remove_logs(empty | self._done_epochs)
+        else:
+            self._remove_logs(self._done_epochs)
         return recovery.report
+
+    def _remove_logs(self, epochs: set[int]) -> None:
+        try:
+            remove_segments(self._core.files, self._core.wal_path, epochs)
+        except OSError as error:
+            self._core.problem(f"WAL segments of finished runs cannot be removed: {error}")
 
     def _on_progress(self, done: int, total: int) -> None:
         self.replay_progress = (done, total)
 
     def _on_note(self, numbers: list[Any]) -> None:
         """A section of the log that is about more than samples."""
+        if numbers[0] == METADATA:
+            self._book.restore(numbers[1])
 
     # ---- writing
 
     def append(self, messages: Sequence[Row | SampleBatch | Metadata]) -> list[Appended]:
-        """Judge, log and store messages in order; one answer each. One thread at a time.
+        """Judge, log and store messages in order; one answer each.
 
         Raises OperatingError when the log cannot be written: then none of the messages is stored.
         """
-        with self._writing:
-            try:
-                answers = [self._append_one(message) for message in messages]
-                for live in self._open_heads:
-                    if live.log is not None:
-                        live.log.commit(live.head.index, live.head.groups)
-            except BaseException:
-                for live in self._open_heads:
-                    live.head.rollback()
-                    if live.log is not None:
-                        live.log.discard()
-                raise
-            for live in self._open_heads:
-                if live.head.publish_if_changed():
-                    self._max_ms = max(self._max_ms, live.head.max_ms)
-            return answers
+        return self._appender.append(messages)
 
     def sync(self) -> None:
         """Wait until the medium holds everything appended. From any thread. Raises OperatingError."""
-        for live in self._state.heads:
-            if live.log is not None:
-                live.log.sync()
+        for live in self._core.state.heads:
+            log = live.log
+            if log is not None:
+                log.sync()
 
-    def _append_one(self, message: Row | SampleBatch | Metadata) -> Appended:
-        bounds = self._bounds()
-        series_max = self.options.series_max
-        match message:
-            case Row():
-                head = self._head_for_row(message, bounds)
-                answer = head.append_row(message, bounds, series_max)
-                if message.group not in self._registry or self._registry[message.group][0] is not head:
-                    self._registry[message.group] = (head, head.group(message.group))
-                return answer
-            case SampleBatch():
-                return self._append_batch(message, bounds)
-            case Metadata():
-                return Appended()
+    # ---- maintenance
 
-    def _bounds(self) -> Bounds:
-        window_ms = self.options.out_of_order_window_ms
-        highest_ms = self._clock.now_ms() + FUTURE_MS_MAX
-        if self._max_ms == NEVER_MS:
-            return Bounds(NEVER_MS, highest_ms, NEVER_MS if window_ms else None)
-        late_ms = self._max_ms - window_ms if window_ms else None
-        return Bounds(self._max_ms - self.options.min_block_ms // 2, highest_ms, late_ms)
+    def plan(self, now_ms: int, progress: Progress = no_progress) -> list[Job]:
+        """Maintenance that is due, to be done in this order: `run` in a worker thread, `install` by the writer.
 
-    def _append_batch(self, batch: SampleBatch, bounds: Bounds) -> Appended:
-        parts = split_batch(batch, bounds, self._newest(), self._head_at)
-        series_max = self.options.series_max
-        if batch.atomic:
-            for head, part in parts:
-                refused = head.refusal_of(part, bounds, series_max)
-                if refused is not None:
-                    return refused
-        answers = [head.append_batch(part, bounds, series_max) for head, part in parts]
-        return answers[0] if len(answers) == 1 else _sum(answers)
+        Ask again when all are done; empty when nothing is due, and before the replay has ended.
+        """
+        return self._maintenance.plan(now_ms, progress) if self.ready else []
 
-    # ---- heads
+    def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """Delete the samples of matching series in the closed interval; how many series that hit.
 
-    def _newest(self) -> Head:
-        return self._open_heads[-1].head
+        Raises OperatingError; also before the replay has ended.
+        """
+        if not self.ready:
+            raise OperatingError("TSDB not ready")
+        return self._admin.delete_series(matchers, start_ms, end_ms)
 
-    def _head_for_row(self, row: Row, bounds: Bounds) -> Head:
-        name, time_ms = row.group, row.timestamp_ms
-        newest = self._newest()
-        if bounds.lowest_ms <= time_ms <= bounds.highest_ms and (
-            time_ms >= newest.end_ms or (time_ms < newest.start_ms and not newest.has_group(name))
-        ):
-            newest = self._head_at(time_ms)
-        if not newest.has_group(name) and name in self._registry:
-            newest.inherit(*self._registry[name])
-        return newest
+    def clean_tombstones(self, progress: Progress = no_progress) -> None:
+        """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError."""
+        self._admin.clean_tombstones(progress)
 
-    def _head_at(self, time_ms: int) -> Head:
-        """The open head for a time; the newest one takes what is too late for the others."""
-        newest = self._newest()
-        if newest.samples == 0 and not newest.groups and not newest.start_ms <= time_ms < newest.end_ms:
-            self._drop_newest()
-            return self._open_head(time_ms)
-        if time_ms >= newest.end_ms:
-            return self._open_head(time_ms)
-        for live in self._open_heads:
-            if live.head.start_ms <= time_ms < live.head.end_ms:
-                return live.head
-        return newest
-
-    def _open_head(self, time_ms: int) -> Head:
-        """A new head for the window of a time, with a log of its own."""
-        start_ms = time_ms // self.options.min_block_ms * self.options.min_block_ms
-        window = (start_ms, start_ms + self.options.min_block_ms)
-        epoch = self._next_epoch
-        log = HeadLog(
-            self._files, self._wal_path, epoch, window, self.options.wal_segment_bytes, self.options.fsync
-        )
-        try:
-            log.open()
-        except OSError as error:
-            raise OperatingError(f"WAL: {error}") from error
-        self._next_epoch += 1
-        live = LiveHead(Head(*window, log), log, frozenset({epoch}))
-        self._open_heads.append(live)
-        self._state = _State((*self._state.heads, live))
-        return live.head
-
-    def _drop_newest(self) -> None:
-        live = self._open_heads.pop()
-        self._state = _State(tuple(other for other in self._state.heads if other is not live))
-        if live.log is not None:
-            live.log.remove()
-
-
-def _sum(answers: Sequence[Appended]) -> Appended:
-    return Appended(
-        appended=sum(a.appended for a in answers),
-        series_created=sum(a.series_created for a in answers),
-        out_of_order=sum(a.out_of_order for a in answers),
-        duplicate=sum(a.duplicate for a in answers),
-        out_of_bounds=sum(a.out_of_bounds for a in answers),
-        too_old=sum(a.too_old for a in answers),
-        series_refused=sum(a.series_refused for a in answers),
-        error=next((a.error for a in answers if a.error), ""),
-    )
+    def write_snapshot(self, *, skip_head: bool = False, progress: Progress = no_progress) -> str:
+        """A copy of all data under `snapshots/`, blocks as hard links; its name. Long. Raises OperatingError."""
+        return self._admin.write_snapshot(skip_head=skip_head, progress=progress)

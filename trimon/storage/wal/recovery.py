@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.model.matcher import Matcher, MatchType
 from trimon.storage.head import Head
 from trimon.storage.wal.log import SegmentName
 from trimon.storage.wal.replay import EpochReplay, ReplayReport, read_window, replay_segment
+from trimon.storage.wal.sections import DELETE
 
 
 class Recovery:
@@ -42,7 +44,7 @@ class Recovery:
             window = self._window(segments)
             head, epochs = heads.setdefault(window, (Head(*window), set()))
             epochs.add(epoch)
-            target = EpochReplay(head, self.report, self._note)
+            target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
             for name in segments:
                 try:
                     last = name is segments[-1]
@@ -55,6 +57,17 @@ class Recovery:
         for head, _ in heads.values():
             head.publish()
         return [heads[window] for window in sorted(heads)]
+
+    def _noted(self, numbers: list[Any], heads: Iterable[tuple[Head, set[int]]]) -> None:
+        """Deletions are applied here, to the heads they name; other notes are passed on."""
+        if numbers[0] != DELETE:
+            self._note(numbers)
+            return
+        _, start_ms, end_ms, listed, deleted_in = numbers
+        matchers = [Matcher(name, MatchType(kind), value) for name, kind, value in listed]
+        for head, epochs in heads:
+            if epochs.intersection(deleted_in):
+                head.delete(matchers, start_ms, end_ms)
 
     def _window(self, segments: Sequence[SegmentName]) -> tuple[int, int]:
         """The window any of the run's segments tells; (0, 0) if none does."""

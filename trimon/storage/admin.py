@@ -1,0 +1,85 @@
+"""What an administrator asks of a store: deletions and snapshots."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from trimon.errors import OperatingError
+from trimon.model.matcher import Matcher
+from trimon.storage.appender import Appender
+from trimon.storage.core import Core, State
+from trimon.storage.headblocks import Progress, no_progress, write_heads
+from trimon.storage.jobs import MergeJob
+from trimon.storage.maintenance import Maintenance
+from trimon.storage.planning import Merge
+from trimon.storage.wal import sections
+
+
+class Admin:
+    """Deletions take effect at once for readers; the samples leave the disk when blocks are next written."""
+
+    def __init__(self, core: Core, appender: Appender, maintenance: Maintenance) -> None:
+        self._core = core
+        self._appender = appender
+        self._maintenance = maintenance
+
+    def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """Delete the samples of matching series in the closed interval; how many series that hit.
+
+        The writer's turn. Raises OperatingError.
+        """
+        core = self._core
+        hit = 0
+        with core.writing:
+            blocks = []
+            for block in core.state.blocks:
+                changed = block.delete(core.files, matchers, start_ms, end_ms)
+                hit += len(changed.deletions[-1].series) if changed is not None else 0
+                blocks.append(changed or block)
+            core.state = State(tuple(blocks), core.state.heads)
+            listed = [[matcher.name, matcher.type.value, matcher.value] for matcher in matchers]
+            epochs: set[int] = set()
+            for live in core.state.heads:
+                hit_here = live.head.delete(matchers, start_ms, end_ms)
+                if hit_here:
+                    epochs |= live.epochs
+                    live.head.publish()
+                hit += hit_here
+            if epochs:
+                # The newest log tells of deletions in all heads: the others may be closed.
+                self._appender.note([sections.DELETE, start_ms, end_ms, listed, sorted(epochs)])
+        return hit
+
+    def clean_tombstones(self, progress: Progress = no_progress) -> None:
+        """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError."""
+        for block in self._core.state.blocks:
+            if block.deletions:
+                job = MergeJob(self._maintenance, Merge((block.meta,), "tombstones"), progress)
+                job.run()
+                job.install()
+
+    def write_snapshot(self, *, skip_head: bool, progress: Progress = no_progress) -> str:
+        """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError."""
+        core = self._core
+        now = datetime.fromtimestamp(core.clock.now_ms() / 1000, UTC)
+        name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.randbits(63):016x}"
+        directory = core.path / "snapshots" / name
+        state = core.state
+        try:
+            core.files.make_directory(directory)
+            for block in state.blocks:
+                target = directory / block.path.name
+                core.files.make_directory(target)
+                for file in core.files.names(block.path):
+                    core.files.link(block.path / file, target / file)
+                core.files.sync_directory(target)
+            if not skip_head:
+                views = [live.head.view for live in state.heads]
+                length_ms = core.options.min_block_ms
+                write_heads(core.files, directory, views, length_ms, core.clock.now_ms(), None, progress)
+            core.files.sync_directory(directory)
+        except OSError as error:
+            raise OperatingError(f"snapshot {name}: {error}") from error
+        return name

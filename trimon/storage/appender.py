@@ -1,0 +1,237 @@
+"""The writing side of a store: which head takes a message, logging, storing, publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from trimon.errors import OperatingError
+from trimon.limits import FUTURE_MS_MAX
+from trimon.model.rows import Appended, Metadata, Row, SampleBatch
+from trimon.storage.accept import Bounds
+from trimon.storage.core import Core, LiveHead, State
+from trimon.storage.group import NEVER_MS, ScrapeGroup
+from trimon.storage.head import Head
+from trimon.storage.metadata import MetadataBook
+from trimon.storage.routing import split_batch
+from trimon.storage.wal import sections
+from trimon.storage.wal.log import HeadLog
+
+
+class Appender:
+    """Appends messages to the open heads, one per window of time, each with a log of its own."""
+
+    def __init__(self, core: Core, book: MetadataBook, next_epoch: int) -> None:
+        self._core = core
+        self._book = book
+        self._next_epoch = next_epoch
+        self.open_heads: list[LiveHead] = []
+        self._registry: dict[str, tuple[Head, ScrapeGroup]] = {}
+
+    # ---- messages
+
+    def append(self, messages: Sequence[Row | SampleBatch | Metadata]) -> list[Appended]:
+        """Judge, log and store messages in order; one answer each. Raises OperatingError: nothing is stored."""
+        core = self._core
+        with core.writing:
+            try:
+                answers = [self._append_one(message) for message in messages]
+                self.commit()
+            except BaseException:
+                self._roll_back()
+                raise
+            self._publish()
+            for answer in answers:
+                self._count(answer)
+            return answers
+
+    def commit(self) -> None:
+        """Write what the heads have collected. Raises OperatingError."""
+        for live in self.open_heads:
+            if live.log is not None:
+                live.log.commit(live.head.index, live.head.groups)
+
+    def _roll_back(self) -> None:
+        self._book.roll_back()
+        for live in self.open_heads:
+            live.head.rollback()
+            if live.log is not None:
+                live.log.discard()
+
+    def _publish(self) -> None:
+        self._book.publish()
+        now_ms = self._core.clock.now_ms()
+        for live in self.open_heads:
+            if live.head.publish_if_changed():
+                live.last_append_ms = now_ms
+                self._core.newest_ms = max(self._core.newest_ms, live.head.max_ms)
+
+    def _count(self, answer: Appended) -> None:
+        counts = self._core.counts
+        counts["samples_appended"] += answer.appended
+        counts["series_created"] += answer.series_created
+        if answer.error:
+            counts["out_of_order"] += answer.out_of_order
+            counts["duplicate"] += answer.duplicate
+            counts["out_of_bounds"] += answer.out_of_bounds
+            counts["too_old"] += answer.too_old
+            counts["series_refused"] += answer.series_refused
+
+    def _append_one(self, message: Row | SampleBatch | Metadata) -> Appended:
+        bounds = self.bounds()
+        match message:
+            case Row():
+                head = self._head_for_row(message, bounds)
+                answer = head.append_row(message, bounds, self._core.options.series_max)
+                known = self._registry.get(message.group)
+                if known is None or known[0] is not head:
+                    self._registry[message.group] = (head, head.group(message.group))
+                return answer
+            case SampleBatch():
+                return self._append_batch(message, bounds)
+            case Metadata():
+                return self._append_metadata(message)
+
+    def bounds(self) -> Bounds:
+        """What is accepted now."""
+        core = self._core
+        window_ms = core.options.out_of_order_window_ms
+        highest_ms = core.clock.now_ms() + FUTURE_MS_MAX
+        if core.newest_ms == NEVER_MS:
+            return Bounds(NEVER_MS, highest_ms, NEVER_MS if window_ms else None)
+        late_ms = core.newest_ms - window_ms if window_ms else None
+        return Bounds(core.newest_ms - core.options.min_block_ms // 2, highest_ms, late_ms)
+
+    def _append_batch(self, batch: SampleBatch, bounds: Bounds) -> Appended:
+        parts = split_batch(batch, bounds, self.newest(), self._head_at)
+        series_max = self._core.options.series_max
+        if batch.atomic:
+            for head, part in parts:
+                refused = head.refusal_of(part, bounds, series_max)
+                if refused is not None:
+                    return refused
+        answers = [head.append_batch(part, bounds, series_max) for head, part in parts]
+        return answers[0] if len(answers) == 1 else _sum(answers)
+
+    def _append_metadata(self, message: Metadata) -> Appended:
+        changed = self._book.update(message.families)
+        log = self.open_heads[-1].log
+        if changed and log is not None:
+            log.note([sections.METADATA, changed])
+        return Appended()
+
+    def note(self, numbers: list[Any]) -> None:
+        """Write one section to the newest log at once. Raises OperatingError."""
+        log = self.open_heads[-1].log
+        if log is None:
+            return
+        log.note(numbers)
+        try:
+            self.commit()
+        except OperatingError:
+            log.discard()
+            raise
+
+    # ---- heads
+
+    def newest(self) -> Head:
+        """The head of the newest window."""
+        return self.open_heads[-1].head
+
+    def _head_for_row(self, row: Row, bounds: Bounds) -> Head:
+        name, time_ms = row.group, row.timestamp_ms
+        head = self.newest()
+        if bounds.lowest_ms <= time_ms <= bounds.highest_ms and (
+            time_ms >= head.end_ms or (time_ms < head.start_ms and not head.has_group(name))
+        ):
+            head = self._head_at(time_ms)
+        if not head.has_group(name) and name in self._registry:
+            head.inherit(*self._registry[name])
+        return head
+
+    def _head_at(self, time_ms: int) -> Head:
+        """The open head for a time; the newest one takes what is too late for the others."""
+        newest = self.newest()
+        if newest.samples == 0 and not newest.groups and not newest.start_ms <= time_ms < newest.end_ms:
+            self._drop_newest()
+            return self.open_head(time_ms)
+        if time_ms >= newest.end_ms:
+            return self.open_head(time_ms)
+        for live in self.open_heads:
+            if live.head.start_ms <= time_ms < live.head.end_ms:
+                return live.head
+        return newest
+
+    def open_head(self, time_ms: int) -> Head:
+        """A new head for the window of a time, with a log of its own. Raises OperatingError."""
+        core = self._core
+        length_ms = core.options.min_block_ms
+        start_ms = time_ms // length_ms * length_ms
+        window = (start_ms, start_ms + length_ms)
+        epoch = self._next_epoch
+        options = core.options
+        log = HeadLog(core.files, core.wal_path, epoch, window, options.wal_segment_bytes, options.fsync)
+        try:
+            log.open()
+        except OSError as error:
+            raise OperatingError(f"WAL: {error}") from error
+        self._next_epoch += 1
+        live = LiveHead(Head(*window, log), log, frozenset({epoch}), core.clock.now_ms())
+        self.open_heads.append(live)
+        core.state = State(core.state.blocks, (*core.state.heads, live))
+        return live.head
+
+    def _drop_newest(self) -> None:
+        core = self._core
+        live = self.open_heads.pop()
+        core.state = State(core.state.blocks, tuple(other for other in core.state.heads if other is not live))
+        if live.log is not None:
+            live.log.remove()
+
+    # ---- freezing
+
+    def freeze(self, lives: Sequence[LiveHead]) -> None:
+        """Append no more to these heads; their windows are over. Raises OperatingError."""
+        with self._core.writing:
+            going = [live for live in self.open_heads if live in lives]
+            if going and len(going) == len(self.open_heads):
+                # Nothing has come since the end of the window: begin the one the clock is in.
+                self.open_head(max(self._core.clock.now_ms(), *(live.head.end_ms for live in going)))
+            self.open_heads = [live for live in self.open_heads if live not in going]
+            for live in going:
+                if live.log is not None:
+                    live.log.close()
+                    live.log = None
+
+    def let_go(self, lives: Sequence[LiveHead]) -> None:
+        """Carry the columns that senders still hold over to the newest head."""
+        heads = {live.head for live in lives}
+        newest = self.newest()
+        for name, (head, group) in list(self._registry.items()):
+            if head not in heads:
+                continue
+            if group.granted.any():
+                target = newest.group(name) if newest.has_group(name) else newest.inherit(head, group)
+                self._registry[name] = (newest, target)
+            else:
+                del self._registry[name]
+
+    def close(self) -> None:
+        """Sync and close the logs."""
+        for live in self.open_heads:
+            if live.log is not None:
+                live.log.close()
+        self.open_heads = []
+
+
+def _sum(answers: Sequence[Appended]) -> Appended:
+    return Appended(
+        appended=sum(a.appended for a in answers),
+        series_created=sum(a.series_created for a in answers),
+        out_of_order=sum(a.out_of_order for a in answers),
+        duplicate=sum(a.duplicate for a in answers),
+        out_of_bounds=sum(a.out_of_bounds for a in answers),
+        too_old=sum(a.too_old for a in answers),
+        series_refused=sum(a.series_refused for a in answers),
+        error=next((a.error for a in answers if a.error), ""),
+    )

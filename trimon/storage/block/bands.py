@@ -1,0 +1,93 @@
+"""Pages of samples: a band of neighbouring series over a slice of the block's time.
+
+A page is a u32 length, a zstd frame of per-series numbers (samples, timetable entry, start in that entry),
+and an encoded matrix in which short series are padded at the end with their last value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import zstandard
+
+from trimon.storage.arena import Floats, Int64s, ragged_positions
+from trimon.storage.codec.matrix import CodecError, decode, encode
+
+# The most cells of a page and series of a band; small enough that one series is read for little.
+PAGE_CELLS: Final = 1 << 16
+BAND_SERIES: Final = 512
+# Samples of one series in one slice.
+SLICE_SAMPLES: Final = 4096
+_ORDER_WINDOW: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class PageRows:
+    """Rows of a decoded page: `values` flat, `lengths` samples each, at times `starts..` of `entries`."""
+
+    values: Floats
+    lengths: Int64s
+    entries: Int64s
+    starts: Int64s
+
+
+def plan_bands(lengths: Int64s) -> Iterator[Int64s]:
+    """Series (by place in `lengths`) band by band: near neighbours, of similar length so that little is padded."""
+    for begin in range(0, len(lengths), _ORDER_WINDOW):
+        window = np.arange(begin, min(begin + _ORDER_WINDOW, len(lengths)))
+        mine = lengths[window]
+        if mine.max() > 1.25 * max(1, mine.min()):
+            window = window[np.argsort(mine, kind="stable")]
+        position = 0
+        while position < len(window):
+            longest = np.maximum.accumulate(
+                np.minimum(lengths[window[position : position + BAND_SERIES]], SLICE_SAMPLES)
+            )
+            cells = longest * np.arange(1, len(longest) + 1)
+            filled = np.cumsum(np.minimum(lengths[window[position : position + len(longest)]], SLICE_SAMPLES))
+            fits = (cells <= PAGE_CELLS) & (cells <= filled * 1.5 + 512)
+            count = max(1, len(fits) if fits.all() else int(np.argmin(fits)))
+            yield window[position : position + count]
+            position += count
+
+
+def pack_page(rows: PageRows, level: int) -> bytes:
+    """The bytes of a page."""
+    count = len(rows.lengths)
+    longest = int(rows.lengths.max())
+    offsets = np.cumsum(rows.lengths) - rows.lengths
+    if (rows.lengths == longest).all():
+        matrix = rows.values.reshape(count, longest)
+    else:
+        last = np.maximum(rows.lengths - 1, 0)
+        place = np.minimum(np.arange(longest), last[:, None]) + offsets[:, None]
+        matrix = rows.values[np.minimum(place, len(rows.values) - 1)]
+        matrix[rows.lengths == 0] = 0.0
+    numbers = np.stack([rows.lengths, rows.entries, rows.starts]).astype("<u4")
+    planes = np.ascontiguousarray(numbers.reshape(3, -1).view(np.uint8).reshape(3, -1, 4).transpose(0, 2, 1))
+    head = zstandard.ZstdCompressor(level=level).compress(planes.tobytes())
+    return b"".join((len(head).to_bytes(4, "little"), head, encode(matrix, level)))
+
+
+def unpack_page(data: memoryview, series: Int64s | None) -> PageRows:
+    """All rows of a page, or some. Raises CodecError."""
+    length = int.from_bytes(data[:4], "little")
+    try:
+        planes = zstandard.ZstdDecompressor().decompress(data[4 : 4 + length])
+    except zstandard.ZstdError as error:
+        raise CodecError(f"page head: {error}") from error
+    raw = np.frombuffer(planes, np.uint8).reshape(3, 4, -1).transpose(0, 2, 1)
+    numbers = np.ascontiguousarray(raw).reshape(-1).view("<u4").reshape(3, -1).astype(np.int64)
+    if series is not None:
+        numbers = numbers[:, series]
+    matrix = decode(data[4 + length :], series)
+    lengths = numbers[0]
+    longest = matrix.shape[1]
+    if (lengths == longest).all():
+        values = matrix.reshape(-1)
+    else:
+        values = matrix.reshape(-1)[ragged_positions(np.arange(len(lengths)) * longest, lengths)]
+    return PageRows(values, lengths, numbers[1], numbers[2])

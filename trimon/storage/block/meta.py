@@ -1,0 +1,110 @@
+"""What a block is: its `meta.json`, in Prometheus' shape."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import orjson
+
+from trimon.errors import OperatingError
+
+FORMAT: Final = 1
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+FROM_OUT_OF_ORDER: Final = "from-out-of-order"
+
+
+def new_ulid(now_ms: int) -> str:
+    """A name that sorts by the time it was made: 48 bits of milliseconds, 80 random bits."""
+    number = (now_ms & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_ulid(name: str) -> bool:
+    """Whether a name can be a block's."""
+    return len(name) == 26 and name[0] in "01234567" and all(letter in _ALPHABET for letter in name)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMeta:
+    """A block's range `[min_ms, max_ms)`, counts and history.
+
+    `epochs` are the runs of the log whose samples are now in blocks, this one included; `foreign` is set for
+    blocks of Prometheus' own format.
+    """
+
+    ulid: str
+    min_ms: int
+    max_ms: int
+    samples: int = 0
+    series: int = 0
+    chunks: int = 0
+    tombstones: int = 0
+    level: int = 1
+    sources: tuple[str, ...] = ()
+    parents: tuple[tuple[str, int, int], ...] = ()
+    hints: tuple[str, ...] = ()
+    failed: bool = False
+    epochs: tuple[int, ...] = ()
+    size_bytes: int = field(default=0, compare=False)
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        stats: dict[str, int] = {"numSamples": self.samples, "numFloatSamples": self.samples}
+        stats |= {"numSeries": self.series, "numChunks": self.chunks, "numTombstones": self.tombstones}
+        compaction: dict[str, Any] = {"level": self.level, "sources": list(self.sources or (self.ulid,))}
+        if self.parents:
+            compaction["parents"] = [
+                {"ulid": ulid, "minTime": min_ms, "maxTime": max_ms} for ulid, min_ms, max_ms in self.parents
+            ]
+        if self.hints:
+            compaction["hints"] = list(self.hints)
+        if self.failed:
+            compaction["failed"] = True
+        document = {
+            "ulid": self.ulid,
+            "minTime": self.min_ms,
+            "maxTime": self.max_ms,
+            "stats": {name: value for name, value in stats.items() if value},
+            "compaction": compaction,
+            "version": 1,
+            "trimon": {"format": FORMAT, "epochs": list(self.epochs)},
+        }
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+    @classmethod
+    def from_json(cls, data: bytes, *, foreign: bool = False) -> BlockMeta:
+        """Raises OperatingError if it is no block of ours (or, with `foreign`, none of Prometheus')."""
+        try:
+            document = orjson.loads(data)
+            own = document.get("trimon", {})
+            if not foreign and own.get("format") != FORMAT:
+                raise OperatingError(f"meta.json: format {own.get('format')!r}, known is {FORMAT}")
+            if document["version"] != 1:
+                raise OperatingError(f"meta.json: version {document['version']!r}, known is 1")
+            stats, compaction = document.get("stats", {}), document.get("compaction", {})
+            return cls(
+                ulid=str(document["ulid"]),
+                min_ms=int(document["minTime"]),
+                max_ms=int(document["maxTime"]),
+                samples=int(stats.get("numSamples", 0)),
+                series=int(stats.get("numSeries", 0)),
+                chunks=int(stats.get("numChunks", 0)),
+                tombstones=int(stats.get("numTombstones", 0)),
+                level=int(compaction.get("level", 1)),
+                sources=tuple(map(str, compaction.get("sources") or ())),
+                parents=tuple(
+                    (str(parent["ulid"]), int(parent["minTime"]), int(parent["maxTime"]))
+                    for parent in compaction.get("parents") or ()
+                ),
+                hints=tuple(map(str, compaction.get("hints") or ())),
+                failed=bool(compaction.get("failed")),
+                epochs=tuple(map(int, own.get("epochs", ()))),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise OperatingError(f"meta.json: {error}") from error
+
+    def with_tombstones(self, count: int) -> BlockMeta:
+        """The same block after deletions."""
+        return replace(self, tombstones=count)

@@ -1,0 +1,84 @@
+"""The block directories of a store: opened at start, set aside when damaged, removed when superseded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from trimon.errors import OperatingError
+from trimon.files import Files
+from trimon.storage.block.meta import is_ulid
+from trimon.storage.block.reader import Block
+from trimon.storage.block.writer import UNFINISHED
+from trimon.storage.cache import ArrayCache
+
+DOOMED: Final = ".tmp-for-deletion"
+SET_ASIDE: Final = ".damaged"
+_LEFTOVERS: Final = (UNFINISHED, DOOMED, ".tmp")
+
+
+@dataclass(slots=True)
+class OpenedBlocks:
+    """What was found in a directory."""
+
+    blocks: list[Block] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def open_blocks(files: Files, directory: Path, cache: ArrayCache) -> OpenedBlocks:
+    """Open every block; remove leftovers of a crash; set aside what cannot be opened. Never raises for a block."""
+    opened = OpenedBlocks()
+    for name in files.names(directory):
+        if name.endswith(_LEFTOVERS):
+            _remove(files, directory / name, opened)
+        elif is_ulid(name) and files.is_directory(directory / name):
+            _open_one(files, directory / name, cache, opened)
+    parents = {ulid for block in opened.blocks for ulid, _, _ in block.meta.parents}
+    for block in [block for block in opened.blocks if block.meta.ulid in parents]:
+        opened.blocks.remove(block)
+        try:
+            remove_block(files, block.path)
+        except OSError as error:
+            opened.problems.append(f"block {block.meta.ulid} is superseded but cannot be removed: {error}")
+    opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
+    return opened
+
+
+def _remove(files: Files, path: Path, opened: OpenedBlocks) -> None:
+    try:
+        if files.is_directory(path):
+            files.remove_tree(path)
+        else:
+            files.remove(path)
+    except OSError as error:
+        opened.problems.append(f"left over from a crash and cannot be removed: {path.name}: {error}")
+
+
+def _open_one(files: Files, path: Path, cache: ArrayCache, opened: OpenedBlocks) -> None:
+    try:
+        opened.blocks.append(Block(files, path, cache))
+    except OperatingError as error:
+        if (path / "chunks").is_dir() and "format None" in str(error):
+            opened.problems.append(
+                f"{path.name} is a block of Prometheus: it is left alone, import it to use it"
+            )
+            return
+        try:
+            files.rename(path, path.with_name(path.name + SET_ASIDE))
+            opened.problems.append(f"block {path.name} is set aside as {path.name}{SET_ASIDE}: {error}")
+        except OSError:
+            opened.problems.append(f"block {path.name} is left out: {error}")
+
+
+def remove_block(files: Files, path: Path) -> None:
+    """Make a block disappear at once, then remove its files. Raises OSError."""
+    doomed = path.with_name(path.name + DOOMED)
+    files.rename(path, doomed)
+    files.remove_tree(doomed)
+
+
+def newest_epoch(blocks: Sequence[Block]) -> int:
+    """The highest run of the log any block tells of, -1 if none does."""
+    return max((epoch for block in blocks for epoch in block.meta.epochs), default=-1)

@@ -1,0 +1,58 @@
+"""Decoded parts of blocks, kept while there is room."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Kept = TypeVar("Kept")
+
+CACHE_BYTES: Final = 64 * 2**20
+
+
+class ArrayCache:
+    """Least recently used arrays (or tuples of arrays) up to a number of bytes; for any thread."""
+
+    def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._used_bytes = 0
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """What is kept under the key, made if it is not there. The result is never written to."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+                return found[0]  # type: ignore[no-any-return]
+        made = make()
+        size = _size(made)
+        if size <= self._limit_bytes // 4:
+            with self._lock:
+                if key not in self._kept:
+                    self._kept[key] = (made, size)
+                    self._used_bytes += size
+                while self._used_bytes > self._limit_bytes:
+                    self._used_bytes -= self._kept.popitem(last=False)[1][1]
+        return made
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory held."""
+        return self._used_bytes
+
+
+def _size(made: object) -> int:
+    arrays: tuple[object, ...] = made if isinstance(made, tuple) else (made,)
+    return 100 + sum(_array_bytes(array) for array in arrays)
+
+
+def _array_bytes(array: object) -> int:
+    known: npt.NDArray[Any] | None = array if isinstance(array, np.ndarray) else None
+    return known.nbytes if known is not None else 64

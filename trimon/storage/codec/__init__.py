@@ -1,0 +1,1 @@
+"""Columns of float64 as bytes and back, bit for bit, many columns at once."""

@@ -1,0 +1,74 @@
+"""What the parts of a store share: settings, seams, and the state readers see."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from trimon.clock import Clock
+from trimon.files import Files
+from trimon.storage.block.reader import Block
+from trimon.storage.cache import ArrayCache
+from trimon.storage.group import NEVER_MS
+from trimon.storage.head import Head
+from trimon.storage.options import StoreOptions
+from trimon.storage.reading import Source, StoreSnapshot
+from trimon.storage.wal.log import HeadLog
+
+
+@dataclass(slots=True, eq=False)
+class LiveHead:
+    """A head and the runs of the log it can be rebuilt from; `log` is None once nothing more is appended."""
+
+    head: Head
+    log: HeadLog | None
+    epochs: frozenset[int]
+    last_append_ms: int
+
+
+class State(NamedTuple):
+    """Everything readers see; replaced as a whole."""
+
+    blocks: tuple[Block, ...]
+    heads: tuple[LiveHead, ...]
+
+    def sources(self) -> list[Source]:
+        """Blocks, oldest first, then heads: the earlier one's samples win."""
+        return [*self.blocks, *(live.head.view for live in self.heads)]
+
+
+class Core:
+    """The shared part. `writing` is held by whoever changes heads or the state; readers only read `state`."""
+
+    def __init__(self, options: StoreOptions, files: Files, clock: Clock) -> None:
+        self.options = options
+        self.files = files
+        self.clock = clock
+        self.cache = ArrayCache()
+        self.writing = threading.RLock()
+        self.state = State((), ())
+        self.newest_ms = NEVER_MS
+        self.counts: Counter[str] = Counter()
+        self.problems: list[str] = []
+
+    @property
+    def path(self) -> Path:
+        """The data directory."""
+        return self.options.path
+
+    @property
+    def wal_path(self) -> Path:
+        """The directory of the log's segments."""
+        return self.options.path / "wal"
+
+    def snapshot(self) -> StoreSnapshot:
+        """All data as of the last complete append."""
+        return StoreSnapshot(self.state.sources())
+
+    def problem(self, text: str) -> None:
+        """Note a fault for log, metric and status page."""
+        self.counts["problems"] += 1
+        self.problems = [*self.problems[-99:], text]

@@ -1,0 +1,83 @@
+"""Deleted ranges of series: hidden when read, gone when the block is next written."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgpack
+import numpy as np
+
+from trimon.errors import OperatingError
+from trimon.model.sample import ABSENT
+from trimon.storage.arena import Bools, Int32s, ragged_positions
+from trimon.storage.pieces import Piece
+
+MAGIC = b"TRIMDEL1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deletion:
+    """The samples of some series (ascending) in the closed interval."""
+
+    series: Int32s
+    start_ms: int
+    end_ms: int
+
+
+Deletions = tuple[Deletion, ...]
+
+
+def without_deleted(pieces: Sequence[Piece], series: Int32s, deletions: Deletions) -> list[Piece]:
+    """The pieces with deleted samples made ABSENT; row `i` of the pieces is `series[i]`."""
+    out = list(pieces)
+    for deletion in deletions:
+        hit = _among(series, deletion.series)
+        if hit.any():
+            out = [_blanked(piece, hit, deletion) for piece in out]
+    return out
+
+
+def _among(series: Int32s, wanted: Int32s) -> Bools:
+    if len(wanted) == 0:
+        return np.zeros(len(series), np.bool_)
+    place = np.minimum(np.searchsorted(wanted, series), len(wanted) - 1)
+    same: Bools = wanted[place] == series
+    return same
+
+
+def _blanked(piece: Piece, hit: Bools, deletion: Deletion) -> Piece:
+    rows = np.flatnonzero(hit[piece.rows])
+    if len(rows) == 0:
+        return piece
+    lengths = np.diff(piece.offsets)[rows]
+    times = piece.times[ragged_positions(piece.time_offsets[piece.time_of_row[rows]], lengths)]
+    places = ragged_positions(piece.offsets[rows], lengths)
+    gone = places[(times >= deletion.start_ms) & (times <= deletion.end_ms)]
+    if len(gone) == 0:
+        return piece
+    values = piece.values.copy()
+    values[gone] = ABSENT
+    return replace(piece, values=values, absent=True)
+
+
+def pack_deletions(deletions: Deletions) -> bytes:
+    """The content of a tombstones file."""
+    listed = [(d.start_ms, d.end_ms, d.series.astype("<i4").tobytes()) for d in deletions]
+    body = msgpack.packb(listed)
+    return b"".join((MAGIC, zlib.crc32(body).to_bytes(4, "little"), body))
+
+
+def unpack_deletions(data: bytes) -> Deletions:
+    """The inverse of `pack_deletions`. Raises OperatingError."""
+    body = data[len(MAGIC) + 4 :]
+    if (
+        data[: len(MAGIC)] != MAGIC
+        or zlib.crc32(body).to_bytes(4, "little") != data[len(MAGIC) : len(MAGIC) + 4]
+    ):
+        raise OperatingError("tombstones do not pass their checksum")
+    return tuple(
+        Deletion(np.frombuffer(series, "<i4").astype(np.int32), start_ms, end_ms)
+        for start_ms, end_ms, series in msgpack.unpackb(body)
+    )

@@ -1,0 +1,154 @@
+"""Maintenance as jobs: `run` is long and belongs in a worker thread, `install` is short and the writer's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from trimon.errors import OperatingError
+from trimon.storage.block.container import DamagedError
+from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid
+from trimon.storage.block.reader import Block
+from trimon.storage.block.writer import BlockWriter
+from trimon.storage.codec.matrix import CodecError
+from trimon.storage.deletions import Deletions
+from trimon.storage.headblocks import Progress, no_progress, write_heads
+from trimon.storage.planning import Cut, Drop, Merge
+from trimon.storage.reading import StoreSnapshot
+
+if TYPE_CHECKING:
+    from trimon.storage.core import LiveHead
+    from trimon.storage.maintenance import Maintenance
+
+_EVER = (-(1 << 62), 1 << 62)
+
+
+class Job(Protocol):
+    """A piece of maintenance. Both parts raise OperatingError; the store then goes on as before."""
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        ...
+
+    def run(self) -> None:
+        """The long part; any thread, beside appends and queries."""
+        ...
+
+    def install(self) -> None:
+        """Make the result visible; short."""
+        ...
+
+
+class CutJob:
+    """Writes the heads of one window as blocks, then lets go of them and their logs."""
+
+    def __init__(self, store: Maintenance, action: Cut, progress: Progress = no_progress) -> None:
+        self.action = action
+        self._store = store
+        self._progress = progress
+        self._heads: list[LiveHead] = []
+        self._deletions: list[Deletions] = []
+        self._written: list[Block] = []
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        return f"cut head {self.action.start_ms}-{self.action.end_ms}"
+
+    def run(self) -> None:
+        """Freeze the heads and write a block for every aligned range they have samples in."""
+        store = self._store
+        self._heads = store.freeze(self.action.start_ms, self.action.end_ms)
+        if not self._heads:
+            return
+        views = [live.head.view for live in self._heads]
+        self._deletions = [view.deletions for view in views]
+        start_ms = self.action.start_ms
+        metas = write_heads(
+            store.files, store.path, views, store.min_block_ms, store.now_ms(), start_ms, self._progress
+        )
+        self._written = [store.open_block(meta.ulid) for meta in metas]
+
+    def install(self) -> None:
+        """Readers see the blocks instead of the heads; the logs are removed."""
+        if [live.head.deletions for live in self._heads] != self._deletions:
+            self._store.discard(self._written)
+            raise OperatingError("series were deleted while the head was cut: it is cut again")
+        self._store.install_cut(self._heads, self._written)
+
+
+class MergeJob:
+    """Writes blocks as one, without what was deleted."""
+
+    def __init__(self, store: Maintenance, action: Merge, progress: Progress = no_progress) -> None:
+        self.action = action
+        self._store = store
+        self._progress = progress
+        self._sources: list[Block] = []
+        self._written: Block | None = None
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        return f"merge {len(self.action.blocks)} blocks ({self.action.reason})"
+
+    def run(self) -> None:
+        """Write the merged block."""
+        store = self._store
+        self._sources = store.blocks_named({meta.ulid for meta in self.action.blocks})
+        metas = [block.meta for block in self._sources]
+        if len(metas) != len(self.action.blocks):
+            raise OperatingError("blocks to be merged are gone")
+        start_ms, end_ms = min(meta.min_ms for meta in metas), max(meta.max_ms for meta in metas)
+        epochs = {epoch for meta in metas for epoch in meta.epochs}
+        late = all(FROM_OUT_OF_ORDER in meta.hints for meta in metas)
+        meta = BlockMeta(
+            new_ulid(store.now_ms()),
+            start_ms,
+            end_ms,
+            level=max(meta.level for meta in metas) + 1,
+            sources=tuple(sorted({source for meta in metas for source in meta.sources or (meta.ulid,)})),
+            parents=tuple((meta.ulid, meta.min_ms, meta.max_ms) for meta in metas),
+            hints=(FROM_OUT_OF_ORDER,) if late else (),
+            epochs=tuple(sorted((epochs & store.epochs_on_disk()) | {max(epochs, default=0)}))
+            if epochs
+            else (),
+        )
+        selection = StoreSnapshot(self._sources).select((), *_EVER)
+        try:
+            written = BlockWriter(store.files, store.path, meta).write(selection, self._progress)
+        except (DamagedError, CodecError):
+            for block in self._sources:
+                store.mark_failed(block)
+            raise
+        self._written = store.open_block(written.ulid) if written is not None else None
+
+    def install(self) -> None:
+        """Readers see the merged block; its parents are removed."""
+        added = [self._written] if self._written is not None else []
+        if any(block not in self._store.blocks for block in self._sources):
+            self._store.discard(added)
+            raise OperatingError("blocks were changed while they were merged: they are merged again")
+        self._store.replace_blocks(self._sources, added)
+
+
+class DropJob:
+    """Removes blocks beyond the retention."""
+
+    def __init__(self, store: Maintenance, action: Drop) -> None:
+        self.action = action
+        self._store = store
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        return f"drop {len(self.action.blocks)} blocks ({self.action.reason} retention)"
+
+    def run(self) -> None:
+        """Nothing is long here."""
+
+    def install(self) -> None:
+        """The blocks are gone; who reads them still may."""
+        store = self._store
+        store.replace_blocks(store.blocks_named({meta.ulid for meta in self.action.blocks}), [])
+        store.count_retention(self.action.reason, len(self.action.blocks))

@@ -1,0 +1,92 @@
+"""Sealed rows of a scrape group: compressed, in memory, found by series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from trimon.model.sample import ABSENT, is_absent
+from trimon.storage.arena import Floats, Int32s, Int64s
+from trimon.storage.codec.matrix import decode, encode
+from trimon.storage.pieces import Piece
+
+# Series to a tile: the least that is decoded for one series.
+TILE_SERIES: Final = 128
+
+Rows = tuple[Int64s, Floats, Int32s]
+"""Times, values[time, column], and the series of every column (-1: none)."""
+
+
+class SealedPage:
+    """Samples of many series at common times. `series` ascend; a series may lack samples at some times."""
+
+    __slots__ = ("absent", "series", "tiles", "times")
+
+    def __init__(self, times: Int64s, series: Int32s, tiles: tuple[bytes, ...], *, absent: bool) -> None:
+        self.times = times
+        self.series = series
+        self.tiles = tiles
+        self.absent = absent
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        return self.times.nbytes + self.series.nbytes + sum(len(tile) + 48 for tile in self.tiles) + 256
+
+    def read(self, rows: Int64s, series: Int32s, start_ms: int, end_ms: int) -> Iterator[Piece]:
+        """The samples of some series in the closed interval; `rows[i]` is the row of `series[i]`."""
+        first = int(np.searchsorted(self.times, start_ms))
+        last = int(np.searchsorted(self.times, end_ms, side="right"))
+        if first >= last:
+            return
+        place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
+        here = np.flatnonzero(self.series[place] == series)
+        if len(here) == 0:
+            return
+        rows, place = rows[here], place[here]
+        tiles = place // TILE_SERIES
+        bounds = np.flatnonzero(np.diff(tiles, prepend=-1, append=-1)) if _ascends(tiles) else None
+        if bounds is None:
+            order = np.argsort(place, kind="stable")
+            rows, place, tiles = rows[order], place[order], tiles[order]
+            bounds = np.flatnonzero(np.diff(tiles, prepend=-1, append=-1))
+        parts: list[Floats] = []
+        edges = bounds.tolist()
+        for begin, end in pairwise(edges):
+            tile = int(tiles[begin])
+            inside = place[begin:end] - tile * TILE_SERIES
+            whole = end - begin == min(TILE_SERIES, len(self.series) - tile * TILE_SERIES)
+            parts.append(decode(self.tiles[tile], None if whole else inside))
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if last - first < len(self.times):
+            values = values[:, first:last]
+        yield Piece.matrix(rows, self.times[first:last], values, absent=self.absent)
+
+
+def _ascends(numbers: Int64s) -> bool:
+    return bool((numbers[1:] >= numbers[:-1]).all())
+
+
+def seal(chunks: Sequence[Rows]) -> SealedPage | None:
+    """One page of consecutive rows; None if there is no sample in them."""
+    times = np.concatenate([chunk[0] for chunk in chunks])
+    known = np.unique(np.concatenate([chunk[2] for chunk in chunks]))
+    known = known[known >= 0]
+    values = np.full((len(known), len(times)), ABSENT)
+    begin = 0
+    for chunk_times, chunk_values, owners in chunks:
+        end = begin + len(chunk_times)
+        columns = np.flatnonzero(owners >= 0)
+        values[np.searchsorted(known, owners[columns]), begin:end] = chunk_values[:, columns].T
+        begin = end
+    missing = is_absent(values)
+    kept = ~missing.all(axis=1)
+    if not kept.all():
+        known, values, missing = known[kept], values[kept], missing[kept]
+    if len(known) == 0:
+        return None
+    tiles = tuple(encode(values[begin : begin + TILE_SERIES]) for begin in range(0, len(known), TILE_SERIES))
+    return SealedPage(times, known, tiles, absent=bool(missing.any()))
