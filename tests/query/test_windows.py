@@ -17,7 +17,13 @@ from trimon.query.engine import range_
 from trimon.query.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 
 OPTIONS = QueryOptions(features=frozenset({EXPERIMENTAL_FUNCTIONS}))
-FUNCTIONS = ["rate", "increase", "delta", "irate", "idelta", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time", "count_over_time", "last_over_time", "first_over_time", "present_over_time", "stdvar_over_time", "stddev_over_time", "changes", "resets", "deriv", "ts_of_last_over_time", "ts_of_first_over_time", "ts_of_max_over_time", "ts_of_min_over_time", "mad_over_time"]
+FUNCTIONS = (
+    "rate", "increase", "delta", "irate", "idelta", "sum_over_time", "avg_over_time",
+    "min_over_time", "max_over_time", "count_over_time", "last_over_time", "first_over_time",
+    "present_over_time", "stdvar_over_time", "stddev_over_time", "changes", "resets", "deriv",
+    "ts_of_last_over_time", "ts_of_first_over_time", "ts_of_max_over_time", "ts_of_min_over_time",
+    "mad_over_time",
+)  # fmt: skip
 
 ordinary = st.one_of(
     st.integers(-1000, 1000).map(float),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import fmean
 
 from trimon.model.sample import STALE_NAN_BITS
@@ -46,7 +47,7 @@ def extrapolated(w: Window, ref_ms: int, range_ms: int, *, counter: bool, per_se
     (t0, v0), (t1, v1) = w[0], w[-1]
     result = v1 - v0
     if counter:
-        for (_, a), (_, b) in zip(w, w[1:], strict=False):
+        for (_, a), (_, b) in pairwise(w):
             if b < a:
                 result += a
     to_start, to_end = (t0 - (ref_ms - range_ms)) / 1000, (ref_ms - t1) / 1000
@@ -86,7 +87,7 @@ def variance(values: list[float]) -> float:
 
 def changes(w: Window) -> float:
     """Pairs that differ; NaN to NaN does not."""
-    pairs = zip(w, w[1:], strict=False)
+    pairs = pairwise(w)
     return float(sum(a != b and not (math.isnan(a) and math.isnan(b)) for (_, a), (_, b) in pairs))
 
 
@@ -168,7 +169,7 @@ def evaluate(function: str, samples: Window, ref_ms: int, range_ms: int) -> floa
         case "changes":
             return changes(w)
         case "resets":
-            return float(sum(b < a for (_, a), (_, b) in zip(w, w[1:], strict=False)))
+            return float(sum(b < a for (_, a), (_, b) in pairwise(w)))
         case "deriv":
             found = line(w, w[0][0])
             return None if found is None else found[0]

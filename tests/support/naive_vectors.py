@@ -6,6 +6,8 @@ import math
 import operator
 from collections.abc import Callable
 
+import numpy as np
+
 from tests.support import naive_promql as naive
 
 Labels = tuple[tuple[str, str], ...]
@@ -15,9 +17,7 @@ ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "/": lambda a, b: (
-        a / b if b else (math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1, b))
-    ),
+    "/": lambda a, b: float(np.divide(a, b)),
 }
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,

@@ -14,6 +14,7 @@ from trimon.query.operators.names import without_name
 from trimon.query.values import Matrix, Scalar, Text, Value, Vector
 
 _DAY_S: Final = 86_400
+_INT64: Final = 2.0**63
 
 Params = Sequence[Matrix]
 Whole = npt.NDArray[np.int64]
@@ -38,14 +39,21 @@ def _plain(function: Callable[[Matrix], Matrix]) -> Function:
     return lambda values, _: function(values)
 
 
-def _whole_seconds(values: Matrix) -> Whole:
-    kept = np.where(np.isfinite(values), values, 0.0)
-    return np.clip(np.trunc(kept), -(2.0**62), 2.0**62).astype(np.int64)
+def _days_and_seconds(values: Matrix) -> tuple[Whole, Whole]:
+    """Days since the epoch and seconds of the day of Unix seconds, cut to whole ones.
+
+    What no int64 holds, NaN and infinities too, becomes the smallest int64 in Prometheus, and Go's calendar
+    runs over from there: it shows the second 2^63.
+    """
+    usable = (values >= -_INT64) & (values < _INT64)
+    seconds = np.trunc(np.where(usable, values, 0.0)).astype(np.int64)
+    days = np.where(usable, seconds // _DAY_S, 2**63 // _DAY_S)
+    return days, np.where(usable, seconds % _DAY_S, 2**63 % _DAY_S)
 
 
 def _civil(values: Matrix) -> tuple[Whole, Whole, Whole]:
     """Year, month and day of Unix seconds, in the proleptic Gregorian calendar."""
-    days = _whole_seconds(values) // _DAY_S + 719_468
+    days = _days_and_seconds(values)[0] + 719_468
     era = days // 146_097
     day_of_era = days - era * 146_097
     year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
@@ -110,11 +118,11 @@ CALENDAR: Final[dict[str, Callable[[Matrix], Whole]]] = {
     "year": lambda values: _civil(values)[0],
     "month": lambda values: _civil(values)[1],
     "day_of_month": lambda values: _civil(values)[2],
-    "day_of_week": lambda values: (_whole_seconds(values) // _DAY_S + 4) % 7,
+    "day_of_week": lambda values: (_days_and_seconds(values)[0] + 4) % 7,
     "day_of_year": _day_of_year,
     "days_in_month": _days_in_month,
-    "hour": lambda values: _whole_seconds(values) % _DAY_S // 3600,
-    "minute": lambda values: _whole_seconds(values) % 3600 // 60,
+    "hour": lambda values: _days_and_seconds(values)[1] // 3600,
+    "minute": lambda values: _days_and_seconds(values)[1] % 3600 // 60,
 }
 
 
