@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import ClassVar, TypeVar
 
 import trio
@@ -70,48 +71,48 @@ class DiscoveryContract:
     def prepare(self, fetch: PreparedFetch) -> None:
         """Set the source up as it is before each test."""
 
-    def change(self, fetch: PreparedFetch) -> None:  # noqa: ARG002 - for subclasses
+    def change(self, fetch: PreparedFetch) -> None:
         """Change the source so that the targets are others. Without this the test of changes is skipped."""
-        _skip("the subclass does not say how its source changes (change)")
 
-    def break_source(self, fetch: PreparedFetch) -> None:  # noqa: ARG002 - for subclasses
+    def break_source(self, fetch: PreparedFetch) -> None:
         """Break the source. Without this the tests of a broken source are skipped."""
-        _skip("the subclass does not say how its source breaks (break_source)")
 
     # ---- the machinery
 
-    def _play(self, scene: Callable[[PreparedFetch, Context, Found], Awaitable[T]]) -> T:
+    def _play(self, scene: Callable[[_Stage], Awaitable[T]]) -> T:
         """Run a scene with fresh doubles."""
         fetch = PreparedFetch()
         self.prepare(fetch)
         clock = WallClock() if self.real_time else VirtualClock()
         offload = ThreadOffload(4) if self.real_time else InlineOffload()
         context = context_of_doubles(fetch=fetch, clock=clock, offload=offload)
-        self._steps = _Steps()
 
         async def main() -> T:
-            return await scene(fetch, context, Found(clock))
+            return await scene(_Stage(self, fetch, context))
 
         virtual = None if self.real_time else MockClock(autojump_threshold=0)
         return trio.run(main, clock=virtual, instruments=[self._steps])
 
-    async def _first(self, nursery: trio.Nursery, context: Context, found: Found) -> None:
-        """Start a discovery and wait for its first publish."""
-        nursery.start_soon(self.make(context).run, found.sink)
-        with trio.move_on_after(self.patience_s):
-            await found.wait_published()
-        assert found.published, f"nothing was published within {self.patience_s:g} s"
+    @cached_property
+    def _steps(self) -> _Steps:
+        return _Steps()
+
+    def _skip_unless_overridden(self, hook: str) -> None:
+        if getattr(type(self), hook) is getattr(DiscoveryContract, hook):
+            import pytest  # noqa: PLC0415 - only tests come here, and the server does without pytest
+
+            pytest.skip(f"{type(self).__name__} does not say how to {hook}")
 
     # ---- the tests
 
     def test_constructor_publishes_nothing(self) -> None:
         """Making a discovery asks nobody and holds nothing up: work begins in run."""
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:  # noqa: ARG001 - all scenes' form
+        async def scene(stage: _Stage) -> None:
             began = time.perf_counter()
-            discovery = self.make(context)
+            discovery = self.make(stage.context)
             assert time.perf_counter() - began < self.step_s_max, "the constructor takes its time"
-            assert not fetch.requests, "the constructor asks its source"
+            assert not stage.fetch.requests, "the constructor asks its source"
             assert callable(getattr(discovery, "run", None)), "a discovery has async run(sink)"
             await trio.lowlevel.checkpoint()
 
@@ -120,10 +121,8 @@ class DiscoveryContract:
     def test_first_publish_comes_and_is_valid(self) -> None:
         """The first publish comes in time, and every target has an address."""
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:  # noqa: ARG001 - all scenes' form
-            async with trio.open_nursery() as nursery:
-                await self._first(nursery, context, found)
-                nursery.cancel_scope.cancel()
+        async def scene(stage: _Stage) -> None:
+            found = await stage.observe()
             for labels in found.targets:
                 assert labels.get("__address__"), f"a target without __address__: {dict(labels)}"
 
@@ -132,12 +131,8 @@ class DiscoveryContract:
     def test_two_runs_say_the_same(self) -> None:
         """A second discovery for the same source finds the same: sources and labels do not depend on the run."""
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:  # noqa: ARG001 - all scenes' form
-            again = Found(context.clock)
-            async with trio.open_nursery() as nursery:
-                await self._first(nursery, context, found)
-                await self._first(nursery, context, again)
-                nursery.cancel_scope.cancel()
+        async def scene(stage: _Stage) -> None:
+            found, again = await stage.observe(), await stage.observe()
             assert found.canonical() == again.canonical(), "two runs found different targets"
 
         self._play(scene)
@@ -145,11 +140,14 @@ class DiscoveryContract:
     def test_cancelling_ends_it(self) -> None:
         """A discovery that is cancelled ends at once and leaves nothing running."""
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> float:  # noqa: ARG001 - all scenes' form
-            async with trio.open_nursery() as nursery:
-                await self._first(nursery, context, found)
+        async def scene(stage: _Stage) -> float:
+            began = 0.0
+
+            async def look(_: Found) -> None:
+                nonlocal began
                 began = time.perf_counter()
-                nursery.cancel_scope.cancel()
+
+            await stage.observe(look)
             return time.perf_counter() - began
 
         took_s = self._play(scene)
@@ -157,46 +155,48 @@ class DiscoveryContract:
 
     def test_a_change_is_published(self) -> None:
         """When the source changes the targets become those of the new source."""
+        self._skip_unless_overridden("change")
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:
-            async with trio.open_nursery() as nursery:
-                await self._first(nursery, context, found)
-                before, changes = found.canonical(), found.changes
-                self.change(fetch)
+        async def scene(stage: _Stage) -> None:
+            before: list[object] = []
+
+            async def look(found: Found) -> None:
+                before.append(found.canonical())
+                changes = found.changes
+                self.change(stage.fetch)
                 with trio.move_on_after(self.patience_s):
                     while found.changes == changes:
                         await found.arrived.wait()
-                nursery.cancel_scope.cancel()
-            assert found.canonical() != before, f"the change did not show within {self.patience_s:g} s"
+
+            found = await stage.observe(look)
+            assert [found.canonical()] != before, f"the change did not show within {self.patience_s:g} s"
 
         self._play(scene)
 
     def test_a_broken_source_takes_nothing_away(self) -> None:
         """While the source is broken nothing is published: raising is fine, a part of the truth is not."""
+        self._skip_unless_overridden("break_source")
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:
-            discovery = self.make(context)
-            with trio.move_on_after(self.patience_s) as waiting:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_run_quietly, discovery, found)
-                    await found.wait_published()
-                    waiting.deadline = float("inf")
-                    before = found.canonical()
-                    self.break_source(fetch)
-                    await trio.sleep(self.patience_s)
-                    nursery.cancel_scope.cancel()
-            assert found.published, f"nothing was published within {self.patience_s:g} s"
-            assert found.canonical() == before, "targets changed while the source was broken"
+        async def scene(stage: _Stage) -> None:
+            before: list[object] = []
+
+            async def look(found: Found) -> None:
+                before.append(found.canonical())
+                self.break_source(stage.fetch)
+                await trio.sleep(self.patience_s)
+
+            found = await stage.observe(look)
+            assert [found.canonical()] == before, "targets changed while the source was broken"
 
         self._play(scene)
 
     def test_a_source_broken_from_the_start_publishes_nothing(self) -> None:
         """Without a source there is no first publish, not even an empty one."""
+        self._skip_unless_overridden("break_source")
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:
-            self.break_source(fetch)
-            with trio.move_on_after(self.patience_s):
-                await _run_quietly(self.make(context), found)
+        async def scene(stage: _Stage) -> None:
+            self.break_source(stage.fetch)
+            found = await stage.watch()
             assert not found.published, "something was published although the source is broken"
 
         self._play(scene)
@@ -204,27 +204,55 @@ class DiscoveryContract:
     def test_it_does_not_hold_the_loop(self) -> None:
         """No step between two checkpoints takes long: what blocks goes through context.offload."""
 
-        async def scene(fetch: PreparedFetch, context: Context, found: Found) -> None:  # noqa: ARG001 - all scenes' form
-            async with trio.open_nursery() as nursery:
-                await self._first(nursery, context, found)
-                await trio.sleep(min(self.patience_s, 5) if self.real_time else self.patience_s)
-                nursery.cancel_scope.cancel()
+        async def scene(stage: _Stage) -> None:
+            async def look(_: Found) -> None:
+                await trio.sleep(self.patience_s)
+
+            await stage.observe(look)
 
         self._play(scene)
         longest_s = self._steps.longest_s
         assert longest_s < self.step_s_max, f"a step held the event loop for {longest_s:.2f} s"
 
 
-async def _run_quietly(discovery: Discovery, found: Found) -> None:
-    """Run it; what it raises is its right."""
-    try:
-        await discovery.run(found.sink)
-    except Exception:  # noqa: BLE001 - a discovery may raise whatever it likes
-        await trio.lowlevel.checkpoint()
+class _Stage:
+    """The doubles of one test, and the running of discoveries against them."""
 
+    def __init__(self, contract: DiscoveryContract, fetch: PreparedFetch, context: Context) -> None:
+        self.fetch = fetch
+        self.context = context
+        self._contract = contract
+        self._error: Exception | None = None
 
-def _skip(reason: str) -> None:
-    """Skip the test, for authors who run pytest."""
-    import pytest  # noqa: PLC0415 - only tests come here, and the server does without pytest
+    async def watch(self, look: Callable[[Found], Awaitable[None]] | None = None) -> Found:
+        """Run a new discovery to its first publish, look, and cancel it; the look goes on when it raises."""
+        found = Found(self.context.clock)
+        discovery = self._contract.make(self.context)
+        self._error = None
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(self._contract.patience_s) as waiting:
+                nursery.start_soon(self._run, discovery, found, waiting)
+                await found.wait_published()
+            if found.published and look is not None:
+                await look(found)
+            nursery.cancel_scope.cancel()
+        return found
 
-    pytest.skip(reason)
+    async def observe(self, look: Callable[[Found], Awaitable[None]] | None = None) -> Found:
+        """The same, and there must have been a first publish."""
+        found = await self.watch(look)
+        if not found.published:
+            why = f"; it raised {self._error!r}" if self._error is not None else ""
+            raise AssertionError(
+                f"nothing was published within {self._contract.patience_s:g} s{why}"
+            ) from self._error
+        return found
+
+    async def _run(self, discovery: Discovery, found: Found, waiting: trio.CancelScope) -> None:
+        """Run it; what it raises is its right."""
+        try:
+            await discovery.run(found.sink)
+        except Exception as error:  # noqa: BLE001 - a discovery may raise whatever it likes
+            self._error = error
+        if not found.published:
+            waiting.cancel()
