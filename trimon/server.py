@@ -151,7 +151,6 @@ class Server:
         metrics.process()
         metrics.collect(scrape_readings(self.manager))
         metrics.collect(kernel_readings(self.reports))
-        metrics.collect(self._store.readings)
         ok = metrics.gauge(
             "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful."
         )
@@ -263,7 +262,6 @@ class Server:
         self.config = config
         self.manager.configure([job_config(job) for job in config.scrape_configs])
         self.discovery.configure(config.scrape_configs)
-        self._store.configure(out_of_order_window_ms=config.storage.tsdb.out_of_order_time_window)
 
     def _runtime(self) -> Mapping[str, object]:
         options = self._store.options
@@ -276,7 +274,7 @@ class Server:
             "serverTime": _rfc3339(self._seams.clock.now_ms()),
             "reloadConfigSuccess": self._reload_ok,
             "lastConfigTime": _rfc3339(self._reloaded_ms),
-            "corruptionCount": self._store.corruptions,
+            "corruptionCount": len(self._store.problems),
             "goroutineCount": trio.lowlevel.current_statistics().tasks_living,
             "GOMAXPROCS": os.cpu_count() or 1,
             "GOMEMLIMIT": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 from quart import Blueprint, Response, request
 
 from trimon.web.context import WebContext
@@ -43,7 +44,7 @@ def status_routes(context: WebContext) -> Blueprint:
 
     @blueprint.get("/status/tsdb/blocks")
     async def blocks() -> Response:
-        return success({"blocks": context.store.block_metas()})
+        return success({"blocks": [orjson.loads(meta.to_json()) for meta, _ in context.store.blocks()]})
 
     @blueprint.get("/status/walreplay")
     async def replay() -> Response:

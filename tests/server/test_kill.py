@@ -1,0 +1,112 @@
+"""kill -9 at random moments: what was acknowledged is there, once."""
+
+from __future__ import annotations
+
+import http.server
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import Server
+
+KILLS = 50
+TARGETS = 10
+SERIES = 40
+INTERVAL = "100ms"
+
+
+class Counting(http.server.ThreadingHTTPServer):
+    """Targets that expose the number of the scrape. The next request of a target acknowledges the one before.
+
+    A target is asked again only after storage has answered for its last scrape, so all that was served but the
+    last of each life of the server was acknowledged.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        self.next = dict.fromkeys(range(TARGETS), 0)
+        self.acknowledged: dict[int, set[int]] = {target: set() for target in range(TARGETS)}
+        self.open: dict[int, int] = {}
+
+    def scrape(self, target: int) -> int:
+        with self.lock:
+            if target in self.open:
+                self.acknowledged[target].add(self.open[target])
+            self.next[target] += 1
+            self.open[target] = self.next[target]
+            return self.next[target]
+
+    def killed(self) -> None:
+        with self.lock:
+            self.open.clear()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One request of one target."""
+
+    protocol_version = "HTTP/1.1"
+    server: Counting
+
+    def do_GET(self) -> None:
+        target = int(self.path.rpartition("/")[2])
+        number = self.server.scrape(target)
+        body = "".join(f'm{{series="{index}"}} {number}\n' for index in range(SERIES)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def config(port: int) -> str:
+    jobs = "".join(
+        f"  - job_name: t{target}\n    metrics_path: /{target}\n    static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n"
+        for target in range(TARGETS)
+    )
+    return f"global: {{scrape_interval: {INTERVAL}}}\nscrape_configs:\n{jobs}"
+
+
+@pytest.mark.slow
+def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+    """After fifty SIGKILLs under load every acknowledged scrape is stored exactly once, in all its series."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    moments = random.Random(seed)
+    targets = Counting()
+    threading.Thread(target=targets.serve_forever, daemon=True).start()
+    server = Server(tmp_path / "data", config(targets.server_address[1]))
+    for _ in range(KILLS):
+        server.start(wait=moments.random() < 0.9)
+        time.sleep(moments.uniform(0.0, 0.7))
+        server.kill()
+        targets.killed()
+    server.start()
+    try:
+        assert "damaged" not in server.log.read_text() or "torn" in server.log.read_text()
+        for target in range(TARGETS):
+            result = server.query(f'm{{job="t{target}"}}[1h]')
+            by_series = {
+                entry["metric"]["series"]: [int(value) for _, value in entry["values"]] for entry in result
+            }
+            assert len(by_series) == SERIES
+            for numbers in by_series.values():
+                assert len(numbers) == len(set(numbers)), f"doubled, seed {seed}"
+                lost = targets.acknowledged[target] - set(numbers)
+                assert not lost, f"lost {sorted(lost)[:5]}, seed {seed}"
+                assert set(numbers) <= set(range(1, targets.next[target] + 1)), f"phantom, seed {seed}"
+        assert sum(map(len, targets.acknowledged.values())) > KILLS
+        assert server.stop() == 0
+    finally:
+        targets.shutdown()
+        targets.server_close()
+        if server.process is not None and server.process.poll() is None:
+            server.kill()

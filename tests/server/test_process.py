@@ -1,0 +1,179 @@
+"""The real process, as its user meets it: start, signals, reload, stop, and everything that can be wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import ROOT, Server, free_port, running
+
+FAST = """
+global:
+  scrape_interval: 200ms
+scrape_configs:
+  - job_name: self
+    static_configs:
+      - targets: ["127.0.0.1:{port}"]
+"""
+
+
+def test_embedded_default_scrapes_itself(tmp_path: Path) -> None:
+    """Without a configuration the server scrapes itself, says where to look, and answers queries."""
+    with running(tmp_path / "data") as server:
+        (entry,) = server.until('up{job="trimon"}')
+        assert entry["value"][1] == "1"
+        assert f"trimon listens on {server.url}" in server.log.read_text()
+        names = server.get("/api/v1/label/__name__/values")["data"]
+        assert {"up", "scrape_duration_seconds", "process_cpu_seconds_total"} <= set(names)
+        assert server.get("/api/v1/labels")["data"][0] == "__name__"
+        (series,) = server.get("/api/v1/series", **{"match[]": "up"})["data"]
+        assert series == {"__name__": "up", "instance": f"127.0.0.1:{server.port}", "job": "trimon"}
+
+
+def test_sigterm_stops_in_order_and_loses_nothing(tmp_path: Path) -> None:
+    """SIGTERM ends with code 0 within seconds; what was scraped is there after the next start."""
+    port = free_port()
+    server = Server(tmp_path / "data", FAST.format(port=port), port=port).start()
+    server.until("count_over_time(up[1m]) > 5")
+    count = int(server.query("count_over_time(up[10m])")[0]["value"][1])
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 15
+    assert "actor crashed" not in server.log.read_text()
+    again = Server(tmp_path / "data", FAST.format(port=port), port=port).start()
+    try:
+        assert int(again.query("count_over_time(up[10m])")[0]["value"][1]) >= count
+    finally:
+        assert again.stop() == 0
+
+
+def test_reload_takes_over_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
+    """SIGHUP and /-/reload take over a good file; a bad one is named with line and reason, and nothing changes."""
+    port = free_port()
+    with running(tmp_path / "data", FAST.format(port=port), "--web.enable-lifecycle") as server:
+        server.until("up")
+        server.config.write_text(FAST.format(port=port).replace("job_name: self", "job_name: renamed"))
+        assert server.text("/-/reload", "POST") == (200, "")
+        server.until('up{job="renamed"}')
+        server.config.write_text("global:\n  scrape_intervall: 1s\n")
+        status, text = server.text("/-/reload", "POST")
+        assert status == 500
+        assert f"{server.config}:2" in text
+        assert "field scrape_intervall not found" in text
+        assert "prometheus_config_last_reload_successful 0.0" in server.text("/metrics")[1]
+        assert server.get("/api/v1/targets")["data"]["activeTargets"][0]["scrapePool"] == "renamed"
+        server.config.write_text(FAST.format(port=port))
+        server.signal(signal.SIGHUP)
+        server.until('up{job="self"}')
+        assert "prometheus_config_last_reload_successful 1.0" in server.text("/metrics")[1]
+
+
+def test_lifecycle_is_off_by_default(tmp_path: Path) -> None:
+    """Reload and quit over HTTP are refused unless the flag allows them; GET never works."""
+    with running(tmp_path / "data") as server:
+        assert server.text("/-/reload", "POST") == (403, "Lifecycle API is not enabled.")
+        assert server.text("/-/quit", "PUT")[0] == 403
+        assert server.text("/-/reload")[0] == 405
+        assert server.text("/-/healthy") == (200, "Prometheus Server is Healthy.\n")
+
+
+def test_quit_over_http(tmp_path: Path) -> None:
+    """POST /-/quit ends the process with code 0."""
+    with running(tmp_path / "data", None, "--web.enable-lifecycle") as server:
+        assert server.text("/-/quit", "POST") == (200, "Requesting termination... Goodbye!")
+        assert server.process is not None
+        assert server.process.wait(20) == 0
+
+
+def fails(*flags: str, cwd: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [*Server(cwd / "unused").command[:3], *flags],
+        capture_output=True, text=True, timeout=30, cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A port that is taken is one clear line and exit code 1."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, text = fails(f"--web.listen-address=127.0.0.1:{port}", cwd=tmp_path)
+    assert code == 1
+    assert text.strip() == f"trimon: error: listen tcp 127.0.0.1:{port}: bind: address already in use"
+
+
+def test_locked_data_directory(tmp_path: Path) -> None:
+    """A second server on the same directory is refused with one clear line, and the first goes on."""
+    with running(tmp_path / "data") as server:
+        code, text = fails(
+            f"--storage.tsdb.path={tmp_path / 'data'}",
+            f"--web.listen-address=127.0.0.1:{free_port()}",
+            cwd=tmp_path,
+        )
+        assert code == 1
+        assert len(text.strip().splitlines()) == 1
+        assert "lock" in text
+        assert server.text("/-/ready")[0] == 200
+
+
+def test_unwritable_data_directory(tmp_path: Path) -> None:
+    """A directory that cannot be made is one clear line that names it, and exit code 1."""
+    (tmp_path / "file").write_text("")
+    code, text = fails(
+        f"--storage.tsdb.path={tmp_path / 'file' / 'data'}",
+        f"--web.listen-address=127.0.0.1:{free_port()}",
+        cwd=tmp_path,
+    )
+    assert code == 1
+    assert len(text.strip().splitlines()) == 1
+    assert str(tmp_path / "file" / "data") in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--no.such.flag"], "No such option"),
+        (["--query.timeout=soon"], 'not a valid duration string: "soon"'),
+        (["--agent"], "agent mode does not exist yet"),
+        (["--web.console.templates=x"], "console templates do not exist"),
+        (["--web.listen-address=nowhere"], 'not a listen address: "nowhere"'),
+        (["--config.file=absent.yml"], "absent.yml"),
+        (["--log.level=loud"], "must be one of debug, info, warn, error"),
+    ],
+)
+def test_bad_flags(flags: list[str], words: str, tmp_path: Path) -> None:
+    """An unknown, malformed or unsupported flag is named with its reason; exit code 2, no traceback."""
+    code, text = fails(*flags, cwd=tmp_path)
+    assert code == 2
+    assert words in text
+    assert "Traceback" not in text
+
+
+def test_debug_actors_shows_the_tree(tmp_path: Path) -> None:
+    """The live tree has every actor with state, mailbox and fields, as JSON and as a page."""
+    with running(tmp_path / "data") as server:
+        server.until("up")
+        tree = server.get("/debug/actors")
+        names = [child["path"] for child in tree["children"]]
+        assert names[0] == "trimon/storage"
+        assert names[-1] == "trimon/web"
+        storage = tree["children"][0]
+        assert storage["state"] == "running"
+        assert storage["mailbox"]["policy"] == "wait"
+        assert storage["handled"] > 0
+        (pool,) = next(child for child in tree["children"] if child["path"] == "trimon/scrape")["children"]
+        (target,) = pool["children"]
+        assert target["fields"]["health"] == "up"
+        one = server.get("/debug/actors/" + target["path"].replace("#", "%23"))
+        assert one["path"] == target["path"]
+        plugins = {entry["name"]: entry for entry in server.get("/debug/plugins")}
+        assert plugins["static"]["running"]
+        assert server.get("/debug/actors/nobody")["errorType"] == "not_found"
