@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -24,6 +25,11 @@ def new_ulid(now_ms: int) -> str:
 def is_ulid(name: str) -> bool:
     """Whether a name can be a block's."""
     return len(name) == 26 and name[0] in "01234567" and all(letter in _ALPHABET for letter in name)
+
+
+def _checksum(document: dict[str, Any]) -> int:
+    """CRC-32 of the document without its checksum, members sorted, nothing between them."""
+    return zlib.crc32(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class BlockMeta:
             compaction["hints"] = list(self.hints)
         if self.failed:
             compaction["failed"] = True
-        document = {
+        document: dict[str, Any] = {
             "ulid": self.ulid,
             "minTime": self.min_ms,
             "maxTime": self.max_ms,
@@ -71,6 +77,7 @@ class BlockMeta:
             "version": 1,
             "trimon": {"format": FORMAT, "epochs": list(self.epochs)},
         }
+        document["trimon"]["checksum"] = _checksum(document)
         return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
     @classmethod
@@ -81,6 +88,8 @@ class BlockMeta:
             own = document.get("trimon", {})
             if not foreign and own.get("format") != FORMAT:
                 raise OperatingError(f"meta.json: format {own.get('format')!r}, known is {FORMAT}")
+            if not foreign and own.pop("checksum", None) != _checksum(document):
+                raise OperatingError("meta.json does not pass its checksum")
             if document["version"] != 1:
                 raise OperatingError(f"meta.json: version {document['version']!r}, known is 1")
             stats, compaction = document.get("stats", {}), document.get("compaction", {})
