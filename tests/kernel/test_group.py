@@ -100,6 +100,61 @@ def test_stop_is_the_reverse_of_start_and_bounded(
     run_virtual(main)
 
 
+async def test_stopping_in_the_middle_of_the_start(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """A group that is told to stop while it waits for a child to get ready ends what runs, starts no more."""
+    journal = Journal()
+    specs = [
+        worker_spec("a", journal),
+        ChildSpec("b", lambda: Slow("b", journal, 500)),
+        worker_spec("c", journal),
+    ]
+    group = Group("root", specs)
+    nursery.start_soon(group.run)
+    await trio.sleep(1)
+    await group.stop(10)
+    assert trio.current_time() < 2
+    assert journal.names("start") == journal.names("end") == ["a"]
+    assert states(group) == [State.STOPPED] * 3
+
+
+async def test_a_stop_before_the_start_is_not_forgotten(autojump_clock: MockClock) -> None:
+    """A signal that comes before the root runs ends that run; a later stop of what has ended does nothing."""
+    journal = Journal()
+    group = Group("root", [worker_spec("a", journal)])
+    await group.stop(10)
+    await group.run()
+    assert journal.events == []
+    await group.stop(10)
+    with trio.move_on_after(5):
+        await group.run()
+    assert journal.names("start") == ["a"]
+
+
+async def test_a_pool_inside_one_for_all_comes_back(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """When a sibling falls, a pool is ended with its children and comes back with what was wanted."""
+    journal = Journal()
+    pool: Pool[str] = Pool("pool")
+    pool.reconcile({"x": worker_spec("x", journal), "y": worker_spec("y", journal)})
+    lives = iter([2.0, None])
+    group = Group(
+        "root",
+        [
+            ChildSpec("pool", lambda: pool),
+            ChildSpec("wild", lambda: Worker("wild", journal, next(lives)), policy=QUICK),
+        ],
+        strategy=Strategy.ONE_FOR_ALL,
+    )
+    nursery.start_soon(group.run)
+    await trio.sleep(2.5)
+    assert journal.running == []
+    pool.reconcile({"x": worker_spec("x", journal), "z": worker_spec("z", journal)})
+    await trio.sleep(10)
+    assert sorted(journal.running) == ["wild", "x", "z"]
+    assert [child.path for child in pool.children()] == ["root/pool/x", "root/pool/z"]
+    await group.stop(10)
+    assert journal.running == []
+
+
 async def test_a_second_stop_skips_the_waiting(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """The second call cancels what is waited for, and everything still to come, in the same order."""
     journal = Journal()

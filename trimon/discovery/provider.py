@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
+
+import trio
 
 from trimon.config.discovery import PluginOptions, masked_fields
 from trimon.config.plan import Provider
@@ -11,9 +14,12 @@ from trimon.discovery.plugin import Context, Discovery
 from trimon.discovery.registry import Registry, request_of
 from trimon.discovery.sink import BadPublish, CheckedSink, Receiver
 
+# Closing a kept connection is quick; a peer that hangs must not hold a stop up.
+CLOSE_S: Final = 1.0
+
 
 class ProviderRun:
-    """One life of a provider: an object with `run` and `inspect`, made anew for each start.
+    """One life of a provider: an object with `run` and `inspect`, made anew for each start, with its context.
 
     Crashes when the discovery raises or breaks the contract; what it said last stays in the receiver.
     """
@@ -36,14 +42,18 @@ class ProviderRun:
 
     async def run(self) -> None:
         """Make the discovery and run it. Raises what it raises, UserError when it cannot be made."""
-        factory = self._registry.factory(self._name)
-        self._discovery = factory(self._options, self._context)
-        names = getattr(self._discovery, "secret_labels", ())
-        if self._mask is not None and isinstance(names, Iterable) and not isinstance(names, str):
-            self._mask.add(str(name) for name in names)
-        await self._discovery.run(self._sink)
-        if not self._sink.published:
-            raise BadPublish(f"{self._name} returned without a publish")
+        try:
+            factory = self._registry.factory(self._name)
+            self._discovery = factory(self._options, self._context)
+            names = getattr(self._discovery, "secret_labels", ())
+            if self._mask is not None and isinstance(names, Iterable) and not isinstance(names, str):
+                self._mask.add(str(name) for name in names)
+            await self._discovery.run(self._sink)
+            if not self._sink.published:
+                raise BadPublish(f"{self._name} returned without a publish")
+        finally:
+            with trio.move_on_after(CLOSE_S, shield=True):
+                await self._context.fetch.aclose()
 
     def inspect(self) -> Mapping[str, object]:
         """What it is, for whom, what it found; and the fields of the discovery's own `inspect`, if it has one."""

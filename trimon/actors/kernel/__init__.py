@@ -12,7 +12,6 @@ from trimon.actors.kernel.mailbox import (
     Mailbox,
     MailboxClosed,
     MailboxFull,
-    MailboxStats,
     MessageTooLarge,
     Overflow,
 )
@@ -20,6 +19,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone, AskTimeout, Question, Reply, ask
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.spec import Actor, ChildSpec, Restart
+from trimon.actors.kernel.stats import MailboxStats
 from trimon.actors.kernel.supervisor import BudgetExhausted, Supervisor
 from trimon.actors.kernel.tree import find, flat, plain, tree
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
 import trio
 
 from trimon.actors.kernel.reply import ActorGone, Reply
+from trimon.actors.kernel.stats import MailboxStats
 
 M = TypeVar("M")
 
@@ -49,28 +49,6 @@ class MessageTooLarge(Exception):
 
 class MailboxClosed(Exception):
     """The actor was told to stop and nothing is left in its mailbox."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxStats:
-    """A mailbox at one moment. Counts are since the program started."""
-
-    policy: str
-    used: int
-    max: int
-    peak: int
-    used_bytes: int
-    max_bytes: int | None
-    peak_bytes: int
-    waiting: int
-    dropped: int
-    coalesced: int
-    refused: int
-    lost: int
-    handled: int
-    in_hand: str
-    in_hand_s: float
-    closed: bool
 
 
 class _Parked(Generic[M]):

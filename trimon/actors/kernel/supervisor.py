@@ -49,7 +49,6 @@ class Supervisor(ABC):
             self.ready = trio.Event()
         if self.ended.is_set():
             self.ended = trio.Event()
-        self._stop_asked = self._hurried = False
         self._attached = True
 
     @property
@@ -76,7 +75,7 @@ class Supervisor(ABC):
         try:
             await self._conduct()
         finally:
-            self._running = self._attached = False
+            self._running = self._attached = self._stop_asked = self._hurried = False
             self.since_s = self.reports.now_s()
             self.ended.set()
 
@@ -93,9 +92,11 @@ class Supervisor(ABC):
     async def stop(self, within_s: float) -> None:
         """Stop in order and return when it is done; after `within_s` the rest is cancelled.
 
-        Called a second time while the first waits, it cancels at once.
+        Called a second time while the first waits, it cancels at once. Called before the first run, that run
+        ends without starting anything.
         """
         if not self._running:
+            self._stop_asked = not self.ended.is_set()
             return
         self.drain()
         with trio.move_on_after(within_s):
