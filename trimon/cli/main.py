@@ -11,6 +11,7 @@ from trimon import __version__
 from trimon.cli.ask import query
 from trimon.cli.check import check
 from trimon.cli.flags import server_options
+from trimon.cli.promql import promql, test
 from trimon.errors import TrimonError
 
 
@@ -56,7 +57,7 @@ main = Trimon(
             help="Show the version.",
         ),
     ],
-    commands=[check, query],
+    commands=[check, promql, query, test],
     help="A monitoring server: a drop-in for Prometheus. Without a command it serves.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )

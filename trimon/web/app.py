@@ -21,6 +21,7 @@ from trimon.web.admin import admin_routes
 from trimon.web.context import WebContext
 from trimon.web.debug import debug_routes
 from trimon.web.envelope import ApiError, failure, text
+from trimon.web.expressions import expression_routes
 from trimon.web.metadata import metadata_routes
 from trimon.web.operation import operation_routes
 from trimon.web.queries import query_routes
@@ -31,6 +32,7 @@ from trimon.web.targets import targets_routes
 API_PREFIX: Final = "/api/v1"
 API_ROUTES: Final = (
     query_routes,
+    expression_routes,
     series_routes,
     metadata_routes,
     targets_routes,

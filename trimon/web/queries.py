@@ -26,7 +26,8 @@ from trimon.web.envelope import ApiError, bad_parameter, success
 Rendered = tuple[bytes, list[str], list[str]]
 
 
-def _options(context: WebContext, values: MultiDict[str, str]) -> QueryOptions:
+def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOptions:
+    """The server's options with the request's `timeout` and `lookback_delta`. Raises ApiError."""
     timeout_s = lookback_ms = None
     if text := values.get("timeout", ""):
         try:
@@ -41,7 +42,8 @@ def _options(context: WebContext, values: MultiDict[str, str]) -> QueryOptions:
     return context.query_options().with_(lookback_ms=lookback_ms, timeout_s=timeout_s)
 
 
-def _text(values: MultiDict[str, str]) -> str:
+def query_text(values: MultiDict[str, str]) -> str:
+    """The `query` parameter. Raises ApiError when it is too long."""
     text = values.get("query", "")
     size = len(text.encode())
     if size > limits.QUERY_TEXT_BYTES_MAX:
@@ -49,7 +51,8 @@ def _text(values: MultiDict[str, str]) -> str:
     return text
 
 
-def _step_ms(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
+def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
+    """The `step` parameter of a range query. Raises ApiError when there would be too many steps."""
     try:
         step_ms = params.parse_span_ms(values.get("step", ""))
     except UserError as error:
@@ -117,7 +120,7 @@ def query_routes(context: WebContext) -> Blueprint:
     async def answer(
         values: MultiDict[str, str], evaluate: Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
     ) -> Response:
-        text, options = _text(values), _options(context, values)
+        text, options = query_text(values), request_options(context, values)
         series_max, stats = params.limit(values), values.get("stats", "")
         per_step = PER_STEP_STATS in options.features
 
@@ -148,7 +151,7 @@ def query_routes(context: WebContext) -> Blueprint:
         end_ms = params.required_time_ms(values, "end")
         if end_ms < start_ms:
             raise bad_parameter("end", "end timestamp must not be before start time")
-        step_ms = _step_ms(values, start_ms, end_ms)
+        step_ms = step_ms_of(values, start_ms, end_ms)
         return await answer(
             values, lambda s, text, o, b: engine.range_(s, text, start_ms, end_ms, step_ms, o, b)
         )

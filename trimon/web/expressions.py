@@ -1,0 +1,72 @@
+"""Routes about the text of a query: format, parse, explain, and exemplars of its selectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from quart import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
+
+from trimon.model.snapshot import Snapshot
+from trimon.query import engine
+from trimon.query.budget import Budget
+from trimon.query.errors import ParseError
+from trimon.query.explain import explain
+from trimon.query.options import QueryOptions
+from trimon.web import params
+from trimon.web.context import WebContext
+from trimon.web.envelope import bad_parameter, success
+from trimon.web.queries import query_text, request_options, step_ms_of
+
+T = TypeVar("T")
+
+
+def _parsed(values: MultiDict[str, str], options: QueryOptions, work: Callable[[str, QueryOptions], T]) -> T:
+    try:
+        return work(query_text(values), options)
+    except ParseError as error:
+        raise bad_parameter("query", error) from None
+
+
+def expression_routes(context: WebContext) -> Blueprint:
+    """/format_query, /parse_query, /explain."""
+    blueprint = Blueprint("expressions", __name__)
+
+    @blueprint.route("/format_query", methods=["GET", "POST"])
+    async def format_query() -> Response:
+        values = await params.parameters()
+        return success(_parsed(values, context.query_options(), engine.format_query))
+
+    @blueprint.route("/parse_query", methods=["GET", "POST"])
+    async def parse_query() -> Response:
+        values = await params.parameters()
+        return success(_parsed(values, context.query_options(), engine.parse_query))
+
+    @blueprint.route("/explain", methods=["GET", "POST"])
+    async def explain_query() -> Response:
+        values = await params.parameters()
+        options = request_options(context, values)
+        analyze = params.boolean(values, "analyze")
+        text = query_text(values)
+        if "start" in values:
+            start_ms = params.required_time_ms(values, "start")
+            end_ms = params.required_time_ms(values, "end")
+            if end_ms < start_ms:
+                raise bad_parameter("end", "end timestamp must not be before start time")
+            step_ms = step_ms_of(values, start_ms, end_ms)
+        else:
+            start_ms = end_ms = params.time_ms(values, "time", context.clock.now_ms())
+            step_ms = 0
+
+        def work(snapshot: Snapshot, budget: Budget) -> tuple[dict[str, object], list[str]]:
+            plan = explain(snapshot, text, start_ms, end_ms, step_ms, options, analyze=analyze, budget=budget)
+            return plan.data(), plan.lines()
+
+        try:
+            plan, lines = await context.queries.run(f"{request.path} {text}", options, work)
+        except ParseError as error:
+            raise bad_parameter("query", error) from None
+        return success({"plan": plan, "text": "\n".join(lines)})
+
+    return blueprint
