@@ -90,6 +90,11 @@ class ScrapeGroup:
         self._layout: Layout | None = None
         self._seal_rows = SEAL_ROWS - number * 7 % (SEAL_ROWS // 2)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the columns' own arrays."""
+        return 200 + self.series.nbytes + self.granted.nbytes + self.home.nbytes + self.logged.nbytes
+
     # ---- columns
 
     def layout(self, key: Int32s) -> Layout:

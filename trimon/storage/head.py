@@ -435,6 +435,15 @@ class Head:
         np.maximum.at(self._last_times.view(), series, times)
         self._note(int(times.min()), int(times.max()), len(series))
 
+    def size_bytes(self) -> int:
+        """Memory held, about: arrays and encoded pages."""
+        pages = sum(page.size_bytes for group in self.groups for page in group.view.sealed)
+        chunks = sum(chunk.size_bytes for group in self.groups for chunk in group.view.raw)
+        columns = sum(group.size_bytes for group in self.groups)
+        lasts = self._last_times.size_bytes + self._last_values.size_bytes
+        own = self.index.size_bytes() + self.homes.size_bytes() + self.loose.size_bytes()
+        return pages + chunks + columns + lasts + own
+
     # ---- deletion
 
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:

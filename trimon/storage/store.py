@@ -16,16 +16,18 @@ from trimon.storage.appender import Appender
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.blockset import newest_epoch, open_blocks
 from trimon.storage.core import Core, LiveHead, State
+from trimon.storage.exemplars import Exemplar, ExemplarStore, from_rows, to_rows
 from trimon.storage.headblocks import Progress, no_progress
 from trimon.storage.jobs import Job
 from trimon.storage.maintenance import Maintenance
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
 from trimon.storage.reading import StoreSnapshot
+from trimon.storage.statistics import Cardinality, StoreFigures, cardinality, chunk_count
 from trimon.storage.wal.log import list_segments, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
-from trimon.storage.wal.sections import METADATA
+from trimon.storage.wal.sections import EXEMPLARS, METADATA
 
 
 class Store:
@@ -42,6 +44,7 @@ class Store:
         self._lock = lock
         self._core = core = Core(options, files, clock)
         self._book = MetadataBook()
+        self.exemplars = ExemplarStore(options.exemplars_max, options.out_of_order_window_ms)
         opened = open_blocks(files, options.path, core.cache)
         for problem in opened.problems:
             core.problem(problem)
@@ -116,6 +119,37 @@ class Store:
         """What is known of the open blocks, oldest first."""
         return [(block.meta, block.path) for block in self._core.state.blocks]
 
+    def statistics(self, limit: int = 10) -> Cardinality:
+        """Cardinality of the heads. Tens of milliseconds per million series: to be cached."""
+        return cardinality([live.head.view for live in self._core.state.heads], limit)
+
+    def figures(self) -> StoreFigures:
+        """Gauges and counters for the self metrics. Cheap."""
+        core = self._core
+        state = core.state
+        views = [live.head.view for live in state.heads]
+        filled = [view for view in views if view.samples]
+        logs = [live.log for live in state.heads if live.log is not None]
+        first_ms = min((view.min_ms for view in filled), default=None)
+        block_times = [block.meta.min_ms for block in state.blocks]
+        return StoreFigures(
+            head_series=max((view.index.series for view in views), default=0),
+            head_chunks=sum(map(chunk_count, views)),
+            head_samples=sum(view.samples for view in views),
+            head_min_ms=first_ms,
+            head_max_ms=max((view.max_ms for view in filled), default=None),
+            head_bytes=sum(live.head.size_bytes() for live in state.heads),
+            loose_samples=sum(len(view.loose.series) for view in views),
+            symbol_bytes=sum(live.head.index.symbols.text_bytes for live in state.heads),
+            blocks=len(state.blocks),
+            blocks_bytes=sum(block.size_bytes for block in state.blocks),
+            lowest_ms=min([*block_times, *([first_ms] if first_ms is not None else [])], default=None),
+            wal_bytes=self._maintenance.usage().wal_bytes,
+            wal_segment=max((log.segment for log in logs), default=0),
+            cache_bytes=core.cache.used_bytes,
+            counts=dict(core.counts),
+        )
+
     # ---- replay
 
     def replay(self) -> ReplayReport:
@@ -152,6 +186,8 @@ class Store:
         """A section of the log that is about more than samples."""
         if numbers[0] == METADATA:
             self._book.restore(numbers[1])
+        elif numbers[0] == EXEMPLARS:
+            self.exemplars.append(from_rows(numbers[1]))
 
     # ---- writing
 
@@ -161,6 +197,18 @@ class Store:
         Raises OperatingError when the log cannot be written: then none of the messages is stored.
         """
         return self._appender.append(messages)
+
+    def append_exemplars(self, exemplars: Sequence[Exemplar]) -> list[str]:
+        """Log and store exemplars; for each the reason why it was refused, or the empty string.
+
+        The writer's turn. Raises OperatingError when the log cannot be written: then none is stored.
+        """
+        with self._core.writing:
+            verdicts = self.exemplars.check(exemplars)
+            kept = [e for e, verdict in zip(exemplars, verdicts, strict=True) if verdict == ""]
+            if kept:
+                self._appender.note([EXEMPLARS, to_rows(kept)])
+            return self.exemplars.append(exemplars)
 
     def sync(self) -> None:
         """Wait until the medium holds everything appended. From any thread. Raises OperatingError."""

@@ -1,0 +1,133 @@
+"""Cardinality of the heads, as `/api/v1/status/tsdb` shows it, and the figures behind the self metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.storage.arena import Int32s, Int64s, ragged_positions
+from trimon.storage.headview import HeadView
+from trimon.storage.symbols import METRIC_NAME_ID, Symbols
+
+NO_TIME_MIN = (1 << 63) - 1
+NO_TIME_MAX = -(1 << 63)
+
+Ranking = list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cardinality:
+    """Totals of the heads and the names and pairs with the most of each, in descending order."""
+
+    series: int
+    label_pairs: int
+    chunks: int
+    min_ms: int
+    max_ms: int
+    series_by_metric: Ranking
+    values_by_label: Ranking
+    bytes_by_label: Ranking
+    series_by_pair: Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """Gauges and counters of a store at one moment; times are None where there is nothing."""
+
+    head_series: int
+    head_chunks: int
+    head_samples: int
+    head_min_ms: int | None
+    head_max_ms: int | None
+    head_bytes: int
+    loose_samples: int
+    symbol_bytes: int
+    blocks: int
+    blocks_bytes: int
+    lowest_ms: int | None
+    wal_bytes: int
+    wal_segment: int
+    cache_bytes: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def chunk_count(view: HeadView) -> int:
+    """How many runs of samples (series times pages) a head holds."""
+    total = 0
+    for group in view.groups:
+        total += sum(len(page.series) for page in group.sealed)
+        if group.raw and (group.rows or len(group.raw) > 1):
+            total += int((group.raw[-1].series >= 0).sum())
+    return total
+
+
+def cardinality(views: Sequence[HeadView], limit: int) -> Cardinality:
+    """Statistics over all heads; a series in several heads counts once."""
+    filled = [view for view in views if view.index.series]
+    symbols, flat, lengths = _union(filled)
+    pairs = symbols.pairs
+    counts: Int64s = np.bincount(flat, minlength=pairs)
+    names = symbols.pair_name.view()
+    metric_pairs = np.flatnonzero(names == METRIC_NAME_ID)
+    by_metric = [(symbols.pair(p)[1], n) for p, n in _top(counts, limit, metric_pairs)]
+    by_pair = [("=".join(symbols.pair(p)), n) for p, n in _top(counts, limit, np.arange(pairs))]
+    used = counts > 0
+    value_counts: Int64s = np.bincount(names[used], minlength=len(symbols.names))
+    sizes = np.array([_encoded(*symbols.pair(p)) if used[p] else 0 for p in range(pairs)], np.int64)
+    byte_counts: Int64s = np.bincount(names, weights=sizes * counts, minlength=len(symbols.names)).astype(
+        np.int64
+    )
+    every = np.flatnonzero(value_counts)
+    times = [(view.min_ms, view.max_ms) for view in filled if view.samples]
+    return Cardinality(
+        series=len(lengths),
+        label_pairs=int(used.sum()),
+        chunks=sum(map(chunk_count, filled)),
+        min_ms=min((first for first, _ in times), default=NO_TIME_MIN),
+        max_ms=max((last for _, last in times), default=NO_TIME_MAX),
+        series_by_metric=by_metric,
+        values_by_label=[(symbols.names[n], c) for n, c in _top(value_counts, limit, every)],
+        bytes_by_label=[(symbols.names[n], c) for n, c in _top(byte_counts, limit, every)],
+        series_by_pair=by_pair,
+    )
+
+
+def _union(views: Sequence[HeadView]) -> tuple[Symbols, Int32s, Int64s]:
+    """Pair ids of every distinct series of several heads, in one set of symbols."""
+    if not views:
+        return Symbols(), np.zeros(0, np.int32), np.zeros(0, np.int64)
+    if len(views) == 1:
+        index = views[0].index
+        offsets = index.offsets[: index.series + 1]
+        return index.symbols, index.flat[: offsets[-1]], np.diff(offsets)
+    symbols = Symbols()
+    flats: list[Int32s] = []
+    runs: list[Int64s] = []
+    for view in views:
+        index = view.index
+        pairs = [index.symbols.pair(number) for number in range(len(index.pair_name))]
+        translated = symbols.intern_pairs(pairs)
+        offsets = index.offsets[: index.series + 1]
+        flats.append(translated[index.flat[: offsets[-1]]])
+        runs.append(np.diff(offsets))
+    flat, lengths = np.concatenate(flats), np.concatenate(runs)
+    starts = np.cumsum(lengths) - lengths
+    hashes = np.add.reduceat(symbols.pair_hash.view()[flat], starts)
+    _, chosen = np.unique(hashes, return_index=True)
+    return symbols, flat[ragged_positions(starts[chosen], lengths[chosen])], lengths[chosen]
+
+
+def _top(counts: Int64s, limit: int, among: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The greatest counts, (place, count), descending; equal ones in order of place."""
+    mine = counts[among]
+    kept = np.flatnonzero(mine)
+    order = kept[np.argsort(-mine[kept], kind="stable")][:limit]
+    return [(int(among[place]), int(mine[place])) for place in order]
+
+
+def _encoded(name: str, value: str) -> int:
+    """Bytes of a pair as Prometheus counts them: both strings and their lengths."""
+    return sum(len(text.encode()) + (1 if len(text.encode()) < 255 else 4) for text in (name, value))
