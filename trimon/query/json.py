@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ _LARGE: Final = 1e21
 # Between these, orjson writes a float as Prometheus does, but for the fraction of whole numbers.
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
+_CHUNK: Final = 4096
 
 
 def render_data(result: QueryResult, stats: bytes = b"") -> bytes:
@@ -118,30 +120,49 @@ def _vector(result: QueryResult) -> str:
 
 def _matrix(result: QueryResult) -> str:
     samples = result.flat()
-    texts = format_values(samples.values)
-    heads = _heads(result, samples.times_ms)
-    pieces = [""] * (2 * len(texts))
-    pieces[0::2] = heads
-    pieces[1::2] = texts
-    rows = []
+    heads = _Heads(result, samples.times_ms)
+    sets = format_label_sets(result.labels)
     offsets = samples.offsets.tolist()
-    for metric, begin, end in zip(format_label_sets(result.labels), offsets[:-1], offsets[1:], strict=True):
-        body = "".join(pieces[2 * begin : 2 * end])
-        # Every piece begins by closing the one before it: the first closes nothing.
-        rows.append(
-            f'{{"metric":{metric},"values":[{body[3:]}"]]}}' if body else f'{{"metric":{metric},"values":[]}}'
-        )
+    rows: list[str] = []
+    row = 0
+    while row < result.series:
+        # A few thousand values at a time: their strings stay in the cache until they are joined.
+        begin, last = offsets[row], row + 1
+        while last < result.series and offsets[last + 1] - begin <= _CHUNK:
+            last += 1
+        texts = format_values(samples.values[begin : offsets[last]])
+        for index in range(row, last):
+            low, high = offsets[index], offsets[index + 1]
+            pieces = [""] * (2 * (high - low))
+            pieces[0::2] = heads.of(index, low, high)
+            pieces[1::2] = texts[low - begin : high - begin]
+            # Every piece begins by closing the one before it: the first closes nothing.
+            body = "".join(pieces)[3:] + '"]' if pieces else ""
+            rows.append(f'{{"metric":{sets[index]},"values":[{body}]}}')
+        row = last
     return f"[{','.join(rows)}]"
 
 
-def _heads(result: QueryResult, times_ms: Times) -> list[str]:
-    """`"],[TIME,"` before every value."""
-    if result.samples is None and result.present.all():
-        once = [f'"],[{time},"' for time in format_times(result.times_ms)]
-        return once * result.series
-    distinct, codes = np.unique(times_ms, return_inverse=True)
-    once = [f'"],[{time},"' for time in format_times(distinct)]
-    return [once[code] for code in codes.tolist()]
+class _Heads:
+    """`"],[TIME,"` before every value, made once per distinct time."""
+
+    def __init__(self, result: QueryResult, times_ms: Times) -> None:
+        self._on_grid = result.samples is None
+        if self._on_grid:
+            self._full = np.logical_and.reduce(result.present, axis=1).tolist()
+            self._present = result.present
+            distinct = result.times_ms
+        else:
+            distinct, self._codes = np.unique(times_ms, return_inverse=True)
+        self._once = [f'"],[{time},"' for time in format_times(distinct)]
+
+    def of(self, row: int, low: int, high: int) -> list[str]:
+        """The heads of one series, whose samples are `low:high` of all."""
+        if not self._on_grid:
+            return [self._once[code] for code in self._codes[low:high].tolist()]
+        if self._full[row]:
+            return self._once
+        return list(compress(self._once, self._present[row].tolist()))
 
 
 def _shortest(times_ms: Times) -> str:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+import numpy.typing as npt
 
 from trimon.query.operators.cells import two_sum_step, window_chunks
-from trimon.query.operators.prefix import counted, finite_part, pairs_counted, running, window_difference
+from trimon.query.operators.prefix import (
+    counted,
+    finite_part,
+    pairs_counted,
+    window_sum,
+)
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
 from trimon.query.values import Index, Mask, Matrix
+
+_FAR: Final = np.iinfo(np.int64).max
 
 
 def _exact_line(values: Matrix, lengths: Index, seconds: Matrix) -> tuple[Matrix, Matrix]:
@@ -38,20 +48,14 @@ def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
     number = np.maximum(panel.hi - panel.lo, 1)
     values, spoiled = finite_part(panel.values)
     middle = int(call.refs_ms[len(call.refs_ms) // 2])
-    far = np.iinfo(np.int64).max
-    x = np.where(panel.times == far, 0.0, (panel.times - middle) / 1000)
+    offsets = np.where(panel.times == _FAR, 0, panel.times - middle)
+    x = offsets / 1000
     center = values[:, :1]
     y = values - center
-    flat_x = x.reshape(-1, x.shape[-1])
-
-    def over(matrix: Matrix) -> Matrix:
-        out = window_difference(panel, running(matrix))
-        return out[0] if panel.lo.ndim == 1 and len(out) == 1 and len(panel.rows) != 1 else out
-
-    sx, sxx = over(flat_x), over(flat_x * flat_x)
-    sy, sxy = over(y), over(x * y)
+    sy, y_bad = window_sum(panel, y)
+    sxy, xy_bad = window_sum(panel, x * y)
+    sx, spread, narrow = _spread(panel, offsets, call.refs_ms - middle, call.range_ms, number)
     covariance = sxy - sx * sy / number
-    spread = sxx - sx * sx / number
     slope = covariance / spread
     constant = pairs_counted(panel, panel.values[:, 1:] != panel.values[:, :-1]) == 0
     slope = np.where(constant, 0.0, slope)
@@ -59,7 +63,11 @@ def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
     level = (sy - slope * sx) / number + center + slope * ends
     level = np.where(constant, panel.pick(panel.values, panel.lo), level)
     size = np.maximum(np.abs(sxy), np.abs(sx * sy / number))
-    bad = ~constant & ((np.abs(covariance) < size * 1e-4) | (spread < sxx * 1e-7))
+    # The sums are exact but for the rounding of each product: this much may be lost when they are subtracted.
+    bad = ~constant & ((np.abs(covariance) < size * 1e-6) | narrow)
+    for doubtful in (y_bad, xy_bad):
+        if doubtful is not None:
+            bad |= doubtful & ~constant
     if spoiled is not None:
         bad |= counted(panel, spoiled) > 0
     bad &= np.broadcast_to(enough, bad.shape)
@@ -70,6 +78,37 @@ def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
             slope[rows, steps] = tilt
             level[rows, steps] = start + tilt * ((call.refs_ms[steps] - times[:, 0]) / 1000)
     return slope, level, enough
+
+
+def _spread(
+    panel: Panel, offsets: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], range_ms: int, number: Index
+) -> tuple[Matrix, Matrix, Mask]:
+    """Per window the sum of the times in seconds, the sum of their squared distances from their mean, and
+    where the latter lost digits.
+
+    The sums run over whole milliseconds. They may wrap around, but seen from the window's end the result
+    fits an int64 again, and is then exact.
+    """
+    lo, hi = panel.lo, panel.hi
+    flat = offsets if lo.ndim == 2 else offsets[None, :]
+
+    def windows(terms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        prefix = np.zeros((terms.shape[0], terms.shape[1] + 1), np.int64)
+        np.cumsum(terms, axis=1, out=prefix[:, 1:])
+        if lo.ndim == 1:
+            difference: npt.NDArray[np.int64] = prefix[0, hi] - prefix[0, lo]
+            return difference
+        taken: npt.NDArray[np.int64] = np.take_along_axis(prefix, hi, axis=1)
+        return taken - np.take_along_axis(prefix, lo, axis=1)
+
+    total, squares = windows(flat), windows(flat * flat)
+    if int(number.max()) * range_ms * range_ms < 2**62:
+        moved = total - number * ends
+        squares = squares - 2 * ends * total + number * ends * ends
+    else:
+        moved = total
+    spread: Matrix = squares / 1e6 - (moved / 1000) * (moved / 1000) / number
+    return total / 1000, spread, spread < np.abs(squares) * 1e-12
 
 
 def derivative(panel: Panel, call: WindowCall) -> Cells:
