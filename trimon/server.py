@@ -1,13 +1,13 @@
 """The server: the supervision tree in reading order, reload, and the stop.
 
-    trimon
-    ├── storage            the single writer
-    ├── compactor          cuts and merges blocks, retention
-    ├── discovery          one provider a source of targets, and the hub that coalesces
-    ├── scrape-manager     from label sets to targets
-    ├── scrape/<job>/<target>
-    ├── lag                the event loop's pulse
-    └── web
+trimon
+├── storage            the single writer
+├── compactor          cuts and merges blocks, retention
+├── discovery          one provider a source of targets, and the hub that coalesces
+├── scrape-manager     from label sets to targets
+├── scrape/<job>/<target>
+├── lag                the event loop's pulse
+└── web
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from trimon.actors.queries import Queries
 from trimon.actors.readings import kernel_readings, scrape_readings
 from trimon.actors.scrape import ScrapeManager, discovered_mailbox
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
+from trimon.actors.storage_readings import storage_readings
 from trimon.clock import Clock
 from trimon.config.dump import effective_yaml
 from trimon.config.load import Config
@@ -124,10 +125,17 @@ class Server:
             reports=self.reports,
         )
         self.discovery = Discovery(
-            discovered, seams.clock, seams.parse_threads, seams.log, settings.discovery_interval_s, self.reports
+            discovered,
+            seams.clock,
+            seams.parse_threads,
+            seams.log,
+            settings.discovery_interval_s,
+            self.reports,
         )
         web = WebActor(create_app(self._context_of(lambda: self.root)), sockets, settings.connections_max)
-        compactor = Compactor(store, self.writer, self.storage.replayed, seams.clock, seams.parse_threads, seams.log)
+        compactor = Compactor(
+            store, self.writer, self.storage.replayed, seams.clock, seams.parse_threads, seams.log
+        )
         lag = LagMonitor(seams.metrics)
         self.root = Group(
             "trimon",
@@ -151,8 +159,10 @@ class Server:
         metrics.process()
         metrics.collect(scrape_readings(self.manager))
         metrics.collect(kernel_readings(self.reports))
+        metrics.collect(storage_readings(self._store))
         ok = metrics.gauge(
-            "prometheus_config_last_reload_successful", "Whether the last configuration reload attempt was successful."
+            "prometheus_config_last_reload_successful",
+            "Whether the last configuration reload attempt was successful.",
         )
         at = metrics.gauge(
             "prometheus_config_last_reload_success_timestamp_seconds",
@@ -194,7 +204,11 @@ class Server:
 
     def _log_crash(self, report: CrashReport) -> None:
         self._seams.log.error(
-            "actor crashed", path=report.path, attempt=report.attempt, err=report.error, in_hand=report.in_hand
+            "actor crashed",
+            path=report.path,
+            attempt=report.attempt,
+            err=report.error,
+            in_hand=report.in_hand,
         )
 
     async def run(self) -> int:
@@ -248,7 +262,9 @@ class Server:
                 config = await self._seams.parse_threads.run(self._load)
             except TrimonError as error:
                 self._reload_ok = False
-                self._seams.log.error("reloading the configuration failed, the old one goes on", err=str(error))
+                self._seams.log.error(
+                    "reloading the configuration failed, the old one goes on", err=str(error)
+                )
                 raise
             for warning in config.warnings:
                 self._seams.log.warning(warning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 from quart import Blueprint, Response, request
 
+from trimon.storage.statistics import Cardinality, Ranking
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
 from trimon.web.operation import build_info
@@ -40,7 +41,7 @@ def status_routes(context: WebContext) -> Blueprint:
         if int(text) > CARDINALITY_LIMIT_MAX:
             raise ApiError("bad_data", f"limit must not exceed {CARDINALITY_LIMIT_MAX}")
         context.snapshot()
-        return success(await context.offload.run(lambda: context.store.statistics(int(text)).as_json()))
+        return success(_cardinality(await context.offload.run(lambda: context.store.statistics(int(text)))))
 
     @blueprint.get("/status/tsdb/blocks")
     async def blocks() -> Response:
@@ -52,3 +53,22 @@ def status_routes(context: WebContext) -> Blueprint:
         return success({"min": 0, "max": max(0, total - 1), "current": max(0, done - 1)})
 
     return blueprint
+
+
+def _cardinality(found: Cardinality) -> dict[str, object]:
+    def listed(ranking: Ranking) -> list[dict[str, object]]:
+        return [{"name": name, "value": value} for name, value in ranking]
+
+    return {
+        "headStats": {
+            "numSeries": found.series,
+            "numLabelPairs": found.label_pairs,
+            "chunkCount": found.chunks,
+            "minTime": found.min_ms,
+            "maxTime": found.max_ms,
+        },
+        "seriesCountByMetricName": listed(found.series_by_metric),
+        "labelValueCountByLabelName": listed(found.values_by_label),
+        "memoryInBytesByLabelName": listed(found.bytes_by_label),
+        "seriesCountByLabelValuePair": listed(found.series_by_pair),
+    }
