@@ -37,30 +37,13 @@ def _file_pattern(text: str) -> str | None:
     return f"path name {quoted(text)} is not valid for file discovery"
 
 
-@dataclass(frozen=True, slots=True)
-class _FilePattern:
-    """A path whose last element may hold one `*`."""
-
-    def read(self, node: Node, source: Source) -> str:
-        """The pattern, joined to the directory of the file that names it."""
-        text = source.document.text(node, "string")
-        message = _file_pattern(text)
-        if message:
-            source.document.refuse(node, message)
-        return FilePath().read(node, source)
-
-    def show(self, value: str) -> object:
-        """The pattern."""
-        return value
-
-
 @dataclass(frozen=True, kw_only=True)
 class FileSdConfig(Model):
     """Targets in files that somebody else writes."""
 
     yaml_type: ClassVar[str] = "file.plain"
 
-    files: tuple[str, ...] = setting(Listed(_FilePattern()), ())
+    files: tuple[str, ...] = setting(Listed(FilePath(_file_pattern)), ())
     refresh_interval: int = setting(DURATION, 300_000)
 
     def check(self) -> None:

@@ -142,11 +142,14 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class FilePath:
-    """A path, joined to the directory of the file that names it."""
+    """A path or pattern, joined to the directory of the file that names it."""
+
+    check: Callable[[str], str | None] | None = None
+    """Gives the error message of a bad path."""
 
     def read(self, node: Node, source: Source) -> str:
         """The joined path; empty stays empty."""
-        text = source.document.text(node, "string")
+        text = Text(self.check).read(node, source)
         return str(source.directory / text) if text else ""
 
     def show(self, value: str) -> object:

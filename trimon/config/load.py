@@ -11,7 +11,7 @@ from typing import ClassVar, Final, TypeVar
 
 from trimon import limits
 from trimon.config.globals import GlobalConfig, RuntimeConfig, StorageConfig
-from trimon.config.kinds import Listed, Of, Text, quoted
+from trimon.config.kinds import FilePath, Listed, Of, quoted
 from trimon.config.model import Model, Source, setting
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.yamltree import Document
@@ -47,11 +47,11 @@ class MainFile(Model):
     section: ClassVar[str] = "config"
 
     global_: GlobalConfig = setting(
-        Of(GlobalConfig, reads_null=True), name="global", default_factory=_default_global
+        Of(GlobalConfig, reads_null=True), name="global", default_factory=_default_global, omit_empty=False
     )
-    runtime: RuntimeConfig = setting(Of(RuntimeConfig), default_factory=RuntimeConfig)
-    rule_files: tuple[str, ...] = setting(Listed(Text(_rule_glob)), ())
-    scrape_config_files: tuple[str, ...] = setting(Listed(Text(_scrape_glob)), ())
+    runtime: RuntimeConfig = setting(Of(RuntimeConfig), default_factory=RuntimeConfig, omit_empty=False)
+    rule_files: tuple[str, ...] = setting(Listed(FilePath(_rule_glob)), ())
+    scrape_config_files: tuple[str, ...] = setting(Listed(FilePath(_scrape_glob)), ())
     scrape_configs: tuple[ScrapeConfig, ...] = setting(_SCRAPE_CONFIGS, ())
     storage: StorageConfig = setting(Of(StorageConfig), default_factory=StorageConfig)
 
@@ -118,7 +118,7 @@ def load_text(text: str, path: Path | str, *, environment: Mapping[str, str] | N
     main = _read(MainFile, text, path)
     expanded, warnings = main.global_.expanded(os.environ if environment is None else environment)
     jobs = tuple(job.complete(expanded) for job in main.scrape_configs)
-    scrape_paths = expand_globs(main.scrape_config_files, path.parent)
+    scrape_paths = expand_globs(main.scrape_config_files)
     others: list[ScrapeConfig] = []
     for scrape_path in scrape_paths:
         file = _read(ScrapeFile, read_text(scrape_path, limits.CONFIG_FILE_BYTES_MAX), scrape_path)
@@ -128,7 +128,7 @@ def load_text(text: str, path: Path | str, *, environment: Mapping[str, str] | N
     return Config(
         main=replace(main, global_=expanded, scrape_configs=jobs),
         scrape_configs=every,
-        rule_paths=expand_globs(main.rule_files, path.parent),
+        rule_paths=expand_globs(main.rule_files),
         scrape_paths=scrape_paths,
         path=path,
         warnings=warnings,
@@ -152,14 +152,14 @@ def read_text(path: Path, bytes_max: int) -> str:
         raise UserError("yaml: invalid UTF-8", Position(line, 0, str(path))) from None
 
 
-def expand_globs(patterns: tuple[str, ...], directory: Path) -> tuple[Path, ...]:
+def expand_globs(patterns: tuple[str, ...]) -> tuple[Path, ...]:
     """The files that match the patterns, in the order of the patterns, each file once.
 
     A pattern without a wildcard is its file, whether it exists or not; only the last element may have one.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        whole = directory / pattern
+        whole = Path(pattern)
         if re.search(r"[*?\[]", whole.name):
             matches = sorted(whole.parent.glob(whole.name))
             found.update(dict.fromkeys(match for match in matches if match.is_file()))

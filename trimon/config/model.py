@@ -74,6 +74,9 @@ class Model:
     section: ClassVar[str] = ""
     """The name under which `support.py` lists fields of this model that are not supported."""
 
+    inherited_before: ClassVar[str] = ""
+    """The own field before which those of the base are shown; empty: they come first."""
+
     marks: Marks = field(default_factory=Marks, compare=False, repr=False)
 
     @classmethod
@@ -101,11 +104,18 @@ def settings_of(cls: type[Model]) -> dict[str, dataclasses.Field[Any]]:
     """The fields of a model by their name in the file, in order; those of inlined models too."""
     cached: dict[str, dataclasses.Field[Any]] | None = cls.__dict__.get("_settings")
     if cached is None:
-        cached = {
-            str(each.metadata["name"] or each.name): each
-            for each in dataclasses.fields(cls)
-            if "kind" in each.metadata
-        }
+        inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
+        every = [each for each in dataclasses.fields(cls) if "kind" in each.metadata]
+        if cls.inherited_before:
+            names = [each.name for each in every]
+            edge = names.index(cls.inherited_before)
+            every.sort(
+                key=lambda each: (
+                    each.name not in inherited and names.index(each.name) >= edge,
+                    each.name in inherited,
+                )
+            )
+        cached = {str(each.metadata["name"] or each.name): each for each in every}
         cls._settings = cached  # type: ignore[attr-defined]  # a cache of what never changes
     return cached
 
@@ -139,6 +149,8 @@ def show_model(model: Model) -> dict[str, object]:
     for name, each in settings_of(type(model)).items():
         value = getattr(model, each.name)
         if value is None:
+            continue
+        if each.metadata["omit_empty"] and isinstance(value, Model) and value == type(value)():
             continue
         shown = each.metadata["kind"].show(value)
         if each.metadata["omit_empty"] and shown in (None, "", [], {}, False, 0):

@@ -45,11 +45,11 @@ class RelabelConfig(Model):
     yaml_type: ClassVar[str] = "relabel.plain"
 
     source_labels: tuple[str, ...] = setting(Listed(Text(), "model.LabelNames"), ())
-    separator: str = setting(Text(), ";")
-    regex: str = setting(Text(_regexp), "(.*)")
+    separator: str = setting(Text(), ";", omit_empty=False)
+    regex: str = setting(Text(_regexp), "(.*)", omit_empty=False)
     modulus: int = setting(Whole(0, 2**64 - 1, "uint64"), 0)
     target_label: str = setting(Text(), "")
-    replacement: str = setting(Text(), "$1")
+    replacement: str = setting(Text(), "$1", omit_empty=False)
     action: str = setting(Text(), "replace")
 
     def check(self) -> None:

@@ -32,6 +32,7 @@ class ScrapeConfig(HttpClient, Model):
     """
 
     section: ClassVar[str] = "scrape"
+    inherited_before: ClassVar[str] = "relabel_configs"
 
     job_name: str = setting(Text(), "", omit_empty=False)
     scrape_interval: int = setting(DURATION, 0)
