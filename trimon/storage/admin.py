@@ -78,7 +78,10 @@ class Admin:
             if not skip_head:
                 views = [live.head.view for live in state.heads]
                 length_ms = core.options.min_block_ms
-                write_heads(core.files, directory, views, length_ms, core.clock.now_ms(), None, progress)
+                for _ in write_heads(
+                    core.files, directory, views, length_ms, core.clock.now_ms(), None, progress
+                ):
+                    pass
             core.files.sync_directory(directory)
         except OSError as error:
             raise OperatingError(f"snapshot {name}: {error}") from error

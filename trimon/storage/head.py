@@ -254,11 +254,11 @@ class Head:
         if row.new_series or len(row.ended):
             cells, granted = self._resolve(group, layout, row, tally, series_max)
         else:
-            cells = _Cells(layout.columns, layout.series, row.values, layout.prefix, layout.foreign)
-        values = cells.values
-        absent = is_absent(values)
+            values = np.asarray(row.values, np.float64)
+            cells = _Cells(layout.columns, layout.series, values, layout.prefix, layout.foreign)
+        absent = is_absent(cells.values)
         if absent.any():
-            cells = cells._replace(values=np.where(absent, NORMAL_NAN, values))
+            cells = cells._replace(values=np.where(absent, NORMAL_NAN, cells.values))
         time_ms = row.timestamp_ms
         if len(cells.foreign):
             cells = self._adopt(group, cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trimon.files import Files
@@ -26,16 +26,15 @@ def write_heads(
     now_ms: int,
     own_ms: int | None,
     progress: Progress,
-) -> list[BlockMeta]:
-    """The blocks written, oldest first; those that do not begin at `own_ms` hold samples that came late.
+) -> Iterator[BlockMeta]:
+    """Write block by block, oldest first; those that do not begin at `own_ms` hold samples that came late.
 
     Raises OperatingError.
     """
     filled = [view for view in views if view.samples]
     if not filled:
-        return []
+        return
     snapshot = StoreSnapshot(filled)
-    written: list[BlockMeta] = []
     first = min(view.min_ms for view in filled) // length_ms
     last = max(view.max_ms for view in filled) // length_ms
     for start_ms in range(first * length_ms, (last + 1) * length_ms, length_ms):
@@ -47,5 +46,4 @@ def write_heads(
         selection = snapshot.select((), start_ms, end_ms - 1)
         result = BlockWriter(files, directory, meta).write(selection, progress)
         if result is not None:
-            written.append(result)
-    return written
+            yield result

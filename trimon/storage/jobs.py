@@ -39,6 +39,11 @@ class Job(Protocol):
         ...
 
 
+def _must_have_run(what: str, ran: bool) -> None:
+    if not ran:
+        raise OperatingError(f"{what}: nothing to install, its run did not end well")
+
+
 class CutJob:
     """Writes the heads of one window as blocks, then lets go of them and their logs."""
 
@@ -47,6 +52,7 @@ class CutJob:
         self._store = store
         self._progress = progress
         self._heads: list[LiveHead] = []
+        self._ran = False
         self._deletions: list[Deletions] = []
         self._written: list[Block] = []
 
@@ -59,18 +65,23 @@ class CutJob:
         """Freeze the heads and write a block for every aligned range they have samples in."""
         store = self._store
         self._heads = store.freeze(self.action.start_ms, self.action.end_ms)
-        if not self._heads:
-            return
         views = [live.head.view for live in self._heads]
         self._deletions = [view.deletions for view in views]
         start_ms = self.action.start_ms
-        metas = write_heads(
-            store.files, store.path, views, store.min_block_ms, store.now_ms(), start_ms, self._progress
-        )
-        self._written = [store.open_block(meta.ulid) for meta in metas]
+        self._written = []
+        try:
+            for meta in write_heads(
+                store.files, store.path, views, store.min_block_ms, store.now_ms(), start_ms, self._progress
+            ):
+                self._written.append(store.open_block(meta.ulid))
+        except OperatingError:
+            store.discard(self._written)
+            raise
+        self._ran = True
 
     def install(self) -> None:
         """Readers see the blocks instead of the heads; the logs are removed."""
+        _must_have_run(self.what, self._ran)
         if [live.head.deletions for live in self._heads] != self._deletions:
             self._store.discard(self._written)
             raise OperatingError("series were deleted while the head was cut: it is cut again")
@@ -84,6 +95,7 @@ class MergeJob:
         self.action = action
         self._store = store
         self._progress = progress
+        self._ran = False
         self._sources: list[Block] = []
         self._written: Block | None = None
 
@@ -122,9 +134,11 @@ class MergeJob:
                 store.mark_failed(block)
             raise
         self._written = store.open_block(written.ulid) if written is not None else None
+        self._ran = True
 
     def install(self) -> None:
         """Readers see the merged block; its parents are removed."""
+        _must_have_run(self.what, self._ran)
         added = [self._written] if self._written is not None else []
         if any(block not in self._store.blocks for block in self._sources):
             self._store.discard(added)
