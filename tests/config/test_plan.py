@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.config import Config, load_text, plan, providers_of
@@ -86,6 +86,7 @@ def test_equal_discovery_is_one_provider() -> None:
 jobs = st.dictionaries(st.sampled_from("abcde"), st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=5)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(jobs, jobs)
 def test_a_plan_leads_from_the_old_to_the_new(
     old: dict[str, tuple[int, int]], new: dict[str, tuple[int, int]]

@@ -8,7 +8,7 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.config import (
@@ -108,6 +108,7 @@ def test_a_changed_secret_changes_the_fingerprint() -> None:
     assert len(seen) == count + 1
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
 def test_fingerprints_do_not_run_together(left: list[str], right: list[str]) -> None:
     """Two different lists of texts have different digests, wherever the borders lie."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.config.yamltree import Document
@@ -34,6 +34,7 @@ def plain(text: str) -> object:
     return document.plain(document.root)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(values, st.booleans())
 def test_what_pyyaml_writes_is_read_back(value: object, flow: bool) -> None:
     """Any plain value, dumped by PyYAML in block or flow style, comes back as it was."""
@@ -72,6 +73,7 @@ def test_scalars_have_the_types_of_yaml_1_1(text: str, value: object) -> None:
     assert plain(text) == value
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text("ab:-?[]{}&*!|>'\"%#, \n\t~1", max_size=40))
 def test_no_text_makes_the_reader_fall(text: str) -> None:
     """Any text is a document or an error of the user."""

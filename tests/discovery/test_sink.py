@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon import limits
@@ -115,6 +115,7 @@ def test_later_changes_by_the_author_do_not_reach_us() -> None:
 group = st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from(["x:1", "y:1", "z:1"]), max_size=3))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.lists(group, max_size=3, unique_by=lambda pair: pair[0]), max_size=8))
 def test_the_receiver_knows_what_the_discovery_said(publishes: list[list[tuple[str, list[str]]]]) -> None:
     """For any sequence of publishes the receiver ends with the latest of each source, empty ones gone."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.actors.kernel import TRANSITIONS, RestartBudget, RestartPolicy, State, lifecycle_table
 from trimon.actors.kernel.lifecycle import FINAL, Lifecycle
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.integers(0, 5),
     st.floats(1, 50),

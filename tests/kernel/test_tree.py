@@ -8,7 +8,7 @@ import time
 from enum import Enum
 
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -125,6 +125,7 @@ class Colour(Enum):
     RED = "red"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.recursive(
         st.none()
