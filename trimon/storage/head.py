@@ -90,6 +90,7 @@ class Head:
     def publish(self) -> None:
         """Make everything appended so far visible to readers, by one assignment."""
         self._undo.clear()
+        self.loose.seal_if_due()
         groups = self.groups
         views = self._group_views.copy()
         views.extend(group.view for group in groups[len(views) :])
@@ -432,6 +433,7 @@ class Head:
     def restore_loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
         """Loose samples as the log tells them."""
         self.loose.append(series, times, values)
+        self.loose.seal_if_due()
         np.maximum.at(self._last_times.view(), series, times)
         self._note(int(times.min()), int(times.max()), len(series))
 

@@ -16,7 +16,7 @@ from trimon.storage.deletions import Deletions, without_deleted
 from trimon.storage.group import GroupView
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
-from trimon.storage.loose import LooseView, read_loose
+from trimon.storage.loose import LooseView, count_loose, read_loose
 from trimon.storage.pieces import Piece
 
 
@@ -50,9 +50,7 @@ class HeadView:
         found: list[Piece] = []
         for number, rows, columns in self._in_groups(series):
             found.extend(_read_group(self.groups[number], rows, columns, series, start_ms, end_ms))
-        loose = read_loose(self.loose, series, start_ms, end_ms)
-        if loose is not None:
-            found.append(loose)
+        found.extend(read_loose(self.loose, series, start_ms, end_ms))
         return without_deleted(found, series, self.deletions) if self.deletions else found
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
@@ -60,8 +58,8 @@ class HeadView:
         total = 0
         for number, rows, _ in self._in_groups(series):
             total += len(rows) * _rows_between(self.groups[number], start_ms, end_ms)
-        if len(self.loose.series):
-            total += int(((self.loose.times >= start_ms) & (self.loose.times <= end_ms)).sum())
+        if self.loose.samples:
+            total += count_loose(self.loose, series, start_ms, end_ms)
         return total
 
     def label_names(self) -> list[str]:

@@ -2,26 +2,107 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.storage.arena import Arena, Floats, Int32s, Int64s
+from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.block.bands import plan_bands
+from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.pieces import Piece
+
+# Raw samples take 20 bytes each and are searched one by one; sealing this many takes some 50 ms.
+SEAL_SAMPLES: Final = 1 << 17
+
+
+class _Tile(NamedTuple):
+    """Some series of a page: samples of each, and times and values as matrices padded at the end."""
+
+    lengths: Int64s
+    times: bytes
+    values: bytes
+
+
+class LoosePage:
+    """Sealed loose samples: `series` ascend, samples of a series ascend in time."""
+
+    __slots__ = ("lengths", "max_ms", "min_ms", "samples", "series", "tile_of", "tile_row", "tiles")
+
+    def __init__(self, series: Int32s, times: Int64s, values: Floats) -> None:
+        order = np.lexsort((times, series))
+        keep = _first_of_each(series[order], times[order])
+        order = order[keep]
+        series, times, values = series[order], times[order], values[order]
+        self.samples = len(series)
+        self.min_ms, self.max_ms = int(times.min()), int(times.max())
+        self.series, first, lengths = np.unique(series, return_index=True, return_counts=True)
+        self.lengths: Int32s = lengths.astype(np.int32)
+        self.tile_of: Int32s = np.empty(len(self.series), np.int32)
+        self.tile_row: Int32s = np.empty(len(self.series), np.int32)
+        tiles: list[_Tile] = []
+        for members in plan_bands(lengths):
+            mine = lengths[members]
+            longest = int(mine.max())
+            place = np.minimum(np.arange(longest), mine[:, None] - 1) + first[members][:, None]
+            tiles.append(_Tile(mine, encode(times[place].astype(np.float64)), encode(values[place])))
+            self.tile_of[members] = len(tiles) - 1
+            self.tile_row[members] = np.arange(len(members))
+        self.tiles = tuple(tiles)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        tiles = sum(len(tile.times) + len(tile.values) + tile.lengths.nbytes + 200 for tile in self.tiles)
+        return tiles + self.series.nbytes * 2 + self.tile_of.nbytes + self.tile_row.nbytes + 200
+
+    def read(self, series: Int32s) -> Iterator[Piece]:
+        """All samples of some series (ascending); row `i` is `series[i]`."""
+        place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
+        rows = np.flatnonzero(self.series[place] == series)
+        place = place[rows]
+        tiles = self.tile_of[place]
+        for number in np.unique(tiles).tolist():
+            mine = np.flatnonzero(tiles == number)
+            tile = self.tiles[number]
+            inside = self.tile_row[place[mine]].astype(np.int64)
+            lengths = tile.lengths[inside]
+            times, values = decode(tile.times, inside), decode(tile.values, inside)
+            picked = ragged_positions(np.arange(len(mine)) * times.shape[1], lengths)
+            offsets = np.concatenate(([0], np.cumsum(lengths)))
+            flat = times.reshape(-1)[picked].astype(np.int64)
+            yield Piece.private(rows[mine], offsets, flat, values.reshape(-1)[picked])
+
+
+def _first_of_each(series: Int32s | Int64s, times: Int64s) -> Bools:
+    """Of sorted samples the first of each series and time."""
+    fresh = np.ones(len(series), np.bool_)
+    fresh[1:] = (series[1:] != series[:-1]) | (times[1:] != times[:-1])
+    return fresh
 
 
 class LooseView(NamedTuple):
-    """What a reader sees of the buffer: samples in order of arrival."""
+    """What a reader sees of the buffer: sealed pages, then samples in order of arrival."""
 
+    pages: tuple[LoosePage, ...]
     series: Int32s
     times: Int64s
     values: Floats
 
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.series) + sum(page.samples for page in self.pages)
+
 
 class LooseBuffer:
-    """Samples as they come, with their series; sorted when read."""
+    """Samples as they come, with their series; sealed in pages when there are many."""
 
     def __init__(self) -> None:
+        self._pages: tuple[LoosePage, ...] = ()
+        self._clear()
+
+    def _clear(self) -> None:
         self._series: Arena[np.int32] = Arena(np.int32)
         self._times: Arena[np.int64] = Arena(np.int64)
         self._values: Arena[np.float64] = Arena(np.float64)
@@ -36,38 +117,61 @@ class LooseBuffer:
         self._values.extend(values)
 
     def cut(self, used: int) -> None:
-        """Undo of appends after the mark `used`."""
+        """Undo of appends after the mark `used`, before anything was sealed or published."""
         self._series.cut(used)
         self._times.cut(used)
         self._values.cut(used)
 
+    def seal_if_due(self) -> None:
+        """Compress the raw samples if there are enough of them. Only what cannot be undone may be sealed."""
+        if len(self) >= SEAL_SAMPLES:
+            page = LoosePage(self._series.view(), self._times.view(), self._values.view())
+            self._pages = (*self._pages, page)
+            self._clear()
+
     def view(self) -> LooseView:
         """What is there now."""
-        return LooseView(self._series.view(), self._times.view(), self._values.view())
+        return LooseView(self._pages, self._series.view(), self._times.view(), self._values.view())
 
     def size_bytes(self) -> int:
         """Memory held."""
-        return self._series.size_bytes + self._times.size_bytes + self._values.size_bytes
+        raw = self._series.size_bytes + self._times.size_bytes + self._values.size_bytes
+        return raw + sum(page.size_bytes for page in self._pages)
 
 
-def read_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> Piece | None:
-    """The samples of the given series (ascending) in the closed interval; row `i` is `series[i]`.
+def count_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> int:
+    """At most how many samples of the given series (ascending) lie in the closed interval."""
+    total = 0
+    for page in view.pages:
+        if page.min_ms <= end_ms and page.max_ms >= start_ms:
+            place = np.minimum(np.searchsorted(page.series, series), len(page.series) - 1)
+            total += int(page.lengths[place[page.series[place] == series]].sum())
+    return total + int(((view.times >= start_ms) & (view.times <= end_ms)).sum())
 
-    Of several samples of one series at one time the one that arrived first is kept.
+
+def read_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    """The samples of the given series (ascending) around the closed interval; row `i` is `series[i]`.
+
+    Pieces come in order of arrival: of several samples of one series at one time the first counts.
     """
-    if len(view.series) == 0 or len(series) == 0:
-        return None
+    if len(series) == 0:
+        return []
+    found = [
+        piece
+        for page in view.pages
+        if page.min_ms <= end_ms and page.max_ms >= start_ms
+        for piece in page.read(series)
+    ]
     picked = np.flatnonzero((view.times >= start_ms) & (view.times <= end_ms))
     place = np.minimum(np.searchsorted(series, view.series[picked]), len(series) - 1)
     wanted = series[place] == view.series[picked]
     picked, place = picked[wanted], place[wanted]
     if len(picked) == 0:
-        return None
+        return found
     order = np.lexsort((view.times[picked], place))
     picked, place = picked[order], place[order]
-    times = view.times[picked]
-    fresh = np.ones(len(picked), np.bool_)
-    fresh[1:] = (place[1:] != place[:-1]) | (times[1:] != times[:-1])
-    picked, place, times = picked[fresh], place[fresh], times[fresh]
+    fresh = _first_of_each(place, view.times[picked])
+    picked, place = picked[fresh], place[fresh]
     rows, first = np.unique(place, return_index=True)
-    return Piece.private(rows, np.append(first, len(place)), times, view.values[picked])
+    found.append(Piece.private(rows, np.append(first, len(place)), view.times[picked], view.values[picked]))
+    return found

@@ -139,7 +139,7 @@ class Store:
             head_min_ms=first_ms,
             head_max_ms=max((view.max_ms for view in filled), default=None),
             head_bytes=sum(live.head.size_bytes() for live in state.heads),
-            loose_samples=sum(len(view.loose.series) for view in views),
+            loose_samples=sum(view.loose.samples for view in views),
             symbol_bytes=sum(live.head.index.symbols.text_bytes for live in state.heads),
             blocks=len(state.blocks),
             blocks_bytes=sum(block.size_bytes for block in state.blocks),
