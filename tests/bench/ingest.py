@@ -1,0 +1,149 @@
+"""Load A: a fleet scraped every second, trimon beside Prometheus and VictoriaMetrics, one after the other.
+
+    python tests/bench/ingest.py --seconds 60 --interval 1s
+    python tests/bench/ingest.py --renamed 0.1
+
+Prints CPU seconds per million samples (HTTP, gunzip, parse, append, log), memory and log bytes, and what of the samples that
+were served is stored. With `--renamed` it also prints the cost of new series.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+from tests.bench.servers import ROOT, Server, disk_bytes, installed, table
+
+
+def fleet(options: argparse.Namespace, targets: Path, renamed: float) -> subprocess.Popen[bytes]:
+    """The simulator, ready."""
+    process = subprocess.Popen(
+        [
+            sys.executable, str(ROOT / "tests/bench/fleet.py"), f"--targets={options.targets}",
+            f"--series={options.series}", "--port=9200", f"--file-sd={targets}", f"--renamed={renamed}",
+            f"--steps={options.steps}",
+        ],
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> dict[str, float]:
+    """The figures of one server."""
+    targets = work / "targets.json"
+    simulator = fleet(options, targets, renamed)
+    config = work / f"{kind}.yml"
+    config.write_text(
+        f"global:\n  scrape_interval: {options.interval}\n  scrape_timeout: {options.interval}\n"
+        f"scrape_configs:\n  - job_name: fleet\n    file_sd_configs:\n      - files: [{targets}]\n"
+    )
+    server = Server(kind, work / kind, config)
+    try:
+        server.start()
+        time.sleep(options.warm_up)
+        before, began = server.cost(), time.time()
+        log_before = disk_bytes(server.directory)
+        time.sleep(options.seconds)
+        after, ended = server.cost(), time.time()
+        log_bytes = disk_bytes(server.directory) - log_before
+        time.sleep(3)
+        window = f"{int(ended - began)}s"
+        at = ended
+        samples = server.value(f"sum(sum_over_time(scrape_samples_scraped[{window}]))", at)
+        scrapes = server.value(f"sum(count_over_time(up[{window}]))", at)
+        failed = scrapes - server.value(f"sum(sum_over_time(up[{window}]))", at)
+        series = server.value('count({job="fleet"})', at)
+        added = server.value(f"sum(sum_over_time(scrape_series_added[{window}]))", at)
+        stored = server.value(
+            f'sum(count_over_time({{job="fleet",__name__=~"node_.*|http_.*"}}[{window}]))', at
+        )
+        due = (
+            options.targets
+            * (ended - began)
+            / (
+                float(options.interval[:-1])
+                if options.interval[-2:] != "ms"
+                else float(options.interval[:-2]) / 1000
+            )
+        )
+        return {
+            "CPU s / million samples": (after.cpu_s - before.cpu_s) / samples * 1e6,
+            "anonymous bytes / series": after.anonymous_bytes / series,
+            "WAL bytes / sample": log_bytes / samples,
+            "stored / served %": 100 * stored / samples,
+            "scrapes done / due %": 100 * scrapes / due,
+            "failed scrapes": failed,
+            "new series": added,
+            "cpu": after.cpu_s - before.cpu_s,
+            "samples": samples,
+        }
+    finally:
+        server.stop()
+        server.clean()
+        simulator.terminate()
+        simulator.wait()
+
+
+def main() -> None:
+    """Reads the command line, measures, prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, default=100)
+    parser.add_argument("--series", type=int, default=1100)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--warm-up", type=float, default=15)
+    parser.add_argument("--interval", default="1s")
+    parser.add_argument("--steps", type=int, default=90)
+    parser.add_argument("--renamed", type=float, default=0.0)
+    parser.add_argument("--servers", default=",".join(installed()))
+    options = parser.parse_args()
+    goals = {
+        "CPU s / million samples": "0.7 × Prometheus",
+        "anonymous bytes / series": "0.7 × Prometheus",
+        "WAL bytes / sample": "0.4 × Prometheus",
+        "stored / served %": "100",
+        "CPU s / 100,000 new series": "1.5 × Prometheus",
+    }
+    with tempfile.TemporaryDirectory(prefix="trimon-bench-") as name:
+        work = Path(name)
+        kinds = options.servers.split(",")
+        steady = {kind: one(kind, options, work, 0.0) for kind in kinds}
+        rows = [
+            (what, {kind: steady[kind][what] for kind in kinds})
+            for what in steady[kinds[0]]
+            if what not in ("cpu", "samples", "new series")
+        ]
+        if options.renamed:
+            churn = {kind: one(kind, options, work, options.renamed) for kind in kinds}
+            costs = {
+                kind: (
+                    churn[kind]["cpu"]
+                    - steady[kind]["CPU s / million samples"] * churn[kind]["samples"] / 1e6
+                )
+                / churn[kind]["new series"]
+                * 1e5
+                for kind in kinds
+            }
+            rows.append(("CPU s / 100,000 new series", costs))
+            rows.append(
+                (
+                    "churn: CPU s / million samples",
+                    {kind: churn[kind]["CPU s / million samples"] for kind in kinds},
+                )
+            )
+            rows.append(
+                ("churn: stored / served %", {kind: churn[kind]["stored / served %"] for kind in kinds})
+            )
+        title = f"Load A: {options.targets} targets × {options.series} series every {options.interval}, {options.seconds:.0f} s"
+        print(table(title, rows, goals))
+
+
+if __name__ == "__main__":
+    main()
