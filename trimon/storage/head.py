@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
 from trimon.storage import matching
 from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
-from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s
+from trimon.storage.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.batch import Arrivals
 from trimon.storage.deletions import Deletion, Deletions
 from trimon.storage.group import NEVER_MS, Layout, ScrapeGroup
+from trimon.storage.headseries import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.headview import HeadView
-from trimon.storage.homes import Homes
-from trimon.storage.index import SeriesIndex
 from trimon.storage.loose import LooseBuffer
-
-_EMPTY_LABELS = "empty labelset: invalid sample"
-
-
-class Journal(Protocol):
-    """Where a head writes down what it does, in order, before it is published."""
-
-    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
-        """Columns were granted; kept until it is written, even over a failure."""
-        ...
-
-    def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
-        """A row is about to be stored."""
-        ...
-
-    def loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
-        """Loose samples are about to be stored."""
-        ...
 
 
 class _Cells(NamedTuple):
@@ -51,7 +31,7 @@ class _Cells(NamedTuple):
     foreign: Int64s
 
 
-class Head:
+class Head(HeadSeries):
     """Series and samples of one window of time, `[start_ms, end_ms)` nominally.
 
     One thread writes. What it appends is visible to readers only after `publish()`; `rollback()` takes back
@@ -59,22 +39,15 @@ class Head:
     """
 
     def __init__(self, start_ms: int, end_ms: int, journal: Journal | None = None) -> None:
+        super().__init__(journal)
         self.start_ms = start_ms
         self.end_ms = end_ms
-        self.journal = journal
-        self.index = SeriesIndex()
-        self.homes = Homes()
-        self.groups: list[ScrapeGroup] = []
         self.loose = LooseBuffer()
         self.min_ms = 1 << 62
         self.max_ms = NEVER_MS
         self.samples = 0
         self.deletions: Deletions = ()
-        self._by_name: dict[str, ScrapeGroup] = {}
-        self._last_times: Arena[np.int64] = Arena(np.int64)
-        self._last_values: Arena[np.float64] = Arena(np.float64)
         self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
-        self._touched: set[int] = set()
         self._group_views: list[Any] = []
         self.view = self._make_view(fresh_index=True)
 
@@ -120,97 +93,6 @@ class Head:
             self.deletions,
         )
 
-    # ---- series and columns
-
-    def group(self, name: str) -> ScrapeGroup:
-        """The group of this name, made if there is none."""
-        group = self._by_name.get(name)
-        if group is None:
-            group = ScrapeGroup(len(self.groups), name)
-            self.groups.append(group)
-            self._by_name[name] = group
-        return group
-
-    def newest_times(self, series: Int32s) -> Int64s:
-        """Time of the newest sample of each series, `NEVER_MS` if there is none."""
-        return self._last_times.view()[series]
-
-    def has_group(self, name: str) -> bool:
-        """Whether the group has been seen in this head."""
-        return name in self._by_name
-
-    def new_group(self, name: str) -> ScrapeGroup:
-        """A further group of this name, for replaying another run of the program."""
-        self._by_name.pop(name, None)
-        return self.group(name)
-
-    def create(self, label_sets: Sequence[Labels], tally: Tally, series_max: int = 0) -> Int32s:
-        """Series numbers of label sets, made where they are missing; -1 where refused."""
-        if not label_sets:
-            return np.zeros(0, np.int32)
-        if all(label_sets):
-            return self.create_pairs(*self.index.symbols.intern(label_sets), tally, series_max)
-        named = np.array([bool(labels) for labels in label_sets])
-        tally.refuse_series(int((~named).sum()), _EMPTY_LABELS)
-        found = np.full(len(label_sets), -1, np.int32)
-        kept = [labels for labels in label_sets if labels]
-        if kept:
-            found[named] = self.create_pairs(*self.index.symbols.intern(kept), tally, series_max)
-        return found
-
-    def create_pairs(self, flat: Int32s, lengths: Int64s, tally: Tally, series_max: int = 0) -> Int32s:
-        """Series numbers of runs of pair ids, made where they are missing; -1 where refused."""
-        found, created = self.index.add(flat, lengths, series_max)
-        if len(created):
-            tally.series_created += len(created)
-            self._last_times.extend_constant(NEVER_MS, len(created))
-            self._last_values.extend_constant(0.0, len(created))
-            self.homes.widen(len(self.index))
-        refused = int((found < 0).sum())
-        if refused:
-            tally.refuse_series(refused, f"series limit of {series_max} reached")
-        return found
-
-    def inherit(self, source: Head, group: ScrapeGroup) -> ScrapeGroup:
-        """The group of an older head with the same columns for the same series."""
-        target = self.group(group.name)
-        columns = np.flatnonzero(group.granted[: group.width])
-        view = source.index.view()
-        flat, lengths = view.pairs_of(group.series[columns])
-        distinct, place = np.unique(flat, return_inverse=True)
-        pairs = [view.symbols.pair(int(pair_id)) for pair_id in distinct]
-        translated = self.index.symbols.intern_pairs(pairs)[place]
-        series = self.create_pairs(translated, lengths, Tally()) if len(columns) else np.zeros(0, np.int32)
-        home = ~self.homes.held(series) & group.home[columns]
-        self._settle(target, columns, series, home)
-        return target
-
-    def _settle(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
-        """Grant these columns and note the homes."""
-        if len(columns) == 0:
-            return
-        group.grant(columns, series, home)
-        self.homes.add(series[home], group.number, columns[home])
-        self._touched_group(group)
-        if self.journal is not None:
-            self.journal.grant(group, columns, series, home)
-
-    def restore_grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
-        """A grant as the log tells it; what is known already is left as it is."""
-        if len(columns) == 0:
-            return
-        inside = columns < group.width
-        known = inside.copy()
-        at = columns[inside]
-        known[inside] = (group.series[at] == series[inside]) & (group.home[at] == home[inside])
-        group.granted[columns[known]] = True
-        if known.all():
-            return
-        columns, series, home = columns[~known], series[~known], home[~known]
-        group.grant(columns, series, home)
-        self.homes.add(series[home], group.number, columns[home])
-        self._touched_group(group)
-
     def restore_row(
         self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool
     ) -> None:
@@ -220,29 +102,6 @@ class Head:
         self._last_times.view()[group.series[columns]] = time_ms
         self._touched.add(group.number)
         self._note(time_ms, time_ms, len(columns))
-
-    def _grant(self, group: ScrapeGroup, series: Int32s) -> Int64s:
-        """A column for each of the given, distinct series; the one it has or had, where it can be."""
-        columns = np.full(len(series), -1, np.int64)
-        latest = self.homes.view().latest[series]
-        for place in np.flatnonzero(latest >= 0).tolist():
-            number = int(series[place])
-            home_group, column = self.homes.last(number)
-            if home_group == group.number and int(group.series[column]) == number:
-                if not group.granted[column]:
-                    group.regrant(column)
-                    self.homes.hold(series[place : place + 1], held=True)
-                    if self.journal is not None:
-                        again = np.array([column])
-                        self.journal.grant(group, again, series[place : place + 1], np.ones(1, np.bool_))
-                columns[place] = column
-        fresh = np.flatnonzero(columns < 0)
-        if len(fresh):
-            home = ~self.homes.held(series[fresh])
-            granted = group.columns_for(len(fresh))
-            self._settle(group, granted, series[fresh], home)
-            columns[fresh] = granted
-        return columns
 
     # ---- rows
 
@@ -409,7 +268,7 @@ class Head:
         if series_max and new and len(self.index) + new > series_max:
             tally.refuse_series(len(self.index) + new - series_max, f"series limit of {series_max} reached")
         if not all(batch.series):
-            tally.refuse_series(1, _EMPTY_LABELS)
+            tally.refuse_series(1, EMPTY_LABELS)
         return tally.result() if tally.refused else None
 
     def _store_loose(self, series: Int32s, times: Int64s, values: Floats, in_order: Bools) -> None:
@@ -466,9 +325,6 @@ class Head:
         self.min_ms = min(self.min_ms, first_ms)
         self.max_ms = max(self.max_ms, last_ms)
         self.samples += samples
-
-    def _touched_group(self, group: ScrapeGroup) -> None:
-        self._touched.add(group.number)
 
     def _count_refusals(self, verdicts: Verdicts, times: Int64s, series: Int64s, tally: Tally) -> None:
         refused = np.flatnonzero(verdicts >= OUT_OF_ORDER)

@@ -1,0 +1,163 @@
+"""The series of a head and the columns they have: what is known of them apart from samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from trimon.model.labels import Labels
+from trimon.storage.accept import Tally
+from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s
+from trimon.storage.group import NEVER_MS, ScrapeGroup
+from trimon.storage.homes import Homes
+from trimon.storage.index import SeriesIndex
+
+EMPTY_LABELS = "empty labelset: invalid sample"
+
+
+class Journal(Protocol):
+    """Where a head writes down what it does, in order, before it is published."""
+
+    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """Columns were granted; kept until it is written, even over a failure."""
+        ...
+
+    def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
+        """A row is about to be stored."""
+        ...
+
+    def loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
+        """Loose samples are about to be stored."""
+        ...
+
+
+class HeadSeries:
+    """Series, groups and homes of one window of time; `Head` adds the samples.
+
+    Series and columns are made as messages are judged. Without samples they do no harm, so they stay when an
+    append fails.
+    """
+
+    def __init__(self, journal: Journal | None) -> None:
+        self.journal = journal
+        self.index = SeriesIndex()
+        self.homes = Homes()
+        self.groups: list[ScrapeGroup] = []
+        self._by_name: dict[str, ScrapeGroup] = {}
+        self._last_times: Arena[np.int64] = Arena(np.int64)
+        self._last_values: Arena[np.float64] = Arena(np.float64)
+        self._touched: set[int] = set()
+
+    def group(self, name: str) -> ScrapeGroup:
+        """The group of this name, made if there is none."""
+        group = self._by_name.get(name)
+        if group is None:
+            group = ScrapeGroup(len(self.groups), name)
+            self.groups.append(group)
+            self._by_name[name] = group
+        return group
+
+    def newest_times(self, series: Int32s) -> Int64s:
+        """Time of the newest sample of each series, `NEVER_MS` if there is none."""
+        return self._last_times.view()[series]
+
+    def has_group(self, name: str) -> bool:
+        """Whether the group has been seen in this head."""
+        return name in self._by_name
+
+    def new_group(self, name: str) -> ScrapeGroup:
+        """A further group of this name, for replaying another run of the program."""
+        self._by_name.pop(name, None)
+        return self.group(name)
+
+    def create(self, label_sets: Sequence[Labels], tally: Tally, series_max: int = 0) -> Int32s:
+        """Series numbers of label sets, made where they are missing; -1 where refused."""
+        if not label_sets:
+            return np.zeros(0, np.int32)
+        if all(label_sets):
+            return self.create_pairs(*self.index.symbols.intern(label_sets), tally, series_max)
+        named = np.array([bool(labels) for labels in label_sets])
+        tally.refuse_series(int((~named).sum()), EMPTY_LABELS)
+        found = np.full(len(label_sets), -1, np.int32)
+        kept = [labels for labels in label_sets if labels]
+        if kept:
+            found[named] = self.create_pairs(*self.index.symbols.intern(kept), tally, series_max)
+        return found
+
+    def create_pairs(self, flat: Int32s, lengths: Int64s, tally: Tally, series_max: int = 0) -> Int32s:
+        """Series numbers of runs of pair ids, made where they are missing; -1 where refused."""
+        found, created = self.index.add(flat, lengths, series_max)
+        if len(created):
+            tally.series_created += len(created)
+            self._last_times.extend_constant(NEVER_MS, len(created))
+            self._last_values.extend_constant(0.0, len(created))
+            self.homes.widen(len(self.index))
+        refused = int((found < 0).sum())
+        if refused:
+            tally.refuse_series(refused, f"series limit of {series_max} reached")
+        return found
+
+    def inherit(self, source: HeadSeries, group: ScrapeGroup) -> ScrapeGroup:
+        """The group of an older head with the same columns for the same series."""
+        target = self.group(group.name)
+        columns = np.flatnonzero(group.granted[: group.width])
+        view = source.index.view()
+        flat, lengths = view.pairs_of(group.series[columns])
+        distinct, place = np.unique(flat, return_inverse=True)
+        pairs = [view.symbols.pair(int(pair_id)) for pair_id in distinct]
+        translated = self.index.symbols.intern_pairs(pairs)[place]
+        series = self.create_pairs(translated, lengths, Tally()) if len(columns) else np.zeros(0, np.int32)
+        home = ~self.homes.held(series) & group.home[columns]
+        self._settle(target, columns, series, home)
+        return target
+
+    def _settle(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """Grant these columns and note the homes."""
+        if len(columns) == 0:
+            return
+        group.grant(columns, series, home)
+        self.homes.add(series[home], group.number, columns[home])
+        self._touched.add(group.number)
+        if self.journal is not None:
+            self.journal.grant(group, columns, series, home)
+
+    def restore_grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+        """A grant as the log tells it; what is known already is left as it is."""
+        if len(columns) == 0:
+            return
+        inside = columns < group.width
+        known = inside.copy()
+        at = columns[inside]
+        known[inside] = (group.series[at] == series[inside]) & (group.home[at] == home[inside])
+        group.granted[columns[known]] = True
+        if known.all():
+            return
+        columns, series, home = columns[~known], series[~known], home[~known]
+        group.grant(columns, series, home)
+        self.homes.add(series[home], group.number, columns[home])
+        self._touched.add(group.number)
+
+    def _grant(self, group: ScrapeGroup, series: Int32s) -> Int64s:
+        """A column for each of the given, distinct series; the one it has or had, where it can be."""
+        columns = np.full(len(series), -1, np.int64)
+        latest = self.homes.view().latest[series]
+        for place in np.flatnonzero(latest >= 0).tolist():
+            number = int(series[place])
+            home_group, column = self.homes.last(number)
+            if home_group == group.number and int(group.series[column]) == number:
+                if not group.granted[column]:
+                    group.regrant(column)
+                    self.homes.hold(series[place : place + 1], held=True)
+                    if self.journal is not None:
+                        again = np.array([column])
+                        self.journal.grant(group, again, series[place : place + 1], np.ones(1, np.bool_))
+                columns[place] = column
+        fresh = np.flatnonzero(columns < 0)
+        if len(fresh):
+            home = ~self.homes.held(series[fresh])
+            granted = group.columns_for(len(fresh))
+            self._settle(group, granted, series[fresh], home)
+            columns[fresh] = granted
+        return columns
