@@ -92,10 +92,13 @@ def test_invalid_series_are_left_out(pairs: list[tuple[str, str]]) -> None:
     assert decoded(request) == {(("__name__", "ok"),): [(1, bits(2.0))]}
 
 
-def test_metadata_and_what_is_not_stored() -> None:
-    """Metadata is read; exemplars and histograms are counted."""
-    extra = protobuf.field(3, b"") + protobuf.field(4, b"")
+def test_metadata_exemplars_and_what_is_not_stored() -> None:
+    """Metadata and exemplars are read; histograms are counted."""
+    exemplar = protobuf.labels([("trace_id", "abc")]) + b"\x11" + bits(0.25) + b"\x18" + protobuf.varint(7)
+    extra = protobuf.field(3, exemplar) + protobuf.field(4, b"")
     body = protobuf.series([("__name__", "m")], [(5, 1.5)], extra) + protobuf.metadata(1, "m", "help", "s")
     request = WriteDecoder().decode(body)
     assert request.metadata.families == (("m", "counter", "help", "s"),)
-    assert (request.exemplars, request.histograms) == (1, 1)
+    assert request.exemplars == [((("__name__", "m"),), (("trace_id", "abc"),), 0.25, 7)]
+    assert request.histograms == 1
+    assert decoded(request) == {(("__name__", "m"),): [(5, bits(1.5))]}

@@ -6,6 +6,7 @@ usual encodings (a value and a six-byte timestamp; the value 0 left out) are dec
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon import limits
-from trimon.model.labels import METRIC_NAME, Labels
+from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.wire import FIXED64, LENGTH, VARINT, WireError, block, signed, skip, varint
 
@@ -38,7 +39,8 @@ class WriteRequest:
     invalid_series: int = 0
     """Series without a name, with double or malformed labels: left out, as Prometheus does."""
     histograms: int = 0
-    exemplars: int = 0
+    exemplars: list[tuple[Labels, Labels, float, int]] = field(default_factory=list)
+    """(series, labels, value, timestamp in ms) each."""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class WriteDecoder:
             samples.zero_count.append(size // _ZERO)
             samples.zero_series.append(number)
         else:
-            _odd_samples(data, position, end, number, samples, request)
+            _odd_samples(data, position, end, (number, labels), samples, request)
 
     def _remember(self, key: bytes) -> Labels | None:
         labels = self._decode_labels(key)
@@ -173,9 +175,10 @@ def _strings(data: bytes, start: int, end: int) -> tuple[str, str]:
 
 
 def _odd_samples(
-    data: bytes, position: int, end: int, number: int, samples: _Samples, request: WriteRequest
+    data: bytes, position: int, end: int, owner: tuple[int, Labels], samples: _Samples, request: WriteRequest
 ) -> None:
-    """Samples of any encoding, one by one; exemplars and histograms are counted."""
+    """Samples of any encoding and exemplars, one by one; histograms are counted."""
+    number, series = owner
     while position < end:
         tag, position = varint(data, position)
         if tag & 7 != LENGTH:
@@ -185,7 +188,7 @@ def _odd_samples(
         if tag == 0x12:
             samples.odd.append((number, *_sample(data, start, position)))
         elif tag == 0x1A:
-            request.exemplars += 1
+            request.exemplars.append((series, *_exemplar(data, start, position)))
         elif tag == 0x22:
             request.histograms += 1
         elif tag == 0x0A:
@@ -205,6 +208,27 @@ def _sample(data: bytes, position: int, end: int) -> tuple[int, float]:
         else:
             position = skip(data, position, end, tag & 7)
     return timestamp_ms, value
+
+
+def _exemplar(data: bytes, position: int, end: int) -> tuple[Labels, float, int]:
+    """Labels, value, timestamp; labels that are no text are left out."""
+    pairs: list[tuple[str, str]] = []
+    value, timestamp_ms = 0.0, 0
+    while position < end:
+        tag, position = varint(data, position)
+        if tag == (1 << 3 | LENGTH):
+            start, position = block(data, position, end)
+            with contextlib.suppress(UnicodeDecodeError):
+                pairs.append(_strings(data, start, position))
+        elif tag == (2 << 3 | FIXED64) and position + 8 <= end:
+            (value,) = struct.unpack_from("<d", data, position)
+            position += 8
+        elif tag == (3 << 3 | VARINT):
+            raw, position = varint(data, position)
+            timestamp_ms = signed(raw)
+        else:
+            position = skip(data, position, end, tag & 7)
+    return labels_of(pairs), value, timestamp_ms
 
 
 def _metadata(data: bytes, position: int, end: int) -> tuple[str, str, str, str]:
@@ -262,7 +286,7 @@ def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteR
                 raise _OddError
             decoded = _timestamps(cells[:, -6:])
         except _OddError:
-            _one_by_one(data, at, count, owners, size, samples, request)
+            _one_by_one(data, at, count, [(owner, series[owner]) for owner in owners], size, samples, request)
             continue
         times.append(decoded)
         if size == _WHOLE:
@@ -287,7 +311,7 @@ def _one_by_one(
     data: bytes,
     at: list[int],
     count: list[int],
-    owners: list[int],
+    owners: list[tuple[int, Labels]],
     size: int,
     samples: _Samples,
     request: WriteRequest,

@@ -38,12 +38,12 @@ def admin_routes(context: WebContext) -> Blueprint:
                 context.store.delete_series(matchers, start_ms, end_ms)
 
         await context.writer.perform("delete series", work)
-        return Response(status=204)
+        return Response(b"", status=204)
 
     @blueprint.route("/admin/tsdb/clean_tombstones", methods=["POST", "PUT"])
     async def clean_tombstones() -> Response:
         await context.writer.perform("clean tombstones", context.store.clean_tombstones)
-        return Response(status=204)
+        return Response(b"", status=204)
 
     @blueprint.route("/admin/tsdb/snapshot", methods=["POST", "PUT"])
     async def snapshot() -> Response:

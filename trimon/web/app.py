@@ -28,6 +28,7 @@ from trimon.web.queries import query_routes
 from trimon.web.series import series_routes
 from trimon.web.status import status_routes
 from trimon.web.targets import targets_routes
+from trimon.web.write import write_routes
 
 API_PREFIX: Final = "/api/v1"
 API_ROUTES: Final = (
@@ -38,6 +39,7 @@ API_ROUTES: Final = (
     targets_routes,
     status_routes,
     admin_routes,
+    write_routes,
 )
 COMPRESS_BYTES_MIN: Final = 1024
 COMPRESS_INLINE_BYTES_MAX: Final = 256 * 1024

@@ -1,0 +1,70 @@
+"""The front end over a small world without network: a test client and what stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.support.store_world import World, world
+from trimon.actors.queries import Queries
+from trimon.offload import InlineOffload
+from trimon.query.options import QueryOptions
+from trimon.selfmetrics import SelfMetrics
+from trimon.web.app import create_app
+from trimon.web.context import WebContext, WebOptions
+
+
+@dataclass
+class WebWorld:
+    """What tests look at."""
+
+    world: World
+    context: WebContext
+    metrics: SelfMetrics
+    client: Any
+
+
+def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebContext:
+    """A context over a world; what a test needs otherwise it replaces."""
+
+    async def reload() -> None:
+        return None
+
+    offload = InlineOffload()
+    return WebContext(
+        options=options,
+        log=here.log,
+        clock=here.clock,
+        offload=offload,
+        metrics=metrics,
+        queries=Queries(here.storage.snapshot, offload, here.clock, concurrency_max=4),
+        query_options=QueryOptions,
+        snapshot=here.storage.snapshot,
+        store=here.store,
+        writer=here.writer,
+        ready=here.storage.replayed.is_set,
+        jobs=lambda: here.manager.jobs,
+        tree=lambda: here.root,
+        plugins=list,
+        reload=reload,
+        quit=lambda: True,
+        config_yaml=str,
+        flags={},
+        runtime=dict,
+        mask=lambda labels: labels,
+    )
+
+
+@asynccontextmanager
+async def web_world(
+    directory: Path, options: WebOptions | None = None, changes: Mapping[str, Any] | None = None
+) -> AsyncIterator[WebWorld]:
+    """A running world with its front end; `changes` replace fields of the context."""
+    async with world(directory) as here:
+        metrics = SelfMetrics()
+        context = replace(context_of(here, metrics, options or WebOptions()), **(changes or {}))
+        app = create_app(context)
+        yield WebWorld(here, context, metrics, app.test_client())

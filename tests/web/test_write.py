@@ -1,0 +1,225 @@
+"""The remote write receiver: which requests are taken, what is stored, and what is answered otherwise."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import cramjam
+import pytest
+
+from tests.support import protobuf
+from tests.support.web_world import WebWorld, web_world
+from trimon import limits
+from trimon.actors.kernel.reply import AskTimeout
+from trimon.errors import OperatingError
+from trimon.model.rows import Appended
+from trimon.web.context import WebOptions
+
+ENABLED = WebOptions(enable_remote_write=True)
+NOW = 1_700_000_000_000
+PROTO = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+
+
+def packed(*messages: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(b"".join(messages)))
+
+
+def series(name: str, *samples: tuple[int, float], **labels: str) -> bytes:
+    return protobuf.series(sorted({"__name__": name, **labels}.items()), samples)
+
+
+async def post(here: WebWorld, body: bytes, **headers: str) -> tuple[int, str]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = await here.client.post("/api/v1/write", data=body, headers={**PROTO, **named})
+    return answer.status_code, await answer.get_data(as_text=True)
+
+
+async def test_samples_are_stored(tmp_path: Path) -> None:
+    """A request is answered with 204 and no body, and its samples and metadata are there."""
+    async with web_world(tmp_path, ENABLED) as here:
+        body = packed(
+            series("m", (NOW, 1.5), (NOW + 1000, 2.5), a="1"),
+            series("m", (NOW, 0.0), a="2"),
+            protobuf.metadata(1, "m", "help", "s"),
+        )
+        assert await post(here, body) == (204, "")
+        assert sorted(here.world.samples("m"), key=str) == [
+            ({"__name__": "m", "a": "1"}, [(NOW, 1.5), (NOW + 1000, 2.5)]),
+            ({"__name__": "m", "a": "2"}, [(NOW, 0.0)]),
+        ]
+        assert here.world.store.metadata["m"] == ("counter", "help", "s")
+
+
+async def test_off_by_default(tmp_path: Path) -> None:
+    """Without its flag the receiver answers 404 and says which flag it needs."""
+    async with web_world(tmp_path) as here:
+        assert await post(here, packed(series("m", (NOW, 1.0)))) == (
+            404,
+            "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n",
+        )
+        assert here.world.samples("m") == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "words"),
+    [
+        ({"Content_Encoding": "gzip"}, 415, "gzip encoding (compression) is not accepted by this server; only snappy"),
+        ({"Content_Encoding": "zstd"}, 415, "zstd encoding (compression) is not accepted"),
+        ({"Content_Encoding": ""}, 204, ""),
+        ({"Content_Type": ""}, 204, ""),
+        ({"Content_Type": "application/json"}, 415, "expected application/x-protobuf as the first (media) part, got"),
+        ({"Content_Type": "application/x-protobuf;proto=prometheus.WriteRequest"}, 204, ""),
+        ({"Content_Type": "application/x-protobuf; proto=io.prometheus.write.v2.Request"}, 204, ""),
+        (
+            {"Content_Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"},
+            415,
+            "io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts",
+        ),
+        ({"Content_Type": "application/x-protobuf;proto=x.Y"}, 415, "unknown type for remote write protobuf message x.Y"),
+    ],
+)  # fmt: skip
+async def test_headers(headers: dict[str, str], status: int, words: str, tmp_path: Path) -> None:
+    """Which encodings and content types are taken; what is refused is told, and nothing is stored."""
+    async with web_world(tmp_path, ENABLED) as here:
+        code, text = await post(here, packed(series("m", (NOW, 1.0))), **headers)
+        assert code == status, text
+        assert words in text
+        assert len(here.world.samples("m")) == (status == 204)
+
+
+async def test_method(tmp_path: Path) -> None:
+    """Any method but POST is 405."""
+    async with web_world(tmp_path, ENABLED) as here:
+        answer = await here.client.get("/api/v1/write")
+        assert (answer.status_code, await answer.get_data(as_text=True)) == (405, "Method not allowed\n")
+
+
+async def test_the_encoding_is_judged_before_the_method(tmp_path: Path) -> None:
+    """A GET with a foreign encoding is told about the encoding: the checks have Prometheus' order."""
+    async with web_world(tmp_path, ENABLED) as here:
+        answer = await here.client.get("/api/v1/write", headers={"Content-Encoding": "br"})
+        assert answer.status_code == 415
+
+
+def bomb(size: int) -> bytes:
+    return protobuf.varint(size) + b"\x00"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "snappy: corrupt input"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "snappy: corrupt input"),
+        (b"nonsense", "snappy: corrupt input"),
+        (packed(series("m", (NOW, 1.0)))[:-3], "snappy: corrupt input"),
+        (bomb(limits.REMOTE_WRITE_DECODED_BYTES_MAX + 1), "exceeds the limit of 33554432"),
+        (bomb(2**40), "exceeds the limit of 33554432"),
+        (packed(series("m", (NOW, 1.0))[:-3]), "unexpected EOF"),
+        (packed(b"\x0f"), "illegal wireType 7"),
+    ],
+)
+async def test_bodies_that_cannot_be_read(body: bytes, words: str, tmp_path: Path) -> None:
+    """A body that is no snappy block, claims too much, or holds no message is 400, and nothing is stored."""
+    async with web_world(tmp_path, ENABLED) as here:
+        code, text = await post(here, body)
+        assert (code, words in text) == (400, True), text
+        assert here.world.samples("m") == []
+
+
+async def test_too_big(tmp_path: Path) -> None:
+    """A body above the cap is 413 with the cap in its text."""
+    async with web_world(tmp_path, ENABLED) as here:
+        code, text = await post(here, bytes(limits.REMOTE_WRITE_BODY_BYTES_MAX + 1))
+        assert (code, text) == (413, "request body exceeds the 33554432 bytes limit\n")
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ((NOW - 10, 1.0), "out of order sample"),
+        ((NOW, 2.0), "duplicate sample for timestamp"),
+        ((NOW + limits.FUTURE_MS_MAX + 60_000, 1.0), "out of bounds"),
+        ((5, 1.0), "out of bounds"),
+    ],
+)
+async def test_one_bad_sample_refuses_the_request(bad: tuple[int, float], words: str, tmp_path: Path) -> None:
+    """A refused sample is 400 with its reason and its series, and the good ones beside it are not stored."""
+    async with web_world(tmp_path, ENABLED) as here:
+        assert (await post(here, packed(series("m", (NOW, 1.0)))))[0] == 204
+        code, text = await post(here, packed(series("good", (NOW, 1.0)), series("m", bad)))
+        assert code == 400
+        assert words in text
+        assert "m" in text
+        assert here.world.samples("good") == []
+        assert here.world.samples("m") == [({"__name__": "m"}, [(NOW, 1.0)])]
+
+
+async def test_the_same_request_again_is_taken(tmp_path: Path) -> None:
+    """A request that is repeated, because its answer got lost, is 204 and stores nothing twice."""
+    async with web_world(tmp_path, ENABLED) as here:
+        body = packed(series("m", (NOW, 1.0)))
+        assert [(await post(here, body))[0] for _ in range(2)] == [204, 204]
+        assert here.world.samples("m") == [({"__name__": "m"}, [(NOW, 1.0)])]
+
+
+async def test_invalid_series_are_counted_and_left_out(tmp_path: Path) -> None:
+    """A series without a name fails no request; it is counted."""
+    async with web_world(tmp_path, ENABLED) as here:
+        nameless = protobuf.series([("a", "b")], [(NOW, 1.0)])
+        assert (await post(here, packed(nameless, series("m", (NOW, 1.0)))))[0] == 204
+        assert len(here.world.samples("m")) == 1
+        assert here.metrics.value("prometheus_api_remote_write_invalid_labels_samples_total") == 1
+
+
+async def test_histograms_are_refused(tmp_path: Path) -> None:
+    """A request with a native histogram is 400, says so, and nothing of it is stored."""
+    async with web_world(tmp_path, ENABLED) as here:
+        histogram = protobuf.series([("__name__", "h")], [], protobuf.field(4, b"\x78\x01"))
+        code, text = await post(here, packed(series("m", (NOW, 1.0)), histogram))
+        assert code == 400
+        assert text == "native histograms are not supported yet: 1 in this request, nothing of it is stored\n"
+        assert here.world.samples("m") == []
+
+
+def exemplar(trace: str, time_ms: int) -> bytes:
+    value = b"\x11" + struct.pack("<d", 0.5) + b"\x18" + protobuf.varint(time_ms)
+    return protobuf.field(3, protobuf.labels([("trace_id", trace)]) + value)
+
+
+async def test_exemplars_are_stored_and_never_fail_a_request(tmp_path: Path) -> None:
+    """Exemplars are kept; one that comes too late is counted, and the request is 204."""
+    async with web_world(tmp_path, ENABLED) as here:
+        name = [("__name__", "m")]
+        first = protobuf.series(name, [(NOW, 1.0)], exemplar("a", NOW))
+        late = protobuf.series(name, [(NOW + 1, 1.0)], exemplar("b", NOW - 5))
+        assert [(await post(here, packed(body)))[0] for body in (first, late)] == [204, 204]
+        assert len(here.world.store.exemplars) == 1
+        assert here.metrics.value("trimon_remote_write_exemplars_refused_total") == 1
+
+
+class FailingWriter:
+    """A writer that cannot store."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def append(self, *messages: object) -> tuple[Appended, ...]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [(OperatingError("disk full"), 500, None), (AskTimeout("storage", 60.0), 503, "5")],
+)
+async def test_what_the_sender_should_repeat(
+    error: Exception, status: int, retry_after: str | None, tmp_path: Path
+) -> None:
+    """Trouble with the disk is 500, a jammed writer 503 with Retry-After: senders repeat both."""
+    writer: Any = FailingWriter(error)
+    async with web_world(tmp_path, ENABLED, {"writer": writer}) as here:
+        body = packed(series("m", (NOW, 1.0)))
+        answer = await here.client.post("/api/v1/write", data=body, headers=PROTO)
+        assert answer.status_code == status
+        assert answer.headers.get("Retry-After") == retry_after

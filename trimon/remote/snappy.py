@@ -1,0 +1,30 @@
+"""Snappy's block format: a length, then the compressed bytes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cramjam
+
+from trimon.errors import UserError
+from trimon.remote.wire import WireError, varint
+
+CORRUPT: Final = "snappy: corrupt input"
+
+
+def decompress(body: bytes, size_max: int) -> bytes:
+    """The bytes of a block.
+
+    Raises UserError when it is no block or claims to hold more than `size_max` bytes: the claim is read before
+    anything is decompressed, and a block that does not hold what it claims is corrupt.
+    """
+    try:
+        size, _ = varint(body, 0)
+    except WireError:
+        raise UserError(CORRUPT) from None
+    if size > size_max:
+        raise UserError(f"snappy: decoded block of {size} bytes exceeds the limit of {size_max}")
+    try:
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError:
+        raise UserError(CORRUPT) from None
