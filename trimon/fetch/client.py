@@ -11,6 +11,7 @@ import trio
 
 from trimon import __version__
 from trimon.fetch.connection import Connection, Endpoint, PeerClosed
+from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
 from trimon.fetch.request import FetchError, FetchTimeout, Request, Response
 
@@ -50,6 +51,9 @@ class HttpFetch:
     def __init__(self, options: ClientOptions | None = None) -> None:
         self._options = options or ClientOptions()
         self._connection: Connection | None = None
+        # the last question and its bytes: a scraper asks the same one for months
+        self._asked: tuple[Request, SplitResult, tuple[tuple[str, str], ...]] | None = None
+        self._asked_bytes = b""
         self._proxy = ProxyClient(self._options.proxy_url, self._options.no_proxy)
 
     async def get(self, request: Request) -> Response:
@@ -83,26 +87,40 @@ class HttpFetch:
         raise FetchError(f"stopped after {REDIRECTS_MAX} redirects")
 
     async def _once(self, url: SplitResult, request: Request, *, with_credentials: bool) -> Response:
-        headers = [("Host", url.netloc.rpartition("@")[2]), ("User-Agent", USER_AGENT), *request.headers]
-        headers += self._options.headers
-        if with_credentials:
-            headers += self._options.credentials()
+        credentials = self._options.credentials() if with_credentials else ()
         if self._proxy.applies(url):
+            headers = self._headers(url, request, credentials)
             return await self._proxy.get(url, headers, request, self._options.tls)
-        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        question = (request, url, credentials)
+        if self._asked != question:
+            target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+            self._asked_bytes = request_bytes(target, self._headers(url, request, credentials))
+            self._asked = question
         endpoint = Endpoint.of(url)
         connection, kept = await self._connected(endpoint)
         try:
-            response = await connection.exchange(target, headers, request.body_bytes_max)
+            response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
         except PeerClosed:
             await self._drop()
             if not kept:
                 raise
             connection, _ = await self._connected(endpoint)
-            response = await connection.exchange(target, headers, request.body_bytes_max)
+            response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
         if not connection.reusable:
             await self._drop()
         return response
+
+    def _headers(
+        self, url: SplitResult, request: Request, credentials: tuple[tuple[str, str], ...]
+    ) -> list[tuple[str, str]]:
+        host = url.netloc.rpartition("@")[2]
+        return [
+            ("Host", host),
+            ("User-Agent", USER_AGENT),
+            *request.headers,
+            *self._options.headers,
+            *credentials,
+        ]
 
     async def _connected(self, endpoint: Endpoint) -> tuple[Connection, bool]:
         if self._connection is not None and self._connection.endpoint == endpoint:

@@ -110,9 +110,10 @@ class Layout:
             return self._values
         heads = [self._heads[index] for index in changed]
         texts = [lines[index] for index in changed]
-        if not all(heads) or not all(map(bytes.startswith, texts, heads)):
+        tails = list(map(bytes.removeprefix, texts, heads))
+        # a head is taken off whole or not at all, so the sizes tell whether every line had its own
+        if not all(heads) or sum(map(len, texts)) - sum(map(len, tails)) != sum(map(len, heads)):
             return None
-        tails = [text[len(head) :] for text, head in zip(texts, heads, strict=True)]
         try:
             if b"".join(tails).translate(None, _NUMBER_BYTES):
                 raise ValueError

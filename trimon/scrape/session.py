@@ -92,6 +92,16 @@ class ScrapeSession:
         self._report_labels: tuple[Labels, ...] = tuple(
             tuple(sorted(((METRIC_NAME, name), *target.labels))) for name in names
         )
+        self._request = Request(
+            target.url,
+            (
+                ("Accept", options.accept),
+                ("Accept-Encoding", "gzip" if options.compression else "identity"),
+                ("X-Prometheus-Scrape-Timeout-Seconds", f"{target.timeout_ms / 1000:.10g}"),
+            ),
+            timeout_s=target.timeout_ms / 1000,
+            body_bytes_max=options.body_bytes_max,
+        )
         self._series_labels = SeriesLabels(target.labels, options)
         self._layout = self._new_layout(TextFormat())
         # one column a slot of the layout, then the report's; -1 where storage has granted none
@@ -120,18 +130,8 @@ class ScrapeSession:
         return self._layout.families
 
     def request(self) -> Request:
-        """What to ask the target."""
-        options = self.options
-        return Request(
-            self.target.url,
-            (
-                ("Accept", options.accept),
-                ("Accept-Encoding", "gzip" if options.compression else "identity"),
-                ("X-Prometheus-Scrape-Timeout-Seconds", f"{self.target.timeout_ms / 1000:.10g}"),
-            ),
-            timeout_s=self.target.timeout_ms / 1000,
-            body_bytes_max=options.body_bytes_max,
-        )
+        """What to ask the target; the same object every time."""
+        return self._request
 
     def succeed(self, response: Response, timestamp_ms: int, duration_s: float) -> Outcome:
         """The rows of an answer; an answer that is no good becomes a failed scrape."""
@@ -176,7 +176,7 @@ class ScrapeSession:
             self._layout = self._new_layout(chosen())
             self._layout.families = families
 
-    def _report(  # noqa: PLR0917 # the report's series, in order
+    def _report(  # the report's series, in order
         self, up: float, duration_s: float, scraped: int, kept: int, added: int, body_bytes: int
     ) -> list[float]:
         report = [up, duration_s, float(scraped), float(kept), float(added)]

@@ -1,0 +1,152 @@
+"""The reader of one answer, against h11 on generated answers cut anywhere."""
+
+from __future__ import annotations
+
+import gzip
+
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimon.fetch.http1 import ResponseReader, inflate, request_bytes
+from trimon.fetch.request import BodyTooBig, FetchError
+
+bodies = st.binary(max_size=300)
+header_names = st.sampled_from(["X-A", "x-b", "Date", "Server"])
+header_values = st.text("abc ,;=1\"'", max_size=8).map(str.strip)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """A well-formed answer in one of the three framings."""
+    body = draw(bodies)
+    status = draw(st.sampled_from([200, 404, 500, 301]))
+    lines = [
+        f"HTTP/1.{draw(st.sampled_from('01'))} {status} {draw(st.sampled_from(['OK', 'Not Found', '']))}"
+    ]
+    lines += [
+        f"{name}: {value}"
+        for name, value in draw(st.lists(st.tuples(header_names, header_values), max_size=4))
+    ]
+    if draw(st.booleans()):
+        lines.append("Connection: " + draw(st.sampled_from(["close", "keep-alive"])))
+    framing = draw(st.sampled_from(["length", "chunked", "close"]))
+    payload = body
+    if framing == "length":
+        lines.append(f"Content-Length: {len(body)}")
+    elif framing == "chunked":
+        lines[0] = lines[0].replace("HTTP/1.0", "HTTP/1.1")
+        lines.append("Transfer-Encoding: chunked")
+        payload = b""
+        position = 0
+        while position < len(body):
+            size = draw(st.integers(1, 60))
+            chunk = body[position : position + size]
+            payload += f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n"
+            position += size
+        payload += b"0\r\n" + draw(st.sampled_from([b"", b"X-T: 1\r\n"])) + b"\r\n"
+    early = b"HTTP/1.1 100 Continue\r\n\r\n" if draw(st.integers(0, 5)) == 0 else b""
+    return early + ("\r\n".join(lines) + "\r\n\r\n").encode() + payload
+
+
+def by_h11(data: bytes) -> tuple[int, bytes, bool]:
+    """Status, body, and whether the connection can be used again, by the reference."""
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(data)
+    status, body = 0, b""
+    closed = False
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            assert not closed
+            closed = True
+            connection.receive_data(b"")
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body += bytes(event.data)
+        elif isinstance(event, h11.EndOfMessage):
+            done = connection.our_state is h11.DONE and connection.their_state is h11.DONE
+            return status, body, done and not closed
+
+
+@given(answers(), st.data())
+def test_reads_what_h11_reads(data: bytes, choices: st.DataObject) -> None:
+    """Status, body and reuse of an answer are the same however it is cut into pieces."""
+    reader = ResponseReader(10_000)
+    position, done = 0, False
+    while position < len(data) and not done:
+        size = choices.draw(st.integers(1, 80))
+        done = reader.feed(data[position : position + size])
+        position += size
+    if not done:
+        reader.end()
+    response = reader.response()
+    status, body, reusable = by_h11(data)
+    assert (response.status, response.body, reader.reusable) == (status, body, reusable)
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused_or_read(data: bytes) -> None:
+    """No bytes whatever end in anything but a FetchError or an answer."""
+    reader = ResponseReader(1000)
+    try:
+        if not reader.feed(data):
+            reader.end()
+        reader.response()
+    except FetchError:
+        return
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/2.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nBad Header: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n folded: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx\r\n",
+        b"SSH-2.0-OpenSSH_9\r\n",
+    ],
+)
+def test_what_is_not_http_is_refused(data: bytes) -> None:
+    """Each way of not being HTTP/1 is a FetchError."""
+    with pytest.raises(FetchError):
+        ResponseReader(1000).feed(data)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 2000\r\n\r\n", b"\r\n" + b"x" * 1001, b"Transfer-Encoding: chunked\r\n\r\n7d0\r\n"],
+)
+def test_the_cap_holds_in_every_framing(head: bytes) -> None:
+    """More than the cap is refused as soon as it is known."""
+    with pytest.raises(BodyTooBig):
+        ResponseReader(1000).feed(b"HTTP/1.1 200 OK\r\n" + head)
+
+
+def test_inflating_stops_at_the_cap() -> None:
+    """A bomb is not inflated beyond the cap, and garbage is no gzip."""
+    assert inflate(gzip.compress(b"x" * 1000), 1000) == b"x" * 1000
+    with pytest.raises(BodyTooBig):
+        inflate(gzip.compress(bytes(10_000_000)), 1000)
+    with pytest.raises(FetchError, match="invalid data"):
+        inflate(b"not gzip", 1000)
+
+
+@pytest.mark.parametrize(
+    ("target", "header"),
+    [("/a b", ("X", "y")), ("/", ("X", "y\r\nEvil: 1")), ("/\r\n", ("X", "y")), ("/", ("X", "€"))],
+)
+def test_requests_cannot_be_broken_out_of(target: str, header: tuple[str, str]) -> None:
+    """A target or header with a line break, or outside latin-1, is refused and never sent."""
+    with pytest.raises(FetchError, match="bad request"):
+        request_bytes(target, [header])
