@@ -13,6 +13,7 @@ from tests.support import protobuf
 from trimon.remote.wire import WireError
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 
+NOW = 1_700_000_000_000
 Written = dict[tuple[tuple[str, str], ...], list[tuple[int, bytes]]]
 
 
@@ -68,6 +69,49 @@ def test_truncation_never_crashes(
     body = b"".join(protobuf.series(labels, samples) for labels, samples in content.items())
     with contextlib.suppress(WireError):
         WriteDecoder().decode(body[: cut % (len(body) + 1)])
+
+
+def test_one_series_named_several_times() -> None:
+    """Samples of a series that is named again and again keep their order, zeros among them."""
+    name = [("__name__", "m")]
+    points = [(NOW + i, float(i % 3 != 0) * i) for i in range(9)]
+    body = b"".join(protobuf.series(name, [point]) for point in points)
+    batch = WriteDecoder().decode(body).batch
+    assert set(batch.series) == {(("__name__", "m"),)}
+    assert list(zip(batch.timestamps_ms.tolist(), batch.values.tolist(), strict=True)) == points
+
+
+def test_lengths_of_every_size() -> None:
+    """Series whose message length takes one, two and three bytes are read, known or not."""
+    decoder = WriteDecoder()
+    for _ in range(2):
+        for size in (
+            1,
+            90,
+            91,
+            92,
+            93,
+            94,
+            95,
+            96,
+            97,
+            98,
+            99,
+            100,
+            101,
+            102,
+            103,
+            2000,
+            16_300,
+            16_384,
+            70_000,
+        ):
+            labels = (("__name__", "m"), ("a", "x" * size))
+            body = protobuf.series(labels, [(NOW, 1.0)]) + protobuf.series(labels, [(NOW + 1, 0.0)])
+            batch = decoder.decode(body * 3).batch
+            assert batch.series == (labels,) * 6
+            assert batch.timestamps_ms.tolist() == [NOW, NOW + 1] * 3
+            assert batch.values.tolist() == [1.0, 0.0] * 3
 
 
 def test_samples_that_look_usual_and_are_not() -> None:

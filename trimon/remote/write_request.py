@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from trimon import limits
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
-from trimon.model.rows import Metadata, SampleBatch
+from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
 from trimon.remote.wire import FIXED64, LENGTH, VARINT, WireError, block, signed, skip, varint
 
 # Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
@@ -44,16 +44,28 @@ class WriteRequest:
 
 
 @dataclass(slots=True)
-class _Samples:
-    """Where samples are, until numpy reads them."""
+class _Runs:
+    """Where the samples of one encoding are, series by series, until numpy reads them."""
 
-    whole_at: list[int] = field(default_factory=list)
-    whole_count: list[int] = field(default_factory=list)
-    whole_series: list[int] = field(default_factory=list)
-    zero_at: list[int] = field(default_factory=list)
-    zero_count: list[int] = field(default_factory=list)
-    zero_series: list[int] = field(default_factory=list)
+    at: list[int] = field(default_factory=list)
+    count: list[int] = field(default_factory=list)
+    series: list[int] = field(default_factory=list)
+
+    def add(self, at: int, count: int, series: int) -> None:
+        """`count` samples of a series, at a position."""
+        self.at.append(at)
+        self.count.append(count)
+        self.series.append(series)
+
+
+@dataclass(slots=True)
+class _Samples:
+    """The samples of a request; `count` is how many the last series had."""
+
+    whole: _Runs = field(default_factory=_Runs)
+    zero: _Runs = field(default_factory=_Runs)
     odd: list[tuple[int, int, float]] = field(default_factory=list)
+    count: int = 1
 
 
 class WriteDecoder:
@@ -72,6 +84,9 @@ class WriteDecoder:
         request = WriteRequest(_NO_SAMPLES, Metadata(()))
         position, end = 0, len(data)
         while position < end:
+            position = self._familiar(data, position, end, series, samples)
+            if position == end:
+                break
             tag, position = varint(data, position)
             if tag == 0x0A:
                 start, position = block(data, position, end)
@@ -84,6 +99,39 @@ class WriteDecoder:
         request.batch = _batch(data, series, samples, request)
         request.metadata = Metadata(tuple(families))
         return request
+
+    def _familiar(self, data: bytes, position: int, end: int, series: list[Labels], samples: _Samples) -> int:
+        """Reads on while labels are known and there are as many samples as in the series before.
+
+        Both are guessed from the end of a series: a remembered run of labels and then the head of a sample can be
+        nothing else. Returns the position of the first field that takes a closer look.
+        """
+        known, count = self._labels, samples.count
+        whole, zero = count * _WHOLE, count * _ZERO
+        # the last length of a message is two bytes at the most here, and both are there
+        while position + 3 < end and data[position] == 0x0A:
+            size, start = data[position + 1], position + 2
+            if size >= 0x80:
+                size, start = size & 0x7F | data[start] << 7, start + 1
+            stop = start + size
+            if stop > end or size >= 1 << 14:
+                break
+            at = stop - whole
+            lists = samples.whole
+            if at <= start or not data.startswith(_WHOLE_HEAD, at):
+                at = stop - zero
+                lists = samples.zero
+                if at <= start or not data.startswith(_ZERO_HEAD, at):
+                    break
+            labels = known.get(data[start:at])
+            if labels is None:
+                break
+            lists.at.append(at)
+            lists.count.append(count)
+            lists.series.append(len(series))
+            series.append(labels)
+            position = stop
+        return position
 
     def _series(
         self,
@@ -114,13 +162,11 @@ class WriteDecoder:
         series.append(labels)
         size = end - position
         if size % _WHOLE == 0 and data.startswith(_WHOLE_HEAD, position):
-            samples.whole_at.append(position)
-            samples.whole_count.append(size // _WHOLE)
-            samples.whole_series.append(number)
+            samples.whole.add(position, size // _WHOLE, number)
+            samples.count = size // _WHOLE
         elif size % _ZERO == 0 and data.startswith(_ZERO_HEAD, position):
-            samples.zero_at.append(position)
-            samples.zero_count.append(size // _ZERO)
-            samples.zero_series.append(number)
+            samples.zero.add(position, size // _ZERO, number)
+            samples.count = size // _ZERO
         else:
             _odd_samples(data, position, end, (number, labels), samples, request)
 
@@ -247,12 +293,12 @@ def _metadata(data: bytes, position: int, end: int) -> tuple[str, str, str, str]
     return texts[2], _TYPES[kind] if kind < len(_TYPES) else "unknown", texts[4], texts[5]
 
 
-def _cells(data: bytes, at: list[int], count: list[int], size: int) -> npt.NDArray[np.uint8]:
+def _cells(data: bytes, runs: _Runs, size: int) -> npt.NDArray[np.uint8]:
     """uint8[samples, size]: the bytes of all samples of one encoding."""
-    counts = np.array(count, np.int64)
+    counts = np.array(runs.count, np.int64)
     first = np.cumsum(counts) - counts
     within = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(first, counts)
-    begins = np.repeat(np.array(at, np.int64), counts) + within * size
+    begins = np.repeat(np.array(runs.at, np.int64), counts) + within * size
     raw = np.frombuffer(data, np.uint8)
     return np.asarray(raw[begins[:, None] + np.arange(size)], np.uint8)
 
@@ -270,14 +316,12 @@ class _OddError(Exception):
 
 
 def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteRequest) -> SampleBatch:
+    """All samples in order of arrival."""
     numbers, times, values = [], [], []
-    for at, count, owners, size, head in (
-        (samples.whole_at, samples.whole_count, samples.whole_series, _WHOLE, _WHOLE_HEAD),
-        (samples.zero_at, samples.zero_count, samples.zero_series, _ZERO, _ZERO_HEAD),
-    ):
-        if not at:
+    for runs, size, head in ((samples.whole, _WHOLE, _WHOLE_HEAD), (samples.zero, _ZERO, _ZERO_HEAD)):
+        if not runs.at:
             continue
-        cells = _cells(data, at, count, size)
+        cells = _cells(data, runs, size)
         usual = (cells[:, :3] == np.frombuffer(head, np.uint8)).all()
         if size == _WHOLE:
             usual = usual and bool((cells[:, 11] == 0x10).all())
@@ -286,35 +330,34 @@ def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteR
                 raise _OddError
             decoded = _timestamps(cells[:, -6:])
         except _OddError:
-            _one_by_one(data, at, count, [(owner, series[owner]) for owner in owners], size, samples, request)
+            _one_by_one(data, runs, size, series, samples, request)
             continue
         times.append(decoded)
         if size == _WHOLE:
             values.append(np.ascontiguousarray(cells[:, 3:11]).view("<f8").ravel())
         else:
             values.append(np.zeros(len(cells)))
-        numbers.append(np.repeat(np.array(owners, np.int32), np.array(count)))
+        numbers.append(np.repeat(np.array(runs.series, np.int32), np.array(runs.count)))
     if samples.odd:
         numbers.append(np.array([number for number, _, _ in samples.odd], np.int32))
         times.append(np.array([time for _, time, _ in samples.odd], np.int64))
         values.append(np.array([value for _, _, value in samples.odd], np.float64))
     if not numbers:
         return SampleBatch(
-            tuple(series), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), atomic=True
+            tuple(series), _NO_SAMPLES.series_index, _NO_SAMPLES.timestamps_ms, NO_VALUES, atomic=True
         )
+    if len(numbers) == 1:
+        return SampleBatch(tuple(series), numbers[0], times[0], values[0], atomic=True)
+    # a sender may name one series several times, and then the order of its samples is that of the names
+    whose = np.concatenate(numbers)
+    order = np.argsort(whose, kind="stable")
     return SampleBatch(
-        tuple(series), np.concatenate(numbers), np.concatenate(times), np.concatenate(values), atomic=True
+        tuple(series), whose[order], np.concatenate(times)[order], np.concatenate(values)[order], atomic=True
     )
 
 
 def _one_by_one(
-    data: bytes,
-    at: list[int],
-    count: list[int],
-    owners: list[tuple[int, Labels]],
-    size: int,
-    samples: _Samples,
-    request: WriteRequest,
+    data: bytes, runs: _Runs, size: int, series: list[Labels], samples: _Samples, request: WriteRequest
 ) -> None:
-    for begin, samples_count, owner in zip(at, count, owners, strict=True):
-        _odd_samples(data, begin, begin + samples_count * size, owner, samples, request)
+    for begin, count, number in zip(runs.at, runs.count, runs.series, strict=True):
+        _odd_samples(data, begin, begin + count * size, (number, series[number]), samples, request)

@@ -105,6 +105,9 @@ class Appender:
     def _append_batch(self, batch: SampleBatch, bounds: Bounds) -> Appended:
         parts = split_batch(batch, bounds, self.newest(), self._head_at)
         series_max = self._core.options.series_max
+        if batch.atomic and len(parts) == 1:
+            head, part = parts[0]
+            return head.append_whole(part, bounds, series_max)
         if batch.atomic:
             for head, part in parts:
                 refused = head.refusal_of(part, bounds, series_max)

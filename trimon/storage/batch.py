@@ -28,10 +28,10 @@ class Arrivals:
     def judged(
         cls, batch: SampleBatch, numbers: Int32s, last_times: Int64s, last_values: Floats, bounds: Bounds
     ) -> Arrivals:
-        """Verdicts of a batch. `numbers[i]` is the series of `batch.series[i]`, -1 if it does not exist."""
-        own = np.arange(-1, -1 - len(numbers), -1, dtype=np.int64)
-        distinct = np.where(numbers >= 0, numbers.astype(np.int64), own)
-        series_all = distinct[batch.series_index]
+        """Verdicts of a batch. `numbers[i]` is the series of `batch.series[i]`, negative if it does not exist:
+        the same number then means the same series.
+        """
+        series_all = numbers.astype(np.int64)[batch.series_index]
         place = np.argsort(series_all, kind="stable")
         series = series_all[place]
         times = batch.timestamps_ms[place].astype(np.int64)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
@@ -250,8 +251,24 @@ class Head(HeadSeries):
         """Judge and store samples of any shape, in the loose buffer."""
         tally = Tally()
         numbers = self.create(batch.series, tally, series_max)
+        refused = np.flatnonzero(numbers < 0)
+        numbers[refused] = -1 - refused
         arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
         self._count_batch(arrivals, batch, tally)
+        return self._store_arrivals(arrivals, numbers, tally)
+
+    def append_whole(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended:
+        """Store all samples of a batch, or none and say why. Quick when all its series are known."""
+        numbers = self.index.find(batch.series)
+        if len(numbers) and int(numbers.min()) < 0:
+            refused = self.refusal_of(batch, bounds, series_max)
+            return refused if refused is not None else self.append_batch(batch, bounds, series_max)
+        tally = Tally()
+        arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
+        self._count_batch(arrivals, batch, tally)
+        return tally.result() if tally.refused else self._store_arrivals(arrivals, numbers, tally)
+
+    def _store_arrivals(self, arrivals: Arrivals, numbers: Int32s, tally: Tally) -> Appended:
         series, times, values, in_order = arrivals.accepted(numbers)
         tally.appended += len(series)
         if len(series):
@@ -262,11 +279,17 @@ class Head(HeadSeries):
         """The answer to a batch of which anything would be refused, else None; nothing is changed."""
         tally = Tally()
         known = self.index.find(batch.series)
-        arrivals = Arrivals.judged(batch, known, self._last_times.view(), self._last_values.view(), bounds)
+        # a series that does not exist yet may be listed twice all the same
+        new: dict[Labels, int] = {}
+        numbers = known.copy()
+        for place in np.flatnonzero(known < 0).tolist():
+            numbers[place] = new.setdefault(batch.series[place], -1 - place)
+        arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
         self._count_batch(arrivals, batch, tally)
-        new = len({labels for labels, number in zip(batch.series, known, strict=True) if number < 0})
-        if series_max and new and len(self.index) + new > series_max:
-            tally.refuse_series(len(self.index) + new - series_max, f"series limit of {series_max} reached")
+        if series_max and new and len(self.index) + len(new) > series_max:
+            tally.refuse_series(
+                len(self.index) + len(new) - series_max, f"series limit of {series_max} reached"
+            )
         if not all(batch.series):
             tally.refuse_series(1, EMPTY_LABELS)
         return tally.result() if tally.refused else None

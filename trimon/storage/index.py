@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from trimon.storage.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_p
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
 _EMPTY = np.int32(-1)
+# Label sets of pushed series that are remembered; an entry is some 100 bytes beside the labels.
+RECENT_MAX: Final = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class SeriesIndex:
         self._hashes: Arena[np.uint64] = Arena(np.uint64)
         self._table: Int32s = np.full(64, _EMPTY, np.int32)
         self._postings: dict[int, Arena[np.int32]] = {}
+        self._recent: dict[Labels, int] = {}
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -89,13 +94,28 @@ class SeriesIndex:
         return parts + sum(posting.size_bytes for posting in self._postings.values())
 
     def find(self, label_sets: Sequence[Labels]) -> Int32s:
-        """Series numbers, -1 where there is none; pairs never seen are not interned."""
-        known = [all(self.symbols.pair_id(n, v) >= 0 for n, v in labels) for labels in label_sets]
-        found = np.full(len(label_sets), _EMPTY, np.int32)
-        present = np.flatnonzero(np.array(known, np.bool_))
-        if len(present):
-            flat, lengths = self.symbols.intern([label_sets[i] for i in present.tolist()])
-            found[present] = self._probe(flat, lengths, self._hash(flat, lengths))
+        """Series numbers, -1 where there is none; pairs never seen are not interned.
+
+        What was found is remembered: those who push samples name the same series again and again.
+        """
+        recent = self._recent
+        found = np.fromiter(map(recent.get, label_sets, repeat(-1)), np.int32, len(label_sets))
+        unseen = [
+            place
+            for place in np.flatnonzero(found < 0).tolist()
+            if all(self.symbols.pair_id(n, v) >= 0 for n, v in label_sets[place])
+        ]
+        if unseen:
+            flat, lengths = self.symbols.intern([label_sets[place] for place in unseen])
+            numbers = self._probe(flat, lengths, self._hash(flat, lengths))
+            found[unseen] = numbers
+            if len(recent) + len(unseen) > RECENT_MAX:
+                recent.clear()
+            recent.update(
+                (label_sets[place], number)
+                for place, number in zip(unseen, numbers.tolist(), strict=True)
+                if number >= 0
+            )
         return found
 
     def add(self, flat: Int32s, lengths: Int64s, limit: int = 0) -> tuple[Int32s, Int32s]:

@@ -147,9 +147,10 @@ def write_routes(context: WebContext) -> Blueprint:
         most = limits.REMOTE_WRITE_BODY_BYTES_MAX
         too_long = f"request body exceeds the {most} bytes limit"
         try:
-            body: bytes = await request.get_data(cache=False, as_text=False)
+            body = await request.get_data(cache=False, as_text=False)
         except RequestEntityTooLarge:
             raise WriteRefused(413, too_long) from None
+        assert isinstance(body, bytes)
         if len(body) > most:
             raise WriteRefused(413, too_long)
         return body
