@@ -21,6 +21,8 @@ class SampleFrame:
     timestamp array, and storage puts them next to one another, so a run of equal `time_of_row` reshapes to a
     matrix without a copy. Staleness markers are in `values`; `has_stale[r]` tells the rows that hold any.
     `starts`, where present, is the start timestamp of every sample (0: unknown), beside `values`.
+    `histograms`, where present, holds a FloatHistogram for every sample that is one and None for floats, beside
+    `values`, which mean nothing there.
     Arrays are never written after the frame is made.
     """
 
@@ -31,6 +33,7 @@ class SampleFrame:
     time_of_row: npt.NDArray[np.int32]
     has_stale: npt.NDArray[np.bool_]
     starts: Times | None = None
+    histograms: npt.NDArray[np.object_] | None = None
 
     @property
     def rows(self) -> int:

@@ -171,12 +171,14 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
         if len(order) > 1 and (order[1:] < order[:-1]).any():
             vector = vector.take(order)
     kind = "matrix" if ranged else "vector"
-    return QueryResult(kind, vector.labels, times, vector.values, vector.present, stats)
+    result = QueryResult(kind, vector.labels, times, vector.values, vector.present, stats)
+    result.histograms = vector.histograms
+    return result
 
 
 def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResult:
     """The samples of the only window of an instant query."""
-    rows, stamps, values = [], [], []
+    rows, stamps, values, cells = [], [], [], []
     for panel in panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True):
         shape = panel.values.shape
         column = np.arange(shape[1])
@@ -186,6 +188,8 @@ def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResul
         rows.append(np.broadcast_to(panel.rows[:, None], shape)[inside])
         stamps.append(np.broadcast_to(panel.times, shape)[inside])
         values.append(panel.values[inside])
+        if panel.histograms is not None:
+            cells.append(panel.histograms[inside])
     row = np.concatenate(rows) if rows else np.zeros(0, np.intp)
     stamp = np.concatenate(stamps) if rows else np.zeros(0, np.int64)
     value = np.concatenate(values) if rows else np.zeros(0)
@@ -197,6 +201,7 @@ def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResul
     rank[alive[order]] = np.arange(len(alive))
     by_row = np.lexsort((stamp, rank[row]))
     offsets = np.concatenate([[0], np.cumsum(lengths[alive[order]])]).astype(np.int64)
-    samples = Samples(offsets, stamp[by_row], value[by_row])
+    histograms = np.concatenate(cells)[by_row] if cells else None
+    samples = Samples(offsets, stamp[by_row], value[by_row], histograms)
     empty = np.zeros((len(alive), 0))
     return QueryResult("matrix", labels.take(order), times, empty, empty.astype(np.bool_), stats, samples)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.sample import is_stale
-from trimon.query.values import Index, Matrix
+from trimon.query.values import Cells, Index, Matrix
 
 # Cells of one panel: small enough for the second-level cache, large enough to hide the cost of a numpy call.
 CELLS_MAX: Final = 1 << 18
@@ -36,6 +36,7 @@ class Panel:
     lo: Index
     hi: Index
     starts: Times | None = None
+    histograms: Cells | None = None
 
     @property
     def ragged(self) -> bool:
@@ -53,6 +54,15 @@ class Panel:
         if index.ndim == 1:
             return matrix.take(index, axis=1, mode="clip")
         return np.take_along_axis(matrix, np.clip(index, 0, matrix.shape[1] - 1), axis=1)
+
+    def pick_cells(self, index: Index) -> Cells | None:
+        """The native histograms at `index`, if there are any."""
+        if self.histograms is None:
+            return None
+        clipped = np.clip(index, 0, self.histograms.shape[1] - 1)
+        if index.ndim == 1:
+            return self.histograms[:, clipped]
+        return np.take_along_axis(self.histograms, clipped, axis=1)
 
     def pick_times(self, index: Index) -> Times:
         """The timestamps at `index`, shaped like `index`."""
@@ -112,12 +122,23 @@ def _shared(
     starts = None
     if frame.starts is not None:
         starts = frame.starts[offset : offset + size].reshape(shape)[:, left:right]
+    cells = None
+    if frame.histograms is not None:
+        cells = frame.histograms[offset : offset + size].reshape(shape)[:, left:right]
     chunk = max(1, CELLS_MAX // max(right - left, len(refs_ms)))
     whole = len(here) == end - begin
     for at in range(0, len(here), chunk):
         picked = here[at : at + chunk]
         part: slice | Index = slice(at, at + len(picked)) if whole else picked
-        yield Panel(begin + picked, times, block[part], lo, hi, None if starts is None else starts[part])
+        yield Panel(
+            begin + picked,
+            times,
+            block[part],
+            lo,
+            hi,
+            None if starts is None else starts[part],
+            None if cells is None else cells[part],
+        )
 
 
 def _ragged(
@@ -155,11 +176,13 @@ def _padded(
     values = frame.values[at]
     times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row[rows]], lengths) + within]
     starts = None if frame.starts is None else frame.starts[at]
+    cells = None if frame.histograms is None else frame.histograms[at]
     if drop_stale:
         keep = ~is_stale(values)
         if not keep.all():
             values, times, row_of = values[keep], times[keep], row_of[keep]
             starts = None if starts is None else starts[keep]
+            cells = None if cells is None else cells[keep]
             lengths = np.bincount(row_of, minlength=len(rows)).astype(np.int64)
             ends = np.cumsum(lengths)
             within = np.arange(len(values)) - np.repeat(ends - lengths, lengths)
@@ -175,9 +198,13 @@ def _padded(
     if starts is not None:
         padded_starts = np.zeros(shape, np.int64)
         padded_starts[row_of, within] = starts
+    padded_cells = None
+    if cells is not None:
+        padded_cells = np.full(shape, None, np.object_)
+        padded_cells[row_of, within] = cells
     hi = _counts(times, row_of, len(rows), refs_ms)
     lo = _counts(times + range_ms, row_of, len(rows), refs_ms)
-    return Panel(rows, padded_times, padded_values, lo, hi, padded_starts)
+    return Panel(rows, padded_times, padded_values, lo, hi, padded_starts, padded_cells)
 
 
 def _counts(times: Times, row_of: Index, rows: int, refs_ms: Times) -> Index:

@@ -43,7 +43,7 @@ from trimon.query.options import QueryOptions
 from trimon.query.planfunctions import plan_call
 from trimon.query.printer import print_expr
 from trimon.query.signatures import STEP_VARIANT
-from trimon.query.tokens import SET_OPERATORS
+from trimon.query.tokens import SET_OPERATORS, TRIMS
 
 
 @dataclass(slots=True)
@@ -55,6 +55,8 @@ class Planner:
     ranged: bool
     end_ms: int
     sources: list[Source] = field(default_factory=list)
+    stats_only: bool = False
+    """Whether of histograms nothing but count and sum will be asked for."""
 
     @property
     def query_step_ms(self) -> int:
@@ -90,6 +92,14 @@ class Planner:
                 return self._aggregation(expr, grid)
             case Call():
                 return plan_call(self, expr, grid)
+
+    def plan_with(self, expr: Expr, grid: Grid, *, stats_only: bool) -> Operator:
+        """Plan an expression of whose histograms only count and sum are wanted, or everything again."""
+        before, self.stats_only = self.stats_only, stats_only
+        try:
+            return self.plan(expr, grid)
+        finally:
+            self.stats_only = before
 
     def source(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Source:
         """The samples of a selector; shared with another selector of the same series where that is cheap."""
@@ -130,7 +140,16 @@ class Planner:
         after_ms = lookback_ms if expr.smoothed else 0
         first, last = _ends(refs)
         source = self.source(expr.matchers, first - lookback_ms + 1, last + after_ms)
-        return SelectOperator(source, refs, lookback_ms, print_expr(expr), pick=pick, smoothed=expr.smoothed)
+        return SelectOperator(
+            source,
+            refs,
+            lookback_ms,
+            print_expr(expr),
+            pick=pick,
+            smoothed=expr.smoothed,
+            start=expr.start,
+            stats_only=self.stats_only,
+        )
 
     def _windows(self, expr: MatrixSelector, grid: Grid) -> Operator:
         vector = expr.vector
@@ -149,6 +168,7 @@ class Planner:
             lookback_ms=before_ms,
             anchored=vector.anchored,
             smoothed=vector.smoothed,
+            stats_only=self.stats_only,
         )
 
     def duration(self, duration: object) -> int:
@@ -166,30 +186,49 @@ class Planner:
         inner = Grid.between(begin, last, step_ms)
         if inner.count > self.options.samples_max:
             raise QueryError("query processing would load too many samples into memory in query execution")
-        child = self.plan(expr.expr, inner) if inner.count else None
+        # Samples may be left out between two steps: counter resets must be seen in the buckets.
+        child = self.plan_with(expr.expr, inner, stats_only=False) if inner.count else None
         return SubqueryOperator(child, inner, refs, range_ms)
 
     def _binary(self, expr: Binary, grid: Grid) -> Operator:
-        left, right = self.plan(expr.lhs, grid), self.plan(expr.rhs, grid)
+        left = self.plan_with(expr.lhs, grid, stats_only=self.stats_only and expr.op not in TRIMS)
+        right = self.plan(expr.rhs, grid)
         if expr.matching is not None:
             if expr.op in SET_OPERATORS:
                 return SetOperator(expr.op, left, right, expr.matching)
-            return MatchOperator(expr.op, left, right, expr.matching, return_bool=expr.return_bool)
+            return MatchOperator(
+                expr.op, left, right, expr.matching, return_bool=expr.return_bool, start=expr.start
+            )
         if type_of(expr) is ValueType.SCALAR:
             return ScalarBinaryOperator(expr.op, left, right)
-        return VectorScalarOperator(expr.op, left, right, return_bool=expr.return_bool)
+        return VectorScalarOperator(expr.op, left, right, return_bool=expr.return_bool, start=expr.start)
 
     def _aggregation(self, expr: Aggregation, grid: Grid) -> Operator:
         vector = self.plan(expr.expr, grid)
         param = None if expr.param is None else self.plan(expr.param, grid)
         start = expr.expr.start if expr.param is None else expr.param.start
-        if param is None or expr.op == "quantile":
-            return AggregateOperator(
-                expr.op, vector, param, expr.grouping, without=expr.without, param_start=start
-            )
         if expr.op == "count_values":
+            assert param is not None
             return CountValuesOperator(vector, param, expr.grouping, without=expr.without)
-        return KeepOperator(expr.op, vector, param, expr.grouping, without=expr.without, param_start=start)
+        if param is not None and expr.op != "quantile":
+            return KeepOperator(
+                expr.op,
+                vector,
+                param,
+                expr.grouping,
+                without=expr.without,
+                param_start=start,
+                start=expr.expr.start,
+            )
+        return AggregateOperator(
+            expr.op,
+            vector,
+            param,
+            expr.grouping,
+            without=expr.without,
+            param_start=start,
+            start=expr.expr.start,
+        )
 
 
 def _ends(refs: Times) -> tuple[int, int]:

@@ -20,9 +20,10 @@ from trimon.query.operators.elementwise import (
     ToScalarOperator,
     ToVectorOperator,
 )
-from trimon.query.operators.histogram import FractionOperator, NativeOnlyOperator, QuantileOperator
+from trimon.query.operators.histogram import FractionOperator, QuantileOperator
 from trimon.query.operators.info import plan_info
 from trimon.query.operators.label import LabelJoinOperator, LabelReplaceOperator
+from trimon.query.operators.nativehistogram import FigureOperator
 from trimon.query.operators.order import SortOperator
 from trimon.query.operators.select import Pick
 from trimon.query.operators.window import KERNELS, WindowOperator
@@ -81,14 +82,15 @@ def _timestamp(planner: Planner, name: str, arg: Expr, grid: Grid) -> Operator:
         usable = plain and planner.options.has(START_TIMESTAMPS)
         if isinstance(bare, VectorSelector) and usable:
             return NamelessOperator(planner.select(bare, grid, Pick.START))
-        return NativeOnlyOperator(name, planner.plan(arg, grid))
+        return FigureOperator(name, planner.plan(arg, grid))
     if isinstance(bare, VectorSelector) and plain:
         return NamelessOperator(planner.select(bare, grid, Pick.TIME))
     return TimestampOperator(planner.plan(arg, grid), grid)
 
 
 def _histogram(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:
-    planned = [planner.plan(arg, grid) for arg in args]
+    figures = name in ("histogram_count", "histogram_sum", "histogram_avg")
+    planned = [planner.plan_with(arg, grid, stats_only=figures) for arg in args]
     if name == "histogram_quantile":
         return QuantileOperator(planned[1], [planned[0]], None, args[1].start, [args[0].start])
     if name == "histogram_quantiles":
@@ -96,7 +98,7 @@ def _histogram(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) 
         return QuantileOperator(planned[0], planned[2:], planned[1], args[0].start, starts)
     if name == "histogram_fraction":
         return FractionOperator(planned[2], planned[0], planned[1], args[2].start)
-    return NativeOnlyOperator(name, planned[0])
+    return FigureOperator(name, planned[0])
 
 
 def _scalar(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trimon.model.frame import Offsets, Times
 from trimon.model.table import LabelTable
 from trimon.query.stats import QueryStats
-from trimon.query.values import Mask, Matrix
+from trimon.query.values import Cells, Mask, Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Samples:
     offsets: Offsets
     times_ms: Times
     values: Matrix
+    histograms: Cells | None = None
 
 
 @dataclass(slots=True)
@@ -27,7 +28,8 @@ class QueryResult:
 
     `type` is `vector`, `matrix`, `scalar` or `string`. A vector and the matrix of a range query are
     `values` float64[series, steps] where `present`, at `times_ms`; the matrix of an instant query has
-    timestamps of its own per series, in `samples`. A scalar is `values[0, 0]`, a string is `text`.
+    timestamps of its own per series, in `samples`.
+    Native histograms are in `histograms`, beside `values`. A scalar is `values[0, 0]`, a string is `text`.
     """
 
     type: str
@@ -40,7 +42,7 @@ class QueryResult:
     text: str = ""
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    ordered: bool = field(default=False)
+    histograms: Cells | None = None
 
     @property
     def series(self) -> int:
@@ -56,13 +58,20 @@ class QueryResult:
         if samples is not None:
             stop = int(samples.offsets[series_max])
             samples = Samples(
-                samples.offsets[: series_max + 1], samples.times_ms[:stop], samples.values[:stop]
+                samples.offsets[: series_max + 1],
+                samples.times_ms[:stop],
+                samples.values[:stop],
+                None if samples.histograms is None else samples.histograms[:stop],
             )
         values, present = self.values[:series_max], self.present[:series_max]
-        shown = QueryResult(
-            self.type, self.labels.take(rows), self.times_ms, values, present, self.stats, samples,
-            self.text, self.warnings, self.infos, self.ordered,
-        )  # fmt: skip
+        shown = replace(
+            self,
+            labels=self.labels.take(rows),
+            values=values,
+            present=present,
+            samples=samples,
+            histograms=None if self.histograms is None else self.histograms[:series_max],
+        )
         return shown, True
 
     def flat(self) -> Samples:
@@ -72,4 +81,5 @@ class QueryResult:
         lengths = self.present.sum(axis=1)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         times = np.broadcast_to(self.times_ms, self.present.shape)[self.present]
-        return Samples(offsets, times, self.values[self.present])
+        cells = None if self.histograms is None else self.histograms[self.present]
+        return Samples(offsets, times, self.values[self.present], cells)

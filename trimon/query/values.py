@@ -13,6 +13,8 @@ from trimon.model.table import LabelTable
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
+# FloatHistogram or None in every cell.
+Cells: TypeAlias = npt.NDArray[np.object_]
 Index: TypeAlias = npt.NDArray[np.intp]
 
 
@@ -21,14 +23,16 @@ class Vector:
     """An instant vector at every step.
 
     `values` is float64[series, steps] and counts only where `present` is set. `drop_name[row]` marks series
-    whose metric name goes away at the end (delayed name removal). Arrays are never written after they are
-    handed over: they may be views of one another.
+    whose metric name goes away at the end (delayed name removal). Where `histograms` is given and a cell of it
+    is not None, the sample is that native histogram and `values` means nothing. Arrays are never written after
+    they are handed over: they may be views of one another.
     """
 
     labels: LabelTable
     values: Matrix
     present: Mask
     drop_name: Mask | None = None
+    histograms: Cells | None = None
 
     @property
     def rows(self) -> int:
@@ -47,7 +51,8 @@ class Vector:
     def take(self, rows: Index) -> Vector:
         """The given rows, in the given order."""
         drop = None if self.drop_name is None else self.drop_name[rows]
-        return Vector(self.labels.take(rows), self.values[rows], self.present[rows], drop)
+        cells = None if self.histograms is None else self.histograms[rows]
+        return Vector(self.labels.take(rows), self.values[rows], self.present[rows], drop, cells)
 
     def compact(self) -> Vector:
         """Without the series that have no sample at any step."""
@@ -59,8 +64,22 @@ class Vector:
         return self.take(np.flatnonzero(alive))
 
     def with_values(self, values: Matrix, present: Mask | None = None) -> Vector:
-        """The same series with other samples."""
+        """The same series with other float samples."""
         return Vector(self.labels, values, self.present if present is None else present, self.drop_name)
+
+    def are_histograms(self) -> Mask:
+        """Where the sample is a native histogram."""
+        if self.histograms is None:
+            return np.zeros(self.present.shape, np.bool_)
+        return holds(self.histograms) & self.present
+
+    def floats(self) -> Vector:
+        """The float samples alone."""
+        if self.histograms is None:
+            return self
+        return Vector(
+            self.labels, self.values, self.present & ~self.are_histograms(), self.drop_name
+        ).compact()
 
     @classmethod
     def empty(cls, steps: int) -> Vector:
@@ -72,6 +91,11 @@ class Vector:
         """One series without labels."""
         shown = np.ones((1, len(values)), np.bool_) if present is None else present.reshape(1, -1)
         return cls(LabelTable(1, (), (), ()), values.reshape(1, -1), shown)
+
+
+def holds(cells: Cells) -> Mask:
+    """Where a cell is not None."""
+    return np.not_equal(cells, None).astype(np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +126,7 @@ class Ranges:
 
     The window of step `k` is left-open: `(refs_ms[k] - range_ms, refs_ms[k]]`. `refs_ms` is ascending with a
     constant difference (0 when the time is fixed). `lookback_ms` is how far beyond its ends the frame has
-    samples for the extended selectors. `metric_hint` names the metric when the selector does.
+    samples for the extended selectors. With `stats_only` nothing but count and sum of histograms is asked for.
     """
 
     labels: LabelTable
@@ -113,6 +137,7 @@ class Ranges:
     drop_name: Mask | None = None
     anchored: bool = False
     smoothed: bool = False
+    stats_only: bool = False
 
     @property
     def steps(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,20 +10,25 @@ import numpy as np
 
 from trimon.errors import UserError
 from trimon.model.frame import SampleFrame
+from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.labels import Labels, format_labels
 from trimon.model.matcher import Matcher
 from trimon.model.sample import is_stale
 from trimon.model.snapshot import Estimate
 from trimon.model.table import LabelTable
+from trimon.query.histograms.resets import was_reset
 
 
 @dataclass(slots=True)
 class MemorySeries:
-    """One series: ascending times, values, start timestamps (0: unknown)."""
+    """One series: ascending times, values, start timestamps (0: unknown), histograms (None: a float)."""
 
     times: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
+    histograms: list[FloatHistogram | None] = field(default_factory=list)
+    last: FloatHistogram | None = None
+    """The last histogram as it came, if the last sample is one."""
 
 
 @dataclass(slots=True)
@@ -30,20 +36,23 @@ class MemoryStore:
     """Series by label set. Implements Snapshot; what it shows changes when samples are appended."""
 
     series: dict[Labels, MemorySeries] = field(default_factory=dict)
-    native: set[Labels] = field(default_factory=set)
 
-    def append(self, labels: Labels, time_ms: int, value: float, start_ms: int = 0) -> None:
+    def append(self, labels: Labels, time_ms: int, value: float | FloatHistogram, start_ms: int = 0) -> None:
         """Add a sample behind the last one of its series; raises UserError when it is not behind."""
+        native = value if isinstance(value, FloatHistogram) else None
+        number = math.nan if isinstance(value, FloatHistogram) else value
         found = self.series.setdefault(labels, MemorySeries())
         if found.times and found.times[-1] >= time_ms:
-            bits = np.array([found.values[-1], value]).view(np.int64)
-            if found.times[-1] == time_ms and bits[0] == bits[1]:
+            bits = np.array([found.values[-1], number]).view(np.int64)
+            if native is None and found.times[-1] == time_ms and bits[0] == bits[1]:
                 return
             reason = "duplicate" if found.times[-1] == time_ms else "out of order"
             raise UserError(f"{reason} sample for {format_labels(labels)} at {time_ms} ms")
         found.times.append(time_ms)
-        found.values.append(value)
+        found.values.append(number)
         found.starts.append(start_ms)
+        found.histograms.append(None if native is None else _as_stored(found.last, native))
+        found.last = native
 
     def extend(self, labels: Labels, samples: Iterable[tuple[int, float]]) -> None:
         """Add several samples."""
@@ -72,6 +81,23 @@ class MemoryStore:
         return sorted({values[code] for code in codes.tolist() if code})
 
 
+def _as_stored(last: FloatHistogram | None, histogram: FloatHistogram) -> FloatHistogram:
+    """A histogram with the hint that a TSDB gives when it is read back.
+
+    Within a chunk there are no resets; the first histogram of a chunk claims nothing.
+    """
+    if histogram.hint is ResetHint.GAUGE:
+        return histogram
+    fresh = (
+        last is None
+        or last.hint is ResetHint.GAUGE
+        or (last.schema, last.zero_threshold, last.custom_values)
+        != (histogram.schema, histogram.zero_threshold, histogram.custom_values)
+        or was_reset(histogram, last)
+    )
+    return histogram.with_hint(ResetHint.UNKNOWN if fresh else ResetHint.NOT_RESET)
+
+
 @dataclass(frozen=True, slots=True)
 class MemorySelection:
     """The matching series; those with equal times are neighbours and share a time array."""
@@ -91,6 +117,7 @@ class MemorySelection:
         times: list[np.ndarray] = []
         time_of_row: list[int] = []
         has_stale: list[bool] = []
+        cells: list[np.ndarray] = []
         previous: bytes | None = None
         for series in self.series:
             stamps = np.array(series.times, np.int64)
@@ -105,10 +132,13 @@ class MemorySelection:
             time_of_row.append(len(times) - 1)
             values.append(row)
             starts.append(np.array(series.starts, np.int64)[inside])
+            native = np.full(len(series.times), None, np.object_)
+            native[:] = series.histograms
+            cells.append(native[inside])
             has_stale.append(stale)
         if not values:
             return SampleFrame.empty()
-        all_starts = np.concatenate(starts)
+        all_starts, all_cells = np.concatenate(starts), np.concatenate(cells)
         return SampleFrame(
             np.concatenate(values),
             np.cumsum([0, *(len(row) for row in values)]).astype(np.int64),
@@ -117,4 +147,5 @@ class MemorySelection:
             np.array(time_of_row, np.int32),
             np.array(has_stale, np.bool_),
             all_starts if all_starts.any() else None,
+            all_cells if np.not_equal(all_cells, None).any() else None,
         )

@@ -1,20 +1,23 @@
-"""Runs scripts against the engine: every eval is a case that passes, fails, or is left for later."""
+"""Runs scripts against the engine: every eval is a case that passes or fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from trimon.errors import TrimonError, UserError
-from trimon.model.labels import METRIC_NAME, Labels, format_labels
+from trimon.model.histogram import FloatHistogram
+from trimon.model.labels import format_labels
 from trimon.query import engine
 from trimon.query.budget import Budget
 from trimon.query.conformance.commands import Clear, Eval, Load, Message, parse_script
+from trimon.query.conformance.histograms import ClassicLoad, almost_equal, histogram_of, same_histogram
 from trimon.query.conformance.literal import HistogramLiteral
 from trimon.query.conformance.memory import MemoryStore
+from trimon.query.conformance.series import Item
+from trimon.query.histograms.text import as_text
 from trimon.query.nodes import (
     Aggregation,
     Binary,
@@ -34,8 +37,6 @@ from trimon.query.result import QueryResult
 from trimon.query.signatures import STEP_VARIANT
 
 _MINUTE_MS: Final = 60_000
-_EPSILON: Final = 1e-6
-_SMALLEST_NORMAL: Final = 2.2250738585072014e-308
 SCRIPT_OPTIONS: Final = QueryOptions(features=ALL_LANGUAGE_FEATURES, timeout_s=100)
 
 
@@ -45,7 +46,7 @@ class Mismatch(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One eval: `status` is `passed`, `failed` or `deferred`, and `reason` says why."""
+    """One eval: `status` is `passed` or `failed`, and `reason` says why."""
 
     name: str
     status: str
@@ -72,13 +73,8 @@ class Report:
         """Cases that did not."""
         return self.count("failed")
 
-    @property
-    def deferred(self) -> list[CaseResult]:
-        """Cases that involve native histograms."""
-        return [case for case in self.cases if case.status == "deferred"]
-
     def render(self) -> str:
-        """The failures and deferrals by name, and a last line `N passed, N failed`."""
+        """The failures by name, and a last line `N passed, N failed`."""
         lines = [
             f"{case.status} {case.name}: {case.reason}" for case in self.cases if case.status != "passed"
         ]
@@ -101,28 +97,22 @@ def run_script(text: str, options: QueryOptions = SCRIPT_OPTIONS) -> Report:
 
 
 def load(store: MemoryStore, command: Load) -> None:
-    """Append the samples of a load command; series with native histograms are noted by name."""
+    """Append the samples of a load command."""
+    classic = ClassicLoad()
     # Of two lines for the same series the later one counts.
     for series in {series.described.labels: series for series in command.series}.values():
         labels = series.described.labels
         for index, item in enumerate(series.described.items):
+            if item is None:
+                continue
             time_ms = index * command.step_ms
-            if isinstance(item, HistogramLiteral):
-                store.native.add(labels)
-            elif item is not None:
-                offset = series.starts[index] if series.starts else None
-                store.append(labels, time_ms, item, 0 if offset is None else time_ms + offset)
-        if command.with_nhcb:
-            store.native.update(_custom_bucket_series(labels))
-
-
-def _custom_bucket_series(labels: Labels) -> Iterator[Labels]:
-    name = dict(labels).get(METRIC_NAME, "")
-    for suffix in ("_bucket", "_count", "_sum"):
-        if name.endswith(suffix):
-            base = dict(labels) | {METRIC_NAME: name.removesuffix(suffix)}
-            base.pop("le", None)
-            yield tuple(sorted(base.items()))
+            offset = series.starts[index] if series.starts else None
+            sample = histogram_of(item) if isinstance(item, HistogramLiteral) else item
+            store.append(labels, time_ms, sample, 0 if offset is None else time_ms + offset)
+            if command.with_nhcb and isinstance(sample, float):
+                classic.add(labels, time_ms, sample)
+    for labels, time_ms, histogram in classic.histograms():
+        store.append(labels, time_ms, histogram)
 
 
 def run_case(store: MemoryStore, case: Eval, options: QueryOptions) -> CaseResult:
@@ -131,8 +121,6 @@ def run_case(store: MemoryStore, case: Eval, options: QueryOptions) -> CaseResul
         expr = engine.parse(case.query, options)
     except UserError as error:
         return CaseResult(case.name, "failed", f"does not parse: {error}")
-    if _involves_histograms(store, case, expr):
-        return CaseResult(case.name, "deferred", "native histograms")
     try:
         if case.ranged:
             _run_range(store, case, case.query, options)
@@ -143,23 +131,6 @@ def run_case(store: MemoryStore, case: Eval, options: QueryOptions) -> CaseResul
     except TrimonError as error:
         return CaseResult(case.name, "failed", f"{type(error).__name__}: {error}")
     return CaseResult(case.name, "passed")
-
-
-def _involves_histograms(store: MemoryStore, case: Eval, expr: Expr) -> bool:
-    if any(isinstance(item, HistogramLiteral) for series in case.expected for item in series.items):
-        return True
-    return any(
-        all(matcher.matches(dict(labels).get(matcher.name, "")) for matcher in selector.matchers)
-        for selector in _selectors(expr)
-        for labels in store.native
-    )
-
-
-def _selectors(expr: Expr) -> Iterator[VectorSelector]:
-    if isinstance(expr, VectorSelector):
-        yield expr
-    for child in children(expr):
-        yield from _selectors(child)
 
 
 def _run_range(store: MemoryStore, case: Eval, query: str, options: QueryOptions) -> None:
@@ -215,6 +186,7 @@ def _run_around(store: MemoryStore, case: Eval, query: str, at_ms: int, options:
         result.values[rows, 1:2],
         result.present[rows, 1:2],
         result.stats,
+        histograms=None if result.histograms is None else result.histograms[rows, 1:2],
     )
     _compare_instant(case, middle, at_ms, f"{query} (in a range)")
 
@@ -302,12 +274,12 @@ def _compare_instant(case: Eval, result: QueryResult, at_ms: int, query: str) ->
     for place, row in enumerate(range(result.series)):
         labels = result.labels.labels(row)
         shown = f"{query} at {at_ms} ms: {format_labels(labels)}"
+        cell = None if result.histograms is None else result.histograms[row, 0]
+        value = float(result.values[row, 0]) if cell is None else cell
         if labels not in wanted:
-            raise Mismatch(f"{shown} is not expected, value {result.values[row, 0]}")
-        expected = wanted[labels][0]
-        assert isinstance(expected, float)
-        if not almost_equal(expected, float(result.values[row, 0])):
-            raise Mismatch(f"{shown} is {result.values[row, 0]!r}, expected {expected!r}")
+            raise Mismatch(f"{shown} is not expected, value {_shown(value)}")
+        if not _same(wanted[labels][0], value):
+            raise Mismatch(f"{shown} is {_shown(value)}, expected {wanted[labels][0]!r}")
         if case.ordered and place != list(wanted).index(labels):
             raise Mismatch(f"{shown} is at place {place}")
     if result.series < len(wanted):
@@ -333,6 +305,9 @@ def _compare_matrix(case: Eval, result: QueryResult, grid: tuple[int, int, int])
         shown = format_labels(labels)
         begin, stop = int(samples.offsets[row]), int(samples.offsets[row + 1])
         times, values = samples.times_ms[begin:stop].tolist(), samples.values[begin:stop].tolist()
+        if samples.histograms is not None:
+            cells = samples.histograms[begin:stop].tolist()
+            values = [value if cell is None else cell for value, cell in zip(values, cells, strict=True)]
         if labels not in wanted:
             raise Mismatch(f"{shown} is not expected: {values}")
         expected = wanted.pop(labels)
@@ -340,20 +315,17 @@ def _compare_matrix(case: Eval, result: QueryResult, grid: tuple[int, int, int])
             raise Mismatch(f"{shown} has samples at {times}, expected {sorted(expected)}")
         for time_ms, value in zip(times, values, strict=True):
             item = expected[time_ms]
-            if not isinstance(item, float) or not almost_equal(item, value):
-                raise Mismatch(f"{shown} at {time_ms} ms is {value!r}, expected {item!r}")
+            if not _same(item, value):
+                raise Mismatch(f"{shown} at {time_ms} ms is {_shown(value)}, expected {item!r}")
     if wanted:
         raise Mismatch(f"{format_labels(next(iter(wanted)))} is missing")
 
 
-def almost_equal(left: float, right: float) -> bool:
-    """Equality as the scripts mean it: to six digits, NaN equal to NaN."""
-    if left != left or right != right:  # noqa: PLR0124 - NaN
-        return left != left and right != right  # noqa: PLR0124 - NaN
-    if left == right:
-        return True
-    total = abs(left) + abs(right)
-    difference = abs(left - right)
-    if left == 0 or right == 0 or total < _SMALLEST_NORMAL:
-        return difference < _EPSILON * _SMALLEST_NORMAL
-    return difference / min(total, 1.7976931348623157e308) < _EPSILON
+def _same(expected: Item, got: float | FloatHistogram) -> bool:
+    if isinstance(expected, HistogramLiteral):
+        return isinstance(got, FloatHistogram) and same_histogram(expected, got)
+    return isinstance(got, float) and isinstance(expected, float) and almost_equal(expected, got)
+
+
+def _shown(value: float | FloatHistogram) -> str:
+    return f"{as_text(value)} {value.hint.value}" if isinstance(value, FloatHistogram) else repr(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,12 +12,19 @@ from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
 from trimon.query.gofloat import format_general, format_plain
+from trimon.query.histograms.text import as_text
 from trimon.query.labelcodes import Groups, drop_names, group, select_names, with_column
 from trimon.query.operators.cells import compensated_mean, compensated_sum, quantile_of
 from trimon.query.operators.grouped import Sorted
+from trimon.query.operators.histogramaggregate import (
+    ADDING,
+    COUNTING,
+    add_histograms,
+    ignore_histograms,
+)
 from trimon.query.operators.names import merge_equal
 from trimon.query.quoting import go_quote
-from trimon.query.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
+from trimon.query.values import Cells, Index, Mask, Matrix, Scalar, Text, Value, Vector
 
 
 def grouping_table(labels: LabelTable, grouping: Sequence[str], *, without: bool) -> LabelTable:
@@ -41,12 +49,14 @@ class AggregateOperator(Operator):
         *,
         without: bool,
         param_start: int = 0,
+        start: int = 0,
     ) -> None:
         self.op = op
         self.grouping = grouping
         self.without = without
         self.children = (vector,) if param is None else (param, vector)
         self._param_start = param_start
+        self._start = start
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -63,17 +73,31 @@ class AggregateOperator(Operator):
             quantile = inputs[0].values
             if vector.rows:
                 self._warn(context, quantile, vector)
+        native = vector.histograms is not None
+        if native and self.op not in ADDING | COUNTING:
+            vector = ignore_histograms(context, self.op, vector, self._start)
         if vector.rows == 0:
             return Vector.empty(vector.steps)
         table = grouping_table(vector.labels, self.grouping, without=self.without)
         groups = group(table)
+        cells: Cells | None = None
+        dropped: Mask | None = None
+        if native and self.op in ADDING:
+            cells, holding, dropped = add_histograms(context, self.op, vector, groups, self._start)
+            everything = vector
+            vector = replace(vector, present=vector.present & ~vector.are_histograms(), histograms=None)
         rows = Sorted.of(vector, groups)
         counts = rows.counts()
         values = _aggregate(self.op, rows, counts, quantile)
         drop = None
         if vector.drop_name is not None:
             drop = np.logical_or.reduceat(vector.drop_name[rows.order], rows.bounds)
-        return Vector(table.take(groups.first), values, counts > 0, drop)
+        present = counts > 0
+        if cells is not None and dropped is not None:
+            present = (present | holding) & ~dropped
+            if everything.drop_name is not None:
+                drop = np.logical_or.reduceat(everything.drop_name[rows.order], rows.bounds)
+        return Vector(table.take(groups.first), values, present, drop, cells).compact()
 
     def _warn(self, context: Context, quantile: Matrix, vector: Vector) -> None:
         wrong = quantile[~((quantile >= 0) & (quantile <= 1)) & vector.present.any(axis=0)]
@@ -175,7 +199,7 @@ class CountValuesOperator(Operator):
         table = drop_names(table, (label,))
         groups = group(table)
         row, step = np.nonzero(vector.present)
-        distinct, codes = np.unique(vector.values[row, step], return_inverse=True)
+        distinct, codes = _distinct(vector, row, step)
         if not shown:
             codes = np.zeros_like(codes)
         keys = groups.codes[row] * max(len(distinct), 1) + codes
@@ -184,13 +208,29 @@ class CountValuesOperator(Operator):
         counts = counts.reshape(len(series), steps)
         labels = table.take(groups.first[series // max(len(distinct), 1)])
         if shown:
-            texts = ["", *(format_plain(value) for value in distinct.tolist())]
+            texts = ["", *distinct]
             labels = with_column(labels, label, (series % len(distinct) + 1).astype(np.int32), texts)
         drop = None
         if vector.drop_name is not None:
             any_drop = _group_any(groups, vector.drop_name)
             drop = any_drop[series // max(len(distinct), 1)]
         return merge_equal(Vector(labels, counts.astype(np.float64), counts > 0, drop))
+
+
+def _distinct(vector: Vector, row: Index, step: Index) -> tuple[list[str], Index]:
+    """The distinct values of some samples as text, and which of them each sample has."""
+    native = vector.are_histograms()[row, step]
+    numbers, codes = np.unique(vector.values[row, step][~native], return_inverse=True)
+    texts = [format_plain(value) for value in numbers.tolist()]
+    if not native.any() or vector.histograms is None:
+        return texts, codes
+    out = np.zeros(len(row), np.intp)
+    out[~native] = codes
+    seen: dict[str, int] = {}
+    for at in np.flatnonzero(native).tolist():
+        text = as_text(vector.histograms[row[at], step[at]])
+        out[at] = seen.setdefault(text, len(texts) + len(seen))
+    return [*texts, *seen], out
 
 
 def _group_any(groups: Groups, marks: Mask) -> Mask:

@@ -10,9 +10,11 @@ from trimon.query.context import Context, Operator
 from trimon.query.labelcodes import concat, shared_groups
 from trimon.query.nodes import Matching
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
+from trimon.query.operators.histogrambinary import announce, combine
 from trimon.query.operators.matching import any_present, signature_table
 from trimon.query.operators.names import merge_equal, without_name
-from trimon.query.values import Mask, Scalar, Value, Vector
+from trimon.query.tokens import TRIMS
+from trimon.query.values import Cells, Mask, Scalar, Value, Vector
 
 
 class ScalarBinaryOperator(Operator):
@@ -40,9 +42,12 @@ class ScalarBinaryOperator(Operator):
 class VectorScalarOperator(Operator):
     """A vector and a scalar, in either order."""
 
-    def __init__(self, op: str, left: Operator, right: Operator, *, return_bool: bool) -> None:
+    def __init__(
+        self, op: str, left: Operator, right: Operator, *, return_bool: bool, start: int = 0
+    ) -> None:
         self.op = op
         self.return_bool = return_bool
+        self._start = start
         self.children = (left, right)
 
     def describe(self) -> str:
@@ -56,15 +61,48 @@ class VectorScalarOperator(Operator):
         assert isinstance(vector, Vector)
         a = left.values if isinstance(left, (Vector, Scalar)) else vector.values
         b = right.values if isinstance(right, (Vector, Scalar)) else vector.values
-        if self.op in ("</", ">/"):
-            # Only histograms can be trimmed; floats are not comparable with this operator.
-            return Vector.empty(vector.steps)
+        if vector.histograms is not None or self.op in TRIMS:
+            return self._with_histograms(context, left, right, vector)
         if self.op not in COMPARISON:
             return without_name(context, vector.with_values(ARITHMETIC[self.op](a, b)))
         holds = COMPARISON[self.op](a, b)
         if self.return_bool:
             return without_name(context, vector.with_values(holds.astype(np.float64)))
         return vector.with_values(vector.values, vector.present & holds).compact()
+
+    def _with_histograms(self, context: Context, left: Value, right: Value, vector: Vector) -> Vector:
+        native = vector.are_histograms()
+        wanted = vector.present if self.op in TRIMS else native
+        values = np.zeros(vector.values.shape)
+        kept = np.zeros(vector.values.shape, np.bool_)
+        if self.op not in TRIMS:
+            floats = vector.present & ~native
+            a = left.values if isinstance(left, (Vector, Scalar)) else values
+            b = right.values if isinstance(right, (Vector, Scalar)) else values
+            if self.op in COMPARISON:
+                holds = COMPARISON[self.op](a, b)
+                values = holds.astype(np.float64) if self.return_bool else vector.values
+                kept = floats & (holds | self.return_bool)
+            else:
+                values, kept = ARITHMETIC[self.op](a, b), floats
+        sides = [
+            (value.values, value.histograms)
+            if isinstance(value, Vector)
+            else (np.broadcast_to(value.values, vector.values.shape), None)
+            for value in (left, right)
+            if isinstance(value, (Vector, Scalar))
+        ]
+        outcome = combine(self.op, sides[0], sides[1], wanted, return_bool=self.return_bool)
+        announce(context.annotations, outcome, self._start)
+        result = Vector(
+            vector.labels,
+            np.where(wanted, outcome.values, values),
+            kept | outcome.kept,
+            vector.drop_name,
+            outcome.cells,
+        ).compact()
+        keeps = self.op in TRIMS or (self.op in COMPARISON and not self.return_bool)
+        return result if keeps else without_name(context, result)
 
 
 class SetOperator(Operator):
@@ -102,6 +140,17 @@ class SetOperator(Operator):
         return replace(left, present=left.present & found).compact()
 
 
+def stacked_cells(upper: Vector, lower: Vector) -> Cells | None:
+    """The histograms of one vector under those of another; None when neither has any."""
+    if upper.histograms is None and lower.histograms is None:
+        return None
+    parts = [
+        np.full(part.present.shape, None, np.object_) if part.histograms is None else part.histograms
+        for part in (upper, lower)
+    ]
+    return np.concatenate(parts)
+
+
 def stack(upper: Vector, lower: Vector) -> Vector:
     """The series of one vector under those of another."""
     if lower.rows == 0:
@@ -120,4 +169,5 @@ def stack(upper: Vector, lower: Vector) -> Vector:
         np.concatenate([upper.values, lower.values]),
         np.concatenate([upper.present, lower.present]),
         drop,
+        stacked_cells(upper, lower),
     )

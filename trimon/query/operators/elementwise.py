@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 
 from trimon.query.context import Context, Operator
 from trimon.query.grid import Grid
+from trimon.query.histograms.arithmetic import scaled
+from trimon.query.histograms.cells import map_cells
 from trimon.query.operators.names import without_name
 from trimon.query.values import Matrix, Scalar, Text, Value, Vector
 
@@ -141,6 +144,7 @@ class ElementwiseOperator(Operator):
         """A Vector of the same series."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
+        vector = vector.floats()
         params = [value.values for value in inputs[1:] if isinstance(value, Scalar)]
         calendar = CALENDAR.get(self.function)
         if calendar is not None:
@@ -169,7 +173,10 @@ class NegateOperator(Operator):
         if isinstance(value, Scalar):
             return Scalar(-value.values)
         assert isinstance(value, Vector)
-        return without_name(context, value.with_values(-value.values))
+        negated = without_name(context, replace(value, values=-value.values))
+        if negated.histograms is None:
+            return negated
+        return replace(negated, histograms=map_cells(lambda one: scaled(one, -1.0), negated.histograms))
 
 
 class ConstantOperator(Operator):
@@ -223,6 +230,7 @@ class ToScalarOperator(Operator):
         del context
         (vector,) = inputs
         assert isinstance(vector, Vector)
+        vector = vector.floats()
         alone = vector.present.sum(axis=0) == 1
         sums = np.where(vector.present, vector.values, 0.0).sum(axis=0)
         return Scalar(np.where(alone, sums, np.nan) if vector.rows else np.full(self.grid.count, np.nan))

@@ -114,7 +114,7 @@ def _inner_resets(
 def interpolate_instant(
     frame: SampleFrame, refs_ms: Times, lookback_ms: int, values: Matrix, present: Mask
 ) -> None:
-    """A smoothed instant selector: the value at `ref` between its neighbours within the lookback."""
+    """A smoothed instant selector over floats: the value at `ref` between its neighbours within the lookback."""
     for panel in panels(frame, refs_ms + lookback_ms, 2 * lookback_ms, drop_stale=True):
         ends = panels_index(panel, refs_ms)
         before, after = ends - 1, ends

@@ -17,6 +17,7 @@ from trimon.query.labelcodes import drop_names, group, with_column
 from trimon.query.operators.aggregate import valid_label_name
 from trimon.query.operators.binary import stack
 from trimon.query.operators.names import without_name
+from trimon.query.operators.nativehistogram import native_fraction, native_quantile, split
 from trimon.query.quoting import go_quote
 from trimon.query.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
 
@@ -242,10 +243,14 @@ class QuantileOperator(Operator):
                 context.annotations.warn(
                     f"quantile value should be between 0 and 1, got {format_general(value)}", start
                 )
-        histograms = Classic(context, vector, self._vector_start)
-        if histograms.count == 0:
-            return Vector.empty(vector.steps)
-        parts = [self._quantile(context, histograms, values) for values in wanted]
+        classic, native = split(context, vector, self._vector_start)
+        histograms = Classic(context, classic, self._vector_start)
+        parts = []
+        for values in wanted:
+            part = self._quantile(context, histograms, values)
+            if native.rows:
+                part = stack(part, native_quantile(context, native, values, self._vector_start))
+            parts.append(part)
         if label is not None:
             parts = [_labelled(part, label, values) for part, values in zip(parts, wanted, strict=True)]
         out = parts[0]
@@ -292,6 +297,7 @@ class FractionOperator(Operator):
         assert isinstance(vector, Vector)
         assert isinstance(lower, Scalar)
         assert isinstance(upper, Scalar)
+        vector, native = split(context, vector, self._vector_start)
         histograms = Classic(context, vector, self._vector_start)
         shape = (histograms.count, vector.steps)
         values, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
@@ -301,23 +307,7 @@ class FractionOperator(Operator):
             )
             present[buckets.groups] = buckets.present.any(axis=-1)
         out = Vector(histograms.table, values, present, histograms.drop_name)
+        if native.rows:
+            found = native_fraction(context, native, lower.values, upper.values, self._vector_start)
+            out = stack(out, found)
         return without_name(context, out.compact())
-
-
-class NativeOnlyOperator(Operator):
-    """`histogram_count`, `_sum`, `_avg`, `_stddev`, `_stdvar`: floats have none of these."""
-
-    def __init__(self, function: str, vector: Operator) -> None:
-        self.function = function
-        self.children = (vector,)
-
-    def describe(self) -> str:
-        """One line for the plan."""
-        return self.function
-
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
-        """A Vector of the histogram samples' figures."""
-        del context
-        (vector,) = inputs
-        assert isinstance(vector, Vector)
-        return Vector.empty(vector.steps)

@@ -112,6 +112,10 @@ class InfoOperator(Operator):
         assert isinstance(times, Vector)
         if base.rows == 0:
             return base
+        native = np.flatnonzero(info.are_histograms().any(axis=1))
+        if len(native):
+            shown = format_set(info.labels.labels(int(native[0])))
+            raise QueryError(f"this should be an info metric, with float samples: {shown}")
         ignored = self._is_info(base)
         through = base.take(np.flatnonzero(ignored))
         plain = base.take(np.flatnonzero(~ignored))
@@ -165,7 +169,8 @@ class InfoOperator(Operator):
         for name in names:
             own = base.labels.column(name)[0][origin[pairs.left]] != 0
             labels = _extended(labels, name, info.labels, pairs.right, met.any(axis=1) & ~own)
-        joined = Vector(labels, current.values[pairs.left], met, _taken(current.drop_name, pairs.left))
+        cells = None if current.histograms is None else current.histograms[pairs.left]
+        joined = Vector(labels, current.values[pairs.left], met, _taken(current.drop_name, pairs.left), cells)
         both = stack(joined, replace(current, present=alone))
         flags = np.concatenate([met, matched])
         origins = np.concatenate([origin[pairs.left], origin])

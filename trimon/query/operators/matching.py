@@ -20,8 +20,10 @@ from trimon.query.labelcodes import (
 )
 from trimon.query.nodes import Cardinality, Matching
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
+from trimon.query.operators.histogrambinary import announce, combine
 from trimon.query.operators.names import SAME_LABELS, merge_equal
-from trimon.query.values import Index, Mask, Matrix, Value, Vector
+from trimon.query.tokens import TRIMS
+from trimon.query.values import Cells, Index, Mask, Matrix, Value, Vector, holds
 
 _MANY_TO_MANY = "many-to-many matching not allowed: matching labels must be unique on one side"
 _MANY_TO_ONE = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
@@ -64,8 +66,16 @@ class MatchOperator(Operator):
     """`vector op vector` for arithmetic and comparisons."""
 
     def __init__(
-        self, op: str, left: Operator, right: Operator, matching: Matching, *, return_bool: bool
+        self,
+        op: str,
+        left: Operator,
+        right: Operator,
+        matching: Matching,
+        *,
+        return_bool: bool,
+        start: int = 0,
     ) -> None:
+        self._start = start
         self.op = op
         self.matching = matching
         self.return_bool = return_bool
@@ -84,8 +94,6 @@ class MatchOperator(Operator):
         steps = left.steps
         if (left.rows == 0 or right.rows == 0) and not self.matching.fills:
             return Vector.empty(steps)
-        if self.op in ("</", ">/"):
-            return Vector.empty(steps)
         mine, theirs, count = shared_groups(
             signature_table(left.labels, self.matching), signature_table(right.labels, self.matching)
         )
@@ -97,6 +105,9 @@ class MatchOperator(Operator):
             return Vector.empty(steps)
         if self.matching.cardinality is Cardinality.ONE_TO_ONE:
             _check_one_to_one(pairs, present, count)
+        if left.histograms is not None or right.histograms is not None or self.op in TRIMS:
+            values, present, kept, cells = self._with_histograms(context, left, right, pairs, present)
+            return self._labelled(left, right, pairs, values, present, kept, cells)
         values, kept = self._values(left, right, pairs, present)
         return self._labelled(left, right, pairs, values, present, kept)
 
@@ -159,13 +170,36 @@ class MatchOperator(Operator):
         b = _side(right, pairs.right, fill_right)
         if self.op not in COMPARISON:
             return ARITHMETIC[self.op](a, b), present
-        holds = COMPARISON[self.op](a, b)
+        true = COMPARISON[self.op](a, b)
         if self.return_bool:
-            return holds.astype(np.float64), present
-        return a, present & holds
+            return true.astype(np.float64), present
+        return a, present & true
+
+    def _with_histograms(
+        self, context: Context, left: Vector, right: Vector, pairs: Pairs, present: Mask
+    ) -> tuple[Matrix, Mask, Mask, Cells]:
+        """Values, where there was a pair, where the result is kept, and the histograms."""
+        a, b = _cells(left, pairs.left), _cells(right, pairs.right)
+        fill_left, fill_right = _fills(self.matching)
+        sides = (_side(left, pairs.left, fill_left), a), (_side(right, pairs.right, fill_right), b)
+        wanted = present & (holds(a) | holds(b) | (self.op in TRIMS))
+        values, kept = np.zeros(present.shape), np.zeros(present.shape, np.bool_)
+        if self.op not in TRIMS:
+            values, kept = self._values(left, right, pairs, present)
+            kept = kept & ~wanted
+        outcome = combine(self.op, sides[0], sides[1], wanted, return_bool=self.return_bool)
+        announce(context.annotations, outcome, self._start)
+        return np.where(wanted, outcome.values, values), present, kept | outcome.kept, outcome.cells
 
     def _labelled(
-        self, left: Vector, right: Vector, pairs: Pairs, values: Matrix, present: Mask, kept: Mask
+        self,
+        left: Vector,
+        right: Vector,
+        pairs: Pairs,
+        values: Matrix,
+        present: Mask,
+        kept: Mask,
+        cells: Cells | None = None,
     ) -> Vector:
         matching = self.matching
         swapped = matching.cardinality is Cardinality.ONE_TO_MANY
@@ -192,12 +226,12 @@ class MatchOperator(Operator):
             labels = _included(labels, name, one.labels, one_rows)
         grouped = matching.cardinality is not Cardinality.ONE_TO_ONE
         message = _GROUPING if grouped else SAME_LABELS
-        checked = merge_equal(Vector(labels, values, present, drop), message)
+        checked = merge_equal(Vector(labels, values, present, drop, cells), message)
         if kept is present:
             return checked.compact()
         if checked.rows == labels.rows:
             return replace(checked, present=kept).compact()
-        return merge_equal(Vector(labels, values, kept, drop), message).compact()
+        return merge_equal(Vector(labels, values, kept, drop, cells), message).compact()
 
 
 def _fills(matching: Matching) -> tuple[float | None, float | None]:
@@ -207,6 +241,14 @@ def _fills(matching: Matching) -> tuple[float | None, float | None]:
     if matching.cardinality is Cardinality.ONE_TO_MANY:
         return matching.fill_right, matching.fill_left
     return matching.fill_left, matching.fill_right
+
+
+def _cells(vector: Vector, rows: Index) -> Cells:
+    if vector.histograms is None:
+        return np.full((len(rows), vector.steps), None, np.object_)
+    taken = vector.histograms[np.maximum(rows, 0)]
+    taken[rows < 0] = None
+    return taken
 
 
 def _side(vector: Vector, rows: Index, fill: float | None) -> Matrix:

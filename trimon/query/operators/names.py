@@ -52,4 +52,9 @@ def merge_equal(vector: Vector, message: str = SAME_LABELS) -> Vector:
     drop = None
     if vector.drop_name is not None:
         drop = np.logical_or.reduceat(vector.drop_name[order], bounds)
-    return Vector(vector.labels.take(order[bounds]), values, counts > 0, drop)
+    cells = None
+    if vector.histograms is not None:
+        cells = np.full(values.shape, None, np.object_)
+        row, step = np.nonzero(vector.are_histograms())
+        cells[groups.codes[row], step] = vector.histograms[row, step]
+    return Vector(vector.labels.take(order[bounds]), values, counts > 0, drop, cells)

@@ -37,6 +37,8 @@ class SortOperator(Operator):
         assert isinstance(vector, Vector)
         if self._ranged:
             context.annotations.warn(_NO_EFFECT, self._start)
+        if "label" not in self.function:
+            vector = vector.floats()
         if vector.steps != 1 or vector.rows < 2:
             return vector
         descending = self.function.endswith("_desc")

@@ -6,13 +6,24 @@ from enum import Enum
 
 import numpy as np
 
-from trimon.model.frame import Times
+from trimon.model.frame import SampleFrame, Times
+from trimon.model.histogram import FloatHistogram
 from trimon.model.sample import is_stale
 from trimon.query.context import Context, Operator, Source
 from trimon.query.grid import Grid
 from trimon.query.operators.extended import interpolate_instant
+from trimon.query.operators.histogramextended import smoothed_instant
+from trimon.query.operators.histogramwindow import (
+    Row,
+    bounds_of,
+    floats_of,
+    put,
+    rows_with_histograms,
+    with_resets,
+)
+from trimon.query.operators.remarks import remark
 from trimon.query.panel import Panel, panels
-from trimon.query.values import Mask, Matrix, Ranges, Value, Vector
+from trimon.query.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
 
 
 class Pick(Enum):
@@ -38,18 +49,44 @@ class SelectOperator(Operator):
         *,
         pick: Pick,
         smoothed: bool = False,
+        start: int = 0,
+        stats_only: bool = False,
     ) -> None:
         self.source = self._source = source
         self.refs_ms = refs_ms
         self.lookback_ms = lookback_ms
         self.pick = pick
         self.smoothed = smoothed
+        self.start = start
+        self.stats_only = stats_only
         self._text = text
 
     def describe(self) -> str:
         """One line for the plan."""
         shown = "" if self.pick is Pick.VALUE else f" {self.pick.value}"
         return f"select{shown} {self._text}"
+
+    def _smoothed(self, context: Context, frame: SampleFrame, values: Matrix, present: Mask) -> Vector:
+        labels = context.labels(self._source)
+        if frame.histograms is None:
+            interpolate_instant(frame, self.refs_ms, self.lookback_ms, values, present)
+            return Vector(labels, values, present).compact()
+        cells = np.full(values.shape, None, np.object_)
+        native = rows_with_histograms(frame)
+        everything = np.zeros_like(native)
+        interpolate_instant(floats_of(frame, everything), self.refs_ms, self.lookback_ms, values, present)
+        for index in np.flatnonzero(native).tolist():
+            row = Row.of(frame, index)
+            notes: set[tuple[str, str]] = set()
+            windows = bounds_of(row, self.refs_ms + self.lookback_ms, 2 * self.lookback_ms)
+            for step, (low, high) in enumerate(windows):
+                if all(isinstance(sample, float) for sample in row.samples[low:high]):
+                    continue
+                present[index, step] = False
+                found = smoothed_instant(row, int(self.refs_ms[step]), self.lookback_ms, notes)
+                put(found, index, step, values, present, cells)
+            remark(context.annotations, notes, labels, index, self.start)
+        return Vector(labels, values, present, None, cells).compact()
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """A Vector."""
@@ -61,14 +98,35 @@ class SelectOperator(Operator):
         values = np.zeros(shape)
         present = np.zeros(shape, np.bool_)
         if self.smoothed:
-            interpolate_instant(frame, self.refs_ms, self.lookback_ms, values, present)
-            return Vector(context.labels(self._source), values, present).compact()
+            return self._smoothed(context, frame, values, present)
+        cells: Cells | None = None
+        if frame.histograms is not None and self.pick is Pick.VALUE:
+            cells = np.full(shape, None, np.object_)
         for panel in panels(frame, self.refs_ms, self.lookback_ms, drop_stale=False):
             context.budget.check()
             _newest(panel, self.pick, values, present)
-        vector = Vector(context.labels(self._source), values, present).compact()
+            found = panel.pick_cells(panel.hi - 1)
+            if cells is not None and found is not None:
+                cells[panel.rows] = found
+        if cells is not None and self.stats_only:
+            cells = _stats_cells(frame, cells)
+        vector = Vector(context.labels(self._source), values, present, None, cells).compact()
         context.stats.looked_at(vector.present.sum(axis=0))
         return vector
+
+
+def _stats_cells(frame: SampleFrame, cells: Cells) -> Cells:
+    """The cells with every counter reset found out, as where only count and sum are asked for."""
+    known: dict[int, FloatHistogram] = {}
+    for row in np.flatnonzero(rows_with_histograms(frame)).tolist():
+        plain = Row.of(frame, row)
+        for before, after in zip(plain.samples, with_resets(plain.samples), strict=True):
+            if isinstance(before, FloatHistogram) and isinstance(after, FloatHistogram):
+                known[id(before)] = after
+    out = cells.copy()
+    for row, step in zip(*np.nonzero(holds(cells)), strict=True):
+        out[row, step] = known[id(cells[row, step])]
+    return out
 
 
 def _newest(panel: Panel, pick: Pick, values: Matrix, present: Mask) -> None:
@@ -82,11 +140,9 @@ def _newest(panel: Panel, pick: Pick, values: Matrix, present: Mask) -> None:
     if pick is Pick.TIME:
         newest = np.broadcast_to(panel.pick_times(last) / 1000, newest.shape)
     elif pick is Pick.START:
-        if panel.starts is None:
-            return
-        starts = panel.pick_int(panel.starts, last)
-        shown = shown & (starts != 0)
-        newest = starts / 1000
+        # A start that is not known is 0.
+        unknown = panel.starts is None
+        newest = np.zeros(newest.shape) if unknown else panel.pick_int(panel.starts, last) / 1000
     rows = panel.rows
     if len(rows) == rows[-1] - rows[0] + 1:
         values[rows[0] : rows[-1] + 1] = newest
@@ -109,7 +165,9 @@ class RangeOperator(Operator):
         lookback_ms: int = 0,
         anchored: bool = False,
         smoothed: bool = False,
+        stats_only: bool = False,
     ) -> None:
+        self.stats_only = stats_only
         self.source = self._source = source
         self.refs_ms = refs_ms
         self.range_ms = range_ms
@@ -133,6 +191,7 @@ class RangeOperator(Operator):
             self.lookback_ms,
             anchored=self.anchored,
             smoothed=self.smoothed,
+            stats_only=self.stats_only,
         )
 
 
@@ -153,4 +212,11 @@ class RepeatOperator(Operator):
         (value,) = inputs
         assert isinstance(value, Vector)
         shape = (value.rows, self.grid.count)
-        return value.with_values(np.broadcast_to(value.values, shape), np.broadcast_to(value.present, shape))
+        cells = None if value.histograms is None else np.broadcast_to(value.histograms, shape)
+        return Vector(
+            value.labels,
+            np.broadcast_to(value.values, shape),
+            np.broadcast_to(value.present, shape),
+            value.drop_name,
+            cells,
+        )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.model.frame import SampleFrame, Times
+from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.grid import Grid
+from trimon.query.histograms.cells import map_cells
 from trimon.query.values import Ranges, Value, Vector
 
 
@@ -38,6 +40,11 @@ class SubqueryOperator(Operator):
         return Ranges(vector.labels, frame, self.refs_ms, self.range_ms, drop_name=vector.drop_name)
 
 
+def _without_claim(histogram: FloatHistogram) -> FloatHistogram:
+    claims = histogram.hint in (ResetHint.RESET, ResetHint.NOT_RESET)
+    return histogram.with_hint(ResetHint.UNKNOWN) if claims else histogram
+
+
 def frame_of(vector: Vector, grid: Grid) -> SampleFrame:
     """The samples of a vector as a frame: rows without gaps share the grid's times."""
     rows, steps = vector.values.shape
@@ -46,11 +53,22 @@ def frame_of(vector: Vector, grid: Grid) -> SampleFrame:
     times = grid.times_ms()
     has_stale = np.zeros(rows, np.bool_)
     full = vector.present.all(axis=1)
+    cells = None
+    if vector.histograms is not None:
+        # Whether a counter was reset must be found out again: samples may have been left out in between.
+        cells = map_cells(_without_claim, np.where(vector.are_histograms(), vector.histograms, None))
     if full.all():
         offsets = np.arange(rows + 1, dtype=np.int64) * steps
         values = np.ascontiguousarray(vector.values).reshape(-1)
         return SampleFrame(
-            values, offsets, times, np.array([0, steps], np.int64), np.zeros(rows, np.int32), has_stale
+            values,
+            offsets,
+            times,
+            np.array([0, steps], np.int64),
+            np.zeros(rows, np.int32),
+            has_stale,
+            None,
+            None if cells is None else cells.reshape(-1),
         )
     lengths = vector.present.sum(axis=1)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -66,4 +84,6 @@ def frame_of(vector: Vector, grid: Grid) -> SampleFrame:
         time_offsets,
         time_of_row,
         has_stale,
+        None,
+        None if cells is None else cells[vector.present],
     )

@@ -14,6 +14,7 @@ from trimon.query.labelcodes import group
 from trimon.query.labelhash import label_hashes
 from trimon.query.operators.aggregate import grouping_table
 from trimon.query.operators.grouped import Sorted
+from trimon.query.operators.histogramaggregate import ignore_histograms
 from trimon.query.values import Index, Mask, Matrix, Scalar, Value, Vector
 
 _INT64_MAX = float(2**63)
@@ -31,12 +32,14 @@ class KeepOperator(Operator):
         *,
         without: bool,
         param_start: int,
+        start: int = 0,
     ) -> None:
         self.op = op
         self.grouping = grouping
         self.without = without
         self.children = (param, vector)
         self._param_start = param_start
+        self._start = start
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -50,6 +53,8 @@ class KeepOperator(Operator):
         if self.op == "limit_ratio":
             return self._ratio(context, param.values, vector)
         limits = _limits(param.values)
+        if self.op != "limitk" and vector.histograms is not None:
+            vector = ignore_histograms(context, self.op, vector, self._start)
         if vector.rows == 0 or not (limits >= 1).any():
             return Vector.empty(vector.steps)
         table = grouping_table(vector.labels, self.grouping, without=self.without)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
@@ -15,12 +17,24 @@ from trimon.query.gofloat import format_general
 from trimon.query.grid import Grid
 from trimon.query.operators import overtime, rate, starttime, trend
 from trimon.query.operators.extended import anchored, smoothed
+from trimon.query.operators.histogramextended import extended_value
+from trimon.query.operators.histogramwindow import (
+    WITH_HISTOGRAMS,
+    Row,
+    bounds_of,
+    floats_of,
+    put,
+    rows_with_histograms,
+    window_value,
+)
 from trimon.query.operators.names import without_name
+from trimon.query.operators.remarks import remark
 from trimon.query.operators.windowcall import Cells, Kernel, WindowCall
 from trimon.query.panel import Panel, panels
 from trimon.query.quoting import go_quote
 from trimon.query.signatures import EXTENDED, KEEPS_NAME
-from trimon.query.values import Mask, Ranges, Scalar, Value, Vector
+from trimon.query.values import Cells as HistogramCells
+from trimon.query.values import Mask, Matrix, Ranges, Scalar, Value, Vector
 
 KERNELS: Final[dict[str, Kernel]] = {
     "rate": rate.rate,
@@ -56,6 +70,7 @@ START_TIME_KERNELS: Final[dict[str, Kernel]] = {
     "irate": starttime.irate,
     "resets": starttime.resets,
 }
+_IGNORED: Final = "ignored histograms in a range containing both floats and histograms"
 COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -93,20 +108,60 @@ class WindowOperator(Operator):
         values = np.zeros(shape)
         present = np.zeros(shape, np.bool_)
         looked_at = np.zeros(ranges.steps, np.int64)
-        for panel in (
-            panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
-            if not (ranges.anchored or ranges.smoothed)
-            else _wide_panels(ranges)
-        ):
+        floats = ranges
+        if ranges.frame.histograms is not None:
+            nothing = np.zeros(ranges.frame.rows, np.bool_)
+            floats = replace(ranges, frame=floats_of(ranges.frame, nothing))
+        extended = ranges.anchored or ranges.smoothed
+        found = (
+            _wide_panels(floats)
+            if extended
+            else panels(floats.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
+        )
+        for panel in found:
             context.budget.check()
             cells, shown = self._kernel(context, ranges, panel, call)
             _store(panel, cells, shown, values, present)
             length = panel.hi - panel.lo
             looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
         context.stats.looked_at(looked_at)
-        vector = Vector(ranges.labels, values, present, ranges.drop_name).compact()
+        histograms = None
+        if ranges.frame.histograms is not None:
+            histograms = self._histograms(context, ranges, values, present)
+        vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms).compact()
         self._annotate(context, ranges, vector, call)
         return vector if self.function in KEEPS_NAME else without_name(context, vector)
+
+    def _histograms(self, context: Context, ranges: Ranges, values: Matrix, present: Mask) -> HistogramCells:
+        """Overwrite the windows that hold histograms, one after the other."""
+        cells = np.full(values.shape, None, np.object_)
+        extended = ranges.anchored or ranges.smoothed
+        for index in np.flatnonzero(rows_with_histograms(ranges.frame)).tolist():
+            context.budget.check()
+            row = Row.of(ranges.frame, index, stats=ranges.stats_only)
+            notes: set[tuple[str, str]] = set()
+            wide = ranges.range_ms + ranges.lookback_ms
+            for step, (low, high) in enumerate(
+                bounds_of(row, ranges.refs_ms, wide if extended else ranges.range_ms)
+            ):
+                window = row.window(low, high, int(ranges.refs_ms[step]), ranges.range_ms, notes)
+                if not any(isinstance(sample, FloatHistogram) for sample in window.samples):
+                    continue
+                if self.function not in WITH_HISTOGRAMS:
+                    if present[index, step]:
+                        notes.add(("info-for", _IGNORED))
+                    continue
+                present[index, step] = False
+                if extended:
+                    sample = extended_value(
+                        self.function, row, window.ref_ms, ranges.range_ms, ranges.lookback_ms, notes,
+                        smoothed=ranges.smoothed,
+                    )  # fmt: skip
+                else:
+                    sample = window_value(self.function, window, use_starts=context.start_timestamps)
+                put(sample, index, step, values, present, cells)
+            remark(context.annotations, notes, ranges.labels, index, self._start)
+        return cells
 
     def _kernel(self, context: Context, ranges: Ranges, panel: Panel, call: WindowCall) -> Cells:
         if ranges.anchored:
@@ -143,7 +198,7 @@ class WindowOperator(Operator):
 
     def _annotate(self, context: Context, ranges: Ranges, vector: Vector, call: WindowCall) -> None:
         if self.function in ("rate", "increase"):
-            for message in _not_counters(vector.labels, typed=context.type_labels):
+            for message in _not_counters(vector.floats().labels, typed=context.type_labels):
                 context.annotations.info(message, self._start)
         for row in sorted(call.overlaps or ()):
             name = dict(ranges.labels.labels(row)).get(METRIC_NAME, "")

@@ -1,0 +1,1 @@
+"""Native histograms one at a time: arithmetic, counter resets, quantiles, trimming, text."""

@@ -1,0 +1,50 @@
+"""Native histograms as text: for label values and for the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimon.model.histogram import FloatHistogram, Ordered, ordered
+from trimon.query.gofloat import format_general
+
+
+def as_text(histogram: FloatHistogram) -> str:
+    """`{count:4, sum:5, (1,2]:3}`, as `count_values` shows it."""
+    parts = [f"count:{format_general(histogram.count)}", f"sum:{format_general(histogram.sum)}"]
+    buckets = ordered(histogram)
+    for at, count in enumerate(buckets.counts.tolist()):
+        left, right = _brackets(histogram, buckets, at)
+        lower, upper = format_general(float(buckets.lower[at])), format_general(float(buckets.upper[at]))
+        parts.append(f"{left}{lower},{upper}{right}:{format_general(count)}")
+    return "{" + ", ".join(parts) + "}"
+
+
+def _brackets(histogram: FloatHistogram, buckets: Ordered, at: int) -> tuple[str, str]:
+    if not histogram.custom:
+        if at == buckets.zero:
+            return "[", "]"
+        if buckets.upper[at] < 0 or (buckets.zero > at):
+            return "[", ")"
+        return "(", "]"
+    return ("[" if buckets.lower[at] == float("-inf") else "("), "]"
+
+
+_CODES = {("(", "]"): 0, ("[", ")"): 1, ("(", ")"): 2, ("[", "]"): 3}
+
+
+def as_data(histogram: FloatHistogram, number: Any) -> dict[str, Any]:
+    """The API's form; `number` writes one float."""
+    buckets = ordered(histogram)
+    rows = [
+        [
+            _CODES[_brackets(histogram, buckets, at)],
+            number(float(buckets.lower[at])),
+            number(float(buckets.upper[at])),
+            number(count),
+        ]
+        for at, count in enumerate(buckets.counts.tolist())
+    ]
+    out: dict[str, Any] = {"count": number(histogram.count), "sum": number(histogram.sum)}
+    if rows:
+        out["buckets"] = rows
+    return out
