@@ -49,6 +49,14 @@ def read(store: Store, *matchers: Matcher, start_ms: int = EVER[0], end_ms: int 
     return found
 
 
+def exact(samples: Samples) -> dict[Labels, list[tuple[int, int]]]:
+    """Values as bits, so that NaNs compare."""
+    return {
+        labels: [(t, int(np.float64(v).view(np.int64))) for t, v in pairs]
+        for labels, pairs in samples.items()
+    }
+
+
 def first_row(group: str, time_ms: int, cells: dict[Labels, float]) -> Row:
     """A row in which every series is new to the sender."""
     return Row(group, time_ms, NO_COLUMNS, np.zeros(0), tuple(cells), np.array(list(cells.values())))

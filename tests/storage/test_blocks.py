@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.storage.conftest import ALL, EVER, START_MS, Bench, Samples, batch, first_row, read, series
+from tests.storage.conftest import ALL, EVER, START_MS, Bench, Samples, batch, exact, first_row, read, series
 from trimon.errors import OperatingError
 from trimon.files import DiskFiles
 from trimon.model.labels import Labels
@@ -68,14 +68,6 @@ def maintain(bench: Bench, rounds: int = 50) -> list[str]:
             job.install()
             done.append(job.what)
     raise AssertionError(f"never done: {done[-3:]}")
-
-
-def exact(samples: Samples) -> dict[Labels, list[tuple[int, int]]]:
-    """Values as bits, so that NaNs compare."""
-    return {
-        labels: [(t, int(np.float64(v).view(np.int64))) for t, v in pairs]
-        for labels, pairs in samples.items()
-    }
 
 
 def same(left: Samples, right: Samples) -> bool:

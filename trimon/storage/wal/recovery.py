@@ -26,6 +26,8 @@ class Recovery:
         segments: Sequence[SegmentName],
         on_progress: Callable[[int, int], None],
         note: Callable[[list[Any]], None],
+        *,
+        mend: bool = True,
     ) -> None:
         self.report = ReplayReport()
         self._files = files
@@ -33,6 +35,7 @@ class Recovery:
         self._segments = segments
         self._on_progress = on_progress
         self._note = note
+        self._mend = mend
 
     def run(self) -> list[tuple[Head, set[int]]]:
         """The heads, oldest window first, and the runs each was made of."""
@@ -47,9 +50,9 @@ class Recovery:
             target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
             for name in segments:
                 try:
-                    last = name is segments[-1]
+                    mend = self._mend and name is segments[-1]
                     path = self._directory / str(name)
-                    replay_segment(self._files, path, name, target, self.report, last=last)
+                    replay_segment(self._files, path, name, target, self.report, mend=mend)
                 except (OSError, OperatingError) as error:
                     self.report.problem(f"WAL segment {name}: {error}")
                 done += 1

@@ -266,9 +266,9 @@ def read_window(files: Files, path: Path, name: SegmentName) -> tuple[int, int] 
 
 
 def replay_segment(
-    files: Files, path: Path, name: SegmentName, target: EpochReplay, report: ReplayReport, *, last: bool
+    files: Files, path: Path, name: SegmentName, target: EpochReplay, report: ReplayReport, *, mend: bool
 ) -> None:
-    """Apply a segment. The torn tail of the last one of its run is cut off; other damage is stepped over."""
+    """Apply a segment, stepping over damage. With `mend` (the last one of its run) a torn tail is cut off."""
     data = files.map(path)
     report.segments += 1
     if len(data) and bytes(data[: len(MAGIC)]) != MAGIC:
@@ -278,7 +278,7 @@ def replay_segment(
         if isinstance(record, Damage):
             at_end = record.offset + record.size_bytes == len(data)
             report.damaged_bytes += record.size_bytes
-            if at_end and last:
+            if at_end and mend:
                 report.torn_tails += 1
                 files.truncate(path, record.offset)
             else:

@@ -1,0 +1,175 @@
+"""A Prometheus block as a source: it can be read, dumped, and written as one of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from trimon.errors import OperatingError
+from trimon.files import Files
+from trimon.model.matcher import Matcher
+from trimon.model.table import LabelTable
+from trimon.storage.arena import Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.block.meta import BlockMeta
+from trimon.storage.matching import codes_matching
+from trimon.storage.pieces import Piece
+from trimon.storage.prometheus.crc import crc32c_many
+from trimon.storage.prometheus.index import read_index
+from trimon.storage.prometheus.tombstones import read_tombstones
+from trimon.storage.prometheus.varint import FormatError, read_at
+from trimon.storage.prometheus.xor import decode_chunks
+
+SEGMENT_MAGIC: Final = 0x85BD40DD
+_XOR_ENCODING: Final = 1
+_BATCH_CHUNKS: Final = 1 << 15
+_VERIFY_SERIES: Final = 1024
+
+
+class PrometheusBlock:
+    """An open block of Prometheus. Chunks that hold no floats are left out and counted in `skipped_chunks`."""
+
+    def __init__(self, files: Files, path: Path) -> None:
+        """Read the whole index; raises OperatingError if there is no such block or it is damaged."""
+        self.path = path
+        try:
+            self.meta = BlockMeta.from_json(files.read(path / "meta.json"), foreign=True)
+            self.index = read_index(files.map(path / "index"), path / "index")
+            names = [name for name in files.names(path / "chunks") if name.isdecimal()]
+            self._segments = [files.map(path / "chunks" / name) for name in names]
+            self._tombstones = read_tombstones(files, path).placed(self.index.refs)
+        except OSError as error:
+            raise OperatingError(f"block {path.name}: {error}") from error
+        for name, segment in zip(names, self._segments, strict=True):
+            if int.from_bytes(segment[:4], "big") != SEGMENT_MAGIC:
+                raise FormatError(f"{path / 'chunks' / name}: no chunk file")
+        self.skipped_chunks = 0
+        self._labels = self._make_table()
+
+    def _make_table(self) -> LabelTable:
+        """All labels; every dictionary holds the whole list of symbols."""
+        index = self.index
+        names = index.symbols
+        values = names if names[:1] == [""] else ["", *names]
+        shift = 0 if values is names else 1
+        used = np.unique(index.pairs[:, 0]).tolist()
+        rows = np.repeat(np.arange(index.series), np.diff(index.pair_offsets))
+        ordered = sorted(used, key=names.__getitem__)
+        columns: list[Int32s] = []
+        for number in ordered:
+            mine = index.pairs[:, 0] == number
+            column = np.zeros(index.series, np.int32)
+            column[rows[mine]] = index.pairs[mine, 1] + shift
+            columns.append(column)
+        texts = tuple(names[number] for number in ordered)
+        return LabelTable(index.series, texts, tuple(columns), (values,) * len(ordered))
+
+    def overlaps(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any sample may lie in the closed interval."""
+        return self.meta.min_ms <= end_ms and self.meta.max_ms > start_ms
+
+    def select(self, matchers: Sequence[Matcher]) -> Int32s:
+        """Series that satisfy every matcher, ascending."""
+        keep = np.ones(self._labels.rows, np.bool_)
+        for matcher in matchers:
+            codes, values = self._labels.column(matcher.name)
+            keep &= codes_matching(matcher, codes, values)
+        return np.flatnonzero(keep).astype(np.int32)
+
+    def table(self, series: Int32s) -> LabelTable:
+        """Their labels."""
+        return self._labels.take(series.astype(np.intp))
+
+    def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
+        """At most how many samples lie in the closed interval."""
+        chunks, _ = self._chunks_of(series, start_ms, end_ms)
+        return 120 * len(chunks) if self.meta.samples == 0 else min(240 * len(chunks), self.meta.samples)
+
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+        """Samples of ascending series, whole chunks that touch the closed interval."""
+        chunks, rows = self._chunks_of(series, start_ms, end_ms)
+        times, values, counts = [], [], []
+        for begin in range(0, len(chunks), _BATCH_CHUNKS):
+            part = self._read_chunks(chunks[begin : begin + _BATCH_CHUNKS])
+            times.append(part[0])
+            values.append(part[1])
+            counts.append(part[2])
+        if not chunks.size:
+            return []
+        totals = np.bincount(rows, weights=np.concatenate(counts), minlength=len(series)).astype(np.int64)
+        offsets = np.concatenate(([0], np.cumsum(totals)))
+        piece = Piece.private(np.arange(len(series)), offsets, np.concatenate(times), np.concatenate(values))
+        return self._tombstones.applied([piece], series)
+
+    def verify(self) -> list[str]:
+        """Every batch of series whose chunks do not pass their checksums or cannot be decoded, a line each."""
+        problems: list[str] = []
+        everyone = np.arange(self.index.series, dtype=np.int32)
+        for begin in range(0, len(everyone), _VERIFY_SERIES):
+            try:
+                self.pieces(everyone[begin : begin + _VERIFY_SERIES], self.meta.min_ms, self.meta.max_ms)
+            except OperatingError as error:
+                problems.append(str(error))
+        return problems
+
+    def label_names(self) -> list[str]:
+        """All label names, in any order."""
+        return list(self._labels.names)
+
+    def label_values(self, name: str) -> list[str]:
+        """All values of a label, in any order."""
+        codes, values = self._labels.column(name)
+        return [values[code] for code in np.unique(codes).tolist() if code]
+
+    def _chunks_of(self, series: Int32s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s]:
+        """Chunks of series that touch the closed interval, and the row of each."""
+        starts = self.index.chunk_offsets[series]
+        counts = self.index.chunk_offsets[series.astype(np.int64) + 1] - starts
+        chunks = ragged_positions(starts, counts)
+        rows = np.repeat(np.arange(len(series)), counts)
+        touching = (self.index.chunk_min[chunks] <= end_ms) & (self.index.chunk_max[chunks] >= start_ms)
+        return chunks[touching], rows[touching]
+
+    def _read_chunks(self, chunks: Int64s) -> tuple[Int64s, Floats, Int64s]:
+        """Times, values and sample counts of chunks, in the given order."""
+        refs = self.index.chunk_ref[chunks]
+        files, offsets = refs >> 32, refs & 0xFFFFFFFF
+        counts = np.zeros(len(chunks), np.int64)
+        parts: dict[int, tuple[Int64s, Floats, Int64s]] = {}
+        for number in np.unique(files).tolist():
+            if number >= len(self._segments):
+                raise FormatError(f"{self.path}: chunk file {number + 1} is missing")
+            mine = np.flatnonzero(files == number)
+            times, values, found = self._decode(self._segments[number], offsets[mine])
+            counts[mine] = found
+            parts[number] = times, values, mine
+        if len(parts) == 1:
+            (times, values, _) = next(iter(parts.values()))
+            return times, values, counts
+        ends = np.cumsum(counts)
+        all_times = np.empty(int(ends[-1]), np.int64)
+        all_values = np.empty(int(ends[-1]))
+        for times, values, mine in parts.values():
+            target = ragged_positions((ends - counts)[mine], counts[mine])
+            all_times[target], all_values[target] = times, values
+        return all_times, all_values, counts
+
+    def _decode(self, segment: memoryview, offsets: Int64s) -> tuple[Int64s, Floats, Int64s]:
+        raw = np.frombuffer(segment, np.uint8)
+        lengths_found, begins = read_at(raw, offsets)
+        lengths = lengths_found.astype(np.int64)
+        ends = begins + 1 + lengths
+        if len(ends) and int(ends.max()) + 4 > len(raw):
+            raise FormatError(f"{self.path}: a chunk runs past the end of its file")
+        stored = np.zeros(len(ends), np.uint32)
+        for place in range(4):
+            stored = stored << np.uint32(8) | raw[ends + place]
+        if (crc32c_many(raw, begins, lengths + 1) != stored).any():
+            raise FormatError(f"{self.path}: a chunk does not pass its checksum")
+        floats = raw[begins] == _XOR_ENCODING
+        self.skipped_chunks += int((~floats).sum())
+        counts = np.zeros(len(offsets), np.int64)
+        times, values, counts[floats] = decode_chunks(raw, begins[floats] + 1, lengths[floats])
+        return times, values, counts

@@ -1,0 +1,75 @@
+"""A data directory read without a server, without changing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trimon.errors import OperatingError
+from trimon.files import Files
+from trimon.storage.block.meta import BlockMeta, is_ulid
+from trimon.storage.block.reader import Block
+from trimon.storage.cache import ArrayCache
+from trimon.storage.headview import HeadView
+from trimon.storage.prometheus.block import PrometheusBlock
+from trimon.storage.reading import StoreSnapshot
+from trimon.storage.wal.log import list_segments
+from trimon.storage.wal.recovery import Recovery
+from trimon.storage.wal.replay import ReplayReport
+
+
+@dataclass(slots=True)
+class Offline:
+    """The blocks of a directory (ours and Prometheus'), what its log holds, and what could not be read."""
+
+    blocks: list[Block | PrometheusBlock] = field(default_factory=list)
+    heads: list[HeadView] = field(default_factory=list)
+    replay: ReplayReport = field(default_factory=ReplayReport)
+    problems: list[str] = field(default_factory=list)
+
+    def snapshot(self) -> StoreSnapshot:
+        """All that could be read."""
+        return StoreSnapshot([*self.blocks, *self.heads])
+
+    def metas(self) -> list[BlockMeta]:
+        """The blocks' metas, oldest first."""
+        return [block.meta for block in self.blocks]
+
+
+def open_offline(files: Files, path: Path, *, log: bool = True) -> Offline:
+    """Open a directory for reading; damaged blocks are named in `problems`. Raises OperatingError."""
+    if not files.is_directory(path):
+        raise OperatingError(f"{path}: no such directory")
+    opened = Offline()
+    cache = ArrayCache()
+    for name in files.names(path):
+        if not is_ulid(name):
+            continue
+        try:
+            opened.blocks.append(_open_block(files, path / name, cache))
+        except OperatingError as error:
+            opened.problems.append(str(error))
+    opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
+    if log:
+        done = {epoch for meta in opened.metas() for epoch in meta.epochs}
+        segments = [name for name in list_segments(files, path / "wal") if name.epoch not in done]
+        recovery = Recovery(files, path / "wal", segments, _nothing, _no_note, mend=False)
+        opened.heads = [head.view for head, _ in recovery.run() if head.samples]
+        opened.replay = recovery.report
+        opened.problems.extend(recovery.report.problems)
+    return opened
+
+
+def _open_block(files: Files, path: Path, cache: ArrayCache) -> Block | PrometheusBlock:
+    if files.is_directory(path / "chunks"):
+        return PrometheusBlock(files, path)
+    return Block(files, path, cache)
+
+
+def _nothing(_done: int, _total: int) -> None:
+    return
+
+
+def _no_note(_numbers: list[Any]) -> None:
+    return
