@@ -1,13 +1,12 @@
 """The memory of a target's exposition: between two scrapes only numbers change.
 
-The layout keeps the lines of the last body and, for each, its head (the series as text). A line equal to
-last time costs one comparison, a line with the same head costs one number; only heads never seen are parsed. Bodies with
-lines added, removed or moved are matched by head (`_realign`).
+The layout keeps the head of every line (the series as text, with the space after it). A line with the same head as last time
+costs one number; only heads never seen are parsed. Bodies with lines added, removed or moved are matched by head
+(`_realign`).
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import compress
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from trimon import limits
 from trimon.model.labels import Labels
+from trimon.model.sample import NORMAL_NAN
 from trimon.scrape.exposition import Comment, Format, ParseError
 
 # What a line is, where it is not the number of a slot.
@@ -26,7 +26,8 @@ DROPPED: Final = -2  # relabeling dropped the series
 TIMED: Final = -3  # carries its own timestamp
 DUPLICATE: Final = -4  # the series is in the body before
 
-_NUMBER_BYTES: Final = b"0123456789+-.eE"
+# What a number may be made of: digits, and the letters of NaN and Inf.
+_NUMBER_BYTES: Final = b"0123456789+-.eENaInf"
 _NOTHING: Final = np.zeros(0, np.int64)
 
 
@@ -75,9 +76,13 @@ class Layout:
         self.text_format = text_format
         self._series_labels = series_labels
         self._honor_timestamps = honor_timestamps
-        self._lines: list[bytes] = []
+        # by line: the head of a sample line, the whole of a remark
         self._heads: list[bytes] = []
+        self._heads_size = 0
+        self._is_sample = b""
         self._slots: npt.NDArray[np.int64] = _NOTHING
+        self._sample_slots: npt.NDArray[np.int64] = _NOTHING
+        self._in_order = True
         self._values: npt.NDArray[np.float64] = np.zeros(0, np.float64)
         self._hashes: npt.NDArray[np.int64] = _NOTHING
         self._timed_labels: dict[bytes, Labels | None] = {}
@@ -95,45 +100,53 @@ class Layout:
         if len(lines) > limits.SCRAPE_LINES_MAX:
             raise ParseError(f"body has {len(lines)} lines, the limit is {limits.SCRAPE_LINES_MAX}")
         self.text_format.check_end(lines)
-        if len(lines) == len(self._lines) and not self._timed_labels:
-            values = self._aligned(lines)
+        if len(lines) == len(self._heads) and not self._timed_labels:
+            values = self._aligned(lines, len(body) - len(lines) + 1)
             if values is not None:
-                self._lines = lines
                 self._values = values
                 return Reading(values, self._samples, self._duplicates)
         return self._realign(lines)
 
-    def _aligned(self, lines: list[bytes]) -> npt.NDArray[np.float64] | None:
-        """New values when every changed line kept its head; None sends the body to `_realign`."""
-        changed = list(compress(range(len(lines)), map(operator.ne, lines, self._lines)))
-        if not changed:
-            return self._values
-        heads = [self._heads[index] for index in changed]
-        texts = [lines[index] for index in changed]
-        tails = list(map(bytes.removeprefix, texts, heads))
-        # a head is taken off whole or not at all, so the sizes tell whether every line had its own
-        if not all(heads) or sum(map(len, texts)) - sum(map(len, tails)) != sum(map(len, heads)):
+    def _aligned(self, lines: list[bytes], size: int) -> npt.NDArray[np.float64] | None:
+        """New values when every line kept its head; None sends the body to `_realign`.
+
+        Lines are not compared with those of last time, only with their heads: less memory is touched, and what
+        is touched was laid out in order.
+        """
+        tails = list(compress(map(bytes.removeprefix, lines, self._heads), self._is_sample))
+        joined = b"".join(tails)
+        # a head is taken off whole or not at all, so the sizes tell whether every line had its own, and whether
+        # every remark is what it was
+        if size - len(joined) != self._heads_size:
             return None
-        try:
-            if b"".join(tails).translate(None, _NUMBER_BYTES):
-                raise ValueError
-            numbers = np.fromiter(map(float, tails), np.float64, len(tails))
-            if not np.isfinite(numbers).all():
-                raise ValueError
-        except ValueError:
-            slow = self._slow_tails(texts, tails)
-            if slow is None:
-                return None
-            numbers = slow
-        slots = self._slots[changed]
-        kept = slots >= 0
-        values = self._values.copy()
-        values[slots[kept]] = numbers[kept]
+        numbers = self._numbers(lines, tails, joined)
+        if numbers is None or self._in_order:
+            return numbers
+        kept = self._sample_slots >= 0
+        values = np.empty(self.slots, np.float64)
+        values[self._sample_slots[kept]] = numbers[kept]
         return values
 
-    def _slow_tails(self, texts: list[bytes], tails: list[bytes]) -> npt.NDArray[np.float64] | None:
+    def _numbers(
+        self, lines: list[bytes], tails: list[bytes], joined: bytes
+    ) -> npt.NDArray[np.float64] | None:
+        """The number of every sample line; None when one has a timestamp now."""
+        if not joined.translate(None, _NUMBER_BYTES):
+            try:
+                numbers = np.fromiter(map(float, tails), np.float64, len(tails))
+            except ValueError:
+                return self._slow_numbers(lines, tails)
+            if np.isfinite(numbers).all():
+                return numbers
+            infinite = np.flatnonzero(np.isinf(numbers)).tolist()
+            if all(b"I" in tails[index] for index in infinite):
+                numbers[np.isnan(numbers)] = NORMAL_NAN
+                return numbers
+        return self._slow_numbers(lines, tails)
+
+    def _slow_numbers(self, lines: list[bytes], tails: list[bytes]) -> npt.NDArray[np.float64] | None:
         numbers = np.empty(len(tails), np.float64)
-        for index, (text, tail) in enumerate(zip(texts, tails, strict=True)):
+        for index, (text, tail) in enumerate(zip(compress(lines, self._is_sample), tails, strict=True)):
             parsed = self.text_format.tail(text, tail)
             if parsed.timestamp_ms is not None and self._honor_timestamps:
                 return None
@@ -150,9 +163,12 @@ class Layout:
             if slot >= 0 or slot == DROPPED
         }
         realignment.run(lines, known, self._timed_labels, self._hashes)
-        self._lines = lines
         self._heads = realignment.heads
+        self._heads_size = sum(map(len, self._heads))
         self._slots = np.array(realignment.slots, np.int64)
+        self._is_sample = bytes((self._slots != REMARK).tolist())
+        self._sample_slots = self._slots[self._slots != REMARK]
+        self._in_order = bool((self._sample_slots == np.arange(len(self._sample_slots))).all())
         self._values = np.array(realignment.values, np.float64)
         old_slot = np.array(realignment.old_slot, np.int64)
         self._hashes = np.array(realignment.hashes, np.int64)
@@ -172,8 +188,12 @@ class Layout:
 
     def forget(self) -> None:
         """Starts over: the next body is all new. For a failed scrape, whose series have all ended."""
-        self._lines, self._heads = [], []
-        self._slots, self._hashes = _NOTHING, _NOTHING
+        self._heads = []
+        self._heads_size = 0
+        self._is_sample = b""
+        self._slots = self._sample_slots = _NOTHING
+        self._in_order = True
+        self._hashes = _NOTHING
         self._values = np.zeros(0, np.float64)
         self._timed_labels = {}
         self._samples = self._duplicates = 0
@@ -246,12 +266,12 @@ class _Realignment:
                 value = float(tail)
             except ValueError:
                 return self._format.tail(line, tail).value
-            if value - value == 0:
+            if value - value == 0:  # neither NaN nor infinite
                 return value
         return self._format.tail(line, tail).value
 
     def _remark(self, line: bytes) -> None:
-        self.heads.append(b"")
+        self.heads.append(line)
         self.slots.append(REMARK)
         if line:
             comment = self._format.comment(line.lstrip(b" \t"))
