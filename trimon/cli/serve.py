@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ EXIT_USAGE: Final = 2
 RETENTION_DEFAULT_MS: Final = 15 * DAY_MS
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
+COLLECTOR_THRESHOLDS: Final = (50_000, 20, 50)
 KNOWN_FEATURES: Final = frozenset(
     (
         "promql-experimental-functions",
@@ -124,7 +126,16 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         f"actors: http://{own}/debug/actors)",
         flush=True,
     )
-    return trio.run(Server(settings, seams, store, sockets, config, read).run)
+    server = Server(settings, seams, store, sockets, config, read)
+    _tune_collector()
+    return trio.run(server.run)
+
+
+def _tune_collector() -> None:
+    """Lets the cycle collector rest: most of what is allocated has no cycles, and what is here now stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 def _features(flags: dict[str, Any], log: Log) -> frozenset[str]:
