@@ -20,7 +20,18 @@ from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, Qu
 from trimon.query.printer import print_expr
 from trimon.query.signatures import FUNCTIONS, ValueType
 
-METRICS = ("up", "requests_total", "gauge", "h_bucket", "nope", "odd", "target_info", '{__name__=~"g.*|up"}')
+METRICS = (
+    "up",
+    "requests_total",
+    "gauge",
+    "h_bucket",
+    "nope",
+    "odd",
+    "target_info",
+    "native",
+    "native",
+    '{__name__=~"g.*|up"}',
+)
 LABELS = ("job", "instance", "le", "mode", "missing", "__name__", "__type__")
 VALUES = ("a", "b", "", ".+", "a|b", "(", "0.5", "+Inf", "\\\\d", "x.*")
 DURATIONS = (
@@ -110,7 +121,7 @@ class Generator:
         if self.random.random() < 0.2:
             out += f" offset {self.random.choice(DURATIONS)}"
         if self.random.random() < 0.15:
-            out += self.random.choice((" @ 100", " @ start()", " @ end()", " @ -5.5", " @ 1e18"))
+            out += self.random.choice((" @ 100", " @ start()", " @ end()", " @ -5.5", " @ 1e18", " @ 9.1e15", " @ -9.1e15"))
         return out
 
     def selector(self) -> str:
@@ -218,7 +229,7 @@ def run(count: int, seed: int) -> dict[str, int]:
         try:
             if generator.random.random() < 0.5:
                 result = instant(
-                    store, query, generator.random.choice((0, 600_000, 1_234_567)), options, Budget(options)
+                    store, query, generator.random.choice((0, 600_000, 1_234_567, 2**63 - 1, -(2**63))), options, Budget(options)
                 )
             else:
                 step = generator.random.choice((1000, 15_000, 60_000, 77_777))

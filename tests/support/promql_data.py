@@ -6,6 +6,7 @@ import math
 import random
 from pathlib import Path
 
+from trimon.model.histogram import Buckets, FloatHistogram, ResetHint
 from trimon.model.labels import labels_of
 from trimon.model.sample import NORMAL_NAN, STALE_NAN
 from trimon.query.conformance.memory import MemoryStore
@@ -41,5 +42,26 @@ def odd_store() -> MemoryStore:
     for index in range(4):
         odd = [(t, rng.choice(special)) for t in range(index, 1_200_000, 17_000 + index)]
         store.extend(labels_of({"__name__": "odd", "instance": str(index), "unié": 'q"\\\n'}), odd)
+    for index in range(3):
+        count = 0.0
+        for step in range(80):
+            if rng.random() < 0.1:
+                count = 0.0
+            count += rng.randint(0, 4)
+            hint = rng.choice((ResetHint.UNKNOWN, ResetHint.UNKNOWN, ResetHint.GAUGE))
+            custom = rng.random() < 0.1
+            native = FloatHistogram(
+                -53 if custom else rng.choice((0, 1, 3)),
+                0.0 if custom else rng.choice((0.0, 0.001, 0.5)),
+                0.0 if custom else count,
+                3 * count,
+                rng.choice((count, math.nan, math.inf, -count)),
+                Buckets.of(rng.randint(0, 1), (count, count)),
+                Buckets.of(0, () if custom else (count,) * rng.randint(0, 2)),
+                rng.choice(((), (0.0, 1.0), (-1.0,))) if custom else (),
+                hint,
+            )
+            labels = labels_of({"__name__": "native", "instance": str(index)})
+            store.append(labels, step * 15_000, native if rng.random() < 0.8 else count)
     store.extend((), [(0, 1.0), (60_000, 2.0)])
     return store

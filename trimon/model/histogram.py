@@ -86,9 +86,14 @@ class FloatHistogram:
 def upper_bounds(schema: int, index: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """The upper bounds of exponential buckets."""
     if schema <= 0:
-        return np.ldexp(1.0, np.clip(index << -schema, -2000, 2000).astype(np.int32))
+        powers: npt.NDArray[np.float64] = np.ldexp(
+            1.0, np.clip(index << -schema, -2000, 2000).astype(np.int32)
+        )
+        return powers
     whole, part = index >> schema, index & ((1 << schema) - 1)
-    return np.ldexp(np.exp2(part / (1 << schema)), np.clip(whole, -2000, 2000).astype(np.int32))
+    within = np.exp2(part / (1 << schema))
+    found: npt.NDArray[np.float64] = np.ldexp(within, np.clip(whole, -2000, 2000).astype(np.int32))
+    return found
 
 
 def bounds(

@@ -9,10 +9,12 @@ import numpy as np
 import orjson
 
 from trimon.model.frame import Times
+from trimon.model.histogram import FloatHistogram
 from trimon.model.table import LabelTable
 from trimon.query.gofloat import format_plain
-from trimon.query.result import QueryResult
-from trimon.query.values import Matrix
+from trimon.query.histograms.text import as_data
+from trimon.query.result import QueryResult, Samples
+from trimon.query.values import Cells, Matrix
 
 _SMALL: Final = 1e-6
 _LARGE: Final = 1e21
@@ -115,11 +117,41 @@ def _vector(result: QueryResult) -> str:
     middle = f',"value":[{time},"'
     sets = format_label_sets(result.labels)
     rows = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
+    if result.histograms is not None:
+        for row, cell in enumerate(result.histograms[:, 0].tolist()):
+            if cell is not None:
+                rows[row] = f'{{"metric":{sets[row]},"histogram":[{time},{_histogram(cell)}]}}'
+    return f"[{','.join(rows)}]"
+
+
+def _histogram(histogram: FloatHistogram) -> str:
+    return orjson.dumps(as_data(histogram, format_value)).decode()
+
+
+def _mixed_matrix(result: QueryResult, samples: Samples, cells: Cells) -> str:
+    """A matrix that holds histograms, series by series."""
+    sets = format_label_sets(result.labels)
+    rows = []
+    for row in range(result.series):
+        part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
+        times = format_times(samples.times_ms[part])
+        texts = format_values(samples.values[part])
+        native = cells[part].tolist()
+        lists = ""
+        values = [f'[{t},"{v}"]' for t, v, h in zip(times, texts, native, strict=True) if h is None]
+        if values:
+            lists += f',"values":[{",".join(values)}]'
+        found = [f"[{t},{_histogram(h)}]" for t, h in zip(times, native, strict=True) if h is not None]
+        if found:
+            lists += f',"histograms":[{",".join(found)}]'
+        rows.append(f'{{"metric":{sets[row]}{lists}}}')
     return f"[{','.join(rows)}]"
 
 
 def _matrix(result: QueryResult) -> str:
     samples = result.flat()
+    if samples.histograms is not None:
+        return _mixed_matrix(result, samples, samples.histograms)
     heads = _Heads(result, samples.times_ms)
     sets = format_label_sets(result.labels)
     offsets = samples.offsets.tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -44,6 +45,9 @@ from trimon.query.planfunctions import plan_call
 from trimon.query.printer import print_expr
 from trimon.query.signatures import STEP_VARIANT
 from trimon.query.tokens import SET_OPERATORS, TRIMS
+
+# Times this far from the epoch hold no samples; nearer ones can be added and subtracted without overflow.
+_FAR_MS: Final = 1 << 61
 
 
 @dataclass(slots=True)
@@ -127,8 +131,8 @@ class Planner:
         elif modifiers.at is AtModifier.END:
             fixed = self.end_ms
         if fixed is not None:
-            return np.full(len(times_ms), fixed - offset_ms, np.int64)
-        return times_ms - offset_ms
+            return np.full(len(times_ms), min(max(fixed, -_FAR_MS), _FAR_MS) - offset_ms, np.int64)
+        return np.clip(times_ms, -_FAR_MS, _FAR_MS) - offset_ms
 
     def select(self, expr: VectorSelector, grid: Grid, pick: Pick) -> Operator:
         """An instant selector that reads values or timestamps."""

@@ -52,6 +52,7 @@ def plan_call(planner: Planner, expr: Call, grid: Grid) -> Operator:
             return AbsentOperator(planner.plan(args[0], grid), labels_of_selector(args[0]))
         case "absent_over_time":
             present = _window(planner, "present_over_time", args, grid)
+            present.keeps_names = True
             return AbsentOperator(present, labels_of_selector(args[0]))
         case "label_replace" | "label_join":
             vector, *texts = (planner.plan(arg, grid) for arg in args)
@@ -68,7 +69,7 @@ def plan_call(planner: Planner, expr: Call, grid: Grid) -> Operator:
             return _scalar(planner, name, args, grid)
 
 
-def _window(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:
+def _window(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> WindowOperator:
     at = 1 if name == "quantile_over_time" else 0
     params = [planner.plan(arg, grid) for index, arg in enumerate(args) if index != at]
     ranges = planner.plan(args[at], grid)

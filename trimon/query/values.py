@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -93,9 +93,21 @@ class Vector:
         return cls(LabelTable(1, (), (), ()), values.reshape(1, -1), shown)
 
 
+# numpy's types know no None among objects.
+_NOTHING: Any = None
+
+
 def holds(cells: Cells) -> Mask:
     """Where a cell is not None."""
-    return np.not_equal(cells, None).astype(np.bool_)
+    found: Mask = np.not_equal(cells, _NOTHING).astype(np.bool_)
+    return found
+
+
+def only(cells: Cells, mask: Mask) -> Cells:
+    """The cells where the mask is set, None elsewhere."""
+    out = np.full(cells.shape, None, np.object_)
+    out[mask] = cells[mask]
+    return out
 
 
 @dataclass(frozen=True, slots=True)

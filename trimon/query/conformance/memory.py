@@ -17,6 +17,7 @@ from trimon.model.sample import is_stale
 from trimon.model.snapshot import Estimate
 from trimon.model.table import LabelTable
 from trimon.query.histograms.resets import was_reset
+from trimon.query.values import holds
 
 
 @dataclass(slots=True)
@@ -147,5 +148,5 @@ class MemorySelection:
             np.array(time_of_row, np.int32),
             np.array(has_stale, np.bool_),
             all_starts if all_starts.any() else None,
-            all_cells if np.not_equal(all_cells, None).any() else None,
+            all_cells if holds(all_cells).any() else None,
         )

@@ -44,7 +44,7 @@ def to_schema(histogram: FloatHistogram, schema: int) -> FloatHistogram:
 def _merged(buckets: Buckets, shift: int) -> Buckets:
     index = ((buckets.index - 1) >> shift) + 1
     distinct, position = np.unique(index, return_inverse=True)
-    return Buckets(distinct, np.bincount(position, buckets.counts, len(distinct)))
+    return Buckets(distinct, np.bincount(position, buckets.counts, len(distinct)).astype(np.float64))
 
 
 def widened(histogram: FloatHistogram, threshold: float) -> FloatHistogram:
@@ -85,7 +85,7 @@ def to_bounds(histogram: FloatHistogram, custom_values: tuple[float, ...]) -> Fl
     _, high = bounds(histogram, histogram.positive)
     index = np.searchsorted(np.array(custom_values, np.float64), high, side="left").astype(np.int64)
     distinct, position = np.unique(index, return_inverse=True)
-    counts = np.bincount(position, histogram.positive.counts, len(distinct))
+    counts = np.bincount(position, histogram.positive.counts, len(distinct)).astype(np.float64)
     return replace(histogram, custom_values=custom_values, positive=Buckets(distinct, counts))
 
 
@@ -161,7 +161,8 @@ def _stacked(parts: Sequence[Buckets], *, mean: bool) -> Buckets:
 
 def _sum(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Compensated sums of columns."""
-    total, carry = rows[0], np.zeros(rows.shape[1])
+    total: npt.NDArray[np.float64] = rows[0]
+    carry = np.zeros(rows.shape[1])
     for row in rows[1:]:
         total, carry = two_sum_step(total, carry, row)
     return np.where(np.isinf(total), total, total + carry)

@@ -104,7 +104,8 @@ def fraction(lower: float, upper: float, histogram: FloatHistogram) -> tuple[flo
 def _rank(histogram: FloatHistogram, buckets: Ordered, value: float) -> float:
     """How many observations lie below a value."""
     rank = 0.0
-    for at, count in enumerate(buckets.counts.tolist()):
+    counts: list[float] = buckets.counts.tolist()
+    for at, count in enumerate(counts):
         lower, upper = _effective(histogram, buckets, at)
         if lower >= value:
             return min(rank, histogram.count)
@@ -117,7 +118,7 @@ def _rank(histogram: FloatHistogram, buckets: Ordered, value: float) -> float:
                 inside = count * share_below(histogram, lower, upper, value)
             return min(rank + inside, histogram.count)
         rank += count
-    return rank if math.isnan(histogram.sum) else histogram.count
+    return rank if math.isnan(histogram.sum) else float(histogram.count)
 
 
 def variance(histogram: FloatHistogram) -> float:

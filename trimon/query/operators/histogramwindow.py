@@ -27,7 +27,7 @@ from trimon.query.histograms.arithmetic import (
     to_schema,
 )
 from trimon.query.histograms.resets import was_reset
-from trimon.query.values import Cells, Mask, Matrix
+from trimon.query.values import Cells, Mask, Matrix, holds
 
 Sample = float | FloatHistogram
 MIXED: Final = "encountered a mix of histograms and floats"
@@ -272,7 +272,7 @@ class Row:
         values, cells = frame.values[part], frame.histograms[part]
         times = frame.times[begin : begin + len(values)]
         starts = np.zeros(len(values), np.int64) if frame.starts is None else frame.starts[part]
-        kept = np.flatnonzero(~is_stale(values) | np.not_equal(cells, None).astype(np.bool_))
+        kept = np.flatnonzero(~is_stale(values) | holds(cells))
         samples: list[Sample] = [
             float(value) if cell is None else cell
             for value, cell in zip(values[kept].tolist(), cells[kept].tolist(), strict=True)
@@ -322,7 +322,7 @@ def floats_of(frame: SampleFrame, without: Mask) -> SampleFrame:
     assert frame.histograms is not None
     lengths = np.diff(frame.offsets)
     row_of = np.repeat(np.arange(frame.rows), lengths)
-    keep = ~np.not_equal(frame.histograms, None).astype(np.bool_) & ~without[row_of]
+    keep = ~holds(frame.histograms) & ~without[row_of]
     within = np.arange(len(frame.values)) - np.repeat(frame.offsets[:-1], lengths)
     times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row], lengths) + within]
     counts = np.bincount(row_of[keep], minlength=frame.rows)
@@ -342,7 +342,7 @@ def rows_with_histograms(frame: SampleFrame) -> Mask:
     """The series that hold any histogram."""
     assert frame.histograms is not None
     row_of = np.repeat(np.arange(frame.rows), np.diff(frame.offsets))
-    hit = np.bincount(row_of, np.not_equal(frame.histograms, None).astype(np.float64), frame.rows)
+    hit = np.bincount(row_of, holds(frame.histograms).astype(np.float64), frame.rows)
     return np.asarray(hit > 0)
 
 

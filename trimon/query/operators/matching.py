@@ -244,7 +244,7 @@ def _fills(matching: Matching) -> tuple[float | None, float | None]:
 
 
 def _cells(vector: Vector, rows: Index) -> Cells:
-    if vector.histograms is None:
+    if vector.histograms is None or vector.rows == 0:
         return np.full((len(rows), vector.steps), None, np.object_)
     taken = vector.histograms[np.maximum(rows, 0)]
     taken[rows < 0] = None

@@ -13,7 +13,7 @@ from trimon.query.quoting import go_quote
 def name_of(labels: LabelTable, row: int) -> str:
     """The metric name of a row; empty where there is none."""
     codes, names = labels.column(METRIC_NAME)
-    return names[codes[row]]
+    return str(names[int(codes[row])])
 
 
 def remark(

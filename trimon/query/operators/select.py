@@ -141,8 +141,8 @@ def _newest(panel: Panel, pick: Pick, values: Matrix, present: Mask) -> None:
         newest = np.broadcast_to(panel.pick_times(last) / 1000, newest.shape)
     elif pick is Pick.START:
         # A start that is not known is 0.
-        unknown = panel.starts is None
-        newest = np.zeros(newest.shape) if unknown else panel.pick_int(panel.starts, last) / 1000
+        starts = panel.starts
+        newest = np.zeros(newest.shape) if starts is None else panel.pick_int(starts, last) / 1000
     rows = panel.rows
     if len(rows) == rows[-1] - rows[0] + 1:
         values[rows[0] : rows[-1] + 1] = newest

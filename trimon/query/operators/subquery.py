@@ -10,7 +10,7 @@ from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.grid import Grid
 from trimon.query.histograms.cells import map_cells
-from trimon.query.values import Ranges, Value, Vector
+from trimon.query.values import Ranges, Value, Vector, only
 
 
 class SubqueryOperator(Operator):
@@ -56,7 +56,7 @@ def frame_of(vector: Vector, grid: Grid) -> SampleFrame:
     cells = None
     if vector.histograms is not None:
         # Whether a counter was reset must be found out again: samples may have been left out in between.
-        cells = map_cells(_without_claim, np.where(vector.are_histograms(), vector.histograms, None))
+        cells = map_cells(_without_claim, only(vector.histograms, vector.are_histograms()))
     if full.all():
         offsets = np.arange(rows + 1, dtype=np.int64) * steps
         values = np.ascontiguousarray(vector.values).reshape(-1)

@@ -93,13 +93,16 @@ def _spread(
     flat = offsets if lo.ndim == 2 else offsets[None, :]
 
     def windows(terms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        difference: npt.NDArray[np.int64]
         prefix = np.zeros((terms.shape[0], terms.shape[1] + 1), np.int64)
         np.cumsum(terms, axis=1, out=prefix[:, 1:])
         if lo.ndim == 1:
-            difference: npt.NDArray[np.int64] = prefix[0, hi] - prefix[0, lo]
+            difference = prefix[0, hi]
+            difference -= prefix[0, lo]
             return difference
-        taken: npt.NDArray[np.int64] = np.take_along_axis(prefix, hi, axis=1)
-        return taken - np.take_along_axis(prefix, lo, axis=1)
+        difference = np.take_along_axis(prefix, hi, axis=1)
+        difference -= np.take_along_axis(prefix, lo, axis=1)
+        return difference
 
     total, squares = windows(flat), windows(flat * flat)
     if int(number.max()) * range_ms * range_ms < 2**62:

@@ -87,6 +87,8 @@ class WindowOperator(Operator):
         param_start: int,
     ) -> None:
         self.function = function
+        # Whoever only asks whether there is anything needs no names removed, and no series to be distinct.
+        self.keeps_names = False
         self.children = (*params, ranges)
         self.grid = grid
         self._start = start
@@ -130,7 +132,8 @@ class WindowOperator(Operator):
             histograms = self._histograms(context, ranges, values, present)
         vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms).compact()
         self._annotate(context, ranges, vector, call)
-        return vector if self.function in KEEPS_NAME else without_name(context, vector)
+        keeps_name = self.function in KEEPS_NAME or self.keeps_names
+        return vector if keeps_name else without_name(context, vector)
 
     def _histograms(self, context: Context, ranges: Ranges, values: Matrix, present: Mask) -> HistogramCells:
         """Overwrite the windows that hold histograms, one after the other."""

@@ -1,0 +1,162 @@
+"""Native histograms: arithmetic, quantiles, trimming, and their JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trimon.model.histogram import Buckets, FloatHistogram, ResetHint, ordered
+from trimon.model.labels import labels_of
+from trimon.query.budget import Budget
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.engine import instant, range_
+from trimon.query.histograms.arithmetic import IncompatibleError, added, combined, equal, scaled, to_schema
+from trimon.query.histograms.quantile import fraction, quantile
+from trimon.query.histograms.resets import was_reset
+from trimon.query.histograms.text import as_text
+from trimon.query.histograms.trim import trimmed
+from trimon.query.json import render_data
+from trimon.query.options import QueryOptions
+
+OPTIONS = QueryOptions()
+counts = st.lists(st.integers(0, 50).map(float), min_size=0, max_size=6).map(tuple)
+
+
+@st.composite
+def exponential(draw: st.DrawFn) -> FloatHistogram:
+    """A histogram with exponential buckets whose count is the sum of its buckets."""
+    positive, negative = draw(counts), draw(counts)
+    zero = float(draw(st.integers(0, 9)))
+    return FloatHistogram(
+        draw(st.integers(-2, 4)),
+        draw(st.sampled_from([0.0, 0.001, 0.3])),
+        zero,
+        sum(positive) + sum(negative) + zero,
+        draw(st.integers(-100, 100).map(float)),
+        Buckets.of(draw(st.integers(-3, 5)), positive),
+        Buckets.of(draw(st.integers(-3, 5)), negative),
+    )
+
+
+def population(histogram: FloatHistogram) -> float:
+    """All observations that are in any bucket."""
+    buckets = float(histogram.positive.counts.sum() + histogram.negative.counts.sum())
+    return buckets + histogram.zero_count
+
+
+@settings(max_examples=200, deadline=None)
+@given(left=exponential(), right=exponential())
+def test_addition_loses_no_observation(left: FloatHistogram, right: FloatHistogram) -> None:
+    """Adding is commutative and keeps every observation, whatever the resolutions and zero buckets are."""
+    total, turned = added(left, right).histogram, added(right, left).histogram
+    assert equal(total, turned)
+    assert population(total) == pytest.approx(population(left) + population(right))
+    assert total.count == left.count + right.count
+    assert equal(total, combined([left, right]).histogram)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histogram=exponential(), other=exponential())
+def test_subtraction_undoes_addition(histogram: FloatHistogram, other: FloatHistogram) -> None:
+    """What was added and taken away again leaves the counts as they were, as a gauge."""
+    back = added(added(histogram, other).histogram, other, subtract=True).histogram
+    assert back.hint is ResetHint.GAUGE
+    assert back.count == pytest.approx(histogram.count)
+    assert population(back) == pytest.approx(population(histogram))
+
+
+@settings(max_examples=100, deadline=None)
+@given(histogram=exponential(), schema=st.integers(-4, 4))
+def test_lower_resolution_keeps_the_edges(histogram: FloatHistogram, schema: int) -> None:
+    """At a lower resolution every bucket is within one of the wider buckets, and no observation is lost."""
+    coarse = to_schema(histogram, schema)
+    assert population(coarse) == population(histogram)
+    wide = ordered(coarse)
+    for low, high in zip(ordered(histogram).lower, ordered(histogram).upper, strict=True):
+        assert ((wide.lower <= low) & (wide.upper >= high)).any()
+
+
+@settings(max_examples=200, deadline=None)
+@given(histogram=exponential(), q=st.floats(0, 1))
+def test_fraction_inverts_quantile(histogram: FloatHistogram, q: float) -> None:
+    """The share of observations below a quantile is that quantile, as far as buckets are populated there."""
+    # A zero bucket wider than the buckets beside it would overlap them.
+    histogram = replace(histogram, zero_threshold=min(histogram.zero_threshold, 1e-6))
+    value, _ = quantile(q, histogram)
+    if histogram.count == 0:
+        assert math.isnan(value)
+        return
+    share, _ = fraction(-math.inf, value, histogram)
+    above, _ = fraction(-math.inf, math.nextafter(value, math.inf), histogram)
+    assert share - 1e-9 <= q <= above + 1e-6 or histogram.zero_threshold == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(histogram=exponential(), value=st.floats(-20, 20))
+def test_trimming_cuts_in_two(histogram: FloatHistogram, value: float) -> None:
+    """What lies below a value and what lies above it are together everything."""
+    below = trimmed(histogram, value, keep_below=True)
+    above = trimmed(histogram, value, keep_below=False)
+    assert below.count + above.count == pytest.approx(histogram.count)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histogram=exponential(), growth=exponential())
+def test_a_growing_counter_was_not_reset(histogram: FloatHistogram, growth: FloatHistogram) -> None:
+    """A histogram that only grew shows no reset; one that lost a populated bucket does."""
+    grown = added(histogram, to_schema(growth, histogram.schema)).histogram
+    if grown.zero_threshold == histogram.zero_threshold:
+        assert not was_reset(grown, histogram)
+    if histogram.count > 0:
+        assert was_reset(scaled(histogram, 0.5), histogram)
+
+
+def test_exponential_and_custom_do_not_mix() -> None:
+    """Histograms of the two kinds of buckets can not be added."""
+    custom = FloatHistogram(-53, count=1, sum=1, positive=Buckets.of(0, (1.0,)), custom_values=(5.0,))
+    with pytest.raises(IncompatibleError):
+        added(FloatHistogram(), custom)
+
+
+def test_means_do_not_overflow() -> None:
+    """The mean of huge counts is right although their sum is infinite."""
+    parts = [FloatHistogram(count=1.7e308, sum=1.0), FloatHistogram(count=1.1e308, sum=3.0)]
+    with np.errstate(all="ignore"):
+        mean = combined(parts, mean=True).histogram
+    assert mean.count == pytest.approx(1.4e308)
+    assert mean.sum == 2.0
+
+
+def test_text() -> None:
+    """The text has brackets that tell which ends belong to a bucket."""
+    histogram = FloatHistogram(
+        0, 0.001, 2.0, 20.0, 10.0, Buckets.of(0, (1.0, 2.0)), Buckets.of(0, (1.0, 2.0))
+    )
+    shown = "{count:20, sum:10, [-2,-1):2, [-1,-0.5):1, [-0.001,0.001]:2, (0.5,1]:1, (1,2]:2}"
+    assert as_text(histogram) == shown
+
+
+def test_json() -> None:
+    """The API shows histograms beside floats: bounds, counts and which ends belong to a bucket."""
+    store = MemoryStore()
+    labels = labels_of({"__name__": "h"})
+    histogram = FloatHistogram(0, 0.5, 1.0, 4.0, 10.5, Buckets.of(1, (3.0, 0.0)))
+    store.append(labels, 0, 7.0)
+    store.append(labels, 15_000, histogram)
+    result = instant(store, "h", 15_000, OPTIONS, Budget(OPTIONS))
+    shown = {"count": "4", "sum": "10.5", "buckets": [[3, "-0.5", "0.5", "1"], [0, "1", "2", "3"]]}
+    assert orjson.loads(render_data(result))["result"] == [
+        {"metric": {"__name__": "h"}, "histogram": [15, shown]}
+    ]
+    ranged = range_(store, "h", 0, 30_000, 15_000, OPTIONS, Budget(OPTIONS))
+    (series,) = orjson.loads(render_data(ranged))["result"]
+    assert series["values"] == [[0, "7"]]
+    assert series["histograms"] == [[15, shown], [30, shown]]
+    (raw,) = orjson.loads(render_data(instant(store, "h[1m]", 15_000, OPTIONS, Budget(OPTIONS))))["result"]
+    assert raw["histograms"] == [[15, shown]]
