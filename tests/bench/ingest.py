@@ -62,8 +62,11 @@ def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> d
         failed = scrapes - server.value(f"sum(sum_over_time(up[{window}]))", at)
         series = server.value('count({job="fleet"})', at)
         added = server.value(f"sum(sum_over_time(scrape_series_added[{window}]))", at)
-        stored = server.value(
-            f'sum(count_over_time({{job="fleet",__name__=~"node_.*|http_.*"}}[{window}]))', at
+        names = server.get("/api/v1/label/__name__/values")["data"]
+        stored = sum(
+            server.value(f"sum(count_over_time({name}[{window}]))", at)
+            for name in names
+            if name.startswith(("node_family", "http_request"))
         )
         due = (
             options.targets

@@ -136,7 +136,7 @@ class ResponseReader:
     def _frame(self, minor: bytes) -> None:
         headers = self._headers
         connection = headers.get("connection", "").lower()
-        self.reusable = "close" not in connection and (minor == b"1" or "keep-alive" in connection)
+        self.reusable = minor == b"1" and "close" not in connection
         coding = headers.get("transfer-encoding")
         if self._status in (204, 304):
             self._length = 0
