@@ -66,6 +66,7 @@ STRINGS = (
 )
 COMPARE = ("==", "!=", "<", "<=", ">", ">=")
 ARITHMETIC = ("+", "-", "*", "/", "%", "^", "atan2")
+TIMES = (0, 600_000, 1_234_567, 2**63 - 1, -(2**63))
 AGGREGATIONS = ("sum", "avg", "min", "max", "count", "group", "stddev", "stdvar")
 
 
@@ -121,7 +122,9 @@ class Generator:
         if self.random.random() < 0.2:
             out += f" offset {self.random.choice(DURATIONS)}"
         if self.random.random() < 0.15:
-            out += self.random.choice((" @ 100", " @ start()", " @ end()", " @ -5.5", " @ 1e18", " @ 9.1e15", " @ -9.1e15"))
+            out += self.random.choice(
+                (" @ 100", " @ start()", " @ end()", " @ -5.5", " @ 1e18", " @ 9.1e15", " @ -9.1e15")
+            )
         return out
 
     def selector(self) -> str:
@@ -228,9 +231,7 @@ def run(count: int, seed: int) -> dict[str, int]:
         options = QueryOptions(features=features, samples_max=2_000_000, bytes_max=1 << 27, timeout_s=10)
         try:
             if generator.random.random() < 0.5:
-                result = instant(
-                    store, query, generator.random.choice((0, 600_000, 1_234_567, 2**63 - 1, -(2**63))), options, Budget(options)
-                )
+                result = instant(store, query, generator.random.choice(TIMES), options, Budget(options))
             else:
                 step = generator.random.choice((1000, 15_000, 60_000, 77_777))
                 start = generator.random.choice((0, 300_000, -100_000))

@@ -43,6 +43,14 @@ class Panel:
         """Whether every row has timestamps and windows of its own."""
         return self.times.ndim == 2
 
+    @property
+    def target(self) -> slice | Index:
+        """Where results of this panel go: a slice when its rows are neighbours in their order."""
+        rows = self.rows
+        if not self.ragged and len(rows) == rows[-1] - rows[0] + 1:
+            return slice(int(rows[0]), int(rows[-1]) + 1)
+        return rows
+
     def pick(self, matrix: npt.NDArray[np.float64], index: Index) -> Matrix:
         """`matrix[row, index]` for every row and step; `index` is shaped like `lo`."""
         if index.ndim == 1:

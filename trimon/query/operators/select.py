@@ -143,13 +143,9 @@ def _newest(panel: Panel, pick: Pick, values: Matrix, present: Mask) -> None:
         # A start that is not known is 0.
         starts = panel.starts
         newest = np.zeros(newest.shape) if starts is None else panel.pick_int(starts, last) / 1000
-    rows = panel.rows
-    if len(rows) == rows[-1] - rows[0] + 1:
-        values[rows[0] : rows[-1] + 1] = newest
-        present[rows[0] : rows[-1] + 1] = shown
-    else:
-        values[rows] = newest
-        present[rows] = shown
+    rows = panel.target
+    values[rows] = newest
+    present[rows] = shown
 
 
 class RangeOperator(Operator):

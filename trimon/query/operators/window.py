@@ -234,13 +234,9 @@ def _wide_panels(ranges: Ranges) -> list[Panel]:
 
 
 def _store(panel: Panel, cells: np.ndarray, shown: Mask, values: np.ndarray, present: Mask) -> None:
-    rows = panel.rows
-    if len(rows) == rows[-1] - rows[0] + 1:
-        values[rows[0] : rows[-1] + 1] = cells
-        present[rows[0] : rows[-1] + 1] = shown
-    else:
-        values[rows] = cells
-        present[rows] = shown
+    rows = panel.target
+    values[rows] = cells
+    present[rows] = shown
 
 
 def _not_counters(labels: LabelTable, *, typed: bool) -> list[str]:
