@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,17 @@ _ROWS_MAX = 64
 # that groups which began together do not all seal together.
 SEAL_ROWS = 120
 _RAW_CHUNKS_MAX = 12
+# Below this the heap serves well; a process may have some 65,000 mappings.
+_MAPPED_BYTES_MIN = 1 << 18
+
+
+def _room(rows: int, columns: int) -> Floats:
+    """An unfilled matrix. A large one is mapped by itself, so that the system has it back when it is sealed."""
+    size_bytes = rows * columns * 8
+    if size_bytes < _MAPPED_BYTES_MIN:
+        return np.empty((rows, columns))
+    mapped = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(mapped, np.float64).reshape(rows, columns)
 
 
 class RawChunk:
@@ -30,7 +42,7 @@ class RawChunk:
 
     def __init__(self, row_capacity: int, series: Int32s) -> None:
         self.times: Int64s = np.empty(row_capacity, np.int64)
-        self.values: Floats = np.empty((row_capacity, len(series)))
+        self.values: Floats = _room(row_capacity, len(series))
         self.series = series
         self.rows = 0
 

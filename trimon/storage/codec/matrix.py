@@ -10,7 +10,7 @@ and width together, each plane a zstd frame. What breaks the pattern of a decima
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -29,7 +29,7 @@ _WIDTHS: Final = (1, 2, 4, 8)
 _TYPES: Final = (np.uint8, np.dtype("<u2"), np.dtype("<u4"), np.dtype("<u8"))
 _SIGNED: Final = (np.int8, np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
 
-_EXPONENT_MAX: Final = 15
+_EXPONENTS: Final = np.array([1, 2, 3, 4, 6, 9, 12, 15])
 _PROBES: Final = 16
 _EXACT_MAX: Final = float(1 << 53)
 _HEAD: Final = struct.Struct("<IIII")
@@ -48,7 +48,8 @@ class CodecError(OperatingError):
 def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
     """The bytes of a matrix `values[series, samples]`."""
     count, samples = values.shape
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=False)
+    compressors = [zstandard.ZstdCompressor(level=each) for each in {LEVEL_FAST, level}]
+    compressor = compressors[-1]
     if count == 0 or samples == 0:
         return _HEAD.pack(count, samples, 0, 0)
     values = np.ascontiguousarray(values)
@@ -63,8 +64,7 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
     groups[constant] = CONSTANT
     varying = np.flatnonzero(~constant)
     planes: dict[int, list[tuple[Int64s, npt.NDArray[np.generic]]]] = {}
-    for exponent, series in _decimal(values, varying):
-        mantissas, broken = _mantissas(values[series], exponent)
+    for exponent, series, mantissas, broken in _decimal(values, varying) if len(varying) else ():
         if broken.any():
             exceptions.append(np.flatnonzero(_spread(broken, series, count)))
             _fill(mantissas, broken)
@@ -78,7 +78,7 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
         crossed[:, 0] = 0
         planes.setdefault(XOR + 4 * 3, []).append((rest, crossed.view(np.uint64)))
     for group in sorted(planes):
-        frames.extend(_planes(planes[group], group, compressor))
+        frames.extend(_planes(planes[group], group, compressors))
     broken_at = np.sort(np.concatenate(exceptions)) if exceptions else np.zeros(0, np.int64)
     aside = np.diff(broken_at, prepend=0).astype("<u4").tobytes() + bits.reshape(-1)[broken_at].tobytes()
     columns = groups.tobytes() + exponents.tobytes() + _planar(firsts) + _planar(bases)
@@ -121,21 +121,24 @@ def _decode(data: memoryview, wanted: npt.NDArray[np.intp] | None) -> Floats:
         order = np.asarray(wanted, np.intp)
         out = np.empty((len(order), samples))
     picked = groups[order]
-    for group in range(16):
-        members = np.flatnonzero(groups == group)
-        if len(members) == 0:
-            continue
-        rows = np.flatnonzero(picked == group)
+    sizes = np.bincount(groups, minlength=16)
+    for group in np.flatnonzero(sizes).tolist():
         planes = [] if group == CONSTANT else [parts.take() for _ in range(1 << (group >> 2))]
+        rows = np.flatnonzero(picked == group)
         if len(rows) == 0:
             continue
         chosen = order[rows]
         if group == CONSTANT:
             out[rows] = firsts[chosen].view(np.float64)[:, None]
             continue
-        at = None if len(rows) == len(members) and wanted is None else np.searchsorted(members, chosen)
-        numbers = _joined([decompress(plane) for plane in planes], len(members), samples, at)
-        out[rows] = _rebuilt(numbers, group, firsts[chosen], bases[chosen], exponents[chosen])
+        size = int(sizes[group])
+        at = None if wanted is None else np.searchsorted(np.flatnonzero(groups == group), chosen)
+        numbers = _joined([decompress(plane) for plane in planes], size, samples, at)
+        rebuilt = _rebuilt(numbers, group, firsts[chosen], bases[chosen], exponents[chosen])
+        if len(rows) == len(order):
+            out = rebuilt
+        else:
+            out[rows] = rebuilt
     if broken_count:
         _restore(out, decompress(aside), broken_count, samples, order)
     return out
@@ -161,43 +164,63 @@ class _Parts:
 # ---- decimals
 
 
-def _decimal(values: Floats, series: Int64s) -> list[tuple[int, Int64s]]:
-    """(exponent, series) for the series that are decimals, tried from the smallest exponent on."""
-    found: list[tuple[int, Int64s]] = []
+def _decimal(values: Floats, series: Int64s) -> Iterator[tuple[int, Int64s, Int64s, Bools]]:
+    """(exponent, series, mantissas, broken cells) for the series that are decimals.
+
+    Whole numbers are tried outright, the other exponents on a few samples first.
+    """
+    part = values if len(series) == len(values) else values[series]
+    mantissas, broken = _mantissas(part, 0)
+    good = _mostly_whole(part, broken)
+    if good.all():
+        yield 0, series, mantissas, broken
+        return
+    if good.any():
+        yield 0, series[good], mantissas[good], broken[good]
+    left = series[~good]
+    exponents = _likely_exponents(values[left])
+    for exponent in np.unique(exponents[exponents > 0]).tolist():
+        candidates = left[exponents == exponent]
+        part = values[candidates]
+        mantissas, broken = _mantissas(part, exponent)
+        good = _mostly_whole(part, broken)
+        if good.any():
+            yield exponent, candidates[good], mantissas[good], broken[good]
+
+
+def _mostly_whole(values: Floats, broken: Bools) -> Bools:
+    """Series of which all but a few finite cells are decimals, and not too many cells are NaN or infinite."""
+    if not broken.any():
+        return np.ones(len(values), np.bool_)
+    samples = values.shape[1]
+    strange = ~np.isfinite(values)
+    good: Bools = (broken & ~strange).sum(axis=1) <= samples // 32
+    good &= strange.sum(axis=1) <= samples // 2 + 1
+    return good
+
+
+def _likely_exponents(values: Floats) -> Int64s:
+    """The smallest exponent that fits a few samples of each series, 0 if none does."""
     samples = values.shape[1]
     probes = np.unique(np.linspace(0, samples - 1, min(_PROBES, samples)).astype(np.int64))
-    left = series
-    for exponent in range(_EXPONENT_MAX + 1):
-        if len(left) == 0:
-            break
-        probe = values[left[:, None], probes]
-        odd = ~np.isfinite(probe)
-        _, broken = _mantissas(probe, exponent)
-        hopeful = ((broken & ~odd).sum(axis=1) <= 1) & ~odd.all(axis=1)
-        candidates = left[hopeful]
-        if len(candidates) == 0:
-            continue
-        _, broken = _mantissas(values[candidates], exponent)
-        strange = ~np.isfinite(values[candidates])
-        good = ((broken & ~strange).sum(axis=1) <= samples // 32) & (strange.sum(axis=1) <= samples // 2 + 1)
-        chosen = candidates[good]
-        if len(chosen):
-            found.append((exponent, chosen))
-            left = np.setdiff1d(left, chosen, assume_unique=True)
-    return found
+    probe = values[:, probes, None]
+    _, broken = _mantissas(np.broadcast_to(probe, (*probe.shape[:2], len(_EXPONENTS))), _EXPONENTS)
+    odd = ~np.isfinite(probe)
+    fits = ((broken & ~odd).sum(axis=1) <= 1) & ~odd.all(axis=1)
+    return np.where(fits.any(axis=1), _EXPONENTS[np.argmax(fits, axis=1)], 0)
 
 
-def _mantissas(values: Floats, exponent: int) -> tuple[Int64s, Bools]:
+def _mantissas(values: Floats, exponent: int | Int64s) -> tuple[Int64s, Bools]:
     """Mantissas as int64, and where the value is not exactly `mantissa / 10**exponent`."""
-    scale = 10.0**exponent
+    whole = isinstance(exponent, int) and exponent == 0
+    scale = np.power(10.0, exponent)
     with np.errstate(all="ignore"):
-        scaled = np.rint(values * scale) if exponent else np.rint(values)
-        back = scaled / scale if exponent else scaled
-        broken = back.view(np.int64) != values.view(np.int64)
-        # Minus zero survives the rounding but not the integer.
-        broken |= ~(np.abs(scaled) < _EXACT_MAX) | (np.signbit(values) & (values == 0.0))
-        scaled[broken] = 0.0
-        return scaled.astype(np.int64), broken
+        scaled = np.rint(values) if whole else np.rint(values * scale)
+        mantissas = scaled.astype(np.int64)
+        # From the integer back, so that minus zero, NaN and what is too large count as broken.
+        back = mantissas.astype(np.float64) if whole else mantissas / scale
+        broken = (back.view(np.int64) != values.view(np.int64)) | (np.abs(scaled) >= _EXACT_MAX)
+    return mantissas, broken
 
 
 def _spread(broken: Bools, series: Int64s, count: int) -> Bools:
@@ -258,14 +281,21 @@ def _plan_differences(
 
 
 def _planes(
-    parts: list[tuple[Int64s, npt.NDArray[np.generic]]], group: int, compressor: zstandard.ZstdCompressor
+    parts: list[tuple[Int64s, npt.NDArray[np.generic]]],
+    group: int,
+    compressors: Sequence[zstandard.ZstdCompressor],
 ) -> list[bytes]:
     """The planes of one group, its series in ascending order."""
     series = np.concatenate([part[0] for part in parts])
     numbers = np.concatenate([part[1] for part in parts])[np.argsort(series)]
     width = _WIDTHS[group >> 2]
     raw = np.ascontiguousarray(numbers).view(np.uint8).reshape(-1, width)
-    return [compressor.compress(raw[:, plane].tobytes()) for plane in range(width)]
+    return [_smallest(raw[:, plane].tobytes(), compressors) for plane in range(width)]
+
+
+def _smallest(plane: bytes, compressors: Sequence[zstandard.ZstdCompressor]) -> bytes:
+    """A frame by the compressor that does best: matches at all costs are worse than entropy for noise."""
+    return min((compressor.compress(plane) for compressor in compressors), key=len)
 
 
 def _joined(
