@@ -195,6 +195,10 @@ class Appender:
 
     def freeze(self, lives: Sequence[LiveHead]) -> None:
         """Append no more to these heads; their windows are over. Raises OperatingError."""
+        for live in lives:
+            if live.log is not None and self._core.options.fsync != "never":
+                # The long part of closing, before appends have to wait for it.
+                live.log.sync()
         with self._core.writing:
             going = [live for live in self.open_heads if live in lives]
             if going and len(going) == len(self.open_heads):

@@ -70,7 +70,7 @@ def cardinality(views: Sequence[HeadView], limit: int) -> Cardinality:
     symbols, flat, lengths = _union(filled)
     pairs = symbols.pairs
     counts: Int64s = np.bincount(flat, minlength=pairs)
-    names = symbols.pair_name.view()
+    names = symbols.pair_name.view()[:pairs]
     metric_pairs = np.flatnonzero(names == METRIC_NAME_ID)
     by_metric = [(symbols.pair(p)[1], n) for p, n in _top(counts, limit, metric_pairs)]
     by_pair = [("=".join(symbols.pair(p)), n) for p, n in _top(counts, limit, np.arange(pairs))]

@@ -29,7 +29,7 @@ DATA_MAGIC: Final = b"TRIMDAT1"
 STRIPE_SERIES: Final = 1 << 14
 UNFINISHED: Final = ".tmp-for-creation"
 # Samples in memory while a block is written, as an upper bound from the estimate.
-_BATCH_SAMPLES: Final = 4_000_000
+_BATCH_SAMPLES: Final = 2_000_000
 _BATCH_SERIES: Final = 1 << 14
 
 
