@@ -1,0 +1,123 @@
+"""Rule files: what is taken, and what is refused with which words at which place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trimon.errors import UserError
+from trimon.query.options import QueryOptions
+from trimon.rules.file import GroupSpec, RuleDefaults, RuleSpec, load_rules, read_rules
+
+FILE = Path("/etc/rules.yml")
+SAMPLES = Path(__file__).parents[2] / "config"
+
+
+def read(text: str, **defaults: int) -> tuple[GroupSpec, ...]:
+    return read_rules(text, FILE, RuleDefaults(**defaults))
+
+
+def group(*rules: str, more: str = "") -> str:
+    """A file with one group `g`; rules begin at line 4, column 9."""
+    listed = "".join(f"      - {rule}\n" for rule in rules)
+    return f"groups:\n  - name: g\n    rules:\n{listed}{more}"
+
+
+@pytest.mark.parametrize("text", ["", "groups:\n", "groups: []\n", "# nothing\n"])
+def test_nothing_is_no_groups(text: str) -> None:
+    """An empty file has no groups."""
+    assert read(text) == ()
+
+
+def test_a_group_with_everything() -> None:
+    """Interval, offset, limit and labels are read; labels of a rule win over those of the group."""
+    text = (
+        "groups:\n  - name: g\n    interval: 30s\n    query_offset: 1m\n    limit: 7\n    labels: {a: '1', b: '2'}\n"
+        "    rules:\n      - record: x:y\n        expr: up == 1\n        labels: {b: '3', c: ''}\n"
+    )
+    rule = RuleSpec("x:y", "up == 1", (("a", "1"), ("b", "3"), ("c", "")))
+    assert read(text) == (GroupSpec("/etc/rules.yml", "g", 30_000, 60_000, 7, (rule,)),)
+
+
+def test_defaults_come_from_global() -> None:
+    """A group that says nothing has the global interval and offset; an offset of 0 is not nothing."""
+    (spec,) = read(group(), interval_ms=5_000, query_offset_ms=3_000)
+    assert (spec.interval_ms, spec.query_offset_ms, spec.limit, spec.rules) == (5_000, 3_000, 0, ())
+    (spec,) = read(group(more="    query_offset: 0s\n"), query_offset_ms=3_000)
+    assert spec.query_offset_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("groups: 7", "1:9: cannot unmarshal !!int `7` into []rulefmt.RuleGroup"),
+        ("group: []", "1:1: field group not found in type rulefmt.RuleGroups"),
+        ("groups:\n  - rules: []\n", "2:5: Groupname must not be empty"),
+        (
+            "groups:\n  - name: g\n  - name: g\n",
+            '3:5: groupname: "g" is repeated in the same file',
+        ),
+        ("groups:\n  - name: g\n    intervall: 1s\n", "3:5: field intervall not found in type rulefmt.RuleGroup"),
+        ("groups:\n  - name: g\n    interval: soon\n", '3:15: not a valid duration string: "soon"'),
+        ("groups:\n  - name: g\n    labels: {__name__: x}\n", "3:5: invalid label name: __name__"),
+        (
+            group("{record: x, alert: y, expr: '1'}"),
+            "4:21: group \"g\", rule 1, \"x\": only one of 'record' and 'alert' must be set",
+        ),
+        (group("{expr: '1'}"), "4:9: group \"g\", rule 1, \"\": one of 'record' or 'alert' must be set"),
+        (group("{record: x}"), "4:9: group \"g\", rule 1, \"x\": field 'expr' must be set in rule"),
+        (
+            group("{record: x, expr: '1'}", "{record: y, expr: 'sum('}"),
+            '5:21: group "g", rule 2, "y": could not parse expression: 1:5: parse error: unclosed left parenthesis',
+        ),
+        (
+            group("{record: x, expr: '1', for: 5m}"),
+            "4:32: group \"g\", rule 1, \"x\": invalid field 'for' in recording rule",
+        ),
+        (
+            group("{record: x, expr: '1', keep_firing_for: 5m}"),
+            "4:32: group \"g\", rule 1, \"x\": invalid field 'keep_firing_for' in recording rule",
+        ),
+        (
+            group("{record: x, expr: '1', annotations: {a: b}}"),
+            "4:32: group \"g\", rule 1, \"x\": invalid field 'annotations' in recording rule",
+        ),
+        (
+            group("{record: 'x{a=1}', expr: '1'}"),
+            '4:10: group "g", rule 1, "x{a=1}": braces present in the recording rule name; should it be in expr?: x{a=1}',
+        ),
+        (
+            group("{record: x, expr: '1', labels: {__name__: y}}"),
+            '4:32: group "g", rule 1, "x": invalid label name: __name__',
+        ),
+        (
+            group("{alert: Down, expr: up == 0, for: 5m}"),
+            '4:10: group "g", rule 1, "Down": alerting rules are not supported by this version of trimon',
+        ),
+        (
+            "groups:\n  - name: g\n    rules:\n      - record: x\n        exp: '1'\n",
+            "5:9: field exp not found in type rulefmt.Rule",
+        ),
+    ],
+)  # fmt: skip
+def test_errors(text: str, error: str) -> None:
+    """Every mistake is named with file, line, column, group, rule and reason."""
+    with pytest.raises(UserError) as refused:
+        read(text)
+    assert str(refused.value) == f"/etc/rules.yml:{error}"
+
+
+def test_the_sample_is_good() -> None:
+    """The rule file of the sample configuration is taken."""
+    (spec,) = load_rules([SAMPLES / "rules" / "node.yml"], RuleDefaults(query=QueryOptions()))
+    assert [rule.record for rule in spec.rules] == [
+        "instance:node_cpu_busy:rate5m",
+        "instance:node_memory_available:ratio",
+    ]
+
+
+def test_a_missing_file_is_named() -> None:
+    """A rule file that is not there is an error with its path."""
+    with pytest.raises(UserError, match=r"open /nowhere/r\.yml: no such file or directory"):
+        load_rules([Path("/nowhere/r.yml")], RuleDefaults())
