@@ -10,11 +10,12 @@ import pytest
 
 from tests.support.promql_data import odd_store
 from trimon.model.labels import labels_of
+from trimon.model.sample import STALE_NAN
 from trimon.query.annotations import limited
 from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemoryStore
-from trimon.query.engine import instant, range_
-from trimon.query.errors import FailureKind, QueryError
+from trimon.query.engine import format_query, instant, range_
+from trimon.query.errors import FailureKind, ParseError, QueryError
 from trimon.query.explain import explain
 from trimon.query.json import format_label_sets, format_times, format_values, render_data
 from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
@@ -235,3 +236,44 @@ def test_a_query_may_have_no_steps_inside() -> None:
     """A subquery whose step is longer than its range may see nothing at all."""
     options = QueryOptions(features=ALL_LANGUAGE_FEATURES)
     assert instant(ramp(), "max_over_time(m[1s:1d])", 60_000, options, Budget(options)).series == 0
+
+
+def test_rows_of_unequal_length_stay_themselves() -> None:
+    """Series that are sorted by length on the way keep their own samples.
+
+    Three rows whose order by length is 0, 3, 2 look contiguous from their ends alone.
+    """
+    store = MemoryStore()
+    samples = {"0": [2, 3], "1": [2], "2": [1], "3": [0, 15_000]}
+    for name, times in samples.items():
+        row = [(t, STALE_NAN if at else float(name)) for at, t in enumerate(times)]
+        store.extend(labels_of({"__name__": "m", "i": name}), row)
+    result = range_(store, "last_over_time(m[1s])", 0, 7000, 7000, PLAIN, Budget(PLAIN))
+    assert [dict(result.labels.labels(row))["i"] for row in range(result.series)] == ["3"]
+    assert result.values[0, 0] == 3.0
+
+
+def test_the_deepest_query_runs_in_a_thread() -> None:
+    """A query as deep as the parser allows is evaluated and printed in a thread, where stacks are small."""
+    depth = 95
+    queries = ["abs(" * depth + "m" + ")" * depth, "-" * depth + "m", "m" + " + m" * depth]
+    outcome: list[int] = []
+
+    def work() -> None:
+        for query in queries:
+            outcome.append(instant(ramp(), query, 60_000, PLAIN, Budget(PLAIN)).series)
+            format_query(query, PLAIN)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert outcome == [3, 3, 3]
+
+
+def test_a_range_query_of_a_range_vector_is_refused() -> None:
+    """Only scalars and instant vectors can be evaluated over a range; the error has no position."""
+    with pytest.raises(ParseError) as caught:
+        range_(ramp(), "m[1m]", 0, 1000, 1000, PLAIN, Budget(PLAIN))
+    expected = 'invalid expression type "range vector" for range query, must be Scalar or instant Vector'
+    assert caught.value.message == expected
+    assert caught.value.position.line == 0

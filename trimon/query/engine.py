@@ -89,9 +89,9 @@ def plan_query(
     expr = parse(query, options) if isinstance(query, str) else query
     kind = type_of(expr)
     if ranged and kind not in (ValueType.SCALAR, ValueType.VECTOR):
+        # This is about the whole query: it has no place in the text.
         raise ParseError(
-            f'invalid expression type "{kind.value}" for range query, must be Scalar or instant Vector',
-            query if isinstance(query, str) else "",
+            f'invalid expression type "{kind.value}" for range query, must be Scalar or instant Vector'
         )
     planner = Planner(options, grid, ranged, grid.end_ms if end_ms is None else end_ms)
     return expr, planner, planner.plan(expr, grid)
