@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from trimon.model.sample import ABSENT_BITS, STALE_NAN_BITS
 from trimon.storage.codec.matrix import CodecError, decode, encode, shape
+from trimon.storage.wal.cells import pack_cells, unpack_cells
 
 ODD_BITS = st.sampled_from(
     [0, -(2**63), STALE_NAN_BITS, ABSENT_BITS, 0x7FF8000000000001, 1, 0x7FF0000000000000, -0x10000000000000]
@@ -86,3 +87,20 @@ def test_cut_off_bytes_are_an_error(size: int) -> None:
     data = encode(np.random.default_rng(1).random((4, 30)))
     with pytest.raises(CodecError):
         decode(data[:size])
+
+
+@given(
+    st.integers(1, 30).flatmap(
+        lambda count: st.tuples(
+            *(hnp.arrays(np.int64, count, elements=st.one_of(SMALL, DECIMAL, ANY_BITS)),) * 2
+        )
+    )
+)
+@settings(max_examples=400, deadline=None)
+def test_cells_of_the_log_come_back_from_the_row_before(rows: tuple[np.ndarray, np.ndarray]) -> None:
+    """Any row packed against any other comes back bit for bit, and takes all of its bytes."""
+    previous, values = (row.view(np.float64) for row in rows)
+    header, data = pack_cells(previous, values)
+    found, used = unpack_cells(previous, header, memoryview(data))
+    assert np.array_equal(found.view(np.int64), rows[1])
+    assert used == len(data)

@@ -54,7 +54,8 @@ def unzigzag(numbers: UInt64s) -> Int64s:
 
 def _scaled(values: Floats, previous: Floats, scale: float) -> tuple[Bools, Floats]:
     """Where both are exact multiples of 1/scale, and the difference of the multiples."""
-    now, before = np.rint(values * scale), np.rint(previous * scale)
+    # Adding zero makes minus zero plus zero, which then does not pass for the same bits.
+    now, before = np.rint(values * scale) + 0.0, np.rint(previous * scale) + 0.0
     exact = (np.abs(now) < _EXACT_MAX) & (np.abs(before) < _EXACT_MAX)
     exact &= (now / scale).view(np.int64) == values.view(np.int64)
     exact &= (before / scale).view(np.int64) == previous.view(np.int64)
