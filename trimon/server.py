@@ -6,6 +6,8 @@ trimon
 ├── discovery          one provider a source of targets, and the hub that coalesces
 ├── scrape-manager     from label sets to targets
 ├── scrape/<job>/<target>
+├── rule-manager       ends the series of removed rule groups
+├── rules/<file>/<group>
 ├── lag                the event loop's pulse
 └── web
 """
@@ -35,6 +37,8 @@ from trimon.actors.kernel.supervisor import BudgetExhausted
 from trimon.actors.lag import LagMonitor
 from trimon.actors.queries import Queries
 from trimon.actors.readings import kernel_readings, scrape_readings
+from trimon.actors.rule_readings import rule_readings
+from trimon.actors.rules import RuleManager, RuleSeams
 from trimon.actors.scrape import ScrapeManager, discovered_mailbox
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.actors.storage_readings import storage_readings
@@ -46,6 +50,7 @@ from trimon.log import Log
 from trimon.model.labels import Labels, labels_of
 from trimon.offload import Offload
 from trimon.query.options import QueryOptions
+from trimon.rules.file import GroupSpec, RuleDefaults, load_rules
 from trimon.scrape.target import schedule_seed
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.store import Store
@@ -55,6 +60,8 @@ from trimon.web.context import WebContext, WebOptions
 from trimon.web.server import WebActor
 
 STOP_S: Final = 30.0
+# Rules evaluated at once; the rules of one group go one after the other.
+RULES_MAX: Final = 4
 # Storage and web workers, so that a storm of queries never keeps the writer waiting for a thread.
 NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
 
@@ -81,6 +88,22 @@ class Seams:
     writer_threads: Offload
     query_threads: Offload
     parse_threads: Offload
+    rule_threads: Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All that a (re)load reads: the configuration and the rule files it names."""
+
+    config: Config
+    rules: tuple[GroupSpec, ...] = ()
+
+
+def load_rules_of(config: Config, query: QueryOptions) -> Loaded:
+    """The configuration with its rules. Blocks on the disk. Raises UserError."""
+    main = config.global_
+    defaults = RuleDefaults(main.evaluation_interval, main.rule_query_offset, query)
+    return Loaded(config, load_rules(config.rule_paths, defaults))
 
 
 class Server:
@@ -92,14 +115,16 @@ class Server:
         seams: Seams,
         store: Store,
         sockets: list[socket.socket],
-        config: Config,
-        load: Callable[[], Config],
+        loaded: Loaded,
+        load: Callable[[], Loaded],
     ) -> None:
+        config = loaded.config
         self._settings = settings
         self._seams = seams
         self._store = store
         self._load = load
         self.config = config
+        self._loaded = loaded
         self._started_ms = seams.clock.now_ms()
         self._reloaded_ms = self._started_ms
         self._reload_ok = True
@@ -111,6 +136,22 @@ class Server:
         self.storage = StorageActor(store, mailbox, seams.writer_threads, seams.log)
         self.queries = Queries(
             self.storage.snapshot, seams.query_threads, seams.clock, concurrency_max=settings.queries_max
+        )
+        # rules have threads of their own: a storm of queries never keeps them waiting
+        rule_queries = Queries(
+            self.storage.snapshot, seams.rule_threads, seams.clock, concurrency_max=RULES_MAX
+        )
+        rule_pool: Pool[str] = Pool("rules", reports=self.reports)
+        self.rules = RuleManager(
+            rule_pool,
+            RuleSeams(
+                rule_queries,
+                self.writer,
+                seams.clock,
+                seams.log,
+                self.storage.replayed,
+                self._query_options,
+            ),
         )
         discovered = discovered_mailbox()
         pools: Pool[str] = Pool("scrape", reports=self.reports)
@@ -147,6 +188,8 @@ class Server:
                 ChildSpec("discovery", lambda: self.discovery.group, restart=Restart.ALWAYS, drain_s=5.0),
                 ChildSpec("scrape-manager", lambda: self.manager, discovered, Restart.ALWAYS, drain_s=2.0),
                 ChildSpec("scrape", lambda: pools, restart=Restart.ALWAYS, drain_s=12.0),
+                ChildSpec("rule-manager", lambda: self.rules, restart=Restart.ALWAYS, drain_s=2.0),
+                ChildSpec("rules", lambda: rule_pool, restart=Restart.ALWAYS, drain_s=12.0),
                 ChildSpec("lag", lambda: lag, restart=Restart.ALWAYS),
                 ChildSpec("web", lambda: web, restart=Restart.ALWAYS, drain_s=12.0),
             ],
@@ -158,6 +201,7 @@ class Server:
         metrics = self._seams.metrics
         metrics.process()
         metrics.collect(scrape_readings(self.manager))
+        metrics.collect(rule_readings(lambda: self.rules.groups))
         metrics.collect(kernel_readings(self.reports))
         metrics.collect(storage_readings(self._store))
         ok = metrics.gauge(
@@ -189,6 +233,7 @@ class Server:
             writer=self.writer,
             ready=self.storage.replayed.is_set,
             jobs=lambda: self.manager.jobs,
+            rules=lambda: list(self.rules.groups.values()),
             tree=tree,
             plugins=self.discovery.plugins,
             reload=self.reload,
@@ -213,7 +258,7 @@ class Server:
 
     async def run(self) -> int:
         """Serves until a signal, `/-/quit` or the fall of storage; the exit code."""
-        self._apply(self.config)
+        self._apply(self._loaded)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signals)
             try:
@@ -237,7 +282,7 @@ class Server:
                     nursery.start_soon(self._stop)
 
     async def _stop(self) -> None:
-        self._stopping = self.manager.stopping = True
+        self._stopping = self.manager.stopping = self.rules.stopping = True
         await self.root.stop(STOP_S)
 
     def quit(self) -> bool:
@@ -259,25 +304,27 @@ class Server:
         async with self._reload_lock:
             began_s = time.monotonic()
             try:
-                config = await self._seams.parse_threads.run(self._load)
+                loaded = await self._seams.parse_threads.run(self._load)
             except TrimonError as error:
                 self._reload_ok = False
                 self._seams.log.error(
                     "reloading the configuration failed, the old one goes on", err=str(error)
                 )
                 raise
+            config = loaded.config
             for warning in config.warnings:
                 self._seams.log.warning(warning)
-            self._apply(config)
+            self._apply(loaded)
             self._reload_ok = True
             self._reloaded_ms = self._seams.clock.now_ms()
             took_s = round(time.monotonic() - began_s, 3)
             self._seams.log.info("completed loading of configuration", file=str(config.path), took_s=took_s)
 
-    def _apply(self, config: Config) -> None:
-        self.config = config
+    def _apply(self, loaded: Loaded) -> None:
+        self.config = config = loaded.config
         self.manager.configure([job_config(job) for job in config.scrape_configs])
         self.discovery.configure(config.scrape_configs)
+        self.rules.configure(loaded.rules, config.path.parent)
 
     def _runtime(self) -> Mapping[str, object]:
         options = self._store.options

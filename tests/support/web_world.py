@@ -47,6 +47,7 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
         writer=here.writer,
         ready=here.storage.replayed.is_set,
         jobs=lambda: here.manager.jobs,
+        rules=list,
         tree=lambda: here.root,
         plugins=list,
         reload=reload,

@@ -9,6 +9,8 @@ import click
 
 from trimon.config.load import load
 from trimon.errors import UserError
+from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.rules.file import RuleDefaults, load_rule_file
 
 
 @click.group("check", help="Check configuration files.")
@@ -33,4 +35,27 @@ def config(files: tuple[Path, ...]) -> None:
         if count:
             click.echo(f"  SUCCESS: {count} rule files found")
         click.echo(f" SUCCESS: {file} is valid prometheus config file syntax\n")
+        defaults = RuleDefaults(query=QueryOptions(features=ALL_LANGUAGE_FEATURES))
+        checked = [_rule_file(path, defaults) for path in loaded.rule_paths]
+        failed = failed or not all(checked)
     sys.exit(1 if failed else 0)
+
+
+@check.command("rules")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def rules(files: tuple[Path, ...]) -> None:
+    """Check that each FILE is a rule file that the server would take."""
+    defaults = RuleDefaults(query=QueryOptions(features=ALL_LANGUAGE_FEATURES))
+    good = [_rule_file(file, defaults) for file in files]
+    sys.exit(0 if all(good) else 1)
+
+
+def _rule_file(file: Path, defaults: RuleDefaults) -> bool:
+    click.echo(f"Checking {file}")
+    try:
+        groups = load_rule_file(file, defaults)
+    except UserError as error:
+        click.echo(f"  FAILED: {error}\n", err=True)
+        return False
+    click.echo(f"  SUCCESS: {sum(len(group.rules) for group in groups)} rules found\n")
+    return True

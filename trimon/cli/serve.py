@@ -18,7 +18,7 @@ from trimon.log import Log, make_log
 from trimon.offload import ThreadOffload
 from trimon.query.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
-from trimon.server import Seams, Server, Settings
+from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, load_rules_of
 from trimon.storage.options import DAY_MS, StoreOptions
 from trimon.storage.store import Store
 from trimon.web.context import WebOptions
@@ -77,15 +77,19 @@ def _start(flags: dict[str, Any], log: Log) -> int:
     host, port = addresses[0]
     own = f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{port}"  # noqa: S104 # compared, not bound
 
-    def read() -> Config:
+    features = _features(flags, log)
+    query_options = _query_options(flags, features)
+
+    def read() -> Loaded:
         if path is None or (path == Path("prometheus.yml") and not path.exists()):
-            return load_text(EMBEDDED.format(address=own), Path("embedded.yml").absolute())
+            return Loaded(load_text(EMBEDDED.format(address=own), Path("embedded.yml").absolute()))
         try:
-            return load(path)
+            return load_rules_of(load(path), query_options)
         except UserError as error:
             raise UserError(f"Error loading config (--config.file={path}): {error}") from None
 
-    config = read()
+    loaded = read()
+    config = loaded.config
     for warning in config.warnings:
         log.warning(warning)
     sockets = bind(addresses)
@@ -95,7 +99,6 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         for listener in sockets:
             listener.close()
         raise
-    features = _features(flags, log)
     open_to_all = [address for address, _ in addresses if not is_loopback(address or "0.0.0.0")]  # noqa: S104 # as above
     if open_to_all:
         log.warning(
@@ -104,7 +107,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         )
     settings = Settings(
         web=_web_options(flags, own, exposed=bool(open_to_all)),
-        query=_query_options(flags, features),
+        query=query_options,
         queries_max=flags["query_max_concurrency"],
         connections_max=flags["web_max_connections"],
         discovery_interval_s=flags["scrape_discovery_reload_interval"] / 1000,
@@ -117,6 +120,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         writer_threads=ThreadOffload(WRITER_THREADS),
         query_threads=ThreadOffload(flags["query_max_concurrency"]),
         parse_threads=ThreadOffload(PARSE_THREADS),
+        rule_threads=ThreadOffload(RULES_MAX),
     )
     log.info(
         "trimon is up", url=f"http://{own}/", data=str(store.options.path), jobs=len(config.scrape_configs)
@@ -126,7 +130,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         f"actors: http://{own}/debug/actors)",
         flush=True,
     )
-    server = Server(settings, seams, store, sockets, config, read)
+    server = Server(settings, seams, store, sockets, loaded, read)
     _tune_collector()
     return trio.run(server.run)
 

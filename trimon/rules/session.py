@@ -148,16 +148,9 @@ class RuleSession:
             predecessor.forget()
         self.group = predecessor.group
         self._keys, self._columns = predecessor._keys, predecessor._columns
-        for name in (
-            "health",
-            "last_error",
-            "last_evaluation_ms",
-            "duration_s",
-            "samples",
-            "evaluations",
-            "failures",
-        ):
-            setattr(self, name, getattr(predecessor, name))
+        self.health, self.last_error = predecessor.health, predecessor.last_error
+        self.last_evaluation_ms, self.duration_s = predecessor.last_evaluation_ms, predecessor.duration_s
+        self.samples = predecessor.samples
 
     @property
     def series(self) -> int:

@@ -25,6 +25,7 @@ from trimon.web.expressions import expression_routes
 from trimon.web.metadata import metadata_routes
 from trimon.web.operation import operation_routes
 from trimon.web.queries import query_routes
+from trimon.web.rules import rules_routes
 from trimon.web.series import series_routes
 from trimon.web.status import status_routes
 from trimon.web.targets import targets_routes
@@ -37,6 +38,7 @@ API_ROUTES: Final = (
     series_routes,
     metadata_routes,
     targets_routes,
+    rules_routes,
     status_routes,
     admin_routes,
     write_routes,

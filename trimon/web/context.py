@@ -15,6 +15,7 @@ from trimon.model.labels import Labels
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.query.options import QueryOptions
+from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.store import Store
 
@@ -52,6 +53,7 @@ class WebContext:
     writer: Writer
     ready: Callable[[], bool]
     jobs: Callable[[], Mapping[str, Job]]
+    rules: Callable[[], Sequence[RuleGroup]]
     tree: Callable[[], Supervisor]
     plugins: Callable[[], Sequence[Mapping[str, object]]]
     reload: Callable[[], Awaitable[None]]

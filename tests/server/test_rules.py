@@ -1,0 +1,104 @@
+"""Recording rules in the real server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import ROOT, child, free_port, peer, running
+
+CONFIG = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [rules.yml]
+scrape_configs:
+  - job_name: self
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+RULES = """
+groups:
+  - name: g
+    rules:
+      - {record: "job:up:sum", expr: sum by (job) (up)}
+      - {record: "job:up:double", expr: "job:up:sum * 2", labels: {kind: x}}
+"""
+
+
+def test_rules_are_evaluated_reloaded_and_shown(tmp_path: Path) -> None:
+    """Recorded series can be queried; a bad rule file fails the reload and nothing changes; metrics count."""
+    (tmp_path / "rules.yml").write_text(RULES)
+    with running(tmp_path / "data", CONFIG.format(port=9), "--web.enable-lifecycle") as server:
+        (double,) = server.until('{__name__="job:up:double"}')
+        assert double["metric"] == {"__name__": "job:up:double", "job": "self", "kind": "x"}
+        (group,) = server.get("/api/v1/rules")["data"]["groups"]
+        assert (group["file"], group["name"]) == (str(tmp_path / "rules.yml"), "g")
+        assert [rule["health"] for rule in group["rules"]] == ["ok", "ok"]
+        (tmp_path / "rules.yml").write_text(RULES.replace("sum by", "summ by"))
+        status, text = server.text("/-/reload", "POST")
+        assert status == 500
+        assert f"{tmp_path / 'rules.yml'}:5:" in text
+        assert 'group "g", rule 1, "job:up:sum": could not parse expression' in text
+        assert len(server.get("/api/v1/rules")["data"]["groups"][0]["rules"]) == 2
+        (tmp_path / "rules.yml").write_text(RULES.replace("job:up:double", "job:up:twice"))
+        assert server.text("/-/reload", "POST") == (200, "")
+        server.until('{__name__="job:up:twice"}')
+        metrics = server.text("/metrics")[1]
+        assert f'prometheus_rule_group_rules{{rule_group="{tmp_path / "rules.yml"};g"}} 2.0' in metrics
+        assert (
+            f'prometheus_rule_evaluation_failures_total{{rule_group="{tmp_path / "rules.yml"};g"}} 0.0'
+            in metrics
+        )
+        tree = server.get("/debug/actors")
+        (rules,) = (node for node in tree["children"] if node["path"] == "trimon/rules")
+        assert [node["path"] for node in rules["children"]] == ["trimon/rules/rules.yml/g"]
+        assert server.stop() == 0
+        assert "actor crashed" not in server.log.read_text()
+
+
+@pytest.mark.peer
+def test_the_sample_configuration_records(tmp_path: Path) -> None:
+    """The sample with rules, on a real node exporter, records what its rules say."""
+    exporter = peer("prometheus-node-exporter")
+    port = free_port()
+    sample = (ROOT / "config" / "rules.yml").read_text()
+    (tmp_path / "rules").mkdir()
+    rules = (ROOT / "config" / "rules" / "node.yml").read_text().replace("15s", "1s")
+    (tmp_path / "rules" / "node.yml").write_text(rules)
+    config = sample.replace("127.0.0.1:9100", f"127.0.0.1:{port}").replace("15s", "1s")
+    with (
+        child(exporter, f"--web.listen-address=127.0.0.1:{port}"),
+        running(tmp_path / "data", config) as server,
+    ):
+        (ratio,) = server.until('{__name__="instance:node_memory_available:ratio"}')
+        assert ratio["metric"]["source"] == "node-exporter"
+        assert 0 < float(ratio["value"][1]) < 1
+        (busy,) = server.until('{__name__="instance:node_cpu_busy:rate5m"}')
+        assert set(busy["metric"]) == {"__name__", "instance"}
+
+
+def check(*arguments: str, cwd: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "trimon", "check", *arguments],
+        capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_check(tmp_path: Path) -> None:
+    """`check rules` and `check config` look into rule files; a mistake is named with its place, and the code is 1."""
+    (tmp_path / "rules.yml").write_text(RULES)
+    (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=9))
+    assert check("rules", "rules.yml", cwd=tmp_path) == (
+        0,
+        "Checking rules.yml\n  SUCCESS: 2 rules found\n\n",
+    )
+    code, text = check("config", "prometheus.yml", cwd=tmp_path)
+    assert code == 0
+    assert "SUCCESS: 2 rules found" in text
+    (tmp_path / "rules.yml").write_text(RULES.replace('record: "job:up:sum"', "alert: Down"))
+    for arguments in (("rules", "rules.yml"), ("config", "prometheus.yml")):
+        code, text = check(*arguments, cwd=tmp_path)
+        assert code == 1
+        assert 'rules.yml:5:10: group "g", rule 1, "Down": alerting rules are not supported' in text

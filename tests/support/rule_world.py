@@ -1,0 +1,86 @@
+"""Rule groups over a small world, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import trio
+
+from tests.support.store_world import World, world
+from trimon.actors.kernel.group import Group
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.actors.queries import Queries
+from trimon.actors.rules import RuleGroupActor, RuleManager, RuleSeams
+from trimon.model.labels import labels_of
+from trimon.model.rows import SampleBatch
+from trimon.offload import InlineOffload
+from trimon.query.options import QueryOptions
+from trimon.rules.file import RuleDefaults, read_rules
+
+FILE = Path("/etc/rules/r.yml")
+
+
+@dataclass
+class RuleWorld:
+    """What tests look at."""
+
+    world: World
+    manager: RuleManager
+    pool: Pool[str]
+
+    def configure(self, text: str) -> None:
+        """Takes over the text of the rule file."""
+        self.manager.configure(read_rules(text, FILE, RuleDefaults(10_000)), FILE.parent)
+
+    async def push(self, name: str, value: float, **labels: str) -> None:
+        """Stores a sample of now."""
+        series = labels_of({"__name__": name, **labels})
+        batch = SampleBatch(
+            (series,),
+            np.zeros(1, np.int32),
+            np.array([self.world.clock.now_ms()], np.int64),
+            np.array([value]),
+        )
+        (answer,) = await self.world.writer.append(batch)
+        assert not answer.error
+
+    def points(self, name: str) -> dict[tuple[tuple[str, str], ...], list[tuple[int, float | None]]]:
+        """Samples of a metric by its other labels; None is a staleness marker."""
+        return {
+            labels_of({key: value for key, value in labels.items() if key != "__name__"}): points
+            for labels, points in self.world.samples(name)
+        }
+
+    def actor(self, key: str) -> RuleGroupActor:
+        """The actor of a group, by its file and name."""
+        child = self.pool.child(key)
+        assert child is not None
+        assert isinstance(child.actor, RuleGroupActor)
+        return child.actor
+
+
+@asynccontextmanager
+async def rule_world(directory: Path) -> AsyncIterator[RuleWorld]:
+    """A running world with rules; it is stopped in order at the end."""
+    async with world(directory) as here:
+        queries = Queries(here.storage.snapshot, InlineOffload(), here.clock, concurrency_max=4)
+        seams = RuleSeams(queries, here.writer, here.clock, here.log, here.storage.replayed, QueryOptions)
+        pool: Pool[str] = Pool("rules", reports=here.reports)
+        manager = RuleManager(pool, seams)
+        specs = [
+            ChildSpec("rule-manager", lambda: manager, restart=Restart.ALWAYS),
+            ChildSpec("rules", lambda: pool, restart=Restart.ALWAYS, drain_s=12.0),
+        ]
+        root = Group("ruled", specs, reports=here.reports)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(root.run)
+            await root.ready.wait()
+            yield RuleWorld(here, manager, pool)
+            manager.stopping = True
+            await root.stop(within_s=60)
+        assert here.reports.total == 0

@@ -1,0 +1,101 @@
+"""/api/v1/rules: what is shown, filters, pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.web_world import web_world
+from trimon.query.options import QueryOptions
+from trimon.rules.file import RuleDefaults, read_rules
+from trimon.rules.group import RuleGroup
+
+TEXTS = {
+    "/b.yml": "groups:\n  - name: g1\n    rules:\n      - {record: r1, expr: up   ==1, labels: {team: x}}\n"
+    "      - {record: r2, expr: up, labels: {team: y}}\n",
+    "/a.yml": "groups:\n  - name: g2\n    interval: 1m30s\n    limit: 3\n    rules:\n      - {record: r1, expr: up}\n"
+    "  - name: g1\n    rules:\n      - {record: r3, expr: up}\n",
+}
+
+
+def groups() -> list[RuleGroup]:
+    return [
+        RuleGroup(spec, QueryOptions())
+        for file, text in TEXTS.items()
+        for spec in read_rules(text, Path(file), RuleDefaults(15_000))
+    ]
+
+
+async def ask(directory: Path, *queries: str) -> list[Any]:
+    every = groups()
+    async with web_world(directory, changes={"rules": lambda: every}) as here:
+        return [await (await here.client.get(f"/api/v1/rules?{query}")).get_json() for query in queries]
+
+
+def names(answer: Any) -> list[tuple[str, str, list[str]]]:
+    return [
+        (group["file"], group["name"], [rule["name"] for rule in group["rules"]])
+        for group in answer["data"]["groups"]
+    ]
+
+
+async def test_what_is_shown(tmp_path: Path) -> None:
+    """Groups come by file and name, with their rules; what was never evaluated is unknown."""
+    (answer,) = await ask(tmp_path, "")
+    assert names(answer) == [
+        ("/a.yml", "g1", ["r3"]),
+        ("/a.yml", "g2", ["r1"]),
+        ("/b.yml", "g1", ["r1", "r2"]),
+    ]
+    second, third = answer["data"]["groups"][1:]
+    assert (second["interval"], second["limit"], third["interval"]) == (90, 3, 15)
+    assert third["rules"][0] == {
+        "name": "r1",
+        "query": "up == 1",
+        "labels": {"team": "x"},
+        "health": "unknown",
+        "evaluationTime": 0,
+        "lastEvaluation": "0001-01-01T00:00:00Z",
+        "type": "recording",
+    }
+
+
+async def test_filters(tmp_path: Path) -> None:
+    """Rules are picked by kind, name, group, file and label; groups without a rule are left out."""
+    answers = await ask(
+        tmp_path,
+        "type=alert",
+        "type=record&rule_name[]=r1",
+        "rule_group[]=g1",
+        "file[]=/a.yml",
+        'match[]={team="y"}',
+        "rule_name[]=r1&rule_group[]=g1",
+    )
+    assert [names(answer) for answer in answers] == [
+        [],
+        [("/a.yml", "g2", ["r1"]), ("/b.yml", "g1", ["r1"])],
+        [("/a.yml", "g1", ["r3"]), ("/b.yml", "g1", ["r1", "r2"])],
+        [("/a.yml", "g1", ["r3"]), ("/a.yml", "g2", ["r1"])],
+        [("/b.yml", "g1", ["r2"])],
+        [("/b.yml", "g1", ["r1"])],
+    ]
+
+
+async def test_pages(tmp_path: Path) -> None:
+    """A page names the next one, and the last page does not."""
+    (first,) = await ask(tmp_path, "group_limit=2")
+    token = first["data"]["groupNextToken"]
+    (second,) = await ask(tmp_path, f"group_limit=2&group_next_token={token}")
+    assert names(first) + names(second) == names((await ask(tmp_path, ""))[0])
+    assert "groupNextToken" not in second["data"]
+
+
+async def test_bad_parameters(tmp_path: Path) -> None:
+    """Wrong parameters are bad_data with Prometheus' words."""
+    answers = await ask(
+        tmp_path, "type=x", "group_next_token=1", "group_limit=0", "group_limit=1&group_next_token=zz", "match[]={"
+    )  # fmt: skip
+    assert {answer["errorType"] for answer in answers} == {"bad_data"}
+    assert answers[0]["error"] == 'invalid parameter "type": not supported value "x"'
+    assert "group_limit needs to be present in order to paginate over the groups" in answers[1]["error"]
+    assert answers[3]["error"] == "invalid group_next_token 'zz'. were rule groups changed?"

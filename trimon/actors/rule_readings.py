@@ -1,0 +1,84 @@
+"""Families about rule groups, read from the groups when /metrics is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Literal
+
+from trimon.rules.group import RuleGroup
+from trimon.selfmetrics import Reading
+
+_FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[RuleGroup], float]], ...]] = (
+    (
+        "prometheus_rule_evaluations_total",
+        "The total number of rule evaluations.",
+        "counter",
+        lambda group: group.evaluations,
+    ),
+    (
+        "prometheus_rule_evaluation_failures_total",
+        "The total number of rule evaluation failures.",
+        "counter",
+        lambda group: group.failures,
+    ),
+    (
+        "prometheus_rule_group_iterations_total",
+        "The total number of scheduled rule group evaluations, whether executed or missed.",
+        "counter",
+        lambda group: group.iterations + group.missed,
+    ),
+    (
+        "prometheus_rule_group_iterations_missed_total",
+        "The total number of rule group evaluations missed due to slow rule group evaluation.",
+        "counter",
+        lambda group: group.missed,
+    ),
+    (
+        "prometheus_rule_group_interval_seconds",
+        "The interval of a rule group.",
+        "gauge",
+        lambda group: group.spec.interval_ms / 1000,
+    ),
+    (
+        "prometheus_rule_group_last_duration_seconds",
+        "The duration of the last rule group evaluation.",
+        "gauge",
+        lambda group: group.duration_s,
+    ),
+    (
+        "prometheus_rule_group_last_rule_duration_sum_seconds",
+        "The sum of time in seconds it took to evaluate each rule in the group.",
+        "gauge",
+        lambda group: sum(session.duration_s for session in group.rules),
+    ),
+    (
+        "prometheus_rule_group_last_evaluation_timestamp_seconds",
+        "The timestamp of the last rule group evaluation in seconds.",
+        "gauge",
+        lambda group: group.last_evaluation_ms / 1000,
+    ),
+    (
+        "prometheus_rule_group_last_evaluation_samples",
+        "The number of samples returned during the last rule group evaluation.",
+        "gauge",
+        lambda group: group.samples,
+    ),
+    (
+        "prometheus_rule_group_rules",
+        "The number of rules.",
+        "gauge",
+        lambda group: len(group.rules),
+    ),
+)
+
+
+def rule_readings(groups: Callable[[], Mapping[str, RuleGroup]]) -> Callable[[], Iterator[Reading]]:
+    """prometheus_rule_* of every group."""
+
+    def readings() -> Iterator[Reading]:
+        live = groups()
+        for name, text, kind, value in _FAMILIES:
+            samples = [((key,), float(value(group))) for key, group in live.items()]
+            yield Reading(name, text, kind, samples, ("rule_group",))
+
+    return readings

@@ -1,0 +1,296 @@
+"""Rules: one actor a group, and the manager that keeps the groups in line with the configuration."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from trimon.actors.kernel.budget import RestartPolicy
+from trimon.actors.kernel.mailbox import MailboxFull
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.actors.queries import Queries
+from trimon.actors.storage import Writer
+from trimon.actors.target import first_slot_ms
+from trimon.clock import Clock
+from trimon.errors import OperatingError, UserError
+from trimon.log import Log
+from trimon.model.rows import Appended, Row
+from trimon.model.snapshot import Snapshot
+from trimon.query.budget import Budget
+from trimon.query.errors import QueryError
+from trimon.query.options import QueryOptions
+from trimon.rules.file import GroupSpec
+from trimon.rules.group import RuleGroup
+from trimon.rules.session import RuleSession
+
+# A group may end its iteration when it is told to stop.
+DRAIN_S: Final = 10.0
+POLICY: Final = RestartPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSeams:
+    """What groups work with. `options` gives the limits of a query as they are now."""
+
+    queries: Queries
+    writer: Writer
+    clock: Clock
+    log: Log
+    replayed: trio.Event
+    options: Callable[[], QueryOptions]
+
+
+class RuleGroupActor:
+    """One group, evaluated once an interval at its own phase, its rules one after the other.
+
+    Owns: the group's sessions.
+    Receives: nothing.
+    Sends: Append to storage, one a rule, so that later rules see what earlier ones recorded.
+    Crashes when: a session has a bug. A rule that fails is a health field and a counter.
+    On restart: the sessions offer their series anew, in the same columns.
+    """
+
+    def __init__(self, group: RuleGroup, seams: RuleSeams, ended: Callable[[RuleGroup], None]) -> None:
+        self.group = group
+        self._seams = seams
+        self._ended = ended
+        self._waiting = trio.CancelScope()
+        self._draining = False
+        self._next_slot_ms = 0
+        self._at_work = ""
+
+    async def run(self) -> None:
+        """Evaluates until drained; begins when storage can be read."""
+        group, clock = self.group, self._seams.clock
+        interval_ms = group.spec.interval_ms
+        try:
+            with trio.CancelScope() as self._waiting:
+                await self._seams.replayed.wait()
+            slot_ms = first_slot_ms(clock.now_ms(), group.offset_ms, interval_ms)
+            while await self._wait_until(slot_ms):
+                await self._iterate(slot_ms)
+                now_ms = clock.now_ms()
+                missed = max(0, (now_ms - slot_ms) // interval_ms)
+                group.missed += missed
+                slot_ms += (missed + 1) * interval_ms
+                if slot_ms - now_ms > interval_ms:  # the clock was set back
+                    slot_ms = first_slot_ms(now_ms, group.offset_ms, interval_ms)
+        finally:
+            self._ended(group)
+
+    def drain(self) -> None:
+        """Stops waiting; an iteration is seen through."""
+        self._draining = True
+        self._waiting.cancel()
+
+    async def _wait_until(self, slot_ms: int) -> bool:
+        self._next_slot_ms = slot_ms
+        if not self._draining:
+            with trio.CancelScope() as self._waiting:
+                await trio.sleep(max(0, slot_ms - self._seams.clock.now_ms()) / 1000)
+        return not self._draining
+
+    async def _iterate(self, slot_ms: int) -> None:
+        group = self.group
+        began_s = trio.current_time()
+        stamp_ms = slot_ms - group.spec.query_offset_ms
+        while group.leftovers:
+            await self._end(group.leftovers.popitem()[1], stamp_ms)
+        for session in group.rules:
+            self._at_work = session.rule.spec.record
+            await self._evaluate(session, slot_ms, stamp_ms)
+        self._at_work = ""
+        group.last_evaluation_ms = slot_ms
+        group.duration_s = trio.current_time() - began_s
+        group.iterations += 1
+
+    async def _end(self, session: RuleSession, stamp_ms: int) -> None:
+        row = session.end(stamp_ms)
+        if row is None:
+            return
+        try:
+            await self._seams.writer.append(row)
+        except (OperatingError, ActorGone, AskTimeout) as error:
+            self._seams.log.error("ending the series of a removed rule failed", err=str(error))
+
+    async def _evaluate(self, session: RuleSession, slot_ms: int, stamp_ms: int) -> None:
+        group, seams = self.group, self._seams
+        began_s = trio.current_time()
+        options = seams.options()
+
+        def work(snapshot: Snapshot, budget: Budget) -> Row | None:
+            recorded = session.rule.evaluate(snapshot, stamp_ms, options, budget, group.spec.limit)
+            return session.row(recorded, stamp_ms)
+
+        row, failure = None, ""
+        try:
+            row = await seams.queries.run(session.rule.spec.expr, options, work)
+        except (UserError, QueryError, OperatingError, MailboxFull) as error:
+            failure = str(error) or type(error).__name__
+        if failure:
+            session.failed(failure)
+        else:
+            await self._store(session, row)
+        session.last_evaluation_ms = slot_ms
+        session.duration_s = trio.current_time() - began_s
+        group.evaluations += 1
+        if failure:
+            group.failures += 1
+        if session.health == "err":
+            seams.log.warning(
+                "evaluating a rule failed",
+                file=group.spec.file,
+                group=group.spec.name,
+                rule=session.rule.spec.record,
+                err=session.last_error,
+            )
+
+    async def _store(self, session: RuleSession, row: Row | None) -> None:
+        if row is None:
+            session.granted(Appended())
+            return
+        try:
+            answers = await self._seams.writer.append(row)
+        except OperatingError as error:
+            session.lost(f"storage: {error}", certain=True)
+        except (ActorGone, AskTimeout) as error:
+            session.lost(f"storage: {error}", certain=False)
+        else:
+            session.granted(answers[0])
+
+    def inspect(self) -> Mapping[str, object]:
+        """The last iteration, and which rules fail."""
+        group = self.group
+        return {
+            "rules": len(group.rules),
+            "interval_s": group.spec.interval_ms / 1000,
+            "at_work": self._at_work,
+            "next_slot_ms": self._next_slot_ms,
+            "last_evaluation_ms": group.last_evaluation_ms,
+            "last_duration_s": group.duration_s,
+            "iterations": group.iterations,
+            "missed": group.missed,
+            "evaluations": group.evaluations,
+            "failures": group.failures,
+            "failing": {s.rule.spec.record: s.last_error for s in group.rules if s.health == "err"},
+        }
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """A removed group: its series end at `due_s`, unless something else has written them since."""
+
+    group: RuleGroup
+    stamp_ms: int
+    due_s: float
+
+
+class RuleManager:
+    """Keeps one actor a group in line with what is configured.
+
+    Owns: the groups, and those that a reload removed until their series have ended.
+    Receives: nothing.
+    Sends: Append to storage, when the series of a removed group end.
+    Crashes when: ending a group has a bug.
+    On restart: groups and pool stay, they belong to the tree.
+    """
+
+    def __init__(self, pool: Pool[str], seams: RuleSeams) -> None:
+        self.groups: dict[str, RuleGroup] = {}
+        self.stopping = False
+        self._pool = pool
+        self._seams = seams
+        self._ended: dict[str, RuleGroup] = {}
+        self._leaving: dict[str, _Leaving] = {}
+        self._changed = trio.Event()
+
+    def configure(self, specs: Sequence[GroupSpec], directory: Path) -> None:
+        """The groups of a new configuration; equal ones go on. `directory` shortens paths in the tree."""
+        options = self._seams.options()
+        groups: dict[str, RuleGroup] = {}
+        for spec in specs:
+            known = self.groups.get(spec.key)
+            groups[spec.key] = known if known is not None and known.spec == spec else RuleGroup(spec, options)
+        self.groups = groups
+        wanted: dict[str, ChildSpec] = {}
+        names: Counter[str] = Counter()
+        for key, group in groups.items():
+            file = Path(group.spec.file)
+            shown = file.relative_to(directory) if file.is_relative_to(directory) else file
+            name = f"{str(shown).lstrip('/')}/{group.spec.name}"
+            names[name] += 1
+            wanted[key] = self._spec(group, f"{name}~{names[name]}" if names[name] > 1 else name)
+        self._pool.reconcile(wanted)
+
+    def _spec(self, group: RuleGroup, name: str) -> ChildSpec:
+        return ChildSpec(
+            name,
+            lambda: self._make(group),
+            restart=Restart.ALWAYS,
+            drain_s=DRAIN_S,
+            policy=POLICY,
+            version=group.spec,
+        )
+
+    def _make(self, group: RuleGroup) -> RuleGroupActor:
+        key = group.spec.key
+        before = self._ended.pop(key, None)
+        leaving = self._leaving.pop(key, None)
+        if before is None and leaving is not None:
+            before = leaving.group
+        if before is group:
+            for session in group.rules:
+                session.forget()
+        elif before is not None:
+            group.inherit(before)
+        return RuleGroupActor(group, self._seams, self._left)
+
+    def _left(self, group: RuleGroup) -> None:
+        """A group's actor ended: keep it for a successor, or for the end of its series."""
+        key = group.spec.key
+        if self.stopping:
+            return
+        if key in self.groups:
+            self._ended[key] = group
+            return
+        interval_s = group.spec.interval_ms / 1000
+        stamp_ms = self._seams.clock.now_ms() - group.spec.query_offset_ms
+        self._leaving[key] = _Leaving(group, stamp_ms, trio.current_time() + 2 * interval_s)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Ends the series of removed groups when their time has come."""
+        while True:
+            due_s = min((each.due_s for each in self._leaving.values()), default=math.inf)
+            patience_s = due_s - trio.current_time()
+            with trio.move_on_after(max(0.0, patience_s)):
+                await self._changed.wait()
+            self._changed = trio.Event()
+            now_s = trio.current_time()
+            due = [key for key, leaving in self._leaving.items() if leaving.due_s <= now_s]
+            for key in due:
+                await self._end(self._leaving.pop(key))
+
+    async def _end(self, leaving: _Leaving) -> None:
+        sessions = [*leaving.group.leftovers.values(), *leaving.group.rules]
+        rows = [row for session in sessions if (row := session.end(leaving.stamp_ms)) is not None]
+        if not rows:
+            return
+        try:
+            await self._seams.writer.append(*rows)
+        except (OperatingError, ActorGone, AskTimeout) as error:
+            self._seams.log.error(
+                "ending the series of a removed group failed", group=leaving.group.spec.key, err=str(error)
+            )
+
+    def inspect(self) -> Mapping[str, object]:
+        """How many groups there are, and how many removed ones wait for their end."""
+        return {"groups": len(self.groups), "leaving": len(self._leaving)}

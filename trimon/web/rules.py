@@ -1,0 +1,134 @@
+"""Rules, as the API shows them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from quart import Blueprint, Response
+from werkzeug.datastructures import MultiDict
+
+from trimon.model.matcher import Matcher
+from trimon.rules.group import RuleGroup
+from trimon.rules.session import RuleSession
+from trimon.web import params
+from trimon.web.context import WebContext
+from trimon.web.envelope import ApiError, bad_parameter, success
+from trimon.web.targets import rfc3339
+
+
+def _rule(session: RuleSession) -> dict[str, object]:
+    spec = session.rule.spec
+    shown: dict[str, object] = {
+        "name": spec.record,
+        "query": session.rule.query,
+        "labels": dict(spec.labels),
+        "health": session.health,
+    }
+    if session.last_error:
+        shown["lastError"] = session.last_error
+    shown["evaluationTime"] = session.duration_s
+    shown["lastEvaluation"] = rfc3339(session.last_evaluation_ms)
+    shown["type"] = "recording"
+    return shown
+
+
+def _group(group: RuleGroup, rules: list[RuleSession]) -> dict[str, object]:
+    return {
+        "name": group.spec.name,
+        "file": group.spec.file,
+        "rules": [_rule(session) for session in rules],
+        "interval": group.spec.interval_ms / 1000,
+        "limit": group.spec.limit,
+        "evaluationTime": group.duration_s,
+        "lastEvaluation": rfc3339(group.last_evaluation_ms),
+    }
+
+
+def page_token(group: RuleGroup) -> str:
+    """What names a group as the first of a page."""
+    return hashlib.sha256(f"{group.spec.file};{group.spec.name}".encode()).hexdigest()
+
+
+class RuleFilter:
+    """Which rules a request asks for. Raises ApiError for parameters that make no sense."""
+
+    def __init__(self, values: MultiDict[str, str]) -> None:
+        kind = values.get("type", "").lower()
+        if kind not in ("", "alert", "record"):
+            raise bad_parameter("type", f'not supported value "{kind}"')
+        params.boolean(values, "exclude_alerts")
+        self._recording = kind != "alert"
+        self._names = set(values.getlist("rule_name[]"))
+        self._groups = set(values.getlist("rule_group[]"))
+        self._files = set(values.getlist("file[]"))
+        self._selectors = params.selectors(values.getlist("match[]"))
+
+    def takes_group(self, group: RuleGroup) -> bool:
+        """Whether a group is asked for."""
+        named = not self._groups or group.spec.name in self._groups
+        return named and (not self._files or group.spec.file in self._files)
+
+    def rules_of(self, group: RuleGroup) -> list[RuleSession]:
+        """The rules of a group that are asked for."""
+        return [session for session in group.rules if self._recording and self._takes(session)]
+
+    def _takes(self, session: RuleSession) -> bool:
+        spec = session.rule.spec
+        if self._names and spec.record not in self._names:
+            return False
+        labels = dict(spec.labels)
+        return not self._selectors or any(_satisfied(matchers, labels) for matchers in self._selectors)
+
+
+def _satisfied(matchers: tuple[Matcher, ...], labels: dict[str, str]) -> bool:
+    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def _limit(values: MultiDict[str, str]) -> int:
+    text = values.get("group_limit", "")
+    if not text:
+        if values.get("group_next_token", ""):
+            raise bad_parameter(
+                "group_limit", "group_limit needs to be present in order to paginate over the groups"
+            )
+        return 0
+    try:
+        number = int(text)
+    except ValueError:
+        raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if number <= 0:
+        raise bad_parameter("group_limit", "group_limit needs to be greater than 0")
+    return number
+
+
+def rules_routes(context: WebContext) -> Blueprint:
+    """/rules."""
+    blueprint = Blueprint("rules", __name__)
+
+    @blueprint.get("/rules")
+    async def rules() -> Response:
+        values = await params.parameters()
+        wanted = RuleFilter(values)
+        most, token = _limit(values), values.get("group_next_token", "")
+        groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))
+        if token:
+            tokens = [page_token(group) for group in groups]
+            if token not in tokens:
+                raise ApiError("bad_data", f"invalid group_next_token '{token}'. were rule groups changed?")
+            groups = groups[tokens.index(token) :]
+        shown: list[object] = []
+        following = ""
+        for group in groups:
+            listed = wanted.rules_of(group) if wanted.takes_group(group) else []
+            if not listed:
+                continue
+            if most and len(shown) == most:
+                following = page_token(group)
+                break
+            shown.append(_group(group, listed))
+        data: dict[str, object] = {"groups": shown}
+        if following:
+            data["groupNextToken"] = following
+        return success(data)
+
+    return blueprint
