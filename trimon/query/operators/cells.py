@@ -14,18 +14,27 @@ from trimon.query.panel import Panel
 from trimon.query.values import Index, Mask, Matrix
 
 _CELLS_MAX: Final = 1 << 19
+# Windows of more lengths than these are irregular and are padded instead.
+_LENGTHS_MAX: Final = 24
+_NO_TIMES: Final = np.zeros((0, 0), np.int64)
 
-# (window values [cells, width], lengths [cells], window times [cells, width]) -> value [cells]
-Reducer = Callable[[Matrix, Index, npt.NDArray[np.int64]], Matrix]
+# (window values [cells, width], lengths [cells]) -> value [cells]
+Reducer = Callable[[Matrix, Index], Matrix]
 
 
 def window_chunks(
-    panel: Panel, mask: Mask
+    panel: Panel, mask: Mask, *, with_times: bool = False
 ) -> Iterator[tuple[Index, Index, Matrix, Index, npt.NDArray[np.int64]]]:
     """The windows at the set cells of `mask` (bool[rows, steps]) as padded matrices of like lengths.
 
-    Yields rows, steps, values [cells, width] (padding NaN), lengths, times [cells, width].
+    Yields rows, steps, values [cells, width] (padding NaN), lengths, and where wanted times [cells, width].
     """
+    if panel.lo.ndim == 1 and mask.strides[0] == 0:
+        lengths = (panel.hi - panel.lo)[mask[0]]
+        distinct = np.unique(lengths)
+        if len(distinct) <= _LENGTHS_MAX:
+            yield from _aligned_chunks(panel, mask[0], distinct, with_times=with_times)
+            return
     rows, steps = np.nonzero(mask)
     lo = panel.lo[steps] if panel.lo.ndim == 1 else panel.lo[rows, steps]
     hi = panel.hi[steps] if panel.hi.ndim == 1 else panel.hi[rows, steps]
@@ -43,15 +52,39 @@ def window_chunks(
         inside = np.arange(width) < length[:, None]
         index = np.minimum(index, panel.values.shape[1] - 1)
         values = np.where(inside, panel.values[rows[part, None], index], np.nan)
-        times = panel.times[index] if panel.times.ndim == 1 else panel.times[rows[part, None], index]
+        times = _NO_TIMES
+        if with_times:
+            times = panel.times[index] if panel.times.ndim == 1 else panel.times[rows[part, None], index]
         yield rows[part], steps[part], values, length, times
         at = stop
 
 
+def _aligned_chunks(
+    panel: Panel, shown: Mask, lengths: Index, *, with_times: bool
+) -> Iterator[tuple[Index, Index, Matrix, Index, npt.NDArray[np.int64]]]:
+    """The windows at the same steps of all rows of a panel, those of one length at a time, without padding."""
+    count = len(panel.rows)
+    for length in lengths.tolist():
+        steps = np.flatnonzero(shown & (panel.hi - panel.lo == length))
+        spans = np.lib.stride_tricks.sliding_window_view(panel.values, length, axis=1)
+        moments = np.lib.stride_tricks.sliding_window_view(panel.times, length)
+        chunk = max(1, _CELLS_MAX // (length * count))
+        for at in range(0, len(steps), chunk):
+            part = steps[at : at + chunk]
+            size = len(part)
+            yield (
+                np.repeat(np.arange(count), size),
+                np.tile(part, count),
+                spans[:, panel.lo[part]].reshape(count * size, length),
+                np.full(count * size, length),
+                np.tile(moments[panel.lo[part]], (count, 1)) if with_times else _NO_TIMES,
+            )
+
+
 def reduce_windows(panel: Panel, mask: Mask, out: Matrix, reducer: Reducer) -> None:
     """Put `reducer`'s value of every window in `mask` into `out`."""
-    for rows, steps, values, lengths, times in window_chunks(panel, mask):
-        out[rows, steps] = reducer(values, lengths, times)
+    for rows, steps, values, lengths, _ in window_chunks(panel, mask):
+        out[rows, steps] = reducer(values, lengths)
 
 
 def two_sum_step(total: Matrix, carry: Matrix, value: Matrix) -> tuple[Matrix, Matrix]:
@@ -62,9 +95,8 @@ def two_sum_step(total: Matrix, carry: Matrix, value: Matrix) -> tuple[Matrix, M
     return new, np.where(np.isinf(new), 0.0, carry + rest)
 
 
-def compensated_sum(values: Matrix, lengths: Index, times: npt.NDArray[np.int64] | None = None) -> Matrix:
+def compensated_sum(values: Matrix, lengths: Index) -> Matrix:
     """The compensated sum of each row's first `length` values."""
-    del times
     total = np.zeros(len(values))
     carry = np.zeros(len(values))
     for column in range(values.shape[1]):
@@ -75,9 +107,8 @@ def compensated_sum(values: Matrix, lengths: Index, times: npt.NDArray[np.int64]
     return np.where(np.isinf(total), total, total + carry)
 
 
-def compensated_mean(values: Matrix, lengths: Index, times: npt.NDArray[np.int64] | None = None) -> Matrix:
+def compensated_mean(values: Matrix, lengths: Index) -> Matrix:
     """The mean of each row's first `length` values; an overflowing sum goes on as an incremental mean."""
-    del times
     total, carry = values[:, 0].copy(), np.zeros(len(values))
     mean = np.zeros(len(values))
     incremental = np.zeros(len(values), np.bool_)
@@ -99,11 +130,8 @@ def compensated_mean(values: Matrix, lengths: Index, times: npt.NDArray[np.int64
     return np.where(incremental, mean + carry, total / lengths + carry / lengths)
 
 
-def compensated_variance(
-    values: Matrix, lengths: Index, times: npt.NDArray[np.int64] | None = None
-) -> Matrix:
+def compensated_variance(values: Matrix, lengths: Index) -> Matrix:
     """The population variance of each row's first `length` values, by Welford's recurrence."""
-    del times
     zeros = np.zeros(len(values))
     mean, mean_carry, squares, squares_carry = zeros, zeros, zeros, zeros
     for column in range(values.shape[1]):
@@ -121,17 +149,21 @@ def quantile_of(values: Matrix, lengths: Index, quantile: Matrix) -> Matrix:
     """The quantile of each row's first `length` values; NaN is the smallest value, padding is NaN."""
     ordered = np.sort(values, axis=1)
     width = values.shape[1]
-    nans = np.isnan(values).sum(axis=1) - (width - lengths)
+    # NaN is sorted last: it is in the sum if it is anywhere, also as padding.
+    clean = not np.isnan(ordered[:, -1].sum()) and int(lengths.min(initial=width)) == width
+    nans = 0 if clean else np.isnan(values).sum(axis=1) - (width - lengths)
     rank = quantile * (lengths - 1)
     floor = np.floor(np.where(np.isfinite(rank), rank, 0.0))
     lower = np.clip(floor, 0, lengths - 1).astype(np.intp)
     upper = np.minimum(lower + 1, lengths - 1)
     weight = rank - floor
+    cells = np.arange(len(values))
 
     def at(index: Index) -> Matrix:
+        if clean:
+            return ordered[cells, index]
         shifted = index - nans
-        found = np.take_along_axis(ordered, np.maximum(shifted, 0)[:, None], axis=1)[:, 0]
-        return np.where(shifted < 0, np.nan, found)
+        return np.where(shifted < 0, np.nan, ordered[cells, np.maximum(shifted, 0)])
 
     out = at(lower) * (1 - weight) + at(upper) * weight
     out = np.where(quantile < 0, -np.inf, np.where(quantile > 1, np.inf, out))

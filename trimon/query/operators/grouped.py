@@ -118,5 +118,5 @@ class Sorted:
             block = np.take_along_axis(np.where(mask, block, np.nan), packed, axis=1)
             lengths = mask.sum(axis=1)
             part = out[chosen]
-            part[here] = reducer(block, lengths, np.zeros((0, 0), np.int64))
+            part[here] = reducer(block, lengths)
             out[chosen] = part

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
 from trimon.query.operators.cells import (
     compensated_mean,
@@ -164,7 +163,7 @@ def _ts_of(panel: Panel, pick: Callable[..., Matrix]) -> Cells:
     extreme, filled = _extreme(panel, pick)
     out = np.zeros(extreme.shape)
     mask = np.broadcast_to(filled, extreme.shape)
-    for rows, steps, values, lengths, times in window_chunks(panel, mask):
+    for rows, steps, values, lengths, times in window_chunks(panel, mask, with_times=True):
         wanted = extreme[rows, steps][:, None]
         inside = np.arange(values.shape[1]) < lengths[:, None]
         equal = inside & ((values == wanted) | np.isnan(wanted))
@@ -215,8 +214,7 @@ def median_deviation(panel: Panel, call: WindowCall) -> Cells:
     out = np.full(_shape(panel), np.nan)
     filled = _filled(panel)
 
-    def reducer(values: Matrix, lengths: Index, times: npt.NDArray[np.int64]) -> Matrix:
-        del times
+    def reducer(values: Matrix, lengths: Index) -> Matrix:
         half = np.full(len(values), 0.5)
         middle = quantile_of(values, lengths, half)
         result = quantile_of(np.abs(values - middle[:, None]), lengths, half)

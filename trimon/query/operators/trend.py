@@ -72,7 +72,7 @@ def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
         bad |= counted(panel, spoiled) > 0
     bad &= np.broadcast_to(enough, bad.shape)
     if bad.any():
-        for rows, steps, cells, lengths, times in window_chunks(panel, bad):
+        for rows, steps, cells, lengths, times in window_chunks(panel, bad, with_times=True):
             seconds = (times - times[:, :1]) / 1000
             tilt, start = _exact_line(cells, lengths, seconds)
             slope[rows, steps] = tilt
