@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.query.operators.cells import two_sum_step, window_chunks
+from trimon.query.operators.cells import window_chunks
 from trimon.query.operators.prefix import (
     counted,
     finite_part,
@@ -22,21 +22,15 @@ _FAR: Final = np.iinfo(np.int64).max
 
 
 def _exact_line(values: Matrix, lengths: Index, seconds: Matrix) -> tuple[Matrix, Matrix]:
-    """Slope and value at second 0 of each row's first `length` points, sums compensated."""
-    zeros = np.zeros(len(values))
-    sums = [(zeros, zeros)] * 4
-    for column in range(values.shape[1]):
-        inside = column < lengths
-        x, y = seconds[:, column], values[:, column]
-        for index, term in enumerate((x, y, x * y, x * x)):
-            new, rest = two_sum_step(*sums[index], term)
-            total, carry = sums[index]
-            sums[index] = (np.where(inside, new, total), np.where(inside, rest, carry))
-    sx, sy, sxy, sxx = (total + carry for total, carry in sums)
-    slope = (sxy - sx * sy / lengths) / (sxx - sx * sx / lengths)
-    intercept = sy / lengths - slope * sx / lengths
-    same = np.arange(values.shape[1]) >= lengths[:, None]
-    constant = (same | (values == values[:, :1])).all(axis=1)
+    """Slope and value at second 0 of each row's first `length` points, in two passes around their means."""
+    inside = np.arange(values.shape[1]) < lengths[:, None]
+    mean_x = np.where(inside, seconds, 0.0).sum(axis=1) / lengths
+    mean_y = np.where(inside, values, 0.0).sum(axis=1) / lengths
+    x = np.where(inside, seconds - mean_x[:, None], 0.0)
+    y = np.where(inside, values - mean_y[:, None], 0.0)
+    slope = (x * y).sum(axis=1) / (x * x).sum(axis=1)
+    intercept = mean_y - slope * mean_x
+    constant = (~inside | (values == values[:, :1])).all(axis=1)
     start = values[:, 0]
     at_rest = np.where(np.isinf(start), np.nan, 0.0)
     return np.where(constant, at_rest, slope), np.where(constant, start + at_rest, intercept)
