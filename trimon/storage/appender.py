@@ -65,6 +65,8 @@ class Appender:
             if live.head.publish_if_changed():
                 live.last_append_ms = now_ms
                 self._core.newest_ms = max(self._core.newest_ms, live.head.max_ms)
+                if live is not self.open_heads[-1]:
+                    self.follow_elders()
 
     def _count(self, answer: Appended) -> None:
         counts = self._core.counts
@@ -182,7 +184,15 @@ class Appender:
         live = LiveHead(Head(*window, log), log, frozenset({epoch}), core.clock.now_ms())
         self.open_heads.append(live)
         core.state = State(core.state.blocks, (*core.state.heads, live))
+        self.follow_elders()
         return live.head
+
+    def follow_elders(self) -> None:
+        """Tell every open head of those before it."""
+        heads = [live.head for live in self._core.state.heads]
+        for live in self.open_heads:
+            elders = heads[: heads.index(live.head)]
+            live.head.follow([(elder, elder.max_ms) for elder in elders if elder.samples])
 
     def _drop_newest(self) -> None:
         core = self._core

@@ -11,7 +11,6 @@ from trimon.model.rows import SampleBatch
 from trimon.model.sample import NORMAL_NAN, is_absent
 from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Verdicts, judge
 from trimon.storage.arena import Bools, Floats, Int32s, Int64s
-from trimon.storage.group import NEVER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Arrivals:
         cls, batch: SampleBatch, numbers: Int32s, last_times: Int64s, last_values: Floats, bounds: Bounds
     ) -> Arrivals:
         """Verdicts of a batch. `numbers[i]` is the series of `batch.series[i]`, negative if it does not exist:
-        the same number then means the same series.
+        the same number then means the same series. Its newest sample is `last_values[i]` at `last_times[i]`.
         """
         series_all = numbers.astype(np.int64)[batch.series_index]
         place = np.argsort(series_all, kind="stable")
@@ -39,11 +38,8 @@ class Arrivals:
         absent = is_absent(values)
         if absent.any():
             values[absent] = NORMAL_NAN
-        known = series >= 0
-        base_times = np.full(len(series), NEVER_MS, np.int64)
-        base_values = np.zeros(len(series))
-        base_times[known] = last_times[series[known]]
-        base_values[known] = last_values[series[known]]
+        base_times = last_times[batch.series_index][place]
+        base_values = last_values[batch.series_index][place]
         _carry(series, times, values, base_times, base_values, bounds)
         verdicts = judge(times, values, base_times, base_values, bounds)
         return cls(place, series.astype(np.int32), times, values, verdicts)

@@ -100,7 +100,9 @@ class Head(HeadSeries):
         """A row as the log tells it; nobody reads yet."""
         group.append_row(time_ms, columns, values, prefix=prefix)
         group.seal_if_due()
-        self._last_times.view()[group.series[columns]] = time_ms
+        series = group.series[columns]
+        self._last_times.view()[series] = time_ms
+        self._last_values.view()[series] = values
         self._touched.add(group.number)
         self._note(time_ms, time_ms, len(columns))
 
@@ -127,6 +129,7 @@ class Head(HeadSeries):
             len(cells.foreign) == 0
             and bounds.lowest_ms <= time_ms <= bounds.highest_ms
             and time_ms > group.last_ms
+            and time_ms > self.elder_max_ms
             and bool((self._last_times.view()[cells.series] < time_ms).all())
         ):
             tally.appended += len(cells.columns)
@@ -174,6 +177,11 @@ class Head(HeadSeries):
         times = np.full(count, time_ms, np.int64)
         last_times = self._last_times.view()[cells.series]
         last_values = self._last_values.view()[cells.series]
+        unseen = np.flatnonzero(last_times == NEVER_MS) if time_ms <= self.elder_max_ms else last_times[:0]
+        if len(unseen):
+            view, numbers = self.index.view(), cells.series[unseen].astype(np.int32)
+            listed = [view.labels(number) for number in numbers.tolist()]
+            last_times[unseen], last_values[unseen] = self.newest_samples(listed, numbers, time_ms)
         verdicts = judge(times, cells.values, last_times, last_values, bounds)
         self._count_refusals(verdicts, times, cells.series, tally)
         in_order = verdicts == IN_ORDER
@@ -253,7 +261,7 @@ class Head(HeadSeries):
         numbers = self.create(batch.series, tally, series_max)
         refused = np.flatnonzero(numbers < 0)
         numbers[refused] = -1 - refused
-        arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
+        arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
         self._count_batch(arrivals, batch, tally)
         return self._store_arrivals(arrivals, numbers, tally)
 
@@ -264,7 +272,7 @@ class Head(HeadSeries):
             refused = self.refusal_of(batch, bounds, series_max)
             return refused if refused is not None else self.append_batch(batch, bounds, series_max)
         tally = Tally()
-        arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
+        arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
         self._count_batch(arrivals, batch, tally)
         return tally.result() if tally.refused else self._store_arrivals(arrivals, numbers, tally)
 
@@ -275,6 +283,10 @@ class Head(HeadSeries):
             self._store_loose(series, times, values, in_order)
         return tally.result()
 
+    def _newest_of(self, batch: SampleBatch, numbers: Int32s) -> tuple[Int64s, Floats]:
+        first_ms = int(batch.timestamps_ms.min()) if len(batch.timestamps_ms) else 0
+        return self.newest_samples(batch.series, numbers, first_ms)
+
     def refusal_of(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended | None:
         """The answer to a batch of which anything would be refused, else None; nothing is changed."""
         tally = Tally()
@@ -284,7 +296,7 @@ class Head(HeadSeries):
         numbers = known.copy()
         for place in np.flatnonzero(known < 0).tolist():
             numbers[place] = new.setdefault(batch.series[place], -1 - place)
-        arrivals = Arrivals.judged(batch, numbers, self._last_times.view(), self._last_values.view(), bounds)
+        arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
         self._count_batch(arrivals, batch, tally)
         if series_max and new and len(self.index) + len(new) > series_max:
             tally.refuse_series(
@@ -316,7 +328,10 @@ class Head(HeadSeries):
         """Loose samples as the log tells them."""
         self.loose.append(series, times, values)
         self.loose.seal_if_due()
-        np.maximum.at(self._last_times.view(), series, times)
+        order = np.argsort(times, kind="stable")
+        newer = order[times[order] > self._last_times.view()[series[order]]]
+        self._last_times.view()[series[newer]] = times[newer]
+        self._last_values.view()[series[newer]] = values[newer]
         self._note(int(times.min()), int(times.max()), len(series))
 
     def size_bytes(self) -> int:

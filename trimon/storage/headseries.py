@@ -49,6 +49,8 @@ class HeadSeries:
         self._last_times: Arena[np.int64] = Arena(np.int64)
         self._last_values: Arena[np.float64] = Arena(np.float64)
         self._touched: set[int] = set()
+        self.elders: tuple[HeadSeries, ...] = ()
+        self.elder_max_ms = NEVER_MS
 
     def group(self, name: str) -> ScrapeGroup:
         """The group of this name, made if there is none."""
@@ -58,6 +60,33 @@ class HeadSeries:
             self.groups.append(group)
             self._by_name[name] = group
         return group
+
+    def follow(self, elders: Sequence[tuple[HeadSeries, int]]) -> None:
+        """Judge late samples also by these older heads, of which each has the given newest time."""
+        self.elders = tuple(elder for elder, _ in elders)
+        self.elder_max_ms = max((newest_ms for _, newest_ms in elders), default=NEVER_MS)
+
+    def newest_samples(
+        self, label_sets: Sequence[Labels], numbers: Int32s, first_ms: int
+    ) -> tuple[Int64s, Floats]:
+        """Time and value of the newest sample of each series, `NEVER_MS` if there is none.
+
+        `numbers[i]` is the series of `label_sets[i]` or -1. Older heads are asked only if they have anything
+        from `first_ms` on.
+        """
+        times = np.full(len(numbers), NEVER_MS, np.int64)
+        values = np.zeros(len(numbers))
+        known = numbers >= 0
+        times[known] = self._last_times.view()[numbers[known]]
+        values[known] = self._last_values.view()[numbers[known]]
+        unseen = np.flatnonzero(times == NEVER_MS) if first_ms <= self.elder_max_ms else times[:0]
+        for elder in self.elders if len(unseen) else ():
+            listed = [label_sets[place] for place in unseen.tolist()]
+            found = elder.index.find(listed)
+            elder_times, elder_values = elder.newest_samples(listed, found, NEVER_MS)
+            later = elder_times > times[unseen]
+            times[unseen[later]], values[unseen[later]] = elder_times[later], elder_values[later]
+        return times, values
 
     def newest_times(self, series: Int32s) -> Int64s:
         """Time of the newest sample of each series, `NEVER_MS` if there is none."""

@@ -123,6 +123,7 @@ class Maintenance:
                 self._appender.let_go(lives)
                 heads = tuple(live for live in core.state.heads if live not in lives)
                 core.state = State(_sorted((*core.state.blocks, *added)), heads)
+                self._appender.follow_elders()
                 remove_segments(core.files, core.wal_path, epochs)
             except OSError as error:
                 raise OperatingError(f"WAL: {error}") from error

@@ -45,8 +45,14 @@ class Piece:
 
     @classmethod
     def private(cls, rows: Int64s, offsets: Int64s, times: Int64s, values: Floats) -> Piece:
-        """A piece in which every row has its own timestamp array; `times` runs beside `values`."""
-        return cls(rows, values, offsets, times, offsets, np.arange(len(rows), dtype=np.int32))
+        """A piece of rows whose `times` run beside `values`; rows of equal times are made to share them."""
+        distinct = _distinct_arrays(times, offsets)
+        if distinct is None:
+            return cls(rows, values, offsets, times, offsets, np.arange(len(rows), dtype=np.int32))
+        chosen, time_of_row = distinct
+        lengths = np.diff(offsets)[chosen]
+        shared = times[ragged_positions(offsets[:-1][chosen], lengths)]
+        return cls(rows, values, offsets, shared, np.concatenate(([0], np.cumsum(lengths))), time_of_row)
 
     def clipped(self, start_ms: int, end_ms: int) -> Piece:
         """What lies in the closed interval; rows stay, perhaps empty."""
@@ -68,6 +74,25 @@ class Piece:
             self.time_of_row,
             self.absent,
         )
+
+
+def _distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | None:
+    """Of many timestamp arrays the distinct ones, and which each is; None when most of them differ."""
+    count = len(offsets) - 1
+    if count < 2 or int(np.diff(offsets).min()) == 0:
+        return None
+    digests = np.add.reduceat(mix(times.view(np.uint64)), offsets[:-1])
+    _, chosen, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    if 2 * len(chosen) > count:
+        return None
+    lengths = np.diff(offsets)
+    if (lengths[chosen][inverse] != lengths).any():
+        return None
+    # the digest only proposes: what is shared is compared
+    twins = times[ragged_positions(offsets[:-1][chosen][inverse], lengths)]
+    if not np.array_equal(twins, times):
+        return None
+    return chosen, inverse.astype(np.int32)
 
 
 def assemble(rows: int, pieces: Sequence[Piece]) -> SampleFrame:

@@ -166,6 +166,7 @@ class Store:
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
             for problem in recovery.report.problems:
                 core.problem(problem)
+            self._appender.follow_elders()
             self.ready = True
         if not recovery.report.problems:
             self._remove_logs(empty | self._done_epochs)
