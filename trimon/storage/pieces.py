@@ -111,6 +111,14 @@ def assemble(rows: int, pieces: Sequence[Piece]) -> SampleFrame:
     values = np.empty(int(offsets[-1]))
     segments.copy_values(pieces, offsets, values)
     times, time_offsets, time_of_row = segments.share_times(rows)
+    # rows whose samples came in different pieces may still have the same times in all
+    distinct = _distinct_arrays(times, time_offsets)
+    if distinct is not None:
+        chosen, place = distinct
+        counts = np.diff(time_offsets)[chosen]
+        times = times[ragged_positions(time_offsets[:-1][chosen], counts)]
+        time_offsets = np.concatenate(([0], np.cumsum(counts)))
+        time_of_row = place[time_of_row]
     if any(piece.absent for piece in pieces):
         absent = is_absent(values)
         if absent.any():
