@@ -2,6 +2,7 @@
 
 trimon
 ├── storage            the single writer
+├── line-files         query log, logs of failed scrapes
 ├── compactor          cuts and merges blocks, retention
 ├── discovery          one provider a source of targets, and the hub that coalesces
 ├── scrape-manager     from label sets to targets
@@ -25,6 +26,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.activefile import ActiveFile, left_over
 from trimon.actors.compactor import Compactor
 from trimon.actors.discovery import Discovery
 from trimon.actors.jobs import job_config
@@ -35,8 +37,10 @@ from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.kernel.supervisor import BudgetExhausted
 from trimon.actors.lag import LagMonitor
+from trimon.actors.linefiles import LineFiles, line_mailbox
 from trimon.actors.queries import Queries
-from trimon.actors.readings import kernel_readings, scrape_readings
+from trimon.actors.querylog import QueryLog
+from trimon.actors.readings import kernel_readings, query_readings, scrape_readings
 from trimon.actors.rule_readings import rule_readings
 from trimon.actors.rules import RuleManager, RuleSeams
 from trimon.actors.scrape import ScrapeManager, discovered_mailbox
@@ -45,7 +49,7 @@ from trimon.actors.storage_readings import storage_readings
 from trimon.clock import Clock
 from trimon.config.dump import effective_yaml
 from trimon.config.load import Config
-from trimon.errors import TrimonError
+from trimon.errors import OperatingError, TrimonError
 from trimon.log import Log
 from trimon.model.labels import Labels, labels_of
 from trimon.offload import Offload
@@ -54,7 +58,7 @@ from trimon.rules.file import GroupSpec, RuleDefaults, load_rules
 from trimon.scrape.target import schedule_seed
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.store import Store
-from trimon.units import format_duration, format_size
+from trimon.units import format_duration, format_size, rfc3339
 from trimon.web.app import create_app
 from trimon.web.context import WebContext, WebOptions
 from trimon.web.server import WebActor
@@ -134,12 +138,26 @@ class Server:
         mailbox = storage_mailbox()
         self.writer = Writer(mailbox)
         self.storage = StorageActor(store, mailbox, seams.writer_threads, seams.log)
+        line_box = line_mailbox()
+        self.lines = LineFiles(line_box, seams.clock, seams.parse_threads, seams.log)
+        self.query_log = QueryLog(self.lines)
+        journal = self._open_journal(settings.queries_max + RULES_MAX)
         self.queries = Queries(
-            self.storage.snapshot, seams.query_threads, seams.clock, concurrency_max=settings.queries_max
+            self.storage.snapshot,
+            seams.query_threads,
+            seams.clock,
+            concurrency_max=settings.queries_max,
+            journal=journal,
+            query_log=self.query_log,
         )
         # rules have threads of their own: a storm of queries never keeps them waiting
         rule_queries = Queries(
-            self.storage.snapshot, seams.rule_threads, seams.clock, concurrency_max=RULES_MAX
+            self.storage.snapshot,
+            seams.rule_threads,
+            seams.clock,
+            concurrency_max=RULES_MAX,
+            journal=journal,
+            query_log=self.query_log,
         )
         rule_pool: Pool[str] = Pool("rules", reports=self.reports)
         self.rules = RuleManager(
@@ -164,6 +182,7 @@ class Server:
             seams.log,
             seed=schedule_seed(socket.gethostname(), _external(config)),
             reports=self.reports,
+            lines=self.lines,
         )
         self.discovery = Discovery(
             discovered,
@@ -184,6 +203,7 @@ class Server:
                 ChildSpec(
                     "storage", lambda: self.storage, mailbox, Restart.NEVER, drain_s=20.0, policy=NEVER_AGAIN
                 ),
+                ChildSpec("line-files", lambda: self.lines, line_box, Restart.ALWAYS, drain_s=2.0),
                 ChildSpec("compactor", lambda: compactor, drain_s=5.0),
                 ChildSpec("discovery", lambda: self.discovery.group, restart=Restart.ALWAYS, drain_s=5.0),
                 ChildSpec("scrape-manager", lambda: self.manager, discovered, Restart.ALWAYS, drain_s=2.0),
@@ -197,10 +217,25 @@ class Server:
         )
         self._register_metrics()
 
+    def _open_journal(self, slots: int) -> ActiveFile | None:
+        """The journal of running queries; what the last run left in it is told."""
+        path = self._store.options.path / "queries.active"
+        if unfinished := left_over(path):
+            self._seams.log.warning(
+                "these queries did not finish in the last run",
+                queries=[{"query": query, "started": rfc3339(time_s * 1000)} for query, time_s in unfinished],
+            )
+        try:
+            return ActiveFile(path, slots)
+        except OperatingError as error:
+            self._seams.log.error("running queries are not journaled", err=str(error))
+            return None
+
     def _register_metrics(self) -> None:
         metrics = self._seams.metrics
         metrics.process()
         metrics.collect(scrape_readings(self.manager))
+        metrics.collect(query_readings(self.queries, self.query_log, self.lines))
         metrics.collect(rule_readings(lambda: self.rules.groups))
         metrics.collect(kernel_readings(self.reports))
         metrics.collect(storage_readings(self._store))
@@ -322,6 +357,9 @@ class Server:
 
     def _apply(self, loaded: Loaded) -> None:
         self.config = config = loaded.config
+        self.query_log.path = config.global_.query_log_file
+        failure_logs = {job.scrape_failure_log_file for job in config.scrape_configs}
+        self.lines.configure({self.query_log.path, *failure_logs})
         self.manager.configure([job_config(job) for job in config.scrape_configs])
         self.discovery.configure(config.scrape_configs)
         self.rules.configure(loaded.rules, config.path.parent)
@@ -331,12 +369,12 @@ class Server:
         kept = [format_duration(options.retention_ms)] if options.retention_ms else []
         kept += [format_size(options.retention_bytes)] if options.retention_bytes else []
         return {
-            "startTime": _rfc3339(self._started_ms),
+            "startTime": rfc3339(self._started_ms),
             "CWD": str(Path.cwd()),
             "hostname": socket.gethostname(),
-            "serverTime": _rfc3339(self._seams.clock.now_ms()),
+            "serverTime": rfc3339(self._seams.clock.now_ms()),
             "reloadConfigSuccess": self._reload_ok,
-            "lastConfigTime": _rfc3339(self._reloaded_ms),
+            "lastConfigTime": rfc3339(self._reloaded_ms),
             "corruptionCount": len(self._store.problems),
             "goroutineCount": trio.lowlevel.current_statistics().tasks_living,
             "GOMAXPROCS": os.cpu_count() or 1,
@@ -349,8 +387,3 @@ class Server:
 
 def _external(config: Config) -> Labels:
     return labels_of(config.global_.external_labels)
-
-
-def _rfc3339(timestamp_ms: int) -> str:
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp_ms // 1000))
-    return f"{whole}.{timestamp_ms % 1000:03d}Z"

@@ -1,8 +1,9 @@
-"""Durations and sizes as Prometheus writes them."""
+"""Durations, sizes and times as Prometheus writes them."""
 
 from __future__ import annotations
 
 import re
+import time
 
 from trimon.errors import UserError
 
@@ -84,3 +85,9 @@ def format_size(size_bytes: int) -> str:
         power += 1
     unit = f"{_SIZE_POWERS[power - 1]}iB" if power else "B"
     return f"{value:.10g}{unit}"
+
+
+def rfc3339(timestamp_ms: int) -> str:
+    """A time in UTC with milliseconds, `2006-01-02T15:04:05.000Z`."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp_ms // 1000))
+    return f"{whole}.{timestamp_ms % 1000:03d}Z"

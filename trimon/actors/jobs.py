@@ -51,4 +51,9 @@ def job_config(config: ScrapeConfig) -> JobConfig:
     """A job; `version` changes with anything that concerns its pool."""
     client = client_options(config)
     pool = config.without_discovery()
-    return JobConfig(pool_options(config), fingerprint("job", pool), lambda: HttpFetch(client))
+    return JobConfig(
+        pool_options(config),
+        fingerprint("job", pool),
+        lambda: HttpFetch(client),
+        config.scrape_failure_log_file,
+    )

@@ -9,7 +9,9 @@ from typing import Final, TypeVar
 
 import trio
 
+from trimon.actors.activefile import ActiveFile
 from trimon.actors.kernel.mailbox import MailboxFull
+from trimon.actors.querylog import QueryLog, QueryRecord
 from trimon.clock import Clock
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
@@ -46,6 +48,8 @@ class Queries:
         *,
         concurrency_max: int,
         waiting_max: int = WAITING_MAX,
+        journal: ActiveFile | None = None,
+        query_log: QueryLog | None = None,
     ) -> None:
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
@@ -56,10 +60,18 @@ class Queries:
         self._clock = clock
         self._gate = trio.CapacityLimiter(concurrency_max)
         self._waiting_max = waiting_max
+        self._journal = journal
+        self._query_log = query_log
         self._numbers = itertools.count()
 
-    async def run(self, text: str, options: QueryOptions, work: Callable[[Snapshot, Budget], T]) -> T:
-        """`work(snapshot, budget)` in a worker thread.
+    async def run(
+        self,
+        text: str,
+        options: QueryOptions,
+        work: Callable[[Snapshot, Budget], T],
+        record: QueryRecord | None = None,
+    ) -> T:
+        """`work(snapshot, budget)` in a worker thread; with a `record` the query log hears of it.
 
         Raises MailboxFull when too many wait already, QueryError when time is up before there is a place,
         NotReady, and whatever `work` raises.
@@ -75,16 +87,21 @@ class Queries:
                 await self._gate.acquire_on_behalf_of(number)
             if queue.cancelled_caught:
                 budget.check(QUEUE)
+            slot = (
+                self._journal.begin(text, self._clock.now_ms() // 1000) if self._journal is not None else -1
+            )
             try:
                 snapshot = self._snapshot()
-                return await self._work(lambda: work(snapshot, budget), budget)
+                return await self._work(lambda: work(snapshot, budget), budget, record)
             finally:
                 self._gate.release_on_behalf_of(number)
+                if self._journal is not None:
+                    self._journal.end(slot)
         finally:
             self.served += 1
             del self.active[number]
 
-    async def _work(self, work: Callable[[], T], budget: Budget) -> T:
+    async def _work(self, work: Callable[[], T], budget: Budget, record: QueryRecord | None) -> T:
         # the error is carried around the nursery by hand, which would wrap it in a group
         outcome: list[T] = []
         failure: Exception | None = None
@@ -95,6 +112,8 @@ class Queries:
             except Exception as error:  # noqa: BLE001 # raised again below
                 failure = error
             nursery.cancel_scope.cancel()
+        if record is not None and self._query_log is not None:
+            self._query_log.add(record, str(failure) if failure is not None else "")
         if failure is not None:
             raise failure
         return outcome[0]

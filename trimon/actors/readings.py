@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from trimon.actors.kernel.report import CrashReports
+from trimon.actors.linefiles import LineFiles
+from trimon.actors.queries import Queries
+from trimon.actors.querylog import QueryLog
 from trimon.actors.scrape import ScrapeManager
 from trimon.selfmetrics import Reading
 
@@ -98,6 +101,35 @@ def kernel_readings(reports: CrashReports) -> Callable[[], Iterator[Reading]]:
             "Crashes of actors and request handlers.",
             "counter",
             [((), float(reports.total))],
+        )
+
+    return readings
+
+
+def query_readings(queries: Queries, log: QueryLog, files: LineFiles) -> Callable[[], Iterator[Reading]]:
+    """prometheus_engine_*: queries at work and the query log."""
+
+    def readings() -> Iterator[Reading]:
+        figures = (
+            (
+                "prometheus_engine_queries",
+                "The current number of queries being executed or waiting.",
+                len(queries.active),
+            ),
+            (
+                "prometheus_engine_queries_concurrent_max",
+                "The max number of concurrent queries.",
+                queries.concurrency_max,
+            ),
+            ("prometheus_engine_query_log_enabled", "State of the query log.", bool(log.path)),
+        )
+        for name, text, value in figures:
+            yield Reading(name, text, "gauge", [((), float(value))])
+        yield Reading(
+            "prometheus_engine_query_log_failures_total",
+            "The number of lines of log files that could not be written.",
+            "counter",
+            [((), float(files.failures + files.dropped))],
         )
 
     return readings

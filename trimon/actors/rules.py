@@ -17,6 +17,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone, AskTimeout
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.queries import Queries
+from trimon.actors.querylog import QueryRecord
 from trimon.actors.storage import Writer
 from trimon.actors.target import first_slot_ms
 from trimon.clock import Clock
@@ -125,14 +126,17 @@ class RuleGroupActor:
         group, seams = self.group, self._seams
         began_s = trio.current_time()
         options = seams.options()
+        origin = {"ruleGroup": {"file": group.spec.file, "name": group.spec.name}}
+        record = QueryRecord(session.rule.query, stamp_ms, stamp_ms, 0, origin)
 
         def work(snapshot: Snapshot, budget: Budget) -> Row | None:
             recorded = session.rule.evaluate(snapshot, stamp_ms, options, budget, group.spec.limit)
+            record.stats = recorded.stats
             return session.row(recorded, stamp_ms)
 
         row, failure = None, ""
         try:
-            row = await seams.queries.run(session.rule.spec.expr, options, work)
+            row = await seams.queries.run(session.rule.query, options, work, record)
         except (UserError, QueryError, OperatingError, MailboxFull) as error:
             failure = str(error) or type(error).__name__
         if failure:

@@ -15,6 +15,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone, AskTimeout
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.actors.linefiles import LineFiles
 from trimon.actors.storage import Writer
 from trimon.actors.target import TargetActor
 from trimon.clock import Clock
@@ -38,6 +39,8 @@ class JobConfig:
     options: PoolOptions
     version: str
     fetch: Callable[[], Fetch]
+    failure_log: str = ""
+    """File for a line about every failed scrape."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +108,7 @@ class ScrapeManager:
         *,
         seed: int,
         reports: CrashReports,
+        lines: LineFiles | None = None,
     ) -> None:
         self.jobs: dict[str, Job] = {}
         self.stopping = False
@@ -116,6 +120,7 @@ class ScrapeManager:
         self._log = log
         self._seed = seed
         self._reports = reports
+        self._lines = lines
         self._leaving: dict[str, _Leaving] = {}
         self._gone = Counts()
         self._sleep = trio.CancelScope()
@@ -233,7 +238,16 @@ class ScrapeManager:
             self._offload,
             seed=self._seed,
             ended=lambda ended: self._left(job, ended),
+            failed=self._failure_logger(config, target),
         )
+
+    def _failure_logger(self, config: JobConfig, target: Target) -> Callable[[str], None] | None:
+        """What a target tells its failed scrapes; None without a file for them."""
+        lines, path = self._lines, config.failure_log
+        if lines is None or not path:
+            return None
+        fields = {"job_name": config.options.job, "target": target.url}
+        return lambda error: lines.write(path, "ERROR", error, fields)
 
     def _left(self, job: Job, session: ScrapeSession) -> None:
         """A target's actor ended: keep its session for a successor, or for its last row."""

@@ -46,6 +46,7 @@ class TargetActor:
         *,
         seed: int,
         ended: Callable[[ScrapeSession], None],
+        failed: Callable[[str], None] | None = None,
     ) -> None:
         self.session = session
         self._fetch = fetch
@@ -54,6 +55,7 @@ class TargetActor:
         self._offload = offload
         self._seed = seed
         self._ended = ended
+        self._failed = failed
         self._waiting = trio.CancelScope()
         self._draining = False
         self._next_slot_ms = 0
@@ -109,6 +111,8 @@ class TargetActor:
             outcome = await self._read(answer, timestamp_ms, duration_s)
         else:
             outcome = session.fail(answer, timestamp_ms, duration_s)
+        if self._failed is not None and session.state.health == "down":
+            self._failed(session.state.last_error)
         with trio.CancelScope(shield=True):
             await self._store(outcome, timestamp_ms)
 

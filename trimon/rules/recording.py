@@ -16,6 +16,7 @@ from trimon.query.errors import QueryError
 from trimon.query.labelcodes import distinct, drop_names, with_column
 from trimon.query.options import QueryOptions
 from trimon.query.printer import print_expr
+from trimon.query.stats import QueryStats
 from trimon.rules.file import RuleSpec
 
 NOT_A_VECTOR = "rule result is not a vector or scalar"
@@ -29,6 +30,7 @@ class Recorded:
 
     labels: LabelTable
     values: npt.NDArray[np.float64]
+    stats: QueryStats | None = None
 
 
 class RecordingRule:
@@ -61,7 +63,7 @@ class RecordingRule:
             raise QueryError(SAME_LABELS)
         if limit and labels.rows > limit:
             raise QueryError(f"exceeded limit of {limit} with {labels.rows} series")
-        return Recorded(labels, np.ascontiguousarray(values, np.float64))
+        return Recorded(labels, np.ascontiguousarray(values, np.float64), result.stats)
 
     def _relabeled(self, labels: LabelTable) -> LabelTable:
         removed = [name for name, value in self.spec.labels if not value]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import orjson
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
+from trimon.actors.querylog import QueryRecord
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
@@ -18,7 +19,7 @@ from trimon.query.errors import ParseError
 from trimon.query.json import render_data
 from trimon.query.options import PER_STEP_STATS, QueryOptions
 from trimon.query.result import QueryResult
-from trimon.query.stats import QueryStats
+from trimon.query.statsdata import stats_data
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, bad_parameter, success
@@ -85,32 +86,13 @@ def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, 
         )
     budget.check()
     per_step_of = result.times_ms.tolist() if per_step and stats == "all" else []
-    shown = orjson.dumps(_stats(result.stats, per_step_of)) if stats else b""
+    shown = orjson.dumps(stats_data(result.stats, per_step_of)) if stats else b""
     return render_data(result, shown), warnings, limited(result.infos, "info")
 
 
-def _stats(stats: QueryStats, per_step_of: list[int]) -> dict[str, object]:
-    inner_s = stats.preparation_s + stats.evaluation_s
-    samples: dict[str, object] = {
-        "totalQueryableSamples": stats.samples_total,
-        "samplesRead": stats.samples_read,
-        "peakSamples": stats.samples_peak,
-    }
-    if per_step_of:
-        looked_at = stats.samples_per_step.tolist()
-        steps = [[time / 1000, count] for time, count in zip(per_step_of, looked_at, strict=True)]
-        samples["totalQueryableSamplesPerStep"] = steps
-    return {
-        "timings": {
-            "evalTotalTime": inner_s + stats.sort_s,
-            "resultSortTime": stats.sort_s,
-            "queryPreparationTime": stats.preparation_s,
-            "innerEvalTime": stats.evaluation_s,
-            "execQueueTime": stats.queue_s,
-            "execTotalTime": inner_s + stats.sort_s + stats.queue_s,
-        },
-        "samples": samples,
-    }
+def _request() -> dict[str, str]:
+    """Who asks, for the query log."""
+    return {"clientIP": request.remote_addr or "", "method": request.method, "path": request.path}
 
 
 def query_routes(context: WebContext) -> Blueprint:
@@ -118,19 +100,23 @@ def query_routes(context: WebContext) -> Blueprint:
     blueprint = Blueprint("query", __name__)
 
     async def answer(
-        values: MultiDict[str, str], evaluate: Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
+        values: MultiDict[str, str],
+        times_ms: tuple[int, int, int],
+        evaluate: Callable[[Snapshot, str, QueryOptions, Budget], QueryResult],
     ) -> Response:
         text, options = query_text(values), request_options(context, values)
+        record = QueryRecord(text, *times_ms, {"httpRequest": _request()})
         series_max, stats = params.limit(values), values.get("stats", "")
         per_step = PER_STEP_STATS in options.features
 
         def work(snapshot: Snapshot, budget: Budget) -> Rendered:
             result = evaluate(snapshot, text, options, budget)
+            record.stats = result.stats
             return _rendered(result, budget, series_max, stats, per_step)
 
         try:
             engine.parse(text, options)  # an error before the queue; the tree is remembered
-            data, warnings, infos = await context.queries.run(text, options, work)
+            data, warnings, infos = await context.queries.run(text, options, work, record)
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(
@@ -142,7 +128,8 @@ def query_routes(context: WebContext) -> Blueprint:
     async def instant() -> Response:
         values = await params.parameters()
         time_ms = params.time_ms(values, "time", context.clock.now_ms())
-        return await answer(values, lambda s, text, o, b: engine.instant(s, text, time_ms, o, b))
+        times_ms = (time_ms, time_ms, 0)
+        return await answer(values, times_ms, lambda s, text, o, b: engine.instant(s, text, time_ms, o, b))
 
     @blueprint.route("/query_range", methods=["GET", "POST"])
     async def range_() -> Response:
@@ -153,7 +140,9 @@ def query_routes(context: WebContext) -> Blueprint:
             raise bad_parameter("end", "end timestamp must not be before start time")
         step_ms = step_ms_of(values, start_ms, end_ms)
         return await answer(
-            values, lambda s, text, o, b: engine.range_(s, text, start_ms, end_ms, step_ms, o, b)
+            values,
+            (start_ms, end_ms, step_ms),
+            lambda s, text, o, b: engine.range_(s, text, start_ms, end_ms, step_ms, o, b),
         )
 
     return blueprint

@@ -1,0 +1,54 @@
+"""The query log: a line of JSON for every query that was answered, as Prometheus writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from trimon.actors.linefiles import LineFiles
+from trimon.query.stats import QueryStats
+from trimon.query.statsdata import stats_data
+from trimon.units import rfc3339
+
+MESSAGE: Final = "promql query logged"
+
+
+@dataclass(slots=True)
+class QueryRecord:
+    """What the log says of one query. `stats` is filled in when it has run."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    step_ms: int = 0
+    origin: Mapping[str, object] = field(default_factory=dict)
+    """Who asked: `httpRequest` or `ruleGroup`."""
+    stats: QueryStats | None = None
+
+
+class QueryLog:
+    """Writes records while a file is configured. On the loop's thread; the file is written elsewhere."""
+
+    def __init__(self, files: LineFiles) -> None:
+        self.path = ""
+        """The file; empty: there is no log."""
+        self._files = files
+
+    def add(self, record: QueryRecord, error: str = "") -> None:
+        """Notes a query that ended, well or with an error."""
+        if not self.path:
+            return
+        fields: dict[str, object] = {
+            "params": {
+                "end": rfc3339(record.end_ms),
+                "query": record.text,
+                "start": rfc3339(record.start_ms),
+                "step": record.step_ms // 1000,
+            }
+        }
+        if error:
+            fields["error"] = error
+        if record.stats is not None:
+            fields["stats"] = stats_data(record.stats)
+        self._files.write(self.path, "INFO", MESSAGE, {**fields, **record.origin})
