@@ -87,7 +87,7 @@ class Histories(RuleBasedStateMachine):
     )
     def row(self, group: str, step: int, chosen: list[tuple[Labels, float]], ended: int) -> None:
         """A scrape: known series by column, others as new, some ended."""
-        time_ms = self.now_ms = min(self.now_ms + step, START_MS + 7_000_000)
+        time_ms = self.now_ms = self.now_ms + step
         self.bench.clock.value_ms = max(self.bench.clock.value_ms, time_ms)
         held = self.columns[group]
         known = [(labels, value) for labels, value in chosen if labels in held]
@@ -118,7 +118,7 @@ class Histories(RuleBasedStateMachine):
     def batch(self, points: list[tuple[Labels, int, float]], atomic: bool) -> None:
         """Samples of any shape."""
         listed = [
-            (labels, min(self.now_ms + step, START_MS + 7_000_000), value) for labels, step, value in points
+            (labels, self.now_ms + step, value) for labels, step, value in points
         ]
         self.bench.clock.value_ms = max(self.bench.clock.value_ms, *(time_ms for _, time_ms, _ in listed))
         by_series = sorted(
@@ -136,6 +136,11 @@ class Histories(RuleBasedStateMachine):
             verdicts = [verdict for verdict in verdicts if verdict != "appended"]
         self.model.publish()
         self._answered(answer, verdicts)
+
+    @rule(hours=st.sampled_from([0.5, 1.0, 1.9]))
+    def advance(self, hours: float) -> None:
+        """Time passes: later rows fall into another window of two hours."""
+        self.now_ms += int(hours * 3_600_000)
 
     @rule()
     def restart(self) -> None:
