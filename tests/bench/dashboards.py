@@ -69,8 +69,8 @@ QUERIES = [
         Query("1 h panels", expr, 1, 15)
         for expr in (
             'sum by (handler) (rate(http_request_duration_seconds_count[5m]))',
-            'sum(rate(http_request_duration_seconds_count{code="500"}[5m]))'
-            ' / sum(rate(http_request_duration_seconds_count[5m]))',
+            ('sum(rate(http_request_duration_seconds_count{code="500"}[5m]))'
+            ' / sum(rate(http_request_duration_seconds_count[5m]))'),
             'histogram_quantile(0.9, sum by (le, handler) (rate(http_request_duration_seconds_bucket[5m])))',
             'rate(http_request_duration_seconds_sum[5m]) / rate(http_request_duration_seconds_count[5m])',
             'sum by (instance) (node_memory_bytes) / on (instance) sum by (instance) (node_limit_bytes)',
