@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trimon.config.load import load
+from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import UserError
 from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.rules.file import RuleDefaults, load_rule_file
@@ -23,10 +24,13 @@ def check() -> None:
 def config(files: tuple[Path, ...]) -> None:
     """Check that each FILE is a configuration that the server would take."""
     failed = False
+    registry = Registry()
     for file in files:
         click.echo(f"Checking {file}")
         try:
             loaded = load(file)
+            for error in check_plugins(loaded, registry):
+                raise error
         except (UserError, OSError) as error:
             click.echo(f"  FAILED: {error}", err=True)
             failed = True

@@ -12,6 +12,7 @@ from trimon.cli.ask import query
 from trimon.cli.check import check
 from trimon.cli.flags import server_options
 from trimon.cli.promql import promql, test
+from trimon.cli.tsdb import tsdb
 from trimon.errors import TrimonError
 
 
@@ -57,7 +58,7 @@ main = Trimon(
             help="Show the version.",
         ),
     ],
-    commands=[check, promql, query, test],
+    commands=[check, promql, query, test, tsdb],
     help="A monitoring server: a drop-in for Prometheus. Without a command it serves.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )

@@ -12,13 +12,14 @@ import trio
 from trimon.cli.flags import listen_addresses, shown_values
 from trimon.clock import WallClock
 from trimon.config.load import Config, load, load_text
+from trimon.discovery.registry import Registry
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log, make_log
 from trimon.offload import ThreadOffload
 from trimon.query.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
-from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, load_rules_of
+from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
 from trimon.storage.options import DAY_MS, StoreOptions
 from trimon.storage.store import Store
 from trimon.web.context import WebOptions
@@ -79,12 +80,13 @@ def _start(flags: dict[str, Any], log: Log) -> int:
 
     features = _features(flags, log)
     query_options = _query_options(flags, features)
+    registry = Registry()
 
     def read() -> Loaded:
         if path is None or (path == Path("prometheus.yml") and not path.exists()):
             return Loaded(load_text(EMBEDDED.format(address=own), Path("embedded.yml").absolute()))
         try:
-            return load_rules_of(load(path), query_options)
+            return complete(load(path), query_options, registry)
         except UserError as error:
             raise UserError(f"Error loading config (--config.file={path}): {error}") from None
 
@@ -121,6 +123,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         query_threads=ThreadOffload(flags["query_max_concurrency"]),
         parse_threads=ThreadOffload(PARSE_THREADS),
         rule_threads=ThreadOffload(RULES_MAX),
+        registry=registry,
     )
     log.info(
         "trimon is up", url=f"http://{own}/", data=str(store.options.path), jobs=len(config.scrape_configs)

@@ -1,0 +1,114 @@
+"""`trimon tsdb` as its user types it, and beside promtool."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.process import peer
+from trimon.cli.main import main
+
+START_S = 1_700_000_000
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["tsdb", *map(str, arguments)])
+
+
+def output(*arguments: str | Path) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A directory made from an OpenMetrics file of 5 series and 3,000 samples."""
+    lines = ["# TYPE a counter"]
+    for index in range(600):
+        lines += [
+            f'a_total{{s="{series}"}} {index * series}.25 {START_S + 15 * index}' for series in range(5)
+        ]
+    source = tmp_path / "source.txt"
+    source.write_text("\n".join([*lines, "# EOF", ""]))
+    assert "5 series" in output(
+        "create-blocks-from", "openmetrics", source, tmp_path / "data", "--label", "x=y"
+    )
+    return tmp_path / "data"
+
+
+def test_backfilled_samples_are_all_there(data: Path) -> None:
+    """Every sample of the file is in the blocks, with the label that was added."""
+    lines = output("dump", data).splitlines()
+    assert len(lines) == 3000
+    assert lines[0] == f'{{__name__="a_total", s="0", x="y"}} 0.25 {START_S}000'
+    some = output("dump", data, "--match", 'a_total{s="4"}', "--max-time", f"{START_S + 15}000").splitlines()
+    assert [line.split()[-2:] for line in some] == [["0.25", f"{START_S}000"], ["4.25", f"{START_S + 15}000"]]
+
+
+def test_list_analyze_verify(data: Path) -> None:
+    """The blocks are listed, analysed and found in order; a flipped bit is found, and repair takes it away."""
+    assert output("list", "-r", data).startswith("BLOCK ULID")
+    assert "Total Series: 5" in output("analyze", data)
+    assert "DAMAGED" not in output("verify", data)
+    victim = max((path for path in data.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    raw = bytearray(victim.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    victim.write_bytes(raw)
+    damaged = run("verify", data)
+    assert (damaged.exit_code, "DAMAGED" in damaged.stdout) == (1, True)
+    output("repair", data)
+    assert "DAMAGED" not in output("verify", data)
+
+
+def test_openmetrics_round_trip(data: Path, tmp_path: Path) -> None:
+    """What dump-openmetrics prints can be made blocks of again, bit by bit the same."""
+    text = tmp_path / "again.txt"
+    text.write_text(output("dump-openmetrics", data))
+    output("create-blocks-from", "openmetrics", text, tmp_path / "again")
+    assert output("dump", tmp_path / "again") == output("dump", data)
+
+
+@pytest.mark.peer
+def test_export_is_read_by_promtool_and_comes_back(data: Path, tmp_path: Path) -> None:
+    """promtool lists and dumps exported blocks, and an import of them has the same samples."""
+    promtool = peer("promtool")
+    output("export-prometheus", data, tmp_path / "theirs")
+    listed = subprocess.run(
+        [promtool, "tsdb", "list", tmp_path / "theirs"], capture_output=True, text=True, check=True
+    )
+    assert sum(int(line.split()[4]) for line in listed.stdout.splitlines()[1:]) == 3000
+    dumped = subprocess.run(
+        [promtool, "tsdb", "dump", tmp_path / "theirs"], capture_output=True, text=True, check=True
+    )
+    assert sorted(dumped.stdout.splitlines()) == sorted(output("dump", data).splitlines())
+    assert "3000 samples" in output("import-prometheus", tmp_path / "theirs", tmp_path / "back")
+    assert output("dump", tmp_path / "back") == output("dump", data)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a 1\n# EOF\n", "expected timestamp"),
+        ("a 1 1\n", "does not end with # EOF"),
+        ("a x 1\n# EOF\n", "strconv.ParseFloat"),
+        ("# EOF\na 1 1\n", "unexpected data after # EOF"),
+    ],
+)
+def test_bad_files_are_refused(text: str, words: str, tmp_path: Path) -> None:
+    """A file without timestamps or end, or with a bad line, is refused with the line's number."""
+    source = tmp_path / "bad.txt"
+    source.write_text(text)
+    result = run("create-blocks-from", "openmetrics", source, tmp_path / "data")
+    assert result.exit_code == 1
+    assert words in result.stderr
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """A directory that does not exist is one clear line and exit code 1."""
+    result = run("list", tmp_path / "absent")
+    assert result.exit_code == 1
+    assert "no such directory" in result.stderr
