@@ -158,14 +158,17 @@ def _block(
 ) -> npt.NDArray[_T]:
     """The samples `left:right` of rows that have `count` each, as a matrix; neighbours are not copied."""
     first, last = int(offsets[0]), int(offsets[-1])
+    block: npt.NDArray[_T]
     if last - first == (len(offsets) - 1) * count:
-        return flat[first : last + count].reshape(len(offsets), count)[:, left:right]
+        block = flat[first : last + count].reshape(len(offsets), count)[:, left:right]
+        return block
     width = right - left
     if width < _COPIED_MIN:
-        return flat[offsets[:, None] + np.arange(left, right)]
+        block = flat[offsets[:, None] + np.arange(left, right)]
+        return block
     # A slice and a copy for each row is several times faster than an index for each sample.
     starts = (offsets + left).tolist()
-    block: npt.NDArray[_T] = np.concatenate([flat[start : start + width] for start in starts])
+    block = np.concatenate([flat[start : start + width] for start in starts])
     return block.reshape(len(offsets), width)
 
 
