@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -36,14 +36,21 @@ if sys.getrecursionlimit() < _RECURSION:
     sys.setrecursionlimit(_RECURSION)
 
 
-@lru_cache(maxsize=1024)
-def _parsed(text: str, features: frozenset[str]) -> Expr:
+# Dashboards ask the same short queries again and again; long ones would only fill memory.
+_REMEMBERED_MAX: Final = 8192
+
+
+def _parse(text: str, features: frozenset[str]) -> Expr:
     return Checker(text).check(Parser(text, features).parse())
+
+
+_parsed = lru_cache(maxsize=1024)(_parse)
 
 
 def parse(text: str, options: QueryOptions) -> Expr:
     """The checked tree of a query. Raises ParseError with line and column."""
-    return _parsed(text, options.features | {DURATION_EXPRESSIONS})
+    features = options.features | {DURATION_EXPRESSIONS}
+    return _parsed(text, features) if len(text) <= _REMEMBERED_MAX else _parse(text, features)
 
 
 def format_query(text: str, options: QueryOptions) -> str:
