@@ -29,6 +29,7 @@ import trio
 from trimon.actors.activefile import ActiveFile, left_over
 from trimon.actors.compactor import Compactor
 from trimon.actors.discovery import Discovery
+from trimon.actors.discovery_readings import discovery_readings
 from trimon.actors.jobs import job_config
 from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.group import Group
@@ -49,6 +50,7 @@ from trimon.actors.storage_readings import storage_readings
 from trimon.clock import Clock
 from trimon.config.dump import effective_yaml
 from trimon.config.load import Config
+from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import OperatingError, TrimonError
 from trimon.log import Log
 from trimon.model.labels import Labels, labels_of
@@ -93,6 +95,7 @@ class Seams:
     query_threads: Offload
     parse_threads: Offload
     rule_threads: Offload
+    registry: Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,10 @@ class Loaded:
     rules: tuple[GroupSpec, ...] = ()
 
 
-def load_rules_of(config: Config, query: QueryOptions) -> Loaded:
-    """The configuration with its rules. Blocks on the disk. Raises UserError."""
+def complete(config: Config, query: QueryOptions, registry: Registry) -> Loaded:
+    """The configuration with its rules, when its plug-ins can be loaded. Blocks on the disk. Raises UserError."""
+    for error in check_plugins(config, registry):
+        raise error
     main = config.global_
     defaults = RuleDefaults(main.evaluation_interval, main.rule_query_offset, query)
     return Loaded(config, load_rules(config.rule_paths, defaults))
@@ -191,6 +196,7 @@ class Server:
             seams.log,
             settings.discovery_interval_s,
             self.reports,
+            seams.registry,
         )
         web = WebActor(create_app(self._context_of(lambda: self.root)), sockets, settings.connections_max)
         compactor = Compactor(
@@ -235,6 +241,7 @@ class Server:
         metrics = self._seams.metrics
         metrics.process()
         metrics.collect(scrape_readings(self.manager))
+        metrics.collect(discovery_readings(self.discovery))
         metrics.collect(query_readings(self.queries, self.query_log, self.lines))
         metrics.collect(rule_readings(lambda: self.rules.groups))
         metrics.collect(kernel_readings(self.reports))

@@ -74,6 +74,27 @@ def test_reload_takes_over_and_a_bad_file_changes_nothing(tmp_path: Path) -> Non
         assert "prometheus_config_last_reload_successful 1.0" in server.text("/metrics")[1]
 
 
+def test_a_plug_in_that_cannot_be_loaded_fails_the_reload(tmp_path: Path) -> None:
+    """A reload that names a plug-in which is not there is refused at its place; a start is refused too."""
+    port = free_port()
+    good = FAST.format(port=port)
+    with running(tmp_path / "data", good, "--web.enable-lifecycle") as server:
+        server.until("up")
+        server.config.write_text(
+            good + "  - job_name: p\n    trimon_sd_configs: [{plugin: 'no.such:Thing'}]\n"
+        )
+        status, text = server.text("/-/reload", "POST")
+        assert status == 500
+        assert f"{server.config}:" in text
+        assert 'discovery plug-in "no.such:Thing": ModuleNotFoundError' in text
+        assert server.stop() == 0
+        code, text = fails(
+            f"--config.file={server.config}", f"--storage.tsdb.path={tmp_path / 'x'}", cwd=tmp_path
+        )
+        assert code == 2
+        assert "no.such:Thing" in text
+
+
 def test_lifecycle_is_off_by_default(tmp_path: Path) -> None:
     """Reload and quit over HTTP are refused unless the flag allows them; GET never works."""
     with running(tmp_path / "data") as server:

@@ -10,6 +10,7 @@ import trio
 
 from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.group import Group
+from trimon.actors.kernel.lifecycle import State
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
@@ -51,6 +52,8 @@ class HubActor:
         self._hub = hub
         self._mailbox = mailbox
         self._interval_s = interval_s
+        self.sends = 0
+        self.delayed = 0
 
     async def run(self) -> None:
         """Waits for changes, lets them settle, passes them on."""
@@ -60,7 +63,9 @@ class HubActor:
             self.changed = trio.Event()
             for job, label_sets in self._hub.take().items():
                 await self._mailbox.send(Discovered(job, label_sets))
+            self.sends += 1
             await trio.sleep(self._interval_s)
+            self.delayed += self.changed.is_set()
 
     def inspect(self) -> Mapping[str, object]:
         """The hub's figures."""
@@ -78,26 +83,28 @@ class Discovery:
         log: Log,
         interval_s: float,
         reports: CrashReports,
+        registry: Registry | None = None,
     ) -> None:
-        self.registry = Registry()
+        self.registry = registry if registry is not None else Registry()
         self.label_mask = LabelMask()
         self._clock = clock
         self._offload = offload
         self._log = log
-        self._hub = Hub(self._wake)
-        self._hub_actor = HubActor(self._hub, trio.Event(), mailbox, interval_s)
+        self.hub = Hub(self._wake)
+        self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s)
+        self._configured: dict[str, Provider] = {}
         self._providers: Pool[str] = Pool("providers", reports=reports)
         self.group = Group(
             "discovery",
             [
-                ChildSpec("hub", lambda: self._hub_actor, restart=Restart.ALWAYS),
+                ChildSpec("hub", lambda: self.hub_actor, restart=Restart.ALWAYS),
                 ChildSpec("providers", lambda: self._providers, restart=Restart.ALWAYS),
             ],
             reports=reports,
         )
 
     def _wake(self) -> None:
-        self._hub_actor.changed.set()
+        self.hub_actor.changed.set()
 
     def configure(self, jobs: Sequence[ScrapeConfig]) -> None:
         """The providers of a new configuration; those that are in the old one too go on undisturbed."""
@@ -106,18 +113,42 @@ class Discovery:
         for key, provider in providers.items():
             for job in provider.jobs:
                 wiring[job].append(key)
-        self._hub.wire(wiring)
+        self._configured = providers
+        self.hub.wire(wiring)
         self._providers.reconcile({key: self._spec(provider) for key, provider in providers.items()})
+        for run in self.runs().values():
+            if run.provider.key in providers:
+                run.jobs = providers[run.provider.key].jobs
 
     def _spec(self, provider: Provider) -> ChildSpec:
-        jobs = "+".join(provider.jobs)
-        shown = jobs if len(jobs) <= 60 else f"{jobs[:57]}..."
+        """The spec says nothing of jobs: a provider goes on when another job joins."""
+        key = provider.key
         return ChildSpec(
-            f"{shown}/{provider.key[:20]}",
-            lambda: ProviderRun(provider, self.registry, self._hub, self._context(provider), self.label_mask),
+            key,
+            lambda: self._make(self._configured.get(key, provider)),
             restart=Restart.ON_CRASH,
             policy=PROVIDER_POLICY,
         )
+
+    def _make(self, provider: Provider) -> ProviderRun:
+        return ProviderRun(provider, self.registry, self.hub, self._context(provider), self.label_mask)
+
+    def runs(self) -> dict[str, ProviderRun]:
+        """The providers that have been started, by key."""
+        return {
+            child.actor.provider.key: child.actor
+            for child in self._providers.children()
+            if isinstance(child.actor, ProviderRun)
+        }
+
+    def failures(self) -> dict[str, int]:
+        """How often every provider was started again after a crash, by key."""
+        return {child.spec.name: child.restarts for child in self._providers.children()}
+
+    def failed(self) -> int:
+        """How many providers do not run now because they crashed."""
+        bad = (State.BACKOFF, State.QUARANTINED, State.FAILED)
+        return sum(child.state in bad for child in self._providers.children())
 
     def _context(self, provider: Provider) -> Context:
         log = self._log.bind(discovery=provider.mechanism, jobs=",".join(provider.jobs))

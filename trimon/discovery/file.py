@@ -60,6 +60,8 @@ class FileDiscovery:
         self._log = context.log.bind(discovery=context.name)
         self._files: dict[Path, _File] = {}
         self._read_errors = 0
+        self._watch_errors = 0
+        self._scan_s = 0.0
         self._readings = 0
         self._watching: tuple[str, ...] = ()
 
@@ -83,6 +85,8 @@ class FileDiscovery:
             "watching": list(self._watching),
             "readings": self._readings,
             "read_errors": self._read_errors,
+            "watch_errors": self._watch_errors,
+            "scan_s": self._scan_s,
             "files": {
                 str(path): {"groups": len(file.groups), "mtime_s": file.mtime_s, "error": file.error}
                 for path, file in self._files.items()
@@ -92,8 +96,10 @@ class FileDiscovery:
     async def _refresh(self) -> list[TargetGroup]:
         """Read everything again; what changed, groups that are gone as empty ones."""
         before = {group.source: group for file in self._files.values() for group in file.groups}
+        began_s = trio.current_time()
         readings = await self._context.offload.run(self._read_all)
         self._readings += 1
+        self._scan_s += trio.current_time() - began_s
         for path in self._files.keys() - {reading.path for reading in readings}:
             del self._files[path]
         for reading in readings:
@@ -127,6 +133,7 @@ class FileDiscovery:
         try:
             return RustNotify(directories, False, False, 0, False, True)
         except (OSError, RuntimeError) as error:
+            self._watch_errors += 1
             self._log.error("Error watching directories", err=str(error))
             self._watching = ()
             return None

@@ -110,6 +110,10 @@ class Hub:
         self.taken += len(changed)
         return {job: self.targets(job) for job in changed}
 
+    def counts(self) -> dict[str, int]:
+        """How many targets every job has."""
+        return {job: len(self.targets(job)) for job in self._wiring}
+
     @property
     def waiting(self) -> int:
         """Number of jobs that changed and were not taken."""

@@ -12,7 +12,7 @@ from trimon.config.plan import Provider
 from trimon.discovery.mask import LabelMask
 from trimon.discovery.plugin import Context, Discovery
 from trimon.discovery.registry import Registry, request_of
-from trimon.discovery.sink import BadPublish, CheckedSink, Receiver
+from trimon.discovery.sink import BadPublish, CheckedSink, Receiver, SinkStats
 
 # Closing a kept connection is quick; a peer that hangs must not hold a stop up.
 CLOSE_S: Final = 1.0
@@ -33,12 +33,30 @@ class ProviderRun:
         mask: LabelMask | None = None,
     ) -> None:
         self.provider = provider
+        self.jobs = provider.jobs
+        """Who uses it now; jobs may join and leave while it runs."""
         self._registry = registry
         self._context = context
         self._mask = mask
         self._name, self._options = request_of(provider)
         self._sink = CheckedSink(provider.key, receiver, context.clock)
         self._discovery: Discovery | None = None
+
+    @property
+    def plugin(self) -> str:
+        """Name of the discovery."""
+        return self._name
+
+    @property
+    def stats(self) -> SinkStats:
+        """What it published."""
+        return self._sink.stats
+
+    def own_fields(self) -> Mapping[str, object]:
+        """The fields of the discovery's own `inspect`, if it has one; not masked."""
+        inspect = getattr(self._discovery, "inspect", None)
+        own = inspect() if callable(inspect) else None
+        return own if isinstance(own, Mapping) else {}
 
     async def run(self) -> None:
         """Make the discovery and run it. Raises what it raises, UserError when it cannot be made."""
@@ -60,7 +78,7 @@ class ProviderRun:
         stats = self._sink.stats
         fields: dict[str, object] = {
             "plugin": self._name,
-            "jobs": list(self.provider.jobs),
+            "jobs": list(self.jobs),
             "published": self._sink.published,
             "publishes": stats.publishes,
             "unchanged": stats.unchanged,
@@ -70,8 +88,6 @@ class ProviderRun:
         }
         if isinstance(self._options, PluginOptions):
             fields["options"] = self._options.shown()
-        inspect = getattr(self._discovery, "inspect", None)
-        if callable(inspect):
-            own = inspect()
-            fields["fields"] = masked_fields(own) if isinstance(own, Mapping) else {}
+        if callable(getattr(self._discovery, "inspect", None)):
+            fields["fields"] = masked_fields(self.own_fields())
         return fields

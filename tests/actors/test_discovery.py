@@ -1,0 +1,100 @@
+"""The subtree of discovery in virtual time: who shares a provider, and what /metrics says of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trimon.actors.discovery import Discovery
+from trimon.actors.discovery_readings import discovery_readings
+from trimon.actors.kernel.mailbox import Mailbox
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.scrape import Discovered, discovered_mailbox
+from trimon.clock import VirtualClock
+from trimon.config import Config, load_text
+from trimon.log import LogBuffer
+from trimon.offload import InlineOffload
+from trimon.selfmetrics import SelfMetrics
+
+
+@pytest.fixture
+def autojump_clock() -> MockClock:
+    return MockClock(autojump_threshold=0)
+
+
+def config(*jobs: str, plugin: str = "") -> Config:
+    """Jobs with the same static targets; with a plug-in, one job more."""
+    text = "scrape_configs:\n"
+    for job in jobs:
+        text += f"  - job_name: {job}\n    static_configs: [{{targets: ['a:1', 'b:1']}}]\n"
+    if plugin:
+        text += f"  - job_name: p\n    trimon_sd_configs: [{{plugin: '{plugin}'}}]\n"
+    return load_text(text, "/etc/p.yml")
+
+
+@asynccontextmanager
+async def discovery() -> AsyncIterator[tuple[Discovery, Mailbox[Discovered], SelfMetrics]]:
+    box = discovered_mailbox()
+    here = Discovery(box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
+    metrics = SelfMetrics()
+    metrics.collect(discovery_readings(here))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(here.group.run)
+        await here.group.ready.wait()
+        yield here, box, metrics
+        await here.group.stop(within_s=10)
+
+
+async def test_a_shared_provider_goes_on_when_a_job_joins(autojump_clock: MockClock) -> None:
+    """A job that joins or leaves restarts nothing: the provider is the same object, and tells its jobs of now."""
+    async with discovery() as (here, box, _):
+        here.configure(config("one").scrape_configs)
+        await trio.sleep(1)
+        (run,) = here.runs().values()
+        assert run.inspect()["jobs"] == ["one"]
+        here.configure(config("one", "two").scrape_configs)
+        await trio.sleep(10)
+        assert list(here.runs().values()) == [run]
+        assert run.inspect()["jobs"] == ["one", "two"]
+        here.configure(config("two").scrape_configs)
+        await trio.sleep(10)
+        assert list(here.runs().values()) == [run]
+        assert run.inspect()["jobs"] == ["two"]
+        told = [(message.job, len(message.label_sets)) for message in await box.receive_batch(10)]
+        assert ("two", 2) in told
+
+
+class Broken:
+    """A discovery that fails at once."""
+
+    def __init__(self, options: object, context: object) -> None:
+        pass
+
+    async def run(self, sink: object) -> None:
+        raise OSError("no source")
+
+
+async def test_what_the_metrics_say(autojump_clock: MockClock) -> None:
+    """Targets by job, updates taken and passed on, providers that fail: under Prometheus' names."""
+    async with discovery() as (here, _, metrics):
+        here.configure(config("one", "two", plugin=f"{__name__}:Broken").scrape_configs)
+        await trio.sleep(60)
+        name = {"name": "scrape"}
+        assert metrics.value("prometheus_sd_discovered_targets", {**name, "config": "one"}) == 2
+        assert metrics.value("prometheus_sd_discovered_targets", {**name, "config": "p"}) == 0
+        assert metrics.value("prometheus_sd_received_updates_total", name) == 1
+        assert metrics.value("prometheus_sd_updates_total", name) == 1
+        assert metrics.value("prometheus_sd_failed_configs", name) == 1
+        failures = metrics.value(
+            "prometheus_sd_refresh_failures_total", {"mechanism": f"{__name__}:Broken", "config": "p"}
+        )
+        assert failures is not None
+        assert failures >= 3
+        assert metrics.value("prometheus_sd_last_update_timestamp_seconds") == pytest.approx(
+            1_700_000_000, abs=5
+        )
+        assert metrics.value("prometheus_sd_file_read_errors_total") == 0
