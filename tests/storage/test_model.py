@@ -117,9 +117,7 @@ class Histories(RuleBasedStateMachine):
     )
     def batch(self, points: list[tuple[Labels, int, float]], atomic: bool) -> None:
         """Samples of any shape."""
-        listed = [
-            (labels, self.now_ms + step, value) for labels, step, value in points
-        ]
+        listed = [(labels, self.now_ms + step, value) for labels, step, value in points]
         self.bench.clock.value_ms = max(self.bench.clock.value_ms, *(time_ms for _, time_ms, _ in listed))
         by_series = sorted(
             listed, key=lambda point: list(dict.fromkeys(p[0] for p in listed)).index(point[0])

@@ -19,9 +19,8 @@ import pytest
 from tests.storage.conftest import START_MS, Bench
 from tests.storage.test_blocks import fill, maintain
 from trimon.files import DiskFiles
-from trimon.storage.block.meta import BlockMeta, new_ulid
 from trimon.storage.prometheus.block import PrometheusBlock
-from trimon.storage.prometheus.export import export_block
+from trimon.storage.prometheus.exporting import export_directory
 from trimon.storage.prometheus.importing import import_directory
 from trimon.storage.tools.analysis import analyze
 from trimon.storage.tools.dumping import dump, dump_openmetrics
@@ -102,13 +101,10 @@ def test_analysis_agrees_with_promtool(foreign: Path) -> None:
 
 
 def export(bench: Bench, target: Path) -> None:
-    """All of a store as two-hour blocks of Prometheus."""
-    target.mkdir()
-    snapshot = bench.store.snapshot()
-    for start_ms in range(START_MS, START_MS + 6 * 3_600_000, 2 * 3_600_000):
-        end_ms = start_ms + 2 * 3_600_000
-        meta = BlockMeta(new_ulid(bench.clock.now_ms()), start_ms, end_ms)
-        export_block(DiskFiles(), target, snapshot.select((), start_ms, end_ms - 1), meta)
+    """All of a store, blocks and log, as blocks of Prometheus."""
+    bench.store.sync()
+    for line, meta in export_directory(DiskFiles(), bench.options.path, target, bench.clock.now_ms()):
+        assert meta is not None, line
     (target / "wal").mkdir()
 
 

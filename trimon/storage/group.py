@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,26 @@ class GroupView(NamedTuple):
     sealed: tuple[SealedPage, ...]
     raw: tuple[RawChunk, ...]
     rows: int
+
+
+class GroupViews:
+    """What a reader sees of all groups, by number."""
+
+    def __init__(self, views: list[GroupView]) -> None:
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __getitem__(self, number: int) -> GroupView:
+        return self._views[number]
+
+    def prepare(self, _numbers: Collection[int]) -> None:
+        """These groups will be read."""
+
+    def loaded(self) -> list[GroupView]:
+        """Those that are in memory."""
+        return self._views
 
 
 class Layout(NamedTuple):
@@ -155,6 +176,18 @@ class ScrapeGroup:
             self._new_chunk()
         else:
             chunk.series[columns] = series
+
+    def grant_unknown(self, columns: Int64s, series: Int32s, home: Bools) -> Bools:
+        """A grant as the log tells it: what is known already is left as it is. Which of it was not."""
+        inside = columns < self.width
+        known = inside.copy()
+        at = columns[inside]
+        known[inside] = (self.series[at] == series[inside]) & (self.home[at] == home[inside])
+        self.granted[columns[known]] = True
+        if not known.all():
+            self.grant(columns[~known], series[~known], home[~known])
+        fresh: Bools = ~known
+        return fresh
 
     def revoke_except(self, columns: Int64s) -> None:
         """Take all columns but these from their series: nobody knows whose they are."""

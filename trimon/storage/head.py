@@ -16,7 +16,7 @@ from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, V
 from trimon.storage.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.batch import Arrivals
 from trimon.storage.deletions import Deletion, Deletions
-from trimon.storage.group import NEVER_MS, Layout, ScrapeGroup
+from trimon.storage.group import NEVER_MS, GroupViews, Layout, ScrapeGroup
 from trimon.storage.headseries import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.headview import HeadView
 from trimon.storage.loose import LooseBuffer
@@ -81,12 +81,15 @@ class Head(HeadSeries):
             action, arguments = self._undo.pop()
             action(*arguments)
 
+    def _views_for_readers(self) -> GroupViews:
+        return GroupViews(self._group_views)
+
     def _make_view(self, *, fresh_index: bool) -> HeadView:
         index = self.index.view() if fresh_index else self.view.index
         return HeadView(
             index,
             self.homes.view(),
-            self._group_views,
+            self._views_for_readers(),
             self.loose.view(),
             self.min_ms,
             self.max_ms,
@@ -94,17 +97,10 @@ class Head(HeadSeries):
             self.deletions,
         )
 
-    def restore_row(
-        self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool
-    ) -> None:
-        """A row as the log tells it; nobody reads yet."""
-        group.append_row(time_ms, columns, values, prefix=prefix)
-        group.seal_if_due()
-        series = group.series[columns]
-        self._last_times.view()[series] = time_ms
-        self._last_values.view()[series] = values
-        self._touched.add(group.number)
-        self._note(time_ms, time_ms, len(columns))
+    def restore_row(self, group: ScrapeGroup, time_ms: int, samples: int) -> None:
+        """Note a row that the log has; its cells are told later."""
+        group.last_ms = time_ms
+        self._note(time_ms, time_ms, samples)
 
     # ---- rows
 

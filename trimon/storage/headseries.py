@@ -154,18 +154,9 @@ class HeadSeries:
 
     def restore_grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
         """A grant as the log tells it; what is known already is left as it is."""
-        if len(columns) == 0:
-            return
-        inside = columns < group.width
-        known = inside.copy()
-        at = columns[inside]
-        known[inside] = (group.series[at] == series[inside]) & (group.home[at] == home[inside])
-        group.granted[columns[known]] = True
-        if known.all():
-            return
-        columns, series, home = columns[~known], series[~known], home[~known]
-        group.grant(columns, series, home)
-        self.homes.add(series[home], group.number, columns[home])
+        fresh = group.grant_unknown(columns, series, home)
+        mine = fresh & home
+        self.homes.add(series[mine], group.number, columns[mine])
         self._touched.add(group.number)
 
     def _grant(self, group: ScrapeGroup, series: Int32s) -> Int64s:

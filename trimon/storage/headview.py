@@ -13,7 +13,7 @@ from trimon.model.table import LabelTable
 from trimon.storage import matching
 from trimon.storage.arena import Int32s, Int64s
 from trimon.storage.deletions import Deletions, without_deleted
-from trimon.storage.group import GroupView
+from trimon.storage.group import GroupView, GroupViews
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
 from trimon.storage.loose import LooseView, count_loose, read_loose
@@ -26,7 +26,7 @@ class HeadView:
 
     index: IndexView
     homes: HomesView
-    groups: list[GroupView]
+    groups: GroupViews
     loose: LooseView
     min_ms: int
     max_ms: int
@@ -48,7 +48,9 @@ class HeadView:
     def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
         """Their samples in the closed interval; row `i` of the pieces is `series[i]` (ascending)."""
         found: list[Piece] = []
-        for number, rows, columns in self._in_groups(series):
+        places = list(self._in_groups(series))
+        self.groups.prepare({number for number, _, _ in places})
+        for number, rows, columns in places:
             found.extend(_read_group(self.groups[number], rows, columns, series, start_ms, end_ms))
         found.extend(read_loose(self.loose, series, start_ms, end_ms))
         return without_deleted(found, series, self.deletions) if self.deletions else found
@@ -56,7 +58,9 @@ class HeadView:
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""
         total = 0
-        for number, rows, _ in self._in_groups(series):
+        places = list(self._in_groups(series))
+        self.groups.prepare({number for number, _, _ in places})
+        for number, rows, _ in places:
             total += len(rows) * _rows_between(self.groups[number], start_ms, end_ms)
         if self.loose.samples:
             total += count_loose(self.loose, series, start_ms, end_ms)

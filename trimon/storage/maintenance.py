@@ -16,6 +16,7 @@ from trimon.storage.headblocks import Progress, no_progress
 from trimon.storage.jobs import CutJob, DropJob, Job, MergeJob
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.planning import Cut, Drop, HeadState, Merge, Usage, plan_actions
+from trimon.storage.wal.lazy import LoadJob, LoggedHead
 from trimon.storage.wal.log import list_segments, remove_segments
 
 
@@ -63,7 +64,11 @@ class Maintenance:
         ]
         metas = [block.meta for block in state.blocks]
         actions = plan_actions(metas, heads, core.newest_ms, now_ms, core.options, self.usage())
-        jobs: list[Job] = []
+        jobs: list[Job] = [
+            LoadJob(live.head, core.problem)
+            for live in state.heads
+            if isinstance(live.head, LoggedHead) and live.head.waiting
+        ]
         for action in actions:
             match action:
                 case Cut():

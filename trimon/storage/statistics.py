@@ -57,7 +57,7 @@ class StoreFigures:
 def chunk_count(view: HeadView) -> int:
     """How many runs of samples (series times pages) a head holds."""
     total = 0
-    for group in view.groups:
+    for group in view.groups.loaded():
         total += sum(len(page.series) for page in group.sealed)
         if group.raw and (group.rows or len(group.raw) > 1):
             total += int((group.raw[-1].series >= 0).sum())

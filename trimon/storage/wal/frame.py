@@ -85,6 +85,17 @@ def records(data: memoryview, seed: int) -> Iterator[Record | Damage]:
         yield Damage(damaged_from, len(data) - damaged_from)
 
 
+def record_payload(data: memoryview, offset: int) -> bytes:
+    """The payload of a record that passed its checks before. Raises OperatingError if it does not any more."""
+    _, _, flags, length, checksum = _HEAD.unpack_from(data, offset)
+    payload = data[offset + HEAD_BYTES : offset + HEAD_BYTES + length]
+    if len(payload) < length or zlib.crc32(payload) != checksum:
+        raise OperatingError(f"WAL record at byte {offset} has changed since it was first read")
+    if not flags & _FLAG_ZSTD:
+        return bytes(payload)
+    return zstandard.ZstdDecompressor().decompress(payload, max_output_size=_PAYLOAD_BYTES_MAX)
+
+
 def _next_mark(data: memoryview, offset: int) -> int:
     window = 1 << 20
     while offset < len(data):

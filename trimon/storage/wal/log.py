@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgpack
 import numpy as np
@@ -18,10 +18,6 @@ from trimon.storage.group import ScrapeGroup
 from trimon.storage.index import SeriesIndex
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
-
-# Every 64th row of a group builds on nothing before it but the series: what a damaged record takes along is
-# bounded.
-KEY_ROW_EVERY: Final = 64
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,7 +84,7 @@ class HeadLog:
     def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
         """A row; updates what the group has logged."""
         number = group.logged_rows
-        key_row = number % KEY_ROW_EVERY == 0
+        key_row = s.is_key_row(number)
         if key_row:
             group.logged = np.zeros(len(group.logged))
             granted = np.flatnonzero(group.granted[: group.width])

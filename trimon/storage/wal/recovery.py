@@ -10,7 +10,7 @@ from typing import Any
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.matcher import Matcher, MatchType
-from trimon.storage.head import Head
+from trimon.storage.wal.lazy import LoggedHead
 from trimon.storage.wal.log import SegmentName
 from trimon.storage.wal.replay import EpochReplay, ReplayReport, read_window, replay_segment
 from trimon.storage.wal.sections import DELETE
@@ -37,15 +37,15 @@ class Recovery:
         self._note = note
         self._mend = mend
 
-    def run(self) -> list[tuple[Head, set[int]]]:
+    def run(self) -> list[tuple[LoggedHead, set[int]]]:
         """The heads, oldest window first, and the runs each was made of."""
-        heads: dict[tuple[int, int], tuple[Head, set[int]]] = {}
+        heads: dict[tuple[int, int], tuple[LoggedHead, set[int]]] = {}
         done, total = 0, len(self._segments)
         self._on_progress(done, total)
         for epoch, names in groupby(self._segments, key=lambda name: name.epoch):
             segments = list(names)
             window = self._window(segments)
-            head, epochs = heads.setdefault(window, (Head(*window), set()))
+            head, epochs = heads.setdefault(window, (LoggedHead(*window), set()))
             epochs.add(epoch)
             target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
             for name in segments:
@@ -61,7 +61,7 @@ class Recovery:
             head.publish()
         return [heads[window] for window in sorted(heads)]
 
-    def _noted(self, numbers: list[Any], heads: Iterable[tuple[Head, set[int]]]) -> None:
+    def _noted(self, numbers: list[Any], heads: Iterable[tuple[LoggedHead, set[int]]]) -> None:
         """Deletions are applied here, to the heads they name; other notes are passed on."""
         if numbers[0] != DELETE:
             self._note(numbers)

@@ -10,14 +10,12 @@ from typing import Any, Final
 import msgpack
 import numpy as np
 
-from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.accept import Tally
-from trimon.storage.arena import Floats, Int32s, Int64s
+from trimon.storage.arena import Int32s, Int64s
 from trimon.storage.group import ScrapeGroup
-from trimon.storage.head import Head
 from trimon.storage.wal import sections as s
-from trimon.storage.wal.cells import CellsError, unpack_cells, unpack_planes, unzigzag
+from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.frame import (
     MAGIC,
     RECORD_BATCH,
@@ -27,7 +25,9 @@ from trimon.storage.wal.frame import (
     records,
     segment_seed,
 )
-from trimon.storage.wal.log import KEY_ROW_EVERY, SegmentName
+from trimon.storage.wal.lazy import LoggedHead
+from trimon.storage.wal.log import SegmentName
+from trimon.storage.wal.payload import BrokenSectionError, Payload, grant_of, looked_up
 
 _PROBLEMS_MAX: Final = 100
 _NOTES: Final = (s.METADATA, s.EXEMPLARS, s.DELETE)
@@ -77,45 +77,28 @@ class ReplayReport:
             self.problems.append(text)
 
 
-class _BrokenSectionError(OperatingError):
-    """A section that cannot be applied, because an earlier one is missing or it is itself damaged."""
+@dataclass(slots=True)
+class _GroupState:
+    """How far a group has come: its next row, grants, the columns of its last row and how many are granted."""
 
-
-class _Reader:
-    """The arrays of one record, in order."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-
-    def take(self, size_bytes: int) -> memoryview:
-        if size_bytes > len(self._data) or size_bytes < 0:
-            raise _BrokenSectionError("arrays end early")
-        part, self._data = self._data[:size_bytes], self._data[size_bytes:]
-        return part
-
-    def signed(self, count: int, width: int) -> Int64s:
-        """Accumulated zigzag differences."""
-        return np.cumsum(unzigzag(unpack_planes(self.take(count * width), count, width)))
-
-    def cells(self, previous: Floats, header: list[int]) -> Floats:
-        values, used = unpack_cells(previous, header, self._data)
-        self.take(used)
-        return values
+    group: ScrapeGroup
+    next_row: int = 0
+    grants: int = 0
+    columns: Int64s | None = None
+    samples: int = -1
 
 
 class EpochReplay:
     """Applies the records of one run of the log to a head."""
 
-    def __init__(self, head: Head, report: ReplayReport, note: Callable[[list[Any]], None]) -> None:
+    def __init__(self, head: LoggedHead, report: ReplayReport, note: Callable[[list[Any]], None]) -> None:
         self._head = head
         self._report = report
         self._note = note
+        self.rows = head.begin_run()
         self._pairs: Int32s = np.zeros(0, np.int32)
-        self._series: Int32s = np.zeros(0, np.int32)
-        self._groups: dict[int, ScrapeGroup] = {}
-        self._next_row: dict[int, int] = {}
-        self._grants: dict[int, int] = {}
-        self._apply: dict[int, Callable[[list[Any], _Reader], None]] = {
+        self._groups: dict[int, _GroupState] = {}
+        self._apply: dict[int, Callable[[Payload, int], None]] = {
             s.PAIRS: self._apply_pairs,
             s.SERIES: self._apply_series,
             s.GROUPS: self._apply_groups,
@@ -124,108 +107,95 @@ class EpochReplay:
             s.LOOSE: self._apply_loose,
         }
 
-    def apply(self, payload: bytes) -> None:
-        """Apply one record; what cannot be applied is reported, the rest goes on."""
-        length = s.LENGTH.unpack_from(payload)[0]
-        header = msgpack.unpackb(payload[4 : 4 + length], strict_map_key=False)
-        data = memoryview(payload)[4 + length :]
-        for *numbers, size_bytes in header:
-            reader, data = _Reader(data[:size_bytes]), data[size_bytes:]
+    def apply(self, offset: int, content: bytes) -> None:
+        """Apply the record at an offset; what cannot be applied is reported, the rest goes on."""
+        payload = Payload(content)
+        self.rows.begin_record(offset)
+        for place, numbers in enumerate(payload.sections):
+            kind = numbers[0]
             try:
-                if numbers[0] in _NOTES:
+                if kind in _NOTES:
                     self._note(numbers)
-                elif numbers[0] in self._apply:
-                    self._apply[numbers[0]](numbers, reader)
-            except (_BrokenSectionError, CellsError) as error:
+                elif kind in self._apply:
+                    self._apply[kind](payload, place)
+            except (BrokenSectionError, CellsError) as error:
                 self._report.lost_sections += 1
-                self._report.lost_rows += numbers[0] == s.ROW
+                self._report.lost_rows += kind == s.ROW
                 self._report.problem(str(error))
 
-    def _apply_pairs(self, numbers: list[Any], _: _Reader) -> None:
-        _, first, names, places, values = numbers
-        pairs = [(names[place], value) for place, value in zip(places, values, strict=True)]
+    def _apply_pairs(self, payload: Payload, place: int) -> None:
+        _, first, names, places, values = payload.sections[place]
+        pairs = [(names[number], value) for number, value in zip(places, values, strict=True)]
         self._pairs = _placed(self._pairs, first, self._head.index.symbols.intern_pairs(pairs))
 
-    def _apply_series(self, numbers: list[Any], reader: _Reader) -> None:
-        _, first, count, total, width = numbers
+    def _apply_series(self, payload: Payload, place: int) -> None:
+        _, first, count, total, width = payload.sections[place]
+        reader = payload.reader(place)
         lengths = np.frombuffer(reader.take(2 * count), "<u2").astype(np.int64)
-        flat = _looked_up(self._pairs, reader.signed(total, width))
+        flat = looked_up(self._pairs, reader.signed(total, width))
         known = np.ones(count, np.bool_)
         if (flat < 0).any():
             known = ~np.logical_or.reduceat(flat < 0, np.cumsum(lengths) - lengths)
             self._report.problem(f"{count - int(known.sum())} series are lost with their labels")
         found = np.full(count, -1, np.int32)
         found[known] = self._head.create_pairs(flat[np.repeat(known, lengths)], lengths[known], Tally())
-        self._series = _placed(self._series, first, found)
+        self.rows.series = _placed(self.rows.series, first, found)
 
-    def _apply_groups(self, numbers: list[Any], _: _Reader) -> None:
-        for number, name in enumerate(numbers[2], numbers[1]):
+    def _apply_groups(self, payload: Payload, place: int) -> None:
+        _, first, names = payload.sections[place]
+        for number, name in enumerate(names, first):
             self._group(number, name)
 
-    def _group(self, number: int, name: str) -> ScrapeGroup | None:
-        if number not in self._groups and name:
-            self._groups[number] = self._head.new_group(name)
-            self._next_row[number] = 0
-            self._grants[number] = 0
-        return self._groups.get(number)
+    def _group(self, number: int, name: str = "") -> _GroupState:
+        """The group of a number. Raises BrokenSectionError if it is lost and no name is given."""
+        if number not in self._groups:
+            if not name:
+                raise BrokenSectionError("a group that is lost")
+            self._groups[number] = _GroupState(self._head.new_group(name))
+        return self._groups[number]
 
-    def _apply_grant(self, numbers: list[Any], reader: _Reader) -> None:
-        _, number, name, count, column_width, series_width = numbers
-        columns = reader.signed(count, column_width)
-        series = _looked_up(self._series, reader.signed(count, series_width))
-        home = np.unpackbits(np.frombuffer(reader.take((count + 7) // 8), np.uint8), count=count).view(
-            np.bool_
-        )
-        group = self._group(number, name)
-        if group is None:
-            raise _BrokenSectionError("columns of a group that is lost")
-        if count:
-            group.make_room(int(columns.max()) + 1)
-            group.logged[columns] = 0.0
+    def _apply_grant(self, payload: Payload, place: int) -> None:
+        _, number, name, *_ = payload.sections[place]
+        columns, series, home = grant_of(payload, place, self.rows.series)
+        state = self._group(number, name)
         known = series >= 0
-        self._head.restore_grant(group, columns[known], series[known], home[known])
+        self._head.restore_grant(state.group, columns[known], series[known], home[known])
         if name:
-            group.revoke_except(columns[known])
+            state.group.revoke_except(columns[known])
         else:
-            self._grants[number] += 1
+            state.grants += 1
+        state.samples = -1
+        self.rows.note(state.group.number, place)
 
-    def _apply_row(self, numbers: list[Any], reader: _Reader) -> None:
-        _, number, row_number, time_ms, grants, how, *rest = numbers
-        group = self._groups.get(number)
-        if group is None:
-            raise _BrokenSectionError("a row of a group that is lost")
-        key_row = row_number % KEY_ROW_EVERY == 0
-        if key_row:
-            self._grants[number] = grants
-        elif self._next_row[number] != row_number or self._grants[number] != grants:
-            raise _BrokenSectionError(f"group {group.name}: a row that builds on a lost one")
-        if how == s.COLUMNS_SAME:
-            columns = group.logged_columns
-        elif how == s.COLUMNS_PREFIX:
-            columns, rest = np.arange(rest[0]), rest[1:]
-        else:
-            columns, rest = reader.signed(rest[0], rest[1]), rest[2:]
-        if columns is None or time_ms <= group.last_ms:
-            raise _BrokenSectionError(f"group {group.name}: a row that does not follow")
-        group.make_room(int(columns.max()) + 1)
-        if key_row:
-            group.logged[:] = 0.0
-        values = reader.cells(group.logged[columns], rest)
-        group.logged[columns] = values
-        group.logged_columns = columns
-        group.logged_rows = self._next_row[number] = row_number + 1
-        granted = group.granted[columns]
-        if granted.all():
-            self._head.restore_row(group, time_ms, columns, values, prefix=how == s.COLUMNS_PREFIX)
-        else:
-            self._report.lost_samples += int((~granted).sum())
-            self._head.restore_row(group, time_ms, columns[granted], values[granted], prefix=False)
+    def _apply_row(self, payload: Payload, place: int) -> None:
+        _, number, row_number, time_ms, grants, how, *rest = payload.sections[place]
+        state = self._group(number)
+        group = state.group
+        if s.is_key_row(row_number):
+            state.grants = grants
+            state.columns = state.columns if how != s.COLUMNS_SAME else None
+        elif state.next_row != row_number or state.grants != grants:
+            raise BrokenSectionError(f"group {group.name}: a row that builds on a lost one")
+        if how != s.COLUMNS_SAME:
+            listed = how == s.COLUMNS_LISTED
+            state.columns = payload.reader(place).signed(rest[0], rest[1]) if listed else np.arange(rest[0])
+            state.samples = -1
+        if state.columns is None or time_ms <= group.last_ms:
+            raise BrokenSectionError(f"group {group.name}: a row that does not follow")
+        state.next_row = row_number + 1
+        if state.samples < 0:
+            inside = state.columns[state.columns < group.width]
+            state.samples = int(group.granted[inside].sum())
+        self._head.restore_row(group, time_ms, state.samples)
+        self.rows.note(group.number, place)
         self._report.rows += 1
-        self._report.samples += int(granted.sum())
+        self._report.samples += state.samples
+        self._report.lost_samples += len(state.columns) - state.samples
 
-    def _apply_loose(self, numbers: list[Any], reader: _Reader) -> None:
-        _, count, series_width, time_width, *rest = numbers
-        series = _looked_up(self._series, reader.signed(count, series_width))
+    def _apply_loose(self, payload: Payload, place: int) -> None:
+        _, count, series_width, time_width, *rest = payload.sections[place]
+        reader = payload.reader(place)
+        series = looked_up(self.rows.series, reader.signed(count, series_width))
         times = reader.signed(count, time_width)
         values = reader.cells(np.zeros(count), rest)
         known = series >= 0
@@ -242,16 +212,6 @@ def _placed(table: Int32s, first: int, numbers: Int32s) -> Int32s:
         table = np.concatenate((table, np.full(max(end - len(table), len(table) // 2), -1, np.int32)))
     table[first:end] = numbers
     return table
-
-
-def _looked_up(table: Int32s, numbers: Int64s) -> Int32s:
-    """What the table says, -1 where it says nothing."""
-    if len(numbers) == 0 or (int(numbers.min()) >= 0 and int(numbers.max()) < len(table)):
-        return table[numbers]
-    inside = (numbers >= 0) & (numbers < len(table))
-    found = np.full(len(numbers), -1, np.int32)
-    found[inside] = table[numbers[inside]]
-    return found
 
 
 def read_window(files: Files, path: Path, name: SegmentName) -> tuple[int, int] | None:
@@ -271,6 +231,7 @@ def replay_segment(
     """Apply a segment, stepping over damage. With `mend` (the last one of its run) a torn tail is cut off."""
     data = files.map(path)
     report.segments += 1
+    target.rows.begin_segment(data)
     if len(data) and bytes(data[: len(MAGIC)]) != MAGIC:
         report.damaged_bytes += len(MAGIC)
         report.problem(f"WAL segment {name}: its first bytes are not a segment's")
@@ -287,4 +248,4 @@ def replay_segment(
                 )
         elif record.type == RECORD_BATCH:
             report.records += 1
-            target.apply(record.payload)
+            target.apply(record.offset, record.payload)

@@ -30,6 +30,10 @@ COLUMNS_SAME: Final = 0
 COLUMNS_PREFIX: Final = 1
 COLUMNS_LISTED: Final = 2
 
+# Every 64th row of a group builds on nothing before it but the series: what a damaged record takes along is
+# bounded.
+KEY_ROW_EVERY: Final = 64
+
 LENGTH: Final = struct.Struct("<I")
 
 Section = tuple[list[Any], bytes]
@@ -40,6 +44,11 @@ def _steps(numbers: Int32s | Int64s) -> UInt64s:
     wide = numbers.astype(np.int64)
     wide[1:] -= numbers[:-1]
     return zigzag(wide)
+
+
+def is_key_row(number: int) -> bool:
+    """Whether the row of this number starts afresh."""
+    return number % KEY_ROW_EVERY == 0
 
 
 def payload_of(sections: list[Section]) -> bytes:

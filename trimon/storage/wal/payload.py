@@ -1,0 +1,79 @@
+"""The payload of a batch record, taken apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from trimon.errors import OperatingError
+from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.wal import sections as s
+from trimon.storage.wal.cells import unpack_cells, unpack_planes, unzigzag
+
+
+class BrokenSectionError(OperatingError):
+    """A section that cannot be applied, because an earlier one is missing or it is itself damaged."""
+
+
+class Reader:
+    """The arrays of one section, in order."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def take(self, size_bytes: int) -> memoryview:
+        """The next bytes. Raises BrokenSectionError."""
+        if size_bytes > len(self._data) or size_bytes < 0:
+            raise BrokenSectionError("arrays end early")
+        part, self._data = self._data[:size_bytes], self._data[size_bytes:]
+        return part
+
+    def signed(self, count: int, width: int) -> Int64s:
+        """Accumulated zigzag differences."""
+        return np.cumsum(unzigzag(unpack_planes(self.take(count * width), count, width)))
+
+    def cells(self, previous: Floats, header: list[int]) -> Floats:
+        """The cells of a row. Raises CellsError."""
+        values, used = unpack_cells(previous, header, self._data)
+        self.take(used)
+        return values
+
+
+class Payload:
+    """The sections of a record, and a reader for the arrays of each."""
+
+    def __init__(self, payload: bytes) -> None:
+        length = s.LENGTH.unpack_from(payload)[0]
+        self.sections: list[list[Any]] = msgpack.unpackb(payload[4 : 4 + length], strict_map_key=False)
+        self._data = memoryview(payload)[4 + length :]
+        self._ends: list[int] = []
+        end = 0
+        for numbers in self.sections:
+            end += numbers.pop()
+            self._ends.append(end)
+
+    def reader(self, place: int) -> Reader:
+        """The arrays of the section at a place."""
+        return Reader(self._data[self._ends[place - 1] if place else 0 : self._ends[place]])
+
+
+def grant_of(payload: Payload, place: int, series_of: Int32s) -> tuple[Int64s, Int32s, Bools]:
+    """Columns, series (-1 where unknown) and whether each column is its series' home."""
+    _, _, _, count, column_width, series_width = payload.sections[place]
+    reader = payload.reader(place)
+    columns = reader.signed(count, column_width)
+    series = looked_up(series_of, reader.signed(count, series_width))
+    packed = np.frombuffer(reader.take((count + 7) // 8), np.uint8)
+    return columns, series, np.unpackbits(packed, count=count).view(np.bool_)
+
+
+def looked_up(table: Int32s, numbers: Int64s) -> Int32s:
+    """What the table says, -1 where it says nothing."""
+    if len(numbers) == 0 or (int(numbers.min()) >= 0 and int(numbers.max()) < len(table)):
+        return table[numbers]
+    inside = (numbers >= 0) & (numbers < len(table))
+    found = np.full(len(numbers), -1, np.int32)
+    found[inside] = table[numbers[inside]]
+    return found
