@@ -1,7 +1,8 @@
-"""Decoded parts of blocks, kept while there is room."""
+"""Decoded parts of blocks and of the head, kept while there is room."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -56,3 +57,13 @@ def _size(made: object) -> int:
 def _array_bytes(array: object) -> int:
     known: npt.NDArray[Any] | None = array if isinstance(array, np.ndarray) else None
     return known.nbytes if known is not None else 64
+
+
+# Sealed pages of heads are asked by every dashboard again and again; one cache serves all heads of the process.
+DECODED: Final = ArrayCache()
+_numbers = itertools.count()
+
+
+def page_number() -> int:
+    """A number that no other page of this process has, for keys of `DECODED`."""
+    return next(_numbers)

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.block.bands import plan_bands
+from trimon.storage.cache import DECODED, page_number
 from trimon.storage.codec.matrix import decode, encode
-from trimon.storage.pieces import Piece
+from trimon.storage.pieces import Piece, distinct_arrays
 
 # Raw samples take 20 bytes each and are searched one by one; sealing this many takes some 50 ms.
 SEAL_SAMPLES: Final = 1 << 17
+# Fewer series of equal times than this are stored with times of their own.
+ALIKE_MIN: Final = 4
+# More are decoded in portions of this many: what one series costs to read, and what many cost.
+ALIKE_MAX: Final = 1024
 
 
 class _Tile(NamedTuple):
-    """Some series of a page: samples of each, and times and values as matrices padded at the end."""
+    """Some series of a page. `values` is a matrix, a row a series.
 
-    lengths: Int64s
-    times: bytes
+    Series of equal times share `common`; for the others `times` is a matrix beside the values, both padded at the end, and
+    `lengths` says how many samples each has.
+    """
+
     values: bytes
+    common: Int64s | None
+    times: bytes
+    lengths: Int64s
 
 
 class LoosePage:
     """Sealed loose samples: `series` ascend, samples of a series ascend in time."""
 
-    __slots__ = ("lengths", "max_ms", "min_ms", "samples", "series", "tile_of", "tile_row", "tiles")
+    __slots__ = ("lengths", "max_ms", "min_ms", "number", "samples", "series", "tile_of", "tile_row", "tiles")
 
     def __init__(self, series: Int32s, times: Int64s, values: Floats) -> None:
         order = np.lexsort((times, series))
@@ -38,22 +49,37 @@ class LoosePage:
         self.min_ms, self.max_ms = int(times.min()), int(times.max())
         self.series, first, lengths = np.unique(series, return_index=True, return_counts=True)
         self.lengths: Int32s = lengths.astype(np.int32)
-        self.tile_of: Int32s = np.empty(len(self.series), np.int32)
+        self.tile_of: Int32s = np.full(len(self.series), -1, np.int32)
         self.tile_row: Int32s = np.empty(len(self.series), np.int32)
+        self.number = page_number()
         tiles: list[_Tile] = []
-        for members in plan_bands(lengths):
+        offsets = np.append(first, len(series))
+        for members, common in _alike(times, offsets):
+            place = np.arange(len(common)) + first[members][:, None]
+            self._add(tiles, members, _Tile(encode(values[place]), common, b"", lengths[:0]))
+        alone = np.flatnonzero(self.tile_of < 0)
+        for band in plan_bands(lengths[alone]) if len(alone) else ():
+            members = alone[band]
             mine = lengths[members]
-            longest = int(mine.max())
-            place = np.minimum(np.arange(longest), mine[:, None] - 1) + first[members][:, None]
-            tiles.append(_Tile(mine, encode(times[place].astype(np.float64)), encode(values[place])))
-            self.tile_of[members] = len(tiles) - 1
-            self.tile_row[members] = np.arange(len(members))
+            place = np.minimum(np.arange(int(mine.max())), mine[:, None] - 1) + first[members][:, None]
+            stamps = encode(times[place].astype(np.float64))
+            self._add(tiles, members, _Tile(encode(values[place]), None, stamps, mine))
         self.tiles = tuple(tiles)
+
+    def _add(self, tiles: list[_Tile], members: Int64s, tile: _Tile) -> None:
+        self.tile_of[members] = len(tiles)
+        self.tile_row[members] = np.arange(len(members))
+        tiles.append(tile)
 
     @property
     def size_bytes(self) -> int:
         """Memory held."""
-        tiles = sum(len(tile.times) + len(tile.values) + tile.lengths.nbytes + 200 for tile in self.tiles)
+        tiles = sum(
+            len(tile.times) + len(tile.values) + tile.lengths.nbytes + 300
+            if tile.common is None
+            else len(tile.values) + tile.common.nbytes + 300
+            for tile in self.tiles
+        )
         return tiles + self.series.nbytes * 2 + self.tile_of.nbytes + self.tile_row.nbytes + 200
 
     def read(self, series: Int32s) -> Iterator[Piece]:
@@ -66,12 +92,33 @@ class LoosePage:
             mine = np.flatnonzero(tiles == number)
             tile = self.tiles[number]
             inside = self.tile_row[place[mine]].astype(np.int64)
+            values = DECODED.get((self.number, number), partial(decode, tile.values))
+            if len(inside) < len(values) or (inside[1:] < inside[:-1]).any():
+                values = values[inside]
+            if tile.common is not None:
+                yield Piece.matrix(rows[mine], tile.common, values, absent=False)
+                continue
             lengths = tile.lengths[inside]
-            times, values = decode(tile.times, inside), decode(tile.values, inside)
+            times = decode(tile.times, inside)
             picked = ragged_positions(np.arange(len(mine)) * times.shape[1], lengths)
             offsets = np.concatenate(([0], np.cumsum(lengths)))
             flat = times.reshape(-1)[picked].astype(np.int64)
             yield Piece.private(rows[mine], offsets, flat, values.reshape(-1)[picked])
+
+
+def _alike(times: Int64s, offsets: Int64s) -> Iterator[tuple[Int64s, Int64s]]:
+    """Series of equal times, at most ALIKE_MAX at once, and these times; series that are like few others are left out."""
+    distinct = distinct_arrays(times, offsets)
+    if distinct is None:
+        return
+    chosen, which = distinct
+    for number, model in enumerate(chosen.tolist()):
+        members = np.flatnonzero(which == number)
+        if len(members) < ALIKE_MIN:
+            continue
+        common = times[offsets[model] : offsets[model + 1]].copy()
+        for begin in range(0, len(members), ALIKE_MAX):
+            yield members[begin : begin + ALIKE_MAX], common
 
 
 def _first_of_each(series: Int32s | Int64s, times: Int64s) -> Bools:

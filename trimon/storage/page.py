@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from trimon.model.sample import ABSENT, is_absent
 from trimon.storage.arena import Floats, Int32s, Int64s
+from trimon.storage.cache import DECODED, page_number
 from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.pieces import Piece
 
@@ -23,9 +25,10 @@ Rows = tuple[Int64s, Floats, Int32s]
 class SealedPage:
     """Samples of many series at common times. `series` ascend; a series may lack samples at some times."""
 
-    __slots__ = ("absent", "series", "tiles", "times")
+    __slots__ = ("absent", "number", "series", "tiles", "times")
 
     def __init__(self, times: Int64s, series: Int32s, tiles: tuple[bytes, ...], *, absent: bool) -> None:
+        self.number = page_number()
         self.times = times
         self.series = series
         self.tiles = tiles
@@ -58,8 +61,8 @@ class SealedPage:
         for begin, end in pairwise(edges):
             tile = int(tiles[begin])
             inside = place[begin:end] - tile * TILE_SERIES
-            whole = end - begin == min(TILE_SERIES, len(self.series) - tile * TILE_SERIES)
-            parts.append(decode(self.tiles[tile], None if whole else inside))
+            matrix = DECODED.get((self.number, tile), partial(decode, self.tiles[tile]))
+            parts.append(matrix if end - begin == len(matrix) and _ascends(inside) else matrix[inside])
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if last - first < len(self.times):
             values = values[:, first:last]

@@ -46,7 +46,7 @@ class Piece:
     @classmethod
     def private(cls, rows: Int64s, offsets: Int64s, times: Int64s, values: Floats) -> Piece:
         """A piece of rows whose `times` run beside `values`; rows of equal times are made to share them."""
-        distinct = _distinct_arrays(times, offsets)
+        distinct = distinct_arrays(times, offsets)
         if distinct is None:
             return cls(rows, values, offsets, times, offsets, np.arange(len(rows), dtype=np.int32))
         chosen, time_of_row = distinct
@@ -58,6 +58,8 @@ class Piece:
         """What lies in the closed interval; rows stay, perhaps empty."""
         if len(self.times) == 0 or (self.times.min() >= start_ms and self.times.max() <= end_ms):
             return self
+        if len(self.time_offsets) == 2:
+            return self._clipped_matrix(start_ms, end_ms)
         inside = np.concatenate(([0], np.cumsum((self.times >= start_ms) & (self.times <= end_ms))))
         before = np.concatenate(([0], np.cumsum(self.times < start_ms)))
         time_starts, time_ends = self.time_offsets[:-1], self.time_offsets[1:]
@@ -75,8 +77,15 @@ class Piece:
             self.absent,
         )
 
+    def _clipped_matrix(self, start_ms: int, end_ms: int) -> Piece:
+        """As `clipped`, where all rows share one timestamp array."""
+        first = int(np.searchsorted(self.times, start_ms))
+        last = max(first, int(np.searchsorted(self.times, end_ms, side="right")))
+        values = self.values.reshape(len(self.rows), len(self.times))[:, first:last]
+        return Piece.matrix(self.rows, self.times[first:last], values, absent=self.absent)
 
-def _distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | None:
+
+def distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | None:
     """Of many timestamp arrays the distinct ones, and which each is; None when most of them differ."""
     count = len(offsets) - 1
     if count < 2 or int(np.diff(offsets).min()) == 0:
@@ -112,7 +121,7 @@ def assemble(rows: int, pieces: Sequence[Piece]) -> SampleFrame:
     segments.copy_values(pieces, offsets, values)
     times, time_offsets, time_of_row = segments.share_times(rows)
     # rows whose samples came in different pieces may still have the same times in all
-    distinct = _distinct_arrays(times, time_offsets)
+    distinct = distinct_arrays(times, time_offsets)
     if distinct is not None:
         chosen, place = distinct
         counts = np.diff(time_offsets)[chosen]
