@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import protobuf
+from trimon import limits
 from trimon.remote.wire import WireError
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 
@@ -114,6 +115,17 @@ def test_lengths_of_every_size() -> None:
             assert batch.values.tolist() == [1.0, 0.0] * 3
 
 
+def test_the_memory_of_labels_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ever new series are decoded right while the memory starts over again and again."""
+    monkeypatch.setattr("trimon.remote.write_request.REMEMBERED_BYTES_MAX", 200)
+    decoder = WriteDecoder()
+    for number in range(50):
+        labels = (("__name__", "m"), ("n", str(number)))
+        body = protobuf.series(labels, [(NOW, 1.0)]) * 2
+        assert decoder.decode(body).batch.series == (labels, labels)
+        assert len(decoder._labels) < 12
+
+
 def test_samples_that_look_usual_and_are_not() -> None:
     """Eighteen bytes that begin like a whole sample and hold a longer varint are read one by one."""
     tricky = protobuf.field(2, b"\x09" + bits(1.0) + b"\x10" + b"\x80\x80\x80\x80\x80\x01")
@@ -126,10 +138,18 @@ def test_samples_that_look_usual_and_are_not() -> None:
 
 @pytest.mark.parametrize(
     "pairs",
-    [[("a", "b")], [("__name__", "m"), ("a", "1"), ("a", "2")], [("__name__", "m"), ("", "x")], []],
+    [
+        [("a", "b")],
+        [("__name__", "m"), ("a", "1"), ("a", "2")],
+        [("__name__", "m"), ("", "x")],
+        [("__name__", "")],
+        [("__name__", "m"), ("a", "x" * (limits.LABEL_VALUE_BYTES_MAX + 1))],
+        [("__name__", "m"), *((f"l{number:03d}", "x") for number in range(limits.LABELS_PER_SERIES_MAX))],
+        [],
+    ],
 )
 def test_invalid_series_are_left_out(pairs: list[tuple[str, str]]) -> None:
-    """A series without a name, or with a label twice, is counted and the others are kept."""
+    """A series without a name, with a label twice or beyond the caps is counted and the others are kept."""
     body = protobuf.series(pairs, [(1, 1.0)]) + protobuf.series([("__name__", "ok")], [(1, 2.0)])
     request = WriteDecoder().decode(body)
     assert request.invalid_series == 1

@@ -26,8 +26,8 @@ _WHOLE_HEAD: Final = b"\x12\x10\x09"
 _ZERO_HEAD: Final = b"\x12\x07\x10"
 _TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 
-# Series whose labels are remembered; beyond it the memory starts over.
-REMEMBERED_MAX: Final = 1_000_000
+# Bytes of labels that are remembered, a million usual series; beyond it the memory starts over.
+REMEMBERED_BYTES_MAX: Final = 256 * 2**20
 
 
 @dataclass(slots=True)
@@ -71,10 +71,10 @@ class _Samples:
 class WriteDecoder:
     """Decodes requests and remembers labels. One at a time; may run in a worker thread."""
 
-    def __init__(self, *, legacy_names: bool = False) -> None:
+    def __init__(self) -> None:
         self._labels: dict[bytes, Labels | None] = {}
-        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
-        self._legacy_names = legacy_names
+        self._pairs: dict[bytes, tuple[str, str]] = {}
+        self._remembered_bytes = 0
 
     def decode(self, data: bytes) -> WriteRequest:
         """The samples and metadata of a request. Raises WireError; nothing is half decoded."""
@@ -172,30 +172,38 @@ class WriteDecoder:
 
     def _remember(self, key: bytes) -> Labels | None:
         labels = self._decode_labels(key)
-        if len(self._labels) >= REMEMBERED_MAX:
+        self._remembered_bytes += len(key)
+        if self._remembered_bytes > REMEMBERED_BYTES_MAX:
             self._labels.clear()
             self._pairs.clear()
+            self._remembered_bytes = len(key)
         self._labels[key] = labels
         return labels
 
     def _decode_labels(self, key: bytes) -> Labels | None:
         """The labels of a series; None when they are not valid."""
-        found: dict[str, str] = {}
+        found: dict[str, tuple[str, str]] = {}
+        known = self._pairs
         position, end = 0, len(key)
         while position < end:
             _, position = varint(key, position)
             start, position = block(key, position, end)
-            try:
-                name, value = _strings(key, start, position)
-            except UnicodeDecodeError:
-                return None
+            raw = key[start:position]
+            pair = known.get(raw)
+            if pair is None:
+                try:
+                    pair = known[raw] = _strings(raw, 0, len(raw))
+                except UnicodeDecodeError:
+                    return None
+            name = pair[0]
             if not name or name in found or len(found) >= limits.LABELS_PER_SERIES_MAX:
                 return None
-            found[name] = value
-        if not found.get(METRIC_NAME):
+            if len(name) > limits.LABEL_NAME_BYTES_MAX or len(pair[1]) > limits.LABEL_VALUE_BYTES_MAX:
+                return None
+            found[name] = pair
+        if METRIC_NAME not in found or not found[METRIC_NAME][1]:
             return None
-        pairs = self._pairs
-        return tuple(pairs.setdefault(pair, pair) for pair in sorted(found.items()) if pair[1])
+        return tuple(pair for pair in sorted(found.values()) if pair[1])
 
 
 _UNSEEN: Final[Labels] = (("", ""),)

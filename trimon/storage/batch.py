@@ -63,9 +63,14 @@ def _carry(
     series: Int64s, times: Int64s, values: Floats, base_times: Int64s, base_values: Floats, bounds: Bounds
 ) -> None:
     """Raise the newest time and value of every sample's series by the samples before it, in place."""
-    if len(series) < 2 or not (series[1:] == series[:-1]).any():
+    again = np.flatnonzero(series[1:] == series[:-1]) + 1
+    if len(again) == 0:
         return
     usable = (times >= bounds.lowest_ms) & (times <= bounds.highest_ms)
+    if usable.all() and (times > base_times).all() and (times[again] > times[again - 1]).all():
+        base_times[again] = times[again - 1]
+        base_values[again] = values[again - 1]
+        return
     first = np.concatenate(([True], series[1:] != series[:-1]))
     run = np.cumsum(first) - 1
     usable_times = np.where(usable, times, base_times)
