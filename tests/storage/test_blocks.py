@@ -327,3 +327,18 @@ def test_a_missing_file_sets_the_block_aside(bench: Bench, name: str) -> None:
     assert any(path.name in problem for problem in bench.store.problems)
     assert path.with_name(path.name + ".damaged").is_dir()
     assert len(bench.read()) > 0
+
+
+def test_a_block_of_another_directory_does_not_end_our_log(bench: Bench) -> None:
+    """A block brought from elsewhere says nothing about our log: what only the log has is still replayed."""
+    other = Bench(bench.options.path.with_name("other"))
+    fill(other, 2.5)
+    maintain(other)
+    other.store.close()
+    bench.append(first_row("g", T, {series("only_in_the_log"): 1.0}))
+    ((meta, path),) = other.store.blocks()
+    assert meta.epochs == (0,)
+    path.rename(bench.options.path / path.name)
+    bench.reopen()
+    assert len(bench.store.blocks()) == 1
+    assert bench.read(equal("__name__", "only_in_the_log")) == {series("only_in_the_log"): [(T, 1.0)]}

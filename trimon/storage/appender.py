@@ -196,6 +196,10 @@ class Appender:
 
     def _drop_newest(self) -> None:
         core = self._core
+        try:
+            self._book.save(core.files, core.path / "metadata")
+        except OSError as error:
+            raise OperatingError(f"metadata: {error}") from error
         live = self.open_heads.pop()
         core.state = State(core.state.blocks, tuple(other for other in core.state.heads if other is not live))
         if live.log is not None:

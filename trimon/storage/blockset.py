@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -77,8 +76,3 @@ def remove_block(files: Files, path: Path) -> None:
     doomed = path.with_name(path.name + DOOMED)
     files.rename(path, doomed)
     files.remove_tree(doomed)
-
-
-def newest_epoch(blocks: Sequence[Block]) -> int:
-    """The highest run of the log any block tells of, -1 if none does."""
-    return max((epoch for block in blocks for epoch in block.meta.epochs), default=-1)

@@ -53,6 +53,7 @@ class Core:
         self.newest_ms = NEVER_MS
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
+        self.log_id = ""
 
     @property
     def path(self) -> Path:
@@ -67,6 +68,11 @@ class Core:
     def snapshot(self) -> StoreSnapshot:
         """All data as of the last complete append."""
         return StoreSnapshot(self.state.sources())
+
+    def epochs_in_blocks(self) -> set[int]:
+        """Runs of our own log whose samples are in blocks. Blocks of another directory tell of another log."""
+        own = (block.meta for block in self.state.blocks if block.meta.log == self.log_id)
+        return {epoch for meta in own for epoch in meta.epochs}
 
     def problem(self, text: str) -> None:
         """Note a fault for log, metric and status page."""

@@ -112,7 +112,7 @@ class MergeJob:
         if len(metas) != len(self.action.blocks):
             raise OperatingError("blocks to be merged are gone")
         start_ms, end_ms = min(meta.min_ms for meta in metas), max(meta.max_ms for meta in metas)
-        epochs = {epoch for meta in metas for epoch in meta.epochs}
+        epochs = {epoch for meta in metas if meta.log == store.log_id for epoch in meta.epochs}
         late = all(FROM_OUT_OF_ORDER in meta.hints for meta in metas)
         meta = BlockMeta(
             new_ulid(store.now_ms()),
@@ -122,6 +122,7 @@ class MergeJob:
             sources=tuple(sorted({source for meta in metas for source in meta.sources or (meta.ulid,)})),
             parents=tuple((meta.ulid, meta.min_ms, meta.max_ms) for meta in metas),
             hints=(FROM_OUT_OF_ORDER,) if late else (),
+            log=store.log_id if epochs else "",
             epochs=tuple(sorted((epochs & store.epochs_on_disk()) | {max(epochs, default=0)}))
             if epochs
             else (),

@@ -97,6 +97,11 @@ class Maintenance:
         """A block that was just written; not visible yet."""
         return Block(self._core.files, self._core.path / ulid, self._core.cache)
 
+    @property
+    def log_id(self) -> str:
+        """The name of this directory's log."""
+        return self._core.log_id
+
     def epochs_on_disk(self) -> set[int]:
         """Runs of the log that have segments."""
         return {name.epoch for name in list_segments(self._core.files, self._core.wal_path)}
@@ -123,7 +128,7 @@ class Maintenance:
                 self._book.save(core.files, core.path / "metadata")
                 if added:
                     # Only now that all of the window is on disk does a block say that these logs are done with.
-                    meta = replace(added[-1].meta, epochs=tuple(sorted(epochs)))
+                    meta = replace(added[-1].meta, log=core.log_id, epochs=tuple(sorted(epochs)))
                     added[-1] = added[-1].noted(core.files, meta)
                 self._appender.let_go(lives)
                 heads = tuple(live for live in core.state.heads if live not in lives)

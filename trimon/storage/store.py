@@ -14,7 +14,7 @@ from trimon.model.rows import Appended, Metadata, Row, SampleBatch
 from trimon.storage.admin import Admin
 from trimon.storage.appender import Appender
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.blockset import newest_epoch, open_blocks
+from trimon.storage.blockset import open_blocks
 from trimon.storage.core import Core, LiveHead, State
 from trimon.storage.exemplars import Exemplar, ExemplarStore, from_rows, to_rows
 from trimon.storage.headblocks import Progress, no_progress
@@ -24,7 +24,7 @@ from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
 from trimon.storage.reading import StoreSnapshot
 from trimon.storage.statistics import Cardinality, StoreFigures, cardinality, chunk_count
-from trimon.storage.wal.log import list_segments, remove_segments
+from trimon.storage.wal.log import list_segments, log_identity, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
 from trimon.storage.wal.sections import EXEMPLARS, METADATA
@@ -49,11 +49,12 @@ class Store:
         for problem in opened.problems:
             core.problem(problem)
         core.state = State(tuple(opened.blocks), ())
+        core.log_id = log_identity(files, options.path)
         segments = list_segments(files, core.wal_path)
-        done = {epoch for block in opened.blocks for epoch in block.meta.epochs}
+        done = core.epochs_in_blocks()
         self._to_replay = [name for name in segments if name.epoch not in done]
         self._done_epochs = {name.epoch for name in segments} & done
-        last_epoch = max(segments[-1].epoch if segments else -1, newest_epoch(opened.blocks))
+        last_epoch = max(segments[-1].epoch if segments else -1, max(done, default=-1))
         self._appender = Appender(core, self._book, last_epoch + 1)
         self._maintenance = Maintenance(core, self._appender, self._book)
         self._admin = Admin(core, self._appender, self._maintenance)
@@ -168,14 +169,14 @@ class Store:
                 core.problem(problem)
             self._appender.follow_elders()
             self.ready = True
-        if not recovery.report.problems:
-            self._remove_logs(empty | self._done_epochs)
-        else:
-            self._remove_logs(self._done_epochs)
+        self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)
         return recovery.report
 
     def _remove_logs(self, epochs: set[int]) -> None:
+        if not epochs:
+            return
         try:
+            self._book.save(self._core.files, self._core.path / "metadata")
             remove_segments(self._core.files, self._core.wal_path, epochs)
         except OSError as error:
             self._core.problem(f"WAL segments of finished runs cannot be removed: {error}")

@@ -36,8 +36,7 @@ def _checksum(document: dict[str, Any]) -> int:
 class BlockMeta:
     """A block's range `[min_ms, max_ms)`, counts and history.
 
-    `epochs` are the runs of the log whose samples are now in blocks, this one included; `foreign` is set for
-    blocks of Prometheus' own format.
+    `epochs` are the runs of the log named `log` whose samples are now in blocks, this one included.
     """
 
     ulid: str
@@ -52,6 +51,7 @@ class BlockMeta:
     parents: tuple[tuple[str, int, int], ...] = ()
     hints: tuple[str, ...] = ()
     failed: bool = False
+    log: str = ""
     epochs: tuple[int, ...] = ()
     size_bytes: int = field(default=0, compare=False)
 
@@ -75,7 +75,7 @@ class BlockMeta:
             "stats": {name: value for name, value in stats.items() if value},
             "compaction": compaction,
             "version": 1,
-            "trimon": {"format": FORMAT, "epochs": list(self.epochs)},
+            "trimon": {"format": FORMAT, "log": self.log, "epochs": list(self.epochs)},
         }
         document["trimon"]["checksum"] = _checksum(document)
         return orjson.dumps(document, option=orjson.OPT_INDENT_2)
@@ -109,6 +109,7 @@ class BlockMeta:
                 ),
                 hints=tuple(map(str, compaction.get("hints") or ())),
                 failed=bool(compaction.get("failed")),
+                log=str(own.get("log", "")),
                 epochs=tuple(map(int, own.get("epochs", ()))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

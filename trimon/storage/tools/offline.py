@@ -14,7 +14,7 @@ from trimon.storage.cache import ArrayCache
 from trimon.storage.headview import HeadView
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.reading import StoreSnapshot
-from trimon.storage.wal.log import list_segments
+from trimon.storage.wal.log import list_segments, log_identity
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
 
@@ -52,7 +52,8 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> Offline:
             opened.problems.append(str(error))
     opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
     if log:
-        done = {epoch for meta in opened.metas() for epoch in meta.epochs}
+        name = log_identity(files, path, make=False)
+        done = {epoch for meta in opened.metas() if meta.log == name for epoch in meta.epochs}
         segments = [name for name in list_segments(files, path / "wal") if name.epoch not in done]
         recovery = Recovery(files, path / "wal", segments, _nothing, _no_note, mend=False)
         opened.heads = [head.view for head, _ in recovery.run() if head.samples]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +227,22 @@ class HeadLog:
         self._close_file()
         self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False
         return opened
+
+
+def log_identity(files: Files, directory: Path, *, make: bool = True) -> str:
+    """The name of a data directory's log, made at the first start; it tells its runs from those of others.
+
+    Raises OSError.
+    """
+    path = directory / "log-id"
+    try:
+        known = files.read(path).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        known = ""
+    if not known and make:
+        known = secrets.token_hex(16)
+        files.write_atomic(path, known.encode("ascii"))
+    return known
 
 
 def list_segments(files: Files, directory: Path) -> list[SegmentName]:
