@@ -16,7 +16,11 @@ from trimon.storage.group import NEVER_MS
 from trimon.storage.head import Head
 from trimon.storage.options import StoreOptions
 from trimon.storage.reading import Source, StoreSnapshot
+from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.log import HeadLog
+
+# Up to this many groups are measured whenever somebody asks.
+_GROUPS_MAX = 1000
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +58,7 @@ class Core:
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
         self.log_id = ""
+        self._measured: tuple[int, int] | None = None
 
     @property
     def path(self) -> Path:
@@ -68,6 +73,17 @@ class Core:
     def snapshot(self) -> StoreSnapshot:
         """All data as of the last complete append."""
         return StoreSnapshot(self.state.sources())
+
+    def measure_heads(self) -> tuple[int, int]:
+        """Chunks and bytes of all heads; milliseconds per thousand groups."""
+        heads = [live.head for live in self.state.heads]
+        self._measured = (sum(chunk_count(h.view) for h in heads), sum(h.size_bytes() for h in heads))
+        return self._measured
+
+    def measured_heads(self) -> tuple[int, int]:
+        """The same, as of the last maintenance if there are many groups."""
+        groups = sum(len(live.head.groups) for live in self.state.heads)
+        return self._measured if self._measured is not None and groups > _GROUPS_MAX else self.measure_heads()
 
     def epochs_in_blocks(self) -> set[int]:
         """Runs of our own log whose samples are in blocks. Blocks of another directory tell of another log."""

@@ -58,6 +58,7 @@ class Maintenance:
         """Jobs that are due, to be done in this order; ask again afterwards."""
         core = self._core
         state = core.state
+        core.measure_heads()
         heads = [
             HeadState(live.head.start_ms, live.head.end_ms, live.head.samples, live.last_append_ms)
             for live in state.heads

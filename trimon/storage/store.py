@@ -23,7 +23,7 @@ from trimon.storage.maintenance import Maintenance
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
 from trimon.storage.reading import StoreSnapshot
-from trimon.storage.statistics import Cardinality, StoreFigures, cardinality, chunk_count
+from trimon.storage.statistics import Cardinality, StoreFigures, cardinality
 from trimon.storage.wal.log import list_segments, log_identity, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
@@ -133,13 +133,14 @@ class Store:
         logs = [live.log for live in state.heads if live.log is not None]
         first_ms = min((view.min_ms for view in filled), default=None)
         block_times = [block.meta.min_ms for block in state.blocks]
+        chunks, held_bytes = core.measured_heads()
         return StoreFigures(
             head_series=max((view.index.series for view in views), default=0),
-            head_chunks=sum(map(chunk_count, views)),
+            head_chunks=chunks,
             head_samples=sum(view.samples for view in views),
             head_min_ms=first_ms,
             head_max_ms=max((view.max_ms for view in filled), default=None),
-            head_bytes=sum(live.head.size_bytes() for live in state.heads),
+            head_bytes=held_bytes,
             loose_samples=sum(view.loose.samples for view in views),
             symbol_bytes=sum(live.head.index.symbols.text_bytes for live in state.heads),
             blocks=len(state.blocks),
