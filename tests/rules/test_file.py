@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.process import peer
 from trimon.errors import UserError
 from trimon.query.options import QueryOptions
 from trimon.rules.file import GroupSpec, RuleDefaults, RuleSpec, load_rules, read_rules
@@ -63,7 +65,7 @@ def test_defaults_come_from_global() -> None:
         ("groups:\n  - name: g\n    labels: {__name__: x}\n", "3:5: invalid label name: __name__"),
         (
             group("{record: x, alert: y, expr: '1'}"),
-            "4:21: group \"g\", rule 1, \"x\": only one of 'record' and 'alert' must be set",
+            "4:21: group \"g\", rule 1, \"y\": only one of 'record' and 'alert' must be set",
         ),
         (group("{expr: '1'}"), "4:9: group \"g\", rule 1, \"\": one of 'record' or 'alert' must be set"),
         (group("{record: x}"), "4:9: group \"g\", rule 1, \"x\": field 'expr' must be set in rule"),
@@ -121,3 +123,35 @@ def test_a_missing_file_is_named() -> None:
     """A rule file that is not there is an error with its path."""
     with pytest.raises(UserError, match=r"open /nowhere/r\.yml: no such file or directory"):
         load_rules([Path("/nowhere/r.yml")], RuleDefaults())
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    "text",
+    [
+        "groups:\n  - rules: []\n",
+        "groups:\n  - name: g\n  - name: g\n",
+        "groups:\n  - name: g\n    intervall: 1s\n",
+        "groups:\n  - name: g\n    interval: soon\n",
+        "groups:\n  - name: g\n    limit: x\n",
+        group("{record: x, alert: y, expr: '1'}"),
+        group("{expr: '1'}"),
+        group("{record: x}"),
+        group("{record: x, expr: '1'}", "{record: y, expr: 'sum('}"),
+        group("{record: x, expr: '1', for: 5m}"),
+        group("{record: x, expr: '1', annotations: {a: b}}"),
+        group("{record: x, expr: '1', labels: {__name__: y}}"),
+    ],
+)
+def test_the_words_are_those_of_promtool(text: str, tmp_path: Path) -> None:
+    """What we refuse promtool refuses too, with the same words after the place."""
+    promtool = peer("promtool")
+    path = tmp_path / "r.yml"
+    path.write_text(text)
+    done = subprocess.run(
+        [promtool, "check", "rules", str(path)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode != 0
+    with pytest.raises(UserError) as refused:
+        load_rules([path], RuleDefaults())
+    assert refused.value.message in done.stdout + done.stderr

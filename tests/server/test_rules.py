@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, child, free_port, peer, running
+from tests.support.process import ROOT, Server, child, free_port, peer, running
 
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -55,6 +55,27 @@ def test_rules_are_evaluated_reloaded_and_shown(tmp_path: Path) -> None:
         assert [node["path"] for node in rules["children"]] == ["trimon/rules/rules.yml/g"]
         assert server.stop() == 0
         assert "actor crashed" not in server.log.read_text()
+
+
+def test_rules_go_on_after_a_kill(tmp_path: Path) -> None:
+    """After kill -9 recorded series go on in the same series: nothing is lost, nothing is there twice."""
+    (tmp_path / "rules.yml").write_text(RULES)
+    config, expr = CONFIG.format(port=9), '{__name__="job:up:double"}[10m]'
+    with running(tmp_path / "data", config) as server:
+        server.until('count_over_time({__name__="job:up:double"}[10m]) >= 3')
+        ((series,), port) = server.query(expr), server.port
+        server.kill()
+    again = Server(tmp_path / "data", config, port=port).start()
+    try:
+        more = len(series["values"]) + 2
+        again.until(f'count_over_time({{__name__="job:up:double"}}[10m]) >= {more}')
+        (after,) = again.query(expr)
+        assert after["values"][: len(series["values"])] == series["values"]
+        times = [time for time, _ in after["values"]]
+        assert times == sorted(set(times))
+        assert "actor crashed" not in again.log.read_text()
+    finally:
+        assert again.stop() == 0
 
 
 @pytest.mark.peer

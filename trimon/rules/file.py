@@ -132,7 +132,7 @@ def _group(group: GroupEntry, file: str, defaults: RuleDefaults) -> GroupSpec:
         try:
             _check(rule, defaults.query)
         except UserError as error:
-            where = f"group {quoted(group.name)}, rule {number}, {quoted(rule.record or rule.alert)}"
+            where = f"group {quoted(group.name)}, rule {number}, {quoted(rule.alert or rule.record)}"
             raise UserError(f"{where}: {error.message}", error.position) from None
         labels = tuple(sorted({**dict(group.labels), **dict(rule.labels)}.items()))
         rules.append(RuleSpec(rule.record, rule.expr, labels))
