@@ -254,6 +254,25 @@ def test_a_full_disk_refuses_appends_until_there_is_room(tmp_path: Path) -> None
     store.close()
 
 
+@pytest.mark.parametrize("room_bytes", [0, 20, 120])
+def test_a_disk_full_at_the_first_sample_of_another_window(tmp_path: Path, room_bytes: int) -> None:
+    """When the log of a window cannot be made the append fails, and the next one with room succeeds."""
+    files = FaultyFiles()
+    clock = StoppedClock(T + 100 * HOUR)
+    store = Store.open(StoreOptions(tmp_path, lockfile=False), files, clock)
+    files.room_bytes = room_bytes
+    for time_ms in (T, T + 50 * HOUR):
+        with pytest.raises(OperatingError, match="No space left"):
+            store.append([first_row("g", time_ms, {series("a"): 1.0})])
+    files.room_bytes = None
+    (answer,) = store.append([first_row("g", T, {series("a"): 1.0})])
+    assert answer.appended == 1
+    store.close()
+    store, found = found_after(tmp_path, clock)
+    assert [time_ms for _, time_ms, _ in found] == [T]
+    store.close()
+
+
 def test_a_full_disk_while_cutting_keeps_the_head(bench: Bench) -> None:
     """Without room for the block the cut fails, the head is still read, and the next attempt succeeds."""
     bench.store.close()

@@ -158,8 +158,7 @@ class Appender:
         """The open head for a time; the newest one takes what is too late for the others."""
         newest = self.newest()
         if newest.samples == 0 and not newest.groups and not newest.start_ms <= time_ms < newest.end_ms:
-            self._drop_newest()
-            return self.open_head(time_ms)
+            return self._replace_newest(time_ms)
         if time_ms >= newest.end_ms:
             return self.open_head(time_ms)
         for live in self.open_heads:
@@ -194,16 +193,22 @@ class Appender:
             elders = heads[: heads.index(live.head)]
             live.head.follow([(elder, elder.max_ms) for elder in elders if elder.samples])
 
-    def _drop_newest(self) -> None:
+    def _replace_newest(self, time_ms: int) -> Head:
+        """A head for another window in place of the newest one, which is empty. Raises OperatingError."""
         core = self._core
+        replaced = self.open_heads[-1]
         try:
             self._book.save(core.files, core.path / "metadata")
+            head = self.open_head(time_ms)
+            self.open_heads.remove(replaced)
+            core.state = State(
+                core.state.blocks, tuple(live for live in core.state.heads if live is not replaced)
+            )
+            if replaced.log is not None:
+                replaced.log.remove()
         except OSError as error:
-            raise OperatingError(f"metadata: {error}") from error
-        live = self.open_heads.pop()
-        core.state = State(core.state.blocks, tuple(other for other in core.state.heads if other is not live))
-        if live.log is not None:
-            live.log.remove()
+            raise OperatingError(f"WAL: {error}") from error
+        return head
 
     # ---- freezing
 
