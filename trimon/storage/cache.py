@@ -43,6 +43,12 @@ class ArrayCache:
                     self._used_bytes -= self._kept.popitem(last=False)[1][1]
         return made
 
+    def peek(self, key: Hashable) -> object | None:
+        """What is kept under the key, None if nothing is."""
+        with self._lock:
+            found = self._kept.get(key)
+            return None if found is None else found[0]
+
     @property
     def used_bytes(self) -> int:
         """Memory held."""
@@ -55,8 +61,8 @@ def _size(made: object) -> int:
 
 
 def _array_bytes(array: object) -> int:
-    known: npt.NDArray[Any] | None = array if isinstance(array, np.ndarray) else None
-    return known.nbytes if known is not None else 64
+    size: object = getattr(array, "nbytes", 64)
+    return size if isinstance(size, int) else 64
 
 
 # Sealed pages of heads are asked by every dashboard again and again; one cache serves all heads of the process.

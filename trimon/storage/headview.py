@@ -11,7 +11,7 @@ import numpy as np
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage import matching
-from trimon.storage.arena import Int32s, Int64s
+from trimon.storage.arena import Floats, Int32s, Int64s
 from trimon.storage.deletions import Deletions, without_deleted
 from trimon.storage.group import GroupView, GroupViews
 from trimon.storage.homes import HomesView
@@ -117,21 +117,33 @@ def _read_group(
 ) -> Iterator[Piece]:
     wanted = series[rows]
     for page in group.sealed:
+        if page.times[0] > end_ms or page.times[-1] < start_ms:
+            continue
         yield from page.read(rows, wanted, start_ms, end_ms)
+    highest = int(columns.max())
+    whole_times: list[Int64s] = []
+    whole_values: list[Floats] = []
     for position, chunk in enumerate(group.raw):
         filled = group.rows if position == len(group.raw) - 1 else chunk.rows
-        times = chunk.times[:filled]
-        first = int(np.searchsorted(times, start_ms))
-        last = int(np.searchsorted(times, end_ms, side="right"))
-        if first >= last:
+        times = chunk.times
+        # Most chunks lie outside or inside as a whole: the first and the last row tell.
+        if filled == 0 or times[0] > end_ms or times[filled - 1] < start_ms:
             continue
-        here = columns < len(chunk.series)
-        here[here] = chunk.series[columns[here]] == wanted[here]
-        if not here.any():
-            continue
-        if here.all():
-            chosen_rows, chosen = rows, columns
+        first = 0 if times[0] >= start_ms else int(times[:filled].searchsorted(start_ms))
+        last = filled if times[filled - 1] <= end_ms else int(times[:filled].searchsorted(end_ms, "right"))
+        if highest < len(chunk.series):
+            here = chunk.series[columns] == wanted
+            if here.all():
+                whole_times.append(times[first:last])
+                whole_values.append(chunk.values[first:last, columns])
+                continue
         else:
-            chosen_rows, chosen = rows[here], columns[here]
-        values = chunk.values[first:last, chosen].T
-        yield Piece.matrix(chosen_rows, times[first:last], values, absent=True)
+            here = columns < len(chunk.series)
+            here[here] = chunk.series[columns[here]] == wanted[here]
+        if here.any():
+            values = chunk.values[first:last, columns[here]].T
+            yield Piece.matrix(rows[here], times[first:last], values, absent=True)
+    if len(whole_times) == 1:
+        yield Piece.matrix(rows, whole_times[0], whole_values[0].T, absent=True)
+    elif whole_times:
+        yield Piece.matrix(rows, np.concatenate(whole_times), np.concatenate(whole_values).T, absent=True)

@@ -117,8 +117,11 @@ def assemble(rows: int, pieces: Sequence[Piece]) -> SampleFrame:
     lengths = np.zeros(rows, np.int64)
     np.add.at(lengths, segments.row, segments.length)
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    values = np.empty(int(offsets[-1]))
-    segments.copy_values(pieces, offsets, values)
+    if segments.plain:
+        values = pieces[0].values if len(pieces) == 1 else np.concatenate([piece.values for piece in pieces])
+    else:
+        values = np.empty(int(offsets[-1]))
+        segments.copy_values(pieces, offsets, values)
     times, time_offsets, time_of_row = segments.share_times(rows)
     # rows whose samples came in different pieces may still have the same times in all
     distinct = distinct_arrays(times, time_offsets)
@@ -172,7 +175,10 @@ def _without_absent(
 
 @dataclass(slots=True)
 class _Segments:
-    """Every (row, piece) that has samples, sorted by row and first time."""
+    """Every (row, piece) that has samples, sorted by row and first time.
+
+    `plain` says that the pieces one after the other are already in order, each row in one of them at most.
+    """
 
     row: Int64s
     piece: Int64s
@@ -181,6 +187,7 @@ class _Segments:
     time: Int64s
     times: Int64s
     time_offsets: Int64s
+    plain: bool
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> _Segments:
@@ -200,17 +207,19 @@ class _Segments:
         time = np.concatenate(
             [piece.time_of_row + first for piece, first in zip(pieces, time_firsts.tolist(), strict=True)]
         ).astype(np.int64)
-        if len(pieces) > 1 or (np.diff(row) <= 0).any():
+        plain = bool((row[1:] > row[:-1]).all())
+        if not plain:
             start = times[np.minimum(time_offsets[time], len(times) - 1)]
             order = np.lexsort((number, start, row))
         else:
             order = np.arange(len(row))
         order = order[length[order] > 0]
-        return cls(row[order], number[order], source[order], length[order], time[order], times, time_offsets)
+        sorted_parts = (row[order], number[order], source[order], length[order], time[order])
+        return cls(*sorted_parts, times, time_offsets, plain)
 
     def overlapping_rows(self) -> Int64s:
         """Rows in which a segment does not begin after the end of the one before."""
-        if len(self.row) < 2:
+        if self.plain:
             return np.zeros(0, np.int64)
         first = self.times[self.time_offsets[self.time]]
         last = self.times[self.time_offsets[self.time] + self.length - 1]
@@ -257,7 +266,7 @@ class _Segments:
 
     def share_times(self, rows: int) -> tuple[Int64s, Int64s, Int32s]:
         """Distinct timestamp arrays of the rows, and which row has which; 0 for a row without samples."""
-        single = len(self.row) < 2 or bool((self.row[1:] != self.row[:-1]).all())
+        single = self.plain or bool((self.row[1:] != self.row[:-1]).all())
         time_of_row = np.zeros(rows, np.int32)
         if single:
             used, inverse = _compact(self.time, len(self.time_offsets) - 1)

@@ -33,6 +33,22 @@ class PageRows:
     entries: Int64s
     starts: Int64s
 
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.values.nbytes + self.lengths.nbytes + self.entries.nbytes + self.starts.nbytes
+
+    def pick(self, places: Int64s) -> PageRows:
+        """Some of the rows, in the given order."""
+        lengths = self.lengths[places]
+        count = len(self.lengths)
+        if count * int(lengths[0]) == len(self.values) and (self.lengths == lengths[0]).all():
+            values = self.values.reshape(count, -1)[places].reshape(-1)
+        else:
+            begins = np.cumsum(self.lengths) - self.lengths
+            values = self.values[ragged_positions(begins[places], lengths)]
+        return PageRows(values, lengths, self.entries[places], self.starts[places])
+
 
 def plan_bands(lengths: Int64s) -> Iterator[Int64s]:
     """Series (by place in `lengths`) band by band: near neighbours, of similar length so that little is padded."""

@@ -210,6 +210,10 @@ class Block:
         return self._index.numbers("series/band").astype(np.int32)
 
     @cached_property
+    def _band_sizes(self) -> Int64s:
+        return np.bincount(self._series_band)
+
+    @cached_property
     def _series_place(self) -> Int32s:
         return self._index.numbers("series/place").astype(np.int32)
 
@@ -234,6 +238,7 @@ class Block:
         ordered = bands[order]
         pages = self._pages
         found: dict[int, list[tuple[Int64s, PageRows]]] = {}
+        band_sizes = self._band_sizes
         edges = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1)).tolist()
         firsts = np.searchsorted(pages["band"], ordered[edges[:-1]]).tolist()
         lasts = np.searchsorted(pages["band"], ordered[edges[:-1]], side="right").tolist()
@@ -242,10 +247,22 @@ class Block:
             places = self._series_place[series[rows]].astype(np.int64)
             for page in range(first, last):
                 if pages["first_ms"][page] <= end_ms and pages["last_ms"][page] >= start_ms:
-                    read = unpack_page(self._checked(pages, page), places)
+                    read = self._page(page, places, whole=4 * len(places) >= band_sizes[ordered[begin]])
                     found.setdefault(int(pages["slice"][page]), []).append((rows, read))
         read_pieces = [self._piece(number, found[number]) for number in sorted(found)]
         return without_deleted(read_pieces, series, self.deletions) if self.deletions else read_pieces
+
+    def _page(self, page: int, places: Int64s, *, whole: bool) -> PageRows:
+        """Rows of a page. A page that is read as a whole, or nearly, is kept decoded."""
+        key = (self.meta.ulid, "page", page)
+        if whole:
+            return self._cache.get(key, lambda: unpack_page(self._checked(self._pages, page), None)).pick(
+                places
+            )
+        kept = self._cache.peek(key)
+        if isinstance(kept, PageRows):
+            return kept.pick(places)
+        return unpack_page(self._checked(self._pages, page), places)
 
     def _checked(self, directory: dict[str, Int64s], page: int) -> memoryview:
         """The bytes of a page. Raises DamagedError."""

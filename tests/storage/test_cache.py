@@ -1,0 +1,45 @@
+"""The cache of decoded parts keeps to its bytes, whatever it keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trimon.storage.block.bands import PageRows
+from trimon.storage.cache import ArrayCache
+
+
+def rows(count: int) -> PageRows:
+    numbers = np.zeros(1, np.int64)
+    return PageRows(np.zeros(count), numbers, numbers, numbers)
+
+
+def test_the_oldest_goes_when_room_is_short() -> None:
+    """What is used least recently is dropped first, and the bytes held never pass the limit."""
+    cache = ArrayCache(100_000)
+    for number in range(50):
+        cache.get(number, lambda: rows(1000))
+        cache.get("kept", lambda: rows(10))
+        assert cache.used_bytes <= 100_000
+    assert cache.peek(0) is None
+    assert cache.peek("kept") is not None
+    assert isinstance(cache.peek(49), PageRows)
+
+
+def test_what_is_too_big_is_made_and_not_kept() -> None:
+    """Something that would fill a quarter of the cache is handed out and forgotten."""
+    cache = ArrayCache(100_000)
+    assert len(cache.get("big", lambda: rows(4000)).values) == 4000
+    assert cache.used_bytes == 0
+
+
+def test_rows_are_picked_from_equal_and_unequal_lengths() -> None:
+    """Picking rows gives their samples in the asked order, in matrices and ragged pages."""
+    for lengths in ([3, 3, 3], [2, 0, 4]):
+        sizes = np.array(lengths)
+        page = PageRows(np.arange(sizes.sum(), dtype=float), sizes, sizes * 10, sizes * 100)
+        picked = page.pick(np.array([2, 0]))
+        begins = np.cumsum(sizes) - sizes
+        expected = [*range(begins[2], begins[2] + sizes[2]), *range(begins[0], begins[0] + sizes[0])]
+        assert picked.values.tolist() == expected
+        assert picked.lengths.tolist() == [lengths[2], lengths[0]]
+        assert picked.entries.tolist() == [lengths[2] * 10, lengths[0] * 10]
