@@ -8,9 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 Kept = TypeVar("Kept")
 
 CACHE_BYTES: Final = 64 * 2**20
