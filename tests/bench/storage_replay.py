@@ -161,7 +161,8 @@ def main(series: int = 50_000, rows: int = 480) -> None:
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         assert report.samples >= samples
         print(
-            f"ours: appends from {opened * 1000:.0f} ms on, ready after {wall:.2f} s, cpu {cpu:.2f} s, {cpu / samples * 1e9:.0f} ns a sample"
+            f"ours: appends from {opened * 1000:.0f} ms on, ready after "
+            f"{wall:.2f} s, cpu {cpu:.2f} s, {cpu / samples * 1e9:.0f} ns a sample"
         )
         store.close()
         if shutil.which("prometheus"):
