@@ -18,6 +18,8 @@ _PATH = "__metrics_path__"
 _INTERVAL = "__scrape_interval__"
 _TIMEOUT = "__scrape_timeout__"
 _PARAM = "__param_"
+# Ten slots a second would be cheaper still, but their bursts would be felt by queries.
+SLOT_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,13 @@ class Target:
         return f"scrape/{self.job}/{self.key}"
 
     def offset_ms(self, seed: int) -> int:
-        """Its phase in the interval: spreads the targets of a pool, and the servers of a fleet, evenly."""
-        return (int(self.key, 16) ^ seed) % self.interval_ms
+        """Its phase in the interval: spreads the targets of a pool, and the servers of a fleet, evenly.
+
+        Phases are multiples of a slot. Targets of one slot are scraped one right after the other, which costs
+        less than as many scrapes on their own: one wake-up, one log write, and code that is still in the cache.
+        """
+        slot_ms = min(SLOT_MS, self.interval_ms)
+        return (int(self.key, 16) ^ seed) % self.interval_ms // slot_ms * slot_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
-from trimon.errors import OperatingError
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
@@ -42,18 +41,14 @@ def admin_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/admin/tsdb/clean_tombstones", methods=["POST", "PUT"])
     async def clean_tombstones() -> Response:
-        await context.writer.perform("clean tombstones", context.store.clean_tombstones)
+        await context.offload.run(context.store.clean_tombstones)
         return Response(b"", status=204)
 
     @blueprint.route("/admin/tsdb/snapshot", methods=["POST", "PUT"])
     async def snapshot() -> Response:
         values = await params.parameters()
         skip_head = params.boolean(values, "skip_head")
-        name = await context.writer.perform(
-            "snapshot", lambda: context.store.write_snapshot(skip_head=skip_head)
-        )
-        if not isinstance(name, str):
-            raise OperatingError("snapshot has no name")
+        name = await context.offload.run(lambda: context.store.write_snapshot(skip_head=skip_head))
         return success({"name": name})
 
     return blueprint
