@@ -96,7 +96,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
         log.warning(warning)
     sockets = bind(addresses)
     try:
-        store = Store.open(_store_options(flags, config), DiskFiles(), WallClock())
+        store = Store.open(_store_options(flags, config, features), DiskFiles(), WallClock())
     except OperatingError:
         for listener in sockets:
             listener.close()
@@ -152,7 +152,7 @@ def _features(flags: dict[str, Any], log: Log) -> frozenset[str]:
     return frozenset(asked)
 
 
-def _store_options(flags: dict[str, Any], config: Config) -> StoreOptions:
+def _store_options(flags: dict[str, Any], config: Config, features: frozenset[str]) -> StoreOptions:
     fsync = flags["storage_wal_fsync"]
     if fsync not in ("always", "interval", "never"):
         raise UserError(f'--storage.wal-fsync must be always, interval or never, got "{fsync}"')
@@ -176,7 +176,7 @@ def _store_options(flags: dict[str, Any], config: Config) -> StoreOptions:
         max_block_ms=flags["storage_tsdb_max_block_duration"] or 0,
         wal_segment_bytes=flags["storage_tsdb_wal_segment_size"],
         lockfile=not flags["storage_tsdb_no_lockfile"],
-        exemplars_max=config.storage.exemplars.max_exemplars,
+        exemplars_max=config.storage.exemplars.max_exemplars if "exemplar-storage" in features else 0,
     )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
+from trimon.model.labels import Labels
+from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
 from trimon.query.budget import Budget
 from trimon.query.errors import ParseError
 from trimon.query.explain import explain
+from trimon.query.json import format_value
+from trimon.query.nodes import Expr, VectorSelector, children
 from trimon.query.options import QueryOptions
+from trimon.storage.exemplars import Exemplar
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import bad_parameter, success
@@ -30,7 +35,7 @@ def _parsed(values: MultiDict[str, str], options: QueryOptions, work: Callable[[
 
 
 def expression_routes(context: WebContext) -> Blueprint:
-    """/format_query, /parse_query, /explain."""
+    """/format_query, /parse_query, /explain, /query_exemplars."""
     blueprint = Blueprint("expressions", __name__)
 
     @blueprint.route("/format_query", methods=["GET", "POST"])
@@ -69,4 +74,38 @@ def expression_routes(context: WebContext) -> Blueprint:
             raise bad_parameter("query", error) from None
         return success({"plan": plan, "text": "\n".join(lines)})
 
+    @blueprint.route("/query_exemplars", methods=["GET", "POST"])
+    async def query_exemplars() -> Response:
+        values = await params.parameters()
+        start_ms = params.required_time_ms(values, "start")
+        end_ms = params.required_time_ms(values, "end")
+        if end_ms < start_ms:
+            raise bad_parameter("end", "end timestamp must not be before start timestamp")
+        matcher_sets = _selectors(_parsed(values, context.query_options(), engine.parse))
+        if not matcher_sets:
+            return Response(status=204)
+        found = context.store.exemplars.query(matcher_sets, start_ms, end_ms)
+        return success([_exemplars(labels, exemplars) for labels, exemplars in found])
+
     return blueprint
+
+
+def _selectors(expr: Expr) -> list[tuple[Matcher, ...]]:
+    """The matchers of every selector in an expression."""
+    if isinstance(expr, VectorSelector):
+        return [expr.matchers]
+    return [matchers for child in children(expr) for matchers in _selectors(child)]
+
+
+def _exemplars(series: Labels, exemplars: Sequence[Exemplar]) -> dict[str, object]:
+    return {
+        "seriesLabels": dict(series),
+        "exemplars": [
+            {
+                "labels": dict(exemplar.labels),
+                "value": format_value(exemplar.value),
+                "timestamp": exemplar.timestamp_ms / 1000,
+            }
+            for exemplar in exemplars
+        ],
+    }

@@ -129,6 +129,8 @@ def selectors(texts: Sequence[str]) -> list[tuple[Matcher, ...]]:
         try:
             matchers = parse_selector(text)
         except UserError as error:
+            if "at least one non-empty matcher" in error.message:
+                raise ApiError("bad_data", "match[] must contain at least one non-empty matcher") from None
             raise bad_parameter("match[]", error) from None
         if all(matcher.matches_empty for matcher in matchers):
             raise ApiError("bad_data", "match[] must contain at least one non-empty matcher")
