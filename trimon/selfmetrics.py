@@ -74,6 +74,10 @@ class SelfMetrics:
             name, documentation, labels, registry=self._registry, buckets=buckets
         )
 
+    def summary(self, name: str, documentation: str, labels: Sequence[str] = ()) -> prometheus_client.Summary:
+        """A summary without quantiles: sum and count."""
+        return prometheus_client.Summary(name, documentation, labels, registry=self._registry)
+
     def collect(self, read: Callable[[], Iterable[Reading]]) -> None:
         """Adds families that are read on exposition; `read` is synchronous and quick."""
         self._registry.register(_Readings(read))

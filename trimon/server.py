@@ -174,6 +174,12 @@ class Server:
                 seams.log,
                 self.storage.replayed,
                 self._query_options,
+                seams.metrics.summary(
+                    "prometheus_rule_evaluation_duration_seconds", "The duration for a rule to execute."
+                ).observe,
+                seams.metrics.summary(
+                    "prometheus_rule_group_duration_seconds", "The duration of rule group evaluations."
+                ).observe,
             ),
         )
         discovered = discovered_mailbox()

@@ -50,6 +50,12 @@ def test_rules_are_evaluated_reloaded_and_shown(tmp_path: Path) -> None:
             f'prometheus_rule_evaluation_failures_total{{rule_group="{tmp_path / "rules.yml"};g"}} 0.0'
             in metrics
         )
+        (line,) = [
+            x
+            for x in metrics.splitlines()
+            if x.startswith("prometheus_rule_evaluation_duration_seconds_count")
+        ]
+        assert float(line.split()[1]) >= 4
         tree = server.get("/debug/actors")
         (rules,) = (node for node in tree["children"] if node["path"] == "trimon/rules")
         assert [node["path"] for node in rules["children"]] == ["trimon/rules/rules.yml/g"]

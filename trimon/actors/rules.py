@@ -37,6 +37,10 @@ DRAIN_S: Final = 10.0
 POLICY: Final = RestartPolicy()
 
 
+def _ignore(_: float) -> None:
+    """Does nothing with a duration."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSeams:
     """What groups work with. `options` gives the limits of a query as they are now."""
@@ -47,6 +51,10 @@ class RuleSeams:
     log: Log
     replayed: trio.Event
     options: Callable[[], QueryOptions]
+    on_rule: Callable[[float], object] = _ignore
+    """Hears how many seconds a rule took."""
+    on_group: Callable[[float], object] = _ignore
+    """Hears how many seconds an iteration of a group took."""
 
 
 class RuleGroupActor:
@@ -111,6 +119,7 @@ class RuleGroupActor:
         self._at_work = ""
         group.last_evaluation_ms = slot_ms
         group.duration_s = trio.current_time() - began_s
+        self._seams.on_group(group.duration_s)
         group.iterations += 1
 
     async def _end(self, session: RuleSession, stamp_ms: int) -> None:
@@ -145,6 +154,7 @@ class RuleGroupActor:
             await self._store(session, row)
         session.last_evaluation_ms = slot_ms
         session.duration_s = trio.current_time() - began_s
+        seams.on_rule(session.duration_s)
         group.evaluations += 1
         if failure:
             group.failures += 1

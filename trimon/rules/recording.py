@@ -44,7 +44,7 @@ class RecordingRule:
     def evaluate(
         self, snapshot: Snapshot, time_ms: int, options: QueryOptions, budget: Budget, limit: int = 0
     ) -> Recorded:
-        """The samples at a time; more than `limit` (0: none) are an error. Raises ParseError or QueryError."""
+        """The samples at a time; more than `limit` (0 or less: none) are an error. Raises ParseError or QueryError."""
         result = instant(snapshot, self.spec.expr, time_ms, options, budget)
         if result.type == "scalar":
             labels, values = LabelTable(1, (), (), ()), result.values.reshape(1)
@@ -61,7 +61,7 @@ class RecordingRule:
         labels = self._relabeled(labels)
         if not distinct(labels):
             raise QueryError(SAME_LABELS)
-        if limit and labels.rows > limit:
+        if 0 < limit < labels.rows:
             raise QueryError(f"exceeded limit of {limit} with {labels.rows} series")
         return Recorded(labels, np.ascontiguousarray(values, np.float64), result.stats)
 
