@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.storage.conftest import NO_COLUMNS, START_MS, Bench, batch, first_row, series
+from trimon.clock import StoppedClock
+from trimon.files import DiskFiles
 from trimon.model.rows import Row, SampleBatch
 from trimon.model.sample import ABSENT, NORMAL_NAN_BITS, STALE_NAN_BITS
 from trimon.storage.loose import SEAL_SAMPLES
+from trimon.storage.options import StoreOptions
+from trimon.storage.store import Store
 
 A, B, C = series("a", job="x"), series("b", job="x"), series("c", job="y")
 T = START_MS
@@ -202,3 +208,20 @@ def test_many_loose_samples_are_sealed_and_read_in_order(bench: Bench) -> None:
         found = {(int(dict(k)["i"]), t): v for k, pairs in bench.read().items() for t, v in pairs}
         assert found == wanted
         bench.reopen()
+
+
+def test_ending_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
+    """Ended columns that ended before, never existed, or go on in the same row are left alone."""
+    store = Store.open(StoreOptions(tmp_path), DiskFiles(), StoppedClock(1_700_000_000_000))
+    store.replay()
+    none, zero = np.zeros(0, np.int32), np.zeros(0)
+    labels = tuple((("__name__", name),) for name in "ab")
+    (first,) = store.append([Row("g", 1_700_000_000_000, none, zero, labels, np.array([1.0, 2.0]))])
+    ended = np.array([0, 1, 7, 0], np.int32)
+    store.append([Row("g", 1_700_000_001_000, first.columns[:1], np.array([3.0]), ended=ended)])
+    store.append([Row("g", 1_700_000_002_000, first.columns[:1], np.array([4.0]), ended=first.columns[1:])])
+    frame = store.snapshot().select([], 0, 2**50).frame(0, 2**50)
+    by_length = sorted(np.diff(frame.offsets).tolist())
+    assert by_length == [2, 3]
+    assert frame.has_stale.sum() == 1
+    store.close()

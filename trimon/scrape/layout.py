@@ -235,23 +235,30 @@ class _Realignment:
         old_hashes: list[int] = hashes.tolist()
         # what this body has claimed so far, so that a series given twice is found
         claimed: set[int] = set()
+        find, hold = known.get, self.heads.append
+        slots, values, old_slot, keys = self.slots, self.values, self.old_slot, self.hashes
         for line in lines:
             head, space, tail = line.rpartition(b" ")
             head += space
-            old = known.get(head)
+            old = find(head)
             if old is None:
                 self._not_known(line, timed_known, claimed)
                 continue
             self.samples += 1
-            self.heads.append(head)
-            value = self._number(line, tail)
+            hold(head)
+            value = float(tail) if tail.isdigit() else self._number(line, tail)
             if old < 0:
-                self.slots.append(old)
-            elif (key := old_hashes[old]) in claimed:
+                slots.append(old)
+                continue
+            key = old_hashes[old]
+            if key in claimed:
                 self._duplicate()
-            else:
-                claimed.add(key)
-                self._slot(value, old, key)
+                continue
+            claimed.add(key)
+            slots.append(len(values))
+            values.append(value)
+            old_slot.append(old)
+            keys.append(key)
 
     def _not_known(self, line: bytes, timed_known: dict[bytes, Labels | None], claimed: set[int]) -> None:
         if not line or line[0] == 35 or not line.strip(b" \t"):  # 35 is '#'

@@ -146,8 +146,11 @@ class Head(HeadSeries):
         granted = np.full(len(created), -1, np.int64)
         granted[kept] = self._grant(group, created[kept])
         ended = row.ended.astype(np.int64)
-        if len(ended) and (ended.max() >= group.width or not group.granted[ended].all()):
-            raise ValueError(f"group {group.name}: an ended column is not granted")
+        if len(ended):
+            # a sender that is not sure ends too much rather than too little: what has ended already, or goes on
+            # in this very row, is left alone
+            ended = ended[(ended >= 0) & (ended < group.width)]
+            ended = np.setdiff1d(ended[group.granted[ended]], np.concatenate((layout.columns, granted[kept])))
         columns = np.concatenate((layout.columns, granted[kept], ended))
         values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
         series = group.series[columns].astype(np.int64)
