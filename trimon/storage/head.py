@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from trimon.storage.group import NEVER_MS, GroupViews, Layout, ScrapeGroup
 from trimon.storage.headseries import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.headview import HeadView
 from trimon.storage.loose import LooseBuffer
+
+_NO_COLUMNS: Final = np.zeros(0, np.int64)
 
 
 class _Cells(NamedTuple):
@@ -110,8 +112,9 @@ class Head(HeadSeries):
         layout = group.layout(row.columns)
         tally = Tally()
         granted = row.ended[:0]
+        ended = _NO_COLUMNS
         if row.new_series or len(row.ended):
-            cells, granted = self._resolve(group, layout, row, tally, series_max)
+            cells, granted, ended = self._resolve(group, layout, row, tally, series_max)
         else:
             values = np.asarray(row.values, np.float64)
             cells = _Cells(layout.columns, layout.series, values, layout.prefix, layout.foreign)
@@ -133,14 +136,14 @@ class Head(HeadSeries):
                 self._store_row(group, time_ms, cells)
         else:
             self._append_judged(group, time_ms, cells, bounds, tally)
-        if len(row.ended):
-            self._hand_back(group, row.ended.astype(np.int64))
+        if len(ended):
+            self._hand_back(group, ended)
         return tally.result(granted)
 
     def _resolve(
         self, group: ScrapeGroup, layout: Layout, row: Row, tally: Tally, series_max: int
-    ) -> tuple[_Cells, Columns]:
-        """All cells of a row with new or ended series, and the columns granted to the new ones."""
+    ) -> tuple[_Cells, Columns, Int64s]:
+        """All cells of a row with new or ended series, the columns granted to the new ones, and those that end."""
         created = self.create(row.new_series, tally, series_max)
         kept = created >= 0
         granted = np.full(len(created), -1, np.int64)
@@ -156,7 +159,7 @@ class Head(HeadSeries):
         series = group.series[columns].astype(np.int64)
         prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
         foreign = np.flatnonzero(~group.home[columns])
-        return _Cells(columns, series, values, prefix, foreign), granted.astype(np.int32)
+        return _Cells(columns, series, values, prefix, foreign), granted.astype(np.int32), ended
 
     def _adopt(self, group: ScrapeGroup, cells: _Cells) -> _Cells:
         """Take home the foreign series that have lost their home."""

@@ -12,7 +12,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
 from quart_trio import QuartTrio
 
 from trimon.errors import OperatingError
@@ -77,12 +77,14 @@ class WebActor:
         self._accepting = trio.CancelScope()
         self._draining = False
         self._served = 0
+        self._requests = 0
+        self._quiet = trio.Event()
 
     async def run(self) -> None:
         """Accepts until drained, then lets open requests finish."""
         config = _config()
         worker = WorkerContext(None)
-        app = ASGIWrapper(self._app)
+        app = ASGIWrapper(self._counted)
         async with trio.open_nursery() as connections:
             with self._accepting:
                 async with trio.open_nursery() as acceptors:
@@ -95,7 +97,22 @@ class WebActor:
                             partial(TCPServer, app, config, worker),
                         )
             await worker.terminated.set()
-            connections.cancel_scope.deadline = trio.current_time() + DRAIN_S
+            # connections that are merely kept open need not be waited for
+            with trio.move_on_after(DRAIN_S):
+                while self._requests:
+                    self._quiet = trio.Event()
+                    await self._quiet.wait()
+            connections.cancel_scope.cancel()
+
+    async def _counted(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """The application, with requests counted while they are answered."""
+        self._requests += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests -= 1
+            if not self._requests:
+                self._quiet.set()
 
     def drain(self) -> None:
         """No new connections; those that are idle close, those with a request finish it."""
@@ -129,4 +146,5 @@ class WebActor:
             "connections": self._connections_max - self._places.value,
             "connections_max": self._connections_max,
             "served": self._served,
+            "requests": self._requests,
         }
