@@ -110,7 +110,8 @@ class WriteReceiver:
             messages = (batch, metadata) if metadata.families else (batch,)
             answer = (await self._context.writer.append(*messages))[0]
             if answer.error:
-                raise WriteRefused(400, answer.error)
+                # a full head may have room again after the next cut: the sender keeps the samples and comes back
+                raise WriteRefused(503 if answer.series_refused else 400, answer.error)
         elif metadata.families:
             await self._context.writer.append(metadata)
         if written.exemplars:
