@@ -7,6 +7,7 @@ import numpy as np
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, exact, read, series
 from tests.storage.test_blocks import HOUR, fill, maintain, same
 from trimon.files import DiskFiles
+from trimon.model.gofloat import format_g
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.storage.tools import gotext
@@ -37,8 +38,8 @@ def test_go_numbers_durations_and_sizes() -> None:
         "1.23456789e+08",
         "5e-324",
     ]
-    assert [gotext.number(value) for value in values] == [*shown, "NaN"]
-    assert [gotext.number(float("inf")), gotext.number(float("-inf"))] == ["+Inf", "-Inf"]
+    assert [format_g(value) for value in values] == [*shown, "NaN"]
+    assert [format_g(float("inf")), format_g(float("-inf"))] == ["+Inf", "-Inf"]
     assert [gotext.duration(ms) for ms in (0, 5, 1000, 61_500, 7_200_000)] == [
         "0s",
         "5ms",

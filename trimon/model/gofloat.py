@@ -28,20 +28,16 @@ def parse_float(text: str) -> float:
     raise UserError(f'strconv.ParseFloat: parsing "{text}": invalid syntax')
 
 
-def format_g(value: float) -> str:
-    """Go's `%g` with the shortest digits that read back the same: exponent below 1e-4 and from 1e21."""
-    return _format(value, 21)
-
-
 def format_label(value: float) -> str:
     """The form of `le` and `quantile` in OpenMetrics: `1.0`, `0.5`, `1e+06`, `+Inf`."""
-    text = _format(value, 6)
+    text = format_g(value)
     if math.isfinite(value) and "." not in text and "e" not in text:
         return text + ".0"
     return text
 
 
-def _format(value: float, exponent_from: int) -> str:
+def format_g(value: float) -> str:
+    """Go's `%g`: the shortest digits that read back the same; an exponent below 1e-4 and from 1e+06 on."""
     if value != value:  # noqa: PLR0124 # NaN, without a call
         return "NaN"
     if math.isinf(value):
@@ -56,7 +52,7 @@ def _format(value: float, exponent_from: int) -> str:
     point = len(whole) + int(exponent_text or 0) - (len(whole + fraction) - len(digits))
     digits = digits.rstrip("0")
     exponent = point - 1
-    if exponent < -4 or exponent >= exponent_from:
+    if exponent < -4 or exponent >= 6:
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{tail}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     if point <= 0:

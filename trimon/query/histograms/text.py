@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimon.model.gofloat import format_g
 from trimon.model.histogram import FloatHistogram, Ordered, ordered
-from trimon.query.gofloat import format_general
 
 
 def as_text(histogram: FloatHistogram) -> str:
     """`{count:4, sum:5, (1,2]:3}`, as `count_values` shows it."""
-    parts = [f"count:{format_general(histogram.count)}", f"sum:{format_general(histogram.sum)}"]
+    parts = [f"count:{format_g(histogram.count)}", f"sum:{format_g(histogram.sum)}"]
     buckets = ordered(histogram)
     for at, count in enumerate(buckets.counts.tolist()):
         left, right = _brackets(histogram, buckets, at)
-        lower, upper = format_general(float(buckets.lower[at])), format_general(float(buckets.upper[at]))
-        parts.append(f"{left}{lower},{upper}{right}:{format_general(count)}")
+        lower, upper = format_g(float(buckets.lower[at])), format_g(float(buckets.upper[at]))
+        parts.append(f"{left}{lower},{upper}{right}:{format_g(count)}")
     return "{" + ", ".join(parts) + "}"
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
-from trimon.query.gofloat import format_general, format_plain
+from trimon.query.gofloat import format_plain
 from trimon.query.histograms.text import as_text
 from trimon.query.labelcodes import Groups, drop_names, group, select_names, with_column
 from trimon.query.operators.cells import compensated_mean, compensated_sum, quantile_of
@@ -103,7 +104,7 @@ class AggregateOperator(Operator):
         wrong = quantile[~((quantile >= 0) & (quantile <= 1)) & vector.present.any(axis=0)]
         for value in np.unique(wrong).tolist():
             context.annotations.warn(
-                f"quantile value should be between 0 and 1, got {format_general(value)}", self._param_start
+                f"quantile value should be between 0 and 1, got {format_g(value)}", self._param_start
             )
 
 

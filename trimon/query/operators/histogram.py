@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trimon.model.gofloat import format_g, format_label
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME
 from trimon.model.table import Codes, LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
-from trimon.query.gofloat import format_general, format_openmetrics
 from trimon.query.labelcodes import drop_names, group, with_column
 from trimon.query.operators.aggregate import valid_label_name
 from trimon.query.operators.binary import stack
@@ -241,7 +241,7 @@ class QuantileOperator(Operator):
         for values, start in zip(wanted, self._starts, strict=True):
             for value in np.unique(values[~((values >= 0) & (values <= 1))]).tolist():
                 context.annotations.warn(
-                    f"quantile value should be between 0 and 1, got {format_general(value)}", start
+                    f"quantile value should be between 0 and 1, got {format_g(value)}", start
                 )
         classic, native = split(context, vector, self._vector_start)
         histograms = Classic(context, classic, self._vector_start)
@@ -273,7 +273,7 @@ class QuantileOperator(Operator):
 
 
 def _labelled(part: Vector, label: str, values: Matrix) -> Vector:
-    text = format_openmetrics(float(values[0])) if len(values) else "NaN"
+    text = format_label(float(values[0])) if len(values) else "NaN"
     codes = np.ones(part.rows, np.int32)
     return Vector(
         with_column(part.labels, label, codes, ["", text]), part.values, part.present, part.drop_name

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from trimon.model.gofloat import format_g
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
-from trimon.query.gofloat import format_general
 from trimon.query.labelcodes import group
 from trimon.query.labelhash import label_hashes
 from trimon.query.operators.aggregate import grouping_table
@@ -74,8 +74,8 @@ class KeepOperator(Operator):
         capped = np.clip(ratios, -1.0, 1.0)
         for value in np.unique(ratios[ratios != capped]).tolist():
             context.annotations.warn(
-                f"ratio value should be between -1 and 1, got {format_general(value)}, "
-                f"capping to {format_general(math.copysign(1, value))}",
+                f"ratio value should be between -1 and 1, got {format_g(value)}, "
+                f"capping to {format_g(math.copysign(1, value))}",
                 self._param_start,
             )
         if vector.rows == 0:
@@ -91,7 +91,7 @@ def _limits(values: Matrix) -> Index:
     for value in values[np.abs(values) >= _INT64_MAX].tolist():
         if value != -_INT64_MAX:
             direction = "overflows" if value > 0 else "underflows"
-            raise QueryError(f"Scalar value {format_general(value)} {direction} int64")
+            raise QueryError(f"Scalar value {format_g(value)} {direction} int64")
     return np.clip(np.trunc(values), 0, 2.0**40).astype(np.intp)
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from trimon.model.gofloat import format_g
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
-from trimon.query.gofloat import format_general
 from trimon.query.grid import Grid
 from trimon.query.operators import overtime, rate, starttime, trend
 from trimon.query.operators.extended import anchored, smoothed
@@ -195,7 +195,7 @@ class WindowOperator(Operator):
             wrong_values = params[0][~((params[0] >= 0) & (params[0] <= 1))]
             for wrong_value in np.unique(wrong_values).tolist() if ranges.frame.rows else ():
                 context.annotations.warn(
-                    f"quantile value should be between 0 and 1, got {format_general(wrong_value)}",
+                    f"quantile value should be between 0 and 1, got {format_g(wrong_value)}",
                     self._param_start,
                 )
 

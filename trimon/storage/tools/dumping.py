@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME, Labels, format_labels
 from trimon.model.matcher import Matcher
 from trimon.storage.block.writer import sorted_rows
 from trimon.storage.reading import StoreSnapshot
-from trimon.storage.tools import gotext
 
 _BATCH_SERIES: Final = 256
 EVER_MS: Final = (-(1 << 62), 1 << 62)
@@ -45,7 +45,7 @@ def dump(
     for labels, times, values in _batches(snapshot, matchers, start_ms, end_ms):
         shown = "{" + ", ".join(f"{name}={_quoted(value)}" for name, value in labels) + "}"
         for time_ms, value in zip(times, values, strict=True):
-            yield f"{shown} {gotext.number(value)} {time_ms}"
+            yield f"{shown} {format_g(value)} {time_ms}"
 
 
 def dump_openmetrics(
@@ -60,7 +60,7 @@ def dump_openmetrics(
         rest = tuple(pair for pair in labels if pair[0] != METRIC_NAME)
         shown = name + (format_labels(rest).replace(", ", ",") if rest else "{}")
         for time_ms, value in zip(times, values, strict=True):
-            yield f"{shown} {gotext.number(value)} {time_ms / 1000:.3f}"
+            yield f"{shown} {format_g(value)} {time_ms / 1000:.3f}"
     yield "# EOF"
 
 

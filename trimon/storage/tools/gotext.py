@@ -2,37 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
-from decimal import Decimal
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-
-
-def number(value: float) -> str:
-    """A float as Go's `%g`: shortest digits, an exponent below 1e-4 and from 1e+06 on."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    text = "".join(map(str, digits)).rstrip("0") or "0"
-    point = len(digits) + int(exponent)
-    lead = "-" if sign else ""
-    if value == 0:
-        return lead + "0"
-    stripped = text.lstrip("0")
-    point -= len(text) - len(stripped)
-    text = stripped
-    if point - 1 < -4 or point - 1 >= 6:
-        mantissa = text[0] + ("." + text[1:] if len(text) > 1 else "")
-        power = point - 1
-        return f"{lead}{mantissa}e{'-' if power < 0 else '+'}{abs(power):02d}"
-    if point <= 0:
-        return f"{lead}0.{'0' * -point}{text}"
-    if point >= len(text):
-        return lead + text + "0" * (point - len(text))
-    return f"{lead}{text[:point]}.{text[point:]}"
 
 
 def duration(duration_ms: int) -> str:
