@@ -60,9 +60,9 @@ QUERIES = [
             'stddev_over_time(node_load[10m])',
             'predict_linear(node_memory_bytes[30m], 3600)',
             'deriv(node_memory_bytes[10m])',
-            'max_over_time(sum(rate(http_request_duration_seconds_count[5m]))[30m:1m])',
+            'max_over_time(sum(rate(http_request_duration_seconds_count[5m]))[29m30s:1m])',
             'sum(rate(http_request_duration_seconds_count[5m] offset 1h))',
-            'topk(5, rate(node_disk_reads_total[5m]))',
+            'topk(5, sum by (device) (node_memory_bytes))',
         )
     ),
     *(
