@@ -29,6 +29,7 @@ MAILBOX_MESSAGES_MAX: Final = 4096
 MAILBOX_BYTES_MAX: Final = 512 * 2**20
 PERFORM_TIMEOUT_S: Final = 600.0
 SYNC_INTERVAL_S: Final = 1.0
+PROBLEMS_INTERVAL_S: Final = 2.0
 # Up to here an append runs on the loop: about 2 ms.
 INLINE_CELLS_MAX: Final = 20_000
 INLINE_SERIES_MAX: Final = 200
@@ -149,6 +150,7 @@ class StorageActor:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._replay)
                 nursery.start_soon(self._sync)
+                nursery.start_soon(self._tell_problems)
                 await self._serve()
                 nursery.cancel_scope.cancel()
         finally:
@@ -167,7 +169,8 @@ class StorageActor:
         report = await self._offload.run(self.store.replay)
         self.replayed.set()
         for line in report.lines():
-            self._log.warning("write-ahead log", detail=line)
+            if line not in self.store.problems:
+                self._log.warning("write-ahead log", detail=line)
         self._log.info("storage is ready", **report.fields())
 
     async def _sync(self) -> None:
@@ -179,6 +182,18 @@ class StorageActor:
                 await self._offload.run(self.store.sync)
             except OperatingError as error:
                 self._trouble("fsync of the write-ahead log failed", error)
+
+    async def _tell_problems(self) -> None:
+        """Logs each fault of the data directory that the store found and survived."""
+        told: list[str] = []
+        while True:
+            problems = self.store.problems
+            if problems is not told:
+                for problem in problems:
+                    if problem not in told:
+                        self._log.error("fault in the data directory", detail=problem)
+                told = problems
+            await trio.sleep(PROBLEMS_INTERVAL_S)
 
     async def _handle(self, batch: Sequence[StorageMessage]) -> None:
         appends: list[Append] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import orjson
 from quart import Blueprint, Response, request
 
@@ -46,6 +48,11 @@ def status_routes(context: WebContext) -> Blueprint:
     @blueprint.get("/status/tsdb/blocks")
     async def blocks() -> Response:
         return success({"blocks": [orjson.loads(meta.to_json()) for meta, _ in context.store.blocks()]})
+
+    @blueprint.get("/status/storage")
+    async def storage() -> Response:
+        figures = asdict(context.store.figures())
+        return success({"problems": context.store.problems, "figures": figures})
 
     @blueprint.get("/status/walreplay")
     async def replay() -> Response:
