@@ -10,9 +10,6 @@ from typing import Final
 
 # Scraping: a body is held in memory while it is parsed; 64 MiB is about half a million series.
 SCRAPE_BODY_BYTES_MAX: Final = 64 * 2**20
-# A decompression bomb shows in the ratio: real expositions compress 10 to 25 times.
-DECOMPRESSED_BYTES_MAX: Final = 256 * 2**20
-SCRAPE_LINE_BYTES_MAX: Final = 1 * 2**20
 SCRAPE_LINES_MAX: Final = 2_000_000
 
 # Labels: Prometheus has no cap; these are far above any real use and keep the index bounded.
@@ -32,12 +29,10 @@ QUERY_SAMPLES_MAX: Final = 50_000_000
 QUERY_POINTS_PER_SERIES_MAX: Final = 11_000
 QUERY_TEXT_BYTES_MAX: Final = 1 * 2**20
 QUERY_DEPTH_MAX: Final = 200
-QUERY_CONCURRENCY_MAX: Final = 20
 
 # HTTP requests to us.
 REQUEST_BODY_BYTES_MAX: Final = 32 * 2**20
 REQUEST_FORM_BYTES_MAX: Final = 4 * 2**20
-CONNECTIONS_MAX: Final = 512
 
 # Configuration files: a prometheus.yml of 16 MiB holds a hundred thousand static targets.
 CONFIG_FILE_BYTES_MAX: Final = 16 * 2**20

@@ -393,3 +393,13 @@ def test_the_full_sample_names_every_supported_field() -> None:
     for model in (MainFile, ScrapeConfig, BasicAuth, Authorization):
         for name in settings_of(model).keys() - own:
             assert f"{name}:" in text, name
+
+
+def test_staleness_of_explicit_timestamps_is_refused() -> None:
+    """track_timestamps_staleness is refused by name and line, because nothing would act on it; false asks for nothing."""
+    text = "scrape_configs:\n  - job_name: a\n    track_timestamps_staleness: {}\n"
+    with pytest.raises(UserError, match="track_timestamps_staleness is not supported") as caught:
+        load_text(text.format("true"), "p.yml")
+    assert caught.value.position is not None
+    assert caught.value.position.line == 3
+    assert load_text(text.format("false"), "p.yml").scrape_configs[0].job_name == "a"

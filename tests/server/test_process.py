@@ -164,6 +164,8 @@ def test_unwritable_data_directory(tmp_path: Path) -> None:
         (["--no.such.flag"], "No such option"),
         (["--query.timeout=soon"], 'not a valid duration string: "soon"'),
         (["--agent"], "agent mode does not exist yet"),
+        (["--config.auto-reload"], "the files are not watched yet"),
+        (["--web.page-title=x"], "no pages yet"),
         (["--web.console.templates=x"], "console templates do not exist"),
         (["--web.listen-address=nowhere"], 'not a listen address: "nowhere"'),
         (["--config.file=absent.yml"], "absent.yml"),

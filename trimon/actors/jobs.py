@@ -32,7 +32,6 @@ def pool_options(config: ScrapeConfig) -> PoolOptions:
         compression=config.enable_compression,
         honor_labels=config.honor_labels,
         honor_timestamps=config.honor_timestamps,
-        track_timestamps_staleness=config.track_timestamps_staleness,
         extra_metrics=config.extra_scrape_metrics,
         sample_limit=config.sample_limit,
         target_limit=config.target_limit,

@@ -65,7 +65,6 @@ class Job:
     label_sets: tuple[Mapping[str, str], ...] = ()
     syncs: int = 0
     sync_failures: int = 0
-    limit_exceeded: int = 0
 
 
 @dataclass(slots=True)
@@ -206,7 +205,6 @@ class ScrapeManager:
         job.sync_failures += len(errors)
         forced = ""
         if options.target_limit and len(targets) > options.target_limit:
-            job.limit_exceeded += 1
             forced = (
                 f"target_limit exceeded (number of targets: {len(targets)}, limit: {options.target_limit})"
             )

@@ -42,19 +42,11 @@ FLAGS: Final = (
         "prometheus.yml",
         "Configuration file. Without this flag and without the file, trimon scrapes itself.",
     ),
-    Flag(
-        "config.auto-reload",
-        "bool",
-        "false",
-        "Reload when the configuration file or a file it names changes.",
-    ),
-    Flag("config.auto-reload-interval", "duration", "30s", "How often to look for changes, at least 1s."),
     Flag("web.listen-address", "list", "127.0.0.1:9090", "Address to listen on. Repeatable."),
     Flag("web.allow-remote-debug", "bool", "false", "Answer /debug to clients that are not on loopback."),
     Flag("web.max-connections", "count", "512", "Most connections at once."),
     Flag("web.external-url", "text", "", "URL under which the server is reached from outside."),
     Flag("web.route-prefix", "text", "", "Prefix of all routes. Default: the path of --web.external-url."),
-    Flag("web.page-title", "text", "trimon", "Title of the pages."),
     Flag("web.cors.origin", "text", ".*", "Regular expression of origins that may ask, fully anchored."),
     Flag("web.enable-lifecycle", "bool", "false", "Allow reload and quit over HTTP."),
     Flag(
@@ -98,6 +90,9 @@ FLAGS: Final = (
 )
 
 REFUSED: Final = {
+    "config.auto-reload": "the files are not watched yet; SIGHUP and /-/reload take over a change",
+    "config.auto-reload-interval": "the files are not watched yet; SIGHUP and /-/reload take over a change",
+    "web.page-title": "there are no pages yet that it could head",
     "agent": "agent mode does not exist yet",
     "alertmanager.drain-notification-queue-on-shutdown": "alerts are not sent yet",
     "alertmanager.notification-batch-size": "alerts are not sent yet",

@@ -42,7 +42,6 @@ KNOWN_FEATURES: Final = frozenset(
         "promql-per-step-stats",
         "use-start-timestamps",
         "type-and-unit-labels",
-        "extra-scrape-metrics",
         "exemplar-storage",
         "native-histograms",
     )
@@ -108,7 +107,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
             addresses=",".join(open_to_all),
         )
     settings = Settings(
-        web=_web_options(flags, own, exposed=bool(open_to_all)),
+        web=_web_options(flags, own),
         query=query_options,
         queries_max=flags["query_max_concurrency"],
         connections_max=flags["web_max_connections"],
@@ -180,7 +179,7 @@ def _store_options(flags: dict[str, Any], config: Config, features: frozenset[st
     )
 
 
-def _web_options(flags: dict[str, Any], own: str, *, exposed: bool) -> WebOptions:
+def _web_options(flags: dict[str, Any], own: str) -> WebOptions:
     external = flags["web_external_url"] or f"http://{own}/"
     prefix = flags["web_route_prefix"]
     if prefix is None:
@@ -189,13 +188,11 @@ def _web_options(flags: dict[str, Any], own: str, *, exposed: bool) -> WebOption
     return WebOptions(
         external_url=external,
         route_prefix=prefix,
-        page_title=flags["web_page_title"] or "trimon",
         cors_origin=flags["web_cors_origin"] or ".*",
         enable_lifecycle=flags["web_enable_lifecycle"],
         enable_admin_api=flags["web_enable_admin_api"],
         enable_remote_write=flags["web_enable_remote_write_receiver"],
         allow_remote_debug=flags["web_allow_remote_debug"],
-        exposed_without_auth=exposed,
     )
 
 

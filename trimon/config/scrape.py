@@ -91,6 +91,9 @@ class ScrapeConfig(HttpClient, Model):
         HttpClient.check(self)
         if not self.job_name:
             raise self.refuse("job_name", "job_name is empty")
+        if self.track_timestamps_staleness:
+            field = "track_timestamps_staleness"
+            raise self.refuse(field, f"field {field} is not supported by this version of trimon")
         if not self.relabel_configs:
             for group in self.static_configs:
                 for target in group.targets:

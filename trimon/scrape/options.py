@@ -36,7 +36,6 @@ class PoolOptions:
     compression: bool = True
     honor_labels: bool = False
     honor_timestamps: bool = True
-    track_timestamps_staleness: bool = False
     extra_metrics: bool = False
     sample_limit: int = 0
     target_limit: int = 0

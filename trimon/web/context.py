@@ -26,14 +26,11 @@ class WebOptions:
 
     external_url: str = "http://127.0.0.1:9090/"
     route_prefix: str = ""
-    page_title: str = "trimon"
     cors_origin: str = ".*"
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     enable_remote_write: bool = False
     allow_remote_debug: bool = False
-    exposed_without_auth: bool = False
-    """Listening on more than loopback, and anybody may ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from trimon.errors import OperatingError
 BACKLOG: Final = 512
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.
 USER_TIMEOUT_MS: Final = 30_000
-REQUEST_TIMEOUT_S: Final = 300.0
 DRAIN_S: Final = 10.0
 
 
