@@ -129,7 +129,7 @@ REFUSED: Final = {
     "web.console.templates": "console templates do not exist",
     "web.enable-otlp-receiver": "OTLP is not received yet",
     "web.max-notifications-subscribers": "live notifications do not exist yet",
-    "web.read-timeout": "the time limit of a request is fixed at 5m",
+    "web.read-timeout": "requests have no time limit of their own yet; queries have --query.timeout",
     "web.remote-write-receiver.accepted-protobuf-messages": "only prometheus.WriteRequest is accepted",
     "web.search.max-limit": "the search API does not exist yet",
     "web.user-assets": "static user files are not served",
