@@ -1,0 +1,87 @@
+"""The front end: the web actor, and what its pages and routes see of the other parts."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import trio
+
+from trimon.actors.kernel.group import Group
+from trimon.config.dump import effective_yaml
+from trimon.server.current import Current
+from trimon.server.parts import Parts
+from trimon.server.reload import Reload
+from trimon.server.settings import Seams, Settings
+from trimon.units import format_duration, format_size, rfc3339
+from trimon.web.context import WebContext
+
+
+class Frontend:
+    """The door from web to the rest."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        current: Current,
+        reload: Reload,
+        settings: Settings,
+        seams: Seams,
+    ) -> None:
+        self._parts = parts
+        self._current = current
+        self._reload = reload
+        self._settings = settings
+        self._seams = seams
+        self._started_ms = seams.clock.now_ms()
+
+    def context(self, tree: Callable[[], Group], quit_: Callable[[], bool]) -> WebContext:
+        """What the application is made over; `tree` gives the root, `quit_` begins the stop."""
+        parts, seams = self._parts, self._seams
+        storage, scraping = parts.storage, parts.scraping
+        return WebContext(
+            options=self._settings.web,
+            log=seams.log,
+            clock=seams.clock,
+            offload=seams.parse_threads,
+            metrics=seams.metrics,
+            queries=parts.queries.queries,
+            query_options=self._current.query_options,
+            snapshot=storage.actor.snapshot,
+            store=storage.store,
+            writer=storage.writer,
+            ready=storage.actor.replayed.is_set,
+            jobs=lambda: scraping.manager.jobs,
+            rules=lambda: list(parts.rules.manager.groups.values()),
+            tree=tree,
+            plugins=scraping.discovery.plugins,
+            reload=self._reload.run,
+            quit=quit_,
+            config_yaml=lambda: effective_yaml(self._current.config),
+            flags=self._settings.flags,
+            runtime=self._runtime,
+            mask=scraping.discovery.mask,
+        )
+
+    def _runtime(self) -> Mapping[str, object]:
+        store = self._parts.storage.store
+        options = store.options
+        kept = [format_duration(options.retention_ms)] if options.retention_ms else []
+        kept += [format_size(options.retention_bytes)] if options.retention_bytes else []
+        return {
+            "startTime": rfc3339(self._started_ms),
+            "CWD": str(Path.cwd()),
+            "hostname": socket.gethostname(),
+            "serverTime": rfc3339(self._seams.clock.now_ms()),
+            "reloadConfigSuccess": self._reload.ok,
+            "lastConfigTime": rfc3339(self._reload.succeeded_ms),
+            "corruptionCount": len(store.problems),
+            "goroutineCount": trio.lowlevel.current_statistics().tasks_living,
+            "GOMAXPROCS": os.cpu_count() or 1,
+            "GOMEMLIMIT": 0,
+            "GOGC": "",
+            "GODEBUG": "",
+            "storageRetention": " or ".join(kept),
+        }

@@ -1,0 +1,30 @@
+"""All parts of a server, made in the order in which they need one another."""
+
+from __future__ import annotations
+
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.lag import LagMonitor
+from trimon.server.current import Current
+from trimon.server.queries import QueryPart
+from trimon.server.rules import RulePart
+from trimon.server.scraping import ScrapingPart
+from trimon.server.settings import Seams, Settings
+from trimon.server.storage import StoragePart
+from trimon.storage.store import Store
+
+
+class Parts:
+    """What hangs in the tree, but for the front end, which sees all of it."""
+
+    def __init__(
+        self, store: Store, current: Current, settings: Settings, seams: Seams, reports: CrashReports
+    ) -> None:
+        self.storage = StoragePart(store, seams)
+        self.queries = QueryPart(self.storage, seams, settings.queries_max)
+        self.rules = RulePart(self.storage, self.queries, current, seams, reports)
+        self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)
+        self.lag = LagMonitor(seams.metrics)
+
+    def stopping(self) -> None:
+        """The server is about to stop: series stay open, a restart goes on with them."""
+        self.scraping.manager.stopping = self.rules.manager.stopping = True

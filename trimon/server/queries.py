@@ -1,0 +1,57 @@
+"""The part that answers: queries of clients and of rules, their journal, and the files that hold a line an event."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trimon.actors.activefile import ActiveFile, left_over
+from trimon.actors.linefiles import LineFiles, line_mailbox
+from trimon.actors.queries import Queries
+from trimon.actors.querylog import QueryLog
+from trimon.actors.readings import query_readings
+from trimon.errors import OperatingError
+from trimon.log import Log
+from trimon.offload import Offload
+from trimon.server.settings import RULES_MAX, Seams
+from trimon.server.storage import StoragePart
+from trimon.units import rfc3339
+
+
+class QueryPart:
+    """Two gates to the data, one for clients and one for rules, over one journal and one query log."""
+
+    def __init__(self, storage: StoragePart, seams: Seams, queries_max: int) -> None:
+        self.line_mailbox = line_mailbox()
+        self.lines = LineFiles(self.line_mailbox, seams.clock, seams.parse_threads, seams.log)
+        self.query_log = QueryLog(self.lines)
+        directory = storage.store.options.path
+        self._journal = _open_journal(directory / "queries.active", queries_max + RULES_MAX, seams.log)
+        self._storage = storage
+        self._seams = seams
+        self.queries = self._gate(seams.query_threads, queries_max)
+        self.rule_queries = self._gate(seams.rule_threads, RULES_MAX)
+        seams.metrics.collect(query_readings(self.queries, self.query_log, self.lines))
+
+    def _gate(self, threads: Offload, concurrency_max: int) -> Queries:
+        return Queries(
+            self._storage.actor.snapshot,
+            threads,
+            self._seams.clock,
+            concurrency_max=concurrency_max,
+            journal=self._journal,
+            query_log=self.query_log,
+        )
+
+
+def _open_journal(path: Path, slots: int, log: Log) -> ActiveFile | None:
+    """The journal of running queries; what the last run left in it is told."""
+    if unfinished := left_over(path):
+        log.warning(
+            "these queries did not finish in the last run",
+            queries=[{"query": query, "started": rfc3339(time_s * 1000)} for query, time_s in unfinished],
+        )
+    try:
+        return ActiveFile(path, slots)
+    except OperatingError as error:
+        log.error("running queries are not journaled", err=str(error))
+        return None

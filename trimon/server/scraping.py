@@ -1,0 +1,56 @@
+"""The part that scrapes: discovery, the manager of targets, and the pools they run in."""
+
+from __future__ import annotations
+
+import socket
+
+from trimon.actors.discovery import Discovery
+from trimon.actors.discovery_readings import discovery_readings
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.readings import scrape_readings
+from trimon.actors.scrape import ScrapeManager, discovered_mailbox
+from trimon.model.labels import labels_of
+from trimon.scrape.target import schedule_seed
+from trimon.server.current import Current
+from trimon.server.queries import QueryPart
+from trimon.server.settings import Seams, Settings
+from trimon.server.storage import StoragePart
+
+
+class ScrapingPart:
+    """From sources of targets to rows for storage."""
+
+    def __init__(
+        self,
+        storage: StoragePart,
+        queries: QueryPart,
+        current: Current,
+        settings: Settings,
+        seams: Seams,
+        reports: CrashReports,
+    ) -> None:
+        self.mailbox = discovered_mailbox()
+        self.pools: Pool[str] = Pool("scrape", reports=reports)
+        self.manager = ScrapeManager(
+            self.pools,
+            self.mailbox,
+            storage.writer,
+            seams.clock,
+            seams.parse_threads,
+            seams.log,
+            seed=schedule_seed(socket.gethostname(), labels_of(current.config.global_.external_labels)),
+            reports=reports,
+            lines=queries.lines,
+        )
+        self.discovery = Discovery(
+            self.mailbox,
+            seams.clock,
+            seams.parse_threads,
+            seams.log,
+            settings.discovery_interval_s,
+            reports,
+            seams.registry,
+        )
+        seams.metrics.collect(scrape_readings(self.manager))
+        seams.metrics.collect(discovery_readings(self.discovery))

@@ -1,0 +1,96 @@
+"""The server: runs the tree, listens to signals, and stops in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+import trio
+
+from trimon.actors.kernel.report import CrashReport, CrashReports
+from trimon.actors.kernel.supervisor import BudgetExhausted
+from trimon.actors.readings import kernel_readings
+from trimon.server.current import Current, Loaded
+from trimon.server.frontend import Frontend
+from trimon.server.parts import Parts
+from trimon.server.reload import Reload
+from trimon.server.settings import Seams, Settings
+from trimon.server.tree import STOP_S, supervision_tree
+from trimon.storage.store import Store
+from trimon.web.app import create_app
+from trimon.web.server import WebActor
+
+
+class Server:
+    """Everything wired together. `run` returns the exit code."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        seams: Seams,
+        store: Store,
+        sockets: list[socket.socket],
+        loaded: Loaded,
+        load: Callable[[], Loaded],
+    ) -> None:
+        self._log = seams.log
+        self._stopping = False
+        self._current = Current(loaded, settings.query)
+        self.reports = CrashReports(self._log_crash)
+        seams.metrics.process()
+        seams.metrics.collect(kernel_readings(self.reports))
+        self.parts = Parts(store, self._current, settings, seams, self.reports)
+        self.reload = Reload(self.parts, self._current, seams, load)
+        frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
+        app = create_app(frontend.context(lambda: self.root, self.quit))
+        web = WebActor(app, sockets, settings.connections_max)
+        self.root = supervision_tree(self.parts, web, self.reports)
+
+    def _log_crash(self, report: CrashReport) -> None:
+        self._log.error(
+            "actor crashed",
+            path=report.path,
+            attempt=report.attempt,
+            err=report.error,
+            in_hand=report.in_hand,
+        )
+
+    async def run(self) -> int:
+        """Serves until a signal, `/-/quit` or the fall of storage; the exit code."""
+        self.reload.apply(self._current.loaded)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._signals)
+            try:
+                await self.root.run()
+            except BudgetExhausted as error:
+                self._log.error("the server cannot go on", err=str(error))
+                return 1
+            finally:
+                nursery.cancel_scope.cancel()
+        self._log.info("stopped")
+        return 0
+
+    async def _signals(self) -> None:
+        async with trio.open_nursery() as nursery:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+                async for number in received:
+                    if number == signal.SIGHUP:
+                        nursery.start_soon(self.reload.run_quietly)
+                        continue
+                    self._log.info("received a signal, stopping", signal=signal.Signals(number).name)
+                    nursery.start_soon(self._stop)
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        self.parts.stopping()
+        await self.root.stop(STOP_S)
+
+    def quit(self) -> bool:
+        """Begins the stop as a SIGTERM does; False when it had begun before."""
+        if self._stopping:
+            return False
+        self._stopping = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True

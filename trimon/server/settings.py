@@ -1,0 +1,47 @@
+"""What a server is given: the settings that flags make, and the outside world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trimon.clock import Clock
+from trimon.discovery.registry import Registry
+from trimon.log import Log
+from trimon.offload import Offload
+from trimon.query.options import QueryOptions
+from trimon.selfmetrics import SelfMetrics
+from trimon.web.context import WebOptions
+
+# Rules evaluated at once; the rules of one group go one after the other.
+RULES_MAX: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What flags say, beyond the configuration file."""
+
+    web: WebOptions
+    query: QueryOptions
+    queries_max: int
+    connections_max: int
+    discovery_interval_s: float
+    flags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """The outside world.
+
+    Every kind of work has threads of its own: a storm of queries never keeps the writer or the rules waiting.
+    """
+
+    clock: Clock
+    log: Log
+    metrics: SelfMetrics
+    writer_threads: Offload
+    query_threads: Offload
+    parse_threads: Offload
+    rule_threads: Offload
+    registry: Registry

@@ -1,0 +1,25 @@
+"""The part that stores: the single writer, the door to it, and the compactor."""
+
+from __future__ import annotations
+
+from trimon.actors.compactor import Compactor
+from trimon.actors.storage import StorageActor, Writer, storage_mailbox
+from trimon.actors.storage_readings import storage_readings
+from trimon.server.settings import Seams
+from trimon.storage.store import Store
+
+
+class StoragePart:
+    """The actors around a store."""
+
+    def __init__(self, store: Store, seams: Seams) -> None:
+        self.store = store
+        self.mailbox = storage_mailbox()
+        self.writer = Writer(self.mailbox)
+        self.actor = StorageActor(store, self.mailbox, seams.writer_threads, seams.log)
+        self.compactor = Compactor(
+            store, self.writer, self.actor.replayed, seams.clock, seams.parse_threads, seams.log
+        )
+        seams.metrics.collect(storage_readings(store))
+        ready = seams.metrics.gauge("prometheus_ready", "Whether the server is ready to answer queries.")
+        ready.set_function(lambda: float(self.actor.replayed.is_set()))

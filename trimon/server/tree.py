@@ -1,0 +1,52 @@
+"""The supervision tree in reading order; start goes down the list, stop goes up.
+
+trimon
+├── storage            the single writer
+├── line-files         query log, logs of failed scrapes
+├── compactor          cuts and merges blocks, retention
+├── discovery          one provider a source of targets, and the hub that coalesces
+├── scrape-manager     from label sets to targets
+├── scrape/<job>/<target>
+├── rule-manager       ends the series of removed rule groups
+├── rules/<file>/<group>
+├── lag                the event loop's pulse
+└── web
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimon.actors.kernel.budget import RestartPolicy
+from trimon.actors.kernel.group import Group
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.server.parts import Parts
+from trimon.web.server import WebActor
+
+# All of a stop; each child has its own share in its spec.
+STOP_S: Final = 30.0
+# The writer has no second life in one process: the next start replays the log.
+NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
+
+
+def supervision_tree(parts: Parts, web: WebActor, reports: CrashReports) -> Group:
+    """The root of all actors."""
+    storage, scraping, rules = parts.storage, parts.scraping, parts.rules
+    lines, line_mailbox = parts.queries.lines, parts.queries.line_mailbox
+    always = Restart.ALWAYS
+    specs = [
+        ChildSpec(
+            "storage", lambda: storage.actor, storage.mailbox, Restart.NEVER, drain_s=20.0, policy=NEVER_AGAIN
+        ),
+        ChildSpec("line-files", lambda: lines, line_mailbox, always, drain_s=2.0),
+        ChildSpec("compactor", lambda: storage.compactor, drain_s=5.0),
+        ChildSpec("discovery", lambda: scraping.discovery.group, restart=always, drain_s=5.0),
+        ChildSpec("scrape-manager", lambda: scraping.manager, scraping.mailbox, always, drain_s=2.0),
+        ChildSpec("scrape", lambda: scraping.pools, restart=always, drain_s=12.0),
+        ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
+        ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
+        ChildSpec("lag", lambda: parts.lag, restart=always),
+        ChildSpec("web", lambda: web, restart=always, drain_s=12.0),
+    ]
+    return Group("trimon", specs, reports=reports)
