@@ -15,6 +15,7 @@ from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
 from trimon.query.grid import Grid
+from trimon.query.labelcodes import factorize, pack
 from trimon.query.operators import overtime, rate, starttime, trend
 from trimon.query.operators.extended import anchored, smoothed
 from trimon.query.operators.histogramextended import extended_value
@@ -242,9 +243,9 @@ def _store(panel: Panel, cells: np.ndarray, shown: Mask, values: np.ndarray, pre
 def _not_counters(labels: LabelTable, *, typed: bool) -> list[str]:
     codes, names = labels.column(METRIC_NAME)
     type_codes, types = labels.column(TYPE_LABEL)
-    pairs = np.unique(np.stack([codes, type_codes]), axis=1) if labels.rows else np.zeros((2, 0), np.int32)
+    first = factorize(*pack((codes, type_codes), labels.rows)).first
     out = []
-    for code, type_code in pairs.T.tolist():
+    for code, type_code in zip(codes[first].tolist(), type_codes[first].tolist(), strict=True):
         name, kind = names[code], types[type_code]
         if not name:
             continue
