@@ -11,7 +11,6 @@ from trio.testing import MockClock
 
 from tests.support.store_world import World, until, world
 from trimon.actors.scrape import Discovered
-from trimon.actors.target import first_slot_ms
 from trimon.fetch.request import FetchError
 
 
@@ -174,12 +173,3 @@ async def test_stopping_writes_no_markers(tmp_path: Path, autojump_clock: MockCl
         await until(here.storage.replayed.is_set)
         values = [value for _, value in here.samples("m")[0][1]]
         assert values == [1.0, 1.0]
-
-
-def test_slots_are_counted_from_the_epoch() -> None:
-    """The first slot is the next time with the target's phase, never in the past."""
-    for now_ms in (0, 3, 10_000, 1_700_000_123_456):
-        for offset_ms in (0, 1, 9_999):
-            slot_ms = first_slot_ms(now_ms, offset_ms, 10_000)
-            assert slot_ms % 10_000 == offset_ms
-            assert now_ms <= slot_ms < now_ms + 10_000

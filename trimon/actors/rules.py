@@ -18,8 +18,8 @@ from trimon.actors.kernel.reply import ActorGone, AskTimeout
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.queries import Queries
 from trimon.actors.querylog import QueryRecord
+from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Writer
-from trimon.actors.target import first_slot_ms
 from trimon.clock import Clock
 from trimon.errors import OperatingError, UserError
 from trimon.log import Log
@@ -71,41 +71,26 @@ class RuleGroupActor:
         self.group = group
         self._seams = seams
         self._ended = ended
-        self._waiting = trio.CancelScope()
-        self._draining = False
-        self._next_slot_ms = 0
         self._at_work = ""
+        self._schedule = Schedule(seams.clock, group.spec.interval_ms, group.offset_ms, self._missed)
 
     async def run(self) -> None:
         """Evaluates until drained; begins when storage can be read."""
-        group, clock = self.group, self._seams.clock
-        interval_ms = group.spec.interval_ms
+        schedule = self._schedule
         try:
-            with trio.CancelScope() as self._waiting:
+            with schedule.interruptible():
                 await self._seams.replayed.wait()
-            slot_ms = first_slot_ms(clock.now_ms(), group.offset_ms, interval_ms)
-            while await self._wait_until(slot_ms):
+            while (slot_ms := await schedule.wait()) is not None:
                 await self._iterate(slot_ms)
-                now_ms = clock.now_ms()
-                missed = max(0, (now_ms - slot_ms) // interval_ms)
-                group.missed += missed
-                slot_ms += (missed + 1) * interval_ms
-                if slot_ms - now_ms > interval_ms:  # the clock was set back
-                    slot_ms = first_slot_ms(now_ms, group.offset_ms, interval_ms)
         finally:
-            self._ended(group)
+            self._ended(self.group)
 
     def drain(self) -> None:
         """Stops waiting; an iteration is seen through."""
-        self._draining = True
-        self._waiting.cancel()
+        self._schedule.drain()
 
-    async def _wait_until(self, slot_ms: int) -> bool:
-        self._next_slot_ms = slot_ms
-        if not self._draining:
-            with trio.CancelScope() as self._waiting:
-                await trio.sleep(max(0, slot_ms - self._seams.clock.now_ms()) / 1000)
-        return not self._draining
+    def _missed(self, slots: int) -> None:
+        self.group.missed += slots
 
     async def _iterate(self, slot_ms: int) -> None:
         group = self.group
@@ -187,7 +172,7 @@ class RuleGroupActor:
             "rules": len(group.rules),
             "interval_s": group.spec.interval_ms / 1000,
             "at_work": self._at_work,
-            "next_slot_ms": self._next_slot_ms,
+            "next_slot_ms": self._schedule.slot_ms,
             "last_evaluation_ms": group.last_evaluation_ms,
             "last_duration_s": group.duration_s,
             "iterations": group.iterations,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import trio
 
 from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Message, Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
@@ -19,11 +20,6 @@ TOLERANCE_MS = 2
 # Bodies bigger than this are read in a thread; a body never seen costs fifty times one that is known.
 COLD_BODY_BYTES_MAX = 8 * 1024
 WARM_BODY_BYTES_MAX = 1024 * 1024
-
-
-def first_slot_ms(now_ms: int, offset_ms: int, interval_ms: int) -> int:
-    """The first time from now on that is `offset_ms` into an interval counted from the epoch."""
-    return now_ms + (offset_ms - now_ms) % interval_ms
 
 
 class TargetActor:
@@ -53,27 +49,16 @@ class TargetActor:
         self._writer = writer
         self._clock = clock
         self._offload = offload
-        self._seed = seed
         self._ended = ended
         self._failed = failed
-        self._waiting = trio.CancelScope()
-        self._draining = False
-        self._next_slot_ms = 0
+        target = session.target
+        self._schedule = Schedule(clock, target.interval_ms, target.offset_ms(seed), self._missed)
 
     async def run(self) -> None:
         """Scrapes until drained."""
-        interval_ms = self.session.target.interval_ms
-        offset_ms = self.session.target.offset_ms(self._seed)
         try:
-            slot_ms = first_slot_ms(self._clock.now_ms(), offset_ms, interval_ms)
-            while await self._wait_until(slot_ms):
+            while (slot_ms := await self._schedule.wait()) is not None:
                 await self._scrape(slot_ms)
-                now_ms = self._clock.now_ms()
-                missed = max(0, (now_ms - slot_ms) // interval_ms)
-                self.session.counts.missed += missed
-                slot_ms += (missed + 1) * interval_ms
-                if slot_ms - now_ms > interval_ms:  # the clock was set back
-                    slot_ms = first_slot_ms(now_ms, offset_ms, interval_ms)
         finally:
             self._ended(self.session)
             with trio.CancelScope(shield=True):
@@ -81,15 +66,10 @@ class TargetActor:
 
     def drain(self) -> None:
         """Stops waiting; a row on its way to storage is still seen through."""
-        self._draining = True
-        self._waiting.cancel()
+        self._schedule.drain()
 
-    async def _wait_until(self, slot_ms: int) -> bool:
-        self._next_slot_ms = slot_ms
-        if not self._draining:
-            with trio.CancelScope() as self._waiting:
-                await trio.sleep(max(0, slot_ms - self._clock.now_ms()) / 1000)
-        return not self._draining
+    def _missed(self, slots: int) -> None:
+        self.session.counts.missed += slots
 
     async def _scrape(self, slot_ms: int) -> None:
         session = self.session
@@ -99,12 +79,12 @@ class TargetActor:
         start_s = trio.current_time()
         answer: Response | Exception = FetchError(session.forced_error)
         if not session.forced_error:
-            with trio.CancelScope() as self._waiting:
+            with self._schedule.interruptible() as scope:
                 try:
                     answer = await self._fetch.get(session.request())
                 except FetchError as error:
                     answer = error
-            if self._waiting.cancelled_caught:
+            if scope.cancelled_caught:
                 return
         duration_s = trio.current_time() - start_s
         if isinstance(answer, Response):
@@ -147,7 +127,7 @@ class TargetActor:
             "last_error": state.last_error,
             "last_scrape_ms": state.last_scrape_ms,
             "last_duration_s": state.last_duration_s,
-            "next_slot_ms": self._next_slot_ms,
+            "next_slot_ms": self._schedule.slot_ms,
             "series": state.series,
             "scrapes": counts.scrapes,
             "failures": counts.failures,
