@@ -16,7 +16,7 @@ import numpy as np
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
-from trimon.model.snapshot import Estimate
+from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
 from trimon.query.budget import Budget
 from trimon.query.engine import instant, range_
@@ -89,6 +89,11 @@ class BenchSelection:
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """A guess that is never too small here."""
         return Estimate(len(self.rows), len(self.rows) * 5760, len(self.rows) * 5760 * 8)
+
+    def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
+        """All samples."""
+        admit(self.estimate(start_ms, end_ms).size_bytes)
+        return self.frame(start_ms, end_ms)
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """Copies of the wanted columns, target by target."""

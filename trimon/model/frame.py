@@ -16,10 +16,12 @@ Offsets = npt.NDArray[np.int64]
 class SampleFrame:
     """Samples of `rows` series, ascending in time within a row, one sample per timestamp.
 
-    Row `r` has `values[offsets[r]:offsets[r + 1]]`, at `times[time_offsets[a]:time_offsets[a + 1]]` with
-    `a = time_of_row[r]`: both slices have the same length. Series that were scraped together share one
-    timestamp array, and storage puts them next to one another, so a run of equal `time_of_row` reshapes to a
-    matrix without a copy. Staleness markers are in `values`; `has_stale[r]` tells the rows that hold any.
+    Row `r` begins at `values[offsets[r]]` and has `lengths[r]` samples, at
+    `times[time_offsets[a]:time_offsets[a + 1]]` with `a = time_of_row[r]`. In a dense frame rows follow one
+    another, so that row `r` ends at `offsets[r + 1]`; in a grouped one the rows of one timestamp array are
+    neighbours, in their order, and reshape to a matrix without a copy. `offsets` has an entry more than there
+    are rows: the number of all samples. Series that were scraped together share one timestamp array.
+    Staleness markers are in `values`; `has_stale[r]` tells the rows that hold any.
     `starts`, where present, is the start timestamp of every sample (0: unknown), beside `values`.
     `histograms`, where present, holds a FloatHistogram for every sample that is one and None for floats, beside
     `values`, which mean nothing there.
@@ -39,6 +41,17 @@ class SampleFrame:
     def rows(self) -> int:
         """Number of series."""
         return len(self.time_of_row)
+
+    @property
+    def lengths(self) -> Offsets:
+        """Number of samples of every row."""
+        return np.diff(self.time_offsets)[self.time_of_row]
+
+    def count(self, start_ms: int, end_ms: int) -> int:
+        """Number of samples in the closed interval."""
+        inside = np.zeros(len(self.times) + 1, np.int64)
+        np.cumsum((self.times >= start_ms) & (self.times <= end_ms), out=inside[1:])
+        return int(np.diff(inside[self.time_offsets])[self.time_of_row].sum())
 
     @classmethod
     def empty(cls, rows: int = 0) -> SampleFrame:

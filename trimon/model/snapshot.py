@@ -6,7 +6,7 @@ several at once, and sees the same data for ever: it never changes under the rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,10 @@ class Estimate:
     series: int
     samples: int
     size_bytes: int
+
+
+# Told how many bytes are about to be read into memory; raises what the reader of a selection wants to be raised.
+Admit = Callable[[int], None]
 
 
 class Selection(Protocol):
@@ -40,6 +44,14 @@ class Selection(Protocol):
         """The samples in the closed interval `[start_ms, end_ms]`, rows in the order of `labels`.
 
         A row may be empty. Raises OperatingError when data cannot be read (checksum, I/O).
+        """
+        ...
+
+    def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
+        """As `frame`, but perhaps with samples before and after the interval: for readers that look at times.
+
+        The frame may be grouped, and may be one that other readers have too. `admit` hears of bytes before they
+        are read; nothing is read where it raises.
         """
         ...
 

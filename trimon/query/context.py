@@ -54,6 +54,7 @@ class Context:
     stats: QueryStats
     _selections: dict[int, Selection] = field(default_factory=dict)
     _frames: dict[int, SampleFrame] = field(default_factory=dict)
+    _counts: dict[int, int] = field(default_factory=dict)
 
     @property
     def delayed_names(self) -> bool:
@@ -83,20 +84,27 @@ class Context:
         return self.selection(source).labels
 
     def frame(self, source: Source) -> SampleFrame:
-        """The samples of a source; read once."""
+        """The samples of a source, and perhaps some before and after its times; read once."""
         found = self._frames.get(id(source))
         if found is None:
             selection = self.selection(source)
-            estimate = selection.estimate(source.start_ms, source.end_ms)
-            self.budget.take_bytes(estimate.size_bytes, "samples from storage")
             self.budget.check()
             try:
-                found = selection.frame(source.start_ms, source.end_ms)
+                found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
-            self.budget.read += len(found.values)
+            self._counts[id(source)] = found.count(source.start_ms, source.end_ms)
+            self.budget.read += self._counts[id(source)]
             self._frames[id(source)] = found
         return found
+
+    def count(self, source: Source) -> int:
+        """How many samples of a source lie between its times."""
+        self.frame(source)
+        return self._counts[id(source)]
+
+    def _admit(self, size_bytes: int) -> None:
+        self.budget.take_bytes(size_bytes, "samples from storage")
 
     def run(self, operator: Operator) -> Value:
         """Run an operator after its inputs; holds the budget's count of live samples."""

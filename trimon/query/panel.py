@@ -91,7 +91,7 @@ def panels(frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: boo
     """
     if frame.rows == 0 or len(refs_ms) == 0:
         return
-    lengths = np.diff(frame.offsets)
+    lengths = frame.lengths
     apart = lengths == 0
     if drop_stale:
         apart |= frame.has_stale
@@ -175,7 +175,7 @@ def _block(
 def _ragged(
     frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index, *, drop_stale: bool
 ) -> Iterator[Panel]:
-    lengths = np.diff(frame.offsets)[rows]
+    lengths = frame.lengths[rows]
     order = np.argsort(lengths, kind="stable")
     rows, lengths = rows[order], lengths[order]
     at = 0

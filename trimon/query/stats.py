@@ -78,5 +78,5 @@ class QueryStats:
     def record(self, operator: Operator, seconds: float, value: Value) -> None:
         """Remember what one operator did."""
         series = value.labels.rows if isinstance(value, (Vector, Ranges)) else 1
-        samples = len(value.frame.values) if isinstance(value, Ranges) else value.points()
+        samples = value.samples if isinstance(value, Ranges) else value.points()
         self.nodes[id(operator)] = NodeStats(seconds, series, samples)

@@ -137,7 +137,8 @@ class Ranges:
     """A range vector: samples, and for every step the end of its window.
 
     The window of step `k` is left-open: `(refs_ms[k] - range_ms, refs_ms[k]]`. `refs_ms` is ascending with a
-    constant difference (0 when the time is fixed). `lookback_ms` is how far beyond its ends the frame has
+    constant difference (0 when the time is fixed). The frame may hold samples outside all windows; `samples` is how
+    many are not. `lookback_ms` is how far beyond its ends the frame has
     samples for the extended selectors. With `stats_only` nothing but count and sum of histograms is asked for.
     """
 
@@ -145,6 +146,7 @@ class Ranges:
     frame: SampleFrame
     refs_ms: Times
     range_ms: int
+    samples: int
     lookback_ms: int = 0
     drop_name: Mask | None = None
     anchored: bool = False

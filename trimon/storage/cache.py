@@ -44,7 +44,29 @@ class ArrayCache:
         """What is kept under the key, None if nothing is."""
         with self._lock:
             found = self._kept.get(key)
-            return None if found is None else found[0]
+            if found is None:
+                return None
+            self._kept.move_to_end(key)
+            return found[0]  # type: ignore[no-any-return]
+
+    def put(self, key: Hashable, kept: object) -> None:
+        """Keep this under the key instead of what was there; nothing is kept if it is too large."""
+        size = _size(kept)
+        with self._lock:
+            old = self._kept.pop(key, None)
+            if old is not None:
+                self._used_bytes -= old[1]
+            if size <= self._limit_bytes // 2:
+                self._kept[key] = (kept, size)
+                self._used_bytes += size
+            while self._used_bytes > self._limit_bytes:
+                self._used_bytes -= self._kept.popitem(last=False)[1][1]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self._used_bytes = 0
 
     @property
     def used_bytes(self) -> int:

@@ -14,8 +14,9 @@ from trimon.storage.block.reader import Block
 from trimon.storage.cache import ArrayCache
 from trimon.storage.group import NEVER_MS
 from trimon.storage.head import Head
+from trimon.storage.keptreading import KeptSnapshot, Memory, SettledSource, frames_bytes
 from trimon.storage.options import StoreOptions
-from trimon.storage.reading import Source, StoreSnapshot
+from trimon.storage.reading import StoreSnapshot
 from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.log import HeadLog
 
@@ -39,7 +40,7 @@ class State(NamedTuple):
     blocks: tuple[Block, ...]
     heads: tuple[LiveHead, ...]
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SettledSource]:
         """Blocks, oldest first, then heads: the earlier one's samples win."""
         return [*self.blocks, *(live.head.view for live in self.heads)]
 
@@ -52,6 +53,7 @@ class Core:
         self.files = files
         self.clock = clock
         self.cache = ArrayCache()
+        self.memory = Memory(frames_bytes())
         self.writing = threading.RLock()
         self.state = State((), ())
         self.newest_ms = NEVER_MS
@@ -72,7 +74,9 @@ class Core:
 
     def snapshot(self) -> StoreSnapshot:
         """All data as of the last complete append."""
-        return StoreSnapshot(self.state.sources())
+        state = self.state
+        self.memory.serve(state)
+        return KeptSnapshot(state.sources(), self.memory)
 
     def measure_heads(self) -> tuple[int, int]:
         """Chunks and bytes of all heads; milliseconds per thousand groups."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,7 @@ from trimon.storage.headview import HeadView
 from trimon.storage.loose import LooseBuffer
 
 _NO_COLUMNS: Final = np.zeros(0, np.int64)
+_view_numbers = itertools.count()
 
 
 class _Cells(NamedTuple):
@@ -97,6 +99,7 @@ class Head(HeadSeries):
             self.max_ms,
             self.samples,
             self.deletions,
+            next(_view_numbers),
         )
 
     def restore_row(self, group: ScrapeGroup, time_ms: int, samples: int) -> None:

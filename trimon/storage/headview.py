@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,13 +16,16 @@ from trimon.storage.deletions import Deletions, without_deleted
 from trimon.storage.group import GroupView, GroupViews
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
-from trimon.storage.loose import LooseView, count_loose, read_loose
+from trimon.storage.loose import LooseView, count_loose, read_loose, read_sealed
 from trimon.storage.pieces import Piece
 
 
 @dataclass(frozen=True, slots=True)
 class HeadView:
-    """Everything a head held when it was published; nothing of it changes."""
+    """Everything a head held when it was published; nothing of it changes.
+
+    `number` is another one for every view of this process.
+    """
 
     index: IndexView
     homes: HomesView
@@ -31,7 +34,8 @@ class HeadView:
     min_ms: int
     max_ms: int
     samples: int
-    deletions: Deletions = ()
+    deletions: Deletions
+    number: int
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
         """Whether any sample may lie in the closed interval."""
@@ -54,6 +58,46 @@ class HeadView:
             found.extend(_read_group(self.groups[number], rows, columns, series, start_ms, end_ms))
         found.extend(read_loose(self.loose, series, start_ms, end_ms))
         return without_deleted(found, series, self.deletions) if self.deletions else found
+
+    @property
+    def identity(self) -> Hashable:
+        """The head, whatever is appended to it; another one after a deletion."""
+        return self.homes.owner.number, len(self.deletions)
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest sample."""
+        return self.max_ms
+
+    @property
+    def version(self) -> Hashable:
+        """Another one whenever anything of the head changes."""
+        return self.number
+
+    @property
+    def labels_version(self) -> Hashable:
+        """Another one whenever a series is added."""
+        return self.index.number
+
+    def settled(self, series: Int32s) -> int:
+        """How many parts of the head will never change as far as these series go: sealed pages of pushed samples.
+
+        None where any of the series is scraped, or samples were deleted: then the order of the parts matters.
+        """
+        if self.deletions or not len(series) or bool((self.homes.newest(series) >= 0).any()):
+            return 0
+        return len(self.loose.pages)
+
+    def settled_pieces(self, series: Int32s, start_ms: int, end_ms: int, begin: int, end: int) -> list[Piece]:
+        """As `pieces`, of the settled parts `begin:end`."""
+        return read_sealed(self.loose.pages[begin:end], series, start_ms, end_ms)
+
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, settled: int) -> list[Piece]:
+        """As `pieces`, without the given number of settled parts."""
+        if not settled:
+            return self.pieces(series, start_ms, end_ms)
+        rest = self.loose._replace(pages=self.loose.pages[settled:])
+        return read_loose(rest, series, start_ms, end_ms)
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""

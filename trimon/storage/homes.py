@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
 from trimon.storage.arena import Arena, Bools, Int32s, Int64s
+
+_numbers = count()
 
 
 class HomesView(NamedTuple):
@@ -29,9 +32,10 @@ class HomesView(NamedTuple):
 
 
 class Homes:
-    """The homes of all series of a head."""
+    """The homes of all series of a head; `number` is another one for every head of this process."""
 
     def __init__(self) -> None:
+        self.number = next(_numbers)
         self._latest: Arena[np.int32] = Arena(np.int32)
         self._held: Arena[np.bool_] = Arena(np.bool_)
         self._group: Arena[np.int32] = Arena(np.int32)

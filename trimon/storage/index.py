@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import count, repeat
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from trimon.storage.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_p
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
 _EMPTY = np.int32(-1)
+_numbers = count()
 # Label sets of pushed series that are remembered; an entry is some 100 bytes beside the labels.
 RECENT_MAX: Final = 500_000
 
@@ -22,7 +23,8 @@ RECENT_MAX: Final = 500_000
 class IndexView:
     """The first `series` series of an index; it never changes.
 
-    `flat[offsets[s]:offsets[s + 1]]` are the pair ids of series `s`, ordered by label name.
+    `flat[offsets[s]:offsets[s + 1]]` are the pair ids of series `s`, ordered by label name. `number` is another one
+    for every view of this process.
     """
 
     series: int
@@ -32,6 +34,7 @@ class IndexView:
     pair_code: Int32s
     symbols: Symbols
     postings: dict[int, Arena[np.int32]]
+    number: int
 
     def metric(self, pair_id: int) -> Int32s:
         """The series of one metric name, ascending."""
@@ -84,6 +87,7 @@ class SeriesIndex:
             symbols.pair_code.view(),
             symbols,
             self._postings,
+            next(_numbers),
         )
 
     def size_bytes(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -203,22 +203,31 @@ def read_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> l
     """
     if len(series) == 0:
         return []
-    found = [
+    sealed = read_sealed(view.pages, series, start_ms, end_ms)
+    return [*sealed, *read_raw(view, series, start_ms, end_ms)]
+
+
+def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    """As `read_loose`, of some pages."""
+    return [
         piece
-        for page in view.pages
+        for page in pages
         if page.min_ms <= end_ms and page.max_ms >= start_ms
         for piece in page.read(series)
     ]
+
+
+def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    """As `read_loose`, of what is not sealed; a piece at most."""
     picked = np.flatnonzero((view.times >= start_ms) & (view.times <= end_ms))
     place = np.minimum(np.searchsorted(series, view.series[picked]), len(series) - 1)
     wanted = series[place] == view.series[picked]
     picked, place = picked[wanted], place[wanted]
     if len(picked) == 0:
-        return found
+        return []
     order = np.lexsort((view.times[picked], place))
     picked, place = picked[order], place[order]
     fresh = _first_of_each(place, view.times[picked])
     picked, place = picked[fresh], place[fresh]
     rows, first = np.unique(place, return_index=True)
-    found.append(Piece.private(rows, np.append(first, len(place)), view.times[picked], view.values[picked]))
-    return found
+    return [Piece.private(rows, np.append(first, len(place)), view.times[picked], view.values[picked])]

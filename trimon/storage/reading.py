@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
-from trimon.model.snapshot import Estimate
+from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
 from trimon.storage.arena import Int32s, Int64s
+from trimon.storage.assembly import assemble
 from trimon.storage.merge import merge_tables
-from trimon.storage.pieces import Piece, assemble
+from trimon.storage.pieces import Piece
 
 
 class Source(Protocol):
@@ -50,20 +51,26 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The matching series of one source, and their rows in the selection."""
+class Part:
+    """The matching series of one source, and their rows in the selection (None: all, in their order)."""
 
     source: Source
     series: Int32s
     rows: Int64s | None
 
+    def placed(self, pieces: Sequence[Piece], start_ms: int, end_ms: int) -> Iterator[Piece]:
+        """Pieces of the source as pieces of the selection, cut to the closed interval."""
+        for piece in pieces:
+            clipped = piece.clipped(start_ms, end_ms)
+            yield clipped if self.rows is None else replace(clipped, rows=self.rows[clipped.rows])
+
 
 class StoreSelection:
     """The series that match; samples are read when `frame` is called."""
 
-    def __init__(self, labels: LabelTable, parts: Sequence[_Part]) -> None:
+    def __init__(self, labels: LabelTable, parts: Sequence[Part]) -> None:
         self._labels = labels
-        self._parts = parts
+        self.parts = parts
 
     @property
     def labels(self) -> LabelTable:
@@ -74,19 +81,19 @@ class StoreSelection:
         """The selection of the given distinct rows, in the given order."""
         place = np.full(self._labels.rows, -1, np.int64)
         place[rows] = np.arange(len(rows))
-        parts: list[_Part] = []
-        for part in self._parts:
+        parts: list[Part] = []
+        for part in self.parts:
             mine = place if part.rows is None else place[part.rows]
             chosen = np.flatnonzero(mine >= 0)
             if len(chosen):
-                parts.append(_Part(part.source, part.series[chosen], mine[chosen]))
+                parts.append(Part(part.source, part.series[chosen], mine[chosen]))
         return StoreSelection(self._labels.take(rows), parts)
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """Upper bounds for the closed interval."""
         samples = sum(
             part.source.estimate(part.series, start_ms, end_ms)
-            for part in self._parts
+            for part in self.parts
             if part.source.overlaps(start_ms, end_ms)
         )
         return Estimate(self._labels.rows, samples, samples * 16)
@@ -94,15 +101,16 @@ class StoreSelection:
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval. Raises OperatingError when data cannot be read."""
         pieces: list[Piece] = []
-        for part in self._parts:
-            if not part.source.overlaps(start_ms, end_ms):
-                continue
-            for piece in part.source.pieces(part.series, start_ms, end_ms):
-                clipped = piece.clipped(start_ms, end_ms)
-                if part.rows is not None:
-                    clipped = replace(clipped, rows=part.rows[clipped.rows])
-                pieces.append(clipped)
+        for part in self.parts:
+            if part.source.overlaps(start_ms, end_ms):
+                found = part.source.pieces(part.series, start_ms, end_ms)
+                pieces.extend(part.placed(found, start_ms, end_ms))
         return assemble(self._labels.rows, pieces)
+
+    def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
+        """The samples in the closed interval; see Selection."""
+        admit(self.estimate(start_ms, end_ms).size_bytes)
+        return self.frame(start_ms, end_ms)
 
 
 class StoreSnapshot:
@@ -122,9 +130,9 @@ class StoreSnapshot:
             return StoreSelection(LabelTable.empty(), ())
         if len(found) == 1:
             source, series = found[0]
-            return StoreSelection(source.table(series), (_Part(source, series, None),))
+            return StoreSelection(source.table(series), (Part(source, series, None),))
         labels, rows = merge_tables([source.table(series) for source, series in found])
-        parts = [_Part(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
+        parts = [Part(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
         return StoreSelection(labels, parts)
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:

@@ -14,7 +14,7 @@ from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.labels import Labels, format_labels
 from trimon.model.matcher import Matcher
 from trimon.model.sample import is_stale
-from trimon.model.snapshot import Estimate
+from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
 from trimon.query.histograms.resets import was_reset
 from trimon.query.values import holds
@@ -110,6 +110,11 @@ class MemorySelection:
         """The exact figures."""
         samples = sum(sum(start_ms <= t <= end_ms for t in series.times) for series in self.series)
         return Estimate(len(self.series), samples, samples * 16)
+
+    def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
+        """The samples in the closed interval."""
+        admit(self.estimate(start_ms, end_ms).size_bytes)
+        return self.frame(start_ms, end_ms)
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval."""

@@ -267,8 +267,9 @@ class Row:
     def of(cls, frame: SampleFrame, row: int, *, stats: bool = False) -> Row:
         """Take a series out of a frame that has histograms; `stats` finds out about every counter reset."""
         assert frame.histograms is not None
-        part = slice(int(frame.offsets[row]), int(frame.offsets[row + 1]))
-        begin = int(frame.time_offsets[frame.time_of_row[row]])
+        array = int(frame.time_of_row[row])
+        begin, end = frame.time_offsets[array : array + 2].tolist()
+        part = slice(int(frame.offsets[row]), int(frame.offsets[row]) + end - begin)
         values, cells = frame.values[part], frame.histograms[part]
         times = frame.times[begin : begin + len(values)]
         starts = np.zeros(len(values), np.int64) if frame.starts is None else frame.starts[part]
@@ -320,7 +321,7 @@ def put(sample: Sample | None, row: int, step: int, values: Matrix, present: Mas
 def floats_of(frame: SampleFrame, without: Mask) -> SampleFrame:
     """The float samples of a frame; rows set in `without` become empty."""
     assert frame.histograms is not None
-    lengths = np.diff(frame.offsets)
+    lengths = frame.lengths
     row_of = np.repeat(np.arange(frame.rows), lengths)
     keep = ~holds(frame.histograms) & ~without[row_of]
     within = np.arange(len(frame.values)) - np.repeat(frame.offsets[:-1], lengths)
@@ -341,7 +342,7 @@ def floats_of(frame: SampleFrame, without: Mask) -> SampleFrame:
 def rows_with_histograms(frame: SampleFrame) -> Mask:
     """The series that hold any histogram."""
     assert frame.histograms is not None
-    row_of = np.repeat(np.arange(frame.rows), np.diff(frame.offsets))
+    row_of = np.repeat(np.arange(frame.rows), frame.lengths)
     hit = np.bincount(row_of, holds(frame.histograms).astype(np.float64), frame.rows)
     return np.asarray(hit > 0)
 

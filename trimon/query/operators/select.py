@@ -184,6 +184,7 @@ class RangeOperator(Operator):
             context.frame(self._source),
             self.refs_ms,
             self.range_ms,
+            context.count(self._source),
             self.lookback_ms,
             anchored=self.anchored,
             smoothed=self.smoothed,

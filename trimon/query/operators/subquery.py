@@ -33,11 +33,14 @@ class SubqueryOperator(Operator):
         """Ranges."""
         del context
         if not inputs:
-            return Ranges(LabelTable.empty(), SampleFrame.empty(), self.refs_ms, self.range_ms)
+            return Ranges(LabelTable.empty(), SampleFrame.empty(), self.refs_ms, self.range_ms, 0)
         (vector,) = inputs
         assert isinstance(vector, Vector)
         frame = frame_of(vector, self.inner)
-        return Ranges(vector.labels, frame, self.refs_ms, self.range_ms, drop_name=vector.drop_name)
+        samples = len(frame.values)
+        return Ranges(
+            vector.labels, frame, self.refs_ms, self.range_ms, samples, drop_name=vector.drop_name
+        )
 
 
 def _without_claim(histogram: FloatHistogram) -> FloatHistogram:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -230,6 +230,40 @@ class Block:
         )
         share = np.minimum(pages["samples"][touched], pages["samples"][touched] * inside // spans + 2)
         return int((bands[pages["band"][touched]] * share).sum())
+
+    @property
+    def identity(self) -> Hashable:
+        """The block; another one after a deletion."""
+        return self.meta.ulid, len(self.deletions)
+
+    @property
+    def newest_ms(self) -> int:
+        """No sample is newer."""
+        return self.meta.max_ms - 1
+
+    @property
+    def version(self) -> Hashable:
+        """Another one whenever anything of the block changes."""
+        return self.identity
+
+    @property
+    def labels_version(self) -> Hashable:
+        """Always the same."""
+        return self.meta.ulid
+
+    def settled(self, series: Int32s) -> int:
+        """One part: all of the block."""
+        del series
+        return 1
+
+    def settled_pieces(self, series: Int32s, start_ms: int, end_ms: int, begin: int, end: int) -> list[Piece]:
+        """As `pieces`, unless nothing is new since `begin`."""
+        return self.pieces(series, start_ms, end_ms) if begin < end else []
+
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, settled: int) -> list[Piece]:
+        """None."""
+        del series, start_ms, end_ms, settled
+        return []
 
     def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
         """Samples of ascending series, whole pages that touch the closed interval."""

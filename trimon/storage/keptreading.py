@@ -1,0 +1,275 @@
+"""Reading what is read again and again: selections and samples are kept for the next query that asks for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+import numpy as np
+
+from trimon.model.frame import SampleFrame
+from trimon.model.matcher import Matcher
+from trimon.model.snapshot import Admit
+from trimon.model.table import LabelTable
+from trimon.storage.arena import Int32s
+from trimon.storage.assembly import assemble
+from trimon.storage.cache import ArrayCache
+from trimon.storage.pieces import Piece
+from trimon.storage.reading import Part, Source, StoreSelection, StoreSnapshot
+
+SELECTIONS_BYTES: Final = 16 * 2**20
+FRAMES_BYTES_MIN: Final = 64 * 2**20
+FRAMES_BYTES_MAX: Final = 256 * 2**20
+# What is kept may span more than a query asks for; beyond this factor it is cut before samples are added.
+_WIDER_MAX: Final = 1.5
+EVER_MS: Final = 1 << 62
+
+
+class SettledSource(Source, Protocol):
+    """A source that knows what of it will never change."""
+
+    @property
+    def identity(self) -> Hashable:
+        """The same as long as settled parts are only added."""
+        ...
+
+    @property
+    def version(self) -> Hashable:
+        """Another one whenever anything changes."""
+        ...
+
+    @property
+    def labels_version(self) -> Hashable:
+        """Another one whenever a series is added."""
+        ...
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest sample."""
+        ...
+
+    def settled(self, series: Int32s) -> int:
+        """How many parts will never change as far as these series go."""
+        ...
+
+    def settled_pieces(self, series: Int32s, start_ms: int, end_ms: int, begin: int, end: int) -> list[Piece]:
+        """As `pieces`, of the settled parts `begin:end`."""
+        ...
+
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, settled: int) -> list[Piece]:
+        """As `pieces`, without the given number of settled parts."""
+        ...
+
+
+def frames_bytes() -> int:
+    """How much memory kept frames may take on this machine: a hundredth of it, within bounds."""
+    hundredth = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 100
+    return min(max(hundredth, FRAMES_BYTES_MIN), FRAMES_BYTES_MAX)
+
+
+class Memory:
+    """Kept selections and frames of one store; for any thread."""
+
+    def __init__(self, frames_bytes: int = FRAMES_BYTES_MIN) -> None:
+        self.selections = ArrayCache(SELECTIONS_BYTES)
+        self.frames = ArrayCache(frames_bytes)
+        self._state: object = None
+
+    def serve(self, state: object) -> None:
+        """Forget everything if there are other blocks or heads than before: what is kept holds on to them."""
+        if state is not self._state:
+            self.clear()
+            self._state = state
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.selections.clear()
+        self.frames.clear()
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory held."""
+        return self.selections.used_bytes + self.frames.used_bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Selected:
+    labels: LabelTable
+    parts: tuple[Part, ...]
+
+    @property
+    def nbytes(self) -> int:
+        columns = sum(column.nbytes for column in self.labels.columns)
+        rows = sum(part.series.nbytes + (0 if part.rows is None else part.rows.nbytes) for part in self.parts)
+        return 1000 + columns + rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """Samples of a selection until `end_ms`: `base`, of the settled parts, and `whole`, of all as of `versions`.
+
+    They begin at `start_ms` and `whole_start_ms`. What was asked for once has neither.
+    """
+
+    series: tuple[Int32s, ...]
+    versions: tuple[Hashable, ...]
+    end_ms: int = -1
+    start_ms: int = 0
+    marks: tuple[int, ...] = ()
+    base: SampleFrame | None = None
+    whole_start_ms: int = 0
+    whole: SampleFrame | None = None
+
+    @property
+    def nbytes(self) -> int:
+        frames = {id(frame): frame for frame in (self.base, self.whole) if frame is not None}
+        return 500 + sum(_frame_bytes(frame) for frame in frames.values())
+
+    def base_for(self, start_ms: int, end_ms: int) -> SampleFrame | None:
+        """The base, if it has all of the closed interval."""
+        return self.base if self.start_ms <= start_ms and end_ms <= self.end_ms else None
+
+    def whole_for(self, start_ms: int, end_ms: int, versions: tuple[Hashable, ...]) -> SampleFrame | None:
+        """Everything, if it is still as of these versions."""
+        inside = self.whole_start_ms <= start_ms and end_ms <= self.end_ms
+        return self.whole if inside and self.versions == versions else None
+
+
+def _frame_bytes(frame: SampleFrame) -> int:
+    return frame.values.nbytes + frame.times.nbytes + frame.offsets.nbytes + frame.time_of_row.nbytes
+
+
+class _Reading:
+    """The parts of a selection that overlap an interval, about to be read."""
+
+    def __init__(self, rows: int, parts: Sequence[Part], start_ms: int, end_ms: int) -> None:
+        self.rows = rows
+        self.parts = [part for part in parts if part.source.overlaps(start_ms, end_ms)]
+        self.sources: list[SettledSource] = [part.source for part in self.parts]  # type: ignore[misc] # by KeptSnapshot
+        self.start_ms = start_ms
+        self.end_ms = end_ms
+        self.versions = tuple(source.version for source in self.sources)
+        self.series = tuple(part.series for part in self.parts)
+
+    @property
+    def identities(self) -> tuple[Hashable, ...]:
+        """What frames of these parts are kept under."""
+        return tuple(source.identity for source in self.sources)
+
+    def is_of(self, series: Sequence[Int32s]) -> bool:
+        """Whether these are the series to be read."""
+        return all(
+            mine is other or np.array_equal(mine, other)
+            for mine, other in zip(self.series, series, strict=True)
+        )
+
+    def until_ms(self) -> int:
+        """Up to when to read for later queries too: everything, where the interval reaches the newest sample."""
+        newest_ms = max(source.newest_ms for source in self.sources)
+        return EVER_MS if self.end_ms >= newest_ms else self.end_ms + (self.end_ms - self.start_ms) // 8
+
+    def settled(self, kept: _Kept, start_ms: int, end_ms: int) -> tuple[SampleFrame, tuple[int, ...]]:
+        """The samples of settled parts and how many parts these are; what is kept of them need not be read."""
+        marks = tuple(
+            source.settled(series) for source, series in zip(self.sources, self.series, strict=True)
+        )
+        base, begins = kept.base_for(self.start_ms, self.end_ms), kept.marks
+        if base is None or any(begin > mark for begin, mark in zip(begins, marks, strict=True)):
+            base, begins = None, (0,) * len(marks)
+        if base is not None and begins == marks:
+            return base, marks
+        pieces = [] if base is None else [Piece.of(base)]
+        for part, source, begin, mark in zip(self.parts, self.sources, begins, marks, strict=True):
+            if begin < mark:
+                found = source.settled_pieces(part.series, start_ms, end_ms, begin, mark)
+                pieces.extend(part.placed(found, start_ms, end_ms))
+        return assemble(self.rows, pieces, grouped=True), marks
+
+    def fresh(self, marks: Sequence[int], start_ms: int, end_ms: int) -> list[Piece]:
+        """The samples of the other parts."""
+        return [
+            piece
+            for part, source, mark in zip(self.parts, self.sources, marks, strict=True)
+            for piece in part.placed(
+                source.fresh_pieces(part.series, start_ms, end_ms, mark), start_ms, end_ms
+            )
+            if len(piece.values)
+        ]
+
+
+class KeptSnapshot(StoreSnapshot):
+    """A snapshot whose selections and samples are looked up in what earlier queries left."""
+
+    def __init__(self, sources: Sequence[SettledSource], memory: Memory) -> None:
+        super().__init__(sources)
+        self._memory = memory
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> KeptSelection:
+        """The series that satisfy every matcher and may have samples in the closed interval."""
+        sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
+        conditions = tuple(matchers)
+        versions = tuple(source.labels_version for source in sources)
+        found = self._memory.selections.peek((conditions, versions))
+        if not isinstance(found, _Selected):
+            plain = super().select(matchers, start_ms, end_ms)
+            found = _Selected(plain.labels, tuple(plain.parts))
+            self._memory.selections.put((conditions, versions), found)
+        now = dict(zip(versions, sources, strict=True))
+        parts = [
+            replace(part, source=now[part.source.labels_version])  # type: ignore[attr-defined] # as given
+            for part in found.parts
+        ]
+        return KeptSelection(found.labels, parts, conditions, self._memory)
+
+
+class KeptSelection(StoreSelection):
+    """The series that match, with what earlier queries read of them."""
+
+    def __init__(
+        self, labels: LabelTable, parts: Sequence[Part], matchers: tuple[Matcher, ...], memory: Memory
+    ) -> None:
+        super().__init__(labels, parts)
+        self._matchers = matchers
+        self._frames = memory.frames
+
+    def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
+        """The samples in the closed interval, and perhaps others; see Selection."""
+        reading = _Reading(self.labels.rows, self.parts, start_ms, end_ms)
+        if not reading.parts:
+            return SampleFrame.empty(reading.rows)
+        key = (self._matchers, reading.identities)
+        kept = self._frames.peek(key)
+        if not isinstance(kept, _Kept) or not reading.is_of(kept.series):
+            # most selections are never asked for again
+            self._frames.put(key, _Kept(reading.series, reading.versions))
+            return super().wide_frame(start_ms, end_ms, admit)
+        whole = kept.whole_for(start_ms, end_ms, reading.versions)
+        if whole is not None:
+            return whole
+        known = kept.base_for(start_ms, end_ms) is not None
+        if not known:
+            admit(self.estimate(start_ms, end_ms).size_bytes)
+        begin_ms, until_ms = (kept.start_ms, kept.end_ms) if known else (start_ms, reading.until_ms())
+        base, marks = reading.settled(kept, begin_ms, until_ms)
+        whole, whole_start_ms = base, begin_ms
+        fresh = reading.fresh(marks, start_ms, until_ms)
+        if fresh:
+            whole, whole_start_ms = self._joined(base, fresh, begin_ms, until_ms, reading), start_ms
+        made = _Kept(reading.series, reading.versions, until_ms, begin_ms, marks, base)
+        if not fresh or kept.versions == reading.versions:
+            made = replace(made, whole=whole, whole_start_ms=whole_start_ms)
+        self._frames.put(key, made)
+        return whole
+
+    def _joined(
+        self, base: SampleFrame, fresh: Sequence[Piece], begin_ms: int, until_ms: int, reading: _Reading
+    ) -> SampleFrame:
+        """The base, cut if it is much longer than what is asked for, with the fresh pieces."""
+        piece = Piece.of(base)
+        if len(base.times):
+            first_ms, last_ms = max(begin_ms, int(base.times.min())), int(base.times.max())
+            if last_ms - first_ms > _WIDER_MAX * (reading.end_ms - reading.start_ms):
+                piece = piece.clipped(reading.start_ms, until_ms)
+        return assemble(reading.rows, [piece, *fresh], grouped=True)
