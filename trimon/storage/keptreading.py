@@ -256,6 +256,7 @@ class KeptSelection(StoreSelection):
         whole, whole_start_ms = base, begin_ms
         fresh = reading.fresh(marks, start_ms, until_ms)
         if fresh:
+            admit(8 * (len(base.values) + sum(len(piece.values) for piece in fresh)))
             whole, whole_start_ms = self._joined(base, fresh, begin_ms, until_ms, reading), start_ms
         made = _Kept(reading.series, reading.versions, until_ms, begin_ms, marks, base)
         if not fresh or kept.versions == reading.versions:

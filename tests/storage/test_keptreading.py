@@ -1,0 +1,224 @@
+"""What is kept from earlier queries never shows: reading with it equals reading everything anew."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.storage.conftest import ALL, START_MS, Bench, batch, first_row, series
+from tests.storage.test_blocks import maintain
+from trimon.model.frame import SampleFrame
+from trimon.model.matcher import Matcher, MatchType
+from trimon.model.rows import Row
+from trimon.model.sample import STALE_NAN, is_stale
+from trimon.storage import loose
+from trimon.storage.assembly import assemble
+from trimon.storage.keptreading import KeptSnapshot, Memory
+from trimon.storage.pieces import Piece
+
+NAMES = [series(name, i=str(i)) for name in ("a", "b") for i in range(4)]
+ASKED = [
+    ALL,
+    (Matcher("__name__", MatchType.EQUAL, "a"),),
+    (Matcher("i", MatchType.REGEXP, "1|3"),),
+]
+VALUES = st.sampled_from([0.0, 1.5, float("nan"), STALE_NAN])
+
+
+def rows_of(frame: SampleFrame, start_ms: int, end_ms: int) -> list[list[tuple[int, int]]]:
+    """(time, bits) of the samples of every row in the closed interval."""
+    out = []
+    lengths = frame.lengths.tolist()
+    for row in range(frame.rows):
+        begin = int(frame.offsets[row])
+        values = frame.values[begin : begin + lengths[row]]
+        array = int(frame.time_of_row[row])
+        times = frame.times[frame.time_offsets[array] : frame.time_offsets[array + 1]]
+        assert len(times) == len(values)
+        assert (np.diff(times) > 0).all()
+        assert frame.has_stale[row] or not is_stale(values).any()
+        inside = (times >= start_ms) & (times <= end_ms)
+        bits = np.ascontiguousarray(values).view(np.int64)[inside].tolist()
+        out.append(list(zip(times[inside].tolist(), bits, strict=True)))
+    return out
+
+
+def check(bench: Bench, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> None:
+    """One reading both ways."""
+    snapshot = bench.store.snapshot()
+    selection = snapshot.select(matchers, start_ms, end_ms)
+    wide = selection.wide_frame(start_ms, end_ms, lambda _: None)
+    exact = selection.frame(start_ms, end_ms)
+    assert rows_of(wide, start_ms, end_ms) == rows_of(exact, start_ms, end_ms)
+    assert wide.count(start_ms, end_ms) == len(exact.values)
+    plain = KeptSnapshot(snapshot.sources, Memory()).select(matchers, start_ms, end_ms)  # type: ignore[arg-type] # as made
+    assert [plain.labels.labels(r) for r in range(plain.labels.rows)] == [
+        selection.labels.labels(r) for r in range(selection.labels.rows)
+    ]
+
+
+class Readings(RuleBasedStateMachine):
+    """Pushed and scraped samples, late ones, blocks that are cut, deletions, and readings in between."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = tempfile.TemporaryDirectory(prefix="trimon-kept-")
+        self.bench = Bench(Path(self.directory.name) / "data")
+        self.bench.configure(out_of_order_window_ms=7_200_000)
+        self.now_ms = START_MS + 60_000
+        self.columns: dict[str, int] = {}
+
+    def _clock(self) -> None:
+        self.bench.clock.value_ms = max(self.bench.clock.value_ms, self.now_ms)
+
+    @rule(count=st.integers(1, 12), names=st.integers(1, 8), value=VALUES)
+    def push(self, count: int, names: int, value: float) -> None:
+        """A sender's samples, the same times for all its series."""
+        points = [
+            (labels, self.now_ms + step * 15_000, float(step) if step % 5 else value)
+            for labels in NAMES[:names]
+            for step in range(count)
+        ]
+        self.bench.append(batch(*points))
+        self.now_ms += count * 15_000
+        self._clock()
+
+    @rule(back=st.integers(1, 400), name=st.sampled_from(NAMES), value=VALUES)
+    def late(self, back: int, name: tuple[tuple[str, str], ...], value: float) -> None:
+        """A sample out of order."""
+        self.bench.append(batch((name, self.now_ms - back * 7_000, value)))
+
+    @rule(value=VALUES)
+    def scrape(self, value: float) -> None:
+        """A row of a target, of a series that is pushed too and one that is not."""
+        cells = {NAMES[7]: value, series("scraped", i="1"): 3.0}
+        if not self.columns:
+            (answer,) = self.bench.append(first_row("g", self.now_ms, cells))
+            self.columns = dict(enumerate(answer.columns.tolist()))
+        else:
+            columns = np.array(list(self.columns.values()), np.int32)
+            self.bench.append(Row("g", self.now_ms, columns, np.array(list(cells.values()))))
+        self.now_ms += 15_000
+        self._clock()
+
+    @rule(hours=st.sampled_from([0.2, 1.0, 2.3]))
+    def advance(self, hours: float) -> None:
+        """Time passes, and what is due is cut and merged."""
+        self.now_ms += int(hours * 3_600_000)
+        self._clock()
+        maintain(self.bench)
+
+    @rule(name=st.sampled_from(["a", "b"]), back=st.integers(0, 500), long=st.integers(0, 200))
+    def delete(self, name: str, back: int, long: int) -> None:
+        """Samples are deleted."""
+        start_ms = self.now_ms - back * 15_000
+        matcher = Matcher("__name__", MatchType.EQUAL, name)
+        self.bench.store.delete_series((matcher,), start_ms, start_ms + long * 15_000)
+
+    @rule(
+        asked=st.sampled_from(ASKED),
+        back=st.sampled_from([0, 3, 20, 200, 700, 3000]),
+        long=st.sampled_from([0, 5, 100, 2900]),
+        times=st.integers(1, 4),
+    )
+    def ask(self, asked: tuple[Matcher, ...], back: int, long: int, times: int) -> None:
+        """The same question several times: the later answers come from what is kept."""
+        start_ms = self.now_ms - back * 15_000
+        for _ in range(times):
+            check(self.bench, asked, start_ms, start_ms + long * 15_000)
+
+    @rule(asked=st.sampled_from(ASKED), long=st.sampled_from([10, 250, 2900]))
+    def refresh(self, asked: tuple[Matcher, ...], long: int) -> None:
+        """A dashboard: the same question up to now, while samples arrive."""
+        for step in range(6):
+            check(self.bench, asked, self.now_ms - long * 15_000, self.now_ms)
+            self.bench.append(batch((NAMES[step], self.now_ms, float(step)), (NAMES[0], self.now_ms, 1.0)))
+            self.now_ms += 15_000
+        self._clock()
+
+    def teardown(self) -> None:
+        if hasattr(self, "bench"):
+            self.bench.store.close()
+            self.directory.cleanup()
+
+
+@contextmanager
+def small_pages(samples: int) -> Iterator[None]:
+    """Loose samples are sealed soon."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(loose, "SEAL_SAMPLES", samples)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+def test_readings_with_and_without_what_is_kept() -> None:
+    """Whatever is written, cut, deleted and asked in any order, kept samples and labels equal those read anew."""
+    with small_pages(40):
+        run_state_machine_as_test(
+            Readings,
+            settings=settings(
+                max_examples=80,
+                stateful_step_count=25,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+
+def test_what_is_asked_twice_is_kept(bench: Bench) -> None:
+    """The second reading builds what the third one is given as it is; a new sample joins without reading again."""
+    with small_pages(40):
+        for step in range(30):
+            bench.append(batch(*((labels, START_MS + step * 15_000, float(step)) for labels in NAMES)))
+    asked = ASKED[1]
+    end_ms = START_MS + 600_000
+
+    def ask() -> SampleFrame:
+        return (
+            bench.store.snapshot().select(asked, START_MS, end_ms).wide_frame(START_MS, end_ms, reads.append)
+        )
+
+    reads: list[int] = []
+    ask()
+    second, third = ask(), ask()
+    assert third is second
+    assert len(reads) == 2
+    bench.append(batch((NAMES[0], START_MS + 500_000, 7.0)))
+    reads.clear()
+    assert len(ask().values) == len(second.values) + 1
+    assert reads == [8 * (len(second.values) + 1)]
+    bench.store.delete_series(asked, START_MS, START_MS + 100_000)
+    assert len(ask().values) < len(second.values)
+
+
+def test_frames_are_grouped_by_their_times() -> None:
+    """Rows of equal times become neighbours in a grouped frame, in their order, and ABSENT cells still go."""
+    first = Piece.matrix(np.array([0, 2, 4]), np.array([1, 2, 3]), np.arange(9.0).reshape(3, 3), absent=False)
+    second = Piece.matrix(np.array([1, 3]), np.array([1, 5]), np.arange(4.0).reshape(2, 2), absent=False)
+    frame = assemble(6, [first, second], grouped=True)
+    assert frame.lengths.tolist() == [3, 2, 3, 2, 3, 0]
+    assert [frame.values[o : o + n].tolist() for o, n in zip(frame.offsets, frame.lengths, strict=False)] == [
+        [0, 1, 2],
+        [0, 1],
+        [3, 4, 5],
+        [2, 3],
+        [6, 7, 8],
+        [],
+    ]
+    begins = frame.offsets[[0, 2, 4]]
+    assert np.diff(begins).tolist() == [3, 3]
+    later = Piece.matrix(np.array([0, 2, 4]), np.array([9]), np.array([[1.0], [2.0], [3.0]]), absent=False)
+    joined = assemble(6, [Piece.of(frame), later], grouped=True)
+    assert rows_of(joined, 0, 99)[2] == [
+        (t, int(np.float64(v).view(np.int64))) for t, v in ((1, 3.0), (2, 4.0), (3, 5.0), (9, 2.0))
+    ]
