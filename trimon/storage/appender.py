@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from trimon.errors import OperatingError
@@ -105,7 +105,7 @@ class Appender:
         return Bounds(core.newest_ms - core.options.min_block_ms // 2, highest_ms, late_ms)
 
     def _append_batch(self, batch: SampleBatch, bounds: Bounds) -> Appended:
-        parts = split_batch(batch, bounds, self.newest(), self._head_at)
+        parts = split_batch(batch, bounds, self.newest(), self._head_finder())
         series_max = self._core.options.series_max
         if batch.atomic and len(parts) == 1:
             head, part = parts[0]
@@ -154,10 +154,21 @@ class Appender:
             head.inherit(*self._registry[name])
         return head
 
-    def _head_at(self, time_ms: int) -> Head:
+    def _head_finder(self) -> Callable[[int], Head]:
+        """`_head_at` for the parts of one batch: a head that was found for a part, still empty, is not replaced."""
+        found: list[Head] = []
+
+        def find(time_ms: int) -> Head:
+            found.append(self._head_at(time_ms, replace=not found))
+            return found[-1]
+
+        return find
+
+    def _head_at(self, time_ms: int, *, replace: bool = True) -> Head:
         """The open head for a time; the newest one takes what is too late for the others."""
         newest = self.newest()
-        if newest.samples == 0 and not newest.groups and not newest.start_ms <= time_ms < newest.end_ms:
+        empty = newest.samples == 0 and not newest.groups
+        if replace and empty and not newest.start_ms <= time_ms < newest.end_ms:
             return self._replace_newest(time_ms)
         if time_ms >= newest.end_ms:
             return self.open_head(time_ms)
