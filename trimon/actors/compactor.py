@@ -16,12 +16,16 @@ from trimon.log import Log
 from trimon.offload import Offload
 from trimon.storage.store import Store
 
+# How often everything that may be due is looked for: merges, retention, what failed before.
 INTERVAL_S: Final = 60.0
+# How often the heads are looked at, which costs microseconds: samples that catch up end a window every few seconds,
+# and reading them gets cheaper when they are in a block.
+LOOK_S: Final = 1.0
 BACKOFF_FIRST_S: Final = 1.0
 
 
 class Compactor:
-    """Asks the store once a minute what is due and does it, one job at a time.
+    """Asks the store what is due, once a minute and when a window is over, and does it, one job at a time.
 
     Owns: the job at work.
     Receives: nothing.
@@ -40,6 +44,7 @@ class Compactor:
         self._offload = offload
         self._log = log
         self._job = ""
+        self._rounds = 0
         self._done = 0
         self._failures = 0
         self._last_error = ""
@@ -57,11 +62,20 @@ class Compactor:
                 await trio.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, INTERVAL_S)
             else:
-                await trio.sleep(INTERVAL_S)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Returns when a window is to be cut, at the latest after a minute."""
+        with trio.move_on_after(INTERVAL_S):
+            while True:
+                await trio.sleep(LOOK_S)
+                if self._store.is_cut_due(self._clock.now_ms()):
+                    return
 
     async def _round(self) -> bool:
         """Does what is due; whether anything was done."""
         self._last_error = ""
+        self._rounds += 1
         try:
             jobs = await self._offload.run(lambda: self._store.plan(self._clock.now_ms()))
             for job in jobs:
@@ -85,6 +99,7 @@ class Compactor:
         """The job at work, and counts."""
         return {
             "job": self._job,
+            "rounds": self._rounds,
             "done": self._done,
             "failures": self._failures,
             "last_error": self._last_error,

@@ -15,7 +15,7 @@ from trimon.storage.core import Core, LiveHead, State
 from trimon.storage.headblocks import Progress, no_progress
 from trimon.storage.jobs import CutJob, DropJob, Job, MergeJob
 from trimon.storage.metadata import MetadataBook
-from trimon.storage.planning import Cut, Drop, HeadState, Merge, Usage, plan_actions
+from trimon.storage.planning import Cut, Drop, HeadState, Merge, Usage, plan_actions, plan_cuts
 from trimon.storage.wal.lazy import LoadJob, LoggedHead
 from trimon.storage.wal.log import list_segments, remove_segments
 
@@ -59,10 +59,7 @@ class Maintenance:
         core = self._core
         state = core.state
         core.measure_heads()
-        heads = [
-            HeadState(live.head.start_ms, live.head.end_ms, live.head.samples, live.last_append_ms)
-            for live in state.heads
-        ]
+        heads = _head_states(state)
         metas = [block.meta for block in state.blocks]
         actions = plan_actions(metas, heads, core.newest_ms, now_ms, core.options, self.usage())
         jobs: list[Job] = [
@@ -79,6 +76,11 @@ class Maintenance:
                 case Drop():
                     jobs.append(DropJob(self, action))
         return jobs
+
+    def is_cut_due(self, now_ms: int) -> bool:
+        """Whether a window is over; microseconds."""
+        core = self._core
+        return bool(plan_cuts(_head_states(core.state), core.newest_ms, now_ms, core.options))
 
     def usage(self) -> Usage:
         """Bytes of the log, and of the file system."""
@@ -170,6 +172,13 @@ class Maintenance:
     def count_retention(self, reason: str, blocks: int) -> None:
         """Note that blocks were dropped."""
         self._core.counts[f"{reason}_retentions"] += blocks
+
+
+def _head_states(state: State) -> list[HeadState]:
+    return [
+        HeadState(live.head.start_ms, live.head.end_ms, live.head.samples, live.last_append_ms)
+        for live in state.heads
+    ]
 
 
 def _sorted(blocks: Sequence[Block]) -> tuple[Block, ...]:

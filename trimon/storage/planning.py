@@ -13,6 +13,10 @@ from trimon.storage.options import StoreOptions
 _TOMBSTONE_SHARE = 0.05
 # How long after its end a window is cut into a block: stragglers still find their head.
 SETTLE_SHARE = 12
+# Time runs faster in samples that catch up: their stragglers are waited for by the clock, until the samples are so
+# far past the window that nothing more is taken for it.
+QUIET_MS = 1000
+CLOSED_SHARE = 2
 _RANGE_FACTOR = 3
 
 
@@ -85,17 +89,24 @@ def plan_actions(
 def plan_cuts(heads: Sequence[HeadState], newest_ms: int, now_ms: int, options: StoreOptions) -> list[Cut]:
     """Windows to be cut, oldest first.
 
-    A window is due when samples have arrived from some time after its end, or when that much time has passed
-    by the clock as well as since the last append to it.
+    A window is due when samples have arrived from some time after its end and it gets no more itself, or when that
+    much time has passed by the clock as well as since the last append to it.
     """
     settle_ms = options.min_block_ms // SETTLE_SHARE
-    due: set[tuple[int, int]] = set()
+    closed_ms = options.min_block_ms // CLOSED_SHARE
+    last_append_ms: dict[tuple[int, int], int] = {}
     for head in heads:
-        passed = now_ms >= head.end_ms + settle_ms and now_ms - head.last_append_ms >= settle_ms
-        if newest_ms >= head.end_ms + settle_ms or passed:
-            due.add((head.start_ms, head.end_ms))
+        window = (head.start_ms, head.end_ms)
+        last_append_ms[window] = max(head.last_append_ms, last_append_ms.get(window, head.last_append_ms))
+    due = []
+    for (start_ms, end_ms), append_ms in last_append_ms.items():
+        silent_ms = now_ms - append_ms
+        left_behind = newest_ms >= end_ms + (settle_ms if silent_ms >= QUIET_MS else closed_ms)
+        passed = now_ms >= end_ms + settle_ms and silent_ms >= settle_ms
+        if left_behind or passed:
+            due.append((start_ms, end_ms))
     with_data = {(head.start_ms, head.end_ms) for head in heads if head.samples}
-    return [Cut(*window) for window in sorted(due & with_data)]
+    return [Cut(*window) for window in sorted(with_data.intersection(due))]
 
 
 def block_ranges(options: StoreOptions) -> list[int]:

@@ -229,6 +229,10 @@ class Store:
         """
         return self._maintenance.plan(now_ms, progress) if self.ready else []
 
+    def is_cut_due(self, now_ms: int) -> bool:
+        """Whether `plan` would cut a window now; microseconds, from any thread. False before the replay has ended."""
+        return self.ready and self._maintenance.is_cut_due(now_ms)
+
     def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
         """Delete the samples of matching series in the closed interval; how many series that hit.
 
