@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from trimon.query.operators.cells import (
@@ -14,7 +12,15 @@ from trimon.query.operators.cells import (
     reduce_windows,
     window_chunks,
 )
-from trimon.query.operators.prefix import counted, finite_part, merged, pairs_counted, window_sum
+from trimon.query.operators.prefix import (
+    counted,
+    finite_part,
+    finite_sum,
+    merged,
+    pairs_counted,
+    rough_sum,
+)
+from trimon.query.operators.regular import RegularPanel, window_extremes
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
 from trimon.query.values import Index, Mask, Matrix
@@ -77,10 +83,10 @@ def ts_of_first(panel: Panel, call: WindowCall) -> Cells:
 def total(panel: Panel, call: WindowCall) -> Cells:
     """Compensated sum."""
     del call
-    values, spoiled = finite_part(panel.values)
-    out, bad = window_sum(panel, values)
+    out, bad, spoiled = finite_sum(panel)
     suspects = _suspects(panel, spoiled, bad)
     if suspects is not None:
+        out = out.copy()
         reduce_windows(panel, suspects, out, compensated_sum)
     return out, _filled(panel)
 
@@ -88,9 +94,8 @@ def total(panel: Panel, call: WindowCall) -> Cells:
 def average(panel: Panel, call: WindowCall) -> Cells:
     """Mean, from the compensated sum."""
     del call
-    values, spoiled = finite_part(panel.values)
-    out, bad = window_sum(panel, values)
-    out /= panel.hi - panel.lo
+    out, bad, spoiled = finite_sum(panel)
+    out = out / (panel.hi - panel.lo)
     suspects = _suspects(panel, spoiled, bad)
     if suspects is not None:
         reduce_windows(panel, suspects, out, compensated_mean)
@@ -104,11 +109,15 @@ def variance(panel: Panel, call: WindowCall) -> Cells:
     center = values[:, :1]
     moved = values - center
     number = panel.hi - panel.lo
-    sums, sums_bad = window_sum(panel, moved)
-    squares, squares_bad = window_sum(panel, moved * moved)
-    out = squares - sums * sums / number
+    sums, sums_bad = rough_sum(panel, moved)
+    squares, squares_bad = rough_sum(panel, moved * moved)
+    out = sums * sums
+    out /= number
+    np.subtract(squares, out, out=out)
     # Where the spread inside the window is small against the distance from the centre, digits are lost.
-    lost = (out < squares * 1e-4) & (squares > 0)
+    lost: Mask | None = out < squares * 1e-4
+    if not np.any(lost):
+        lost = None
     out /= number
     suspects = _suspects(panel, spoiled, merged(merged(sums_bad, squares_bad), lost))
     if suspects is not None:
@@ -122,8 +131,10 @@ def deviation(panel: Panel, call: WindowCall) -> Cells:
     return np.sqrt(out), shown
 
 
-def _extreme(panel: Panel, pick: Callable[..., Matrix]) -> Cells:
+def _extreme(panel: Panel, pick: np.ufunc) -> Cells:
     """Minimum or maximum by doubling: two overlapping spans of a power of two cover each window."""
+    if isinstance(panel, RegularPanel):
+        return window_extremes(panel, panel.values, pick), _filled(panel)
     filled = _filled(panel)
     lengths = panel.hi - panel.lo
     out = np.full(_shape(panel), np.nan)
@@ -159,7 +170,7 @@ def maximum(panel: Panel, call: WindowCall) -> Cells:
     return _extreme(panel, np.fmax)
 
 
-def _ts_of(panel: Panel, pick: Callable[..., Matrix]) -> Cells:
+def _ts_of(panel: Panel, pick: np.ufunc) -> Cells:
     extreme, filled = _extreme(panel, pick)
     out = np.zeros(extreme.shape)
     mask = np.broadcast_to(filled, extreme.shape)

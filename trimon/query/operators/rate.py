@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from trimon.query.operators.prefix import running
+from trimon.query.operators.regular import runs_of
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
-from trimon.query.values import Mask, Matrix
+from trimon.query.values import Index, Mask, Matrix
 
 
 def reset_correction(panel: Panel, values: Matrix) -> Matrix | None:
@@ -30,39 +33,106 @@ def reset_correction(panel: Panel, values: Matrix) -> Matrix | None:
     return correction
 
 
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """What the windows of a panel have in common: durations in seconds, shaped like `lo`, and how to get at their ends.
+
+    `runs` are steps with the columns of the first and of the last sample.
+    """
+
+    lo: Index
+    enough: Mask
+    sampled: Matrix
+    to_start: Matrix
+    to_end: Matrix
+    runs: tuple[tuple[slice, slice | Index, slice | Index], ...]
+
+    @classmethod
+    def of(cls, panel: Panel, call: WindowCall) -> _Windows:
+        """Of a panel; those that share their windows are one after the other and share the answer."""
+        known = call.memo.get("rate")
+        if isinstance(known, cls) and known.lo is panel.lo:
+            return known
+        count, last = panel.hi - panel.lo, panel.hi - 1
+        first_time, last_time = panel.pick_times(panel.lo), panel.pick_times(last)
+        sampled = (last_time - first_time) / 1000
+        average = sampled / np.maximum(count - 1, 1)
+        to_start = (first_time - (call.refs_ms - call.range_ms)) / 1000
+        to_end = (call.refs_ms - last_time) / 1000
+        threshold = average * 1.1
+        to_start = np.where(to_start >= threshold, average / 2, to_start)
+        to_end = np.where(to_end >= threshold, average / 2, to_end)
+        runs: list[tuple[slice, slice | Index, slice | Index]] = []
+        for begin, end, stride in [] if panel.ragged else runs_of(panel.lo, panel.hi):
+            steps = slice(begin, end)
+            lo, hi = panel.lo[steps], last[steps]
+            if stride:
+                reach = stride * (end - begin - 1) + 1
+                low, high = int(lo[0]), int(hi[0])
+                runs.append((steps, slice(low, low + reach, stride), slice(high, high + reach, stride)))
+            else:
+                # A window without samples shows nothing, and may begin behind the last one.
+                runs.append((steps, np.minimum(lo, panel.values.shape[1] - 1), np.maximum(hi, 0)))
+        known = cls(panel.lo, count >= 2, sampled, to_start, to_end, tuple(runs))
+        call.memo["rate"] = known
+        return known
+
+    def increases(self, panel: Panel) -> Matrix:
+        """The last value less the first one."""
+        values = panel.values
+        if panel.ragged:
+            return panel.pick(values, panel.hi - 1) - panel.pick(values, panel.lo)
+        out = np.empty((len(values), len(self.lo)))
+        for steps, first, last in self.runs:
+            np.subtract(values[:, last], values[:, first], out=out[:, steps])
+        return out
+
+    def near_zero(self, panel: Panel, result: Matrix) -> Index:
+        """The steps at which the start of some counter may have been within the extrapolated time."""
+        ratio = self.sampled / self.to_start
+        if panel.ragged:
+            below = panel.pick(panel.values, panel.lo) * ratio < result
+            return np.flatnonzero((below & self.enough).any(axis=0))
+        found = []
+        for steps, first, _ in self.runs:
+            below = panel.values[:, first] * ratio[steps] < result[:, steps]
+            if below.any():
+                found.append(np.flatnonzero(below.any(axis=0) & self.enough[steps]) + (steps.start or 0))
+        return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
 def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: bool) -> Cells:
-    count = panel.hi - panel.lo
-    enough: Mask = count >= 2
-    last = panel.hi - 1
-    first_value = panel.pick(panel.values, panel.lo)
-    result = panel.pick(panel.values, last)
-    result -= first_value
+    windows = _Windows.of(panel, call)
+    sampled, to_start, to_end = windows.sampled, windows.to_start, windows.to_end
+    result = windows.increases(panel)
+    steps: Index | None = None
     if counter:
         correction = reset_correction(panel, panel.values)
         if correction is not None:
             result += correction
-    first_time, last_time = panel.pick_times(panel.lo), panel.pick_times(last)
-    sampled = (last_time - first_time) / 1000
-    average = sampled / np.maximum(count - 1, 1)
-    to_start = (first_time - (call.refs_ms - call.range_ms)) / 1000
-    to_end = (call.refs_ms - last_time) / 1000
-    threshold = average * 1.1
-    to_start = np.where(to_start >= threshold, average / 2, to_start)
-    to_end = np.where(to_end >= threshold, average / 2, to_end)
-    divisor = sampled * (call.range_ms / 1000) if per_second else sampled
-    if counter:
         # A counter can not have been below zero: do not look further back than where it would have been 0.
-        zero = first_value
-        zero /= result
-        zero *= sampled
-        limited = (result > 0) & (zero >= 0) & (zero < to_start)
-        start = np.where(limited, zero, to_start)
-        start += sampled + to_end
-        start /= divisor
-        result *= start
-    else:
-        result *= (sampled + to_start + to_end) / divisor
-    return result, enough
+        steps = windows.near_zero(panel, result)
+    divisor = sampled * (call.range_ms / 1000) if per_second else sampled
+    factor = (sampled + to_start + to_end) / divisor
+    if steps is None or not len(steps):
+        result *= factor
+        return result, windows.enough
+    # Most often these are the first windows of a counter's life.
+    part = panel if panel.ragged else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
+    columns = slice(None) if panel.ragged else steps
+    began, increased = part.pick(panel.values, part.lo), result[:, columns]
+    to_zero = began / increased
+    to_zero *= sampled[..., columns]
+    longest = to_start[..., columns]
+    before = np.where((increased > 0) & (to_zero >= 0) & (to_zero < longest), to_zero, longest)
+    before += (sampled + to_end)[..., columns]
+    before /= divisor[..., columns]
+    before *= increased
+    if before.shape == result.shape:
+        return before, windows.enough
+    result *= factor
+    result[:, columns] = before
+    return result, windows.enough
 
 
 def rate(panel: Panel, call: WindowCall) -> Cells:

@@ -29,6 +29,7 @@ from trimon.query.operators.histogramwindow import (
     window_value,
 )
 from trimon.query.operators.names import without_name
+from trimon.query.operators.regular import Parts
 from trimon.query.operators.remarks import remark
 from trimon.query.operators.windowcall import Cells, Kernel, WindowCall
 from trimon.query.panel import Panel, panels
@@ -71,6 +72,10 @@ START_TIME_KERNELS: Final[dict[str, Kernel]] = {
     "irate": starttime.irate,
     "resets": starttime.resets,
 }
+# Functions that do better on regular windows.
+IN_PARTS: Final = frozenset(
+    f"{name}_over_time" for name in ("avg", "sum", "min", "max", "stddev", "stdvar", "quantile", "mad")
+) | {"deriv", "predict_linear"}
 _IGNORED: Final = "ignored histograms in a range containing both floats and histograms"
 COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
 
@@ -121,10 +126,13 @@ class WindowOperator(Operator):
             if extended
             else panels(floats.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
         )
+        whole, cutter = extended or self.function not in IN_PARTS, Parts(call)
         for panel in found:
             context.budget.check()
-            cells, shown = self._kernel(context, ranges, panel, call)
-            _store(panel, cells, shown, values, present)
+            for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
+                cells, shown = self._kernel(context, ranges, part, part_call)
+                values[panel.target, steps] = cells
+                present[panel.target, steps] = shown
             length = panel.hi - panel.lo
             looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
         context.stats.looked_at(looked_at)
@@ -232,12 +240,6 @@ def _wide_panels(ranges: Ranges) -> list[Panel]:
             lo = np.searchsorted(panel.times, ranges.refs_ms - ranges.range_ms, side="right")
         out.append(Panel(panel.rows, panel.times, panel.values, lo, hi, panel.starts))
     return out
-
-
-def _store(panel: Panel, cells: np.ndarray, shown: Mask, values: np.ndarray, present: Mask) -> None:
-    rows = panel.target
-    values[rows] = cells
-    present[rows] = shown
 
 
 def _not_counters(labels: LabelTable, *, typed: bool) -> list[str]:

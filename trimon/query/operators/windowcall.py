@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from trimon.model.frame import Times
@@ -19,7 +19,8 @@ class WindowCall:
     """The windows end at `refs_ms[k]` and are `range_ms` long; `times_ms` are the evaluation times.
 
     `params` are the scalar arguments, float64[steps] each. `overlaps` collects rows of the frame whose
-    start timestamps contradict one another.
+    start timestamps contradict one another. In `memo` a kernel keeps what the next panel may have in common with this
+    one.
     """
 
     refs_ms: Times
@@ -27,6 +28,7 @@ class WindowCall:
     times_ms: Times
     params: tuple[Matrix, ...] = ()
     overlaps: set[int] | None = None
+    memo: dict[str, object] = field(default_factory=dict)
 
 
 Kernel: TypeAlias = Callable[[Panel, WindowCall], Cells]
