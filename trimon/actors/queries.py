@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import trio
@@ -63,6 +64,7 @@ class Queries:
         self._journal = journal
         self._query_log = query_log
         self._numbers = itertools.count()
+        self._waiting = 0
 
     async def run(
         self,
@@ -76,54 +78,82 @@ class Queries:
         Raises MailboxFull when too many wait already, QueryError when time is up before there is a place,
         NotReady, and whatever `work` raises.
         """
-        if self._gate.statistics().tasks_waiting >= self._waiting_max:
+        if self._waiting >= self._waiting_max:
             self.refused += 1
             raise MailboxFull("queries", self._waiting_max, self._waiting_max, RETRY_AFTER_S)
         budget = Budget(options)
         number = next(self._numbers)
         self.active[number] = ActiveQuery(text, self._clock.now_ms(), budget)
         try:
-            with trio.move_on_after(options.timeout_s) as queue:
-                await self._gate.acquire_on_behalf_of(number)
-            if queue.cancelled_caught:
-                budget.check(QUEUE)
-            slot = (
-                self._journal.begin(text, self._clock.now_ms() // 1000) if self._journal is not None else -1
-            )
+            await self._place(number, budget)
             try:
-                snapshot = self._snapshot()
-                return await self._work(lambda: work(snapshot, budget), budget, record)
+                return await self._run(text, work, budget, record)
             finally:
                 self._gate.release_on_behalf_of(number)
-                if self._journal is not None:
-                    self._journal.end(slot)
         finally:
             self.served += 1
             del self.active[number]
 
-    async def _work(self, work: Callable[[], T], budget: Budget, record: QueryRecord | None) -> T:
-        # the error is carried around the nursery by hand, which would wrap it in a group
-        outcome: list[T] = []
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_with_caller, budget)
-            try:
-                outcome.append(await self._offload.run(work))
-            except Exception as error:  # noqa: BLE001 # raised again below
-                failure = error
-            nursery.cancel_scope.cancel()
-        if record is not None and self._query_log is not None:
-            self._query_log.add(record, str(failure) if failure is not None else "")
-        if failure is not None:
-            raise failure
-        return outcome[0]
+    def run_now(
+        self,
+        options: QueryOptions,
+        work: Callable[[Snapshot, Budget], T],
+        record: QueryRecord | None = None,
+    ) -> T:
+        """`work(snapshot, budget)` at once, on the loop: only for what is known to take well under a millisecond.
 
-    @staticmethod
-    async def _cancel_with_caller(budget: Budget) -> None:
+        It waits for no place and takes none. Raises NotReady and whatever `work` raises.
+        """
+        snapshot, budget = self._snapshot(), Budget(options)
         try:
-            await trio.sleep_forever()
+            result = work(snapshot, budget)
+        except Exception as error:
+            self._note(record, str(error))
+            raise
         finally:
-            budget.cancel()
+            self.served += 1
+        self._note(record)
+        return result
+
+    async def _place(self, number: int, budget: Budget) -> None:
+        """Waits for a place, at most as long as the query may take."""
+        try:
+            self._gate.acquire_on_behalf_of_nowait(number)
+        except trio.WouldBlock:
+            self._waiting += 1
+            try:
+                with trio.move_on_after(budget.timeout_s) as queue:
+                    await self._gate.acquire_on_behalf_of(number)
+            finally:
+                self._waiting -= 1
+            if queue.cancelled_caught:
+                budget.check(QUEUE)
+
+    async def _run(
+        self,
+        text: str,
+        work: Callable[[Snapshot, Budget], T],
+        budget: Budget,
+        record: QueryRecord | None,
+    ) -> T:
+        journal = self._journal
+        slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
+        try:
+            todo = partial(work, self._snapshot(), budget)
+            try:
+                result = await self._offload.run(todo, budget.cancel)
+            except Exception as error:
+                self._note(record, str(error))
+                raise
+        finally:
+            if journal is not None:
+                journal.end(slot)
+        self._note(record)
+        return result
+
+    def _note(self, record: QueryRecord | None, error: str = "") -> None:
+        if record is not None and self._query_log is not None:
+            self._query_log.add(record, error)
 
     def inspect(self) -> Mapping[str, object]:
         """How many run and wait, and what they are."""
@@ -132,7 +162,7 @@ class Queries:
         return {
             "running": statistics.borrowed_tokens,
             "running_max": self.concurrency_max,
-            "waiting": statistics.tasks_waiting,
+            "waiting": self._waiting,
             "waiting_max": self._waiting_max,
             "served": self.served,
             "refused": self.refused,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
@@ -38,26 +39,59 @@ def bad_parameter(name: str, reason: object) -> ApiError:
     return ApiError("bad_data", f'invalid parameter "{name}": {reason}')
 
 
-def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
+@dataclass(slots=True)
+class Answer:
+    """An answer of the API, before it is dressed and sent."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    """Beyond Content-Type and Content-Length."""
+
+
+def answered(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
     """A success envelope around plain data, or around ready-made JSON when `data` is `bytes`."""
-    body = data if isinstance(data, bytes) else orjson.dumps(data)
-    tail = b""
+    parts = [b'{"status":"success","data":', data if isinstance(data, bytes) else orjson.dumps(data)]
     if warnings:
-        tail += b',"warnings":' + orjson.dumps(list(warnings))
+        parts += [b',"warnings":', orjson.dumps(list(warnings))]
     if infos:
-        tail += b',"infos":' + orjson.dumps(list(infos))
-    return Response(b'{"status":"success","data":' + body + tail + b"}", content_type=JSON)
+        parts += [b',"infos":', orjson.dumps(list(infos))]
+    parts.append(b"}")
+    return Answer(b"".join(parts))
 
 
-def failure(error: ApiError) -> Response:
+def refused(error: ApiError) -> Answer:
     """An error envelope."""
     body = {"status": "error", "errorType": error.kind, "error": error.message}
-    response = Response(orjson.dumps(body), status=error.status, content_type=JSON)
+    answer = Answer(orjson.dumps(body), error.status)
     if error.retry_after_s:
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+        answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    return answer
+
+
+def worded(body: str, status: int = 200) -> Answer:
+    """A plain text answer."""
+    return Answer(body.encode(), status, TEXT)
+
+
+def respond(answer: Answer) -> Response:
+    """The same as the framework's response."""
+    response = Response(answer.body, status=answer.status, content_type=answer.content_type or None)
+    response.headers.update(answer.headers)
     return response
 
 
+def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
+    """`answered` as a response."""
+    return respond(answered(data, warnings, infos))
+
+
+def failure(error: ApiError) -> Response:
+    """`refused` as a response."""
+    return respond(refused(error))
+
+
 def text(body: str, status: int = 200) -> Response:
-    """A plain text answer."""
-    return Response(body, status=status, content_type=TEXT)
+    """`worded` as a response."""
+    return respond(worded(body, status))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import orjson
-from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
@@ -16,15 +15,18 @@ from trimon.query import engine
 from trimon.query.annotations import limited
 from trimon.query.budget import Budget
 from trimon.query.errors import ParseError
+from trimon.query.instantly import is_instant
 from trimon.query.json import render_data
 from trimon.query.options import PER_STEP_STATS, QueryOptions
 from trimon.query.result import QueryResult
 from trimon.query.statsdata import stats_data
 from trimon.web import params
+from trimon.web.asked import Asked, Endpoint
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter, success
+from trimon.web.envelope import Answer, ApiError, answered, bad_parameter
 
 Rendered = tuple[bytes, list[str], list[str]]
+Evaluate = Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
 
 
 def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOptions:
@@ -90,59 +92,69 @@ def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, 
     return render_data(result, shown), warnings, limited(result.infos, "info")
 
 
-def _request() -> dict[str, str]:
-    """Who asks, for the query log."""
-    return {"clientIP": request.remote_addr or "", "method": request.method, "path": request.path}
+class QueryHandler:
+    """What /query and /query_range answer. Only on the loop's thread."""
 
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-def query_routes(context: WebContext) -> Blueprint:
-    """/query and /query_range."""
-    blueprint = Blueprint("query", __name__)
+    async def instant(self, asked: Asked) -> Answer:
+        """/query."""
+        values = await asked.values()
+        time_ms = params.time_ms(values, "time", self._context.clock.now_ms())
 
-    async def answer(
-        values: MultiDict[str, str],
-        times_ms: tuple[int, int, int],
-        evaluate: Callable[[Snapshot, str, QueryOptions, Budget], QueryResult],
-    ) -> Response:
-        text, options = query_text(values), request_options(context, values)
-        record = QueryRecord(text, *times_ms, {"httpRequest": _request()})
-        series_max, stats = params.limit(values), values.get("stats", "")
-        per_step = PER_STEP_STATS in options.features
+        def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
+            return engine.instant(snapshot, text, time_ms, options, budget)
 
-        def work(snapshot: Snapshot, budget: Budget) -> Rendered:
-            result = evaluate(snapshot, text, options, budget)
-            record.stats = result.stats
-            return _rendered(result, budget, series_max, stats, per_step)
+        return await self._answer(asked, values, (time_ms, time_ms, 0), evaluate)
 
-        try:
-            engine.parse(text, options)  # an error before the queue; the tree is remembered
-            data, warnings, infos = await context.queries.run(text, options, work, record)
-        except ParseError as error:
-            # only the check of the whole query's type has no place in the text
-            raise bad_parameter(
-                "query", error if error.position.line or not text else error.message
-            ) from None
-        return success(data, warnings, infos)
-
-    @blueprint.route("/query", methods=["GET", "POST"])
-    async def instant() -> Response:
-        values = await params.parameters()
-        time_ms = params.time_ms(values, "time", context.clock.now_ms())
-        times_ms = (time_ms, time_ms, 0)
-        return await answer(values, times_ms, lambda s, text, o, b: engine.instant(s, text, time_ms, o, b))
-
-    @blueprint.route("/query_range", methods=["GET", "POST"])
-    async def range_() -> Response:
-        values = await params.parameters()
+    async def range_(self, asked: Asked) -> Answer:
+        """/query_range."""
+        values = await asked.values()
         start_ms = params.required_time_ms(values, "start")
         end_ms = params.required_time_ms(values, "end")
         if end_ms < start_ms:
             raise bad_parameter("end", "end timestamp must not be before start time")
         step_ms = step_ms_of(values, start_ms, end_ms)
-        return await answer(
-            values,
-            (start_ms, end_ms, step_ms),
-            lambda s, text, o, b: engine.range_(s, text, start_ms, end_ms, step_ms, o, b),
-        )
 
-    return blueprint
+        def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
+            return engine.range_(snapshot, text, start_ms, end_ms, step_ms, options, budget)
+
+        return await self._answer(asked, values, (start_ms, end_ms, step_ms), evaluate)
+
+    async def _answer(
+        self, asked: Asked, values: MultiDict[str, str], times_ms: tuple[int, int, int], evaluate: Evaluate
+    ) -> Answer:
+        text, options = query_text(values), request_options(self._context, values)
+        origin = {"clientIP": asked.client, "method": asked.method, "path": asked.path}
+        record = QueryRecord(text, *times_ms, {"httpRequest": origin})
+        series_max, stats = params.limit(values), values.get("stats", "")
+        per_step = PER_STEP_STATS in options.features
+
+        def work(snapshot: Snapshot, budget: Budget) -> Answer:
+            result = evaluate(snapshot, text, options, budget)
+            record.stats = result.stats
+            return answered(*_rendered(result, budget, series_max, stats, per_step))
+
+        queries = self._context.queries
+        start_ms, end_ms, step_ms = times_ms
+        steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
+        try:
+            expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
+            if is_instant(text, expr, steps):
+                return queries.run_now(options, work, record)
+            return await asked.attended(lambda: queries.run(text, options, work, record))
+        except ParseError as error:
+            # only the check of the whole query's type has no place in the text
+            raise bad_parameter(
+                "query", error if error.position.line or not text else error.message
+            ) from None
+
+
+def query_endpoints(context: WebContext) -> list[Endpoint]:
+    """/query and /query_range."""
+    handler, methods = QueryHandler(context), ("GET", "POST")
+    return [
+        Endpoint("/query", handler.instant, methods, frozenset(methods)),
+        Endpoint("/query_range", handler.range_, methods, frozenset(methods)),
+    ]

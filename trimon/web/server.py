@@ -52,6 +52,7 @@ def _config() -> Config:
     config.errorlog = None
     config.include_server_header = False
     config.keep_alive_timeout = 120
+    config.keep_alive_max_requests = 2**31  # a client that goes on asking is welcome
     config.read_timeout = None
     config.h11_max_incomplete_size = 64 * 1024
     config.graceful_timeout = DRAIN_S

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import trio
-from quart import Blueprint, Response, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from trimon import limits
 from trimon.actors.kernel.mailbox import MailboxFull
@@ -15,8 +13,9 @@ from trimon.errors import OperatingError, UserError
 from trimon.remote.snappy import decompress
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.storage.exemplars import Exemplar
+from trimon.web.asked import Asked, BodyTooLong, Endpoint
 from trimon.web.context import WebContext
-from trimon.web.envelope import text
+from trimon.web.envelope import Answer, worded
 
 DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver"
 MEDIA_TYPE: Final = "application/x-protobuf"
@@ -25,6 +24,8 @@ MESSAGE_V2: Final = "io.prometheus.write.v2.Request"
 # A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one.
 INLINE_BYTES_MAX: Final = 32 * 1024
 RETRY_AFTER_S: Final = 5
+# Of an answer without a body: what the framework says when it is told nothing.
+HTML: Final = "text/html; charset=utf-8"
 
 
 class WriteRefused(Exception):
@@ -139,43 +140,48 @@ class WriteReceiver:
             self._context.log.debug("exemplars were refused", count=len(reasons), err=reasons[0])
 
 
-def write_routes(context: WebContext) -> Blueprint:
-    """/write."""
-    blueprint = Blueprint("write", __name__)
-    receiver = WriteReceiver(context)
+class WriteHandler:
+    """What /write answers. Only on the loop's thread."""
 
-    async def body_of_request() -> bytes:
-        most = limits.REMOTE_WRITE_BODY_BYTES_MAX
-        too_long = f"request body exceeds the {most} bytes limit"
-        try:
-            body = await request.get_data(cache=False, as_text=False)
-        except RequestEntityTooLarge:
-            raise WriteRefused(413, too_long) from None
-        assert isinstance(body, bytes)
-        if len(body) > most:
-            raise WriteRefused(413, too_long)
-        return body
+    def __init__(self, context: WebContext) -> None:
+        self._enabled = context.options.enable_remote_write
+        self._receiver = WriteReceiver(context)
 
-    @blueprint.route("/write", methods=["GET", "POST", "PUT", "DELETE", "PATCH"])
-    async def write() -> Response:
-        if not context.options.enable_remote_write:
-            return text(DISABLED + "\n", 404)
-        headers = request.headers
+    async def write(self, asked: Asked) -> Answer:
+        """/write."""
+        if not self._enabled:
+            return worded(DISABLED + "\n", 404)
         try:
-            check_encoding(headers.get("Content-Encoding", ""))
-            body = await body_of_request()
-            if request.method != "POST":
+            check_encoding(asked.header("content-encoding"))
+            body = await self._body(asked)
+            if asked.method != "POST":
                 raise WriteRefused(405, "Method not allowed")
-            check_content_type(headers.get("Content-Type", ""))
-            await receiver.store(body)
+            check_content_type(asked.header("content-type"))
+            await self._receiver.store(body)
         except WriteRefused as refusal:
-            return text(refusal.message + "\n", refusal.status)
+            return worded(refusal.message + "\n", refusal.status)
         except (MailboxFull, ActorGone, AskTimeout) as error:
-            answer = text(f"{error}\n", 503)
+            answer = worded(f"{error}\n", 503)
             answer.headers["Retry-After"] = str(RETRY_AFTER_S)
             return answer
         except OperatingError as error:
-            return text(f"{error}\n", 500)
-        return Response(b"", status=204)
+            return worded(f"{error}\n", 500)
+        return Answer(b"", 204, HTML)
 
-    return blueprint
+    @staticmethod
+    async def _body(asked: Asked) -> bytes:
+        most = limits.REMOTE_WRITE_BODY_BYTES_MAX
+        try:
+            body = await asked.body()
+        except BodyTooLong:
+            body = None
+        if body is None or len(body) > most:
+            raise WriteRefused(413, f"request body exceeds the {most} bytes limit")
+        return body
+
+
+def write_endpoints(context: WebContext) -> list[Endpoint]:
+    """/write."""
+    handler = WriteHandler(context)
+    methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
+    return [Endpoint("/write", handler.write, methods, frozenset({"POST"}))]
