@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from trimon.query.values import Cells, Index, Mask, Matrix
 # Cells of one panel: small enough for the second-level cache, large enough to hide the cost of a numpy call.
 CELLS_MAX: Final = 1 << 18
 _COPIED_MIN: Final = 64
+# A panel costs some 40 us besides its cells, a cell of rows with times of their own about 30 ns more than another.
+_ARRAYS_MANY: Final = 8
+_CELLS_MIN: Final = 1200
 _T = TypeVar("_T", bound=np.generic)
 _FAR: Final = np.iinfo(np.int64).max
 
@@ -91,19 +94,34 @@ def panels(frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: boo
     """
     if frame.rows == 0 or len(refs_ms) == 0:
         return
-    lengths = frame.lengths
+    skips, lengths = _inside(frame, int(refs_ms[0]) - range_ms, int(refs_ms[-1]))
     apart = lengths == 0
     if drop_stale:
         apart |= frame.has_stale
-    for rows in _by_times(frame, apart):
+    for rows in _by_times(frame, apart, lengths + len(refs_ms)):
         yield from _shared(frame, refs_ms, range_ms, rows)
     ragged = np.flatnonzero(apart & (lengths > 0))
     if len(ragged):
-        yield from _ragged(frame, refs_ms, range_ms, ragged, drop_stale=drop_stale)
+        runs = _Runs(frame, ragged, skips[ragged], lengths[ragged])
+        yield from _ragged(runs, refs_ms, range_ms, drop_stale=drop_stale)
 
 
-def _by_times(frame: SampleFrame, apart: Mask) -> list[Index]:
-    """The rows that share a timestamp array, array by array; too few of a kind are marked in `apart` instead."""
+def _inside(frame: SampleFrame, after_ms: int, until_ms: int) -> tuple[Index, Index]:
+    """For every row how many samples lie at or before `after_ms`, and how many later up to `until_ms`."""
+    offsets, arrays = frame.time_offsets, frame.time_of_row
+    counts = []
+    for edge_ms in (after_ms, until_ms):
+        before = np.zeros(len(frame.times) + 1, np.int64)
+        np.cumsum(frame.times <= edge_ms, out=before[1:])
+        counts.append(before[offsets[1:]] - before[offsets[:-1]])
+    return counts[0][arrays], (counts[1] - counts[0])[arrays]
+
+
+def _by_times(frame: SampleFrame, apart: Mask, cells: Index) -> list[Index]:
+    """The rows that share a timestamp array, array by array; too few of a kind are marked in `apart` instead.
+
+    `cells` is what each row takes in a panel.
+    """
     arrays = frame.time_of_row
     order = np.arange(frame.rows, dtype=np.intp)
     changes = int(np.count_nonzero(arrays[1:] != arrays[:-1]))
@@ -113,11 +131,11 @@ def _by_times(frame: SampleFrame, apart: Mask) -> list[Index]:
         arrays = arrays[order]
     edges = np.flatnonzero(arrays[1:] != arrays[:-1]) + 1
     bounds = [0, *edges.tolist(), frame.rows]
-    few = len(edges) + 1 > 8 + frame.rows // 16
+    many = len(edges) > _ARRAYS_MANY
     out = []
     for begin, end in pairwise(bounds):
         rows = order[begin:end]
-        if few and end - begin < 4:
+        if many and (end - begin) * int(cells[rows[0]]) < _CELLS_MIN:
             apart[rows] = True
             continue
         rows = rows[~apart[rows]]
@@ -172,40 +190,42 @@ def _block(
     return block.reshape(len(offsets), width)
 
 
-def _ragged(
-    frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index, *, drop_stale: bool
-) -> Iterator[Panel]:
-    lengths = frame.lengths[rows]
-    order = np.argsort(lengths, kind="stable")
-    rows, lengths = rows[order], lengths[order]
+class _Runs(NamedTuple):
+    """Samples of some rows: `lengths[i]` of them after the first `skips[i]` of row `rows[i]`."""
+
+    frame: SampleFrame
+    rows: Index
+    skips: Index
+    lengths: Index
+
+    def take(self, places: slice | Index) -> _Runs:
+        return _Runs(self.frame, self.rows[places], self.skips[places], self.lengths[places])
+
+
+def _ragged(runs: _Runs, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Iterator[Panel]:
+    runs = runs.take(np.argsort(runs.lengths, kind="stable"))
+    lengths = runs.lengths
     at = 0
-    while at < len(rows):
+    while at < len(lengths):
         widest = max(int(lengths[at]) * 2, 64)
         stop = int(np.searchsorted(lengths, widest, side="right"))
         width = max(widest, len(refs_ms))
         stop = min(stop, at + max(1, CELLS_MAX // width))
-        panel = _padded(frame, refs_ms, range_ms, rows[at:stop], lengths[at:stop], drop_stale=drop_stale)
+        panel = _padded(runs.take(slice(at, stop)), refs_ms, range_ms, drop_stale=drop_stale)
         if panel is not None:
             yield panel
         at = stop
 
 
-def _padded(
-    frame: SampleFrame,
-    refs_ms: Times,
-    range_ms: int,
-    rows: Index,
-    lengths: npt.NDArray[np.int64],
-    *,
-    drop_stale: bool,
-) -> Panel | None:
+def _padded(runs: _Runs, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Panel | None:
+    frame, rows, skips, lengths = runs
     total = int(lengths.sum())
     ends = np.cumsum(lengths)
     within = np.arange(total) - np.repeat(ends - lengths, lengths)
     row_of = np.repeat(np.arange(len(rows)), lengths)
-    at = np.repeat(frame.offsets[rows], lengths) + within
+    at = np.repeat(frame.offsets[rows] + skips, lengths) + within
     values = frame.values[at]
-    times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row[rows]], lengths) + within]
+    times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row[rows]] + skips, lengths) + within]
     starts = None if frame.starts is None else frame.starts[at]
     cells = None if frame.histograms is None else frame.histograms[at]
     if drop_stale:

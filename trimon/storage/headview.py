@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from trimon.model.table import LabelTable
 from trimon.storage import matching
 from trimon.storage.arena import Floats, Int32s, Int64s
 from trimon.storage.deletions import Deletions, without_deleted
-from trimon.storage.group import GroupView, GroupViews
+from trimon.storage.group import GroupView, GroupViews, RawChunk
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
 from trimon.storage.loose import LooseView, count_loose, read_loose, read_sealed
-from trimon.storage.pieces import Piece
+from trimon.storage.pieces import Piece, combine
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,20 @@ class HeadView:
 
     def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
         """Their samples in the closed interval; row `i` of the pieces is `series[i]` (ascending)."""
-        found: list[Piece] = []
-        places = list(self._in_groups(series))
-        self.groups.prepare({number for number, _, _ in places})
-        for number, rows, columns in places:
-            found.extend(_read_group(self.groups[number], rows, columns, series, start_ms, end_ms))
+        found = self._group_pieces(series, start_ms, end_ms)
         found.extend(read_loose(self.loose, series, start_ms, end_ms))
         return without_deleted(found, series, self.deletions) if self.deletions else found
+
+    def _group_pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+        """What groups have; the first parts of all groups are one piece, and so are the second ones."""
+        places = list(self._in_groups(series))
+        self.groups.prepare({number for _, number, _, _ in places})
+        layers: dict[tuple[int, int], list[Piece]] = {}
+        for turn, number, rows, columns in places:
+            found = _read_group(self.groups[number], rows, columns, series[rows], start_ms, end_ms)
+            for place, piece in enumerate(found):
+                layers.setdefault((turn, place), []).append(piece)
+        return [combine(layers[key]) for key in sorted(layers)]
 
     @property
     def identity(self) -> Hashable:
@@ -103,8 +110,8 @@ class HeadView:
         """At most how many samples that is."""
         total = 0
         places = list(self._in_groups(series))
-        self.groups.prepare({number for number, _, _ in places})
-        for number, rows, _ in places:
+        self.groups.prepare({number for _, number, _, _ in places})
+        for _, number, rows, _ in places:
             total += len(rows) * _rows_between(self.groups[number], start_ms, end_ms)
         if self.loose.samples:
             total += count_loose(self.loose, series, start_ms, end_ms)
@@ -124,11 +131,14 @@ class HeadView:
         codes = self.index.pair_code[self.index.pair_name == name_id]
         return self.index.symbols.values[name_id][1 : 1 + len(codes)]
 
-    def _in_groups(self, series: Int32s) -> Iterator[tuple[int, Int64s, Int64s]]:
-        """(group, rows, columns): every place where one of the series has, or had, its home."""
+    def _in_groups(self, series: Int32s) -> Iterator[tuple[int, int, Int64s, Int64s]]:
+        """(turn, group, rows, columns): every place where one of the series has, or had, its home.
+
+        A row comes once a turn: the newest homes first, then those before.
+        """
         rows = np.arange(len(series))
         homes = self.homes.newest(series)
-        while len(rows):
+        for turn in count():
             living = homes >= 0
             rows, homes = rows[living], homes[living]
             if len(rows) == 0:
@@ -140,54 +150,63 @@ class HeadView:
             bounds = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1)).tolist()
             for begin, end in pairwise(bounds):
                 chosen = order[begin:end]
-                yield int(ordered[begin]), rows[chosen], columns[chosen]
+                yield turn, int(ordered[begin]), rows[chosen], columns[chosen]
             homes = self.homes.previous[homes]
 
 
 def _rows_between(group: GroupView, start_ms: int, end_ms: int) -> int:
     total = 0
-    for page in group.sealed:
+    for page in reversed(group.sealed):
         times = page.times
-        total += int(np.searchsorted(times, end_ms, side="right") - np.searchsorted(times, start_ms))
-    for position, chunk in enumerate(group.raw):
-        filled = group.rows if position == len(group.raw) - 1 else chunk.rows
-        times = chunk.times[:filled]
-        total += int(np.searchsorted(times, end_ms, side="right") - np.searchsorted(times, start_ms))
-    return total
+        if times[-1] < start_ms:
+            break
+        total += int(times.searchsorted(end_ms, "right") - times.searchsorted(start_ms))
+    return total + sum(last - first for _, first, last in _chunks_between(group, start_ms, end_ms))
 
 
 def _read_group(
-    group: GroupView, rows: Int64s, columns: Int64s, series: Int32s, start_ms: int, end_ms: int
-) -> Iterator[Piece]:
-    wanted = series[rows]
-    for page in group.sealed:
-        if page.times[0] > end_ms or page.times[-1] < start_ms:
-            continue
-        yield from page.read(rows, wanted, start_ms, end_ms)
+    group: GroupView, rows: Int64s, columns: Int64s, wanted: Int32s, start_ms: int, end_ms: int
+) -> list[Piece]:
+    """What a group has of `wanted[i]`, in `columns[i]`, for row `rows[i]`."""
+    found: list[Piece] = []
+    for page in reversed(group.sealed):
+        if page.times[-1] < start_ms:
+            break
+        if page.times[0] <= end_ms:
+            found.extend(page.read(rows, wanted, start_ms, end_ms))
     highest = int(columns.max())
     whole_times: list[Int64s] = []
     whole_values: list[Floats] = []
-    for position, chunk in enumerate(group.raw):
-        filled = group.rows if position == len(group.raw) - 1 else chunk.rows
+    for chunk, first, last in _chunks_between(group, start_ms, end_ms):
+        here = chunk.series.take(columns, mode="clip") == wanted
+        if highest >= len(chunk.series):
+            here &= columns < len(chunk.series)
+        if here.all():
+            whole_times.append(chunk.times[first:last])
+            whole_values.append(chunk.values[first:last].take(columns, axis=1))
+        elif here.any():
+            values = chunk.values[first:last, columns[here]].T
+            found.append(Piece.matrix(rows[here], chunk.times[first:last], values, absent=True))
+    if len(whole_times) == 1:
+        found.append(Piece.matrix(rows, whole_times[0], whole_values[0].T, absent=True))
+    elif whole_times:
+        times, values = np.concatenate(whole_times[::-1]), np.concatenate(whole_values[::-1])
+        found.append(Piece.matrix(rows, times, values.T, absent=True))
+    return found
+
+
+def _chunks_between(group: GroupView, start_ms: int, end_ms: int) -> Iterator[tuple[RawChunk, int, int]]:
+    """Chunks that have rows in the closed interval, newest first, and which rows."""
+    raw = group.raw
+    for position in range(len(raw) - 1, -1, -1):
+        chunk = raw[position]
+        filled = group.rows if position == len(raw) - 1 else chunk.rows
         times = chunk.times
-        # Most chunks lie outside or inside as a whole: the first and the last row tell.
-        if filled == 0 or times[0] > end_ms or times[filled - 1] < start_ms:
+        if filled == 0 or times[0] > end_ms:
             continue
+        if times[filled - 1] < start_ms:
+            return
         first = 0 if times[0] >= start_ms else int(times[:filled].searchsorted(start_ms))
         last = filled if times[filled - 1] <= end_ms else int(times[:filled].searchsorted(end_ms, "right"))
-        if highest < len(chunk.series):
-            here = chunk.series[columns] == wanted
-            if here.all():
-                whole_times.append(times[first:last])
-                whole_values.append(chunk.values[first:last, columns])
-                continue
-        else:
-            here = columns < len(chunk.series)
-            here[here] = chunk.series[columns[here]] == wanted[here]
-        if here.any():
-            values = chunk.values[first:last, columns[here]].T
-            yield Piece.matrix(rows[here], times[first:last], values, absent=True)
-    if len(whole_times) == 1:
-        yield Piece.matrix(rows, whole_times[0], whole_values[0].T, absent=True)
-    elif whole_times:
-        yield Piece.matrix(rows, np.concatenate(whole_times), np.concatenate(whole_values).T, absent=True)
+        if first < last:
+            yield chunk, first, last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,6 +106,31 @@ class Piece:
         values = self.values.reshape(len(self.rows), len(self.times))[:, first:last]
         piece = Piece.matrix(self.rows, self.times[first:last], values, absent=self.absent)
         return piece if self.stale is None else replace(piece, stale=self.stale)
+
+
+def combine(pieces: Sequence[Piece]) -> Piece:
+    """Dense pieces of distinct rows as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    times = np.array([len(piece.times) for piece in pieces])
+    arrays = np.array([len(piece.time_offsets) - 1 for piece in pieces])
+    values = np.array([len(piece.values) for piece in pieces])
+    heights = np.array([len(piece.rows) for piece in pieces])
+    offsets = np.concatenate([piece.offsets[:-1] for piece in pieces])
+    offsets += np.repeat(np.cumsum(values) - values, heights)
+    time_offsets = np.concatenate([piece.time_offsets[:-1] for piece in pieces])
+    time_offsets += np.repeat(np.cumsum(times) - times, arrays)
+    time_of_row = np.concatenate([piece.time_of_row for piece in pieces])
+    time_of_row += np.repeat(np.cumsum(arrays) - arrays, heights).astype(np.int32)
+    return Piece(
+        np.concatenate([piece.rows for piece in pieces]),
+        np.concatenate([piece.values for piece in pieces]),
+        np.append(offsets, values.sum()),
+        np.concatenate([piece.times for piece in pieces]),
+        np.append(time_offsets, times.sum()),
+        time_of_row,
+        any(piece.absent for piece in pieces),
+    )
 
 
 def distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | None:
