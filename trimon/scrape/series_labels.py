@@ -18,7 +18,7 @@ from trimon.model.labels import (
     labels_of,
 )
 from trimon.scrape.exposition import Pairs, ParseError
-from trimon.scrape.layout import Family
+from trimon.scrape.families import Family
 from trimon.scrape.options import PoolOptions
 
 

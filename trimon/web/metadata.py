@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from quart import Blueprint, Response, request
 
 from trimon.actors.scrape import Job
-from trimon.scrape.layout import Family
+from trimon.scrape.families import Family
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import bad_parameter, success
