@@ -20,6 +20,7 @@ from trimon.query.operators.prefix import (
     pairs_counted,
     rough_sum,
 )
+from trimon.query.operators.ranks import window_quantiles
 from trimon.query.operators.regular import RegularPanel, window_extremes
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
@@ -212,6 +213,10 @@ def resets(panel: Panel, call: WindowCall) -> Cells:
 def quantile(panel: Panel, call: WindowCall) -> Cells:
     """The quantile `params[0]` of each window."""
     (wanted,) = call.params
+    if isinstance(panel, RegularPanel) and 0 <= wanted[0] <= 1 and (wanted == wanted[0]).all():
+        found = window_quantiles(panel, float(wanted[0]))
+        if found is not None:
+            return found, _filled(panel)
     out = np.full(_shape(panel), np.nan)
     filled = _filled(panel)
     for rows, steps, values, lengths, _ in window_chunks(panel, np.broadcast_to(filled, out.shape)):

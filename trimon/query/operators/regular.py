@@ -62,7 +62,9 @@ class Parts:
         if self._lo is not panel.lo:
             self._lo = panel.lo
             runs = runs_of(panel.lo, panel.hi)
-            self._cuts = tuple(_Cut.of(panel, self.call, run) for run in runs if panel.hi[run[1] - 1])
+            self._cuts = tuple(
+                _Cut.of(panel, self.call, run) for run in runs if panel.hi[run[1] - 1] > panel.lo[run[0]]
+            )
         for cut in self._cuts:
             yield cut.steps, cut.part(panel), cut.call
 

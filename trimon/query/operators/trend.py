@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from trimon.query.operators.cells import window_chunks
 from trimon.query.operators.prefix import (
@@ -14,11 +16,18 @@ from trimon.query.operators.prefix import (
     pairs_counted,
     window_sum,
 )
+from trimon.query.operators.regular import RegularPanel
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
 from trimon.query.values import Index, Mask, Matrix
 
 _FAR: Final = np.iinfo(np.int64).max
+# Multiplications in one matrix product; OpenBLAS starts threads above 2 ** 18.
+_PRODUCT_MAX: Final = 1 << 18
+# Neighbouring windows multiplied at once: more of them fill the product with zeros.
+_TOGETHER: Final = 8
+_WIDTH_MAX: Final = 1024
+_WEIGHTS_MAX: Final = 1 << 21
 
 
 def _exact_line(values: Matrix, lengths: Index, seconds: Matrix) -> tuple[Matrix, Matrix]:
@@ -39,39 +48,172 @@ def _exact_line(values: Matrix, lengths: Index, seconds: Matrix) -> tuple[Matrix
 def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
     """Slope, value at the end of the window, and where there are two samples."""
     enough = panel.hi - panel.lo >= 2
-    number = np.maximum(panel.hi - panel.lo, 1)
     values, spoiled = finite_part(panel.values)
-    middle = int(call.refs_ms[len(call.refs_ms) // 2])
-    offsets = np.where(panel.times == _FAR, 0, panel.times - middle)
-    x = offsets / 1000
     center = values[:, :1]
     y = values - center
-    sy, y_bad = window_sum(panel, y)
-    sxy, xy_bad = window_sum(panel, x * y)
-    sx, spread, narrow = _spread(panel, offsets, call.refs_ms - middle, call.range_ms, number)
-    covariance = sxy - sx * sy / number
-    slope = covariance / spread
-    constant = pairs_counted(panel, panel.values[:, 1:] != panel.values[:, :-1]) == 0
-    slope = np.where(constant, 0.0, slope)
-    ends = (call.refs_ms - middle) / 1000
-    level = (sy - slope * sx) / number + center + slope * ends
-    level = np.where(constant, panel.pick(panel.values, panel.lo), level)
-    size = np.maximum(np.abs(sxy), np.abs(sx * sy / number))
-    # The sums are exact but for the rounding of each product: this much may be lost when they are subtracted.
-    bad = ~constant & ((np.abs(covariance) < size * 1e-6) | narrow)
-    for doubtful in (y_bad, xy_bad):
-        if doubtful is not None:
-            bad |= doubtful & ~constant
+    if spoiled is None and _fits(panel):
+        slope, level, bad = _regular_line(panel, call, y)
+    else:
+        slope, level, bad = _prefix_line(panel, call, y)
+    level += center
     if spoiled is not None:
         bad |= counted(panel, spoiled) > 0
     bad &= np.broadcast_to(enough, bad.shape)
     if bad.any():
-        for rows, steps, cells, lengths, times in window_chunks(panel, bad, with_times=True):
-            seconds = (times - times[:, :1]) / 1000
-            tilt, start = _exact_line(cells, lengths, seconds)
-            slope[rows, steps] = tilt
-            level[rows, steps] = start + tilt * ((call.refs_ms[steps] - times[:, 0]) / 1000)
+        _again(panel, call, bad, slope, level)
     return slope, level, enough
+
+
+def _prefix_line(panel: Panel, call: WindowCall, y: Matrix) -> tuple[Matrix, Matrix, Mask]:
+    """Slope, height of the line at the window's end, and the cells where digits were lost, of any windows."""
+    number = np.maximum(panel.hi - panel.lo, 1)
+    middle = int(call.refs_ms[len(call.refs_ms) // 2])
+    offsets = np.where(panel.times == _FAR, 0, panel.times - middle)
+    sy, y_bad = window_sum(panel, y)
+    sxy, xy_bad = window_sum(panel, offsets / 1000 * y)
+    sx, spread, narrow = _spread(panel, offsets, call.refs_ms - middle, call.range_ms, number)
+    covariance = sxy - sx * sy / number
+    slope = covariance / spread
+    ends = (call.refs_ms - middle) / 1000
+    level = (sy - slope * sx) / number + slope * ends
+    size = np.maximum(np.abs(sxy), np.abs(sx * sy / number))
+    # The sums are exact but for the rounding of each product: this much may be lost when they are subtracted.
+    bad = (np.abs(covariance) < size * 1e-6) | narrow
+    for doubtful in (y_bad, xy_bad):
+        if doubtful is not None:
+            bad |= doubtful
+    # All values are at the centre: nothing was found to be near zero.
+    bad |= size == 0
+    return slope, level, bad
+
+
+def _regular_line(panel: RegularPanel, call: WindowCall, y: Matrix) -> tuple[Matrix, Matrix, Mask]:
+    """As `_prefix_line`: the values times weights that are the same for all rows."""
+    weights = call.memo.get("line")
+    if not isinstance(weights, _Weights) or weights.lo is not panel.lo:
+        weights = _Weights.of(panel, call)
+        call.memo["line"] = weights
+    covariance, sy = weights.products(y)
+    slope = covariance / weights.spread
+    level = sy / panel.width
+    level += slope * weights.ahead
+    largest = np.maximum(y.max(axis=1, initial=0.0), -y.min(axis=1, initial=0.0))
+    bad = np.abs(covariance) <= (largest * 1e-6)[:, None] * weights.reach
+    if weights.narrow.any():
+        bad |= weights.narrow
+    if not np.isfinite(largest).all():
+        bad |= ~np.isfinite(largest)[:, None]
+    return slope, level, bad
+
+
+def _grouping(panel: RegularPanel) -> tuple[int, int, int]:
+    """Steps of a group of windows, the number of groups, and the samples under a group."""
+    steps = len(panel.lo)
+    together = min(steps, _TOGETHER, 1 + 2 * panel.width // panel.stride)
+    return together, -(-steps // together), (together - 1) * panel.stride + panel.width
+
+
+def _fits(panel: Panel) -> TypeGuard[RegularPanel]:
+    """Whether multiplying every window is less work than prefix sums, and its weights are not too many."""
+    if not isinstance(panel, RegularPanel) or panel.width > _WIDTH_MAX:
+        return False
+    together, groups, span = _grouping(panel)
+    return groups * span * 2 * together <= _WEIGHTS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """What makes sums of values into lines, for regular windows: `tables` is float64[groups, samples, 2 * steps].
+
+    A group is some neighbouring steps; its first half of columns holds the distances of the times from each window's mean,
+    the second 1 inside the window. Per step: `spread` is the sum of the squared distances, `reach` that of the
+    distances, `ahead` how far the evaluation time is behind the mean, `narrow` where the spread lost digits.
+    """
+
+    lo: Index
+    tables: Matrix
+    first: int
+    advance: int
+    spread: Matrix
+    reach: Matrix
+    ahead: Matrix
+    narrow: Mask
+
+    @classmethod
+    def of(cls, panel: RegularPanel, call: WindowCall) -> _Weights:
+        """The weights of a panel's windows."""
+        steps, width, stride = len(panel.lo), panel.width, panel.stride
+        first = int(panel.lo[0])
+        middle = int(call.refs_ms[steps // 2])
+        offsets = panel.times - middle
+        number = np.full(steps, width)
+        sx, spread, narrow = _spread(panel, offsets, call.refs_ms - middle, call.range_ms, number)
+        seconds = sliding_window_view((offsets / 1000)[first:], width)[::stride][:steps]
+        means = sx / width
+        away = seconds - means[:, None]
+        together, groups, span = _grouping(panel)
+        tables = np.zeros((groups, span, 2, together))
+        for step in range(together):
+            part = away[step::together]
+            columns = slice(step * stride, step * stride + width)
+            tables[: len(part), columns, 0, step] = part
+            tables[: len(part), columns, 1, step] = 1.0
+        return cls(
+            panel.lo,
+            tables.reshape(groups, span, 2 * together),
+            first,
+            together * stride,
+            spread,
+            np.abs(away).sum(axis=1),
+            (call.refs_ms - middle) / 1000 - means,
+            narrow,
+        )
+
+    def products(self, y: Matrix) -> tuple[Matrix, Matrix]:
+        """Per row and step the values' sum weighted with the distances, and their sum."""
+        rows, steps = len(y), len(self.lo)
+        groups, span, both = self.tables.shape
+        needed = self.first + (groups - 1) * self.advance + span
+        if needed > y.shape[1]:
+            y = np.concatenate([y, np.zeros((rows, needed - y.shape[1]))], axis=1)
+        down, along = y.strides
+        shape, strides = (groups, rows, span), (along * self.advance, down, along)
+        blocks = as_strided(y[:, self.first :], shape, strides, writeable=False)
+        # Small enough for one thread: the other cores are not ours.
+        chunk = max(1, _PRODUCT_MAX // (span * both))
+        out = np.empty((2, rows, groups, both // 2))
+        for at in range(0, rows, chunk):
+            found = blocks[:, at : at + chunk] @ self.tables
+            shaped = found.reshape(groups, -1, 2, both // 2)
+            out[:, at : at + chunk] = shaped.transpose(2, 1, 0, 3)
+        flat = out.reshape(2, rows, -1)[:, :, :steps]
+        return flat[0], flat[1]
+
+
+def _again(panel: Panel, call: WindowCall, bad: Mask, slope: Matrix, level: Matrix) -> None:
+    """Put right the lines in the cells of `bad`, sample by sample where the value is not constant."""
+    rows = np.flatnonzero(bad.any(axis=1))
+    ragged = panel.ragged
+    some = Panel(
+        panel.rows[rows],
+        panel.times[rows] if ragged else panel.times,
+        panel.values[rows],
+        panel.lo[rows] if ragged else panel.lo,
+        panel.hi[rows] if ragged else panel.hi,
+    )
+    wanted = bad[rows]
+    constant = pairs_counted(some, some.values[:, 1:] != some.values[:, :-1]) == 0
+    constant &= wanted & np.isfinite(some.pick(some.values, some.lo))
+    slope[rows] = np.where(constant, 0.0, slope[rows])
+    level[rows] = np.where(constant, some.pick(some.values, some.lo), level[rows])
+    wanted &= ~constant
+    if not wanted.any():
+        return
+    for at, steps, cells, lengths, times in window_chunks(some, wanted, with_times=True):
+        seconds = (times - times[:, :1]) / 1000
+        tilt, start = _exact_line(cells, lengths, seconds)
+        slope[rows[at], steps] = tilt
+        level[rows[at], steps] = start + tilt * ((call.refs_ms[steps] - times[:, 0]) / 1000)
 
 
 def _spread(
