@@ -17,7 +17,8 @@ from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import format_query, instant, range_
 from trimon.query.errors import FailureKind, ParseError, QueryError
 from trimon.query.explain import explain
-from trimon.query.json import format_label_sets, format_times, format_values, render_data
+from trimon.query.json import format_times, format_values, render_data
+from trimon.query.jsonlabels import format_label_sets
 from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
 PLAIN = QueryOptions()

@@ -10,9 +10,9 @@ import orjson
 
 from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
-from trimon.model.table import LabelTable
 from trimon.query.gofloat import format_plain
 from trimon.query.histograms.text import as_data
+from trimon.query.jsonlabels import format_label_sets, label_columns, quoted
 from trimon.query.result import QueryResult, Samples
 from trimon.query.values import Cells, Matrix
 
@@ -22,22 +22,25 @@ _LARGE: Final = 1e21
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
+# Up to this share of whole numbers, cutting ".0" off each is quicker than looking for it in the text.
+_FEW: Final = 0.1
 
 
 def render_data(result: QueryResult, stats: bytes = b"") -> bytes:
     """The `data` member of a query response: `resultType`, `result`, and `stats` where given."""
     kind = result.type
+    pieces = [f'{{"resultType":"{kind}","result":[']
     if kind == "scalar":
         value = format_plain(float(result.values[0, 0]))
-        body = f"[{_shortest(result.times_ms)},{_quoted(value)}]"
+        pieces.append(f"{_shortest(result.times_ms)},{quoted(value)}")
     elif kind == "string":
-        body = f"[{_shortest(result.times_ms)},{_quoted(result.text)}]"
+        pieces.append(f"{_shortest(result.times_ms)},{quoted(result.text)}")
     elif kind == "vector":
-        body = _vector(result)
+        pieces.append(_vector(result))
     else:
-        body = _matrix(result)
-    tail = b',"stats":' + stats if stats else b""
-    return f'{{"resultType":"{kind}","result":'.encode() + body.encode() + tail + b"}"
+        pieces += _matrix(result)
+    pieces.append(f'],"stats":{stats.decode()}}}' if stats else "]}")
+    return "".join(pieces).encode()
 
 
 def format_values(values: Matrix) -> list[str]:
@@ -46,7 +49,7 @@ def format_values(values: Matrix) -> list[str]:
         return []
     flat = np.ascontiguousarray(values, dtype=np.float64)
     size = np.abs(flat)
-    odd = np.flatnonzero(~((size >= _PLAIN_MIN) & (size < _PLAIN_MAX)) & (flat != 0))
+    odd = np.flatnonzero(~((size >= _PLAIN_MIN) & (size < _PLAIN_MAX)) & (flat != 0) & (flat == flat))  # noqa: PLR0124 - NaN
     special: list[str] = []
     if len(odd):
         special = _format_odd(flat[odd])
@@ -54,12 +57,30 @@ def format_values(values: Matrix) -> list[str]:
             return special
         flat = flat.copy()
         flat[odd] = 0.0
-    text = orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    texts = text[1:-1].replace(".0,", ",").split(",")
-    texts[-1] = texts[-1].removesuffix(".0")
+    texts = _format_plain(flat)
     if len(odd):
         for index, shown in zip(odd.tolist(), special, strict=True):
             texts[index] = shown
+    return texts
+
+
+def _format_plain(values: Matrix) -> list[str]:
+    """Numbers that orjson writes without an exponent, and NaN."""
+    whole = values == np.trunc(values)
+    if whole.all() and not np.signbit(values[values == 0]).any():  # integers have no -0
+        text = orjson.dumps(values.astype(np.int64), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        return text[1:-1].split(",")
+    text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    if np.isnan(values).any():
+        text = text.replace("null", "NaN")
+    places = np.flatnonzero(whole)
+    if len(places) > _FEW * len(values):
+        texts = text[1:-1].replace(".0,", ",").split(",")
+        texts[-1] = texts[-1].removesuffix(".0")
+        return texts
+    texts = text[1:-1].split(",")
+    for place in places.tolist():
+        texts[place] = texts[place][:-2]
     return texts
 
 
@@ -98,40 +119,40 @@ def format_times(times_ms: Times) -> list[str]:
     return out
 
 
-def format_label_sets(labels: LabelTable) -> list[str]:
-    """Every label set as a JSON object, labels ascending by name."""
-    if not labels.names:
-        return ["{}"] * labels.rows
-    columns = []
-    for name, codes, values in zip(labels.names, labels.columns, labels.values, strict=True):
-        head = "," + _quoted(name) + ":"
-        used = np.unique(codes).tolist()
-        pieces = {code: head + _quoted(values[code]) if code else "" for code in used}
-        columns.append([pieces[code] for code in codes.tolist()])
-    return ["{" + "".join(row)[1:] + "}" for row in zip(*columns, strict=True)]
-
-
 def _vector(result: QueryResult) -> str:
+    if not result.series:
+        return ""
     (time,) = format_times(result.times_ms)
     texts = format_values(result.values[:, 0])
     middle = f',"value":[{time},"'
+    columns = label_columns(result.labels, '"]},{"metric":{', "}" + middle)
+    if columns is not None and result.histograms is None:
+        width = len(columns) + 1
+        pieces = [""] * (width * len(texts))
+        for index, column in enumerate(columns):
+            pieces[index::width] = column
+        pieces[width - 1 :: width] = texts
+        # every series begins by closing the one before it: the first closes nothing
+        pieces[0] = pieces[0][4:]
+        pieces.append('"]}')
+        return "".join(pieces)
     sets = format_label_sets(result.labels)
     rows = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
     if result.histograms is not None:
         for row, cell in enumerate(result.histograms[:, 0].tolist()):
             if cell is not None:
                 rows[row] = f'{{"metric":{sets[row]},"histogram":[{time},{_histogram(cell)}]}}'
-    return f"[{','.join(rows)}]"
+    return ",".join(rows)
 
 
 def _histogram(histogram: FloatHistogram) -> str:
     return orjson.dumps(as_data(histogram, format_value)).decode()
 
 
-def _mixed_matrix(result: QueryResult, samples: Samples, cells: Cells) -> str:
+def _mixed_matrix(result: QueryResult, samples: Samples, cells: Cells) -> list[str]:
     """A matrix that holds histograms, series by series."""
     sets = format_label_sets(result.labels)
-    rows = []
+    rows: list[str] = []
     for row in range(result.series):
         part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
         times = format_times(samples.times_ms[part])
@@ -144,48 +165,61 @@ def _mixed_matrix(result: QueryResult, samples: Samples, cells: Cells) -> str:
         found = [f"[{t},{_histogram(h)}]" for t, h in zip(times, native, strict=True) if h is not None]
         if found:
             lists += f',"histograms":[{",".join(found)}]'
-        rows.append(f'{{"metric":{sets[row]}{lists}}}')
-    return f"[{','.join(rows)}]"
+        rows.append(f'{"," if rows else ""}{{"metric":{sets[row]}{lists}}}')
+    return rows
 
 
-def _matrix(result: QueryResult) -> str:
-    samples = result.flat()
-    if samples.histograms is not None:
-        return _mixed_matrix(result, samples, samples.histograms)
-    heads = _Heads(result, samples.times_ms)
+def _matrix(result: QueryResult) -> list[str]:
+    """The series, each with its comma."""
+    if result.histograms is not None or result.samples is not None:
+        samples = result.flat()
+        if samples.histograms is not None:
+            return _mixed_matrix(result, samples, samples.histograms)
+        ends, values = samples.offsets[1:], samples.values
+    else:  # on the grid, whose times are known
+        full = result.present.all()
+        ends = np.cumsum(result.present.sum(axis=1))
+        values = np.ravel(result.values) if full else result.values[result.present]
+    heads = _Heads(result)
     sets = format_label_sets(result.labels)
-    offsets = samples.offsets.tolist()
+    offsets = [0, *ends.tolist()]
     rows: list[str] = []
-    row = 0
+    row, comma = 0, ""
     while row < result.series:
         # A few thousand values at a time: their strings stay in the cache until they are joined.
         begin, last = offsets[row], row + 1
         while last < result.series and offsets[last + 1] - begin <= _CHUNK:
             last += 1
-        texts = format_values(samples.values[begin : offsets[last]])
+        texts = format_values(values[begin : offsets[last]])
         for index in range(row, last):
             low, high = offsets[index], offsets[index + 1]
+            metric = f'{comma}{{"metric":{sets[index]},"values":['
+            comma = ","
+            if low == high:
+                rows.append(metric + "]}")
+                continue
             pieces = [""] * (2 * (high - low))
             pieces[0::2] = heads.of(index, low, high)
             pieces[1::2] = texts[low - begin : high - begin]
-            # Every piece begins by closing the one before it: the first closes nothing.
-            body = "".join(pieces)[3:] + '"]' if pieces else ""
-            rows.append(f'{{"metric":{sets[index]},"values":[{body}]}}')
+            # Every head begins by closing the value before it: the first closes nothing.
+            pieces[0] = metric + pieces[0][3:]
+            pieces.append('"]]}')
+            rows.append("".join(pieces))
         row = last
-    return f"[{','.join(rows)}]"
+    return rows
 
 
 class _Heads:
     """`"],[TIME,"` before every value, made once per distinct time."""
 
-    def __init__(self, result: QueryResult, times_ms: Times) -> None:
+    def __init__(self, result: QueryResult) -> None:
         self._on_grid = result.samples is None
-        if self._on_grid:
+        if result.samples is None:
             self._full = np.logical_and.reduce(result.present, axis=1).tolist()
             self._present = result.present
             distinct = result.times_ms
         else:
-            distinct, self._codes = np.unique(times_ms, return_inverse=True)
+            distinct, self._codes = np.unique(result.samples.times_ms, return_inverse=True)
         self._once = [f'"],[{time},"' for time in format_times(distinct)]
 
     def of(self, row: int, low: int, high: int) -> list[str]:
@@ -199,11 +233,3 @@ class _Heads:
 
 def _shortest(times_ms: Times) -> str:
     return format_plain(int(times_ms[0]) / 1000)
-
-
-def _quoted(text: str) -> str:
-    try:
-        return orjson.dumps(text).decode()
-    except orjson.JSONEncodeError:
-        raw = text.encode("utf-8", "surrogateescape")
-        return orjson.dumps(raw.decode("utf-8", "replace")).decode()

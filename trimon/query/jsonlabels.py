@@ -1,0 +1,92 @@
+"""Label sets as JSON, written by columns: a value is quoted once, however many series have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat
+
+import numpy as np
+import orjson
+
+from trimon.model.table import LabelTable
+
+
+def quoted(text: str) -> str:
+    """A JSON string; bytes that are no UTF-8 become replacement characters."""
+    try:
+        return orjson.dumps(text).decode()
+    except orjson.JSONEncodeError:
+        raw = text.encode("utf-8", "surrogateescape")
+        return orjson.dumps(raw.decode("utf-8", "replace")).decode()
+
+
+def format_label_sets(labels: LabelTable) -> list[str]:
+    """Every label set as a JSON object, labels ascending by name."""
+    columns = label_columns(labels, "{", "}")
+    if columns is not None:
+        return columns[0] if len(columns) == 1 else list(map("".join, zip(*columns, strict=True)))
+    if not labels.names or not labels.rows:
+        return ["{}"] * labels.rows
+    # some series lack the first label: theirs begins with a comma that is not wanted
+    rows = zip(*(_pieces(labels, index) for index in range(len(labels.names))), strict=True)
+    return ["{" + "".join(row)[1:] + "}" for row in rows]
+
+
+def label_columns(labels: LabelTable, before: str, after: str) -> list[list[str]] | None:
+    """Lists of pieces, which row by row put together are the label sets with `before` and `after` around them.
+
+    None when there is no label that every series has as its first.
+    """
+    if not labels.names or not labels.rows or not labels.columns[0].all():
+        return None
+    columns: list[list[str]] = []
+    # what all series share is written once, into the pieces of the next label
+    shared, cut = before, 1
+    for index, codes in enumerate(labels.columns):
+        code = codes[0]
+        if (codes == code).all():
+            shared += _piece(labels, index, int(code))[cut:]
+        else:
+            columns.append(_pieces(labels, index, shared, cut))
+            shared = ""
+        cut = 0
+    shared += after
+    if not columns:
+        return [[shared] * labels.rows]
+    if shared:
+        columns.append(list(repeat(shared, labels.rows)))
+    return columns
+
+
+def _piece(labels: LabelTable, index: int, code: int) -> str:
+    """`,"name":"value"` of one label, nothing when the series lack it."""
+    return f",{quoted(labels.names[index])}:{quoted(labels.values[index][code])}" if code else ""
+
+
+def _pieces(labels: LabelTable, index: int, before: str = "", cut: int = 0) -> list[str]:
+    """For every series `before` and `,"name":"value"` without its first `cut` characters."""
+    codes, values = labels.columns[index], labels.values[index]
+    if len(values) <= 2 * labels.rows:
+        seen = np.zeros(len(values), np.bool_)
+        seen[codes] = True
+        used = np.flatnonzero(seen)
+        ranks = codes if len(used) == len(values) else (np.cumsum(seen) - 1)[codes]
+    else:
+        used, ranks = np.unique(codes, return_inverse=True)
+    head = before + f",{quoted(labels.names[index])}:"[cut:]
+    wanted = used.tolist()
+    texts = _all_quoted([values[code] for code in wanted])
+    pieces = [head + text for text in texts]
+    if wanted[0] == 0:
+        pieces[0] = before
+    return list(map(pieces.__getitem__, ranks.tolist()))
+
+
+def _all_quoted(texts: Sequence[str]) -> list[str]:
+    try:
+        whole = orjson.dumps(texts).decode()
+    except orjson.JSONEncodeError:
+        return [quoted(text) for text in texts]
+    if '\\"' in whole:  # an inner quote may look like the end of a string
+        return [quoted(text) for text in texts]
+    return [f'"{text}"' for text in whole[2:-2].split('","')]
