@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trimon.model.labels import Labels
 from trimon.scrape import layout as layout_module
-from trimon.scrape.alignment import align
+from trimon.scrape.alignment import Alignment
 from trimon.scrape.exposition import Format, ParseError, TextFormat
 from trimon.scrape.families import Family
 from trimon.scrape.layout import Layout
@@ -142,11 +142,11 @@ def test_changed_bodies_are_read_as_new_ones(sequence: tuple[bool, list[bytes]],
 )
 def test_lines_begin_with_the_head_they_are_given(heads: list[bytes], lines: list[bytes]) -> None:
     """What is aligned fits, and every line that has only a number behind a known head is found."""
-    origin = align(heads, lines).tolist()
-    assert len(origin) == len(lines)
-    for line, place in zip(lines, origin, strict=True):
+    aligned = Alignment(heads, lines)
+    for line, place, head in zip(lines, aligned.origin.tolist(), aligned.heads, strict=True):
         if place >= 0:
-            assert line.startswith(heads[place])
+            assert line.startswith(head)
+            assert head == heads[place]
         elif lines.count(line) == 1:
             assert line[: line.rfind(b" ") + 1] not in heads
 

@@ -2,96 +2,143 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Final
 
 import numpy as np
 
-from trimon.scrape.reading import Ints
+from trimon.scrape.reading import BLANK, Ints
 
-# Lines compared in one go after a change; four times as many each time all are equal.
-_STEP: Final = 16
-_STEP_FACTOR: Final = 4
 # So many lines around a change are tried before heads are looked up.
 _NEARBY: Final = 3
-# More changes than this share of the lines: looking up every head is cheaper then.
-_CHANGES_SHARE: Final = 24
+# With more changes than one in so many lines, it is cheaper to look up every head.
+_CHANGES_EVERY: Final = 12
 _CHANGES_MIN: Final = 8
+# A run may have this share of lines that are something else now; after one with more, shorter ones are tried.
+_HOLES_SHARE: Final = 3
+_CAUTIOUS: Final = 32
 
 
-def align(heads: list[bytes], lines: list[bytes]) -> Ints:
-    """For each line the place of its head in `heads`, -1 where it was not found.
+class Alignment:
+    """For each line the place of its head in the body before, and the head.
 
-    A line at least begins with the head that it is given. A head may be given to two lines, if the body has a series
-    twice, and a line that has more than a number behind its head may be missed.
+    `origin[line]` is -1 and `heads[line]` is empty where no head was found; else the line begins with its head. A head
+    may be given to two lines, if the body has a series twice. A line that has more than a number behind its head may
+    be missed.
     """
-    return _Alignment(heads, lines).run()
 
-
-class _Alignment:
-    """One comparison: runs of lines in the old order, and jumps between them."""
-
-    def __init__(self, heads: list[bytes], lines: list[bytes]) -> None:
-        self._heads = heads
+    def __init__(self, before: list[bytes], lines: list[bytes]) -> None:
+        self.origin: Ints = np.full(len(lines), -1, np.int64)
+        self.heads: list[bytes] = []
+        self._before = before
         self._lines = lines
-        self._origin = np.full(len(lines), -1, np.int64)
+        self._longest = len(lines)
         self._places: dict[bytes, int] | None = None
-
-    def run(self) -> Ints:
-        """The origin of every line."""
-        lines, origin = self._lines, self._origin
-        old, new = 0, 0
-        changes_left = _CHANGES_MIN + len(lines) // _CHANGES_SHARE
-        while new < len(lines):
-            length = self._equal(old, new)
-            if length:
-                origin[new : new + length] = np.arange(old, old + length)
-                old, new = old + length, new + length
-                if new == len(lines):
-                    break
-            changes_left -= 1
-            if changes_left < 0:
-                origin[new:] = list(map(self._by_head().get, map(_head, lines[new:]), repeat(-1)))
-                break
-            old, new = self._resume(old, new)
+        self._follow()
         self._find_moved()
-        return origin
+
+    def _follow(self) -> None:
+        """Finds runs of lines in the old order, and jumps between them."""
+        before, lines = self._before, self._lines
+        old, new = 0, 0
+        changes = 0
+        while new < len(lines):
+            length = self._take_run(old, new)
+            if length:
+                old, new = old + length, new + length
+                continue
+            if not lines[new]:  # a blank line has no head to find
+                old += old < len(before) and before[old] == BLANK
+                self.heads.append(BLANK)
+                new += 1
+                continue
+            changes += 1
+            if changes > _CHANGES_MIN + new // _CHANGES_EVERY:
+                self._look_up(new)
+                return
+            old, new = self._resume(old, new)
+            self.heads += repeat(BLANK, new - len(self.heads))
+
+    def _look_up(self, new: int) -> None:
+        """Looks up all lines from here on, one by one."""
+        before = self._before
+        texts = [line[: line.rfind(b" ") + 1] for line in self._lines[new:]]
+        places = list(map(self._by_head().get, texts, repeat(-1)))
+        self.origin[new:] = places
+        self.heads += [before[place] if place >= 0 else BLANK for place in places]
 
     def _find_moved(self) -> None:
-        """Looks for lines that were skipped among the heads that nobody has."""
-        origin = self._origin
-        skipped = np.flatnonzero(origin < 0)
-        unused = np.ones(len(self._heads), bool)
-        unused[origin[origin >= 0]] = False
-        if not len(skipped) or not unused.any():
+        """Looks up the lines that were skipped among the heads that nobody has."""
+        origin, before = self.origin, self._before
+        skipped = np.flatnonzero(origin < 0).tolist()
+        if not skipped:
             return
-        left = {self._heads[place]: place for place in np.flatnonzero(unused).tolist()}
-        for place in skipped.tolist():
-            origin[place] = left.get(_head(self._lines[place]), -1)
+        unused = np.ones(len(before) + 1, bool)
+        unused[origin] = False  # -1 is the one too many
+        places = np.flatnonzero(unused).tolist()
+        if not places:
+            return
+        left = dict(zip(compress(before, unused.tobytes()), places, strict=True))
+        for new in skipped:
+            place = left.get(_head(self._lines[new]))
+            if place is not None:
+                origin[new] = place
+                self.heads[new] = before[place]
 
-    def _equal(self, old: int, new: int) -> int:
-        """How many lines from here on begin with the heads from there on."""
-        begin, step = new, _STEP
-        while True:
-            hits = bytes(map(bytes.startswith, self._lines[new : new + step], self._heads[old : old + step]))
-            length = hits.find(0)
-            if length >= 0:
-                return new + length - begin
-            old, new = old + len(hits), new + len(hits)
-            if len(hits) < step:
-                return new - begin
-            step *= _STEP_FACTOR
+    def _take_run(self, old: int, new: int) -> int:
+        """Notes that lines from here on have the heads from there on, but for a few; how many lines that are."""
+        before, lines = self._before, self._lines
+        longest = min(len(before) - old, len(lines) - new, self._longest)
+        if longest <= 0 or not lines[new].startswith(before[old]):
+            return 0
+        length = self._guess(old, new, longest)
+        run = before[old : old + length]
+        fits = bytes(map(bytes.startswith, lines[new : new + length], run))
+        holes = fits.count(0)
+        if holes > length // _HOLES_SHARE:
+            length = fits.find(0)
+            run, holes = run[:length], 0
+            self._longest = max(_CAUTIOUS, 2 * length)
+        else:
+            self._longest *= 2
+        self.origin[new : new + length] = np.arange(old, old + length)
+        self.heads += run
+        hole = -1
+        for _ in range(holes):
+            hole = fits.find(0, hole + 1)
+            self.origin[new + hole] = -1
+            self.heads[new + hole] = BLANK
+        return length
+
+    def _guess(self, old: int, new: int, longest: int) -> int:
+        """How long a run may be, by looking at a few of its lines: steps double, then halve."""
+        before, lines = self._before, self._lines
+        # the line at `equal` fits, the one at `unequal` does not or is none
+        equal, unequal, step = 0, longest, 8
+        while equal + step < longest:
+            if not lines[new + equal + step].startswith(before[old + equal + step]):
+                unequal = equal + step
+                break
+            equal += step
+            step *= 2
+        while unequal - equal > 1:
+            middle = (equal + unequal) // 2
+            if lines[new + middle].startswith(before[old + middle]):
+                equal = middle
+            else:
+                unequal = middle
+        return unequal
 
     def _resume(self, old: int, new: int) -> tuple[int, int]:
         """Where the next run begins."""
-        heads, lines = self._heads, self._lines
+        before, lines = self._before, self._lines
         for far in range(1, _NEARBY + 1):
-            if old + far < len(heads):
-                if new + far < len(lines) and lines[new + far].startswith(heads[old + far]):
+            if old + far < len(before):
+                if new + far < len(lines) and lines[new + far].startswith(before[old + far]):
                     return old + far, new + far
-                if lines[new].startswith(heads[old + far]):
+                if lines[new].startswith(before[old + far]):
                     return old + far, new
-            if old < len(heads) and new + far < len(lines) and lines[new + far].startswith(heads[old]):
+            if old < len(before) and new + far < len(lines) and lines[new + far].startswith(before[old]):
                 return old, new + far
         places = self._by_head()
         while new < len(lines):
@@ -103,7 +150,7 @@ class _Alignment:
 
     def _by_head(self) -> dict[bytes, int]:
         if self._places is None:
-            self._places = dict(zip(self._heads, range(len(self._heads)), strict=True))
+            self._places = dict(zip(self._before, range(len(self._before)), strict=True))
         return self._places
 
 

@@ -8,7 +8,7 @@ from itertools import compress
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.scrape.alignment import align
+from trimon.scrape.alignment import Alignment
 from trimon.scrape.families import Families
 from trimon.scrape.linebyline import is_remark
 from trimon.scrape.numbers import read_numbers
@@ -17,6 +17,8 @@ from trimon.scrape.reading import BLANK, DROPPED, REMARK, Ints, Lines, Reading, 
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5
 _NEW = -6
+# Up to here every new series is compared with every old one.
+_FEW = 20
 
 
 @dataclass(slots=True)
@@ -37,18 +39,17 @@ def read_changed(
     """
     if before.timed_labels or before.duplicates or not before.heads:
         return None
-    origin = align(before.heads, lines)
-    unknown = np.flatnonzero(origin < 0)
-    if len(unknown) > len(lines) // 2:
-        return None
-    heads = list(map(before.heads.__getitem__, origin.tolist()))
-    kinds = before.slots[origin]
+    aligned = Alignment(before.heads, lines)
+    heads, unknown = aligned.heads, np.flatnonzero(aligned.origin < 0)
+    kinds = before.slots[aligned.origin]
     kinds[unknown] = _UNREAD
     for place in unknown.tolist():
         line = lines[place]
         if is_remark(line):
             heads[place] = line or BLANK
             kinds[place] = REMARK
+    if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
+        return None
     families = _families(lines, kinds, before, rules)
     news = _parse_unread(lines, heads, kinds, before, families, rules)
     slotted = (kinds >= 0) | (kinds == _NEW)
@@ -125,6 +126,10 @@ def _any_twice(old_slot: Ints, before: Lines, news: _News) -> bool:
         return True
     if not news.hashes:
         return False
-    return len(set(news.hashes)) != len(news.hashes) or bool(
-        np.isin(before.hashes[seen], np.array(news.hashes, np.int64)).any()
-    )
+    hashes = np.array(news.hashes, np.int64)
+    kept = before.hashes[seen]
+    if len(set(news.hashes)) != len(hashes):
+        return True
+    if len(hashes) <= _FEW:
+        return bool((kept == hashes[:, None]).any())
+    return bool(np.isin(kept, hashes).any())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Protocol
 
 from trimon.errors import OperatingError, UserError
@@ -17,9 +18,9 @@ from trimon.model.sample import NORMAL_NAN
 
 # A series as text: an optional name, optional braces (quotes may hold anything), then white space.
 _SERIES = re.compile(
-    rb'[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)?[ \t]*(?:\{((?:[^"{}\n]|"(?:[^"\\\n]|\\.)*")*)\})?[ \t]*'
+    rb'[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)?[ \t]*(?:\{((?:[^"{}\n]++|"(?:[^"\\\n]++|\\.)*+")*+)\})?[ \t]*'
 )
-_PLAIN_LABELS = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)"(?:,|$)')
+_PLAIN_LABELS = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)"(?:,|$)')
 _LABEL = re.compile(
     rb'[ \t]*(?:([a-zA-Z_][a-zA-Z0-9_]*)|"((?:[^"\\]|\\.)*)")[ \t]*(=[ \t]*"((?:[^"\\]|\\.)*)")?[ \t]*(,?)'
 )
@@ -126,14 +127,15 @@ def parse_series(line: bytes) -> tuple[int, Pairs]:
 
 
 def _labels(line: bytes, name: bytes | None, inner: bytes) -> Pairs:
-    plain = _PLAIN_LABELS.findall(inner)
-    size = sum(len(label) + len(value) for label, value in plain) + 4 * len(plain)
-    if name is not None and plain and size - 1 <= len(inner) <= size:
-        try:
-            pairs = [(label.decode(), value.decode()) for label, value in plain]
-        except UnicodeDecodeError:
-            raise ParseError(f"invalid UTF-8 label value: {shown(line)}") from None
-        return ((METRIC_NAME, name.decode()), *pairs)
+    try:
+        text = inner.decode()
+    except UnicodeDecodeError:
+        raise ParseError(f"invalid UTF-8 label value: {shown(line)}") from None
+    plain: list[tuple[str, str]] = _PLAIN_LABELS.findall(text)
+    # besides names and values an equals sign, two quotes and a comma, which the last may lack
+    size = sum(map(len, chain.from_iterable(plain))) + 4 * len(plain)
+    if name is not None and plain and size - 1 <= len(text) <= size:
+        return ((METRIC_NAME, name.decode()), *plain)
     return _odd_labels(line, name, inner)
 
 

@@ -7,13 +7,18 @@ runs of heads (`changedlines`); what is left is read line by line (`linebyline`)
 
 from __future__ import annotations
 
+from typing import Final
+
 from trimon import limits
 from trimon.scrape.changedlines import read_changed
 from trimon.scrape.exposition import Format, ParseError
 from trimon.scrape.families import Families, Family
 from trimon.scrape.linebyline import LineByLine
 from trimon.scrape.numbers import read_numbers
-from trimon.scrape.reading import Lines, Reading, Rules, SeriesRule
+from trimon.scrape.reading import BLANK, Lines, Reading, Rules, SeriesRule
+
+# Lines that are looked at before all are.
+_PROBES: Final = 12
 
 
 class Layout:
@@ -45,7 +50,7 @@ class Layout:
         self.text_format.check_end(lines)
         known, rules = self._lines, self._rules
         size = len(body) - len(lines) + 1
-        if len(lines) == len(known.heads) and not known.timed_labels:
+        if len(lines) == len(known.heads) and not known.timed_labels and _alike(lines, known.heads):
             # Lines are not compared with those of last time, only with their heads: less memory is touched, and what
             # is touched was laid out in order.
             numbers = read_numbers(lines, known.heads, known.is_sample, size - known.heads_bytes, rules)
@@ -59,3 +64,11 @@ class Layout:
     def forget(self) -> None:
         """Starts over: the next body is all new. For a failed scrape, whose series have all ended."""
         self._lines = Lines(Families(self.text_format))
+
+
+def _alike(lines: list[bytes], heads: list[bytes]) -> bool:
+    """Whether a few lines all over the body begin with their heads, so that it is worth while to look at all."""
+    step = len(lines) // _PROBES + 1
+    return all(
+        map(bytes.startswith, lines[1::step], [head if head != BLANK else b"" for head in heads[1::step]])
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from trimon import limits
 from trimon.errors import UserError
@@ -112,9 +113,14 @@ def _normalise(pairs: Pairs, family: Callable[[str], Family | None]) -> Pairs:
             found = family(metric)
             wanted = found is not None and found.type == "summary"
         if wanted:
-            try:
-                text = format_label(parse_float(value))
-            except UserError:
-                continue
-            pairs = (*pairs[:index], (name, text), *pairs[index + 1 :])
+            pairs = (*pairs[:index], (name, _as_float(value)), *pairs[index + 1 :])
     return pairs
+
+
+@lru_cache(maxsize=4096)
+def _as_float(text: str) -> str:
+    """A number as OpenMetrics writes it; what is no number stays. Bounds repeat in every histogram."""
+    try:
+        return format_label(parse_float(text))
+    except UserError:
+        return text

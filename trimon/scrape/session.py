@@ -35,6 +35,8 @@ REPORT = (
 )
 EXTRA_REPORT = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
 
+# The column of a series that storage has granted none.
+NO_COLUMN = np.int32(-1)
 # Series that storage refused are offered again after this long: memory pressure may be over.
 REFUSED_RETRY_MS = 60_000
 
@@ -215,9 +217,11 @@ class ScrapeSession:
     def _move(self, old_slot: npt.NDArray[np.int64]) -> None:
         slots = len(self._columns) - len(self._report_labels)
         old, report = self._columns[:slots], self._columns[slots:]
-        columns = np.where(old_slot >= 0, np.append(old, -1)[old_slot], -1).astype(np.int32)
-        gone = np.setdiff1d(old[old >= 0], columns).astype(np.int32)
-        self._ending = _union(self._ending, gone)
+        columns = np.append(old, NO_COLUMN)[old_slot]  # -1, for a new series, is the one that was appended
+        left = np.ones(slots + 1, bool)
+        left[old_slot] = False
+        gone = old[left[:-1]]
+        self._ending = _union(self._ending, gone[gone >= 0])
         self._columns = np.concatenate((columns, report))
         self._ungranted = bool((self._columns < 0).any())
 
@@ -265,7 +269,9 @@ class ScrapeSession:
         self._columns = columns
         self._offered = []
         self._ungranted = bool((columns < 0).any())
-        self._ending = np.setdiff1d(self._unsure, columns).astype(np.int32)
+        self._ending = (
+            np.setdiff1d(self._unsure, columns).astype(np.int32) if len(self._unsure) else NO_COLUMNS
+        )
         self._unsure = NO_COLUMNS
         if appended.series_refused and not self._refused_ms:
             self._refused_ms = timestamp_ms
@@ -317,6 +323,9 @@ class ScrapeSession:
 
 
 def _union(*parts: npt.NDArray[np.int32]) -> Columns:
+    parts = tuple(part for part in parts if len(part))
+    if not parts:
+        return NO_COLUMNS
     return np.unique(np.concatenate(parts)).astype(np.int32)
 
 
