@@ -16,6 +16,7 @@ from trimon.query.gofloat import format_plain
 from trimon.query.histograms.text import as_text
 from trimon.query.labelcodes import Groups, drop_names, group, select_names, with_column
 from trimon.query.operators.cells import compensated_mean, compensated_sum, quantile_of
+from trimon.query.operators.folding import Fold, Folded
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import (
     ADDING,
@@ -24,6 +25,7 @@ from trimon.query.operators.histogramaggregate import (
     ignore_histograms,
 )
 from trimon.query.operators.names import merge_equal
+from trimon.query.operators.window import WindowOperator
 from trimon.query.quoting import go_quote
 from trimon.query.values import Cells, Index, Mask, Matrix, Scalar, Text, Value, Vector
 
@@ -58,6 +60,8 @@ class AggregateOperator(Operator):
         self.children = (vector,) if param is None else (param, vector)
         self._param_start = param_start
         self._start = start
+        if op in ("sum", "avg") and isinstance(vector, WindowOperator):
+            vector.fold = Fold(op, grouping, without)
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -68,6 +72,8 @@ class AggregateOperator(Operator):
         """A Vector with a row per group."""
         vector = inputs[-1]
         assert isinstance(vector, Vector)
+        if isinstance(vector, Folded):
+            return vector
         quantile: Matrix | None = None
         if self.op == "quantile":
             assert isinstance(inputs[0], Scalar)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.gofloat import format_g
 from trimon.model.histogram import FloatHistogram
@@ -18,6 +19,7 @@ from trimon.query.grid import Grid
 from trimon.query.labelcodes import factorize, pack
 from trimon.query.operators import overtime, rate, starttime, trend
 from trimon.query.operators.extended import anchored, smoothed
+from trimon.query.operators.folding import Fold, Folding, seen_rows
 from trimon.query.operators.histogramextended import extended_value
 from trimon.query.operators.histogramwindow import (
     WITH_HISTOGRAMS,
@@ -95,6 +97,8 @@ class WindowOperator(Operator):
         self.function = function
         # Whoever only asks whether there is anything needs no names removed, and no series to be distinct.
         self.keeps_names = False
+        # The aggregation above, if there is one that may be done here.
+        self.fold: Fold | None = None
         self.children = (*params, ranges)
         self.grid = grid
         self._start = start
@@ -111,38 +115,72 @@ class WindowOperator(Operator):
         params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
         self._check(context, ranges, params)
         call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
+        if self.fold is not None and self._foldable(context, ranges):
+            folding = self.fold.begin(ranges.labels, ranges.steps)
+            folded = None if folding is None else self._folded(context, ranges, call, folding)
+            if folded is not None:
+                return folded
         shape = (ranges.frame.rows, ranges.steps)
         context.budget.take_bytes(shape[0] * shape[1] * 9, "the result of a window function")
         values = np.zeros(shape)
         present = np.zeros(shape, np.bool_)
-        looked_at = np.zeros(ranges.steps, np.int64)
         floats = ranges
         if ranges.frame.histograms is not None:
             nothing = np.zeros(ranges.frame.rows, np.bool_)
             floats = replace(ranges, frame=floats_of(ranges.frame, nothing))
-        extended = ranges.anchored or ranges.smoothed
-        found = (
-            _wide_panels(floats)
-            if extended
-            else panels(floats.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
-        )
-        whole, cutter = extended or self.function not in IN_PARTS, Parts(call)
-        for panel in found:
-            context.budget.check()
-            for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
-                cells, shown = self._kernel(context, ranges, part, part_call)
-                values[panel.target, steps] = cells
-                present[panel.target, steps] = shown
-            length = panel.hi - panel.lo
-            looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
+        looked_at = np.zeros(ranges.steps, np.int64)
+        for panel, steps, cells, shown in self._cells(context, floats, call, looked_at):
+            values[panel.target, steps] = cells
+            present[panel.target, steps] = shown
         context.stats.looked_at(looked_at)
         histograms = None
         if ranges.frame.histograms is not None:
             histograms = self._histograms(context, ranges, values, present)
         vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms).compact()
-        self._annotate(context, ranges, vector, call)
+        self._annotate(context, ranges, vector.floats().labels, call)
         keeps_name = self.function in KEEPS_NAME or self.keeps_names
         return vector if keeps_name else without_name(context, vector)
+
+    def _cells(
+        self, context: Context, ranges: Ranges, call: WindowCall, looked_at: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[Panel, slice, Matrix, Mask]]:
+        """The function's results, panel by panel and part by part; counts the samples in the windows."""
+        extended = ranges.anchored or ranges.smoothed
+        whole, cutter = extended or self.function not in IN_PARTS, Parts(call)
+        for panel in (
+            _wide_panels(ranges)
+            if extended
+            else panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
+        ):
+            context.budget.check()
+            for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
+                cells, shown = self._kernel(context, ranges, part, part_call)
+                yield panel, steps, cells, shown
+            length = panel.hi - panel.lo
+            looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
+
+    def _foldable(self, context: Context, ranges: Ranges) -> bool:
+        return not (
+            ranges.anchored
+            or ranges.smoothed
+            or context.delayed_names
+            or self.keeps_names
+            or self.function in KEEPS_NAME
+            or ranges.frame.histograms is not None
+            or ranges.drop_name is not None
+        )
+
+    def _folded(self, context: Context, ranges: Ranges, call: WindowCall, folding: Folding) -> Vector | None:
+        """The aggregated vector; None when its sums need more care."""
+        looked_at = np.zeros(ranges.steps, np.int64)
+        for panel, steps, cells, shown in self._cells(context, ranges, call, looked_at):
+            if not folding.add(panel, steps, cells, shown):
+                return None
+        vector = folding.result()
+        if vector is not None:
+            context.stats.looked_at(looked_at)
+            self._annotate(context, ranges, seen_rows(ranges.labels, folding.seen), call)
+        return vector
 
     def _histograms(self, context: Context, ranges: Ranges, values: Matrix, present: Mask) -> HistogramCells:
         """Overwrite the windows that hold histograms, one after the other."""
@@ -208,9 +246,9 @@ class WindowOperator(Operator):
                     self._param_start,
                 )
 
-    def _annotate(self, context: Context, ranges: Ranges, vector: Vector, call: WindowCall) -> None:
+    def _annotate(self, context: Context, ranges: Ranges, series: LabelTable, call: WindowCall) -> None:
         if self.function in ("rate", "increase"):
-            for message in _not_counters(vector.floats().labels, typed=context.type_labels):
+            for message in _not_counters(series, typed=context.type_labels):
                 context.annotations.info(message, self._start)
         for row in sorted(call.overlaps or ()):
             name = dict(ranges.labels.labels(row)).get(METRIC_NAME, "")

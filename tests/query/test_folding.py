@@ -1,0 +1,94 @@
+"""Aggregations done inside a window function, against the same aggregation over its series."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.query.test_windows import OPTIONS, stores
+from tests.support import naive_promql as naive
+from trimon.model.labels import labels_of
+from trimon.query.budget import Budget
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.engine import range_
+from trimon.query.errors import QueryError
+from trimon.query.operators import folding
+from trimon.query.result import QueryResult
+
+FUNCTIONS = ("rate", "increase", "delta", "sum_over_time", "avg_over_time", "count_over_time", "resets")
+amounts = st.one_of(
+    st.floats(0, 1e9), st.integers(0, 50).map(float), st.sampled_from([math.nan, math.inf, 1e308])
+)
+
+
+def asked(store: MemoryStore, query: str, step: int = 15_000) -> QueryResult:
+    """Twelve steps of a query."""
+    return range_(store, query, 0, step * 11, step, OPTIONS, Budget(OPTIONS))
+
+
+def filled(series: dict[str, naive.Window], names: tuple[str, ...] = ("m_total",)) -> MemoryStore:
+    """The series under every name, in two groups."""
+    store = MemoryStore()
+    for name in names:
+        for index, samples in series.items():
+            group = "odd" if int(index) % 2 else "even"
+            store.extend(labels_of({"__name__": name, "i": index, "g": group}), samples)
+    return store
+
+
+def both(monkeypatch: pytest.MonkeyPatch, store: MemoryStore, query: str) -> tuple[QueryResult, QueryResult]:
+    """The answer with and without folding."""
+    monkeypatch.setattr(folding, "_CELLS_MIN", 0)
+    folded = asked(store, query)
+    monkeypatch.setattr(folding, "_CELLS_MIN", 1 << 60)
+    return folded, asked(store, query)
+
+
+@pytest.mark.parametrize("op", ["sum", "avg"])
+@pytest.mark.parametrize("clause", ["", "by (g)", "without (i)"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    series=st.one_of(stores(), stores(amounts)),
+    function=st.sampled_from(FUNCTIONS),
+    range_s=st.sampled_from([15, 60, 300]),
+)
+def test_folding_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    op: str,
+    clause: str,
+    series: dict[str, naive.Window],
+    function: str,
+    range_s: int,
+) -> None:
+    """Labels, samples, annotations and counts are those of the aggregation over all series, whatever the samples."""
+    query = f"{op} {clause} ({function}(m_total[{range_s}s]))"
+    folded, plain = both(monkeypatch, filled(series), query)
+    assert [folded.labels.labels(row) for row in range(folded.series)] == [
+        plain.labels.labels(row) for row in range(plain.series)
+    ]
+    assert (folded.present == plain.present).all()
+    there = plain.present
+    np.testing.assert_allclose(folded.values[there], plain.values[there], rtol=1e-12, equal_nan=True)
+    assert folded.infos == plain.infos
+    assert (folded.stats.samples_per_step == plain.stats.samples_per_step).all()
+
+
+def test_sums_of_a_counter_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The series of a counter's rate are never laid out when only their sum is asked for."""
+    series = {str(i): [(step * 15_000, float(step * i)) for step in range(40)] for i in range(6)}
+    folded, plain = both(monkeypatch, filled(series), "sum by (g) (rate(m_total[1m]))")
+    assert folded.stats.samples_peak < plain.stats.samples_peak
+    np.testing.assert_allclose(folded.values, plain.values, rtol=1e-12)
+
+
+def test_folding_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Series that differ by their names alone are an error under a window function, folded or not."""
+    monkeypatch.setattr(folding, "_CELLS_MIN", 0)
+    series = {str(i): [(step * 15_000, float(step)) for step in range(40)] for i in range(6)}
+    store = filled(series, ("a_total", "b_total"))
+    with pytest.raises(QueryError, match="same labelset"):
+        asked(store, 'sum(rate({__name__=~"._total"}[1m]))')
