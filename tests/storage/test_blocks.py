@@ -342,3 +342,18 @@ def test_a_block_of_another_directory_does_not_end_our_log(bench: Bench) -> None
     bench.reopen()
     assert len(bench.store.blocks()) == 1
     assert bench.read(equal("__name__", "only_in_the_log")) == {series("only_in_the_log"): [(T, 1.0)]}
+
+
+def test_columns_outlive_a_cut_beside_a_head_without_samples(bench: Bench) -> None:
+    """A head that never got a sample stays open, and yet is not where the columns of a cut one go."""
+    empty = np.zeros(0, np.int32)
+    one = (series("late", i="1"),)
+    bench.append(Row("g", T + 1_000, empty, np.zeros(0)))
+    bench.clock.value_ms = T + 3 * HOUR
+    (answer,) = bench.append(Row("g", T + 3 * HOUR, empty, np.zeros(0), one, np.ones(1), empty))
+    bench.clock.value_ms = T + 5 * HOUR
+    assert [done.split()[0] for done in maintain(bench)] == ["cut"]
+    columns = np.asarray(answer.columns, np.int32)
+    (again,) = bench.append(Row("g", T + 5 * HOUR, columns, np.array([2.0]), (), np.zeros(0), empty))
+    assert again.appended == 1
+    assert bench.read() == {one[0]: [(T + 3 * HOUR, 1.0), (T + 5 * HOUR, 2.0)]}

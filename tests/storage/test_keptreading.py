@@ -13,18 +13,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.storage.conftest import ALL, START_MS, Bench, batch, first_row, series
+from tests.storage.conftest import ALL, START_MS, Bench, batch, series
 from tests.storage.test_blocks import maintain
 from trimon.model.frame import SampleFrame
+from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
 from trimon.model.sample import STALE_NAN, is_stale
-from trimon.storage import loose
+from trimon.storage import group, loose
 from trimon.storage.assembly import assemble
 from trimon.storage.keptreading import KeptSnapshot, Memory
 from trimon.storage.pieces import Piece
 
 NAMES = [series(name, i=str(i)) for name in ("a", "b") for i in range(4)]
+SCRAPED = [series("a", scraped=str(i)) for i in range(4)]
 ASKED = [
     ALL,
     (Matcher("__name__", MatchType.EQUAL, "a"),),
@@ -74,7 +76,7 @@ class Readings(RuleBasedStateMachine):
         self.bench = Bench(Path(self.directory.name) / "data")
         self.bench.configure(out_of_order_window_ms=7_200_000)
         self.now_ms = START_MS + 60_000
-        self.columns: dict[str, int] = {}
+        self.columns: dict[str, dict[Labels, int]] = {}
 
     def _clock(self) -> None:
         self.bench.clock.value_ms = max(self.bench.clock.value_ms, self.now_ms)
@@ -96,18 +98,44 @@ class Readings(RuleBasedStateMachine):
         """A sample out of order."""
         self.bench.append(batch((name, self.now_ms - back * 7_000, value)))
 
-    @rule(value=VALUES)
-    def scrape(self, value: float) -> None:
-        """A row of a target, of a series that is pushed too and one that is not."""
-        cells = {NAMES[7]: value, series("scraped", i="1"): 3.0}
-        if not self.columns:
-            (answer,) = self.bench.append(first_row("g", self.now_ms, cells))
-            self.columns = dict(enumerate(answer.columns.tolist()))
-        else:
-            columns = np.array(list(self.columns.values()), np.int32)
-            self.bench.append(Row("g", self.now_ms, columns, np.array(list(cells.values()))))
-        self.now_ms += 15_000
+    @rule(
+        group=st.sampled_from(["g", "h"]),
+        chosen=st.lists(st.sampled_from([*NAMES[5:], *SCRAPED]), unique=True, max_size=6),
+        ended=st.integers(0, 2),
+        value=VALUES,
+        rows=st.integers(1, 9),
+    )
+    def scrape(self, group: str, chosen: list[Labels], ended: int, value: float, rows: int) -> None:
+        """Rows of a target; some of its series are pushed too, or another target's, some come and some end."""
+        self._scrape(group, chosen, ended, value, rows)
+
+    def _scrape(self, group: str, chosen: list[Labels], ended: int, value: float, rows: int) -> None:
+        held = self.columns.setdefault(group, {})
+        for number in range(rows):
+            known = [labels for labels in chosen if labels in held]
+            new = [labels for labels in chosen if labels not in held]
+            gone = [labels for labels in held if labels not in chosen][: ended if number == 0 else 0]
+            message = Row(
+                group,
+                self.now_ms,
+                np.array([held[labels] for labels in known], np.int32),
+                np.full(len(known), value if number == 0 else float(number)),
+                tuple(new),
+                np.full(len(new), value),
+                np.array([held[labels] for labels in gone], np.int32),
+            )
+            (answer,) = self.bench.append(message)
+            held.update(zip(new, answer.columns.tolist(), strict=True))
+            for labels in gone:
+                del held[labels]
+            self.now_ms += 15_000
         self._clock()
+
+    @rule()
+    def restart(self) -> None:
+        """The process ends and starts."""
+        self.bench.reopen()
+        self.columns = {}
 
     @rule(hours=st.sampled_from([0.2, 1.0, 2.3]))
     def advance(self, hours: float) -> None:
@@ -135,14 +163,39 @@ class Readings(RuleBasedStateMachine):
         for _ in range(times):
             check(self.bench, asked, start_ms, start_ms + long * 15_000)
 
-    @rule(asked=st.sampled_from(ASKED), long=st.sampled_from([10, 250, 2900]))
-    def refresh(self, asked: tuple[Matcher, ...], long: int) -> None:
-        """A dashboard: the same question up to now, while samples arrive."""
-        for step in range(6):
+    @rule(
+        asked=st.sampled_from(ASKED),
+        long=st.sampled_from([10, 250, 2900]),
+        moves=st.lists(
+            st.tuples(
+                st.sampled_from(["push", "g", "h", "late", "end"]),
+                st.sampled_from([1, 2, 9, 17]),
+                st.integers(0, 3),
+                VALUES,
+            ),
+            min_size=3,
+            max_size=9,
+        ),
+    )
+    def refresh(
+        self, asked: tuple[Matcher, ...], long: int, moves: list[tuple[str, int, int, float]]
+    ) -> None:
+        """A dashboard: the same question up to now, while samples arrive, of the same series or others."""
+        for what, count, first, value in moves:
             check(self.bench, asked, self.now_ms - long * 15_000, self.now_ms)
-            self.bench.append(batch((NAMES[step], self.now_ms, float(step)), (NAMES[0], self.now_ms, 1.0)))
+            if what == "push":
+                points = [(labels, self.now_ms, value) for labels in NAMES[first : first + count]]
+                self.bench.append(batch(*points))
+            elif what == "late":
+                self.bench.append(batch((SCRAPED[first], self.now_ms - count * 40_001, value)))
+            elif what == "end":
+                for group in ("g", "h"):
+                    self._scrape(group, SCRAPED[: first + 1], first, value, 1)
+            else:
+                self._scrape(what, SCRAPED[first:], 0, value, count)
             self.now_ms += 15_000
         self._clock()
+        check(self.bench, asked, self.now_ms - long * 15_000, self.now_ms)
 
     def teardown(self) -> None:
         if hasattr(self, "bench"):
@@ -155,6 +208,7 @@ def small_pages(samples: int) -> Iterator[None]:
     """Loose samples are sealed soon."""
     patch = pytest.MonkeyPatch()
     patch.setattr(loose, "SEAL_SAMPLES", samples)
+    patch.setattr(group, "SEAL_ROWS", 12)
     try:
         yield
     finally:

@@ -231,8 +231,9 @@ class Appender:
                 live.log.sync()
         with self._core.writing:
             going = [live for live in self.open_heads if live in lives]
-            if going and len(going) == len(self.open_heads):
-                # Nothing has come since the end of the window: begin the one the clock is in.
+            if self.open_heads[-1] in going:
+                # Nothing has come since the end of the window: begin the one the clock is in. A head without
+                # samples, which is never cut, may stay open beside it, but is not for what comes next.
                 self.open_head(max(self._core.clock.now_ms(), *(live.head.end_ms for live in going)))
             self.open_heads = [live for live in self.open_heads if live not in going]
             for live in going:

@@ -14,6 +14,7 @@ from trimon.storage import matching
 from trimon.storage.arena import Floats, Int32s, Int64s
 from trimon.storage.deletions import Deletions, without_deleted
 from trimon.storage.group import GroupView, GroupViews, RawChunk
+from trimon.storage.headmark import HeadMark, NewRows, Place, last_rows_ms
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
 from trimon.storage.loose import LooseView, count_loose, read_loose, read_sealed
@@ -86,25 +87,61 @@ class HeadView:
         """Another one whenever a series is added."""
         return self.index.number
 
-    def settled(self, series: Int32s) -> int:
-        """How many parts of the head will never change as far as these series go: sealed pages of pushed samples.
+    def mark(self, series: Int32s, before: HeadMark | None) -> HeadMark | None:
+        """How far these series (ascending) can be read for good now; None if samples were deleted.
 
-        None where any of the series is scraped, or samples were deleted: then the order of the parts matters.
+        A mark taken before for the same series saves work.
         """
-        if self.deletions or not len(series) or bool((self.homes.newest(series) >= 0).any()):
-            return 0
-        return len(self.loose.pages)
+        if self.deletions or not len(series):
+            return None
+        homes = self.homes.newest(series)
+        pages, raw = self.loose.pages, len(self.loose.series)
+        if not (homes >= 0).any():
+            return HeadMark(homes, (), np.zeros(0, np.int64), pages, raw)
+        if before is not None and before.scraped and np.array_equal(homes, before.homes):
+            places = before.places
+        else:
+            places = tuple(
+                Place(group, rows, columns)
+                for turn, group, rows, columns in self._in_groups(series)
+                if turn == 0
+            )
+        self.groups.prepare({place.group for place in places})
+        return HeadMark(homes, places, last_rows_ms(self.groups, places), pages, raw)
 
-    def settled_pieces(self, series: Int32s, start_ms: int, end_ms: int, begin: int, end: int) -> list[Piece]:
-        """As `pieces`, of the settled parts `begin:end`."""
-        return read_sealed(self.loose.pages[begin:end], series, start_ms, end_ms)
+    def follows(self, series: Int32s, before: HeadMark, now: HeadMark) -> bool:
+        """Whether everything up to `before` is still as it was."""
+        return now.follows(before, series, self.loose)
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, settled: int) -> list[Piece]:
-        """As `pieces`, without the given number of settled parts."""
-        if not settled:
+    def settled_pieces(
+        self, series: Int32s, start_ms: int, end_ms: int, before: HeadMark | None, now: HeadMark
+    ) -> list[Piece]:
+        """As `pieces`, of what is settled now and was not before (None: nothing was)."""
+        if not now.scraped:
+            known = len(before.pages) if before is not None else 0
+            return read_sealed(now.pages[known:], series, start_ms, end_ms)
+        if before is None:
             return self.pieces(series, start_ms, end_ms)
-        rest = self.loose._replace(pages=self.loose.pages[settled:])
-        return read_loose(rest, series, start_ms, end_ms)
+        new = NewRows()
+        found: list[Piece] = []
+        grown = np.flatnonzero(now.last_ms > before.last_ms).tolist()
+        befores = before.last_ms.tolist()
+        for number in grown:
+            place = now.places[number]
+            view, wanted = self.groups[place.group], series[place.rows]
+            if not new.take(view, place, wanted, befores[number]):
+                found.extend(
+                    _read_group(view, place.rows, place.columns, wanted, befores[number] + 1, end_ms)
+                )
+        return [*new.pieces(), *found]
+
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark | None) -> list[Piece]:
+        """As `pieces`, without what is settled."""
+        if now is None:
+            return self.pieces(series, start_ms, end_ms)
+        if now.scraped:
+            return []
+        return read_loose(self.loose._replace(pages=()), series, start_ms, end_ms)
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""

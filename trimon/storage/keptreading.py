@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -50,16 +50,22 @@ class SettledSource(Source, Protocol):
         """The time of the newest sample."""
         ...
 
-    def settled(self, series: Int32s) -> int:
-        """How many parts will never change as far as these series go."""
+    def mark(self, series: Int32s, before: Any) -> Any:
+        """How far these series can be read for good now; None: not at all. The mark before it saves work."""
         ...
 
-    def settled_pieces(self, series: Int32s, start_ms: int, end_ms: int, begin: int, end: int) -> list[Piece]:
-        """As `pieces`, of the settled parts `begin:end`."""
+    def follows(self, series: Int32s, before: Any, now: Any) -> bool:
+        """Whether everything up to `before` is still as it was."""
         ...
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, settled: int) -> list[Piece]:
-        """As `pieces`, without the given number of settled parts."""
+    def settled_pieces(
+        self, series: Int32s, start_ms: int, end_ms: int, before: Any, now: Any
+    ) -> list[Piece]:
+        """As `pieces`, of what is settled now and was not before (None: nothing was)."""
+        ...
+
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[Piece]:
+        """As `pieces`, without what is settled."""
         ...
 
 
@@ -117,7 +123,7 @@ class _Kept:
     versions: tuple[Hashable, ...]
     end_ms: int = -1
     start_ms: int = 0
-    marks: tuple[int, ...] = ()
+    marks: tuple[Any, ...] = ()
     base: SampleFrame | None = None
     whole_start_ms: int = 0
     whole: SampleFrame | None = None
@@ -139,6 +145,21 @@ class _Kept:
 
 def _frame_bytes(frame: SampleFrame) -> int:
     return frame.values.nbytes + frame.times.nbytes + frame.offsets.nbytes + frame.time_of_row.nbytes
+
+
+class _Settled(NamedTuple):
+    """A frame of all that is settled between two times."""
+
+    base: SampleFrame
+    marks: tuple[Any, ...]
+    begin_ms: int
+    until_ms: int
+
+
+def _follows(source: SettledSource, series: Int32s, before: Any, now: Any) -> bool:
+    if before is None or now is None:
+        return before is now
+    return source.follows(series, before, now)
 
 
 class _Reading:
@@ -170,24 +191,39 @@ class _Reading:
         newest_ms = max(source.newest_ms for source in self.sources)
         return EVER_MS if self.end_ms >= newest_ms else self.end_ms + (self.end_ms - self.start_ms) // 8
 
-    def settled(self, kept: _Kept, start_ms: int, end_ms: int) -> tuple[SampleFrame, tuple[int, ...]]:
-        """The samples of settled parts and how many parts these are; what is kept of them need not be read."""
-        marks = tuple(
-            source.settled(series) for source, series in zip(self.sources, self.series, strict=True)
-        )
-        base, begins = kept.base_for(self.start_ms, self.end_ms), kept.marks
-        if base is None or any(begin > mark for begin, mark in zip(begins, marks, strict=True)):
-            base, begins = None, (0,) * len(marks)
-        if base is not None and begins == marks:
-            return base, marks
-        pieces = [] if base is None else [Piece.of(base)]
-        for part, source, begin, mark in zip(self.parts, self.sources, begins, marks, strict=True):
-            if begin < mark:
-                found = source.settled_pieces(part.series, start_ms, end_ms, begin, mark)
-                pieces.extend(part.placed(found, start_ms, end_ms))
-        return assemble(self.rows, pieces, grouped=True), marks
+    def settled(self, kept: _Kept) -> _Settled:
+        """The samples of what is settled; what is kept of them is not read again."""
+        base, befores = kept.base_for(self.start_ms, self.end_ms), kept.marks
+        if base is None:
+            befores = (None,) * len(self.sources)
+        parts = list(zip(self.sources, self.series, befores, strict=True))
+        marks = tuple(source.mark(series, before) for source, series, before in parts)
+        if base is not None and not all(
+            _follows(source, series, before, now)
+            for (source, series, before), now in zip(parts, marks, strict=True)
+        ):
+            base, befores = None, (None,) * len(self.sources)
+        if base is None:
+            begin_ms, until_ms, pieces = self.start_ms, self.until_ms(), []
+        else:
+            begin_ms, until_ms, pieces = kept.start_ms, kept.end_ms, [Piece.of(base)]
+        for part, source, before, now in zip(self.parts, self.sources, befores, marks, strict=True):
+            if now is not None:
+                found = source.settled_pieces(part.series, begin_ms, until_ms, before, now)
+                pieces.extend(piece for piece in part.placed(found, begin_ms, until_ms) if len(piece.values))
+        if base is None or len(pieces) > 1:
+            if base is not None and self.is_short_for(base):
+                begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
+            base = assemble(self.rows, pieces, grouped=True)
+        return _Settled(base, marks, begin_ms, until_ms)
 
-    def fresh(self, marks: Sequence[int], start_ms: int, end_ms: int) -> list[Piece]:
+    def is_short_for(self, base: SampleFrame) -> bool:
+        """Whether the frame is much longer than the interval."""
+        if not len(base.times):
+            return False
+        return int(base.times.max() - base.times.min()) > _WIDER_MAX * (self.end_ms - self.start_ms)
+
+    def fresh(self, marks: Sequence[Any], start_ms: int, end_ms: int) -> list[Piece]:
         """The samples of the other parts."""
         return [
             piece
@@ -239,7 +275,8 @@ class KeptSelection(StoreSelection):
         reading = _Reading(self.labels.rows, self.parts, start_ms, end_ms)
         if not reading.parts:
             return SampleFrame.empty(reading.rows)
-        key = (self._matchers, reading.identities)
+        # intervals of other lengths are kept apart: each is then extended by little
+        key = (self._matchers, reading.identities, (end_ms - start_ms).bit_length())
         kept = self._frames.peek(key)
         if not isinstance(kept, _Kept) or not reading.is_of(kept.series):
             # most selections are never asked for again
@@ -248,29 +285,19 @@ class KeptSelection(StoreSelection):
         whole = kept.whole_for(start_ms, end_ms, reading.versions)
         if whole is not None:
             return whole
-        known = kept.base_for(start_ms, end_ms) is not None
-        if not known:
+        if kept.base_for(start_ms, end_ms) is None:
             admit(self.estimate(start_ms, end_ms).size_bytes)
-        begin_ms, until_ms = (kept.start_ms, kept.end_ms) if known else (start_ms, reading.until_ms())
-        base, marks = reading.settled(kept, begin_ms, until_ms)
+        base, marks, begin_ms, until_ms = reading.settled(kept)
         whole, whole_start_ms = base, begin_ms
         fresh = reading.fresh(marks, start_ms, until_ms)
         if fresh:
             admit(8 * (len(base.values) + sum(len(piece.values) for piece in fresh)))
-            whole, whole_start_ms = self._joined(base, fresh, begin_ms, until_ms, reading), start_ms
+            piece = Piece.of(base)
+            if reading.is_short_for(base):
+                piece = piece.clipped(start_ms, until_ms)
+            whole, whole_start_ms = assemble(reading.rows, [piece, *fresh], grouped=True), start_ms
         made = _Kept(reading.series, reading.versions, until_ms, begin_ms, marks, base)
         if not fresh or kept.versions == reading.versions:
             made = replace(made, whole=whole, whole_start_ms=whole_start_ms)
         self._frames.put(key, made)
         return whole
-
-    def _joined(
-        self, base: SampleFrame, fresh: Sequence[Piece], begin_ms: int, until_ms: int, reading: _Reading
-    ) -> SampleFrame:
-        """The base, cut if it is much longer than what is asked for, with the fresh pieces."""
-        piece = Piece.of(base)
-        if len(base.times):
-            first_ms, last_ms = max(begin_ms, int(base.times.min())), int(base.times.max())
-            if last_ms - first_ms > _WIDER_MAX * (reading.end_ms - reading.start_ms):
-                piece = piece.clipped(reading.start_ms, until_ms)
-        return assemble(reading.rows, [piece, *fresh], grouped=True)

@@ -251,18 +251,26 @@ class Block:
         """Always the same."""
         return self.meta.ulid
 
-    def settled(self, series: Int32s) -> int:
-        """One part: all of the block."""
+    def mark(self, series: Int32s, before: object) -> object:
+        """All of a block is settled."""
+        del series, before
+        return self.identity
+
+    def follows(self, series: Int32s, before: object, now: object) -> bool:
+        """Whether it is the same block."""
         del series
-        return 1
+        return before == now
 
-    def settled_pieces(self, series: Int32s, start_ms: int, end_ms: int, begin: int, end: int) -> list[Piece]:
-        """As `pieces`, unless nothing is new since `begin`."""
-        return self.pieces(series, start_ms, end_ms) if begin < end else []
+    def settled_pieces(
+        self, series: Int32s, start_ms: int, end_ms: int, before: object, now: object
+    ) -> list[Piece]:
+        """As `pieces`, unless they were settled before."""
+        del now
+        return self.pieces(series, start_ms, end_ms) if before is None else []
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, settled: int) -> list[Piece]:
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: object) -> list[Piece]:
         """None."""
-        del series, start_ms, end_ms, settled
+        del series, start_ms, end_ms, now
         return []
 
     def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:

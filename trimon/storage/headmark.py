@@ -1,0 +1,129 @@
+"""How far the samples of some series of a head were read, so that the next reader begins there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from trimon.storage.arena import Floats, Int32s, Int64s
+from trimon.storage.group import NEVER_MS, GroupView, GroupViews
+from trimon.storage.loose import LoosePage, LooseView
+from trimon.storage.pieces import Piece
+
+
+class Place(NamedTuple):
+    """Rows of a selection whose newest home is in a group, and their columns there."""
+
+    group: int
+    rows: Int64s
+    columns: Int64s
+
+
+class HeadMark(NamedTuple):
+    """What will not change any more, as far as some series go.
+
+    Of pushed series these are the sealed pages of the loose buffer. Where any series is scraped it is everything:
+    rows of a group only follow on one another, and of the loose buffer it is enough to know that it got no sample
+    of these series. `homes` are the newest homes, `last_ms` is the newest row of every place, `raw` the number of
+    loose samples that are not in `pages`.
+    """
+
+    homes: Int32s
+    places: tuple[Place, ...]
+    last_ms: Int64s
+    pages: tuple[LoosePage, ...]
+    raw: int
+
+    @property
+    def scraped(self) -> bool:
+        """Whether any of the series has a home in a group."""
+        return len(self.places) > 0
+
+    def follows(self, before: HeadMark, series: Int32s, loose: LooseView) -> bool:
+        """Whether only rows of groups, or pages, were added since; `loose` is what there is now."""
+        known = len(before.pages)
+        same_pages = len(self.pages) >= known and all(
+            mine is other for mine, other in zip(self.pages, before.pages, strict=False)
+        )
+        if not same_pages or not np.array_equal(self.homes, before.homes):
+            return False
+        if not self.scraped:
+            return True
+        fresh = [page.series for page in self.pages[known:]]
+        fresh.append(loose.series[0 if fresh else before.raw :])
+        return not any(_any_among(part, series) for part in fresh)
+
+
+def _any_among(numbers: Int32s, series: Int32s) -> bool:
+    """Whether any number is one of the ascending series."""
+    if not len(numbers):
+        return False
+    place = np.minimum(np.searchsorted(series, numbers), len(series) - 1)
+    return bool((series[place] == numbers).any())
+
+
+def last_rows_ms(groups: GroupViews, places: Iterable[Place]) -> Int64s:
+    """The time of the newest row of each place's group."""
+    views = [groups[place.group] for place in places]
+    return np.array([_last_ms(view) for view in views], np.int64)
+
+
+def _last_ms(view: GroupView) -> int:
+    if view.rows:
+        return int(view.raw[-1].times[view.rows - 1])
+    earlier = [chunk for chunk in view.raw if chunk.rows]
+    if earlier:
+        return int(earlier[-1].times[earlier[-1].rows - 1])
+    return int(view.sealed[-1].times[-1]) if view.sealed else NEVER_MS
+
+
+class NewRows:
+    """Collects the newest rows of many groups into one piece."""
+
+    def __init__(self) -> None:
+        self._rows: list[Int64s] = []
+        self._times: list[Int64s] = []
+        self._values: list[Floats] = []
+
+    def take(self, view: GroupView, place: Place, wanted: Int32s, after_ms: int) -> bool:
+        """Take the rows after a time, if they are all in the newest chunk and every column is still its series'."""
+        filled = view.rows
+        if not filled:
+            return False
+        chunk = view.raw[-1]
+        times, columns = chunk.times, place.columns
+        first = filled - 1
+        while first and times[first - 1] > after_ms:
+            first -= 1
+        if first == 0 and (len(view.raw) > 1 or view.sealed):
+            # there may be more of them in an older chunk
+            return False
+        owners = chunk.series
+        if int(columns.max()) >= len(owners) or not (owners.take(columns) == wanted).all():
+            return False
+        self._rows.append(place.rows)
+        self._times.append(times[first:filled])
+        self._values.append(chunk.values[first:filled].take(columns, axis=1).T.reshape(-1))
+        return True
+
+    def pieces(self) -> list[Piece]:
+        """All that was taken."""
+        if not self._rows:
+            return []
+        heights = np.array([len(rows) for rows in self._rows])
+        counts = np.array([len(times) for times in self._times])
+        offsets = np.zeros(int(heights.sum()) + 1, np.int64)
+        np.cumsum(np.repeat(counts, heights), out=offsets[1:])
+        return [
+            Piece(
+                np.concatenate(self._rows),
+                np.concatenate(self._values),
+                offsets,
+                np.concatenate(self._times),
+                np.concatenate(([0], np.cumsum(counts))),
+                np.repeat(np.arange(len(heights), dtype=np.int32), heights),
+                absent=True,
+            )
+        ]
