@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from itertools import compress, repeat
+from operator import is_
 from typing import Final
 
 import numpy as np
 
 from trimon.scrape.reading import BLANK, Ints
 
-# So many lines around a change are tried before heads are looked up.
-_NEARBY: Final = 3
+# So many lines that are new or gone in one place are stepped over before heads are looked up, and so many that are
+# something else than they were.
+_NEARBY: Final = 24
+_REPLACED: Final = 3
 # With more changes than one in so many lines, it is cheaper to look up every head.
 _CHANGES_EVERY: Final = 12
 _CHANGES_MIN: Final = 8
@@ -20,16 +23,17 @@ _CAUTIOUS: Final = 32
 
 
 class Alignment:
-    """For each line the place of its head in the body before, and the head.
+    """For each line the place of its head in the body before, the head, and what follows it.
 
-    `origin[line]` is -1 and `heads[line]` is empty where no head was found; else the line begins with its head. A head
-    may be given to two lines, if the body has a series twice. A line that has more than a number behind its head may
-    be missed.
+    `origin[line]` is -1 and `heads[line]` is `BLANK` where no head was found; else the line begins with its head. A
+    head may be given to two lines, if the body has a series twice. A line that has more than a number behind its head
+    may be missed.
     """
 
     def __init__(self, before: list[bytes], lines: list[bytes]) -> None:
         self.origin: Ints = np.full(len(lines), -1, np.int64)
         self.heads: list[bytes] = []
+        self.tails: list[bytes] = []
         self._before = before
         self._lines = lines
         self._longest = len(lines)
@@ -49,7 +53,7 @@ class Alignment:
                 continue
             if not lines[new]:  # a blank line has no head to find
                 old += old < len(before) and before[old] == BLANK
-                self.heads.append(BLANK)
+                self._skip(1)
                 new += 1
                 continue
             changes += 1
@@ -57,7 +61,11 @@ class Alignment:
                 self._look_up(new)
                 return
             old, new = self._resume(old, new)
-            self.heads += repeat(BLANK, new - len(self.heads))
+            self._skip(new - len(self.heads))
+
+    def _skip(self, count: int) -> None:
+        self.heads += repeat(BLANK, count)
+        self.tails += repeat(b"", count)
 
     def _look_up(self, new: int) -> None:
         """Looks up all lines from here on, one by one."""
@@ -65,7 +73,9 @@ class Alignment:
         texts = [line[: line.rfind(b" ") + 1] for line in self._lines[new:]]
         places = list(map(self._by_head().get, texts, repeat(-1)))
         self.origin[new:] = places
-        self.heads += [before[place] if place >= 0 else BLANK for place in places]
+        heads = [before[place] if place >= 0 else BLANK for place in places]
+        self.heads += heads
+        self.tails += map(bytes.removeprefix, self._lines[new:], heads)
 
     def _find_moved(self) -> None:
         """Looks up the lines that were skipped among the heads that nobody has."""
@@ -84,6 +94,7 @@ class Alignment:
             if place is not None:
                 origin[new] = place
                 self.heads[new] = before[place]
+                self.tails[new] = self._lines[new].removeprefix(before[place])
 
     def _take_run(self, old: int, new: int) -> int:
         """Notes that lines from here on have the heads from there on, but for a few; how many lines that are."""
@@ -92,20 +103,23 @@ class Alignment:
         if longest <= 0 or not lines[new].startswith(before[old]):
             return 0
         length = self._guess(old, new, longest)
-        run = before[old : old + length]
-        fits = bytes(map(bytes.startswith, lines[new : new + length], run))
-        holes = fits.count(0)
+        run, texts = before[old : old + length], lines[new : new + length]
+        tails = list(map(bytes.removeprefix, texts, run))
+        # what does not begin with the head is given back as it is
+        misfits = bytes(map(is_, tails, texts))
+        holes = misfits.count(1)
         if holes > length // _HOLES_SHARE:
-            length = fits.find(0)
-            run, holes = run[:length], 0
+            length = misfits.find(1)
+            run, tails, holes = run[:length], tails[:length], 0
             self._longest = max(_CAUTIOUS, 2 * length)
         else:
             self._longest *= 2
         self.origin[new : new + length] = np.arange(old, old + length)
         self.heads += run
+        self.tails += tails
         hole = -1
         for _ in range(holes):
-            hole = fits.find(0, hole + 1)
+            hole = misfits.find(1, hole + 1)
             self.origin[new + hole] = -1
             self.heads[new + hole] = BLANK
         return length
@@ -132,13 +146,15 @@ class Alignment:
     def _resume(self, old: int, new: int) -> tuple[int, int]:
         """Where the next run begins."""
         before, lines = self._before, self._lines
+        line = lines[new]
+        olds, news = before[old : old + _NEARBY + 1], lines[new : new + _NEARBY + 1]
+        for far in range(1, min(_REPLACED + 1, len(olds), len(news))):
+            if news[far].startswith(olds[far]):
+                return old + far, new + far
         for far in range(1, _NEARBY + 1):
-            if old + far < len(before):
-                if new + far < len(lines) and lines[new + far].startswith(before[old + far]):
-                    return old + far, new + far
-                if lines[new].startswith(before[old + far]):
-                    return old + far, new
-            if old < len(before) and new + far < len(lines) and lines[new + far].startswith(before[old]):
+            if far < len(olds) and line.startswith(olds[far]):
+                return old + far, new
+            if olds and far < len(news) and news[far].startswith(olds[0]):
                 return old, new + far
         places = self._by_head()
         while new < len(lines):

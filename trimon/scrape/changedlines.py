@@ -40,7 +40,7 @@ def read_changed(
     if before.timed_labels or before.duplicates or not before.heads:
         return None
     aligned = Alignment(before.heads, lines)
-    heads, unknown = aligned.heads, np.flatnonzero(aligned.origin < 0)
+    heads, tails, unknown = aligned.heads, aligned.tails, np.flatnonzero(aligned.origin < 0)
     kinds = before.slots[aligned.origin]
     kinds[unknown] = _UNREAD
     for place in unknown.tolist():
@@ -51,7 +51,7 @@ def read_changed(
     if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
         return None
     families = _families(lines, kinds, before, rules)
-    news = _parse_unread(lines, heads, kinds, before, families, rules)
+    news = _parse_unread(lines, aligned, kinds, before, families, rules)
     slotted = (kinds >= 0) | (kinds == _NEW)
     old_slot = np.where(kinds >= 0, kinds, -1)[slotted]
     hashes = np.append(before.hashes, 0)[old_slot]
@@ -61,7 +61,7 @@ def read_changed(
     slots = kinds
     slots[slotted] = np.arange(len(old_slot))
     now = Lines(families, heads, slots, hashes)
-    numbers = read_numbers(lines, heads, now.is_sample, body_bytes - now.heads_bytes, rules)
+    numbers = read_numbers(lines, tails, now.is_sample, body_bytes - now.heads_bytes, rules)
     if numbers is None:
         return None
     return now, Reading(
@@ -87,7 +87,7 @@ def _families(lines: list[bytes], kinds: Ints, before: Lines, rules: Rules) -> F
 
 
 def _parse_unread(
-    lines: list[bytes], heads: list[bytes], kinds: Ints, before: Lines, families: Families, rules: Rules
+    lines: list[bytes], aligned: Alignment, kinds: Ints, before: Lines, families: Families, rules: Rules
 ) -> _News:
     """Parses the lines that were not found, and notes what they are."""
     news = _News()
@@ -99,8 +99,9 @@ def _parse_unread(
     for place in unread:
         line = lines[place]
         size, pairs = rules.text_format.head(line)
-        head = heads[place] = line[:size]
-        if b" " in line[size:] or b"\t" in line[size:]:
+        head = aligned.heads[place] = line[:size]
+        tail = aligned.tails[place] = line[size:]
+        if b" " in tail or b"\t" in tail:
             # more than a number: it may be known, and was missed
             if missed is None:
                 missed = dict(zip(before.heads, before.slots.tolist(), strict=True))

@@ -53,7 +53,8 @@ class Layout:
         if len(lines) == len(known.heads) and not known.timed_labels and _alike(lines, known.heads):
             # Lines are not compared with those of last time, only with their heads: less memory is touched, and what
             # is touched was laid out in order.
-            numbers = read_numbers(lines, known.heads, known.is_sample, size - known.heads_bytes, rules)
+            tails = map(bytes.removeprefix, lines, known.heads)
+            numbers = read_numbers(lines, tails, known.is_sample, size - known.heads_bytes, rules)
             if numbers is not None:
                 return Reading(known.by_slot(numbers), known.samples, known.duplicates)
         changed = read_changed(lines, size, known, rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import compress
 from typing import Final
 
@@ -16,17 +17,16 @@ NUMBER_BYTES: Final = b"0123456789+-.eENaInf"
 
 
 def read_numbers(
-    lines: list[bytes], heads: list[bytes], is_sample: bytes, tails_bytes: int, rules: Rules
+    lines: list[bytes], tails: Iterable[bytes], is_sample: bytes, tails_bytes: int, rules: Rules
 ) -> Floats | None:
-    """The number of every sample line when each line begins with its head; None when that is not so.
+    """The number of every sample line, of which a tail is what follows the head; None when there is more than numbers.
 
-    `tails_bytes` is how long the tails of all sample lines then are. None also when a sample has a timestamp of its
-    own, or when there is something wrong with a line: whoever reads line by line will say what.
+    `tails_bytes` is how long the tails of all sample lines are when every line has the head that it should: a head is
+    taken off whole or not at all, so the size tells. None also when a sample has a timestamp of its own, or when there
+    is something wrong with a line: whoever reads line by line will say what.
     """
-    tails = list(compress(map(bytes.removeprefix, lines, heads), is_sample))
+    tails = list(compress(tails, is_sample))
     joined = b"".join(tails)
-    # a head is taken off whole or not at all, so the sizes tell whether every line had its own, and whether
-    # every remark is what it was
     if tails_bytes != len(joined):
         return None
     if not joined.translate(None, NUMBER_BYTES):

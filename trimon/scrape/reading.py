@@ -72,7 +72,7 @@ class Lines:
         self.hashes = hashes
         self.timed_labels = timed_labels if timed_labels is not None else {}
         sampled = slots != REMARK
-        self.heads_bytes = sum(map(len, self.heads)) - self.heads.count(BLANK)
+        self.heads_bytes = len(b"".join(self.heads)) - self.heads.count(BLANK)
         self.is_sample = sampled.tobytes()
         self.sample_slots = slots[sampled]
         self.in_order = not len(self.sample_slots) or bool(self.sample_slots.min() >= 0)
