@@ -161,25 +161,30 @@ class Load:
                     yield request(self.wide_heads[first : first + 500], records(times, values)), values.size
 
 
+def send(server: Server, body: bytes) -> None:
+    """One remote-write request."""
+    question = urllib.request.Request(
+        f"{server.url}/api/v1/write",
+        data=body,
+        method="POST",
+        headers={
+            "Content-Encoding": "snappy",
+            "Content-Type": "application/x-protobuf",
+            "X-Prometheus-Remote-Write-Version": "0.1.0",
+        },
+    )
+    try:
+        with urllib.request.urlopen(question, timeout=120):
+            pass
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"{server.kind}: {error.code} {error.read()[:300]!r}") from None
+
+
 def push(server: Server, load: Load) -> tuple[float, float]:
     """Writes everything; CPU seconds and wall seconds the server took."""
     before, began = server.cost().cpu_s, time.monotonic()
     for body, _ in load.requests():
-        question = urllib.request.Request(
-            f"{server.url}/api/v1/write",
-            data=body,
-            method="POST",
-            headers={
-                "Content-Encoding": "snappy",
-                "Content-Type": "application/x-protobuf",
-                "X-Prometheus-Remote-Write-Version": "0.1.0",
-            },
-        )
-        try:
-            with urllib.request.urlopen(question, timeout=120):
-                pass
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(f"{server.kind}: {error.code} {error.read()[:300]!r}") from None
+        send(server, body)
     if server.kind == "victoria":
         with urllib.request.urlopen(f"{server.url}/internal/force_flush", timeout=60):
             pass
