@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, TypeVar
 
 import trio
@@ -24,6 +26,14 @@ T = TypeVar("T")
 # Queries that may wait for a place; more are refused at once: they would time out anyway.
 WAITING_MAX: Final = 256
 RETRY_AFTER_S: Final = 2.0
+# A query that took more of a core than this is heavy. More heavy ones at once than there are cores fight for the
+# interpreter and for the caches, and all of them end later.
+HEAVY_S: Final = 0.005
+HEAVY_MAX: Final = min(max(2, os.cpu_count() or 1), 8)
+# After so long a heavy one starts all the same: those before it may take minutes.
+PATIENCE_S: Final = 0.25
+# Of so many queries it is remembered what they took.
+REMEMBERED_MAX: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,7 @@ class ActiveQuery:
 class Queries:
     """The gate through which every query goes. Only on the loop's thread; queries themselves run in workers.
 
+    A query that was heavy the last time waits, for a quarter of a second at most, until few others compute.
     A caller that is cancelled (its client went away) cancels its query, which stops at its next check.
     """
 
@@ -65,6 +76,8 @@ class Queries:
         self._query_log = query_log
         self._numbers = itertools.count()
         self._waiting = 0
+        self._heavy = trio.CapacityLimiter(HEAVY_MAX)
+        self._took_s: OrderedDict[object, float] = OrderedDict()
 
     async def run(
         self,
@@ -84,12 +97,18 @@ class Queries:
         budget = Budget(options)
         number = next(self._numbers)
         self.active[number] = ActiveQuery(text, self._clock.now_ms(), budget)
+        key = (text, record.step_ms, record.end_ms - record.start_ms) if record is not None else text
         try:
-            await self._place(number, budget)
+            turn = self._took_s.get(key, 0.0) > HEAVY_S and await self._turn(number, budget)
             try:
-                return await self._run(text, work, budget, record)
+                await self._enter(number, budget)
+                try:
+                    return await self._run(key, text, work, budget, record)
+                finally:
+                    self._gate.release_on_behalf_of(number)
             finally:
-                self._gate.release_on_behalf_of(number)
+                if turn:
+                    self._heavy.release_on_behalf_of(number)
         finally:
             self.served += 1
             del self.active[number]
@@ -115,14 +134,23 @@ class Queries:
         self._note(record)
         return result
 
-    async def _place(self, number: int, budget: Budget) -> None:
-        """Waits for a place, at most as long as the query may take."""
+    async def _turn(self, number: int, budget: Budget) -> bool:
+        """Waits until fewer heavy queries compute, but not for ever; whether it is one of them."""
+        self._waiting += 1
+        try:
+            with trio.move_on_after(min(PATIENCE_S, budget.timeout_s)) as patience:
+                await self._heavy.acquire_on_behalf_of(number)
+        finally:
+            self._waiting -= 1
+        return not patience.cancelled_caught
+
+    async def _enter(self, number: int, budget: Budget) -> None:
         try:
             self._gate.acquire_on_behalf_of_nowait(number)
         except trio.WouldBlock:
             self._waiting += 1
             try:
-                with trio.move_on_after(budget.timeout_s) as queue:
+                with trio.move_on_at(trio.current_time() + budget.timeout_s - budget.elapsed_s) as queue:
                     await self._gate.acquire_on_behalf_of(number)
             finally:
                 self._waiting -= 1
@@ -131,25 +159,41 @@ class Queries:
 
     async def _run(
         self,
+        key: object,
         text: str,
         work: Callable[[Snapshot, Budget], T],
         budget: Budget,
         record: QueryRecord | None,
     ) -> T:
-        journal = self._journal
+        journal, snapshot = self._journal, self._snapshot()
+        took_s: list[float] = []
+
+        def timed() -> T:
+            began_s = time.thread_time()
+            try:
+                return work(snapshot, budget)
+            finally:
+                took_s.append(time.thread_time() - began_s)
+
         slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
         try:
-            todo = partial(work, self._snapshot(), budget)
-            try:
-                result = await self._offload.run(todo, budget.cancel)
-            except Exception as error:
-                self._note(record, str(error))
-                raise
+            result = await self._offload.run(timed, budget.cancel)
+        except Exception as error:
+            self._note(record, str(error))
+            raise
         finally:
             if journal is not None:
                 journal.end(slot)
+            if took_s:
+                self._remember(key, took_s[0])
         self._note(record)
         return result
+
+    def _remember(self, key: object, took_s: float) -> None:
+        self._took_s[key] = took_s
+        self._took_s.move_to_end(key)
+        if len(self._took_s) > REMEMBERED_MAX:
+            self._took_s.popitem(last=False)
 
     def _note(self, record: QueryRecord | None, error: str = "") -> None:
         if record is not None and self._query_log is not None:
@@ -164,6 +208,8 @@ class Queries:
             "running_max": self.concurrency_max,
             "waiting": self._waiting,
             "waiting_max": self._waiting_max,
+            "heavy": self._heavy.borrowed_tokens,
+            "heavy_max": HEAVY_MAX,
             "served": self.served,
             "refused": self.refused,
             "active": [
