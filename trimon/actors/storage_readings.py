@@ -19,7 +19,8 @@ _GAUGES: Final = (
     ("trimon_tsdb_head_bytes", "head_bytes", "Memory of the samples in the head."),
     ("trimon_tsdb_head_samples", "head_samples", "Samples in the head."),
     ("trimon_tsdb_loose_samples", "loose_samples", "Samples of the head that fit no row."),
-    ("trimon_tsdb_cache_bytes", "cache_bytes", "Decoded parts of blocks kept in memory."),
+    ("trimon_tsdb_cache_bytes", "cache_bytes", "Decoded parts of blocks and heads kept in memory."),
+    ("trimon_tsdb_kept_bytes", "kept_bytes", "Selections and samples kept for queries that ask again."),
     ("trimon_tsdb_wal_bytes", "wal_bytes", "Size of the write-ahead log."),
 )
 _TIMES: Final = (

@@ -51,6 +51,7 @@ class StoreFigures:
     wal_bytes: int
     wal_segment: int
     cache_bytes: int
+    kept_bytes: int
     counts: dict[str, int] = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from trimon.storage.admin import Admin
 from trimon.storage.appender import Appender
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.blockset import open_blocks
+from trimon.storage.cache import DECODED
 from trimon.storage.core import Core, LiveHead, State
 from trimon.storage.exemplars import Exemplar, ExemplarStore, from_rows, to_rows
 from trimon.storage.headblocks import Progress, no_progress
@@ -148,7 +149,8 @@ class Store:
             lowest_ms=min([*block_times, *([first_ms] if first_ms is not None else [])], default=None),
             wal_bytes=self._maintenance.usage().wal_bytes,
             wal_segment=max((log.segment for log in logs), default=0),
-            cache_bytes=core.cache.used_bytes,
+            cache_bytes=core.cache.used_bytes + DECODED.used_bytes,
+            kept_bytes=core.memory.used_bytes,
             counts=dict(core.counts),
         )
 
