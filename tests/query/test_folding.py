@@ -17,6 +17,7 @@ from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
 from trimon.query.errors import QueryError
 from trimon.query.operators import folding
+from trimon.query.operators.grouped import reduce_rows
 from trimon.query.result import QueryResult
 
 FUNCTIONS = ("rate", "increase", "delta", "sum_over_time", "avg_over_time", "count_over_time", "resets")
@@ -92,3 +93,14 @@ def test_folding_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(series, ("a_total", "b_total"))
     with pytest.raises(QueryError, match="same labelset"):
         asked(store, 'sum(rate({__name__=~"._total"}[1m]))')
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=12), steps=st.sampled_from([1, 15, 16, 40]))
+def test_rows_are_reduced_by_group(sizes: list[int], steps: int) -> None:
+    """Groups of equal and of many sizes are reduced to what each gives alone."""
+    values = np.random.default_rng(len(sizes)).integers(-50, 50, (sum(sizes), steps)).astype(np.float64)
+    bounds = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    found = reduce_rows(np.add, values, bounds)
+    for group, (begin, size) in enumerate(zip(bounds.tolist(), sizes, strict=True)):
+        assert (found[group] == values[begin : begin + size].sum(axis=0)).all()

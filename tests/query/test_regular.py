@@ -151,3 +151,29 @@ def test_runs_are_found_in_the_middle() -> None:
     assert runs_of(lo, hi) == [(0, 3, 0), (3, 13, 4), (13, 15, 0)]
     assert runs_of(np.array([3]), np.array([7])) == [(0, 1, 1)]
     assert runs_of(np.array([3]), np.array([3])) == [(0, 1, 0)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    silent=st.lists(st.integers(0, 130), min_size=2, max_size=5),
+    first=st.sampled_from([0.0, 1.0, 1e6]),
+    step=st.sampled_from([15_000, 30_000]),
+    seed=st.integers(0, 1000),
+)
+def test_counters_that_begin_late(silent: list[int], first: float, step: int, seed: int) -> None:
+    """A rate looks no further back than where its counter would be zero, however late in a query that happens."""
+    random = np.random.default_rng(seed)
+    series = {}
+    for index, quiet in enumerate(silent):
+        grown = np.cumsum(np.where(np.arange(140) < quiet, 0.0, random.integers(0, 50, 140))) + first
+        series[str(index)] = [(at * 15_000, float(value)) for at, value in enumerate(grown)]
+    count = 2_100_000 // step
+    actual = points(filled(series), "rate(m_total[2m])", 0, step, count)
+    for name, samples in series.items():
+        for at in range(0, step * count, step):
+            expected = naive.evaluate("rate", samples, at, 120_000)
+            got = actual.pop((name, at), None)
+            assert (expected is None) == (got is None)
+            if expected is not None and got is not None:
+                assert same(expected, got, 0.0), (name, at, expected, got)
+    assert not actual

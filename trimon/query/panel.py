@@ -18,8 +18,8 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.sample import is_stale
 from trimon.query.values import Cells, Index, Mask, Matrix
 
-# Cells of one panel: small enough for the second-level cache, large enough to hide the cost of a numpy call.
-CELLS_MAX: Final = 1 << 18
+# Cells of one panel: what is made of them stays in the cache, and the cost of numpy's calls is hidden.
+CELLS_MAX: Final = 1 << 19
 _COPIED_MIN: Final = 64
 # A panel costs some 40 us besides its cells, a cell of rows with times of their own about 30 ns more than another.
 _ARRAYS_MANY: Final = 8

@@ -14,6 +14,7 @@ import numpy as np
 
 from trimon.model.table import LabelTable
 from trimon.query.labelcodes import METADATA, Groups, drop_metric, drop_names, group, select_names
+from trimon.query.operators.grouped import reduce_rows
 from trimon.query.panel import Panel
 from trimon.query.values import Index, Mask, Matrix, Vector
 
@@ -78,7 +79,7 @@ class Folding:
             shown = shown if common else shown[order]
         bounds = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
         chosen = codes[bounds]
-        self._total[chosen, steps] += np.add.reduceat(cells, bounds, axis=0)
+        self._total[chosen, steps] += reduce_rows(np.add, cells, bounds)
         if common:
             sizes = np.diff(np.append(bounds, rows))
             self._counts[chosen, steps] += sizes[:, None] * shown

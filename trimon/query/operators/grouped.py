@@ -13,6 +13,28 @@ from trimon.query.operators.cells import Reducer
 from trimon.query.values import Index, Mask, Matrix, Vector
 
 _CELLS_MAX: Final = 1 << 20
+# `reduceat` goes down one column after the other: that is well only where there are few, or groups of many sizes.
+_STEPS_FEW: Final = 16
+_SIZES_MAX: Final = 6
+
+
+def reduce_rows(ufunc: np.ufunc, values: Matrix, bounds: Index) -> Matrix:
+    """One row for the rows from each bound to the next; as `reduceat`, but along the rows in memory."""
+    count, steps = len(bounds), values.shape[1]
+    sizes = np.diff(bounds, append=len(values))
+    distinct = np.unique(sizes)
+    out: Matrix
+    if steps < _STEPS_FEW or len(distinct) > _SIZES_MAX:
+        out = ufunc.reduceat(values, bounds, axis=0)
+        return out
+    if len(distinct) == 1:
+        out = ufunc.reduce(values.reshape(count, -1, steps), axis=1)
+        return out
+    out = np.empty((count, steps))
+    for size in distinct.tolist():
+        members = np.flatnonzero(sizes == size)
+        out[members] = ufunc.reduce(values[bounds[members][:, None] + np.arange(size)], axis=1)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +66,7 @@ class Sorted:
         """One row per group."""
         if len(self.bounds) == len(values):
             return values
-        out: Matrix = ufunc.reduceat(values, self.bounds, axis=0)
-        return out
+        return reduce_rows(ufunc, values, self.bounds)
 
     def filled(self, value: float) -> Matrix:
         """The values with `value` where there is no sample."""

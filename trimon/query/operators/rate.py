@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from trimon.query.operators.regular import runs_of
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
 from trimon.query.values import Index, Mask, Matrix
+
+# Windows at the beginning of a run in which counters are looked for that have just begun.
+_PROBE: Final = 32
 
 
 def reset_correction(panel: Panel, values: Matrix) -> Matrix | None:
@@ -87,14 +91,25 @@ class _Windows:
             np.subtract(values[:, last], values[:, first], out=out[:, steps])
         return out
 
-    def near_zero(self, panel: Panel, result: Matrix) -> Index:
-        """The steps at which the start of some counter may have been within the extrapolated time."""
+    def near_zero(self, panel: Panel, result: Matrix, *, rising: bool) -> Index:
+        """The steps at which the start of some counter may have been within the extrapolated time.
+
+        With `rising` no counter of the panel ever falls, and once far from zero stays so.
+        """
         ratio = self.sampled / self.to_start
         if panel.ragged:
             below = panel.pick(panel.values, panel.lo) * ratio < result
             return np.flatnonzero((below & self.enough).any(axis=0))
         found = []
-        for steps, first, _ in self.runs:
+        for whole, first, _ in self.runs:
+            steps = whole
+            if rising and isinstance(first, slice) and steps.stop - steps.start > _PROBE:
+                # Only the first windows need a look where the last of these is beyond what any later one adds.
+                later = result[:, steps].max(axis=1) / ratio[steps].min()
+                at = steps.start + _PROBE
+                if (panel.values[:, first.start + (first.step * _PROBE)] >= later).all():
+                    steps = slice(steps.start, at)
+                    first = slice(first.start, first.start + first.step * _PROBE, first.step)
             below = panel.values[:, first] * ratio[steps] < result[:, steps]
             if below.any():
                 found.append(np.flatnonzero(below.any(axis=0) & self.enough[steps]) + (steps.start or 0))
@@ -107,11 +122,12 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
     result = windows.increases(panel)
     steps: Index | None = None
     if counter:
-        correction = reset_correction(panel, panel.values)
+        rising = bool((panel.values[:, 1:] >= panel.values[:, :-1]).all())
+        correction = None if rising else reset_correction(panel, panel.values)
         if correction is not None:
             result += correction
         # A counter can not have been below zero: do not look further back than where it would have been 0.
-        steps = windows.near_zero(panel, result)
+        steps = windows.near_zero(panel, result, rising=rising)
     divisor = sampled * (call.range_ms / 1000) if per_second else sampled
     factor = (sampled + to_start + to_end) / divisor
     if steps is None or not len(steps):
