@@ -12,7 +12,7 @@ LAYERS = [
     {"__init__", "errors"},
     {"units", "limits"},
     {"model"},
-    {"clock", "files", "offload", "log", "selfmetrics", "fetch"},
+    {"clock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},
     {"storage", "query", "scrape", "rules", "discovery", "remote"},
     {"actors.kernel"},

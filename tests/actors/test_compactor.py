@@ -15,6 +15,7 @@ from trio.testing import MockClock
 from tests.support.store_world import World, world
 from trimon.actors.compactor import INTERVAL_S, LOOK_S, Compactor
 from trimon.errors import OperatingError
+from trimon.memory import give_back
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
 from trimon.storage.options import HOUR_MS
@@ -35,6 +36,8 @@ class Bench:
 
     here: World
     compactor: Compactor
+    released: list[int]
+    """After how many jobs freed memory was given back."""
 
     async def push(self, *times_ms: int, name: str = "m") -> None:
         count = len(times_ms)
@@ -62,13 +65,20 @@ class Bench:
 @asynccontextmanager
 async def bench(directory: Path) -> AsyncIterator[Bench]:
     async with world(directory) as here, trio.open_nursery() as nursery:
+        released: list[int] = []
+
+        def release() -> None:
+            done = compactor.inspect()["done"]
+            assert isinstance(done, int)
+            released.append(done)
+
         compactor = Compactor(
-            here.store, here.writer, here.storage.replayed, here.clock, InlineOffload(), here.log
+            here.store, here.writer, here.storage.replayed, here.clock, InlineOffload(), here.log, release
         )
         nursery.start_soon(compactor.run)
         await here.storage.replayed.wait()
         await trio.sleep(0.1)
-        yield Bench(here, compactor)
+        yield Bench(here, compactor, released)
         nursery.cancel_scope.cancel()
 
 
@@ -91,6 +101,26 @@ async def test_a_window_that_is_long_past_is_cut_within_two_seconds(
         assert here.windows == [start_ms + window * WINDOW_MS for window in range(4)]
         ((_, points),) = here.here.samples("m")
         assert len(points) == 600
+
+
+async def test_freed_memory_is_given_back_once_all_is_done(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """After the last of several jobs in a row freed memory goes back to the system, and not when nothing was done."""
+    async with bench(tmp_path) as here:
+        await trio.sleep(3 * INTERVAL_S)
+        assert here.released == []
+        start_ms = window_of(here.here.clock.now_ms() - DAY_MS)
+        await here.push(*range(start_ms, start_ms + 4 * WINDOW_MS, 60_000))
+        await trio.sleep(3 * INTERVAL_S)
+        assert here.released == [here.compactor.inspect()["done"]]
+        assert here.released[0] >= 3
+
+
+def test_giving_back_memory_harms_nobody() -> None:
+    """The C library's trim can be called where there is one, and memory in use stays as it is."""
+    kept = [np.full(50_000, float(index)) for index in range(50)]
+    del kept[::2]
+    assert give_back() in (True, False)
+    assert [array[0] for array in kept] == [float(index) for index in range(1, 50, 2)]
 
 
 async def test_stragglers_find_their_head(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
@@ -13,6 +13,7 @@ from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.log import Log
+from trimon.memory import give_back
 from trimon.offload import Offload
 from trimon.storage.store import Store
 
@@ -35,7 +36,14 @@ class Compactor:
     """
 
     def __init__(
-        self, store: Store, writer: Writer, replayed: trio.Event, clock: Clock, offload: Offload, log: Log
+        self,
+        store: Store,
+        writer: Writer,
+        replayed: trio.Event,
+        clock: Clock,
+        offload: Offload,
+        log: Log,
+        release: Callable[[], object] = give_back,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -43,6 +51,7 @@ class Compactor:
         self._clock = clock
         self._offload = offload
         self._log = log
+        self._release = release
         self._job = ""
         self._rounds = 0
         self._done = 0
@@ -53,8 +62,13 @@ class Compactor:
         """Works when there is something due, else sleeps; begins when the log is replayed."""
         await self._replayed.wait()
         backoff_s = BACKOFF_FIRST_S
+        busy = False
         while True:
             worked = await self._round()
+            if busy and not worked:
+                # heads that were cut leave holes between those that were filled meanwhile
+                await self._offload.run(self._release)
+            busy = worked
             if worked:
                 backoff_s = BACKOFF_FIRST_S
                 await trio.lowlevel.checkpoint()
