@@ -102,5 +102,7 @@ def test_rows_are_reduced_by_group(sizes: list[int], steps: int) -> None:
     values = np.random.default_rng(len(sizes)).integers(-50, 50, (sum(sizes), steps)).astype(np.float64)
     bounds = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     found = reduce_rows(np.add, values, bounds)
+    shuffled = np.random.default_rng(1).permutation(len(values))
+    assert (reduce_rows(np.add, values[shuffled], bounds, np.argsort(shuffled)) == found).all()
     for group, (begin, size) in enumerate(zip(bounds.tolist(), sizes, strict=True)):
         assert (found[group] == values[begin : begin + size].sum(axis=0)).all()

@@ -73,13 +73,14 @@ class Folding:
             return False
         codes = self._groups.codes[panel.rows]
         cells = np.broadcast_to(cells, (rows, cells.shape[-1]))
+        order: Index | None = None
         if (codes[1:] < codes[:-1]).any():
             order = np.argsort(codes, kind="stable")
-            codes, cells = codes[order], cells[order]
+            codes = codes[order]
             shown = shown if common else shown[order]
         bounds = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
         chosen = codes[bounds]
-        self._total[chosen, steps] += reduce_rows(np.add, cells, bounds)
+        self._total[chosen, steps] += reduce_rows(np.add, cells, bounds, order)
         if common:
             sizes = np.diff(np.append(bounds, rows))
             self._counts[chosen, steps] += sizes[:, None] * shown

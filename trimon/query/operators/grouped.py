@@ -18,22 +18,27 @@ _STEPS_FEW: Final = 16
 _SIZES_MAX: Final = 6
 
 
-def reduce_rows(ufunc: np.ufunc, values: Matrix, bounds: Index) -> Matrix:
-    """One row for the rows from each bound to the next; as `reduceat`, but along the rows in memory."""
+def reduce_rows(ufunc: np.ufunc, values: Matrix, bounds: Index, order: Index | None = None) -> Matrix:
+    """One row for the rows from each bound to the next; as `reduceat`, but along the rows in memory.
+
+    With `order` that of the rows it names, in their order.
+    """
     count, steps = len(bounds), values.shape[1]
     sizes = np.diff(bounds, append=len(values))
     distinct = np.unique(sizes)
     out: Matrix
     if steps < _STEPS_FEW or len(distinct) > _SIZES_MAX:
-        out = ufunc.reduceat(values, bounds, axis=0)
+        out = ufunc.reduceat(values if order is None else values.take(order, axis=0), bounds, axis=0)
         return out
     if len(distinct) == 1:
-        out = ufunc.reduce(values.reshape(count, -1, steps), axis=1)
+        rows = values if order is None else values.take(order, axis=0)
+        out = ufunc.reduce(rows.reshape(count, -1, steps), axis=1)
         return out
     out = np.empty((count, steps))
     for size in distinct.tolist():
         members = np.flatnonzero(sizes == size)
-        out[members] = ufunc.reduce(values[bounds[members][:, None] + np.arange(size)], axis=1)
+        places = bounds[members][:, None] + np.arange(size)
+        out[members] = ufunc.reduce(values.take(places if order is None else order[places], axis=0), axis=1)
     return out
 
 
