@@ -10,12 +10,12 @@ from typing import Final
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
 from quart_trio import QuartTrio
 
 from trimon.errors import OperatingError
+from trimon.web.connection import Connection
 
 BACKLOG: Final = 512
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.
@@ -94,7 +94,7 @@ class WebActor:
                             self._accept,
                             trio.SocketListener(duplicate),
                             connections,
-                            partial(TCPServer, app, config, worker),
+                            partial(Connection, app, config, worker),
                         )
             await worker.terminated.set()
             # connections that are merely kept open need not be waited for
@@ -120,7 +120,7 @@ class WebActor:
         self._accepting.cancel()
 
     async def _accept(
-        self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[TCPServer]
+        self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[Connection]
     ) -> None:
         async with listener:
             while True:
@@ -133,10 +133,11 @@ class WebActor:
                 self._served += 1
                 connections.start_soon(self._serve, server, stream)
 
-    async def _serve(self, server: partial[TCPServer], stream: trio.SocketStream) -> None:
+    async def _serve(self, server: partial[Connection], stream: trio.SocketStream) -> None:
         try:
             await server(ConnectionState({}), stream)
         finally:
+            stream.socket.close()  # when cancelled, the HTTP server leaves it open
             self._places.release()
 
     def inspect(self) -> Mapping[str, object]:

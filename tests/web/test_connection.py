@@ -1,0 +1,267 @@
+"""Connections of the web actor over real sockets: what clients may do to them, well-behaved or not."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from trimon.web import server
+from trimon.web.server import WebActor, bind
+
+OK = b"HTTP/1.1 200 \r\n"
+GET = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Application:
+    """Echoes; `/big` is long, `/slow` waits to be let go, `/mute` begins and fails."""
+
+    def __init__(self) -> None:
+        self.go = trio.Event()
+        self.entered = trio.Event()
+        self.left: list[str] = []
+        self.sends = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        path = scope["path"]
+        if path == "/slow":
+            self.entered.set()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch, receive, nursery.cancel_scope)
+                await self.go.wait()
+                nursery.cancel_scope.cancel()
+        answer = (
+            b"x" * 300_000
+            if path == "/big"
+            else scope["method"].encode() + b" " + path.encode() + b" " + body
+        )
+        length = str(len(answer)).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        if path == "/mute":
+            return
+        await send({"type": "http.response.body", "body": answer, "more_body": False})
+
+    async def _watch(self, receive: Any, scope: trio.CancelScope) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left.append("client")
+        scope.cancel()
+
+
+@asynccontextmanager
+async def serving(connections_max: int = 10) -> AsyncIterator[tuple[int, Application, WebActor]]:
+    app = Application()
+    (listener,) = bind([("127.0.0.1", 0)])
+    any_app: Any = app
+    actor = WebActor(any_app, [listener], connections_max)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        try:
+            yield listener.getsockname()[1], app, actor
+        finally:
+            app.go.set()
+            actor.drain()
+            listener.close()
+
+
+async def everything(stream: trio.SocketStream) -> bytes:
+    """What comes until the server closes."""
+    got = b""
+    with trio.fail_after(5):
+        async for part in stream:
+            got += part
+    return got
+
+
+async def answer(stream: trio.SocketStream) -> tuple[bytes, bytes]:
+    """Head and body of one answer with a length."""
+    got = b""
+    with trio.fail_after(5):
+        while True:
+            head, end, body = got.partition(b"\r\n\r\n")
+            if end:
+                (length,) = [
+                    line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+                ]
+                if len(body) >= int(length.split(b":")[1]):
+                    return head, body
+            part = await stream.receive_some()
+            assert part, got
+            got += part
+
+
+async def connected(port: int) -> trio.SocketStream:
+    return await trio.open_tcp_stream("127.0.0.1", port)
+
+
+async def test_a_short_answer_comes_in_one_piece_on_a_kept_connection() -> None:
+    """Head and body are one segment, request after request."""
+    async with serving() as (port, _, actor), await connected(port) as stream:
+        for _ in range(3):
+            await stream.send_all(GET)
+            piece = await stream.receive_some()
+            assert piece.startswith(OK)
+            assert piece.endswith(b"\r\n\r\nGET /small ")
+        with trio.fail_after(5):
+            while actor.inspect()["requests"]:  # noqa: ASYNC110 # the last one is sent before it ends
+                await trio.sleep(0.001)
+        assert actor.inspect()["connections"] == 2  # this one, and the one to come
+
+
+async def test_a_long_answer_is_whole() -> None:
+    """A body that is not joined with its head arrives behind it."""
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        for _ in range(2):
+            await stream.send_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answer(stream))[1] == b"x" * 300_000
+
+
+@pytest.mark.parametrize(
+    ("request_", "body"),
+    [
+        (GET + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [b"GET /small ", b"GET /b "]),
+        (b"GET /a HTTP/1.0\r\n\r\n", [b"GET /a "]),
+        (b"HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [b""]),
+        (
+            b"PUT / HTTP/1.1\r\nHost:x\r\nConnection:close\r\nTransfer-Encoding:chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+            [b"PUT / abcd"],
+        ),
+    ],
+    ids=["pipelined", "1.0", "HEAD", "chunked"],
+)
+async def test_kinds_of_requests(request_: bytes, body: list[bytes]) -> None:
+    """Requests in one piece are answered in their order; without keep-alive the server closes after the last."""
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        await stream.send_all(request_)
+        got = await everything(stream)
+        assert [part.partition(b"\r\n\r\n")[2] for part in got.split(OK)[1:]] == body
+
+
+async def test_expect_100_continue() -> None:
+    """A client that asks first is told to go on before it sends its body."""
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        await stream.send_all(
+            b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 ")
+        await stream.send_all(b"abc")
+        assert (await answer(stream))[1] == b"POST /a abc"
+
+
+@pytest.mark.parametrize(
+    "bad", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", GET[:-2] + b"Y: " + b"y" * 70_000]
+)
+async def test_bad_requests_are_refused(bad: bytes) -> None:
+    """What is no HTTP, has no host or endless headers gets a 4xx and the end; the next client is served."""
+    async with serving() as (port, _, _actor):
+        async with await connected(port) as stream:
+            await stream.send_all(bad)
+            got = await everything(stream)
+            assert got.startswith(b"HTTP/1.1 4")
+            assert got.count(b"HTTP/1.1 ") == 1
+        async with await connected(port) as stream:
+            await stream.send_all(GET)
+            assert (await answer(stream))[1] == b"GET /small "
+
+
+async def test_an_answer_that_never_comes_ends_the_connection() -> None:
+    """An application that begins an answer and ends sends its head, and the connection is closed."""
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        await stream.send_all(b"GET /mute HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await everything(stream)).startswith(OK)
+
+
+async def test_a_client_that_leaves_is_noticed_and_its_place_is_free() -> None:
+    """The application hears of it while it works; connections that close count no more, idle or busy."""
+    async with serving(3) as (port, app, actor):
+        stream = await connected(port)
+        await stream.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await app.entered.wait()
+        await stream.aclose()
+        for _ in range(10):
+            async with await connected(port) as other:
+                await other.send_all(GET)
+                await answer(other)
+        with trio.fail_after(5):
+            while actor.inspect()["connections"] != 1:  # noqa: ASYNC110 # the one to come
+                await trio.sleep(0.01)
+        assert app.left == ["client"]
+
+
+async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without requests is closed after its time, measured from its last answer."""
+    real = server._config
+
+    def config() -> Any:
+        config = real()
+        config.keep_alive_timeout = 0.2
+        return config
+
+    monkeypatch.setattr(server, "_config", config)
+    async with serving() as (port, app, _), await connected(port) as stream:
+        began_s = trio.current_time()
+        for _ in range(4):
+            await trio.sleep(0.1)
+            await stream.send_all(GET)
+            await answer(stream)
+        await stream.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await trio.sleep(0.3)
+        app.go.set()
+        await answer(stream)
+        assert trio.current_time() - began_s > 0.6
+        assert await everything(stream) == b""
+
+
+async def test_draining_finishes_requests_and_closes_idle_connections() -> None:
+    """After drain an idle connection ends at once, a request at work is answered, and run returns."""
+    app: Any = Application()
+    (listener,) = bind([("127.0.0.1", 0)])
+    actor = WebActor(app, [listener], 10)
+    port = listener.getsockname()[1]
+    with trio.fail_after(8):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(actor.run)
+            idle, used, busy = await connected(port), await connected(port), await connected(port)
+            await used.send_all(GET)
+            await answer(used)
+            await busy.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            await app.entered.wait()
+            actor.drain()
+            assert await everything(idle) == b""
+            assert await everything(used) == b""
+            app.go.set()
+            assert (await everything(busy)).endswith(b"GET /slow ")
+    for stream in (idle, used, busy):
+        await stream.aclose()
+    listener.close()
+
+
+async def test_a_real_client() -> None:
+    """Python's own HTTP client keeps a connection over GET, POST and HEAD."""
+    async with serving() as (port, _, _actor):
+
+        def talk() -> list[bytes]:
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            got, sockets = [], set[socket.socket]()
+            for method, body in (("GET", None), ("POST", b"abc"), ("HEAD", None), ("GET", None)):
+                client.request(method, "/a", body)
+                sockets.add(client.sock)
+                got.append(client.getresponse().read())
+            client.close()
+            assert len(sockets) == 1
+            return got
+
+        assert await trio.to_thread.run_sync(talk) == [b"GET /a ", b"POST /a abc", b"", b"GET /a "]

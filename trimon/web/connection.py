@@ -1,0 +1,120 @@
+"""One connection: the HTTP server's own, with less work a request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import h11
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, LifespanState
+
+# A longer body is not copied behind its head: sending twice costs less.
+JOIN_BYTES_MAX: Final = 64 * 1024
+
+
+class IdleWatch:
+    """Ends a connection that was idle for too long, or when the server stops.
+
+    It is one task a connection, whose deadline moves; the HTTP server's own starts a task for every request.
+    """
+
+    def __init__(
+        self, context: WorkerContext, timeout_s: float, close: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._terminated = context.terminated
+        self._timeout_s = timeout_s
+        self._close = close
+        self._scope = trio.CancelScope()
+        self._idle = False
+        self._begun = False
+
+    async def restart(self, task_group: TaskGroup, _: Callable[[], Awaitable[None]]) -> None:
+        """The connection is idle from now on."""
+        self._idle = True
+        self._scope.deadline = trio.current_time() + self._timeout_s
+        if not self._begun:
+            self._begun = True
+            task_group.spawn(self._watch)
+
+    async def stop(self) -> None:
+        """The connection has a request."""
+        self._idle = False
+        self._scope.deadline = math.inf
+
+    def end(self) -> None:
+        """The connection has gone."""
+        self._idle = False
+        self._scope.cancel()
+
+    async def _watch(self) -> None:
+        with self._scope:
+            await self._terminated.wait()
+        # with a request at work the protocol closes when it is answered
+        if self._idle:
+            with trio.CancelScope(shield=True):
+                await self._close()
+
+
+class Connection(TCPServer):
+    """As the HTTP server's, but head and body of a short answer leave in one piece."""
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        state: LifespanState,
+        stream: trio.SocketStream,
+    ) -> None:
+        super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]  # as its own worker calls it
+        self._idle = IdleWatch(context, config.keep_alive_timeout, self._initiate_server_close)
+        self.idle_task = self._idle  # type: ignore[assignment]  # it is only asked to restart and to stop
+        self._head = b""
+        self._head_is_next = False
+
+    async def _read_data(self) -> None:
+        try:
+            await super()._read_data()
+        finally:
+            self._idle.end()
+
+    async def protocol_send(self, event: Event) -> None:
+        """What the protocol wants sent or done."""
+        if isinstance(event, RawData):
+            await self._send(event.data)
+            return
+        if isinstance(event, Updated):
+            self._head_is_next = not event.idle
+        elif self._head:
+            await self._send(b"")
+        await super().protocol_send(event)
+
+    async def _send(self, data: bytes) -> None:
+        if self._head_is_next and self._has_begun_a_response():
+            # its body, or its end, follows at once
+            self._head, self._head_is_next = data, False
+            return
+        head, self._head = self._head, b""
+        if head and len(data) > JOIN_BYTES_MAX:
+            await super().protocol_send(RawData(head))
+        else:
+            data = head + data
+        if data:
+            await super().protocol_send(RawData(data))
+
+    def _has_begun_a_response(self) -> bool:
+        """Whether what was just written is the head of a final response, not an interim one or another protocol."""
+        protocol = self.protocol.protocol
+        return (
+            isinstance(protocol, H11Protocol)
+            and isinstance(protocol.connection, h11.Connection)
+            and protocol.connection.our_state is h11.SEND_BODY
+        )
