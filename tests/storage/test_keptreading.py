@@ -19,10 +19,11 @@ from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
-from trimon.model.sample import STALE_NAN, is_stale
+from trimon.model.sample import ABSENT, STALE_NAN, is_stale
 from trimon.storage import group, loose
 from trimon.storage.assembly import assemble
 from trimon.storage.keptreading import KeptSnapshot, Memory
+from trimon.storage.page import seal
 from trimon.storage.pieces import Piece
 
 NAMES = [series(name, i=str(i)) for name in ("a", "b") for i in range(4)]
@@ -276,3 +277,14 @@ def test_frames_are_grouped_by_their_times() -> None:
     assert rows_of(joined, 0, 99)[2] == [
         (t, int(np.float64(v).view(np.int64))) for t, v in ((1, 3.0), (2, 4.0), (3, 5.0), (9, 2.0))
     ]
+
+
+def test_a_series_in_two_columns_of_a_chunk_keeps_all_samples() -> None:
+    """A series that came back to a group in another column has the samples of both after sealing."""
+    owners = np.array([3, 8, 3], np.int32)
+    values = np.array([[1.0, 5.0, ABSENT], [2.0, 6.0, ABSENT], [ABSENT, 7.0, 4.0]])
+    page = seal([(np.array([10, 20, 30]), values, owners)])
+    assert page is not None
+    (piece,) = page.read(np.arange(2), np.array([3, 8], np.int32), 0, 99)
+    frame = assemble(2, [piece])
+    assert frame.values.tolist() == [1.0, 2.0, 4.0, 5.0, 6.0, 7.0]

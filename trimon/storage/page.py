@@ -73,6 +73,22 @@ def _ascends(numbers: Int64s) -> bool:
     return bool((numbers[1:] >= numbers[:-1]).all())
 
 
+def _spread(out: Floats, known: Int32s, values: Floats, owners: Int32s) -> None:
+    """Put the columns of a chunk to their series' rows.
+
+    A series whose home was elsewhere for a while may have come back in another column of the same chunk: at no
+    time have both a sample.
+    """
+    columns = np.flatnonzero(owners >= 0)
+    places = np.searchsorted(known, owners[columns])
+    _, first = np.unique(places, return_index=True)
+    out[places[first]] = values[:, columns[first]].T
+    for again in np.setdiff1d(np.arange(len(columns)), first, assume_unique=True).tolist():
+        column = values[:, columns[again]]
+        present = ~is_absent(column)
+        out[places[again], present] = column[present]
+
+
 def seal(chunks: Sequence[Rows]) -> SealedPage | None:
     """One page of consecutive rows; None if there is no sample in them."""
     times = np.concatenate([chunk[0] for chunk in chunks])
@@ -82,8 +98,7 @@ def seal(chunks: Sequence[Rows]) -> SealedPage | None:
     begin = 0
     for chunk_times, chunk_values, owners in chunks:
         end = begin + len(chunk_times)
-        columns = np.flatnonzero(owners >= 0)
-        values[np.searchsorted(known, owners[columns]), begin:end] = chunk_values[:, columns].T
+        _spread(values[:, begin:end], known, chunk_values, owners)
         begin = end
     missing = is_absent(values)
     kept = ~missing.all(axis=1)
