@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import naive_promql as naive
+from trimon.model.frame import SampleFrame
 from trimon.model.labels import labels_of
+from trimon.model.matcher import Matcher
 from trimon.model.sample import NORMAL_NAN, STALE_NAN
+from trimon.model.snapshot import Admit
 from trimon.query.budget import Budget
-from trimon.query.conformance.memory import MemoryStore
+from trimon.query.conformance.memory import MemorySelection, MemoryStore
 from trimon.query.engine import range_
 from trimon.query.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 
@@ -51,6 +57,21 @@ def stores(draw: st.DrawFn, sample: st.SearchStrategy[float] = values) -> dict[s
             row = [abs(value) if math.isfinite(value) else value for value in row]
         out[str(index)] = list(zip(times, row, strict=True))
     return out
+
+
+class KeptSelection(MemorySelection):
+    """A selection whose frames are told to be kept for others."""
+
+    def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
+        return replace(self.frame(-(1 << 60), 1 << 60), facts={})
+
+
+class KeptStore(MemoryStore):
+    """A store whose frames are longer than what is asked for, and kept."""
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> MemorySelection:
+        plain = super().select(matchers, start_ms, end_ms)
+        return KeptSelection(plain.labels, plain.series)
 
 
 def filled(series: dict[str, naive.Window]) -> MemoryStore:
@@ -95,17 +116,29 @@ def tolerance(function: str, samples: naive.Window) -> float:
     range_s=st.sampled_from([1, 15, 60, 61, 300, 3600]),
     start=st.integers(-100_000, 400_000),
     step=st.sampled_from([1000, 7000, 15_000, 60_000]),
+    rising=st.booleans(),
 )
 def test_function_equals_its_loop(
-    function: str, series: dict[str, naive.Window], range_s: int, start: int, step: int
+    function: str, series: dict[str, naive.Window], range_s: int, start: int, step: int, rising: bool
 ) -> None:
     """A window function over all series and steps gives what a loop over each window gives."""
+    if function in ("rate", "increase") and rising:
+        series = {
+            name: list(zip([t for t, _ in samples], sorted(v for _, v in samples), strict=True))
+            for name, samples in series.items()
+            if all(math.isfinite(v) for _, v in samples)
+        }
     if function in ("stdvar_over_time", "stddev_over_time", "deriv"):
         series = {
             name: [(t, math.copysign(1e6, v) if 1e6 < abs(v) < math.inf else v) for t, v in samples]
             for name, samples in series.items()
         }
-    actual = points(filled(series), f"{function}(m_total[{range_s}s])", start, step, 12)
+    store: MemoryStore = filled(series)
+    actual = points(store, f"{function}(m_total[{range_s}s])", start, step, 12)
+    if function in ("rate", "increase"):
+        kept = points(KeptStore(store.series), f"{function}(m_total[{range_s}s])", start, step, 12)
+        np.testing.assert_allclose(list(kept.values()), list(actual.values()), rtol=1e-15)
+        assert kept.keys() == actual.keys()
     for name, samples in series.items():
         for at in range(start, start + step * 12, step):
             expected = naive.evaluate(function, samples, at, range_s * 1000)

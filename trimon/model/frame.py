@@ -25,7 +25,8 @@ class SampleFrame:
     `starts`, where present, is the start timestamp of every sample (0: unknown), beside `values`.
     `histograms`, where present, holds a FloatHistogram for every sample that is one and None for floats, beside
     `values`, which mean nothing there.
-    Arrays are never written after the frame is made.
+    Arrays are never written after the frame is made. `facts`, present where the frame is kept for others, is what
+    readers found out about all of it, a value a row; an entry is never changed.
     """
 
     values: Values
@@ -36,6 +37,7 @@ class SampleFrame:
     has_stale: npt.NDArray[np.bool_]
     starts: Times | None = None
     histograms: npt.NDArray[np.object_] | None = None
+    facts: dict[str, npt.NDArray[np.bool_]] | None = None
 
     @property
     def rows(self) -> int:

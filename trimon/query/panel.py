@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.sample import is_stale
+from trimon.query.rising import RISING
 from trimon.query.values import Cells, Index, Mask, Matrix
 
 # Cells of one panel: what is made of them stays in the cache, and the cost of numpy's calls is hidden.
@@ -33,7 +34,7 @@ class Panel:
     """`values` is float64[rows, n]; `times` is int64[n], or int64[rows, n] padded with a far future.
 
     The window of step `k` is `lo[k]:hi[k]` (or `lo[row, k]:hi[row, k]`). `rows` are the rows of the frame.
-    `ragged` tells which of the two shapes it is.
+    `ragged` tells which of the two shapes it is. `rising`, where known, tells the rows that never fall.
     """
 
     rows: Index
@@ -43,6 +44,7 @@ class Panel:
     hi: Index
     starts: Times | None = None
     histograms: Cells | None = None
+    rising: Mask | None = None
 
     @property
     def ragged(self) -> bool:
@@ -87,10 +89,13 @@ class Panel:
         return np.take_along_axis(self.times, clipped, axis=1)
 
 
-def panels(frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Iterator[Panel]:
+def panels(
+    frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: bool, ends_only: bool = False
+) -> Iterator[Panel]:
     """The frame as panels with the windows `(ref - range, ref]`; rows without samples are left out.
 
-    With `drop_stale` staleness markers are taken out, otherwise they are samples.
+    With `drop_stale` staleness markers are taken out, otherwise they are samples. With `ends_only` nobody looks at
+    more than the first and the last sample of a window: panels may be higher.
     """
     if frame.rows == 0 or len(refs_ms) == 0:
         return
@@ -99,7 +104,7 @@ def panels(frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: boo
     if drop_stale:
         apart |= frame.has_stale
     for rows in _by_times(frame, apart, lengths + len(refs_ms)):
-        yield from _shared(frame, refs_ms, range_ms, rows)
+        yield from _shared(frame, refs_ms, range_ms, rows, ends_only=ends_only)
     ragged = np.flatnonzero(apart & (lengths > 0))
     if len(ragged):
         runs = _Runs(frame, ragged, skips[ragged], lengths[ragged])
@@ -144,7 +149,9 @@ def _by_times(frame: SampleFrame, apart: Mask, cells: Index) -> list[Index]:
     return out
 
 
-def _shared(frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index) -> Iterator[Panel]:
+def _shared(
+    frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index, *, ends_only: bool
+) -> Iterator[Panel]:
     array = int(frame.time_of_row[rows[0]])
     times = frame.times[frame.time_offsets[array] : frame.time_offsets[array + 1]]
     lo = np.searchsorted(times, refs_ms - range_ms, side="right")
@@ -155,7 +162,9 @@ def _shared(frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index) -> I
         return
     count = len(times)
     lo, hi, times = lo - left, hi - left, times[left:right]
-    chunk = max(1, CELLS_MAX // max(right - left, len(refs_ms)))
+    seen = 2 * len(refs_ms) if ends_only else right - left
+    chunk = max(1, CELLS_MAX // max(seen, len(refs_ms)))
+    rising = None if frame.facts is None else frame.facts.get(RISING)
     for at in range(0, len(rows), chunk):
         picked = rows[at : at + chunk]
         yield Panel(
@@ -168,6 +177,7 @@ def _shared(frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index) -> I
             None
             if frame.histograms is None
             else _block(frame.histograms, frame.offsets[picked], count, left, right),
+            None if rising is None else rising[picked],
         )
 
 

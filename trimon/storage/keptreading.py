@@ -214,7 +214,7 @@ class _Reading:
         if base is None or len(pieces) > 1:
             if base is not None and self.is_short_for(base):
                 begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
-            base = assemble(self.rows, pieces, grouped=True)
+            base = replace(assemble(self.rows, pieces, grouped=True), facts={})
         return _Settled(base, marks, begin_ms, until_ms)
 
     def is_short_for(self, base: SampleFrame) -> bool:
@@ -295,7 +295,8 @@ class KeptSelection(StoreSelection):
             piece = Piece.of(base)
             if reading.is_short_for(base):
                 piece = piece.clipped(start_ms, until_ms)
-            whole, whole_start_ms = assemble(reading.rows, [piece, *fresh], grouped=True), start_ms
+            whole = replace(assemble(reading.rows, [piece, *fresh], grouped=True), facts={})
+            whole_start_ms = start_ms
         made = _Kept(reading.series, reading.versions, until_ms, begin_ms, marks, base)
         if not fresh or kept.versions == reading.versions:
             made = replace(made, whole=whole, whole_start_ms=whole_start_ms)

@@ -76,7 +76,8 @@ class _Windows:
                 runs.append((steps, slice(low, low + reach, stride), slice(high, high + reach, stride)))
             else:
                 # A window without samples shows nothing, and may begin behind the last one.
-                runs.append((steps, np.minimum(lo, panel.values.shape[1] - 1), np.maximum(hi, 0)))
+                first = _columns(np.minimum(lo, panel.values.shape[1] - 1))
+                runs.append((steps, first, _columns(np.maximum(hi, 0))))
         known = cls(panel.lo, count >= 2, sampled, to_start, to_end, tuple(runs))
         call.memo["rate"] = known
         return known
@@ -103,7 +104,7 @@ class _Windows:
         found = []
         for whole, first, _ in self.runs:
             steps = whole
-            if rising and isinstance(first, slice) and steps.stop - steps.start > _PROBE:
+            if rising and isinstance(first, slice) and first.step and steps.stop - steps.start > _PROBE:
                 # Only the first windows need a look where the last of these is beyond what any later one adds.
                 later = result[:, steps].max(axis=1) / ratio[steps].min()
                 at = steps.start + _PROBE
@@ -116,13 +117,36 @@ class _Windows:
         return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
+def _columns(index: Index) -> slice | Index:
+    """Columns of a matrix as a slice where they lie at equal distances; one column stands for all that are the same."""
+    first, last = int(index[0]), int(index[-1])
+    if first == last and (index == first).all():
+        return slice(first, first + 1)
+    step = int(index[1]) - first
+    if step > 0 and (np.diff(index) == step).all():
+        return slice(first, last + 1, step)
+    return index
+
+
+def _first_values(panel: Panel) -> Matrix:
+    """The first value of every window; one column where all windows begin with the same sample."""
+    lo = panel.lo
+    if lo.ndim == 1 and lo[0] == lo[-1] < panel.values.shape[1] and (lo == lo[0]).all():
+        return panel.values[:, lo[0] : lo[0] + 1]
+    return panel.pick(panel.values, lo)
+
+
 def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: bool) -> Cells:
     windows = _Windows.of(panel, call)
     sampled, to_start, to_end = windows.sampled, windows.to_start, windows.to_end
     result = windows.increases(panel)
     steps: Index | None = None
+    rising = False
     if counter:
-        rising = bool((panel.values[:, 1:] >= panel.values[:, :-1]).all())
+        if panel.rising is not None:
+            rising = bool(panel.rising.all())
+        else:
+            rising = bool((panel.values[:, 1:] >= panel.values[:, :-1]).all())
         correction = None if rising else reset_correction(panel, panel.values)
         if correction is not None:
             result += correction
@@ -134,13 +158,18 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
         result *= factor
         return result, windows.enough
     # Most often these are the first windows of a counter's life.
-    part = panel if panel.ragged else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
-    columns = slice(None) if panel.ragged else steps
-    began, increased = part.pick(panel.values, part.lo), result[:, columns]
+    everywhere = panel.ragged or len(steps) == result.shape[1]
+    part = panel if everywhere else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
+    columns = slice(None) if everywhere else steps
+    began, increased = _first_values(part), result[:, columns]
     to_zero = began / increased
     to_zero *= sampled[..., columns]
     longest = to_start[..., columns]
-    before = np.where((increased > 0) & (to_zero >= 0) & (to_zero < longest), to_zero, longest)
+    if rising and began.size and began.min() >= 0:
+        # A counter that did not move has an infinite or no time to zero.
+        before = np.fmin(to_zero, longest, out=to_zero)
+    else:
+        before = np.where((increased > 0) & (to_zero >= 0) & (to_zero < longest), to_zero, longest)
     before += (sampled + to_end)[..., columns]
     before /= divisor[..., columns]
     before *= increased

@@ -108,7 +108,7 @@ class _Cut:
             None if panel.starts is None else panel.starts[:, columns],
             None if panel.histograms is None else panel.histograms[:, columns],
         )
-        return RegularPanel(*fields, self.stride) if self.stride else Panel(*fields)
+        return RegularPanel(*fields, stride=self.stride) if self.stride else Panel(*fields)
 
 
 def runs_of(lo: Index, hi: Index) -> list[tuple[int, int, int]]:

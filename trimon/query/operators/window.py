@@ -36,10 +36,12 @@ from trimon.query.operators.remarks import remark
 from trimon.query.operators.windowcall import Cells, Kernel, WindowCall
 from trimon.query.panel import Panel, panels
 from trimon.query.quoting import go_quote
+from trimon.query.rising import RISING, know_rising
 from trimon.query.signatures import EXTENDED, KEEPS_NAME
 from trimon.query.values import Cells as HistogramCells
 from trimon.query.values import Mask, Matrix, Ranges, Scalar, Value, Vector
 
+_INCREASING: Final = ("rate", "increase")
 KERNELS: Final[dict[str, Kernel]] = {
     "rate": rate.rate,
     "increase": rate.increase,
@@ -115,6 +117,8 @@ class WindowOperator(Operator):
         params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
         self._check(context, ranges, params)
         call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
+        if self.function in _INCREASING:
+            know_rising(ranges.frame)
         if self.fold is not None and self._foldable(context, ranges):
             folding = self.fold.begin(ranges.labels, ranges.steps)
             folded = None if folding is None else self._folded(context, ranges, call, folding)
@@ -150,7 +154,13 @@ class WindowOperator(Operator):
         for panel in (
             _wide_panels(ranges)
             if extended
-            else panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True)
+            else panels(
+                ranges.frame,
+                ranges.refs_ms,
+                ranges.range_ms,
+                drop_stale=True,
+                ends_only=self._ends_only(ranges),
+            )
         ):
             context.budget.check()
             for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
@@ -158,6 +168,11 @@ class WindowOperator(Operator):
                 yield panel, steps, cells, shown
             length = panel.hi - panel.lo
             looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
+
+    def _ends_only(self, ranges: Ranges) -> bool:
+        """Whether only the ends of windows count, because no counter was ever reset."""
+        facts = ranges.frame.facts
+        return self.function in _INCREASING and facts is not None and bool(facts[RISING].all())
 
     def _foldable(self, context: Context, ranges: Ranges) -> bool:
         return not (
