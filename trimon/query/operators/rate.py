@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -161,23 +161,37 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
     everywhere = panel.ragged or len(steps) == result.shape[1]
     part = panel if everywhere else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
     columns = slice(None) if everywhere else steps
-    began, increased = _first_values(part), result[:, columns]
-    to_zero = began / increased
-    to_zero *= sampled[..., columns]
-    longest = to_start[..., columns]
-    if rising and began.size and began.min() >= 0:
-        # A counter that did not move has an infinite or no time to zero.
-        before = np.fmin(to_zero, longest, out=to_zero)
-    else:
-        before = np.where((increased > 0) & (to_zero >= 0) & (to_zero < longest), to_zero, longest)
-    before += (sampled + to_end)[..., columns]
-    before /= divisor[..., columns]
-    before *= increased
-    if before.shape == result.shape:
-        return before, windows.enough
-    result *= factor
-    result[:, columns] = before
+    increased = result[:, columns]
+    stretch = _Stretch(*(each[..., columns] for each in (sampled, to_start, sampled + to_end, divisor)))
+    stretch.apply(_first_values(part), increased, rising=rising)
+    if not everywhere:
+        result *= factor
+        result[:, columns] = increased
     return result, windows.enough
+
+
+class _Stretch(NamedTuple):
+    """Durations of windows, shaped like `lo`: from first to last sample, back to the start at most, and both ways to the
+    end; and what the increase is divided by."""
+
+    sampled: Matrix
+    longest: Matrix
+    rest: Matrix
+    divisor: Matrix
+
+    def apply(self, began: Matrix, increased: Matrix, *, rising: bool) -> None:
+        """Stretch increases to their windows, in place, back to no earlier than where the counter would have been zero."""
+        sampled, longest, rest, divisor = self
+        before = began / increased
+        before *= sampled
+        if rising and began.size and began.min() >= 0:
+            # A counter that did not move has an infinite or no time to zero.
+            np.fmin(before, longest, out=before)
+        else:
+            before = np.where((increased > 0) & (before >= 0) & (before < longest), before, longest)
+        before += rest
+        before *= 1 / divisor
+        increased *= before
 
 
 def rate(panel: Panel, call: WindowCall) -> Cells:
