@@ -307,6 +307,8 @@ def measure(options: argparse.Namespace, servers: dict[str, Server], load: Load,
         )
     )
     print(table("p50 in ms by class", rows, GOALS))
+    after = {kind: server.cost().anonymous_bytes / 2**20 for kind, server in servers.items()}
+    print(table("After all queries", [("anonymous MB", after)]))
     print(table("CPU in ms of one round by class", list(cpus.items())))
     print(f"{len(QUERIES) - len(wrong)} of {len(QUERIES)} answers equal Prometheus' within 1e-9")
     for expr in edge:
