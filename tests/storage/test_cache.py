@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.storage.block.bands import PageRows
-from trimon.storage.cache import ArrayCache
+from trimon.storage.cache import ArrayCache, scanning
 
 
 def rows(count: int) -> PageRows:
@@ -43,3 +43,25 @@ def test_rows_are_picked_from_equal_and_unequal_lengths() -> None:
         assert picked.values.tolist() == expected
         assert picked.lengths.tolist() == [lengths[2], lengths[0]]
         assert picked.entries.tolist() == [lengths[2] * 10, lengths[0] * 10]
+
+
+def test_who_reads_everything_once_leaves_nothing_behind() -> None:
+    """A scan is given what is kept, keeps what it makes for itself until its end, and drives nothing out."""
+    cache = ArrayCache(100_000)
+    kept = cache.get("kept", lambda: rows(10))
+    made: list[int] = []
+
+    def make() -> PageRows:
+        made.append(1)
+        return rows(1000)
+
+    with scanning():
+        assert cache.get("kept", make) is kept
+        for _ in range(3):
+            for number in range(50):
+                cache.get(number, make)
+        assert cache.used_bytes < 1000
+    assert len(made) == 50
+    cache.get(0, make)
+    assert len(made) == 51
+    assert cache.used_bytes > 8000

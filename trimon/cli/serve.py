@@ -16,6 +16,7 @@ from trimon.discovery.registry import Registry
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log, make_log
+from trimon.memory import one_arena
 from trimon.offload import ThreadOffload
 from trimon.query.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
@@ -61,6 +62,7 @@ scrape_configs:
 def main(flags: dict[str, Any]) -> int:
     """Runs the server; the exit code."""
     log = make_log(flags["log_level"], flags["log_format"])
+    one_arena()
     try:
         return _start(flags, log)
     except UserError as error:

@@ -5,12 +5,33 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 Kept = TypeVar("Kept")
 
 CACHE_BYTES: Final = 64 * 2**20
+
+
+class _Scan(threading.local):
+    """The cache of this thread's own that is used while it scans."""
+
+    cache: ArrayCache | None = None
+
+
+_scan = _Scan()
+
+
+@contextmanager
+def scanning() -> Iterator[None]:
+    """What this thread decodes meanwhile is kept for itself only, until the end: whoever reads everything once, as
+    compaction does, must not drive out what queries ask for again, nor leave its own behind."""
+    before, _scan.cache = _scan.cache, ArrayCache()
+    try:
+        yield
+    finally:
+        _scan.cache = before
 
 
 class ArrayCache:
@@ -29,6 +50,9 @@ class ArrayCache:
             if found is not None:
                 self._kept.move_to_end(key)
                 return found[0]  # type: ignore[no-any-return]
+        scan = _scan.cache
+        if scan is not None and scan is not self:
+            return scan.get((id(self), key), make)
         made = make()
         size = _size(made)
         if size <= self._limit_bytes // 4:

@@ -22,6 +22,7 @@ from trimon.storage.block.container import ContainerWriter
 from trimon.storage.block.dictionary import pack_values
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.timetable import TimetableBuilder
+from trimon.storage.cache import scanning
 from trimon.storage.codec.matrix import LEVEL_FAST, LEVEL_SMALL
 from trimon.storage.reading import StoreSelection
 
@@ -72,7 +73,8 @@ class BlockWriter:
         try:
             self._files.remove_tree(beside)
             self._files.make_directory(beside)
-            meta = self._write_files(beside, selection, progress)
+            with scanning():
+                meta = self._write_files(beside, selection, progress)
             if meta is None:
                 self._files.remove_tree(beside)
                 return None
