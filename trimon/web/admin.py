@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response
 
+from trimon.memory import give_back
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
@@ -48,7 +49,13 @@ def admin_routes(context: WebContext) -> Blueprint:
     async def snapshot() -> Response:
         values = await params.parameters()
         skip_head = params.boolean(values, "skip_head")
-        name = await context.offload.run(lambda: context.store.write_snapshot(skip_head=skip_head))
-        return success({"name": name})
+
+        def work() -> str:
+            try:
+                return context.store.write_snapshot(skip_head=skip_head)
+            finally:
+                give_back()
+
+        return success({"name": await context.offload.run(work)})
 
     return blueprint

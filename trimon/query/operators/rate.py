@@ -104,6 +104,10 @@ class _Windows:
         found = []
         for whole, first, _ in self.runs:
             steps = whole
+            if rising and isinstance(first, slice) and first.step is None:
+                # All these windows begin with the same sample, the first there is: a look would cost what it may save.
+                found.append(np.flatnonzero(self.enough[steps]) + (steps.start or 0))
+                continue
             if rising and isinstance(first, slice) and first.step and steps.stop - steps.start > _PROBE:
                 # Only the first windows need a look where the last of these is beyond what any later one adds.
                 later = result[:, steps].max(axis=1) / ratio[steps].min()
