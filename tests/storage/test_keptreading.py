@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.storage.conftest import ALL, START_MS, Bench, batch, series
+from tests.storage.conftest import ALL, START_MS, Bench, batch, first_row, series
 from tests.storage.test_blocks import maintain
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels
@@ -22,6 +24,7 @@ from trimon.model.rows import Row
 from trimon.model.sample import ABSENT, STALE_NAN, is_stale
 from trimon.storage import group, loose
 from trimon.storage.assembly import assemble
+from trimon.storage.headview import HeadView
 from trimon.storage.keptreading import KeptSnapshot, Memory
 from trimon.storage.page import seal
 from trimon.storage.pieces import Piece
@@ -288,3 +291,22 @@ def test_a_series_in_two_columns_of_a_chunk_keeps_all_samples() -> None:
     (piece,) = page.read(np.arange(2), np.array([3, 8], np.int32), 0, 99)
     frame = assemble(2, [piece])
     assert frame.values.tolist() == [1.0, 2.0, 4.0, 5.0, 6.0, 7.0]
+
+
+def test_what_is_kept_does_not_hold_an_old_head(bench: Bench) -> None:
+    """Rows that a head has sealed since are freed, though a selection and its samples are kept."""
+    with small_pages(40):
+        names = [series("m", i=str(i)) for i in range(8)]
+        (answer,) = bench.append(first_row("g", START_MS, dict.fromkeys(names, 1.0)))
+        columns = np.asarray(answer.columns, np.int32)
+        for _ in range(3):
+            check(bench, ALL, START_MS, START_MS + 600_000)
+        view = bench.store.snapshot().sources[-1]
+        assert isinstance(view, HeadView)
+        chunk = weakref.ref(view.groups[0].raw[0].values)
+        del view
+        for step in range(1, 20):
+            bench.append(Row("g", START_MS + step * 15_000, columns, np.full(8, float(step))))
+        check(bench, ALL, START_MS, START_MS + 600_000)
+        gc.collect()
+        assert chunk() is None

@@ -13,7 +13,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Int32s
+from trimon.storage.arena import Int32s, Int64s
 from trimon.storage.assembly import assemble
 from trimon.storage.cache import ArrayCache
 from trimon.storage.pieces import Piece
@@ -100,15 +100,30 @@ class Memory:
         return self.selections.used_bytes + self.frames.used_bytes
 
 
+class _Place(NamedTuple):
+    """A part of a selection without its source, so that what is kept does not hold on to an old head."""
+
+    version: Hashable
+    series: Int32s
+    rows: Int64s | None
+
+    def is_of(self, part: Part) -> bool:
+        """Whether the part has the same series in the same rows."""
+        same_rows = self.rows is part.rows or np.array_equal(self.rows, part.rows)  # type: ignore[arg-type] # None is one
+        return same_rows and (self.series is part.series or np.array_equal(self.series, part.series))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selected:
     labels: LabelTable
-    parts: tuple[Part, ...]
+    places: tuple[_Place, ...]
 
     @property
     def nbytes(self) -> int:
         columns = sum(column.nbytes for column in self.labels.columns)
-        rows = sum(part.series.nbytes + (0 if part.rows is None else part.rows.nbytes) for part in self.parts)
+        rows = sum(
+            place.series.nbytes + (0 if place.rows is None else place.rows.nbytes) for place in self.places
+        )
         return 1000 + columns + rows
 
 
@@ -119,7 +134,7 @@ class _Kept:
     They begin at `start_ms` and `whole_start_ms`. What was asked for once has neither.
     """
 
-    series: tuple[Int32s, ...]
+    places: tuple[_Place, ...]
     versions: tuple[Hashable, ...]
     end_ms: int = -1
     start_ms: int = 0
@@ -172,19 +187,19 @@ class _Reading:
         self.start_ms = start_ms
         self.end_ms = end_ms
         self.versions = tuple(source.version for source in self.sources)
-        self.series = tuple(part.series for part in self.parts)
+        self.places = tuple(
+            _Place(version, part.series, part.rows)
+            for version, part in zip(self.versions, self.parts, strict=True)
+        )
 
     @property
     def identities(self) -> tuple[Hashable, ...]:
         """What frames of these parts are kept under."""
         return tuple(source.identity for source in self.sources)
 
-    def is_of(self, series: Sequence[Int32s]) -> bool:
-        """Whether these are the series to be read."""
-        return all(
-            mine is other or np.array_equal(mine, other)
-            for mine, other in zip(self.series, series, strict=True)
-        )
+    def is_of(self, places: Sequence[_Place]) -> bool:
+        """Whether these are the series to be read, in the same rows."""
+        return all(place.is_of(part) for place, part in zip(places, self.parts, strict=True))
 
     def until_ms(self) -> int:
         """Up to when to read for later queries too: everything, where the interval reaches the newest sample."""
@@ -196,7 +211,7 @@ class _Reading:
         base, befores = kept.base_for(self.start_ms, self.end_ms), kept.marks
         if base is None:
             befores = (None,) * len(self.sources)
-        parts = list(zip(self.sources, self.series, befores, strict=True))
+        parts = list(zip(self.sources, (part.series for part in self.parts), befores, strict=True))
         marks = tuple(source.mark(series, before) for source, series, before in parts)
         if base is not None and not all(
             _follows(source, series, before, now)
@@ -212,12 +227,12 @@ class _Reading:
                 found = source.settled_pieces(part.series, begin_ms, until_ms, before, now)
                 pieces.extend(piece for piece in part.placed(found, begin_ms, until_ms) if len(piece.values))
         if base is None or len(pieces) > 1:
-            if base is not None and self.is_short_for(base):
+            if base is not None and self.is_exceeded_by(base):
                 begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
             base = replace(assemble(self.rows, pieces, grouped=True), facts={})
         return _Settled(base, marks, begin_ms, until_ms)
 
-    def is_short_for(self, base: SampleFrame) -> bool:
+    def is_exceeded_by(self, base: SampleFrame) -> bool:
         """Whether the frame is much longer than the interval."""
         if not len(base.times):
             return False
@@ -250,13 +265,14 @@ class KeptSnapshot(StoreSnapshot):
         found = self._memory.selections.peek((conditions, versions))
         if not isinstance(found, _Selected):
             plain = super().select(matchers, start_ms, end_ms)
-            found = _Selected(plain.labels, tuple(plain.parts))
+            places = tuple(
+                _Place(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
+                for part in plain.parts
+            )
+            found = _Selected(plain.labels, places)
             self._memory.selections.put((conditions, versions), found)
         now = dict(zip(versions, sources, strict=True))
-        parts = [
-            replace(part, source=now[part.source.labels_version])  # type: ignore[attr-defined] # as given
-            for part in found.parts
-        ]
+        parts = [Part(now[place.version], place.series, place.rows) for place in found.places]
         return KeptSelection(found.labels, parts, conditions, self._memory)
 
 
@@ -278,9 +294,9 @@ class KeptSelection(StoreSelection):
         # intervals of other lengths are kept apart: each is then extended by little
         key = (self._matchers, reading.identities, (end_ms - start_ms).bit_length())
         kept = self._frames.peek(key)
-        if not isinstance(kept, _Kept) or not reading.is_of(kept.series):
+        if not isinstance(kept, _Kept) or not reading.is_of(kept.places):
             # most selections are never asked for again
-            self._frames.put(key, _Kept(reading.series, reading.versions))
+            self._frames.put(key, _Kept(reading.places, reading.versions))
             return super().wide_frame(start_ms, end_ms, admit)
         whole = kept.whole_for(start_ms, end_ms, reading.versions)
         if whole is not None:
@@ -293,11 +309,11 @@ class KeptSelection(StoreSelection):
         if fresh:
             admit(8 * (len(base.values) + sum(len(piece.values) for piece in fresh)))
             piece = Piece.of(base)
-            if reading.is_short_for(base):
+            if reading.is_exceeded_by(base):
                 piece = piece.clipped(start_ms, until_ms)
             whole = replace(assemble(reading.rows, [piece, *fresh], grouped=True), facts={})
             whole_start_ms = start_ms
-        made = _Kept(reading.series, reading.versions, until_ms, begin_ms, marks, base)
+        made = _Kept(reading.places, reading.versions, until_ms, begin_ms, marks, base)
         if not fresh or kept.versions == reading.versions:
             made = replace(made, whole=whole, whole_start_ms=whole_start_ms)
         self._frames.put(key, made)
