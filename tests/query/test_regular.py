@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.query.test_windows import filled, points, same, tolerance
+from tests.query.test_windows import assert_loops, filled, points, same, tolerance
 from tests.support import naive_promql as naive
 from trimon.query.operators.regular import runs_of
 
@@ -83,14 +83,7 @@ def test_regular_windows_equal_their_loop(
             name: [(t, 1e6 if v == 1e300 else v) for t, v in samples] for name, samples in series.items()
         }
     actual = points(filled(series), f"{function}(m_total[{range_s}s])", start, step, COUNT)
-    for name, samples in series.items():
-        for at in range(start, start + step * COUNT, step):
-            expected = naive.evaluate(function, samples, at, range_s * 1000)
-            got = actual.pop((name, at), None)
-            assert (expected is None) == (got is None), (name, at, expected, got)
-            if expected is not None and got is not None:
-                assert same(expected, got, tolerance(function, samples)), (name, at, expected, got)
-    assert not actual
+    assert_loops(actual, function, series, range(start, start + step * COUNT, step), range_s * 1000)
 
 
 @settings(max_examples=60, deadline=None)

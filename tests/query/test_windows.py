@@ -109,6 +109,24 @@ def tolerance(function: str, samples: naive.Window) -> float:
     return (1e-6 if function == "stddev_over_time" else 1e-12) * largest
 
 
+def assert_loops(
+    actual: dict[tuple[str, int], float],
+    function: str,
+    series: dict[str, naive.Window],
+    times_ms: range,
+    range_ms: int,
+) -> None:
+    """The samples are those that a loop over each window gives, no more and no fewer."""
+    for name, samples in series.items():
+        for at in times_ms:
+            expected = naive.evaluate(function, samples, at, range_ms)
+            got = actual.pop((name, at), None)
+            assert (expected is None) == (got is None), (name, at, expected, got)
+            if expected is not None and got is not None:
+                assert same(expected, got, tolerance(function, samples)), (name, at, expected, got)
+    assert not actual
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 @settings(max_examples=40, deadline=None)
 @given(
@@ -139,14 +157,7 @@ def test_function_equals_its_loop(
         kept = points(KeptStore(store.series), f"{function}(m_total[{range_s}s])", start, step, 12)
         np.testing.assert_allclose(list(kept.values()), list(actual.values()), rtol=1e-15)
         assert kept.keys() == actual.keys()
-    for name, samples in series.items():
-        for at in range(start, start + step * 12, step):
-            expected = naive.evaluate(function, samples, at, range_s * 1000)
-            got = actual.pop((name, at), None)
-            assert (expected is None) == (got is None), (name, at, expected, got)
-            if expected is not None and got is not None:
-                assert same(expected, got, tolerance(function, samples)), (name, at, expected, got)
-    assert not actual
+    assert_loops(actual, function, series, range(start, start + step * 12, step), range_s * 1000)
 
 
 @settings(max_examples=60, deadline=None)

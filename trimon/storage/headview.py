@@ -17,7 +17,7 @@ from trimon.storage.group import GroupView, GroupViews, RawChunk
 from trimon.storage.headmark import HeadMark, NewRows, Place, last_rows_ms
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
-from trimon.storage.loose import LooseView, count_loose, read_loose, read_sealed
+from trimon.storage.loose import LooseView, count_loose, read_loose, read_raw, read_sealed
 from trimon.storage.pieces import Piece, combine
 
 
@@ -141,7 +141,7 @@ class HeadView:
             return self.pieces(series, start_ms, end_ms)
         if now.scraped:
             return []
-        return read_loose(self.loose._replace(pages=()), series, start_ms, end_ms)
+        return read_raw(self.loose, series, start_ms, end_ms)
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""
