@@ -19,10 +19,10 @@ INTERVAL = "100ms"
 
 
 class Counting(http.server.ThreadingHTTPServer):
-    """Targets that expose the number of the scrape. The next request of a target acknowledges the one before.
+    """Targets that expose the number of the scrape. The next request on the same connection acknowledges it.
 
-    A target is asked again only after storage has answered for its last scrape, so all that was served but the
-    last of each life of the server was acknowledged.
+    A target has one connection of its own and is asked again only after storage has answered for its last scrape.
+    A scrape that timed out, or that ended with the process, takes its connection with it: neither is acknowledged.
     """
 
     daemon_threads = True
@@ -32,14 +32,13 @@ class Counting(http.server.ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.next = dict.fromkeys(range(TARGETS), 0)
         self.acknowledged: dict[int, set[int]] = {target: set() for target in range(TARGETS)}
-        self.open: dict[int, int] = {}
 
-    def scrape(self, target: int) -> int:
+    def scrape(self, target: int, before: int | None) -> int:
+        """The number of a scrape; `before` is the one that was served last on this connection."""
         with self.lock:
-            if target in self.open:
-                self.acknowledged[target].add(self.open[target])
+            if before is not None:
+                self.acknowledged[target].add(before)
             self.next[target] += 1
-            self.open[target] = self.next[target]
             return self.next[target]
 
     def acknowledged_by(self, target: int) -> set[int]:
@@ -47,20 +46,20 @@ class Counting(http.server.ThreadingHTTPServer):
         with self.lock:
             return set(self.acknowledged[target])
 
-    def killed(self) -> None:
-        with self.lock:
-            self.open.clear()
+    def handle_error(self, *_: object) -> None:
+        """Quiet: killed processes reset their connections."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """One request of one target."""
+    """One connection of one target."""
 
     protocol_version = "HTTP/1.1"
     server: Counting
+    served: int | None = None
 
     def do_GET(self) -> None:
         target = int(self.path.rpartition("/")[2])
-        number = self.server.scrape(target)
+        self.served = number = self.server.scrape(target, self.served)
         body = "".join(f'm{{series="{index}"}} {number}\n' for index in range(SERIES)).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
@@ -93,7 +92,6 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         server.start(wait=moments.random() < 0.9)
         time.sleep(moments.uniform(0.0, 0.7))
         server.kill()
-        targets.killed()
     server.start()
     try:
         assert "damaged" not in server.log.read_text() or "torn" in server.log.read_text()
