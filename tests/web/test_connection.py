@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 from collections.abc import AsyncIterator
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 import trio
 
+from trimon.actors.kernel.report import CrashReports
 from trimon.web import server
+from trimon.web.connection import Connection
 from trimon.web.server import WebActor, bind
 
 OK = b"HTTP/1.1 200 \r\n"
@@ -19,7 +22,10 @@ GET = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Application:
-    """Echoes; `/big` is long, `/slow` waits to be let go, `/mute` begins and fails."""
+    """Echoes; `/big` is long, `/slow` waits to be let go, `/mute` begins and fails, `/early/N` reads no body.
+
+    `/early/N` answers after N turns of the loop.
+    """
 
     def __init__(self) -> None:
         self.go = trio.Event()
@@ -29,7 +35,10 @@ class Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
-        while True:
+        early = scope["path"].startswith("/early/")
+        for _ in range(int(scope["path"][7:]) if early else 0):
+            await trio.lowlevel.checkpoint()
+        while not early:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
@@ -133,6 +142,11 @@ async def test_a_long_answer_is_whole() -> None:
     ("request_", "body"),
     [
         (GET + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [b"GET /small ", b"GET /b "]),
+        (
+            GET + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + GET,
+            [b"GET /small ", b"GET /b "],
+        ),
+        (b"GET /a HTTP/1.0\r\n\r\nmore", [b"GET /a "]),
         (b"GET /a HTTP/1.0\r\n\r\n", [b"GET /a "]),
         (b"HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [b""]),
         (
@@ -140,7 +154,7 @@ async def test_a_long_answer_is_whole() -> None:
             [b"PUT / abcd"],
         ),
     ],
-    ids=["pipelined", "1.0", "HEAD", "chunked"],
+    ids=["pipelined", "more than the last", "more than one of 1.0", "1.0", "HEAD", "chunked"],
 )
 async def test_kinds_of_requests(request_: bytes, body: list[bytes]) -> None:
     """Requests in one piece are answered in their order; without keep-alive the server closes after the last."""
@@ -199,6 +213,77 @@ async def test_a_client_that_leaves_is_noticed_and_its_place_is_free() -> None:
             while actor.inspect()["connections"] != 1:  # noqa: ASYNC110 # the one to come
                 await trio.sleep(0.01)
         assert app.left == ["client"]
+
+
+async def test_one_connections_failure_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in the server of one connection ends that one, with a report; the others and the next are served."""
+    real, failing = Connection._read_data, trio.Event()
+
+    async def read_data(self: Connection) -> None:
+        nonlocal failing
+        if failing.is_set():
+            failing = trio.Event()
+            raise ZeroDivisionError
+        await real(self)
+
+    monkeypatch.setattr(Connection, "_read_data", read_data)
+    async with serving() as (port, _, actor), await connected(port) as before:
+        await before.send_all(GET)
+        await answer(before)
+        failing.set()
+        async with await connected(port) as broken:
+            assert await everything(broken) == b""
+        async with await connected(port) as after:
+            for stream in (before, after):
+                await stream.send_all(GET)
+                assert (await answer(stream))[1] == b"GET /small "
+        assert actor.inspect()["failed"] == 1
+        assert "ZeroDivisionError" in actor._reports.latest()[0].traceback
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_an_answer_and_a_refusal_at_once(turns: int) -> None:
+    """A body that is no HTTP ends the connection and nothing else, whenever it comes during the answer."""
+    async with serving() as (port, _, actor), await connected(port) as stream:
+        head = f"POST /early/{turns} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await stream.send_all(head.encode() + b"no chunk\r\n")
+        await everything(stream)
+        assert actor.inspect()["failed"] == 0
+        async with await connected(port) as other:
+            await other.send_all(GET)
+            assert (await answer(other))[1] == b"GET /small "
+
+
+async def test_no_file_for_a_connection_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the process may open no more files the server goes on accepting as soon as it may."""
+    real, refusals = trio.SocketListener.accept, [errno.EMFILE, errno.ENFILE]
+
+    async def accept(self: trio.SocketListener) -> trio.SocketStream:
+        if refusals:
+            raise OSError(refusals.pop(), "no more")
+        return await real(self)
+
+    monkeypatch.setattr(trio.SocketListener, "accept", accept)
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        await stream.send_all(GET)
+        assert (await answer(stream))[1] == b"GET /small "
+        assert not refusals
+
+
+async def test_it_serves_again_after_a_restart() -> None:
+    """A second run of the same actor, as after a crash, serves on the same sockets."""
+    app: Any = Application()
+    (listener,) = bind([("127.0.0.1", 0)])
+    actor = WebActor(app, [listener], 10, CrashReports())
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(actor.run)
+            async with await connected(listener.getsockname()[1]) as stream:
+                await stream.send_all(GET)
+                assert (await answer(stream))[1] == b"GET /small "
+            nursery.cancel_scope.cancel()
+    assert actor._places.value == 10
+    listener.close()
 
 
 async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:

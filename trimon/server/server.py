@@ -45,7 +45,7 @@ class Server:
         self.reload = Reload(self.parts, self._current, seams, load)
         frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
         app = create_app(frontend.context(lambda: self.root, self.quit))
-        web = WebActor(app, sockets, settings.connections_max)
+        web = WebActor(app, sockets, settings.connections_max, self.reports)
         self.root = supervision_tree(self.parts, web, self.reports)
 
     def _log_crash(self, report: CrashReport) -> None:

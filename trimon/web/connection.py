@@ -9,7 +9,7 @@ from typing import Final
 import h11
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Event, RawData, Updated
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
@@ -63,6 +63,19 @@ class IdleWatch:
                 await self._close()
 
 
+class Requests(h11.Connection):
+    """The client's half of a connection: what comes behind a last request is not read.
+
+    The HTTP server would answer it with 400 in place of the answer that is still being made.
+    """
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+        """As h11's."""
+        if self.their_state is h11.MUST_CLOSE:
+            return h11.NEED_DATA
+        return super().next_event()
+
+
 class Connection(TCPServer):
     """As the HTTP server's, but head and body of a short answer leave in one piece."""
 
@@ -81,6 +94,10 @@ class Connection(TCPServer):
         self._head_is_next = False
 
     async def _read_data(self) -> None:
+        protocol = self.protocol.protocol
+        if isinstance(protocol, H11Protocol):
+            size = self.config.h11_max_incomplete_size
+            protocol.connection = Requests(h11.SERVER, max_incomplete_event_size=size)
         try:
             await super()._read_data()
         finally:
@@ -104,11 +121,17 @@ class Connection(TCPServer):
             return
         head, self._head = self._head, b""
         if head and len(data) > JOIN_BYTES_MAX:
-            await super().protocol_send(RawData(head))
+            await self._write(head)
         else:
             data = head + data
         if data:
+            await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
+        try:
             await super().protocol_send(RawData(data))
+        except trio.BusyResourceError:  # the reader closes the connection at this moment
+            await self.protocol.handle(Closed())
 
     def _has_begun_a_response(self) -> bool:
         """Whether what was just written is the head of a final response, not an interim one or another protocol."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
 from quart_trio import QuartTrio
 
+from trimon.actors.kernel.report import CrashReports
 from trimon.errors import OperatingError
 from trimon.web.connection import Connection
 
@@ -21,6 +23,9 @@ BACKLOG: Final = 512
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.
 USER_TIMEOUT_MS: Final = 30_000
 DRAIN_S: Final = 10.0
+# The machine has no file or memory left for one more connection: those that are open may end meanwhile.
+FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+FULL_PAUSE_S: Final = 0.1
 
 
 def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
@@ -65,23 +70,35 @@ class WebActor:
     Owns: the listening sockets and every open connection.
     Receives: nothing; requests come from the network.
     Sends: what the routes send.
-    Crashes when: the HTTP server has a bug; a route's bug is a 500 and a report.
+    Crashes when: it has a bug; one of the HTTP server ends its connection and leaves a report, a route's is a 500
+    and a report.
     On restart: the sockets stay bound, open connections are gone.
     """
 
-    def __init__(self, app: QuartTrio, sockets: Sequence[socket.socket], connections_max: int) -> None:
+    def __init__(
+        self,
+        app: QuartTrio,
+        sockets: Sequence[socket.socket],
+        connections_max: int,
+        reports: CrashReports | None = None,
+    ) -> None:
         self._app = app
         self._sockets = sockets
         self._places = trio.Semaphore(connections_max)
         self._connections_max = connections_max
+        self._reports = reports if reports is not None else CrashReports()
         self._accepting = trio.CancelScope()
         self._draining = False
         self._served = 0
+        self._failed = 0
         self._requests = 0
         self._quiet = trio.Event()
 
     async def run(self) -> None:
         """Accepts until drained, then lets open requests finish."""
+        self._accepting = trio.CancelScope()  # a scope serves one run
+        if self._draining:
+            self._accepting.cancel()
         config = _config()
         worker = WorkerContext(None)
         app = ASGIWrapper(self._counted)
@@ -126,16 +143,30 @@ class WebActor:
             while True:
                 await self._places.acquire()
                 try:
-                    stream = await listener.accept()
+                    stream = await self._next(listener)
                 except BaseException:
                     self._places.release()
                     raise
                 self._served += 1
                 connections.start_soon(self._serve, server, stream)
 
+    @staticmethod
+    async def _next(listener: trio.SocketListener) -> trio.SocketStream:
+        while True:
+            try:
+                return await listener.accept()
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                await trio.sleep(FULL_PAUSE_S)
+
     async def _serve(self, server: partial[Connection], stream: trio.SocketStream) -> None:
+        began_s = trio.current_time()
         try:
             await server(ConnectionState({}), stream)
+        except* Exception as errors:  # noqa: BLE001 # what one client does must not end all connections
+            self._failed += 1
+            self._reports.add("web/connection", 1, errors, trio.current_time() - began_s, "")
         finally:
             stream.socket.close()  # when cancelled, the HTTP server leaves it open
             self._places.release()
@@ -147,5 +178,6 @@ class WebActor:
             "connections": self._connections_max - self._places.value,
             "connections_max": self._connections_max,
             "served": self._served,
+            "failed": self._failed,
             "requests": self._requests,
         }
