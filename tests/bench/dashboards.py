@@ -4,7 +4,8 @@
 
 Prints the cost of the load, bytes on disk a sample, and for each class of queries the median latency and the CPU;
 every answer is compared with Prometheus'. With `--live` every server is sent a sample before each question, so
-that none can know that nothing has changed.
+that none can know that nothing has changed. What a question costs when it is asked for the first time has a table
+of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -246,8 +247,16 @@ def main() -> None:
                 server.stop()
 
 
-def measure(options: argparse.Namespace, servers: dict[str, Server], load: Load, end_s: float) -> None:
-    """All figures."""
+def medians(by_class: dict[str, dict[str, list[float]]]) -> list[tuple[str, dict[str, float]]]:
+    """Rows of a table: the median of a class for every server."""
+    return [
+        (kind, {name: statistics.median(values) for name, values in by.items()})
+        for kind, by in by_class.items()
+    ]
+
+
+def load_all(servers: dict[str, Server], load: Load) -> None:
+    """Starts every server, gives it the load, and prints what that cost."""
     loads: dict[str, dict[str, float]] = {
         "CPU s / million samples": {},
         "wall s": {},
@@ -265,57 +274,72 @@ def measure(options: argparse.Namespace, servers: dict[str, Server], load: Load,
     print(
         table(f"Load B: {load.samples / 1e6:.1f} million samples by remote write", list(loads.items()), GOALS)
     )
-    latencies: dict[str, dict[str, list[float]]] = {}
-    cpus: dict[str, dict[str, float]] = {}
-    wrong: list[str] = []
-    edge: list[str] = []
+
+
+@dataclass
+class Asked:
+    """What the questions cost, by class and server, and how the answers compare with Prometheus'."""
+
+    first_ms: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    median_ms: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    cpu_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    edge: list[str] = field(default_factory=list)
+
+    def ask(self, query: Query, kind: str, server: Server, end_s: float, rounds: int, *, live: bool) -> bytes:
+        """One question to one server, once and then for some rounds; the last answer."""
+        asker = Asker(server)
+        first_s, answer = asker.ask(query, end_s)
+        before = server.cost().cpu_s
+        took = []
+        for _ in range(rounds):
+            if live:
+                before += tick(server)
+            seconds, answer = asker.ask(query, end_s)
+            took.append(seconds)
+        used_s = server.cost().cpu_s - before
+        self.first_ms.setdefault(query.kind, {}).setdefault(kind, []).append(first_s * 1000)
+        self.median_ms.setdefault(query.kind, {}).setdefault(kind, []).append(statistics.median(took) * 1000)
+        cpu_ms = self.cpu_ms.setdefault(query.kind, {})
+        cpu_ms[kind] = cpu_ms.get(kind, 0.0) + used_s / rounds * 1000
+        return answer
+
+    def compare(self, query: Query, ours: bytes, theirs: bytes, first_s: float) -> None:
+        """Holds our answer against Prometheus'; `first_s` is the time of the first sample."""
+        why = differs(ours, theirs)
+        if why and differs(ours, theirs, first_s + window_s(query.expr)):
+            self.wrong.append(f"{query.expr}: {why}")
+        elif why:
+            self.edge.append(query.expr)
+
+
+def measure(options: argparse.Namespace, servers: dict[str, Server], load: Load, end_s: float) -> None:
+    """All figures."""
+    load_all(servers, load)
+    asked = Asked()
     for query in QUERIES:
-        answers = {}
-        for kind, server in servers.items():
-            asker = Asker(server)
-            asker.ask(query, end_s)
-            before = server.cost().cpu_s
-            took = []
-            for _ in range(options.rounds):
-                if options.live:
-                    before += tick(server)
-                seconds, answers[kind] = asker.ask(query, end_s)
-                took.append(seconds)
-            used = server.cost().cpu_s - before
-            latencies.setdefault(query.kind, {}).setdefault(kind, []).append(statistics.median(took) * 1000)
-            cpus.setdefault(query.kind, {}).setdefault(kind, 0.0)
-            cpus[query.kind][kind] += used / options.rounds * 1000
-        if "prometheus" in answers and (why := differs(answers["trimon"], answers["prometheus"])):
-            full_s = load.times_ms[0] / 1000 + window_s(query.expr)
-            if differs(answers["trimon"], answers["prometheus"], full_s):
-                wrong.append(f"{query.expr}: {why}")
-            else:
-                edge.append(query.expr)
-        shown = "  ".join(f"{kind} {latencies[query.kind][kind][-1]:8.2f}" for kind in servers)
+        answers = {
+            kind: asked.ask(query, kind, server, end_s, options.rounds, live=options.live)
+            for kind, server in servers.items()
+        }
+        if "prometheus" in answers:
+            asked.compare(query, answers["trimon"], answers["prometheus"], load.times_ms[0] / 1000)
+        shown = "  ".join(f"{kind} {asked.median_ms[query.kind][kind][-1]:8.2f}" for kind in servers)
         print(f"{query.kind:22s} {shown}  {query.expr[:90]}", flush=True)
-    rows = [
-        (kind, {name: statistics.median(values) for name, values in by.items()})
-        for kind, by in latencies.items()
-    ]
-    rows.append(
-        (
-            "twelve panels at once",
-            {
-                kind: min(twelve_at_once(server, end_s) for _ in range(3)) * 1000
-                for kind, server in servers.items()
-            },
-        )
-    )
-    print(table("p50 in ms by class", rows, GOALS))
+    at_once = {
+        kind: min(twelve_at_once(server, end_s) for _ in range(3)) * 1000 for kind, server in servers.items()
+    }
+    print(table("p50 in ms by class", [*medians(asked.median_ms), ("twelve panels at once", at_once)], GOALS))
+    print(table("The first time each query is asked, ms by class", medians(asked.first_ms)))
     after = {kind: server.cost().anonymous_bytes / 2**20 for kind, server in servers.items()}
     print(table("After all queries", [("anonymous MB", after)]))
-    print(table("CPU in ms of one round by class", list(cpus.items())))
-    print(f"{len(QUERIES) - len(wrong)} of {len(QUERIES)} answers equal Prometheus' within 1e-9")
-    for expr in edge:
+    print(table("CPU in ms of one round by class", list(asked.cpu_ms.items())))
+    print(f"{len(QUERIES) - len(asked.wrong)} of {len(QUERIES)} answers equal Prometheus' within 1e-9")
+    for expr in asked.edge:
         print(
             f"  from the first full window on (2.42 extrapolates before the first sample otherwise): {expr}"
         )
-    for line in wrong:
+    for line in asked.wrong:
         print(f"  differs: {line}")
 
 
