@@ -6,7 +6,7 @@ import numpy as np
 
 from trimon.model.frame import SampleFrame, Times
 from trimon.query.operators.prefix import pairs_counted
-from trimon.query.operators.rate import reset_correction
+from trimon.query.operators.rate import with_resets
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel, panels
 from trimon.query.values import Index, Mask, Matrix
@@ -43,9 +43,7 @@ def anchored(kind: str, panel: Panel, call: WindowCall, lookback_ms: int) -> Cel
         return pairs_counted(wide, values[:, 1:] < values[:, :-1]), shown
     result = panel.pick(values, wide.hi - 1) - panel.pick(values, wide.lo)
     if kind != "delta":
-        correction = reset_correction(wide, values)
-        if correction is not None:
-            result += correction
+        result = with_resets(wide, values, result)
     if kind == "rate":
         result /= call.range_ms / 1000
     return result, shown
@@ -102,8 +100,7 @@ def _inner_resets(
     high = np.where(cut_right, final - 1, final)
     filled = high >= low
     inner = widened(panel, np.where(filled, low, 0), np.where(filled, high + 1, 1))
-    correction = reset_correction(inner, panel.values)
-    added = np.zeros(left.shape) if correction is None else np.where(filled, correction, 0.0)
+    added = np.where(filled, with_resets(inner, panel.values, np.zeros(left.shape)), 0.0)
     head = panel.pick(panel.values, np.clip(low, 0, None))
     added = added + np.where(filled & cut_left & (head < left), left, 0.0)
     tail = panel.pick(panel.values, np.clip(high, 0, None))

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.query.operators.prefix import running
+from trimon.query.operators.cells import window_chunks
+from trimon.query.operators.prefix import counted, finite_part, window_sum
 from trimon.query.operators.regular import runs_of
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
@@ -15,26 +16,42 @@ from trimon.query.values import Index, Mask, Matrix
 
 # Windows at the beginning of a run in which counters are looked for that have just begun.
 _PROBE: Final = 32
+# An increase so small against what resets took has lost digits.
+_CANCELLED: Final = 1e-6
 
 
-def reset_correction(panel: Panel, values: Matrix) -> Matrix | None:
-    """What counter resets add inside every window: the values before the falls; None when nothing falls."""
+def with_resets(panel: Panel, values: Matrix, increased: Matrix) -> Matrix:
+    """The increases of all windows and what counter resets inside them add: the values before the falls."""
     falls = values[:, 1:] < values[:, :-1]
-    if not falls.any():
-        return None
-    lost = np.where(falls, values[:, :-1], 0.0)
-    infinite = np.isinf(lost)
-    spoiled = infinite.any()
-    if spoiled:
-        lost = np.where(infinite, 0.0, lost)
-    prefix = running(lost)
-    last = np.maximum(panel.hi - 1, panel.lo)
-    correction = panel.pick(prefix, last) - panel.pick(prefix, panel.lo)
-    if spoiled:
-        marks = running(infinite)
-        hit = panel.pick(marks, last) - panel.pick(marks, panel.lo) > 0
-        correction = np.where(hit, np.inf, correction)
-    return correction
+    columns = np.flatnonzero(falls.any(axis=0))
+    if not len(columns):
+        return increased
+    # Where no counter falls nothing is lost: most often a few columns are left.
+    lost = np.where(falls[:, columns], values[:, columns], 0.0)
+    before = np.zeros(values.shape[1] + 1, np.intp)
+    before[columns + 1] = 1
+    np.cumsum(before, out=before)
+    times = panel.times[:, columns] if panel.ragged else panel.times[columns]
+    inside = Panel(panel.rows, times, lost, before[panel.lo], before[np.maximum(panel.hi - 1, panel.lo)])
+    finite, infinite = finite_part(lost)
+    # One large value in a row must not take the digits of the windows that do not hold it.
+    added, doubtful = window_sum(inside, finite)
+    result: Matrix = increased + added
+    cancelled = np.abs(result) < np.abs(added) * _CANCELLED
+    doubtful = cancelled if doubtful is None else doubtful | cancelled
+    if infinite is not None:
+        doubtful |= counted(inside, infinite) > 0
+    if doubtful.any():
+        fallen = counted(inside, lost != 0) > 0
+        np.copyto(result, increased, where=doubtful & ~fallen)
+        doubtful &= fallen
+    for rows, steps, cells, lengths, _ in window_chunks(inside, doubtful):
+        # The few digits that are left depend on the order: it is Prometheus'.
+        total = increased[rows, steps]
+        for column in range(cells.shape[1]):
+            total = np.where(column < lengths, total + cells[:, column], total)
+        result[rows, steps] = total
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +168,8 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
             rising = bool(panel.rising.all())
         else:
             rising = bool((panel.values[:, 1:] >= panel.values[:, :-1]).all())
-        correction = None if rising else reset_correction(panel, panel.values)
-        if correction is not None:
-            result += correction
+        if not rising:
+            result = with_resets(panel, panel.values, result)
         # A counter can not have been below zero: do not look further back than where it would have been 0.
         steps = windows.near_zero(panel, result, rising=rising)
     divisor = sampled * (call.range_ms / 1000) if per_second else sampled
@@ -192,7 +208,7 @@ class _Stretch(NamedTuple):
             # A counter that did not move has an infinite or no time to zero.
             np.fmin(before, longest, out=before)
         else:
-            before = np.where((increased > 0) & (before >= 0) & (before < longest), before, longest)
+            before = np.where((increased > 0) & (began >= 0) & (before < longest), before, longest)
         before += rest
         before *= 1 / divisor
         increased *= before

@@ -28,21 +28,68 @@ _PRODUCT_MAX: Final = 1 << 18
 _TOGETHER: Final = 8
 _WIDTH_MAX: Final = 1024
 _WEIGHTS_MAX: Final = 1 << 21
+# Times this, less the excess, a number has its upper 26 bits.
+_SPLIT: Final = 2.0**27 + 1
 
 
-def _exact_line(values: Matrix, lengths: Index, seconds: Matrix) -> tuple[Matrix, Matrix]:
-    """Slope and value at second 0 of each row's first `length` points, in two passes around their means."""
+def _line_of(values: Matrix, lengths: Index, times: npt.NDArray[np.int64]) -> tuple[Matrix, Matrix]:
+    """Slope per second, and value at the first time, of each row's first `length` points."""
     inside = np.arange(values.shape[1]) < lengths[:, None]
-    mean_x = np.where(inside, seconds, 0.0).sum(axis=1) / lengths
+    seconds = np.where(inside, times - times[:, :1], 0) / 1000
+    mean_x = seconds.sum(axis=1) / lengths
     mean_y = np.where(inside, values, 0.0).sum(axis=1) / lengths
     x = np.where(inside, seconds - mean_x[:, None], 0.0)
     y = np.where(inside, values - mean_y[:, None], 0.0)
-    slope = (x * y).sum(axis=1) / (x * x).sum(axis=1)
-    intercept = mean_y - slope * mean_x
+    products = x * y
+    covariance = products.sum(axis=1)
+    slope = covariance / (x * x).sum(axis=1)
+    start = mean_y - slope * mean_x
     constant = (~inside | (values == values[:, :1])).all(axis=1)
-    start = values[:, 0]
-    at_rest = np.where(np.isinf(start), np.nan, 0.0)
-    return np.where(constant, at_rest, slope), np.where(constant, start + at_rest, intercept)
+    # What is left of products that cancel one another are their rounding errors.
+    kept = np.abs(covariance) > np.abs(products, out=products).sum(axis=1) * 1e-6
+    lost = np.flatnonzero(~(kept | constant))
+    if len(lost):
+        slope[lost], start[lost] = _exact_line(values[lost], lengths[lost], times[lost])
+    first = values[:, 0]
+    at_rest = np.where(np.isinf(first), np.nan, 0.0)
+    return np.where(constant, at_rest, slope), np.where(constant, first + at_rest, start)
+
+
+def _exact_line(values: Matrix, lengths: Index, times: npt.NDArray[np.int64]) -> tuple[Matrix, Matrix]:
+    """As `_line_of`: distances from the mean time are whole numbers, products have two parts, sums twice the digits."""
+    inside = np.arange(values.shape[1]) < lengths[:, None]
+    since = np.where(inside, times - times[:, :1], 0)
+    # `length` times the distance in milliseconds.
+    x = np.where(inside, since * lengths[:, None] - since.sum(axis=1, keepdims=True), 0).astype(np.float64)
+    y = np.where(inside, values, 0.0)
+    exponent = np.frexp(np.abs(y).max(axis=1, keepdims=True))[1]
+    y = np.ldexp(y, -exponent)
+    product = x * y
+    (x_high, x_low), (y_high, y_low) = _halves(x), _halves(y)
+    rest = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    covariance = _row_sums(product) + rest.sum(axis=1)
+    tilt = covariance / (x * x).sum(axis=1) * lengths
+    middle = _row_sums(y) / lengths
+    back = exponent[:, 0]
+    start = middle - tilt * (since.sum(axis=1) / lengths)
+    return np.ldexp(tilt * 1000, back), np.ldexp(start, back)
+
+
+def _halves(values: Matrix) -> tuple[Matrix, Matrix]:
+    """Each value as the sum of two of half the digits, whose products are exact."""
+    wide = values * _SPLIT
+    high = wide - (wide - values)
+    return high, values - high
+
+
+def _row_sums(values: Matrix) -> Matrix:
+    """The sum of each row: exactly that of the leading digits, and that of the others."""
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    exponent = np.frexp(largest)[1] + int(np.ceil(np.log2(values.shape[1] + 2)))
+    anchor = np.ldexp(1.0, exponent)
+    lead = (values + anchor) - anchor
+    total: Matrix = lead.sum(axis=1) + (values - lead).sum(axis=1)
+    return total
 
 
 def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
@@ -76,8 +123,10 @@ def _prefix_line(panel: Panel, call: WindowCall, y: Matrix) -> tuple[Matrix, Mat
     slope = covariance / spread
     ends = (call.refs_ms - middle) / 1000
     level = (sy - slope * sx) / number + slope * ends
-    size = np.maximum(np.abs(sxy), np.abs(sx * sy / number))
-    # The sums are exact but for the rounding of each product: this much may be lost when they are subtracted.
+    # The sums are exact but for the rounding of each product: this much may be lost when they are subtracted. Products
+    # may be far larger than their sum.
+    farthest = np.maximum(np.abs(ends), np.abs(ends - call.range_ms / 1000))
+    size = np.maximum(np.abs(sx * sy / number), np.abs(y).max(axis=1, initial=0.0)[:, None] * farthest)
     bad = (np.abs(covariance) < size * 1e-6) | narrow
     for doubtful in (y_bad, xy_bad):
         if doubtful is not None:
@@ -210,8 +259,7 @@ def _again(panel: Panel, call: WindowCall, bad: Mask, slope: Matrix, level: Matr
     if not wanted.any():
         return
     for at, steps, cells, lengths, times in window_chunks(some, wanted, with_times=True):
-        seconds = (times - times[:, :1]) / 1000
-        tilt, start = _exact_line(cells, lengths, seconds)
+        tilt, start = _line_of(cells, lengths, times)
         slope[rows[at], steps] = tilt
         level[rows[at], steps] = start + tilt * ((call.refs_ms[steps] - times[:, 0]) / 1000)
 
