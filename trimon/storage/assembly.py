@@ -29,6 +29,8 @@ def assemble(rows: int, pieces: Sequence[Piece], *, grouped: bool = False) -> Sa
     if len(overlapping):
         pieces = segments.untangle(pieces, overlapping)
         segments = _Segments.of(pieces)
+        if not len(segments.row):
+            return SampleFrame.empty(rows)
     lengths = np.bincount(segments.row, segments.length, rows).astype(np.int64)
     times, time_offsets, time_of_row = segments.share_times(rows)
     # rows whose samples came in different pieces may still have the same times in all
