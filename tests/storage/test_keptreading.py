@@ -282,6 +282,16 @@ def test_frames_are_grouped_by_their_times() -> None:
     ]
 
 
+def test_overlapping_pieces_without_any_sample_make_an_empty_frame() -> None:
+    """Where everything was deleted from pieces that overlap, rows are empty, in grouped frames too."""
+    pieces = [
+        Piece.matrix(np.array([0]), np.array(times), np.full((1, len(times)), ABSENT), absent=True)
+        for times in ([1, 5], [3])
+    ]
+    for grouped in (False, True):
+        assert assemble(2, pieces, grouped=grouped).lengths.tolist() == [0, 0]
+
+
 def test_a_series_in_two_columns_of_a_chunk_keeps_all_samples() -> None:
     """A series that came back to a group in another column has the samples of both after sealing."""
     owners = np.array([3, 8, 3], np.int32)
@@ -310,3 +320,38 @@ def test_what_is_kept_does_not_hold_an_old_head(bench: Bench) -> None:
         check(bench, ALL, START_MS, START_MS + 600_000)
         gc.collect()
         assert chunk() is None
+
+
+def test_of_two_samples_at_one_time_the_older_head_has_the_say(bench: Bench) -> None:
+    """A pushed sample of an earlier run still counts before a scraped one of this run, when both are kept."""
+    bench.configure(out_of_order_window_ms=7_200_000)
+    name = series("a")
+    time_ms = START_MS + 30_000
+    bench.append(batch((name, time_ms, 1.0), (name, time_ms + 1, 1.5)))
+    bench.reopen()
+    bench.append(first_row("g", START_MS + 45_000, {name: 3.0}))
+    bench.append(batch((name, time_ms, 2.0)))
+    for _ in range(3):
+        check(bench, ALL, START_MS, START_MS + 60_000)
+    assert bench.read()[name][0] == (time_ms, 1.0)
+
+
+def test_after_a_pause_only_what_is_asked_for_is_read(bench: Bench) -> None:
+    """What came between two queries that are far apart is not read, and the reader is asked before anything is."""
+    names = [series("a", i=str(i)) for i in range(3)]
+    (answer,) = bench.append(first_row("g", START_MS, dict.fromkeys(names, 0.0)))
+    columns = np.asarray(answer.columns, np.int32)
+    reads: list[int] = []
+
+    def ask(end_ms: int) -> SampleFrame:
+        selection = bench.store.snapshot().select(ALL, end_ms - 300_000, end_ms)
+        return selection.wide_frame(end_ms - 300_000, end_ms, reads.append)
+
+    bench.clock.value_ms = START_MS + 7_000_000
+    for step in range(1, 420):
+        bench.append(Row("g", START_MS + step * 15_000, columns, np.full(3, float(step))))
+        if step in (40, 41, 42):
+            ask(START_MS + step * 15_000)
+    reads.clear()
+    assert len(ask(START_MS + 419 * 15_000).values) == 3 * 21
+    assert len(reads) == 1

@@ -24,10 +24,10 @@ class Place(NamedTuple):
 class HeadMark(NamedTuple):
     """What will not change any more, as far as some series go.
 
-    Of pushed series these are the sealed pages of the loose buffer. Where any series is scraped it is everything:
-    rows of a group only follow on one another, and of the loose buffer it is enough to know that it got no sample
-    of these series. `homes` are the newest homes, `last_ms` is the newest row of every place, `raw` the number of
-    loose samples that are not in `pages`.
+    Of pushed series these are the sealed pages of the loose buffer. Where any series is scraped, or that is asked
+    for, it is the `whole`: rows of a group only follow on one another, and of the loose buffer it is enough to know
+    that it got no sample of these series. `homes` are the newest homes, `last_ms` is the newest row of every place,
+    `raw` the number of loose samples that are not in `pages`.
     """
 
     homes: Int32s
@@ -35,11 +35,7 @@ class HeadMark(NamedTuple):
     last_ms: Int64s
     pages: tuple[LoosePage, ...]
     raw: int
-
-    @property
-    def scraped(self) -> bool:
-        """Whether any of the series has a home in a group."""
-        return len(self.places) > 0
+    whole: bool
 
     def follows(self, before: HeadMark, series: Int32s, loose: LooseView) -> bool:
         """Whether only rows of groups, or pages, were added since; `loose` is what there is now."""
@@ -49,7 +45,7 @@ class HeadMark(NamedTuple):
         )
         if not same_pages or not np.array_equal(self.homes, before.homes):
             return False
-        if not self.scraped:
+        if not self.whole:
             return True
         fresh = [page.series for page in self.pages[known:]]
         fresh.append(loose.series[0 if fresh else before.raw :])

@@ -87,18 +87,16 @@ class HeadView:
         """Another one whenever a series is added."""
         return self.index.number
 
-    def mark(self, series: Int32s, before: HeadMark | None) -> HeadMark | None:
-        """How far these series (ascending) can be read for good now; None if samples were deleted.
+    def mark(self, series: Int32s, before: HeadMark | None, *, whole: bool) -> HeadMark:
+        """How far these series (ascending, not none) can be read for good now; `whole`: everything.
 
         A mark taken before for the same series saves work.
         """
-        if self.deletions or not len(series):
-            return None
         homes = self.homes.newest(series)
         pages, raw = self.loose.pages, len(self.loose.series)
         if not (homes >= 0).any():
-            return HeadMark(homes, (), np.zeros(0, np.int64), pages, raw)
-        if before is not None and before.scraped and np.array_equal(homes, before.homes):
+            return HeadMark(homes, (), np.zeros(0, np.int64), pages, raw, whole)
+        if before is not None and before.whole and np.array_equal(homes, before.homes):
             places = before.places
         else:
             places = tuple(
@@ -107,7 +105,7 @@ class HeadView:
                 if turn == 0
             )
         self.groups.prepare({place.group for place in places})
-        return HeadMark(homes, places, last_rows_ms(self.groups, places), pages, raw)
+        return HeadMark(homes, places, last_rows_ms(self.groups, places), pages, raw, whole=True)
 
     def follows(self, series: Int32s, before: HeadMark, now: HeadMark) -> bool:
         """Whether everything up to `before` is still as it was."""
@@ -117,11 +115,17 @@ class HeadView:
         self, series: Int32s, start_ms: int, end_ms: int, before: HeadMark | None, now: HeadMark
     ) -> list[Piece]:
         """As `pieces`, of what is settled now and was not before (None: nothing was)."""
-        if not now.scraped:
+        if not now.whole:
             known = len(before.pages) if before is not None else 0
-            return read_sealed(now.pages[known:], series, start_ms, end_ms)
-        if before is None:
+            found = read_sealed(now.pages[known:], series, start_ms, end_ms)
+        elif before is None:
             return self.pieces(series, start_ms, end_ms)
+        else:
+            found = self._new_rows(series, end_ms, before, now)
+        return without_deleted(found, series, self.deletions) if self.deletions else found
+
+    def _new_rows(self, series: Int32s, end_ms: int, before: HeadMark, now: HeadMark) -> list[Piece]:
+        """Rows of groups that came between two marks."""
         new = NewRows()
         found: list[Piece] = []
         grown = np.flatnonzero(now.last_ms > before.last_ms).tolist()
@@ -135,13 +139,12 @@ class HeadView:
                 )
         return [*new.pieces(), *found]
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark | None) -> list[Piece]:
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark) -> list[Piece]:
         """As `pieces`, without what is settled."""
-        if now is None:
-            return self.pieces(series, start_ms, end_ms)
-        if now.scraped:
+        if now.whole:
             return []
-        return read_raw(self.loose, series, start_ms, end_ms)
+        found = read_raw(self.loose, series, start_ms, end_ms)
+        return without_deleted(found, series, self.deletions) if self.deletions else found
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""

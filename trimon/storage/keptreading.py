@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -50,8 +50,8 @@ class SettledSource(Source, Protocol):
         """The time of the newest sample."""
         ...
 
-    def mark(self, series: Int32s, before: Any) -> Any:
-        """How far these series can be read for good now; None: not at all. The mark before it saves work."""
+    def mark(self, series: Int32s, before: Any, *, whole: bool) -> Any:
+        """How far these series can be read for good now; `whole`: everything. The mark before it saves work."""
         ...
 
     def follows(self, series: Int32s, before: Any, now: Any) -> bool:
@@ -131,13 +131,15 @@ class _Selected:
 class _Kept:
     """Samples of a selection until `end_ms`: `base`, of the settled parts, and `whole`, of all as of `versions`.
 
-    They begin at `start_ms` and `whole_start_ms`. What was asked for once has neither.
+    They begin at `start_ms` and `whole_start_ms`; `newest_ms` was the newest sample of all then. What was asked for
+    once has neither.
     """
 
     places: tuple[_Place, ...]
     versions: tuple[Hashable, ...]
     end_ms: int = -1
     start_ms: int = 0
+    newest_ms: int = 0
     marks: tuple[Any, ...] = ()
     base: SampleFrame | None = None
     whole_start_ms: int = 0
@@ -149,8 +151,9 @@ class _Kept:
         return 500 + sum(_frame_bytes(frame) for frame in frames.values())
 
     def base_for(self, start_ms: int, end_ms: int) -> SampleFrame | None:
-        """The base, if it has all of the closed interval."""
-        return self.base if self.start_ms <= start_ms and end_ms <= self.end_ms else None
+        """The base, if it has all of the closed interval, apart from what has come since it began."""
+        inside = self.start_ms <= start_ms <= self.newest_ms and end_ms <= self.end_ms
+        return self.base if inside else None
 
     def whole_for(self, start_ms: int, end_ms: int, versions: tuple[Hashable, ...]) -> SampleFrame | None:
         """Everything, if it is still as of these versions."""
@@ -169,12 +172,6 @@ class _Settled(NamedTuple):
     marks: tuple[Any, ...]
     begin_ms: int
     until_ms: int
-
-
-def _follows(source: SettledSource, series: Int32s, before: Any, now: Any) -> bool:
-    if before is None or now is None:
-        return before is now
-    return source.follows(series, before, now)
 
 
 class _Reading:
@@ -201,36 +198,73 @@ class _Reading:
         """Whether these are the series to be read, in the same rows."""
         return all(place.is_of(part) for place, part in zip(places, self.parts, strict=True))
 
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest sample of all series."""
+        return max(source.newest_ms for source in self.sources)
+
     def until_ms(self) -> int:
         """Up to when to read for later queries too: everything, where the interval reaches the newest sample."""
-        newest_ms = max(source.newest_ms for source in self.sources)
+        newest_ms = self.newest_ms
         return EVER_MS if self.end_ms >= newest_ms else self.end_ms + (self.end_ms - self.start_ms) // 8
 
-    def settled(self, kept: _Kept) -> _Settled:
-        """The samples of what is settled; what is kept of them is not read again."""
-        base, befores = kept.base_for(self.start_ms, self.end_ms), kept.marks
-        if base is None:
-            befores = (None,) * len(self.sources)
-        parts = list(zip(self.sources, (part.series for part in self.parts), befores, strict=True))
-        marks = tuple(source.mark(series, before) for source, series, before in parts)
-        if base is not None and not all(
-            _follows(source, series, before, now)
-            for (source, series, before), now in zip(parts, marks, strict=True)
-        ):
-            base, befores = None, (None,) * len(self.sources)
-        if base is None:
-            begin_ms, until_ms, pieces = self.start_ms, self.until_ms(), []
-        else:
-            begin_ms, until_ms, pieces = kept.start_ms, kept.end_ms, [Piece.of(base)]
-        for part, source, before, now in zip(self.parts, self.sources, befores, marks, strict=True):
-            if now is not None:
-                found = source.settled_pieces(part.series, begin_ms, until_ms, before, now)
-                pieces.extend(piece for piece in part.placed(found, begin_ms, until_ms) if len(piece.values))
-        if base is None or len(pieces) > 1:
-            if base is not None and self.is_exceeded_by(base):
-                begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
-            base = replace(assemble(self.rows, pieces, grouped=True), facts={})
+    def settled(self, kept: _Kept, admit: Callable[[], None]) -> _Settled:
+        """The samples of what is settled; what is kept of them is not read again. `admit` is called before all are.
+
+        Only the last source may be settled in part, or get more: of samples at one time that of the earlier source
+        counts, and what is kept counts before what is added.
+        """
+        base = kept.base_for(self.start_ms, self.end_ms)
+        nothing = (None,) * len(self.sources)
+        befores = nothing if base is None else kept.marks
+        last = len(self.sources) - 1
+        marks = tuple(
+            source.mark(part.series, before, whole=number < last)
+            for number, (source, part, before) in enumerate(
+                zip(self.sources, self.parts, befores, strict=True)
+            )
+        )
+        if base is not None:
+            begin_ms, until_ms = kept.start_ms, kept.end_ms
+            found = self._added(befores, marks, begin_ms, until_ms)
+            if found is not None:
+                pieces = [Piece.of(base), *found]
+                if len(pieces) > 1:
+                    if self.is_exceeded_by(base):
+                        begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
+                    base = replace(assemble(self.rows, pieces, grouped=True), facts={})
+                return _Settled(base, marks, begin_ms, until_ms)
+        admit()
+        begin_ms, until_ms = self.start_ms, self.until_ms()
+        pieces = [
+            piece
+            for number in range(len(self.parts))
+            for piece in self._settled_pieces(number, None, marks[number], begin_ms, until_ms)
+        ]
+        base = replace(assemble(self.rows, pieces, grouped=True), facts={})
         return _Settled(base, marks, begin_ms, until_ms)
+
+    def _added(
+        self, befores: Sequence[Any], marks: Sequence[Any], begin_ms: int, until_ms: int
+    ) -> list[Piece] | None:
+        """What was settled since; None if it is not only more of the last source."""
+        for source, part, before, now in zip(self.sources, self.parts, befores, marks, strict=True):
+            if not source.follows(part.series, before, now):
+                return None
+        found: list[Piece] = []
+        for number, (before, now) in enumerate(zip(befores, marks, strict=True)):
+            if found:
+                return None
+            found = self._settled_pieces(number, before, now, begin_ms, until_ms)
+        return found
+
+    def _settled_pieces(
+        self, number: int, before: Any, now: Any, begin_ms: int, until_ms: int
+    ) -> list[Piece]:
+        """What a source has settled, of the closed interval."""
+        part = self.parts[number]
+        found = self.sources[number].settled_pieces(part.series, begin_ms, until_ms, before, now)
+        return [piece for piece in part.placed(found, begin_ms, until_ms) if len(piece.values)]
 
     def is_exceeded_by(self, base: SampleFrame) -> bool:
         """Whether the frame is much longer than the interval."""
@@ -301,9 +335,9 @@ class KeptSelection(StoreSelection):
         whole = kept.whole_for(start_ms, end_ms, reading.versions)
         if whole is not None:
             return whole
-        if kept.base_for(start_ms, end_ms) is None:
-            admit(self.estimate(start_ms, end_ms).size_bytes)
-        base, marks, begin_ms, until_ms = reading.settled(kept)
+        base, marks, begin_ms, until_ms = reading.settled(
+            kept, lambda: admit(self.estimate(start_ms, end_ms).size_bytes)
+        )
         whole, whole_start_ms = base, begin_ms
         fresh = reading.fresh(marks, start_ms, until_ms)
         if fresh:
@@ -313,7 +347,7 @@ class KeptSelection(StoreSelection):
                 piece = piece.clipped(start_ms, until_ms)
             whole = replace(assemble(reading.rows, [piece, *fresh], grouped=True), facts={})
             whole_start_ms = start_ms
-        made = _Kept(reading.places, reading.versions, until_ms, begin_ms, marks, base)
+        made = _Kept(reading.places, reading.versions, until_ms, begin_ms, reading.newest_ms, marks, base)
         if not fresh or kept.versions == reading.versions:
             made = replace(made, whole=whole, whole_start_ms=whole_start_ms)
         self._frames.put(key, made)

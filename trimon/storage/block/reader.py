@@ -251,9 +251,9 @@ class Block:
         """Always the same."""
         return self.meta.ulid
 
-    def mark(self, series: Int32s, before: object) -> object:
+    def mark(self, series: Int32s, before: object, *, whole: bool) -> object:
         """All of a block is settled."""
-        del series, before
+        del series, before, whole
         return self.identity
 
     def follows(self, series: Int32s, before: object, now: object) -> bool:
