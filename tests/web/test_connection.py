@@ -22,9 +22,9 @@ GET = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Application:
-    """Echoes; `/big` is long, `/slow` waits to be let go, `/mute` begins and fails, `/early/N` reads no body.
+    """Echoes; `/big` is long, `/slow` waits to be let go, `/mute` begins and ends, `/broken` begins and fails.
 
-    `/early/N` answers after N turns of the loop.
+    `/early/N` reads no body and answers after N turns of the loop; `/told` reads none and stops when the request ends.
     """
 
     def __init__(self) -> None:
@@ -35,8 +35,9 @@ class Application:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = b""
-        early = scope["path"].startswith("/early/")
-        for _ in range(int(scope["path"][7:]) if early else 0):
+        turns = scope["path"].startswith("/early/")
+        early = turns or scope["path"] == "/told"
+        for _ in range(int(scope["path"][7:]) if turns else 0):
             await trio.lowlevel.checkpoint()
         while not early:
             message = await receive()
@@ -61,6 +62,13 @@ class Application:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
         if path == "/mute":
             return
+        if path == "/told":
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch, receive, nursery.cancel_scope)
+                await send({"type": "http.response.body", "body": answer, "more_body": False})
+            return
+        if path == "/broken":
+            raise ZeroDivisionError
         await send({"type": "http.response.body", "body": answer, "more_body": False})
 
     async def _watch(self, receive: Any, scope: trio.CancelScope) -> None:
@@ -252,6 +260,27 @@ async def test_an_answer_and_a_refusal_at_once(turns: int) -> None:
         async with await connected(port) as other:
             await other.send_all(GET)
             assert (await answer(other))[1] == b"GET /small "
+
+
+async def test_a_connection_ends_when_its_application_is_told_so() -> None:
+    """An answer before the body is there ends the connection, though the application stops on hearing of the end."""
+    async with serving() as (port, app, actor), await connected(port) as stream:
+        await stream.send_all(b"POST /told HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        assert (await everything(stream)).endswith(b"POST /told ")
+        assert app.left == ["client"]
+        with trio.fail_after(5):
+            while actor.inspect()["connections"] != 1:  # noqa: ASYNC110 # the one to come
+                await trio.sleep(0.01)
+
+
+async def test_a_failure_after_the_answer_began_is_reported() -> None:
+    """What an application raises leaves a report, and ends its connection alone."""
+    async with serving() as (port, _, actor), await connected(port) as stream:
+        await stream.send_all(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await everything(stream)).startswith(OK)
+        report = actor._reports.latest()[0]
+        assert (report.path, "ZeroDivisionError" in report.traceback) == ("web/broken", True)
+        assert actor.inspect()["failed"] == 0
 
 
 async def test_no_file_for_a_connection_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:

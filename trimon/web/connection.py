@@ -112,7 +112,9 @@ class Connection(TCPServer):
             self._head_is_next = not event.idle
         elif self._head:
             await self._send(b"")
-        await super().protocol_send(event)
+        # the application that is told of the end may end the task that tells it
+        with trio.CancelScope(shield=True):
+            await super().protocol_send(event)
 
     async def _send(self, data: bytes) -> None:
         if self._head_is_next and self._has_begun_a_response():

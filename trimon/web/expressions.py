@@ -83,7 +83,7 @@ def expression_routes(context: WebContext) -> Blueprint:
             raise bad_parameter("end", "end timestamp must not be before start timestamp")
         matcher_sets = _selectors(_parsed(values, context.query_options(), engine.parse))
         if not matcher_sets:
-            return Response(status=204)
+            return Response(b"", status=204)
         found = context.store.exemplars.query(matcher_sets, start_ms, end_ms)
         return success([_exemplars(labels, exemplars) for labels, exemplars in found])
 

@@ -126,6 +126,9 @@ class WebActor:
         self._requests += 1
         try:
             await self._app(scope, receive, send)
+        except* Exception as errors:  # the HTTP server says nothing of it
+            self._reports.add(f"web{scope.get('path', '')}", 1, errors, 0.0, "")
+            raise
         finally:
             self._requests -= 1
             if not self._requests:
