@@ -37,7 +37,7 @@ def _options() -> object:
     return options
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def compile_regexp(pattern: str) -> re2._Regexp:
     """The compiled RE2 pattern, for full matches; dot matches newline. Raises UserError."""
     try:
@@ -60,8 +60,8 @@ def full_match(compiled: re2._Regexp, value: str) -> re2._Match | None:
 
 def regexp_literals(pattern: str) -> tuple[str, ...] | None:
     """The strings a pattern matches when it is a literal or an alternation of literals, else None."""
-    body = pattern[1:-1] if pattern.startswith("(") and pattern.endswith(")") else pattern
-    body = body.removeprefix("?:")
+    grouped = pattern.startswith("(") and pattern.endswith(")")
+    body = pattern[1:-1].removeprefix("?:") if grouped else pattern
     parts = body.split("|")
     if all(_LITERAL.fullmatch(part) for part in parts):
         return tuple(dict.fromkeys(parts))
@@ -70,6 +70,10 @@ def regexp_literals(pattern: str) -> tuple[str, ...] | None:
 
 def _regexp_test(pattern: str) -> Callable[[str], bool]:
     literals = regexp_literals(pattern)
+    if literals is not None and pattern.isascii():
+        # an automaton of thousands of names, as dashboards list them, takes a megabyte
+        return frozenset(literals).__contains__
+    compiled = compile_regexp(pattern)
     if literals is not None:
         return frozenset(literals).__contains__
     if pattern in (".*", "(.*)"):
@@ -81,7 +85,6 @@ def _regexp_test(pattern: str) -> Callable[[str], bool]:
         head, tail = prefix.groups()
         shortest = len(head) + (tail == ".+")
         return lambda value: value.startswith(head) and len(value) >= shortest
-    compiled = compile_regexp(pattern)
     return lambda value: full_match(compiled, value) is not None
 
 
@@ -102,7 +105,6 @@ class Matcher:
         elif self.type is MatchType.NOT_EQUAL:
             test = value.__ne__
         else:
-            compile_regexp(value)
             matches = _regexp_test(value)
             test = matches if self.type is MatchType.REGEXP else lambda text: not matches(text)
         object.__setattr__(self, "_test", test)
