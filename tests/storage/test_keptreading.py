@@ -355,3 +355,16 @@ def test_after_a_pause_only_what_is_asked_for_is_read(bench: Bench) -> None:
     reads.clear()
     assert len(ask(START_MS + 419 * 15_000).values) == 3 * 21
     assert len(reads) == 1
+
+
+def test_what_is_asked_once_is_counted(bench: Bench) -> None:
+    """The series of a selection count towards the memory that is kept, also before any sample of it is."""
+    bench.append(first_row("g", START_MS, {series("m", i=str(i)): 1.0 for i in range(2000)}))
+    memory = Memory()
+    sources = bench.store.snapshot().sources
+    for number in range(20):
+        asked = (Matcher("i", MatchType.NOT_EQUAL, f"{number}"),)
+        for _ in range(2):
+            snapshot = KeptSnapshot(sources, memory)  # type: ignore[arg-type] # as made
+            snapshot.select(asked, START_MS, START_MS).wide_frame(START_MS, START_MS, lambda _: None)
+            assert memory.frames.used_bytes > 2000 * 4 * (number + 1)

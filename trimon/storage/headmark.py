@@ -37,6 +37,12 @@ class HeadMark(NamedTuple):
     raw: int
     whole: bool
 
+    @property
+    def nbytes(self) -> int:
+        """Memory held, without the pages."""
+        places = sum(place.rows.nbytes + place.columns.nbytes + 100 for place in self.places)
+        return 200 + self.homes.nbytes + self.last_ms.nbytes + places
+
     def follows(self, before: HeadMark, series: Int32s, loose: LooseView) -> bool:
         """Whether only rows of groups, or pages, were added since; `loose` is what there is now."""
         known = len(before.pages)

@@ -112,19 +112,29 @@ class _Place(NamedTuple):
         same_rows = self.rows is part.rows or np.array_equal(self.rows, part.rows)  # type: ignore[arg-type] # None is one
         return same_rows and (self.series is part.series or np.array_equal(self.series, part.series))
 
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.series.nbytes + (0 if self.rows is None else self.rows.nbytes)
+
+
+def _asked_bytes(matchers: Sequence[Matcher]) -> int:
+    """Memory of what is asked for, about: values, and the sets or automata they are compared by."""
+    return sum(200 + 8 * len(matcher.value) for matcher in matchers)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selected:
     labels: LabelTable
     places: tuple[_Place, ...]
+    asked_bytes: int
 
     @property
     def nbytes(self) -> int:
         columns = sum(column.nbytes for column in self.labels.columns)
-        rows = sum(
-            place.series.nbytes + (0 if place.rows is None else place.rows.nbytes) for place in self.places
-        )
-        return 1000 + columns + rows
+        # the values of one source are its own, those of several were listed for this selection
+        listed = sum(len(values) for values in self.labels.values) if len(self.places) > 1 else 0
+        return 1000 + self.asked_bytes + columns + 80 * listed + sum(place.nbytes for place in self.places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +147,7 @@ class _Kept:
 
     places: tuple[_Place, ...]
     versions: tuple[Hashable, ...]
+    asked_bytes: int
     end_ms: int = -1
     start_ms: int = 0
     newest_ms: int = 0
@@ -148,7 +159,9 @@ class _Kept:
     @property
     def nbytes(self) -> int:
         frames = {id(frame): frame for frame in (self.base, self.whole) if frame is not None}
-        return 500 + sum(_frame_bytes(frame) for frame in frames.values())
+        places = sum(place.nbytes for place in self.places)
+        places += sum(getattr(mark, "nbytes", 0) for mark in self.marks)
+        return 500 + self.asked_bytes + places + sum(_frame_bytes(frame) for frame in frames.values())
 
     def base_for(self, start_ms: int, end_ms: int) -> SampleFrame | None:
         """The base, if it has all of the closed interval, apart from what has come since it began."""
@@ -303,7 +316,7 @@ class KeptSnapshot(StoreSnapshot):
                 _Place(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
                 for part in plain.parts
             )
-            found = _Selected(plain.labels, places)
+            found = _Selected(plain.labels, places, _asked_bytes(conditions))
             self._memory.selections.put((conditions, versions), found)
         now = dict(zip(versions, sources, strict=True))
         parts = [Part(now[place.version], place.series, place.rows) for place in found.places]
@@ -330,7 +343,7 @@ class KeptSelection(StoreSelection):
         kept = self._frames.peek(key)
         if not isinstance(kept, _Kept) or not reading.is_of(kept.places):
             # most selections are never asked for again
-            self._frames.put(key, _Kept(reading.places, reading.versions))
+            self._frames.put(key, _Kept(reading.places, reading.versions, _asked_bytes(self._matchers)))
             return super().wide_frame(start_ms, end_ms, admit)
         whole = kept.whole_for(start_ms, end_ms, reading.versions)
         if whole is not None:
@@ -347,7 +360,17 @@ class KeptSelection(StoreSelection):
                 piece = piece.clipped(start_ms, until_ms)
             whole = replace(assemble(reading.rows, [piece, *fresh], grouped=True), facts={})
             whole_start_ms = start_ms
-        made = _Kept(reading.places, reading.versions, until_ms, begin_ms, reading.newest_ms, marks, base)
+        made = replace(
+            kept,
+            versions=reading.versions,
+            places=reading.places,
+            end_ms=until_ms,
+            start_ms=begin_ms,
+            newest_ms=reading.newest_ms,
+            marks=marks,
+            base=base,
+            whole=None,
+        )
         if not fresh or kept.versions == reading.versions:
             made = replace(made, whole=whole, whole_start_ms=whole_start_ms)
         self._frames.put(key, made)
