@@ -20,6 +20,7 @@ _UNITS_MS = (
     ("ms", 1),
 )
 DURATION_MS_MAX = (2**63 - 1) // 1_000_000
+_DIGITS_MAX = 19
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGTPE]i?)?B", re.ASCII)
 _SIZE_POWERS = "KMGTPE"
@@ -37,8 +38,12 @@ def parse_duration_ms(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise UserError(f'not a valid duration string: "{text}"')
+    counts = match.groups(default="0")
+    # Python refuses to read thousands of digits, with an error of its own.
+    if any(len(count) > _DIGITS_MAX and len(count.lstrip("0")) > _DIGITS_MAX for count in counts):
+        raise UserError("duration out of range")
     total_ms = sum(
-        int(count) * unit_ms for count, (_, unit_ms) in zip(match.groups(default="0"), _UNITS_MS, strict=True)
+        int(count[-_DIGITS_MAX:]) * unit_ms for count, (_, unit_ms) in zip(counts, _UNITS_MS, strict=True)
     )
     if total_ms > DURATION_MS_MAX:
         raise UserError("duration out of range")

@@ -216,3 +216,22 @@ def test_selector() -> None:
     for text in ("up offset 5m", "sum(up)", "1", "up[5m]", "{}"):
         with pytest.raises(ParseError):
             parse_selector(text)
+
+
+def test_positions_in_a_long_text_that_is_not_ascii() -> None:
+    """Columns count bytes, and what stands before a token is not counted again for each."""
+    many = ",".join(f'l{index}="x"' for index in range(30_000))
+    with pytest.raises(ParseError) as caught:
+        parse(f'a{{z="é",{many}}} +', ALL)
+    assert caught.value.start == len(f'a{{z="é",{many}}} +'.encode())
+    with pytest.raises(ParseError, match=r'^1:14: parse error: unexpected identifier "b"'):
+        parse('{"éé"} + a b', ALL)
+
+
+@pytest.mark.parametrize("text", ["a[{}s]", "a offset {}s", "{}s", "a[1m:{}d]", "a @ {}y"])
+def test_durations_of_thousands_of_digits(text: str) -> None:
+    """A duration that no computer holds is out of range, as is one a little too long."""
+    for digits in ("9" * 5000, "9" * 20):
+        with pytest.raises(ParseError, match=r"duration out of range$"):
+            parse(text.format(digits), ALL)
+    assert print_expr(parse(f"a[{'0' * 5000}7s]", ALL)) == "a[7s]"

@@ -36,8 +36,9 @@ if sys.getrecursionlimit() < _RECURSION:
     sys.setrecursionlimit(_RECURSION)
 
 
-# Dashboards ask the same short queries again and again; long ones would only fill memory.
-_REMEMBERED_MAX: Final = 8192
+# Characters. Dashboards ask the same short queries again and again; long ones would only fill memory. These take no more
+# than some 10 ms to parse.
+REMEMBERED_MAX: Final = 8192
 
 
 def _parse(text: str, features: frozenset[str]) -> Expr:
@@ -50,7 +51,7 @@ _parsed = lru_cache(maxsize=1024)(_parse)
 def parse(text: str, options: QueryOptions) -> Expr:
     """The checked tree of a query. Raises ParseError with line and column."""
     features = options.features | {DURATION_EXPRESSIONS}
-    return _parsed(text, features) if len(text) <= _REMEMBERED_MAX else _parse(text, features)
+    return _parsed(text, features) if len(text) <= REMEMBERED_MAX else _parse(text, features)
 
 
 def format_query(text: str, options: QueryOptions) -> str:

@@ -44,6 +44,8 @@ class Lexer:
         self._bracket = False
         self._got_colon = False
         self._ascii = text.isascii()
+        # A position whose byte offset is known: that of the last token.
+        self._known = (0, 0)
 
     def next(self) -> Token:
         """The next token; comments and white space are skipped."""
@@ -200,7 +202,12 @@ class Lexer:
     def _byte(self, position: int) -> int:
         if self._ascii:
             return position
-        return len(self.text[:position].encode("utf-8", "surrogateescape"))
+        known, offset = self._known
+        if position < known:
+            known, offset = 0, 0
+        offset += len(self.text[known:position].encode("utf-8", "surrogateescape"))
+        self._known = (position, offset)
+        return offset
 
     def _error(self, message: str) -> ParseError:
         start = self._byte(self._position)

@@ -21,15 +21,19 @@ from trimon.query.options import QueryOptions
 from trimon.storage.exemplars import Exemplar
 from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import bad_parameter, success
+from trimon.web.envelope import ApiError, bad_parameter, success
 from trimon.web.queries import query_text, request_options, step_ms_of
 
 T = TypeVar("T")
 
 
-def _parsed(values: MultiDict[str, str], options: QueryOptions, work: Callable[[str, QueryOptions], T]) -> T:
+async def _parsed(
+    context: WebContext, values: MultiDict[str, str], work: Callable[[str, QueryOptions], T]
+) -> T:
+    """`work` on the query's text, in a thread: a long text takes a second."""
+    text, options = query_text(values), context.query_options()
     try:
-        return work(query_text(values), options)
+        return await context.offload.run(lambda: work(text, options))
     except ParseError as error:
         raise bad_parameter("query", error) from None
 
@@ -41,12 +45,12 @@ def expression_routes(context: WebContext) -> Blueprint:
     @blueprint.route("/format_query", methods=["GET", "POST"])
     async def format_query() -> Response:
         values = await params.parameters()
-        return success(_parsed(values, context.query_options(), engine.format_query))
+        return success(await _parsed(context, values, engine.format_query))
 
     @blueprint.route("/parse_query", methods=["GET", "POST"])
     async def parse_query() -> Response:
         values = await params.parameters()
-        return success(_parsed(values, context.query_options(), engine.parse_query))
+        return success(await _parsed(context, values, engine.parse_query))
 
     @blueprint.route("/explain", methods=["GET", "POST"])
     async def explain_query() -> Response:
@@ -77,11 +81,11 @@ def expression_routes(context: WebContext) -> Blueprint:
     @blueprint.route("/query_exemplars", methods=["GET", "POST"])
     async def query_exemplars() -> Response:
         values = await params.parameters()
-        start_ms = params.required_time_ms(values, "start")
-        end_ms = params.required_time_ms(values, "end")
+        start_ms = params.time_ms(values, "start", -params.TIME_MS_MAX)
+        end_ms = params.time_ms(values, "end", params.TIME_MS_MAX)
         if end_ms < start_ms:
-            raise bad_parameter("end", "end timestamp must not be before start timestamp")
-        matcher_sets = _selectors(_parsed(values, context.query_options(), engine.parse))
+            raise ApiError("bad_data", "end timestamp must not be before start timestamp")
+        matcher_sets = _selectors(await _parsed(context, values, engine.parse))
         if not matcher_sets:
             return Response(b"", status=204)
         found = context.store.exemplars.query(matcher_sets, start_ms, end_ms)

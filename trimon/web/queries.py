@@ -40,6 +40,7 @@ def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOp
     if text := values.get("lookback_delta", ""):
         try:
             lookback_ms = params.parse_span_ms(text)
+            lookback_ms = lookback_ms if lookback_ms > 0 else None
         except UserError as error:
             raise ApiError("bad_data", f"error parsing lookback delta duration: {error}") from None
     return context.query_options().with_(lookback_ms=lookback_ms, timeout_s=timeout_s)
@@ -140,9 +141,10 @@ class QueryHandler:
         start_ms, end_ms, step_ms = times_ms
         steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
         try:
-            expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
-            if is_instant(text, expr, steps):
-                return queries.run_now(options, work, record)
+            if len(text) <= engine.REMEMBERED_MAX:  # a long one would hold up the loop
+                expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
+                if is_instant(text, expr, steps):
+                    return queries.run_now(options, work, record)
             return await asked.attended(lambda: queries.run(text, options, work, record))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
