@@ -27,7 +27,7 @@ def admin_routes(context: WebContext) -> Blueprint:
         values = await params.parameters()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        selectors = params.selectors(values.getlist("match[]"))
+        selectors = params.selectors(values.getlist("match[]"), named=True)
         start_ms = params.time_ms(values, "start", -_FOREVER_MS)
         end_ms = params.time_ms(values, "end", _FOREVER_MS)
         if end_ms < start_ms:

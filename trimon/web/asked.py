@@ -47,7 +47,7 @@ class Asked(Protocol):
         ...
 
     async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST, then the URL's query."""
+        """The parameters: the form of a POST, then the URL's query. Raises ApiError."""
         ...
 
     async def body(self) -> bytes:
@@ -98,7 +98,7 @@ class FrameworkAsked:
         return request.headers.get(name, "")
 
     async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST, then the URL's query."""
+        """The parameters: the form of a POST, then the URL's query. Raises ApiError."""
         return await params.parameters()
 
     async def body(self) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
-from urllib.parse import parse_qsl
 
 import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -21,10 +20,10 @@ from trimon.web.context import WebContext
 from trimon.web.dressing import Dressing
 from trimon.web.envelope import Answer, worded
 from trimon.web.failures import answer_of_error
+from trimon.web.params import FORM, decoded
 
 T = TypeVar("T")
 
-FORM: Final = "application/x-www-form-urlencoded"
 # As long as the framework waits for a body.
 BODY_TIMEOUT_S: Final = 60.0
 
@@ -62,15 +61,9 @@ class FrontAsked:
         raise ClientGone
 
     async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST, then the URL's query."""
-        pairs: list[tuple[str, str]] = []
-        if self.method == "POST" and self._headers.get(b"content-type", b"")[: len(FORM)] == FORM.encode():
-            try:
-                pairs = parse_qsl(self._body.decode(), keep_blank_values=True)
-            except ValueError:
-                pairs = []  # a form that cannot be read is empty, as the framework has it
-        pairs += parse_qsl(self._query.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
-        return MultiDict(pairs)
+        """The parameters: the form of a POST, then the URL's query. Raises ApiError."""
+        is_form = self.method == "POST" and self._headers.get(b"content-type", b"").startswith(FORM.encode())
+        return decoded(self._body if is_form else b"", self._query)
 
     async def body(self) -> bytes:
         """The whole body."""

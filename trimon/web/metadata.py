@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from quart import Blueprint, Response, request
 
 from trimon.actors.scrape import Job
+from trimon.errors import UserError
+from trimon.model.matcher import Matcher
+from trimon.query.selectors import parse_selector
 from trimon.scrape.families import Family
 from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import bad_parameter, success
+from trimon.web.envelope import ApiError, bad_parameter, success
 
 
 def metadata_routes(context: WebContext) -> Blueprint:
@@ -28,25 +31,23 @@ def metadata_routes(context: WebContext) -> Blueprint:
             entries = found.setdefault(family, [])
             if entry not in entries and (most_each <= 0 or len(entries) < most_each):
                 entries.append(entry)
-        names = list(found)[:most] if most > 0 else list(found)
+        names = list(found)[:most] if most >= 0 else list(found)
         return success({name: found[name] for name in names})
 
     @blueprint.get("/targets/metadata")
     async def targets_metadata() -> Response:
         values = request.args
         text = values.get("match_target", "")
-        selectors = params.selectors([text]) if text else []
+        matchers = _target_matchers(text)
         most = _number(values.get("limit", ""), "limit")
         wanted = values.get("metric", "")
         out = [
             entry
             for entry in _by_target(context.jobs(), wanted)
-            if all(
-                matcher.matches(entry[0].get(matcher.name, "")) for group in selectors for matcher in group
-            )
+            if all(matcher.matches(entry[0].get(matcher.name, "")) for matcher in matchers)
         ]
         shown = [{"target": labels, **fields} for labels, fields in out]
-        return success(shown[:most] if most > 0 else shown)
+        return success(shown[:most] if most >= 0 else shown)
 
     return blueprint
 
@@ -81,7 +82,17 @@ def _families(context: WebContext, wanted: str) -> list[tuple[str, dict[str, str
 def _number(text: str, name: str) -> int:
     if not text:
         return -1
+    number = params.integer(text)
+    if number is None:
+        raise ApiError("bad_data", f"{name} must be a number")
+    return number
+
+
+def _target_matchers(text: str) -> tuple[Matcher, ...]:
+    """The matchers of a `match_target`, which may match everything. Raises ApiError."""
+    if "".join(text.split()) in ("", "{}"):
+        return ()
     try:
-        return int(text)
-    except ValueError:
-        raise bad_parameter(name, f"{name} must be a number") from None
+        return parse_selector(text)
+    except UserError as error:
+        raise bad_parameter("match_target", error) from None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import parse_qsl
 
 from quart import request
 from werkzeug.datastructures import MultiDict
@@ -17,6 +18,11 @@ from trimon.query.selectors import parse_selector
 from trimon.units import parse_duration_ms
 from trimon.web.envelope import ApiError, bad_parameter
 
+FORM: Final = "application/x-www-form-urlencoded"
+# Of times beyond it nothing is stored; the engine reckons with 64 bits.
+TIME_MS_MAX: Final = 2**53 * 1000 - 1
+_SECONDS_MAX: Final = 2**63 / 1000
+_INT_MAX: Final = 2**63 - 1
 # What clients send for "from the beginning" and "to the end": Go's extreme times.
 _FOREVER: Final = {
     "-292273086-05-16T16:47:06Z": -(2**52),
@@ -24,36 +30,61 @@ _FOREVER: Final = {
     "292277025-08-18T07:12:54.999999999Z": 2**52,
 }
 _RFC3339 = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:\d{2})", re.ASCII
 )
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 async def parameters() -> MultiDict[str, str]:
-    """The parameters of a request: the form of a POST, then the URL's query."""
+    """The parameters of a request: the form of a POST, then the URL's query. Raises ApiError."""
+    query = request.query_string
     if request.method != "POST":
-        return request.args
+        return decoded(b"", query)
+    if request.mimetype == FORM:
+        body = await request.get_data(as_text=False)
+        assert isinstance(body, bytes)
+        return decoded(body, query)
     merged: MultiDict[str, str] = MultiDict(await request.form)
-    for name, values in request.args.lists():
-        for value in values:
-            merged.add(name, value)
+    for name, value in decoded(b"", query).items(multi=True):
+        merged.add(name, value)
     return merged
 
 
-def parse_time_ms(text: str) -> int:
-    """Milliseconds of float Unix seconds or an RFC 3339 time. Raises UserError."""
+def decoded(form: bytes, query: bytes) -> MultiDict[str, str]:
+    """The parameters of a form, then of a URL's query. Raises ApiError for what is no UTF-8."""
+    pairs: list[tuple[str, str]] = []
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if math.isfinite(seconds) and "_" not in text and abs(seconds) < 2**53:
-        return round(seconds * 1000)
+        for part in (form, query):
+            if part:
+                pairs += parse_qsl(part.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise ApiError("bad_data", "invalid parameters: not valid UTF-8") from None
+    return MultiDict(pairs)
+
+
+def _number(text: str) -> float | None:
+    """A decimal float in Go's spelling, None for anything else, infinities and NaN included."""
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def parse_time_ms(text: str) -> int:
+    """Milliseconds of float Unix seconds, rounded half away from zero, or of an RFC 3339 time. Raises UserError."""
+    seconds = _number(text)
+    if seconds is not None and abs(seconds) <= _SECONDS_MAX:
+        fraction_s, whole_s = math.modf(seconds)
+        fraction_ms = math.copysign(math.floor(abs(fraction_s) * 1000 + 0.5), fraction_s)
+        return max(-TIME_MS_MAX, min(TIME_MS_MAX, int(whole_s) * 1000 + int(fraction_ms)))
     if text in _FOREVER:
         return _FOREVER[text]
     match = _RFC3339.fullmatch(text)
     if match is not None:
         day, clock, fraction, zone = match.groups()
         try:
-            whole = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+            whole = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone == 'Z' else zone}")
         except ValueError:
             whole = None
         if whole is not None:
@@ -65,14 +96,11 @@ def parse_time_ms(text: str) -> int:
 
 def parse_span_ms(text: str) -> int:
     """Milliseconds of float seconds or a Prometheus duration. Raises UserError."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not math.isnan(seconds) and "_" not in text:
+    seconds = _number(text)
+    if seconds is not None:
         if abs(seconds) > 2**63 / 1e9:
             raise UserError(f'cannot parse "{text}" to a valid duration. It overflows int64')
-        return int(seconds * 1000)
+        return math.trunc(int(seconds * 1e9) / 1_000_000)
     try:
         return parse_duration_ms(text)
     except UserError:
@@ -103,13 +131,20 @@ def limit(values: MultiDict[str, str]) -> int:
     text = values.get("limit", "")
     if not text:
         return 0
-    try:
-        number = int(text)
-    except ValueError:
-        raise bad_parameter("limit", f'strconv.Atoi: parsing "{text}": invalid syntax') from None
+    number = integer(text)
+    if number is None:
+        raise bad_parameter("limit", f'strconv.Atoi: parsing "{text}": invalid syntax')
+    if abs(number) > _INT_MAX:
+        raise bad_parameter("limit", f'strconv.Atoi: parsing "{text}": value out of range')
     if number < 0:
         raise bad_parameter("limit", "limit must be non-negative")
     return number
+
+
+def integer(text: str) -> int | None:
+    """An integer in Go's spelling, None for anything else."""
+    # longer ones are out of every range; Python refuses to read very long ones
+    return int(text[:40]) if _INTEGER.fullmatch(text) else None
 
 
 def boolean(values: MultiDict[str, str], name: str) -> bool:
@@ -122,20 +157,25 @@ def boolean(values: MultiDict[str, str], name: str) -> bool:
     raise bad_parameter(name, f'strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
-def selectors(texts: Sequence[str]) -> list[tuple[Matcher, ...]]:
-    """The matchers of `match[]` parameters. Raises ApiError."""
-    out = []
-    for text in texts:
-        try:
-            matchers = parse_selector(text)
-        except UserError as error:
-            if "at least one non-empty matcher" in error.message:
-                raise ApiError("bad_data", "match[] must contain at least one non-empty matcher") from None
-            raise bad_parameter("match[]", error) from None
-        if all(matcher.matches_empty for matcher in matchers):
-            raise ApiError("bad_data", "match[] must contain at least one non-empty matcher")
-        out.append(matchers)
-    return out
+def selectors(texts: Sequence[str], *, named: bool = False) -> list[tuple[Matcher, ...]]:
+    """The matchers of `match[]` parameters. Raises ApiError, which names the parameter where `named`."""
+    try:
+        return [_selector(text) for text in texts]
+    except UserError as error:
+        raise bad_parameter("match[]", error) if named else ApiError("bad_data", str(error)) from None
+
+
+def _selector(text: str) -> tuple[Matcher, ...]:
+    empty = "match[] must contain at least one non-empty matcher"
+    try:
+        matchers = parse_selector(text)
+    except UserError as error:
+        if "at least one non-empty matcher" in error.message:
+            raise UserError(empty) from None
+        raise
+    if all(matcher.matches_empty for matcher in matchers):
+        raise UserError(empty)
+    return matchers
 
 
 def truncated(items: list[object], most: int, warnings: list[str]) -> list[object]:

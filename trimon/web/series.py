@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
@@ -18,8 +17,6 @@ from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
 
-T = TypeVar("T")
-
 _FOREVER_MS = 2**52
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
@@ -30,32 +27,37 @@ def unescape_label_name(name: str) -> str:
     match = _ESCAPED.fullmatch(name)
     if match is None:
         return name
-    return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else "_", match[1])
+    try:
+        whole = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else "_", match[1])
+        whole.encode()
+    except ValueError:  # no character has this number, or half of one
+        return name
+    return whole
 
 
 def series_routes(context: WebContext) -> Blueprint:
     """/series, /labels, /label/<name>/values."""
     blueprint = Blueprint("series", __name__)
 
-    async def look_up(work: Callable[[Snapshot, Budget], T]) -> T:
+    async def look_up(
+        work: Callable[[Snapshot, Budget], list[object]], start_ms: int, end_ms: int
+    ) -> list[object]:
+        if end_ms < start_ms:
+            return []
         return await context.queries.run(request.path, context.query_options(), work)
 
     def interval(values: MultiDict[str, str]) -> tuple[int, int]:
-        start_ms = params.time_ms(values, "start", -_FOREVER_MS)
-        end_ms = params.time_ms(values, "end", _FOREVER_MS)
-        if end_ms < start_ms:
-            raise ApiError("bad_data", "end timestamp must not be before start timestamp")
-        return start_ms, end_ms
+        return params.time_ms(values, "start", -_FOREVER_MS), params.time_ms(values, "end", _FOREVER_MS)
 
     @blueprint.route("/series", methods=["GET", "POST"])
     async def series() -> Response:
         values = await params.parameters()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        selectors = params.selectors(values.getlist("match[]"))
+        selectors = params.selectors(values.getlist("match[]"), named=True)
         start_ms, end_ms = interval(values)
         most = params.limit(values)
-        found = await look_up(partial(_series, selectors, start_ms, end_ms, most))
+        found = await look_up(partial(_series, selectors, start_ms, end_ms, most), start_ms, end_ms)
         warnings: list[str] = []
         return success(params.truncated(found, most, warnings), warnings)
 
@@ -73,12 +75,12 @@ def series_routes(context: WebContext) -> Blueprint:
 
         warnings: list[str] = []
         most = params.limit(values)
-        return success(params.truncated(await look_up(work), most, warnings), warnings)
+        return success(params.truncated(await look_up(work, start_ms, end_ms), most, warnings), warnings)
 
     @blueprint.get("/label/<name>/values")
     async def label_values(name: str) -> Response:
         label = unescape_label_name(name)
-        values = request.args
+        values = await params.parameters()
         selectors = params.selectors(values.getlist("match[]"))
         start_ms, end_ms = interval(values)
 
@@ -94,7 +96,7 @@ def series_routes(context: WebContext) -> Blueprint:
 
         warnings: list[str] = []
         most = params.limit(values)
-        return success(params.truncated(await look_up(work), most, warnings), warnings)
+        return success(params.truncated(await look_up(work, start_ms, end_ms), most, warnings), warnings)
 
     return blueprint
 

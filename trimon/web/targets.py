@@ -69,11 +69,11 @@ def targets_routes(context: WebContext) -> Blueprint:
 
     @blueprint.get("/targets")
     async def targets() -> Response:
-        state = request.args.get("state", "any").lower()
+        state = request.args.get("state", "").lower() or "any"
         active: list[object] = []
         dropped: list[object] = []
         counts: dict[str, int] | None = None
-        if state != "dropped":
+        if state in ("any", "active"):
             active = [
                 _active(
                     target,
@@ -84,7 +84,7 @@ def targets_routes(context: WebContext) -> Blueprint:
                 for _, job in jobs()
                 for key, target in sorted(job.targets.items(), key=lambda item: item[1].labels)
             ]
-        if state != "active":
+        if state in ("any", "dropped"):
             counts = {name: job.dropped_count for name, job in jobs()}
             dropped = [
                 {"discoveredLabels": dict(context.mask(target.discovered)), "scrapePool": name}
