@@ -8,7 +8,7 @@ from typing import Final
 import trio
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from trimon import limits
 from trimon.web.admin import admin_routes
@@ -55,7 +55,7 @@ def create_app(context: WebContext) -> QuartTrio:
     app.register_blueprint(_busiest_routes(busiest), url_prefix=prefix + API_PREFIX)
     dressing = Dressing(context)
     _map_errors(app, context)
-    _dress(app, dressing)
+    _dress(app, dressing, prefix + API_PREFIX + "/")
     # the way that the framework has for what stands before it
     app.asgi_app = Front(app.asgi_app, prefix + API_PREFIX, busiest, context, dressing)  # type: ignore[method-assign]
     return app
@@ -75,6 +75,10 @@ def _map_errors(app: QuartTrio, context: WebContext) -> None:
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
         status = error.code or 500
+        if isinstance(error, MethodNotAllowed):
+            refusal = text("Method Not Allowed\n", status)
+            refusal.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            return refusal
         return text(f"{status} {error.name.lower()}\n" if status != 404 else "404 page not found\n", status)
 
     @app.errorhandler(Exception)
@@ -82,10 +86,13 @@ def _map_errors(app: QuartTrio, context: WebContext) -> None:
         return respond(answer_of_error(context, error, request.method, request.path))
 
 
-def _dress(app: QuartTrio, dressing: Dressing) -> None:
+def _dress(app: QuartTrio, dressing: Dressing, api: str) -> None:
     @app.before_request
-    async def begin() -> None:
+    async def begin() -> Response | None:
         request.began_s = trio.current_time()  # type: ignore[attr-defined]  # carried to `dress`
+        if request.method == "OPTIONS" and request.path.startswith(api):
+            return Response(b"", status=204)  # what a browser asks before it asks
+        return None
 
     @app.after_request
     async def dress(response: Response) -> Response:

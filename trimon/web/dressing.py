@@ -16,6 +16,7 @@ COMPRESS_INLINE_BYTES_MAX: Final = 256 * 1024
 DURATION_BUCKETS_S: Final = (0.1, 0.2, 0.4, 1, 3, 8, 20, 60, 120)
 SIZE_BUCKETS_BYTES: Final = tuple(100.0 * 10**power for power in range(8))
 # zlib's window: with gzip's frame, with its own.
+_NEVER: Final = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*", re.ASCII)
 _WINDOWS: Final = {"gzip": 31, "deflate": 15}
 
 
@@ -64,7 +65,8 @@ class Dressing:
         """The compression to use for an Accept-Encoding: the first that we know, or empty."""
         if not accepted:
             return ""
-        names = (part.partition(";")[0].strip() for part in accepted.split(","))
+        parts = (part.partition(";") for part in accepted.split(","))
+        names = (name.strip() for name, _, weight in parts if not _NEVER.fullmatch(weight))
         return next((name for name in names if name in _WINDOWS), "")
 
     async def packed(self, body: bytes, encoding: str) -> bytes | None:

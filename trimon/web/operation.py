@@ -42,7 +42,7 @@ def operation_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/-/reload", methods=["GET", "POST", "PUT"])
     async def reload() -> Response:
-        if request.method == "GET":
+        if request.method not in ("POST", "PUT"):  # a HEAD comes with every GET
             return text("Only POST or PUT requests allowed", 405)
         if not context.options.enable_lifecycle:
             return text("Lifecycle API is not enabled.", 403)
@@ -54,7 +54,7 @@ def operation_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/-/quit", methods=["GET", "POST", "PUT"])
     async def quit_() -> Response:
-        if request.method == "GET":
+        if request.method not in ("POST", "PUT"):  # a HEAD comes with every GET
             return text("Only POST or PUT requests allowed", 405)
         if not context.options.enable_lifecycle:
             return text("Lifecycle API is not enabled.", 403)

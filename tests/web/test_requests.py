@@ -1,0 +1,225 @@
+"""What requests say, ordinary or odd: parameters, methods and headers as Prometheus takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.support.web_world import web_world
+from tests.web.test_front import ENABLED, FORM, NOW_S, Call, filled, framework_of, front_of
+from trimon.web.context import WebOptions
+
+API = "/api/v1"
+
+
+async def asked(here: Any, method: str, target: str, **more: Any) -> tuple[int, dict[bytes, bytes], Any]:
+    """Status, headers and body of an answer, the body read where it is JSON."""
+    status, headers, body = await Call(method, target, **more).to(front_of(here))
+    read = orjson.loads(body) if body[:1] == b"{" else body
+    return status, dict(headers), read
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("5", 5),
+        ("%2B5", 5),
+        ("5.", 5),
+        (".5", 0.5),
+        ("1e3", 1000),
+        ("0.0005", 0.001),
+        ("-0.0005", -0.001),
+        ("0.0025", 0.003),
+        ("1435781451.7815", 1435781451.782),
+        ("1435781451.2345678901234567890", 1435781451.235),
+        ("2015-07-01T20:10:51,5Z", 1435781451.5),
+        ("2015-07-01T20:10:51.123456789-07:00", 1435806651.123),
+        ("9223309901257974", 9007199254740991.999),
+    ],
+)
+async def test_times(text: str, shown: float, tmp_path: Path) -> None:
+    """Seconds are rounded half away from zero, fractions of RFC 3339 are cut, and extreme times are taken."""
+    async with web_world(tmp_path) as here:
+        status, _, body = await asked(here, "GET", f"{API}/query?query='a'&time={text}")
+        assert (status, body["data"]["result"][0]) == (200, shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["%205", "5%20", "1_0", "%D9%A3", "0x1", "NaN", "Inf", "1e400", "2015-07-01t20:10:51z", "1e17", "5%00"],
+)
+async def test_what_is_no_time(text: str, tmp_path: Path) -> None:
+    """Blanks, digits of other scripts, separators and what is not finite make no number."""
+    async with web_world(tmp_path) as here:
+        for target in (f"query?query=1&time={text}", f"query_range?query=1&start={text}&end=1e16&step=1e15"):
+            status, _, body = await asked(here, "GET", f"{API}/{target}")
+            assert (status, body["errorType"]) == (400, "bad_data")
+            assert body["error"].endswith("to a valid timestamp")
+
+
+@pytest.mark.parametrize(
+    ("step", "steps"),
+    [("1.001", 11), ("0.29", 35), ("500ms", 21), ("1m", 1), ("%201", 0), ("1_0", 0), ("1e400", 0)],
+)
+async def test_steps(step: str, steps: int, tmp_path: Path) -> None:
+    """Steps are cut to milliseconds after nanoseconds; 0 stands for a step that is refused."""
+    async with web_world(tmp_path) as here:
+        status, _, body = await asked(here, "GET", f"{API}/query_range?query=1&start=0&end=10&step={step}")
+        if steps:
+            assert len(body["data"]["result"][0]["values"]) == steps
+        else:
+            assert (status, body["error"].endswith("to a valid duration")) == (400, True)
+
+
+@pytest.mark.parametrize("lookback", ["0", "-1", "0s", "0.0001"])
+async def test_a_lookback_of_nothing_is_the_servers(lookback: str, tmp_path: Path) -> None:
+    """A lookback delta that is not positive counts as none given."""
+    async with web_world(tmp_path, ENABLED) as here:
+        await filled(here)
+        target = f"{API}/query?query=m&time={NOW_S + 100}&lookback_delta="
+        for text, series in ((lookback, 20), ("50", 0)):
+            _, _, body = await asked(here, "GET", target + text)
+            assert len(body["data"]["result"]) == series
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("%201", "invalid syntax"),
+        ("1_0", "invalid syntax"),
+        ("%D9%A3", "invalid syntax"),
+        ("9223372036854775808", "value out of range"),
+        ("1" * 5000, "value out of range"),
+        ("-1", "must be non-negative"),
+    ],
+)
+async def test_limits_that_are_none(text: str, error: str, tmp_path: Path) -> None:
+    """A limit is a plain integer of 64 bits."""
+    async with web_world(tmp_path) as here:
+        for route in ("query?query=m&", "labels?", "series?match[]=m&", "label/a/values?"):
+            status, _, body = await asked(here, "GET", f"{API}/{route}limit={text}")
+            assert (status, body["error"].endswith(error)) == (400, True)
+
+
+# ruff: noqa: E501 # one case a line
+REFUSED = {
+    "series?match[]={}": 'invalid parameter "match[]": match[] must contain at least one non-empty matcher',
+    "series?match[]=m{": 'invalid parameter "match[]": 1:3: parse error: unexpected end of input inside braces',
+    "labels?match[]={}": "match[] must contain at least one non-empty matcher",
+    "labels?match[]=m{": "1:3: parse error: unexpected end of input inside braces",
+    "label/a/values?match[]=m{": "1:3: parse error: unexpected end of input inside braces",
+    "metadata?limit=x": "limit must be a number",
+    "metadata?limit_per_metric=1_0": "limit_per_metric must be a number",
+    "targets/metadata?limit=x": "limit must be a number",
+    "targets/metadata?match_target={": 'invalid parameter "match_target": 1:2: parse error: unexpected end of input inside braces',
+    "query_exemplars?query=m&start=5&end=4": "end timestamp must not be before start timestamp",
+    "query_exemplars?query=m&start=x": 'invalid parameter "start": invalid time value for \'start\': cannot parse "x" to a valid timestamp',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", REFUSED, ids=str)
+async def test_what_refusals_say(target: str, tmp_path: Path) -> None:
+    """Errors read as Prometheus', some with the parameter's name and some without."""
+    async with web_world(tmp_path) as here:
+        status, _, body = await asked(here, "GET", f"{API}/{target}")
+        assert (status, body) == (400, {"status": "error", "errorType": "bad_data", "error": REFUSED[target]})
+
+
+@pytest.mark.parametrize(
+    ("target", "data"),
+    [
+        ("series?match[]=m&start=5&end=4", []),
+        ("series?match[]=m&start=9e15", []),
+        ("labels?start=5&end=4", []),
+        ("label/number/values?end=-9e15", []),
+        ("label/U___ffffff_/values", []),
+        ("label/U___d800_/values", []),
+        ("label/U__n_75_mber/values?limit=1", ["n0"]),
+        ("metadata?limit=0", {}),
+        ("targets/metadata?match_target={}", []),
+        ("query_exemplars?query=m", []),
+        ("targets?state=other", {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": None}),
+    ],
+)
+async def test_what_lookups_find(target: str, data: Any, tmp_path: Path) -> None:
+    """Intervals that hold nothing, escapes of no character and states of no target find nothing, without an error."""
+    async with web_world(tmp_path, ENABLED) as here:
+        await filled(here)
+        status, _, body = await asked(here, "GET", f"{API}/{target}")
+        assert (status, body["data"]) == (200, data)
+
+
+@pytest.mark.parametrize(
+    "route", ["query", "query_range", "labels", "series", "format_query", "label/a/values"]
+)
+async def test_parameters_are_utf8(route: str, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are refused, escaped or not, in a form or a URL, by the front and the framework."""
+    plain = f"{API}/{route}?start=1&end=2&step=1"
+    form = b"start=1&end=2&step=1&query='%s'&match[]={a='%s'}"
+    cases = [("GET", plain + "&query='%FF'&match[]={a='%C3%28'}", {}, None)]
+    if "label/" not in route:
+        cases += [("POST", plain, FORM, form % (wrong, wrong)) for wrong in (b"%FF", b"\xff")]
+    async with web_world(tmp_path) as here:
+        for app in (front_of(here), framework_of(here)):
+            for case in cases:
+                status, _, body = await Call(*case).to(app)
+                assert (status, orjson.loads(body)["error"]) == (400, "invalid parameters: not valid UTF-8")
+
+
+@pytest.mark.parametrize("route", ["/-/reload", "/-/quit"])
+async def test_only_posts_act(route: str, tmp_path: Path) -> None:
+    """A GET or HEAD neither reloads nor stops the server; a POST or PUT does."""
+    acted = []
+
+    async def reload() -> None:
+        acted.append("/-/reload")
+
+    def quit_() -> bool:
+        acted.append("/-/quit")
+        return True
+
+    options = WebOptions(enable_lifecycle=True)
+    async with web_world(tmp_path, options, {"reload": reload, "quit": quit_}) as here:
+        for method in ("GET", "HEAD"):
+            assert (await asked(here, method, route))[0] == 405
+        assert acted == []
+        for method in ("POST", "PUT"):
+            assert (await asked(here, method, route, body=b""))[0] == 200
+        assert acted == [route] * 2
+
+
+async def test_options_and_methods_that_are_not_allowed(tmp_path: Path) -> None:
+    """OPTIONS of the API has no content, on every path; a method that a route lacks gets those that it has."""
+    async with web_world(tmp_path) as here:
+        for path in ("query", "labels", "status/buildinfo", "nope"):
+            status, headers, body = await asked(
+                here, "OPTIONS", f"{API}/{path}", headers={"origin": "http://a"}
+            )
+            assert (status, body, headers[b"access-control-allow-origin"]) == (204, b"", b"*")
+            assert headers[b"access-control-allow-methods"] == b"GET, POST, OPTIONS"
+        status, headers, body = await asked(here, "DELETE", f"{API}/query")
+        assert (status, body) == (405, b"Method Not Allowed\n")
+        assert headers[b"allow"] == b"GET, HEAD, OPTIONS, POST"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip;q=0", b""),
+        ("gzip; q=0.0, deflate", b"deflate"),
+        ("gzip;q=0.5", b"gzip"),
+        ("gzip;q=0.05", b"gzip"),
+    ],
+)
+async def test_a_compression_of_weight_nought_is_not_used(
+    accepted: str, encoding: bytes, tmp_path: Path
+) -> None:
+    """What a client says that it does not take it does not get."""
+    async with web_world(tmp_path, ENABLED) as here:
+        await filled(here)
+        target = f"{API}/query?query=m&time={NOW_S}"
+        _, headers, _ = await asked(here, "GET", target, headers={"accept-encoding": accepted})
+        assert headers.get(b"content-encoding", b"") == encoding
