@@ -7,6 +7,7 @@ import pytest
 from trimon.limits import QUERY_DEPTH_MAX
 from trimon.query.engine import format_query, parse, parse_query
 from trimon.query.errors import ParseError
+from trimon.query.nodes import NumberLiteral
 from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.query.printer import print_expr
 from trimon.query.selectors import parse_selector
@@ -235,3 +236,39 @@ def test_durations_of_thousands_of_digits(text: str) -> None:
         with pytest.raises(ParseError, match=r"duration out of range$"):
             parse(text.format(digits), ALL)
     assert print_expr(parse(f"a[{'0' * 5000}7s]", ALL)) == "a[7s]"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("1e400", "value out of range"),
+        ("9" * 5000, "value out of range"),
+        ("0xFFFFFFFFFFFFFFFF", "invalid syntax"),
+        ("0x" + "1" * 5000, "invalid syntax"),
+    ],
+)
+def test_numbers_out_of_range(text: str, complaint: str) -> None:
+    """A literal no float holds is an error, not an infinity; hexadecimals are integers of 64 bits."""
+    with pytest.raises(ParseError) as caught:
+        parse(text, ALL)
+    assert str(caught.value) == (
+        f'1:1: parse error: error parsing number: strconv.ParseFloat: parsing "{text}": {complaint}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0x7FFFFFFFFFFFFFFF", float(2**63)),
+        ("0777777777777777777777", float(2**63)),
+        ("07777777777777777777777", 7777777777777777777777.0),
+        ("1e308", 1e308),
+        ("0" * 5000 + "7", 7.0),
+        ("00", 0.0),
+    ],
+)
+def test_numbers_at_the_edge(text: str, value: float) -> None:
+    """Octal numbers are octal as long as they fit 64 bits, and decimal beyond."""
+    expr = parse(text, ALL)
+    assert isinstance(expr, NumberLiteral)
+    assert expr.value == value

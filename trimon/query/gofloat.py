@@ -9,6 +9,8 @@ from trimon.errors import UserError
 from trimon.units import parse_duration_ms
 
 _OCTAL = re.compile(r"0[0-7]+")
+# Larger ones are no integers to Go.
+_INTEGERS = 2**63
 _DURATION = re.compile(r"(?:\d+(?:ms|[ywdhms]))+", re.ASCII)
 
 
@@ -22,16 +24,22 @@ def parse_number(text: str) -> float:
         return sign * math.inf
     if body == "nan":
         return math.nan
+    complaint = "invalid syntax"
     try:
         if body.startswith("0x"):
-            return sign * float(int(body, 16))
-        if _OCTAL.fullmatch(body):
-            return sign * float(int(body, 8))
-        return sign * float(body)
-    except (ValueError, OverflowError):
-        raise UserError(
-            f'error parsing number: strconv.ParseFloat: parsing "{text}": invalid syntax'
-        ) from None
+            whole = int(body, 16)
+            if whole < _INTEGERS:
+                return sign * float(whole)
+        else:
+            # Octal as long as it fits an int64, as Go has it.
+            whole = int(body, 8) if _OCTAL.fullmatch(body) else _INTEGERS
+            value = float(body if whole >= _INTEGERS else whole)
+            if math.isfinite(value):
+                return sign * value
+            complaint = "value out of range"
+    except ValueError:
+        pass
+    raise UserError(f'error parsing number: strconv.ParseFloat: parsing "{text}": {complaint}')
 
 
 def is_duration(text: str) -> bool:
