@@ -40,16 +40,14 @@ class Admin:
                 blocks.append(changed or block)
             core.state = State(tuple(blocks), core.state.heads)
             listed = [[matcher.name, matcher.type.value, matcher.value] for matcher in matchers]
-            epochs: set[int] = set()
             for live in core.state.heads:
                 hit_here = live.head.delete(matchers, start_ms, end_ms)
                 if hit_here:
-                    epochs |= live.epochs
                     live.head.publish()
+                    # in its own log, if it still has one: what comes later is not deleted by a replay either
+                    epochs = sorted(live.epochs)
+                    self._appender.note([sections.DELETE, start_ms, end_ms, listed, epochs], live.log)
                 hit += hit_here
-            if epochs:
-                # The newest log tells of deletions in all heads: the others may be closed.
-                self._appender.note([sections.DELETE, start_ms, end_ms, listed, sorted(epochs)])
         return hit
 
     def clean_tombstones(self, progress: Progress = no_progress) -> None:

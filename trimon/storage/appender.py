@@ -125,9 +125,9 @@ class Appender:
             log.note([sections.METADATA, changed])
         return Appended()
 
-    def note(self, numbers: list[Any]) -> None:
-        """Write one section to the newest log at once. Raises OperatingError."""
-        log = self.open_heads[-1].log
+    def note(self, numbers: list[Any], log: HeadLog | None = None) -> None:
+        """Write one section at once, to the newest log unless one is given. Raises OperatingError."""
+        log = self.open_heads[-1].log if log is None else log
         if log is None:
             return
         log.note(numbers)

@@ -11,7 +11,7 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.model.sample import ABSENT
-from trimon.storage.arena import Bools, Int32s, ragged_positions
+from trimon.storage.arena import Bools, Int32s, Int64s, ragged_positions
 from trimon.storage.pieces import Piece
 
 MAGIC = b"TRIMDEL1"
@@ -26,10 +26,27 @@ class Deletion:
     end_ms: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadDeletion(Deletion):
+    """A deletion of what a head held then, and of nothing that came later.
+
+    `group_ms[g]` was the newest row of group `g`; of the loose buffer it concerns the first `pages` pages.
+    """
+
+    group_ms: Int64s
+    pages: int
+
+    def of_group(self, number: int) -> Deletion:
+        """What it deletes of a group."""
+        last_ms = int(self.group_ms[number]) if number < len(self.group_ms) else self.start_ms - 1
+        return Deletion(self.series, self.start_ms, min(self.end_ms, last_ms))
+
+
 Deletions = tuple[Deletion, ...]
+HeadDeletions = tuple[HeadDeletion, ...]
 
 
-def without_deleted(pieces: Sequence[Piece], series: Int32s, deletions: Deletions) -> list[Piece]:
+def without_deleted(pieces: Sequence[Piece], series: Int32s, deletions: Sequence[Deletion]) -> list[Piece]:
     """The pieces with deleted samples made ABSENT; row `i` of the pieces is `series[i]`."""
     out = list(pieces)
     for deletion in deletions:

@@ -16,7 +16,7 @@ from trimon.storage import matching
 from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
 from trimon.storage.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.batch import Arrivals
-from trimon.storage.deletions import Deletion, Deletions
+from trimon.storage.deletions import HeadDeletion, HeadDeletions
 from trimon.storage.group import NEVER_MS, GroupViews, Layout, ScrapeGroup
 from trimon.storage.headseries import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.headview import HeadView
@@ -51,7 +51,7 @@ class Head(HeadSeries):
         self.min_ms = 1 << 62
         self.max_ms = NEVER_MS
         self.samples = 0
-        self.deletions: Deletions = ()
+        self.deletions: HeadDeletions = ()
         self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._group_views: list[Any] = []
         self.view = self._make_view(fresh_index=True)
@@ -351,12 +351,17 @@ class Head(HeadSeries):
     # ---- deletion
 
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
-        """Hide the samples the matching series have now in the closed interval; how many series that hits."""
+        """Hide the samples the matching series have now in the closed interval; how many series that hits.
+
+        Everything is published, and will be again.
+        """
         series = matching.select(self.index.view(), matchers)
         end_ms = min(end_ms, self.max_ms)
         if len(series) == 0 or start_ms > end_ms:
             return 0
-        self.deletions = (*self.deletions, Deletion(series, start_ms, end_ms))
+        group_ms = np.array([group.last_ms for group in self.groups], np.int64)
+        deletion = HeadDeletion(series, start_ms, end_ms, group_ms, self.loose.seal())
+        self.deletions = (*self.deletions, deletion)
         return len(series)
 
     # ---- bookkeeping

@@ -12,12 +12,12 @@ from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage import matching
 from trimon.storage.arena import Floats, Int32s, Int64s
-from trimon.storage.deletions import Deletions, without_deleted
+from trimon.storage.deletions import HeadDeletions, without_deleted
 from trimon.storage.group import GroupView, GroupViews, RawChunk
 from trimon.storage.headmark import HeadMark, NewRows, Place, last_rows_ms
 from trimon.storage.homes import HomesView
 from trimon.storage.index import IndexView
-from trimon.storage.loose import LooseView, count_loose, read_loose, read_raw, read_sealed
+from trimon.storage.loose import LooseView, count_loose, read_raw, read_sealed
 from trimon.storage.pieces import Piece, combine
 
 
@@ -35,7 +35,7 @@ class HeadView:
     min_ms: int
     max_ms: int
     samples: int
-    deletions: Deletions
+    deletions: HeadDeletions
     number: int
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
@@ -53,8 +53,20 @@ class HeadView:
     def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
         """Their samples in the closed interval; row `i` of the pieces is `series[i]` (ascending)."""
         found = self._group_pieces(series, start_ms, end_ms)
-        found.extend(read_loose(self.loose, series, start_ms, end_ms))
-        return without_deleted(found, series, self.deletions) if self.deletions else found
+        if len(series):
+            found.extend(self._sealed(0, series, start_ms, end_ms))
+            found.extend(read_raw(self.loose, series, start_ms, end_ms))
+        return found
+
+    def _sealed(self, first: int, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+        """What pages of the loose buffer have, from a page on."""
+        if not self.deletions:
+            return read_sealed(self.loose.pages[first:], series, start_ms, end_ms)
+        found: list[Piece] = []
+        for number, page in enumerate(self.loose.pages[first:], first):
+            deletions = [deletion for deletion in self.deletions if number < deletion.pages]
+            found.extend(without_deleted(read_sealed((page,), series, start_ms, end_ms), series, deletions))
+        return found
 
     def _group_pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
         """What groups have; the first parts of all groups are one piece, and so are the second ones."""
@@ -63,6 +75,9 @@ class HeadView:
         layers: dict[tuple[int, int], list[Piece]] = {}
         for turn, number, rows, columns in places:
             found = _read_group(self.groups[number], rows, columns, series[rows], start_ms, end_ms)
+            if self.deletions:
+                deletions = [deletion.of_group(number) for deletion in self.deletions]
+                found = without_deleted(found, series, deletions)
             for place, piece in enumerate(found):
                 layers.setdefault((turn, place), []).append(piece)
         return [combine(layers[key]) for key in sorted(layers)]
@@ -117,15 +132,13 @@ class HeadView:
         """As `pieces`, of what is settled now and was not before (None: nothing was)."""
         if not now.whole:
             known = len(before.pages) if before is not None else 0
-            found = read_sealed(now.pages[known:], series, start_ms, end_ms)
-        elif before is None:
+            return self._sealed(known, series, start_ms, end_ms)
+        if before is None:
             return self.pieces(series, start_ms, end_ms)
-        else:
-            found = self._new_rows(series, end_ms, before, now)
-        return without_deleted(found, series, self.deletions) if self.deletions else found
+        return self._new_rows(series, end_ms, before, now)
 
     def _new_rows(self, series: Int32s, end_ms: int, before: HeadMark, now: HeadMark) -> list[Piece]:
-        """Rows of groups that came between two marks."""
+        """Rows of groups that came between two marks; no deletion is about them."""
         new = NewRows()
         found: list[Piece] = []
         grown = np.flatnonzero(now.last_ms > before.last_ms).tolist()
@@ -143,8 +156,7 @@ class HeadView:
         """As `pieces`, without what is settled."""
         if now.whole:
             return []
-        found = read_raw(self.loose, series, start_ms, end_ms)
-        return without_deleted(found, series, self.deletions) if self.deletions else found
+        return read_raw(self.loose, series, start_ms, end_ms)
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""

@@ -172,9 +172,15 @@ class LooseBuffer:
     def seal_if_due(self) -> None:
         """Compress the raw samples if there are enough of them. Only what cannot be undone may be sealed."""
         if len(self) >= SEAL_SAMPLES:
+            self.seal()
+
+    def seal(self) -> int:
+        """Compress the raw samples; how many pages there are then."""
+        if len(self):
             page = LoosePage(self._series.view(), self._times.view(), self._values.view())
             self._pages = (*self._pages, page)
             self._clear()
+        return len(self._pages)
 
     def view(self) -> LooseView:
         """What is there now."""
@@ -196,19 +202,11 @@ def count_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> 
     return total + int(((view.times >= start_ms) & (view.times <= end_ms)).sum())
 
 
-def read_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
-    """The samples of the given series (ascending) around the closed interval; row `i` is `series[i]`.
+def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    """The samples that pages have of the given series (ascending) around the closed interval; row `i` is `series[i]`.
 
     Pieces come in order of arrival: of several samples of one series at one time the first counts.
     """
-    if len(series) == 0:
-        return []
-    sealed = read_sealed(view.pages, series, start_ms, end_ms)
-    return [*sealed, *read_raw(view, series, start_ms, end_ms)]
-
-
-def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
-    """As `read_loose`, of some pages."""
     return [
         piece
         for page in pages
@@ -218,7 +216,7 @@ def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_m
 
 
 def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
-    """As `read_loose`, of what is not sealed; a piece at most."""
+    """As `read_sealed`, of what is not sealed; a piece at most. There are series."""
     picked = np.flatnonzero((view.times >= start_ms) & (view.times <= end_ms))
     place = np.minimum(np.searchsorted(series, view.series[picked]), len(series) - 1)
     wanted = series[place] == view.series[picked]
