@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trimon.model.frame import SampleFrame
-from trimon.model.sample import is_absent, is_stale
+from trimon.model.sample import holds_absent, is_absent, stale_places
 from trimon.storage.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.pieces import Piece, distinct_arrays, without_rows
 from trimon.storage.symbols import mix
@@ -53,10 +53,8 @@ def assemble(rows: int, pieces: Sequence[Piece], *, grouped: bool = False) -> Sa
         values = np.empty(int(offsets[-1]))
         segments.copy_values(pieces, offsets, values)
     parts = _Parts(values, offsets, times, time_offsets, time_of_row, order)
-    if any(piece.absent for piece in pieces):
-        absent = is_absent(values)
-        if absent.any():
-            return parts.without(absent).frame()
+    if any(piece.absent for piece in pieces) and holds_absent(values):
+        return parts.without(is_absent(values)).frame()
     if any(piece.stale is not None for piece in pieces):
         return parts.frame(_stale_rows(rows, pieces))
     return parts.frame()
@@ -81,7 +79,7 @@ def _stale_rows(rows: int, pieces: Sequence[Piece]) -> Bools:
         if piece.stale is not None:
             has_stale[piece.rows[piece.stale]] = True
             continue
-        stale = np.flatnonzero(is_stale(piece.values))
+        stale = stale_places(piece.values)
         has_stale[piece.rows[np.searchsorted(piece.offsets, stale, side="right") - 1]] = True
     return has_stale
 
@@ -100,7 +98,7 @@ class _Parts(NamedTuple):
         """The frame; which rows are stale is looked up if it is not told."""
         if has_stale is None:
             has_stale = np.zeros(len(self.time_of_row), np.bool_)
-            stale = np.flatnonzero(is_stale(self.values))
+            stale = stale_places(self.values)
             if len(stale):
                 has_stale[self._rows_at(stale)] = True
         arrays = (self.values, self.offsets, self.times, self.time_offsets, self.time_of_row, has_stale)
