@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.storage.block.bands import PageRows
+from trimon.storage.block.dictionary import Dictionary, pack_values
 from trimon.storage.cache import ArrayCache, scanning
 
 
@@ -65,3 +66,14 @@ def test_who_reads_everything_once_leaves_nothing_behind() -> None:
     cache.get(0, make)
     assert len(made) == 51
     assert cache.used_bytes > 8000
+
+
+def test_dictionaries_of_blocks_are_counted() -> None:
+    """The values of a label that a block has decoded count towards the cache with their text."""
+    values = [f"{number:050}" for number in range(1000)]
+    cache = ArrayCache(1 << 20)
+    dictionary = cache.get("d", lambda: Dictionary(pack_values(values)))
+    assert dictionary[1:] == values
+    assert cache.used_bytes > 1000 * (50 + 8)
+    cache.get("large", lambda: Dictionary(pack_values([f"{number:0500}" for number in range(1000)])))
+    assert cache.used_bytes < 100_000

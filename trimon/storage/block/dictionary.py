@@ -29,6 +29,11 @@ class Dictionary(Sequence[str]):
         self._ends: Int64s = np.concatenate(([0], np.frombuffer(data, "<u4", count, 4).astype(np.int64)))
         self._text = data[4 + 4 * count :]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self._ends.nbytes + len(self._text)
+
     def __len__(self) -> int:
         return len(self._ends)
 
