@@ -14,7 +14,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.query import engine
 from trimon.query.annotations import limited
 from trimon.query.budget import Budget
-from trimon.query.errors import ParseError
+from trimon.query.errors import ParseError, QueryError
 from trimon.query.instantly import is_instant
 from trimon.query.json import render_data
 from trimon.query.options import PER_STEP_STATS, QueryOptions
@@ -135,7 +135,10 @@ class QueryHandler:
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             result = evaluate(snapshot, text, options, budget)
             record.stats = result.stats
-            return answered(*_rendered(result, budget, series_max, stats, per_step))
+            try:
+                return answered(*_rendered(result, budget, series_max, stats, per_step))
+            except MemoryError:
+                raise QueryError("the query's answer needs more memory than there is") from None
 
         queries = self._context.queries
         start_ms, end_ms, step_ms = times_ms

@@ -191,7 +191,6 @@ class CountValuesOperator(Operator):
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """A Vector of counts."""
-        del context
         name, vector = inputs
         assert isinstance(name, Text)
         assert isinstance(vector, Vector)
@@ -211,6 +210,7 @@ class CountValuesOperator(Operator):
             codes = np.zeros_like(codes)
         keys = groups.codes[row] * max(len(distinct), 1) + codes
         series, position = np.unique(keys, return_inverse=True)
+        context.budget.take_bytes(len(series) * steps * 25, "the result of count_values")
         counts = np.bincount(position * steps + step, minlength=len(series) * steps)
         counts = counts.reshape(len(series), steps)
         labels = table.take(groups.first[series // max(len(distinct), 1)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import re2
@@ -13,6 +14,7 @@ from trimon.errors import UserError
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import compile_regexp, full_match
 from trimon.model.table import LabelTable
+from trimon.query.budget import Budget
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
 from trimon.query.labelcodes import factorize, pack, with_column
@@ -20,6 +22,10 @@ from trimon.query.operators.aggregate import valid_label_name
 from trimon.query.operators.names import merge_equal
 from trimon.query.values import Text, Value, Vector
 
+# A new value is encoded, sorted and written.
+_COPIES: Final = 8
+# No regular expression has more groups than numbers of so many digits.
+_DIGITS_MAX: Final = 8
 _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
 
 
@@ -35,7 +41,6 @@ class LabelReplaceOperator(Operator):
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """A Vector of the same samples."""
-        del context
         vector = inputs[0]
         assert isinstance(vector, Vector)
         target, replacement, source, pattern = (v.value for v in inputs[1:] if isinstance(v, Text))
@@ -45,49 +50,85 @@ class LabelReplaceOperator(Operator):
             raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from None
         if not valid_label_name(target):
             raise QueryError(f"invalid destination label name in label_replace(): {target}")
-        return _replaced(vector, target, replacement, source, compiled)
+        return _replaced(context.budget, vector, target, Template(replacement), source, compiled)
 
 
-def _replaced(vector: Vector, target: str, replacement: str, source: str, compiled: re2._Regexp) -> Vector:
+class _Texts:
+    """Distinct new values of a label, in the order they come; they must fit the budget, and take no longer than it has."""
+
+    def __init__(self, budget: Budget, known: Sequence[str]) -> None:
+        self.values = list(known)
+        self._position = {value: index for index, value in enumerate(known)}
+        self._budget = budget
+        self._size_bytes = 0
+
+    def place(self, text: str) -> int:
+        """The position of a value."""
+        found = self._position.setdefault(text, len(self.values))
+        if found == len(self.values):
+            self._size_bytes += _COPIES * len(text)
+            self._budget.take_bytes(self._size_bytes, "values of a label")
+            self.values.append(text)
+        return found
+
+
+def _replaced(
+    budget: Budget, vector: Vector, target: str, template: Template, source: str, compiled: re2._Regexp
+) -> Vector:
     codes, values = vector.labels.column(source)
     old, old_values = vector.labels.column(target)
-    dictionary = list(old_values)
-    position = {value: index for index, value in enumerate(dictionary)}
+    texts = _Texts(budget, old_values)
     used = np.unique(codes)
     lookup = np.full(int(used[-1]) + 1 if len(used) else 1, -1, np.int32)
     for code in used.tolist():
+        budget.check()
         match = full_match(compiled, values[code])
-        if match is None:
-            continue
-        text = expand(replacement, match)
-        index = position.setdefault(text, len(dictionary))
-        if index == len(dictionary):
-            dictionary.append(text)
-        lookup[code] = index
+        if match is not None:
+            lookup[code] = texts.place(template.expand(match))
     new = lookup[codes]
     hit = new >= 0
     if not hit.any():
         return vector
-    labels = with_column(vector.labels, target, np.where(hit, new, old).astype(np.int32), dictionary)
+    labels = with_column(vector.labels, target, np.where(hit, new, old).astype(np.int32), texts.values)
     drop = vector.drop_name
     if target == METRIC_NAME and drop is not None:
         drop = drop & ~hit
     return merge_equal(replace(vector, labels=labels, drop_name=drop))
 
 
-def expand(template: str, match: re2._Match) -> str:
-    """Go's template expansion: `$1`, `${1}`, `$name`, `$$`; an unknown reference is empty."""
+class Template:
+    """Go's template of a replacement: `$1`, `${1}`, `$name`, `$$`; an unknown reference is empty."""
 
-    def one(found: re.Match[str]) -> str:
-        name = found.group(1) or found.group(2)
-        if name is None:
-            return "$"
-        try:
-            return match.group(int(name) if name.isdigit() else name) or ""
-        except (IndexError, KeyError, re2.error):
-            return ""
+    def __init__(self, text: str) -> None:
+        self._parts: list[str] = []
+        # Where the parts are references, and to what.
+        self._references: list[tuple[int, int | str]] = []
+        at = 0
+        for found in _REFERENCE.finditer(text):
+            self._parts.append(text[at : found.start()])
+            at = found.end()
+            name = found.group(1) or found.group(2)
+            if name is not None:
+                key = int(name) if name.isdigit() and len(name) <= _DIGITS_MAX else name
+                self._references.append((len(self._parts), key))
+            self._parts.append("" if name is not None else "$")
+        self._parts.append(text[at:])
 
-    return _REFERENCE.sub(one, template)
+    def expand(self, match: re2._Match) -> str:
+        """The text for a match."""
+        parts, groups = self._parts.copy(), {}
+        for place, key in self._references:
+            if key not in groups:
+                groups[key] = _group(match, key)
+            parts[place] = groups[key]
+        return "".join(parts)
+
+
+def _group(match: re2._Match, key: int | str) -> str:
+    try:
+        return match.group(key) or ""
+    except (IndexError, KeyError, re2.error):
+        return ""
 
 
 class LabelJoinOperator(Operator):
@@ -102,7 +143,6 @@ class LabelJoinOperator(Operator):
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """A Vector of the same samples."""
-        del context
         vector = inputs[0]
         assert isinstance(vector, Vector)
         target, separator, *sources = (v.value for v in inputs[1:] if isinstance(v, Text))
@@ -113,23 +153,21 @@ class LabelJoinOperator(Operator):
             raise QueryError(f"invalid destination label name in label_join(): {target}")
         if vector.rows == 0:
             return vector
-        labels = _joined(vector.labels, target, separator, sources)
+        labels = _joined(context.budget, vector.labels, target, separator, sources)
         drop = vector.drop_name
         if target == METRIC_NAME and drop is not None:
             drop = np.zeros_like(drop)
         return merge_equal(replace(vector, labels=labels, drop_name=drop))
 
 
-def _joined(labels: LabelTable, target: str, separator: str, sources: Sequence[str]) -> LabelTable:
+def _joined(
+    budget: Budget, labels: LabelTable, target: str, separator: str, sources: Sequence[str]
+) -> LabelTable:
     columns = [labels.column(name) for name in sources]
     groups = factorize(*pack([codes for codes, _ in columns], labels.rows))
-    texts = [""]
-    position = {"": 0}
+    texts = _Texts(budget, [""])
     lookup = np.zeros(groups.count, np.int32)
     for index, row in enumerate(groups.first.tolist()):
-        text = separator.join(values[codes[row]] for codes, values in columns)
-        found = position.setdefault(text, len(texts))
-        if found == len(texts):
-            texts.append(text)
-        lookup[index] = found
-    return with_column(labels, target, lookup[groups.codes], texts)
+        budget.check()
+        lookup[index] = texts.place(separator.join(values[codes[row]] for codes, values in columns))
+    return with_column(labels, target, lookup[groups.codes], texts.values)

@@ -1,0 +1,71 @@
+"""Queries made to take all memory or time: each ends in an error that says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimon.model.labels import labels_of
+from trimon.query.budget import Budget
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.engine import instant, range_
+from trimon.query.errors import QueryError
+from trimon.query.options import QueryOptions
+
+SMALL = QueryOptions(bytes_max=1 << 20)
+
+
+def many() -> MemoryStore:
+    """Two hundred series of which no two samples are equal."""
+    store = MemoryStore()
+    for index in range(200):
+        labels = labels_of({"__name__": "m", "i": str(index)})
+        store.extend(labels, [(step * 15_000, index + step / 100) for step in range(20)])
+    return store
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f'label_replace(m, "x", "{"$1" * 2000}", "i", "(.*)")',
+        f'label_join(m, "x", "{"y" * 2000}", "i", "i")',
+    ],
+)
+def test_new_label_values_must_fit(query: str) -> None:
+    """What label functions write is counted, the copies included that are made of it later."""
+    with pytest.raises(QueryError, match=r"bytes for values of a label, more than the limit of 1048576"):
+        instant(many(), query, 100_000, SMALL, Budget(SMALL))
+    plain = QueryOptions()
+    assert instant(many(), query, 100_000, plain, Budget(plain)).series == 200
+
+
+def test_label_functions_look_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replacement stops between two values when time is up, not when all of them are done."""
+    looks = 0
+
+    def check(budget: Budget, where: str = "") -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr(Budget, "check", check)
+    instant(many(), "m", 100_000, SMALL, Budget(SMALL))
+    before = looks
+    instant(many(), 'label_replace(m, "x", "$1", "i", "(.*)")', 100_000, SMALL, Budget(SMALL))
+    instant(many(), 'label_join(m, "x", "-", "i")', 100_000, SMALL, Budget(SMALL))
+    assert looks >= before + 400
+
+
+def test_count_values_must_fit() -> None:
+    """A series for each of thousands of values is refused before it is laid out."""
+    with pytest.raises(QueryError, match=r"bytes for the result of count_values, more than the limit of"):
+        range_(many(), 'count_values("v", m)', 0, 285_000, 15_000, SMALL, Budget(SMALL))
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"), [("9" * 5000, ""), ("0", "7"), ("00", "7"), ("1", "7"), ("2", "")]
+)
+def test_references_to_groups_of_any_number(reference: str, shown: str) -> None:
+    """A reference to a group that is not there is empty, were its number one of thousands of digits."""
+    plain = QueryOptions()
+    query = f'label_replace(m{{i="7"}}, "x", "-${reference}", "i", "(.*)")'
+    result = instant(many(), query, 100_000, plain, Budget(plain))
+    assert dict(result.labels.labels(0))["x"] == f"-{shown}"
