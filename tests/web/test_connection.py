@@ -154,6 +154,10 @@ async def test_a_long_answer_is_whole() -> None:
             GET + b"GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + GET,
             [b"GET /small ", b"GET /b "],
         ),
+        (
+            b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n\r\n",
+            [b"GET /a "],
+        ),
         (b"GET /a HTTP/1.0\r\n\r\nmore", [b"GET /a "]),
         (b"GET /a HTTP/1.0\r\n\r\n", [b"GET /a "]),
         (b"HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [b""]),
@@ -162,7 +166,7 @@ async def test_a_long_answer_is_whole() -> None:
             [b"PUT / abcd"],
         ),
     ],
-    ids=["pipelined", "more than the last", "more than one of 1.0", "1.0", "HEAD", "chunked"],
+    ids=["pipelined", "more than the last", "h2c", "more than one of 1.0", "1.0", "HEAD", "chunked"],
 )
 async def test_kinds_of_requests(request_: bytes, body: list[bytes]) -> None:
     """Requests in one piece are answered in their order; without keep-alive the server closes after the last."""
@@ -337,6 +341,13 @@ async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
         await answer(stream)
         assert trio.current_time() - began_s > 0.6
         assert await everything(stream) == b""
+
+
+async def test_the_preface_of_http_2_is_refused() -> None:
+    """A client that speaks HTTP/2 without asking is refused and its connection ends."""
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert b"HTTP/1.1 400 " in await everything(stream)
 
 
 async def test_draining_finishes_requests_and_closes_idle_connections() -> None:

@@ -76,6 +76,13 @@ class Requests(h11.Connection):
         return super().next_event()
 
 
+async def _stays_as_it_is(_: h11.Request) -> None:
+    """HTTP/2 is not offered: an upgrade to it is not taken, as servers may, and its preface is a bad request.
+
+    When a client of the HTTP server's HTTP/2 leaves before its answer, the request and its connection stay for ever.
+    """
+
+
 class Connection(TCPServer):
     """As the HTTP server's, but head and body of a short answer leave in one piece."""
 
@@ -98,6 +105,7 @@ class Connection(TCPServer):
         if isinstance(protocol, H11Protocol):
             size = self.config.h11_max_incomplete_size
             protocol.connection = Requests(h11.SERVER, max_incomplete_event_size=size)
+            protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
         try:
             await super()._read_data()
         finally:
