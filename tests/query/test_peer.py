@@ -287,3 +287,28 @@ def test_query(peer: tuple[str, MemoryStore], query: str) -> None:
         theirs,
         render_data(range_(store, query, start, start + 400_000, step, OPTIONS, Budget(OPTIONS))),
     )
+
+
+COUNTED = (
+    "req_total", "rate(req_total[5m])", "sum(rate(req_total[5m]))", "req_total @ end()", "req_total[5m]",
+    "max_over_time(rate(req_total[1m])[10m:30s])", "max_over_time(req_total[10m:30s])", "req_total + gauge",
+    "sum(rate(req_total[5m] @ end()))", "absent_over_time(req_total[5m])", "vector(1)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("query", COUNTED)
+def test_samples_are_counted_alike(peer: tuple[str, MemoryStore], query: str) -> None:
+    """`totalQueryableSamples` is Prometheus' number."""
+    url, store = peer
+    start, step = BASE_MS + 4_800_500, 37_000
+    theirs = ask(url, "query", query=query, time=start / 1000, stats="all")
+    mine = instant(store, query, start, OPTIONS, Budget(OPTIONS)).stats
+    assert mine.samples_total == theirs["data"]["stats"]["samples"]["totalQueryableSamples"]
+    if query.endswith("m]"):
+        return
+    end = start + 20 * step
+    theirs = ask(
+        url, "query_range", query=query, start=start / 1000, end=end / 1000, step=step / 1000, stats="all"
+    )
+    mine = range_(store, query, start, end, step, OPTIONS, Budget(OPTIONS)).stats
+    assert mine.samples_total == theirs["data"]["stats"]["samples"]["totalQueryableSamples"]

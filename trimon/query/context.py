@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.errors import OperatingError
 from trimon.model.frame import SampleFrame
@@ -110,7 +111,10 @@ class Context:
         """Run an operator after its inputs; holds the budget's count of live samples."""
         budget = self.budget
         held = budget.held
+        before = self.stats.samples_per_step.copy() if operator.recounts else None
         inputs = [self.run(child) for child in operator.children]
+        if before is not None:
+            self.stats.samples_per_step = operator.recount(before, self.stats.samples_per_step)
         budget.check()
         began = time.perf_counter()
         value = operator.compute(self, inputs)
@@ -126,6 +130,13 @@ class Operator:
 
     children: tuple[Operator, ...] = ()
     source: Source | None = None
+    # Whether the samples its children looked at are counted in another way.
+    recounts: bool = False
+
+    def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The samples looked at per step of the query, from those before and after the children ran."""
+        del before
+        return after
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """The node's value over its whole grid."""

@@ -124,8 +124,12 @@ def _evaluate(
     value = run_plan(context, root)
     evaluated = time.perf_counter()
     budget.check()
+    if isinstance(value, Ranges):
+        budget.hold(value.samples)
     with quiet():
         result = _result(value, grid, stats, ranged=ranged)
+    if result.samples is not None:
+        stats.looked_at(np.array([len(result.samples.values)]))
     result.warnings = context.annotations.warnings()
     result.infos = context.annotations.infos()
     stats.preparation_s = planned - began

@@ -46,7 +46,7 @@ class QueryStats:
         return int(self.samples_per_step.sum())
 
     def looked_at(self, per_step: npt.NDArray[np.int64]) -> None:
-        """Count samples a selector looked at; sub-queries have steps of their own and count at the first."""
+        """Count samples a selector looked at; one on another grid counts at the first step, for others to recount."""
         if len(per_step) == self.steps:
             self.samples_per_step += per_step
         elif self.steps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram
@@ -198,6 +199,12 @@ class RepeatOperator(Operator):
     def __init__(self, child: Operator, grid: Grid) -> None:
         self.children = (child,)
         self.grid = grid
+        self.recounts = True
+
+    def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """What was looked at once counts at every step."""
+        counts: npt.NDArray[np.int64] = before + (after - before).sum()
+        return counts
 
     def describe(self) -> str:
         """One line for the plan."""

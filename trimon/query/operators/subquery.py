@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram, ResetHint
@@ -24,6 +25,12 @@ class SubqueryOperator(Operator):
         self.inner = inner
         self.refs_ms = refs_ms
         self.range_ms = range_ms
+        self.recounts = True
+
+    def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The samples that count are those its windows are made of."""
+        del after
+        return before
 
     def describe(self) -> str:
         """One line for the plan."""

@@ -1,0 +1,61 @@
+"""The samples a query looked at, as `stats=all` shows them."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimon.model.labels import labels_of
+from trimon.query.budget import Budget
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.engine import instant, range_
+from trimon.query.errors import QueryError
+from trimon.query.options import QueryOptions
+
+OPTIONS = QueryOptions()
+STEPS = 4
+
+
+def store() -> MemoryStore:
+    """Three series with a sample every quarter of a minute."""
+    out = MemoryStore()
+    for index in "abc":
+        out.extend(labels_of({"__name__": "m", "i": index}), [(at * 15_000, float(at)) for at in range(80)])
+    return out
+
+
+@pytest.mark.parametrize(
+    ("query", "each"),
+    [
+        ("m", 3),
+        ("m[1m]", 12),
+        ("(m[1m])", 12),
+        ("m[1m:30s]", 6),
+        ("sum(rate(m[1m]))", 12),
+        ("m @ 600", 3),
+        ("sum(rate(m[1m] @ 600))", 12),
+        ("m + m @ 600", 6),
+        ("max_over_time(m[1m:30s])", 6),
+        ("max_over_time(rate(m[1m])[2m:30s])", 12),
+        ("max_over_time(rate(m[1m])[2m:30s] @ 600)", 12),
+        ("max_over_time(max_over_time(rate(m[1m])[2m:30s])[1m:30s]) + m", 9),
+        ("max_over_time((m + m @ 600)[1m:30s])", 6),
+        ("1", 0),
+    ],
+)
+def test_samples_looked_at(query: str, each: int) -> None:
+    """A subquery counts what its windows hold, not what they are made of; what is fixed counts at every step."""
+    found = instant(store(), query, 600_000, OPTIONS, Budget(OPTIONS)).stats
+    assert found.samples_per_step.tolist() == [each]
+    assert found.samples_peak >= (each if "[1m" in query[:5] else 0)
+    if not query.strip("(").startswith("m["):
+        end_ms = 600_000 + 60_000 * (STEPS - 1)
+        ranged = range_(store(), query, 600_000, end_ms, 60_000, OPTIONS, Budget(OPTIONS)).stats
+        assert ranged.samples_per_step.tolist() == [each] * STEPS
+
+
+def test_windows_that_are_the_answer_are_limited() -> None:
+    """A range vector alone may not show more samples than a query may hold."""
+    few = QueryOptions(samples_max=100)
+    with pytest.raises(QueryError, match="would load too many samples"):
+        instant(store(), "m[15m]", 900_000, few, Budget(few))
+    assert instant(store(), "m[5m]", 900_000, few, Budget(few)).series == 3
