@@ -47,6 +47,12 @@ def test_numbers(numbers: list[float]) -> None:
     assert format_values(np.array(numbers, np.float64)) == [format_value(number) for number in numbers]
 
 
+def test_signaling_nans() -> None:
+    """A NaN of any bits is NaN, without a warning."""
+    bits = np.array([0x7FF0000000000001, 0xFFF4000000000000, 0x3FF0000000000000], dtype=np.uint64)
+    assert format_values(bits.view(np.float64)) == ["NaN", "NaN", "1"]
+
+
 @given(LABELS)
 def test_label_sets(rows: list[tuple[str, ...]]) -> None:
     """Label sets are objects of the labels that are there, whatever characters they have."""

@@ -191,6 +191,14 @@ async def test_only_posts_act(route: str, tmp_path: Path) -> None:
         assert acted == [route] * 2
 
 
+async def test_what_is_no_boolean(tmp_path: Path) -> None:
+    """A flag that is neither true nor false is refused with Go's reason."""
+    async with web_world(tmp_path, WebOptions(enable_admin_api=True)) as here:
+        _, _, body = await asked(here, "POST", f"{API}/admin/tsdb/snapshot?skip_head=x", body=b"")
+        reason = 'unable to parse boolean: strconv.ParseBool: parsing "x": invalid syntax'
+        assert body["error"] == f'invalid parameter "skip_head": {reason}'
+
+
 async def test_options_and_methods_that_are_not_allowed(tmp_path: Path) -> None:
     """OPTIONS of the API has no content, on every path; a method that a route lacks gets those that it has."""
     async with web_world(tmp_path) as here:

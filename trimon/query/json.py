@@ -66,7 +66,8 @@ def format_values(values: Matrix) -> list[str]:
 
 def _format_plain(values: Matrix) -> list[str]:
     """Numbers that orjson writes without an exponent, and NaN."""
-    whole = values == np.trunc(values)
+    with np.errstate(invalid="ignore"):  # a signaling NaN, as some clients push
+        whole = values == np.trunc(values)
     if whole.all() and not np.signbit(values[values == 0]).any():  # integers have no -0
         text = orjson.dumps(values.astype(np.int64), option=orjson.OPT_SERIALIZE_NUMPY).decode()
         return text[1:-1].split(",")

@@ -154,7 +154,7 @@ def boolean(values: MultiDict[str, str], name: str) -> bool:
         return False
     if text in ("1", "t", "T", "true", "TRUE", "True"):
         return True
-    raise bad_parameter(name, f'strconv.ParseBool: parsing "{text}": invalid syntax')
+    raise bad_parameter(name, f'unable to parse boolean: strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
 def selectors(texts: Sequence[str], *, named: bool = False) -> list[tuple[Matcher, ...]]:
