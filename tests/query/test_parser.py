@@ -17,6 +17,18 @@ PLAIN = QueryOptions()
 
 SELECTORS = "an instant vector selector or range vector selector or a subquery"
 ERRORS = [
+    ("sum(a b)", '1:7: parse error: unexpected identifier "b" in aggregation'),
+    ("sum(abs((a) b))", '1:13: parse error: unexpected identifier "b" in aggregation'),
+    ("sum(a) b", '1:8: parse error: unexpected identifier "b"'),
+    (
+        "sum(a{b c})",
+        '1:9: parse error: unexpected identifier "c" in label matching, expected label matching operator',
+    ),
+    ("sum(a end())", '1:7: parse error: unexpected "end" in aggregation'),
+    ("}", "1:1: parse error: unexpected character: '}'"),
+    ("a\x00", "1:2: parse error: unexpected character: '\\x00'"),
+    ("a\u00a0", "1:2: parse error: unexpected character: '\\u00a0'"),
+    ('"\\c"', "1:1: parse error: unknown escape sequence U+0063 'c'"),
     ("", "unknown position: parse error: no expression found in input"),
     ("foo(", "1:5: parse error: unclosed left parenthesis"),
     ("foo{", "1:5: parse error: unexpected end of input inside braces"),
@@ -87,7 +99,7 @@ ERRORS = [
     ("foo !x", "1:5: parse error: unexpected character after '!': 'x'"),
     ("a =~ b", "1:3: parse error: unexpected character after '=': '~'"),
     ("é", "1:1: parse error: unexpected character: 'é'"),
-    ("a)", "1:2: parse error: unexpected right parenthesis ')'"),
+    ("a)", "1:3: parse error: unexpected right parenthesis ')'"),
     ("\n  a +\n  ", "3:3: parse error: unexpected end of input"),
     ('a{b=~"("}', "1:3: parse error: error parsing regexp: missing ): ("),
     ("sum foo", '1:5: parse error: unexpected identifier "foo" in aggregation'),

@@ -76,4 +76,4 @@ def string_value(stream: TokenStream, token: Token) -> str:
     try:
         return unquote(token.text)
     except UserError as error:
-        raise stream.error(f"error unquoting string {token.text!r}: {error.message}", token.start) from None
+        raise stream.error(error.message, token.start) from None

@@ -114,10 +114,12 @@ class Lexer:
         if char == ")":
             self._parens -= 1
             if self._parens < 0:
+                # Prometheus finds out behind it.
+                self._position += 1
                 raise self._error("unexpected right parenthesis ')'")
             return self._take(T.RIGHT_PAREN, 1)
         if char == "}":
-            raise self._error("unexpected right brace '}'")
+            raise self._error("unexpected character: '}'")
         if not self._bracket:
             raise self._error("unexpected right bracket ']'")
         self._bracket = False
@@ -215,4 +217,6 @@ class Lexer:
 
 
 def _shown(char: str) -> str:
-    return f"'{char}'" if char else "EOF"
+    if char in ('"', "'"):
+        return "'\\''" if char == "'" else "'\"'"
+    return f"'{go_quote(char)[1:-1]}'" if char else "EOF"

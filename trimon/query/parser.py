@@ -196,7 +196,9 @@ class Parser:
             grouping = parse_grouping(stream)
             if not stream.at(T.LEFT_PAREN):
                 raise stream.unexpected("aggregation")
+        stream.aggregations += 1
         args = self._args()
+        stream.aggregations -= 1
         if not clause and stream.peek().is_keyword("by", "without"):
             without = stream.take().word == "without"
             grouping = parse_grouping(stream)

@@ -19,6 +19,8 @@ class TokenStream:
         self._ahead: Token | None = None
         self.last_end = 0
         self.depth = 0
+        # Aggregations of which the arguments are being read.
+        self.aggregations = 0
 
     def peek(self) -> Token:
         """The next token, left in place."""
@@ -51,6 +53,8 @@ class TokenStream:
         """The error for a next token that does not fit."""
         token = self.peek()
         message = f"unexpected {token.describe()}"
+        if not context and self.aggregations:
+            context = "aggregation"
         if context:
             message += f" in {context}"
         if expected:

@@ -49,6 +49,8 @@ KEYWORDS: Final = (
     | FILL_WORDS
     | DURATION_WORDS
 )  # fmt: skip
+# Keywords that Prometheus' messages do not call such.
+_PREPROCESSED: Final = frozenset({"start", "end", "step", "range"})
 # Keywords that can not be the name of a metric without quotes.
 NOT_METRIC: Final = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"})
 COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -88,7 +90,7 @@ class Token:
         kind = self.kind
         if kind is T.EOF:
             return "end of input"
-        if kind is T.KEYWORD:
+        if kind is T.KEYWORD and self.word not in _PREPROCESSED:
             return f"<{self.text}>"
         if kind is T.OPERATOR:
             return f"<op:{self.text}>"
