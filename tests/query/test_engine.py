@@ -79,6 +79,17 @@ def test_result_types() -> None:
     assert range_(store, "1", 0, 30_000, 15_000, PLAIN, Budget(PLAIN)).type == "matrix"
 
 
+def test_the_zeros_are_counted_apart() -> None:
+    """count_values counts by the text of values: 0 and -0 are two."""
+    store = MemoryStore()
+    for number, value in enumerate((-0.0, 0.0, -0.0, 3.0)):
+        store.append(labels_of({"__name__": "m", "n": str(number)}), 0, value)
+    for query, shown in (('count_values("v", m)', [2, 1, 1]), ('count_values("v", m{n=~"0|2"})', [2])):
+        result = instant(store, query, 0, PLAIN, Budget(PLAIN))
+        counts = {result.labels.labels(row)[0][1]: result.values[row, 0] for row in range(result.series)}
+        assert counts == dict(zip(("-0", "0", "3"), shown, strict=False))
+
+
 def test_matrix_is_sorted_by_labels() -> None:
     """A matrix comes in the order of label sets: by name and value, a shorter set first."""
     store = MemoryStore()

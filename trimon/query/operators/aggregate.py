@@ -227,8 +227,13 @@ class CountValuesOperator(Operator):
 def _distinct(vector: Vector, row: Index, step: Index) -> tuple[list[str], Index]:
     """The distinct values of some samples as text, and which of them each sample has."""
     native = vector.are_histograms()[row, step]
-    numbers, codes = np.unique(vector.values[row, step][~native], return_inverse=True)
-    texts = [format_plain(value) for value in numbers.tolist()]
+    values = vector.values[row, step][~native]
+    numbers, codes = np.unique(values, return_inverse=True)
+    texts = [format_plain(value + 0.0) for value in numbers.tolist()]  # 0 for both zeros
+    minus = (values == 0) & np.signbit(values)
+    if minus.any():  # they are equal, but not as text
+        codes[minus] = len(texts)
+        texts.append("-0")
     if not native.any() or vector.histograms is None:
         return texts, codes
     out = np.zeros(len(row), np.intp)
