@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.support.promql_data import odd_store
+from trimon.limits import QUERY_DEPTH_MAX
 from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN
 from trimon.query.annotations import limited
@@ -267,7 +268,7 @@ def test_rows_of_unequal_length_stay_themselves() -> None:
 
 def test_the_deepest_query_runs_in_a_thread() -> None:
     """A query as deep as the parser allows is evaluated and printed in a thread, where stacks are small."""
-    depth = 95
+    depth = QUERY_DEPTH_MAX // 2 - 5
     queries = ["abs(" * depth + "m" + ")" * depth, "-" * depth + "m", "m" + " + m" * depth]
     outcome: list[int] = []
 

@@ -31,7 +31,7 @@ from trimon.query.stats import QueryStats
 from trimon.query.values import Ranges, Scalar, Text, Value, Vector
 
 # Trees are as deep as QUERY_DEPTH_MAX and every level is a few Python frames, in parser, checker and printer.
-_RECURSION = 6000
+_RECURSION = 20_000
 if sys.getrecursionlimit() < _RECURSION:
     sys.setrecursionlimit(_RECURSION)
 

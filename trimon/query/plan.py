@@ -61,6 +61,7 @@ class Planner:
     sources: list[Source] = field(default_factory=list)
     stats_only: bool = False
     """Whether of histograms nothing but count and sum will be asked for."""
+    _known: dict[int, tuple[bool, bool]] = field(default_factory=dict)
 
     @property
     def query_step_ms(self) -> int:
@@ -74,7 +75,7 @@ class Planner:
 
     def plan(self, expr: Expr, grid: Grid) -> Operator:
         """The operator of an expression on a grid."""
-        if grid.count > 1 and type_of(expr) is ValueType.VECTOR and is_fixed(expr):
+        if grid.count > 1 and type_of(expr) is ValueType.VECTOR and self._is_fixed(expr):
             return RepeatOperator(self.plan(expr, grid.first()), grid)
         match expr:
             case Paren(expr=inner):
@@ -96,6 +97,11 @@ class Planner:
                 return self._aggregation(expr, grid)
             case Call():
                 return plan_call(self, expr, grid)
+
+    def _is_fixed(self, expr: Expr) -> bool:
+        """Whether an expression with selectors gives the same at every step: all of them have `@`."""
+        fixed, has_selector = _fixed(expr, self._known)
+        return fixed and has_selector
 
     def plan_with(self, expr: Expr, grid: Grid, *, stats_only: bool) -> Operator:
         """Plan an expression of whose histograms only count and sum are wanted, or everything again."""
@@ -243,23 +249,28 @@ def _truncated(value: int, step: int) -> int:
     return value // step if value >= 0 else -(-value // step)
 
 
-def is_fixed(expr: Expr) -> bool:
-    """Whether an expression with selectors gives the same at every step: all of them have `@`."""
-    fixed, has_selector = _fixed(expr)
-    return fixed and has_selector
+_Known = dict[int, tuple[bool, bool]]
 
 
-def _fixed(expr: Expr) -> tuple[bool, bool]:
+def _fixed(expr: Expr, known: _Known) -> tuple[bool, bool]:
+    """Whether all selectors of a tree are fixed, and whether it has some; `known`, by the id of a node, is filled."""
+    found = known.get(id(expr))
+    if found is None:
+        found = known[id(expr)] = _looked_up(expr, known)
+    return found
+
+
+def _looked_up(expr: Expr, known: _Known) -> tuple[bool, bool]:
     match expr:
         case VectorSelector(modifiers=modifiers):
             return modifiers.fixed, True
         case MatrixSelector(vector=vector):
             return vector.modifiers.fixed, True
         case Subquery(expr=inner, modifiers=modifiers):
-            return modifiers.fixed, _fixed(inner)[1] or modifiers.fixed
+            return modifiers.fixed, _fixed(inner, known)[1] or modifiers.fixed
         case Call(function=function, args=args) if function in STEP_VARIANT:
             selector = function == "timestamp" and isinstance(unwrap(args[0]), VectorSelector)
             if not selector:
                 return False, True
-    parts = [_fixed(child) for child in children(expr)]
+    parts = [_fixed(child, known) for child in children(expr)]
     return all(fixed for fixed, _ in parts), any(has for _, has in parts)

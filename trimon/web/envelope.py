@@ -52,13 +52,45 @@ class Answer:
 
 def answered(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
     """A success envelope around plain data, or around ready-made JSON when `data` is `bytes`."""
-    parts = [b'{"status":"success","data":', data if isinstance(data, bytes) else orjson.dumps(data)]
+    parts = [b'{"status":"success","data":', data if isinstance(data, bytes) else _json(data)]
     if warnings:
         parts += [b',"warnings":', orjson.dumps(list(warnings))]
     if infos:
         parts += [b',"infos":', orjson.dumps(list(infos))]
     parts.append(b"}")
     return Answer(b"".join(parts))
+
+
+def _json(data: object) -> bytes:
+    """Plain data as JSON, however deep it is nested: trees of queries are deeper than what orjson takes."""
+    try:
+        return orjson.dumps(data)
+    except orjson.JSONEncodeError as error:
+        if "Recursion limit" not in str(error):
+            raise
+    out: list[bytes] = []
+    _write(data, out)
+    return b"".join(out)
+
+
+def _write(data: object, out: list[bytes]) -> None:
+    # Loops and not comprehensions handed to a join: only calls between Python functions cost no C stack.
+    opening = b"["
+    if isinstance(data, dict):
+        opening = b"{"
+        for name, value in data.items():
+            out += (opening, orjson.dumps(name), b":")
+            _write(value, out)
+            opening = b","
+        out.append(b"}" if data else b"{}")
+    elif isinstance(data, list | tuple):
+        for value in data:
+            out.append(opening)
+            _write(value, out)
+            opening = b","
+        out.append(b"]" if data else b"[]")
+    else:
+        out.append(orjson.dumps(data))
 
 
 def refused(error: ApiError) -> Answer:
