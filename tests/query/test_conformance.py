@@ -74,3 +74,17 @@ def test_almost_equal() -> None:
     assert not almost_equal(0.0, 1e-12)
     assert almost_equal(float("inf"), float("inf"))
     assert not almost_equal(float("inf"), float("-inf"))
+
+
+def test_a_large_reset_takes_no_digits_from_later_windows() -> None:
+    """With start timestamps too, what resets lost is added in Prometheus' order, and a large one touches no other window."""
+    script = """
+load 1m
+  m@st _ _ -1mx20
+  m    1e18 1e18 0+60x20
+
+eval range from 4m to 20m step 16m increase(m[5m1ms])
+  {} 235.00078333333332 4800.016
+"""
+    report = run_script(script)
+    assert [case.status for case in report.cases] == ["passed"], report.render()

@@ -20,9 +20,14 @@ _PROBE: Final = 32
 _CANCELLED: Final = 1e-6
 
 
-def with_resets(panel: Panel, values: Matrix, increased: Matrix) -> Matrix:
-    """The increases of all windows and what counter resets inside them add: the values before the falls."""
+def with_resets(panel: Panel, values: Matrix, increased: Matrix, began: Mask | None = None) -> Matrix:
+    """The increases of all windows and what counter resets inside them add: the values before the falls.
+
+    `began`, bool[rows, n - 1], tells pairs of neighbours between which the counter began anew without a fall.
+    """
     falls = values[:, 1:] < values[:, :-1]
+    if began is not None:
+        falls |= began
     columns = np.flatnonzero(falls.any(axis=0))
     if not len(columns):
         return increased

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.query.operators.prefix import pairs_counted, running
+from trimon.query.operators.rate import with_resets
 from trimon.query.operators.windowcall import Cells, WindowCall
 from trimon.query.panel import Panel
-from trimon.query.values import Mask, Matrix
+from trimon.query.values import Mask
 
 
 def _restarts(panel: Panel) -> Mask:
@@ -45,10 +46,7 @@ def _extrapolated(panel: Panel, call: WindowCall, *, per_second: bool) -> Cells:
     first_start = panel.pick_int(starts, panel.lo)
     from_zero = (first_start > window_start) & (first_start < first_time) & (first_start != 0)
     enough = (count >= 2) | ((count == 1) & from_zero)
-    lost = np.where((values[:, 1:] < values[:, :-1]) | _restarts(panel), values[:, :-1], 0.0)
-    prefix = running(np.nan_to_num(lost))
-    end = np.maximum(last, panel.lo)
-    result: Matrix = last_value - first_value + panel.pick(prefix, end) - panel.pick(prefix, panel.lo)
+    result = with_resets(panel, values, last_value - first_value, _restarts(panel))
     _overlaps(panel, call)
     plain = (last_time - first_time) / 1000
     average = plain / np.maximum(count - 1, 1)
