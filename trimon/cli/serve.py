@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,13 +97,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
     config = loaded.config
     for warning in config.warnings:
         log.warning(warning)
-    sockets = bind(addresses)
-    try:
-        store = Store.open(_store_options(flags, config, features), DiskFiles(), WallClock())
-    except OperatingError:
-        for listener in sockets:
-            listener.close()
-        raise
+    sockets, store = _opened(addresses, _store_options(flags, config, features))
     open_to_all = [address for address, _ in addresses if not is_loopback(address or "0.0.0.0")]  # noqa: S104 # as above
     if open_to_all:
         log.warning(
@@ -137,6 +133,17 @@ def _start(flags: dict[str, Any], log: Log) -> int:
     server = Server(settings, seams, store, sockets, loaded, read)
     _tune_collector()
     return trio.run(server.run)
+
+
+def _opened(addresses: Sequence[tuple[str, int]], options: StoreOptions) -> tuple[list[socket.socket], Store]:
+    """The listening sockets and the store; no socket stays open when the store can not be opened."""
+    sockets = bind(addresses)
+    try:
+        return sockets, Store.open(options, DiskFiles(), WallClock())
+    except OperatingError:
+        for listener in sockets:
+            listener.close()
+        raise
 
 
 def _tune_collector() -> None:

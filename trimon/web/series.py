@@ -17,6 +17,9 @@ from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
 
+LookUp = Callable[[int, int, int, Snapshot, Budget], list[object]]
+"""From start, end (milliseconds), the most that is shown, and what there is, to what was found."""
+
 _FOREVER_MS = 2**52
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
@@ -39,15 +42,16 @@ def series_routes(context: WebContext) -> Blueprint:
     """/series, /labels, /label/<name>/values."""
     blueprint = Blueprint("series", __name__)
 
-    async def look_up(
-        work: Callable[[Snapshot, Budget], list[object]], start_ms: int, end_ms: int
-    ) -> list[object]:
-        if end_ms < start_ms:
-            return []
-        return await context.queries.run(request.path, context.query_options(), work)
-
-    def interval(values: MultiDict[str, str]) -> tuple[int, int]:
-        return params.time_ms(values, "start", -_FOREVER_MS), params.time_ms(values, "end", _FOREVER_MS)
+    async def answer(values: MultiDict[str, str], look_up: LookUp) -> Response:
+        start_ms = params.time_ms(values, "start", -_FOREVER_MS)
+        end_ms = params.time_ms(values, "end", _FOREVER_MS)
+        most = params.limit(values)
+        found: list[object] = []
+        if start_ms <= end_ms:
+            work = partial(look_up, start_ms, end_ms, most)
+            found = await context.queries.run(request.path, context.query_options(), work)
+        warnings: list[str] = []
+        return success(params.truncated(found, most, warnings), warnings)
 
     @blueprint.route("/series", methods=["GET", "POST"])
     async def series() -> Response:
@@ -55,48 +59,19 @@ def series_routes(context: WebContext) -> Blueprint:
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         selectors = params.selectors(values.getlist("match[]"), named=True)
-        start_ms, end_ms = interval(values)
-        most = params.limit(values)
-        found = await look_up(partial(_series, selectors, start_ms, end_ms, most), start_ms, end_ms)
-        warnings: list[str] = []
-        return success(params.truncated(found, most, warnings), warnings)
+        return await answer(values, partial(_series, selectors))
 
     @blueprint.route("/labels", methods=["GET", "POST"])
     async def names() -> Response:
         values = await params.parameters()
         selectors = params.selectors(values.getlist("match[]"))
-        start_ms, end_ms = interval(values)
-
-        def work(snapshot: Snapshot, _: Budget) -> list[object]:
-            sets = selectors or [()]
-            found = {name for matchers in sets for name in snapshot.label_names(matchers, start_ms, end_ms)}
-            ordered: list[object] = [*sorted(found)]
-            return ordered
-
-        warnings: list[str] = []
-        most = params.limit(values)
-        return success(params.truncated(await look_up(work, start_ms, end_ms), most, warnings), warnings)
+        return await answer(values, partial(_names, selectors or [()]))
 
     @blueprint.get("/label/<name>/values")
     async def label_values(name: str) -> Response:
-        label = unescape_label_name(name)
         values = await params.parameters()
         selectors = params.selectors(values.getlist("match[]"))
-        start_ms, end_ms = interval(values)
-
-        def work(snapshot: Snapshot, _: Budget) -> list[object]:
-            sets = selectors or [()]
-            found = {
-                value
-                for matchers in sets
-                for value in snapshot.label_values(label, matchers, start_ms, end_ms)
-            }
-            ordered: list[object] = [*sorted(found)]
-            return ordered
-
-        warnings: list[str] = []
-        most = params.limit(values)
-        return success(params.truncated(await look_up(work, start_ms, end_ms), most, warnings), warnings)
+        return await answer(values, partial(_values, unescape_label_name(name), selectors or [()]))
 
     return blueprint
 
@@ -120,3 +95,32 @@ def _series(
             if most and len(selectors) == 1 and len(found) > most:
                 break
     return [found[labels] for labels in sorted(found, key=format_labels)]
+
+
+def _names(
+    selectors: Sequence[tuple[Matcher, ...]],
+    start_ms: int,
+    end_ms: int,
+    _most: int,
+    snapshot: Snapshot,
+    _budget: Budget,
+) -> list[object]:
+    """Distinct label names in order."""
+    return [*sorted({name for each in selectors for name in snapshot.label_names(each, start_ms, end_ms)})]
+
+
+def _values(
+    label: str,
+    selectors: Sequence[tuple[Matcher, ...]],
+    start_ms: int,
+    end_ms: int,
+    _most: int,
+    snapshot: Snapshot,
+    _budget: Budget,
+) -> list[object]:
+    """Distinct values of a label in order."""
+    return [
+        *sorted(
+            {value for each in selectors for value in snapshot.label_values(label, each, start_ms, end_ms)}
+        )
+    ]
