@@ -7,7 +7,7 @@ Differences between Prometheus 2 and 3 that are kept out of the comparison, by n
   and `increase` see only counters without gaps here, and windows that begin after the first sample;
 - classic histogram quantiles of a first bucket, `avg` near overflow, `limitk` and other later functions;
 - `fill`, `anchored`, `smoothed`, duration arithmetic: syntax of 3.x;
-- the deviation of a group that holds an infinity alone: 0 in 2.x, NaN in 3.x;
+- the deviation of a group that holds NaN or an infinity alone: 0 in 2.x, NaN in 3.x;
 - the deviation of numbers far from zero, such as timestamps: Welford's recurrence loses digits that we keep;
 - annotations: 2.42 has none for floats;
 - compensated sums: 2.42 sums without compensation in `sum` and `avg`; answers are compared to 1e-9;
@@ -106,6 +106,8 @@ STEPPED = (
 )
 RANGES = ("1m", "95s", "5m", "17m")
 AGGREGATIONS = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]
+# What may give NaN, infinities or large numbers, of which deviations differ.
+NO_DEVIATION = ("odd", "timestamp", "sqrt", "ln(", "log2", "log10", " / ")
 
 
 class Writer:
@@ -151,8 +153,8 @@ class Writer:
                 ("", " by (job)", " without (instance)", " by (instance, mode)", " by (le)")
             )
             inner = self.vector(depth - 1)
-            exact = "odd" not in inner and "timestamp" not in inner
-            operations = [op for op in AGGREGATIONS if exact or not op.startswith("std")]
+            plain = not any(word in inner for word in NO_DEVIATION)
+            operations = [op for op in AGGREGATIONS if plain or not op.startswith("std")]
             return f"{self.rng.choice(operations)}{clause} ({inner})"
         if pick < 0.82:
             return f"quantile by (job) ({self.rng.random():.2f}, {self.vector(depth - 1)})"
