@@ -17,10 +17,10 @@ ABSENT_BITS: Final = 0x7FF47472696D6F6E
 
 STALE_NAN: Final = float(np.uint64(STALE_NAN_BITS).view(np.float64))
 NORMAL_NAN: Final = float(np.uint64(NORMAL_NAN_BITS).view(np.float64))
+ABSENT: Final = float(np.uint64(ABSENT_BITS).view(np.float64))
+
 # So many samples are looked through at once: what is between stays in the processor's cache.
 _BLOCK_SAMPLES: Final = 1 << 15
-
-ABSENT: Final = float(np.uint64(ABSENT_BITS).view(np.float64))
 
 
 def is_stale(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

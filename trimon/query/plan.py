@@ -50,6 +50,10 @@ from trimon.query.tokens import SET_OPERATORS, TRIMS
 _FAR_MS: Final = 1 << 61
 
 
+# By the id of a node of one tree: whether all its selectors are fixed, and whether it has some.
+_Known = dict[int, tuple[bool, bool]]
+
+
 @dataclass(slots=True)
 class Planner:
     """Turns one tree into operators for one grid. The query's own times give `@ start()` and `step()`."""
@@ -61,7 +65,7 @@ class Planner:
     sources: list[Source] = field(default_factory=list)
     stats_only: bool = False
     """Whether of histograms nothing but count and sum will be asked for."""
-    _known: dict[int, tuple[bool, bool]] = field(default_factory=dict)
+    _known: _Known = field(default_factory=dict)
 
     @property
     def query_step_ms(self) -> int:
@@ -247,9 +251,6 @@ def _ends(refs: Times) -> tuple[int, int]:
 
 def _truncated(value: int, step: int) -> int:
     return value // step if value >= 0 else -(-value // step)
-
-
-_Known = dict[int, tuple[bool, bool]]
 
 
 def _fixed(expr: Expr, known: _Known) -> tuple[bool, bool]:

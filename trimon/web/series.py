@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from quart import Blueprint, Response, request
@@ -19,6 +19,9 @@ from trimon.web.envelope import ApiError, success
 
 LookUp = Callable[[int, int, int, Snapshot, Budget], list[object]]
 """From start, end (milliseconds), the most that is shown, and what there is, to what was found."""
+Where = tuple[tuple[Matcher, ...], int, int]
+Find = Callable[[Snapshot, *Where], Iterable[str]]
+"""From what there is, matchers, start and end (milliseconds) to names or values."""
 
 _FOREVER_MS = 2**52
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
@@ -65,13 +68,18 @@ def series_routes(context: WebContext) -> Blueprint:
     async def names() -> Response:
         values = await params.parameters()
         selectors = params.selectors(values.getlist("match[]"))
-        return await answer(values, partial(_names, selectors or [()]))
+        return await answer(values, partial(_texts, _label_names, selectors))
 
     @blueprint.get("/label/<name>/values")
     async def label_values(name: str) -> Response:
         values = await params.parameters()
         selectors = params.selectors(values.getlist("match[]"))
-        return await answer(values, partial(_values, unescape_label_name(name), selectors or [()]))
+        label = unescape_label_name(name)
+
+        def find(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
+            return snapshot.label_values(label, *where)
+
+        return await answer(values, partial(_texts, find, selectors))
 
     return blueprint
 
@@ -97,7 +105,12 @@ def _series(
     return [found[labels] for labels in sorted(found, key=format_labels)]
 
 
-def _names(
+def _label_names(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
+    return snapshot.label_names(*where)
+
+
+def _texts(
+    find: Find,
     selectors: Sequence[tuple[Matcher, ...]],
     start_ms: int,
     end_ms: int,
@@ -105,22 +118,5 @@ def _names(
     snapshot: Snapshot,
     _budget: Budget,
 ) -> list[object]:
-    """Distinct label names in order."""
-    return [*sorted({name for each in selectors for name in snapshot.label_names(each, start_ms, end_ms)})]
-
-
-def _values(
-    label: str,
-    selectors: Sequence[tuple[Matcher, ...]],
-    start_ms: int,
-    end_ms: int,
-    _most: int,
-    snapshot: Snapshot,
-    _budget: Budget,
-) -> list[object]:
-    """Distinct values of a label in order."""
-    return [
-        *sorted(
-            {value for each in selectors for value in snapshot.label_values(label, each, start_ms, end_ms)}
-        )
-    ]
+    """Distinct names or values in order; those of everything where there are no selectors."""
+    return [*sorted({text for each in selectors or [()] for text in find(snapshot, each, start_ms, end_ms)})]
