@@ -40,7 +40,8 @@ def _bits(value: float) -> int:
 class Written:
     """Samples by series and time: of several for one time the first counts. Judges as a naive reader of the rules."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_ms: int) -> None:
+        self._block_ms = block_ms
         self.samples: dict[Labels, dict[int, float]] = {}
         # the newest of their series when they were deleted: whether they are taken again is not said
         self.removed: set[tuple[Labels, int]] = set()
@@ -49,7 +50,7 @@ class Written:
 
     def take(self, labels: Labels, time_ms: int, value: float, now_ms: int, published_ms: int | None) -> bool:
         """Whether a sample is accepted; it is kept then. `published_ms` is the newest time before the message."""
-        lowest_ms = -(1 << 62) if published_ms is None else published_ms - 3_600_000
+        lowest_ms = -(1 << 62) if published_ms is None else published_ms - self._block_ms // 2
         latest_ms = -(1 << 62) if published_ms is None else published_ms - WINDOW_MS
         last_ms = self._newest.get(labels, -(1 << 62))
         if time_ms > now_ms + FUTURE_MS_MAX or time_ms < latest_ms:
@@ -97,11 +98,17 @@ class SampleWorld:
     def __init__(self, seed: int, path: Path) -> None:
         self.random = random.Random(seed)
         self.clock = StoppedClock(BEGIN_MS)
+        block_ms = self.random.choice((7_200_000, 1_200_000))
+        self.late_share = self.random.choice((0.03, 0.3))
         self.options = StoreOptions(
-            path, fsync="never", out_of_order_window_ms=WINDOW_MS, retention_ms=90 * 86_400_000
+            path,
+            fsync="never",
+            out_of_order_window_ms=WINDOW_MS,
+            retention_ms=90 * 86_400_000,
+            min_block_ms=block_ms,
         )
         self.now_ms = BEGIN_MS
-        self.written = Written()
+        self.written = Written(block_ms)
         self.columns: dict[str, dict[Labels, int]] = {}
         self.log: list[str] = []
         self.store = self._open()
@@ -155,7 +162,7 @@ class SampleWorld:
         for _ in range(pick.choice((1, 1, 2, 9, 20))):
             if pick.random() < 0.1:
                 chosen = pick.sample(base, pick.randint(0, len(base)))
-            time_ms = self.now_ms - (pick.randint(1, 9) * STEP_MS if pick.random() < 0.03 else 0)
+            time_ms = self.now_ms - (pick.randint(1, 9) * STEP_MS if pick.random() < self.late_share else 0)
             self._row(group, held, chosen, time_ms)
             self.step(STEP_MS)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from trimon.errors import OperatingError
 from trimon.limits import FUTURE_MS_MAX
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
@@ -147,12 +149,33 @@ class Appender:
         name, time_ms = row.group, row.timestamp_ms
         head = self.newest()
         if bounds.lowest_ms <= time_ms <= bounds.highest_ms and (
-            time_ms >= head.end_ms or (time_ms < head.start_ms and not head.has_group(name))
+            time_ms >= head.end_ms
+            or (time_ms < head.start_ms and not head.has_group(name) and not self._is_behind(row))
         ):
             head = self._head_at(time_ms)
         if not head.has_group(name) and name in self._registry:
             head.inherit(*self._registry[name])
         return head
+
+    def _is_behind(self, row: Row) -> bool:
+        """Whether a head has a sample of any of its series at its time or later.
+
+        The newest head takes it then, as it takes all late samples: of several for one time the first counts.
+        """
+        known = self._registry.get(row.group)
+        for head in (live.head for live in self._core.state.heads):
+            if head.max_ms < row.timestamp_ms:
+                continue
+            numbers = head.index.find(row.new_series)
+            if known is not None:
+                group = known[1]
+                columns = np.concatenate((row.columns, row.ended))
+                columns = columns[(columns >= 0) & (columns < group.width)]
+                series = group.series[columns[group.granted[columns]]]
+                numbers = np.concatenate((numbers, head.index.find_series(known[0].index.view(), series)))
+            if (head.newest_times(numbers[numbers >= 0]) >= row.timestamp_ms).any():
+                return True
+        return False
 
     def _head_finder(self) -> Callable[[int], Head]:
         """`_head_at` for the parts of one batch: a head that was found for a part, still empty, is not replaced."""

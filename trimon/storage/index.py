@@ -122,6 +122,20 @@ class SeriesIndex:
             )
         return found
 
+    def find_series(self, other: IndexView, series: Int32s) -> Int32s:
+        """Numbers here of series of another index, -1 where there is none; nothing is interned."""
+        if len(series) == 0:
+            return series
+        flat, lengths = other.pairs_of(series)
+        distinct, place = np.unique(flat, return_inverse=True)
+        pairs = [self.symbols.pair_id(*other.symbols.pair(pair_id)) for pair_id in distinct.tolist()]
+        own = np.array(pairs, np.int32)[place]
+        known = np.logical_and.reduceat(own >= 0, np.cumsum(lengths) - lengths)
+        found = np.full(len(series), _EMPTY, np.int32)
+        flat, lengths = own[np.repeat(known, lengths)], lengths[known]
+        found[known] = self._probe(flat, lengths, self._hash(flat, lengths))
+        return found
+
     def add(self, flat: Int32s, lengths: Int64s, limit: int = 0) -> tuple[Int32s, Int32s]:
         """Numbers of the given pair runs, creating what is missing, and the numbers created, ascending.
 

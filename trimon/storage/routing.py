@@ -8,7 +8,6 @@ import numpy as np
 
 from trimon.model.rows import SampleBatch
 from trimon.storage.accept import Bounds
-from trimon.storage.group import NEVER_MS
 from trimon.storage.head import Head
 
 
@@ -17,20 +16,19 @@ def split_batch(
 ) -> list[tuple[Head, SampleBatch]]:
     """Parts of a batch by head, oldest window first; mostly there is one.
 
-    Samples of series that have newer samples in the newest head stay with it, which knows that they are late;
-    so do those out of bounds.
+    Samples of series that have newer ones stay with the newest head, which knows that they are late: of several for
+    one time the first counts, and newer heads come after older ones. So do those out of bounds.
     """
     times = batch.timestamps_ms
     inside = (times >= bounds.lowest_ms) & (times <= bounds.highest_ms)
     elsewhere = inside & ((times < newest.start_ms) | (times >= newest.end_ms))
     if not elsewhere.any():
         return [(newest, batch)]
-    if newest.samples:
+    earlier = np.flatnonzero(elsewhere & (times < newest.start_ms))
+    if len(earlier):
         numbers = newest.index.find(batch.series)
-        newest_times = np.full(len(numbers), NEVER_MS, np.int64)
-        newest_times[numbers >= 0] = newest.newest_times(numbers[numbers >= 0])
-        late = newest_times[batch.series_index] >= times
-        elsewhere &= ~late
+        newest_times, _ = newest.newest_samples(batch.series, numbers, int(times[earlier].min()))
+        elsewhere[earlier] = newest_times[batch.series_index[earlier]] < times[earlier]
     width = newest.end_ms - newest.start_ms
     windows = np.where(elsewhere, times // width, newest.start_ms // width)
     parts: list[tuple[Head, SampleBatch]] = []
