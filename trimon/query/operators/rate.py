@@ -207,13 +207,16 @@ class _Stretch(NamedTuple):
     def apply(self, began: Matrix, increased: Matrix, *, rising: bool) -> None:
         """Stretch increases to their windows, in place, back to no earlier than where the counter would have been zero."""
         sampled, longest, rest, divisor = self
+        if rising and began.size and began.min() >= 0:
+            # min(began / increased * sampled, longest) * increased, without the division: nothing falls here.
+            back = began * (sampled / divisor)
+            np.minimum(back, increased * (longest / divisor), out=back)
+            increased *= rest / divisor
+            increased += back
+            return
         before = began / increased
         before *= sampled
-        if rising and began.size and began.min() >= 0:
-            # A counter that did not move has an infinite or no time to zero.
-            np.fmin(before, longest, out=before)
-        else:
-            before = np.where((increased > 0) & (began >= 0) & (before < longest), before, longest)
+        before = np.where((increased > 0) & (began >= 0) & (before < longest), before, longest)
         before += rest
         before *= 1 / divisor
         increased *= before

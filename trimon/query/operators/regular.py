@@ -116,10 +116,10 @@ def runs_of(lo: Index, hi: Index) -> list[tuple[int, int, int]]:
     count = len(lo)
     if count == 1:
         return [(0, 1, int(hi[0] > lo[0]))]
-    moved, grown = np.diff(lo), np.diff(hi)
-    # Step k goes on as step k - 1 did.
-    same = (moved[1:] == moved[:-1]) & (grown[1:] == moved[1:]) & (grown[:-1] == moved[:-1])
-    cuts = np.flatnonzero(~same) + 1
+    # How far windows move from step to step, 0 where their two ends do not move alike.
+    moved = np.diff(lo)
+    moved[moved != np.diff(hi)] = 0
+    cuts = np.flatnonzero(moved[1:] != moved[:-1]) + 1
     starts = [0, *cuts.tolist()]
     ends = [*cuts.tolist(), count - 1]
     out: list[tuple[int, int, int]] = []
@@ -127,8 +127,7 @@ def runs_of(lo: Index, hi: Index) -> list[tuple[int, int, int]]:
     for start, end in zip(starts, ends, strict=True):
         # The steps start..end, both included: neighbouring runs have one in common.
         begin, stride = max(start, done), int(moved[start])
-        regular = stride > 0 and stride == grown[start] and hi[start] > lo[start]
-        if not regular or end + 1 - begin < _STEPS_MIN:
+        if stride <= 0 or hi[start] <= lo[start] or end + 1 - begin < _STEPS_MIN:
             continue
         if begin > done:
             out.append((done, begin, 0))
