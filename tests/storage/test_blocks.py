@@ -13,6 +13,7 @@ from trimon.files import DiskFiles
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
+from trimon.storage.block.meta import is_ulid, new_ulid, next_ulid
 from trimon.storage.store import Store
 
 HOUR = 3_600_000
@@ -357,3 +358,13 @@ def test_columns_outlive_a_cut_beside_a_head_without_samples(bench: Bench) -> No
     (again,) = bench.append(Row("g", T + 5 * HOUR, columns, np.array([2.0]), (), np.zeros(0), empty))
     assert again.appended == 1
     assert bench.read() == {one[0]: [(T + 3 * HOUR, 1.0), (T + 5 * HOUR, 2.0)]}
+
+
+def test_names_of_blocks_ascend() -> None:
+    """Names made in one millisecond, and after the clock was set back, sort by their making; a rewritten block stays."""
+    names = [new_ulid(1_700_000_000_000 - k // 2) for k in range(200)]
+    assert names == sorted(set(names))
+    behind = [next_ulid(name) for name in names]
+    assert all(is_ulid(name) for name in behind)
+    assert sorted([*names, *behind]) == [name for pair in zip(names, behind, strict=True) for name in pair]
+    assert next_ulid("0" * 25 + "Z") == "0" * 24 + "10"

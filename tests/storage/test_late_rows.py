@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.storage.conftest import START_MS, Bench, batch, first_row, series
+from tests.storage.conftest import EVER, START_MS, Bench, batch, first_row, series
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Columns, Row
+from trimon.storage.jobs import CutJob
 
 NEXT_MS = START_MS + 7_200_000
 A, B = series("a"), series("b")
@@ -71,3 +72,31 @@ def test_of_two_late_samples_the_first_counts_in_blocks_too(bench: Bench) -> Non
             job.install()
     assert bench.store.figures().head_samples == 0
     assert bench.read(NAMED) == expected
+
+
+def test_a_rewritten_block_stays_before_those_that_came_later(bench: Bench) -> None:
+    """Cleaning a block of deleted samples does not let the samples of a later, overlapping block win."""
+    bench.configure(out_of_order_window_ms=4 * 7_200_000)
+    bench.append(batch((A, START_MS, 1.0), (A, START_MS + 15_000, 2.0), (B, START_MS, 1.0)))
+    bench.clock.value_ms = NEXT_MS + 60_000
+    bench.append(batch((A, NEXT_MS + 1_000, 3.0)))
+    cut_all(bench, NEXT_MS + 3_600_000)
+    bench.append(batch((A, START_MS, 9.0)))
+    cut_all(bench, NEXT_MS + 4 * 7_200_000)
+    blocks = [meta for meta, _ in bench.store.blocks() if meta.min_ms == START_MS]
+    assert len(blocks) == 2
+    bench.store.delete_series([Matcher("__name__", MatchType.EQUAL, "b")], *EVER)
+    bench.store.clean_tombstones()
+    assert {meta.ulid for meta in blocks} != {
+        meta.ulid for meta, _ in bench.store.blocks() if meta.min_ms == START_MS
+    }
+    assert bench.read() == {A: [(START_MS, 1.0), (START_MS + 15_000, 2.0), (NEXT_MS + 1_000, 3.0)]}
+
+
+def cut_all(bench: Bench, now_ms: int) -> None:
+    """Cut what is due, and merge nothing."""
+    bench.clock.value_ms = now_ms
+    while cuts := [job for job in bench.store.plan(now_ms) if isinstance(job, CutJob)]:
+        for job in cuts:
+            job.run()
+            job.install()

@@ -88,14 +88,14 @@ def test_verify_finds_and_repair_keeps(bench: Bench) -> None:
     (path / "data").write_bytes(data)
     found = list(verify(DiskFiles(), bench.options.path))
     assert any(not fine and "checksum" in line for fine, line in found)
-    lines = list(repair(DiskFiles(), bench.options.path, bench.clock.now_ms()))
+    lines = list(repair(DiskFiles(), bench.options.path))
     assert any("is set aside" in line for line in lines)
     assert all(fine for fine, _ in verify(DiskFiles(), bench.options.path))
     bench.store = Store.open(bench.options, bench.files, bench.clock)
     bench.store.replay()
     after = bench.read()
     assert all(set(pairs) <= set(exact(before)[labels]) for labels, pairs in exact(after).items())
-    assert next(iter(repair(DiskFiles(), bench.options.path, bench.clock.now_ms()))).startswith("log: ")
+    assert next(iter(repair(DiskFiles(), bench.options.path))).startswith("log: ")
 
 
 def test_backfilled_blocks_hold_the_samples(bench: Bench) -> None:

@@ -265,8 +265,6 @@ class SampleWorld:
         while jobs := self.store.plan(self.clock.now_ms()):
             for job in jobs:
                 self.log.append(job.what)
-                # blocks of one range are in the order of their making
-                self.clock.value_ms += 1
                 job.run()
                 job.install()
 

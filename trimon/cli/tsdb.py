@@ -153,7 +153,7 @@ def verify(path: Path) -> None:
 @DATA
 def repair(path: Path) -> None:
     """Rewrite damaged blocks without what cannot be read; the old ones are set aside."""
-    for line in repair_directory(DiskFiles(), path, _now_ms(), Bar("repair")):
+    for line in repair_directory(DiskFiles(), path, Bar("repair")):
         click.echo(line)
 
 

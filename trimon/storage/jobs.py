@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from trimon.errors import OperatingError
 from trimon.storage.block.container import DamagedError
-from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid
+from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.codec.matrix import CodecError
@@ -115,7 +115,7 @@ class MergeJob:
         epochs = {epoch for meta in metas if meta.log == store.log_id for epoch in meta.epochs}
         late = all(FROM_OUT_OF_ORDER in meta.hints for meta in metas)
         meta = BlockMeta(
-            new_ulid(store.now_ms()),
+            new_ulid(store.now_ms()) if len(metas) > 1 else next_ulid(metas[0].ulid),
             start_ms,
             end_ms,
             level=max(meta.level for meta in metas) + 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -16,9 +17,40 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FROM_OUT_OF_ORDER: Final = "from-out-of-order"
 
 
+class _Names:
+    """Numbers of block names, each above all before: of blocks that overlap the one made first counts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self, now_ms: int) -> int:
+        """48 bits of milliseconds and 80 random bits, or a little above the last one."""
+        number = (now_ms & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+        with self._lock:
+            if number <= self._last:
+                number = self._last + 1 + secrets.randbits(64)
+            self._last = number
+        return number
+
+
+_names = _Names()
+
+
 def new_ulid(now_ms: int) -> str:
-    """A name that sorts by the time it was made: 48 bits of milliseconds, 80 random bits."""
-    number = (now_ms & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    """A name that sorts by the time it was made, also within a millisecond and when the clock was set back."""
+    return _written(_names.next(now_ms))
+
+
+def next_ulid(name: str) -> str:
+    """The name of what takes the place of a block: it sorts right behind it."""
+    number = 0
+    for letter in name:
+        number = number << 5 | _ALPHABET.index(letter)
+    return _written(number + 1)
+
+
+def _written(number: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

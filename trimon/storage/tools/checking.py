@@ -10,7 +10,7 @@ from typing import Final
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.arena import Int32s
-from trimon.storage.block.meta import is_ulid, new_ulid
+from trimon.storage.block.meta import is_ulid, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.blockset import SET_ASIDE
@@ -71,7 +71,7 @@ class _Salvage:
         return [*first, *(replace(piece, rows=piece.rows + middle) for piece in second)]
 
 
-def repair(files: Files, path: Path, now_ms: int, progress: Progress = no_progress) -> Iterator[str]:
+def repair(files: Files, path: Path, progress: Progress = no_progress) -> Iterator[str]:
     """Write what can be read of damaged blocks as new ones, set the old ones aside, cut torn tails of the log.
 
     The server must not run. Raises OperatingError if nothing can be written.
@@ -87,7 +87,7 @@ def repair(files: Files, path: Path, now_ms: int, progress: Progress = no_progre
             yield _set_aside(files, path / name, str(error))
             continue
         if problems:
-            yield from _rewrite(files, path, block, now_ms, progress)
+            yield from _rewrite(files, path, block, progress)
     segments = list_segments(files, path / "wal")
     recovery = Recovery(files, path / "wal", segments, no_progress, lambda _numbers: None)
     recovery.run()
@@ -95,9 +95,9 @@ def repair(files: Files, path: Path, now_ms: int, progress: Progress = no_progre
     yield f"log: {recovery.report.samples} samples can be read"
 
 
-def _rewrite(files: Files, path: Path, block: Block, now_ms: int, progress: Progress) -> Iterator[str]:
+def _rewrite(files: Files, path: Path, block: Block, progress: Progress) -> Iterator[str]:
     source = _Salvage(block)
-    meta = replace(block.meta, ulid=new_ulid(now_ms), tombstones=0)
+    meta = replace(block.meta, ulid=next_ulid(block.meta.ulid), tombstones=0)
     try:
         selection = StoreSnapshot([source]).select((), *_EVER)  # type: ignore[list-item] # by __getattr__
         written = BlockWriter(files, path, meta).write(selection, progress)
