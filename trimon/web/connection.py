@@ -11,13 +11,21 @@ import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, LifespanState
+from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
+
+from trimon.web.wire import Wire
 
 # A longer body is not copied behind its head: sending twice costs less.
 JOIN_BYTES_MAX: Final = 64 * 1024
+READ_BYTES_MAX: Final = 64 * 1024
+# What an application receives when its client sends no more, but may still listen: an answer can be sent.
+SENDS_NO_MORE: Final[HTTPDisconnectEvent] = {"type": "http.disconnect"}
+# So long such a client waits for an answer to begin; most have gone.
+ANSWER_S: Final = 10.0
 
 
 class IdleWatch:
@@ -63,19 +71,6 @@ class IdleWatch:
                 await self._close()
 
 
-class Requests(h11.Connection):
-    """The client's half of a connection: what comes behind a last request is not read.
-
-    The HTTP server would answer it with 400 in place of the answer that is still being made.
-    """
-
-    def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
-        """As h11's."""
-        if self.their_state is h11.MUST_CLOSE:
-            return h11.NEED_DATA
-        return super().next_event()
-
-
 async def _stays_as_it_is(_: h11.Request) -> None:
     """HTTP/2 is not offered: an upgrade to it is not taken, as servers may, and its preface is a bad request.
 
@@ -99,20 +94,51 @@ class Connection(TCPServer):
         self.idle_task = self._idle  # type: ignore[assignment]  # it is only asked to restart and to stop
         self._head = b""
         self._head_is_next = False
+        self._stirred: trio.Event | None = None
+        """Since a client sends no more: that it is being answered, or its connection ends."""
 
     async def _read_data(self) -> None:
         protocol = self.protocol.protocol
         if isinstance(protocol, H11Protocol):
-            size = self.config.h11_max_incomplete_size
-            protocol.connection = Requests(h11.SERVER, max_incomplete_event_size=size)
+            protocol.connection = Wire(h11.SERVER, self.config.h11_max_incomplete_size)
             protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
         try:
-            await super()._read_data()
+            await self._read_all()
         finally:
             self._idle.end()
 
+    async def _read_all(self) -> None:
+        """Reads until the client ends, and tells the protocol when nobody waits for an answer any more."""
+        try:
+            while data := await self.stream.receive_some(READ_BYTES_MAX):
+                await self.protocol.handle(RawData(bytes(data)))
+            await self.protocol.handle(RawData(b""))
+            if await self._answers_half():
+                return
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
+            pass
+        await self.protocol.handle(Closed())
+
+    async def _answers_half(self) -> bool:
+        """Whether a client that sends no more is being answered.
+
+        It may have gone or still listen: a write would tell, and nothing else. So the application hears of it at
+        once, and of the end when it has not begun to answer in good time.
+        """
+        protocol = self.protocol.protocol
+        if not isinstance(protocol, H11Protocol) or not isinstance(protocol.stream, HTTPStream):
+            return False
+        if not self._has_begun_a_response():
+            self._stirred = trio.Event()
+            await protocol.stream.app_put(SENDS_NO_MORE)
+            with trio.move_on_after(ANSWER_S):
+                await self._stirred.wait()
+        return protocol.stream is not None and self._has_begun_a_response()
+
     async def protocol_send(self, event: Event) -> None:
         """What the protocol wants sent or done."""
+        if self._stirred is not None and not isinstance(event, Updated):
+            self._stirred.set()
         if isinstance(event, RawData):
             await self._send(event.data)
             return

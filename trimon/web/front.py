@@ -11,11 +11,21 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
 import trio
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    HTTPScope,
+    Scope,
+)
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
+from trimon.query.budget import EVALUATION
+from trimon.query.errors import FailureKind, QueryError
 from trimon.web.asked import ClientGone, Endpoint
+from trimon.web.connection import SENDS_NO_MORE
 from trimon.web.context import WebContext
 from trimon.web.dressing import Dressing
 from trimon.web.envelope import Answer, worded
@@ -31,7 +41,7 @@ BODY_TIMEOUT_S: Final = 60.0
 class FrontAsked:
     """A request that the front took."""
 
-    __slots__ = ("_body", "_headers", "_query", "_receive", "client", "method", "path")
+    __slots__ = ("_body", "_headers", "_listens", "_query", "_receive", "client", "method", "path")
 
     def __init__(self, scope: HTTPScope, headers: dict[bytes, bytes], receive: ASGIReceiveCallable) -> None:
         self.method: str = scope["method"]
@@ -42,6 +52,7 @@ class FrontAsked:
         self._headers = headers
         self._receive = receive
         self._body = b""
+        self._listens = False
 
     def header(self, name: str) -> str:
         """A header by its name in lower case, empty when there is none."""
@@ -83,14 +94,17 @@ class FrontAsked:
             gone = nursery.cancel_scope.cancel_called
             nursery.cancel_scope.cancel()
         if gone or not (results or failure):
+            if self._listens:
+                raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
             raise ClientGone
         if failure is not None:
             raise failure
         return results[0]
 
     async def _watch(self, scope: trio.CancelScope) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (message := await self._receive())["type"] != "http.disconnect":
             pass
+        self._listens = message is SENDS_NO_MORE
         scope.cancel()
 
 
@@ -119,7 +133,13 @@ class Front:
                 asked = FrontAsked(scope, headers, receive)
                 await self._answer(asked, endpoint, send)
                 return
-        await self._framework(scope, receive, send)
+
+        async def heard() -> ASGIReceiveEvent:
+            message = await receive()
+            # what the framework does is short: it goes on for who may still listen
+            return await receive() if message is SENDS_NO_MORE else message
+
+        await self._framework(scope, heard, send)
 
     async def _answer(self, asked: FrontAsked, endpoint: Endpoint, send: ASGISendCallable) -> None:
         began_s = trio.current_time()

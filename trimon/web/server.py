@@ -22,6 +22,8 @@ from trimon.web.connection import Connection
 BACKLOG: Final = 512
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.
 USER_TIMEOUT_MS: Final = 30_000
+# As Go's: a query may be in the target.
+HEAD_BYTES_MAX: Final = 2**20
 DRAIN_S: Final = 10.0
 # The machine has no file or memory left for one more connection: those that are open may end meanwhile.
 FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -59,7 +61,7 @@ def _config() -> Config:
     config.keep_alive_timeout = 120
     config.keep_alive_max_requests = 2**31  # a client that goes on asking is welcome
     config.read_timeout = None
-    config.h11_max_incomplete_size = 64 * 1024
+    config.h11_max_incomplete_size = HEAD_BYTES_MAX
     config.graceful_timeout = DRAIN_S
     return config
 

@@ -1,0 +1,197 @@
+"""What clients may write on a connection, and how a status is written; over real sockets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.support.web_world import WebWorld, web_world
+from trimon.actors.kernel.mailbox import MailboxFull
+from trimon.actors.queries import Queries
+from trimon.offload import ThreadOffload
+from trimon.query.budget import Budget
+from trimon.web import connection
+from trimon.web.context import WebOptions
+from trimon.web.server import WebActor, bind
+
+GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSE = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@asynccontextmanager
+async def served(
+    directory: Path, changes: dict[str, Any] | None = None
+) -> AsyncIterator[tuple[int, WebWorld]]:
+    """A port on which the whole front end answers."""
+    async with web_world(directory, WebOptions(enable_remote_write=True), changes) as here:
+        (listener,) = bind([("127.0.0.1", 0)])
+        actor = WebActor(here.client.app, [listener], 20)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(actor.run)
+            try:
+                yield listener.getsockname()[1], here
+            finally:
+                actor.drain()
+                listener.close()
+
+
+async def everything(stream: trio.SocketStream) -> bytes:
+    """What comes until the server closes."""
+    got = b""
+    with trio.fail_after(8):
+        async for part in stream:
+            got += part
+    return got
+
+
+async def talk(port: int, *pieces: bytes, half_close: bool = False) -> bytes:
+    """All that is answered to what is sent, piece after piece."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        for piece in pieces:
+            await stream.send_all(piece)
+            await trio.sleep(0.002)
+        if half_close:
+            await stream.send_eof()
+        return await everything(stream)
+
+
+def body(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+async def test_a_target_may_have_bytes_above_ascii(tmp_path: Path) -> None:
+    """They are read as if they were escaped, in one piece, cut anywhere, and in a pipelined request."""
+    plain = CLOSE % b"/api/v1/query?time=5&query=label_replace(vector(1),%22a%22,%22%C3%A9%22,%22%22,%22%22)"
+    raw = CLOSE % "/api/v1/query?time=5&query=label_replace(vector(1),%22a%22,%22é%22,%22%22,%22%22)".encode()
+    async with served(tmp_path) as (port, _):
+        expected = body(await talk(port, plain))
+        assert '"a":"é"'.encode() in expected
+        assert body(await talk(port, raw)) == expected
+        at = raw.index(b"\xc3")
+        for cut in (1, at, at + 1, at + 2, raw.index(b"Host"), len(raw) - 1):
+            assert body(await talk(port, raw[:cut], raw[cut:])) == expected, cut
+        form = b"Content-Length: 18\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n"
+        first = b"POST /api/v1/query HTTP/1.1\r\nHost: x\r\n" + form + 'query="é"&time=55'.encode()
+        answers = (await talk(port, first + raw)).split(b"HTTP/1.1 200 OK\r\n")
+        assert '"é"'.encode() in answers[1]
+        assert body(answers[2]) == expected
+
+
+async def test_a_head_may_be_as_long_as_in_prometheus(tmp_path: Path) -> None:
+    """A query of half a megabyte in the target is answered; one of more than a megabyte is refused."""
+    async with served(tmp_path) as (port, _):
+        for size, start in ((500_000, b"HTTP/1.1 200 OK\r\n"), (1_200_000, b"HTTP/1.1 431 ")):
+            target = b"/api/v1/query?time=5&query=%22" + b"x" * size + b"%22"
+            assert (await talk(port, CLOSE % target)).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"/-/healthy", b"200 OK"),
+        (b"/api/v1/query?query=(", b"400 Bad Request"),
+        (b"/nothing", b"404 Not Found"),
+        (
+            b"/api/v1/query?query=label_replace(vector(1),%22a%22,%22%22,%22%22,%22(%22)",
+            b"422 Unprocessable Entity",
+        ),
+    ],
+)
+async def test_a_status_has_its_reason(target: bytes, status: bytes, tmp_path: Path) -> None:
+    """Clients show it to people, as remote write's error does."""
+    async with served(tmp_path) as (port, _):
+        assert (await talk(port, CLOSE % target)).startswith(b"HTTP/1.1 " + status + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/-/healthy",
+        b"/metrics",
+        b"/api/v1/labels",
+        b"/api/v1/series?match[]=up",
+        b"/api/v1/label/job/values",
+        b"/api/v1/status/flags",
+        b"/api/v1/query?query=1",
+        b"/api/v1/explain?query=up",
+        b"/nothing",
+    ],
+)
+async def test_a_client_that_sends_no_more_gets_its_answer(target: bytes, tmp_path: Path) -> None:
+    """A half-closed connection is answered to the last byte and then closed, a pipelined request too."""
+    async with served(tmp_path) as (port, _):
+        whole = await talk(port, GET % target, half_close=True)
+        length = re.search(rb"(?i)\r\ncontent-length: ([1-9]\d*)\r\n", whole)
+        assert length is not None
+        assert len(body(whole)) == int(length[1])
+        twice = await talk(port, GET % target + GET % target, half_close=True)
+        assert twice.count(b"HTTP/1.1 ") == 2
+
+
+async def test_a_query_of_a_client_that_sends_no_more_is_cancelled(tmp_path: Path) -> None:
+    """It has probably gone; if it still listens it is told so, as Prometheus does."""
+    async with web_world(tmp_path / "data") as here:
+        queries = Queries(
+            here.world.storage.snapshot, ThreadOffload(2), here.context.clock, concurrency_max=2
+        )
+        begun = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+        real = Budget.check
+
+        def check(self: Budget, *args: Any) -> None:
+            trio.from_thread.run_sync(begun.set, trio_token=token)
+            while not self.canceled:
+                pass
+            real(self, *args)
+
+        async with served(tmp_path / "other", {"queries": queries}) as (port, _):
+            with pytest.MonkeyPatch.context() as patch, trio.fail_after(10):
+                patch.setattr(Budget, "check", check)
+                async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                    await stream.send_all(GET % b"/api/v1/query?query=m")
+                    await begun.wait()
+                    await stream.send_eof()
+                    answer = await everything(stream)
+        assert answer.startswith(b"HTTP/1.1 499 status code 499\r\n")
+        assert body(answer) == (
+            b'{"status":"error","errorType":"canceled","error":"query was canceled in expression evaluation"}'
+        )
+        assert not queries.active
+
+
+async def test_who_sends_no_more_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When no answer begins in good time the connection ends and the work is cancelled."""
+    monkeypatch.setattr(connection, "ANSWER_S", 0.05)
+    cancelled = trio.Event()
+
+    class Stuck:
+        async def run(self, *_: object) -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                cancelled.set()
+
+    async with served(tmp_path, {"queries": Stuck()}) as (port, _):
+        assert await talk(port, GET % b"/api/v1/labels", half_close=True) == b""
+        assert cancelled.is_set()
+
+
+async def test_a_busy_server_says_so_with_its_reason(tmp_path: Path) -> None:
+    """Too many queries are 503 with Retry-After."""
+
+    class Full:
+        async def run(self, *_: object) -> None:
+            raise MailboxFull("queries", 1, 1, 2.0)
+
+    async with served(tmp_path, {"queries": Full()}) as (port, _):
+        answer = await talk(port, CLOSE % b"/api/v1/labels")
+        assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert re.search(rb"(?i)\r\nretry-after: 2\r\n", answer)

@@ -1,0 +1,65 @@
+"""HTTP/1.1 as it goes over the wire: what clients may write that the protocol's library does not take or say."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+import h11
+from h11._util import Sentinel
+
+_HIGH: Final = re.compile(rb"[\x80-\xff]")
+# As Go says them: Python's names of some differ between its versions.
+_REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus} | {
+    413: b"Request Entity Too Large",
+    422: b"Unprocessable Entity",
+    499: b"status code 499",
+}
+# Of "HTTP/1.1 200 ".
+_STATUS_BYTES: Final = 13
+
+
+class Wire(h11.Connection):
+    """The server's side of one connection.
+
+    A target may have bytes above ASCII, as some clients send them: they are read as if they were escaped. What
+    comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
+    is still being made. A status has its reason.
+    """
+
+    def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
+        super().__init__(our_role, max_incomplete_event_size)
+        self._high = False
+
+    def receive_data(self, data: bytes) -> None:
+        """As h11's."""
+        if not data.isascii():
+            self._high = True
+        super().receive_data(data)
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+        """As h11's."""
+        if self.their_state is h11.MUST_CLOSE:
+            return h11.NEED_DATA
+        if self._high and self.their_state is h11.IDLE:
+            self._escape_target()
+        return super().next_event()
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # only events go through it
+        """As h11's."""
+        data = super().send(event)
+        if isinstance(event, h11.Response) and data is not None:
+            reason = _REASONS.get(event.status_code, b"")
+            return data[:_STATUS_BYTES] + reason + data[_STATUS_BYTES:]
+        return data
+
+    def _escape_target(self) -> None:
+        """Escapes what is high in the first line of a request, or in the part of it that is there."""
+        held = self._receive_buffer._data
+        end = held.find(b"\n")
+        line = held[: end if end >= 0 else len(held)]
+        if not line.isascii():
+            held[: len(line)] = _HIGH.sub(lambda match: b"%%%02X" % match[0][0], line)
+        # a body, or the next request behind it, may have more
+        self._high = not held.isascii()
