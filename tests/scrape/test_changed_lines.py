@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trimon.model.labels import Labels
@@ -136,19 +136,23 @@ def test_changed_bodies_are_read_as_new_ones(sequence: tuple[bool, list[bytes]],
         assert remembering.read(body) == Follower(text_format(), honor).read(body)
 
 
+@settings(max_examples=500)
+@example([b"a0 ", b"a1 "], [b"a1 1", b"a1  1"])
 @given(
     st.lists(st.sampled_from([f"a{i} ".encode() for i in range(12)] + [b"# x", BLANK]), unique=True),
     st.lists(st.sampled_from([f"a{i} 1".encode() for i in range(14)] + [b"# x", b"# xy", b"", b"a1  1"])),
 )
 def test_lines_begin_with_the_head_they_are_given(heads: list[bytes], lines: list[bytes]) -> None:
-    """What is aligned fits, and every line that has only a number behind a known head is found."""
+    """What is aligned fits, and every line that has only a number behind a known head, which no other has, is found."""
     aligned = Alignment(heads, lines)
+    taken = {heads[place] for place in aligned.origin.tolist() if place >= 0}
     for line, place, head in zip(lines, aligned.origin.tolist(), aligned.heads, strict=True):
         if place >= 0:
             assert line.startswith(head)
             assert head == heads[place]
         elif lines.count(line) == 1:
-            assert line[: line.rfind(b" ") + 1] not in heads
+            # a line with two blanks may have the head of another
+            assert line[: line.rfind(b" ") + 1] not in set(heads) - taken
 
 
 def body(names: Sequence[str], value: int) -> bytes:
