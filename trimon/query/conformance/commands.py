@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
+from trimon.model.matcher import compile_regexp
 from trimon.query.conformance.series import (
     Described,
     parse_described,
@@ -15,6 +17,7 @@ from trimon.query.conformance.series import (
     parse_offsets,
     split_metric,
 )
+from trimon.query.gofloat import parse_number
 from trimon.query.quoting import unquote
 from trimon.units import parse_duration_ms
 
@@ -30,21 +33,32 @@ _EXPECT: Final = re.compile(
     r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.*))?", re.DOTALL
 )
 _EXPECT_RANGE: Final = re.compile(r"expect\s+range\s+vector\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)")
-_PLAIN_NUMBER: Final = re.compile(r"[+-]?(?:[\d.]+(?:[eE][+-]?\d+)?|inf|nan|0x[0-9a-f]+)", re.IGNORECASE)
+_PLAIN_NUMBER: Final = re.compile(
+    r"[+-]?(?:(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan|0x[0-9a-f_]+)",
+    re.IGNORECASE | re.ASCII,
+)
+_STRING: Final = re.compile(r"""expect\s+string\s+("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a failure or annotation must say: anything, an exact text, or a pattern to be found."""
+    """What a failure or annotation must say: anything, an exact text, or a pattern to be found.
+
+    Raises UserError for a pattern that is none.
+    """
 
     kind: str = ""
     text: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind == "regex":
+            compile_regexp(self.text)
 
     def fits(self, message: str) -> bool:
         """Whether a message is what was expected."""
         if self.kind == "msg":
             return message == self.text
-        return not self.kind or re.search(self.text, message) is not None
+        return not self.kind or compile_regexp(self.text).search(message) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class Eval:
     step_ms: int
     ranged: bool
     fail: Message | None = None
+    fail_told: bool = False
     warnings: list[Message] = field(default_factory=list)
     infos: list[Message] = field(default_factory=list)
     no_warnings: bool = False
@@ -99,7 +114,16 @@ class Eval:
         return f"line {self.line}: {self.query}"
 
 
-Command = Clear | Load | Eval
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An eval that says what no script can say; the other cases do not depend on it."""
+
+    line: int
+    text: str
+    reason: str
+
+
+Command = Clear | Load | Eval | Unreadable
 
 
 def parse_script(text: str) -> list[Command]:
@@ -116,31 +140,58 @@ def parse_script(text: str) -> list[Command]:
         while end < len(lines) and lines[end]:
             end += 1
         word = lines[index].split(maxsplit=1)[0].lower()
+        body = _Body(lines[index:end], index + 1)
         try:
             if word == "clear":
                 out.append(Clear(index + 1))
-                end = index + 1
             elif word.startswith("load"):
-                out.append(_load(lines[index:end], index + 1))
+                out.append(_load(body))
             elif word.startswith("eval"):
-                out.append(_eval(lines[index:end], index + 1))
+                out.append(_eval(body))
             else:
                 raise UserError(f'invalid command "{lines[index]}"')
         except UserError as error:
-            raise UserError(f"line {index + 1}: {error}") from None
-        index = end
+            reason = f"line {body.line}: {error}"
+            if not word.startswith("eval"):
+                raise UserError(reason) from None
+            out.append(Unreadable(index + 1, lines[index], reason))
+            body.taken = len(body.lines)
+        index += body.taken
     return out
 
 
-def _load(lines: list[str], line: int) -> Load:
-    match = _LOAD.fullmatch(lines[0])
+@dataclass(slots=True)
+class _Body:
+    """The lines of a command, its first one included, up to an empty one; `taken` of them were read."""
+
+    lines: list[str]
+    first: int
+    taken: int = 1
+
+    @property
+    def line(self) -> int:
+        """The number of the line that was read last."""
+        return self.first + self.taken - 1
+
+    def rest(self) -> Iterator[str]:
+        """The lines behind the first one; one that was given is taken."""
+        while self.taken < len(self.lines):
+            self.taken += 1
+            yield self.lines[self.taken - 1]
+
+
+def _load(body: _Body) -> Load:
+    match = _LOAD.fullmatch(body.lines[0])
     if match is None:
         raise UserError("invalid load command. (load[_with_nhcb] <step:duration>)")
+    step_ms = parse_duration_ms(match[2])
     series: list[LoadedSeries] = []
     starts: tuple[Labels, tuple[int | None, ...]] | None = None
-    for text in lines[1:]:
+    for text in body.rest():
         metric, rest = split_metric(text)
         if rest.startswith("@st"):
+            if starts is not None:
+                raise UserError("@st line has no following sample line")
             starts = parse_metric(metric), tuple(parse_offsets(rest[3:]))
             continue
         described = parse_described(text)
@@ -157,23 +208,23 @@ def _load(lines: list[str], line: int) -> Load:
         series.append(LoadedSeries(described, offsets))
     if starts is not None:
         raise UserError("@st line has no following sample line")
-    return Load(line, parse_duration_ms(match[2]), tuple(series), match[1] is not None)
+    return Load(body.first, step_ms, tuple(series), match[1] is not None)
 
 
-def _eval(lines: list[str], line: int) -> Eval:
-    instant = _INSTANT.fullmatch(lines[0])
-    ranged = _RANGE.fullmatch(lines[0])
+def _eval(body: _Body) -> Eval:
+    instant = _INSTANT.fullmatch(body.lines[0])
+    ranged = _RANGE.fullmatch(body.lines[0])
     if instant is not None:
         if instant[2] is None:
             raise UserError('invalid timestamp definition ""')
         at = parse_duration_ms(instant[2])
-        made = Eval(line, instant[3], at, at, 1, ranged=False)
+        made = Eval(body.first, instant[3], at, at, 1, ranged=False)
         suffix = instant[1]
     elif ranged is not None:
         start, end, step = (parse_duration_ms(ranged[index]) for index in (2, 3, 4))
         if end < start:
             raise UserError(f"invalid test definition, end timestamp ({ranged[3]}) is before start timestamp")
-        made = Eval(line, ranged[5], start, end, step, ranged=True)
+        made = Eval(body.first, ranged[5], start, end, step, ranged=True)
         suffix = ranged[1]
     else:
         raise UserError(
@@ -181,9 +232,13 @@ def _eval(lines: list[str], line: int) -> Eval:
             "<query>' or 'eval[_fail|_warn] range from <from> to <to> step <step> <query>'"
         )
     _apply_suffix(made, (suffix or "").lower())
-    for text in lines[1:]:
+    for text in body.rest():
         if not _expectation(made, text):
             break
+    if not made.ranged and made.matrix_grid is None:
+        for series in made.expected:
+            if len(series.items) != 1:
+                raise UserError(f"expecting {len(series.items)} values in instant evaluation not allowed")
     return made
 
 
@@ -201,15 +256,17 @@ def _apply_suffix(made: Eval, suffix: str) -> None:
 
 def _expectation(made: Eval, text: str) -> bool:
     """Take in one line; False when it ends the body."""
-    if text.startswith("expect") and re.match(r"expect(?:\s|_|ed_fail)", text):
-        _expect(made, text)
-        return True
     if text.startswith("expected_fail_"):
         kind, _, message = text.removeprefix("expected_fail_").partition(" ")
+        if kind not in ("message", "regexp"):
+            raise UserError(f"invalid expect statement: {text}")
         made.fail = Message("msg" if kind == "message" else "regex", message.strip())
+        return False
+    if re.match(r"expect\s", text):
+        _expect(made, text)
         return True
     if _PLAIN_NUMBER.fullmatch(text):
-        made.scalar = float(text)
+        made.scalar = parse_number(text)
         return False
     made.expected.append(parse_described(text))
     return True
@@ -222,12 +279,9 @@ def _expect(made: Eval, text: str) -> None:
         made.matrix_grid = start, end, step
         made.start_ms = made.end_ms = end
         return
-    if re.match(r"expect\s+string\s", text):
-        made.text = unquote(text.split(maxsplit=2)[2])
-        return
-    if text.startswith("expected_fail"):
-        kind = "msg" if text.startswith("expected_fail_message") else "regex"
-        made.fail = Message(kind, text.split(maxsplit=1)[1])
+    quoted = _STRING.fullmatch(text)
+    if quoted is not None:
+        made.text = unquote(quoted[1])
         return
     match = _EXPECT.fullmatch(text)
     if match is None:
@@ -235,7 +289,9 @@ def _expect(made: Eval, text: str) -> None:
     message = Message(match[2] or "", (match[3] or "").strip())
     match match[1]:
         case "fail":
-            made.fail = message
+            if made.fail_told:
+                raise UserError("invalid expect lines, multiple expect fail lines found")
+            made.fail, made.fail_told = message, True
         case "ordered":
             made.ordered = True
         case "warn":
@@ -246,3 +302,9 @@ def _expect(made: Eval, text: str) -> None:
             made.no_warnings = True
         case _:
             made.no_infos = True
+    for kind, told, none in (
+        ("warn", made.warnings, made.no_warnings),
+        ("info", made.infos, made.no_infos),
+    ):
+        if told and none:
+            raise UserError(f"invalid expect lines, {kind} and no_{kind} cannot be used together")

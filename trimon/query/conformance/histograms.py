@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from trimon.errors import UserError
 from trimon.model.histogram import CUSTOM_SCHEMA, Buckets, FloatHistogram, ResetHint
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, Labels, labels_of
+from trimon.model.sample import is_stale
 from trimon.query.conformance.literal import HistogramLiteral
 from trimon.query.histograms.arithmetic import IncompatibleError, added, scaled
 
@@ -17,9 +20,10 @@ _SMALLEST_NORMAL: Final = 2.2250738585072014e-308
 
 
 def almost_equal(left: float, right: float) -> bool:
-    """Equality as the scripts mean it: to six digits, NaN equal to NaN."""
+    """Equality as the scripts mean it: to six digits, NaN equal to NaN, but a stale marker only to its like."""
     if math.isnan(left) or math.isnan(right):
-        return math.isnan(left) and math.isnan(right)
+        stale = is_stale(np.array((left, right)))
+        return math.isnan(left) and math.isnan(right) and bool(stale[0] == stale[1])
     if left == right:
         return True
     total = abs(left) + abs(right)

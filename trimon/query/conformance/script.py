@@ -12,7 +12,14 @@ from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import format_labels
 from trimon.query import engine
 from trimon.query.budget import Budget
-from trimon.query.conformance.commands import Clear, Eval, Load, Message, parse_script
+from trimon.query.conformance.commands import (
+    Clear,
+    Eval,
+    Load,
+    Message,
+    Unreadable,
+    parse_script,
+)
 from trimon.query.conformance.histograms import ClassicLoad, almost_equal, histogram_of, same_histogram
 from trimon.query.conformance.literal import HistogramLiteral
 from trimon.query.conformance.memory import MemoryStore
@@ -82,7 +89,7 @@ class Report:
 
 
 def run_script(text: str, options: QueryOptions = SCRIPT_OPTIONS) -> Report:
-    """Run a whole script. Raises UserError when the script itself is wrong."""
+    """Run a whole script; an eval that cannot be read is a failed case. Raises UserError for other mistakes."""
     report = Report()
     store = MemoryStore()
     for command in parse_script(text):
@@ -91,13 +98,23 @@ def run_script(text: str, options: QueryOptions = SCRIPT_OPTIONS) -> Report:
                 store = MemoryStore()
             case Load():
                 load(store, command)
+            case Unreadable():
+                name = f"line {command.line}: {command.text}"
+                report.cases.append(CaseResult(name, "failed", command.reason))
             case Eval():
                 report.cases.append(run_case(store, command, options))
     return report
 
 
 def load(store: MemoryStore, command: Load) -> None:
-    """Append the samples of a load command."""
+    """Append the samples of a load command. Raises UserError with its line."""
+    try:
+        _append(store, command)
+    except UserError as error:
+        raise UserError(f"line {command.line}: {error}") from None
+
+
+def _append(store: MemoryStore, command: Load) -> None:
     classic = ClassicLoad()
     # Of two lines for the same series the later one counts.
     for series in {series.described.labels: series for series in command.series}.values():
@@ -159,17 +176,19 @@ def _run_instant(store: MemoryStore, case: Eval, expr: Expr, options: QueryOptio
             _check_failure(case, error, query)
             continue
         _check_outcome(case, result, query)
-        if result.type == "matrix":
-            if case.matrix_grid is None:
-                raise Mismatch(f"{query}: the result is a matrix")
+        if (result.type == "matrix") is not (case.matrix_grid is not None):
+            raise Mismatch(f"{query}: the result is a {result.type}")
+        if case.matrix_grid is not None:
             _compare_matrix(case, result, case.matrix_grid)
         else:
             _compare_instant(case, result, at_ms, query)
         if case.text is None and case.matrix_grid is None and not _uses_ends(case.query):
-            _run_around(store, case, query, at_ms, options)
+            _run_around(store, case, query, at_ms, result.type, options)
 
 
-def _run_around(store: MemoryStore, case: Eval, query: str, at_ms: int, options: QueryOptions) -> None:
+def _run_around(
+    store: MemoryStore, case: Eval, query: str, at_ms: int, kind: str, options: QueryOptions
+) -> None:
     """The same query over a short range: the step at the instant must show the same."""
     result = engine.range_(
         store, query, at_ms - _MINUTE_MS, at_ms + _MINUTE_MS, _MINUTE_MS, options, Budget(options)
@@ -178,7 +197,6 @@ def _run_around(store: MemoryStore, case: Eval, query: str, at_ms: int, options:
         return
     shown = result.present[:, 1]
     rows = np.flatnonzero(shown)
-    kind = "scalar" if case.scalar is not None else "vector"
     middle = QueryResult(
         kind,
         result.labels.take(rows),
@@ -260,16 +278,20 @@ def _check_annotations(kind: str, actual: tuple[str, ...], expected: list[Messag
 
 
 def _compare_instant(case: Eval, result: QueryResult, at_ms: int, query: str) -> None:
+    wanted_type = "string" if case.text is not None else "vector" if case.scalar is None else "scalar"
+    if case.scalar is not None and case.expected:
+        raise Mismatch(f"{query}: a number is expected beside series")
+    if result.type != wanted_type:
+        got = result.values.tolist() if result.type != "string" else result.text
+        raise Mismatch(f"{query}: got a {result.type}, {got!r}, expected a {wanted_type}")
     if case.text is not None:
         if result.text != case.text:
             raise Mismatch(f"{query}: got string {result.text!r}, expected {case.text!r}")
         return
     if case.scalar is not None:
-        if result.values.shape[0] != 1 or not almost_equal(case.scalar, float(result.values[0, 0])):
-            raise Mismatch(f"{query}: got {result.values.tolist()}, expected {case.scalar}")
+        if not almost_equal(case.scalar, float(result.values[0, 0])):
+            raise Mismatch(f"{query}: got {float(result.values[0, 0])!r}, expected {case.scalar!r}")
         return
-    if result.type == "scalar":
-        raise Mismatch(f"{query}: unexpected scalar {result.values[0, 0]}")
     wanted = {series.labels: series.items for series in case.expected}
     for place, row in enumerate(range(result.series)):
         labels = result.labels.labels(row)
@@ -292,13 +314,11 @@ def _compare_matrix(case: Eval, result: QueryResult, grid: tuple[int, int, int])
     start_ms, end_ms, step_ms = grid
     wanted = {}
     for series in case.expected:
-        points = {
+        if start_ms + (len(series.items) - 1) * step_ms > end_ms:
+            raise Mismatch(f"{format_labels(series.labels)}: more values expected than there are steps")
+        wanted[series.labels] = {
             start_ms + index * step_ms: item for index, item in enumerate(series.items) if item is not None
         }
-        if any(at > end_ms for at in points):
-            raise Mismatch(f"{format_labels(series.labels)}: more values expected than there are steps")
-        if points:
-            wanted[series.labels] = points
     samples = result.flat()
     for row in range(result.series):
         labels = result.labels.labels(row)

@@ -19,7 +19,9 @@ from trimon.query.stream import TokenStream
 from trimon.query.tokens import T
 from trimon.units import parse_duration_ms
 
-_NUMBER: Final = r"(?:(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:ms|[ywdhms])?|[iI][nN][fF]|[nN][aA][nN])"
+_NUMBER: Final = (
+    r"(?:(?:\d+(?:ms|[ywdhms]))+|(?:\d(?:_?\d)*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI][nN][fF]|[nN][aA][nN])"
+)
 _VALUE: Final = re.compile(
     rf"(?P<value>[+-]?{_NUMBER}|stale)(?P<step>[+-]{_NUMBER})?(?:x(?P<times>\w*))?(?=\s|$)", re.ASCII
 )
@@ -152,6 +154,8 @@ def _histograms(text: str, position: int) -> tuple[Iterator[Item], int]:
         end = behind
     match = _REPEAT.match(text, end)
     if match is None:
+        if text[end : end + 1].strip():
+            raise UserError(f'unexpected "{text[end:].split(maxsplit=1)[0]}" in series values')
         return iter([first]), end
     return first.progression(step, sign, _repeats(match.group(1))), match.end()
 
