@@ -168,11 +168,13 @@ class Appender:
                 continue
             numbers = head.index.find(row.new_series)
             if known is not None:
-                group = known[1]
+                source, group = known
                 columns = np.concatenate((row.columns, row.ended))
                 columns = columns[(columns >= 0) & (columns < group.width)]
                 series = group.series[columns[group.granted[columns]]]
-                numbers = np.concatenate((numbers, head.index.find_series(known[0].index.view(), series)))
+                if head is not source:
+                    series = head.index.find_series(source.index.view(), series)
+                numbers = np.concatenate((numbers, series))
             if (head.newest_times(numbers[numbers >= 0]) >= row.timestamp_ms).any():
                 return True
         return False
