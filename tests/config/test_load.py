@@ -156,7 +156,7 @@ def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
             "{action: dropequal, source_labels: [a], target_label: b, regex: x}",
             "dropequal action requires only 'source_labels' and `target_label`, and no other fields",
         ),
-        ("{regex: '(', target_label: a}", "error parsing regexp: missing ): ("),
+        ("{regex: '(', target_label: a}", "error parsing regexp: missing closing ): `^(?s:()$`"),
         ("{target_labels: a}", "field target_labels not found in type relabel.plain"),
     ],
 )

@@ -101,7 +101,7 @@ ERRORS = [
     ("é", "1:1: parse error: unexpected character: 'é'"),
     ("a)", "1:3: parse error: unexpected right parenthesis ')'"),
     ("\n  a +\n  ", "3:3: parse error: unexpected end of input"),
-    ('a{b=~"("}', "1:3: parse error: error parsing regexp: missing ): ("),
+    ('a{b=~"("}', "1:3: parse error: error parsing regexp: missing closing ): `(`"),
     ("sum foo", '1:5: parse error: unexpected identifier "foo" in aggregation'),
     ("info(a, b)", "1:9: parse error: expected label selectors only, got vector selector instead"),
 ]

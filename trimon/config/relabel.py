@@ -10,7 +10,7 @@ from trimon.config.kinds import Listed, Text, Whole, quoted
 from trimon.config.model import Model, setting
 from trimon.errors import UserError
 from trimon.model.labels import is_legacy_label_name
-from trimon.model.matcher import compile_regexp
+from trimon.model.matcher import anchored, compile_regexp
 
 ACTIONS: Final = (
     "replace",
@@ -32,7 +32,7 @@ _REFERENCE = re.compile(r"\$(?:\$|\w+|\{\w+\})", re.ASCII)
 
 def _regexp(text: str) -> str | None:
     try:
-        compile_regexp(text)
+        compile_regexp(anchored(text))
     except UserError as error:
         return error.message
     return None

@@ -7,17 +7,26 @@ alternations of literals and literal prefixes are recognised and need no automat
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
+from typing import Final
 
 import re2
 
-from trimon.errors import UserError
+from trimon.model.goregexp import GoPattern, bad_regexp
 
 _LITERAL = re.compile(r"[^\\.+*?()|\[\]{}^$]*", re.DOTALL)
 _PREFIX = re.compile(r"([^\\.+*?()|\[\]{}^$]+)(\.[*+])", re.DOTALL)
+# RE2 compiles with all threads stopped: a tenth of a second for so many bytes, at most.
+_COMPILE_BYTES_MAX: Final = 8 << 20
+# An instruction takes some 30 bytes, forwards and backwards.
+_PROGRAMS_MAX: Final = 512
+_INSTRUCTIONS_MAX: Final = 2_000_000
+# Parsed queries are remembered by the thousand, and their matchers with them: those keep small programs only.
+_KEPT_INSTRUCTIONS_MAX: Final = 1000
 
 
 class MatchType(Enum):
@@ -29,25 +38,64 @@ class MatchType(Enum):
     NOT_REGEXP = "!~"
 
 
-def _options() -> object:
+class _Programs:
+    """Compiled patterns that were used of late, bounded by their number and their instructions. Any thread may call."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, re2._Regexp] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, pattern: str) -> re2._Regexp | None:
+        """A pattern that is remembered."""
+        with self._lock:
+            found = self._found.get(pattern)
+            if found is not None:
+                self._found.move_to_end(pattern)
+            return found
+
+    def put(self, pattern: str, compiled: re2._Regexp) -> None:
+        """Remember a pattern, and forget those that were not used for the longest time."""
+        with self._lock:
+            if pattern in self._found:
+                return
+            self._found[pattern] = compiled
+            self._size += compiled.programsize
+            while len(self._found) > 1 and (
+                len(self._found) > _PROGRAMS_MAX or self._size > _INSTRUCTIONS_MAX
+            ):
+                _, oldest = self._found.popitem(last=False)
+                self._size -= oldest.programsize
+
+
+_programs = _Programs()
+
+
+def _compiled(pattern: str) -> re2._Regexp:
+    text = GoPattern(pattern).text
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
-    options.max_mem = 8 << 20
-    return options
-
-
-@lru_cache(maxsize=512)
-def compile_regexp(pattern: str) -> re2._Regexp:
-    """The compiled RE2 pattern, for full matches; dot matches newline. Raises UserError."""
+    options.max_mem = _COMPILE_BYTES_MAX
     try:
-        return re2.compile(pattern, _options())
-    except re2.error as error:
-        reason = error.args[0] if error.args else "syntax error"
-        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise UserError(f"error parsing regexp: {text}") from None
-    except UnicodeEncodeError:
-        raise UserError("error parsing regexp: invalid UTF-8") from None
+        return re2.compile(text, options)
+    except re2.error:
+        # The grammar was checked.
+        raise bad_regexp("expression too large", pattern) from None
+
+
+def compile_regexp(pattern: str) -> re2._Regexp:
+    """The compiled RE2 pattern, for full matches; dot matches newline. Raises UserError in Go's words."""
+    found = _programs.get(pattern)
+    if found is None:
+        found = _compiled(pattern)
+        _programs.put(pattern, found)
+    return found
+
+
+def anchored(pattern: str) -> str:
+    """The pattern as Prometheus compiles it for relabeling and `label_replace`: errors show the anchors."""
+    return f"^(?s:{pattern})$"
 
 
 def full_match(compiled: re2._Regexp, value: str) -> re2._Match | None:
@@ -68,7 +116,8 @@ def regexp_literals(pattern: str) -> tuple[str, ...] | None:
     return None
 
 
-def _regexp_test(pattern: str) -> Callable[[str], bool]:
+def _regexp_test(pattern: str) -> Callable[[str], bool] | None:
+    """Whether a value matches; None where the program is too large to be kept."""
     literals = regexp_literals(pattern)
     if literals is not None and pattern.isascii():
         # an automaton of thousands of names, as dashboards list them, takes a megabyte
@@ -85,7 +134,13 @@ def _regexp_test(pattern: str) -> Callable[[str], bool]:
         head, tail = prefix.groups()
         shortest = len(head) + (tail == ".+")
         return lambda value: value.startswith(head) and len(value) >= shortest
+    if compiled.programsize > _KEPT_INSTRUCTIONS_MAX:
+        return None
     return lambda value: full_match(compiled, value) is not None
+
+
+def _negated(test: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda value: not test(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +150,27 @@ class Matcher:
     name: str
     type: MatchType
     value: str
-    _test: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    # None where the program is too large to be kept.
+    _kept: Callable[[str], bool] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         value = self.value
-        test: Callable[[str], bool]
+        test: Callable[[str], bool] | None
         if self.type is MatchType.EQUAL:
             test = value.__eq__
         elif self.type is MatchType.NOT_EQUAL:
             test = value.__ne__
         else:
             matches = _regexp_test(value)
-            test = matches if self.type is MatchType.REGEXP else lambda text: not matches(text)
-        object.__setattr__(self, "_test", test)
+            test = matches if self.type is MatchType.REGEXP or matches is None else _negated(matches)
+        object.__setattr__(self, "_kept", test)
+
+    @property
+    def _test(self) -> Callable[[str], bool]:
+        if self._kept is not None:
+            return self._kept
+        compiled, wanted = compile_regexp(self.value), self.type is MatchType.REGEXP
+        return lambda text: (full_match(compiled, text) is not None) is wanted
 
     def matches(self, value: str) -> bool:
         """Whether one label value satisfies the matcher."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trimon.model.labels import Labels
-from trimon.model.matcher import compile_regexp
+from trimon.model.matcher import anchored, compile_regexp
 
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
@@ -68,7 +68,7 @@ class Rule:
     def __init__(self, config: RuleConfig) -> None:
         self.config = config
         self._action = str(config.action).lower()
-        self._regex = compile_regexp(config.regex)
+        self._regex = compile_regexp(anchored(config.regex))
         self._names: Mapping[str, int] = dict(self._regex.groupindex)
         self._any = config.regex in ("(.*)", ".*")
 

@@ -12,7 +12,7 @@ import re2
 
 from trimon.errors import UserError
 from trimon.model.labels import METRIC_NAME
-from trimon.model.matcher import compile_regexp, full_match
+from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.model.table import LabelTable
 from trimon.query.budget import Budget
 from trimon.query.context import Context, Operator
@@ -45,7 +45,7 @@ class LabelReplaceOperator(Operator):
         assert isinstance(vector, Vector)
         target, replacement, source, pattern = (v.value for v in inputs[1:] if isinstance(v, Text))
         try:
-            compiled = compile_regexp(f"^(?s:{pattern})$")
+            compiled = compile_regexp(anchored(pattern))
         except UserError:
             raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from None
         if not valid_label_name(target):
