@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from trimon.model.matcher import Matcher
@@ -12,9 +13,15 @@ from trimon.query.parser import Parser
 
 
 @lru_cache(maxsize=1024)
-def parse_selector(text: str) -> tuple[Matcher, ...]:
-    """The matchers of a plain vector selector. Raises ParseError with Prometheus' wording."""
-    expr = Checker(text).check(Parser(text, frozenset()).parse())
+def parse_selector(text: str, *, any_target: bool = False) -> tuple[Matcher, ...]:
+    """The matchers of a plain vector selector, which may match everything only of targets' labels.
+
+    Raises ParseError with Prometheus' wording.
+    """
+    parsed = Parser(text, frozenset()).parse()
+    if any_target and isinstance(parsed, VectorSelector):
+        parsed = replace(parsed, bypass_empty_check=True)
+    expr = Checker(text).check(parsed)
     if not isinstance(expr, VectorSelector) or expr.modifiers != Modifiers():
         raise ParseError("expected a series selector without modifiers", text, expr.start, expr.end)
     return expr.matchers

@@ -21,7 +21,7 @@ from trimon.web.expressions import expression_routes
 from trimon.web.failures import answer_of_error
 from trimon.web.front import Front
 from trimon.web.metadata import metadata_routes
-from trimon.web.operation import operation_routes
+from trimon.web.operation import PROBES, operation_routes
 from trimon.web.queries import query_endpoints
 from trimon.web.rules import rules_routes
 from trimon.web.series import series_routes
@@ -72,12 +72,23 @@ def _busiest_routes(endpoints: Sequence[Endpoint]) -> Blueprint:
 
 
 def _map_errors(app: QuartTrio, context: WebContext) -> None:
+    probes = {context.options.route_prefix + path for path in PROBES}
+
+    @app.before_request
+    async def refuse_head() -> None:
+        # the framework has a HEAD for every GET
+        rule = request.url_rule
+        if request.method == "HEAD" and rule is not None and request.path not in probes:
+            raise MethodNotAllowed(sorted(rule.methods or ()))
+
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
         status = error.code or 500
         if isinstance(error, MethodNotAllowed):
+            probed = request.path in probes
+            methods = {method for method in error.valid_methods or () if method != "HEAD" or probed}
             refusal = text("Method Not Allowed\n", status)
-            refusal.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            refusal.headers["Allow"] = ", ".join(sorted(methods))
             return refusal
         return text(f"{status} {error.name.lower()}\n" if status != 404 else "404 page not found\n", status)
 

@@ -21,6 +21,8 @@ STATUS: Final = {
 }
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
+# Of every refusal while the log is replayed: the server is starting, not on its way out.
+STARTING: Final = {"X-Prometheus-Stopping": "false"}
 
 
 class ApiError(Exception):

@@ -31,7 +31,7 @@ def metadata_routes(context: WebContext) -> Blueprint:
             entries = found.setdefault(family, [])
             if entry not in entries and (most_each <= 0 or len(entries) < most_each):
                 entries.append(entry)
-        names = list(found)[:most] if most >= 0 else list(found)
+        names = sorted(found)[:most] if most >= 0 else sorted(found)
         return success({name: found[name] for name in names})
 
     @blueprint.get("/targets/metadata")
@@ -83,16 +83,16 @@ def _number(text: str, name: str) -> int:
     if not text:
         return -1
     number = params.integer(text)
-    if number is None:
+    if number is None or abs(number) > params.INT_MAX:
         raise ApiError("bad_data", f"{name} must be a number")
     return number
 
 
 def _target_matchers(text: str) -> tuple[Matcher, ...]:
     """The matchers of a `match_target`, which may match everything. Raises ApiError."""
-    if "".join(text.split()) in ("", "{}"):
+    if not text.strip():
         return ()
     try:
-        return parse_selector(text)
+        return parse_selector(text, any_target=True)
     except UserError as error:
         raise bad_parameter("match_target", error) from None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from quart import Blueprint, Response, request
 
 from trimon import __version__
 from trimon.errors import TrimonError
 from trimon.selfmetrics import CONTENT_TYPE
 from trimon.web.context import WebContext
-from trimon.web.envelope import text
+from trimon.web.envelope import STARTING, text
 
 # The version that clients see: Grafana and others switch features on by it.
 PROMETHEUS_VERSION = "3.14.0"
+# Load balancers ask these with HEAD; nothing else takes it.
+PROBES: Final = ("/-/healthy", "/-/ready")
 
 
 def build_info() -> dict[str, str]:
@@ -37,12 +41,14 @@ def operation_routes(context: WebContext) -> Blueprint:
     @blueprint.get("/-/ready")
     async def ready() -> Response:
         if not context.ready():
-            return text("Service Unavailable", 503)
+            answer = text("Service Unavailable", 503)
+            answer.headers.update(STARTING)
+            return answer
         return text("Prometheus Server is Ready.\n")
 
     @blueprint.route("/-/reload", methods=["GET", "POST", "PUT"])
     async def reload() -> Response:
-        if request.method not in ("POST", "PUT"):  # a HEAD comes with every GET
+        if request.method not in ("POST", "PUT"):
             return text("Only POST or PUT requests allowed", 405)
         if not context.options.enable_lifecycle:
             return text("Lifecycle API is not enabled.", 403)
@@ -54,7 +60,7 @@ def operation_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/-/quit", methods=["GET", "POST", "PUT"])
     async def quit_() -> Response:
-        if request.method not in ("POST", "PUT"):  # a HEAD comes with every GET
+        if request.method not in ("POST", "PUT"):
             return text("Only POST or PUT requests allowed", 405)
         if not context.options.enable_lifecycle:
             return text("Lifecycle API is not enabled.", 403)

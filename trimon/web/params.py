@@ -22,7 +22,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 # Of times beyond it nothing is stored; the engine reckons with 64 bits.
 TIME_MS_MAX: Final = 2**53 * 1000 - 1
 _SECONDS_MAX: Final = 2**63 / 1000
-_INT_MAX: Final = 2**63 - 1
+INT_MAX: Final = 2**63 - 1
 # What clients send for "from the beginning" and "to the end": Go's extreme times.
 _FOREVER: Final = {
     "-292273086-05-16T16:47:06Z": -(2**52),
@@ -63,7 +63,7 @@ def decoded(form: bytes, query: bytes) -> MultiDict[str, str]:
     return MultiDict(pairs)
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     """A decimal float in Go's spelling, None for anything else, infinities and NaN included."""
     if _NUMBER.fullmatch(text) is None:
         return None
@@ -73,7 +73,7 @@ def _number(text: str) -> float | None:
 
 def parse_time_ms(text: str) -> int:
     """Milliseconds of float Unix seconds, rounded half away from zero, or of an RFC 3339 time. Raises UserError."""
-    seconds = _number(text)
+    seconds = number_of(text)
     if seconds is not None and abs(seconds) <= _SECONDS_MAX:
         fraction_s, whole_s = math.modf(seconds)
         fraction_ms = math.copysign(math.floor(abs(fraction_s) * 1000 + 0.5), fraction_s)
@@ -96,7 +96,7 @@ def parse_time_ms(text: str) -> int:
 
 def parse_span_ms(text: str) -> int:
     """Milliseconds of float seconds or a Prometheus duration. Raises UserError."""
-    seconds = _number(text)
+    seconds = number_of(text)
     if seconds is not None:
         if abs(seconds) > 2**63 / 1e9:
             raise UserError(f'cannot parse "{text}" to a valid duration. It overflows int64')
@@ -134,7 +134,7 @@ def limit(values: MultiDict[str, str]) -> int:
     number = integer(text)
     if number is None:
         raise bad_parameter("limit", f'strconv.Atoi: parsing "{text}": invalid syntax')
-    if abs(number) > _INT_MAX:
+    if abs(number) > INT_MAX:
         raise bad_parameter("limit", f'strconv.Atoi: parsing "{text}": value out of range')
     if number < 0:
         raise bad_parameter("limit", "limit must be non-negative")

@@ -57,10 +57,13 @@ def query_text(values: MultiDict[str, str]) -> str:
 
 def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
     """The `step` parameter of a range query. Raises ApiError when there would be too many steps."""
+    text = values.get("step", "")
     try:
-        step_ms = params.parse_span_ms(values.get("step", ""))
+        step_ms = params.parse_span_ms(text)
     except UserError as error:
         raise bad_parameter("step", error) from None
+    if step_ms == 0 and (params.number_of(text) or 0) > 0:
+        raise bad_parameter("step", f"{text} seconds are less than a millisecond, the finest resolution")
     if step_ms <= 0:
         raise bad_parameter(
             "step",

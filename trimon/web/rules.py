@@ -92,10 +92,11 @@ def _limit(values: MultiDict[str, str]) -> int:
                 "group_limit", "group_limit needs to be present in order to paginate over the groups"
             )
         return 0
-    try:
-        number = int(text)
-    except ValueError:
-        raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    number = params.integer(text)
+    if number is None:
+        raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if abs(number) > params.INT_MAX:
+        raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": value out of range')
     if number <= 0:
         raise bad_parameter("group_limit", "group_limit needs to be greater than 0")
     return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from urllib.parse import unquote_to_bytes
 
 from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
@@ -41,6 +42,16 @@ def unescape_label_name(name: str) -> str:
     return whole
 
 
+def check_label_path(raw_path: bytes) -> None:
+    """Raises ApiError when the label name in `.../label/<name>/values` is no UTF-8."""
+    name = unquote_to_bytes(raw_path.rpartition(b"/values")[0].rpartition(b"/label/")[2])
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        shown = name.decode(errors="backslashreplace")
+        raise ApiError("bad_data", f'invalid label name: "{shown}"') from None
+
+
 def series_routes(context: WebContext) -> Blueprint:
     """/series, /labels, /label/<name>/values."""
     blueprint = Blueprint("series", __name__)
@@ -74,6 +85,8 @@ def series_routes(context: WebContext) -> Blueprint:
     async def label_values(name: str) -> Response:
         values = await params.parameters()
         selectors = params.selectors(values.getlist("match[]"))
+        if "\ufffd" in name:  # what is no UTF-8 has become this
+            check_label_path(request.scope["raw_path"])
         label = unescape_label_name(name)
 
         def find(snapshot: Snapshot, *where: *Where) -> Iterable[str]:

@@ -8,6 +8,7 @@ import orjson
 from quart import Blueprint, Response, request
 
 from trimon.storage.statistics import Cardinality, Ranking
+from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
 from trimon.web.operation import build_info
@@ -37,13 +38,14 @@ def status_routes(context: WebContext) -> Blueprint:
 
     @blueprint.get("/status/tsdb")
     async def tsdb() -> Response:
-        text = request.args.get("limit", "10")
-        if not text.isdigit() or int(text) < 1:
+        text = request.args.get("limit", "") or "10"
+        most = params.integer(text)
+        if most is None or not 1 <= most <= params.INT_MAX:
             raise ApiError("bad_data", "limit must be a positive number")
-        if int(text) > CARDINALITY_LIMIT_MAX:
+        if most > CARDINALITY_LIMIT_MAX:
             raise ApiError("bad_data", f"limit must not exceed {CARDINALITY_LIMIT_MAX}")
         context.snapshot()
-        return success(_cardinality(await context.offload.run(lambda: context.store.statistics(int(text)))))
+        return success(_cardinality(await context.offload.run(lambda: context.store.statistics(most))))
 
     @blueprint.get("/status/tsdb/blocks")
     async def blocks() -> Response:

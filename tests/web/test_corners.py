@@ -1,0 +1,154 @@
+"""Corners of the routes, each as Prometheus answers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support.web_world import web_world
+from tests.web.test_front import NOW_S, PROTO, Call, filled, framework_of, front_of, write_body
+from tests.web.test_requests import API, asked
+from trimon.actors.storage import NotReady
+from trimon.web.context import WebOptions
+
+FULL = WebOptions(enable_admin_api=True, enable_remote_write=True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/version", f"{API}/query?query=1", f"{API}/labels", f"{API}/rules", f"{API}/status/flags"],
+)
+async def test_head_is_for_probes_alone(path: str, tmp_path: Path) -> None:
+    """HEAD is 405 where only GET is offered, and does not look offered; health and readiness take it."""
+    async with web_world(tmp_path) as here:
+        status, headers, _ = await asked(here, "HEAD", path)
+        assert status == 405
+        assert b"HEAD" not in headers[b"allow"]
+        assert b"GET" in headers[b"allow"]
+        for probe in ("/-/healthy", "/-/ready"):
+            assert (await asked(here, "HEAD", probe))[0] == 200
+            status, headers, _ = await asked(here, "POST", probe)
+            assert (status, headers[b"allow"]) == (405, b"GET, HEAD, OPTIONS")
+
+
+async def test_head_of_probes_under_a_prefix(tmp_path: Path) -> None:
+    """With a route prefix the probes are found under it."""
+    async with web_world(tmp_path, WebOptions(route_prefix="/p")) as here:
+        assert (await asked(here, "HEAD", "/p/-/healthy"))[0] == 200
+        assert (await asked(here, "HEAD", "/p/metrics"))[0] == 405
+
+
+@pytest.mark.parametrize(("name", "shown"), [(b"%ff", "\\xff"), (b"a%c3", "a\\xc3")])
+async def test_a_label_name_that_is_no_utf8(name: bytes, shown: str, tmp_path: Path) -> None:
+    """It is refused with its bytes, and the character that stands for such bytes is a name as any."""
+    async with web_world(tmp_path) as here:
+        call = Call("GET", f"{API}/label/\ufffd/values")
+        for raw, expected in ((name, 400), (b"%EF%BF%BD", 200)):
+            call.sent.clear()
+            scope = {**call.scope, "raw_path": f"{API}/label/".encode() + raw + b"/values"}
+            status, _, body = await _to(call, scope, front_of(here))
+            assert status == expected
+            assert (f'invalid label name: \\"{shown}\\"'.replace("\\x", "\\\\x").encode() in body) == (
+                expected == 400
+            )
+
+
+async def _to(call: Call, scope: dict[str, Any], app: Any) -> tuple[int, Any, bytes]:
+    async def with_scope(_: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+
+    return await call.to(with_scope)
+
+
+async def test_steps_below_a_millisecond(tmp_path: Path) -> None:
+    """They are refused with the reason; none and less are refused as ever."""
+    async with web_world(tmp_path) as here:
+        for step, reason in (
+            ("0.0001", "0.0001 seconds are less than a millisecond, the finest resolution"),
+            ("9e-4", "9e-4 seconds are less than a millisecond, the finest resolution"),
+            ("0", "zero or negative query resolution step widths are not accepted. Try a positive integer"),
+            (
+                "-1e-4",
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            ),
+        ):
+            status, _, body = await asked(here, "GET", f"{API}/query_range?query=1&start=0&end=1&step={step}")
+            assert (status, body["error"]) == (400, f'invalid parameter "step": {reason}')
+
+
+async def test_deleting_in_no_time(tmp_path: Path) -> None:
+    """An end before the start deletes nothing, and is no error."""
+    async with web_world(tmp_path, FULL) as here:
+        await filled(here)
+        url = f"{API}/admin/tsdb/delete_series?match[]=m&start={NOW_S + 1}&end={NOW_S - 1}"
+        assert (await asked(here, "POST", url, body=b""))[0] == 204
+        assert sum(len(found) for _, found in here.world.samples("m")) == 20
+        url = f"{API}/admin/tsdb/delete_series?match[]=m&start={NOW_S}&end={NOW_S}"
+        assert (await asked(here, "POST", url, body=b""))[0] == 204
+        assert not any(found for _, found in here.world.samples("m"))
+
+
+@pytest.mark.parametrize("number", ["%C2%B2", "9" * 5000, "-1", "0", "1_0", "9223372036854775808"])
+async def test_numbers_that_are_none(number: str, tmp_path: Path) -> None:
+    """Digits of other scripts, and more than fit into 64 bits, are refused by every route, never a 500."""
+    async with web_world(tmp_path) as here:
+        for target in ("status/tsdb?limit=", "rules?group_limit="):
+            status, _, body = await asked(here, "GET", f"{API}/{target}{number}")
+            assert (status, body["errorType"]) == (400, "bad_data"), target
+        taken = number in {"-1", "0"}
+        for target in ("metadata?limit=", "metadata?limit_per_metric=", "targets/metadata?limit="):
+            status, _, body = await asked(here, "GET", f"{API}/{target}{number}")
+            assert status == (200 if taken else 400), target
+        status, _, body = await asked(here, "GET", f"{API}/status/tsdb?limit=")
+        assert status == 200
+
+
+@pytest.mark.parametrize("selector", ["", "{}", '{job=""}', '{job=~".*"}'])
+async def test_a_match_target_may_match_everything(selector: str, tmp_path: Path) -> None:
+    """Targets are few: their labels may be asked for with matchers that match nothing as well."""
+    async with web_world(tmp_path) as here:
+        target = f"{API}/targets/metadata?match_target={selector}"
+        assert (await asked(here, "GET", target))[2]["data"] == []
+        assert (await asked(here, "GET", target + "{"))[0] == 400
+        assert (await asked(here, "GET", f"{API}/series?match[]={selector}"))[0] == 400
+
+
+async def test_metadata_is_in_order(tmp_path: Path) -> None:
+    """Names come sorted however targets expose them, and a limit keeps the first."""
+    families = {name: SimpleNamespace(type="gauge", help="", unit="") for name in ("z", "a", "m")}
+    session = SimpleNamespace(target=SimpleNamespace(labels=()), families=families)
+    jobs = {"job": SimpleNamespace(sessions={1: session})}
+    async with web_world(tmp_path, changes={"jobs": lambda: jobs}) as here:
+        for limit, names in (("", ["a", "m", "z"]), ("?limit=2", ["a", "m"])):
+            assert list((await asked(here, "GET", f"{API}/metadata{limit}"))[2]["data"]) == names
+
+
+async def test_what_a_starting_server_says(tmp_path: Path) -> None:
+    """While the log is replayed refusals are 503 and say that the server is not stopping."""
+
+    def snapshot() -> Any:
+        raise NotReady("the log is replayed")
+
+    changes = {"ready": lambda: False, "snapshot": snapshot}
+    async with web_world(tmp_path, FULL, changes) as here:
+        for method, path in (
+            ("GET", "/-/ready"),
+            ("GET", f"{API}/status/tsdb"),
+            ("POST", f"{API}/admin/tsdb/snapshot"),
+        ):
+            status, headers, _ = await asked(here, method, path)
+            assert (status, headers[b"x-prometheus-stopping"]) == (503, b"false")
+        assert (await asked(here, "GET", "/-/healthy"))[0] == 200
+        assert b"x-prometheus-stopping" not in (await asked(here, "GET", "/metrics"))[1]
+
+
+async def test_front_and_framework_refuse_a_write_alike(tmp_path: Path) -> None:
+    """HEAD of the write route is 405 from both, whichever takes it."""
+    async with web_world(tmp_path, FULL) as here:
+        call = ("HEAD", f"{API}/write", PROTO, write_body("m", (NOW_S, 1.0)))
+        assert (
+            (await Call(*call).to(front_of(here)))[0] == (await Call(*call).to(framework_of(here)))[0] == 405
+        )
