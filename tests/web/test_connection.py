@@ -374,6 +374,20 @@ async def test_draining_finishes_requests_and_closes_idle_connections() -> None:
     listener.close()
 
 
+async def test_who_comes_while_it_drains_is_turned_away() -> None:
+    """With a request still at work a new connection is refused at once and does not wait for the end."""
+    async with serving() as (port, app, actor), await connected(port) as busy:
+        await busy.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await app.entered.wait()
+        actor.drain()
+        with trio.fail_after(2):
+            with pytest.raises(OSError, match=r"refused|all attempts"):
+                await connected(port)
+        assert actor.inspect()["addresses"] == [f"127.0.0.1:{port}"]
+        app.go.set()
+        assert (await everything(busy)).endswith(b"GET /slow ")
+
+
 async def test_a_real_client() -> None:
     """Python's own HTTP client keeps a connection over GET, POST and HEAD."""
     async with serving() as (port, _, _actor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -140,6 +141,10 @@ class WebActor:
         """No new connections; those that are idle close, those with a request finish it."""
         self._draining = True
         self._accepting.cancel()
+        # the machine would go on taking connections that nobody will serve
+        for listener in self._sockets:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
 
     async def _accept(
         self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[Connection]
@@ -155,13 +160,12 @@ class WebActor:
                 self._served += 1
                 connections.start_soon(self._serve, server, stream)
 
-    @staticmethod
-    async def _next(listener: trio.SocketListener) -> trio.SocketStream:
+    async def _next(self, listener: trio.SocketListener) -> trio.SocketStream:
         while True:
             try:
                 return await listener.accept()
             except OSError as error:
-                if error.errno not in FULL:
+                if error.errno not in FULL and not self._draining:
                     raise
                 await trio.sleep(FULL_PAUSE_S)
 
