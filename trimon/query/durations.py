@@ -153,7 +153,9 @@ def milliseconds(duration: Duration, step_ms: int, range_ms: int) -> int:
     value = seconds(duration, step_ms / 1000, range_ms / 1000)
     if not abs(value) <= SECONDS_MAX:
         raise QueryError("duration out of range")
-    return int(round(value * 1e9) / 1_000_000) if abs(value) < 1e6 else int(round(value * 1e6) // 1000)
+    if abs(value) < 1e6:
+        return int(round(value * 1e9) / 1_000_000)
+    return int(math.copysign(round(abs(value) * 1e6) // 1000, value))
 
 
 def positive_milliseconds(duration: Duration, step_ms: int, range_ms: int) -> int:

@@ -52,6 +52,13 @@ def parse_duration_s(text: str) -> float:
     return parse_duration_ms(text) / 1000
 
 
+def format_six(value: float) -> str:
+    """Six decimals (`%f`)."""
+    if math.isnan(value):
+        return "NaN"
+    return ("+Inf" if value > 0 else "-Inf") if math.isinf(value) else f"{value:f}"
+
+
 def format_plain(value: float) -> str:
     """The shortest decimal that reads back, never with an exponent (`strconv.FormatFloat(v, 'f', -1)`)."""
     if value != value:  # noqa: PLR0124 - the cheapest test for NaN

@@ -10,7 +10,7 @@ from trimon.errors import UserError
 from trimon.query.braces import parse_vector_selector, string_value
 from trimon.query.durations import parse_offset, parse_range
 from trimon.query.errors import ParseError
-from trimon.query.gofloat import parse_duration_s, parse_number
+from trimon.query.gofloat import format_six, parse_duration_s, parse_number
 from trimon.query.modifiers import parse_binary_modifiers, parse_grouping
 from trimon.query.nodes import (
     Aggregation,
@@ -284,7 +284,9 @@ class Parser:
             number = self._number(stream.take()).value
             number = -number if sign == "-" else number
             if math.isnan(number) or abs(number) >= _MS_MAX / 1000:
-                raise stream.error(f"timestamp out of bounds for @ modifier: {_six(number)}", expr.start)
+                raise stream.error(
+                    f"timestamp out of bounds for @ modifier: {format_six(number)}", expr.start
+                )
             at_ms = math.floor(number * 1000 + 0.5) if number >= 0 else -math.floor(-number * 1000 + 0.5)
         modifiers = _modifiers(expr)
         if modifiers is None:
@@ -325,9 +327,3 @@ def _modifiers(expr: Expr) -> Modifiers | None:
     if isinstance(expr, MatrixSelector):
         return expr.vector.modifiers
     return expr.modifiers if isinstance(expr, (VectorSelector, Subquery)) else None
-
-
-def _six(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return ("+Inf" if value > 0 else "-Inf") if math.isinf(value) else f"{value:f}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from trimon.query.context import Context, Operator
+from trimon.query.errors import QueryError
 from trimon.query.labelcodes import concat, shared_groups
 from trimon.query.nodes import Matching
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
@@ -34,6 +35,8 @@ class ScalarBinaryOperator(Operator):
         left, right = inputs
         assert isinstance(left, Scalar)
         assert isinstance(right, Scalar)
+        if self.op in TRIMS:
+            raise QueryError(f'operator "{self.op}" not allowed for Scalar operations')
         if self.op in COMPARISON:
             return Scalar(COMPARISON[self.op](left.values, right.values).astype(np.float64))
         return Scalar(ARITHMETIC[self.op](left.values, right.values))

@@ -34,8 +34,19 @@ def _sign(values: Matrix, params: Params) -> Matrix:
     return np.where(values == 0, values, np.sign(values))
 
 
+def _larger(a: Matrix, b: Matrix) -> Matrix:
+    """Go's Max: an infinity wins over NaN, and 0 over -0."""
+    larger = np.where((a == np.inf) | (b == np.inf), np.inf, np.maximum(a, b))
+    return np.where((a == 0) & (b == 0), a + b, larger)
+
+
+def _smaller(a: Matrix, b: Matrix) -> Matrix:
+    """Go's Min."""
+    return -_larger(-a, -b)
+
+
 def _clamp(values: Matrix, params: Params) -> Matrix:
-    return np.maximum(params[0], np.minimum(params[1], values))
+    return _larger(params[0], _smaller(params[1], values))
 
 
 def _plain(function: Callable[[Matrix], Matrix]) -> Function:
@@ -114,8 +125,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "sgn": _sign,
     "round": _round,
     "clamp": _clamp,
-    "clamp_min": lambda values, params: np.maximum(params[0], values),
-    "clamp_max": lambda values, params: np.minimum(params[0], values),
+    "clamp_min": lambda values, params: _larger(params[0], values),
+    "clamp_max": lambda values, params: _smaller(params[0], values),
 }
 CALENDAR: Final[dict[str, Callable[[Matrix], Whole]]] = {
     "year": lambda values: _civil(values)[0],
@@ -135,6 +146,8 @@ class ElementwiseOperator(Operator):
     def __init__(self, function: str, vector: Operator, params: Sequence[Operator]) -> None:
         self.function = function
         self.children = (vector, *params)
+        # A civil date takes a dozen whole numbers.
+        self.working = 10 if function in CALENDAR else 3
 
     def describe(self) -> str:
         """One line for the plan."""

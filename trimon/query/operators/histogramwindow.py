@@ -83,8 +83,6 @@ def _increase(window: Window, *, counter: bool) -> FloatHistogram | None:
     ends = (first.hint, last.hint)
     if counter and any(point.hint is ResetHint.GAUGE for point in points):
         window.notes.add(("warn-name", NOT_COUNTER))
-    if not counter and ends != (ResetHint.GAUGE, ResetHint.GAUGE):
-        window.notes.add(("warn-name", NOT_GAUGE))
     resets = [False] + [
         counter and (was_reset(b, a) or _restarted(window, at + 1))
         for at, (a, b) in enumerate(pairwise(points))
@@ -96,6 +94,8 @@ def _increase(window: Window, *, counter: bool) -> FloatHistogram | None:
     if any(point.custom != first.custom for point in (*inner, last)):
         window.notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
         return None
+    if not counter and ends != (ResetHint.GAUGE, ResetHint.GAUGE):
+        window.notes.add(("warn-name", NOT_GAUGE))
     schema = min(point.schema for point in (first, *inner, last))
     difference = added(to_schema(last, schema), first, subtract=True)
     if difference.reconciled:

@@ -48,7 +48,8 @@ def merge_equal(vector: Vector, message: str = SAME_LABELS) -> Vector:
     counts = np.add.reduceat(present, bounds, axis=0, dtype=np.int32)
     if (counts > 1).any():
         raise QueryError(message)
-    values = np.add.reduceat(np.where(present, vector.values[order], 0.0), bounds, axis=0)
+    # Nothing changes by adding -0, not even -0 itself.
+    values = np.add.reduceat(np.where(present, vector.values[order], -0.0), bounds, axis=0)
     drop = None
     if vector.drop_name is not None:
         drop = np.logical_or.reduceat(vector.drop_name[order], bounds)

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.gofloat import format_g
-from trimon.model.histogram import FloatHistogram
+from trimon.model.histogram import HISTOGRAM_BYTES, FloatHistogram
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
+from trimon.query.gofloat import format_six
 from trimon.query.grid import Grid
 from trimon.query.labelcodes import factorize, pack
 from trimon.query.operators import overtime, rate, starttime, trend
@@ -39,7 +40,7 @@ from trimon.query.quoting import go_quote
 from trimon.query.rising import RISING, know_rising
 from trimon.query.signatures import EXTENDED, KEEPS_NAME
 from trimon.query.values import Cells as HistogramCells
-from trimon.query.values import Mask, Matrix, Ranges, Scalar, Value, Vector
+from trimon.query.values import Mask, Matrix, Ranges, Scalar, Value, Vector, holds
 
 _INCREASING: Final = ("rate", "increase")
 KERNELS: Final[dict[str, Kernel]] = {
@@ -200,7 +201,7 @@ class WindowOperator(Operator):
     def _histograms(self, context: Context, ranges: Ranges, values: Matrix, present: Mask) -> HistogramCells:
         """Overwrite the windows that hold histograms, one after the other."""
         cells = np.full(values.shape, None, np.object_)
-        extended = ranges.anchored or ranges.smoothed
+        extended, made = ranges.anchored or ranges.smoothed, 0
         for index in np.flatnonzero(rows_with_histograms(ranges.frame)).tolist():
             context.budget.check()
             row = Row.of(ranges.frame, index, stats=ranges.stats_only)
@@ -225,6 +226,8 @@ class WindowOperator(Operator):
                 else:
                     sample = window_value(self.function, window, use_starts=context.start_timestamps)
                 put(sample, index, step, values, present, cells)
+            made += int(np.count_nonzero(holds(cells[index])))
+            context.budget.take_bytes(made * HISTOGRAM_BYTES, self)
             remark(context.annotations, notes, ranges.labels, index, self._start)
         return cells
 
@@ -250,9 +253,8 @@ class WindowOperator(Operator):
             for value, name, short in ((params[0], "smoothing", "sf"), (params[1], "trend", "tf")):
                 wrong = ~((value > 0) & (value < 1))
                 if wrong.any() and ranges.frame.rows:
-                    raise QueryError(
-                        f"invalid {name} factor. Expected: 0 < {short} < 1, got: {value[wrong][0]:f}"
-                    )
+                    got = format_six(float(value[wrong][0]))
+                    raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {got}")
         if self.function == "quantile_over_time":
             wrong_values = params[0][~((params[0] >= 0) & (params[0] <= 1))]
             for wrong_value in np.unique(wrong_values).tolist() if ranges.frame.rows else ():
