@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import yaml
@@ -12,12 +13,17 @@ from hypothesis import strategies as st
 from trimon.config.yamltree import Document
 from trimon.errors import UserError
 
+# Prometheus' reader takes these for numbers and booleans, PyYAML for text that needs no quotes.
+OTHER_ELSEWHERE = re.compile(r"[-+]?([\d._]+[eE][-+]?[\d_]+|0o[0-7_]+)|[yYnN]", re.ASCII)
+
 scalars = (
     st.none()
     | st.booleans()
     | st.integers(-(2**40), 2**40)
     | st.floats(allow_nan=False)
-    | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD))
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD)).filter(
+        lambda text: OTHER_ELSEWHERE.fullmatch(text) is None
+    )
 )
 values = st.recursive(
     scalars,
