@@ -165,6 +165,27 @@ async def test_a_query_of_a_client_that_sends_no_more_is_cancelled(tmp_path: Pat
         assert not queries.active
 
 
+@pytest.mark.parametrize("protocol", [b"websocket", b"WebSocket", b"h2c", b"other/1"])
+async def test_an_upgrade_is_not_taken(protocol: bytes, tmp_path: Path) -> None:
+    """The request is answered as if it asked for none, whole handshake or half, and the next one after it."""
+    more = b"Connection: Upgrade\r\nUpgrade: %s\r\n" % protocol
+    whole = more + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    async with served(tmp_path) as (port, _):
+        for header in (more + b"\r\n", whole):
+            first = (GET % b"/-/healthy")[:-2] + header
+            for half_close in (False, True):
+                answers = await talk(port, first, CLOSE % b"/-/ready", half_close=half_close)
+                assert [text for text in (b"Healthy", b"Ready") if text in answers] == [b"Healthy", b"Ready"]
+            assert (await talk(port, first, half_close=True)).endswith(b"Healthy.\n")
+
+
+async def test_who_may_go_on_is_told_so_in_words(tmp_path: Path) -> None:
+    """An interim answer has its reason as well."""
+    head = b"POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    async with served(tmp_path) as (port, _):
+        assert (await talk(port, head)).startswith(b"HTTP/1.1 100 Continue\r\n")
+
+
 async def test_who_sends_no_more_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

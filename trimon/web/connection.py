@@ -72,7 +72,7 @@ class IdleWatch:
 
 
 async def _stays_as_it_is(_: h11.Request) -> None:
-    """HTTP/2 is not offered: an upgrade to it is not taken, as servers may, and its preface is a bad request.
+    """HTTP/2 is not offered: its preface is a bad request.
 
     When a client of the HTTP server's HTTP/2 leaves before its answer, the request and its connection stay for ever.
     """

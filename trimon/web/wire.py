@@ -25,7 +25,8 @@ class Wire(h11.Connection):
 
     A target may have bytes above ASCII, as some clients send them: they are read as if they were escaped. What
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
-    is still being made. A status has its reason.
+    is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
+    servers may. A status has its reason.
     """
 
     def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
@@ -44,12 +45,18 @@ class Wire(h11.Connection):
             return h11.NEED_DATA
         if self._high and self.their_state is h11.IDLE:
             self._escape_target()
-        return super().next_event()
+        event = super().next_event()
+        if isinstance(event, h11.Request) and any(name == b"upgrade" for name, _ in event.headers):
+            kept = [header for header in event.headers if header[0] != b"upgrade"]
+            return h11.Request(
+                method=event.method, target=event.target, headers=kept, http_version=event.http_version
+            )
+        return event
 
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # only events go through it
         """As h11's."""
         data = super().send(event)
-        if isinstance(event, h11.Response) and data is not None:
+        if isinstance(event, h11.Response | h11.InformationalResponse) and data is not None:
             reason = _REASONS.get(event.status_code, b"")
             return data[:_STATUS_BYTES] + reason + data[_STATUS_BYTES:]
         return data
