@@ -81,6 +81,7 @@ FLAGS: Final = (
     Flag("query.timeout", "duration", "2m", "The longest a query may take."),
     Flag("query.max-concurrency", "count", "20", "Most queries at once."),
     Flag("query.max-samples", "count", "50000000", "Most samples a query may load."),
+    Flag("query.max-memory", "size", "4GB", "Most memory a query may hold at once, its answer included."),
     Flag(
         "scrape.discovery-reload-interval", "duration", "5s", "How often discovered targets are taken over."
     ),

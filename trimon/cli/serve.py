@@ -209,6 +209,7 @@ def _query_options(flags: dict[str, Any], features: frozenset[str]) -> QueryOpti
     return QueryOptions(
         lookback_ms=flags["query_lookback_delta"],
         samples_max=flags["query_max_samples"],
+        bytes_max=flags["query_max_memory"],
         timeout_s=flags["query_timeout"] / 1000,
         features=features,
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.histogram import HISTOGRAM_BYTES
+
 Values = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Offsets = npt.NDArray[np.int64]
@@ -48,6 +50,17 @@ class SampleFrame:
     def lengths(self) -> Offsets:
         """Number of samples of every row."""
         return np.diff(self.time_offsets)[self.time_of_row]
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of what there is for each sample and time, about."""
+        size = self.values.nbytes + self.times.nbytes
+        if self.starts is not None:
+            size += self.starts.nbytes
+        if self.histograms is not None:
+            native = np.count_nonzero(self.histograms)
+            size += self.histograms.nbytes + HISTOGRAM_BYTES * int(native)
+        return size
 
     def count(self, start_ms: int, end_ms: int) -> int:
         """Number of samples in the closed interval."""

@@ -13,6 +13,8 @@ import numpy.typing as npt
 CUSTOM_SCHEMA: Final = -53
 SCHEMA_MIN: Final = -4
 SCHEMA_MAX: Final = 8
+# The memory of one with some ten buckets.
+HISTOGRAM_BYTES: Final = 700
 
 
 class ResetHint(Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from typing import Final, Protocol
 
 from trimon.query.errors import FailureKind, QueryError
 from trimon.query.options import QueryOptions
@@ -14,12 +14,20 @@ PREPARATION: Final = "query preparation"
 QUEUE: Final = "query queue"
 
 
+class Described(Protocol):
+    """What can say what it is."""
+
+    def describe(self) -> str:
+        """One line."""
+
+
 class Budget:
     """Checked between operators; every excess is a QueryError with Prometheus' text.
 
     One budget serves one query. `cancel` may be called from any thread; everything else belongs to the
     thread that evaluates. `held` is the number of samples alive now, `peak` the highest it was, `read` the
-    number of samples that selectors took from storage.
+    number of samples that selectors took from storage. `bytes_held` is the size of the values alive now, `bytes_kept` that
+    of what storage gave, which stays to the end.
     """
 
     def __init__(self, options: QueryOptions) -> None:
@@ -32,6 +40,7 @@ class Budget:
         self.peak = 0
         self.read = 0
         self.bytes_held = 0
+        self.bytes_kept = 0
         self._canceled = threading.Event()
 
     def cancel(self) -> None:
@@ -69,13 +78,24 @@ class Budget:
         """Count samples that are no longer needed."""
         self.held -= samples
 
-    def take_bytes(self, size_bytes: int, what: str) -> None:
-        """Raise QueryError when one allocation would be larger than the query may use."""
-        if size_bytes > self.bytes_max:
+    def take_bytes(self, size_bytes: int, what: str | Described) -> None:
+        """Raise QueryError when an allocation and what the query holds would together be more than it may use."""
+        held_bytes = self.bytes_held + self.bytes_kept
+        if held_bytes + size_bytes > self.bytes_max:
+            name = what if isinstance(what, str) else what.describe()
             raise self._error(
-                f"query needs {size_bytes} bytes for {what}, more than the limit of {self.bytes_max}",
+                f"query needs {size_bytes} bytes for {name} and holds {held_bytes}: more than the limit of {self.bytes_max}; "
+                f"it has read {self.read} samples in {self.elapsed_s:.1f} s",
                 FailureKind.EXECUTION,
             )
+
+    def evaluated(self, size_bytes: int) -> None:
+        """Nothing is left but a result of so many bytes."""
+        self.bytes_held, self.bytes_kept = size_bytes, 0
+
+    def keep_bytes(self, size_bytes: int) -> None:
+        """Count bytes that stay in use until the query ends."""
+        self.bytes_kept += size_bytes
 
     def _error(self, message: str, kind: FailureKind) -> QueryError:
         return QueryError(message, kind, self.read, self.elapsed_s)

@@ -94,6 +94,7 @@ class Context:
                 found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
+            self.budget.keep_bytes(found.size_bytes)
             self._counts[id(source)] = found.count(source.start_ms, source.end_ms)
             self.budget.read += self._counts[id(source)]
             self._frames[id(source)] = found
@@ -108,19 +109,25 @@ class Context:
         self.budget.take_bytes(size_bytes, "samples from storage")
 
     def run(self, operator: Operator) -> Value:
-        """Run an operator after its inputs; holds the budget's count of live samples."""
+        """Run an operator after its inputs; holds the budget's counts of live samples and bytes.
+
+        What an operator makes takes so many times its inputs' size; those that may make more ask themselves.
+        """
         budget = self.budget
-        held = budget.held
+        held, held_bytes = budget.held, budget.bytes_held
         before = self.stats.samples_per_step.copy() if operator.recounts else None
         inputs = [self.run(child) for child in operator.children]
         if before is not None:
             self.stats.samples_per_step = operator.recount(before, self.stats.samples_per_step)
         budget.check()
+        # All that is above `held_bytes` are the inputs.
+        budget.take_bytes(operator.working * (budget.bytes_held - held_bytes), operator)
         began = time.perf_counter()
         value = operator.compute(self, inputs)
         points = value.points()
         budget.hold(points)
         budget.held = held + points
+        budget.bytes_held = held_bytes + value.size_bytes()
         self.stats.record(operator, time.perf_counter() - began, value)
         return value
 
@@ -130,6 +137,8 @@ class Operator:
 
     children: tuple[Operator, ...] = ()
     source: Source | None = None
+    # Memory for what it makes on its way and for its result, as a multiple of its inputs'.
+    working: int = 2
     # Whether the samples its children looked at are counted in another way.
     recounts: bool = False
 

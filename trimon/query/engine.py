@@ -130,6 +130,7 @@ def _evaluate(
         result = _result(value, grid, stats, ranged=ranged)
     if result.samples is not None:
         stats.looked_at(np.array([len(result.samples.values)]))
+    budget.evaluated(result.size_bytes)
     result.warnings = context.annotations.warnings()
     result.infos = context.annotations.infos()
     stats.preparation_s = planned - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import compress
 from typing import Final
 
@@ -22,25 +23,34 @@ _LARGE: Final = 1e21
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
+# Memory of the text of a sample, in pieces and joined.
+TEXT_BYTES: Final = 70
 # Up to this share of whole numbers, cutting ".0" off each is quicker than looking for it in the text.
 _FEW: Final = 0.1
 
 
-def render_data(result: QueryResult, stats: bytes = b"") -> bytes:
-    """The `data` member of a query response: `resultType`, `result`, and `stats` where given."""
+def _unchecked() -> None:
+    """Nobody waits for the text."""
+
+
+def render_data(result: QueryResult, stats: bytes = b"", check: Callable[[], None] = _unchecked) -> bytes:
+    """The `data` member of a query response: `resultType`, `result`, and `stats` where given.
+
+    `check` is called every few thousand samples, and may raise.
+    """
     kind = result.type
-    pieces = [f'{{"resultType":"{kind}","result":[']
+    pieces = [f'{{"resultType":"{kind}","result":['.encode()]
     if kind == "scalar":
         value = format_plain(float(result.values[0, 0]))
-        pieces.append(f"{_shortest(result.times_ms)},{quoted(value)}")
+        pieces.append(f"{_shortest(result.times_ms)},{quoted(value)}".encode())
     elif kind == "string":
-        pieces.append(f"{_shortest(result.times_ms)},{quoted(result.text)}")
+        pieces.append(f"{_shortest(result.times_ms)},{quoted(result.text)}".encode())
     elif kind == "vector":
-        pieces.append(_vector(result))
+        pieces.append(_vector(result).encode())
     else:
-        pieces += _matrix(result)
-    pieces.append(f'],"stats":{stats.decode()}}}' if stats else "]}")
-    return "".join(pieces).encode()
+        pieces += _matrix(result, check)
+    pieces += [b'],"stats":', stats, b"}"] if stats else [b"]}"]
+    return b"".join(pieces)
 
 
 def format_values(values: Matrix) -> list[str]:
@@ -150,11 +160,14 @@ def _histogram(histogram: FloatHistogram) -> str:
     return orjson.dumps(as_data(histogram, format_value)).decode()
 
 
-def _mixed_matrix(result: QueryResult, samples: Samples, cells: Cells) -> list[str]:
+def _mixed_matrix(
+    result: QueryResult, samples: Samples, cells: Cells, check: Callable[[], None]
+) -> list[bytes]:
     """A matrix that holds histograms, series by series."""
     sets = format_label_sets(result.labels)
-    rows: list[str] = []
+    rows: list[bytes] = []
     for row in range(result.series):
+        check()
         part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
         times = format_times(samples.times_ms[part])
         texts = format_values(samples.values[part])
@@ -166,16 +179,16 @@ def _mixed_matrix(result: QueryResult, samples: Samples, cells: Cells) -> list[s
         found = [f"[{t},{_histogram(h)}]" for t, h in zip(times, native, strict=True) if h is not None]
         if found:
             lists += f',"histograms":[{",".join(found)}]'
-        rows.append(f'{"," if rows else ""}{{"metric":{sets[row]}{lists}}}')
+        rows.append(f'{"," if rows else ""}{{"metric":{sets[row]}{lists}}}'.encode())
     return rows
 
 
-def _matrix(result: QueryResult) -> list[str]:
+def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
     """The series, each with its comma."""
     if result.histograms is not None or result.samples is not None:
         samples = result.flat()
         if samples.histograms is not None:
-            return _mixed_matrix(result, samples, samples.histograms)
+            return _mixed_matrix(result, samples, samples.histograms, check)
         ends, values = samples.offsets[1:], samples.values
     else:  # on the grid, whose times are known
         full = result.present.all()
@@ -184,9 +197,10 @@ def _matrix(result: QueryResult) -> list[str]:
     heads = _Heads(result)
     sets = format_label_sets(result.labels)
     offsets = [0, *ends.tolist()]
-    rows: list[str] = []
+    rows: list[bytes] = []
     row, comma = 0, ""
     while row < result.series:
+        check()
         # A few thousand values at a time: their strings stay in the cache until they are joined.
         begin, last = offsets[row], row + 1
         while last < result.series and offsets[last + 1] - begin <= _CHUNK:
@@ -197,7 +211,7 @@ def _matrix(result: QueryResult) -> list[str]:
             metric = f'{comma}{{"metric":{sets[index]},"values":['
             comma = ","
             if low == high:
-                rows.append(metric + "]}")
+                rows.append(f"{metric}]}}".encode())
                 continue
             pieces = [""] * (2 * (high - low))
             pieces[0::2] = heads.of(index, low, high)
@@ -205,7 +219,7 @@ def _matrix(result: QueryResult) -> list[str]:
             # Every head begins by closing the value before it: the first closes nothing.
             pieces[0] = metric + pieces[0][3:]
             pieces.append('"]]}')
-            rows.append("".join(pieces))
+            rows.append("".join(pieces).encode())
         row = last
     return rows
 

@@ -49,6 +49,19 @@ class QueryResult:
         """Number of series."""
         return self.labels.rows
 
+    @property
+    def points(self) -> int:
+        """Number of samples."""
+        return int(np.count_nonzero(self.present)) if self.samples is None else len(self.samples.values)
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of its samples, about."""
+        size = self.values.nbytes + self.present.nbytes
+        if self.samples is not None:
+            size += self.samples.times_ms.nbytes + self.samples.values.nbytes
+        return size
+
     def limited(self, series_max: int) -> tuple[QueryResult, bool]:
         """The first series only, and whether that left any out; scalars and strings stay."""
         if self.type in ("scalar", "string") or self.series <= series_max:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame, Times
+from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -16,6 +17,12 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 # FloatHistogram or None in every cell.
 Cells: TypeAlias = npt.NDArray[np.object_]
 Index: TypeAlias = npt.NDArray[np.intp]
+
+
+def _array_bytes(array: npt.NDArray[Any]) -> int:
+    """The memory of an array; what is the same in every column is there once."""
+    repeated = array.ndim > 1 and array.shape[1] > 1 and array.strides[1] == 0
+    return array.nbytes // array.shape[1] if repeated else array.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,15 @@ class Vector:
     def points(self) -> int:
         """Number of samples."""
         return int(np.count_nonzero(self.present))
+
+    def size_bytes(self) -> int:
+        """The memory it takes, about."""
+        size = _array_bytes(self.values) + _array_bytes(self.present) + 4 * self.rows * len(self.labels.names)
+        if self.histograms is not None:
+            size += _array_bytes(self.histograms) + HISTOGRAM_BYTES * int(
+                np.count_nonzero(self.are_histograms())
+            )
+        return size
 
     def take(self, rows: Index) -> Vector:
         """The given rows, in the given order."""
@@ -120,6 +136,10 @@ class Scalar:
         """Number of samples."""
         return len(self.values)
 
+    def size_bytes(self) -> int:
+        """The memory it takes."""
+        return self.values.nbytes
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -131,6 +151,10 @@ class Text:
         """A string holds no samples."""
         return 0
 
+    def size_bytes(self) -> int:
+        """The memory it takes, about."""
+        return 4 * len(self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
@@ -139,7 +163,8 @@ class Ranges:
     The window of step `k` is left-open: `(refs_ms[k] - range_ms, refs_ms[k]]`. `refs_ms` is ascending with a
     constant difference (0 when the time is fixed). The frame may hold samples outside all windows; `samples` is how
     many are not. `lookback_ms` is how far beyond its ends the frame has
-    samples for the extended selectors. With `stats_only` nothing but count and sum of histograms is asked for.
+    samples for the extended selectors. With `stats_only` nothing but count and sum of histograms is asked for. The frame
+    is `owned` where it was made for this value.
     """
 
     labels: LabelTable
@@ -152,6 +177,7 @@ class Ranges:
     anchored: bool = False
     smoothed: bool = False
     stats_only: bool = False
+    owned: bool = False
 
     @property
     def steps(self) -> int:
@@ -161,6 +187,10 @@ class Ranges:
     def points(self) -> int:
         """Samples that stay in storage's arrays are not counted."""
         return 0
+
+    def size_bytes(self) -> int:
+        """The memory it takes besides what is kept for the whole query."""
+        return self.frame.size_bytes if self.owned else 0
 
 
 Value: TypeAlias = Vector | Scalar | Text | Ranges

@@ -43,6 +43,8 @@ class AggregateOperator(Operator):
     The inputs are the vector and, for `quantile`, the parameter before it.
     """
 
+    working = 4
+
     def __init__(
         self,
         op: str,
@@ -177,6 +179,8 @@ def _quantile(rows: Sorted, quantile: Matrix) -> Matrix:
 
 class CountValuesOperator(Operator):
     """`count_values("label", v)`: a series per group and distinct value."""
+
+    working = 10
 
     def __init__(
         self, vector: Operator, label: Operator, grouping: tuple[str, ...], *, without: bool

@@ -147,7 +147,7 @@ class ElementwiseOperator(Operator):
         self.function = function
         self.children = (vector, *params)
         # A civil date takes a dozen whole numbers.
-        self.working = 10 if function in CALENDAR else 3
+        self.working = 10 if function in CALENDAR else 4
 
     def describe(self) -> str:
         """One line for the plan."""

@@ -214,6 +214,8 @@ class QuantileOperator(Operator):
     Inputs: the vector, the scalars, and for the plural the label.
     """
 
+    working = 4
+
     def __init__(
         self,
         vector: Operator,

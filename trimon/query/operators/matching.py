@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -62,6 +63,10 @@ class Pairs:
     code: Index
 
 
+# Both sides' values and presence, the result, and what is computed on the way.
+_CELL_BYTES: Final = 28
+
+
 class MatchOperator(Operator):
     """`vector op vector` for arithmetic and comparisons."""
 
@@ -100,7 +105,7 @@ class MatchOperator(Operator):
         self._one_side_is_unique(left, right, mine, theirs, count)
         pairs = matching_pairs(mine, theirs, count)
         pairs, present = self._with_fills(pairs, left, right, mine, theirs, count)
-        context.budget.take_bytes(len(pairs.left) * steps * 18, "matched series")
+        context.budget.take_bytes(len(pairs.left) * steps * _CELL_BYTES, "matched series")
         if len(pairs.left) == 0:
             return Vector.empty(steps)
         if self.matching.cardinality is Cardinality.ONE_TO_ONE:

@@ -45,7 +45,15 @@ class SubqueryOperator(Operator):
         assert isinstance(vector, Vector)
         frame = frame_of(vector, self.inner)
         samples = len(frame.values)
-        return Ranges(vector.labels, frame, self.refs_ms, self.range_ms, samples, drop_name=vector.drop_name)
+        return Ranges(
+            vector.labels,
+            frame,
+            self.refs_ms,
+            self.range_ms,
+            samples,
+            drop_name=vector.drop_name,
+            owned=True,
+        )
 
 
 def _without_claim(histogram: FloatHistogram) -> FloatHistogram:

@@ -23,6 +23,8 @@ _INT64_MAX = float(2**63)
 class KeepOperator(Operator):
     """Per group and step, some of the samples with all their labels. Inputs: the parameter, the vector."""
 
+    working = 6
+
     def __init__(
         self,
         op: str,
