@@ -19,6 +19,7 @@ from trimon import limits
 from trimon.actors.queries import Queries
 from trimon.model.snapshot import Snapshot
 from trimon.offload import ThreadOffload
+from trimon.web.connection import SENDS_NO_MORE
 from trimon.web.context import WebOptions
 from trimon.web.front import Front
 
@@ -243,6 +244,33 @@ async def test_a_client_that_leaves_cancels_its_query(leaves: bool, tmp_path: Pa
                 status, _, _ = await call.to(front_of(other))
         assert status == (0 if leaves else 200)
         assert not queries.active
+
+
+@pytest.mark.parametrize(
+    "message", [{"type": "http.disconnect"}, SENDS_NO_MORE], ids=["gone", "sends no more"]
+)
+async def test_a_client_that_leaves_while_its_query_waits(message: Any, tmp_path: Path) -> None:
+    """A query without a place is given up at once; who still listens is told so, and nothing is a bug."""
+    async with web_world(tmp_path) as here:
+        queries = here.context.queries
+        for place in range(queries.concurrency_max):
+            queries._gate.acquire_on_behalf_of_nowait(f"taken {place}")
+        messages = [{"type": "http.request", "body": b"", "more_body": False}, message]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> Any:
+            await trio.sleep(0.01)
+            return messages.pop(0) if messages else await trio.sleep_forever()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        call: Any = Call("GET", "/api/v1/query?query=m")
+        with trio.fail_after(5):
+            await front_of(here)(call.scope, receive, send)  # type: ignore[arg-type]
+        assert [part["status"] for part in sent[:1]] == ([499] if message is SENDS_NO_MORE else [])
+        assert not here.context.tree().reports.total
+        assert (queries.inspect()["waiting"], queries.active) == (0, {})
 
 
 async def test_queries_that_read_nothing_wait_for_no_place(tmp_path: Path) -> None:

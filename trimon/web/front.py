@@ -41,7 +41,7 @@ BODY_TIMEOUT_S: Final = 60.0
 class FrontAsked:
     """A request that the front took."""
 
-    __slots__ = ("_body", "_headers", "_listens", "_query", "_receive", "client", "method", "path")
+    __slots__ = ("_body", "_headers", "_left", "_query", "_receive", "client", "method", "path")
 
     def __init__(self, scope: HTTPScope, headers: dict[bytes, bytes], receive: ASGIReceiveCallable) -> None:
         self.method: str = scope["method"]
@@ -52,7 +52,7 @@ class FrontAsked:
         self._headers = headers
         self._receive = receive
         self._body = b""
-        self._listens = False
+        self._left: ASGIReceiveEvent | None = None
 
     def header(self, name: str) -> str:
         """A header by its name in lower case, empty when there is none."""
@@ -91,20 +91,19 @@ class FrontAsked:
                 results.append(await work())
             except Exception as error:  # noqa: BLE001 # raised again below
                 failure = error
-            gone = nursery.cancel_scope.cancel_called
             nursery.cancel_scope.cancel()
-        if gone or not (results or failure):
-            if self._listens:
-                raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
+        if results:
+            return results[0]
+        if self._left is SENDS_NO_MORE:
+            raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
+        if self._left is not None or failure is None:
             raise ClientGone
-        if failure is not None:
-            raise failure
-        return results[0]
+        raise failure
 
     async def _watch(self, scope: trio.CancelScope) -> None:
         while (message := await self._receive())["type"] != "http.disconnect":
             pass
-        self._listens = message is SENDS_NO_MORE
+        self._left = message
         scope.cancel()
 
 
