@@ -177,8 +177,9 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
             result = with_resets(panel, panel.values, result)
         # A counter can not have been below zero: do not look further back than where it would have been 0.
         steps = windows.near_zero(panel, result, rising=rising)
-    divisor = sampled * (call.range_ms / 1000) if per_second else sampled
-    factor = (sampled + to_start + to_end) / divisor
+    # The order of operations is Prometheus': an increase of whole numbers stays whole where it does there.
+    range_s = call.range_ms / 1000 if per_second else 1.0
+    factor = (sampled + to_start + to_end) / sampled / range_s
     if steps is None or not len(steps):
         result *= factor
         return result, windows.enough
@@ -187,7 +188,7 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
     part = panel if everywhere else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
     columns = slice(None) if everywhere else steps
     increased = result[:, columns]
-    stretch = _Stretch(*(each[..., columns] for each in (sampled, to_start, sampled + to_end, divisor)))
+    stretch = _Stretch(*(each[..., columns] for each in (sampled, to_start, to_end)), range_s)
     stretch.apply(_first_values(part), increased, rising=rising)
     if not everywhere:
         result *= factor
@@ -196,30 +197,28 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
 
 
 class _Stretch(NamedTuple):
-    """Durations of windows, shaped like `lo`: from first to last sample, back to the start at most, and both ways to the
-    end; and what the increase is divided by."""
+    """Durations of windows, shaped like `lo`: from first to last sample, back to the start at most, on to the end; and
+    what the increase is divided by in the end."""
 
     sampled: Matrix
     longest: Matrix
-    rest: Matrix
-    divisor: Matrix
+    to_end: Matrix
+    range_s: float
 
     def apply(self, began: Matrix, increased: Matrix, *, rising: bool) -> None:
         """Stretch increases to their windows, in place, back to no earlier than where the counter would have been zero."""
-        sampled, longest, rest, divisor = self
-        if rising and began.size and began.min() >= 0:
-            # min(began / increased * sampled, longest) * increased, without the division: nothing falls here.
-            back = began * (sampled / divisor)
-            np.minimum(back, increased * (longest / divisor), out=back)
-            increased *= rest / divisor
-            increased += back
-            return
-        before = began / increased
-        before *= sampled
-        before = np.where((increased > 0) & (began >= 0) & (before < longest), before, longest)
-        before += rest
-        before *= 1 / divisor
-        increased *= before
+        stretch = began / increased
+        stretch *= self.sampled
+        if not (rising and began.size and began.min() >= 0):
+            stretch[(increased <= 0) | (began < 0)] = np.inf
+        # Where nothing increased this is no number, and the longest time counts.
+        np.fmin(stretch, self.longest, out=stretch)
+        stretch += self.sampled
+        stretch += self.to_end
+        stretch /= self.sampled
+        if self.range_s != 1:
+            stretch /= self.range_s
+        increased *= stretch
 
 
 def rate(panel: Panel, call: WindowCall) -> Cells:
