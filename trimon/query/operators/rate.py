@@ -188,7 +188,7 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
     part = panel if everywhere else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
     columns = slice(None) if everywhere else steps
     increased = result[:, columns]
-    stretch = _Stretch(*(each[..., columns] for each in (sampled, to_start, to_end)), range_s)
+    stretch = _Stretch(sampled[..., columns], to_start[..., columns], to_end[..., columns], range_s)
     stretch.apply(_first_values(part), increased, rising=rising)
     if not everywhere:
         result *= factor
