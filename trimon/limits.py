@@ -29,6 +29,8 @@ QUERY_SAMPLES_MAX: Final = 50_000_000
 QUERY_POINTS_PER_SERIES_MAX: Final = 11_000
 QUERY_TEXT_BYTES_MAX: Final = 1 * 2**20
 QUERY_DEPTH_MAX: Final = 1000
+# RE2 compiles some two million instructions a second, and all threads wait.
+QUERY_REGEXP_INSTRUCTIONS_MAX: Final = 1_000_000
 
 # HTTP requests to us.
 REQUEST_BODY_BYTES_MAX: Final = 32 * 2**20

@@ -181,6 +181,13 @@ class Matcher:
         """Whether series without the label satisfy the matcher."""
         return self._test("")
 
+    @property
+    def instructions(self) -> int:
+        """The size of the compiled pattern; 0 where nothing is compiled."""
+        if self.type in (MatchType.EQUAL, MatchType.NOT_EQUAL) or regexp_literals(self.value) is not None:
+            return 0
+        return int(compile_regexp(self.value).programsize)
+
     def literals(self) -> tuple[str, ...] | None:
         """The only values that satisfy a positive matcher, when they can be listed; else None."""
         if self.type is MatchType.EQUAL:

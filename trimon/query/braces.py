@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trimon.errors import UserError
+from trimon.limits import QUERY_REGEXP_INSTRUCTIONS_MAX
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
 from trimon.query.errors import ParseError
@@ -59,11 +60,19 @@ def _matcher(stream: TokenStream) -> Matcher:
     operator = stream.take()
     value = stream.expect(T.STRING, "label matching", "string")
     try:
-        return Matcher(name, _TYPES[operator.text], string_value(stream, value))
+        matcher = Matcher(name, _TYPES[operator.text], string_value(stream, value))
     except ParseError:
         raise
     except UserError as error:
         raise stream.error(error.message, token.start) from None
+    stream.instructions += matcher.instructions
+    if stream.instructions > QUERY_REGEXP_INSTRUCTIONS_MAX:
+        raise stream.error(
+            f"regular expressions compile to {stream.instructions} instructions, more than the limit of "
+            f"{QUERY_REGEXP_INSTRUCTIONS_MAX}",
+            token.start,
+        )
+    return matcher
 
 
 def _at_match_operator(stream: TokenStream) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol, TypeVar
 
 from trimon.query.errors import FailureKind, QueryError
 from trimon.query.options import QueryOptions
@@ -12,6 +13,9 @@ from trimon.query.options import QueryOptions
 EVALUATION: Final = "expression evaluation"
 PREPARATION: Final = "query preparation"
 QUEUE: Final = "query queue"
+# Items between two looks at the clock: each takes some microseconds.
+_WATCHED: Final = 1024
+T = TypeVar("T")
 
 
 class Described(Protocol):
@@ -63,6 +67,13 @@ class Budget:
             raise self._error(f"query was canceled in {where}", FailureKind.CANCELED)
         if time.monotonic() > self.deadline_s:
             raise self._error(f"query timed out in {where}", FailureKind.TIMEOUT)
+
+    def watch(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, with a check every now and then."""
+        for index, item in enumerate(items):
+            if index % _WATCHED == 0:
+                self.check()
+            yield item
 
     def hold(self, samples: int) -> None:
         """Count samples that are now in memory; raise QueryError when they are too many."""

@@ -54,6 +54,11 @@ def parse(text: str, options: QueryOptions) -> Expr:
     return _parsed(text, features) if len(text) <= REMEMBERED_MAX else _parse(text, features)
 
 
+def is_quickly_parsed(text: str) -> bool:
+    """Whether parsing takes no more than some 10 ms, or a tenth of a second where a pattern is as large as can be."""
+    return len(text) <= REMEMBERED_MAX and text.count("~") <= 1
+
+
 def format_query(text: str, options: QueryOptions) -> str:
     """The query over lines of at most a hundred characters. Raises ParseError."""
     return prettify(parse(text, options))

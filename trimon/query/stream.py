@@ -21,6 +21,8 @@ class TokenStream:
         self.depth = 0
         # Aggregations of which the arguments are being read.
         self.aggregations = 0
+        # Of regular expressions that were compiled.
+        self.instructions = 0
 
     def peek(self) -> Token:
         """The next token, left in place."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response
 
 from trimon.memory import give_back
+from trimon.query.budget import Budget
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
@@ -27,7 +28,10 @@ def admin_routes(context: WebContext) -> Blueprint:
         values = await params.parameters()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        selectors = params.selectors(values.getlist("match[]"), named=True)
+        budget = Budget(context.query_options())
+        selectors = await context.offload.run(
+            lambda: params.selectors(values.getlist("match[]"), budget.check, named=True), budget.cancel
+        )
         start_ms = params.time_ms(values, "start", -_FOREVER_MS)
         end_ms = params.time_ms(values, "end", _FOREVER_MS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl
@@ -157,12 +157,21 @@ def boolean(values: MultiDict[str, str], name: str) -> bool:
     raise bad_parameter(name, f'unable to parse boolean: strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
-def selectors(texts: Sequence[str], *, named: bool = False) -> list[tuple[Matcher, ...]]:
-    """The matchers of `match[]` parameters. Raises ApiError, which names the parameter where `named`."""
+def selectors(
+    texts: Sequence[str], check: Callable[[], None], *, named: bool = False
+) -> list[tuple[Matcher, ...]]:
+    """The matchers of `match[]` parameters. Raises ApiError, which names the parameter where `named`.
+
+    Patterns are compiled, which takes its time: in a thread. `check` is called before each, and may raise.
+    """
+    out = []
     try:
-        return [_selector(text) for text in texts]
+        for text in texts:
+            check()
+            out.append(_selector(text))
     except UserError as error:
         raise bad_parameter("match[]", error) if named else ApiError("bad_data", str(error)) from None
+    return out
 
 
 def _selector(text: str) -> tuple[Matcher, ...]:

@@ -148,7 +148,7 @@ class QueryHandler:
         start_ms, end_ms, step_ms = times_ms
         steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
         try:
-            if len(text) <= engine.REMEMBERED_MAX:  # a long one would hold up the loop
+            if engine.is_quickly_parsed(text):  # another would hold up the loop
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
                 if is_instant(text, expr, steps):
                     return queries.run_now(options, work, record)

@@ -8,6 +8,8 @@ from quart import Blueprint, Response
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.matcher import Matcher
+from trimon.query.budget import Budget
+from trimon.query.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
 from trimon.web import params
@@ -50,9 +52,9 @@ def page_token(group: RuleGroup) -> str:
 
 
 class RuleFilter:
-    """Which rules a request asks for. Raises ApiError for parameters that make no sense."""
+    """Which rules a request asks for. Raises ApiError for parameters that make no sense. Made in a thread."""
 
-    def __init__(self, values: MultiDict[str, str]) -> None:
+    def __init__(self, values: MultiDict[str, str], options: QueryOptions) -> None:
         kind = values.get("type", "").lower()
         if kind not in ("", "alert", "record"):
             raise bad_parameter("type", f'not supported value "{kind}"')
@@ -61,7 +63,8 @@ class RuleFilter:
         self._names = set(values.getlist("rule_name[]"))
         self._groups = set(values.getlist("rule_group[]"))
         self._files = set(values.getlist("file[]"))
-        self._selectors = params.selectors(values.getlist("match[]"))
+        budget = Budget(options)
+        self._selectors = params.selectors(values.getlist("match[]"), budget.check)
 
     def takes_group(self, group: RuleGroup) -> bool:
         """Whether a group is asked for."""
@@ -109,7 +112,7 @@ def rules_routes(context: WebContext) -> Blueprint:
     @blueprint.get("/rules")
     async def rules() -> Response:
         values = await params.parameters()
-        wanted = RuleFilter(values)
+        wanted = await context.offload.run(lambda: RuleFilter(values, context.query_options()))
         most, token = _limit(values), values.get("group_next_token", "")
         groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))
         if token:

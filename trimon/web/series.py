@@ -18,8 +18,8 @@ from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success
 
-LookUp = Callable[[int, int, int, Snapshot, Budget], list[object]]
-"""From start, end (milliseconds), the most that is shown, and what there is, to what was found."""
+LookUp = Callable[[Sequence[tuple[Matcher, ...]], int, int, int, Snapshot, Budget], list[object]]
+"""From selectors, start, end (milliseconds), the most that is shown, and what there is, to what was found."""
 Where = tuple[tuple[Matcher, ...], int, int]
 Find = Callable[[Snapshot, *Where], Iterable[str]]
 """From what there is, matchers, start and end (milliseconds) to names or values."""
@@ -59,11 +59,16 @@ def series_routes(context: WebContext) -> Blueprint:
     async def answer(values: MultiDict[str, str], look_up: LookUp) -> Response:
         start_ms = params.time_ms(values, "start", -_FOREVER_MS)
         end_ms = params.time_ms(values, "end", _FOREVER_MS)
-        most = params.limit(values)
-        found: list[object] = []
-        if start_ms <= end_ms:
-            work = partial(look_up, start_ms, end_ms, most)
-            found = await context.queries.run(request.path, context.query_options(), work)
+        most, texts = params.limit(values), values.getlist("match[]")
+        named = request.path.endswith("/series")
+
+        def work(snapshot: Snapshot, budget: Budget) -> list[object]:
+            selectors = params.selectors(texts, budget.check, named=named)
+            if start_ms > end_ms:
+                return []
+            return look_up(selectors, start_ms, end_ms, most, snapshot, budget)
+
+        found = await context.queries.run(request.path, context.query_options(), work)
         warnings: list[str] = []
         return success(params.truncated(found, most, warnings), warnings)
 
@@ -72,19 +77,16 @@ def series_routes(context: WebContext) -> Blueprint:
         values = await params.parameters()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        selectors = params.selectors(values.getlist("match[]"), named=True)
-        return await answer(values, partial(_series, selectors))
+        return await answer(values, _series)
 
     @blueprint.route("/labels", methods=["GET", "POST"])
     async def names() -> Response:
         values = await params.parameters()
-        selectors = params.selectors(values.getlist("match[]"))
-        return await answer(values, partial(_texts, _label_names, selectors))
+        return await answer(values, partial(_texts, _label_names))
 
     @blueprint.get("/label/<name>/values")
     async def label_values(name: str) -> Response:
         values = await params.parameters()
-        selectors = params.selectors(values.getlist("match[]"))
         if "\ufffd" in name:  # what is no UTF-8 has become this
             check_label_path(request.scope["raw_path"])
         label = unescape_label_name(name)
@@ -92,7 +94,7 @@ def series_routes(context: WebContext) -> Blueprint:
         def find(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
             return snapshot.label_values(label, *where)
 
-        return await answer(values, partial(_texts, find, selectors))
+        return await answer(values, partial(_texts, find))
 
     return blueprint
 
@@ -110,12 +112,13 @@ def _series(
     for matchers in selectors:
         table = snapshot.select(matchers, start_ms, end_ms).labels
         budget.check()
-        for row in range(table.rows):
+        for row in budget.watch(range(table.rows)):
             labels = table.labels(row)
             found[labels] = dict(labels)
             if most and len(selectors) == 1 and len(found) > most:
                 break
-    return [found[labels] for labels in sorted(found, key=format_labels)]
+    names = {labels: format_labels(labels) for labels in budget.watch(found)}
+    return [found[labels] for labels in sorted(found, key=names.__getitem__)]
 
 
 def _label_names(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
@@ -129,7 +132,11 @@ def _texts(
     end_ms: int,
     _most: int,
     snapshot: Snapshot,
-    _budget: Budget,
+    budget: Budget,
 ) -> list[object]:
     """Distinct names or values in order; those of everything where there are no selectors."""
-    return [*sorted({text for each in selectors or [()] for text in find(snapshot, each, start_ms, end_ms)})]
+    found: set[str] = set()
+    for matchers in selectors or [()]:
+        budget.check()
+        found.update(find(snapshot, matchers, start_ms, end_ms))
+    return [*sorted(found)]
