@@ -116,6 +116,18 @@ async def test_a_match_target_may_match_everything(selector: str, tmp_path: Path
         assert (await asked(here, "GET", f"{API}/series?match[]={selector}"))[0] == 400
 
 
+@pytest.mark.parametrize("path", ["/debug/actors", "/debug/crashes", "/metrics", "/-/ready", "/nope"])
+async def test_other_pages_may_read_the_api_alone(path: str, tmp_path: Path) -> None:
+    """A browser on this machine must not hand /debug, which is for this machine, to any page that asks."""
+    async with web_world(tmp_path) as here:
+        for method in ("GET", "OPTIONS"):
+            call = Call(method, path, {"origin": "http://elsewhere"})
+            _, headers, _ = await _to(call, {**call.scope, "client": ("127.0.0.1", 1)}, front_of(here))
+            assert not [name for name, _ in headers if name.startswith(b"access-control-")]
+        _, headers, _ = await asked(here, "GET", f"{API}/labels", headers={"origin": "http://elsewhere"})
+        assert headers[b"access-control-allow-origin"] == b"*"
+
+
 async def test_metadata_is_in_order(tmp_path: Path) -> None:
     """Names come sorted however targets expose them, and a limit keeps the first."""
     families = {name: SimpleNamespace(type="gauge", help="", unit="") for name in ("z", "a", "m")}

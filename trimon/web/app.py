@@ -107,7 +107,9 @@ def _dress(app: QuartTrio, dressing: Dressing, api: str) -> None:
 
     @app.after_request
     async def dress(response: Response) -> Response:
-        response.headers.update(dressing.cors(request.headers.get("Origin", "")))
+        # other pages may not look into what is only shown on this machine
+        if request.path.startswith(api):
+            response.headers.update(dressing.cors(request.headers.get("Origin", "")))
         encoding = dressing.encoding(request.headers.get("Accept-Encoding", ""))
         if encoding and "Content-Encoding" not in response.headers:
             packed = await dressing.packed(await response.get_data(as_text=False), encoding)
