@@ -19,6 +19,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log, make_log
 from trimon.memory import one_arena
+from trimon.model.matcher import anchored, compile_regexp
 from trimon.offload import ThreadOffload
 from trimon.query.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
@@ -26,6 +27,7 @@ from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
 from trimon.storage.options import DAY_MS, StoreOptions
 from trimon.storage.store import Store
 from trimon.web.context import WebOptions
+from trimon.web.external import ExternalUrl, bracketed
 from trimon.web.guard import is_loopback
 from trimon.web.server import bind
 
@@ -79,9 +81,9 @@ def _start(flags: dict[str, Any], log: Log) -> int:
     addresses = listen_addresses(flags["web_listen_address"])
     path: Path | None = flags["config_file"]
     host, port = addresses[0]
-    own = f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else host}:{port}"  # noqa: S104 # compared, not bound
+    own = f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104 # compared, not bound
 
-    features = _features(flags, log)
+    web, features = _web_options(flags, own), _features(flags, log)
     query_options = _query_options(flags, features)
     registry = Registry()
 
@@ -105,7 +107,7 @@ def _start(flags: dict[str, Any], log: Log) -> int:
             addresses=",".join(open_to_all),
         )
     settings = Settings(
-        web=_web_options(flags, own),
+        web=web,
         query=query_options,
         queries_max=flags["query_max_concurrency"],
         connections_max=flags["web_max_connections"],
@@ -189,15 +191,17 @@ def _store_options(flags: dict[str, Any], config: Config, features: frozenset[st
 
 
 def _web_options(flags: dict[str, Any], own: str) -> WebOptions:
-    external = flags["web_external_url"] or f"http://{own}/"
-    prefix = flags["web_route_prefix"]
-    if prefix is None:
-        prefix = "/" + external.split("://", 1)[-1].partition("/")[2]
-    prefix = "/" + prefix.strip("/") if prefix.strip("/") else ""
+    external = ExternalUrl(flags["web_external_url"] or f"http://{own}/", own.rpartition(":")[2])
+    external.check()
+    cors_origin = flags["web_cors_origin"] or ".*"
+    try:
+        compile_regexp(anchored(cors_origin))
+    except UserError as error:
+        raise UserError(f'could not compile CORS regex string "{cors_origin}": {error}') from None
     return WebOptions(
-        external_url=external,
-        route_prefix=prefix,
-        cors_origin=flags["web_cors_origin"] or ".*",
+        external=external,
+        route_prefix=external.prefix(flags["web_route_prefix"] or ""),
+        cors_origin=cors_origin,
         enable_lifecycle=flags["web_enable_lifecycle"],
         enable_admin_api=flags["web_enable_admin_api"],
         enable_remote_write=flags["web_enable_remote_write_receiver"],

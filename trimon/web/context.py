@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.queries import Queries
@@ -18,13 +18,14 @@ from trimon.query.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.store import Store
+from trimon.web.external import ExternalUrl
 
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
     """What flags say about the front end."""
 
-    external_url: str = "http://127.0.0.1:9090/"
+    external: ExternalUrl = field(default_factory=ExternalUrl)
     route_prefix: str = ""
     cors_origin: str = ".*"
     enable_lifecycle: bool = False

@@ -9,6 +9,7 @@ from typing import Final
 import trio
 from prometheus_client import Counter, Histogram
 
+from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.web.context import WebContext
 
 COMPRESS_BYTES_MIN: Final = 1024
@@ -26,7 +27,7 @@ class Dressing:
     def __init__(self, context: WebContext) -> None:
         self._offload = context.offload
         self._allowed = context.options.cors_origin
-        self._pattern = re.compile(self._allowed)
+        self._pattern = compile_regexp(anchored(self._allowed))
         metrics = context.metrics
         self._requests = metrics.counter(
             "prometheus_http_requests_total", "Counter of HTTP requests.", ("handler", "code")
@@ -53,7 +54,7 @@ class Dressing:
         if origin:
             if self._allowed == ".*":
                 headers["Access-Control-Allow-Origin"] = "*"
-            elif self._pattern.fullmatch(origin):
+            elif full_match(self._pattern, origin):
                 headers["Access-Control-Allow-Origin"] = origin
             headers["Access-Control-Allow-Headers"] = "Accept, Authorization, Content-Type, Origin"
             headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"

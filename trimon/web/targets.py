@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from urllib.parse import urlsplit, urlunsplit
 
 from quart import Blueprint, Response, request
 
@@ -14,8 +13,7 @@ from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.context import WebContext
 from trimon.web.envelope import success
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from trimon.web.external import ExternalUrl
 
 
 def rfc3339(timestamp_ms: int) -> str:
@@ -27,21 +25,8 @@ def rfc3339(timestamp_ms: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
 
 
-def global_url(url: str, external_url: str) -> str:
-    """A target's URL for people elsewhere: a loopback host becomes the host of the external URL."""
-    parts = urlsplit(url)
-    if parts.hostname not in _LOOPBACK:
-        return url
-    external = urlsplit(external_url)
-    if parts.port == external.port:
-        return urlunsplit((external.scheme, external.netloc, parts.path, parts.query, ""))
-    host = external.hostname or parts.hostname
-    netloc = f"{host}:{parts.port}" if parts.port else host
-    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
-
-
 def _active(
-    target: Target, session: ScrapeSession | None, external_url: str, mask: Labels
+    target: Target, session: ScrapeSession | None, external: ExternalUrl, mask: Labels
 ) -> dict[str, object]:
     state = session.state if session is not None else None
     return {
@@ -49,7 +34,7 @@ def _active(
         "labels": dict(target.labels),
         "scrapePool": target.job,
         "scrapeUrl": target.url,
-        "globalUrl": global_url(target.url, external_url),
+        "globalUrl": external.of_target(target.url),
         "lastError": state.last_error if state else "",
         "lastScrape": rfc3339(state.last_scrape_ms if state else 0),
         "lastScrapeDuration": state.last_duration_s if state else 0,
@@ -78,7 +63,7 @@ def targets_routes(context: WebContext) -> Blueprint:
                 _active(
                     target,
                     job.sessions.get(key),
-                    context.options.external_url,
+                    context.options.external,
                     context.mask(target.discovered),
                 )
                 for _, job in jobs()

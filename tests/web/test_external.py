@@ -1,0 +1,127 @@
+"""The server's address for people elsewhere: what the flags say, and what becomes of targets' URLs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.web_world import web_world
+from tests.web.test_requests import API, asked
+from trimon.errors import UserError
+from trimon.web.context import WebOptions
+from trimon.web.external import ExternalUrl
+
+
+@pytest.mark.parametrize(
+    ("url", "asked_for", "prefix"),
+    [
+        ("http://x/", "", ""),
+        ("http://x", "", ""),
+        ("http://x/prom", "", "/prom"),
+        ("http://x/prom/", "", "/prom"),
+        ("http://x/a/b/?foo", "", "/a/b"),
+        ("http://x/a%20b", "", "/a b"),
+        ("/prom/", "", "/prom"),
+        ("x.y/prom", "", "/x.y/prom"),
+        ("http://[::1]:9090/a", "", "/a"),
+        ("http://x/prom", "/", ""),
+        ("http://x/prom", "q/", "/q"),
+        ("http://x/prom", "//q/r//", "/q/r"),
+    ],
+)
+def test_prefixes(url: str, asked_for: str, prefix: str) -> None:
+    """The routes stand below the URL's path, unescaped, unless another prefix is asked for."""
+    external = ExternalUrl(url)
+    external.check()
+    assert external.prefix(asked_for) == prefix
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://h:x/", "Port could not be cast"),
+        ("http://h:99999/", "Port out of range"),
+        ('"http://h/"', "must not begin or end with quotes"),
+        ("http://h/'", "must not begin or end with quotes"),
+        ("http://h/%zz", "invalid URL escape"),
+        ("http://h/%4", "invalid URL escape"),
+        ("http://[::1/", "Invalid IPv6 URL"),
+    ],
+)
+def test_what_is_no_url(url: str, reason: str) -> None:
+    """It is refused when the server starts, in one line."""
+    with pytest.raises(UserError, match=reason) as refusal:
+        ExternalUrl(url).check()
+    assert str(refusal.value).startswith(f'parse external URL "{url}": ')
+
+
+# What Prometheus answers, listening on 9099.
+TARGETS = [
+    ("http://127.0.0.1:080/metrics", "http://ext:080/metrics"),
+    ("http://::1/metrics", "http://::1/metrics"),
+    ("http://LOCALHOST:80/metrics", "http://LOCALHOST:80/metrics"),
+    ("http://[::1/metrics", "http://[::1/metrics"),
+    ("http://[::1]/metrics", "http://[::1]/metrics"),
+    ("http://[::1]:9/metrics", "http://ext:9/metrics"),
+    ("https://localhost:1/a?q=1+2&q=%C3%A9:9099", "https://ext:1/a?q=1+2&q=%C3%A9:9099"),
+    ("http://localhost:9099/metrics?x#y", "https://ext:44/metrics?x#y"),
+    ("http://localhost:99999/metrics", "http://ext:99999/metrics"),
+    ("http://localhost:abc/metrics", "http://ext:abc/metrics"),
+    ("http://localhost/metrics", "http://localhost/metrics"),
+    ("http://x:9099/metrics", "http://x:9099/metrics"),
+]
+
+
+@pytest.mark.parametrize(("url", "shown"), TARGETS)
+def test_targets_elsewhere(url: str, shown: str) -> None:
+    """A loopback host becomes the external one, the server itself its external URL; what cannot be read stays."""
+    assert ExternalUrl("https://ext:44/p", "9099").of_target(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("external", "shown"),
+    [
+        ("http://proxy/p", "http://proxy:1/m"),
+        ("http://[fe80::1]:80/p", "http://[fe80::1]:1/m"),
+        ("http://[fe80::1]/p", "http://[fe80::1]:1/m"),
+        ("/p", "http://localhost:1/m"),
+    ],
+)
+def test_external_hosts(external: str, shown: str) -> None:
+    """An external URL without a port lends its host, one without a host nothing, and brackets stay."""
+    assert ExternalUrl(external, "9099").of_target("http://localhost:1/m") == shown
+
+
+async def test_odd_targets_do_not_hide_the_others(tmp_path: Path) -> None:
+    """One address that no URL can have leaves the answer of /targets whole."""
+    targets = {
+        number: SimpleNamespace(url=url, labels=(), discovered=(), job="j", interval_ms=1000, timeout_ms=1000)
+        for number, (url, _) in enumerate(TARGETS)
+    }
+    job = SimpleNamespace(targets=targets, sessions={}, dropped=[], dropped_count=0)
+    options = WebOptions(external=ExternalUrl("https://ext:44/p", "9099"))
+    async with web_world(tmp_path, options, {"jobs": lambda: {"j": job}}) as here:
+        status, _, body = await asked(here, "GET", f"{API}/targets")
+        assert status == 200
+        assert [
+            (target["scrapeUrl"], target["globalUrl"]) for target in body["data"]["activeTargets"]
+        ] == TARGETS
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin", "allowed"),
+    [
+        ("https?://(a|b)", "http://b", True),
+        ("https?://(a|b)", "http://b.evil", False),
+        ("a|b", "ab", False),
+        (r"\pL+", "abc", True),
+        ("(?i)http://A", "HTTP://a", True),
+    ],
+)
+async def test_origins_are_matched_whole(pattern: str, origin: str, allowed: bool, tmp_path: Path) -> None:
+    """The expression is one of RE2's and fits the whole origin, or the origin is not let in."""
+    async with web_world(tmp_path, WebOptions(cors_origin=pattern)) as here:
+        _, headers, _ = await asked(here, "GET", f"{API}/labels", headers={"origin": origin})
+        assert headers.get(b"access-control-allow-origin") == (origin.encode() if allowed else None)

@@ -1,0 +1,68 @@
+"""The server's address as people elsewhere see it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from trimon.errors import UserError
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_URL = re.compile(r"([^:/?#]+)://([^/?#]*)(.*)", re.DOTALL)
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+
+
+def host_and_port(authority: str) -> tuple[str, str] | None:
+    """The parts of `host:port`, the host without its brackets; None when there is no port, or no telling."""
+    if authority.startswith("["):
+        host, end, rest = authority[1:].partition("]")
+        return (host, rest[1:]) if end and rest[:1] == ":" and ":" not in rest[1:] else None
+    host, colon, port = authority.rpartition(":")
+    return (host, port) if colon and ":" not in host else None
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalUrl:
+    """The URL under which the server is reachable from elsewhere, and its own port."""
+
+    url: str = "http://127.0.0.1:9090/"
+    own_port: str = "9090"
+
+    def check(self) -> None:
+        """Raises UserError for what is no URL."""
+        reason = "invalid URL escape" if _BAD_ESCAPE.search(self.url) else ""
+        if self.url[0] in "\"'" or self.url[-1] in "\"'":
+            reason = "URL must not begin or end with quotes"
+        try:
+            _ = urlsplit(self.url).port
+        except ValueError as error:
+            reason = str(error)
+        if reason:
+            raise UserError(f'parse external URL "{self.url}": {reason}')
+
+    def prefix(self, route_prefix: str) -> str:
+        """What stands before every route: the prefix that was asked for, else this URL's path; empty for none."""
+        prefix = (route_prefix or unquote(urlsplit(self.url).path)).strip("/")
+        return "/" + prefix if prefix else ""
+
+    def of_target(self, url: str) -> str:
+        """A target's URL for people elsewhere: a loopback host becomes this URL's.
+
+        The server itself is found where this URL says. Without a port a target's URL is left as it is.
+        """
+        match, own = _URL.fullmatch(url), urlsplit(self.url)
+        found = host_and_port(match[2]) if match is not None else None
+        if match is None or found is None or found[0] not in _LOOPBACK or not own.netloc:
+            return url
+        if found[1] == self.own_port:
+            return f"{own.scheme}://{own.netloc}{match[3]}"
+        with_port = host_and_port(own.netloc)
+        host = bracketed(with_port[0]) if with_port is not None else own.netloc
+        return f"{match[1]}://{host}:{found[1]}{match[3]}"
