@@ -83,3 +83,19 @@ def test_slopes_of_large_alternating_values(size: float, shape: str) -> None:
         ).items():
             window = naive.window(series["a"], at, range_s * 1000)
             assert math.isclose(got, exact_slope(window), rel_tol=1e-9), (range_s, at, got)
+
+
+@pytest.mark.parametrize("steps", [1, 30, 90])
+@pytest.mark.parametrize("function", ["rate", "increase"])
+def test_few_counters_near_zero_among_many(function: str, steps: int) -> None:
+    """Of counters whose windows begin with their first sample those that were zero just before are told apart to the bit."""
+    rng = np.random.default_rng(5)
+    first = [0.0, 1.0, 40.0, *(10.0**power for power in range(2, 14)), *([1e9] * 9)]
+    series = {
+        str(number): timed([began, *(began + np.cumsum(rng.integers(0, 9, 80)))], "regular")
+        for number, began in enumerate(first)
+    }
+    found = points(filled(series), f"{function}(m_total[1h])", 30_000, 15_000, steps)
+    assert len(found) == len(series) * steps
+    for (name, at), got in found.items():
+        assert got == naive.evaluate(function, series[name], at, 3_600_000), (name, at)

@@ -187,9 +187,20 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
     everywhere = panel.ragged or len(steps) == result.shape[1]
     part = panel if everywhere else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
     columns = slice(None) if everywhere else steps
-    increased = result[:, columns]
     stretch = _Stretch(sampled[..., columns], to_start[..., columns], to_end[..., columns], range_s)
-    stretch.apply(_first_values(part), increased, rising=rising)
+    began = _first_values(part)
+    near = None
+    if rising and not panel.ragged and began.shape[1] == 1:
+        near = stretch.rows_near_zero(began[:, 0], result[:, steps[-1]])
+    if near is not None:
+        cells = near if everywhere else (near[:, None], steps)
+        increased = result[cells]
+        stretch.apply(began[near], increased, rising=rising)
+        result *= factor
+        result[cells] = increased
+        return result, windows.enough
+    increased = result[:, columns]
+    stretch.apply(began, increased, rising=rising)
     if not everywhere:
         result *= factor
         result[:, columns] = increased
@@ -204,6 +215,15 @@ class _Stretch(NamedTuple):
     longest: Matrix
     to_end: Matrix
     range_s: float
+
+    def rows_near_zero(self, began: Matrix, increased: Matrix) -> Index | None:
+        """Rows in which a counter that never falls may have been zero within the time before its first sample.
+
+        All windows begin with `began`, and `increased` is what the last one adds, the most. None: it is most of the rows.
+        """
+        ratio = (self.sampled / self.longest).min() * (1 - 1e-9)
+        near = np.flatnonzero(~(began * ratio >= increased))
+        return near if 2 * len(near) <= len(began) else None
 
     def apply(self, began: Matrix, increased: Matrix, *, rising: bool) -> None:
         """Stretch increases to their windows, in place, back to no earlier than where the counter would have been zero."""
