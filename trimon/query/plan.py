@@ -33,8 +33,9 @@ from trimon.query.nodes import (
     children,
     unwrap,
 )
-from trimon.query.operators.aggregate import AggregateOperator, CountValuesOperator
+from trimon.query.operators.aggregate import AggregateOperator
 from trimon.query.operators.binary import ScalarBinaryOperator, SetOperator, VectorScalarOperator
+from trimon.query.operators.countvalues import CountValuesOperator
 from trimon.query.operators.elementwise import ConstantOperator, NegateOperator
 from trimon.query.operators.matching import MatchOperator
 from trimon.query.operators.select import Pick, RangeOperator, RepeatOperator, SelectOperator

@@ -11,10 +11,7 @@ from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
 from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.gofloat import format_plain
-from trimon.query.histograms.text import as_text
-from trimon.query.labelcodes import Groups, drop_names, group, select_names, with_column
+from trimon.query.labelcodes import drop_names, group, select_names
 from trimon.query.operators.cells import compensated_mean, compensated_sum, quantile_of
 from trimon.query.operators.folding import Fold, Folded
 from trimon.query.operators.grouped import Sorted
@@ -24,10 +21,8 @@ from trimon.query.operators.histogramaggregate import (
     add_histograms,
     ignore_histograms,
 )
-from trimon.query.operators.names import merge_equal
 from trimon.query.operators.window import WindowOperator
-from trimon.query.quoting import go_quote
-from trimon.query.values import Cells, Index, Mask, Matrix, Scalar, Text, Value, Vector
+from trimon.query.values import Cells, Index, Mask, Matrix, Scalar, Value, Vector
 
 
 def grouping_table(labels: LabelTable, grouping: Sequence[str], *, without: bool) -> LabelTable:
@@ -174,84 +169,6 @@ def _quantile(rows: Sorted, quantile: Matrix) -> Matrix:
         lengths = valid.sum(axis=2).reshape(-1)
         found = quantile_of(block, lengths, np.tile(quantile, groups))
         out[chosen] = found.reshape(groups, steps)
-    return out
-
-
-class CountValuesOperator(Operator):
-    """`count_values("label", v)`: a series per group and distinct value."""
-
-    working = 10
-
-    def __init__(
-        self, vector: Operator, label: Operator, grouping: tuple[str, ...], *, without: bool
-    ) -> None:
-        self.children = (label, vector)
-        self.grouping = grouping
-        self.without = without
-
-    def describe(self) -> str:
-        """One line for the plan."""
-        return "aggregate count_values"
-
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
-        """A Vector of counts."""
-        name, vector = inputs
-        assert isinstance(name, Text)
-        assert isinstance(vector, Vector)
-        label = name.value
-        if not valid_label_name(label):
-            raise QueryError(f"invalid label name {go_quote(label)}")
-        steps = vector.steps
-        if vector.rows == 0:
-            return Vector.empty(steps)
-        shown = not (self.without and label in self.grouping)
-        table = grouping_table(vector.labels, self.grouping, without=self.without)
-        table = drop_names(table, (label,))
-        groups = group(table)
-        row, step = np.nonzero(vector.present)
-        distinct, codes = _distinct(vector, row, step)
-        if not shown:
-            codes = np.zeros_like(codes)
-        keys = groups.codes[row] * max(len(distinct), 1) + codes
-        series, position = np.unique(keys, return_inverse=True)
-        context.budget.take_bytes(len(series) * steps * 25, "the result of count_values")
-        counts = np.bincount(position * steps + step, minlength=len(series) * steps)
-        counts = counts.reshape(len(series), steps)
-        labels = table.take(groups.first[series // max(len(distinct), 1)])
-        if shown:
-            texts = ["", *distinct]
-            labels = with_column(labels, label, (series % len(distinct) + 1).astype(np.int32), texts)
-        drop = None
-        if vector.drop_name is not None:
-            any_drop = _group_any(groups, vector.drop_name)
-            drop = any_drop[series // max(len(distinct), 1)]
-        return merge_equal(Vector(labels, counts.astype(np.float64), counts > 0, drop))
-
-
-def _distinct(vector: Vector, row: Index, step: Index) -> tuple[list[str], Index]:
-    """The distinct values of some samples as text, and which of them each sample has."""
-    native = vector.are_histograms()[row, step]
-    values = vector.values[row, step][~native]
-    numbers, codes = np.unique(values, return_inverse=True)
-    texts = [format_plain(value + 0.0) for value in numbers.tolist()]  # 0 for both zeros
-    minus = (values == 0) & np.signbit(values)
-    if minus.any():  # they are equal, but not as text
-        codes[minus] = len(texts)
-        texts.append("-0")
-    if not native.any() or vector.histograms is None:
-        return texts, codes
-    out = np.zeros(len(row), np.intp)
-    out[~native] = codes
-    seen: dict[str, int] = {}
-    for at in np.flatnonzero(native).tolist():
-        text = as_text(vector.histograms[row[at], step[at]])
-        out[at] = seen.setdefault(text, len(texts) + len(seen))
-    return [*texts, *seen], out
-
-
-def _group_any(groups: Groups, marks: Mask) -> Mask:
-    out = np.zeros(groups.count, np.bool_)
-    out[groups.codes[marks]] = True
     return out
 
 

@@ -13,6 +13,7 @@ from trimon.query.context import Context, Operator
 from trimon.query.grid import Grid
 from trimon.query.histograms.arithmetic import scaled
 from trimon.query.histograms.cells import map_cells
+from trimon.query.operators.blocks import is_wide, row_blocks
 from trimon.query.operators.names import without_name
 from trimon.query.values import Matrix, Scalar, Text, Value, Vector
 
@@ -140,14 +141,21 @@ CALENDAR: Final[dict[str, Callable[[Matrix], Whole]]] = {
 }
 
 
+def _computed(context: Context, function: Callable[[Matrix], Matrix], values: Matrix) -> Matrix:
+    if not is_wide(*values.shape):
+        return function(values)
+    out = np.empty(values.shape)
+    for rows in row_blocks(context.budget, *values.shape):
+        out[rows] = function(values[rows])
+    return out
+
+
 class ElementwiseOperator(Operator):
     """A function of each sample, with scalar arguments per step. Inputs: the vector, then the scalars."""
 
     def __init__(self, function: str, vector: Operator, params: Sequence[Operator]) -> None:
         self.function = function
         self.children = (vector, *params)
-        # A civil date takes a dozen whole numbers.
-        self.working = 10 if function in CALENDAR else 4
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -161,9 +169,10 @@ class ElementwiseOperator(Operator):
         params = [value.values for value in inputs[1:] if isinstance(value, Scalar)]
         calendar = CALENDAR.get(self.function)
         if calendar is not None:
-            values = calendar(vector.values).astype(np.float64)
+            values = _computed(context, lambda part: calendar(part).astype(np.float64), vector.values)
         else:
-            values = FUNCTIONS[self.function](vector.values, params)
+            function = FUNCTIONS[self.function]
+            values = _computed(context, lambda part: function(part, params), vector.values)
         present = vector.present
         if self.function == "clamp":
             present = present & ~(params[1] < params[0])

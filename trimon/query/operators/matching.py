@@ -21,6 +21,7 @@ from trimon.query.labelcodes import (
 )
 from trimon.query.nodes import Cardinality, Matching
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
+from trimon.query.operators.blocks import is_wide, row_blocks
 from trimon.query.operators.histogrambinary import announce, combine
 from trimon.query.operators.names import SAME_LABELS, merge_equal
 from trimon.query.tokens import TRIMS
@@ -63,8 +64,8 @@ class Pairs:
     code: Index
 
 
-# Both sides' values and presence, the result, and what is computed on the way.
-_CELL_BYTES: Final = 28
+# The result, and which cells are paired.
+_CELL_BYTES: Final = 12
 
 
 class MatchOperator(Operator):
@@ -113,7 +114,7 @@ class MatchOperator(Operator):
         if left.histograms is not None or right.histograms is not None or self.op in TRIMS:
             values, present, kept, cells = self._with_histograms(context, left, right, pairs, present)
             return self._labelled(left, right, pairs, values, present, kept, cells)
-        values, kept = self._values(left, right, pairs, present)
+        values, kept = self._values(context, left, right, pairs, present)
         return self._labelled(left, right, pairs, values, present, kept)
 
     def _one_side_is_unique(
@@ -169,7 +170,18 @@ class MatchOperator(Operator):
             np.concatenate([shown for _, shown in parts]),
         )
 
-    def _values(self, left: Vector, right: Vector, pairs: Pairs, present: Mask) -> tuple[Matrix, Mask]:
+    def _values(
+        self, context: Context, left: Vector, right: Vector, pairs: Pairs, present: Mask
+    ) -> tuple[Matrix, Mask]:
+        if not is_wide(*present.shape):
+            return self._block(left, right, pairs, present)
+        values, kept = np.empty(present.shape), np.empty(present.shape, np.bool_)
+        for rows in row_blocks(context.budget, *present.shape):
+            part = Pairs(pairs.left[rows], pairs.right[rows], pairs.code[rows])
+            values[rows], kept[rows] = self._block(left, right, part, present[rows])
+        return values, kept
+
+    def _block(self, left: Vector, right: Vector, pairs: Pairs, present: Mask) -> tuple[Matrix, Mask]:
         fill_left, fill_right = _fills(self.matching)
         a = _side(left, pairs.left, fill_left)
         b = _side(right, pairs.right, fill_right)
@@ -190,7 +202,7 @@ class MatchOperator(Operator):
         wanted = present & (holds(a) | holds(b) | (self.op in TRIMS))
         values, kept = np.zeros(present.shape), np.zeros(present.shape, np.bool_)
         if self.op not in TRIMS:
-            values, kept = self._values(left, right, pairs, present)
+            values, kept = self._values(context, left, right, pairs, present)
             kept = kept & ~wanted
         outcome = combine(self.op, sides[0], sides[1], wanted, return_bool=self.return_bool)
         announce(context.annotations, outcome, self._start)

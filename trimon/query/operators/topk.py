@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from trimon.model.gofloat import format_g
+from trimon.query.budget import Budget
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
 from trimon.query.labelcodes import group
 from trimon.query.labelhash import label_hashes
 from trimon.query.operators.aggregate import grouping_table
+from trimon.query.operators.blocks import step_blocks
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import ignore_histograms
 from trimon.query.values import Index, Mask, Matrix, Scalar, Value, Vector
@@ -23,7 +25,7 @@ _INT64_MAX = float(2**63)
 class KeepOperator(Operator):
     """Per group and step, some of the samples with all their labels. Inputs: the parameter, the vector."""
 
-    working = 6
+    working = 4
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class KeepOperator(Operator):
         if self.op == "limitk":
             keep = _first(rows, limits)
             return replace(vector, present=_unsorted(keep, rows.order)).compact()
-        keep, ranking = _best(rows, limits, descending=self.op == "topk")
+        keep, ranking = _best(context.budget, rows, limits, descending=self.op == "topk")
         kept = replace(vector, present=_unsorted(keep, rows.order))
         if vector.steps == 1:
             return kept.take(rows.order[ranking])
@@ -110,31 +112,43 @@ def _first(rows: Sorted, limits: Index) -> Mask:
     return rows.present & (seen - np.repeat(before, rows.sizes, axis=0) <= limits)
 
 
-def _best(rows: Sorted, limits: Index, *, descending: bool) -> tuple[Mask, Index]:
+def _best(budget: Budget, rows: Sorted, limits: Index, *, descending: bool) -> tuple[Mask, Index]:
     """The kept cells, and for a single step the kept sorted rows, best first within each group."""
     keep = np.zeros(rows.present.shape, np.bool_)
     rankings: list[tuple[Index, Index]] = []
     steps = rows.values.shape[1]
     for chosen, positions, inside in rows.blocks():
-        valid = rows.present[positions] & inside[:, :, None]
-        values = rows.values[positions]
-        key = np.where(valid, -values if descending else values, np.nan)
-        rank_class = np.where(valid, np.isnan(values), 2).astype(np.int8)
-        if (valid & np.isnan(values)).any():
-            order = np.lexsort((key, rank_class), axis=1)
-        else:
-            order = np.argsort(key, axis=1, kind="stable")
-        sizes = valid.sum(axis=1)
-        taken = np.arange(order.shape[1])[None, :, None] < np.minimum(limits, sizes)[:, None, :]
-        at = np.broadcast_to(positions[:, :, None], order.shape)
-        winners = np.take_along_axis(at, order, axis=1)
-        columns = np.broadcast_to(np.arange(steps), order.shape)
-        keep[winners[taken], columns[taken]] = True
-        if steps == 1:
-            groups = np.broadcast_to(chosen[:, None, None], order.shape)
-            rankings.append((groups[taken], winners[taken]))
+        for part in step_blocks(budget, positions.size, steps):
+            valid = rows.present[:, part][positions] & inside[:, :, None]
+            winners, taken = _ranked(
+                rows.values[:, part][positions], valid, positions, limits[part], descending
+            )
+            columns = np.broadcast_to(np.arange(part.start, part.stop), winners.shape)
+            keep[winners[taken], columns[taken]] = True
+            if steps == 1:
+                groups = np.broadcast_to(chosen[:, None, None], winners.shape)
+                rankings.append((groups[taken], winners[taken]))
     if steps != 1:
         return keep, np.zeros(0, np.intp)
     groups = np.concatenate([part for part, _ in rankings])
     winners = np.concatenate([part for _, part in rankings])
     return keep, winners[np.argsort(groups, kind="stable")]
+
+
+def _ranked(
+    values: Matrix,
+    valid: Mask,
+    positions: Index,
+    limits: Index,
+    descending: bool,
+) -> tuple[Index, Mask]:
+    """Sorted-row numbers [groups, width, steps] from the best on, and which of them are kept."""
+    key = np.where(valid, -values if descending else values, np.nan)
+    missing = valid & np.isnan(values)
+    if missing.any():
+        order = np.lexsort((key, np.where(valid, missing, 2).astype(np.int8)), axis=1)
+    else:
+        order = np.argsort(key, axis=1, kind="stable")
+    taken = np.arange(order.shape[1])[None, :, None] < np.minimum(limits, valid.sum(axis=1))[:, None, :]
+    at = np.broadcast_to(positions[:, :, None], order.shape)
+    return np.take_along_axis(at, order, axis=1), taken
