@@ -6,11 +6,13 @@ import math
 
 import pytest
 
+from trimon.model.histogram import Buckets, FloatHistogram
+from trimon.model.labels import labels_of
 from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.conformance.script import run_script
-from trimon.query.engine import instant
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.engine import instant, parse
+from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
 OPTIONS = QueryOptions(features=ALL_LANGUAGE_FEATURES)
 
@@ -52,6 +54,77 @@ eval instant at 1m clamp(vector(NaN), 0, 1)
 eval instant at 1m clamp_min(vector(Inf), NaN)
   {} Inf
 """,
+    "rounding errors of counts, up and down, are no observations": """
+load 1m
+  up_bucket{le="1"} 10
+  up_bucket{le="2"} 10.000000000000002
+  up_bucket{le="+Inf"} 10.000000000000002
+  down_bucket{le="1"} 10
+  down_bucket{le="2"} 9.999999999999998
+  down_bucket{le="+Inf"} 20
+
+eval instant at 0 histogram_quantile(1, up_bucket)
+  expect no_info
+  {} 1
+
+eval instant at 0 histogram_quantile(0.5, down_bucket)
+  expect no_info
+  {} 1
+""",
+    "a quantile that is none needs no counts": """
+load 1m
+  b_bucket{le="0.1"} 3
+  b_bucket{le="1"} 2
+  b_bucket{le="+Inf"} 4
+
+eval instant at 0 histogram_quantile(-1, b_bucket)
+  expect no_info
+  expect warn
+  {} -Inf
+
+eval instant at 0 histogram_quantile(NaN, b_bucket)
+  expect no_info
+  expect warn
+  {} NaN
+""",
+    "fractions take counts as they are": """
+load 1m
+  b_bucket{le="0.1"} 3 1
+  b_bucket{le="0.5"} _ 3
+  b_bucket{le="1"} 2 5
+  b_bucket{le="+Inf"} 4 10
+  noinf_bucket{le="1"} 1 1
+  noinf_bucket{le="+Inf"} _ 2
+
+eval range from 0 to 1m step 1m histogram_fraction(0, 1, b_bucket)
+  {} 0.5 0.5
+
+eval range from 0 to 1m step 1m histogram_fraction(-Inf, 0.3, b_bucket)
+  {} 0.6944444444444444 0.2
+
+eval range from 0 to 1m step 1m histogram_fraction(0, 1, noinf_bucket)
+  {} NaN 0.5
+""",
+    "what was repaired is told": """
+load 1m
+  b_bucket{le="0.1",i="1"} 3 3 _
+  b_bucket{le="1",i="1"} 2 4 _
+  b_bucket{le="2",i="1"} 2.5 5 _
+  b_bucket{le="+Inf",i="1"} 4 6 _
+  b_bucket{le="10",i="2"} _ _ 300
+  b_bucket{le="+Inf",i="2"} _ _ 45
+
+eval range from 0 to 2m step 1m histogram_quantiles(b_bucket, "q", 0.5, 2, 0.1)
+  expect info regex: monotonicity .see http.*histogram_quantile. for metric name "b_bucket", from buckets 0.1|1 to
+  expect info regex: , from buckets 1 to \\+Inf, with a max diff of 2.6e\\+02, over 2 samples from 1970-01-01T00:00:00Z to
+  expect info regex: to 1970-01-01T00:02:00Z .1:21.$
+  {i="1", q="0.5"} 0.06666666666666667 0.1 0.1
+  {i="1", q="2.0"} Inf Inf Inf
+  {i="1", q="0.1"} 0.013333333333333334 0.02 0.02
+  {i="2", q="0.5"} _ _ 5
+  {i="2", q="2.0"} _ _ Inf
+  {i="2", q="0.1"} _ _ 1
+""",
 }
 
 
@@ -75,3 +148,32 @@ def test_clamping_knows_zeros_apart() -> None:
     assert math.copysign(1, value_of("clamp_min(vector(-0), 0)")) == 1
     assert math.copysign(1, value_of("clamp_min(vector(-0), -0)")) == -1
     assert math.copysign(1, value_of("clamp(vector(-0), 0, 0)")) == 1
+
+
+def test_names_are_told_as_long_as_they_are_known() -> None:
+    """Without delayed removal of names the infos of histogram_quantile do not name the metric."""
+    store = MemoryStore()
+    for le, count in (("0.1", 3.0), ("1", 2.0), ("+Inf", 4.0)):
+        store.append(labels_of({"__name__": "b_bucket", "le": le}), 0, count)
+    native = FloatHistogram(0, count=10.0, sum=math.nan, positive=Buckets.of(0, (2.0, 2.0)))
+    store.append(labels_of({"__name__": "n"}), 0, native)
+    at_once = QueryOptions(features=ALL_LANGUAGE_FEATURES - {DELAYED_NAME_REMOVAL})
+    for query in (
+        "histogram_quantile(0.5, b_bucket)",
+        "histogram_quantile(0.1, n)",
+        "histogram_fraction(0, 1, n)",
+    ):
+        (known,) = instant(store, query, 0, OPTIONS, Budget(OPTIONS)).infos
+        (gone,) = instant(store, query, 0, at_once, Budget(at_once)).infos
+        assert "for metric name" in known
+        assert gone == known.replace(' for metric name "b_bucket"', "").replace(' for metric name "n"', "")
+
+
+def test_repairs_are_told_plainly_without_a_text() -> None:
+    """A query given as a tree has no positions, and its infos no details."""
+    store = MemoryStore()
+    for le, count in (("0.1", 3.0), ("1", 2.0), ("+Inf", 4.0)):
+        store.append(labels_of({"__name__": "b_bucket", "le": le}), 0, count)
+    tree = parse("histogram_quantile(0.5, b_bucket)", OPTIONS)
+    (info,) = instant(store, tree, 0, OPTIONS, Budget(OPTIONS)).infos
+    assert info.endswith('#histogram_quantile) for metric name "b_bucket"')

@@ -93,10 +93,10 @@ def _histogram(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) 
     figures = name in ("histogram_count", "histogram_sum", "histogram_avg")
     planned = [planner.plan_with(arg, grid, stats_only=figures) for arg in args]
     if name == "histogram_quantile":
-        return QuantileOperator(planned[1], [planned[0]], None, args[1].start, [args[0].start])
+        return QuantileOperator(planned[1], [planned[0]], None, args[1].start, [args[0].start], grid)
     if name == "histogram_quantiles":
         starts = [arg.start for arg in args[2:]]
-        return QuantileOperator(planned[0], planned[2:], planned[1], args[0].start, starts)
+        return QuantileOperator(planned[0], planned[2:], planned[1], args[0].start, starts, grid)
     if name == "histogram_fraction":
         return FractionOperator(planned[2], planned[0], planned[1], args[2].start)
     return FigureOperator(name, planned[0])

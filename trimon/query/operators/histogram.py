@@ -10,22 +10,18 @@ import numpy as np
 
 from trimon.model.gofloat import format_g, format_label
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME
-from trimon.model.table import Codes, LabelTable
+from trimon.model.table import Codes
 from trimon.query.context import Context, Operator
 from trimon.query.errors import QueryError
+from trimon.query.grid import Grid
 from trimon.query.labelcodes import drop_names, group, with_column
 from trimon.query.operators.aggregate import valid_label_name
 from trimon.query.operators.binary import stack
+from trimon.query.operators.monotonic import Repairs, repaired
 from trimon.query.operators.names import without_name
 from trimon.query.operators.nativehistogram import native_fraction, native_quantile, split
 from trimon.query.quoting import go_quote
 from trimon.query.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
-
-_TOLERANCE = 1e-12
-_MONOTONICITY = (
-    "input to histogram_quantile needed to be fixed for monotonicity (see "
-    "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,41 +113,35 @@ def _parse_bound(text: str) -> float:
     return float(text.replace("_", "x"))
 
 
-def monotonic(counts: Matrix) -> tuple[Matrix, Mask]:
-    """Cumulative counts that never fall, and the histograms that needed more than rounding errors fixed."""
-    highest = np.maximum.accumulate(np.where(np.isnan(counts), -np.inf, counts), axis=-1)
-    fixed = np.where(np.isnan(counts), counts, highest)
-    fell = counts < highest
-    if not fell.any():
-        return counts, np.zeros(counts.shape[:-1], np.bool_)
-    relative = np.abs(highest - counts) / np.abs(highest + counts)
-    forced: Mask = np.logical_or.reduce(fell & ~(relative < _TOLERANCE), axis=-1)
-    return fixed, forced
+def bucket_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs) -> Matrix:
+    """The quantile of every histogram and step; `wanted` is float64[steps]. What counts needed goes to `repairs`."""
+    full = buckets.present.all(axis=-1)
+    if full.all():
+        return _complete_quantile(wanted, buckets, repairs, slice(None))
+    out = np.full(full.shape, np.nan)
+    for row, step in zip(*np.nonzero(buckets.present.any(axis=-1)), strict=True):
+        here, at = buckets.present[row, step], np.array([step])
+        part = Buckets(
+            buckets.groups[row : row + 1],
+            buckets.bounds[here],
+            buckets.counts[row, step, here][None, None, :],
+            buckets.present[row, step, here][None, None, :],
+        )
+        out[row, step] = _complete_quantile(wanted[at], part, repairs, at)[0, 0]
+    return out
 
 
-def bucket_quantile(wanted: Matrix, bounds: Matrix, counts: Matrix, present: Mask) -> tuple[Matrix, Mask]:
-    """The quantile of every histogram and step, and where counts had to be fixed.
-
-    `wanted` is float64[steps]; the rest as in `Buckets`.
-    """
-    full = present.all(axis=-1)
-    out, forced = _complete_quantile(wanted, bounds, counts)
-    if not full.all():
-        for groups, steps in zip(*np.nonzero(~full & present.any(axis=-1)), strict=True):
-            here = present[groups, steps]
-            value, fix = _complete_quantile(
-                wanted[steps : steps + 1], bounds[here], counts[groups, steps, here][None, None, :]
-            )
-            out[groups, steps], forced[groups, steps] = value[0, 0], fix[0, 0]
-    return out, forced
-
-
-def _complete_quantile(wanted: Matrix, bounds: Matrix, counts: Matrix) -> tuple[Matrix, Mask]:
+def _complete_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs, steps: slice | Index) -> Matrix:
+    counts, bounds = buckets.counts, buckets.bounds
     shape = counts.shape[:-1]
-    if len(bounds) < 2 or bounds[-1] != math.inf:
-        nothing = np.full(shape, np.nan)
-        return _outside(wanted, nothing), np.zeros(shape, np.bool_)
-    counts, forced = monotonic(counts)
+    if len(bounds) == 0 or bounds[-1] != math.inf:
+        return _outside(wanted, np.full(shape, np.nan))
+    counts, fell = repaired(counts)
+    if fell is not None:
+        used = np.broadcast_to((wanted >= 0) & (wanted <= 1), shape)
+        repairs.add(buckets.groups, steps, bounds, fell, used)
+    if len(bounds) < 2:
+        return _outside(wanted, np.full(shape, np.nan))
     total = counts[..., -1]
     rank = wanted * total
     size = len(bounds)
@@ -165,7 +155,7 @@ def _complete_quantile(wanted: Matrix, bounds: Matrix, counts: Matrix) -> tuple[
     inner = np.where((bucket == 0) & (upper <= 0), upper, inner)
     out = np.where(bucket == size - 1, bounds[size - 2], inner)
     out = np.where((total == 0) | np.isnan(total), np.nan, out)
-    return _outside(wanted, out), forced
+    return _outside(wanted, out)
 
 
 def _outside(wanted: Matrix, values: Matrix) -> Matrix:
@@ -173,15 +163,27 @@ def _outside(wanted: Matrix, values: Matrix) -> Matrix:
     return np.where(np.isnan(wanted), np.nan, out)
 
 
-def bucket_fraction(lower: Matrix, upper: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
-    """The fraction of observations between `lower` and `upper` (float64[steps]) of complete histograms."""
+def bucket_fraction(lower: Matrix, upper: Matrix, buckets: Buckets) -> Matrix:
+    """The fraction of observations between `lower` and `upper` (float64[steps]) of every histogram and step."""
+    full = buckets.present.all(axis=-1)
+    if full.all():
+        return _complete_fraction(lower, upper, buckets.bounds, buckets.counts)
+    out = np.full(full.shape, np.nan)
+    for row, step in zip(*np.nonzero(buckets.present.any(axis=-1)), strict=True):
+        here, at = buckets.present[row, step], slice(step, step + 1)
+        counts = buckets.counts[row, step, here][None, None, :]
+        out[row, step] = _complete_fraction(lower[at], upper[at], buckets.bounds[here], counts)[0, 0]
+    return out
+
+
+def _complete_fraction(lower: Matrix, upper: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
     shape = counts.shape[:-1]
     if len(bounds) == 0 or bounds[-1] != math.inf:
         return np.full(shape, np.nan)
-    counts, _ = monotonic(counts)
     total = counts[..., -1]
-    fraction = (_rank(upper, bounds, counts) - _rank(lower, bounds, counts)) / total
-    out = np.where(lower >= upper, 0.0, fraction)
+    # Counts are taken as they are: where they fall, a rank may be beyond the last one.
+    high, low = (np.minimum(_rank(value, bounds, counts), total) for value in (upper, lower))
+    out = np.where(lower >= upper, 0.0, (high - low) / total)
     return np.where((total == 0) | np.isnan(total) | np.isnan(lower) | np.isnan(upper), np.nan, out)
 
 
@@ -203,11 +205,6 @@ def _rank(value: Matrix, bounds: Matrix, counts: Matrix) -> Matrix:
     return np.where(value >= high, above, rank)
 
 
-def _names(labels: LabelTable, rows: Index) -> list[str]:
-    codes, texts = labels.column(METRIC_NAME)
-    return [texts[code] for code in np.unique(codes[rows]).tolist()]
-
-
 class QuantileOperator(Operator):
     """`histogram_quantile(q, v)` and `histogram_quantiles(v, "label", q...)`.
 
@@ -223,10 +220,12 @@ class QuantileOperator(Operator):
         label: Operator | None,
         vector_start: int,
         quantile_starts: Sequence[int],
+        grid: Grid,
     ) -> None:
         self.children = (vector, *quantiles) if label is None else (vector, *quantiles, label)
         self._starts = tuple(quantile_starts)
         self._vector_start = vector_start
+        self._grid = grid
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -248,11 +247,14 @@ class QuantileOperator(Operator):
         classic, native = split(context, vector, self._vector_start)
         histograms = Classic(context, classic, self._vector_start)
         parts = []
+        repairs = Repairs.none(histograms.count, vector.steps)
         for values in wanted:
-            part = self._quantile(context, histograms, values)
+            part = _classic_quantile(histograms, values, repairs)
             if native.rows:
                 part = stack(part, native_quantile(context, native, values, self._vector_start))
             parts.append(part)
+        told = Vector(histograms.table, repairs.most, repairs.most > 0)
+        repairs.tell(context, told, self._grid, self._vector_start)
         if label is not None:
             parts = [_labelled(part, label, values) for part, values in zip(parts, wanted, strict=True)]
         out = parts[0]
@@ -260,18 +262,14 @@ class QuantileOperator(Operator):
             out = stack(out, part)
         return without_name(context, out.compact())
 
-    def _quantile(self, context: Context, histograms: Classic, wanted: Matrix) -> Vector:
-        shape = (histograms.count, histograms.vector.steps)
-        values, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
-        for buckets in histograms.buckets():
-            out, forced = bucket_quantile(wanted, buckets.bounds, buckets.counts, buckets.present)
-            values[buckets.groups] = out
-            present[buckets.groups] = buckets.present.any(axis=-1)
-            if forced.any():
-                for name in _names(histograms.table, buckets.groups[forced.any(axis=1)]):
-                    shown = f" for metric name {go_quote(name)}" if name else ""
-                    context.annotations.info(_MONOTONICITY + shown, self._vector_start)
-        return Vector(histograms.table, values, present, histograms.drop_name)
+
+def _classic_quantile(histograms: Classic, wanted: Matrix, repairs: Repairs) -> Vector:
+    shape = (histograms.count, histograms.vector.steps)
+    values, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+    for buckets in histograms.buckets():
+        values[buckets.groups] = bucket_quantile(wanted, buckets, repairs)
+        present[buckets.groups] = buckets.present.any(axis=-1)
+    return Vector(histograms.table, values, present, histograms.drop_name)
 
 
 def _labelled(part: Vector, label: str, values: Matrix) -> Vector:
@@ -304,9 +302,7 @@ class FractionOperator(Operator):
         shape = (histograms.count, vector.steps)
         values, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
         for buckets in histograms.buckets():
-            values[buckets.groups] = bucket_fraction(
-                lower.values, upper.values, buckets.bounds, buckets.counts
-            )
+            values[buckets.groups] = bucket_fraction(lower.values, upper.values, buckets)
             present[buckets.groups] = buckets.present.any(axis=-1)
         out = Vector(histograms.table, values, present, histograms.drop_name)
         if native.rows:

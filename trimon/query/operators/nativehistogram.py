@@ -96,7 +96,7 @@ def split(context: Context, vector: Vector, start: int) -> tuple[Vector, Vector]
 
 def _noted(context: Context, native: Vector, row: int, note: Note | None, start: int) -> None:
     if note is not None:
-        name = name_of(native.labels, row)
+        name = name_of(native.labels, row) if context.delayed_names else ""
         shown = f" for metric name {go_quote(name)}" if name else ""
         context.annotations.info(note.value + shown, start)
 
