@@ -99,3 +99,14 @@ async def test_bad_parameters(tmp_path: Path) -> None:
     assert answers[0]["error"] == 'invalid parameter "type": not supported value "x"'
     assert "group_limit needs to be present in order to paginate over the groups" in answers[1]["error"]
     assert answers[3]["error"] == "invalid group_next_token 'zz'. were rule groups changed?"
+
+
+async def test_whole_seconds_have_no_fraction(tmp_path: Path) -> None:
+    """Some clients read intervals as integers and take no `90.0`."""
+    every = groups()
+    every[0].duration_s = 0.25
+    async with web_world(tmp_path, changes={"rules": lambda: every}) as here:
+        text = await (await here.client.get("/api/v1/rules")).get_data(as_text=True)
+    assert '"interval":90,"limit":3,"evaluationTime":0,' in text
+    assert '"interval":15,"limit":0,"evaluationTime":0.25,' in text
+    assert "0.0" not in text

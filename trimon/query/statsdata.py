@@ -17,7 +17,10 @@ def stats_data(stats: QueryStats, per_step_of: Sequence[int] = ()) -> dict[str, 
     }
     if per_step_of:
         looked_at = stats.samples_per_step.tolist()
-        steps = [[time / 1000, count] for time, count in zip(per_step_of, looked_at, strict=True)]
+        steps = [
+            [time / 1000 if time % 1000 else time // 1000, count]
+            for time, count in zip(per_step_of, looked_at, strict=True)
+        ]
         samples["totalQueryableSamplesPerStep"] = steps
     return {
         "timings": {

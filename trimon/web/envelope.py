@@ -63,6 +63,11 @@ def answered(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = 
     return Answer(b"".join(parts))
 
 
+def seconds(number: float) -> float | int:
+    """A number of seconds as Go's JSON has it: whole ones without a fraction, which some clients take for no integer."""
+    return int(number) if number.is_integer() else number
+
+
 def _json(data: object) -> bytes:
     """Plain data as JSON, however deep it is nested: trees of queries are deeper than what orjson takes."""
     try:

@@ -21,7 +21,7 @@ from trimon.query.options import QueryOptions
 from trimon.storage.exemplars import Exemplar
 from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter, success
+from trimon.web.envelope import ApiError, bad_parameter, seconds, success
 from trimon.web.queries import query_text, request_options, step_ms_of
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def _exemplars(series: Labels, exemplars: Sequence[Exemplar]) -> dict[str, objec
             {
                 "labels": dict(exemplar.labels),
                 "value": format_value(exemplar.value),
-                "timestamp": exemplar.timestamp_ms / 1000,
+                "timestamp": seconds(exemplar.timestamp_ms / 1000),
             }
             for exemplar in exemplars
         ],

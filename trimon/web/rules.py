@@ -14,7 +14,7 @@ from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
 from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter, success
+from trimon.web.envelope import ApiError, bad_parameter, seconds, success
 from trimon.web.targets import rfc3339
 
 
@@ -28,7 +28,7 @@ def _rule(session: RuleSession) -> dict[str, object]:
     }
     if session.last_error:
         shown["lastError"] = session.last_error
-    shown["evaluationTime"] = session.duration_s
+    shown["evaluationTime"] = seconds(session.duration_s)
     shown["lastEvaluation"] = rfc3339(session.last_evaluation_ms)
     shown["type"] = "recording"
     return shown
@@ -39,9 +39,9 @@ def _group(group: RuleGroup, rules: list[RuleSession]) -> dict[str, object]:
         "name": group.spec.name,
         "file": group.spec.file,
         "rules": [_rule(session) for session in rules],
-        "interval": group.spec.interval_ms / 1000,
+        "interval": seconds(group.spec.interval_ms / 1000),
         "limit": group.spec.limit,
-        "evaluationTime": group.duration_s,
+        "evaluationTime": seconds(group.duration_s),
         "lastEvaluation": rfc3339(group.last_evaluation_ms),
     }
 

@@ -12,7 +12,7 @@ from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.context import WebContext
-from trimon.web.envelope import success
+from trimon.web.envelope import seconds, success
 from trimon.web.external import ExternalUrl
 
 
@@ -37,7 +37,7 @@ def _active(
         "globalUrl": external.of_target(target.url),
         "lastError": state.last_error if state else "",
         "lastScrape": rfc3339(state.last_scrape_ms if state else 0),
-        "lastScrapeDuration": state.last_duration_s if state else 0,
+        "lastScrapeDuration": seconds(state.last_duration_s) if state else 0,
         "health": state.health if state else "unknown",
         "scrapeInterval": format_duration(target.interval_ms),
         "scrapeTimeout": format_duration(target.timeout_ms),
