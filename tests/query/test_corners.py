@@ -125,6 +125,31 @@ eval range from 0 to 2m step 1m histogram_quantiles(b_bucket, "q", 0.5, 2, 0.1)
   {i="2", q="2.0"} _ _ Inf
   {i="2", q="0.1"} _ _ 1
 """,
+    "names of matched series": """
+load 1m
+  h{a="1"} {{schema:0 count:4 sum:5 buckets:[1 2 1]}}
+  limit{a="1"} 1
+  x{a="1"} 1
+  y{a="1"} 5
+
+eval instant at 0 histogram_count(h </ limit)
+  {a="1"} 1
+
+eval instant at 0 count by (__name__) (h </ limit)
+  h 1
+
+eval instant at 0 count by (__name__) (h >/ on (a) group_left limit)
+  h 1
+
+eval instant at 0 x < bool on (a) group_left (__name__) y
+  {a="1"} 1
+
+eval instant at 0 label_replace(x < bool y, "name", "$1", "__name__", "(.*)")
+  {a="1", name="x"} 1
+
+eval instant at 0 label_replace(x + y, "name", "$1", "__name__", "(.*)")
+  {a="1"} 6
+""",
 }
 
 
@@ -167,6 +192,16 @@ def test_names_are_told_as_long_as_they_are_known() -> None:
         (gone,) = instant(store, query, 0, at_once, Budget(at_once)).infos
         assert "for metric name" in known
         assert gone == known.replace(' for metric name "b_bucket"', "").replace(' for metric name "n"', "")
+
+
+def test_bool_drops_an_included_name() -> None:
+    """Without delayed removal of names, too, a comparison with bool has no name, not even one of group_left."""
+    store = MemoryStore()
+    store.append(labels_of({"__name__": "x", "a": "1"}), 0, 1.0)
+    store.append(labels_of({"__name__": "y", "a": "1"}), 0, 5.0)
+    at_once = QueryOptions(features=ALL_LANGUAGE_FEATURES - {DELAYED_NAME_REMOVAL})
+    query = "x < bool on (a) group_left (__name__) y"
+    assert instant(store, query, 0, at_once, Budget(at_once)).labels.labels(0) == (("a", "1"),)
 
 
 def test_repairs_are_told_plainly_without_a_text() -> None:

@@ -113,9 +113,9 @@ class MatchOperator(Operator):
             _check_one_to_one(pairs, present, count)
         if left.histograms is not None or right.histograms is not None or self.op in TRIMS:
             values, present, kept, cells = self._with_histograms(context, left, right, pairs, present)
-            return self._labelled(left, right, pairs, values, present, kept, cells)
+            return self._labelled(context, left, right, pairs, values, present, kept, cells)
         values, kept = self._values(context, left, right, pairs, present)
-        return self._labelled(left, right, pairs, values, present, kept)
+        return self._labelled(context, left, right, pairs, values, present, kept)
 
     def _one_side_is_unique(
         self, left: Vector, right: Vector, mine: Index, theirs: Index, count: int
@@ -210,6 +210,7 @@ class MatchOperator(Operator):
 
     def _labelled(
         self,
+        context: Context,
         left: Vector,
         right: Vector,
         pairs: Pairs,
@@ -222,7 +223,8 @@ class MatchOperator(Operator):
         swapped = matching.cardinality is Cardinality.ONE_TO_MANY
         many, one = (right, left) if swapped else (left, right)
         many_rows, one_rows = (pairs.right, pairs.left) if swapped else (pairs.left, pairs.right)
-        nameless = self.op not in COMPARISON or self.return_bool
+        # Arithmetic has no name at once; comparisons with bool lose theirs later, an included one too.
+        nameless = self.op not in COMPARISON and self.op not in TRIMS
         base = drop_metric(many.labels) if nameless else many.labels
         if matching.cardinality is Cardinality.ONE_TO_ONE:
             base = select_names(base, matching.labels) if matching.on else drop_names(base, matching.labels)
@@ -241,6 +243,10 @@ class MatchOperator(Operator):
             labels = stacked.take(place)
         for name in matching.include:
             labels = _included(labels, name, one.labels, one_rows)
+        if self.return_bool and context.delayed_names:
+            drop = np.ones(labels.rows, np.bool_)
+        elif self.return_bool:
+            labels, drop = drop_metric(labels), None
         grouped = matching.cardinality is not Cardinality.ONE_TO_ONE
         message = _GROUPING if grouped else SAME_LABELS
         checked = merge_equal(Vector(labels, values, present, drop, cells), message)
