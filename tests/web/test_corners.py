@@ -164,3 +164,20 @@ async def test_front_and_framework_refuse_a_write_alike(tmp_path: Path) -> None:
         assert (
             (await Call(*call).to(front_of(here)))[0] == (await Call(*call).to(framework_of(here)))[0] == 405
         )
+
+
+@pytest.mark.parametrize("prefix", ["", "/p/q"])
+async def test_requests_are_counted_under_prometheus_names(prefix: str, tmp_path: Path) -> None:
+    """Handlers are named as dashboards ask for them: no prefix, and parameters after a colon."""
+    async with web_world(tmp_path, WebOptions(route_prefix=prefix)) as here:
+        for path, handler in (
+            (f"{API}/query?query=1", f"{API}/query"),
+            (f"{API}/query?query=1&x=\u00e9", f"{API}/query"),
+            (f"{API}/label/job/values", f"{API}/label/:name/values"),
+            ("/-/ready", "/-/ready"),
+            ("/nothing", "not found"),
+        ):
+            status, _, _ = await asked(here, "GET", prefix + path)
+            labels = {"handler": handler, "code": str(status)}
+            assert here.metrics.value("prometheus_http_requests_total", labels), path
+            assert here.metrics.value("prometheus_http_response_size_bytes_sum", {"handler": handler}), path

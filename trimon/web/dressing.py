@@ -16,8 +16,9 @@ COMPRESS_BYTES_MIN: Final = 1024
 COMPRESS_INLINE_BYTES_MAX: Final = 256 * 1024
 DURATION_BUCKETS_S: Final = (0.1, 0.2, 0.4, 1, 3, 8, 20, 60, 120)
 SIZE_BUCKETS_BYTES: Final = tuple(100.0 * 10**power for power in range(8))
-# zlib's window: with gzip's frame, with its own.
 _NEVER: Final = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*", re.ASCII)
+_PARAMETER: Final = re.compile(r"<(path:)?(\w+)>")
+# zlib's window: with gzip's frame, with its own.
 _WINDOWS: Final = {"gzip": 31, "deflate": 15}
 
 
@@ -26,6 +27,7 @@ class Dressing:
 
     def __init__(self, context: WebContext) -> None:
         self._offload = context.offload
+        self._prefix = context.options.route_prefix
         self._allowed = context.options.cors_origin
         self._pattern = compile_regexp(anchored(self._allowed))
         metrics = context.metrics
@@ -87,17 +89,25 @@ class Dressing:
         return {"Content-Encoding": encoding, "Content-Length": str(size), "Vary": "Origin, Accept-Encoding"}
 
     def measure(self, handler: str, status: int, began_s: float | None, size: int | None) -> None:
-        """Counts a request; `handler` is its route, `began_s` in trio's time, `size` of the body as it is sent."""
+        """Counts a request; `handler` is its route with the prefix, `began_s` in trio's time, `size` of the body as sent."""
         counter = self._counters.get((handler, status))
         if counter is None:
-            counter = self._counters[handler, status] = self._requests.labels(handler, str(status))
+            counter = self._requests.labels(self._named(handler), str(status))
+            self._counters[handler, status] = counter
         counter.inc()
         histograms = self._histograms.get(handler)
         if histograms is None:
-            histograms = self._durations.labels(handler), self._sizes.labels(handler)
+            name = self._named(handler)
+            histograms = self._durations.labels(name), self._sizes.labels(name)
             self._histograms[handler] = histograms
         durations, sizes = histograms
         if began_s is not None:
             durations.observe(trio.current_time() - began_s)
         if size is not None:
             sizes.observe(size)
+
+    def _named(self, handler: str) -> str:
+        """A route as dashboards know it: without the prefix, parameters after a colon, whole paths after a star."""
+        return _PARAMETER.sub(
+            lambda found: ("*" if found[1] else ":") + found[2], handler.removeprefix(self._prefix)
+        )
