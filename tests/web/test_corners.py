@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.web_world import web_world
-from tests.web.test_front import NOW_S, PROTO, Call, filled, framework_of, front_of, write_body
+from tests.web.test_front import FORM, NOW_S, PROTO, Call, filled, framework_of, front_of, write_body
 from tests.web.test_requests import API, asked
 from trimon.actors.storage import NotReady
 from trimon.web.context import WebOptions
@@ -88,6 +88,15 @@ async def test_deleting_in_no_time(tmp_path: Path) -> None:
         assert sum(len(found) for _, found in here.world.samples("m")) == 20
         url = f"{API}/admin/tsdb/delete_series?match[]=m&start={NOW_S}&end={NOW_S}"
         assert (await asked(here, "POST", url, body=b""))[0] == 204
+        assert not any(found for _, found in here.world.samples("m"))
+
+
+async def test_a_put_has_a_form_as_a_post_has(tmp_path: Path) -> None:
+    """Both methods of the admin routes read their parameters from the body too."""
+    async with web_world(tmp_path, FULL) as here:
+        await filled(here)
+        url, form = f"{API}/admin/tsdb/delete_series", f"match[]=m&start={NOW_S}&end={NOW_S}".encode()
+        assert (await asked(here, "PUT", url, headers=FORM, body=form))[0] == 204
         assert not any(found for _, found in here.world.samples("m"))
 
 

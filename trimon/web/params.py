@@ -37,9 +37,9 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 async def parameters() -> MultiDict[str, str]:
-    """The parameters of a request: the form of a POST, then the URL's query. Raises ApiError."""
+    """The parameters of a request: the form of a POST or PUT, then the URL's query. Raises ApiError."""
     query = request.query_string
-    if request.method != "POST":
+    if request.method not in ("POST", "PUT"):
         return decoded(b"", query)
     if request.mimetype == FORM:
         body = await request.get_data(as_text=False)
