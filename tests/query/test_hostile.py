@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from trimon.model.labels import labels_of
+from trimon.model.matcher import Matcher, MatchType, watched
 from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
 from trimon.query.errors import QueryError
-from trimon.query.options import QueryOptions
+from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.storage.matching import codes_matching
 
 SMALL = QueryOptions(bytes_max=1 << 20)
 
@@ -32,7 +35,9 @@ def many() -> MemoryStore:
 )
 def test_new_label_values_must_fit(query: str) -> None:
     """What label functions write is counted, the copies included that are made of it later."""
-    with pytest.raises(QueryError, match=r"bytes for values of a label and holds \d+: more than the limit of 1048576"):
+    with pytest.raises(
+        QueryError, match=r"bytes for values of a label and holds \d+: more than the limit of 1048576"
+    ):
         instant(many(), query, 100_000, SMALL, Budget(SMALL))
     plain = QueryOptions()
     assert instant(many(), query, 100_000, plain, Budget(plain)).series == 200
@@ -69,3 +74,47 @@ def test_references_to_groups_of_any_number(reference: str, shown: str) -> None:
     query = f'label_replace(m{{i="7"}}, "x", "-${reference}", "i", "(.*)")'
     result = instant(many(), query, 100_000, plain, Budget(plain))
     assert dict(result.labels.labels(0))["x"] == f"-{shown}"
+
+
+def test_natural_order_of_any_digits() -> None:
+    """Numbers of thousands of digits and digits of other scripts have a place in natural order."""
+    store = MemoryStore()
+    values = ["9" * 5000, "8" * 5000, "²", "٣", "b10", "b9", "b09", ""]
+    for index, value in enumerate(values):
+        store.append(labels_of({"__name__": "m", "i": str(index), "v": value}), 0, 1.0)
+    options = QueryOptions(features=ALL_LANGUAGE_FEATURES)
+    result = instant(store, 'sort_by_label(m, "v")', 0, options, Budget(options))
+    shown = [dict(result.labels.labels(row)).get("v", "") for row in range(result.series)]
+    assert shown == ["", "8" * 5000, "9" * 5000, "b09", "b9", "b10", "²", "٣"]
+
+
+def test_patterns_look_at_the_clock() -> None:
+    """A pattern over many label values stops between two of them, and elsewhere nobody is asked."""
+    matcher = Matcher("a", MatchType.REGEXP, "x[0-9]+")
+    values = [f"x{number}" for number in range(20_000)]
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise QueryError("told so")
+
+    with pytest.raises(QueryError, match="told so"), watched(check):
+        matcher.matching(values, len(values))
+    assert looks == 3
+    assert matcher.matching([*values, "y"], len(values) + 1).tolist() == [True] * len(values) + [False]
+
+
+def test_storage_stops_while_it_selects() -> None:
+    """Codes of a head or a block are compared with a pattern some thousands at a time, and give what each one gives."""
+    values = ["", *(f"x{number}" for number in range(20_000))]
+    codes = np.array([7, 19_999, 3, 3, 12_345], np.int32)
+    every = np.arange(len(values), dtype=np.int32)
+    matcher = Matcher("a", MatchType.REGEXP, ".*[0-5]")
+    with watched(Budget(QueryOptions(timeout_s=100)).check):
+        found = codes_matching(matcher, every, values)
+    assert found.tolist() == [matcher.matches(value) for value in values]
+    assert codes_matching(matcher, codes, values).tolist() == [False, False, True, True, True]
+    with pytest.raises(QueryError, match="timed out"), watched(Budget(QueryOptions(timeout_s=-1)).check):
+        codes_matching(matcher, every, values)

@@ -16,7 +16,7 @@ from trimon.model.snapshot import Estimate
 from trimon.query.budget import Budget, Described
 from trimon.query.engine import instant, range_
 from trimon.query.errors import QueryError
-from trimon.query.json import TEXT_BYTES, render_data
+from trimon.query.json import render_data, text_bytes
 from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.query.result import QueryResult
 
@@ -148,7 +148,7 @@ def test_the_text_takes_what_is_asked_for(store: BenchSnapshot) -> None:
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak_bytes < result.points * (TEXT_BYTES + 9) + 2**20
+    assert peak_bytes < text_bytes(result) + MATRIX_BYTES + 2**20
 
 
 def test_the_text_stops_when_told(store: BenchSnapshot) -> None:

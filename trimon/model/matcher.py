@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import re2
 
 from trimon.model.goregexp import GoPattern, bad_regexp
@@ -25,6 +29,8 @@ _COMPILE_BYTES_MAX: Final = 8 << 20
 # An instruction takes some 30 bytes, forwards and backwards.
 _PROGRAMS_MAX: Final = 512
 _INSTRUCTIONS_MAX: Final = 2_000_000
+# Values between two looks at the clock: a millisecond or some.
+_WATCHED: Final = 4096
 # Parsed queries are remembered by the thousand, and their matchers with them: those keep small programs only.
 _KEPT_INSTRUCTIONS_MAX: Final = 1000
 
@@ -36,6 +42,20 @@ class MatchType(Enum):
     NOT_EQUAL = "!="
     REGEXP = "=~"
     NOT_REGEXP = "!~"
+
+
+_watch = threading.local()
+
+
+@contextmanager
+def watched(check: Callable[[], None]) -> Iterator[None]:
+    """Within, matchers call `check` every few thousand values; it may raise. Holds for this thread."""
+    before = getattr(_watch, "check", None)
+    _watch.check = check
+    try:
+        yield
+    finally:
+        _watch.check = before
 
 
 class _Programs:
@@ -176,6 +196,19 @@ class Matcher:
         """Whether one label value satisfies the matcher."""
         return self._test(value)
 
+    def matching(self, values: Iterable[str], count: int) -> npt.NDArray[np.bool_]:
+        """Which of `count` label values satisfy the matcher; stops where `watched` says so."""
+        test, left = self._test, iter(values)
+        check: Callable[[], None] | None = getattr(_watch, "check", None)
+        if check is None or count <= _WATCHED:
+            return np.fromiter(map(test, left), np.bool_, count)
+        out = np.zeros(count, np.bool_)
+        for start in range(0, count, _WATCHED):
+            check()
+            some = min(_WATCHED, count - start)
+            out[start : start + some] = np.fromiter(map(test, islice(left, some)), np.bool_, some)
+        return out
+
     @property
     def matches_empty(self) -> bool:
         """Whether series without the label satisfy the matcher."""
@@ -198,8 +231,7 @@ class Matcher:
 
     def select(self, values: Sequence[str]) -> list[int]:
         """The indexes in a dictionary of distinct values that satisfy the matcher, ascending."""
-        test = self._test
-        return [index for index, value in enumerate(values) if test(value)]
+        return np.flatnonzero(self.matching(values, len(values))).tolist()
 
     def __str__(self) -> str:
         return f'{self.name}{self.type.value}"{self.value}"'

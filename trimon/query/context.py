@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from trimon.errors import OperatingError
 from trimon.model.frame import SampleFrame
-from trimon.model.matcher import Matcher
+from trimon.model.matcher import Matcher, watched
 from trimon.model.snapshot import Selection, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.annotations import Annotations
@@ -76,7 +76,8 @@ class Context:
         """The series of a source; asked of storage once."""
         found = self._selections.get(id(source))
         if found is None:
-            found = self.snapshot.select(source.matchers, source.start_ms, source.end_ms)
+            with watched(self.budget.check):
+                found = self.snapshot.select(source.matchers, source.start_ms, source.end_ms)
             self._selections[id(source)] = found
         return found
 

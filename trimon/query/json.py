@@ -11,9 +11,10 @@ import orjson
 
 from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
+from trimon.model.table import LabelTable
 from trimon.query.gofloat import format_plain
 from trimon.query.histograms.text import as_data
-from trimon.query.jsonlabels import format_label_sets, label_columns, quoted
+from trimon.query.jsonlabels import format_label_sets, label_bytes, label_columns, quoted
 from trimon.query.result import QueryResult, Samples
 from trimon.query.values import Cells, Matrix
 
@@ -23,10 +24,17 @@ _LARGE: Final = 1e21
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
+_ROWS: Final = 1 << 16
 # Memory of the text of a sample, in pieces and joined.
-TEXT_BYTES: Final = 70
+_TEXT_BYTES: Final = 70
+_LABEL_COPIES: Final = 3
 # Up to this share of whole numbers, cutting ".0" off each is quicker than looking for it in the text.
 _FEW: Final = 0.1
+
+
+def text_bytes(result: QueryResult) -> int:
+    """The memory that its JSON takes while it is written, about."""
+    return result.points * _TEXT_BYTES + _LABEL_COPIES * label_bytes(result.labels)
 
 
 def _unchecked() -> None:
@@ -46,7 +54,7 @@ def render_data(result: QueryResult, stats: bytes = b"", check: Callable[[], Non
     elif kind == "string":
         pieces.append(f"{_shortest(result.times_ms)},{quoted(result.text)}".encode())
     elif kind == "vector":
-        pieces.append(_vector(result).encode())
+        pieces += _vector(result, check)
     else:
         pieces += _matrix(result, check)
     pieces += [b'],"stats":', stats, b"}"] if stats else [b"]}"]
@@ -130,14 +138,27 @@ def format_times(times_ms: Times) -> list[str]:
     return out
 
 
-def _vector(result: QueryResult) -> str:
-    if not result.series:
-        return ""
-    (time,) = format_times(result.times_ms)
-    texts = format_values(result.values[:, 0])
+def _vector(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
+    """The series, some at a time, each with its comma."""
+    out: list[bytes] = []
+    for start in range(0, result.series, _ROWS):
+        check()
+        stop = min(start + _ROWS, result.series)
+        labels = result.labels
+        if stop - start < result.series:
+            labels = labels.take(np.arange(start, stop, dtype=np.intp))
+        cells = None if result.histograms is None else result.histograms[start:stop, 0]
+        text = _rows(labels, result.values[start:stop, 0], cells, result.times_ms)
+        out += [b",", text.encode()] if out else [text.encode()]
+    return out
+
+
+def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Times) -> str:
+    (time,) = format_times(times_ms)
+    texts = format_values(values)
     middle = f',"value":[{time},"'
-    columns = label_columns(result.labels, '"]},{"metric":{', "}" + middle)
-    if columns is not None and result.histograms is None:
+    columns = label_columns(labels, '"]},{"metric":{', "}" + middle)
+    if columns is not None and cells is None:
         width = len(columns) + 1
         pieces = [""] * (width * len(texts))
         for index, column in enumerate(columns):
@@ -147,10 +168,10 @@ def _vector(result: QueryResult) -> str:
         pieces[0] = pieces[0][4:]
         pieces.append('"]}')
         return "".join(pieces)
-    sets = format_label_sets(result.labels)
+    sets = format_label_sets(labels)
     rows = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
-    if result.histograms is not None:
-        for row, cell in enumerate(result.histograms[:, 0].tolist()):
+    if cells is not None:
+        for row, cell in enumerate(cells.tolist()):
             if cell is not None:
                 rows[row] = f'{{"metric":{sets[row]},"histogram":[{time},{_histogram(cell)}]}}'
     return ",".join(rows)

@@ -75,9 +75,7 @@ def codes_matching(matcher: Matcher, codes: Int32s, values: Sequence[str]) -> Bo
     used = np.zeros(int(codes.max()) - lowest + 1, np.bool_)
     used[codes - lowest] = True
     distinct = np.flatnonzero(used) + lowest
-    test = matcher.matches
-    matching = np.fromiter((test(values[code]) for code in distinct.tolist()), np.bool_, len(distinct))
-    used[distinct - lowest] = matching
+    used[distinct - lowest] = matcher.matching(map(values.__getitem__, distinct.tolist()), len(distinct))
     return used[codes - lowest]
 
 

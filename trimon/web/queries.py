@@ -16,7 +16,7 @@ from trimon.query.annotations import limited
 from trimon.query.budget import Budget
 from trimon.query.errors import ParseError, QueryError
 from trimon.query.instantly import is_instant
-from trimon.query.json import TEXT_BYTES, render_data
+from trimon.query.json import render_data, text_bytes
 from trimon.query.options import PER_STEP_STATS, QueryOptions
 from trimon.query.result import QueryResult
 from trimon.query.statsdata import stats_data
@@ -91,7 +91,7 @@ def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, 
             'use "true" or "all"'
         )
     budget.check()
-    budget.take_bytes(result.points * TEXT_BYTES, "the answer's text")
+    budget.take_bytes(text_bytes(result), "the answer's text")
     per_step_of = result.times_ms.tolist() if per_step and stats == "all" else []
     shown = orjson.dumps(stats_data(result.stats, per_step_of)) if stats else b""
     return render_data(result, shown, budget.check), warnings, limited(result.infos, "info")

@@ -11,7 +11,7 @@ from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.labels import format_labels
-from trimon.model.matcher import Matcher
+from trimon.model.matcher import Matcher, watched
 from trimon.model.snapshot import Snapshot
 from trimon.query.budget import Budget
 from trimon.web import params
@@ -66,7 +66,8 @@ def series_routes(context: WebContext) -> Blueprint:
             selectors = params.selectors(texts, budget.check, named=named)
             if start_ms > end_ms:
                 return []
-            return look_up(selectors, start_ms, end_ms, most, snapshot, budget)
+            with watched(budget.check):
+                return look_up(selectors, start_ms, end_ms, most, snapshot, budget)
 
         found = await context.queries.run(request.path, context.query_options(), work)
         warnings: list[str] = []

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from trimon.query.budget import Budget
 from trimon.query.context import Context, Operator
 from trimon.query.labelcodes import sort_order
 from trimon.query.values import Index, Text, Value, Vector
@@ -44,17 +45,18 @@ class SortOperator(Operator):
         descending = self.function.endswith("_desc")
         if "label" in self.function:
             names = [value.value for value in inputs[1:] if isinstance(value, Text)]
-            return vector.take(_by_labels(vector, names, descending=descending))
+            return vector.take(_by_labels(context.budget, vector, names, descending=descending))
         values = vector.values[:, 0]
         return vector.take(np.argsort(-values if descending else values, kind="stable"))
 
 
-def _by_labels(vector: Vector, names: Sequence[str], *, descending: bool) -> Index:
+def _by_labels(budget: Budget, vector: Vector, names: Sequence[str], *, descending: bool) -> Index:
     keys = []
     for name in names:
         codes, values = vector.labels.column(name)
         used = np.unique(codes)
-        ordered = sorted(used.tolist(), key=lambda code: natural_key(values[code]))
+        natural = {code: natural_key(values[code]) for code in budget.watch(used.tolist())}
+        ordered = sorted(natural, key=natural.__getitem__)
         ranks = np.zeros(int(used[-1]) + 1, np.int64)
         ranks[ordered] = np.arange(len(ordered))
         keys.append(ranks[codes])
@@ -64,7 +66,13 @@ def _by_labels(vector: Vector, names: Sequence[str], *, descending: bool) -> Ind
     return order[::-1] if descending else order
 
 
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """A key by which runs of digits compare as numbers."""
-    parts = _DIGITS.split(text)
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]
+def natural_key(text: str) -> list[tuple[int, int, str, str]]:
+    """A key by which runs of digits compare as numbers, however long they are."""
+    key = []
+    for index, part in enumerate(_DIGITS.split(text)):
+        if index % 2:
+            number = part.lstrip("0")
+            key.append((0, len(number), number, part))
+        elif part:
+            key.append((1, 0, part, ""))
+    return key
