@@ -16,6 +16,7 @@ _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus
     422: b"Unprocessable Entity",
     499: b"status code 499",
 }
+_HEADS: Final = (h11.Response, h11.InformationalResponse)
 # Of "HTTP/1.1 200 ".
 _STATUS_BYTES: Final = 13
 
@@ -46,17 +47,19 @@ class Wire(h11.Connection):
         if self._high and self.their_state is h11.IDLE:
             self._escape_target()
         event = super().next_event()
-        if isinstance(event, h11.Request) and any(name == b"upgrade" for name, _ in event.headers):
-            kept = [header for header in event.headers if header[0] != b"upgrade"]
+        if self._cstate.pending_switch_proposals and isinstance(event, h11.Request):
             return h11.Request(
-                method=event.method, target=event.target, headers=kept, http_version=event.http_version
+                method=event.method,
+                target=event.target,
+                headers=[header for header in event.headers if header[0] != b"upgrade"],
+                http_version=event.http_version,
             )
         return event
 
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # only events go through it
         """As h11's."""
         data = super().send(event)
-        if isinstance(event, h11.Response | h11.InformationalResponse) and data is not None:
+        if data is not None and isinstance(event, _HEADS):
             reason = _REASONS.get(event.status_code, b"")
             return data[:_STATUS_BYTES] + reason + data[_STATUS_BYTES:]
         return data
