@@ -150,6 +150,43 @@ eval instant at 0 label_replace(x < bool y, "name", "$1", "__name__", "(.*)")
 eval instant at 0 label_replace(x + y, "name", "$1", "__name__", "(.*)")
   {a="1"} 6
 """,
+    "parameters of windows count where there are samples": """
+load 1m
+  m 1 2 3 _ _ _ _ 4 5
+
+eval range from 4m to 6m step 1m quantile_over_time(2, m[1m])
+  expect no_warn
+
+eval range from 0 to 6m step 1m quantile_over_time(3 - time() / 60, m[1m])
+  expect warn msg: PromQL warning: quantile value should be between 0 and 1, got 2 (1:20)
+  expect warn msg: PromQL warning: quantile value should be between 0 and 1, got 3 (1:20)
+  {} Inf Inf 3
+
+eval range from 4m to 6m step 1m double_exponential_smoothing(m[1m], 2, 0.5)
+
+eval range from 0 to 2m step 1m double_exponential_smoothing(m[1m], 2, 0.5)
+  expect fail msg: invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000
+""",
+    "a single float among histograms": """
+load 1m
+  m 1 {{count:1 sum:1 buckets:[1]}} {{count:1 sum:1 buckets:[1]}}
+  h {{count:1 sum:1 buckets:[1]}}x2
+
+eval instant at 2m deriv(m[3m])
+  expect info msg: PromQL info: ignored histograms in a range containing both floats and histograms for metric name "m" (1:7)
+
+eval instant at 2m predict_linear(m[3m], 60)
+  expect info regex: ignored histograms .* "m"
+
+eval instant at 2m double_exponential_smoothing(m[3m], 0.5, 0.5)
+  expect info regex: ignored histograms .* "m"
+
+eval instant at 2m deriv(m[2m])
+  expect no_info
+
+eval instant at 2m deriv(h[3m])
+  expect no_info
+""",
 }
 
 

@@ -116,7 +116,7 @@ class WindowOperator(Operator):
         ranges = inputs[-1]
         assert isinstance(ranges, Ranges)
         params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
-        self._check(context, ranges, params)
+        self._check(ranges)
         call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
         if self.function in _INCREASING:
             know_rising(ranges.frame)
@@ -138,6 +138,7 @@ class WindowOperator(Operator):
             values[panel.target, steps] = cells
             present[panel.target, steps] = shown
         context.stats.looked_at(looked_at)
+        self._check_params(context, call.params, looked_at)
         histograms = None
         if ranges.frame.histograms is not None:
             histograms = self._histograms(context, ranges, values, present)
@@ -195,6 +196,7 @@ class WindowOperator(Operator):
         vector = folding.result()
         if vector is not None:
             context.stats.looked_at(looked_at)
+            self._check_params(context, call.params, looked_at)
             self._annotate(context, ranges, seen_rows(ranges.labels, folding.seen), call)
         return vector
 
@@ -214,7 +216,8 @@ class WindowOperator(Operator):
                 if not any(isinstance(sample, FloatHistogram) for sample in window.samples):
                     continue
                 if self.function not in WITH_HISTOGRAMS:
-                    if present[index, step]:
+                    # One float is too little for some, but it shows that the histograms are not alone.
+                    if any(isinstance(sample, float) for sample in window.samples):
                         notes.add(("info-for", _IGNORED))
                     continue
                 present[index, step] = False
@@ -242,22 +245,27 @@ class WindowOperator(Operator):
                 return kernel(panel, call)
         return KERNELS[self.function](panel, call)
 
-    def _check(self, context: Context, ranges: Ranges, params: tuple[np.ndarray, ...]) -> None:
+    def _check(self, ranges: Ranges) -> None:
         for word, used in (("anchored", ranges.anchored), ("smoothed", ranges.smoothed)):
             if used and self.function not in EXTENDED[word]:
                 allowed = ", ".join(EXTENDED[word])
                 raise QueryError(
                     f"{word} modifier can only be used with: {allowed} - not with {self.function}"
                 )
+
+    def _check_params(
+        self, context: Context, params: tuple[np.ndarray, ...], looked_at: npt.NDArray[np.int64]
+    ) -> None:
+        """Parameters count at steps with samples in some window. Raises QueryError."""
+        used = looked_at > 0
         if self.function == "double_exponential_smoothing":
             for value, name, short in ((params[0], "smoothing", "sf"), (params[1], "trend", "tf")):
-                wrong = ~((value > 0) & (value < 1))
-                if wrong.any() and ranges.frame.rows:
+                wrong = used & ~((value > 0) & (value < 1))
+                if wrong.any():
                     got = format_six(float(value[wrong][0]))
                     raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {got}")
         if self.function == "quantile_over_time":
-            wrong_values = params[0][~((params[0] >= 0) & (params[0] <= 1))]
-            for wrong_value in np.unique(wrong_values).tolist() if ranges.frame.rows else ():
+            for wrong_value in np.unique(params[0][used & ~((params[0] >= 0) & (params[0] <= 1))]).tolist():
                 context.annotations.warn(
                     f"quantile value should be between 0 and 1, got {format_g(wrong_value)}",
                     self._param_start,
