@@ -191,12 +191,17 @@ def test_status(server: Server) -> None:
 
 
 def test_compression_and_cors(server: Server) -> None:
-    """Answers are compressed when asked for, and carry CORS headers for an origin."""
+    """Answers are compressed when asked for, and those of the API carry CORS headers for an origin."""
     request = urllib.request.Request(
         server.url + "/metrics", headers={"Accept-Encoding": "gzip", "Origin": "http://elsewhere"}
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.headers["Access-Control-Allow-Origin"] is None
+    request = urllib.request.Request(
+        server.url + "/api/v1/status/buildinfo", headers={"Origin": "http://elsewhere"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
