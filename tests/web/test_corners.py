@@ -162,6 +162,10 @@ async def test_what_a_starting_server_says(tmp_path: Path) -> None:
         ):
             status, headers, _ = await asked(here, method, path)
             assert (status, headers[b"x-prometheus-stopping"]) == (503, b"false")
+        sample = write_body("m", (NOW_S * 1000, 1.0))
+        status, headers, _ = await asked(here, "POST", f"{API}/write", headers=PROTO, body=sample)
+        assert (status, headers[b"x-prometheus-stopping"], headers[b"retry-after"]) == (503, b"false", b"5")
+        assert not here.world.samples("m")
         assert (await asked(here, "GET", "/-/healthy"))[0] == 200
         assert b"x-prometheus-stopping" not in (await asked(here, "GET", "/metrics"))[1]
 

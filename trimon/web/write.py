@@ -15,7 +15,7 @@ from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.storage.exemplars import Exemplar
 from trimon.web.asked import Asked, BodyTooLong, Endpoint
 from trimon.web.context import WebContext
-from trimon.web.envelope import Answer, worded
+from trimon.web.envelope import STARTING, Answer, worded
 
 DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver"
 MEDIA_TYPE: Final = "application/x-protobuf"
@@ -145,12 +145,17 @@ class WriteHandler:
 
     def __init__(self, context: WebContext) -> None:
         self._enabled = context.options.enable_remote_write
+        self._ready = context.ready
         self._receiver = WriteReceiver(context)
 
     async def write(self, asked: Asked) -> Answer:
         """/write."""
         if not self._enabled:
             return worded(DISABLED + "\n", 404)
+        if not self._ready():  # what waits for the whole log fills the memory, and its sender gives up before
+            answer = worded("Service Unavailable", 503)
+            answer.headers |= {**STARTING, "Retry-After": str(RETRY_AFTER_S)}
+            return answer
         try:
             check_encoding(asked.header("content-encoding"))
             body = await self._body(asked)
