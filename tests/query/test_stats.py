@@ -53,6 +53,35 @@ def test_samples_looked_at(query: str, each: int) -> None:
         assert ranged.samples_per_step.tolist() == [each] * STEPS
 
 
+@pytest.mark.parametrize(
+    ("query", "instant_peak", "range_peak"),
+    [
+        ("m", 3, 12),
+        ("sum(m)", 3, 12),
+        ("abs(m)", 9, 27),
+        ("-m", 3, 12),
+        ("m + m", 15, 42),
+        ("m or m", 15, 42),
+        ("rate(m[1m])", 7, 16),
+        ("sum(rate(m[1m]))", 7, 16),
+        ("max_over_time(m[1m:30s])", 11, 38),
+        ('count_values("v", m)', 7, 19),
+        ('label_replace(m, "x", "y", "", "")', 3, 12),
+        ("m @ 600", 3, 12),
+        ("m[1m:30s]", 6, None),
+        ("m[1m]", 12, None),
+    ],
+)
+def test_most_samples_at_once(query: str, instant_peak: int, range_peak: int | None) -> None:
+    """Inputs, results, and the inputs of a step or a window are counted as Prometheus counts them."""
+    found = instant(store(), query, 600_000, OPTIONS, Budget(OPTIONS)).stats
+    assert found.samples_peak == instant_peak
+    if range_peak is not None:
+        end_ms = 600_000 + 60_000 * (STEPS - 1)
+        ranged = range_(store(), query, 600_000, end_ms, 60_000, OPTIONS, Budget(OPTIONS)).stats
+        assert ranged.samples_peak == range_peak
+
+
 def test_windows_that_are_the_answer_are_limited() -> None:
     """A range vector alone may not show more samples than a query may hold."""
     few = QueryOptions(samples_max=100)

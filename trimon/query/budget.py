@@ -30,8 +30,8 @@ class Budget:
 
     One budget serves one query. `cancel` may be called from any thread; everything else belongs to the
     thread that evaluates. `held` is the number of samples alive now, `peak` the highest it was, `read` the
-    number of samples that selectors took from storage. `bytes_held` is the size of the values alive now, `bytes_kept` that
-    of what storage gave, which stays to the end.
+    number of samples that selectors took from storage, `passing` the most that the running operator's windows show at
+    once. `bytes_held` is the size of the values alive now, `bytes_kept` that of what storage gave, which stays to the end.
     """
 
     def __init__(self, options: QueryOptions) -> None:
@@ -43,6 +43,7 @@ class Budget:
         self.held = 0
         self.peak = 0
         self.read = 0
+        self.passing = 0
         self.bytes_held = 0
         self.bytes_kept = 0
         self._canceled = threading.Event()

@@ -126,7 +126,12 @@ class Context:
         began = time.perf_counter()
         value = operator.compute(self, inputs)
         points = value.points()
-        budget.hold(points)
+        # As Prometheus counts: it copies a window, or the inputs of a step, before it computes a sample of them.
+        passing = budget.passing or (budget.held - held) // max(value.steps, 1)
+        if operator.replaces:
+            budget.held, passing = held, 0
+        budget.passing = 0
+        budget.hold(points + passing)
         budget.held = held + points
         budget.bytes_held = held_bytes + value.size_bytes()
         self.stats.record(operator, time.perf_counter() - began, value)
@@ -140,6 +145,8 @@ class Operator:
     source: Source | None = None
     # Memory for what it makes on its way and for its result, as a multiple of its inputs'.
     working: int = 2
+    # Whether the result takes the place of the inputs: samples are counted once.
+    replaces: bool = False
     # Whether the samples its children looked at are counted in another way.
     recounts: bool = False
 

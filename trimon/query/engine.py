@@ -129,7 +129,7 @@ def _evaluate(
     value = run_plan(context, root)
     evaluated = time.perf_counter()
     budget.check()
-    if isinstance(value, Ranges):
+    if isinstance(value, Ranges) and not value.owned:
         budget.hold(value.samples)
     with quiet():
         result = _result(value, grid, stats, ranged=ranged)

@@ -136,6 +136,11 @@ class Scalar:
         """Number of samples."""
         return len(self.values)
 
+    @property
+    def steps(self) -> int:
+        """Number of evaluation times."""
+        return len(self.values)
+
     def size_bytes(self) -> int:
         """The memory it takes."""
         return self.values.nbytes
@@ -150,6 +155,11 @@ class Text:
     def points(self) -> int:
         """A string holds no samples."""
         return 0
+
+    @property
+    def steps(self) -> int:
+        """It is the same at all times."""
+        return 1
 
     def size_bytes(self) -> int:
         """The memory it takes, about."""
@@ -185,8 +195,8 @@ class Ranges:
         return len(self.refs_ms)
 
     def points(self) -> int:
-        """Samples that stay in storage's arrays are not counted."""
-        return 0
+        """Number of samples it holds itself: those that stay in storage's arrays are not counted."""
+        return self.samples if self.owned else 0
 
     def size_bytes(self) -> int:
         """The memory it takes besides what is kept for the whole query."""

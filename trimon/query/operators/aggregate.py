@@ -39,6 +39,7 @@ class AggregateOperator(Operator):
     """
 
     working = 4
+    replaces = True
 
     def __init__(
         self,

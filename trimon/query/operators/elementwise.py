@@ -182,6 +182,8 @@ class ElementwiseOperator(Operator):
 class NegateOperator(Operator):
     """A sign before a vector or a scalar."""
 
+    replaces = True
+
     def __init__(self, child: Operator) -> None:
         self.children = (child,)
 
@@ -318,6 +320,8 @@ class TimestampOperator(Operator):
 
 class NamelessOperator(Operator):
     """A selector read for its timestamps: the values are no longer the metric's."""
+
+    replaces = True
 
     def __init__(self, child: Operator) -> None:
         self.children = (child,)

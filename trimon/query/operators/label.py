@@ -32,6 +32,8 @@ _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
 class LabelReplaceOperator(Operator):
     """Set a label from the match of another. Inputs: the vector, then four strings."""
 
+    replaces = True
+
     def __init__(self, vector: Operator, texts: Sequence[Operator]) -> None:
         self.children = (vector, *texts)
 
@@ -133,6 +135,8 @@ def _group(match: re2._Match, key: int | str) -> str:
 
 class LabelJoinOperator(Operator):
     """Set a label to others joined. Inputs: the vector, the target, the separator, the sources."""
+
+    replaces = True
 
     def __init__(self, vector: Operator, texts: Sequence[Operator]) -> None:
         self.children = (vector, *texts)

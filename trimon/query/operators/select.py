@@ -196,6 +196,8 @@ class RangeOperator(Operator):
 class RepeatOperator(Operator):
     """A value that does not depend on the step, computed at the first one and shown at all."""
 
+    replaces = True
+
     def __init__(self, child: Operator, grid: Grid) -> None:
         self.children = (child,)
         self.grid = grid

@@ -20,6 +20,8 @@ class SubqueryOperator(Operator):
     There is no child where no time of the inner grid falls into the windows.
     """
 
+    replaces = True
+
     def __init__(self, child: Operator | None, inner: Grid, refs_ms: Times, range_ms: int) -> None:
         self.children = () if child is None else (child,)
         self.inner = inner

@@ -26,6 +26,7 @@ class KeepOperator(Operator):
     """Per group and step, some of the samples with all their labels. Inputs: the parameter, the vector."""
 
     working = 4
+    replaces = True
 
     def __init__(
         self,

@@ -170,6 +170,7 @@ class WindowOperator(Operator):
                 yield panel, steps, cells, shown
             length = panel.hi - panel.lo
             looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
+            context.budget.passing = max(context.budget.passing, int(length.max(initial=0)))
 
     def _ends_only(self, ranges: Ranges) -> bool:
         """Whether only the ends of windows count, because no counter was ever reset."""
