@@ -7,10 +7,12 @@ import pytest
 
 from trimon.model.labels import labels_of
 from trimon.model.matcher import Matcher, MatchType, watched
+from trimon.model.table import LabelTable
 from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
 from trimon.query.errors import QueryError
+from trimon.query.labelhash import label_hashes
 from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.storage.matching import codes_matching
 
@@ -118,3 +120,11 @@ def test_storage_stops_while_it_selects() -> None:
     assert codes_matching(matcher, codes, values).tolist() == [False, False, True, True, True]
     with pytest.raises(QueryError, match="timed out"), watched(Budget(QueryOptions(timeout_s=-1)).check):
         codes_matching(matcher, every, values)
+
+
+def test_hashes_look_at_the_clock() -> None:
+    """The hashes of `limit_ratio`, which are computed series by series, stop when time is up."""
+    table = LabelTable.of([labels_of({"i": str(number)}) for number in range(3000)])
+    assert len(label_hashes(Budget(QueryOptions()), table)) == 3000
+    with pytest.raises(QueryError, match="timed out"):
+        label_hashes(Budget(QueryOptions(timeout_s=-1)), table)

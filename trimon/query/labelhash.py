@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.table import LabelTable
+from trimon.query.budget import Budget
 
 _MASK: Final = (1 << 64) - 1
 _P1: Final = 11400714785074694791
@@ -67,14 +68,15 @@ def _sized(text: str) -> bytes:
     return b"\xff" + len(raw).to_bytes(3, "little") + raw
 
 
-def label_hashes(table: LabelTable) -> npt.NDArray[np.float64]:
-    """The hash of every row as float64. For `limit_ratio` alone: it builds label strings."""
+def label_hashes(budget: Budget, table: LabelTable) -> npt.NDArray[np.float64]:
+    """The hash of every row as float64. For `limit_ratio` alone: it builds label strings. Raises QueryError."""
     pieces = [
-        [b"" if not value else _sized(name) + _sized(value) for value in values]
+        [b"" if not value else _sized(name) + _sized(value) for value in budget.watch(values)]
         for name, values in zip(table.names, table.values, strict=True)
     ]
     rows = zip(*(column.tolist() for column in table.columns), strict=True) if table.columns else ()
     hashes = [
-        xxhash64(b"".join(piece[code] for piece, code in zip(pieces, codes, strict=True))) for codes in rows
+        xxhash64(b"".join(piece[code] for piece, code in zip(pieces, codes, strict=True)))
+        for codes in budget.watch(rows)
     ]
     return np.array(hashes or [xxhash64(b"")] * table.rows, np.float64)

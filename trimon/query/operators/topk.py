@@ -85,7 +85,7 @@ class KeepOperator(Operator):
             )
         if vector.rows == 0:
             return vector
-        offsets = label_hashes(vector.labels)[:, None] / 2.0**64
+        offsets = label_hashes(context.budget, vector.labels)[:, None] / 2.0**64
         keep = np.where(capped >= 0, offsets < capped, offsets >= 1 + capped)
         return replace(vector, present=vector.present & keep & (capped != 0)).compact()
 
