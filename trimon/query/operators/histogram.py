@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -113,33 +114,55 @@ def _parse_bound(text: str) -> float:
     return float(text.replace("_", "x"))
 
 
+class _Cells(NamedTuple):
+    """Histograms at some steps that have samples of the same buckets: `counts` is float64[1, cells, buckets].
+
+    `at` is where their results belong, `steps` each one's step. All that is there stays as it is: float64[histograms,
+    steps, buckets].
+    """
+
+    at: tuple[Index | slice, Index | slice]
+    steps: Index | slice
+    bounds: Matrix
+    counts: Matrix
+
+
+def _cells(buckets: Buckets) -> Iterator[_Cells]:
+    """The cells that have samples, by the buckets they have. All in one, and as they are, where all have all."""
+    present = buckets.present
+    if present.all():
+        everything = slice(None)
+        yield _Cells((everything, everything), everything, buckets.bounds, buckets.counts)
+        return
+    rows, steps = np.nonzero(present.any(axis=-1))
+    here = present[rows, steps]
+    patterns, kind = np.unique(np.packbits(here, axis=-1), axis=0, return_inverse=True)
+    order = np.argsort(kind.reshape(-1), kind="stable")
+    for cells in np.split(order, np.cumsum(np.bincount(kind.reshape(-1), minlength=len(patterns)))[:-1]):
+        known = np.flatnonzero(here[cells[0]])
+        at = rows[cells], steps[cells]
+        counts = buckets.counts[at[0][:, None], at[1][:, None], known]
+        yield _Cells(at, at[1], buckets.bounds[known], counts[None])
+
+
 def bucket_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs) -> Matrix:
     """The quantile of every histogram and step; `wanted` is float64[steps]. What counts needed goes to `repairs`."""
-    full = buckets.present.all(axis=-1)
-    if full.all():
-        return _complete_quantile(wanted, buckets, repairs, slice(None))
-    out = np.full(full.shape, np.nan)
-    for row, step in zip(*np.nonzero(buckets.present.any(axis=-1)), strict=True):
-        here, at = buckets.present[row, step], np.array([step])
-        part = Buckets(
-            buckets.groups[row : row + 1],
-            buckets.bounds[here],
-            buckets.counts[row, step, here][None, None, :],
-            buckets.present[row, step, here][None, None, :],
-        )
-        out[row, step] = _complete_quantile(wanted[at], part, repairs, at)[0, 0]
+    out = np.full(buckets.present.shape[:-1], np.nan)
+    for cells in _cells(buckets):
+        out[cells.at] = _complete_quantile(wanted[cells.steps], cells, buckets.groups, repairs)
     return out
 
 
-def _complete_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs, steps: slice | Index) -> Matrix:
-    counts, bounds = buckets.counts, buckets.bounds
+def _complete_quantile(wanted: Matrix, cells: _Cells, groups: Index, repairs: Repairs) -> Matrix:
+    counts, bounds = cells.counts, cells.bounds
     shape = counts.shape[:-1]
     if len(bounds) == 0 or bounds[-1] != math.inf:
         return _outside(wanted, np.full(shape, np.nan))
     counts, fell = repaired(counts)
     if fell is not None:
         used = np.broadcast_to((wanted >= 0) & (wanted <= 1), shape)
-        repairs.add(buckets.groups, steps, bounds, fell, used)
+        rows, steps = cells.at
+        repairs.add((groups[rows], steps), bounds, fell, used)
     if len(bounds) < 2:
         return _outside(wanted, np.full(shape, np.nan))
     total = counts[..., -1]
@@ -165,14 +188,10 @@ def _outside(wanted: Matrix, values: Matrix) -> Matrix:
 
 def bucket_fraction(lower: Matrix, upper: Matrix, buckets: Buckets) -> Matrix:
     """The fraction of observations between `lower` and `upper` (float64[steps]) of every histogram and step."""
-    full = buckets.present.all(axis=-1)
-    if full.all():
-        return _complete_fraction(lower, upper, buckets.bounds, buckets.counts)
-    out = np.full(full.shape, np.nan)
-    for row, step in zip(*np.nonzero(buckets.present.any(axis=-1)), strict=True):
-        here, at = buckets.present[row, step], slice(step, step + 1)
-        counts = buckets.counts[row, step, here][None, None, :]
-        out[row, step] = _complete_fraction(lower[at], upper[at], buckets.bounds[here], counts)[0, 0]
+    out = np.full(buckets.present.shape[:-1], np.nan)
+    for cells in _cells(buckets):
+        at = cells.steps
+        out[cells.at] = _complete_fraction(lower[at], upper[at], cells.bounds, cells.counts)
     return out
 
 

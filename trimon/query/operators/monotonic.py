@@ -61,12 +61,11 @@ class Repairs:
         shape = (histograms, steps)
         return cls(np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros(shape))
 
-    def add(self, rows: Index, steps: slice | Index, bounds: Matrix, fell: Matrix, used: Mask) -> None:
-        """Take in how far the buckets of some histograms had fallen at some steps, where the result was `used`."""
+    def add(self, at: tuple[Index, Index | slice], bounds: Matrix, fell: Matrix, used: Mask) -> None:
+        """Take in how far the buckets of some histograms, and at which steps, had fallen, where the result was `used`."""
         raised = (fell > 0) & used[..., None]
         low = np.where(raised, bounds, np.inf).min(axis=-1)
         high = np.where(raised, bounds, -np.inf).max(axis=-1)
-        at = (rows[:, None], np.arange(self.most.shape[1])[steps])
         self.low[at] = np.minimum(self.low[at], low)
         self.high[at] = np.maximum(self.high[at], high)
         self.most[at] = np.maximum(self.most[at], np.where(raised, fell, 0.0).max(axis=-1))
