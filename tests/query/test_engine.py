@@ -21,6 +21,7 @@ from trimon.query.explain import explain
 from trimon.query.json import format_times, format_values, render_data
 from trimon.query.jsonlabels import format_label_sets
 from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
+from trimon.query.statsdata import stats_data
 
 PLAIN = QueryOptions()
 
@@ -193,11 +194,14 @@ def test_explain_reads_nothing() -> None:
 def test_statistics() -> None:
     """Statistics count the samples that selectors looked at, per step and in all."""
     result = range_(ramp(), "rate(m[1m])", 60_000, 120_000, 15_000, PLAIN, Budget(PLAIN))
-    data = result.stats.data([60.0, 75.0, 90.0, 105.0, 120.0], per_step=True)
-    assert data["samples"]["totalQueryableSamples"] == 5 * 3 * 4
-    assert data["samples"]["totalQueryableSamplesPerStep"][0] == [60.0, 12]
-    assert data["samples"]["peakSamples"] >= 15
-    assert data["timings"]["execTotalTime"] > 0
+    data = stats_data(result.stats, range(60_000, 120_001, 15_000))
+    samples, timings = data["samples"], data["timings"]
+    assert isinstance(samples, dict)
+    assert isinstance(timings, dict)
+    assert samples["totalQueryableSamples"] == 5 * 3 * 4
+    assert samples["totalQueryableSamplesPerStep"][0] == [60, 12]
+    assert samples["peakSamples"] >= 15
+    assert timings["execTotalTime"] > 0
 
 
 def test_selectors_share_what_they_read() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -51,29 +51,6 @@ class QueryStats:
             self.samples_per_step += per_step
         elif self.steps:
             self.samples_per_step[0] += int(per_step.sum())
-
-    def data(self, grid_times_s: list[float], *, per_step: bool) -> dict[str, Any]:
-        """The `stats` member of the API; `per_step` adds the counts of every step."""
-        samples: dict[str, Any] = {
-            "totalQueryableSamples": self.samples_total,
-            "samplesRead": self.samples_read,
-            "peakSamples": self.samples_peak,
-        }
-        if per_step:
-            pairs = [list(pair) for pair in zip(grid_times_s, self.samples_per_step.tolist(), strict=True)]
-            samples["totalQueryableSamplesPerStep"] = pairs
-            samples["samplesReadPerStep"] = pairs
-        return {
-            "timings": {
-                "evalTotalTime": self.preparation_s + self.evaluation_s + self.sort_s,
-                "resultSortTime": self.sort_s,
-                "queryPreparationTime": self.preparation_s,
-                "innerEvalTime": self.evaluation_s,
-                "execQueueTime": self.queue_s,
-                "execTotalTime": self.queue_s + self.preparation_s + self.evaluation_s + self.sort_s,
-            },
-            "samples": samples,
-        }
 
     def record(self, operator: Operator, seconds: float, value: Value) -> None:
         """Remember what one operator did."""
