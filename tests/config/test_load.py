@@ -10,8 +10,6 @@ from trimon.config import Config, StaticConfig, load, load_text
 from trimon.config.support import UNSUPPORTED
 from trimon.errors import UserError
 
-SAMPLES = Path(__file__).parents[2] / "config"
-
 
 def read(text: str, **more: object) -> Config:
     return load_text(text, "/etc/prometheus/prometheus.yml", **more)  # type: ignore[arg-type]
@@ -364,35 +362,6 @@ def test_names_are_checked_under_the_legacy_scheme() -> None:
     a = read(legacy + job("")).scrape_configs[0]
     assert (a.metric_name_validation_scheme, a.metric_name_escaping_scheme) == ("legacy", "underscores")
     assert "invalid 'target_label'" in error_of(legacy + job("relabel_configs: [{target_label: 'a.b'}]"))
-
-
-@pytest.mark.parametrize("sample", ["minimal.yml", "full.yml", "rules.yml", "custom-discovery.yml"])
-def test_the_samples_load(sample: str) -> None:
-    """Every sample configuration of the project is a valid one."""
-    config = load(SAMPLES / sample, environment={"HOSTNAME": "h"})
-    assert config.scrape_configs
-    assert config.warnings == ()
-
-
-def test_the_full_sample_names_every_supported_field() -> None:
-    """A field that is supported is shown in the full sample, at least in a comment."""
-    from trimon.config.http import Authorization, BasicAuth
-    from trimon.config.load import MainFile
-    from trimon.config.model import settings_of
-    from trimon.config.scrape import ScrapeConfig
-
-    text = (SAMPLES / "full.yml").read_text()
-    own = {
-        "bearer_token",
-        "bearer_token_file",
-        "trimon_sd_configs",
-        "username_file",
-        "password",
-        "credentials",
-    }
-    for model in (MainFile, ScrapeConfig, BasicAuth, Authorization):
-        for name in settings_of(model).keys() - own:
-            assert f"{name}:" in text, name
 
 
 def test_staleness_of_explicit_timestamps_is_refused() -> None:

@@ -13,7 +13,6 @@ import pytest
 import trio
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.web import server
 from trimon.web.connection import Connection
 from trimon.web.server import WebActor, bind
 
@@ -319,73 +318,11 @@ async def test_it_serves_again_after_a_restart() -> None:
     listener.close()
 
 
-async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection without requests is closed after its time, measured from its last answer."""
-    real = server._config
-
-    def config() -> Any:
-        config = real()
-        config.keep_alive_timeout = 0.2
-        return config
-
-    monkeypatch.setattr(server, "_config", config)
-    async with serving() as (port, app, _), await connected(port) as stream:
-        began_s = trio.current_time()
-        for _ in range(4):
-            await trio.sleep(0.1)
-            await stream.send_all(GET)
-            await answer(stream)
-        await stream.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        await trio.sleep(0.3)
-        app.go.set()
-        await answer(stream)
-        assert trio.current_time() - began_s > 0.6
-        assert await everything(stream) == b""
-
-
 async def test_the_preface_of_http_2_is_refused() -> None:
     """A client that speaks HTTP/2 without asking is refused and its connection ends."""
     async with serving() as (port, _, _actor), await connected(port) as stream:
         await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         assert b"HTTP/1.1 400 " in await everything(stream)
-
-
-async def test_draining_finishes_requests_and_closes_idle_connections() -> None:
-    """After drain an idle connection ends at once, a request at work is answered, and run returns."""
-    app: Any = Application()
-    (listener,) = bind([("127.0.0.1", 0)])
-    actor = WebActor(app, [listener], 10)
-    port = listener.getsockname()[1]
-    with trio.fail_after(8):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(actor.run)
-            idle, used, busy = await connected(port), await connected(port), await connected(port)
-            await used.send_all(GET)
-            await answer(used)
-            await busy.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-            await app.entered.wait()
-            actor.drain()
-            assert await everything(idle) == b""
-            assert await everything(used) == b""
-            app.go.set()
-            assert (await everything(busy)).endswith(b"GET /slow ")
-    for stream in (idle, used, busy):
-        await stream.aclose()
-    listener.close()
-
-
-async def test_who_comes_while_it_drains_is_turned_away() -> None:
-    """With a request still at work a new connection is refused at once and does not wait for the end."""
-    async with serving() as (port, app, actor), await connected(port) as busy:
-        await busy.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        await app.entered.wait()
-        actor.drain()
-        with trio.fail_after(2):
-            with pytest.raises(OSError, match=r"refused|all attempts"):
-                await connected(port)
-        assert actor.inspect()["addresses"] == [f"127.0.0.1:{port}"]
-        app.go.set()
-        assert (await everything(busy)).endswith(b"GET /slow ")
 
 
 async def test_a_real_client() -> None:
