@@ -54,6 +54,29 @@ def test_samples_looked_at(query: str, each: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "once", "each"),
+    [
+        ("m", 3, [3, 3, 3, 3]),
+        ("m[1m]", 12, None),
+        ("m[1m:30s]", 6, None),
+        ("rate(m[1m])", 12, [12, 3, 3, 3]),
+        ("sum(rate(m[1m]))", 12, [12, 3, 3, 3]),
+        ("max_over_time(m[10s])", 3, [3, 3, 3, 3]),
+        ("rate(m[1m]) + m", 15, [15, 6, 6, 6]),
+        ("rate(m[1m] @ 600)", 12, [12, 0, 0, 0]),
+        ("max_over_time(m[1m:30s])", 6, [9, 0, 0, 0]),
+        ("max_over_time(rate(m[1m])[2m:30s])", 30, [36, 0, 0, 0]),
+    ],
+)
+def test_samples_read(query: str, once: int, each: list[int] | None) -> None:
+    """A sample in the windows of several steps is read once, what is fixed and what a subquery needs at the first step."""
+    assert instant(store(), query, 600_000, OPTIONS, Budget(OPTIONS)).stats.samples_read == once
+    if each is not None:
+        stats = range_(store(), query, 600_000, 645_000, 15_000, OPTIONS, Budget(OPTIONS)).stats
+        assert (stats.read_per_step.tolist(), stats.samples_read) == (each, sum(each))
+
+
+@pytest.mark.parametrize(
     ("query", "instant_peak", "range_peak"),
     [
         ("m", 3, 12),
@@ -88,3 +111,23 @@ def test_windows_that_are_the_answer_are_limited() -> None:
     with pytest.raises(QueryError, match="would load too many samples"):
         instant(store(), "m[15m]", 900_000, few, Budget(few))
     assert instant(store(), "m[5m]", 900_000, few, Budget(few)).series == 3
+
+
+@pytest.mark.parametrize("function", ["rate", "quantile_over_time", "last_over_time"])
+@pytest.mark.parametrize("range_s", [5, 20, 90])
+def test_samples_read_of_series_with_times_of_their_own(function: str, range_s: int) -> None:
+    """What is read is what lies in any window, and at each step what the step before had not."""
+    out, taken = MemoryStore(), {}
+    for number in range(7):
+        times = [at * 7_000 + (at * at * 377 * number) % 6_500 for at in range(60) if (at * number) % 5 != 3]
+        taken[number] = times
+        out.extend(labels_of({"__name__": "m", "i": str(number)}), [(at, 1.0) for at in times])
+    text = f"{function}({'0.5, ' if function.startswith('quantile') else ''}m[{range_s}s])"
+    refs = range(100_000, 200_001, 10_000)
+    expected, seen = [], set[tuple[int, int]]()
+    for ref in refs:
+        inside = {(n, t) for n, times in taken.items() for t in times if ref - range_s * 1000 < t <= ref}
+        expected.append(len(inside - seen))
+        seen |= inside
+    stats = range_(out, text, refs[0], refs[-1], 10_000, OPTIONS, Budget(OPTIONS)).stats
+    assert stats.read_per_step.tolist() == expected

@@ -134,7 +134,9 @@ def _evaluate(
     with quiet():
         result = _result(value, grid, stats, ranged=ranged)
     if result.samples is not None:
-        stats.looked_at(np.array([len(result.samples.values)]))
+        count = np.array([len(result.samples.values)])
+        made = isinstance(value, Ranges) and value.owned
+        stats.looked_at(count, np.zeros_like(count) if made else count)
     budget.evaluated(result.size_bytes)
     result.warnings = context.annotations.warnings()
     result.infos = context.annotations.infos()
@@ -142,7 +144,6 @@ def _evaluate(
     stats.evaluation_s = evaluated - planned
     stats.sort_s = time.perf_counter() - evaluated
     stats.samples_peak = budget.peak
-    stats.samples_read = budget.read
     return result
 
 

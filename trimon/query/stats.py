@@ -25,7 +25,11 @@ class NodeStats:
 
 @dataclass(slots=True)
 class QueryStats:
-    """Filled while the query runs. `samples_per_step` counts the samples selectors looked at."""
+    """Filled while the query runs.
+
+    `samples_per_step` counts the samples selectors looked at, `read_per_step` those of them that were not in the window of
+    the step before; reads on the grid of a subquery, and of what does not depend on the step, count at the first one.
+    """
 
     steps: int
     preparation_s: float = 0.0
@@ -33,24 +37,35 @@ class QueryStats:
     sort_s: float = 0.0
     queue_s: float = 0.0
     samples_peak: int = 0
-    samples_read: int = 0
-    samples_per_step: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    samples_per_step: npt.NDArray[np.int64] = field(init=False)
+    read_per_step: npt.NDArray[np.int64] = field(init=False)
     nodes: dict[int, NodeStats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.samples_per_step = np.zeros(self.steps, np.int64)
+        self.read_per_step = np.zeros(self.steps, np.int64)
 
     @property
     def samples_total(self) -> int:
         """Samples looked at over all steps."""
         return int(self.samples_per_step.sum())
 
-    def looked_at(self, per_step: npt.NDArray[np.int64]) -> None:
-        """Count samples a selector looked at; one on another grid counts at the first step, for others to recount."""
-        if len(per_step) == self.steps:
-            self.samples_per_step += per_step
-        elif self.steps:
-            self.samples_per_step[0] += int(per_step.sum())
+    @property
+    def samples_read(self) -> int:
+        """Samples read over all steps, those of overlapping windows once."""
+        return int(self.read_per_step.sum())
+
+    def looked_at(self, per_step: npt.NDArray[np.int64], read: npt.NDArray[np.int64] | None = None) -> None:
+        """Count samples a selector looked at and read (None: all of them).
+
+        One on another grid counts at the first step, for others to recount.
+        """
+        read = per_step if read is None else read
+        for total, counts in ((self.samples_per_step, per_step), (self.read_per_step, read)):
+            if len(counts) == self.steps:
+                total += counts
+            elif self.steps:
+                total[0] += int(counts.sum())
 
     def record(self, operator: Operator, seconds: float, value: Value) -> None:
         """Remember what one operator did."""

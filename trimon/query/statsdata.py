@@ -16,12 +16,12 @@ def stats_data(stats: QueryStats, per_step_of: Sequence[int] = ()) -> dict[str, 
         "peakSamples": stats.samples_peak,
     }
     if per_step_of:
-        looked_at = stats.samples_per_step.tolist()
-        steps = [
-            [time / 1000 if time % 1000 else time // 1000, count]
-            for time, count in zip(per_step_of, looked_at, strict=True)
-        ]
-        samples["totalQueryableSamplesPerStep"] = steps
+        times = [time / 1000 if time % 1000 else time // 1000 for time in per_step_of]
+        for name, counts in (
+            ("totalQueryableSamplesPerStep", stats.samples_per_step),
+            ("samplesReadPerStep", stats.read_per_step),
+        ):
+            samples[name] = [list(pair) for pair in zip(times, counts.tolist(), strict=True)]
     return {
         "timings": {
             "evalTotalTime": inner_s + stats.sort_s,

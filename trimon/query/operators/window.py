@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -85,6 +85,31 @@ _IGNORED: Final = "ignored histograms in a range containing both floats and hist
 COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
 
 
+@dataclass(slots=True)
+class _Seen:
+    """How many samples windows held at every step, and how many of them the window of the step before did not."""
+
+    samples: npt.NDArray[np.int64]
+    read: npt.NDArray[np.int64]
+    stored: bool
+
+    @classmethod
+    def none(cls, ranges: Ranges) -> _Seen:
+        """Nothing yet. What a subquery made is not read from storage."""
+        return cls(np.zeros(ranges.steps, np.int64), np.zeros(ranges.steps, np.int64), not ranges.owned)
+
+    def add(self, panel: Panel) -> int:
+        """Take in the windows of a panel; how many samples the longest has."""
+        length = panel.hi - panel.lo
+        rows = len(panel.rows) if length.ndim == 1 else 1
+        self.samples += rows * np.atleast_2d(length).sum(axis=0)
+        if self.stored:
+            fresh = length.copy()
+            fresh[..., 1:] = panel.hi[..., 1:] - np.maximum(panel.lo[..., 1:], panel.hi[..., :-1])
+            self.read += rows * np.atleast_2d(fresh).sum(axis=0)
+        return int(length.max(initial=0))
+
+
 class WindowOperator(Operator):
     """`function(range vector, scalars...)`. The inputs are the scalars, then the range vector."""
 
@@ -133,12 +158,12 @@ class WindowOperator(Operator):
         if ranges.frame.histograms is not None:
             nothing = np.zeros(ranges.frame.rows, np.bool_)
             floats = replace(ranges, frame=floats_of(ranges.frame, nothing))
-        looked_at = np.zeros(ranges.steps, np.int64)
-        for panel, steps, cells, shown in self._cells(context, floats, call, looked_at):
+        seen = _Seen.none(ranges)
+        for panel, steps, cells, shown in self._cells(context, floats, call, seen):
             values[panel.target, steps] = cells
             present[panel.target, steps] = shown
-        context.stats.looked_at(looked_at)
-        self._check_params(context, call.params, looked_at)
+        context.stats.looked_at(seen.samples, seen.read)
+        self._check_params(context, call.params, seen.samples)
         histograms = None
         if ranges.frame.histograms is not None:
             histograms = self._histograms(context, ranges, values, present)
@@ -148,7 +173,7 @@ class WindowOperator(Operator):
         return vector if keeps_name else without_name(context, vector)
 
     def _cells(
-        self, context: Context, ranges: Ranges, call: WindowCall, looked_at: npt.NDArray[np.int64]
+        self, context: Context, ranges: Ranges, call: WindowCall, seen: _Seen
     ) -> Iterator[tuple[Panel, slice, Matrix, Mask]]:
         """The function's results, panel by panel and part by part; counts the samples in the windows."""
         extended = ranges.anchored or ranges.smoothed
@@ -168,9 +193,7 @@ class WindowOperator(Operator):
             for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
                 cells, shown = self._kernel(context, ranges, part, part_call)
                 yield panel, steps, cells, shown
-            length = panel.hi - panel.lo
-            looked_at += length * len(panel.rows) if length.ndim == 1 else length.sum(axis=0)
-            context.budget.passing = max(context.budget.passing, int(length.max(initial=0)))
+            context.budget.passing = max(context.budget.passing, seen.add(panel))
 
     def _ends_only(self, ranges: Ranges) -> bool:
         """Whether only the ends of windows count, because no counter was ever reset."""
@@ -190,14 +213,14 @@ class WindowOperator(Operator):
 
     def _folded(self, context: Context, ranges: Ranges, call: WindowCall, folding: Folding) -> Vector | None:
         """The aggregated vector; None when its sums need more care."""
-        looked_at = np.zeros(ranges.steps, np.int64)
-        for panel, steps, cells, shown in self._cells(context, ranges, call, looked_at):
+        seen = _Seen.none(ranges)
+        for panel, steps, cells, shown in self._cells(context, ranges, call, seen):
             if not folding.add(panel, steps, cells, shown):
                 return None
         vector = folding.result()
         if vector is not None:
-            context.stats.looked_at(looked_at)
-            self._check_params(context, call.params, looked_at)
+            context.stats.looked_at(seen.samples, seen.read)
+            self._check_params(context, call.params, seen.samples)
             self._annotate(context, ranges, seen_rows(ranges.labels, folding.seen), call)
         return vector
 
