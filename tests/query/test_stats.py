@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from trimon.model.labels import labels_of
@@ -10,6 +12,7 @@ from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
 from trimon.query.errors import QueryError
 from trimon.query.options import QueryOptions
+from trimon.query.statsdata import stats_data
 
 OPTIONS = QueryOptions()
 STEPS = 4
@@ -131,3 +134,12 @@ def test_samples_read_of_series_with_times_of_their_own(function: str, range_s: 
         seen |= inside
     stats = range_(out, text, refs[0], refs[-1], 10_000, OPTIONS, Budget(OPTIONS)).stats
     assert stats.read_per_step.tolist() == expected
+
+
+def test_the_time_before_the_query_began_is_that_of_the_queue() -> None:
+    """A budget is made when a query comes: what passed before its evaluation is the queue's."""
+    budget = Budget(OPTIONS)
+    time.sleep(0.02)
+    stats = instant(store(), "m", 600_000, OPTIONS, budget).stats
+    assert stats.queue_s >= 0.02
+    assert stats_data(stats)["timings"]["execQueueTime"] == stats.queue_s  # type: ignore[index] # a dict as in JSON

@@ -153,6 +153,26 @@ def test_limit_and_stats_of_a_query(server: Server, now_s: int) -> None:
     assert answer["data"]["stats"]["timings"]["evalTotalTime"] > 0
 
 
+def test_costs_of_queries_are_metrics(server: Server, now_s: int) -> None:
+    """Every answered query counts in the timings by part and in the samples; a refused one does not."""
+
+    def value(name: str) -> float:
+        lines = server.text("/metrics")[1].splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    counts = [
+        f'prometheus_engine_query_duration_seconds_count{{slice="{part}"}}'
+        for part in ("queue_time", "inner_eval")
+    ]
+    samples = [f"prometheus_engine_query_samples{read}_total" for read in ("", "_read")]
+    before = {name: value(name) for name in (*counts, *samples)}
+    for query in ("count_over_time(hits_total[1h])", "hits_total"):
+        assert len(server.get("/api/v1/query", query=query, time=str(now_s + 1))["data"]["result"]) == 3
+    assert server.get("/api/v1/query", query="up{")["status"] == "error"
+    assert [value(name) - before[name] for name in counts] == [2, 2]
+    assert all(value(name) >= before[name] + 6 for name in samples)
+
+
 def test_explain_format_parse(server: Server) -> None:
     """The text of a query can be printed, parsed and explained."""
     assert (

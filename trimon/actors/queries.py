@@ -14,6 +14,7 @@ import trio
 
 from trimon.actors.activefile import ActiveFile
 from trimon.actors.kernel.mailbox import MailboxFull
+from trimon.actors.querycosts import QueryCosts
 from trimon.actors.querylog import QueryLog, QueryRecord
 from trimon.clock import Clock
 from trimon.model.snapshot import Snapshot
@@ -62,6 +63,7 @@ class Queries:
         waiting_max: int = WAITING_MAX,
         journal: ActiveFile | None = None,
         query_log: QueryLog | None = None,
+        costs: QueryCosts | None = None,
     ) -> None:
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
@@ -74,6 +76,7 @@ class Queries:
         self._waiting_max = waiting_max
         self._journal = journal
         self._query_log = query_log
+        self._costs = costs
         self._numbers = itertools.count()
         self._waiting = 0
         self._heavy = trio.CapacityLimiter(HEAVY_MAX)
@@ -196,6 +199,8 @@ class Queries:
             self._took_s.popitem(last=False)
 
     def _note(self, record: QueryRecord | None, error: str = "") -> None:
+        if record is not None and record.stats is not None and self._costs is not None:
+            self._costs.add(record.stats)
         if record is not None and self._query_log is not None:
             self._query_log.add(record, error)
 

@@ -122,7 +122,7 @@ def _evaluate(
 ) -> QueryResult:
     began = time.perf_counter()
     budget.check(PREPARATION)
-    stats = QueryStats(grid.count)
+    stats = QueryStats(grid.count, queue_s=budget.elapsed_s)
     _, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
     context = context_of(snapshot, query, grid, options, budget, stats, planner)
     planned = time.perf_counter()

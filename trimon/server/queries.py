@@ -7,6 +7,7 @@ from pathlib import Path
 from trimon.actors.activefile import ActiveFile, left_over
 from trimon.actors.linefiles import LineFiles, line_mailbox
 from trimon.actors.queries import Queries
+from trimon.actors.querycosts import QueryCosts
 from trimon.actors.querylog import QueryLog
 from trimon.actors.readings import query_readings
 from trimon.errors import OperatingError
@@ -28,6 +29,7 @@ class QueryPart:
         self._journal = _open_journal(directory / "queries.active", queries_max + RULES_MAX, seams.log)
         self._storage = storage
         self._seams = seams
+        self._costs = QueryCosts(seams.metrics)
         self.queries = self._gate(seams.query_threads, queries_max)
         self.rule_queries = self._gate(seams.rule_threads, RULES_MAX)
         seams.metrics.collect(query_readings(self.queries, self.query_log, self.lines))
@@ -40,6 +42,7 @@ class QueryPart:
             concurrency_max=concurrency_max,
             journal=self._journal,
             query_log=self.query_log,
+            costs=self._costs,
         )
 
 
