@@ -86,10 +86,6 @@ class Budget:
                 FailureKind.EXECUTION,
             )
 
-    def release(self, samples: int) -> None:
-        """Count samples that are no longer needed."""
-        self.held -= samples
-
     def take_bytes(self, size_bytes: int, what: str | Described) -> None:
         """Raise QueryError when an allocation and what the query holds would together be more than it may use."""
         held_bytes = self.bytes_held + self.bytes_kept

@@ -162,19 +162,19 @@ class Appender:
 
         The newest head takes it then, as it takes all late samples: of several for one time the first counts.
         """
-        known = self._registry.get(row.group)
+        source, series = None, row.columns[:0]
+        if row.group in self._registry:
+            source, group = self._registry[row.group]
+            columns = np.concatenate((row.columns, row.ended))
+            columns = columns[(columns >= 0) & (columns < group.width)]
+            series = group.series[columns[group.granted[columns]]]
         for head in (live.head for live in self._core.state.heads):
             if head.max_ms < row.timestamp_ms:
                 continue
-            numbers = head.index.find(row.new_series)
-            if known is not None:
-                source, group = known
-                columns = np.concatenate((row.columns, row.ended))
-                columns = columns[(columns >= 0) & (columns < group.width)]
-                series = group.series[columns[group.granted[columns]]]
-                if head is not source:
-                    series = head.index.find_series(source.index.view(), series)
-                numbers = np.concatenate((numbers, series))
+            known = series
+            if source is not None and head is not source:
+                known = head.index.find_series(source.index.view(), series)
+            numbers = np.concatenate((head.index.find(row.new_series), known))
             if (head.newest_times(numbers[numbers >= 0]) >= row.timestamp_ms).any():
                 return True
         return False

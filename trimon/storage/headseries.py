@@ -133,9 +133,7 @@ class HeadSeries:
         target = self.group(group.name)
         columns = np.flatnonzero(group.granted[: group.width])
         view = source.index.view()
-        flat, lengths = view.pairs_of(group.series[columns])
-        distinct, place = np.unique(flat, return_inverse=True)
-        pairs = [view.symbols.pair(int(pair_id)) for pair_id in distinct]
+        pairs, place, lengths = view.distinct_pairs(group.series[columns])
         translated = self.index.symbols.intern_pairs(pairs)[place]
         series = self.create_pairs(translated, lengths, Tally()) if len(columns) else np.zeros(0, np.int32)
         home = ~self.homes.held(series) & group.home[columns]

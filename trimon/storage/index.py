@@ -50,6 +50,12 @@ class IndexView:
         lengths = self.offsets[series.astype(np.int64) + 1] - starts
         return self.flat[ragged_positions(starts, lengths)], lengths
 
+    def distinct_pairs(self, series: Int32s) -> tuple[list[tuple[str, str]], Int64s, Int64s]:
+        """The names and values of the given series, each pair once; which pair each has in turn, flat, and how many it has."""
+        flat, lengths = self.pairs_of(series)
+        distinct, place = np.unique(flat, return_inverse=True)
+        return [self.symbols.pair(pair_id) for pair_id in distinct.tolist()], place, lengths
+
     def labels(self, series: int) -> Labels:
         """The label set of one series."""
         run = self.flat[self.offsets[series] : self.offsets[series + 1]]
@@ -126,10 +132,8 @@ class SeriesIndex:
         """Numbers here of series of another index, -1 where there is none; nothing is interned."""
         if len(series) == 0:
             return series
-        flat, lengths = other.pairs_of(series)
-        distinct, place = np.unique(flat, return_inverse=True)
-        pairs = [self.symbols.pair_id(*other.symbols.pair(pair_id)) for pair_id in distinct.tolist()]
-        own = np.array(pairs, np.int32)[place]
+        pairs, place, lengths = other.distinct_pairs(series)
+        own = np.array([self.symbols.pair_id(name, value) for name, value in pairs], np.int32)[place]
         known = np.logical_and.reduceat(own >= 0, np.cumsum(lengths) - lengths)
         found = np.full(len(series), _EMPTY, np.int32)
         flat, lengths = own[np.repeat(known, lengths)], lengths[known]

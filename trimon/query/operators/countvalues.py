@@ -49,10 +49,11 @@ class CountValuesOperator(Operator):
             return Vector.empty(vector.steps)
         shown = not (self.without and label in self.grouping)
         table = grouping_table(vector.labels, self.grouping, without=self.without)
-        groups = group(drop_names(table, (label,)))
+        table = drop_names(table, (label,))
+        groups = group(table)
         counting = _Counting(context.budget, vector, groups, by_value=shown)
         counts, owners, codes = counting.counts()
-        labels = drop_names(table, (label,)).take(groups.first[owners])
+        labels = table.take(groups.first[owners])
         if shown:
             labels = with_column(labels, label, (codes + 1).astype(np.int32), ["", *counting.texts()])
         drop = None
@@ -62,7 +63,7 @@ class CountValuesOperator(Operator):
 
 
 class _Part(NamedTuple):
-    """The counts of some steps: a row for each `keys`, a number in the order of group and value."""
+    """The counts of some steps: a row for each group and value of it, in the order of both."""
 
     steps: slice
     owners: Index

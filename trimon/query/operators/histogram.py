@@ -117,12 +117,11 @@ def _parse_bound(text: str) -> float:
 class _Cells(NamedTuple):
     """Histograms at some steps that have samples of the same buckets: `counts` is float64[1, cells, buckets].
 
-    `at` is where their results belong, `steps` each one's step. All that is there stays as it is: float64[histograms,
+    `at` is where their results belong: histograms and steps. All that is there stays as it is: float64[histograms,
     steps, buckets].
     """
 
     at: tuple[Index | slice, Index | slice]
-    steps: Index | slice
     bounds: Matrix
     counts: Matrix
 
@@ -132,7 +131,7 @@ def _cells(buckets: Buckets) -> Iterator[_Cells]:
     present = buckets.present
     if present.all():
         everything = slice(None)
-        yield _Cells((everything, everything), everything, buckets.bounds, buckets.counts)
+        yield _Cells((everything, everything), buckets.bounds, buckets.counts)
         return
     rows, steps = np.nonzero(present.any(axis=-1))
     here = present[rows, steps]
@@ -142,14 +141,14 @@ def _cells(buckets: Buckets) -> Iterator[_Cells]:
         known = np.flatnonzero(here[cells[0]])
         at = rows[cells], steps[cells]
         counts = buckets.counts[at[0][:, None], at[1][:, None], known]
-        yield _Cells(at, at[1], buckets.bounds[known], counts[None])
+        yield _Cells(at, buckets.bounds[known], counts[None])
 
 
 def bucket_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs) -> Matrix:
     """The quantile of every histogram and step; `wanted` is float64[steps]. What counts needed goes to `repairs`."""
     out = np.full(buckets.present.shape[:-1], np.nan)
     for cells in _cells(buckets):
-        out[cells.at] = _complete_quantile(wanted[cells.steps], cells, buckets.groups, repairs)
+        out[cells.at] = _complete_quantile(wanted[cells.at[1]], cells, buckets.groups, repairs)
     return out
 
 
@@ -190,8 +189,8 @@ def bucket_fraction(lower: Matrix, upper: Matrix, buckets: Buckets) -> Matrix:
     """The fraction of observations between `lower` and `upper` (float64[steps]) of every histogram and step."""
     out = np.full(buckets.present.shape[:-1], np.nan)
     for cells in _cells(buckets):
-        at = cells.steps
-        out[cells.at] = _complete_fraction(lower[at], upper[at], cells.bounds, cells.counts)
+        _, steps = cells.at
+        out[cells.at] = _complete_fraction(lower[steps], upper[steps], cells.bounds, cells.counts)
     return out
 
 

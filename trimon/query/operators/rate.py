@@ -192,18 +192,15 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
     near = None
     if rising and not panel.ragged and began.shape[1] == 1:
         near = stretch.rows_near_zero(began[:, 0], result[:, steps[-1]])
-    if near is not None:
-        cells = near if everywhere else (near[:, None], steps)
-        increased = result[cells]
-        stretch.apply(began[near], increased, rising=rising)
+    if near is None:
+        cells: tuple[slice | Index, slice | Index] = slice(None), columns
+    else:
+        cells, began = (near if everywhere else near[:, None], columns), began[near]
+    increased = result[cells]
+    stretch.apply(began, increased, rising=rising)
+    if near is not None or not everywhere:
         result *= factor
         result[cells] = increased
-        return result, windows.enough
-    increased = result[:, columns]
-    stretch.apply(began, increased, rising=rising)
-    if not everywhere:
-        result *= factor
-        result[:, columns] = increased
     return result, windows.enough
 
 

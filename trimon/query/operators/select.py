@@ -197,11 +197,11 @@ class RepeatOperator(Operator):
     """A value that does not depend on the step, computed at the first one and shown at all."""
 
     replaces = True
+    recounts = True
 
     def __init__(self, child: Operator, grid: Grid) -> None:
         self.children = (child,)
         self.grid = grid
-        self.recounts = True
 
     def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """What was looked at once counts at every step."""

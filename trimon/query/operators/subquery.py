@@ -21,13 +21,13 @@ class SubqueryOperator(Operator):
     """
 
     replaces = True
+    recounts = True
 
     def __init__(self, child: Operator | None, inner: Grid, refs_ms: Times, range_ms: int) -> None:
         self.children = () if child is None else (child,)
         self.inner = inner
         self.refs_ms = refs_ms
         self.range_ms = range_ms
-        self.recounts = True
 
     def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The samples that count are those its windows are made of."""
