@@ -14,6 +14,7 @@ LAYERS = [
     {"model"},
     {"clock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},
+    {"peers"},
     {"storage", "query", "scrape", "rules", "discovery", "remote"},
     {"actors.kernel"},
     {"actors"},

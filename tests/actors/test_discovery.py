@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from trimon.actors.discovery import Discovery
-from trimon.actors.discovery_readings import discovery_readings
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
+from trimon.actors.metrics.discovery import discovery_readings
 from trimon.actors.scrape import Discovered, discovered_mailbox
 from trimon.clock import VirtualClock
 from trimon.config import Config, load_text

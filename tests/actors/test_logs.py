@@ -12,11 +12,11 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.actors.activefile import ENTRY_BYTES, ActiveFile, left_over
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.spec import ChildSpec
-from trimon.actors.linefiles import LineFiles, line_mailbox
-from trimon.actors.querylog import QueryLog, QueryRecord
+from trimon.actors.logfiles import LineFiles, line_mailbox
+from trimon.actors.querying.activequeries import ENTRY_BYTES, ActiveFile, left_over
+from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.clock import StoppedClock
 from trimon.errors import OperatingError
 from trimon.log import LogBuffer
@@ -42,7 +42,7 @@ def test_what_is_not_finished_is_left_over(tmp_path: Path) -> None:
 @given(st.text(max_size=3000))
 def test_long_queries_are_cut(query: str) -> None:
     """Whatever the query, its entry fits its slot, can be read again, and is a beginning of the query."""
-    from trimon.actors.activefile import _entry
+    from trimon.actors.querying.activequeries import _entry
 
     entry = _entry(query, 1_700_000_000)
     assert len(entry) <= ENTRY_BYTES

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.queries import HEAVY_MAX, HEAVY_S, PATIENCE_S, REMEMBERED_MAX, Queries
+from trimon.actors.querying.gate import HEAVY_MAX, HEAVY_S, PATIENCE_S, REMEMBERED_MAX, Queries
 from trimon.clock import WallClock
 from trimon.offload import InlineOffload, ThreadOffload
 from trimon.query.errors import FailureKind, QueryError

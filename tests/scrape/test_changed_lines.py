@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from trimon.model.labels import Labels
 from trimon.scrape import layout as layout_module
 from trimon.scrape.alignment import Alignment
+from trimon.scrape.bodymemory import BLANK
 from trimon.scrape.exposition import Format, ParseError, TextFormat
 from trimon.scrape.families import Family
 from trimon.scrape.layout import Layout
 from trimon.scrape.openmetrics import OpenMetricsFormat
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.reading import BLANK
 from trimon.scrape.series_labels import SeriesLabels
 
 TARGET = (("instance", "i"), ("job", "j"))

@@ -14,7 +14,7 @@ from tests.support.store_world import World, world
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.queries import Queries
+from trimon.actors.querying.gate import Queries
 from trimon.actors.rules import RuleGroupActor, RuleManager, RuleSeams
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.store_world import World, world
-from trimon.actors.queries import Queries
+from trimon.actors.querying.gate import Queries
 from trimon.offload import InlineOffload
 from trimon.query.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics

@@ -16,7 +16,7 @@ import trio
 from tests.support import protobuf
 from tests.support.web_world import WebWorld, web_world
 from trimon import limits
-from trimon.actors.queries import Queries
+from trimon.actors.querying.gate import Queries
 from trimon.model.snapshot import Snapshot
 from trimon.offload import ThreadOffload
 from trimon.web.connection import SENDS_NO_MORE

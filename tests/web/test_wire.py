@@ -13,7 +13,7 @@ import trio
 
 from tests.support.web_world import WebWorld, web_world
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.queries import Queries
+from trimon.actors.querying.gate import Queries
 from trimon.offload import ThreadOffload
 from trimon.query.budget import Budget
 from trimon.web import connection

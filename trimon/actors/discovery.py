@@ -8,12 +8,12 @@ from typing import Final
 
 import trio
 
-from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.scrape import Discovered
 from trimon.clock import Clock

@@ -11,13 +11,13 @@ from typing import Final
 
 import trio
 
-from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.queries import Queries
-from trimon.actors.querylog import QueryRecord
+from trimon.actors.querying.gate import Queries
+from trimon.actors.querying.querylog import QueryRecord
 from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Writer
 from trimon.clock import Clock

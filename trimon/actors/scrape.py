@@ -9,13 +9,13 @@ from typing import Final
 
 import trio
 
-from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.mailbox import Mailbox, Overflow
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone, AskTimeout
 from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.linefiles import LineFiles
+from trimon.actors.logfiles import LineFiles
 from trimon.actors.storage import Writer
 from trimon.actors.target import TargetActor
 from trimon.clock import Clock

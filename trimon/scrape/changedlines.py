@@ -9,10 +9,10 @@ import numpy as np
 
 from trimon.model.labels import Labels
 from trimon.scrape.alignment import Alignment
+from trimon.scrape.bodymemory import BLANK, DROPPED, REMARK, Ints, Lines, Reading, Rules
 from trimon.scrape.families import Families
 from trimon.scrape.linebyline import is_remark
 from trimon.scrape.numbers import read_numbers
-from trimon.scrape.reading import BLANK, DROPPED, REMARK, Ints, Lines, Reading, Rules
 
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5

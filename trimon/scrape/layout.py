@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from trimon import limits
+from trimon.scrape.bodymemory import BLANK, Lines, Reading, Rules, SeriesRule
 from trimon.scrape.changedlines import read_changed
 from trimon.scrape.exposition import Format, ParseError
 from trimon.scrape.families import Families, Family
 from trimon.scrape.linebyline import LineByLine
 from trimon.scrape.numbers import read_numbers
-from trimon.scrape.reading import BLANK, Lines, Reading, Rules, SeriesRule
 
 # Lines that are looked at before all are.
 _PROBES: Final = 12

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.model.labels import Labels
+from trimon.scrape.bodymemory import BLANK, DROPPED, DUPLICATE, REMARK, TIMED, Lines, Reading, Rules
 from trimon.scrape.families import Families
 from trimon.scrape.numbers import NUMBER_BYTES
-from trimon.scrape.reading import BLANK, DROPPED, DUPLICATE, REMARK, TIMED, Lines, Reading, Rules
 
 
 def is_remark(line: bytes) -> bool:

@@ -15,12 +15,12 @@ import numpy.typing as npt
 from trimon.fetch.request import BodyTooBig, FetchError, Request, Response
 from trimon.model.labels import METRIC_NAME, Labels
 from trimon.model.rows import NO_COLUMNS, Appended, Columns, Metadata, Row, SampleBatch
+from trimon.scrape.bodymemory import Reading
 from trimon.scrape.exposition import Format, ParseError, TextFormat
 from trimon.scrape.families import Family
 from trimon.scrape.layout import Layout
 from trimon.scrape.negotiation import choose_format
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.reading import Reading
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.target import Target
 

@@ -4,7 +4,7 @@ Reading order: `settings` and `current`; the parts `storage`, `queries`, `rules`
 which brings them a configuration; `frontend`, which shows them; the `tree` they hang in; `server`, which runs it all.
 """
 
-from trimon.server.current import Loaded, complete
+from trimon.server.configuration import Loaded, complete
 from trimon.server.server import Server
 from trimon.server.settings import RULES_MAX, Seams, Settings
 

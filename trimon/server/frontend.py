@@ -11,7 +11,7 @@ import trio
 
 from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
-from trimon.server.current import Current
+from trimon.server.configuration import Current
 from trimon.server.parts import Parts
 from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.lag import LagMonitor
-from trimon.server.current import Current
+from trimon.actors.looplag import LagMonitor
+from trimon.server.configuration import Current
 from trimon.server.queries import QueryPart
 from trimon.server.rules import RulePart
 from trimon.server.scraping import ScrapingPart

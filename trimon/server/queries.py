@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trimon.actors.activefile import ActiveFile, left_over
-from trimon.actors.linefiles import LineFiles, line_mailbox
-from trimon.actors.queries import Queries
-from trimon.actors.querycosts import QueryCosts
-from trimon.actors.querylog import QueryLog
-from trimon.actors.readings import query_readings
+from trimon.actors.logfiles import LineFiles, line_mailbox
+from trimon.actors.metrics.scraping import query_readings
+from trimon.actors.querying.activequeries import ActiveFile, left_over
+from trimon.actors.querying.costs import QueryCosts
+from trimon.actors.querying.gate import Queries
+from trimon.actors.querying.querylog import QueryLog
 from trimon.errors import OperatingError
 from trimon.log import Log
 from trimon.offload import Offload

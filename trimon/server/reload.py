@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import trio
 
-from trimon.actors.jobs import job_config
 from trimon.errors import TrimonError
-from trimon.server.current import Current, Loaded
+from trimon.server.configuration import Current, Loaded
+from trimon.server.jobs import job_config
 from trimon.server.parts import Parts
 from trimon.server.settings import Seams
 

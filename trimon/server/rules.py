@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.rule_readings import rule_readings
+from trimon.actors.metrics.rules import rule_readings
 from trimon.actors.rules import RuleManager, RuleSeams
-from trimon.server.current import Current
+from trimon.server.configuration import Current
 from trimon.server.queries import QueryPart
 from trimon.server.settings import Seams
 from trimon.server.storage import StoragePart

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 
 from trimon.actors.discovery import Discovery
-from trimon.actors.discovery_readings import discovery_readings
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.readings import scrape_readings
+from trimon.actors.metrics.discovery import discovery_readings
+from trimon.actors.metrics.scraping import scrape_readings
 from trimon.actors.scrape import ScrapeManager, discovered_mailbox
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
-from trimon.server.current import Current
+from trimon.server.configuration import Current
 from trimon.server.queries import QueryPart
 from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart

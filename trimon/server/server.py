@@ -11,8 +11,8 @@ import trio
 
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.supervisor import BudgetExhausted
-from trimon.actors.readings import kernel_readings
-from trimon.server.current import Current, Loaded
+from trimon.actors.metrics.scraping import kernel_readings
+from trimon.server.configuration import Current, Loaded
 from trimon.server.frontend import Frontend
 from trimon.server.parts import Parts
 from trimon.server.reload import Reload

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trimon.actors.compactor import Compactor
+from trimon.actors.metrics.storage import storage_readings
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
-from trimon.actors.storage_readings import storage_readings
 from trimon.server.settings import Seams
 from trimon.storage.store import Store
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.parts import Parts
 from trimon.web.server import WebActor

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimon.actors.kernel.supervisor import Supervisor
-from trimon.actors.queries import Queries
+from trimon.actors.querying.gate import Queries
 from trimon.actors.scrape import Job
 from trimon.actors.storage import Writer
 from trimon.clock import Clock

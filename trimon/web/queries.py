@@ -8,7 +8,7 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
-from trimon.actors.querylog import QueryRecord
+from trimon.actors.querying.querylog import QueryRecord
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine

@@ -3,7 +3,6 @@
 Knows nothing of metrics and depends on trio and the standard library alone. `docs/actors.md` is its manual.
 """
 
-from trimon.actors.kernel.budget import RestartBudget, RestartPolicy
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.faults import describe
 from trimon.actors.kernel.group import Group, Strategy
@@ -18,6 +17,7 @@ from trimon.actors.kernel.mailbox import (
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone, AskTimeout, Question, Reply, ask
 from trimon.actors.kernel.report import CrashReport, CrashReports
+from trimon.actors.kernel.restarts import RestartBudget, RestartPolicy
 from trimon.actors.kernel.spec import Actor, ChildSpec, Restart
 from trimon.actors.kernel.stats import MailboxStats
 from trimon.actors.kernel.supervisor import BudgetExhausted, Supervisor

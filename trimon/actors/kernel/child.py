@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 import trio
 
-from trimon.actors.kernel.budget import RestartBudget
 from trimon.actors.kernel.faults import split_fault
 from trimon.actors.kernel.lifecycle import ACTIVE, FINAL, Lifecycle, State
 from trimon.actors.kernel.mailbox import MailboxClosed
 from trimon.actors.kernel.report import CrashReport, CrashReports
+from trimon.actors.kernel.restarts import RestartBudget
 from trimon.actors.kernel.spec import Actor, ChildSpec, Restart
 
 Gate: TypeAlias = Callable[["Child", float], Awaitable[None]]

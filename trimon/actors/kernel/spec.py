@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from trimon.actors.kernel.budget import RestartPolicy
 from trimon.actors.kernel.mailbox import Mailbox
+from trimon.actors.kernel.restarts import RestartPolicy
 
 
 class Actor(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from trimon.actors.linefiles import LineFiles
+from trimon.actors.logfiles import LineFiles
 from trimon.query.stats import QueryStats
 from trimon.query.statsdata import stats_data
 from trimon.units import rfc3339

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.linefiles import LineFiles
-from trimon.actors.queries import Queries
-from trimon.actors.querylog import QueryLog
+from trimon.actors.logfiles import LineFiles
+from trimon.actors.querying.gate import Queries
+from trimon.actors.querying.querylog import QueryLog
 from trimon.actors.scrape import ScrapeManager
 from trimon.selfmetrics import Reading
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from trimon import limits
-from trimon.actors.peers import client_options
 from trimon.actors.scrape import JobConfig
 from trimon.config.dump import fingerprint
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import HttpFetch
+from trimon.peers.options import client_options
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.relabel import Relabeling
 

@@ -12,10 +12,10 @@ from typing import Final, TypeVar
 
 import trio
 
-from trimon.actors.activefile import ActiveFile
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.querycosts import QueryCosts
-from trimon.actors.querylog import QueryLog, QueryRecord
+from trimon.actors.querying.activequeries import ActiveFile
+from trimon.actors.querying.costs import QueryCosts
+from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.clock import Clock
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload

@@ -1,0 +1,1 @@
+"""What the server's own /metrics shows of its actors: one module a subject, each makes metric families from live state."""

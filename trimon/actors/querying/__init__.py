@@ -1,0 +1,1 @@
+"""What stands between a request and the query engine: turns, costs, the query log and the file of active queries."""
