@@ -14,8 +14,8 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.gate import HEAVY_MAX, HEAVY_S, PATIENCE_S, REMEMBERED_MAX, Queries
 from trimon.clock import WallClock
 from trimon.offload import InlineOffload, ThreadOffload
-from trimon.query.errors import FailureKind, QueryError
-from trimon.query.options import QueryOptions
+from trimon.query.language.errors import FailureKind, QueryError
+from trimon.query.language.options import QueryOptions
 
 OPTIONS = QueryOptions()
 

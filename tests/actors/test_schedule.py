@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trimon.actors.schedule import Schedule, first_slot_ms
 from trimon.clock import VirtualClock
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec
 from trimon.rules.group import RuleGroup
 from trimon.scrape.options import PoolOptions

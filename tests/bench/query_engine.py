@@ -18,10 +18,10 @@ from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.engine import instant, range_
-from trimon.query.json import render_data
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import QueryOptions
 
 HOUR_MS = 3_600_000
 END_MS = 1_700_000_000_000 // HOUR_MS * HOUR_MS

@@ -18,9 +18,9 @@ from trimon.clock import StoppedClock
 from trimon.files import DiskFiles
 from trimon.model.labels import Labels, labels_of
 from trimon.model.rows import Row
-from trimon.query.budget import Budget
 from trimon.query.engine import instant, range_
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import QueryOptions
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 

@@ -12,13 +12,13 @@ import time
 
 from tests.support.promql_data import odd_store
 from trimon.errors import UserError
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.engine import format_query, instant, parse, range_
-from trimon.query.errors import QueryError
-from trimon.query.json import render_data
-from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
-from trimon.query.printer import print_expr
-from trimon.query.signatures import FUNCTIONS, ValueType
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
+from trimon.query.language.printer import print_expr
+from trimon.query.language.signatures import FUNCTIONS, ValueType
 
 METRICS = (
     "up",

@@ -7,12 +7,12 @@ import pytest
 
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.labels import labels_of
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
-from trimon.query.json import render_data
-from trimon.query.operators import blocks
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.execution import tiling as blocks
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
 STEPS, SERIES = 40, 60
 QUERIES = [

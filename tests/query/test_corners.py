@@ -8,11 +8,11 @@ import pytest
 
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.labels import labels_of
-from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.conformance.script import run_script
 from trimon.query.engine import instant, parse
-from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
 OPTIONS = QueryOptions(features=ALL_LANGUAGE_FEATURES)
 

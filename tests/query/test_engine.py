@@ -12,16 +12,16 @@ from tests.support.promql_data import odd_store
 from trimon.limits import QUERY_DEPTH_MAX
 from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN
-from trimon.query.annotations import limited
-from trimon.query.budget import Budget
+from trimon.query.answer.json import format_times, format_values, render_data
+from trimon.query.answer.jsonlabels import format_label_sets
+from trimon.query.answer.statsdata import stats_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import format_query, instant, range_
-from trimon.query.errors import FailureKind, ParseError, QueryError
+from trimon.query.execution.annotations import limited
+from trimon.query.execution.budget import Budget
 from trimon.query.explain import explain
-from trimon.query.json import format_times, format_values, render_data
-from trimon.query.jsonlabels import format_label_sets
-from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
-from trimon.query.statsdata import stats_data
+from trimon.query.language.errors import FailureKind, ParseError, QueryError
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
 PLAIN = QueryOptions()
 
@@ -210,7 +210,7 @@ def test_selectors_share_what_they_read() -> None:
 
     def sources(query: str) -> int:
         from trimon.query.engine import plan_query
-        from trimon.query.grid import Grid
+        from trimon.query.execution.grid import Grid
 
         _, planner, _ = plan_query(query, Grid.between(0, 285_000, 15_000), PLAIN, ranged=True)
         return len(planner.sources)

@@ -10,9 +10,9 @@ from tests.query.test_borders import a_series
 from tests.query.test_windows import filled
 from tests.support import naive_promql as naive
 from trimon.model.sample import NORMAL_NAN
-from trimon.query.budget import Budget
 from trimon.query.engine import range_
-from trimon.query.options import EXTENDED_SELECTORS, QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import EXTENDED_SELECTORS, QueryOptions
 
 OPTIONS = QueryOptions(features=frozenset({EXTENDED_SELECTORS}))
 CASES = 300

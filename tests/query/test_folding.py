@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from tests.query.test_windows import OPTIONS, stores
 from tests.support import naive_promql as naive
 from trimon.model.labels import labels_of
-from trimon.query.budget import Budget
+from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
-from trimon.query.errors import QueryError
-from trimon.query.operators import folding
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
 from trimon.query.operators.grouped import reduce_rows
-from trimon.query.result import QueryResult
+from trimon.query.windows import foldedsum as folding
 
 FUNCTIONS = ("rate", "increase", "delta", "sum_over_time", "avg_over_time", "count_over_time", "resets")
 amounts = st.one_of(

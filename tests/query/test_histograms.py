@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from trimon.model.histogram import Buckets, FloatHistogram, ResetHint, ordered
 from trimon.model.labels import labels_of
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
+from trimon.query.execution.budget import Budget
 from trimon.query.histograms.arithmetic import IncompatibleError, added, combined, equal, scaled, to_schema
 from trimon.query.histograms.quantile import fraction, quantile
 from trimon.query.histograms.resets import was_reset
 from trimon.query.histograms.text import as_text
 from trimon.query.histograms.trim import trimmed
-from trimon.query.json import render_data
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 
 OPTIONS = QueryOptions()
 counts = st.lists(st.integers(0, 50).map(float), min_size=0, max_size=6).map(tuple)

@@ -8,12 +8,12 @@ import pytest
 from trimon.model.labels import labels_of
 from trimon.model.matcher import Matcher, MatchType, watched
 from trimon.model.table import LabelTable
-from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
-from trimon.query.errors import QueryError
-from trimon.query.labelhash import label_hashes
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.labelhash import label_hashes
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.storage.matching import codes_matching
 
 SMALL = QueryOptions(bytes_max=1 << 20)

@@ -10,10 +10,10 @@ import orjson
 from hypothesis import given
 
 from trimon.model.table import LabelTable
-from trimon.query.json import format_value, format_values, render_data
-from trimon.query.jsonlabels import format_label_sets
-from trimon.query.result import QueryResult, Samples
-from trimon.query.stats import QueryStats
+from trimon.query.answer.json import format_value, format_values, render_data
+from trimon.query.answer.jsonlabels import format_label_sets
+from trimon.query.answer.result import QueryResult, Samples
+from trimon.query.execution.stats import QueryStats
 
 NAMES = ("__name__", 'a"b', "c")
 VALUES = st.sampled_from(["", "a", "b", "x,", 'x",', '"', ",", '","', "\\", "ü", "\udcff", "\n", "{}"])

@@ -13,12 +13,12 @@ from tests.bench.query_engine import END_MS, BenchSelection, BenchSnapshot, Targ
 from trimon.model.labels import labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Estimate
-from trimon.query.budget import Budget, Described
+from trimon.query.answer.json import render_data, text_bytes
+from trimon.query.answer.result import QueryResult
 from trimon.query.engine import instant, range_
-from trimon.query.errors import QueryError
-from trimon.query.json import render_data, text_bytes
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
-from trimon.query.result import QueryResult
+from trimon.query.execution.budget import Budget, Described
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
 SERIES, STEPS = 6000, 400
 MATRIX_BYTES = SERIES * STEPS * 9

@@ -18,11 +18,11 @@ from trimon.model.labels import Labels
 from trimon.model.rows import Row, SampleBatch
 from trimon.model.sample import STALE_NAN
 from trimon.model.snapshot import Snapshot
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
-from trimon.query.json import render_data
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import QueryOptions
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 

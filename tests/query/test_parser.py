@@ -6,11 +6,11 @@ import pytest
 
 from trimon.limits import QUERY_DEPTH_MAX
 from trimon.query.engine import format_query, parse, parse_query
-from trimon.query.errors import ParseError
-from trimon.query.nodes import NumberLiteral
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
-from trimon.query.printer import print_expr
-from trimon.query.selectors import parse_selector
+from trimon.query.language.errors import ParseError
+from trimon.query.language.nodes import NumberLiteral
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.language.printer import print_expr
+from trimon.query.language.selectors import parse_selector
 
 ALL = QueryOptions(features=ALL_LANGUAGE_FEATURES)
 PLAIN = QueryOptions()

@@ -28,11 +28,11 @@ import pytest
 from tests.support.peer_prometheus import PROMETHEUS, PROMTOOL, ask, running
 from trimon.errors import TrimonError
 from trimon.model.labels import labels_of
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
-from trimon.query.json import render_data
-from trimon.query.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 
 pytestmark = [
     pytest.mark.peer,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.query.test_windows import assert_loops, filled, points, same, tolerance
 from tests.support import naive_promql as naive
-from trimon.query.operators.regular import runs_of
+from trimon.query.windows.regularwindows import runs_of
 
 FUNCTIONS = (
     "rate", "increase", "delta", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time",

@@ -7,12 +7,12 @@ import time
 import pytest
 
 from trimon.model.labels import labels_of
-from trimon.query.budget import Budget
+from trimon.query.answer.statsdata import stats_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
-from trimon.query.errors import QueryError
-from trimon.query.options import QueryOptions
-from trimon.query.statsdata import stats_data
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import QueryOptions
 
 OPTIONS = QueryOptions()
 STEPS = 4

@@ -11,11 +11,11 @@ from tests.support.promql_data import odd_store
 from trimon.errors import UserError
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import Labels
-from trimon.query.budget import Budget
+from trimon.query.answer.result import QueryResult
 from trimon.query.engine import instant, range_
-from trimon.query.errors import QueryError
-from trimon.query.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
-from trimon.query.result import QueryResult
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
 QUERIES = 400
 STEPS = 6

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.support import naive_vectors as naive
 from trimon.model.labels import format_labels, labels_of
 from trimon.model.sample import NORMAL_NAN
-from trimon.query.budget import Budget
+from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
-from trimon.query.errors import QueryError
-from trimon.query.options import QueryOptions
-from trimon.query.result import QueryResult
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import QueryOptions
 
 OPTIONS = QueryOptions()
 STEPS = 5

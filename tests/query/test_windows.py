@@ -17,10 +17,10 @@ from trimon.model.labels import labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.sample import NORMAL_NAN, STALE_NAN
 from trimon.model.snapshot import Admit
-from trimon.query.budget import Budget
 from trimon.query.conformance.memory import MemorySelection, MemoryStore
 from trimon.query.engine import range_
-from trimon.query.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 
 OPTIONS = QueryOptions(features=frozenset({EXPERIMENTAL_FUNCTIONS}))
 FUNCTIONS = (

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.process import peer
 from trimon.errors import UserError
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec, RuleDefaults, RuleSpec, load_rules, read_rules
 
 FILE = Path("/etc/rules.yml")

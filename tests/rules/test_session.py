@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trimon.model.labels import Labels, labels_of
 from trimon.model.rows import Appended, Row
 from trimon.model.table import LabelTable
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import RuleSpec
 from trimon.rules.recording import Recorded, RecordingRule
 from trimon.rules.session import RuleSession, row_keys

@@ -16,11 +16,11 @@ from trimon.errors import TrimonError
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Snapshot
-from trimon.query.budget import Budget
+from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
-from trimon.query.json import render_data
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import QueryOptions
 
 OPTIONS = QueryOptions()
 STEPS = 60

@@ -19,7 +19,7 @@ from trimon.actors.rules import RuleGroupActor, RuleManager, RuleSeams
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import RuleDefaults, read_rules
 
 FILE = Path("/etc/rules/r.yml")

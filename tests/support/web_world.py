@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.store_world import World, world
 from trimon.actors.querying.gate import Queries
 from trimon.offload import InlineOffload
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.app import create_app
 from trimon.web.context import WebContext, WebOptions

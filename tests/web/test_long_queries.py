@@ -13,9 +13,9 @@ from trimon.limits import QUERY_REGEXP_INSTRUCTIONS_MAX
 from trimon.model import matcher
 from trimon.offload import ThreadOffload
 from trimon.query import engine
-from trimon.query.lexer import Lexer
-from trimon.query.options import QueryOptions
-from trimon.query.tokens import Token
+from trimon.query.language.lexer import Lexer
+from trimon.query.language.options import QueryOptions
+from trimon.query.language.tokens import Token
 from trimon.web.context import WebOptions
 
 LONG = "1 + (" + " " * engine.REMEMBERED_MAX + "2)"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.web_world import web_world
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import RuleDefaults, read_rules
 from trimon.rules.group import RuleGroup
 

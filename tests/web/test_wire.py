@@ -15,7 +15,7 @@ from tests.support.web_world import WebWorld, web_world
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.gate import Queries
 from trimon.offload import ThreadOffload
-from trimon.query.budget import Budget
+from trimon.query.execution.budget import Budget
 from trimon.web import connection
 from trimon.web.context import WebOptions
 from trimon.web.server import WebActor, bind

@@ -25,9 +25,9 @@ from trimon.errors import OperatingError, UserError
 from trimon.log import Log
 from trimon.model.rows import Appended, Row
 from trimon.model.snapshot import Snapshot
-from trimon.query.budget import Budget
-from trimon.query.errors import QueryError
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession

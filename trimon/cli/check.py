@@ -10,7 +10,7 @@ import click
 from trimon.config.load import load
 from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import UserError
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.rules.file import RuleDefaults, load_rule_file
 
 

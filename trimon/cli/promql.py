@@ -11,7 +11,7 @@ from trimon.cli.ask import get
 from trimon.errors import UserError
 from trimon.query import engine
 from trimon.query.conformance.script import run_script
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
 _ALL = QueryOptions(features=ALL_LANGUAGE_FEATURES)
 

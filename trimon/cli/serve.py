@@ -21,7 +21,7 @@ from trimon.log import Log, make_log
 from trimon.memory import one_arena
 from trimon.model.matcher import anchored, compile_regexp
 from trimon.offload import ThreadOffload
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
 from trimon.storage.options import DAY_MS, StoreOptions

@@ -17,7 +17,7 @@ from trimon.files import DiskFiles
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.rows import SampleBatch
-from trimon.query.selectors import parse_selector
+from trimon.query.language.selectors import parse_selector
 from trimon.scrape.openmetrics import OpenMetricsFormat
 from trimon.storage.block.meta import BlockMeta, new_ulid
 from trimon.storage.options import HOUR_MS

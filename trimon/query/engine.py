@@ -11,24 +11,24 @@ import numpy as np
 
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
-from trimon.query.annotations import Annotations
-from trimon.query.astjson import ast_data
-from trimon.query.budget import PREPARATION, Budget
-from trimon.query.checker import Checker, type_of
-from trimon.query.context import Context, Operator, quiet
-from trimon.query.errors import ParseError, QueryError
-from trimon.query.grid import Grid
-from trimon.query.labelcodes import sort_order
-from trimon.query.nodes import Expr, ValueType
-from trimon.query.operators.names import remove_marked
-from trimon.query.options import DURATION_EXPRESSIONS, QueryOptions
-from trimon.query.panel import panels
-from trimon.query.parser import Parser
-from trimon.query.plan import Planner
-from trimon.query.pretty import prettify
-from trimon.query.result import QueryResult, Samples
-from trimon.query.stats import QueryStats
-from trimon.query.values import Ranges, Scalar, Text, Value, Vector
+from trimon.query.answer.result import QueryResult, Samples
+from trimon.query.execution.annotations import Annotations
+from trimon.query.execution.budget import PREPARATION, Budget
+from trimon.query.execution.context import Context, Operator, quiet
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.labelcodes import sort_order
+from trimon.query.execution.names import remove_marked
+from trimon.query.execution.stats import QueryStats
+from trimon.query.execution.values import Ranges, Scalar, Text, Value, Vector
+from trimon.query.language.astjson import ast_data
+from trimon.query.language.checker import Checker, type_of
+from trimon.query.language.errors import ParseError, QueryError
+from trimon.query.language.nodes import Expr, ValueType
+from trimon.query.language.options import DURATION_EXPRESSIONS, QueryOptions
+from trimon.query.language.parser import Parser
+from trimon.query.language.pretty import prettify
+from trimon.query.planning.plan import Planner
+from trimon.query.windows.windowmatrix import panels
 
 # Trees are as deep as QUERY_DEPTH_MAX and every level is a few Python frames, in parser, checker and printer.
 _RECURSION = 20_000

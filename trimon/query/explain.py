@@ -7,12 +7,12 @@ from typing import Any
 
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
-from trimon.query.budget import Budget
-from trimon.query.context import Context, Operator
-from trimon.query.grid import Grid
-from trimon.query.nodes import Expr
-from trimon.query.options import QueryOptions
-from trimon.query.stats import NodeStats, QueryStats
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.stats import NodeStats, QueryStats
+from trimon.query.language.nodes import Expr
+from trimon.query.language.options import QueryOptions
 
 
 @dataclass(frozen=True, slots=True)

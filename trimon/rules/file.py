@@ -15,7 +15,7 @@ from trimon.config.yamltree import Document
 from trimon.errors import UserError
 from trimon.model.labels import METRIC_NAME
 from trimon.query.engine import parse
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 
 ALERTS_UNSUPPORTED = "alerting rules are not supported by this version of trimon"
 

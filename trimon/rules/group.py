@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from typing import Final
 
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec, RuleSpec
 from trimon.rules.recording import RecordingRule
 from trimon.rules.session import RuleSession

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from trimon.model.labels import METRIC_NAME
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
-from trimon.query.budget import Budget
 from trimon.query.engine import instant, parse
-from trimon.query.errors import QueryError
-from trimon.query.labelcodes import distinct, drop_names, with_column
-from trimon.query.options import QueryOptions
-from trimon.query.printer import print_expr
-from trimon.query.stats import QueryStats
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.labelcodes import distinct, drop_names, with_column
+from trimon.query.execution.stats import QueryStats
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import QueryOptions
+from trimon.query.language.printer import print_expr
 from trimon.rules.file import RuleSpec
 
 NOT_A_VECTOR = "rule result is not a vector or scalar"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from trimon.config.load import Config
 from trimon.discovery.registry import Registry, check_plugins
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec, RuleDefaults, load_rules
 
 

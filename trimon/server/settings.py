@@ -10,7 +10,7 @@ from trimon.clock import Clock
 from trimon.discovery.registry import Registry
 from trimon.log import Log
 from trimon.offload import Offload
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.context import WebOptions
 

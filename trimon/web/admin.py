@@ -5,7 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response
 
 from trimon.memory import give_back
-from trimon.query.budget import Budget
+from trimon.query.execution.budget import Budget
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success

@@ -14,7 +14,7 @@ from trimon.log import Log
 from trimon.model.labels import Labels
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
-from trimon.query.options import QueryOptions
+from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.store import Store

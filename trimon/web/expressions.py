@@ -12,12 +12,12 @@ from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
-from trimon.query.budget import Budget
-from trimon.query.errors import ParseError
+from trimon.query.answer.json import format_value
+from trimon.query.execution.budget import Budget
 from trimon.query.explain import explain
-from trimon.query.json import format_value
-from trimon.query.nodes import Expr, VectorSelector, children
-from trimon.query.options import QueryOptions
+from trimon.query.language.errors import ParseError
+from trimon.query.language.nodes import Expr, VectorSelector, children
+from trimon.query.language.options import QueryOptions
 from trimon.storage.exemplars import Exemplar
 from trimon.web import params
 from trimon.web.context import WebContext

@@ -6,7 +6,7 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone, AskTimeout
 from trimon.actors.storage import NotReady
 from trimon.errors import OperatingError, UserError
-from trimon.query.errors import QueryError
+from trimon.query.language.errors import QueryError
 from trimon.web.context import WebContext
 from trimon.web.envelope import STARTING, Answer, ApiError, refused
 

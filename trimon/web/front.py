@@ -22,8 +22,8 @@ from hypercorn.typing import (
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
-from trimon.query.budget import EVALUATION
-from trimon.query.errors import FailureKind, QueryError
+from trimon.query.execution.budget import EVALUATION
+from trimon.query.language.errors import FailureKind, QueryError
 from trimon.web.asked import ClientGone, Endpoint
 from trimon.web.connection import SENDS_NO_MORE
 from trimon.web.context import WebContext

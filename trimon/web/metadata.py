@@ -9,7 +9,7 @@ from quart import Blueprint, Response, request
 from trimon.actors.scrape import Job
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher
-from trimon.query.selectors import parse_selector
+from trimon.query.language.selectors import parse_selector
 from trimon.scrape.families import Family
 from trimon.web import params
 from trimon.web.context import WebContext

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher
-from trimon.query.selectors import parse_selector
+from trimon.query.language.selectors import parse_selector
 from trimon.units import parse_duration_ms
 from trimon.web.envelope import ApiError, bad_parameter
 

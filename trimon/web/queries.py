@@ -12,14 +12,14 @@ from trimon.actors.querying.querylog import QueryRecord
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
-from trimon.query.annotations import limited
-from trimon.query.budget import Budget
-from trimon.query.errors import ParseError, QueryError
-from trimon.query.instantly import is_instant
-from trimon.query.json import render_data, text_bytes
-from trimon.query.options import PER_STEP_STATS, QueryOptions
-from trimon.query.result import QueryResult
-from trimon.query.statsdata import stats_data
+from trimon.query.answer.json import render_data, text_bytes
+from trimon.query.answer.result import QueryResult
+from trimon.query.answer.statsdata import stats_data
+from trimon.query.execution.annotations import limited
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import ParseError, QueryError
+from trimon.query.language.options import PER_STEP_STATS, QueryOptions
+from trimon.query.planning.trivial import is_instant
 from trimon.web import params
 from trimon.web.asked import Asked, Endpoint
 from trimon.web.context import WebContext

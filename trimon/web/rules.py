@@ -8,8 +8,8 @@ from quart import Blueprint, Response
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.matcher import Matcher
-from trimon.query.budget import Budget
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import Budget
+from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
 from trimon.web import params

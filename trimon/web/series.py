@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from trimon.model.labels import format_labels
 from trimon.model.matcher import Matcher, watched
 from trimon.model.snapshot import Snapshot
-from trimon.query.budget import Budget
+from trimon.query.execution.budget import Budget
 from trimon.web import params
 from trimon.web.context import WebContext
 from trimon.web.envelope import ApiError, success

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.query.stats import QueryStats
+from trimon.query.execution.stats import QueryStats
 from trimon.selfmetrics import SelfMetrics
 
 

@@ -19,8 +19,8 @@ from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.clock import Clock
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
-from trimon.query.budget import QUEUE, Budget
-from trimon.query.options import QueryOptions
+from trimon.query.execution.budget import QUEUE, Budget
+from trimon.query.language.options import QueryOptions
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trimon.actors.logfiles import LineFiles
-from trimon.query.stats import QueryStats
-from trimon.query.statsdata import stats_data
+from trimon.query.answer.statsdata import stats_data
+from trimon.query.execution.stats import QueryStats
 from trimon.units import rfc3339
 
 MESSAGE: Final = "promql query logged"

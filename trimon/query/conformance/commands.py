@@ -17,8 +17,8 @@ from trimon.query.conformance.series import (
     parse_offsets,
     split_metric,
 )
-from trimon.query.gofloat import parse_number
-from trimon.query.quoting import unquote
+from trimon.query.language.numbers import parse_number
+from trimon.query.language.quoting import unquote
 from trimon.units import parse_duration_ms
 
 _INSTANT: Final = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimon.errors import UserError
-from trimon.query.gofloat import parse_number
+from trimon.query.language.numbers import parse_number
 
 _FIELD: Final = re.compile(r"\s*([a-z_]+)\s*:\s*(\[[^\]]*\]|[^\s\]}]+)", re.ASCII)
 _LISTS: Final = frozenset({"buckets", "n_buckets", "custom_values"})

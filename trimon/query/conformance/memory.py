@@ -16,8 +16,8 @@ from trimon.model.matcher import Matcher
 from trimon.model.sample import is_stale
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
+from trimon.query.execution.values import holds
 from trimon.query.histograms.resets import was_reset
-from trimon.query.values import holds
 
 
 @dataclass(slots=True)

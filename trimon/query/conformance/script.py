@@ -11,7 +11,7 @@ from trimon.errors import TrimonError, UserError
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import format_labels
 from trimon.query import engine
-from trimon.query.budget import Budget
+from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.commands import (
     Clear,
     Eval,
@@ -24,8 +24,9 @@ from trimon.query.conformance.histograms import ClassicLoad, almost_equal, histo
 from trimon.query.conformance.literal import HistogramLiteral
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.conformance.series import Item
+from trimon.query.execution.budget import Budget
 from trimon.query.histograms.text import as_text
-from trimon.query.nodes import (
+from trimon.query.language.nodes import (
     Aggregation,
     Binary,
     Call,
@@ -38,10 +39,9 @@ from trimon.query.nodes import (
     VectorSelector,
     children,
 )
-from trimon.query.options import ALL_LANGUAGE_FEATURES, QueryOptions
-from trimon.query.printer import print_expr
-from trimon.query.result import QueryResult
-from trimon.query.signatures import STEP_VARIANT
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
+from trimon.query.language.printer import print_expr
+from trimon.query.language.signatures import STEP_VARIANT
 
 _MINUTE_MS: Final = 60_000
 SCRIPT_OPTIONS: Final = QueryOptions(features=ALL_LANGUAGE_FEATURES, timeout_s=100)

@@ -11,12 +11,12 @@ from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import MatchType
 from trimon.model.sample import NORMAL_NAN, STALE_NAN
-from trimon.query.braces import parse_vector_selector
 from trimon.query.conformance.literal import HistogramLiteral, parse_histogram, scan_histogram
-from trimon.query.errors import ParseError
-from trimon.query.gofloat import is_duration, parse_duration_s, parse_number
-from trimon.query.stream import TokenStream
-from trimon.query.tokens import T
+from trimon.query.language.errors import ParseError
+from trimon.query.language.numbers import is_duration, parse_duration_s, parse_number
+from trimon.query.language.tokens import T
+from trimon.query.language.tokenstream import TokenStream
+from trimon.query.language.vectorselector import parse_vector_selector
 from trimon.units import parse_duration_ms
 
 _NUMBER: Final = (

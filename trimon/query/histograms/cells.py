@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from trimon.model.histogram import FloatHistogram
-from trimon.query.values import Cells
+from trimon.query.execution.values import Cells
 
 
 def map_cells(function: Callable[[FloatHistogram], FloatHistogram], cells: Cells) -> Cells:

@@ -7,9 +7,9 @@ import numpy as np
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.table import LabelTable
-from trimon.query.context import Context, Operator
-from trimon.query.nodes import Expr, MatrixSelector, VectorSelector, unwrap
-from trimon.query.values import Mask, Value, Vector
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.values import Mask, Value, Vector
+from trimon.query.language.nodes import Expr, MatrixSelector, VectorSelector, unwrap
 
 
 def labels_of_selector(expr: Expr) -> Labels:

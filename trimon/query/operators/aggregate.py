@@ -10,10 +10,9 @@ import numpy as np
 from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
-from trimon.query.context import Context, Operator
-from trimon.query.labelcodes import drop_names, group, select_names
-from trimon.query.operators.cells import compensated_mean, compensated_sum, quantile_of
-from trimon.query.operators.folding import Fold, Folded
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import drop_names, group, select_names
+from trimon.query.execution.values import Cells, Index, Mask, Matrix, Scalar, Value, Vector
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import (
     ADDING,
@@ -21,8 +20,9 @@ from trimon.query.operators.histogramaggregate import (
     add_histograms,
     ignore_histograms,
 )
-from trimon.query.operators.window import WindowOperator
-from trimon.query.values import Cells, Index, Mask, Matrix, Scalar, Value, Vector
+from trimon.query.windows.foldedsum import Fold, Folded
+from trimon.query.windows.operator import WindowOperator
+from trimon.query.windows.singlewindows import compensated_mean, compensated_sum, quantile_of
 
 
 def grouping_table(labels: LabelTable, grouping: Sequence[str], *, without: bool) -> LabelTable:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.query.values import Mask, Matrix
+from trimon.query.execution.values import Mask, Matrix
 
 ARITHMETIC: Final[dict[str, Callable[[Matrix, Matrix], Matrix]]] = {
     "+": np.add,

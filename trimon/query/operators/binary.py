@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.labelcodes import concat, shared_groups
-from trimon.query.nodes import Matching
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import concat, shared_groups
+from trimon.query.execution.names import merge_equal, without_name
+from trimon.query.execution.values import Cells, Mask, Scalar, Value, Vector
+from trimon.query.language.errors import QueryError
+from trimon.query.language.nodes import Matching
+from trimon.query.language.tokens import TRIMS
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
 from trimon.query.operators.histogrambinary import announce, combine
 from trimon.query.operators.matching import any_present, signature_table
-from trimon.query.operators.names import merge_equal, without_name
-from trimon.query.tokens import TRIMS
-from trimon.query.values import Cells, Mask, Scalar, Value, Vector
 
 
 class ScalarBinaryOperator(Operator):

@@ -7,17 +7,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from trimon.query.budget import Budget
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.gofloat import format_plain
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import Groups, drop_names, group, with_column
+from trimon.query.execution.names import merge_equal
+from trimon.query.execution.tiling import step_blocks
+from trimon.query.execution.values import Index, Mask, Matrix, Text, Value, Vector
 from trimon.query.histograms.text import as_text
-from trimon.query.labelcodes import Groups, drop_names, group, with_column
+from trimon.query.language.errors import QueryError
+from trimon.query.language.numbers import format_plain
+from trimon.query.language.quoting import go_quote
 from trimon.query.operators.aggregate import grouping_table, valid_label_name
-from trimon.query.operators.blocks import step_blocks
-from trimon.query.operators.names import merge_equal
-from trimon.query.quoting import go_quote
-from trimon.query.values import Index, Mask, Matrix, Text, Value, Vector
 
 # A count, the same as a float, and whether it is there; some are copied.
 _CELL_BYTES = 25

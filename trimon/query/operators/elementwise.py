@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.query.context import Context, Operator
-from trimon.query.grid import Grid
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.names import without_name
+from trimon.query.execution.tiling import is_wide, row_blocks
+from trimon.query.execution.values import Matrix, Scalar, Text, Value, Vector
 from trimon.query.histograms.arithmetic import scaled
 from trimon.query.histograms.cells import map_cells
-from trimon.query.operators.blocks import is_wide, row_blocks
-from trimon.query.operators.names import without_name
-from trimon.query.values import Matrix, Scalar, Text, Value, Vector
 
 _DAY_S: Final = 86_400
 _INT64: Final = 2.0**63

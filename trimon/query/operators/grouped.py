@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from trimon.query.labelcodes import Groups
-from trimon.query.operators.cells import Reducer
-from trimon.query.values import Index, Mask, Matrix, Vector
+from trimon.query.execution.labelcodes import Groups
+from trimon.query.execution.values import Index, Mask, Matrix, Vector
+from trimon.query.windows.singlewindows import Reducer
 
 _CELLS_MAX: Final = 1 << 20
 # `reduceat` goes down one column after the other: that is well only where there are few, or groups of many sizes.

@@ -12,17 +12,17 @@ import numpy as np
 from trimon.model.gofloat import format_g, format_label
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME
 from trimon.model.table import Codes
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.grid import Grid
-from trimon.query.labelcodes import drop_names, group, with_column
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.labelcodes import drop_names, group, with_column
+from trimon.query.execution.names import without_name
+from trimon.query.execution.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
+from trimon.query.language.errors import QueryError
+from trimon.query.language.quoting import go_quote
 from trimon.query.operators.aggregate import valid_label_name
 from trimon.query.operators.binary import stack
-from trimon.query.operators.monotonic import Repairs, repaired
-from trimon.query.operators.names import without_name
 from trimon.query.operators.nativehistogram import native_fraction, native_quantile, split
-from trimon.query.quoting import go_quote
-from trimon.query.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
+from trimon.query.windows.monotonic import Repairs, repaired
 
 
 @dataclass(frozen=True, slots=True)

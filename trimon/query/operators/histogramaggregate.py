@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from trimon.model.histogram import FloatHistogram
-from trimon.query.context import Context
+from trimon.query.execution.annotationtext import remark
+from trimon.query.execution.context import Context
+from trimon.query.execution.labelcodes import Groups
+from trimon.query.execution.values import Cells, Mask, Vector
 from trimon.query.histograms.arithmetic import IncompatibleError, combined, conflicting
-from trimon.query.labelcodes import Groups
-from trimon.query.operators.histogramwindow import CONFLICT, EXPONENTIAL_AND_CUSTOM, MIXED, RECONCILED
-from trimon.query.operators.remarks import remark
-from trimon.query.values import Cells, Mask, Vector
+from trimon.query.windows.histogramwindows import CONFLICT, EXPONENTIAL_AND_CUSTOM, MIXED, RECONCILED
 
 # Aggregations that count histograms, and those that add them; the others see only the floats.
 COUNTING: Final = frozenset({"count", "group"})

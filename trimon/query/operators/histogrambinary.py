@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from trimon.model.histogram import FloatHistogram
-from trimon.query.annotations import Annotations
+from trimon.query.execution.annotations import Annotations
+from trimon.query.execution.values import Cells, Mask, Matrix
 from trimon.query.histograms.arithmetic import IncompatibleError, added, divided, equal, scaled
 from trimon.query.histograms.trim import trimmed
-from trimon.query.values import Cells, Mask, Matrix
 
 Sample = float | FloatHistogram
 _NAMES: Final = {"+": "addition", "-": "subtraction"}

@@ -12,11 +12,13 @@ from trimon.model.frame import Times
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.table import LabelTable
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.grid import Grid
-from trimon.query.labelcodes import merge_dictionaries, select_names, shared_groups, with_column
-from trimon.query.nodes import (
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.labelcodes import merge_dictionaries, select_names, shared_groups, with_column
+from trimon.query.execution.names import merge_equal
+from trimon.query.execution.values import Index, Mask, Value, Vector
+from trimon.query.language.errors import QueryError
+from trimon.query.language.nodes import (
     Call,
     Expr,
     MatrixSelector,
@@ -28,12 +30,10 @@ from trimon.query.nodes import (
 )
 from trimon.query.operators.binary import stack
 from trimon.query.operators.matching import any_present, format_set, matching_pairs
-from trimon.query.operators.names import merge_equal
 from trimon.query.operators.select import Pick
-from trimon.query.values import Index, Mask, Value, Vector
 
 if TYPE_CHECKING:
-    from trimon.query.plan import Planner
+    from trimon.query.planning.plan import Planner
 
 _IDENTITY: Final = (INSTANCE_LABEL, JOB_LABEL)
 _DEFAULT: Final = "target_info"

@@ -14,13 +14,13 @@ from trimon.errors import UserError
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.model.table import LabelTable
-from trimon.query.budget import Budget
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.labelcodes import factorize, pack, with_column
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import factorize, pack, with_column
+from trimon.query.execution.names import merge_equal
+from trimon.query.execution.values import Text, Value, Vector
+from trimon.query.language.errors import QueryError
 from trimon.query.operators.aggregate import valid_label_name
-from trimon.query.operators.names import merge_equal
-from trimon.query.values import Text, Value, Vector
 
 # A new value is encoded, sorted and written.
 _COPIES: Final = 8

@@ -9,9 +9,8 @@ import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels, quote
 from trimon.model.table import LabelTable
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.labelcodes import (
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import (
     concat,
     drop_metric,
     drop_names,
@@ -19,13 +18,14 @@ from trimon.query.labelcodes import (
     shared_groups,
     with_column,
 )
-from trimon.query.nodes import Cardinality, Matching
+from trimon.query.execution.names import SAME_LABELS, merge_equal
+from trimon.query.execution.tiling import is_wide, row_blocks
+from trimon.query.execution.values import Cells, Index, Mask, Matrix, Value, Vector, holds
+from trimon.query.language.errors import QueryError
+from trimon.query.language.nodes import Cardinality, Matching
+from trimon.query.language.tokens import TRIMS
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
-from trimon.query.operators.blocks import is_wide, row_blocks
 from trimon.query.operators.histogrambinary import announce, combine
-from trimon.query.operators.names import SAME_LABELS, merge_equal
-from trimon.query.tokens import TRIMS
-from trimon.query.values import Cells, Index, Mask, Matrix, Value, Vector, holds
 
 _MANY_TO_MANY = "many-to-many matching not allowed: matching labels must be unique on one side"
 _MANY_TO_ONE = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"

@@ -10,14 +10,14 @@ import numpy as np
 
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import BUCKET_LABEL
-from trimon.query.context import Context, Operator
+from trimon.query.execution.annotationtext import name_of, remark
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import drop_names, shared_groups
+from trimon.query.execution.names import without_name
+from trimon.query.execution.values import Matrix, Value, Vector
 from trimon.query.histograms.quantile import Note, fraction, quantile, variance
-from trimon.query.labelcodes import drop_names, shared_groups
+from trimon.query.language.quoting import go_quote
 from trimon.query.operators.matching import any_present
-from trimon.query.operators.names import without_name
-from trimon.query.operators.remarks import name_of, remark
-from trimon.query.quoting import go_quote
-from trimon.query.values import Matrix, Value, Vector
 
 _MIX: Final = "vector contains a mix of classic and native histograms"
 

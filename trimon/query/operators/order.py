@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from trimon.query.budget import Budget
-from trimon.query.context import Context, Operator
-from trimon.query.labelcodes import sort_order
-from trimon.query.values import Index, Text, Value, Vector
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import sort_order
+from trimon.query.execution.values import Index, Text, Value, Vector
 
 _DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
 _NO_EFFECT: Final = "sort is ineffective for range queries since results are always ordered by labels"

@@ -10,11 +10,13 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.sample import is_stale
-from trimon.query.context import Context, Operator, Source
-from trimon.query.grid import Grid
-from trimon.query.operators.extended import interpolate_instant
-from trimon.query.operators.histogramextended import smoothed_instant
-from trimon.query.operators.histogramwindow import (
+from trimon.query.execution.annotationtext import remark
+from trimon.query.execution.context import Context, Operator, Source
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
+from trimon.query.windows.extended import interpolate_instant
+from trimon.query.windows.extendedhistograms import smoothed_instant
+from trimon.query.windows.histogramwindows import (
     Row,
     bounds_of,
     floats_of,
@@ -22,9 +24,7 @@ from trimon.query.operators.histogramwindow import (
     rows_with_histograms,
     with_resets,
 )
-from trimon.query.operators.remarks import remark
-from trimon.query.panel import Panel, panels
-from trimon.query.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
+from trimon.query.windows.windowmatrix import Panel, panels
 
 
 class Pick(Enum):

@@ -8,10 +8,10 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.table import LabelTable
-from trimon.query.context import Context, Operator
-from trimon.query.grid import Grid
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.values import Ranges, Value, Vector, only
 from trimon.query.histograms.cells import map_cells
-from trimon.query.values import Ranges, Value, Vector, only
 
 
 class SubqueryOperator(Operator):

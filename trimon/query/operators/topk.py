@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from trimon.model.gofloat import format_g
-from trimon.query.budget import Budget
-from trimon.query.context import Context, Operator
-from trimon.query.errors import QueryError
-from trimon.query.labelcodes import group
-from trimon.query.labelhash import label_hashes
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.labelcodes import group
+from trimon.query.execution.labelhash import label_hashes
+from trimon.query.execution.tiling import step_blocks
+from trimon.query.execution.values import Index, Mask, Matrix, Scalar, Value, Vector
+from trimon.query.language.errors import QueryError
 from trimon.query.operators.aggregate import grouping_table
-from trimon.query.operators.blocks import step_blocks
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import ignore_histograms
-from trimon.query.values import Index, Mask, Matrix, Scalar, Value, Vector
 
 _INT64_MAX = float(2**63)
 

@@ -1,0 +1,271 @@
+"""A result as the HTTP API's JSON, written by columns: no Python code runs per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import compress
+from typing import Final
+
+import numpy as np
+import orjson
+
+from trimon.model.frame import Times
+from trimon.model.histogram import FloatHistogram
+from trimon.model.table import LabelTable
+from trimon.query.answer.jsonlabels import format_label_sets, label_bytes, label_columns, quoted
+from trimon.query.answer.result import QueryResult, Samples
+from trimon.query.execution.values import Cells, Matrix
+from trimon.query.histograms.text import as_data
+from trimon.query.language.numbers import format_plain
+
+_SMALL: Final = 1e-6
+_LARGE: Final = 1e21
+# Between these, orjson writes a float as Prometheus does, but for the fraction of whole numbers.
+_PLAIN_MIN: Final = 1e-5
+_PLAIN_MAX: Final = 1e16
+_CHUNK: Final = 4096
+_ROWS: Final = 1 << 16
+# Memory of the text of a sample, in pieces and joined.
+_TEXT_BYTES: Final = 70
+_LABEL_COPIES: Final = 3
+# Up to this share of whole numbers, cutting ".0" off each is quicker than looking for it in the text.
+_FEW: Final = 0.1
+
+
+def text_bytes(result: QueryResult) -> int:
+    """The memory that its JSON takes while it is written, about."""
+    return result.points * _TEXT_BYTES + _LABEL_COPIES * label_bytes(result.labels)
+
+
+def _unchecked() -> None:
+    """Nobody waits for the text."""
+
+
+def render_data(result: QueryResult, stats: bytes = b"", check: Callable[[], None] = _unchecked) -> bytes:
+    """The `data` member of a query response: `resultType`, `result`, and `stats` where given.
+
+    `check` is called every few thousand samples, and may raise.
+    """
+    kind = result.type
+    pieces = [f'{{"resultType":"{kind}","result":['.encode()]
+    if kind == "scalar":
+        value = format_plain(float(result.values[0, 0]))
+        pieces.append(f"{_shortest(result.times_ms)},{quoted(value)}".encode())
+    elif kind == "string":
+        pieces.append(f"{_shortest(result.times_ms)},{quoted(result.text)}".encode())
+    elif kind == "vector":
+        pieces += _vector(result, check)
+    else:
+        pieces += _matrix(result, check)
+    pieces += [b'],"stats":', stats, b"}"] if stats else [b"]}"]
+    return b"".join(pieces)
+
+
+def format_values(values: Matrix) -> list[str]:
+    """Every number as the API writes it (float64[n]): shortest, exponents only when very small or large."""
+    if len(values) == 0:
+        return []
+    flat = np.ascontiguousarray(values, dtype=np.float64)
+    size = np.abs(flat)
+    odd = np.flatnonzero(~((size >= _PLAIN_MIN) & (size < _PLAIN_MAX)) & (flat != 0) & (flat == flat))  # noqa: PLR0124 - NaN
+    special: list[str] = []
+    if len(odd):
+        special = _format_odd(flat[odd])
+        if len(odd) == len(flat):
+            return special
+        flat = flat.copy()
+        flat[odd] = 0.0
+    texts = _format_plain(flat)
+    if len(odd):
+        for index, shown in zip(odd.tolist(), special, strict=True):
+            texts[index] = shown
+    return texts
+
+
+def _format_plain(values: Matrix) -> list[str]:
+    """Numbers that orjson writes without an exponent, and NaN."""
+    with np.errstate(invalid="ignore"):  # a signaling NaN, as some clients push
+        whole = values == np.trunc(values)
+    if whole.all() and not np.signbit(values[values == 0]).any():  # integers have no -0
+        text = orjson.dumps(values.astype(np.int64), option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        return text[1:-1].split(",")
+    text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    if np.isnan(values).any():
+        text = text.replace("null", "NaN")
+    places = np.flatnonzero(whole)
+    if len(places) > _FEW * len(values):
+        texts = text[1:-1].replace(".0,", ",").split(",")
+        texts[-1] = texts[-1].removesuffix(".0")
+        return texts
+    texts = text[1:-1].split(",")
+    for place in places.tolist():
+        texts[place] = texts[place][:-2]
+    return texts
+
+
+def _format_odd(values: Matrix) -> list[str]:
+    """Numbers that orjson writes with an exponent, or not at all; rates are often a few millionths."""
+    raw = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
+    numbers = values.tolist()
+    return [
+        "0.00000" + text[:-3].replace(".", "")
+        if text[-3:] == "e-6" and text[0] != "-"
+        else format_value(numbers[index])
+        for index, text in enumerate(raw)
+    ]
+
+
+def format_value(value: float) -> str:
+    """One number as the API writes it."""
+    if value == 0 or value != value or _SMALL <= abs(value) < _LARGE:  # noqa: PLR0124 - NaN
+        return format_plain(value)
+    if abs(value) == float("inf"):
+        return "+Inf" if value > 0 else "-Inf"
+    mantissa, _, exponent = f"{value!r}".partition("e")
+    if not exponent:
+        mantissa, _, exponent = np.format_float_scientific(value, trim="-").partition("e")
+    sign = "-" if exponent.startswith("-") else "+"
+    return f"{mantissa.removesuffix('.0')}e{sign}{exponent.lstrip('+-0').zfill(2)}"
+
+
+def format_times(times_ms: Times) -> list[str]:
+    """Timestamps in seconds: whole, or with exactly three digits."""
+    out = []
+    for time_ms in times_ms.tolist():
+        sign, size = ("-", -time_ms) if time_ms < 0 else ("", time_ms)
+        seconds, rest = divmod(size, 1000)
+        out.append(f"{sign}{seconds}.{rest:03d}" if rest else f"{sign}{seconds}")
+    return out
+
+
+def _vector(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
+    """The series, some at a time, each with its comma."""
+    out: list[bytes] = []
+    for start in range(0, result.series, _ROWS):
+        check()
+        stop = min(start + _ROWS, result.series)
+        labels = result.labels
+        if stop - start < result.series:
+            labels = labels.take(np.arange(start, stop, dtype=np.intp))
+        cells = None if result.histograms is None else result.histograms[start:stop, 0]
+        text = _rows(labels, result.values[start:stop, 0], cells, result.times_ms)
+        out += [b",", text.encode()] if out else [text.encode()]
+    return out
+
+
+def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Times) -> str:
+    (time,) = format_times(times_ms)
+    texts = format_values(values)
+    middle = f',"value":[{time},"'
+    columns = label_columns(labels, '"]},{"metric":{', "}" + middle)
+    if columns is not None and cells is None:
+        width = len(columns) + 1
+        pieces = [""] * (width * len(texts))
+        for index, column in enumerate(columns):
+            pieces[index::width] = column
+        pieces[width - 1 :: width] = texts
+        # every series begins by closing the one before it: the first closes nothing
+        pieces[0] = pieces[0][4:]
+        pieces.append('"]}')
+        return "".join(pieces)
+    sets = format_label_sets(labels)
+    rows = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
+    if cells is not None:
+        for row, cell in enumerate(cells.tolist()):
+            if cell is not None:
+                rows[row] = f'{{"metric":{sets[row]},"histogram":[{time},{_histogram(cell)}]}}'
+    return ",".join(rows)
+
+
+def _histogram(histogram: FloatHistogram) -> str:
+    return orjson.dumps(as_data(histogram, format_value)).decode()
+
+
+def _mixed_matrix(
+    result: QueryResult, samples: Samples, cells: Cells, check: Callable[[], None]
+) -> list[bytes]:
+    """A matrix that holds histograms, series by series."""
+    sets = format_label_sets(result.labels)
+    rows: list[bytes] = []
+    for row in range(result.series):
+        check()
+        part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
+        times = format_times(samples.times_ms[part])
+        texts = format_values(samples.values[part])
+        native = cells[part].tolist()
+        lists = ""
+        values = [f'[{t},"{v}"]' for t, v, h in zip(times, texts, native, strict=True) if h is None]
+        if values:
+            lists += f',"values":[{",".join(values)}]'
+        found = [f"[{t},{_histogram(h)}]" for t, h in zip(times, native, strict=True) if h is not None]
+        if found:
+            lists += f',"histograms":[{",".join(found)}]'
+        rows.append(f'{"," if rows else ""}{{"metric":{sets[row]}{lists}}}'.encode())
+    return rows
+
+
+def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
+    """The series, each with its comma."""
+    if result.histograms is not None or result.samples is not None:
+        samples = result.flat()
+        if samples.histograms is not None:
+            return _mixed_matrix(result, samples, samples.histograms, check)
+        ends, values = samples.offsets[1:], samples.values
+    else:  # on the grid, whose times are known
+        full = result.present.all()
+        ends = np.cumsum(result.present.sum(axis=1))
+        values = np.ravel(result.values) if full else result.values[result.present]
+    heads = _Heads(result)
+    sets = format_label_sets(result.labels)
+    offsets = [0, *ends.tolist()]
+    rows: list[bytes] = []
+    row, comma = 0, ""
+    while row < result.series:
+        check()
+        # A few thousand values at a time: their strings stay in the cache until they are joined.
+        begin, last = offsets[row], row + 1
+        while last < result.series and offsets[last + 1] - begin <= _CHUNK:
+            last += 1
+        texts = format_values(values[begin : offsets[last]])
+        for index in range(row, last):
+            low, high = offsets[index], offsets[index + 1]
+            metric = f'{comma}{{"metric":{sets[index]},"values":['
+            comma = ","
+            if low == high:
+                rows.append(f"{metric}]}}".encode())
+                continue
+            pieces = [""] * (2 * (high - low))
+            pieces[0::2] = heads.of(index, low, high)
+            pieces[1::2] = texts[low - begin : high - begin]
+            # Every head begins by closing the value before it: the first closes nothing.
+            pieces[0] = metric + pieces[0][3:]
+            pieces.append('"]]}')
+            rows.append("".join(pieces).encode())
+        row = last
+    return rows
+
+
+class _Heads:
+    """`"],[TIME,"` before every value, made once per distinct time."""
+
+    def __init__(self, result: QueryResult) -> None:
+        self._on_grid = result.samples is None
+        if result.samples is None:
+            self._full = np.logical_and.reduce(result.present, axis=1).tolist()
+            self._present = result.present
+            distinct = result.times_ms
+        else:
+            distinct, self._codes = np.unique(result.samples.times_ms, return_inverse=True)
+        self._once = [f'"],[{time},"' for time in format_times(distinct)]
+
+    def of(self, row: int, low: int, high: int) -> list[str]:
+        """The heads of one series, whose samples are `low:high` of all."""
+        if not self._on_grid:
+            return [self._once[code] for code in self._codes[low:high].tolist()]
+        if self._full[row]:
+            return self._once
+        return list(compress(self._once, self._present[row].tolist()))
+
+
+def _shortest(times_ms: Times) -> str:
+    return format_plain(int(times_ms[0]) / 1000)

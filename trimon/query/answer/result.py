@@ -1,0 +1,98 @@
+"""What a query gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from trimon.model.frame import Offsets, Times
+from trimon.model.table import LabelTable
+from trimon.query.execution.stats import QueryStats
+from trimon.query.execution.values import Cells, Mask, Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of several series one after the other: row `r` has `offsets[r]:offsets[r + 1]`."""
+
+    offsets: Offsets
+    times_ms: Times
+    values: Matrix
+    histograms: Cells | None = None
+
+
+@dataclass(slots=True)
+class QueryResult:
+    """The answer to a query.
+
+    `type` is `vector`, `matrix`, `scalar` or `string`. A vector and the matrix of a range query are
+    `values` float64[series, steps] where `present`, at `times_ms`; the matrix of an instant query has
+    timestamps of its own per series, in `samples`.
+    Native histograms are in `histograms`, beside `values`. A scalar is `values[0, 0]`, a string is `text`.
+    """
+
+    type: str
+    labels: LabelTable
+    times_ms: Times
+    values: Matrix
+    present: Mask
+    stats: QueryStats
+    samples: Samples | None = None
+    text: str = ""
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+    histograms: Cells | None = None
+
+    @property
+    def series(self) -> int:
+        """Number of series."""
+        return self.labels.rows
+
+    @property
+    def points(self) -> int:
+        """Number of samples."""
+        return int(np.count_nonzero(self.present)) if self.samples is None else len(self.samples.values)
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of its samples, about."""
+        size = self.values.nbytes + self.present.nbytes
+        if self.samples is not None:
+            size += self.samples.times_ms.nbytes + self.samples.values.nbytes
+        return size
+
+    def limited(self, series_max: int) -> tuple[QueryResult, bool]:
+        """The first series only, and whether that left any out; scalars and strings stay."""
+        if self.type in ("scalar", "string") or self.series <= series_max:
+            return self, False
+        rows = np.arange(series_max, dtype=np.intp)
+        samples = self.samples
+        if samples is not None:
+            stop = int(samples.offsets[series_max])
+            samples = Samples(
+                samples.offsets[: series_max + 1],
+                samples.times_ms[:stop],
+                samples.values[:stop],
+                None if samples.histograms is None else samples.histograms[:stop],
+            )
+        values, present = self.values[:series_max], self.present[:series_max]
+        shown = replace(
+            self,
+            labels=self.labels.take(rows),
+            values=values,
+            present=present,
+            samples=samples,
+            histograms=None if self.histograms is None else self.histograms[:series_max],
+        )
+        return shown, True
+
+    def flat(self) -> Samples:
+        """All samples, series by series."""
+        if self.samples is not None:
+            return self.samples
+        lengths = self.present.sum(axis=1)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        times = np.broadcast_to(self.times_ms, self.present.shape)[self.present]
+        cells = None if self.histograms is None else self.histograms[self.present]
+        return Samples(offsets, times, self.values[self.present], cells)

@@ -1,0 +1,1 @@
+"""What operators share while they run: context, budget, step grid, values, label codes, reducers, annotations."""

@@ -1,0 +1,56 @@
+"""Warnings and infos that a query gives beside its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trimon.query.language.errors import position_of
+
+ANNOTATIONS_MAX = 10
+
+
+@dataclass(slots=True)
+class Annotations:
+    """The distinct annotations of one evaluation, in the order they came.
+
+    Each is a message and the byte offset of the sub-expression it speaks of.
+    """
+
+    text: str = ""
+    _warnings: dict[tuple[str, int], None] = field(default_factory=dict)
+    _infos: dict[tuple[str, int], None] = field(default_factory=dict)
+
+    def warn(self, message: str, start: int) -> None:
+        """Add a warning about the sub-expression at `start`."""
+        self._warnings[message, start] = None
+
+    def info(self, message: str, start: int) -> None:
+        """Add an info about the sub-expression at `start`."""
+        self._infos[message, start] = None
+
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings as Prometheus prints them, with positions."""
+        return self._render("PromQL warning", self._warnings)
+
+    def infos(self) -> tuple[str, ...]:
+        """The infos as Prometheus prints them, with positions."""
+        return self._render("PromQL info", self._infos)
+
+    def _render(self, kind: str, entries: dict[tuple[str, int], None]) -> tuple[str, ...]:
+        if not entries:
+            return ()
+        if not self.text:
+            return tuple(dict.fromkeys(f"{kind}: {message}" for message, _ in entries))
+        return tuple(
+            dict.fromkeys(
+                f"{kind}: {message} ({position_of(self.text, start)})" for message, start in entries
+            )
+        )
+
+
+def limited(entries: tuple[str, ...], kind: str) -> list[str]:
+    """At most ten entries and a line that counts the rest, as the API returns them."""
+    if len(entries) <= ANNOTATIONS_MAX:
+        return list(entries)
+    rest = len(entries) - ANNOTATIONS_MAX
+    return [*entries[:ANNOTATIONS_MAX], f"{rest} more {kind} annotations omitted"]

@@ -1,0 +1,109 @@
+"""What a query may use: samples, bytes, time; and the switch that stops it from another thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol, TypeVar
+
+from trimon.query.language.errors import FailureKind, QueryError
+from trimon.query.language.options import QueryOptions
+
+EVALUATION: Final = "expression evaluation"
+PREPARATION: Final = "query preparation"
+QUEUE: Final = "query queue"
+# Items between two looks at the clock: each takes some microseconds.
+_WATCHED: Final = 1024
+T = TypeVar("T")
+
+
+class Described(Protocol):
+    """What can say what it is."""
+
+    def describe(self) -> str:
+        """One line."""
+
+
+class Budget:
+    """Checked between operators; every excess is a QueryError with Prometheus' text.
+
+    One budget serves one query. `cancel` may be called from any thread; everything else belongs to the
+    thread that evaluates. `held` is the number of samples alive now, `peak` the highest it was, `read` the
+    number of samples that selectors took from storage, `passing` the most that the running operator's windows show at
+    once. `bytes_held` is the size of the values alive now, `bytes_kept` that of what storage gave, which stays to the end.
+    """
+
+    def __init__(self, options: QueryOptions) -> None:
+        self.samples_max = options.samples_max
+        self.bytes_max = options.bytes_max
+        self.timeout_s = options.timeout_s
+        self.started_s = time.monotonic()
+        self.deadline_s = self.started_s + options.timeout_s
+        self.held = 0
+        self.peak = 0
+        self.read = 0
+        self.passing = 0
+        self.bytes_held = 0
+        self.bytes_kept = 0
+        self._canceled = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop the query at its next check."""
+        self._canceled.set()
+
+    @property
+    def canceled(self) -> bool:
+        """Whether somebody called `cancel`."""
+        return self._canceled.is_set()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the budget was made."""
+        return time.monotonic() - self.started_s
+
+    def check(self, where: str = EVALUATION) -> None:
+        """Raise QueryError when the query was canceled or its time is over."""
+        if self._canceled.is_set():
+            raise self._error(f"query was canceled in {where}", FailureKind.CANCELED)
+        if time.monotonic() > self.deadline_s:
+            raise self._error(f"query timed out in {where}", FailureKind.TIMEOUT)
+
+    def watch(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, with a check every now and then."""
+        for index, item in enumerate(items):
+            if index % _WATCHED == 0:
+                self.check()
+            yield item
+
+    def hold(self, samples: int) -> None:
+        """Count samples that are now in memory; raise QueryError when they are too many."""
+        self.held += samples
+        self.peak = max(self.peak, self.held)
+        if self.held > self.samples_max:
+            raise self._error(
+                "query processing would load too many samples into memory in query execution",
+                FailureKind.EXECUTION,
+            )
+
+    def take_bytes(self, size_bytes: int, what: str | Described) -> None:
+        """Raise QueryError when an allocation and what the query holds would together be more than it may use."""
+        held_bytes = self.bytes_held + self.bytes_kept
+        if held_bytes + size_bytes > self.bytes_max:
+            name = what if isinstance(what, str) else what.describe()
+            raise self._error(
+                f"query needs {size_bytes} bytes for {name} and holds {held_bytes}: more than the limit of {self.bytes_max}; "
+                f"it has read {self.read} samples in {self.elapsed_s:.1f} s",
+                FailureKind.EXECUTION,
+            )
+
+    def evaluated(self, size_bytes: int) -> None:
+        """Nothing is left but a result of so many bytes."""
+        self.bytes_held, self.bytes_kept = size_bytes, 0
+
+    def keep_bytes(self, size_bytes: int) -> None:
+        """Count bytes that stay in use until the query ends."""
+        self.bytes_kept += size_bytes
+
+    def _error(self, message: str, kind: FailureKind) -> QueryError:
+        return QueryError(message, kind, self.read, self.elapsed_s)

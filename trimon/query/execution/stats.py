@@ -1,0 +1,74 @@
+"""What a query cost: the figures of `stats=all` and of `explain analyze`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.query.execution.values import Ranges, Value, Vector
+
+if TYPE_CHECKING:
+    from trimon.query.execution.context import Operator
+
+
+@dataclass(slots=True)
+class NodeStats:
+    """One operator's own time (without its inputs), and the size of what it gave."""
+
+    seconds: float
+    series: int
+    samples: int
+
+
+@dataclass(slots=True)
+class QueryStats:
+    """Filled while the query runs.
+
+    `samples_per_step` counts the samples selectors looked at, `read_per_step` those of them that were not in the window of
+    the step before; reads on the grid of a subquery, and of what does not depend on the step, count at the first one.
+    """
+
+    steps: int
+    preparation_s: float = 0.0
+    evaluation_s: float = 0.0
+    sort_s: float = 0.0
+    queue_s: float = 0.0
+    samples_peak: int = 0
+    samples_per_step: npt.NDArray[np.int64] = field(init=False)
+    read_per_step: npt.NDArray[np.int64] = field(init=False)
+    nodes: dict[int, NodeStats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.samples_per_step = np.zeros(self.steps, np.int64)
+        self.read_per_step = np.zeros(self.steps, np.int64)
+
+    @property
+    def samples_total(self) -> int:
+        """Samples looked at over all steps."""
+        return int(self.samples_per_step.sum())
+
+    @property
+    def samples_read(self) -> int:
+        """Samples read over all steps, those of overlapping windows once."""
+        return int(self.read_per_step.sum())
+
+    def looked_at(self, per_step: npt.NDArray[np.int64], read: npt.NDArray[np.int64] | None = None) -> None:
+        """Count samples a selector looked at and read (None: all of them).
+
+        One on another grid counts at the first step, for others to recount.
+        """
+        read = per_step if read is None else read
+        for total, counts in ((self.samples_per_step, per_step), (self.read_per_step, read)):
+            if len(counts) == self.steps:
+                total += counts
+            elif self.steps:
+                total[0] += int(counts.sum())
+
+    def record(self, operator: Operator, seconds: float, value: Value) -> None:
+        """Remember what one operator did."""
+        series = value.labels.rows if isinstance(value, (Vector, Ranges)) else 1
+        samples = value.samples if isinstance(value, Ranges) else value.points()
+        self.nodes[id(operator)] = NodeStats(seconds, series, samples)

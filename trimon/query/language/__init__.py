@@ -1,0 +1,1 @@
+"""PromQL as text: tokens, parser, nodes, checker, printer. Knows no data."""

@@ -1,0 +1,222 @@
+"""Text to tokens, one at a time, with Prometheus' complaints."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from trimon.query.language.errors import ParseError
+from trimon.query.language.quoting import go_quote
+from trimon.query.language.tokens import AGGREGATORS, FILL_WORDS, KEYWORDS, WORD_OPERATORS, T, Token
+
+_SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*)+")
+_WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_DIGITS = r"[0-9](?:_?[0-9])*"
+_NUMBER = re.compile(
+    rf"0[xX](?:_?[0-9a-fA-F])+|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?", re.ASCII
+)
+_DURATION = re.compile(
+    r"(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?(?:[0-9]+s)?(?:[0-9]+ms)?", re.ASCII
+)
+_RUN = re.compile(r"[a-zA-Z0-9_.:]+", re.ASCII)
+_STRING: Final = {
+    '"': re.compile(r'"(?:[^"\\\n]|\\[^\n])*"'),
+    "'": re.compile(r"'(?:[^'\\\n]|\\[^\n])*'"),
+    "`": re.compile(r"`[^`]*`"),
+}
+_OPERATOR = re.compile(r"==|!=|<=|>=|</|>/|[-+*/%^<>]")
+_MATCH = re.compile(r"=~|!~|!=|=")
+
+
+class Lexer:
+    """The tokens of one text. `next` gives one token after the other, EOF at the end for ever.
+
+    A ParseError is raised where the text stops making sense, not before: what stands in front of it is the
+    parser's to judge first.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._position = 0
+        self._parens = 0
+        self._brace = False
+        self._bracket = False
+        self._got_colon = False
+        self._ascii = text.isascii()
+        # A position whose byte offset is known: that of the last token.
+        self._known = (0, 0)
+
+    def next(self) -> Token:
+        """The next token; comments and white space are skipped."""
+        text = self.text
+        space = _SPACE.match(text, self._position)
+        if space:
+            self._position = space.end()
+        start = self._position
+        if start >= len(text):
+            return self._end()
+        char = text[start]
+        if self._brace:
+            return self._in_braces(char)
+        if char.isascii() and (char.isalpha() or char in "_:"):
+            return self._word(char)
+        if char.isascii() and (char.isdigit() or (char == "." and text[start + 1 : start + 2].isdigit())):
+            return self._number()
+        if char in _STRING:
+            return self._string(char)
+        return self._symbol(char)
+
+    def _end(self) -> Token:
+        if self._brace:
+            raise self._error("unexpected end of input inside braces")
+        if self._bracket:
+            raise self._error("unclosed left bracket")
+        if self._parens:
+            raise self._error("unclosed left parenthesis")
+        return Token(T.EOF, "", self._byte(len(self.text)))
+
+    def _symbol(self, char: str) -> Token:
+        text, start = self.text, self._position
+        if char in "([{":
+            return self._open(char)
+        if char in ")]}":
+            return self._close(char)
+        if char == ",":
+            return self._take(T.COMMA, 1)
+        if char == "@":
+            return self._take(T.AT, 1)
+        match = _OPERATOR.match(text, start)
+        if match:
+            return self._take(T.OPERATOR, match.end() - start)
+        following = text[start + 1 : start + 2]
+        if char == "!":
+            raise self._error(f"unexpected character after '!': {_shown(following)}")
+        if char == "=":
+            if following == "~":
+                raise self._error("unexpected character after '=': '~'")
+            return self._take(T.ASSIGN, 1)
+        raise self._error(f"unexpected character: {_shown(char)}")
+
+    def _open(self, char: str) -> Token:
+        if char == "(":
+            self._parens += 1
+            return self._take(T.LEFT_PAREN, 1)
+        if char == "{":
+            self._brace = True
+            return self._take(T.LEFT_BRACE, 1)
+        if self._bracket:
+            raise self._error("unexpected left bracket '['")
+        self._bracket, self._got_colon = True, False
+        return self._take(T.LEFT_BRACKET, 1)
+
+    def _close(self, char: str) -> Token:
+        if char == ")":
+            self._parens -= 1
+            if self._parens < 0:
+                # Prometheus finds out behind it.
+                self._position += 1
+                raise self._error("unexpected right parenthesis ')'")
+            return self._take(T.RIGHT_PAREN, 1)
+        if char == "}":
+            raise self._error("unexpected character: '}'")
+        if not self._bracket:
+            raise self._error("unexpected right bracket ']'")
+        self._bracket = False
+        return self._take(T.RIGHT_BRACKET, 1)
+
+    def _word(self, char: str) -> Token:
+        if self._bracket and char == ":":
+            if self._got_colon:
+                raise self._error("unexpected second colon ':'")
+            self._got_colon = True
+            return self._take(T.COLON, 1)
+        match = (_LABEL if self._bracket else _WORD).match(self.text, self._position)
+        assert match is not None
+        word = match.group()
+        lower = word.lower()
+        if ":" in word:
+            kind = T.METRIC_IDENTIFIER
+        elif lower in ("inf", "nan"):
+            kind = T.NUMBER
+        elif lower in WORD_OPERATORS:
+            kind = T.OPERATOR
+        elif lower in AGGREGATORS:
+            kind = T.AGGREGATOR
+        elif lower in FILL_WORDS:
+            behind = _SPACE.match(self.text, match.end())
+            at = behind.end() if behind else match.end()
+            kind = T.KEYWORD if self.text[at : at + 1] == "(" else T.IDENTIFIER
+        elif lower in KEYWORDS:
+            kind = T.KEYWORD
+        else:
+            kind = T.IDENTIFIER
+        return self._take(kind, len(word))
+
+    def _number(self) -> Token:
+        text, start = self.text, self._position
+        number = _NUMBER.match(text, start)
+        duration = _DURATION.match(text, start)
+        number_end = number.end() if number else start
+        duration_end = duration.end() if duration else start
+        end = max(number_end, duration_end)
+        following = text[end : end + 1]
+        if following.isalnum() or following in ("_", "."):
+            run = _RUN.match(text, start)
+            self_text = run.group() if run else text[start : end + 1]
+            raise self._error(f"bad number or duration syntax: {go_quote(self_text)}")
+        return self._take(T.NUMBER if number_end >= duration_end else T.DURATION, end - start)
+
+    def _string(self, quote: str) -> Token:
+        match = _STRING[quote].match(self.text, self._position)
+        if match is None:
+            raise self._error("unterminated raw string" if quote == "`" else "unterminated quoted string")
+        return self._take(T.STRING, match.end() - match.start())
+
+    def _in_braces(self, char: str) -> Token:
+        text, start = self.text, self._position
+        label = _LABEL.match(text, start)
+        if label:
+            return self._take(T.IDENTIFIER, label.end() - start)
+        if char in _STRING:
+            return self._string(char)
+        if char == ",":
+            return self._take(T.COMMA, 1)
+        if char == "}":
+            self._brace = False
+            return self._take(T.RIGHT_BRACE, 1)
+        if char == "{":
+            raise self._error("unexpected left brace '{'")
+        match = _MATCH.match(text, start)
+        if match:
+            return self._take(T.OPERATOR, match.end() - start)
+        if char == "!":
+            raise self._error(
+                f"unexpected character after '!' inside braces: {_shown(text[start + 1 : start + 2])}"
+            )
+        raise self._error(f"unexpected character inside braces: {_shown(char)}")
+
+    def _take(self, kind: T, length: int) -> Token:
+        start = self._position
+        self._position = start + length
+        return Token(kind, self.text[start : self._position], self._byte(start))
+
+    def _byte(self, position: int) -> int:
+        if self._ascii:
+            return position
+        known, offset = self._known
+        if position < known:
+            known, offset = 0, 0
+        offset += len(self.text[known:position].encode("utf-8", "surrogateescape"))
+        self._known = (position, offset)
+        return offset
+
+    def _error(self, message: str) -> ParseError:
+        start = self._byte(self._position)
+        return ParseError(message, self.text, start, self._byte(len(self.text)))
+
+
+def _shown(char: str) -> str:
+    if char in ('"', "'"):
+        return "'\\''" if char == "'" else "'\"'"
+    return f"'{go_quote(char)[1:-1]}'" if char else "EOF"

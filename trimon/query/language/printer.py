@@ -1,0 +1,160 @@
+"""A tree back to text, on one line."""
+
+from __future__ import annotations
+
+from trimon.model.labels import METRIC_NAME, is_legacy_label_name, is_legacy_metric_name
+from trimon.model.matcher import MatchType
+from trimon.query.language.nodes import (
+    Aggregation,
+    Binary,
+    Call,
+    Cardinality,
+    Duration,
+    DurationBinary,
+    DurationCall,
+    DurationNumber,
+    DurationParen,
+    DurationUnary,
+    Expr,
+    MatrixSelector,
+    Modifiers,
+    NumberLiteral,
+    Paren,
+    StringLiteral,
+    Subquery,
+    Unary,
+    VectorSelector,
+)
+from trimon.query.language.numbers import format_plain
+from trimon.query.language.quoting import go_quote
+from trimon.units import format_duration
+
+
+def print_expr(expr: Expr) -> str:
+    """The expression as Prometheus prints it."""
+    match expr:
+        case NumberLiteral(value=value, is_duration=is_duration):
+            return seconds_text(value) if is_duration else format_plain(value)
+        case StringLiteral(value=value):
+            return go_quote(value)
+        case Paren(expr=inner):
+            return f"({print_expr(inner)})"
+        case Unary(op=op, expr=inner):
+            return op + print_expr(inner)
+        case Binary():
+            return f"{print_expr(expr.lhs)} {operator_text(expr)} {print_expr(expr.rhs)}"
+        case Aggregation():
+            return f"{aggregation_head(expr)}({', '.join(print_expr(arg) for arg in aggregation_args(expr))})"
+        case Call(function=function, args=args):
+            return f"{function}({', '.join(print_expr(arg) for arg in args)})"
+        case VectorSelector():
+            return selector_text(expr) + extended_text(expr) + modifiers_text(expr.modifiers)
+        case MatrixSelector(vector=vector, range=length):
+            range_text = f"[{duration_text(length)}]"
+            return (
+                selector_text(vector) + range_text + extended_text(vector) + modifiers_text(vector.modifiers)
+            )
+        case Subquery():
+            return print_expr(expr.expr) + subquery_tail(expr)
+
+
+def subquery_tail(expr: Subquery) -> str:
+    """The brackets and modifiers behind a subquery's expression."""
+    step = "" if expr.step is None else duration_text(expr.step)
+    return f"[{duration_text(expr.range)}:{step}]{modifiers_text(expr.modifiers)}"
+
+
+def extended_text(expr: VectorSelector) -> str:
+    """` anchored`, ` smoothed`, or nothing."""
+    if expr.anchored:
+        return " anchored"
+    return " smoothed" if expr.smoothed else ""
+
+
+def selector_text(expr: VectorSelector) -> str:
+    """Name and matchers of a selector; matchers in the order of their text."""
+    shown = []
+    for matcher in expr.matchers:
+        if matcher.name == METRIC_NAME and matcher.type is MatchType.EQUAL and expr.name == matcher.value:
+            continue
+        name = matcher.name if is_legacy_label_name(matcher.name) else go_quote(matcher.name)
+        shown.append(f"{name}{matcher.type.value}{go_quote(matcher.value)}")
+    shown.sort()
+    name = expr.name
+    if name and not is_legacy_metric_name(name):
+        return "{" + ",".join([go_quote(name), *shown]) + "}"
+    return name + ("{" + ",".join(shown) + "}" if shown or not name else "")
+
+
+def modifiers_text(modifiers: Modifiers) -> str:
+    """` @ ...` and ` offset ...`."""
+    out = ""
+    if modifiers.at_ms is not None:
+        out += f" @ {modifiers.at_ms / 1000:.3f}"
+    elif modifiers.at is not None:
+        out += f" @ {modifiers.at.value}()"
+    if modifiers.offset is not None:
+        out += f" offset {duration_text(modifiers.offset)}"
+    return out
+
+
+def seconds_text(value: float) -> str:
+    """Seconds as a duration with its largest units."""
+    return format_duration(round(value * 1000))
+
+
+def duration_text(duration: Duration) -> str:
+    """A duration expression."""
+    match duration:
+        case DurationNumber(value=value):
+            return seconds_text(value)
+        case DurationParen(inner=inner):
+            return f"({duration_text(inner)})"
+        case DurationUnary(op=op, inner=inner):
+            return op + duration_text(inner)
+        case DurationCall(name=name, args=args):
+            return f"{name}({', '.join(duration_text(arg) for arg in args)})"
+        case DurationBinary(op=op, lhs=lhs, rhs=rhs):
+            return f"{duration_text(lhs)} {op} {duration_text(rhs)}"
+
+
+def labels_text(labels: tuple[str, ...]) -> str:
+    """Label names between commas, quoted where needed."""
+    return ", ".join(name if is_legacy_label_name(name) else go_quote(name) for name in labels)
+
+
+def operator_text(expr: Binary) -> str:
+    """A binary operator with `bool` and matching clauses."""
+    out = expr.op + (" bool" if expr.return_bool else "")
+    matching = expr.matching
+    if matching is None:
+        return out
+    if matching.labels or matching.on:
+        out += f" {'on' if matching.on else 'ignoring'} ({labels_text(matching.labels)})"
+    if matching.cardinality in (Cardinality.MANY_TO_ONE, Cardinality.ONE_TO_MANY):
+        if not matching.labels and not matching.on:
+            out += " ignoring ()"
+        side = "left" if matching.cardinality is Cardinality.MANY_TO_ONE else "right"
+        out += f" group_{side} ({labels_text(matching.include)})"
+    left, right = matching.fill_left, matching.fill_right
+    if left is not None and right is not None and format_plain(left) == format_plain(right):
+        return f"{out} fill ({format_plain(left)})"
+    if left is not None:
+        out += f" fill_left ({format_plain(left)})"
+    if right is not None:
+        out += f" fill_right ({format_plain(right)})"
+    return out
+
+
+def aggregation_head(expr: Aggregation) -> str:
+    """The operator with its grouping clause, up to the parenthesis."""
+    if expr.without:
+        return f"{expr.op} without ({labels_text(expr.grouping)}) "
+    if expr.grouping:
+        return f"{expr.op} by ({labels_text(expr.grouping)}) "
+    return expr.op
+
+
+def aggregation_args(expr: Aggregation) -> tuple[Expr, ...]:
+    """Parameter and expression."""
+    return (expr.expr,) if expr.param is None else (expr.param, expr.expr)

@@ -1,0 +1,1 @@
+"""Range vectors: operators over the samples in a window, all series and steps at once."""

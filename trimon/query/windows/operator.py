@@ -1,0 +1,352 @@
+"""Functions over range vectors: one kernel per function, run over the panels of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.model.gofloat import format_g
+from trimon.model.histogram import HISTOGRAM_BYTES, FloatHistogram
+from trimon.model.labels import METRIC_NAME, TYPE_LABEL
+from trimon.model.table import LabelTable
+from trimon.query.execution.annotationtext import remark
+from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.labelcodes import factorize, pack
+from trimon.query.execution.names import without_name
+from trimon.query.execution.values import Cells as HistogramCells
+from trimon.query.execution.values import Mask, Matrix, Ranges, Scalar, Value, Vector, holds
+from trimon.query.language.errors import QueryError
+from trimon.query.language.numbers import format_six
+from trimon.query.language.quoting import go_quote
+from trimon.query.language.signatures import EXTENDED, KEEPS_NAME
+from trimon.query.windows import overtime, rate, starttime
+from trimon.query.windows import regression as trend
+from trimon.query.windows.extended import anchored, smoothed
+from trimon.query.windows.extendedhistograms import extended_value
+from trimon.query.windows.foldedsum import Fold, Folding, seen_rows
+from trimon.query.windows.histogramwindows import (
+    WITH_HISTOGRAMS,
+    Row,
+    bounds_of,
+    floats_of,
+    put,
+    rows_with_histograms,
+    window_value,
+)
+from trimon.query.windows.regularwindows import Parts
+from trimon.query.windows.resetfree import RISING, know_rising
+from trimon.query.windows.windowarguments import Cells, Kernel, WindowCall
+from trimon.query.windows.windowmatrix import Panel, panels
+
+_INCREASING: Final = ("rate", "increase")
+KERNELS: Final[dict[str, Kernel]] = {
+    "rate": rate.rate,
+    "increase": rate.increase,
+    "delta": rate.delta,
+    "irate": rate.irate,
+    "idelta": rate.idelta,
+    "deriv": trend.derivative,
+    "predict_linear": trend.predict,
+    "changes": overtime.changes,
+    "resets": overtime.resets,
+    "avg_over_time": overtime.average,
+    "sum_over_time": overtime.total,
+    "min_over_time": overtime.minimum,
+    "max_over_time": overtime.maximum,
+    "count_over_time": overtime.count,
+    "present_over_time": overtime.present,
+    "last_over_time": overtime.last,
+    "first_over_time": overtime.first,
+    "stddev_over_time": overtime.deviation,
+    "stdvar_over_time": overtime.variance,
+    "quantile_over_time": overtime.quantile,
+    "mad_over_time": overtime.median_deviation,
+    "ts_of_min_over_time": overtime.ts_of_min,
+    "ts_of_max_over_time": overtime.ts_of_max,
+    "ts_of_first_over_time": overtime.ts_of_first,
+    "ts_of_last_over_time": overtime.ts_of_last,
+    "double_exponential_smoothing": overtime.smoothing,
+}
+START_TIME_KERNELS: Final[dict[str, Kernel]] = {
+    "rate": starttime.rate,
+    "increase": starttime.increase,
+    "irate": starttime.irate,
+    "resets": starttime.resets,
+}
+# Functions that do better on regular windows.
+IN_PARTS: Final = frozenset(
+    f"{name}_over_time" for name in ("avg", "sum", "min", "max", "stddev", "stdvar", "quantile", "mad")
+) | {"deriv", "predict_linear"}
+_IGNORED: Final = "ignored histograms in a range containing both floats and histograms"
+COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """How many samples windows held at every step, and how many of them the window of the step before did not."""
+
+    samples: npt.NDArray[np.int64]
+    read: npt.NDArray[np.int64]
+    stored: bool
+
+    @classmethod
+    def none(cls, ranges: Ranges) -> _Seen:
+        """Nothing yet. What a subquery made is not read from storage."""
+        return cls(np.zeros(ranges.steps, np.int64), np.zeros(ranges.steps, np.int64), not ranges.owned)
+
+    def add(self, panel: Panel) -> int:
+        """Take in the windows of a panel; how many samples the longest has."""
+        length = panel.hi - panel.lo
+        rows = len(panel.rows) if length.ndim == 1 else 1
+        self.samples += rows * np.atleast_2d(length).sum(axis=0)
+        if self.stored:
+            fresh = length.copy()
+            fresh[..., 1:] = panel.hi[..., 1:] - np.maximum(panel.lo[..., 1:], panel.hi[..., :-1])
+            self.read += rows * np.atleast_2d(fresh).sum(axis=0)
+        return int(length.max(initial=0))
+
+
+class WindowOperator(Operator):
+    """`function(range vector, scalars...)`. The inputs are the scalars, then the range vector."""
+
+    def __init__(
+        self,
+        function: str,
+        ranges: Operator,
+        params: Sequence[Operator],
+        grid: Grid,
+        start: int,
+        param_start: int,
+    ) -> None:
+        self.function = function
+        # Whoever only asks whether there is anything needs no names removed, and no series to be distinct.
+        self.keeps_names = False
+        # The aggregation above, if there is one that may be done here.
+        self.fold: Fold | None = None
+        self.children = (*params, ranges)
+        self.grid = grid
+        self._start = start
+        self._param_start = param_start
+
+    def describe(self) -> str:
+        """One line for the plan."""
+        return f"window {self.function}"
+
+    def compute(self, context: Context, inputs: list[Value]) -> Value:
+        """A Vector."""
+        ranges = inputs[-1]
+        assert isinstance(ranges, Ranges)
+        params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
+        self._check(ranges)
+        call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
+        if self.function in _INCREASING:
+            know_rising(ranges.frame)
+        if self.fold is not None and self._foldable(context, ranges):
+            folding = self.fold.begin(ranges.labels, ranges.steps)
+            folded = None if folding is None else self._folded(context, ranges, call, folding)
+            if folded is not None:
+                return folded
+        shape = (ranges.frame.rows, ranges.steps)
+        context.budget.take_bytes(shape[0] * shape[1] * 9, "the result of a window function")
+        values = np.zeros(shape)
+        present = np.zeros(shape, np.bool_)
+        floats = ranges
+        if ranges.frame.histograms is not None:
+            nothing = np.zeros(ranges.frame.rows, np.bool_)
+            floats = replace(ranges, frame=floats_of(ranges.frame, nothing))
+        seen = _Seen.none(ranges)
+        for panel, steps, cells, shown in self._cells(context, floats, call, seen):
+            values[panel.target, steps] = cells
+            present[panel.target, steps] = shown
+        context.stats.looked_at(seen.samples, seen.read)
+        self._check_params(context, call.params, seen.samples)
+        histograms = None
+        if ranges.frame.histograms is not None:
+            histograms = self._histograms(context, ranges, values, present)
+        vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms).compact()
+        self._annotate(context, ranges, vector.floats().labels, call)
+        keeps_name = self.function in KEEPS_NAME or self.keeps_names
+        return vector if keeps_name else without_name(context, vector)
+
+    def _cells(
+        self, context: Context, ranges: Ranges, call: WindowCall, seen: _Seen
+    ) -> Iterator[tuple[Panel, slice, Matrix, Mask]]:
+        """The function's results, panel by panel and part by part; counts the samples in the windows."""
+        extended = ranges.anchored or ranges.smoothed
+        whole, cutter = extended or self.function not in IN_PARTS, Parts(call)
+        for panel in (
+            _wide_panels(ranges)
+            if extended
+            else panels(
+                ranges.frame,
+                ranges.refs_ms,
+                ranges.range_ms,
+                drop_stale=True,
+                ends_only=self._ends_only(ranges),
+            )
+        ):
+            context.budget.check()
+            for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
+                cells, shown = self._kernel(context, ranges, part, part_call)
+                yield panel, steps, cells, shown
+            context.budget.passing = max(context.budget.passing, seen.add(panel))
+
+    def _ends_only(self, ranges: Ranges) -> bool:
+        """Whether only the ends of windows count, because no counter was ever reset."""
+        facts = ranges.frame.facts
+        return self.function in _INCREASING and facts is not None and bool(facts[RISING].all())
+
+    def _foldable(self, context: Context, ranges: Ranges) -> bool:
+        return not (
+            ranges.anchored
+            or ranges.smoothed
+            or context.delayed_names
+            or self.keeps_names
+            or self.function in KEEPS_NAME
+            or ranges.frame.histograms is not None
+            or ranges.drop_name is not None
+        )
+
+    def _folded(self, context: Context, ranges: Ranges, call: WindowCall, folding: Folding) -> Vector | None:
+        """The aggregated vector; None when its sums need more care."""
+        seen = _Seen.none(ranges)
+        for panel, steps, cells, shown in self._cells(context, ranges, call, seen):
+            if not folding.add(panel, steps, cells, shown):
+                return None
+        vector = folding.result()
+        if vector is not None:
+            context.stats.looked_at(seen.samples, seen.read)
+            self._check_params(context, call.params, seen.samples)
+            self._annotate(context, ranges, seen_rows(ranges.labels, folding.seen), call)
+        return vector
+
+    def _histograms(self, context: Context, ranges: Ranges, values: Matrix, present: Mask) -> HistogramCells:
+        """Overwrite the windows that hold histograms, one after the other."""
+        cells = np.full(values.shape, None, np.object_)
+        extended, made = ranges.anchored or ranges.smoothed, 0
+        for index in np.flatnonzero(rows_with_histograms(ranges.frame)).tolist():
+            context.budget.check()
+            row = Row.of(ranges.frame, index, stats=ranges.stats_only)
+            notes: set[tuple[str, str]] = set()
+            wide = ranges.range_ms + ranges.lookback_ms
+            for step, (low, high) in enumerate(
+                bounds_of(row, ranges.refs_ms, wide if extended else ranges.range_ms)
+            ):
+                window = row.window(low, high, int(ranges.refs_ms[step]), ranges.range_ms, notes)
+                if not any(isinstance(sample, FloatHistogram) for sample in window.samples):
+                    continue
+                if self.function not in WITH_HISTOGRAMS:
+                    # One float is too little for some, but it shows that the histograms are not alone.
+                    if any(isinstance(sample, float) for sample in window.samples):
+                        notes.add(("info-for", _IGNORED))
+                    continue
+                present[index, step] = False
+                if extended:
+                    sample = extended_value(
+                        self.function, row, window.ref_ms, ranges.range_ms, ranges.lookback_ms, notes,
+                        smoothed=ranges.smoothed,
+                    )  # fmt: skip
+                else:
+                    sample = window_value(self.function, window, use_starts=context.start_timestamps)
+                put(sample, index, step, values, present, cells)
+            made += int(np.count_nonzero(holds(cells[index])))
+            context.budget.take_bytes(made * HISTOGRAM_BYTES, self)
+            remark(context.annotations, notes, ranges.labels, index, self._start)
+        return cells
+
+    def _kernel(self, context: Context, ranges: Ranges, panel: Panel, call: WindowCall) -> Cells:
+        if ranges.anchored:
+            return anchored(self.function, panel, call, ranges.lookback_ms)
+        if ranges.smoothed:
+            return smoothed(self.function, panel, call, ranges.lookback_ms)
+        if panel.starts is not None and context.start_timestamps:
+            kernel = START_TIME_KERNELS.get(self.function)
+            if kernel is not None and panel.starts.any():
+                return kernel(panel, call)
+        return KERNELS[self.function](panel, call)
+
+    def _check(self, ranges: Ranges) -> None:
+        for word, used in (("anchored", ranges.anchored), ("smoothed", ranges.smoothed)):
+            if used and self.function not in EXTENDED[word]:
+                allowed = ", ".join(EXTENDED[word])
+                raise QueryError(
+                    f"{word} modifier can only be used with: {allowed} - not with {self.function}"
+                )
+
+    def _check_params(
+        self, context: Context, params: tuple[np.ndarray, ...], looked_at: npt.NDArray[np.int64]
+    ) -> None:
+        """Parameters count at steps with samples in some window. Raises QueryError."""
+        used = looked_at > 0
+        if self.function == "double_exponential_smoothing":
+            for value, name, short in ((params[0], "smoothing", "sf"), (params[1], "trend", "tf")):
+                wrong = used & ~((value > 0) & (value < 1))
+                if wrong.any():
+                    got = format_six(float(value[wrong][0]))
+                    raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {got}")
+        if self.function == "quantile_over_time":
+            for wrong_value in np.unique(params[0][used & ~((params[0] >= 0) & (params[0] <= 1))]).tolist():
+                context.annotations.warn(
+                    f"quantile value should be between 0 and 1, got {format_g(wrong_value)}",
+                    self._param_start,
+                )
+
+    def _annotate(self, context: Context, ranges: Ranges, series: LabelTable, call: WindowCall) -> None:
+        if self.function in ("rate", "increase"):
+            for message in _not_counters(series, typed=context.type_labels):
+                context.annotations.info(message, self._start)
+        for row in sorted(call.overlaps or ()):
+            name = dict(ranges.labels.labels(row)).get(METRIC_NAME, "")
+            shown = f" for metric {go_quote(name)}" if name else ""
+            context.annotations.warn(
+                f"sample has start time that overlaps with previous sample timestamp{shown}", self._start
+            )
+
+
+def _wide_panels(ranges: Ranges) -> list[Panel]:
+    """Panels that keep the samples within the lookback around the windows."""
+    after = ranges.lookback_ms if ranges.smoothed else 0
+    out = []
+    for panel in panels(
+        ranges.frame,
+        ranges.refs_ms + after,
+        ranges.range_ms + ranges.lookback_ms + after,
+        drop_stale=True,
+    ):
+        if panel.ragged:
+            hi = np.stack([np.searchsorted(row, ranges.refs_ms, side="right") for row in panel.times])
+            lo = np.stack(
+                [np.searchsorted(row, ranges.refs_ms - ranges.range_ms, side="right") for row in panel.times]
+            )
+        else:
+            hi = np.searchsorted(panel.times, ranges.refs_ms, side="right")
+            lo = np.searchsorted(panel.times, ranges.refs_ms - ranges.range_ms, side="right")
+        out.append(Panel(panel.rows, panel.times, panel.values, lo, hi, panel.starts))
+    return out
+
+
+def _not_counters(labels: LabelTable, *, typed: bool) -> list[str]:
+    codes, names = labels.column(METRIC_NAME)
+    type_codes, types = labels.column(TYPE_LABEL)
+    first = factorize(*pack((codes, type_codes), labels.rows)).first
+    out = []
+    for code, type_code in zip(codes[first].tolist(), type_codes[first].tolist(), strict=True):
+        name, kind = names[code], types[type_code]
+        if not name:
+            continue
+        if typed and kind not in ("counter", "histogram"):
+            out.append(
+                'metric might not be a counter, __type__ label is not set to "counter" or "histogram", '
+                f"got {go_quote(kind)}: {go_quote(name)}"
+            )
+        elif not typed and not name.endswith(COUNTER_SUFFIXES):
+            out.append(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "
+                f"{go_quote(name)}"
+            )
+    return out

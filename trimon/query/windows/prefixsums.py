@@ -1,0 +1,111 @@
+"""Sums over windows from prefix sums, without their loss of precision.
+
+Every value is split in a leading part, whose prefix sums are exact, and a small rest. The difference of two
+prefix sums is then right to about 1e-28 of the row's largest value. Windows where that is not small
+against the result, and those that hold infinities or NaN, are left to the caller as `bad`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trimon.query.execution.values import Mask, Matrix
+from trimon.query.windows.regularwindows import RegularPanel, window_adds
+from trimon.query.windows.windowmatrix import Panel
+
+_HUGE = 1e290
+_TRUSTED = 1e11
+
+
+def running(values: Matrix | Mask) -> Matrix:
+    """Prefix sums along the rows with a leading zero, float64[rows, n + 1]."""
+    out = np.empty((values.shape[0], values.shape[1] + 1))
+    out[:, 0] = 0.0
+    np.cumsum(values, axis=1, out=out[:, 1:])
+    return out
+
+
+def exact_sums(panel: Panel, terms: Matrix) -> Matrix:
+    """Sums over the windows of terms whose sums are exact in any order, or need not be."""
+    if isinstance(panel, RegularPanel):
+        return window_adds(panel, terms)
+    return window_difference(panel, running(terms))
+
+
+def rough_sum(panel: Panel, values: Matrix) -> tuple[Matrix, Mask | None]:
+    """As `window_sum`, but the error may be some 1e-15 of the sum of the absolute values."""
+    if not isinstance(panel, RegularPanel):
+        return window_sum(panel, values)
+    total = window_adds(panel, values)
+    return total, None if np.isfinite(total).all() else ~np.isfinite(total)
+
+
+def window_difference(panel: Panel, prefix: Matrix) -> Matrix:
+    """`prefix[hi] - prefix[lo]` for every window."""
+    return panel.pick(prefix, panel.hi) - panel.pick(prefix, panel.lo)
+
+
+def counted(panel: Panel, marks: Mask) -> Matrix:
+    """How many set marks (bool[rows, n]) each window holds."""
+    return window_difference(panel, running(marks))
+
+
+def pairs_counted(panel: Panel, marks: Mask) -> Matrix:
+    """How many neighbouring pairs inside each window are set; `marks[row, i]` is about `i` and `i + 1`."""
+    prefix = running(marks)
+    last = np.maximum(panel.hi - 1, panel.lo)
+    return panel.pick(prefix, last) - panel.pick(prefix, panel.lo)
+
+
+def finite_part(values: Matrix) -> tuple[Matrix, Mask | None]:
+    """The values with everything that is not a finite number replaced by 0, and where that was."""
+    low, high = values.min(initial=0.0), values.max(initial=0.0)
+    if np.isfinite(low) and np.isfinite(high):
+        return values, None
+    finite = np.isfinite(values)
+    return np.where(finite, values, 0.0), ~finite
+
+
+def finite_sum(panel: Panel) -> tuple[Matrix, Mask | None, Mask | None]:
+    """Sums of the finite values in the windows, where these can not be trusted, and which values are not finite."""
+    values, spoiled = panel.values, None
+    low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        values, spoiled = finite_part(values)
+        low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
+    total, bad = _window_sum(panel, values, low, high)
+    return total, bad, spoiled
+
+
+def window_sum(panel: Panel, values: Matrix) -> tuple[Matrix, Mask | None]:
+    """Sums of finite `values` over the windows, and the cells where they can not be trusted."""
+    return _window_sum(panel, values, values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0))
+
+
+def _window_sum(panel: Panel, values: Matrix, low: Matrix, high: Matrix) -> tuple[Matrix, Mask | None]:
+    """`low` is each row's smallest value or 0, `high` the largest or 0."""
+    width = values.shape[1]
+    largest = np.maximum(high, -low)
+    huge = largest > _HUGE
+    exponent = np.frexp(np.where(huge, 1.0, largest))[1] + int(np.ceil(np.log2(width + 2)))
+    anchor = np.ldexp(1.0, exponent)[:, None]
+    lead = values + anchor
+    lead -= anchor
+    rest = values - lead
+    total = exact_sums(panel, lead)
+    bad: Mask | None = None
+    if rest[:, :1].any() or rest.any():
+        total = total + exact_sums(panel, rest)
+        if not isinstance(panel, RegularPanel) or (low < 0).any():
+            bound = anchor * (width * width * 2.0**-106 * _TRUSTED)
+            bad = np.abs(total) < bound
+    if huge.any():
+        bad = np.broadcast_to(huge[:, None], total.shape) if bad is None else bad | huge[:, None]
+    return total, bad
+
+
+def merged(bad: Mask | None, more: Mask | None) -> Mask | None:
+    """Either mask, or both."""
+    if bad is None or more is None:
+        return more if bad is None else bad
+    return bad | more

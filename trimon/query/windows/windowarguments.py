@@ -1,0 +1,34 @@
+"""What a window function is given beside its panel, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from trimon.model.frame import Times
+from trimon.query.execution.values import Mask, Matrix
+from trimon.query.windows.windowmatrix import Panel
+
+# Values float64[rows, steps] and where they count; either may be of a shape that broadcasts to that.
+Cells: TypeAlias = tuple[Matrix, Mask]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCall:
+    """The windows end at `refs_ms[k]` and are `range_ms` long; `times_ms` are the evaluation times.
+
+    `params` are the scalar arguments, float64[steps] each. `overlaps` collects rows of the frame whose
+    start timestamps contradict one another. In `memo` a kernel keeps what the next panel may have in common with this
+    one.
+    """
+
+    refs_ms: Times
+    range_ms: int
+    times_ms: Times
+    params: tuple[Matrix, ...] = ()
+    overlaps: set[int] | None = None
+    memo: dict[str, object] = field(default_factory=dict)
+
+
+Kernel: TypeAlias = Callable[[Panel, WindowCall], Cells]
