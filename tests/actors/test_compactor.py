@@ -19,7 +19,7 @@ from trimon.memory import give_back
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
 from trimon.storage.options import HOUR_MS
-from trimon.storage.planning import QUIET_MS, HeadState, plan_cuts
+from trimon.storage.upkeep.planning import QUIET_MS, HeadState, plan_cuts
 
 WINDOW_MS = 2 * HOUR_MS
 DAY_MS = 24 * HOUR_MS
@@ -176,7 +176,7 @@ async def test_a_cut_that_fails_waits_longer_each_time(
             raise OperatingError("no space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr("trimon.storage.jobs.write_heads", full)
+            patched.setattr("trimon.storage.upkeep.jobs.write_heads", full)
             await here.push(*range(start_ms, start_ms + 2 * WINDOW_MS, 60_000))
             await trio.sleep(5 * INTERVAL_S)
             assert "no space left on device" in str(here.compactor.inspect()["last_error"])

@@ -14,7 +14,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelhash import label_hashes
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
-from trimon.storage.matching import codes_matching
+from trimon.storage.head.matching import codes_matching
 
 SMALL = QueryOptions(bytes_max=1 << 20)
 

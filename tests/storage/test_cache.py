@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.storage.block.bands import PageRows
+from trimon.storage.block.cache import ArrayCache, scanning
 from trimon.storage.block.dictionary import Dictionary, pack_values
-from trimon.storage.cache import ArrayCache, scanning
 
 
 def rows(count: int) -> PageRows:

@@ -22,12 +22,13 @@ from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
 from trimon.model.sample import ABSENT, STALE_NAN, is_stale
-from trimon.storage import group, loose
-from trimon.storage.assembly import assemble
-from trimon.storage.headview import HeadView
-from trimon.storage.keptreading import KeptSnapshot, Memory
-from trimon.storage.page import seal
-from trimon.storage.pieces import Piece
+from trimon.storage.head import loose
+from trimon.storage.head import scrapegroup as group
+from trimon.storage.head.page import seal
+from trimon.storage.head.view import HeadView
+from trimon.storage.read.framebuilder import assemble
+from trimon.storage.read.framecache import KeptSnapshot, Memory
+from trimon.storage.read.partialframe import Piece
 
 NAMES = [series(name, i=str(i)) for name in ("a", "b") for i in range(4)]
 SCRAPED = [series("a", scraped=str(i)) for i in range(4)]

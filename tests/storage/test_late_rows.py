@@ -8,7 +8,7 @@ import pytest
 from tests.storage.conftest import EVER, START_MS, Bench, batch, first_row, series
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Columns, Row
-from trimon.storage.jobs import CutJob
+from trimon.storage.upkeep.jobs import CutJob
 
 NEXT_MS = START_MS + 7_200_000
 A, B = series("a"), series("b")

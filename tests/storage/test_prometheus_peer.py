@@ -20,10 +20,10 @@ from tests.storage.conftest import START_MS, Bench
 from tests.storage.test_blocks import fill, maintain
 from trimon.files import DiskFiles
 from trimon.storage.prometheus.block import PrometheusBlock
-from trimon.storage.prometheus.exporting import export_directory
 from trimon.storage.prometheus.importing import import_directory
 from trimon.storage.tools.analysis import analyze
 from trimon.storage.tools.dumping import dump, dump_openmetrics
+from trimon.storage.tools.exporting import export_directory
 from trimon.storage.tools.listing import list_blocks
 from trimon.storage.tools.offline import open_offline
 

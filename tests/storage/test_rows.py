@@ -12,7 +12,7 @@ from trimon.clock import StoppedClock
 from trimon.files import DiskFiles
 from trimon.model.rows import Row, SampleBatch
 from trimon.model.sample import ABSENT, NORMAL_NAN_BITS, STALE_NAN_BITS
-from trimon.storage.loose import SEAL_SAMPLES
+from trimon.storage.head.loose import SEAL_SAMPLES
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 

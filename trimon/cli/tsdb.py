@@ -23,7 +23,7 @@ from trimon.storage.block.meta import BlockMeta, new_ulid
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.export import export_block
 from trimon.storage.prometheus.importing import ImportReport, import_directory
-from trimon.storage.reading import Source, StoreSnapshot
+from trimon.storage.read.snapshot import Source, StoreSnapshot
 from trimon.storage.tools.analysis import analyze as analysis_of
 from trimon.storage.tools.backfill import create_blocks
 from trimon.storage.tools.checking import repair as repair_directory

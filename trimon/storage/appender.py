@@ -10,12 +10,12 @@ import numpy as np
 from trimon.errors import OperatingError
 from trimon.limits import FUTURE_MS_MAX
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
-from trimon.storage.accept import Bounds
-from trimon.storage.core import Core, LiveHead, State
-from trimon.storage.group import NEVER_MS, ScrapeGroup
-from trimon.storage.head import Head
+from trimon.storage.head.acceptance import Bounds
+from trimon.storage.head.head import Head
+from trimon.storage.head.routing import split_batch
+from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 from trimon.storage.metadata import MetadataBook
-from trimon.storage.routing import split_batch
+from trimon.storage.state import Core, LiveHead, State
 from trimon.storage.wal import sections
 from trimon.storage.wal.log import HeadLog
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from trimon.storage.arena import Int32s, Int64s, ragged_positions
-from trimon.storage.headview import HeadView
+from trimon.storage.head.arena import Int32s, Int64s, ragged_positions
+from trimon.storage.head.view import HeadView
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
 NO_TIME_MIN = (1 << 63) - 1

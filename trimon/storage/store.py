@@ -11,20 +11,20 @@ from trimon.errors import OperatingError
 from trimon.files import DirectoryLock, Files
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
-from trimon.storage.admin import Admin
 from trimon.storage.appender import Appender
+from trimon.storage.block.blockset import open_blocks
+from trimon.storage.block.cache import DECODED
+from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.blockset import open_blocks
-from trimon.storage.cache import DECODED
-from trimon.storage.core import Core, LiveHead, State
 from trimon.storage.exemplars import Exemplar, ExemplarStore, from_rows, to_rows
-from trimon.storage.headblocks import Progress, no_progress
-from trimon.storage.jobs import Job
-from trimon.storage.maintenance import Maintenance
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.snapshot import StoreSnapshot
+from trimon.storage.state import Core, LiveHead, State
 from trimon.storage.statistics import Cardinality, StoreFigures, cardinality
+from trimon.storage.upkeep.admin import Admin
+from trimon.storage.upkeep.jobs import Job
+from trimon.storage.upkeep.maintenance import Maintenance
 from trimon.storage.wal.log import list_segments, log_identity, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport

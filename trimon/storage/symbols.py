@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels
-from trimon.storage.arena import Arena, Int32s, Int64s, UInt64s
+from trimon.storage.head.arena import Arena, Int32s, Int64s, UInt64s
 
 METRIC_NAME_ID = 0
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import zstandard
 
-from trimon.storage.arena import Floats, Int64s, ragged_positions
 from trimon.storage.codec.matrix import CodecError, decode, encode
+from trimon.storage.head.arena import Floats, Int64s, ragged_positions
 
 # The most cells of a page and series of a band; small enough that one series is read for little.
 PAGE_CELLS: Final = 1 << 16

@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from trimon.storage.arena import Int64s
+from trimon.storage.head.arena import Int64s
 
 
 def pack_values(values: Sequence[str]) -> bytes:

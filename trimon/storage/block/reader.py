@@ -18,17 +18,23 @@ from trimon.files import Files
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Bools, Int32s, Int64s, ragged_positions
 from trimon.storage.block.bands import PageRows, unpack_page
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.container import Container, DamagedError
 from trimon.storage.block.dictionary import Dictionary
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.timetable import ENTRIES_PER_PAGE, unpack_times
 from trimon.storage.block.writer import DATA_MAGIC, STRIPE_SERIES
-from trimon.storage.cache import ArrayCache
-from trimon.storage.deletions import Deletion, Deletions, pack_deletions, unpack_deletions, without_deleted
-from trimon.storage.matching import codes_matching
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
+from trimon.storage.head.matching import codes_matching
+from trimon.storage.read.deletions import (
+    Deletion,
+    Deletions,
+    pack_deletions,
+    unpack_deletions,
+    without_deleted,
+)
+from trimon.storage.read.partialframe import Piece
 
 TOMBSTONES: Final = "tombstones"
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from trimon.storage.arena import Int64s, ragged_positions
 from trimon.storage.codec.matrix import decode, encode
+from trimon.storage.head.arena import Int64s, ragged_positions
 
 # Entries to a page: what is decoded to learn the times of one series.
 ENTRIES_PER_PAGE: Final = 32

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import zstandard
 
 from trimon.errors import OperatingError
-from trimon.storage.arena import Bools, Floats, Int64s, UInt64s, ragged_positions
+from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s, ragged_positions
 
 CONSTANT: Final = 0
 DELTA: Final = 1

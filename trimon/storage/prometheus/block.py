@@ -12,15 +12,15 @@ from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.matching import codes_matching
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.matching import codes_matching
 from trimon.storage.prometheus.crc import crc32c_many
 from trimon.storage.prometheus.index import read_index
 from trimon.storage.prometheus.tombstones import read_tombstones
 from trimon.storage.prometheus.varint import FormatError, read_at
 from trimon.storage.prometheus.xor import decode_chunks
+from trimon.storage.read.partialframe import Piece
 
 SEGMENT_MAGIC: Final = 0x85BD40DD
 _XOR_ENCODING: Final = 1

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.storage.arena import Int64s
+from trimon.storage.head.arena import Int64s
 
 UInt32s = npt.NDArray[np.uint32]
 Bytes = npt.NDArray[np.uint8]

@@ -13,15 +13,15 @@ import orjson
 from trimon.errors import OperatingError
 from trimon.files import AppendFile, Files
 from trimon.model.frame import SampleFrame
-from trimon.storage.arena import Int64s, ragged_positions
+from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.writer import UNFINISHED
-from trimon.storage.headblocks import Progress, no_progress
+from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c_many
 from trimon.storage.prometheus.indexwriter import ChunkTable, SeriesTable, index_parts
 from trimon.storage.prometheus.varint import write_all
 from trimon.storage.prometheus.xor import SAMPLES_PER_CHUNK, encode_chunks
-from trimon.storage.reading import StoreSelection
+from trimon.storage.read.snapshot import StoreSelection
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -10,16 +10,16 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.files import Files
-from trimon.storage.accept import Tally
-from trimon.storage.arena import Int32s
+from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import BlockMeta, is_ulid, new_ulid
 from trimon.storage.block.writer import BlockWriter
-from trimon.storage.head import Head
-from trimon.storage.headblocks import Progress, no_progress, write_heads
+from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.arena import Int32s
+from trimon.storage.head.head import Head
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.prometheus.wal import WalReport, WalSamples, read_log
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.snapshot import StoreSnapshot
 
 _EVER = (-(1 << 62), 1 << 62)
 

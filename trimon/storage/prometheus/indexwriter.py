@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Int64s, ragged_positions
+from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c, crc32c_many
 from trimon.storage.prometheus.index import MAGIC, SERIES_ALIGN, TOC, VERSION
 from trimon.storage.prometheus.varint import uvarint, write_all, zigzag_encoded

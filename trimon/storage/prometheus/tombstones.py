@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from trimon.files import Files
-from trimon.storage.arena import Int32s, Int64s
-from trimon.storage.deletions import Deletion, without_deleted
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.prometheus.crc import crc32c
 from trimon.storage.prometheus.varint import FormatError, read_all, zigzag_decoded
+from trimon.storage.read.deletions import Deletion, without_deleted
+from trimon.storage.read.partialframe import Piece
 
 MAGIC: Final = 0x0130BA30
 _HEAD_BYTES: Final = 5

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.errors import OperatingError
-from trimon.storage.arena import Int64s, UInt64s
+from trimon.storage.head.arena import Int64s, UInt64s
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -16,7 +16,7 @@ import zstandard
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.labels import Labels
-from trimon.storage.arena import Floats, Int64s
+from trimon.storage.head.arena import Floats, Int64s
 from trimon.storage.prometheus.varint import FormatError, read_at, zigzag_decoded
 
 PAGE_BYTES: Final = 32 * 1024

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.storage.arena import Floats, Int64s, UInt64s
+from trimon.storage.head.arena import Floats, Int64s, UInt64s
 from trimon.storage.prometheus.varint import FormatError, read_at, write_all, zigzag_decoded, zigzag_encoded
 
 Bytes = npt.NDArray[np.uint8]

@@ -10,9 +10,9 @@ import numpy as np
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Int64s
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.reading import Source, StoreSelection, StoreSnapshot
+from trimon.storage.head.arena import Int64s
+from trimon.storage.read.snapshot import Source, StoreSelection, StoreSnapshot
 from trimon.storage.tools import gotext
 
 _BATCH_SERIES: Final = 8192

@@ -9,10 +9,10 @@ import numpy as np
 
 from trimon.files import Files
 from trimon.model.rows import SampleBatch
-from trimon.storage.accept import Tally
+from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.head import Head
-from trimon.storage.headblocks import Progress, no_progress, write_heads
+from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.head import Head
 from trimon.storage.options import HOUR_MS
 
 

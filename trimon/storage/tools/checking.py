@@ -9,15 +9,15 @@ from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.files import Files
-from trimon.storage.arena import Int32s
+from trimon.storage.block.blockset import SET_ASIDE
+from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import is_ulid, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
-from trimon.storage.blockset import SET_ASIDE
-from trimon.storage.cache import ArrayCache
-from trimon.storage.headblocks import Progress, no_progress
-from trimon.storage.pieces import Piece
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.head.arena import Int32s
+from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.tools.offline import open_offline
 from trimon.storage.wal.log import list_segments
 from trimon.storage.wal.recovery import Recovery

@@ -11,7 +11,7 @@ from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME, Labels, format_labels
 from trimon.model.matcher import Matcher
 from trimon.storage.block.writer import sorted_rows
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.snapshot import StoreSnapshot
 
 _BATCH_SERIES: Final = 256
 EVER_MS: Final = (-(1 << 62), 1 << 62)

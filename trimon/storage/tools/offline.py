@@ -8,12 +8,12 @@ from typing import Any
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.meta import BlockMeta, is_ulid
 from trimon.storage.block.reader import Block
-from trimon.storage.cache import ArrayCache
-from trimon.storage.headview import HeadView
+from trimon.storage.head.view import HeadView
 from trimon.storage.prometheus.block import PrometheusBlock
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.wal.log import list_segments, log_identity
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport

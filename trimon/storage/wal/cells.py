@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from trimon.errors import OperatingError
-from trimon.storage.arena import Bools, Floats, Int64s, UInt64s
+from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s
 
 _XOR: Final = 0
 _WHOLE: Final = 1

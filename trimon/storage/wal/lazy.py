@@ -14,9 +14,9 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels
-from trimon.storage.arena import Floats, Int32s, Int64s
-from trimon.storage.group import GroupView, GroupViews, ScrapeGroup
-from trimon.storage.head import Head
+from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.head import Head
+from trimon.storage.head.scrapegroup import GroupView, GroupViews, ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.frame import record_payload

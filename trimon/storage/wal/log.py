@@ -14,9 +14,9 @@ import zstandard
 
 from trimon.errors import OperatingError
 from trimon.files import AppendFile, Files
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s
-from trimon.storage.group import ScrapeGroup
-from trimon.storage.index import SeriesIndex
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.index import SeriesIndex
+from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
 

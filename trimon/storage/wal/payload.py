@@ -8,7 +8,7 @@ import msgpack
 import numpy as np
 
 from trimon.errors import OperatingError
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import unpack_cells, unpack_planes, unzigzag
 

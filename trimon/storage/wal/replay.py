@@ -11,9 +11,9 @@ import msgpack
 import numpy as np
 
 from trimon.files import Files
-from trimon.storage.accept import Tally
-from trimon.storage.arena import Int32s, Int64s
-from trimon.storage.group import ScrapeGroup
+from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.arena import Int32s, Int64s
+from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.frame import (

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgpack
 import numpy as np
 
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s, UInt64s
-from trimon.storage.index import SeriesIndex
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, UInt64s
+from trimon.storage.head.index import SeriesIndex
 from trimon.storage.wal.cells import pack_cells, pack_planes, zigzag
 
 PAIRS: Final = 1

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.storage.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_positions
+from trimon.storage.head.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_positions
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
 _EMPTY = np.int32(-1)

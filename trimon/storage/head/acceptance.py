@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from trimon.model.labels import Labels, format_labels
 from trimon.model.rows import NO_COLUMNS, Appended, Columns
-from trimon.storage.arena import Floats, Int64s
+from trimon.storage.head.arena import Floats, Int64s
 
 IN_ORDER: Final = 0
 LATE: Final = 1

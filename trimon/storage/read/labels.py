@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from trimon.model.table import Codes, LabelTable
-from trimon.storage.arena import Int64s, UInt64s
+from trimon.storage.head.arena import Int64s, UInt64s
 from trimon.storage.symbols import mix
 
 

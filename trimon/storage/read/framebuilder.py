@@ -11,8 +11,8 @@ import numpy as np
 
 from trimon.model.frame import SampleFrame
 from trimon.model.sample import holds_absent, is_absent, stale_places
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s, ragged_positions
-from trimon.storage.pieces import Piece, distinct_arrays, without_rows
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.read.partialframe import Piece, distinct_arrays, without_rows
 from trimon.storage.symbols import mix
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from trimon.model.sample import ABSENT, is_absent
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s
-from trimon.storage.page import SealedPage, seal
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.page import SealedPage, seal
 
 NEVER_MS = -(1 << 62)
 # Raw chunks hold 8, 8, 16, 32, 64 rows: a short life costs little memory, a long one few chunks.

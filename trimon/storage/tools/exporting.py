@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trimon.files import Files
+from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta, new_ulid
-from trimon.storage.headblocks import Progress, no_progress
-from trimon.storage.headview import HeadView
+from trimon.storage.head.view import HeadView
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.export import export_block
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.tools.offline import open_offline
 
 

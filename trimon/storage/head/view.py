@@ -10,15 +10,15 @@ import numpy as np
 
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.storage import matching
-from trimon.storage.arena import Floats, Int32s, Int64s
-from trimon.storage.deletions import HeadDeletions, without_deleted
-from trimon.storage.group import GroupView, GroupViews, RawChunk
-from trimon.storage.headmark import HeadMark, NewRows, Place, last_rows_ms
-from trimon.storage.homes import HomesView
-from trimon.storage.index import IndexView
-from trimon.storage.loose import LooseView, count_loose, read_raw, read_sealed
-from trimon.storage.pieces import Piece, combine
+from trimon.storage.head import matching
+from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.index import IndexView
+from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sealed
+from trimon.storage.head.placement import HomesView
+from trimon.storage.head.readmark import HeadMark, NewRows, Place, last_rows_ms
+from trimon.storage.head.scrapegroup import GroupView, GroupViews, RawChunk
+from trimon.storage.read.deletions import HeadDeletions, without_deleted
+from trimon.storage.read.partialframe import Piece, combine
 
 
 @dataclass(frozen=True, slots=True)

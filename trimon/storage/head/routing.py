@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from trimon.model.rows import SampleBatch
-from trimon.storage.accept import Bounds
-from trimon.storage.head import Head
+from trimon.storage.head.acceptance import Bounds
+from trimon.storage.head.head import Head
 
 
 def split_batch(

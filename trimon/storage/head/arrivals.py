@@ -9,8 +9,8 @@ import numpy as np
 
 from trimon.model.rows import SampleBatch
 from trimon.model.sample import NORMAL_NAN, is_absent
-from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Verdicts, judge
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Verdicts, judge
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Int32s, Int64s
-from trimon.storage.assembly import assemble
-from trimon.storage.cache import ArrayCache
-from trimon.storage.pieces import Piece
-from trimon.storage.reading import Part, Source, StoreSelection, StoreSnapshot
+from trimon.storage.block.cache import ArrayCache
+from trimon.storage.head.arena import Int32s, Int64s
+from trimon.storage.read.framebuilder import assemble
+from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.snapshot import Part, Source, StoreSelection, StoreSnapshot
 
 SELECTIONS_BYTES: Final = 16 * 2**20
 FRAMES_BYTES_MIN: Final = 64 * 2**20

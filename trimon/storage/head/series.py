@@ -8,11 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.storage.accept import Tally
-from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s
-from trimon.storage.group import NEVER_MS, ScrapeGroup
-from trimon.storage.homes import Homes
-from trimon.storage.index import SeriesIndex
+from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s
+from trimon.storage.head.index import SeriesIndex
+from trimon.storage.head.placement import Homes
+from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 
 EMPTY_LABELS = "empty labelset: invalid sample"
 

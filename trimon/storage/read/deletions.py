@@ -11,8 +11,8 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.model.sample import ABSENT
-from trimon.storage.arena import Bools, Int32s, Int64s, ragged_positions
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
+from trimon.storage.read.partialframe import Piece
 
 MAGIC = b"TRIMDEL1"
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.meta import is_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import UNFINISHED
-from trimon.storage.cache import ArrayCache
 
 DOOMED: Final = ".tmp-for-deletion"
 SET_ASIDE: Final = ".damaged"

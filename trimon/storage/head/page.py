@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from trimon.model.sample import ABSENT, is_absent
-from trimon.storage.arena import Floats, Int32s, Int64s
-from trimon.storage.cache import DECODED, page_number
+from trimon.storage.block.cache import DECODED, page_number
 from trimon.storage.codec.matrix import decode, encode
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.read.partialframe import Piece
 
 # Series to a tile: the least that is decoded for one series.
 TILE_SERIES: Final = 128

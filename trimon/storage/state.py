@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from trimon.clock import Clock
 from trimon.files import Files
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.reader import Block
-from trimon.storage.cache import ArrayCache
-from trimon.storage.group import NEVER_MS
-from trimon.storage.head import Head
-from trimon.storage.keptreading import KeptSnapshot, Memory, SettledSource, frames_bytes
+from trimon.storage.head.head import Head
+from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.options import StoreOptions
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.framecache import KeptSnapshot, Memory, SettledSource, frames_bytes
+from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.log import HeadLog
 

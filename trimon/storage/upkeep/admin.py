@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
-from trimon.storage.core import Core, State
-from trimon.storage.headblocks import Progress, no_progress, write_heads
-from trimon.storage.jobs import MergeJob
-from trimon.storage.maintenance import Maintenance
-from trimon.storage.planning import Merge
+from trimon.storage.block.headblocks import Progress, no_progress, write_heads
+from trimon.storage.state import Core, State
+from trimon.storage.upkeep.jobs import MergeJob
+from trimon.storage.upkeep.maintenance import Maintenance
+from trimon.storage.upkeep.planning import Merge
 from trimon.storage.wal import sections
 
 

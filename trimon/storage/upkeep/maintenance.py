@@ -9,13 +9,13 @@ from pathlib import Path
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.appender import Appender
+from trimon.storage.block.blockset import remove_block
+from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.reader import Block
-from trimon.storage.blockset import remove_block
-from trimon.storage.core import Core, LiveHead, State
-from trimon.storage.headblocks import Progress, no_progress
-from trimon.storage.jobs import CutJob, DropJob, Job, MergeJob
 from trimon.storage.metadata import MetadataBook
-from trimon.storage.planning import Cut, Drop, HeadState, Merge, Usage, plan_actions, plan_cuts
+from trimon.storage.state import Core, LiveHead, State
+from trimon.storage.upkeep.jobs import CutJob, DropJob, Job, MergeJob
+from trimon.storage.upkeep.planning import Cut, Drop, HeadState, Merge, Usage, plan_actions, plan_cuts
 from trimon.storage.wal.lazy import LoadJob, LoggedHead
 from trimon.storage.wal.log import list_segments, remove_segments
 

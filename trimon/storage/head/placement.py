@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trimon.storage.arena import Arena, Bools, Int32s, Int64s
+from trimon.storage.head.arena import Arena, Bools, Int32s, Int64s
 
 _numbers = count()
 

@@ -12,15 +12,15 @@ from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
-from trimon.storage import matching
-from trimon.storage.accept import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s
-from trimon.storage.batch import Arrivals
-from trimon.storage.deletions import HeadDeletion, HeadDeletions
-from trimon.storage.group import NEVER_MS, GroupViews, Layout, ScrapeGroup
-from trimon.storage.headseries import EMPTY_LABELS, HeadSeries, Journal
-from trimon.storage.headview import HeadView
-from trimon.storage.loose import LooseBuffer
+from trimon.storage.head import matching
+from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.arrivals import Arrivals
+from trimon.storage.head.loose import LooseBuffer
+from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, Layout, ScrapeGroup
+from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
+from trimon.storage.head.view import HeadView
+from trimon.storage.read.deletions import HeadDeletion, HeadDeletions
 
 _NO_COLUMNS: Final = np.zeros(0, np.int64)
 _view_numbers = itertools.count()

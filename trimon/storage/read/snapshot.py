@@ -12,10 +12,10 @@ from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Int32s, Int64s
-from trimon.storage.assembly import assemble
-from trimon.storage.merge import merge_tables
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Int32s, Int64s
+from trimon.storage.read.framebuilder import assemble
+from trimon.storage.read.labels import merge_tables
+from trimon.storage.read.partialframe import Piece
 
 
 class Source(Protocol):

@@ -9,8 +9,8 @@ import numpy as np
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.storage.arena import Bools, Int32s
-from trimon.storage.index import IndexView
+from trimon.storage.head.arena import Bools, Int32s
+from trimon.storage.head.index import IndexView
 
 
 def select(view: IndexView, matchers: Sequence[Matcher]) -> Int32s:

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.storage.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.block.bands import plan_bands
-from trimon.storage.cache import DECODED, page_number
+from trimon.storage.block.cache import DECODED, page_number
 from trimon.storage.codec.matrix import decode, encode
-from trimon.storage.pieces import Piece, distinct_arrays
+from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.read.partialframe import Piece, distinct_arrays
 
 # Raw samples take 20 bytes each and are searched one by one; sealing this many takes some 50 ms.
 SEAL_SAMPLES: Final = 1 << 17

@@ -8,8 +8,8 @@ from pathlib import Path
 from trimon.files import Files
 from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid
 from trimon.storage.block.writer import BlockWriter
-from trimon.storage.headview import HeadView
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.head.view import HeadView
+from trimon.storage.read.snapshot import StoreSnapshot
 
 Progress = Callable[[int, int], None]
 

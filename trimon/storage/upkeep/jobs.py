@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from trimon.errors import OperatingError
 from trimon.storage.block.container import DamagedError
+from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.codec.matrix import CodecError
-from trimon.storage.deletions import Deletions
-from trimon.storage.headblocks import Progress, no_progress, write_heads
-from trimon.storage.planning import Cut, Drop, Merge
-from trimon.storage.reading import StoreSnapshot
+from trimon.storage.read.deletions import Deletions
+from trimon.storage.read.snapshot import StoreSnapshot
+from trimon.storage.upkeep.planning import Cut, Drop, Merge
 
 if TYPE_CHECKING:
-    from trimon.storage.core import LiveHead
-    from trimon.storage.maintenance import Maintenance
+    from trimon.storage.state import LiveHead
+    from trimon.storage.upkeep.maintenance import Maintenance
 
 _EVER = (-(1 << 62), 1 << 62)
 

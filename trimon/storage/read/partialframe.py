@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trimon.model.frame import SampleFrame
-from trimon.storage.arena import Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.symbols import mix
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trimon.storage.arena import Floats, Int32s, Int64s
-from trimon.storage.group import NEVER_MS, GroupView, GroupViews
-from trimon.storage.loose import LoosePage, LooseView
-from trimon.storage.pieces import Piece
+from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.loose import LoosePage, LooseView
+from trimon.storage.head.scrapegroup import NEVER_MS, GroupView, GroupViews
+from trimon.storage.read.partialframe import Piece
 
 
 class Place(NamedTuple):

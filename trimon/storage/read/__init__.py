@@ -1,0 +1,1 @@
+"""From heads and blocks to one sample frame: snapshots, frame building, the frame cache, deletions."""
