@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.web.connection import Connection
-from trimon.web.server import WebActor, bind
+from trimon.web.http.connection import Connection
+from trimon.web.http.server import WebActor, bind
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GET = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from tests.web.test_connection import GET, Application, answer, connected, everything, serving
-from trimon.web import server
-from trimon.web.server import WebActor, bind
+from trimon.web.http import server
+from trimon.web.http.server import WebActor, bind
 
 
 async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:

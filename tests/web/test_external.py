@@ -11,7 +11,7 @@ from tests.support.web_world import web_world
 from tests.web.test_requests import API, asked
 from trimon.errors import UserError
 from trimon.web.context import WebOptions
-from trimon.web.external import ExternalUrl
+from trimon.web.externalurl import ExternalUrl
 
 
 @pytest.mark.parametrize(

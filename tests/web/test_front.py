@@ -19,9 +19,9 @@ from trimon import limits
 from trimon.actors.querying.gate import Queries
 from trimon.model.snapshot import Snapshot
 from trimon.offload import ThreadOffload
-from trimon.web.connection import SENDS_NO_MORE
 from trimon.web.context import WebOptions
-from trimon.web.front import Front
+from trimon.web.http.connection import SENDS_NO_MORE
+from trimon.web.http.fastpath import Front
 
 ENABLED = WebOptions(enable_remote_write=True)
 FORM = {"content-type": "application/x-www-form-urlencoded"}

@@ -16,9 +16,9 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.gate import Queries
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
-from trimon.web import connection
 from trimon.web.context import WebOptions
-from trimon.web.server import WebActor, bind
+from trimon.web.http import connection
+from trimon.web.http.server import WebActor, bind
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

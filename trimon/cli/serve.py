@@ -27,9 +27,9 @@ from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
 from trimon.storage.options import DAY_MS, StoreOptions
 from trimon.storage.store import Store
 from trimon.web.context import WebOptions
-from trimon.web.external import ExternalUrl, bracketed
-from trimon.web.guard import is_loopback
-from trimon.web.server import bind
+from trimon.web.externalurl import ExternalUrl, bracketed
+from trimon.web.http.loopback import is_loopback
+from trimon.web.http.server import bind
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2

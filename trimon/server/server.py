@@ -20,7 +20,7 @@ from trimon.server.settings import Seams, Settings
 from trimon.server.tree import STOP_S, supervision_tree
 from trimon.storage.store import Store
 from trimon.web.app import create_app
-from trimon.web.server import WebActor
+from trimon.web.http.server import WebActor
 
 
 class Server:

@@ -22,7 +22,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.parts import Parts
-from trimon.web.server import WebActor
+from trimon.web.http.server import WebActor
 
 # All of a stop; each child has its own share in its spec.
 STOP_S: Final = 30.0

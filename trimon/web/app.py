@@ -11,23 +11,23 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from trimon import limits
-from trimon.web.admin import admin_routes
-from trimon.web.asked import Endpoint, view
+from trimon.web.api.admin import admin_routes
+from trimon.web.api.expressions import expression_routes
+from trimon.web.api.metadata import metadata_routes
+from trimon.web.api.queries import query_endpoints
+from trimon.web.api.remotewrite import write_endpoints
+from trimon.web.api.rules import rules_routes
+from trimon.web.api.series import series_routes
+from trimon.web.api.status import status_routes
+from trimon.web.api.targets import targets_routes
 from trimon.web.context import WebContext
 from trimon.web.debug import debug_routes
-from trimon.web.dressing import Dressing
-from trimon.web.envelope import respond, text
-from trimon.web.expressions import expression_routes
-from trimon.web.failures import answer_of_error
-from trimon.web.front import Front
-from trimon.web.metadata import metadata_routes
-from trimon.web.operation import PROBES, operation_routes
-from trimon.web.queries import query_endpoints
-from trimon.web.rules import rules_routes
-from trimon.web.series import series_routes
-from trimon.web.status import status_routes
-from trimon.web.targets import targets_routes
-from trimon.web.write import write_endpoints
+from trimon.web.http.answer import respond, text
+from trimon.web.http.failures import answer_of_error
+from trimon.web.http.fastpath import Front
+from trimon.web.http.middleware import Dressing
+from trimon.web.http.request import Endpoint, view
+from trimon.web.management import PROBES, operation_routes
 
 API_PREFIX: Final = "/api/v1"
 API_ROUTES: Final = (

@@ -18,7 +18,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.store import Store
-from trimon.web.external import ExternalUrl
+from trimon.web.externalurl import ExternalUrl
 
 
 @dataclass(frozen=True, slots=True)

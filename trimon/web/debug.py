@@ -10,8 +10,8 @@ from quart import Blueprint, Response, request
 
 from trimon.actors.kernel.tree import Plain, find, flat, tree
 from trimon.web.context import WebContext
-from trimon.web.envelope import JSON, ApiError
-from trimon.web.guard import InsideOnly
+from trimon.web.http.answer import JSON, ApiError
+from trimon.web.http.loopback import InsideOnly
 
 _STYLE = """
 body{font:14px/1.5 system-ui,sans-serif;margin:1.5rem;color:#1b1f24;background:#fff}

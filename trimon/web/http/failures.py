@@ -8,7 +8,7 @@ from trimon.actors.storage import NotReady
 from trimon.errors import OperatingError, UserError
 from trimon.query.language.errors import QueryError
 from trimon.web.context import WebContext
-from trimon.web.envelope import STARTING, Answer, ApiError, refused
+from trimon.web.http.answer import STARTING, Answer, ApiError, refused
 
 
 def as_api_error(error: Exception) -> ApiError | None:

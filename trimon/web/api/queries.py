@@ -20,10 +20,10 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import ParseError, QueryError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_instant
-from trimon.web import params
-from trimon.web.asked import Asked, Endpoint
 from trimon.web.context import WebContext
-from trimon.web.envelope import Answer, ApiError, answered, bad_parameter
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import Answer, ApiError, answered, bad_parameter
+from trimon.web.http.request import Asked, Endpoint
 
 Rendered = tuple[bytes, list[str], list[str]]
 Evaluate = Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]

@@ -24,13 +24,13 @@ from werkzeug.datastructures import MultiDict
 from trimon import limits
 from trimon.query.execution.budget import EVALUATION
 from trimon.query.language.errors import FailureKind, QueryError
-from trimon.web.asked import ClientGone, Endpoint
-from trimon.web.connection import SENDS_NO_MORE
 from trimon.web.context import WebContext
-from trimon.web.dressing import Dressing
-from trimon.web.envelope import Answer, worded
-from trimon.web.failures import answer_of_error
-from trimon.web.params import FORM, decoded
+from trimon.web.http.answer import Answer, worded
+from trimon.web.http.connection import SENDS_NO_MORE
+from trimon.web.http.failures import answer_of_error
+from trimon.web.http.middleware import Dressing
+from trimon.web.http.parameters import FORM, decoded
+from trimon.web.http.request import ClientGone, Endpoint
 
 T = TypeVar("T")
 

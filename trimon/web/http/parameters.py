@@ -16,7 +16,7 @@ from trimon.errors import UserError
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
 from trimon.units import parse_duration_ms
-from trimon.web.envelope import ApiError, bad_parameter
+from trimon.web.http.answer import ApiError, bad_parameter
 
 FORM: Final = "application/x-www-form-urlencoded"
 # Of times beyond it nothing is stored; the engine reckons with 64 bits.

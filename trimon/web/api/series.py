@@ -14,9 +14,9 @@ from trimon.model.labels import format_labels
 from trimon.model.matcher import Matcher, watched
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
-from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, success
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import ApiError, success
 
 LookUp = Callable[[Sequence[tuple[Matcher, ...]], int, int, int, Snapshot, Budget], list[object]]
 """From selectors, start, end (milliseconds), the most that is shown, and what there is, to what was found."""

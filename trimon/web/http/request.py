@@ -10,8 +10,8 @@ from quart import Response, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from trimon.web import params
-from trimon.web.envelope import Answer, respond
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import Answer, respond
 
 T = TypeVar("T")
 

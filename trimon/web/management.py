@@ -10,7 +10,7 @@ from trimon import __version__
 from trimon.errors import TrimonError
 from trimon.selfmetrics import CONTENT_TYPE
 from trimon.web.context import WebContext
-from trimon.web.envelope import STARTING, text
+from trimon.web.http.answer import STARTING, text
 
 # The version that clients see: Grafana and others switch features on by it.
 PROMETHEUS_VERSION = "3.14.0"

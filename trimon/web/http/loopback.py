@@ -7,7 +7,7 @@ import ipaddress
 import trio
 from quart import request
 
-from trimon.web.envelope import ApiError
+from trimon.web.http.answer import ApiError
 
 
 class RateLimit:

@@ -8,10 +8,10 @@ import orjson
 from quart import Blueprint, Response, request
 
 from trimon.storage.statistics import Cardinality, Ranking
-from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, success
-from trimon.web.operation import build_info
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import ApiError, success
+from trimon.web.management import build_info
 
 CARDINALITY_LIMIT_MAX = 10_000
 

@@ -12,10 +12,10 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
-from trimon.web import params
+from trimon.web.api.targets import rfc3339
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter, seconds, success
-from trimon.web.targets import rfc3339
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import ApiError, bad_parameter, seconds, success
 
 
 def _rule(session: RuleSession) -> dict[str, object]:

@@ -13,9 +13,9 @@ from trimon.errors import OperatingError, UserError
 from trimon.remote.snappy import decompress
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.storage.exemplars import Exemplar
-from trimon.web.asked import Asked, BodyTooLong, Endpoint
 from trimon.web.context import WebContext
-from trimon.web.envelope import STARTING, Answer, worded
+from trimon.web.http.answer import STARTING, Answer, worded
+from trimon.web.http.request import Asked, BodyTooLong, Endpoint
 
 DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver"
 MEDIA_TYPE: Final = "application/x-protobuf"

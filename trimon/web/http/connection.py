@@ -17,7 +17,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 
-from trimon.web.wire import Wire
+from trimon.web.http.h11server import Wire
 
 # A longer body is not copied behind its head: sending twice costs less.
 JOIN_BYTES_MAX: Final = 64 * 1024

@@ -6,9 +6,9 @@ from quart import Blueprint, Response
 
 from trimon.memory import give_back
 from trimon.query.execution.budget import Budget
-from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, success
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import ApiError, success
 
 _FOREVER_MS = 2**52
 

@@ -19,10 +19,10 @@ from trimon.query.language.errors import ParseError
 from trimon.query.language.nodes import Expr, VectorSelector, children
 from trimon.query.language.options import QueryOptions
 from trimon.storage.exemplars import Exemplar
-from trimon.web import params
+from trimon.web.api.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter, seconds, success
-from trimon.web.queries import query_text, request_options, step_ms_of
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import ApiError, bad_parameter, seconds, success
 
 T = TypeVar("T")
 

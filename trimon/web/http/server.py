@@ -18,7 +18,7 @@ from quart_trio import QuartTrio
 
 from trimon.actors.kernel.report import CrashReports
 from trimon.errors import OperatingError
-from trimon.web.connection import Connection
+from trimon.web.http.connection import Connection
 
 BACKLOG: Final = 512
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.

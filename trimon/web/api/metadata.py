@@ -11,9 +11,9 @@ from trimon.errors import UserError
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
 from trimon.scrape.families import Family
-from trimon.web import params
 from trimon.web.context import WebContext
-from trimon.web.envelope import ApiError, bad_parameter, success
+from trimon.web.http import parameters as params
+from trimon.web.http.answer import ApiError, bad_parameter, success
 
 
 def metadata_routes(context: WebContext) -> Blueprint:

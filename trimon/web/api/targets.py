@@ -12,8 +12,8 @@ from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.context import WebContext
-from trimon.web.envelope import seconds, success
-from trimon.web.external import ExternalUrl
+from trimon.web.externalurl import ExternalUrl
+from trimon.web.http.answer import seconds, success
 
 
 def rfc3339(timestamp_ms: int) -> str:

@@ -1,0 +1,1 @@
+"""One pipeline for every request: connections, limits, middleware, parameters, answers."""
