@@ -12,7 +12,7 @@ LAYERS = [
     {"__init__", "errors"},
     {"units", "limits"},
     {"model"},
-    {"clock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
+    {"clock", "virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},
     {"peers"},
     {"storage", "query", "scrape", "rules", "discovery", "remote"},

@@ -1,4 +1,4 @@
-"""Time as a seam: the wall clock everybody asks, and its virtual double.
+"""Time as a seam: the wall clock everybody asks, and a double that stands still.
 
 Waiting is trio's business (`trio.sleep_until`), so that a test's MockClock rules it; this module only
 says what the wall clock shows.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from typing import Protocol
-
-import trio
 
 
 class Clock(Protocol):
@@ -26,21 +24,6 @@ class WallClock:
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
         return time.time_ns() // 1_000_000
-
-
-class VirtualClock:
-    """A wall clock that follows trio's clock from a fixed start: under MockClock it is virtual."""
-
-    def __init__(self, start_ms: int = 1_700_000_000_000) -> None:
-        self.start_ms = start_ms
-        self._origin_s: float | None = None
-
-    def now_ms(self) -> int:
-        """Milliseconds since the Unix epoch. Only inside a trio run."""
-        current_s = trio.current_time()
-        if self._origin_s is None:
-            self._origin_s = current_s
-        return self.start_ms + round((current_s - self._origin_s) * 1000)
 
 
 class StoppedClock:

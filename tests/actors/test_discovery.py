@@ -14,11 +14,11 @@ from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_readings
 from trimon.actors.scrape import Discovered, discovered_mailbox
-from trimon.clock import VirtualClock
 from trimon.config import Config, load_text
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
 from trimon.selfmetrics import SelfMetrics
+from trimon.virtualclock import VirtualClock
 
 
 @pytest.fixture

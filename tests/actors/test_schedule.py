@@ -9,12 +9,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trimon.actors.schedule import Schedule, first_slot_ms
-from trimon.clock import VirtualClock
 from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec
 from trimon.rules.group import RuleGroup
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import Target, build_target, schedule_seed
+from trimon.virtualclock import VirtualClock
 
 START_MS = 1_700_000_000_000
 INTERVAL_MS = 10_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 
-from tests.query.test_windows import FUNCTIONS, filled, points, same, tolerance
+from tests.query.windows.test_windows import FUNCTIONS, filled, points, same, tolerance
 from tests.support import naive_promql as naive
 from trimon.model.sample import NORMAL_NAN, STALE_NAN
 

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from tests.storage.test_keptreading import rows_of, small_pages
+from tests.storage.read.test_framecache import rows_of, small_pages
 from tests.support.sample_world import MATCHERS, STEP_MS, SampleWorld
 from trimon.errors import TrimonError
 from trimon.model.labels import Labels

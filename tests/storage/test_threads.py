@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, first_row, series
-from tests.storage.test_keptreading import rows_of, small_pages
+from tests.storage.read.test_framecache import rows_of, small_pages
 from trimon.model.frame import SampleFrame
 from trimon.model.rows import Row
 from trimon.model.sample import STALE_NAN_BITS

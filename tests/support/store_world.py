@@ -15,7 +15,6 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.scrape import JobConfig, ScrapeManager, discovered_mailbox
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
-from trimon.clock import VirtualClock
 from trimon.fetch.request import FetchError, Request, Response
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer
@@ -26,6 +25,7 @@ from trimon.offload import InlineOffload
 from trimon.scrape.options import PoolOptions
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
+from trimon.virtualclock import VirtualClock
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.web_world import web_world
-from tests.web.test_front import FORM, NOW_S, PROTO, Call, filled, framework_of, front_of, write_body
+from tests.web.http.test_fastpath import FORM, NOW_S, PROTO, Call, filled, framework_of, front_of, write_body
 from tests.web.test_requests import API, asked
 from trimon.actors.storage import NotReady
 from trimon.web.context import WebOptions

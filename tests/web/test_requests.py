@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tests.support.web_world import web_world
-from tests.web.test_front import ENABLED, FORM, NOW_S, Call, filled, framework_of, front_of
+from tests.web.http.test_fastpath import ENABLED, FORM, NOW_S, Call, filled, framework_of, front_of
 from trimon.web.context import WebOptions
 
 API = "/api/v1"

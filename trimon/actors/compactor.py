@@ -8,7 +8,8 @@ from typing import Final
 import trio
 import trio.lowlevel
 
-from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.ask import AskTimeout
+from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError

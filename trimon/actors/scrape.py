@@ -9,9 +9,10 @@ from typing import Final
 
 import trio
 
+from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import Mailbox, Overflow
 from trimon.actors.kernel.pool import Pool
-from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart

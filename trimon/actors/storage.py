@@ -13,8 +13,9 @@ from typing import Final, TypeAlias
 
 import trio
 
+from trimon.actors.kernel.ask import ask
 from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
-from trimon.actors.kernel.reply import Reply, ask
+from trimon.actors.kernel.reply import Reply
 from trimon.errors import OperatingError
 from trimon.log import Log
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import trio
 
-from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.ask import AskTimeout
+from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Message, Writer
 from trimon.clock import Clock

@@ -29,10 +29,11 @@ from typing import ClassVar, TypeVar
 import trio
 from trio.testing import MockClock
 
-from trimon.clock import VirtualClock, WallClock
+from trimon.clock import WallClock
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.plugin import Context, Discovery
 from trimon.offload import InlineOffload, ThreadOffload
+from trimon.virtualclock import VirtualClock
 
 T = TypeVar("T")
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import trio
 
-from trimon.clock import Clock, VirtualClock
+from trimon.clock import Clock
 from trimon.discovery.hub import Hub
 from trimon.discovery.plugin import Context
 from trimon.discovery.sink import CheckedSink, LabelSets
 from trimon.fetch.request import Fetch, FetchError, Request, Response
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload, Offload
+from trimon.virtualclock import VirtualClock
 
 
 class PreparedFetch:

@@ -60,3 +60,12 @@ def format_labels(labels: Labels) -> str:
     if metric and not inner:
         return metric
     return f"{metric}{{{', '.join(inner)}}}"
+
+
+def valid_label_name(name: str) -> bool:
+    """Whether a text may be the name of a label: not empty, and UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(name)

@@ -3,6 +3,7 @@
 Knows nothing of metrics and depends on trio and the standard library alone. `docs/actors.md` is its manual.
 """
 
+from trimon.actors.kernel.ask import AskTimeout, Question, ask
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.faults import describe
 from trimon.actors.kernel.group import Group, Strategy
@@ -15,7 +16,7 @@ from trimon.actors.kernel.mailbox import (
     Overflow,
 )
 from trimon.actors.kernel.pool import Pool
-from trimon.actors.kernel.reply import ActorGone, AskTimeout, Question, Reply, ask
+from trimon.actors.kernel.reply import ActorGone, Reply
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.restarts import RestartBudget, RestartPolicy
 from trimon.actors.kernel.spec import Actor, ChildSpec, Restart

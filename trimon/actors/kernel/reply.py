@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import trio
 
-if TYPE_CHECKING:
-    from trimon.actors.kernel.mailbox import Mailbox
-
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 _NOTHING = object()
 
 
 class ActorGone(Exception):
     """The actor ended before it answered, or takes no more messages."""
-
-
-class AskTimeout(Exception):
-    """No answer came within the time the asker gave."""
 
 
 class Reply(Generic[T]):
@@ -80,28 +72,3 @@ class Reply(Generic[T]):
         if self._error is not None:
             raise self._error
         return cast("T", self._value)
-
-
-class Question(Protocol[T]):
-    """A message that is answered."""
-
-    @property
-    def reply(self) -> Reply[T]:
-        """Where the answer goes."""
-        ...
-
-
-async def ask(mailbox: Mailbox[Any], message: Question[T], timeout_s: float) -> T:
-    """Send a message and wait for its answer, both within `timeout_s`.
-
-    Raises ActorGone when the actor crashed with the message or is no more, AskTimeout when time is up,
-    MailboxFull when the mailbox refuses, and whatever the actor put in the reply.
-    """
-    reply = message.reply
-    try:
-        with trio.move_on_after(timeout_s):
-            await mailbox.send(message)
-            return await reply.wait()
-        raise AskTimeout(f"{mailbox.name}: no answer to {type(message).__name__} within {timeout_s:g} s")
-    finally:
-        reply.abandoned = not reply.done

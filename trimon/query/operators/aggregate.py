@@ -171,12 +171,3 @@ def _quantile(rows: Sorted, quantile: Matrix) -> Matrix:
         found = quantile_of(block, lengths, np.tile(quantile, groups))
         out[chosen] = found.reshape(groups, steps)
     return out
-
-
-def valid_label_name(name: str) -> bool:
-    """Whether a text may be the name of a label: not empty, and UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(name)

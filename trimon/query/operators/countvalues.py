@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.labels import valid_label_name
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.context import Context, Operator
 from trimon.query.execution.labelcodes import Groups, drop_names, group, with_column
@@ -17,7 +18,7 @@ from trimon.query.histograms.text import as_text
 from trimon.query.language.errors import QueryError
 from trimon.query.language.numbers import format_plain
 from trimon.query.language.quoting import go_quote
-from trimon.query.operators.aggregate import grouping_table, valid_label_name
+from trimon.query.operators.aggregate import grouping_table
 
 # A count, the same as a float, and whether it is there; some are copied.
 _CELL_BYTES = 25

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trimon.model.gofloat import format_g, format_label
-from trimon.model.labels import BUCKET_LABEL, METRIC_NAME
+from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, valid_label_name
 from trimon.model.table import Codes
 from trimon.query.execution.context import Context, Operator
 from trimon.query.execution.grid import Grid
@@ -19,7 +19,6 @@ from trimon.query.execution.names import without_name
 from trimon.query.execution.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
 from trimon.query.language.errors import QueryError
 from trimon.query.language.quoting import go_quote
-from trimon.query.operators.aggregate import valid_label_name
 from trimon.query.operators.binary import stack
 from trimon.query.operators.nativehistogram import native_fraction, native_quantile, split
 from trimon.query.windows.monotonic import Repairs, repaired

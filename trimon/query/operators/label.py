@@ -11,7 +11,7 @@ import numpy as np
 import re2
 
 from trimon.errors import UserError
-from trimon.model.labels import METRIC_NAME
+from trimon.model.labels import METRIC_NAME, valid_label_name
 from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
@@ -20,7 +20,6 @@ from trimon.query.execution.labelcodes import factorize, pack, with_column
 from trimon.query.execution.names import merge_equal
 from trimon.query.execution.values import Text, Value, Vector
 from trimon.query.language.errors import QueryError
-from trimon.query.operators.aggregate import valid_label_name
 
 # A new value is encoded, sorted and written.
 _COPIES: Final = 8

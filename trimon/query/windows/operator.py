@@ -24,8 +24,7 @@ from trimon.query.language.errors import QueryError
 from trimon.query.language.numbers import format_six
 from trimon.query.language.quoting import go_quote
 from trimon.query.language.signatures import EXTENDED, KEEPS_NAME
-from trimon.query.windows import overtime, rate, starttime
-from trimon.query.windows import regression as trend
+from trimon.query.windows import overtime, rate, regression, starttime
 from trimon.query.windows.extended import anchored, smoothed
 from trimon.query.windows.extendedhistograms import extended_value
 from trimon.query.windows.foldedsum import Fold, Folding, seen_rows
@@ -50,8 +49,8 @@ KERNELS: Final[dict[str, Kernel]] = {
     "delta": rate.delta,
     "irate": rate.irate,
     "idelta": rate.idelta,
-    "deriv": trend.derivative,
-    "predict_linear": trend.predict,
+    "deriv": regression.derivative,
+    "predict_linear": regression.predict,
     "changes": overtime.changes,
     "resets": overtime.resets,
     "avg_over_time": overtime.average,

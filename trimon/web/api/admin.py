@@ -7,7 +7,7 @@ from quart import Blueprint, Response
 from trimon.memory import give_back
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError, success
 
 _FOREVER_MS = 2**52
@@ -25,15 +25,15 @@ def admin_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/admin/tsdb/delete_series", methods=["POST", "PUT"])
     async def delete_series() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         budget = Budget(context.query_options())
         selectors = await context.offload.run(
-            lambda: params.selectors(values.getlist("match[]"), budget.check, named=True), budget.cancel
+            lambda: parameters.selectors(values.getlist("match[]"), budget.check, named=True), budget.cancel
         )
-        start_ms = params.time_ms(values, "start", -_FOREVER_MS)
-        end_ms = params.time_ms(values, "end", _FOREVER_MS)
+        start_ms = parameters.time_ms(values, "start", -_FOREVER_MS)
+        end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
 
         def work() -> None:
             for matchers in selectors:
@@ -50,8 +50,8 @@ def admin_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/admin/tsdb/snapshot", methods=["POST", "PUT"])
     async def snapshot() -> Response:
-        values = await params.parameters()
-        skip_head = params.boolean(values, "skip_head")
+        values = await parameters.parameters()
+        skip_head = parameters.boolean(values, "skip_head")
 
         def work() -> str:
             try:

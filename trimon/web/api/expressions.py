@@ -21,7 +21,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.storage.exemplars import Exemplar
 from trimon.web.api.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError, bad_parameter, seconds, success
 
 T = TypeVar("T")
@@ -44,28 +44,28 @@ def expression_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/format_query", methods=["GET", "POST"])
     async def format_query() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         return success(await _parsed(context, values, engine.format_query))
 
     @blueprint.route("/parse_query", methods=["GET", "POST"])
     async def parse_query() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         return success(await _parsed(context, values, engine.parse_query))
 
     @blueprint.route("/explain", methods=["GET", "POST"])
     async def explain_query() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         options = request_options(context, values)
-        analyze = params.boolean(values, "analyze")
+        analyze = parameters.boolean(values, "analyze")
         text = query_text(values)
         if "start" in values:
-            start_ms = params.required_time_ms(values, "start")
-            end_ms = params.required_time_ms(values, "end")
+            start_ms = parameters.required_time_ms(values, "start")
+            end_ms = parameters.required_time_ms(values, "end")
             if end_ms < start_ms:
                 raise bad_parameter("end", "end timestamp must not be before start time")
             step_ms = step_ms_of(values, start_ms, end_ms)
         else:
-            start_ms = end_ms = params.time_ms(values, "time", context.clock.now_ms())
+            start_ms = end_ms = parameters.time_ms(values, "time", context.clock.now_ms())
             step_ms = 0
 
         def work(snapshot: Snapshot, budget: Budget) -> tuple[dict[str, object], list[str]]:
@@ -80,9 +80,9 @@ def expression_routes(context: WebContext) -> Blueprint:
 
     @blueprint.route("/query_exemplars", methods=["GET", "POST"])
     async def query_exemplars() -> Response:
-        values = await params.parameters()
-        start_ms = params.time_ms(values, "start", -params.TIME_MS_MAX)
-        end_ms = params.time_ms(values, "end", params.TIME_MS_MAX)
+        values = await parameters.parameters()
+        start_ms = parameters.time_ms(values, "start", -parameters.TIME_MS_MAX)
+        end_ms = parameters.time_ms(values, "end", parameters.TIME_MS_MAX)
         if end_ms < start_ms:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
         matcher_sets = _selectors(await _parsed(context, values, engine.parse))

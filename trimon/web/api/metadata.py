@@ -12,7 +12,7 @@ from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
 from trimon.scrape.families import Family
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError, bad_parameter, success
 
 
@@ -82,8 +82,8 @@ def _families(context: WebContext, wanted: str) -> list[tuple[str, dict[str, str
 def _number(text: str, name: str) -> int:
     if not text:
         return -1
-    number = params.integer(text)
-    if number is None or abs(number) > params.INT_MAX:
+    number = parameters.integer(text)
+    if number is None or abs(number) > parameters.INT_MAX:
         raise ApiError("bad_data", f"{name} must be a number")
     return number
 

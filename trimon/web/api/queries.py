@@ -21,7 +21,7 @@ from trimon.query.language.errors import ParseError, QueryError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_instant
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, answered, bad_parameter
 from trimon.web.http.request import Asked, Endpoint
 
@@ -34,12 +34,12 @@ def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOp
     timeout_s = lookback_ms = None
     if text := values.get("timeout", ""):
         try:
-            timeout_s = params.parse_span_ms(text) / 1000
+            timeout_s = parameters.parse_span_ms(text) / 1000
         except UserError as error:
             raise bad_parameter("timeout", error) from None
     if text := values.get("lookback_delta", ""):
         try:
-            lookback_ms = params.parse_span_ms(text)
+            lookback_ms = parameters.parse_span_ms(text)
             lookback_ms = lookback_ms if lookback_ms > 0 else None
         except UserError as error:
             raise ApiError("bad_data", f"error parsing lookback delta duration: {error}") from None
@@ -59,10 +59,10 @@ def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
     """The `step` parameter of a range query. Raises ApiError when there would be too many steps."""
     text = values.get("step", "")
     try:
-        step_ms = params.parse_span_ms(text)
+        step_ms = parameters.parse_span_ms(text)
     except UserError as error:
         raise bad_parameter("step", error) from None
-    if step_ms == 0 and (params.number_of(text) or 0) > 0:
+    if step_ms == 0 and (parameters.number_of(text) or 0) > 0:
         raise bad_parameter("step", f"{text} seconds are less than a millisecond, the finest resolution")
     if step_ms <= 0:
         raise bad_parameter(
@@ -106,7 +106,7 @@ class QueryHandler:
     async def instant(self, asked: Asked) -> Answer:
         """/query."""
         values = await asked.values()
-        time_ms = params.time_ms(values, "time", self._context.clock.now_ms())
+        time_ms = parameters.time_ms(values, "time", self._context.clock.now_ms())
 
         def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
             return engine.instant(snapshot, text, time_ms, options, budget)
@@ -116,8 +116,8 @@ class QueryHandler:
     async def range_(self, asked: Asked) -> Answer:
         """/query_range."""
         values = await asked.values()
-        start_ms = params.required_time_ms(values, "start")
-        end_ms = params.required_time_ms(values, "end")
+        start_ms = parameters.required_time_ms(values, "start")
+        end_ms = parameters.required_time_ms(values, "end")
         if end_ms < start_ms:
             raise bad_parameter("end", "end timestamp must not be before start time")
         step_ms = step_ms_of(values, start_ms, end_ms)
@@ -133,7 +133,7 @@ class QueryHandler:
         text, options = query_text(values), request_options(self._context, values)
         origin = {"clientIP": asked.client, "method": asked.method, "path": asked.path}
         record = QueryRecord(text, *times_ms, {"httpRequest": origin})
-        series_max, stats = params.limit(values), values.get("stats", "")
+        series_max, stats = parameters.limit(values), values.get("stats", "")
         per_step = PER_STEP_STATS in options.features
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:

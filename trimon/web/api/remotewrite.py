@@ -7,8 +7,9 @@ from typing import Final
 import trio
 
 from trimon import limits
+from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.reply import ActorGone
 from trimon.errors import OperatingError, UserError
 from trimon.remote.snappy import decompress
 from trimon.remote.write_request import WriteDecoder, WriteRequest

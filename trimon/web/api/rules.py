@@ -14,7 +14,7 @@ from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
 from trimon.web.api.targets import rfc3339
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError, bad_parameter, seconds, success
 
 
@@ -58,13 +58,13 @@ class RuleFilter:
         kind = values.get("type", "").lower()
         if kind not in ("", "alert", "record"):
             raise bad_parameter("type", f'not supported value "{kind}"')
-        params.boolean(values, "exclude_alerts")
+        parameters.boolean(values, "exclude_alerts")
         self._recording = kind != "alert"
         self._names = set(values.getlist("rule_name[]"))
         self._groups = set(values.getlist("rule_group[]"))
         self._files = set(values.getlist("file[]"))
         budget = Budget(options)
-        self._selectors = params.selectors(values.getlist("match[]"), budget.check)
+        self._selectors = parameters.selectors(values.getlist("match[]"), budget.check)
 
     def takes_group(self, group: RuleGroup) -> bool:
         """Whether a group is asked for."""
@@ -95,10 +95,10 @@ def _limit(values: MultiDict[str, str]) -> int:
                 "group_limit", "group_limit needs to be present in order to paginate over the groups"
             )
         return 0
-    number = params.integer(text)
+    number = parameters.integer(text)
     if number is None:
         raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if abs(number) > params.INT_MAX:
+    if abs(number) > parameters.INT_MAX:
         raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": value out of range')
     if number <= 0:
         raise bad_parameter("group_limit", "group_limit needs to be greater than 0")
@@ -111,7 +111,7 @@ def rules_routes(context: WebContext) -> Blueprint:
 
     @blueprint.get("/rules")
     async def rules() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         wanted = await context.offload.run(lambda: RuleFilter(values, context.query_options()))
         most, token = _limit(values), values.get("group_next_token", "")
         groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))

@@ -15,7 +15,7 @@ from trimon.model.matcher import Matcher, watched
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError, success
 
 LookUp = Callable[[Sequence[tuple[Matcher, ...]], int, int, int, Snapshot, Budget], list[object]]
@@ -57,13 +57,13 @@ def series_routes(context: WebContext) -> Blueprint:
     blueprint = Blueprint("series", __name__)
 
     async def answer(values: MultiDict[str, str], look_up: LookUp) -> Response:
-        start_ms = params.time_ms(values, "start", -_FOREVER_MS)
-        end_ms = params.time_ms(values, "end", _FOREVER_MS)
-        most, texts = params.limit(values), values.getlist("match[]")
+        start_ms = parameters.time_ms(values, "start", -_FOREVER_MS)
+        end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
+        most, texts = parameters.limit(values), values.getlist("match[]")
         named = request.path.endswith("/series")
 
         def work(snapshot: Snapshot, budget: Budget) -> list[object]:
-            selectors = params.selectors(texts, budget.check, named=named)
+            selectors = parameters.selectors(texts, budget.check, named=named)
             if start_ms > end_ms:
                 return []
             with watched(budget.check):
@@ -71,23 +71,23 @@ def series_routes(context: WebContext) -> Blueprint:
 
         found = await context.queries.run(request.path, context.query_options(), work)
         warnings: list[str] = []
-        return success(params.truncated(found, most, warnings), warnings)
+        return success(parameters.truncated(found, most, warnings), warnings)
 
     @blueprint.route("/series", methods=["GET", "POST"])
     async def series() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         return await answer(values, _series)
 
     @blueprint.route("/labels", methods=["GET", "POST"])
     async def names() -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         return await answer(values, partial(_texts, _label_names))
 
     @blueprint.get("/label/<name>/values")
     async def label_values(name: str) -> Response:
-        values = await params.parameters()
+        values = await parameters.parameters()
         if "\ufffd" in name:  # what is no UTF-8 has become this
             check_label_path(request.scope["raw_path"])
         label = unescape_label_name(name)

@@ -9,7 +9,7 @@ from quart import Blueprint, Response, request
 
 from trimon.storage.statistics import Cardinality, Ranking
 from trimon.web.context import WebContext
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError, success
 from trimon.web.management import build_info
 
@@ -39,8 +39,8 @@ def status_routes(context: WebContext) -> Blueprint:
     @blueprint.get("/status/tsdb")
     async def tsdb() -> Response:
         text = request.args.get("limit", "") or "10"
-        most = params.integer(text)
-        if most is None or not 1 <= most <= params.INT_MAX:
+        most = parameters.integer(text)
+        if most is None or not 1 <= most <= parameters.INT_MAX:
             raise ApiError("bad_data", "limit must be a positive number")
         if most > CARDINALITY_LIMIT_MAX:
             raise ApiError("bad_data", f"limit must not exceed {CARDINALITY_LIMIT_MAX}")

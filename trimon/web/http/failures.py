@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.kernel.reply import ActorGone, AskTimeout
+from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.storage import NotReady
 from trimon.errors import OperatingError, UserError
 from trimon.query.language.errors import QueryError

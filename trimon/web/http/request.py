@@ -10,7 +10,7 @@ from quart import Response, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from trimon.web.http import parameters as params
+from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, respond
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class FrameworkAsked:
 
     async def values(self) -> MultiDict[str, str]:
         """The parameters: the form of a POST, then the URL's query. Raises ApiError."""
-        return await params.parameters()
+        return await parameters.parameters()
 
     async def body(self) -> bytes:
         """The whole body. Raises BodyTooLong."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.query.test_windows import assert_loops, filled, points, same, tolerance
+from tests.query.windows.test_windows import assert_loops, filled, points, same, tolerance
 from tests.support import naive_promql as naive
 from trimon.query.windows.regularwindows import runs_of
 

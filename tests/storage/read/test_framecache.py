@@ -15,15 +15,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests.storage.block.test_blocks import maintain
 from tests.storage.conftest import ALL, START_MS, Bench, batch, first_row, series
-from tests.storage.test_blocks import maintain
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
 from trimon.model.sample import ABSENT, STALE_NAN, is_stale
-from trimon.storage.head import loose
-from trimon.storage.head import scrapegroup as group
+from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
 from trimon.storage.head.view import HeadView
 from trimon.storage.read.framebuilder import assemble
@@ -213,7 +212,7 @@ def small_pages(samples: int) -> Iterator[None]:
     """Loose samples are sealed soon."""
     patch = pytest.MonkeyPatch()
     patch.setattr(loose, "SEAL_SAMPLES", samples)
-    patch.setattr(group, "SEAL_ROWS", 12)
+    patch.setattr(scrapegroup, "SEAL_ROWS", 12)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trimon.actors.kernel import Overflow, lifecycle_table
 
-MANUAL = Path(__file__).parents[2] / "docs" / "actors.md"
+MANUAL = Path(__file__).parents[3] / "docs" / "actors.md"
 
 
 def test_the_manual_prints_the_lifecycle_of_the_code() -> None:

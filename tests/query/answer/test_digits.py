@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.query.test_windows import filled, points
+from tests.query.windows.test_windows import filled, points
 from tests.support import naive_promql as naive
 
 SHAPES = ("regular", "own times")

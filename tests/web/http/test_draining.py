@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.web.test_connection import GET, Application, answer, connected, everything, serving
+from tests.web.http.test_connection import GET, Application, answer, connected, everything, serving
 from trimon.web.http import server
 from trimon.web.http.server import WebActor, bind
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.query.test_windows import OPTIONS, stores
+from tests.query.windows.test_windows import OPTIONS, stores
 from tests.support import naive_promql as naive
 from trimon.model.labels import labels_of
 from trimon.query.answer.result import QueryResult
@@ -18,7 +18,7 @@ from trimon.query.engine import range_
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.operators.grouped import reduce_rows
-from trimon.query.windows import foldedsum as folding
+from trimon.query.windows import foldedsum
 
 FUNCTIONS = ("rate", "increase", "delta", "sum_over_time", "avg_over_time", "count_over_time", "resets")
 amounts = st.one_of(
@@ -43,9 +43,9 @@ def filled(series: dict[str, naive.Window], names: tuple[str, ...] = ("m_total",
 
 def both(monkeypatch: pytest.MonkeyPatch, store: MemoryStore, query: str) -> tuple[QueryResult, QueryResult]:
     """The answer with and without folding."""
-    monkeypatch.setattr(folding, "_CELLS_MIN", 0)
+    monkeypatch.setattr(foldedsum, "_CELLS_MIN", 0)
     folded = asked(store, query)
-    monkeypatch.setattr(folding, "_CELLS_MIN", 1 << 60)
+    monkeypatch.setattr(foldedsum, "_CELLS_MIN", 1 << 60)
     return folded, asked(store, query)
 
 
@@ -88,7 +88,7 @@ def test_sums_of_a_counter_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_folding_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Series that differ by their names alone are an error under a window function, folded or not."""
-    monkeypatch.setattr(folding, "_CELLS_MIN", 0)
+    monkeypatch.setattr(foldedsum, "_CELLS_MIN", 0)
     series = {str(i): [(step * 15_000, float(step)) for step in range(40)] for i in range(6)}
     store = filled(series, ("a_total", "b_total"))
     with pytest.raises(QueryError, match="same labelset"):

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.kernel.actors import QUICK, Server
+from tests.actors.kernel.actors import QUICK, Server
 from trimon.actors.kernel import (
     ActorGone,
     AskTimeout,

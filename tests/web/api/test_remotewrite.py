@@ -12,7 +12,7 @@ import pytest
 from tests.support import protobuf
 from tests.support.web_world import WebWorld, web_world
 from trimon import limits
-from trimon.actors.kernel.reply import AskTimeout
+from trimon.actors.kernel.ask import AskTimeout
 from trimon.errors import OperatingError
 from trimon.model.rows import Appended
 from trimon.web.context import WebOptions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.storage.block.test_blocks import maintain
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, first_row, series
-from tests.storage.test_blocks import maintain
 from trimon.model.rows import Row
 
 SLOW, FAST, PUSHED = series("slow"), series("fast"), series("pushed")

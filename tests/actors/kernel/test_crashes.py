@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.kernel.actors import QUICK, Journal, Worker, worker_spec
+from tests.actors.kernel.actors import QUICK, Journal, Worker, worker_spec
 from trimon.actors.kernel import ChildSpec, CrashReports, Group, Restart
 
 

@@ -7,7 +7,7 @@ import random
 from itertools import pairwise
 
 from tests.query.test_borders import a_series
-from tests.query.test_windows import filled
+from tests.query.windows.test_windows import filled
 from tests.support import naive_promql as naive
 from trimon.model.sample import NORMAL_NAN
 from trimon.query.engine import range_

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import START_MS, Bench
-from tests.storage.test_blocks import fill, maintain
 from trimon.files import DiskFiles
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.prometheus.importing import import_directory

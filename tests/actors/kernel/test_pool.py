@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.kernel.actors import QUICK, Drainer, Journal, Worker, run_virtual, worker_spec
+from tests.actors.kernel.actors import QUICK, Drainer, Journal, Worker, run_virtual, worker_spec
 from trimon.actors.kernel import ChildSpec, Mailbox, Pool, RestartPolicy, State
 
 

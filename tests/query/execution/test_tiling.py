@@ -10,7 +10,7 @@ from trimon.model.labels import labels_of
 from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
-from trimon.query.execution import tiling as blocks
+from trimon.query.execution import tiling
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
@@ -68,7 +68,7 @@ def test_blocks_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch, query
     monkeypatch.setattr(Budget, "check", check)
     assert answer(query) == whole
     before, looks = looks, 0
-    monkeypatch.setattr(blocks, "_ROWS_CELLS_MAX", 3 * STEPS)
-    monkeypatch.setattr(blocks, "_STEPS_CELLS_MAX", 3 * SERIES)
+    monkeypatch.setattr(tiling, "_ROWS_CELLS_MAX", 3 * STEPS)
+    monkeypatch.setattr(tiling, "_STEPS_CELLS_MAX", 3 * SERIES)
     assert answer(query) == whole
     assert looks >= before + 10

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from tests.kernel.actors import QUICK, Drainer, Journal, Server, Worker, run_virtual, worker_spec
+from tests.actors.kernel.actors import QUICK, Drainer, Journal, Server, Worker, run_virtual, worker_spec
 from trimon.actors.kernel import (
     BudgetExhausted,
     ChildSpec,

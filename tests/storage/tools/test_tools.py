@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.storage.block.test_blocks import HOUR, fill, maintain, same
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, exact, read, series
-from tests.storage.test_blocks import HOUR, fill, maintain, same
 from trimon.files import DiskFiles
 from trimon.model.gofloat import format_g
 from trimon.storage.options import StoreOptions

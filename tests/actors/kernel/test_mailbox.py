@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from tests.kernel.actors import run_virtual
+from tests.actors.kernel.actors import run_virtual
 from trimon.actors.kernel import (
     ActorGone,
     Mailbox,
