@@ -124,7 +124,7 @@ async def test_coalesce_keeps_the_latest_by_key(nursery: trio.Nursery) -> None:
     await wait_all_tasks_blocked()
     nursery.start_soon(box.send, Note("c", "2"))
     await wait_all_tasks_blocked()
-    assert box.stats().waiting == 1
+    assert box.stats().waiting == 2
     got = [await box.receive() for _ in range(3)]
     assert [(note.key, note.text) for note in got] == [("a", "2"), ("b", "1"), ("c", "2")]
     assert box.stats().coalesced == 2
@@ -309,3 +309,54 @@ def test_a_message_is_cheap() -> None:
             return (time.perf_counter() - started) / count
 
     print(f"one message: {trio.run(main) * 1e6:.2f} µs")
+
+
+async def test_what_is_too_large_for_the_room_waits_in_front(nursery: trio.Nursery) -> None:
+    """A waiting message that does not fit yet is not overtaken, and is not lost when the box closes."""
+    box: Mailbox[str] = Mailbox("m", max=10, bytes_max=10, size_of=len)
+    await box.send("aaaa")
+    await box.send("bbbb")
+    for text in ("cccccccc", "d"):
+        nursery.start_soon(box.send, text)
+        await wait_all_tasks_blocked()
+    assert await box.receive() == "aaaa"
+    await wait_all_tasks_blocked()
+    assert (box.stats().used, box.stats().waiting) == (1, 2)
+    with pytest.raises(MailboxFull):
+        box.send_nowait("e")
+    assert await box.receive() == "bbbb"
+    await wait_all_tasks_blocked()
+    assert (box.stats().used_bytes, box.stats().waiting) == (9, 0)
+    for text in ("ffffffff", "g"):
+        nursery.start_soon(box.send, text)
+        await wait_all_tasks_blocked()
+    assert await box.receive() == "cccccccc"
+    assert await box.receive_batch(9) == ["d", "ffffffff", "g"]
+    await box.send("hhhhhhhh")
+    await box.send("ii")
+    nursery.start_soon(box.send, "jjjj")
+    await wait_all_tasks_blocked()
+    assert await box.receive() == "hhhhhhhh"
+    assert await box.receive() == "ii"
+    box.close()
+    assert await box.receive() == "jjjj"
+    with pytest.raises(MailboxClosed):
+        await box.receive()
+
+
+async def test_a_reader_cancelled_at_the_door_loses_nothing(nursery: trio.Nursery) -> None:
+    """A message sent between a reader's cancellation and its end waits for the next reader."""
+    box: Mailbox[int] = Mailbox("m", max=2)
+    scope = trio.CancelScope()
+
+    async def reader() -> None:
+        with scope:
+            await box.receive()
+
+    nursery.start_soon(reader)
+    await wait_all_tasks_blocked()
+    scope.cancel()
+    box.send_nowait(1)
+    await wait_all_tasks_blocked()
+    assert await box.receive() == 1
+    assert box.stats().lost == 0

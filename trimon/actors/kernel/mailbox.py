@@ -1,11 +1,30 @@
 """Bounded mailboxes: what waits for an actor, and what happens when it is too much.
 
-A mailbox belongs to the spec of a child and not to the actor object: what waits in it survives a restart.
+A mailbox is a door and a stock. The door is a memory channel of trio without a buffer; the stock is a deque.
+
+      senders                      the door                    the stock              the reader
+    send(m) ──── there is room ─────────────────────────────▶ [m3 m2 m1] ─────────▶ receive()
+       │                                                          ▲
+       ├──────── the stock is full ──▶ channel ── when one leaves ┘
+       │                              m6 m5 m4
+       └──────── the reader waits ───▶ channel ───────────────────────────────────▶ receive()
+
+Whoever has to wait waits at the channel: senders while the stock is full, the reader while it is empty. That
+both get their turn in the order in which they came, that a cancelled sender sent nothing, and that closing wakes
+everybody is therefore trio's work. A full stock looks at the door each time a message leaves it, and takes in
+who waits there. With a bound on bytes the first at the door may be too large for what just became free; it is
+then kept on the threshold, in front of all others, until it fits. Its sender goes on: the message will arrive.
+
+The stock is ours, because a channel's buffer knows neither bytes nor keys. It carries the policies: COALESCE
+changes a message in its place, DROP_OLDEST takes one out at the front, REFUSE never goes to the door.
+
+A mailbox belongs to the spec of a child and not to the actor object: stock and door stay as they are while the
+actor crashes and is made anew; only what it had in hand is lost. Sending and receiving do not give up the turn at
+each message, which would be most of the cost: they do so after TURN_MESSAGES messages or TURN_S seconds.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from enum import Enum
@@ -18,8 +37,10 @@ from trimon.actors.kernel.stats import MailboxStats
 
 M = TypeVar("M")
 
-# A mailbox that is never empty lets its reader run this long before others get a turn.
+# Whoever sends or receives without having to wait lets others run after this long, and after this many messages:
+# under a virtual clock no time passes between two messages.
 TURN_S: Final = 0.001
+TURN_MESSAGES: Final = 500
 
 
 class Overflow(Enum):
@@ -51,17 +72,15 @@ class MailboxClosed(Exception):
     """The actor was told to stop and nothing is left in its mailbox."""
 
 
-class _Parked(Generic[M]):
-    """A sender that waits, with its message."""
+class _Entry(Generic[M]):
+    """A message on its way. COALESCE replaces the message and its size in place."""
 
-    __slots__ = ("key", "message", "refused", "size", "task")
+    __slots__ = ("key", "message", "size")
 
-    def __init__(self, message: M, size: int, key: Hashable, task: trio.lowlevel.Task) -> None:
+    def __init__(self, message: M, size: int, key: Hashable) -> None:
         self.message = message
         self.size = size
         self.key = key
-        self.task = task
-        self.refused = False
 
 
 class Mailbox(Generic[M]):
@@ -69,7 +88,7 @@ class Mailbox(Generic[M]):
 
     `size_of` gives the bytes of a message (needed with `bytes_max`), `key_of` the key under which COALESCE
     keeps the latest. Order is first in, first out; a coalesced message keeps the place of the one it
-    replaces. Sending and receiving let others run at least every millisecond, not at every message.
+    replaces.
     """
 
     def __init__(
@@ -96,33 +115,32 @@ class Mailbox(Generic[M]):
         self.retry_after_s = retry_after_s
         self._size_of = size_of
         self._key_of = key_of
-        # Each entry is [message, size, key]; a list, because COALESCE replaces the message in place.
-        self._queue: deque[list[Any]] = deque()
-        self._by_key: dict[Hashable, list[Any]] = {}
-        self._parked: deque[_Parked[M]] = deque()
-        self._reader: trio.lowlevel.Task | None = None
+        self._stock: deque[_Entry[M]] = deque()
+        self._by_key: dict[Hashable, _Entry[M]] = {}
+        self._threshold: _Entry[M] | None = None
+        self._waiting = 0
+        self._reader_waits = False
+        self._closed = False
+        self._enter, self._leave = trio.open_memory_channel[_Entry[M]](0)
         self._open_replies: set[Reply[Any]] = set()
-        self._in_hand: str = ""
+        self._in_hand = ""
         self._in_hand_count = 0
         self._in_hand_since = 0.0
         self._turn_ends = 0.0
+        self._turn_left = TURN_MESSAGES
         self._bytes = self._peak = self._peak_bytes = 0
         self._dropped = self._coalesced = self._refused = self._lost = self._handled = 0
-        self._closed = False
 
     def __len__(self) -> int:
-        return len(self._queue)
-
-    # ---- sending
+        return len(self._stock)
 
     def send_nowait(self, message: M) -> None:
         """Put a message in without waiting.
 
         Raises MailboxFull where `send` would wait or is refused, ActorGone when the mailbox is closed.
         """
-        size, key = self._measure(message)
-        if not self._put(message, size, key):
-            raise MailboxFull(self.name, len(self._queue), self.max, self.retry_after_s)
+        if not self._accept(self._entry(message)):
+            raise self._full()
 
     async def send(self, message: M) -> None:
         """Put a message in; waits for room under WAIT (and under COALESCE for a new key).
@@ -131,16 +149,15 @@ class Mailbox(Generic[M]):
         mailbox is or becomes closed, MessageTooLarge when the message can never fit.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        size, key = self._measure(message)
-        if self._put(message, size, key):
-            if time.perf_counter() > self._turn_ends:
-                await self._give_turn()
-            return
-        if self.policy is Overflow.REFUSE:
-            raise MailboxFull(self.name, len(self._queue), self.max, self.retry_after_s)
-        await self._wait_for_room(_Parked(message, size, key, trio.lowlevel.current_task()))
+        entry = self._entry(message)
+        if self._accept(entry):
+            await self._share_turn()
+        elif self.policy is Overflow.REFUSE:
+            raise self._full()
+        else:
+            await self._wait_at_door(entry)
 
-    def _measure(self, message: M) -> tuple[int, Hashable]:
+    def _entry(self, message: M) -> _Entry[M]:
         if self._closed:
             raise ActorGone(f"{self.name} takes no more messages")
         size = 0
@@ -150,112 +167,109 @@ class Mailbox(Generic[M]):
                 raise MessageTooLarge(
                     f"{type(message).__name__} of {size} bytes: mailbox {self.name} holds {self.bytes_max}"
                 )
-        return size, self._key_of(message) if self._key_of is not None else None
+        return _Entry(message, size, self._key_of(message) if self._key_of is not None else None)
 
-    def _fits(self, size: int) -> bool:
-        return len(self._queue) < self.max and (
-            self.bytes_max is None or self._bytes + size <= self.bytes_max
-        )
+    def _full(self) -> MailboxFull:
+        return MailboxFull(self.name, len(self._stock), self.max, self.retry_after_s)
 
-    def _put(self, message: M, size: int, key: Hashable) -> bool:
-        """Take the message in if the policy finds a place for it; never waits."""
-        if self._key_of is not None and self._coalesce(message, size, key):
-            self._supersede_parked(key)
+    def _accept(self, entry: _Entry[M]) -> bool:
+        """Take a message in if the policy finds a place for it; never waits."""
+        if self._reader_waits and self._hand_over(entry):
             return True
-        if not self._parked and self._fits(size):
-            self._append(message, size, key)
+        if self._key_of is not None and self._replace(entry):
+            return True
+        if not self._waiting and self._threshold is None and self._fits(entry.size):
+            self._store(entry)
             return True
         if self.policy is Overflow.DROP_OLDEST:
-            while not self._fits(size):
+            while not self._fits(entry.size):
                 self._dropped += 1
-                self._forget(self._pop(), f"{self.name} dropped the message for newer ones")
-            self._append(message, size, key)
+                self._forget(self._take_out(), f"{self.name} dropped the message for newer ones")
+            self._store(entry)
             return True
         if self.policy is Overflow.REFUSE:
             self._refused += 1
         return False
 
-    def _coalesce(self, message: M, size: int, key: Hashable) -> bool:
-        entry = self._by_key.get(key)
-        if entry is None or (self.bytes_max is not None and self._bytes + size - entry[1] > self.bytes_max):
+    def _hand_over(self, entry: _Entry[M]) -> bool:
+        """Give a message to the reader that waits at the door; the stock is empty then."""
+        try:
+            self._enter.send_nowait(entry)
+        except trio.WouldBlock:  # the reader was cancelled and has not run since
             return False
-        self._bytes += size - entry[1]
-        self._peak_bytes = max(self._peak_bytes, self._bytes)
-        self._coalesced += 1
-        self._forget(entry[0], f"{self.name} replaced the message by a newer one")
-        entry[0], entry[1] = message, size
+        self._reader_waits = False
+        self._peak = self._peak or 1
+        self._peak_bytes = max(self._peak_bytes, entry.size)
         return True
 
-    def _supersede_parked(self, key: Hashable) -> None:
-        """Let senders go whose waiting message has the key of a newer one."""
-        for earlier in [parked for parked in self._parked if parked.key == key]:
-            self._parked.remove(earlier)
-            self._coalesced += 1
-            self._forget(earlier.message, f"{self.name} replaced the message by a newer one")
-            trio.lowlevel.reschedule(earlier.task)
+    def _fits(self, size: int) -> bool:
+        return len(self._stock) < self.max and (
+            self.bytes_max is None or self._bytes + size <= self.bytes_max
+        )
 
-    def _append(self, message: M, size: int, key: Hashable) -> None:
-        entry = [message, size, key]
-        self._queue.append(entry)
+    def _store(self, entry: _Entry[M]) -> None:
+        self._stock.append(entry)
         if self._key_of is not None:
-            self._by_key[key] = entry
-        self._bytes += size
-        used = len(self._queue)
-        self._peak = max(self._peak, used)
+            self._by_key[entry.key] = entry
+        self._bytes += entry.size
+        self._peak = max(self._peak, len(self._stock))
         self._peak_bytes = max(self._peak_bytes, self._bytes)
-        if self._reader is not None:
-            trio.lowlevel.reschedule(self._reader)
-            self._reader = None
 
-    async def _wait_for_room(self, parked: _Parked[M]) -> None:
-        if self._key_of is not None:
-            self._supersede_parked(parked.key)
-        self._parked.append(parked)
+    def _replace(self, entry: _Entry[M]) -> bool:
+        """Put a message in the place of the one with its key; False when there is none, or no room for it."""
+        there = self._by_key.get(entry.key)
+        if there is None:
+            return False
+        grown = self._bytes + entry.size - there.size
+        if self.bytes_max is not None and grown > self.bytes_max:
+            return False
+        self._coalesced += 1
+        self._forget(there.message, f"{self.name} replaced the message by a newer one")
+        there.message, there.size = entry.message, entry.size
+        self._bytes = grown
+        self._peak_bytes = max(self._peak_bytes, grown)
+        return True
 
-        def abort(_: object) -> trio.lowlevel.Abort:
-            self._parked.remove(parked)
-            self._admit()
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
-        if parked.refused:
-            raise ActorGone(f"{self.name} takes no more messages")
+    async def _wait_at_door(self, entry: _Entry[M]) -> None:
+        self._waiting += 1
+        try:
+            await self._enter.send(entry)
+        except trio.ClosedResourceError:
+            raise ActorGone(f"{self.name} takes no more messages") from None
+        finally:
+            self._waiting -= 1
+            if self._waiting or self._threshold is not None:
+                self._admit()  # a cancelled sender may have stood in front of one that fits
 
     def _admit(self) -> None:
         """Let waiting senders in, in their order, as far as there is room."""
-        parked = self._parked
-        while parked:
-            first = parked[0]
-            if self._key_of is not None and self._coalesce(first.message, first.size, first.key):
-                pass
-            elif self._fits(first.size) and first.key not in self._by_key:
-                self._append(first.message, first.size, first.key)
-            else:
+        while len(self._stock) < self.max:
+            entry = self._threshold
+            if entry is None:
+                try:
+                    entry = self._leave.receive_nowait()
+                except (trio.WouldBlock, trio.EndOfChannel):  # nobody waits, or the door is closed
+                    return
+            self._threshold = None
+            if self._key_of is not None and self._replace(entry):
+                continue
+            if entry.key in self._by_key or not self._fits(entry.size):
+                self._threshold = entry
                 return
-            parked.popleft()
-            trio.lowlevel.reschedule(first.task)
-
-    # ---- receiving
+            self._store(entry)
 
     async def receive(self) -> M:
         """The next message; the one before counts as handled. Raises MailboxClosed at the end."""
-        await self._wait_for_message()
-        message: M = self._pop()
-        self._take(message)
-        if self._parked:
-            self._admit()
+        message = await self._next()
+        self._hold(message)
         return message
 
     async def receive_batch(self, count_max: int) -> list[M]:
         """What waits now, at least one and at most `count_max` messages. Raises MailboxClosed at the end."""
-        await self._wait_for_message()
-        batch: list[M] = []
-        while self._queue and len(batch) < count_max:
-            message: M = self._pop()
-            batch.append(message)
-            if self._parked:
-                self._admit()
-        self._take(*batch)
+        batch = [await self._next()]
+        while self._stock and len(batch) < count_max:
+            batch.append(self._take_out())
+        self._hold(*batch)
         return batch
 
     def done(self) -> None:
@@ -272,54 +286,56 @@ class Mailbox(Generic[M]):
         except MailboxClosed:
             raise StopAsyncIteration from None
 
-    async def _wait_for_message(self) -> None:
+    async def _next(self) -> M:
         self.done()
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._queue:
-            if time.perf_counter() > self._turn_ends:
-                await self._give_turn()
-            return
-        while not self._queue:
-            if self._closed:
-                raise MailboxClosed(self.name)
-            if self._reader is not None:
-                raise trio.BusyResourceError(f"mailbox {self.name} has a reader already")
-            self._reader = trio.lowlevel.current_task()
+        if self._stock:
+            await self._share_turn()
+        if self._stock:
+            return self._take_out()
+        if self._reader_waits:
+            raise trio.BusyResourceError(f"mailbox {self.name} has a reader already")
+        self._reader_waits = True
+        try:
+            entry = await self._leave.receive()
+        except trio.EndOfChannel:
+            raise MailboxClosed(self.name) from None
+        finally:
+            self._reader_waits = False
+        self._turn_left = TURN_MESSAGES
+        self._turn_ends = trio.current_time() + TURN_S
+        return entry.message
 
-            def abort(_: object) -> trio.lowlevel.Abort:
-                self._reader = None
-                return trio.lowlevel.Abort.SUCCEEDED
-
-            await trio.lowlevel.wait_task_rescheduled(abort)
-        self._turn_ends = time.perf_counter() + TURN_S
-
-    async def _give_turn(self) -> None:
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        self._turn_ends = time.perf_counter() + TURN_S
-
-    def _pop(self) -> M:
-        entry = self._queue.popleft()
-        self._bytes -= entry[1]
+    def _take_out(self) -> M:
+        entry = self._stock.popleft()
+        self._bytes -= entry.size
         if self._key_of is not None:
-            del self._by_key[entry[2]]
-        message: M = entry[0]
-        return message
+            del self._by_key[entry.key]
+        if self._waiting or self._threshold is not None:
+            self._admit()
+        return entry.message
 
-    def _take(self, *messages: M) -> None:
+    async def _share_turn(self) -> None:
+        """Let others run when the turn was long enough."""
+        self._turn_left -= 1
+        if self._turn_left <= 0 or trio.current_time() > self._turn_ends:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._turn_left = TURN_MESSAGES
+            self._turn_ends = trio.current_time() + TURN_S
+
+    def _hold(self, *messages: M) -> None:
         for message in messages:
             reply = getattr(message, "reply", None)
             if isinstance(reply, Reply):
                 reply.hold_in(self._open_replies)
         self._in_hand_count = len(messages)
         self._in_hand = type(messages[0]).__name__
-        self._in_hand_since = time.monotonic()
+        self._in_hand_since = trio.current_time()
 
     def _forget(self, message: M, why: str) -> None:
         reply = getattr(message, "reply", None)
         if isinstance(reply, Reply):
             reply.fail(ActorGone(why))
-
-    # ---- the supervisor's side
 
     @property
     def in_hand(self) -> str:
@@ -337,43 +353,42 @@ class Mailbox(Generic[M]):
 
     def open(self) -> None:
         """Take messages (again)."""
-        self._closed = False
+        if self._closed:
+            self._closed = False
+            self._enter, self._leave = trio.open_memory_channel[_Entry[M]](0)
 
     def close(self) -> None:
         """Take no more messages: senders get ActorGone, the reader gets what is left and then the end."""
         self._closed = True
-        while self._parked:
-            parked = self._parked.popleft()
-            parked.refused = True
-            trio.lowlevel.reschedule(parked.task)
-        if self._reader is not None and not self._queue:
-            trio.lowlevel.reschedule(self._reader)
-            self._reader = None
+        self._enter.close()
+        if self._threshold is not None:  # its sender was told that it is sent
+            self._store(self._threshold)
+            self._threshold = None
 
     def clear(self) -> None:
         """Lose what waits: nobody will ever read it. Askers get ActorGone."""
-        while self._queue:
+        while self._stock:
             self._lost += 1
-            self._forget(self._pop(), f"{self.name} ended before it answered")
+            self._forget(self._take_out(), f"{self.name} ended before it answered")
 
     def stats(self) -> MailboxStats:
-        """The figures of this moment."""
+        """The figures of this moment. Only inside a trio run."""
         in_hand = self.in_hand
         return MailboxStats(
             policy=self.policy.value,
-            used=len(self._queue),
+            used=len(self._stock),
             max=self.max,
             peak=self._peak,
             used_bytes=self._bytes,
             max_bytes=self.bytes_max,
             peak_bytes=self._peak_bytes,
-            waiting=len(self._parked),
+            waiting=self._enter.statistics().tasks_waiting_send + (self._threshold is not None),
             dropped=self._dropped,
             coalesced=self._coalesced,
             refused=self._refused,
             lost=self._lost,
             handled=self._handled,
             in_hand=in_hand,
-            in_hand_s=time.monotonic() - self._in_hand_since if in_hand else 0.0,
+            in_hand_s=trio.current_time() - self._in_hand_since if in_hand else 0.0,
             closed=self._closed,
         )
