@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.actors.kernel.actors import QUICK, Journal, Worker, worker_spec
-from trimon.actors.kernel import ChildSpec, CrashReports, Group, Restart
+from trimon.actors.kernel import ChildSpec, CrashReports, Group, Restart, tree
 
 
 async def test_a_factory_that_raises_is_a_crash(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -72,3 +72,41 @@ async def test_a_broken_hook_harms_nobody(
     assert reports.hook_failures == 1
     assert "log is gone" in capsys.readouterr().err
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("exit_", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize("deep", [False, True])
+async def test_an_exit_inside_an_actor_is_its_crash(
+    exit_: BaseException, deep: bool, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """sys.exit and the like in an actor, or in a task of it, crash that actor and nothing else."""
+
+    class Leaver:
+        async def run(self) -> None:
+            await trio.sleep(1)
+            if not deep:
+                raise exit_
+            async with trio.open_nursery() as inner:
+                inner.start_soon(trio.sleep_forever)
+                inner.start_soon(self.leave)
+
+        async def leave(self) -> None:
+            raise exit_
+
+        def inspect(self) -> dict[str, object]:
+            raise exit_
+
+    journal = Journal()
+    reports = CrashReports()
+    specs = [ChildSpec("a", Leaver, restart=Restart.NEVER), worker_spec("b", journal)]
+    group = Group("root", specs, reports=reports)
+    nursery.start_soon(group.run)
+    await group.ready.wait()
+    shown = tree(group)["children"]
+    assert isinstance(shown, list)
+    assert isinstance(shown[0], dict)
+    assert "inspect_failed" in str(shown[0]["fields"])
+    await trio.sleep(2)
+    assert reports.latest()[0].error.startswith(type(exit_).__name__)
+    assert [child.state.value for child in group.children()] == ["failed", "running"]
+    await group.stop(1)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import trio
 
-from trimon.actors.kernel.faults import split_fault
+from trimon.actors.kernel.faults import FAULTS, split_fault
 from trimon.actors.kernel.lifecycle import ACTIVE, FINAL, Lifecycle, State
 from trimon.actors.kernel.mailbox import MailboxClosed
 from trimon.actors.kernel.report import CrashReport, CrashReports
@@ -32,7 +32,7 @@ class Child:
         reports: CrashReports,
         *,
         gate: Gate,
-        exhausted: Callable[[Child, Exception | None], None],
+        exhausted: Callable[[Child, BaseException | None], None],
         end_state: State,
         gated: bool = False,
     ) -> None:
@@ -126,7 +126,7 @@ class Child:
         if drain is not None:
             try:
                 drain()
-            except Exception as error:  # noqa: BLE001 - the actor's code; it is reported and then cancelled
+            except FAULTS as error:  # the actor's code; it is reported and then cancelled
                 self._report(error, 0.0)
                 return False
         return True
@@ -134,7 +134,7 @@ class Child:
     # ---- its life
 
     async def live(self) -> None:
-        """Start, run, restart as the spec says, until the child is over. Never raises an Exception."""
+        """Start, run, restart as the spec says, until the child is over. Raises nothing but trio.Cancelled."""
         try:
             going = not self._gated or await self._pass_gate(0.0)
             while going and not self.stopping:
@@ -159,12 +159,12 @@ class Child:
         self._scope = trio.CancelScope()
         self._move(State.STARTING)
         started_s = trio.current_time()
-        crash: Exception | None = None
+        crash: BaseException | None = None
         try:
             with self._scope:
                 self.actor = self.spec.factory()
                 await self._run(self.actor)
-        except BaseException as error:  # noqa: BLE001 - what is not a crash is raised again below
+        except BaseException as error:  # noqa: BLE001 - a cancellation is raised again below
             crash, rest = split_fault(error)
             if self.stopping and isinstance(crash, MailboxClosed):
                 crash = None  # the end of its mailbox is how a server actor hears that it is to stop
@@ -201,7 +201,7 @@ class Child:
             self._move(State.RUNNING)
         self.ready.set()
 
-    def _report(self, error: Exception, uptime_s: float) -> None:
+    def _report(self, error: BaseException, uptime_s: float) -> None:
         in_hand = self.spec.mailbox.in_hand if self.spec.mailbox is not None else ""
         self.last_crash = self._reports.add(self.path, self.attempt, error, uptime_s, in_hand)
 
@@ -210,7 +210,7 @@ class Child:
             self.spec.mailbox.abandon()
         self.left.set()
 
-    def _decide(self, crash: Exception | None, uptime_s: float) -> float | None:
+    def _decide(self, crash: BaseException | None, uptime_s: float) -> float | None:
         if self.stopping:
             self._move(State.STOPPED)
             return None

@@ -5,25 +5,31 @@ from __future__ import annotations
 import traceback
 from typing import Final
 
+import trio
+
 TEXT_MAX: Final = 1_000
 TRACEBACK_MAX: Final = 16_000
 
 
-def split_fault(error: BaseException) -> tuple[Exception | None, BaseException | None]:
-    """An actor's exception as (crash, what must go on upwards): cancellation, interrupts, exits."""
+# What the code of an actor or a plug-in may raise where it is called and not awaited. An exit is a fault like
+# any other: the program ends by its signals, and not because one of its parts says so.
+FAULTS: Final = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
+
+
+def split_fault(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """An actor's exception as (crash, cancellation, which goes on upwards)."""
     if isinstance(error, BaseExceptionGroup):
-        crash, rest = error.split(Exception)
+        rest, crash = error.split(trio.Cancelled)
         return (_unwrapped(crash) if crash is not None else None), rest
-    if isinstance(error, Exception):
-        return error, None
-    return None, error
+    if isinstance(error, trio.Cancelled):
+        return None, error
+    return error, None
 
 
-def _unwrapped(error: BaseException) -> Exception:
+def _unwrapped(error: BaseException) -> BaseException:
     """A group of one is that one."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    assert isinstance(error, Exception)
     return error
 
 
@@ -40,7 +46,7 @@ def describe(error: BaseException) -> str:
     for leaf in leaves(error):
         try:
             text = str(leaf)
-        except Exception:  # noqa: BLE001 - an exception whose text raises must still be reported
+        except FAULTS:  # an exception whose text raises must still be reported
             text = "(its text cannot be shown)"
         parts.append(f"{type(leaf).__name__}: {text}" if text else type(leaf).__name__)
     line = "; ".join(parts)
@@ -51,7 +57,7 @@ def traceback_text(error: BaseException) -> str:
     """The traceback, its middle cut out when it is too long."""
     try:
         text = "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001 - formatting runs the exception's own code
+    except FAULTS:  # formatting runs the exception's own code
         return describe(error)
     if len(text) <= TRACEBACK_MAX:
         return text

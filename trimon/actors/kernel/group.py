@@ -124,7 +124,7 @@ class Group(Supervisor):
             if turn is self._turns[child]:  # a turn may be taken back before it is used
                 return
 
-    def _escalate(self, child: Child, error: Exception | None) -> None:
+    def _escalate(self, child: Child, error: BaseException | None) -> None:
         if self._fault is None:
             self._fault = BudgetExhausted(child.path, error)
         self._phase.cancel()

@@ -129,5 +129,5 @@ class Pool(Supervisor, Generic[K]):
     async def _gate(self, child: Child, delay_s: float) -> None:  # noqa: ARG002 - the gate's signature
         await trio.sleep(delay_s)
 
-    def _quarantine(self, child: Child, error: Exception | None) -> None:
+    def _quarantine(self, child: Child, error: BaseException | None) -> None:
         """Nothing to do: the child's state says it, and nobody else is concerned."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from trimon.actors.kernel.faults import describe, traceback_text
+from trimon.actors.kernel.faults import FAULTS, describe, traceback_text
 
 REPORTS_KEPT: Final = 256
 
@@ -63,7 +63,7 @@ class CrashReports:
         if self._hook is not None:
             try:
                 self._hook(report)
-            except Exception as hook_error:  # noqa: BLE001 - see the class: whatever a log raises
+            except FAULTS as hook_error:  # see the class: whatever a log raises
                 self.hook_failures += 1
                 print(f"crash hook failed: {describe(hook_error)}", file=sys.stderr)
         return report

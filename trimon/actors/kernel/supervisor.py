@@ -15,7 +15,7 @@ from trimon.actors.kernel.report import CrashReports
 class BudgetExhausted(Exception):
     """A child of a group used up its restart budget; the group has stopped."""
 
-    def __init__(self, path: str, error: Exception | None) -> None:
+    def __init__(self, path: str, error: BaseException | None) -> None:
         why = f": {type(error).__name__}: {error}" if error is not None else ""
         super().__init__(f"{path} used up its restarts{why}")
         self.path = path

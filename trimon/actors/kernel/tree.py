@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from trimon.actors.kernel.child import Child
-from trimon.actors.kernel.faults import describe
+from trimon.actors.kernel.faults import FAULTS, describe
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.kernel.spec import Actor
 from trimon.actors.kernel.supervisor import Supervisor
@@ -46,7 +46,7 @@ def _fields(actor: Actor | None) -> Plain:
         return {}
     try:
         return plain(actor.inspect())
-    except Exception as error:  # noqa: BLE001 - whatever an actor's own code raises, the tree is shown
+    except FAULTS as error:  # whatever an actor's own code raises, the tree is shown
         return {"inspect_failed": describe(error)}
 
 
