@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.looplag import LagMonitor
+from trimon.actors.watchdog import Watchdog
 from trimon.server.configuration import Current
 from trimon.server.queries import QueryPart
 from trimon.server.rules import RulePart
@@ -23,7 +24,7 @@ class Parts:
         self.queries = QueryPart(self.storage, seams, settings.queries_max)
         self.rules = RulePart(self.storage, self.queries, current, seams, reports)
         self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)
-        self.lag = LagMonitor(seams.metrics)
+        self.lag = LagMonitor(seams.metrics, Watchdog(seams.clock, seams.log))
 
     def stopping(self) -> None:
         """The server is about to stop: series stay open, a restart goes on with them."""

@@ -10,6 +10,7 @@ import trio
 from trimon.actors.kernel.faults import FAULTS, split_fault
 from trimon.actors.kernel.lifecycle import ACTIVE, FINAL, Lifecycle, State
 from trimon.actors.kernel.mailbox import MailboxClosed
+from trimon.actors.kernel.place import PATH
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.restarts import RestartBudget
 from trimon.actors.kernel.spec import Actor, ChildSpec, Restart
@@ -135,6 +136,7 @@ class Child:
 
     async def live(self) -> None:
         """Start, run, restart as the spec says, until the child is over. Raises nothing but trio.Cancelled."""
+        PATH.set(self.path)
         try:
             going = not self._gated or await self._pass_gate(0.0)
             while going and not self.stopping:
