@@ -34,6 +34,7 @@ class Hub:
     def __init__(self, on_change: Callable[[], None] | None = None) -> None:
         self._providers: dict[str, _Known] = {}
         self._wiring: dict[str, tuple[str, ...]] = {}
+        self._users: dict[str, list[str]] = {}
         self._leaving: dict[str, LabelSets] = {}
         self._changed: dict[str, None] = {}
         self._on_change = on_change
@@ -45,10 +46,15 @@ class Hub:
 
         A job without providers has no targets, and that is a change when it is new.
         """
-        before = {job: self.targets(job) for job in wiring if job in self._wiring}
         old = self._wiring
-        self._wiring = {job: tuple(keys) for job, keys in wiring.items()}
-        wanted = {key for keys in self._wiring.values() for key in keys}
+        new = {job: tuple(keys) for job, keys in wiring.items()}
+        before = {job: self.targets(job) for job, keys in new.items() if job in old and old[job] != keys}
+        self._wiring = new
+        self._users = {}
+        for job, keys in new.items():
+            for key in keys:
+                self._users.setdefault(key, []).append(job)
+        wanted = self._users.keys()
         for key in wanted - self._providers.keys():
             self._providers[key] = _Known()
         for key in self._providers.keys() - wanted:
@@ -80,11 +86,10 @@ class Hub:
                 else:
                     known.groups.pop(source, None)
         known.published = True
-        for job, keys in self._wiring.items():
-            if provider in keys:
-                if job in self._leaving and self._all_published(keys):
-                    del self._leaving[job]
-                self._mark(job)
+        for job in self._users[provider]:
+            if job in self._leaving and self._all_published(self._wiring[job]):
+                del self._leaving[job]
+            self._mark(job)
 
     def _all_published(self, keys: tuple[str, ...]) -> bool:
         return all(self._providers[key].published for key in keys)
@@ -112,7 +117,12 @@ class Hub:
 
     def counts(self) -> dict[str, int]:
         """How many targets every job has."""
-        return {job: len(self.targets(job)) for job in self._wiring}
+        return {
+            job: len(self.targets(job))
+            if job in self._leaving
+            else sum(len(targets) for key in keys for targets in self._providers[key].groups.values())
+            for job, keys in self._wiring.items()
+        }
 
     @property
     def waiting(self) -> int:

@@ -49,6 +49,7 @@ class CheckedSink:
         self._receiver = receiver
         self._clock = clock
         self._groups: dict[str, LabelSets] = {}
+        self._held = 0
         self.stats = SinkStats()
 
     @property
@@ -68,18 +69,21 @@ class CheckedSink:
             if total > limits.TARGETS_PER_PUBLISH_MAX:
                 raise BadPublish(f"more than {limits.TARGETS_PER_PUBLISH_MAX} targets in one publish")
             merged[group.source] = checked
-        first = not self.published
-        changed = {
-            source: targets for source, targets in merged.items() if self._groups.get(source, ()) != targets
-        }
-        after = {source: targets for source, targets in (self._groups | merged).items() if targets}
-        held = sum(map(len, after.values()))
+        # Only what the publish names is looked at: a discovery may say one group at a time, ten thousand times.
+        first, known = not self.published, self._groups
+        changed = {source: targets for source, targets in merged.items() if known.get(source, ()) != targets}
+        held = self._held + total - sum(len(known.get(source, ())) for source in merged)
         if held > limits.TARGETS_PER_PUBLISH_MAX:
             raise BadPublish(f"{held} targets in all; at most {limits.TARGETS_PER_PUBLISH_MAX} are allowed")
-        self._groups = after
+        for source, targets in changed.items():
+            if targets:
+                known[source] = targets
+            else:
+                del known[source]
+        self._held = held
         stats = self.stats
         stats.publishes += 1
-        stats.groups, stats.targets, stats.last_ms = len(after), held, self._clock.now_ms()
+        stats.groups, stats.targets, stats.last_ms = len(known), held, self._clock.now_ms()
         if first or changed:
             self._receiver.update(self._provider, merged if first else changed, complete=first)
         else:
