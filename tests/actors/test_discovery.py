@@ -14,7 +14,9 @@ from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_readings
 from trimon.actors.scrape import Discovered, discovered_mailbox
-from trimon.config import Config, load_text
+from trimon.config import load_text
+from trimon.discovery.plugin import Sink, TargetGroup
+from trimon.discovery.providers import Consumer, consumer_of
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
 from trimon.selfmetrics import SelfMetrics
@@ -26,14 +28,14 @@ def autojump_clock() -> MockClock:
     return MockClock(autojump_threshold=0)
 
 
-def config(*jobs: str, plugin: str = "") -> Config:
+def consumers(*jobs: str, plugin: str = "") -> list[Consumer]:
     """Jobs with the same static targets; with a plug-in, one job more."""
     text = "scrape_configs:\n"
     for job in jobs:
         text += f"  - job_name: {job}\n    static_configs: [{{targets: ['a:1', 'b:1']}}]\n"
     if plugin:
         text += f"  - job_name: p\n    trimon_sd_configs: [{{plugin: '{plugin}'}}]\n"
-    return load_text(text, "/etc/p.yml")
+    return [consumer_of(job) for job in load_text(text, "/etc/p.yml").scrape_configs]
 
 
 @asynccontextmanager
@@ -52,15 +54,15 @@ async def discovery() -> AsyncIterator[tuple[Discovery, Mailbox[Discovered], Sel
 async def test_a_shared_provider_goes_on_when_a_job_joins(autojump_clock: MockClock) -> None:
     """A job that joins or leaves restarts nothing: the provider is the same object, and tells its jobs of now."""
     async with discovery() as (here, box, _):
-        here.configure(config("one").scrape_configs)
+        here.configure(consumers("one"))
         await trio.sleep(1)
         (run,) = here.runs().values()
         assert run.inspect()["jobs"] == ["one"]
-        here.configure(config("one", "two").scrape_configs)
+        here.configure(consumers("one", "two"))
         await trio.sleep(10)
         assert list(here.runs().values()) == [run]
         assert run.inspect()["jobs"] == ["one", "two"]
-        here.configure(config("two").scrape_configs)
+        here.configure(consumers("two"))
         await trio.sleep(10)
         assert list(here.runs().values()) == [run]
         assert run.inspect()["jobs"] == ["two"]
@@ -81,7 +83,7 @@ class Broken:
 async def test_what_the_metrics_say(autojump_clock: MockClock) -> None:
     """Targets by job, updates taken and passed on, providers that fail: under Prometheus' names."""
     async with discovery() as (here, _, metrics):
-        here.configure(config("one", "two", plugin=f"{__name__}:Broken").scrape_configs)
+        here.configure(consumers("one", "two", plugin=f"{__name__}:Broken"))
         await trio.sleep(60)
         name = {"name": "scrape"}
         assert metrics.value("prometheus_sd_discovered_targets", {**name, "config": "one"}) == 2
@@ -98,3 +100,63 @@ async def test_what_the_metrics_say(autojump_clock: MockClock) -> None:
             1_700_000_000, abs=5
         )
         assert metrics.value("prometheus_sd_file_read_errors_total") == 0
+
+
+class Buggy:
+    """Publishes, and then has a bug."""
+
+    lives = 0
+
+    def __init__(self, options: object, context: object) -> None:
+        type(self).lives += 1
+
+    async def run(self, sink: Sink) -> None:
+        sink.publish([TargetGroup.of_addresses("s", ["a:1"])])
+        raise ValueError("bug")
+
+    def inspect(self) -> dict[str, object]:
+        raise SystemExit(1)
+
+
+async def test_a_plugin_with_a_bug_ends_in_quarantine(autojump_clock: MockClock) -> None:
+    """After about an hour of crashes it is not started again, its targets stay, and a reload tries it anew."""
+    Buggy.lives = 0
+    async with discovery() as (here, _, metrics):
+        jobs = consumers(plugin=f"{__name__}:Buggy")
+        here.configure(jobs)
+        await trio.sleep(24 * 3600)
+        lives = Buggy.lives
+        assert 10 < lives < 50
+        (plugin,) = [entry for entry in here.plugins() if entry["kind"] == "module"]
+        assert "(quarantined)" in str(plugin["running"])
+        assert here.hub.counts() == {"p": 1}
+        assert metrics.value("prometheus_sd_failed_configs", {"name": "scrape"}) == 1
+        here.configure(jobs)
+        await trio.sleep(60)
+        assert Buggy.lives > lives
+
+
+async def test_a_source_in_trouble_is_tried_for_ever(autojump_clock: MockClock) -> None:
+    """A plug-in whose source does not answer is no bug: after a week it is still tried."""
+    async with discovery() as (here, _, __):
+        here.configure(consumers(plugin=f"{__name__}:Broken"))
+        await trio.sleep(7 * 24 * 3600)
+        (plugin,) = [entry for entry in here.plugins() if entry["kind"] == "module"]
+        assert "(backoff)" in str(plugin["running"])
+        (failures,) = here.failures().values()
+        assert failures > 7 * 24 * 10
+
+
+async def test_an_inspect_that_raises_harms_nobody(autojump_clock: MockClock) -> None:
+    """A plug-in whose inspect raises, or exits, is shown with its other fields and everybody else's are whole."""
+    async with discovery() as (here, _, metrics):
+        here.configure(consumers("one", plugin=f"{__name__}:Buggy"))
+        await trio.sleep(10)
+        assert {entry["name"] for entry in here.plugins() if entry["running"]} == {
+            "static",
+            f"{__name__}:Buggy",
+        }
+        shown = [run.inspect() for run in here.runs().values() if run.plugin != "static"]
+        assert shown[0]["fields"] == {"inspect_failed": "SystemExit: 1"}
+        assert shown[0]["targets"] == 1
+        assert metrics.expose()

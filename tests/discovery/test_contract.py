@@ -19,9 +19,9 @@ from trimon.config import load_text
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.example import LocalPorts
-from trimon.discovery.file import FileDiscovery
+from trimon.discovery.mechanisms.file import FileDiscovery
+from trimon.discovery.mechanisms.static import StaticDiscovery
 from trimon.discovery.plugin import Context, Discovery, Sink, TargetGroup
-from trimon.discovery.static import StaticDiscovery
 from trimon.fetch.request import Request
 
 MANUAL = Path(__file__).parents[2] / "docs" / "plugins.md"

@@ -13,13 +13,14 @@ import trio
 from trio.testing import MockClock
 
 from trimon.actors.kernel import ChildSpec, Pool, RestartPolicy, State
-from trimon.config import load, load_text, providers_of
+from trimon.config import load, load_text
 from trimon.discovery.doubles import context_of_doubles
 from trimon.discovery.hub import Hub
 from trimon.discovery.mask import LabelMask
 from trimon.discovery.plugin import Context, Sink, TargetGroup
 from trimon.discovery.provider import ProviderRun
-from trimon.discovery.registry import BUILT_IN, Registry, check_plugins, request_of
+from trimon.discovery.providers import consumer_of, providers_of
+from trimon.discovery.registry import BUILT_IN, Registry, check_plugins
 from trimon.discovery.sink import BadPublish
 from trimon.errors import UserError
 
@@ -69,7 +70,7 @@ def plugins() -> Iterator[str]:
 
 def run_of(text: str, hub: Hub, **more: object) -> ProviderRun:
     config = load_text(f"scrape_configs: [{{job_name: j, {text}}}]", "/p.yml")
-    (provider,) = providers_of(config.scrape_configs).values()
+    (provider,) = providers_of(map(consumer_of, config.scrape_configs)).values()
     hub.wire({"j": [provider.key]})
     return ProviderRun(provider, Registry(list), hub, context_of_doubles(), **more)  # type: ignore[arg-type]
 
@@ -82,7 +83,7 @@ async def test_a_crash_takes_no_targets_away(
     config = load_text(
         f"scrape_configs: [{{job_name: j, trimon_sd_configs: [{{plugin: '{plugins}:Flaky'}}]}}]", "/p.yml"
     )
-    (provider,) = providers_of(config.scrape_configs).values()
+    (provider,) = providers_of(map(consumer_of, config.scrape_configs)).values()
     hub.wire({"j": [provider.key]})
     registry, context, mask = Registry(list), context_of_doubles(), LabelMask()
     pool: Pool[str] = Pool("discovery")
@@ -137,7 +138,7 @@ async def test_built_in_discoveries_use_the_same_door(tmp_path: Path) -> None:
     assert hub.targets("j") == ({"__address__": "a:1", "x": "y"}, {"__address__": "b:1"})
     assert run.inspect()["plugin"] == "static"
     file = run_of(f"file_sd_configs: [{{files: ['{tmp_path}/x.json'], refresh_interval: 5s}}]", hub)
-    assert request_of(file.provider) == ("file", {"files": [f"{tmp_path}/x.json"], "refresh_s": 5.0})
+    assert file.provider.request() == ("file", {"files": [f"{tmp_path}/x.json"], "refresh_s": 5.0})
     listed = {info.name: info for info in Registry(list).listing()}
     assert set(listed) == set(BUILT_IN)
     for name in BUILT_IN:

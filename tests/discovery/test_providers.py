@@ -1,113 +1,91 @@
-"""The plan from one configuration to the next."""
+"""From consumers to providers: equal sources are asked once, and each knows how it is reached."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimon.config import Config, load_text, plan, providers_of
-
-BASE = """
-global: {{external_labels: {{dc: {dc}}}}}
-rule_files: [{rules}]
-scrape_configs:
-  - job_name: a
-    sample_limit: {limit}
-    static_configs: [{{targets: [{target}]}}]
-  - job_name: b
-    basic_auth: {{password: "{password}"}}
-    file_sd_configs: [{{files: [x.json]}}]
-  - job_name: c
-    file_sd_configs: [{{files: [{file}]}}]
-storage: {{tsdb: {{out_of_order_time_window: {window}}}}}
-"""
-SAME = {
-    "dc": "x",
-    "rules": "r.yml",
-    "limit": 1,
-    "target": "h:1",
-    "password": "p",
-    "file": "x.json",
-    "window": "0s",
-}
+from trimon.config import Secret, load_text
+from trimon.config.mechanisms import MECHANISMS, mechanism_of
+from trimon.discovery.providers import Consumer, Provider, consumer_of, providers_of
 
 
-def config(**changes: object) -> Config:
-    return load_text(BASE.format(**(SAME | changes)), "/p.yml")
+def consumers(*jobs: str) -> list[Consumer]:
+    text = "scrape_configs:\n" + "".join(f"  - {{job_name: j{i}, {job}}}\n" for i, job in enumerate(jobs))
+    return [consumer_of(job) for job in load_text(text, "/p.yml").scrape_configs]
 
 
-def test_nothing_changes_nothing() -> None:
-    """Equal configurations keep everything; comments and the order of keys do not count."""
-    again = load_text("# a comment\n" + BASE.format(**SAME), "/p.yml")
-    made = plan(config(), again)
-    assert made.nothing
-    assert made.pools.keep == ("a", "b", "c")
-
-
-def test_from_nothing_everything_starts() -> None:
-    """Without an old configuration all jobs and providers start and everything is new."""
-    made = plan(None, config())
-    assert made.pools.start == ("a", "b", "c")
-    assert len(made.providers.start) == 2
-    assert made.rewired == ("a", "b", "c")
-    assert made.rule_files
-    assert made.storage
-    assert "external_labels" in made.global_fields
-
-
-def test_each_change_touches_its_own() -> None:
-    """A limit or a secret restarts its pool only, targets only rewire, global fields are named."""
-    limit = plan(config(), config(limit=2))
-    assert limit.pools.restart == ("a",)
-    assert limit.providers.nothing
-    assert limit.rewired == ()
-    assert plan(config(), config(password="q")).pools.restart == ("b",)
-    target = plan(config(), config(target="h:2"))
-    assert target.pools.nothing
-    assert (len(target.providers.start), len(target.providers.stop), target.rewired) == (1, 1, ("a",))
-    file = plan(config(), config(file="y.json"))
-    assert (len(file.providers.start), file.providers.stop, file.rewired) == (1, (), ("c",))
-    assert plan(config(), config(dc="y")).global_fields == ("external_labels",)
-    assert plan(config(), config(rules="q.yml")).rule_files
-    assert plan(config(), config(window="1h")).storage
+def shown(providers: Iterable[Provider]) -> list[tuple[str, tuple[str, ...]]]:
+    return sorted((provider.mechanism, provider.consumers) for provider in providers)
 
 
 def test_equal_discovery_is_one_provider() -> None:
-    """Jobs with the same discovery share a provider, also across mechanisms' instances."""
-    shared = providers_of(config().scrape_configs)
-    assert sorted((each.mechanism, each.jobs) for each in shared.values()) == [
-        ("file", ("b", "c")),
-        ("static", ("a",)),
-    ]
-    apart = providers_of(config(file="y.json").scrape_configs)
-    assert len(apart) == 3
+    """Consumers with the same discovery share a provider; static groups of one consumer are one."""
+    same = "file_sd_configs: [{files: [x.json]}]"
+    made = providers_of(
+        consumers("static_configs: [{targets: [a:1]}, {targets: [b:1]}]", same, same, same.replace("x", "y"))
+    )
+    assert shown(made.values()) == [("file", ("j1", "j2")), ("file", ("j3",)), ("static", ("j0",))]
+    (static,) = (provider for provider in made.values() if provider.mechanism == "static")
+    groups = static.request()[1]["groups"]
+    assert [group["targets"] for group in groups] == [("a:1",), ("b:1",)]  # type: ignore[attr-defined]  # an object
 
 
-jobs = st.dictionaries(st.sampled_from("abcde"), st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=5)
+def test_a_consumer_need_not_be_a_job() -> None:
+    """Whoever has a name and sources is served, an Alertmanager set as well as a scrape job."""
+    (job,) = consumers("file_sd_configs: [{files: [x.json]}]")
+    made = providers_of([job, Consumer("alertmanagers", job.sources)])
+    assert shown(made.values()) == [("file", ("j0", "alertmanagers"))]
+
+
+def test_a_source_is_reached_as_it_is_configured() -> None:
+    """The HTTP block of a source makes its client: credentials, headers, proxy; they are part of what is equal."""
+    plain, secret = (
+        f"trimon_sd_configs: [{{plugin: 'x:Y', proxy_url: 'http://p:1', basic_auth: {{username: u, password: {word}}}}}]"
+        for word in ("one", "two")
+    )
+    made = providers_of(consumers(plain, secret))
+    assert len(made) == 2
+    client = next(iter(made.values())).client()
+    assert client.proxy_url == "http://p:1"
+    assert client.credentials() == (("Authorization", "Basic dTpvbmU="),)
+    assert "one" not in "".join(made)
+
+
+def test_every_row_of_the_table_is_whole() -> None:
+    """Each mechanism has a field, a model that finds its row again, and names of its own."""
+    assert len({row.name for row in MECHANISMS}) == len({row.field for row in MECHANISMS}) == len(MECHANISMS)
+    for row in MECHANISMS:
+        assert mechanism_of(row.model()) is row
+
+
+sources = st.lists(st.integers(0, 3), max_size=4)
 
 
 @settings(deadline=None)  # the machine may be busy
-@given(jobs, jobs)
-def test_a_plan_leads_from_the_old_to_the_new(
-    old: dict[str, tuple[int, int]], new: dict[str, tuple[int, int]]
-) -> None:
-    """Applying start, stop and restart to the old jobs and providers gives exactly the new ones."""
-
-    def load(jobs: dict[str, tuple[int, int]]) -> Config:
-        lines = "".join(
-            f"  - {{job_name: {name}, sample_limit: {limit}, file_sd_configs: [{{files: [f{file}.yml]}}]}}\n"
-            for name, (limit, file) in jobs.items()
+@given(st.lists(sources, max_size=5))
+def test_each_consumer_gets_all_its_sources(wanted: list[list[int]]) -> None:
+    """The providers of a consumer ask for exactly the sources that it has, whoever shares them."""
+    made = providers_of(
+        consumers(
+            *(
+                "file_sd_configs: [" + ", ".join(f"{{files: [f{number}.yml]}}" for number in numbers) + "]"
+                for numbers in wanted
+            )
         )
-        return load_text("scrape_configs:\n" + lines, "/p.yml")
-
-    before, after = load(old), load(new)
-    made = plan(before, after)
-    pools = made.pools
-    assert (set(old) - set(pools.stop)) | set(pools.start) == set(new)
-    assert set(pools.keep) | set(pools.restart) == set(old) & set(new)
-    assert set(pools.restart) == {name for name in set(old) & set(new) if old[name][0] != new[name][0]}
-    assert set(made.rewired) == {name for name in new if name not in old or old[name][1] != new[name][1]}
-    running = set(providers_of(before.scrape_configs))
-    assert (running - set(made.providers.stop)) | set(made.providers.start) == set(
-        providers_of(after.scrape_configs)
     )
+    for index, numbers in enumerate(wanted):
+        files = [
+            provider.request()[1]["files"] for provider in made.values() if f"j{index}" in provider.consumers
+        ]
+        assert sorted(files) == [[f"/f{number}.yml"] for number in sorted(set(numbers))]  # type: ignore[type-var]
+
+
+def test_secrets_do_not_show_in_keys() -> None:
+    """The key of a provider is equal for equal secrets and tells nothing about them."""
+    assert Secret("x") == Secret("x")
+    job = "trimon_sd_configs: [{plugin: 'x:Y', options: {token: hunter2}}]"
+    assert list(providers_of(consumers(job))) == list(providers_of(consumers(job)))
+    assert "hunter2" not in next(iter(providers_of(consumers(job))))

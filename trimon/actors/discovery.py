@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
@@ -17,13 +18,13 @@ from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.scrape import Discovered
 from trimon.clock import Clock
-from trimon.config.plan import Provider, providers_of
-from trimon.config.scrape import ScrapeConfig
 from trimon.discovery.hub import Hub
 from trimon.discovery.mask import LabelMask
 from trimon.discovery.plugin import Context
 from trimon.discovery.provider import ProviderRun
+from trimon.discovery.providers import Consumer, Provider, providers_of
 from trimon.discovery.registry import Registry
+from trimon.errors import OperatingError
 from trimon.fetch.client import HttpFetch
 from trimon.log import Log
 from trimon.model.labels import Labels
@@ -31,8 +32,15 @@ from trimon.offload import Offload
 
 # The first change is passed on at once, for a quick start; the ones that follow are collected.
 SETTLE_S: Final = 0.1
-# A discovery that keeps crashing is restarted for ever, ever more slowly: its last good targets stay.
-PROVIDER_POLICY: Final = RestartPolicy(restarts_max=1_000_000, delay_first_s=1.0, delay_max_s=300.0)
+# A discovery whose source is in trouble is started again for ever, ever more slowly; one that has a bug for about an
+# hour, then it is put in quarantine until its configuration or its code changes, or a reload. Its targets stay.
+PROVIDER_POLICY: Final = RestartPolicy(
+    restarts_max=20,
+    window_s=6 * 3600.0,
+    delay_first_s=1.0,
+    delay_max_s=300.0,
+    excused=(OSError, OperatingError, trio.TooSlowError),
+)
 
 
 class HubActor:
@@ -93,6 +101,7 @@ class Discovery:
         self.hub = Hub(self._wake)
         self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s)
         self._configured: dict[str, Provider] = {}
+        self._releases: Counter[str] = Counter()
         self._providers: Pool[str] = Pool("providers", reports=reports)
         self.group = Group(
             "discovery",
@@ -106,28 +115,36 @@ class Discovery:
     def _wake(self) -> None:
         self.hub_actor.changed.set()
 
-    def configure(self, jobs: Sequence[ScrapeConfig]) -> None:
-        """The providers of a new configuration; those that are in the old one too go on undisturbed."""
-        providers = providers_of(jobs)
-        wiring: dict[str, list[str]] = {job.job_name: [] for job in jobs}
+    def configure(self, consumers: Sequence[Consumer]) -> None:
+        """The providers of a new configuration; those that are in the old one too go on undisturbed.
+
+        Providers in quarantine, and those whose plug-in was loaded anew, are started afresh.
+        """
+        providers = providers_of(consumers)
+        wiring: dict[str, list[str]] = {consumer.name: [] for consumer in consumers}
         for key, provider in providers.items():
-            for job in provider.jobs:
-                wiring[job].append(key)
+            for name in provider.consumers:
+                wiring[name].append(key)
         self._configured = providers
         self.hub.wire(wiring)
+        for child in self._providers.children():
+            if child.state is State.QUARANTINED:
+                self._releases[child.spec.name] += 1
         self._providers.reconcile({key: self._spec(provider) for key, provider in providers.items()})
         for run in self.runs().values():
             if run.provider.key in providers:
-                run.jobs = providers[run.provider.key].jobs
+                run.consumers = providers[run.provider.key].consumers
 
     def _spec(self, provider: Provider) -> ChildSpec:
-        """The spec says nothing of jobs: a provider goes on when another job joins."""
+        """The spec says nothing of consumers: a provider goes on when another one joins."""
         key = provider.key
+        name, _ = provider.request()
         return ChildSpec(
             key,
             lambda: self._make(self._configured.get(key, provider)),
             restart=Restart.ON_CRASH,
             policy=PROVIDER_POLICY,
+            version=(self.registry.version(name), self._releases[key]),
         )
 
     def _make(self, provider: Provider) -> ProviderRun:
@@ -151,17 +168,15 @@ class Discovery:
         return sum(child.state in bad for child in self._providers.children())
 
     def _context(self, provider: Provider) -> Context:
-        log = self._log.bind(discovery=provider.mechanism, jobs=",".join(provider.jobs))
-        return Context(provider.key, HttpFetch(), self._clock, self._offload, log)
+        log = self._log.bind(discovery=provider.mechanism, jobs=",".join(provider.consumers))
+        return Context(provider.key, HttpFetch(provider.client()), self._clock, self._offload, log)
 
     def plugins(self) -> list[Mapping[str, object]]:
         """What /debug/plugins lists: every discovery that can be named, and who runs it now."""
         running: dict[str, list[str]] = {}
         for child in self._providers.children():
             if isinstance(child.actor, ProviderRun):
-                running.setdefault(str(child.actor.inspect()["plugin"]), []).append(
-                    f"{child.path} ({child.state.value})"
-                )
+                running.setdefault(child.actor.plugin, []).append(f"{child.path} ({child.state.value})")
         return [{**asdict(info), "running": running.get(info.name, [])} for info in self.registry.listing()]
 
     def mask(self, labels: Labels) -> Labels:

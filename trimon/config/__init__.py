@@ -1,11 +1,10 @@
-"""prometheus.yml as typed models: reading with file, line and column, showing without secrets, planning a reload."""
+"""prometheus.yml as typed models: reading with file, line and column, showing without secrets."""
 
 from trimon.config.discovery import FileSdConfig, PluginOptions, PluginSdConfig, SdConfig, StaticConfig
 from trimon.config.dump import effective_yaml, fingerprint, model_yaml, to_yaml
 from trimon.config.globals import GlobalConfig, StorageConfig
 from trimon.config.http import Authorization, BasicAuth, HttpClient, HttpHeader, TlsConfig
 from trimon.config.load import Config, MainFile, expand_globs, load, load_text, read_text
-from trimon.config.plan import Changes, Plan, Provider, plan, providers_of
 from trimon.config.references import missing_files, references
 from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
@@ -16,17 +15,14 @@ __all__ = [
     "MASK",
     "Authorization",
     "BasicAuth",
-    "Changes",
     "Config",
     "FileSdConfig",
     "GlobalConfig",
     "HttpClient",
     "HttpHeader",
     "MainFile",
-    "Plan",
     "PluginOptions",
     "PluginSdConfig",
-    "Provider",
     "RelabelConfig",
     "ScrapeConfig",
     "SdConfig",
@@ -46,8 +42,6 @@ __all__ = [
     "masked_url",
     "missing_files",
     "model_yaml",
-    "plan",
-    "providers_of",
     "read_text",
     "references",
     "to_yaml",

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
+from trimon.config.http import HttpClient
 from trimon.config.kinds import DURATION, FilePath, Listed, Mapped, Text, quoted
 from trimon.config.model import Model, Source, setting
 from trimon.config.secret import MASK, looks_secret
@@ -22,13 +23,33 @@ def label_name(text: str) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StaticConfig(Model):
+class SdConfig(Model):
+    """One source of targets."""
+
+    name_field: ClassVar[str] = ""
+    """The field that names the discovery, where the mechanism does not."""
+
+    def named_discovery(self) -> str:
+        """The discovery that the configuration names; empty where the mechanism says which it is."""
+        return ""
+
+    def discovery_options(self) -> Mapping[str, object]:
+        """What its discovery is given; secrets keep their type."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticConfig(SdConfig):
     """One group of fixed targets."""
 
     yaml_type: ClassVar[str] = "targetgroup.Group"
 
     targets: tuple[str, ...] = setting(Listed(Text()), (), omit_empty=False)
     labels: tuple[tuple[str, str], ...] = setting(Mapped(Text(), "model.LabelSet", label_name), ())
+
+    def discovery_options(self) -> Mapping[str, object]:
+        """One group."""
+        return {"targets": self.targets, "labels": dict(self.labels)}
 
 
 def _file_pattern(text: str) -> str | None:
@@ -38,7 +59,7 @@ def _file_pattern(text: str) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileSdConfig(Model):
+class FileSdConfig(SdConfig):
     """Targets in files that somebody else writes."""
 
     yaml_type: ClassVar[str] = "file.plain"
@@ -52,6 +73,10 @@ class FileSdConfig(Model):
             raise self.refuse("files", "file service discovery config must contain at least one path name")
         if self.refresh_interval <= 0:
             raise self.refuse("refresh_interval", "refresh_interval must be greater than 0")
+
+    def discovery_options(self) -> Mapping[str, object]:
+        """Patterns, and seconds between two readings."""
+        return {"files": list(self.files), "refresh_s": self.refresh_interval / 1000}
 
 
 class PluginOptions(Mapping[str, object]):
@@ -125,18 +150,28 @@ class _Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PluginSdConfig(Model):
-    """Targets from a Python object: `plugin` is an entry point's name or `module:attribute`."""
+class PluginSdConfig(HttpClient, SdConfig):
+    """Targets from a Python object: `plugin` is an entry point's name or `module:attribute`.
+
+    The HTTP block is for its `context.fetch`.
+    """
 
     yaml_type: ClassVar[str] = "trimon.PluginSDConfig"
+    name_field: ClassVar[str] = "plugin"
 
     plugin: str = setting(Text(), "")
     options: PluginOptions = setting(_Options(), PluginOptions())
 
     def check(self) -> None:
         """The plug-in is named."""
+        HttpClient.check(self)
         if not self.plugin.strip():
             raise self.refuse("plugin", "plugin is missing: an entry point's name or module:attribute")
 
+    def named_discovery(self) -> str:
+        """The plug-in."""
+        return self.plugin
 
-SdConfig: TypeAlias = StaticConfig | FileSdConfig | PluginSdConfig
+    def discovery_options(self) -> Mapping[str, object]:
+        """As the file has them."""
+        return self.options

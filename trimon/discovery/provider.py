@@ -8,10 +8,11 @@ from typing import Final
 import trio
 
 from trimon.config.discovery import PluginOptions, masked_fields
-from trimon.config.plan import Provider
 from trimon.discovery.mask import LabelMask
+from trimon.discovery.modules import FAULTS, described
 from trimon.discovery.plugin import Context, Discovery
-from trimon.discovery.registry import Registry, request_of
+from trimon.discovery.providers import Provider
+from trimon.discovery.registry import Registry
 from trimon.discovery.sink import BadPublish, CheckedSink, Receiver, SinkStats
 
 # Closing a kept connection is quick; a peer that hangs must not hold a stop up.
@@ -33,12 +34,12 @@ class ProviderRun:
         mask: LabelMask | None = None,
     ) -> None:
         self.provider = provider
-        self.jobs = provider.jobs
-        """Who uses it now; jobs may join and leave while it runs."""
+        self.consumers = provider.consumers
+        """Who uses it now; consumers may join and leave while it runs."""
         self._registry = registry
         self._context = context
         self._mask = mask
-        self._name, self._options = request_of(provider)
+        self._name, self._options = provider.request()
         self._sink = CheckedSink(provider.key, receiver, context.clock)
         self._discovery: Discovery | None = None
 
@@ -53,9 +54,12 @@ class ProviderRun:
         return self._sink.stats
 
     def own_fields(self) -> Mapping[str, object]:
-        """The fields of the discovery's own `inspect`, if it has one; not masked."""
-        inspect = getattr(self._discovery, "inspect", None)
-        own = inspect() if callable(inspect) else None
+        """The fields of the discovery's own `inspect`, if it has one; not masked. Never raises."""
+        try:
+            inspect = getattr(self._discovery, "inspect", None)
+            own = inspect() if callable(inspect) else None
+        except FAULTS as error:
+            return {"inspect_failed": described(error)}
         return own if isinstance(own, Mapping) else {}
 
     async def run(self) -> None:
@@ -78,7 +82,7 @@ class ProviderRun:
         stats = self._sink.stats
         fields: dict[str, object] = {
             "plugin": self._name,
-            "jobs": list(self.jobs),
+            "jobs": list(self.consumers),
             "published": self._sink.published,
             "publishes": stats.publishes,
             "unchanged": stats.unchanged,
@@ -88,6 +92,6 @@ class ProviderRun:
         }
         if isinstance(self._options, PluginOptions):
             fields["options"] = self._options.shown()
-        if callable(getattr(self._discovery, "inspect", None)):
-            fields["fields"] = masked_fields(self.own_fields())
+        if own := self.own_fields():
+            fields["fields"] = masked_fields(own)
         return fields

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
-from trimon.config.discovery import FileSdConfig, PluginSdConfig, StaticConfig
+from trimon.clock import WallClock
 from trimon.config.load import Config
-from trimon.config.plan import Provider
-from trimon.discovery.plugin import Factory
+from trimon.config.mechanisms import MECHANISMS
+from trimon.discovery.doubles import context_of_doubles
+from trimon.discovery.modules import (
+    FAULTS,
+    Stamp,
+    described,
+    has_changed,
+    load_again,
+    load_attribute,
+    stamp_of,
+)
+from trimon.discovery.plugin import Context, Discovery, Factory
+from trimon.discovery.providers import Provider, consumer_of, providers_of
 from trimon.errors import UserError
 
 GROUP: Final = "trimon.discovery"
 
 # They go through the same door as everybody's: a reference that is imported when it is needed.
-BUILT_IN: Final[Mapping[str, str]] = {
-    "static": "trimon.discovery.static:StaticDiscovery",
-    "file": "trimon.discovery.file:FileDiscovery",
-}
+BUILT_IN: Final[Mapping[str, str]] = {row.name: row.factory for row in MECHANISMS if row.factory}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,12 @@ class PluginInfo:
     version: str = ""
     error: str = ""
     """Why it could not be loaded, when that was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    factory: Factory
+    stamp: Stamp
 
 
 def _installed() -> Iterable[EntryPoint]:
@@ -60,13 +73,58 @@ class Registry:
                 distribution.name if distribution is not None else "",
                 distribution.version if distribution is not None else "",
             )
-        self._loaded: dict[str, Factory] = {}
+        self._loaded: dict[str, _Loaded] = {}
 
     def factory(self, name: str) -> Factory:
         """The factory of a name; imports it the first time. Raises UserError."""
         loaded = self._loaded.get(name)
-        if loaded is not None:
-            return loaded
+        return loaded.factory if loaded is not None else self._load(name, load_attribute)
+
+    def refresh(self, names: Iterable[str]) -> None:
+        """Load those anew whose files have changed since they were loaded. Blocks on the disk. Raises UserError."""
+        for name in names:
+            if name in self._loaded and has_changed(self._loaded[name].stamp):
+                self._load(name, load_again)
+
+    def version(self, name: str) -> Stamp:
+        """What changes when other code is loaded under a name."""
+        loaded = self._loaded.get(name)
+        return loaded.stamp if loaded is not None else ()
+
+    def make(self, name: str, options: Mapping[str, object], context: Context) -> Discovery:
+        """A discovery that has done nothing yet. Raises UserError when it cannot be loaded or refuses its options."""
+        factory = self.factory(name)
+        try:
+            return factory(options, context)
+        except UserError:
+            raise
+        except FAULTS as error:
+            raise UserError(
+                f'discovery "{name}" cannot be made with these options: {described(error)}'
+            ) from error
+
+    def listing(self) -> list[PluginInfo]:
+        """All that were found or asked for, built-in ones first, then by name."""
+        return sorted(self._known.values(), key=lambda info: (info.kind != "built-in", info.name))
+
+    def _load(self, name: str, load: Callable[[str], object]) -> Factory:
+        info = self._info(name)
+        try:
+            found = load(info.reference)
+            if not callable(found):
+                raise UserError(
+                    f'discovery plug-in "{info.reference}" is a {type(found).__name__}, not something to call '
+                    "with (options, context)"
+                )
+        except UserError as error:
+            self._known[name] = replace(info, error=error.message)
+            raise
+        self._known[name] = replace(info, error="")
+        factory = cast("Factory", found)
+        self._loaded[name] = _Loaded(factory, stamp_of(info.reference))
+        return factory
+
+    def _info(self, name: str) -> PluginInfo:
         info = self._known.get(name)
         if info is None:
             if ":" not in name:
@@ -75,62 +133,34 @@ class Registry:
                     f'discovery plug-in "{name}" not found; there are: {there}; or module:attribute'
                 )
             info = PluginInfo(name, "module", name)
-        try:
-            loaded = _load(info.reference)
-        except UserError as error:
-            self._known[name] = PluginInfo(
-                info.name, info.kind, info.reference, info.distribution, info.version, error.message
-            )
-            raise
-        self._known[name] = PluginInfo(info.name, info.kind, info.reference, info.distribution, info.version)
-        self._loaded[name] = loaded
-        return loaded
-
-    def listing(self) -> list[PluginInfo]:
-        """All that were found or asked for, built-in ones first, then by name."""
-        return sorted(self._known.values(), key=lambda info: (info.kind != "built-in", info.name))
-
-
-def _load(reference: str) -> Factory:
-    module_name, _, attribute = reference.partition(":")
-    try:
-        found: object = importlib.import_module(module_name.strip())
-        for part in attribute.strip().split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise UserError(f'discovery plug-in "{reference}": {type(error).__name__}: {error}') from error
-    if not callable(found):
-        raise UserError(
-            f'discovery plug-in "{reference}" is a {type(found).__name__}, not something to call with '
-            "(options, context)"
-        )
-    return cast("Factory", found)
-
-
-def request_of(provider: Provider) -> tuple[str, Mapping[str, object]]:
-    """The discovery and its options that a provider of the configuration asks for."""
-    first = provider.configs[0]
-    match first:
-        case StaticConfig():
-            groups = [
-                {"targets": group.targets, "labels": dict(group.labels)}
-                for group in provider.configs
-                if isinstance(group, StaticConfig)
-            ]
-            return "static", {"groups": groups}
-        case FileSdConfig():
-            return "file", {"files": list(first.files), "refresh_s": first.refresh_interval / 1000}
-        case PluginSdConfig():
-            return first.plugin, first.options
+        return info
 
 
 def check_plugins(config: Config, registry: Registry) -> list[UserError]:
-    """An error, with its place, for each plug-in of a configuration that cannot be loaded. Imports them."""
+    """An error, with its place, for each discovery of a configuration that cannot be loaded or made.
+
+    Plug-ins whose files have changed are loaded anew. Blocks: imports them, and calls their constructors.
+    """
     errors = []
-    for job in config.scrape_configs:
-        for plugin_sd in job.trimon_sd_configs:
-            try:
-                registry.factory(plugin_sd.plugin)
-            except UserError as error:
-                errors.append(UserError(error.message, plugin_sd.place("plugin")))
+    for provider in providers_of(map(consumer_of, config.scrape_configs)).values():
+        try:
+            _check(provider, registry)
+        except UserError as error:
+            errors.append(error)
     return errors
+
+
+def _check(provider: Provider, registry: Registry) -> None:
+    name, options = provider.request()
+    place = provider.configs[0].place
+    try:
+        registry.refresh([name])
+        registry.factory(name)
+    except UserError as error:
+        raise UserError(error.message, place(provider.configs[0].name_field)) from None
+    # A constructor looks at its options and asks nobody; whatever it tries to fetch here is refused.
+    context = context_of_doubles(name=provider.key, clock=WallClock())
+    try:
+        registry.make(name, options, context)
+    except UserError as error:
+        raise UserError(error.message, place("options")) from None

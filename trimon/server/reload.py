@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import trio
 
+from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError
 from trimon.server.configuration import Current, Loaded
 from trimon.server.jobs import job_config
@@ -72,5 +73,5 @@ class Reload:
         failure_logs = {job.scrape_failure_log_file for job in config.scrape_configs}
         queries.lines.configure({queries.query_log.path, *failure_logs})
         scraping.manager.configure([job_config(job) for job in config.scrape_configs])
-        scraping.discovery.configure(config.scrape_configs)
+        scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
         self._parts.rules.manager.configure(loaded.rules, config.path.parent)

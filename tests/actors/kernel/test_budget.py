@@ -83,3 +83,20 @@ def test_an_illegal_move_is_a_bug() -> None:
     life.move(State.STOPPED, 1)
     with pytest.raises(AssertionError):
         life.move(State.STARTING, 2)
+
+
+def test_what_is_excused_uses_up_nothing() -> None:
+    """Crashes of excused types wait longer each time and are restarted for ever, also in a group; others count."""
+    policy = RestartPolicy(restarts_max=2, delay_first_s=1, jitter=0, excused=(OSError,))
+    budget = RestartBudget(policy, "p")
+    delays = [budget.spend(0.0, 0.0, ConnectionResetError("down")) for _ in range(8)]
+    assert delays == [1, 2, 4, 8, 16, 30, 30, 30]
+    group = BaseExceptionGroup("two", [OSError("one"), TimeoutError("other")])
+    assert budget.spend(0.0, 0.0, group) is not None
+    assert budget.used(0.0) == 0
+    mixed = BaseExceptionGroup("two", [OSError("one"), ValueError("bug")])
+    assert [budget.spend(0.0, 0.0, crash) is None for crash in (mixed, ValueError(), ValueError())] == [
+        False,
+        False,
+        True,
+    ]

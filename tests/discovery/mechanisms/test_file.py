@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from trimon.discovery.doubles import Found, context_of_doubles
-from trimon.discovery.file import FileDiscovery
-from trimon.discovery.file_content import read_groups
-from trimon.discovery.static import StaticDiscovery
+from trimon.discovery.mechanisms.file import FileDiscovery
+from trimon.discovery.mechanisms.static import StaticDiscovery
+from trimon.discovery.targetfile import read_groups
 from trimon.errors import UserError
 from trimon.offload import ThreadOffload
 

@@ -226,7 +226,7 @@ class Child:
         if not again:
             self._move(State.DONE if crash is None else State.FAILED)
             return None
-        delay_s = self._budget.spend(trio.current_time(), uptime_s)
+        delay_s = self._budget.spend(trio.current_time(), uptime_s, crash)
         if delay_s is None:
             self._move(self._end_state)
             self._exhausted(self, crash)

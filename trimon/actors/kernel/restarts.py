@@ -6,13 +6,16 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 
+from trimon.actors.kernel.faults import leaves
+
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
     """At most `restarts_max` restarts within any `window_s`; each waits longer than the one before.
 
     The delay is `delay_first_s * delay_factor ** n`, at most `delay_max_s`, then moved by up to `jitter` of
-    itself either way. A run of at least `healthy_after_s` forgets all earlier trouble.
+    itself either way. A run of at least `healthy_after_s` forgets all earlier trouble. Crashes of the types
+    `excused` (the world is in the way, not the code) wait longer each time too, and use up nothing.
     """
 
     restarts_max: int = 10
@@ -22,6 +25,7 @@ class RestartPolicy:
     delay_max_s: float = 30.0
     jitter: float = 0.2
     healthy_after_s: float = 60.0
+    excused: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
         if self.restarts_max < 0:
@@ -53,7 +57,7 @@ class RestartBudget:
         self.trouble = 0
         """Failures since the last healthy run."""
 
-    def spend(self, now_s: float, uptime_s: float) -> float | None:
+    def spend(self, now_s: float, uptime_s: float, crash: BaseException | None = None) -> float | None:
         """The child ended after `uptime_s`: the delay of its restart, None when nothing is left."""
         policy = self._policy
         if uptime_s >= policy.healthy_after_s:
@@ -61,9 +65,10 @@ class RestartBudget:
             self.trouble = 0
         while self._restarts_at and now_s - self._restarts_at[0] >= policy.window_s:
             self._restarts_at.popleft()
-        if len(self._restarts_at) >= policy.restarts_max:
-            return None
-        self._restarts_at.append(now_s)
+        if crash is None or not all(isinstance(leaf, policy.excused) for leaf in leaves(crash)):
+            if len(self._restarts_at) >= policy.restarts_max:
+                return None
+            self._restarts_at.append(now_s)
         delay_s = policy.delay_s(self._path, self.trouble)
         self.trouble += 1
         return delay_s

@@ -69,7 +69,7 @@ def _of_providers(discovery: Discovery) -> Iterator[Reading]:
     failures: Counter[tuple[str, str]] = Counter()
     restarts = discovery.failures()
     for key, run in runs.items():
-        failures[run.plugin, "+".join(run.jobs)] += restarts.get(key, 0)
+        failures[run.plugin, "+".join(run.consumers)] += restarts.get(key, 0)
     yield Reading(
         "prometheus_sd_refresh_failures_total",
         "Number of times a service discovery failed and was started again.",

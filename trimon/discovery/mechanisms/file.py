@@ -11,8 +11,8 @@ from typing import Final
 import trio
 from watchfiles._rust_notify import RustNotify  # documented as the direct way to its backend
 
-from trimon.discovery.file_content import read_groups
 from trimon.discovery.plugin import Context, Sink, TargetGroup
+from trimon.discovery.targetfile import read_groups
 from trimon.errors import UserError
 
 REFRESH_S: Final = 300.0

@@ -1,0 +1,75 @@
+"""From those who want targets to the sources that are asked: equal sources are asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from trimon.config.discovery import SdConfig
+from trimon.config.dump import fingerprint
+from trimon.config.http import HttpClient
+from trimon.config.mechanisms import mechanism_of
+from trimon.config.scrape import ScrapeConfig
+from trimon.fetch.client import ClientOptions
+from trimon.peers.options import client_options
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Who wants targets, by name, and where they come from: a scrape job, a set of Alertmanagers."""
+
+    name: str
+    sources: tuple[SdConfig, ...]
+
+
+def consumer_of(job: ScrapeConfig) -> Consumer:
+    """A scrape job as a consumer."""
+    return Consumer(job.job_name, job.discovery())
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One source of targets; consumers with equal configurations share it.
+
+    `key` is equal for equal configurations in one process. Static groups of a consumer are one provider.
+    """
+
+    key: str
+    mechanism: str
+    configs: tuple[SdConfig, ...]
+    consumers: tuple[str, ...]
+
+    def request(self) -> tuple[str, Mapping[str, object]]:
+        """The name of the discovery that is wanted, and its options."""
+        return mechanism_of(self.configs[0]).request(self.configs)
+
+    def client(self) -> ClientOptions:
+        """How the source is reached over HTTP: credentials, TLS, headers and proxy of its configuration."""
+        first = self.configs[0]
+        return client_options(first) if isinstance(first, HttpClient) else ClientOptions()
+
+
+def providers_of(consumers: Iterable[Consumer]) -> dict[str, Provider]:
+    """The providers that consumers need, by key."""
+    configs: dict[str, tuple[str, tuple[SdConfig, ...]]] = {}
+    users: dict[str, list[str]] = {}
+    for consumer in consumers:
+        for mechanism, group in _grouped(consumer.sources):
+            key = f"{mechanism}-{fingerprint(mechanism, group)}"
+            configs[key] = (mechanism, group)
+            wanted = users.setdefault(key, [])
+            if consumer.name not in wanted:
+                wanted.append(consumer.name)
+    return {
+        key: Provider(key, mechanism, group, tuple(users[key])) for key, (mechanism, group) in configs.items()
+    }
+
+
+def _grouped(sources: tuple[SdConfig, ...]) -> Iterable[tuple[str, tuple[SdConfig, ...]]]:
+    """Each source by itself, but for those whose mechanism takes all of a consumer together."""
+    groups: dict[tuple[str, int], list[SdConfig]] = {}
+    for index, source in enumerate(sources):
+        mechanism = mechanism_of(source)
+        groups.setdefault((mechanism.name, 0 if mechanism.together else index), []).append(source)
+    for (name, _), group in groups.items():
+        yield name, tuple(group)
