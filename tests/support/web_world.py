@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.support.asgi import Client
 from tests.support.store_world import World, world
 from trimon.actors.querying.gate import Queries
 from trimon.offload import InlineOffload
@@ -24,7 +25,7 @@ class WebWorld:
     world: World
     context: WebContext
     metrics: SelfMetrics
-    client: Any
+    client: Client
 
 
 def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebContext:
@@ -67,5 +68,4 @@ async def web_world(
     async with world(directory) as here:
         metrics = SelfMetrics()
         context = replace(context_of(here, metrics, options or WebOptions()), **(changes or {}))
-        app = create_app(context)
-        yield WebWorld(here, context, metrics, app.test_client())
+        yield WebWorld(here, context, metrics, Client(create_app(context)))

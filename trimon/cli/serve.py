@@ -28,7 +28,7 @@ from trimon.storage.options import DAY_MS, StoreOptions
 from trimon.storage.store import Store
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl, bracketed
-from trimon.web.http.loopback import is_loopback
+from trimon.web.http.guard import is_loopback
 from trimon.web.http.server import bind
 
 EXIT_FAILED: Final = 1

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
-from quart import Blueprint, Response, request
 
 from trimon.actors.kernel.tree import Plain, find, flat, tree
 from trimon.web.context import WebContext
-from trimon.web.http.answer import JSON, ApiError
-from trimon.web.http.loopback import InsideOnly
+from trimon.web.http.answer import Answer, ApiError, plain_json
+from trimon.web.http.endpoint import Access, Endpoint
+from trimon.web.http.request import Request
 
 _STYLE = """
 body{font:14px/1.5 system-ui,sans-serif;margin:1.5rem;color:#1b1f24;background:#fff}
@@ -24,20 +24,16 @@ code{font:12px ui-monospace,monospace;white-space:pre-wrap;word-break:break-word
 _GOOD = ("running", "stopped")
 
 
-def _wants_html() -> bool:
-    return "text/html" in request.headers.get("Accept", "")
+def _wants_html(request: Request) -> bool:
+    return "text/html" in request.header("accept")
 
 
-def _page(title: str, body: str) -> Response:
+def _page(title: str, body: str) -> Answer:
     document = (
         f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title><style>{_STYLE}</style>"
         f"<h1>{html.escape(title)}</h1>{body}"
     )
-    return Response(document, content_type="text/html; charset=utf-8")
-
-
-def _json(data: object) -> Response:
-    return Response(orjson.dumps(data, option=orjson.OPT_INDENT_2), content_type=JSON)
+    return Answer(document.encode(), 200, "text/html; charset=utf-8")
 
 
 def _mailbox_cell(mailbox: Plain) -> str:
@@ -69,7 +65,7 @@ def _row(node: Mapping[str, Plain], prefix: str) -> str:
     )
 
 
-def _tree_page(root: Mapping[str, Plain], prefix: str) -> Response:
+def _tree_page(root: Mapping[str, Plain], prefix: str) -> Answer:
     head = "<tr>" + "".join(
         f"<th>{title}"
         for title in (
@@ -89,56 +85,65 @@ def _tree_page(root: Mapping[str, Plain], prefix: str) -> Response:
     return _page("Actors", f"<table>{head}{rows}</table>")
 
 
-def debug_routes(context: WebContext) -> Blueprint:
-    """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins."""
-    blueprint = Blueprint("debug", __name__)
-    guard = InsideOnly(allow_remote=context.options.allow_remote_debug)
-    prefix = context.options.route_prefix
+def debug_endpoints(context: WebContext) -> list[Endpoint]:
+    """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins, /debug/queries."""
+    handlers = DebugHandler(context)
+    rows = {
+        "/debug/actors": handlers.actors,
+        "/debug/actors/<path:path>": handlers.actor,
+        "/debug/crashes": handlers.crashes,
+        "/debug/plugins": handlers.plugins,
+        "/debug/queries": handlers.queries,
+    }
+    return [Endpoint(path, ("GET",), handler, Access.LOOPBACK) for path, handler in rows.items()]
 
-    @blueprint.before_request
-    async def inside_only() -> None:
-        guard.check()
 
-    @blueprint.get("/debug/actors")
-    async def actors() -> Response:
-        root = tree(context.tree())
-        return _tree_page(root, prefix) if _wants_html() else _json(root)
+class DebugHandler:
+    """What the debug routes answer: a page for a browser, JSON for everybody else. Only on the loop's thread."""
 
-    @blueprint.get("/debug/actors/<path:path>")
-    async def actor(path: str) -> Response:
-        node = find(context.tree(), path)
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+
+    async def actors(self, request: Request) -> Answer:
+        """/debug/actors."""
+        root = tree(self._context.tree())
+        if not _wants_html(request):
+            return plain_json(root)
+        return _tree_page(root, self._context.options.route_prefix)
+
+    async def actor(self, request: Request) -> Answer:
+        """/debug/actors/<path>."""
+        path = request.path_values["path"]
+        node = find(self._context.tree(), path)
         if node is None:
             raise ApiError("not_found", f'no actor at "{path}"')
-        if not _wants_html():
-            return _json(node)
-        text = html.escape(orjson.dumps(node, option=orjson.OPT_INDENT_2).decode())
-        return _page(path, f"<code>{text}</code>")
+        return _code_page(path, node) if _wants_html(request) else plain_json(node)
 
-    @blueprint.get("/debug/crashes")
-    async def crashes() -> Response:
-        reports = [report.as_dict() for report in context.tree().reports.latest()]
-        if not _wants_html():
-            return _json(reports)
-        return _page(
-            "Crashes",
-            f"<code>{html.escape(orjson.dumps(reports, option=orjson.OPT_INDENT_2).decode())}</code>",
-        )
+    async def crashes(self, request: Request) -> Answer:
+        """/debug/crashes."""
+        reports = [report.as_dict() for report in self._context.tree().reports.latest()]
+        return _code_page("Crashes", reports) if _wants_html(request) else plain_json(reports)
 
-    @blueprint.get("/debug/plugins")
-    async def plugins() -> Response:
-        found = list(context.plugins())
-        if not _wants_html():
-            return _json(found)
-        names = list(found[0]) if found else ["name"]
-        head = "".join(f"<th>{html.escape(name)}" for name in names)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(entry.get(name, '')))}" for name in names)
-            for entry in found
-        )
-        return _page("Discovery plug-ins", f"<table><tr>{head}{rows}</table>")
+    async def plugins(self, request: Request) -> Answer:
+        """/debug/plugins."""
+        found = list(self._context.plugins())
+        return _plugins_page(found) if _wants_html(request) else plain_json(found)
 
-    @blueprint.get("/debug/queries")
-    async def queries() -> Response:
-        return _json(dict(context.queries.inspect()))
+    async def queries(self, _: Request) -> Answer:
+        """/debug/queries."""
+        return plain_json(dict(self._context.queries.inspect()))
 
-    return blueprint
+
+def _code_page(title: str, data: object) -> Answer:
+    return _page(
+        title, f"<code>{html.escape(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())}</code>"
+    )
+
+
+def _plugins_page(found: Sequence[Mapping[str, object]]) -> Answer:
+    names = list(found[0]) if found else ["name"]
+    head = "".join(f"<th>{html.escape(name)}" for name in names)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(entry.get(name, '')))}" for name in names) for entry in found
+    )
+    return _page("Discovery plug-ins", f"<table><tr>{head}{rows}</table>")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from quart import Blueprint, Response, request
-
 from trimon import __version__
 from trimon.errors import TrimonError
 from trimon.selfmetrics import CONTENT_TYPE
 from trimon.web.context import WebContext
-from trimon.web.http.answer import STARTING, text
+from trimon.web.http.answer import STARTING, Answer, error_text, plain_json, text
+from trimon.web.http.endpoint import Endpoint
+from trimon.web.http.request import Request
 
 # The version that clients see: Grafana and others switch features on by it.
 PROMETHEUS_VERSION = "3.14.0"
-# Load balancers ask these with HEAD; nothing else takes it.
-PROBES: Final = ("/-/healthy", "/-/ready")
 
 
 def build_info() -> dict[str, str]:
@@ -30,49 +26,69 @@ def build_info() -> dict[str, str]:
     }
 
 
-def operation_routes(context: WebContext) -> Blueprint:
+def management_endpoints(context: WebContext) -> list[Endpoint]:
     """/-/healthy, /-/ready, /-/reload, /-/quit, /metrics, /version."""
-    blueprint = Blueprint("operation", __name__)
+    handlers = ManagementHandler(context)
+    # Load balancers ask the probes with HEAD; nothing else takes it.
+    probed, changed = ("GET", "HEAD"), ("GET", "POST", "PUT")
+    return [
+        Endpoint("/-/healthy", probed, handlers.healthy),
+        Endpoint("/-/ready", probed, handlers.ready),
+        Endpoint("/-/reload", changed, handlers.reload),
+        Endpoint("/-/quit", changed, handlers.quit),
+        Endpoint("/metrics", ("GET",), handlers.metrics),
+        Endpoint("/version", ("GET",), handlers.version),
+    ]
 
-    @blueprint.get("/-/healthy")
-    async def healthy() -> Response:
+
+class ManagementHandler:
+    """What the routes of the management API answer. Only on the loop's thread."""
+
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+
+    async def healthy(self, _: Request) -> Answer:
+        """/-/healthy."""
         return text("Prometheus Server is Healthy.\n")
 
-    @blueprint.get("/-/ready")
-    async def ready() -> Response:
-        if not context.ready():
+    async def ready(self, _: Request) -> Answer:
+        """/-/ready."""
+        if not self._context.ready():
             answer = text("Service Unavailable", 503)
             answer.headers.update(STARTING)
             return answer
         return text("Prometheus Server is Ready.\n")
 
-    @blueprint.route("/-/reload", methods=["GET", "POST", "PUT"])
-    async def reload() -> Response:
-        if request.method not in ("POST", "PUT"):
-            return text("Only POST or PUT requests allowed", 405)
-        if not context.options.enable_lifecycle:
-            return text("Lifecycle API is not enabled.", 403)
+    async def reload(self, request: Request) -> Answer:
+        """/-/reload."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
         try:
-            await context.reload()
+            await self._context.reload()
         except TrimonError as error:
-            return text(f"failed to reload config: {error}\n", 500)
-        return text("")
+            return error_text(f"failed to reload config: {error}", 500)
+        return Answer(b"", 200, "")
 
-    @blueprint.route("/-/quit", methods=["GET", "POST", "PUT"])
-    async def quit_() -> Response:
-        if request.method not in ("POST", "PUT"):
-            return text("Only POST or PUT requests allowed", 405)
-        if not context.options.enable_lifecycle:
-            return text("Lifecycle API is not enabled.", 403)
-        first = context.quit()
+    async def quit(self, request: Request) -> Answer:
+        """/-/quit."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        first = self._context.quit()
         return text("Requesting termination... Goodbye!" if first else "Termination already in progress.")
 
-    @blueprint.get("/metrics")
-    async def metrics() -> Response:
-        return Response(context.metrics.expose(), content_type=CONTENT_TYPE)
+    def _refusal(self, request: Request) -> Answer | None:
+        if request.method == "GET":
+            return text("Only POST or PUT requests allowed", 405)
+        if not self._context.options.enable_lifecycle:
+            return text("Lifecycle API is not enabled.", 403)
+        return None
 
-    @blueprint.get("/version")
-    async def version() -> dict[str, str]:
-        return build_info()
+    async def metrics(self, _: Request) -> Answer:
+        """/metrics."""
+        return Answer(self._context.metrics.expose(), 200, CONTENT_TYPE)
 
-    return blueprint
+    async def version(self, _: Request) -> Answer:
+        """/version."""
+        return plain_json(build_info())

@@ -132,7 +132,7 @@ async def test_too_big(tmp_path: Path) -> None:
     """A body above the cap is 413 with the cap in its text."""
     async with web_world(tmp_path, ENABLED) as here:
         code, text = await post(here, bytes(limits.REMOTE_WRITE_BODY_BYTES_MAX + 1))
-        assert (code, text) == (413, "request body exceeds the 33554432 bytes limit\n")
+        assert (code, text) == (413, "request body of 33554433 bytes exceeds the limit of 33554432 bytes\n")
 
 
 @pytest.mark.parametrize(

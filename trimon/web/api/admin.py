@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response
-
 from trimon.memory import give_back
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import ApiError, success
+from trimon.web.http.answer import Answer, ApiError, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Handler
+from trimon.web.http.request import Request
 
 _FOREVER_MS = 2**52
 
 
-def admin_routes(context: WebContext) -> Blueprint:
+def admin_endpoints(context: WebContext) -> list[Endpoint]:
     """/admin/tsdb/*."""
-    blueprint = Blueprint("admin", __name__)
 
-    @blueprint.before_request
-    async def enabled() -> None:
-        if not context.options.enable_admin_api:
-            raise ApiError("unavailable", "admin APIs disabled")
-        context.snapshot()
+    def enabled(handler: Handler) -> Handler:
+        async def checked(request: Request) -> Answer:
+            if not context.options.enable_admin_api:
+                raise ApiError("unavailable", "admin APIs disabled")
+            context.snapshot()
+            return await handler(request)
 
-    @blueprint.route("/admin/tsdb/delete_series", methods=["POST", "PUT"])
-    async def delete_series() -> Response:
-        values = await parameters.parameters()
+        return checked
+
+    async def delete_series(request: Request) -> Answer:
+        values = await request.values()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         budget = Budget(context.query_options())
@@ -41,16 +42,14 @@ def admin_routes(context: WebContext) -> Blueprint:
 
         if start_ms <= end_ms:  # there is nothing in other times
             await context.writer.perform("delete series", work)
-        return Response(b"", status=204)
+        return Answer(b"", 204, "")
 
-    @blueprint.route("/admin/tsdb/clean_tombstones", methods=["POST", "PUT"])
-    async def clean_tombstones() -> Response:
+    async def clean_tombstones(_: Request) -> Answer:
         await context.offload.run(context.store.clean_tombstones)
-        return Response(b"", status=204)
+        return Answer(b"", 204, "")
 
-    @blueprint.route("/admin/tsdb/snapshot", methods=["POST", "PUT"])
-    async def snapshot() -> Response:
-        values = await parameters.parameters()
+    async def snapshot(request: Request) -> Answer:
+        values = await request.values()
         skip_head = parameters.boolean(values, "skip_head")
 
         def work() -> str:
@@ -61,4 +60,8 @@ def admin_routes(context: WebContext) -> Blueprint:
 
         return success({"name": await context.offload.run(work)})
 
-    return blueprint
+    handlers = {"delete_series": delete_series, "clean_tombstones": clean_tombstones, "snapshot": snapshot}
+    return [
+        Endpoint(f"{API_PREFIX}/admin/tsdb/{name}", ("POST", "PUT"), enabled(handler))
+        for name, handler in handlers.items()
+    ]

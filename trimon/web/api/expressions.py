@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.labels import Labels
@@ -22,7 +21,9 @@ from trimon.storage.exemplars import Exemplar
 from trimon.web.api.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import ApiError, bad_parameter, seconds, success
+from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 
 T = TypeVar("T")
 
@@ -38,23 +39,19 @@ async def _parsed(
         raise bad_parameter("query", error) from None
 
 
-def expression_routes(context: WebContext) -> Blueprint:
+def expression_endpoints(context: WebContext) -> list[Endpoint]:
     """/format_query, /parse_query, /explain, /query_exemplars."""
-    blueprint = Blueprint("expressions", __name__)
 
-    @blueprint.route("/format_query", methods=["GET", "POST"])
-    async def format_query() -> Response:
-        values = await parameters.parameters()
+    async def format_query(request: Request) -> Answer:
+        values = await request.values()
         return success(await _parsed(context, values, engine.format_query))
 
-    @blueprint.route("/parse_query", methods=["GET", "POST"])
-    async def parse_query() -> Response:
-        values = await parameters.parameters()
+    async def parse_query(request: Request) -> Answer:
+        values = await request.values()
         return success(await _parsed(context, values, engine.parse_query))
 
-    @blueprint.route("/explain", methods=["GET", "POST"])
-    async def explain_query() -> Response:
-        values = await parameters.parameters()
+    async def explain_query(request: Request) -> Answer:
+        values = await request.values()
         options = request_options(context, values)
         analyze = parameters.boolean(values, "analyze")
         text = query_text(values)
@@ -78,20 +75,24 @@ def expression_routes(context: WebContext) -> Blueprint:
             raise bad_parameter("query", error) from None
         return success({"plan": plan, "text": "\n".join(lines)})
 
-    @blueprint.route("/query_exemplars", methods=["GET", "POST"])
-    async def query_exemplars() -> Response:
-        values = await parameters.parameters()
+    async def query_exemplars(request: Request) -> Answer:
+        values = await request.values()
         start_ms = parameters.time_ms(values, "start", -parameters.TIME_MS_MAX)
         end_ms = parameters.time_ms(values, "end", parameters.TIME_MS_MAX)
         if end_ms < start_ms:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
         matcher_sets = _selectors(await _parsed(context, values, engine.parse))
         if not matcher_sets:
-            return Response(b"", status=204)
+            return Answer(b"", 204, "")
         found = context.store.exemplars.query(matcher_sets, start_ms, end_ms)
         return success([_exemplars(labels, exemplars) for labels, exemplars in found])
 
-    return blueprint
+    return [
+        Endpoint(API_PREFIX + "/format_query", ("GET", "POST"), format_query),
+        Endpoint(API_PREFIX + "/parse_query", ("GET", "POST"), parse_query),
+        Endpoint(API_PREFIX + "/explain", ("GET", "POST"), explain_query),
+        Endpoint(API_PREFIX + "/query_exemplars", ("GET", "POST"), query_exemplars),
+    ]
 
 
 def _selectors(expr: Expr) -> list[tuple[Matcher, ...]]:

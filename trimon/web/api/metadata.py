@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from quart import Blueprint, Response, request
-
 from trimon.actors.scrape import Job
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher
@@ -13,16 +11,16 @@ from trimon.query.language.selectors import parse_selector
 from trimon.scrape.families import Family
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import ApiError, bad_parameter, success
+from trimon.web.http.answer import Answer, ApiError, bad_parameter, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 
 
-def metadata_routes(context: WebContext) -> Blueprint:
+def metadata_endpoints(context: WebContext) -> list[Endpoint]:
     """/metadata and /targets/metadata."""
-    blueprint = Blueprint("metadata", __name__)
 
-    @blueprint.get("/metadata")
-    async def metadata() -> Response:
-        values = request.args
+    async def metadata(request: Request) -> Answer:
+        values = request.query()
         most = _number(values.get("limit", ""), "limit")
         most_each = _number(values.get("limit_per_metric", ""), "limit_per_metric")
         wanted = values.get("metric", "")
@@ -34,9 +32,8 @@ def metadata_routes(context: WebContext) -> Blueprint:
         names = sorted(found)[:most] if most >= 0 else sorted(found)
         return success({name: found[name] for name in names})
 
-    @blueprint.get("/targets/metadata")
-    async def targets_metadata() -> Response:
-        values = request.args
+    async def targets_metadata(request: Request) -> Answer:
+        values = request.query()
         text = values.get("match_target", "")
         matchers = _target_matchers(text)
         most = _number(values.get("limit", ""), "limit")
@@ -49,7 +46,10 @@ def metadata_routes(context: WebContext) -> Blueprint:
         shown = [{"target": labels, **fields} for labels, fields in out]
         return success(shown[:most] if most >= 0 else shown)
 
-    return blueprint
+    return [
+        Endpoint(API_PREFIX + "/metadata", ("GET",), metadata),
+        Endpoint(API_PREFIX + "/targets/metadata", ("GET",), targets_metadata),
+    ]
 
 
 def _entry(family: Family) -> dict[str, str]:

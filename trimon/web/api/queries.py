@@ -22,8 +22,9 @@ from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_instant
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import Answer, ApiError, answered, bad_parameter
-from trimon.web.http.request import Asked, Endpoint
+from trimon.web.http.answer import Answer, ApiError, bad_parameter, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 
 Rendered = tuple[bytes, list[str], list[str]]
 Evaluate = Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
@@ -103,19 +104,19 @@ class QueryHandler:
     def __init__(self, context: WebContext) -> None:
         self._context = context
 
-    async def instant(self, asked: Asked) -> Answer:
+    async def instant(self, request: Request) -> Answer:
         """/query."""
-        values = await asked.values()
+        values = await request.values()
         time_ms = parameters.time_ms(values, "time", self._context.clock.now_ms())
 
         def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
             return engine.instant(snapshot, text, time_ms, options, budget)
 
-        return await self._answer(asked, values, (time_ms, time_ms, 0), evaluate)
+        return await self._answer(request, values, (time_ms, time_ms, 0), evaluate)
 
-    async def range_(self, asked: Asked) -> Answer:
+    async def range_(self, request: Request) -> Answer:
         """/query_range."""
-        values = await asked.values()
+        values = await request.values()
         start_ms = parameters.required_time_ms(values, "start")
         end_ms = parameters.required_time_ms(values, "end")
         if end_ms < start_ms:
@@ -125,13 +126,17 @@ class QueryHandler:
         def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
             return engine.range_(snapshot, text, start_ms, end_ms, step_ms, options, budget)
 
-        return await self._answer(asked, values, (start_ms, end_ms, step_ms), evaluate)
+        return await self._answer(request, values, (start_ms, end_ms, step_ms), evaluate)
 
     async def _answer(
-        self, asked: Asked, values: MultiDict[str, str], times_ms: tuple[int, int, int], evaluate: Evaluate
+        self,
+        request: Request,
+        values: MultiDict[str, str],
+        times_ms: tuple[int, int, int],
+        evaluate: Evaluate,
     ) -> Answer:
         text, options = query_text(values), request_options(self._context, values)
-        origin = {"clientIP": asked.client, "method": asked.method, "path": asked.path}
+        origin = {"clientIP": request.client, "method": request.method, "path": request.path}
         record = QueryRecord(text, *times_ms, {"httpRequest": origin})
         series_max, stats = parameters.limit(values), values.get("stats", "")
         per_step = PER_STEP_STATS in options.features
@@ -140,7 +145,7 @@ class QueryHandler:
             result = evaluate(snapshot, text, options, budget)
             record.stats = result.stats
             try:
-                return answered(*_rendered(result, budget, series_max, stats, per_step))
+                return success(*_rendered(result, budget, series_max, stats, per_step))
             except MemoryError:
                 raise QueryError("the query's answer needs more memory than there is") from None
 
@@ -152,7 +157,7 @@ class QueryHandler:
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
                 if is_instant(text, expr, steps):
                     return queries.run_now(options, work, record)
-            return await asked.attended(lambda: queries.run(text, options, work, record))
+            return await request.attended(lambda: queries.run(text, options, work, record))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(
@@ -164,6 +169,6 @@ def query_endpoints(context: WebContext) -> list[Endpoint]:
     """/query and /query_range."""
     handler, methods = QueryHandler(context), ("GET", "POST")
     return [
-        Endpoint("/query", handler.instant, methods, frozenset(methods)),
-        Endpoint("/query_range", handler.range_, methods, frozenset(methods)),
+        Endpoint(API_PREFIX + "/query", methods, handler.instant, watches_client=True),
+        Endpoint(API_PREFIX + "/query_range", methods, handler.range_, watches_client=True),
     ]

@@ -15,8 +15,9 @@ from trimon.remote.snappy import decompress
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.storage.exemplars import Exemplar
 from trimon.web.context import WebContext
-from trimon.web.http.answer import STARTING, Answer, worded
-from trimon.web.http.request import Asked, BodyTooLong, Endpoint
+from trimon.web.http.answer import STARTING, Answer, error_text, text
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import BodyTooLong, Request
 
 DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver"
 MEDIA_TYPE: Final = "application/x-protobuf"
@@ -25,8 +26,6 @@ MESSAGE_V2: Final = "io.prometheus.write.v2.Request"
 # A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one.
 INLINE_BYTES_MAX: Final = 32 * 1024
 RETRY_AFTER_S: Final = 5
-# Of an answer without a body: what the framework says when it is told nothing.
-HTML: Final = "text/html; charset=utf-8"
 
 
 class WriteRefused(Exception):
@@ -149,36 +148,36 @@ class WriteHandler:
         self._ready = context.ready
         self._receiver = WriteReceiver(context)
 
-    async def write(self, asked: Asked) -> Answer:
+    async def write(self, request: Request) -> Answer:
         """/write."""
         if not self._enabled:
-            return worded(DISABLED + "\n", 404)
+            return error_text(DISABLED, 404)
         if not self._ready():  # what waits for the whole log fills the memory, and its sender gives up before
-            answer = worded("Service Unavailable", 503)
+            answer = text("Service Unavailable", 503)
             answer.headers |= {**STARTING, "Retry-After": str(RETRY_AFTER_S)}
             return answer
         try:
-            check_encoding(asked.header("content-encoding"))
-            body = await self._body(asked)
-            if asked.method != "POST":
+            check_encoding(request.header("content-encoding"))
+            body = await self._body(request)
+            if request.method != "POST":
                 raise WriteRefused(405, "Method not allowed")
-            check_content_type(asked.header("content-type"))
+            check_content_type(request.header("content-type"))
             await self._receiver.store(body)
         except WriteRefused as refusal:
-            return worded(refusal.message + "\n", refusal.status)
+            return error_text(refusal.message, refusal.status)
         except (MailboxFull, ActorGone, AskTimeout) as error:
-            answer = worded(f"{error}\n", 503)
+            answer = error_text(str(error), 503)
             answer.headers["Retry-After"] = str(RETRY_AFTER_S)
             return answer
         except OperatingError as error:
-            return worded(f"{error}\n", 500)
-        return Answer(b"", 204, HTML)
+            return error_text(str(error), 500)
+        return Answer(b"", 204, "")
 
     @staticmethod
-    async def _body(asked: Asked) -> bytes:
+    async def _body(request: Request) -> bytes:
         most = limits.REMOTE_WRITE_BODY_BYTES_MAX
         try:
-            body = await asked.body()
+            body = await request.body()
         except BodyTooLong:
             body = None
         if body is None or len(body) > most:
@@ -190,4 +189,4 @@ def write_endpoints(context: WebContext) -> list[Endpoint]:
     """/write."""
     handler = WriteHandler(context)
     methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
-    return [Endpoint("/write", handler.write, methods, frozenset({"POST"}))]
+    return [Endpoint(API_PREFIX + "/write", methods, handler.write, watches_client=True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from quart import Blueprint, Response
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.matcher import Matcher
@@ -15,7 +14,9 @@ from trimon.rules.session import RuleSession
 from trimon.web.api.targets import rfc3339
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import ApiError, bad_parameter, seconds, success
+from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 
 
 def _rule(session: RuleSession) -> dict[str, object]:
@@ -105,13 +106,11 @@ def _limit(values: MultiDict[str, str]) -> int:
     return number
 
 
-def rules_routes(context: WebContext) -> Blueprint:
+def rules_endpoints(context: WebContext) -> list[Endpoint]:
     """/rules."""
-    blueprint = Blueprint("rules", __name__)
 
-    @blueprint.get("/rules")
-    async def rules() -> Response:
-        values = await parameters.parameters()
+    async def rules(request: Request) -> Answer:
+        values = await request.values()
         wanted = await context.offload.run(lambda: RuleFilter(values, context.query_options()))
         most, token = _limit(values), values.get("group_next_token", "")
         groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))
@@ -135,4 +134,6 @@ def rules_routes(context: WebContext) -> Blueprint:
             data["groupNextToken"] = following
         return success(data)
 
-    return blueprint
+    return [
+        Endpoint(API_PREFIX + "/rules", ("GET",), rules),
+    ]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from urllib.parse import unquote_to_bytes
 
-from quart import Blueprint, Response, request
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.labels import format_labels
@@ -16,7 +15,9 @@ from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import ApiError, success
+from trimon.web.http.answer import Answer, ApiError, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 
 LookUp = Callable[[Sequence[tuple[Matcher, ...]], int, int, int, Snapshot, Budget], list[object]]
 """From selectors, start, end (milliseconds), the most that is shown, and what there is, to what was found."""
@@ -52,11 +53,10 @@ def check_label_path(raw_path: bytes) -> None:
         raise ApiError("bad_data", f'invalid label name: "{shown}"') from None
 
 
-def series_routes(context: WebContext) -> Blueprint:
+def series_endpoints(context: WebContext) -> list[Endpoint]:
     """/series, /labels, /label/<name>/values."""
-    blueprint = Blueprint("series", __name__)
 
-    async def answer(values: MultiDict[str, str], look_up: LookUp) -> Response:
+    async def answer(request: Request, values: MultiDict[str, str], look_up: LookUp) -> Answer:
         start_ms = parameters.time_ms(values, "start", -_FOREVER_MS)
         end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
         most, texts = parameters.limit(values), values.getlist("match[]")
@@ -73,31 +73,33 @@ def series_routes(context: WebContext) -> Blueprint:
         warnings: list[str] = []
         return success(parameters.truncated(found, most, warnings), warnings)
 
-    @blueprint.route("/series", methods=["GET", "POST"])
-    async def series() -> Response:
-        values = await parameters.parameters()
+    async def series(request: Request) -> Answer:
+        values = await request.values()
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        return await answer(values, _series)
+        return await answer(request, values, _series)
 
-    @blueprint.route("/labels", methods=["GET", "POST"])
-    async def names() -> Response:
-        values = await parameters.parameters()
-        return await answer(values, partial(_texts, _label_names))
+    async def names(request: Request) -> Answer:
+        values = await request.values()
+        return await answer(request, values, partial(_texts, _label_names))
 
-    @blueprint.get("/label/<name>/values")
-    async def label_values(name: str) -> Response:
-        values = await parameters.parameters()
+    async def label_values(request: Request) -> Answer:
+        name = request.path_values["name"]
+        values = await request.values()
         if "\ufffd" in name:  # what is no UTF-8 has become this
-            check_label_path(request.scope["raw_path"])
+            check_label_path(request.raw_path)
         label = unescape_label_name(name)
 
         def find(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
             return snapshot.label_values(label, *where)
 
-        return await answer(values, partial(_texts, find))
+        return await answer(request, values, partial(_texts, find))
 
-    return blueprint
+    return [
+        Endpoint(API_PREFIX + "/series", ("GET", "POST"), series),
+        Endpoint(API_PREFIX + "/labels", ("GET", "POST"), names),
+        Endpoint(API_PREFIX + "/label/<name>/values", ("GET",), label_values),
+    ]
 
 
 def _series(

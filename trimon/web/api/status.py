@@ -5,40 +5,35 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import orjson
-from quart import Blueprint, Response, request
 
 from trimon.storage.statistics import Cardinality, Ranking
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import ApiError, success
+from trimon.web.http.answer import Answer, ApiError, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 from trimon.web.management import build_info
 
 CARDINALITY_LIMIT_MAX = 10_000
 
 
-def status_routes(context: WebContext) -> Blueprint:
+def status_endpoints(context: WebContext) -> list[Endpoint]:
     """/status/*."""
-    blueprint = Blueprint("status", __name__)
 
-    @blueprint.get("/status/config")
-    async def config() -> Response:
+    async def config(_: Request) -> Answer:
         return success({"yaml": context.config_yaml()})
 
-    @blueprint.get("/status/flags")
-    async def flags() -> Response:
+    async def flags(_: Request) -> Answer:
         return success(dict(context.flags))
 
-    @blueprint.get("/status/runtimeinfo")
-    async def runtime() -> Response:
+    async def runtime(_: Request) -> Answer:
         return success(dict(context.runtime()))
 
-    @blueprint.get("/status/buildinfo")
-    async def build() -> Response:
+    async def build(_: Request) -> Answer:
         return success(build_info())
 
-    @blueprint.get("/status/tsdb")
-    async def tsdb() -> Response:
-        text = request.args.get("limit", "") or "10"
+    async def tsdb(request: Request) -> Answer:
+        text = request.query().get("limit", "") or "10"
         most = parameters.integer(text)
         if most is None or not 1 <= most <= parameters.INT_MAX:
             raise ApiError("bad_data", "limit must be a positive number")
@@ -47,21 +42,27 @@ def status_routes(context: WebContext) -> Blueprint:
         context.snapshot()
         return success(_cardinality(await context.offload.run(lambda: context.store.statistics(most))))
 
-    @blueprint.get("/status/tsdb/blocks")
-    async def blocks() -> Response:
+    async def blocks(_: Request) -> Answer:
         return success({"blocks": [orjson.loads(meta.to_json()) for meta, _ in context.store.blocks()]})
 
-    @blueprint.get("/status/storage")
-    async def storage() -> Response:
+    async def storage(_: Request) -> Answer:
         figures = asdict(context.store.figures())
         return success({"problems": context.store.problems, "figures": figures})
 
-    @blueprint.get("/status/walreplay")
-    async def replay() -> Response:
+    async def replay(_: Request) -> Answer:
         done, total = context.store.replay_progress
         return success({"min": 0, "max": max(0, total - 1), "current": max(0, done - 1)})
 
-    return blueprint
+    return [
+        Endpoint(API_PREFIX + "/status/config", ("GET",), config),
+        Endpoint(API_PREFIX + "/status/flags", ("GET",), flags),
+        Endpoint(API_PREFIX + "/status/runtimeinfo", ("GET",), runtime),
+        Endpoint(API_PREFIX + "/status/buildinfo", ("GET",), build),
+        Endpoint(API_PREFIX + "/status/tsdb", ("GET",), tsdb),
+        Endpoint(API_PREFIX + "/status/tsdb/blocks", ("GET",), blocks),
+        Endpoint(API_PREFIX + "/status/storage", ("GET",), storage),
+        Endpoint(API_PREFIX + "/status/walreplay", ("GET",), replay),
+    ]
 
 
 def _cardinality(found: Cardinality) -> dict[str, object]:

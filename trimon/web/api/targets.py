@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from quart import Blueprint, Response, request
-
 from trimon.actors.scrape import Job
 from trimon.model.labels import Labels
 from trimon.scrape.session import ScrapeSession
@@ -13,7 +11,9 @@ from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
-from trimon.web.http.answer import seconds, success
+from trimon.web.http.answer import Answer, seconds, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
 
 
 def rfc3339(timestamp_ms: int) -> str:
@@ -44,17 +44,16 @@ def _active(
     }
 
 
-def targets_routes(context: WebContext) -> Blueprint:
+def targets_endpoints(context: WebContext) -> list[Endpoint]:
     """/targets and /scrape_pools."""
-    blueprint = Blueprint("targets", __name__)
 
-    def jobs() -> list[tuple[str, Job]]:
-        wanted = request.args.get("scrapePool", "")
+    def jobs(wanted: str) -> list[tuple[str, Job]]:
         return [item for item in sorted(context.jobs().items()) if not wanted or item[0] == wanted]
 
-    @blueprint.get("/targets")
-    async def targets() -> Response:
-        state = request.args.get("state", "").lower() or "any"
+    async def targets(request: Request) -> Answer:
+        values = request.query()
+        state = values.get("state", "").lower() or "any"
+        pools = jobs(values.get("scrapePool", ""))
         active: list[object] = []
         dropped: list[object] = []
         counts: dict[str, int] | None = None
@@ -66,20 +65,22 @@ def targets_routes(context: WebContext) -> Blueprint:
                     context.options.external,
                     context.mask(target.discovered),
                 )
-                for _, job in jobs()
+                for _, job in pools
                 for key, target in sorted(job.targets.items(), key=lambda item: item[1].labels)
             ]
         if state in ("any", "dropped"):
-            counts = {name: job.dropped_count for name, job in jobs()}
+            counts = {name: job.dropped_count for name, job in jobs("")}
             dropped = [
                 {"discoveredLabels": dict(context.mask(target.discovered)), "scrapePool": name}
-                for name, job in jobs()
+                for name, job in pools
                 for target in job.dropped
             ]
         return success({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts})
 
-    @blueprint.get("/scrape_pools")
-    async def scrape_pools() -> Response:
+    async def scrape_pools(_: Request) -> Answer:
         return success({"scrapePools": sorted(context.jobs())})
 
-    return blueprint
+    return [
+        Endpoint(API_PREFIX + "/targets", ("GET",), targets),
+        Endpoint(API_PREFIX + "/scrape_pools", ("GET",), scrape_pools),
+    ]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
-from quart import Response
 
 STATUS: Final = {
     "bad_data": 400,
@@ -21,6 +20,13 @@ STATUS: Final = {
 }
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
+_GO_ESCAPES: Final = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
 # Of every refusal while the log is replayed: the server is starting, not on its way out.
 STARTING: Final = {"X-Prometheus-Stopping": "false"}
 
@@ -43,16 +49,17 @@ def bad_parameter(name: str, reason: object) -> ApiError:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer of the API, before it is dressed and sent."""
+    """An answer of the API, before it is sent."""
 
     body: bytes
     status: int = 200
     content_type: str = JSON
+    """Empty for none."""
     headers: dict[str, str] = field(default_factory=dict)
     """Beyond Content-Type and Content-Length."""
 
 
-def answered(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
+def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
     """A success envelope around plain data, or around ready-made JSON when `data` is `bytes`."""
     parts = [b'{"status":"success","data":', data if isinstance(data, bytes) else _json(data)]
     if warnings:
@@ -60,7 +67,15 @@ def answered(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = 
     if infos:
         parts += [b',"infos":', orjson.dumps(list(infos))]
     parts.append(b"}")
-    return Answer(b"".join(parts))
+    return Answer(go_escaped(b"".join(parts)))
+
+
+def go_escaped(body: bytes) -> bytes:
+    """JSON with the characters escaped that Go escapes: those that mean something in HTML, and two ends of lines."""
+    for character, escape in _GO_ESCAPES:
+        if character in body:
+            body = body.replace(character, escape)
+    return body
 
 
 def seconds(number: float) -> float | int:
@@ -100,37 +115,25 @@ def _write(data: object, out: list[bytes]) -> None:
         out.append(orjson.dumps(data))
 
 
-def refused(error: ApiError) -> Answer:
+def failure(error: ApiError) -> Answer:
     """An error envelope."""
     body = {"status": "error", "errorType": error.kind, "error": error.message}
-    answer = Answer(orjson.dumps(body), error.status)
+    answer = Answer(go_escaped(orjson.dumps(body)), error.status)
     if error.retry_after_s:
         answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return answer
 
 
-def worded(body: str, status: int = 200) -> Answer:
+def plain_json(data: object) -> Answer:
+    """Plain data as JSON over several lines, without an envelope."""
+    return Answer(orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+
+def text(body: str, status: int = 200) -> Answer:
     """A plain text answer."""
     return Answer(body.encode(), status, TEXT)
 
 
-def respond(answer: Answer) -> Response:
-    """The same as the framework's response."""
-    response = Response(answer.body, status=answer.status, content_type=answer.content_type or None)
-    response.headers.update(answer.headers)
-    return response
-
-
-def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Response:
-    """`answered` as a response."""
-    return respond(answered(data, warnings, infos))
-
-
-def failure(error: ApiError) -> Response:
-    """`refused` as a response."""
-    return respond(refused(error))
-
-
-def text(body: str, status: int = 200) -> Response:
-    """`worded` as a response."""
-    return respond(worded(body, status))
+def error_text(message: str, status: int) -> Answer:
+    """A plain text error of one line, which browsers must not take for anything else."""
+    return Answer(f"{message}\n".encode(), status, TEXT, {"X-Content-Type-Options": "nosniff"})

@@ -9,7 +9,7 @@ from trimon.actors.storage import NotReady
 from trimon.errors import OperatingError, UserError
 from trimon.query.language.errors import QueryError
 from trimon.web.context import WebContext
-from trimon.web.http.answer import STARTING, Answer, ApiError, refused
+from trimon.web.http.answer import STARTING, Answer, ApiError, failure
 
 
 def as_api_error(error: Exception) -> ApiError | None:
@@ -39,7 +39,7 @@ def answer_of_error(context: WebContext, error: Exception, method: str, path: st
     if known is None:
         context.tree().reports.add(f"web{path}", 1, error, 0.0, method)
         known = ApiError("internal", f"internal error: {type(error).__name__}; see /debug/crashes")
-    answer = refused(known)
+    answer = failure(known)
     if isinstance(error, NotReady):
         answer.headers |= STARTING
     return answer

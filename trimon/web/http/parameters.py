@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
-from quart import request
 from werkzeug.datastructures import MultiDict
 
 from trimon.errors import UserError
@@ -34,21 +33,6 @@ _RFC3339 = re.compile(
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-
-
-async def parameters() -> MultiDict[str, str]:
-    """The parameters of a request: the form of a POST or PUT, then the URL's query. Raises ApiError."""
-    query = request.query_string
-    if request.method not in ("POST", "PUT"):
-        return decoded(b"", query)
-    if request.mimetype == FORM:
-        body = await request.get_data(as_text=False)
-        assert isinstance(body, bytes)
-        return decoded(body, query)
-    merged: MultiDict[str, str] = MultiDict(await request.form)
-    for name, value in decoded(b"", query).items(multi=True):
-        merged.add(name, value)
-    return merged
 
 
 def decoded(form: bytes, query: bytes) -> MultiDict[str, str]:

@@ -1,19 +1,23 @@
-"""A request as the handlers of the busiest routes see it, whether the framework took it or the front did."""
+"""A request as handlers see it, whether the router read it itself or the framework did."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol, TypeVar
 
-from quart import Response, request
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, HTTPScope
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from trimon.web.http import parameters
-from trimon.web.http.answer import Answer, respond
+from trimon.query.execution.budget import EVALUATION
+from trimon.query.language.errors import FailureKind, QueryError
+from trimon.web.http.connection import SENDS_NO_MORE
+from trimon.web.http.parameters import FORM, decoded
 
 T = TypeVar("T")
+
+# As long as the framework waits for a body.
+BODY_TIMEOUT_S: Final = 60.0
 
 
 class ClientGone(Exception):
@@ -24,7 +28,7 @@ class BodyTooLong(Exception):
     """The body is longer than any request's may be."""
 
 
-class Asked(Protocol):
+class Request(Protocol):
     """One request. Only on the loop's thread."""
 
     @property
@@ -38,16 +42,30 @@ class Asked(Protocol):
         ...
 
     @property
+    def raw_path(self) -> bytes:
+        """As it was sent, escapes and all."""
+        ...
+
+    @property
+    def path_values(self) -> Mapping[str, str]:
+        """The values of the path's parameters, decoded; what was no UTF-8 is U+FFFD."""
+        ...
+
+    @property
     def client(self) -> str:
-        """The client's address, empty when it has none."""
+        """The client's address, `<local>` when it has none."""
         ...
 
     def header(self, name: str) -> str:
-        """A header by its name in lower case, empty when there is none."""
+        """A header by its name in lower case, empty when there is none; of several the first."""
         ...
 
     async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST, then the URL's query. Raises ApiError."""
+        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
+        ...
+
+    def query(self) -> MultiDict[str, str]:
+        """The parameters of the URL's query alone. Raises ApiError."""
         ...
 
     async def body(self) -> bytes:
@@ -59,66 +77,99 @@ class Asked(Protocol):
         ...
 
 
-Handler = Callable[[Asked], Awaitable[Answer]]
+class PlainRequest:
+    """A request that the router read itself: it has no body, or a form or message of known length."""
 
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_left",
+        "_query",
+        "_receive",
+        "client",
+        "method",
+        "path",
+        "path_values",
+        "raw_path",
+    )
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A route that the front may answer without the framework."""
-
-    path: str
-    """Below the API's prefix."""
-    handler: Handler
-    methods: tuple[str, ...]
-    """All that the framework lets in."""
-    quick: frozenset[str]
-    """Those that the front takes."""
-
-
-class FrameworkAsked:
-    """The framework's present request."""
-
-    @property
-    def method(self) -> str:
-        """In upper case."""
-        return request.method
-
-    @property
-    def path(self) -> str:
-        """Decoded, with the route prefix."""
-        return request.path
-
-    @property
-    def client(self) -> str:
-        """The client's address, empty when it has none."""
-        return request.remote_addr or ""
+    def __init__(
+        self,
+        scope: HTTPScope,
+        headers: dict[bytes, bytes],
+        path_values: Mapping[str, str],
+        receive: ASGIReceiveCallable,
+    ) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.raw_path: bytes = scope["raw_path"]
+        self.path_values = path_values
+        client = scope.get("client")
+        self.client: str = client[0] if client else "<local>"
+        self._query: bytes = scope["query_string"]
+        self._headers = headers
+        self._receive = receive
+        self._body = b""
+        self._left: ASGIReceiveEvent | None = None
 
     def header(self, name: str) -> str:
-        """A header by its name, empty when there is none."""
-        return request.headers.get(name, "")
+        """A header by its name in lower case, empty when there is none."""
+        return self._headers.get(name.encode(), b"").decode("latin1")
+
+    async def read(self) -> None:
+        """Takes in the body. Raises ClientGone, and TooSlowError when it takes too long."""
+        with trio.fail_after(BODY_TIMEOUT_S):
+            message = await self._receive()
+            parts = []
+            while message["type"] == "http.request":
+                parts.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    self._body = b"".join(parts)
+                    return
+                message = await self._receive()
+        raise ClientGone
 
     async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST, then the URL's query. Raises ApiError."""
-        return await parameters.parameters()
+        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
+        is_form = self.method in ("POST", "PUT") and self._headers.get(b"content-type", b"").startswith(
+            FORM.encode()
+        )
+        return decoded(self._body if is_form else b"", self._query)
+
+    def query(self) -> MultiDict[str, str]:
+        """The parameters of the URL's query alone. Raises ApiError."""
+        return decoded(b"", self._query)
 
     async def body(self) -> bytes:
-        """The whole body. Raises BodyTooLong."""
-        try:
-            body = await request.get_data(cache=False, as_text=False)
-        except RequestEntityTooLarge:
-            raise BodyTooLong from None
-        assert isinstance(body, bytes)
-        return body
+        """The whole body."""
+        return self._body
 
-    async def attended(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work()`; the framework itself cancels the request when its client goes away."""
-        return await work()
+    async def attended(self, work: Callable[[], Awaitable[T]], *, half_closed: bool = False) -> T:
+        """The result of `work()`, which is cancelled when the client goes away; ClientGone then.
 
+        A client that sends no more may still listen: with `half_closed` the work goes on for it, else it ends with an error.
+        """
+        # the error is carried around the nursery by hand, which would wrap it in a group
+        results: list[T] = []
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, nursery.cancel_scope, half_closed)
+            try:
+                results.append(await work())
+            except Exception as error:  # noqa: BLE001 # raised again below
+                failure = error
+            nursery.cancel_scope.cancel()
+        if results:
+            return results[0]
+        if self._left is SENDS_NO_MORE:
+            raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
+        if self._left is not None or failure is None:
+            raise ClientGone
+        raise failure
 
-def view(handler: Handler) -> Callable[[], Awaitable[Response]]:
-    """A handler as the framework's view function."""
-
-    async def answer() -> Response:
-        return respond(await handler(FrameworkAsked()))
-
-    return answer
+    async def _watch(self, scope: trio.CancelScope, half_closed: bool) -> None:
+        message = await self._receive()
+        while message["type"] != "http.disconnect" or (half_closed and message is SENDS_NO_MORE):
+            message = await self._receive()
+        self._left = message
+        scope.cancel()

@@ -13,8 +13,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
-from quart_trio import QuartTrio
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
 
 from trimon.actors.kernel.report import CrashReports
 from trimon.errors import OperatingError
@@ -80,7 +79,7 @@ class WebActor:
 
     def __init__(
         self,
-        app: QuartTrio,
+        app: ASGIFramework,
         sockets: Sequence[socket.socket],
         connections_max: int,
         reports: CrashReports | None = None,

@@ -1,11 +1,14 @@
-"""The front and the framework: who answers what, and that nobody can tell the difference."""
+"""The chain that every request passes: both ways of its router answer alike, and no route goes past a link."""
 
 from __future__ import annotations
 
 import gzip
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +17,23 @@ import pytest
 import trio
 
 from tests.support import protobuf
+from tests.support.asgi import Call
 from tests.support.web_world import WebWorld, web_world
 from trimon import limits
 from trimon.actors.querying.gate import Queries
 from trimon.model.snapshot import Snapshot
 from trimon.offload import ThreadOffload
+from trimon.selfmetrics import SelfMetrics
 from trimon.web.context import WebOptions
+from trimon.web.http import router
+from trimon.web.http.answer import Answer, error_text
+from trimon.web.http.compression import Compression
 from trimon.web.http.connection import SENDS_NO_MORE
-from trimon.web.http.fastpath import Front
+from trimon.web.http.endpoint import Endpoint
+from trimon.web.http.framework import QuartRequest
+from trimon.web.http.guard import Guard
+from trimon.web.http.pipeline import pipeline
+from trimon.web.http.request import Request
 
 ENABLED = WebOptions(enable_remote_write=True)
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -29,59 +41,12 @@ PROTO = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
 NOW_S = 1_700_000_000
 
 
-@dataclass
-class Call:
-    """One request to an ASGI application, and what it sent."""
-
-    method: str
-    target: str
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    sent: list[dict[str, Any]] = field(default_factory=list)
-    gone: trio.Event = field(default_factory=trio.Event)
-
-    @property
-    def scope(self) -> dict[str, Any]:
-        path, _, query = self.target.partition("?")
-        headers = {"host": "x", **self.headers}
-        if self.body is not None and "transfer-encoding" not in headers:
-            headers.setdefault("content-length", str(len(self.body)))
-        return {
-            "type": "http", "method": self.method, "path": path, "raw_path": path.encode(), "root_path": "",
-            "query_string": query.encode(), "scheme": "http", "http_version": "1.1", "extensions": {},
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-            "client": ("10.0.0.9", 1234), "server": ("127.0.0.1", 9090), "asgi": {"version": "3.0"},
-        }  # fmt: skip
-
-    async def to(self, app: Callable[..., Awaitable[None]]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body of the answer; nothing of it (0) when the application sent none."""
-        messages = [self.body[at : at + 7] for at in range(0, len(self.body), 7)] if self.body else [b""]
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                part = messages.pop(0)
-                return {"type": "http.request", "body": part, "more_body": bool(messages)}
-            await self.gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: dict[str, Any]) -> None:
-            self.sent.append(message)
-
-        await app(self.scope, receive, send)
-        if not self.sent:
-            return 0, [], b""
-        body = b"".join(message.get("body", b"") for message in self.sent[1:])
-        return self.sent[0]["status"], self.sent[0]["headers"], body
-
-
-def front_of(here: WebWorld) -> Front:
-    front = here.client.app.asgi_app
-    assert isinstance(front, Front)
-    return front
-
-
-def framework_of(here: WebWorld) -> Callable[..., Awaitable[None]]:
-    return front_of(here)._framework
+@contextmanager
+def by_framework() -> Iterator[None]:
+    """Inside, the router gives every request to the framework."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(router, "is_plain", lambda *_: False)
+        yield
 
 
 def write_body(name: str, *samples: tuple[int, float], **labels: str) -> bytes:
@@ -92,7 +57,7 @@ def write_body(name: str, *samples: tuple[int, float], **labels: str) -> bytes:
 async def filled(here: WebWorld) -> None:
     for number in range(20):
         body = write_body("m", (NOW_S * 1000, number / 3), number=f"n{number}")
-        assert (await Call("POST", "/api/v1/write", PROTO, body).to(front_of(here)))[0] == 204
+        assert (await Call("POST", "/api/v1/write", PROTO, body).to(here.client.app))[0] == 204
 
 
 # ruff: noqa: E501 # one case a line
@@ -138,15 +103,16 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-async def test_the_front_answers_as_the_framework_does(case: str, tmp_path: Path) -> None:
+async def test_both_ways_answer_alike(case: str, tmp_path: Path) -> None:
     """Status, headers in their order and body are the same, and so is what the metrics count."""
     method, target, headers, body = CASES[case]
     async with web_world(tmp_path, ENABLED) as here:
         await filled(here)
         answers = []
-        for app in (framework_of(here), front_of(here)):
-            answers.append(await Call(method, target, headers, body).to(app))
-            handler = target.partition("?")[0] if method != "PUT" or "write" in target else "not found"
+        for way in (by_framework, nullcontext):
+            with way():
+                answers.append(await Call(method, target, headers, body).to(here.client.app))
+            handler = target.partition("?")[0]
             handler = handler if not handler.endswith("/") else "not found"
             labels = {"handler": handler, "code": str(answers[-1][0])}
             already = 20 if labels == {"handler": "/api/v1/write", "code": "204"} else 0
@@ -159,40 +125,44 @@ async def test_the_front_answers_as_the_framework_does(case: str, tmp_path: Path
 
 
 async def test_the_route_prefix_holds(tmp_path: Path) -> None:
-    """Under a route prefix the front answers there and only there."""
+    """Under a route prefix the server answers there and only there."""
     async with web_world(tmp_path, WebOptions(route_prefix="/p")) as here:
-        assert (await Call("GET", "/p/api/v1/query?query=1").to(front_of(here)))[0] == 200
-        assert (await Call("GET", "/api/v1/query?query=1").to(front_of(here)))[0] == 404
+        assert (await Call("GET", "/p/api/v1/query?query=1").to(here.client.app))[0] == 200
+        assert (await Call("GET", "/api/v1/query?query=1").to(here.client.app))[0] == 404
 
 
 async def test_a_bug_is_a_500_with_a_report(tmp_path: Path) -> None:
-    """A handler that fails answers 500 without details and leaves a crash report, as a framework's route does."""
+    """A handler that fails answers 500 without details and leaves a crash report, on both ways."""
 
     def broken() -> Any:
         raise ZeroDivisionError("secret")
 
     async with web_world(tmp_path, changes={"query_options": broken}) as here:
-        for app in (front_of(here), framework_of(here)):
+        for way in (by_framework, nullcontext):
             before = here.context.tree().reports.total
-            status, _, body = await Call("GET", "/api/v1/query?query=1").to(app)
+            with way():
+                status, _, body = await Call("GET", "/api/v1/query?query=1").to(here.client.app)
             assert (status, b"ZeroDivisionError" in body, b"secret" in body) == (500, True, False)
             assert here.context.tree().reports.total == before + 1
             report = here.context.tree().reports.latest()[0]
             assert (report.path, report.in_hand) == ("web/api/v1/query", "GET")
 
 
-async def test_too_long_a_body_is_the_frameworks(tmp_path: Path) -> None:
+async def test_too_long_a_body_is_refused(tmp_path: Path) -> None:
     """A body that says it is longer than any may be is refused before it is read."""
     async with web_world(tmp_path) as here:
         headers = {**FORM, "content-length": str(limits.REQUEST_BODY_BYTES_MAX + 1)}
-        status, _, body = await Call("POST", "/api/v1/query", headers, b"").to(front_of(here))
-        assert (status, body) == (413, b"413 request entity too large\n")
+        status, _, body = await Call("POST", "/api/v1/query", headers, b"").to(here.client.app)
+        assert (status, body) == (
+            413,
+            b"request body of 33554433 bytes exceeds the limit of 33554432 bytes\n",
+        )
 
 
 async def test_a_slow_body_is_a_timeout(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """A client that announces a body and never sends it gets 408 after a minute."""
     async with web_world(tmp_path) as here:
-        for app in (front_of(here), framework_of(here)):
+        for way in (by_framework, nullcontext):
             call = Call("POST", "/api/v1/query", {**FORM, "content-length": "5"}, None)
             sent: list[dict[str, Any]] = []
 
@@ -204,7 +174,8 @@ async def test_a_slow_body_is_a_timeout(tmp_path: Path, autojump_clock: trio.tes
                 sent.append(message)
 
             began_s = trio.current_time()
-            await app(call.scope, receive, send)
+            with way():
+                await here.client.app(call.scope, receive, send)
             assert trio.current_time() - began_s == pytest.approx(60, abs=1)
             assert (sent[0]["status"], sent[1]["body"]) == (408, b"408 request timeout\n")
 
@@ -241,7 +212,7 @@ async def test_a_client_that_leaves_cancels_its_query(leaves: bool, tmp_path: Pa
         )  # fmt: skip
         async with web_world(tmp_path / "other", changes={"queries": queries}) as other:
             with trio.fail_after(10):
-                status, _, _ = await call.to(front_of(other))
+                status, _, _ = await call.to(other.client.app)
         assert status == (0 if leaves else 200)
         assert not queries.active
 
@@ -267,7 +238,7 @@ async def test_a_client_that_leaves_while_its_query_waits(message: Any, tmp_path
 
         call: Any = Call("GET", "/api/v1/query?query=m")
         with trio.fail_after(5):
-            await front_of(here)(call.scope, receive, send)  # type: ignore[arg-type]
+            await here.client.app(call.scope, receive, send)  # type: ignore[arg-type]
         assert [part["status"] for part in sent[:1]] == ([499] if message is SENDS_NO_MORE else [])
         assert not here.context.tree().reports.total
         assert (queries.inspect()["waiting"], queries.active) == (0, {})
@@ -280,9 +251,9 @@ async def test_queries_that_read_nothing_wait_for_no_place(tmp_path: Path) -> No
         for place in range(queries.concurrency_max):
             queries._gate.acquire_on_behalf_of_nowait(f"taken {place}")
         with trio.fail_after(5):
-            assert (await Call("GET", "/api/v1/query?query=vector(1)").to(front_of(here)))[0] == 200
+            assert (await Call("GET", "/api/v1/query?query=vector(1)").to(here.client.app))[0] == 200
         with trio.move_on_after(0.05) as waited:
-            await Call("GET", "/api/v1/query?query=m").to(front_of(here))
+            await Call("GET", "/api/v1/query?query=m").to(here.client.app)
         assert waited.cancelled_caught
         assert queries.inspect()["waiting"] == 0
 
@@ -292,21 +263,94 @@ async def test_vary_names_what_compression_depends_on(tmp_path: Path) -> None:
     async with web_world(tmp_path, ENABLED) as here:
         await filled(here)
         call = f"/api/v1/query?query=m&time={NOW_S}"
-        _, plain_headers, plain = await Call("GET", call).to(front_of(here))
-        _, headers, body = await Call("GET", call, {"accept-encoding": "gzip"}).to(front_of(here))
+        _, plain_headers, plain = await Call("GET", call).to(here.client.app)
+        _, headers, body = await Call("GET", call, {"accept-encoding": "gzip"}).to(here.client.app)
         assert dict(plain_headers)[b"vary"] == b"Origin"
         assert dict(headers)[b"vary"] == b"Origin, Accept-Encoding"
         assert gzip.decompress(body) == plain
 
 
 @pytest.mark.parametrize("case", ["no selector", "samples", "form", "range", "write", "parse error"])
-async def test_what_is_simple_never_reaches_the_framework(case: str, tmp_path: Path) -> None:
-    """Plain GETs and POSTs of the busiest routes are answered by the front alone."""
+async def test_what_is_plain_never_reaches_the_framework(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain GETs and POSTs are answered by the router alone, others are the framework's."""
 
-    async def framework(*_: object) -> None:
-        raise AssertionError("asked the framework")
+    def asked(*_: object) -> None:
+        raise ZeroDivisionError
 
+    monkeypatch.setattr(QuartRequest, "__init__", asked)
     method, target, headers, body = CASES[case]
     async with web_world(tmp_path, ENABLED) as here:
-        front_of(here)._framework = framework
-        assert (await Call(method, target, headers, body).to(front_of(here)))[0] in {200, 204, 400}
+        assert (await Call(method, target, headers, body).to(here.client.app))[0] in {200, 204, 400}
+        with by_framework():
+            assert (await Call(method, target, headers, body).to(here.client.app))[0] == 500
+
+
+async def test_every_route_passes_the_guard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the guard refuses reaches no handler, whatever the route, the method, and the way behind it."""
+    reached: list[str] = []
+
+    def refuse(_: Guard, scope: Any) -> Any:
+        return error_text("not you", 401)
+
+    options = WebOptions(allow_remote_debug=True)
+    async with web_world(tmp_path, options) as here:
+
+        def spied(endpoint: Endpoint) -> Endpoint:
+            async def handler(_: Request) -> Answer:
+                reached.append(endpoint.path)
+                return Answer(b"")
+
+            return replace(endpoint, handler=handler)
+
+        chain: Any = here.client.app
+        table = [spied(endpoint) for endpoint in chain._table.endpoints]
+        assert len(table) > 30
+        app = pipeline(replace(here.context, metrics=SelfMetrics()), table)
+        calls = [
+            (method, re.sub("<[^>]*>", "x", endpoint.path), headers, body)
+            for endpoint in table
+            for method in endpoint.methods
+            for headers, body in (
+                ({}, None),
+                ({"transfer-encoding": "chunked"}, b"x"),
+                ({"content-type": "multipart/form-data; boundary=b"}, b"--b--"),
+            )
+        ]
+        for ask in calls:
+            await Call(*ask).to(app)
+        assert {endpoint.path for endpoint in table} == set(reached)
+        reached.clear()
+        monkeypatch.setattr(Guard, "_refusal", refuse)
+        for ask in calls:
+            status, _, body = await Call(*ask).to(app)
+            assert (status, body) == (401, b"not you\n"), ask
+        assert reached == []
+
+
+async def test_every_refusal_is_counted_and_may_be_read(tmp_path: Path) -> None:
+    """A refusal of the guard has its place in the request metrics under its route's name."""
+    async with web_world(tmp_path) as here:
+        status, _, _ = await Call("GET", "/debug/actors/web").to(here.client.app)
+        assert status == 403
+        labels = {"handler": "/debug/actors/*path", "code": "403"}
+        assert here.metrics.value("prometheus_http_requests_total", labels) == 1
+
+
+async def test_streams_are_packed_piece_by_piece() -> None:
+    """Each piece of a body of unknown length can be unpacked as soon as it was sent."""
+    pieces = [b"a" * 3000, b"", b"b" * 10, b"c"]
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]})
+        for number, piece in enumerate(pieces):
+            more = number + 1 < len(pieces)
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    call = Call("GET", "/", {"accept-encoding": "gzip"})
+    _, headers, body = await call.to(Compression(app, ThreadOffload(1)))
+    assert dict(headers) == {b"x": b"y", b"content-encoding": b"gzip", b"vary": b"Accept-Encoding"}
+    assert gzip.decompress(body) == b"".join(pieces)
+    unpacker = zlib.decompressobj(31)
+    assert [unpacker.decompress(part["body"]) for part in call.sent[1:]] == pieces

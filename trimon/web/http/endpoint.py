@@ -1,0 +1,110 @@
+"""The table of endpoints: what a row is, and which row a request's path belongs to.
+
+Every route of the server is one row. The router, the framework's routes, request metrics and the guards read the table;
+a route that is not in it does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
+
+from trimon.web.http.answer import Answer
+from trimon.web.http.request import Request
+
+API_PREFIX: Final = "/api/v1"
+_PARAMETER: Final = re.compile(r"<(path:)?(\w+)>")
+_NO_VALUES: Final[Mapping[str, str]] = {}
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+class Access(Enum):
+    """Who may ask."""
+
+    ANYBODY = "anybody"
+    LOOPBACK = "loopback"
+    """This machine alone, unless a flag opens it to others; and not too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route: a path without the route prefix, its methods, and the handler from a request to an answer.
+
+    A path may have parameters: `<name>` is one segment, `<path:name>` everything up to the end. Every route has
+    OPTIONS; HEAD only those that name it.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    handler: Handler
+    access: Access = Access.ANYBODY
+    watches_client: bool = False
+    """The handler sees to it itself that it ends when its client leaves, where it waits at all; else the router does."""
+
+    @property
+    def allowed(self) -> str:
+        """The value of an `Allow` header."""
+        return ", ".join(sorted({*self.methods, "OPTIONS"}))
+
+    @property
+    def label(self) -> str:
+        """The route as request metrics name it: parameters after a colon, whole paths after a star."""
+        return _PARAMETER.sub(lambda found: ("*" if found[1] else ":") + found[2], self.path)
+
+    def pattern(self) -> re.Pattern[str] | None:
+        """What a path with parameters looks like; None when the path has none."""
+        if "<" not in self.path:
+            return None
+        parts, at = [], 0
+        for found in _PARAMETER.finditer(self.path):
+            parts += [
+                re.escape(self.path[at : found.start()]),
+                f"(?P<{found[2]}>{'.+' if found[1] else '[^/]+'})",
+            ]
+            at = found.end()
+        return re.compile("".join([*parts, re.escape(self.path[at:])]), re.DOTALL)
+
+
+class Match(NamedTuple):
+    """The row of the table that a request's path belongs to, and the values of the path's parameters."""
+
+    endpoint: Endpoint
+    values: Mapping[str, str]
+
+
+class EndpointTable:
+    """All endpoints under one route prefix. Pure: it only looks paths up."""
+
+    def __init__(self, prefix: str, endpoints: Iterable[Endpoint]) -> None:
+        self.prefix = prefix
+        self._api = f"{prefix}{API_PREFIX}/"
+        self.endpoints = tuple(endpoints)
+        self._plain: dict[str, Match] = {}
+        self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
+        for endpoint in self.endpoints:
+            pattern = endpoint.pattern()
+            if pattern is not None:
+                self._patterns.append((pattern, endpoint))
+                continue
+            assert prefix + endpoint.path not in self._plain, f"{endpoint.path} is there twice"
+            self._plain[prefix + endpoint.path] = Match(endpoint, _NO_VALUES)
+
+    def is_api(self, path: str) -> bool:
+        """Whether a path is one of the API's, existing or not: pages of other origins may read those."""
+        return path.startswith(self._api)
+
+    def find(self, path: str) -> Match | None:
+        """The endpoint of a decoded path; None when there is none."""
+        found = self._plain.get(path)
+        if found is not None or not path.startswith(self.prefix):
+            return found
+        inside = path[len(self.prefix) :]
+        for pattern, endpoint in self._patterns:
+            match = pattern.fullmatch(inside)
+            if match is not None:
+                return Match(endpoint, match.groupdict())
+        return None

@@ -1,0 +1,131 @@
+"""The framework: the same endpoints for requests that are not plain, such as bodies of unknown length."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from trimon import limits
+from trimon.web.http.answer import Answer, error_text
+from trimon.web.http.endpoint import EndpointTable, Handler
+from trimon.web.http.messages import WITHOUT_BODY
+from trimon.web.http.parameters import FORM, decoded
+from trimon.web.http.request import BodyTooLong, Request
+
+T = TypeVar("T")
+AnswerOfError = Callable[[Exception, str, str], Answer]
+"""From an error, the method and the path of its request to an answer."""
+
+
+class QuartRequest:
+    """The framework's present request."""
+
+    def __init__(self, path_values: Mapping[str, str]) -> None:
+        self.path_values = path_values
+
+    @property
+    def method(self) -> str:
+        """In upper case."""
+        return request.method
+
+    @property
+    def path(self) -> str:
+        """Decoded, with the route prefix."""
+        return request.path
+
+    @property
+    def raw_path(self) -> bytes:
+        """As it was sent, escapes and all."""
+        raw = request.scope["raw_path"]
+        assert isinstance(raw, bytes)
+        return raw
+
+    @property
+    def client(self) -> str:
+        """The client's address, `<local>` when it has none."""
+        return request.remote_addr or "<local>"
+
+    def header(self, name: str) -> str:
+        """A header by its name, empty when there is none."""
+        return request.headers.get(name, "")
+
+    async def values(self) -> MultiDict[str, str]:
+        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
+        if request.method not in ("POST", "PUT"):
+            return self.query()
+        if request.mimetype == FORM:
+            return decoded(await self._read(), request.query_string)
+        merged: MultiDict[str, str] = MultiDict(await request.form)
+        for name, value in self.query().items(multi=True):
+            merged.add(name, value)
+        return merged
+
+    def query(self) -> MultiDict[str, str]:
+        """The parameters of the URL's query alone. Raises ApiError."""
+        return decoded(b"", request.query_string)
+
+    async def body(self) -> bytes:
+        """The whole body. Raises BodyTooLong."""
+        try:
+            return await self._read()
+        except RequestEntityTooLarge:
+            raise BodyTooLong from None
+
+    @staticmethod
+    async def _read() -> bytes:
+        body = await request.get_data(cache=False, as_text=False)
+        assert isinstance(body, bytes)
+        return body
+
+    async def attended(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of `work()`; the framework itself cancels the request when its client goes away."""
+        return await work()
+
+
+def as_response(answer: Answer) -> Response:
+    """An answer as the framework's response."""
+    response = Response(answer.body, status=answer.status, content_type=answer.content_type or None)
+    if not answer.content_type:
+        response.headers.remove("Content-Type")
+    if answer.status in WITHOUT_BODY:
+        response.headers.remove("Content-Length")
+    response.headers.update(answer.headers)
+    return response
+
+
+def create_framework(table: EndpointTable, answer_of_error: AnswerOfError) -> QuartTrio:
+    """The framework's application with a route for each row of the table."""
+    app = QuartTrio("trimon", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = limits.REQUEST_BODY_BYTES_MAX
+    app.config["MAX_FORM_MEMORY_SIZE"] = limits.REQUEST_FORM_BYTES_MAX
+    for endpoint in table.endpoints:
+        app.add_url_rule(
+            table.prefix + endpoint.path,
+            endpoint.path,
+            _view(endpoint.handler),
+            methods=list(endpoint.methods),
+            provide_automatic_options=False,
+        )
+
+    @app.errorhandler(HTTPException)
+    async def http_error(error: HTTPException) -> Response:
+        return as_response(error_text(f"{error.code or 500} {error.name.lower()}", error.code or 500))
+
+    @app.errorhandler(Exception)
+    async def any_error(error: Exception) -> Response:
+        return as_response(answer_of_error(error, request.method, request.path))
+
+    return app
+
+
+def _view(handler: Handler) -> Callable[..., Awaitable[Response]]:
+    async def answer(**path_values: str) -> Response:
+        asked: Request = QuartRequest(path_values)
+        return as_response(await handler(asked))
+
+    return answer

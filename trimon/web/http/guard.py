@@ -1,0 +1,90 @@
+"""The guard, which every request passes before anything is done for it: sizes that are told, and who may ask what.
+
+Authentication and roles belong here: a request that the guard refuses reaches neither router nor framework.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+import trio
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from trimon import limits
+from trimon.web.http.answer import Answer, ApiError, error_text, failure
+from trimon.web.http.endpoint import Access
+from trimon.web.http.messages import header_of, match_of, send_answer
+
+DEBUG_RATE: Final = 50.0
+DEBUG_BURST: Final = 100
+
+
+class RateLimit:
+    """A token bucket: `rate` requests a second in the long run, `burst` at once."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = float(burst)
+        self._at_s = 0.0
+
+    def take(self) -> float:
+        """0.0 when the request may pass, else the seconds after which one may."""
+        now_s = trio.current_time()
+        self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
+        return 0.0
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether a client's address is this machine's own; a Unix socket has none and is."""
+    if not address or address.startswith("<"):
+        return True
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
+
+
+class Guard:
+    """Refuses bodies that say they are too long, and whoever may not ask for an endpoint. Only on the loop's thread."""
+
+    def __init__(self, app: ASGIFramework, *, allow_remote_debug: bool) -> None:
+        self._app = app
+        self._allow_remote_debug = allow_remote_debug
+        self._debug_rate = RateLimit(DEBUG_RATE, DEBUG_BURST)
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """One request."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is not None:
+            await send_answer(send, refusal)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refusal(self, scope: HTTPScope) -> Answer | None:
+        """The answer to a request that may not pass; None when it may."""
+        length = header_of(scope, b"content-length")
+        if length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
+            most = limits.REQUEST_BODY_BYTES_MAX
+            return error_text(f"request body of {int(length)} bytes exceeds the limit of {most} bytes", 413)
+        match = match_of(scope)
+        if match is None or match.endpoint.access is Access.ANYBODY:
+            return None
+        client = scope.get("client")
+        address = client[0] if client else None
+        if not self._allow_remote_debug and not is_loopback(address):
+            message = f"debug routes answer on loopback only, not {address}; see --web.allow-remote-debug"
+            return failure(ApiError("unavailable", message, status=403))
+        wait_s = self._debug_rate.take()
+        if wait_s:
+            return failure(
+                ApiError("unavailable", "too many debug requests", status=429, retry_after_s=wait_s)
+            )
+        return None

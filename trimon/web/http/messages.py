@@ -1,0 +1,45 @@
+"""What passes along the chain: the match of a request, and an answer as ASGI messages."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from hypercorn.typing import ASGISendCallable, HTTPScope
+
+from trimon.web.http.answer import Answer
+from trimon.web.http.endpoint import Match
+
+_MATCH: Final = "trimon.match"
+# Statuses without a body have no length either.
+WITHOUT_BODY: Final = frozenset({204, 304})
+
+
+def set_match(scope: HTTPScope, match: Match | None) -> None:
+    """Note the row of the endpoint table that a request belongs to, for all that follow in the chain."""
+    cast("dict[str, Any]", scope)[_MATCH] = match
+
+
+def match_of(scope: HTTPScope) -> Match | None:
+    """The row of the endpoint table that a request belongs to; None when there is none."""
+    match = cast("dict[str, Any]", scope)[_MATCH]
+    assert match is None or isinstance(match, Match)
+    return match
+
+
+def header_of(scope: HTTPScope, name: bytes) -> bytes:
+    """A header of a request by its name in lower case, empty when there is none; of several the first."""
+    for found, value in scope["headers"]:
+        if found == name:
+            return value
+    return b""
+
+
+async def send_answer(send: ASGISendCallable, answer: Answer) -> None:
+    """Send an answer in two messages."""
+    headers = [(b"content-type", answer.content_type.encode("latin1"))] if answer.content_type else []
+    if answer.status not in WITHOUT_BODY:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    for name, value in answer.headers.items():
+        headers.append((name.lower().encode("latin1"), value.encode("latin1")))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

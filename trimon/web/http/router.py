@@ -1,0 +1,108 @@
+"""The router, the end of the chain: from a request to the handler of its endpoint, and to the answer's messages.
+
+It answers what is plain itself: GET without a body, POST or PUT with a short body of known length. Everything else goes to
+the framework, which has the same handlers and a parser for every kind of body. Both are behind the same guards.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    HTTPScope,
+    Scope,
+)
+
+from trimon import limits
+from trimon.web.http.answer import Answer, error_text
+from trimon.web.http.connection import SENDS_NO_MORE
+from trimon.web.http.endpoint import EndpointTable, Match
+from trimon.web.http.framework import AnswerOfError
+from trimon.web.http.messages import match_of, send_answer
+from trimon.web.http.parameters import FORM
+from trimon.web.http.request import ClientGone, PlainRequest
+
+_FORM = FORM.encode()
+
+
+class Router:
+    """The innermost application. Only on the loop's thread."""
+
+    def __init__(
+        self, framework: ASGIFramework, table: EndpointTable, answer_of_error: AnswerOfError
+    ) -> None:
+        self._table = table
+        self._framework = framework
+        self._answer_of_error = answer_of_error
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._framework(scope, receive, send)
+            return
+        match = match_of(scope)
+        if scope["method"] == "OPTIONS" and self._table.is_api(scope["path"]):
+            await send_answer(send, Answer(b"", 204, ""))  # what a browser asks before it asks
+            return
+        if match is None:
+            await send_answer(send, error_text("404 page not found", 404))
+            return
+        if scope["method"] not in match.endpoint.methods:
+            await send_answer(send, _not_offered(scope["method"], match))
+            return
+        # of a header that is there twice, the first counts
+        headers = dict(reversed(list(scope["headers"])))
+        if is_plain(scope, headers):
+            await self._answer(PlainRequest(scope, headers, match.values, receive), match, send)
+            return
+
+        async def heard() -> ASGIReceiveEvent:
+            message = await receive()
+            # what the framework does is short: it goes on for who may still listen
+            return await receive() if message is SENDS_NO_MORE else message
+
+        await self._framework(scope, heard, send)
+
+    async def _answer(self, request: PlainRequest, match: Match, send: ASGISendCallable) -> None:
+        try:
+            if request.method != "GET":
+                await request.read()
+            if match.endpoint.watches_client:
+                answer = await match.endpoint.handler(request)
+            else:
+                answer = await request.attended(partial(match.endpoint.handler, request), half_closed=True)
+        except ClientGone:
+            return
+        except trio.TooSlowError:
+            answer = error_text("408 request timeout", 408)
+        except Exception as error:  # noqa: BLE001 # mapped, and reported when it is a bug
+            answer = self._answer_of_error(error, request.method, request.path)
+        await send_answer(send, answer)
+
+
+def _not_offered(method: str, match: Match) -> Answer:
+    answer = Answer(b"", 200, "") if method == "OPTIONS" else error_text("Method Not Allowed", 405)
+    answer.headers["Allow"] = match.endpoint.allowed
+    return answer
+
+
+def is_plain(scope: HTTPScope, headers: dict[bytes, bytes]) -> bool:
+    """Whether a request has no body, or a form or message of a known length that is short."""
+    if b"transfer-encoding" in headers or not scope["query_string"].isascii():
+        return False
+    length = headers.get(b"content-length")
+    if length is None:
+        return True
+    if not length.isdigit() or int(length) > limits.REQUEST_FORM_BYTES_MAX:
+        return False
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip()
+    return not kind.startswith((b"multipart/", b"application/x-url-encoded")) and (
+        kind == _FORM or _FORM not in kind.lower()
+    )
