@@ -193,3 +193,29 @@ async def test_requests_are_counted_under_prometheus_names(prefix: str, tmp_path
             labels = {"handler": handler, "code": str(status)}
             assert here.metrics.value("prometheus_http_requests_total", labels), path
             assert here.metrics.value("prometheus_http_response_size_bytes_sum", {"handler": handler}), path
+
+
+async def test_a_limit_of_targets_metadata_is_looked_at_between_targets(tmp_path: Path) -> None:
+    """The target that reaches the limit is shown with all of its families; a limit of 0 shows none."""
+    families = {name: SimpleNamespace(type="gauge", help="", unit="") for name in ("a", "b")}
+    sessions = {
+        number: SimpleNamespace(target=SimpleNamespace(labels=(("n", str(number)),)), families=families)
+        for number in range(3)
+    }
+    jobs = {"job": SimpleNamespace(sessions=sessions)}
+    async with web_world(tmp_path, changes={"jobs": lambda: jobs}) as here:
+        for most, shown in ((0, 0), (1, 2), (2, 2), (3, 4), (-1, 6)):
+            target = f"{API}/targets/metadata?limit={most}"
+            assert len((await asked(here, "GET", target))[2]["data"]) == shown
+
+
+async def test_dropped_counts_are_those_of_all_pools(tmp_path: Path) -> None:
+    """A filter by scrape pool leaves the counts of dropped targets alone, as in Prometheus."""
+    jobs = {
+        name: SimpleNamespace(sessions={}, targets={}, dropped=[], dropped_count=count)
+        for name, count in (("a", 1), ("b", 2))
+    }
+    async with web_world(tmp_path, changes={"jobs": lambda: jobs}) as here:
+        for pool in ("a", "nope"):
+            data = (await asked(here, "GET", f"{API}/targets?scrapePool={pool}"))[2]["data"]
+            assert data["droppedTargetCounts"] == {"a": 1, "b": 2}

@@ -115,6 +115,8 @@ REFUSED = {
     "labels?match[]=m{": "1:3: parse error: unexpected end of input inside braces",
     "label/a/values?match[]=m{": "1:3: parse error: unexpected end of input inside braces",
     "metadata?limit=x": "limit must be a number",
+    "query?query=1&timeout=0": 'invalid parameter "query": context deadline exceeded',
+    "query_range?query=1&start=0&end=1&step=1&timeout=-1s": 'invalid parameter "timeout": cannot parse "-1s" to a valid duration',
     "metadata?limit_per_metric=1_0": "limit_per_metric must be a number",
     "targets/metadata?limit=x": "limit must be a number",
     "targets/metadata?match_target={": 'invalid parameter "match_target": 1:2: parse error: unexpected end of input inside braces',

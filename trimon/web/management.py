@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import orjson
+
 from trimon import __version__
 from trimon.errors import TrimonError
 from trimon.selfmetrics import CONTENT_TYPE
 from trimon.web.context import WebContext
-from trimon.web.http.answer import STARTING, Answer, error_text, plain_json, text
+from trimon.web.http.answer import STARTING, TEXT, Answer, error_text, text
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.request import Request
 
@@ -91,4 +93,4 @@ class ManagementHandler:
 
     async def version(self, _: Request) -> Answer:
         """/version."""
-        return plain_json(build_info())
+        return Answer(orjson.dumps(build_info()), 200, TEXT)

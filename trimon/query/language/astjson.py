@@ -41,7 +41,11 @@ _TYPES = {
 
 
 def ast_data(expr: Expr) -> dict[str, Any]:
-    """One node and all below it, ready for JSON."""
+    """One node and all below it, ready for JSON; names are in order, as in Prometheus."""
+    return dict(sorted(_fields(expr).items()))
+
+
+def _fields(expr: Expr) -> dict[str, Any]:
     match expr:
         case NumberLiteral(value=value):
             return {"type": "numberLiteral", "val": format_plain(value)}

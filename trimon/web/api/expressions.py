@@ -29,14 +29,18 @@ T = TypeVar("T")
 
 
 async def _parsed(
-    context: WebContext, values: MultiDict[str, str], work: Callable[[str, QueryOptions], T]
+    context: WebContext,
+    values: MultiDict[str, str],
+    work: Callable[[str, QueryOptions], T],
+    *,
+    named: bool = True,
 ) -> T:
-    """`work` on the query's text, in a thread: a long text takes a second."""
+    """`work` on the query's text, in a thread: a long text takes a second. An error names the parameter where `named`."""
     text, options = query_text(values), context.query_options()
     try:
         return await context.offload.run(lambda: work(text, options))
     except ParseError as error:
-        raise bad_parameter("query", error) from None
+        raise (bad_parameter("query", error) if named else ApiError("bad_data", str(error))) from None
 
 
 def expression_endpoints(context: WebContext) -> list[Endpoint]:
@@ -81,7 +85,7 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
         end_ms = parameters.time_ms(values, "end", parameters.TIME_MS_MAX)
         if end_ms < start_ms:
             raise ApiError("bad_data", "end timestamp must not be before start timestamp")
-        matcher_sets = _selectors(await _parsed(context, values, engine.parse))
+        matcher_sets = _selectors(await _parsed(context, values, engine.parse, named=False))
         if not matcher_sets:
             return Answer(b"", 204, "")
         found = context.store.exemplars.query(matcher_sets, start_ms, end_ms)

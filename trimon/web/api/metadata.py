@@ -38,13 +38,13 @@ def metadata_endpoints(context: WebContext) -> list[Endpoint]:
         matchers = _target_matchers(text)
         most = _number(values.get("limit", ""), "limit")
         wanted = values.get("metric", "")
-        out = [
-            entry
-            for entry in _by_target(context.jobs(), wanted)
-            if all(matcher.matches(entry[0].get(matcher.name, "")) for matcher in matchers)
-        ]
-        shown = [{"target": labels, **fields} for labels, fields in out]
-        return success(shown[:most] if most >= 0 else shown)
+        shown: list[dict[str, object]] = []
+        for labels, families in _by_target(context.jobs(), wanted):
+            if 0 <= most <= len(shown):
+                break  # The limit is looked at between targets alone, as in Prometheus.
+            if all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers):
+                shown += [{"target": labels, **family} for family in families]
+        return success(shown)
 
     return [
         Endpoint(API_PREFIX + "/metadata", ("GET",), metadata),
@@ -56,16 +56,15 @@ def _entry(family: Family) -> dict[str, str]:
     return {"type": family.type, "help": family.help, "unit": family.unit}
 
 
-def _by_target(jobs: Mapping[str, Job], wanted: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Labels of a target and one of its families; the family's name only when none was asked for."""
+def _by_target(jobs: Mapping[str, Job], wanted: str) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
+    """Labels of a target and its families; a family's name only when none was asked for."""
     for _, job in sorted(jobs.items()):
         for session in list(job.sessions.values()):
-            labels = dict(session.target.labels)
-            for name, family in session.families.items():
-                if not wanted:
-                    yield labels, {"metric": name, **_entry(family)}
-                elif name == wanted:
-                    yield labels, _entry(family)
+            if not wanted:
+                found = [{"metric": name, **_entry(family)} for name, family in session.families.items()]
+            else:
+                found = [_entry(session.families[wanted])] if wanted in session.families else []
+            yield dict(session.target.labels), found
 
 
 def _families(context: WebContext, wanted: str) -> list[tuple[str, dict[str, str]]]:

@@ -38,6 +38,8 @@ def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOp
             timeout_s = parameters.parse_span_ms(text) / 1000
         except UserError as error:
             raise bad_parameter("timeout", error) from None
+        if timeout_s <= 0:
+            raise bad_parameter("query", "context deadline exceeded")
     if text := values.get("lookback_delta", ""):
         try:
             lookback_ms = parameters.parse_span_ms(text)

@@ -64,10 +64,12 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
 
         def work(snapshot: Snapshot, budget: Budget) -> list[object]:
             selectors = parameters.selectors(texts, budget.check, named=named)
-            if start_ms > end_ms:
+            if start_ms > end_ms and not named:
                 return []
             with watched(budget.check):
-                return look_up(selectors, start_ms, end_ms, most, snapshot, budget)
+                # As Prometheus does not look which of the two is later, /series finds what lies between them.
+                first_ms, last_ms = min(start_ms, end_ms), max(start_ms, end_ms)
+                return look_up(selectors, first_ms, last_ms, most, snapshot, budget)
 
         found = await context.queries.run(request.path, context.query_options(), work)
         warnings: list[str] = []
