@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from trimon.model.labels import Labels
 from trimon.scrape import layout as layout_module
 from trimon.scrape.alignment import Alignment
-from trimon.scrape.bodymemory import BLANK
-from trimon.scrape.exposition import Format, ParseError, TextFormat
+from trimon.scrape.bodymemory import BLANK, NOTHING, BodyError
+from trimon.scrape.exposition import Format, TextFormat
 from trimon.scrape.families import Family
 from trimon.scrape.layout import Layout
 from trimon.scrape.openmetrics import OpenMetricsFormat
 from trimon.scrape.options import PoolOptions
+from trimon.scrape.records import Pairs
 from trimon.scrape.series_labels import SeriesLabels
 
 TARGET = (("instance", "i"), ("job", "j"))
@@ -36,8 +37,10 @@ class Follower:
         """All that a body says, in a form that compares; or that it is bad."""
         try:
             reading = self.layout.read(body)
-        except ParseError:
-            return ("bad",)
+        except BodyError as error:
+            self.layout.failed(error.slots)
+            self.labels = [self.labels[slot] for slot in error.slots.tolist()]
+            return str(error), error.samples, error.kept
         if reading.moved:
             old_slots = reading.old_slot.tolist()
             known = [old for old in old_slots if old >= 0]
@@ -50,7 +53,7 @@ class Follower:
             labels: "nan" if math.isnan(value) else value
             for labels, value in zip(self.labels, reading.values.tolist(), strict=True)
         }
-        return values, sorted(reading.timed), reading.samples, reading.duplicates, dict(self.layout.families)
+        return values, sorted(reading.timed), reading.samples, reading.duplicates, reading.repeats
 
 
 REMARKS = [
@@ -125,7 +128,7 @@ def sequences(draw: st.DrawFn) -> tuple[bool, list[bytes]]:
 @settings(max_examples=400, deadline=None)
 @given(sequences(), st.booleans())
 def test_changed_bodies_are_read_as_new_ones(sequence: tuple[bool, list[bytes]], honor: bool) -> None:
-    """Values, counts, families and errors are those of a fresh layout, whatever changed since the body before."""
+    """Values, counts and errors are those of a fresh layout, whatever changed since the body before."""
     openmetrics, bodies = sequence
 
     def text_format() -> Format:
@@ -179,7 +182,7 @@ def test_a_plain_change_parses_only_what_is_new(change: str, monkeypatch: pytest
     parsed: list[bytes] = []
 
     class Counting(TextFormat):
-        def head(self, line: bytes) -> tuple[int, tuple[tuple[str, str], ...]]:
+        def head(self, line: bytes) -> tuple[int, Pairs] | None:
             parsed.append(line)
             return super().head(line)
 
@@ -194,14 +197,18 @@ def test_a_plain_change_parses_only_what_is_new(change: str, monkeypatch: pytest
 
 
 def test_families_that_are_not_shown_any_more_are_let_go() -> None:
-    """Metadata is that of the last good body, however the body before was read."""
+    """Metadata is that of the last body that said it, for ten scrapes after the last one that did."""
     layout = Follower(TextFormat(), honor_timestamps=True).layout
     layout.read(b"# HELP a one\n# TYPE a gauge\na 1\n# TYPE b counter\nb 1\n")
     assert layout.families == {"a": Family("gauge", "one"), "b": Family("counter")}
-    layout.read(b"# HELP a two\n# TYPE a gauge\na 2\nb 1\n")
+    layout.read(b"# HELP a two\na 2\nb 1\n")
+    assert layout.families == {"a": Family("gauge", "two"), "b": Family("counter")}
+    for _ in range(9):
+        layout.read(b"# HELP a two\na 2 1700000000000\nb 1\n")
+    assert "b" in layout.families
+    layout.failed(NOTHING)
+    layout.read(b"# HELP a two\na 2\n")
     assert layout.families == {"a": Family("gauge", "two")}
-    layout.read(b"a 2 1700000000000\nb 1\n")
-    assert layout.families == {}
 
 
 def test_a_type_counts_from_its_line_on() -> None:
@@ -225,14 +232,18 @@ def test_exemplars_do_not_make_a_series_new() -> None:
 
 
 def test_a_bad_line_leaves_the_layout_as_it_was() -> None:
-    """After a body with an error in a new line or in a known one, the next good body is read as if it had not been."""
-    layout = Follower(TextFormat(), honor_timestamps=True).layout
+    """After a body with an error in a new line or in a known one, the next good body finds the series above it."""
     names = [f"s{index}" for index in range(30)]
-    layout.read(body(names, 1))
-    for bad in (
-        body([*names, "new"], 2) + b"x{\n",
-        body(["new", *names], 2).replace(b'"s7"} 2', b'"s7"} two'),
+    for bad, whole in (
+        (body([*names, "new"], 2) + b"x{\n", 30),
+        (body(["new", *names], 2).replace(b'"s7"} 2', b'"s7"} two'), 7),
     ):
-        with pytest.raises(ParseError):
+        layout = Follower(TextFormat(), honor_timestamps=True).layout
+        layout.read(body(names, 1))
+        with pytest.raises(BodyError) as failed:
             layout.read(bad)
-        assert not layout.read(body(names, 3)).moved
+        assert failed.value.slots.tolist() == list(range(whole))
+        layout.failed(failed.value.slots)
+        reading = layout.read(body(names, 3))
+        assert reading.old_slot.tolist() == [*range(whole), *[-1] * (30 - whole)]
+        assert reading.added == 0

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.scrape.exposition import ParseError, TextFormat
+from trimon.scrape.exposition import TextFormat
 from trimon.scrape.layout import Layout
 from trimon.scrape.openmetrics import OpenMetricsFormat
 from trimon.scrape.options import PoolOptions
+from trimon.scrape.records import ParseError
 from trimon.scrape.series_labels import SeriesLabels
 
 TARGET = (("instance", "i"), ("job", "j"))
@@ -138,18 +139,18 @@ def test_a_line_may_gain_and_lose_its_timestamp() -> None:
         (b"a b\n", "strconv.ParseFloat"),
         (b"a 1_0\n", "unsupported character in float"),
         (b"a 0x1p3\n", "unsupported character in float"),
-        (b"a 1 2 3\n", "expected timestamp"),
+        (b"a 1 2 3\n", "expected next entry after timestamp"),
         (b"a 1 -5\n", "expected timestamp"),
         (b"a 1e999\n", "value out of range"),
         (b"a 1\r\n", "invalid syntax"),
-        (b'a{l="x" 1\n', "expected value after metric"),
+        (b'a{l="x" 1\n', "expected label name"),
         (b"a{l=x} 1\n", "expected"),
         (b"{} 1\n", "metric name not set"),
         (b'{"a","b"} 1\n', "metric name already set"),
         (b'a{l="\xff"} 1\n', "invalid UTF-8 label value"),
         (b"# TYPE a blurb\n", "invalid metric type"),
         (b"= 1\n", "expected a valid start token"),
-        (b'a{l="x",l="y"} 1\n', "label name is not unique"),
+        (b'a{l="x",l="y"} 1\n', 'label name "l" is not unique: invalid sample'),
     ],
 )
 def test_bad_text_is_refused(body: bytes, message: str) -> None:

@@ -26,7 +26,8 @@ from trimon.log import Log
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.session import Counts, ScrapeSession
+from trimon.scrape.outcome import Counts
+from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import DroppedTarget, Target, build_target
 
 # A pool of more discovered targets than this is built in a thread.
@@ -235,6 +236,7 @@ class ScrapeManager:
             self._writer,
             self._clock,
             self._offload,
+            self._log,
             seed=self._seed,
             ended=lambda ended: self._left(job, ended),
             failed=self._failure_logger(config, target),

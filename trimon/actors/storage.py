@@ -18,12 +18,12 @@ from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
 from trimon.actors.kernel.reply import Reply
 from trimon.errors import OperatingError
 from trimon.log import Log
-from trimon.model.rows import Appended, Metadata, Row, SampleBatch
+from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.storage.store import Store
 
-Message: TypeAlias = Row | SampleBatch | Metadata
+Message: TypeAlias = Row | SampleBatch | Metadata | Exemplars
 
 BATCH_MESSAGES_MAX: Final = 512
 MAILBOX_MESSAGES_MAX: Final = 4096
@@ -74,6 +74,8 @@ def _size_bytes(message: StorageMessage) -> int:
             size += part.values.nbytes + part.columns.nbytes + _SERIES_BYTES * len(part.new_series)
         elif isinstance(part, SampleBatch):
             size += part.values.nbytes + part.timestamps_ms.nbytes + _SERIES_BYTES * len(part.series)
+        elif isinstance(part, Exemplars):
+            size += _SERIES_BYTES * len(part.exemplars)
         else:
             size += 200 * len(part.families)
     return size

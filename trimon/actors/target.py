@@ -9,12 +9,14 @@ import trio
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.schedule import Schedule
-from trimon.actors.storage import Message, Writer
+from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchError, Response
+from trimon.log import Log
 from trimon.offload import Offload
-from trimon.scrape.session import Outcome, ScrapeSession
+from trimon.scrape.outcome import Outcome
+from trimon.scrape.session import ScrapeSession
 
 # A scrape this close to its slot gets the slot's time: regular timestamps are compressed away.
 TOLERANCE_MS = 2
@@ -40,6 +42,7 @@ class TargetActor:
         writer: Writer,
         clock: Clock,
         offload: Offload,
+        log: Log,
         *,
         seed: int,
         ended: Callable[[ScrapeSession], None],
@@ -50,6 +53,7 @@ class TargetActor:
         self._writer = writer
         self._clock = clock
         self._offload = offload
+        self._log = log
         self._ended = ended
         self._failed = failed
         target = session.target
@@ -105,19 +109,15 @@ class TargetActor:
         return await self._offload.run(lambda: session.succeed(answer, timestamp_ms, duration_s))
 
     async def _store(self, outcome: Outcome, timestamp_ms: int) -> None:
-        messages: list[Message] = [outcome.row]
-        if outcome.batch is not None:
-            messages.append(outcome.batch)
-        if outcome.metadata is not None:
-            messages.append(outcome.metadata)
         try:
-            answers = await self._writer.append(*messages)
+            answers = await self._writer.append(*outcome.messages())
         except (OperatingError, ActorGone, AskTimeout) as error:
             self.session.lost(f"storage: {error}")
             return
-        self.session.granted(answers[0], timestamp_ms)
-        if outcome.batch is not None:
-            self.session.counted(answers[1])
+        dropped = self.session.settle(outcome, answers, timestamp_ms)
+        for text, count in dropped.warnings():
+            target = self.session.target
+            self._log.warning(text, scrape_pool=target.job, target=target.url, num_dropped=count)
 
     def inspect(self) -> Mapping[str, object]:
         """URL, health and counts of the target."""

@@ -19,6 +19,8 @@ from trimon.model.matcher import Matcher
 from trimon.model.rows import SampleBatch
 from trimon.query.language.selectors import parse_selector
 from trimon.scrape.openmetrics import OpenMetricsFormat
+from trimon.scrape.records import Pairs, ParseError, Tail
+from trimon.scrape.scanner import Sample
 from trimon.storage.block.meta import BlockMeta, new_ulid
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.export import export_block
@@ -248,15 +250,14 @@ def _batches(source: Path, extra: dict[str, str]) -> Iterator[SampleBatch]:
             if not line or line.startswith(b"#"):
                 continue
             try:
-                size, pairs = text_format.head(line)
-                tail = text_format.tail(line, line[size:])
+                head, pairs, tail = _sample(text_format, line)
             except OperatingError as error:
                 raise UserError(f"{source}:{count}: {error}") from None
             if tail.timestamp_ms is None:
                 raise UserError(f"{source}:{count}: expected timestamp for series, got none")
-            labels = heads.get(line[:size])
+            labels = heads.get(head)
             if labels is None:
-                labels = heads[line[:size]] = labels_of({**dict(pairs), **extra})
+                labels = heads[head] = labels_of({**dict(pairs), **extra})
             numbers.append(series.setdefault(labels, len(series)))
             times.append(tail.timestamp_ms)
             values.append(tail.value)
@@ -267,6 +268,19 @@ def _batches(source: Path, extra: dict[str, str]) -> Iterator[SampleBatch]:
         raise UserError(f"{source}: data does not end with # EOF")
     if values:
         yield _batch(series, numbers, times, values)
+
+
+def _sample(text_format: OpenMetricsFormat, line: bytes) -> tuple[bytes, Pairs, Tail]:
+    """What a line says: its series as text, that as labels, and the rest. Raises ParseError."""
+    plain = text_format.head(line)
+    if plain is not None:
+        tail = text_format.tail(line[plain[0] :])
+        if tail is not None:
+            return line[: plain[0]], plain[1], tail
+    record = text_format.scanner(line + b"\n").next()
+    if not isinstance(record, Sample):
+        raise ParseError(f"expected a sample: {line[:80]!r}")
+    return record.head, record.pairs, record.tail
 
 
 def _batch(

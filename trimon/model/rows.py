@@ -65,6 +65,14 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Exemplars:
+    """Exemplars of any series, in order; those that are refused fail nothing."""
+
+    exemplars: tuple[tuple[Labels, Labels, float, int], ...]
+    """(series, labels, value, timestamp_ms) each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Appended:
     """What became of one Row or SampleBatch; it is durable as far as the fsync policy says.
 

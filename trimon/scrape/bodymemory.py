@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import Labels
-from trimon.scrape.exposition import Format, Pairs
-from trimon.scrape.families import Families, Family
+from trimon.scrape.exposition import Format
+from trimon.scrape.families import Declared, Families
+from trimon.scrape.records import Exemplar, Pairs, ParseError
 
 # What a line is, where it is not the number of a slot.
 REMARK: Final = -1  # blank, or a comment
@@ -23,9 +25,18 @@ BLANK: Final = b"\n"
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
-SeriesRule: TypeAlias = Callable[[Pairs, Callable[[str], Family | None]], Labels | None]
+SeriesRule: TypeAlias = Callable[[Pairs, Declared], Labels | None]
 
-_NOTHING: Final = np.zeros(0, np.int64)
+NOTHING: Final = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesExemplar:
+    """An exemplar with its series, and the sample's own timestamp if that has one."""
+
+    series: Labels
+    exemplar: Exemplar
+    sample_timestamp_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,54 +45,123 @@ class Reading:
 
     `values[slot]` for every slot. When `moved` is set the slots are new ones: slot `i` was slot
     `old_slot[i]`, or -1 for a series that is new, whose labels are in `new_labels` by order. Slots of the
-    former layout that are in nobody's `old_slot` are gone. `timed` are samples with timestamps of their own.
+    former memory that are in nobody's `old_slot` are gone. `timed` are samples with timestamps of their own. `added`
+    counts the series texts that the memory did not know; `repeats` those duplicates that are spelled alike.
     """
 
     values: Floats
     samples: int
     duplicates: int
+    repeats: int = 0
     moved: bool = False
-    old_slot: Ints = field(default_factory=lambda: _NOTHING)
+    old_slot: Ints = field(default_factory=lambda: NOTHING)
     new_labels: tuple[Labels, ...] = ()
     timed: tuple[tuple[Labels, int, float], ...] = ()
+    added: int = 0
+    exemplars: tuple[SeriesExemplar, ...] = ()
+
+    @property
+    def kept(self) -> int:
+        """Samples that relabeling left."""
+        return len(self.values) + len(self.timed) + self.duplicates
+
+
+class BodyError(ParseError):
+    """A body that failed, and how far it had been read: `cause` says why.
+
+    `slots` are those of the former memory that were found above the fault: their series do not end.
+    """
+
+    def __init__(self, cause: ParseError, samples: int, kept: int, added: int, slots: Ints) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.samples = samples
+        self.kept = kept
+        self.added = added
+        self.slots = slots
+
+
+def _nothing(_: list[bytes]) -> tuple[bytes, ...]:
+    return ()
+
+
+def _picker(places: list[int]) -> Callable[[list[bytes]], tuple[bytes, ...]]:
+    """Takes the lines at some places out of a body."""
+    if not places:
+        return _nothing
+    if len(places) == 1:
+        place = places[0]
+        return lambda lines: (lines[place],)
+    return itemgetter(*places)
 
 
 class Lines:
     """The lines of the last good body; made anew when lines appear, vanish or move.
 
     `heads` has by line the head of a sample line or the whole of a remark, `slots` what the line is. `hashes` has by
-    slot the hash of the series' labels.
+    slot the hash of the series' labels. With `one_by_one` the lines are not those of a body but of its records: some go
+    over several lines, so the next body is read record by record too.
     """
 
     __slots__ = (
-        "duplicates", "families", "hashes", "heads", "heads_bytes", "in_order", "is_sample", "sample_slots",
-        "samples", "slots", "timed_labels",
+        "duplicates", "exemplar_labels", "families", "hashes", "heads", "heads_bytes", "in_order", "is_sample",
+        "one_by_one", "remarks", "remarks_of", "repeats", "sample_slots", "samples", "slots", "timed_labels",
+        "unstored",
     )  # fmt: skip
 
     def __init__(
         self,
         families: Families,
         heads: list[bytes] | None = None,
-        slots: Ints = _NOTHING,
-        hashes: Ints = _NOTHING,
+        slots: Ints = NOTHING,
+        hashes: Ints = NOTHING,
         timed_labels: dict[bytes, Labels | None] | None = None,
+        *,
+        repeats: int = 0,
+        one_by_one: bool = False,
     ) -> None:
         self.families = families
         self.heads = heads if heads is not None else []
         self.slots = slots
         self.hashes = hashes
         self.timed_labels = timed_labels if timed_labels is not None else {}
+        self.unstored: set[bytes] = set()
+        """Heads of samples with timestamps that storage does not take: their series are unknown next time."""
+        self.exemplar_labels: dict[bytes, Labels | None] = {}
+        """Final labels of the series that showed exemplars, by head; filled as they come."""
         sampled = slots != REMARK
         self.heads_bytes = len(b"".join(self.heads)) - self.heads.count(BLANK)
         self.is_sample = sampled.tobytes()
+        self.remarks_of = _picker(np.flatnonzero(~sampled).tolist())
+        self.remarks = tuple(head if head != BLANK else b"" for head in self.remarks_of(self.heads))
         self.sample_slots = slots[sampled]
         self.in_order = not len(self.sample_slots) or bool(self.sample_slots.min() >= 0)
         self.samples = len(self.sample_slots)
         self.duplicates = int(np.count_nonzero(self.sample_slots == DUPLICATE))
+        self.repeats = repeats
+        self.one_by_one = one_by_one
 
     def by_slot(self, numbers: Floats) -> Floats:
         """The numbers of the slots, from those of all sample lines."""
         return numbers if self.in_order else numbers[self.sample_slots >= 0]
+
+    def texts(self) -> set[bytes]:
+        """The texts of the series that are known."""
+        known = zip(self.heads, self.slots.tolist(), strict=True)
+        return {
+            head.rstrip(b" \t")
+            for head, slot in known
+            if slot not in (REMARK, DROPPED) and head not in self.unstored
+        }
+
+    def only(self, slots: Ints) -> Lines:
+        """The memory of some of the slots, which are numbered anew in the order given."""
+        first: dict[int, bytes] = {}
+        for head, slot in zip(self.heads, self.slots.tolist(), strict=True):
+            if slot >= 0:
+                first.setdefault(slot, head)
+        heads = [first[slot] for slot in slots.tolist()]
+        return Lines(Families(), heads, np.arange(len(heads)), self.hashes[slots], one_by_one=True)
 
 
 @dataclass(frozen=True, slots=True)

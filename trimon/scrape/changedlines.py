@@ -1,4 +1,23 @@
-"""A body in which some lines are new, gone or elsewhere: what was known is kept in bulk, the rest is parsed."""
+"""A body in which some lines are new, gone or elsewhere: what was known is kept in bulk, the rest is parsed.
+
+    before              now                  origin
+    0  a{x="1"}         a{x="1"} 7             0     run: heads in the old order
+    1  a{x="2"}         a{x="2"} 3             1
+    2  b                c{y="9"} 4            -1     new: parsed, becomes a slot
+    3  d                d 5                    3     next run
+                        b 2                    2     moved: found among the heads that nobody has
+
+Only the head of a line says which series it is. `Alignment` pairs lines with the heads of the body before: it guesses runs
+by looking at a few lines, verifies each run in bulk with `bytes.removeprefix`, and steps over what is new, gone or moved.
+From the pairs follow, as arrays, the slot that each line had (`kinds`), the slots now (numbered by the order of lines),
+and which former slot each of them was (`old_slot`). A line without a head is parsed as if it were alone.
+
+What makes that right: a line is taken by its head only when it begins with the whole head and a plain number follows, and
+then no format reads it in another way, whatever stands above it, as long as everything above is whole. So all lines must
+be accounted for: sizes add up, remarks are compared byte for byte, the end of the body is checked. Whenever something is
+unusual (timestamps, a series given twice, a record over two lines, any error) the answer is None, and the body is read
+record by record, which is right by construction and says what is wrong. Tests hold the two against each other.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +28,11 @@ import numpy as np
 
 from trimon.model.labels import Labels
 from trimon.scrape.alignment import Alignment
-from trimon.scrape.bodymemory import BLANK, DROPPED, REMARK, Ints, Lines, Reading, Rules
-from trimon.scrape.families import Families
+from trimon.scrape.bodymemory import BLANK, DROPPED, REMARK, Ints, Lines, Reading, Rules, SeriesExemplar
+from trimon.scrape.families import Families, Family
 from trimon.scrape.linebyline import is_remark
-from trimon.scrape.numbers import read_numbers
+from trimon.scrape.numbers import Exemplars, read_numbers
+from trimon.scrape.records import ParseError
 
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5
@@ -23,26 +43,31 @@ _FEW = 20
 
 @dataclass(slots=True)
 class _News:
-    """Series that were not found: labels and hashes of those that get a slot."""
+    """Series that were not found: labels and hashes of those that get a slot, and how many texts there were."""
 
     labels: list[Labels] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
+    texts: int = 0
 
 
 def read_changed(
-    lines: list[bytes], body_bytes: int, before: Lines, rules: Rules
+    lines: list[bytes], body_bytes: int, before: Lines, rules: Rules, known_families: dict[str, Family]
 ) -> tuple[Lines, Reading] | None:
     """The lines as they are now, and their numbers; None when the body has to be read line by line.
 
     That is so with timestamps, with series given twice, and when a line is not what it seemed. Costs a little more than
-    reading an unchanged body, and what new series cost. `body_bytes` is without line ends. Raises ParseError.
+    reading an unchanged body, and what new series cost. `body_bytes` is without line ends.
     """
-    if before.timed_labels or before.duplicates or not before.heads:
+    if before.one_by_one or before.timed_labels or before.duplicates or not before.heads:
+        return None
+    if not rules.text_format.ends_well(lines):
         return None
     aligned = Alignment(before.heads, lines)
     heads, tails, unknown = aligned.heads, aligned.tails, np.flatnonzero(aligned.origin < 0)
     kinds = before.slots[aligned.origin]
     kinds[unknown] = _UNREAD
+    if any(compress(tails, (kinds == REMARK).tobytes())):
+        return None  # a remark with more behind it than it had
     for place in unknown.tolist():
         line = lines[place]
         if is_remark(line):
@@ -50,8 +75,10 @@ def read_changed(
             kinds[place] = REMARK
     if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
         return None
-    families = _families(lines, kinds, before, rules)
-    news = _parse_unread(lines, aligned, kinds, before, families, rules)
+    families = _families(lines, kinds, before, rules, known_families)
+    news = families and _parse_unread(lines, aligned, kinds, before, families, rules)
+    if not families or not news:
+        return None
     slotted = (kinds >= 0) | (kinds == _NEW)
     old_slot = np.where(kinds >= 0, kinds, -1)[slotted]
     hashes = np.append(before.hashes, 0)[old_slot]
@@ -61,8 +88,12 @@ def read_changed(
     slots = kinds
     slots[slotted] = np.arange(len(old_slot))
     now = Lines(families, heads, slots, hashes)
-    numbers = read_numbers(lines, tails, now.is_sample, body_bytes - now.heads_bytes, rules)
-    if numbers is None:
+    read = read_numbers(tails, now.is_sample, body_bytes - now.heads_bytes, rules)
+    if read is None:
+        return None
+    numbers, exemplars = read
+    shown = series_exemplars(exemplars, now, lines, before.exemplar_labels, rules)
+    if shown is None:
         return None
     return now, Reading(
         now.by_slot(numbers),
@@ -71,25 +102,59 @@ def read_changed(
         moved=True,
         old_slot=old_slot,
         new_labels=tuple(news.labels),
+        added=news.texts,
+        exemplars=shown,
     )
 
 
-def _families(lines: list[bytes], kinds: Ints, before: Lines, rules: Rules) -> Families:
-    """What the remarks say; learned anew only when they are not those of the body before. Raises ParseError."""
+def series_exemplars(
+    exemplars: Exemplars, now: Lines, lines: list[bytes], known: dict[bytes, Labels | None], rules: Rules
+) -> tuple[SeriesExemplar, ...] | None:
+    """Exemplars with the labels of their series, looked up by head or made anew; None when a head is not plain."""
+    if not exemplars:
+        return ()
+    samples = np.flatnonzero(np.frombuffer(now.is_sample, bool))
+    remarks_above = np.cumsum(now.slots == REMARK)
+    out = []
+    for index, exemplar in exemplars:
+        place = int(samples[index])
+        if now.slots[place] == DROPPED:
+            continue
+        head = now.heads[place]
+        labels = known.get(head)
+        if labels is None:
+            plain = rules.text_format.head(lines[place])
+            if plain is None:
+                return None
+            labels = rules.series_labels(plain[1], now.families.declared_after(int(remarks_above[place])))
+            if labels is None:
+                continue
+        now.exemplar_labels[head] = labels
+        out.append(SeriesExemplar(labels, exemplar, None))
+    return tuple(out)
+
+
+def _families(
+    lines: list[bytes], kinds: Ints, before: Lines, rules: Rules, known_families: dict[str, Family]
+) -> Families | None:
+    """What the remarks say; learned anew only when they are not those of the body before. None: one is not plain."""
     remarks = list(compress(lines, (kinds == REMARK).tobytes()))
     if before.families.same_as(remarks):
         return before.families
-    families = Families(rules.text_format, before.families)
+    families = Families(before.families, known_families)
     for remark in remarks:
-        families.learn(remark)
+        comment = families.read_before(remark) or rules.text_format.remark(remark)
+        if comment is None:
+            return None
+        families.learn(remark, comment)
     families.done()
     return families
 
 
 def _parse_unread(
     lines: list[bytes], aligned: Alignment, kinds: Ints, before: Lines, families: Families, rules: Rules
-) -> _News:
-    """Parses the lines that were not found, and notes what they are."""
+) -> _News | None:
+    """Parses the lines that were not found, and notes what they are; None when one is not plain or breaks a limit."""
     news = _News()
     unread = np.flatnonzero(kinds == _UNREAD).tolist()
     if not unread:
@@ -98,7 +163,10 @@ def _parse_unread(
     missed: dict[bytes, int] | None = None
     for place in unread:
         line = lines[place]
-        size, pairs = rules.text_format.head(line)
+        plain = rules.text_format.head(line)
+        if plain is None:
+            return None
+        size, pairs = plain
         head = aligned.heads[place] = line[:size]
         tail = aligned.tails[place] = line[size:]
         if b" " in tail or b"\t" in tail:
@@ -108,13 +176,17 @@ def _parse_unread(
             if head in missed:
                 kinds[place] = missed[head]
                 continue
-        labels = rules.series_labels(pairs, families.after(int(remarks_above[place])))
+        try:
+            labels = rules.series_labels(pairs, families.declared_after(int(remarks_above[place])))
+        except ParseError:
+            return None
         if labels is None:
             kinds[place] = DROPPED
             continue
         kinds[place] = _NEW
         news.labels.append(labels)
         news.hashes.append(hash(labels))
+        news.texts += 1
     return news
 
 

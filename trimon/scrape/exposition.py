@@ -1,222 +1,130 @@
-"""The text exposition format 0.0.4 and 1.0.0, line by line.
+"""The text exposition format 0.0.4 and 1.0.0, line by line: the quick way for lines with nothing unusual about them.
 
 A line has a head (the series as text, with the space after it) and a tail (value, timestamp). The layout remembers heads;
-this file reads what it has not seen. Errors name the text at fault, in Prometheus' words.
+this file reads what it has not seen. Whatever is not plain is left to the scanner, and so is every error.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from itertools import chain
 from typing import Final, Protocol
 
-from trimon.errors import OperatingError, UserError
+from trimon.errors import UserError
 from trimon.model.gofloat import parse_float
 from trimon.model.labels import METRIC_NAME
 from trimon.model.sample import NORMAL_NAN
+from trimon.scrape.records import Comment, Pairs, Tail, unescape
+from trimon.scrape.scanner import INT64_MAX, TEXT_TYPES, Scanner, TextScanner
 
-# A series as text: an optional name, optional braces (quotes may hold anything), then white space.
-_SERIES = re.compile(
-    rb'[ \t]*([a-zA-Z_:][a-zA-Z0-9_:]*)?[ \t]*(?:\{((?:[^"{}\n]++|"(?:[^"\\\n]++|\\.)*+")*+)\})?[ \t]*'
+# A name, perhaps labels in braces, one space, and something behind it. Both formats read such a line alike.
+_HEAD = re.compile(
+    rb'([a-zA-Z_:][a-zA-Z0-9_:]*+)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*+="(?:[^"\\\n\0]++|\\[^\n\0])*+"(?:,|(?=\})))*+)\})? '
+    rb"(?=[^ \t\n{\0])"
 )
-_PLAIN_LABELS = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="([^"\\]*)"(?:,|$)')
-_LABEL = re.compile(
-    rb'[ \t]*(?:([a-zA-Z_][a-zA-Z0-9_]*)|"((?:[^"\\]|\\.)*)")[ \t]*(=[ \t]*"((?:[^"\\]|\\.)*)")?[ \t]*(,?)'
-)
-_COMMENT = re.compile(
-    rb'#[ \t]*(HELP|TYPE|UNIT)[ \t]+(?:"((?:[^"\\]|\\.)*)"|([^ \t]+))(?:[ \t]+(.*))?', re.DOTALL
-)
-_BLANKS = re.compile(rb"[ \t]+")
-_ESCAPE = re.compile(r'\\([\\n"])')
-_HELP_ESCAPE = re.compile(r"\\([\\n])")
-_TEXT_TYPES: Final = {
-    "counter": "counter",
-    "gauge": "gauge",
-    "histogram": "histogram",
-    "summary": "summary",
-    "untyped": "unknown",
-    "unknown": "unknown",
-}
-
-Pairs = tuple[tuple[str, str], ...]
-
-
-class ParseError(OperatingError):
-    """A body that is not the format it claims to be; the whole scrape fails."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """What follows the series: the value, and an explicit timestamp if there is one."""
-
-    value: float
-    timestamp_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Comment:
-    """A metadata line: `kind` is TYPE, HELP or UNIT."""
-
-    kind: str
-    family: str
-    text: str
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="((?:[^"\\]++|\\.)*+)"')
+_TAIL = re.compile(rb"([^{ \t\n\0]+)(?:[ \t]+([0-9]{1,19}))?[ \t]*")
+_METADATA = re.compile(rb"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^ \t\n\0][^\n\0]*)")
+_REMARK = re.compile(rb"[ \t]*|#(?:[^ \t\0][^\0]*)?|#[ \t]+(?!HELP|TYPE)[^\0]*")
+# A line that says nothing: blank, or a comment that is no metadata.
+REMARK: Final = Comment("", "", "")
 
 
 class Format(Protocol):
-    """One exposition format, as the layout uses it."""
+    """One exposition format, as the layout uses it. What is not plain is None, and the scanner's to judge."""
 
-    def head(self, line: bytes) -> tuple[int, Pairs]:
-        """Length of the series text with the white space after it, and the labels, name included, in any order."""
+    @property
+    def end_mark(self) -> bytes:
+        """The line that ends a body, empty where a body may end anywhere."""
         ...
 
-    def tail(self, line: bytes, tail: bytes) -> Tail:
-        """Value and timestamp of the rest of a line."""
+    def head(self, line: bytes) -> tuple[int, Pairs] | None:
+        """Length of the series text with the space after it, and the labels, name included, in any order."""
         ...
 
-    def comment(self, line: bytes) -> Comment | None:
-        """The metadata of a line that starts with `#`, None for other comments."""
+    def tail(self, tail: bytes) -> Tail | None:
+        """Value, timestamp and exemplar of the rest of a line."""
         ...
 
-    def check_end(self, lines: list[bytes]) -> None:
-        """Raises ParseError when the body does not end as the format demands."""
+    def remark(self, line: bytes) -> Comment | None:
+        """What a blank line or one that starts with `#` says."""
+        ...
+
+    def ends_well(self, lines: list[bytes]) -> bool:
+        """Whether the lines end as the format demands, and nothing in between looks like an end."""
+        ...
+
+    def scanner(self, body: bytes) -> Scanner:
+        """A scanner of the whole body."""
         ...
 
 
-def _text(raw: bytes, line: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise ParseError(f"invalid UTF-8 label value: {shown(line)}") from None
-
-
-def shown(line: bytes) -> str:
-    """A line as errors quote it, cut at 120 bytes."""
-    return '"' + line[:120].decode("utf-8", "backslashreplace").replace('"', '\\"') + '"'
-
-
-def unescape(text: str) -> str:
-    r"""Label values: `\\`, `\"` and `\n`; any other backslash stays."""
-    if "\\" not in text:
-        return text
-    return _ESCAPE.sub(lambda match: "\n" if match[1] == "n" else match[1], text)
-
-
-def parse_series(line: bytes) -> tuple[int, Pairs]:
-    """Length of the series text of a line with trailing white space, and its labels with `__name__` first.
-
-    Raises ParseError.
-    """
-    match = _SERIES.match(line)
-    assert match is not None  # every part of the pattern is optional
+def plain_head(line: bytes) -> tuple[int, Pairs] | None:
+    """Length of the series text of a plain line with its space, and its labels with `__name__` first."""
+    match = _HEAD.match(line)
+    if match is None:
+        return None
     name, inner = match.groups()
-    end = match.end()
-    if name is None and inner is None:
-        raise ParseError(
-            f"expected a valid start token, got {shown(line[end : end + 1])} while parsing: {shown(line)}"
-        )
-    if end < len(line) and end == match.end(1) and inner is None:
-        raise ParseError(
-            f'expected value after metric, got {shown(line[end:])} ("INVALID") while parsing: {shown(line)}'
-        )
     if not inner:
-        if name is None:
-            raise ParseError(f"metric name not set while parsing: {shown(line)}")
-        return end, ((METRIC_NAME, name.decode()),)
-    return end, _labels(line, name, inner)
-
-
-def _labels(line: bytes, name: bytes | None, inner: bytes) -> Pairs:
+        return match.end(), ((METRIC_NAME, name.decode()),)
     try:
         text = inner.decode()
     except UnicodeDecodeError:
-        raise ParseError(f"invalid UTF-8 label value: {shown(line)}") from None
-    plain: list[tuple[str, str]] = _PLAIN_LABELS.findall(text)
-    # besides names and values an equals sign, two quotes and a comma, which the last may lack
-    size = sum(map(len, chain.from_iterable(plain))) + 4 * len(plain)
-    if name is not None and plain and size - 1 <= len(text) <= size:
-        return ((METRIC_NAME, name.decode()), *plain)
-    return _odd_labels(line, name, inner)
+        return None
+    pairs: list[tuple[str, str]] = _LABEL.findall(text)
+    if "\\" in text:
+        pairs = [(label, unescape(value)) for label, value in pairs]
+    return match.end(), ((METRIC_NAME, name.decode()), *pairs)
 
 
-def _odd_labels(line: bytes, name: bytes | None, inner: bytes) -> Pairs:
-    """Labels with escapes, spaces, quoted names or a quoted metric name."""
-    metric = name.decode() if name is not None else None
-    pairs: list[tuple[str, str]] = []
-    position = 0
-    rest = inner.rstrip(b" \t")
-    while position < len(rest):
-        match = _LABEL.match(rest, position)
-        if match is None or match.end() == position:
-            raise ParseError(
-                f"expected label name, got {shown(rest[position:])} while parsing: {shown(line)}"
-            )
-        bare, quoted, equals, value, _comma = match.groups()
-        label = bare.decode() if bare is not None else unescape(_text(quoted, line))
-        if equals is not None:
-            pairs.append((label, unescape(_text(value, line))))
-        elif bare is not None:
-            raise ParseError(f"expected equal, got {shown(rest[match.end() :])} while parsing: {shown(line)}")
-        elif metric is not None:
-            raise ParseError(f"metric name already set while parsing: {shown(line)}")
-        else:
-            metric = label
-        position = match.end()
-    if metric is None:
-        raise ParseError(f"metric name not set while parsing: {shown(line)}")
-    return ((METRIC_NAME, metric), *pairs)
-
-
-def parse_value(raw: bytes, line: bytes) -> float:
-    """A sample value; every NaN becomes the ordinary one. Raises ParseError."""
+def plain_number(raw: bytes) -> float | None:
+    """A value; every NaN becomes the ordinary one. None for what is none."""
     try:
         value = parse_float(raw.decode())
-    except (UserError, UnicodeDecodeError) as error:
-        reason = error.message if isinstance(error, UserError) else "invalid UTF-8"
-        raise ParseError(f"{reason} while parsing: {shown(line)}") from None
+    except (UserError, UnicodeDecodeError):
+        return None
     return NORMAL_NAN if value != value else value  # noqa: PLR0124 # NaN
 
 
 class TextFormat:
     """The classic text format."""
 
-    def head(self, line: bytes) -> tuple[int, Pairs]:
-        """Length of the series text with the white space after it, and the labels."""
-        return parse_series(line)
+    end_mark: Final = b""
 
-    def tail(self, line: bytes, tail: bytes) -> Tail:
+    def head(self, line: bytes) -> tuple[int, Pairs] | None:
+        """Length of the series text with the space after it, and the labels."""
+        return plain_head(line)
+
+    def tail(self, tail: bytes) -> Tail | None:
         """Value and optional millisecond timestamp."""
-        parts = _BLANKS.split(tail.strip(b" \t"))
-        if not parts[0]:
-            raise ParseError(
-                f'expected value after metric, got "\\n" ("LINEBREAK") while parsing: {shown(line)}'
-            )
-        value = parse_value(parts[0], line)
-        if len(parts) == 1:
-            return Tail(value, None)
-        if len(parts) > 2 or not parts[1].isdigit() or len(parts[1]) > 18:
-            raise ParseError(
-                f"expected timestamp or new record, got {shown(b' '.join(parts[1:]))} while parsing: {shown(line)}"
-            )
-        return Tail(value, int(parts[1]))
-
-    def comment(self, line: bytes) -> Comment | None:
-        """TYPE and HELP; anything else after `#` is a remark."""
-        match = _COMMENT.match(line)
-        if match is None or match[1] == b"UNIT":
+        match = _TAIL.fullmatch(tail)
+        if match is None:
             return None
-        kind = match[1].decode()
-        try:
-            family = unescape((match[2] if match[2] is not None else match[3]).decode())
-            text = (match[4] or b"").decode()
-        except UnicodeDecodeError:
-            raise ParseError(f"help text is not UTF-8 while parsing: {shown(line)}") from None
-        if kind == "HELP":
-            return Comment(kind, family, _HELP_ESCAPE.sub(lambda m: "\n" if m[1] == "n" else m[1], text))
-        metric_type = _TEXT_TYPES.get(text.strip(" \t"))
-        if metric_type is None:
-            raise ParseError(f'invalid metric type "{text}"')
-        return Comment(kind, family, metric_type)
+        value = plain_number(match[1])
+        if value is None:
+            return None
+        if match[2] is None:
+            return Tail(value, None)
+        timestamp_ms = int(match[2])
+        return Tail(value, timestamp_ms) if timestamp_ms <= INT64_MAX else None
 
-    def check_end(self, lines: list[bytes]) -> None:
+    def remark(self, line: bytes) -> Comment | None:
+        """TYPE and HELP; anything else after `#` is a remark."""
+        match = _METADATA.fullmatch(line)
+        if match is None:
+            return REMARK if _REMARK.fullmatch(line) else None
+        kind, family, text = match.groups()
+        if kind == b"TYPE":
+            named = TEXT_TYPES.get(text)
+            return Comment("TYPE", family.decode(), named) if named is not None else None
+        try:
+            return Comment("HELP", family.decode(), unescape(text.decode(), quotes=False))
+        except UnicodeDecodeError:
+            return None
+
+    def ends_well(self, lines: list[bytes]) -> bool:  # noqa: ARG002 # the protocol's
         """A body may end anywhere between two lines."""
+        return True
+
+    def scanner(self, body: bytes) -> Scanner:
+        """A scanner of the whole body."""
+        return TextScanner(body)

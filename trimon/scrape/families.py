@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
-from trimon.scrape.exposition import Comment, Format
+from trimon.scrape.records import Comment
+
+# A family that is no longer exposed is remembered for so many scrapes, as in Prometheus.
+_REMEMBERED_SCRAPES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,54 +22,103 @@ class Family:
     unit: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The type and unit declared last above a line, whatever family they were declared for."""
+
+    type: str = ""
+    unit: str = ""
+
+
 class Families:
     """The families of one body, learned remark by remark, in the order of its lines."""
 
-    def __init__(self, text_format: Format, before: Families | None = None) -> None:
+    def __init__(self, before: Families | None = None, known: Mapping[str, Family] | None = None) -> None:
         self.by_name: dict[str, Family] = {}
-        self._format = text_format
+        self.declared = Declared()
+        self._known = known if known is not None else {}
         self._remarks: list[bytes] = []
-        self._types: dict[str, list[tuple[int, str]]] = {}
+        # number of remarks up to and with each declaration, and what it declared
+        self._declared_after: list[int] = []
+        self._declarations: list[Declared] = []
         # what lines of this body and of the one before say, so that a line is parsed when it is first seen
-        self._read: dict[bytes, Comment | None] = {}
+        self._read: dict[bytes, Comment] = {}
         self._read_before = before._read if before is not None else {}
 
-    def learn(self, line: bytes) -> None:
-        """Takes in a remark. Raises ParseError."""
-        place = len(self._remarks)
+    def read_before(self, line: bytes) -> Comment | None:
+        """What a line of this body or the one before it says, if it was there."""
+        return self._read.get(line) or self._read_before.get(line)
+
+    def learn(self, line: bytes, comment: Comment) -> None:
+        """Takes in a remark and what it says."""
         self._remarks.append(line)
-        if not line:
-            return
-        if line in self._read_before:
-            comment = self._read_before[line]
-        else:
-            comment = self._format.comment(line.lstrip(b" \t"))
         self._read[line] = comment
-        if comment is None:
+        if not comment.kind:
             return
-        family = self.by_name.get(comment.family, Family())
+        family = self.by_name.get(comment.family) or self._known.get(comment.family) or Family()
         if comment.kind == "TYPE":
-            family = Family(comment.text, family.help, family.unit)
-            self._types.setdefault(comment.family, []).append((place, comment.text))
+            family = replace(family, type=comment.text)
+            self._declare(replace(self.declared, type=comment.text))
         elif comment.kind == "HELP":
-            family = Family(family.type, comment.text, family.unit)
+            family = replace(family, help=comment.text)
         else:
-            family = Family(family.type, family.help, comment.text)
+            family = replace(family, unit=comment.text)
+            self._declare(replace(self.declared, unit=comment.text))
         self.by_name[comment.family] = family
+
+    def _declare(self, declared: Declared) -> None:
+        self.declared = declared
+        self._declared_after.append(len(self._remarks))
+        self._declarations.append(declared)
 
     def done(self) -> None:
         """All remarks are learned: lets go of what only the body before said."""
         self._read_before = {}
+        self._known = {}
 
     def same_as(self, remarks: list[bytes]) -> bool:
         """Whether a body with these remarks says the same."""
         return self._remarks == remarks
 
-    def after(self, remarks: int) -> Callable[[str], Family | None]:
-        """What is known of a family's type when so many remarks have been read."""
+    def declared_after(self, remarks: int) -> Declared:
+        """What is declared when so many remarks have been read."""
+        place = bisect_left(self._declared_after, remarks + 1)
+        return self._declarations[place - 1] if place else Declared()
 
-        def family(name: str) -> Family | None:
-            known = [text for place, text in self._types.get(name, ()) if place < remarks]
-            return Family(known[-1]) if known else None
 
-        return family
+class MetadataCache:
+    """Families of a target over its scrapes: those exposed now, and for a while those that no longer are."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Family] = {}
+        self._now: Families | None = None
+        self._scrape = 0
+        # the last scrape at which a family was exposed that is not now
+        self._left: dict[str, int] = {}
+
+    def seen(self, families: Families) -> None:
+        """A body was read; costs nothing when it says what the last one said."""
+        self._scrape += 1
+        if families is self._now and not self._left:
+            return
+        if families is not self._now:
+            self._take(families)
+        for name in [name for name, last in self._left.items() if self._scrape - last > _REMEMBERED_SCRAPES]:
+            del self._left[name]
+            self.by_name = {known: family for known, family in self.by_name.items() if known != name}
+
+    def failed(self) -> None:
+        """A scrape failed: nothing is forgotten by it."""
+        self._scrape += 1
+
+    def partly_seen(self, families: Families) -> None:
+        """A body failed; what it said up to there holds."""
+        self._take(families)
+
+    def _take(self, families: Families) -> None:
+        for name in self._now.by_name if self._now is not None else ():
+            self._left[name] = self._scrape - 1
+        for name in families.by_name:
+            self._left.pop(name, None)
+        self.by_name = {**self.by_name, **families.by_name}
+        self._now = families

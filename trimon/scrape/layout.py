@@ -2,69 +2,156 @@
 
 The layout keeps the head of every line (the series as text, with the space after it). A line with the same head as last
 time costs one number; only heads never seen are parsed. Lines that were added, removed or moved are found by comparing
-runs of heads (`changedlines`); what is left is read line by line (`linebyline`).
+runs of heads (`changedlines`); what is left is read line by line (`linebyline`), and what is unusual in that to the letter
+(`scanner`).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from trimon import limits
-from trimon.scrape.bodymemory import BLANK, Lines, Reading, Rules, SeriesRule
-from trimon.scrape.changedlines import read_changed
-from trimon.scrape.exposition import Format, ParseError
-from trimon.scrape.families import Families, Family
+from trimon.scrape.bodymemory import BLANK, NOTHING, BodyError, Ints, Lines, Reading, Rules, SeriesRule
+from trimon.scrape.changedlines import read_changed, series_exemplars
+from trimon.scrape.exposition import Format
+from trimon.scrape.families import Families, Family, MetadataCache
 from trimon.scrape.linebyline import LineByLine
 from trimon.scrape.numbers import read_numbers
+from trimon.scrape.records import ParseError
 
 # Lines that are looked at before all are.
 _PROBES: Final = 12
+# Texts of failed scrapes are kept up to so many more than twice those of the last good one, as in Prometheus.
+_TEXTS_SPARE: Final = 1000
 
 
 class Layout:
     """Lines, heads and slots of one target. Not thread-safe.
 
-    `series_labels(pairs, family_type)` says what becomes of a series that was never seen: its final labels, None when
-    relabeling drops it; it raises ParseError when a limit is broken. An error leaves the layout as it was.
+    `series_labels(pairs, declared)` says what becomes of a series that was never seen: its final labels, None when
+    relabeling drops it; it raises ParseError when a limit is broken. A body that fails leaves the lines as they were:
+    `failed` is to follow.
     """
 
     def __init__(
-        self, text_format: Format, series_labels: SeriesRule, *, honor_timestamps: bool = True
+        self,
+        text_format: Format,
+        series_labels: SeriesRule,
+        *,
+        honor_timestamps: bool = True,
+        sample_limit: int = 0,
     ) -> None:
-        self.families: dict[str, Family] = {}
-        """What the last good body said of its families."""
-        self.text_format = text_format
+        self.flushes_forced = 0
+        """How often so many texts of failed scrapes had gathered that they were forgotten."""
+        self._metadata = MetadataCache()
+        self._sample_limit = sample_limit
         self._rules = Rules(text_format, series_labels, honor_timestamps)
-        self._lines = Lines(Families(text_format))
+        self._lines = Lines(Families())
+        # texts of series that ended with a failed scrape: when they come back they are no new ones
+        self._texts: set[bytes] = set()
+        self._texts_good = 0
+
+    @property
+    def text_format(self) -> Format:
+        """The format of the bodies."""
+        return self._rules.text_format
+
+    def use(self, text_format: Format) -> None:
+        """Reads the next bodies in another format: no line of the old one is known any more."""
+        self._rules = Rules(text_format, self._rules.series_labels, self._rules.honor_timestamps)
+        self.keep(NOTHING)
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """What the bodies said of their families; those that are gone are kept for ten scrapes."""
+        return self._metadata.by_name
 
     @property
     def slots(self) -> int:
         """Number of series with the scrape's own timestamp."""
         return len(self._lines.hashes)
 
-    def read(self, body: bytes) -> Reading:
-        """The numbers of the next body. Raises ParseError."""
+    @property
+    def hashes(self) -> Ints:
+        """By slot the hash of the series' labels."""
+        return self._lines.hashes
+
+    def read(self, body: bytes, bounds_ms: tuple[int, int] | None = None) -> Reading:
+        """The numbers of the next body. Raises BodyError.
+
+        Samples with timestamps outside `bounds_ms` are not expected to be stored.
+        """
         lines = body.split(b"\n")
         if len(lines) > limits.SCRAPE_LINES_MAX:
-            raise ParseError(f"body has {len(lines)} lines, the limit is {limits.SCRAPE_LINES_MAX}")
-        self.text_format.check_end(lines)
+            error = ParseError(f"body has {len(lines)} lines, the limit is {limits.SCRAPE_LINES_MAX}")
+            raise BodyError(error, 0, 0, 0, NOTHING)
         known, rules = self._lines, self._rules
         size = len(body) - len(lines) + 1
-        if len(lines) == len(known.heads) and not known.timed_labels and _alike(lines, known.heads):
-            # Lines are not compared with those of last time, only with their heads: less memory is touched, and what
-            # is touched was laid out in order.
-            tails = map(bytes.removeprefix, lines, known.heads)
-            numbers = read_numbers(lines, tails, known.is_sample, size - known.heads_bytes, rules)
-            if numbers is not None:
-                return Reading(known.by_slot(numbers), known.samples, known.duplicates)
-        changed = read_changed(lines, size, known, rules)
-        self._lines, reading = changed or LineByLine(rules, known).read(lines)
-        self.families = self._lines.families.by_name
+        reading = self._unchanged(lines, size)
+        if reading is None:
+            changed = read_changed(lines, size, known, rules, self._metadata.by_name)
+            limit = self._sample_limit
+            if changed is None or self._texts or (limit and changed[1].kept > limit):
+                changed = self._line_by_line(body, lines, bounds_ms)
+            self._lines, reading = changed
+            self._texts = set()
+            self._texts_good = len(self._lines.heads)
+        self._metadata.seen(self._lines.families)
         return reading
 
-    def forget(self) -> None:
-        """Starts over: the next body is all new. For a failed scrape, whose series have all ended."""
-        self._lines = Lines(Families(self.text_format))
+    def _unchanged(self, lines: list[bytes], size: int) -> Reading | None:
+        """The numbers when every line has the head that it had."""
+        known, rules = self._lines, self._rules
+        if (
+            len(lines) != len(known.heads)
+            or known.timed_labels
+            or known.one_by_one
+            or not _alike(lines, known.heads)
+        ):
+            return None
+        if known.remarks_of(lines) != known.remarks:
+            return None
+        # Lines are not compared with those of last time, only with their heads: less memory is touched, and what is
+        # touched was laid out in order.
+        tails = map(bytes.removeprefix, lines, known.heads)
+        read = read_numbers(tails, known.is_sample, size - known.heads_bytes, rules)
+        if read is None:
+            return None
+        numbers, exemplars = read
+        shown = series_exemplars(exemplars, known, lines, known.exemplar_labels, rules)
+        if shown is None:
+            return None
+        return Reading(
+            known.by_slot(numbers), known.samples, known.duplicates, known.repeats, exemplars=shown
+        )
+
+    def _line_by_line(
+        self, body: bytes, lines: list[bytes], bounds_ms: tuple[int, int] | None
+    ) -> tuple[Lines, Reading]:
+        reader = LineByLine(
+            self._rules, self._lines, self._metadata.by_name, self._texts, bounds_ms, self._sample_limit
+        )
+        try:
+            return reader.read(body, lines)
+        except BodyError:
+            self._metadata.partly_seen(reader.families)
+            self._texts |= reader.texts
+            raise
+
+    def failed(self, slots: Ints) -> None:
+        """After a failed scrape: the series of these slots go on, the others have ended."""
+        self._metadata.failed()
+        self.keep(slots)
+
+    def keep(self, slots: Ints) -> None:
+        """Forgets all lines but those of some slots, which are numbered anew, in this order."""
+        self._texts |= self._lines.texts()
+        self._lines = self._lines.only(np.asarray(slots, np.int64))
+        if len(self._texts) > 2 * self._texts_good + _TEXTS_SPARE:
+            self._texts = self._lines.texts()
+            self.flushes_forced += 1
 
 
 def _alike(lines: list[bytes], heads: list[bytes]) -> bool:

@@ -5,9 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.scrape.bodymemory import BLANK, DROPPED, DUPLICATE, REMARK, TIMED, Lines, Reading, Rules
-from trimon.scrape.families import Families
+from trimon.scrape.bodymemory import (
+    BLANK,
+    DROPPED,
+    DUPLICATE,
+    REMARK,
+    TIMED,
+    BodyError,
+    Lines,
+    Reading,
+    Rules,
+    SeriesExemplar,
+)
+from trimon.scrape.families import Families, Family
 from trimon.scrape.numbers import NUMBER_BYTES
+from trimon.scrape.records import Comment, Pairs, ParseError, SampleLimitError, Tail
+from trimon.scrape.scanner import Scanner
+
+# A number of so many digits is finite.
+_DIGITS_MAX = 300
 
 
 def is_remark(line: bytes) -> bool:
@@ -16,12 +32,29 @@ def is_remark(line: bytes) -> bool:
 
 
 class LineByLine:
-    """One pass over a body; every line is looked up by its head, and parsed when it is not known."""
+    """One pass over a body; every line is looked up by its head, and parsed when it is not known.
 
-    def __init__(self, rules: Rules, before: Lines) -> None:
+    `known_texts` are series texts that are not new although no slot has them; `sample_limit` 0 is none; samples with
+    timestamps outside `bounds_ms` are not expected to be stored.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        before: Lines,
+        known_families: dict[str, Family] | None = None,
+        known_texts: set[bytes] | None = None,
+        bounds_ms: tuple[int, int] | None = None,
+        sample_limit: int = 0,
+    ) -> None:
+        self.families = Families(before.families, known_families)
+        self.texts: set[bytes] = set()
+        """The texts of all series that were read, without white space."""
         self._rules = rules
         self._before = before
-        self._families = Families(rules.text_format, before.families)
+        self._known_texts = before.texts().union(known_texts or ())
+        self._bounds_ms = bounds_ms
+        self._sample_limit = sample_limit
         self._heads: list[bytes] = []
         self._slots: list[int] = []
         self._values: list[float] = []
@@ -30,6 +63,9 @@ class LineByLine:
         self._new_labels: list[Labels] = []
         self._timed: list[tuple[Labels, int, float]] = []
         self._timed_labels: dict[bytes, Labels | None] = {}
+        self._unstored: set[bytes] = set()
+        self._exemplars: list[SeriesExemplar] = []
+        self._exemplar_labels: dict[bytes, Labels | None] = {}
         # what this body has claimed so far, so that a series given twice is found
         self._claimed: set[int] = set()
         self._old_hashes: list[int] = before.hashes.tolist()
@@ -38,95 +74,236 @@ class LineByLine:
             for head, slot in zip(before.heads, before.slots.tolist(), strict=True)
             if slot >= 0 or slot == DROPPED
         }
+        self._samples = 0
+        self._kept = 0
+        self._added = 0
+        self._repeats = 0
+        # slots of the former memory that were read while the limit held
+        self._reached: list[int] = []
+        self._one_by_one = False
 
-    def read(self, lines: list[bytes]) -> tuple[Lines, Reading]:
-        """The lines as they are now, and their numbers. Raises ParseError."""
-        find = self._known.get
-        for line in lines:
-            head, space, tail = line.rpartition(b" ")
-            head += space
-            old = find(head)
-            if old is not None:
-                value = float(tail) if tail.isdigit() else self._number(line, tail)
-                self._sample(head, old, value)
-            elif is_remark(line):
-                self._families.learn(line)
-                self._heads.append(line or BLANK)
-                self._slots.append(REMARK)
-            else:
-                self._odd(line)
-        self._families.done()
+    def read(self, body: bytes, lines: list[bytes]) -> tuple[Lines, Reading]:
+        """The lines as they are now, and their numbers. Raises BodyError."""
+        try:
+            self._read(body, lines)
+            if self._sample_limit and self._counting() > self._sample_limit:
+                raise SampleLimitError("sample limit exceeded")
+        except ParseError as error:
+            reached = np.array([slot for slot in self._reached if slot >= 0], np.int64)
+            raise BodyError(error, self._samples, self._kept, self._added, reached) from None
+        self.families.done()
+        return self._result()
+
+    def _result(self) -> tuple[Lines, Reading]:
         now = Lines(
-            self._families,
+            self.families,
             self._heads,
             np.array(self._slots, np.int64),
             np.array(self._hashes, np.int64),
             self._timed_labels,
+            repeats=self._repeats,
+            one_by_one=self._one_by_one,
         )
+        now.unstored = self._unstored
+        now.exemplar_labels = self._exemplar_labels
         reading = Reading(
             np.array(self._values, np.float64),
             now.samples,
             now.duplicates,
+            self._repeats,
             moved=True,
             old_slot=np.array(self._old_slot, np.int64),
             new_labels=tuple(self._new_labels),
             timed=tuple(self._timed),
+            added=self._added,
+            exemplars=tuple(self._exemplars),
         )
         return now, reading
 
-    def _number(self, line: bytes, tail: bytes) -> float:
-        if not tail.translate(None, NUMBER_BYTES):
-            try:
-                value = float(tail)
-            except ValueError:
-                return self._rules.text_format.tail(line, tail).value
-            if value - value == 0:  # neither NaN nor infinite
-                return value
-        return self._rules.text_format.tail(line, tail).value
+    def _read(self, body: bytes, lines: list[bytes]) -> None:
+        text_format = self._rules.text_format
+        find, end_mark = self._known.get, text_format.end_mark
+        # where a body has an end mark, what comes last is never plain
+        last = len(lines) - 1 if end_mark else -1
+        scanner: Scanner | None = None
+        # where the line `counted` begins
+        offset = counted = resume = 0
+        for index, line in enumerate(lines):
+            if index < resume:
+                continue
+            if index != last and line != end_mark:
+                head, space, tail = line.rpartition(b" ")
+                head += space
+                old = find(head)
+                if old is not None and self._known_line(head, old, tail):
+                    continue
+                if old is None and (self._remark(line) if is_remark(line) else self._plain(line)):
+                    continue
+            scanner = scanner or text_format.scanner(body)
+            offset += sum(map(len, lines[counted:index])) + index - counted
+            counted = index
+            taken = self._scan(scanner, body, offset)
+            if not taken:
+                self._note_end(lines[index:], end_mark)
+                return
+            resume = index + taken
+
+    def _note_end(self, lines: list[bytes], end_mark: bytes) -> None:
+        """The body ended here: with its mark, or with a null byte that hides what follows."""
+        if end_mark:
+            for line in lines:
+                self._note_remark(line, Comment("", "", ""))
+        else:
+            self._one_by_one = True
+
+    def _scan(self, scanner: Scanner, body: bytes, offset: int) -> int:
+        """Reads one record to the letter; how many lines it takes, 0 at the end of the body."""
+        scanner.seek(offset)
+        record = scanner.next()
+        if record is None:
+            return 0
+        end = min(scanner.place, len(body))
+        lines = body.count(b"\n", offset, end)
+        text = body[offset:end].removesuffix(b"\n")
+        if isinstance(record, str):
+            self._note_remark(text, Comment("", "", ""))
+        elif isinstance(record, Comment):
+            self._note_remark(text, record)
+        else:
+            self._parsed(record.head, record.pairs, record.tail)
+            if not scanner.at_start:
+                scanner.next()
+        self._one_by_one = self._one_by_one or lines > 1
+        return max(lines, 1)
+
+    def _note_remark(self, text: bytes, comment: Comment) -> None:
+        self.families.learn(text, comment)
+        self._heads.append(text or BLANK)
+        self._slots.append(REMARK)
+
+    def _remark(self, line: bytes) -> bool:
+        comment = self.families.read_before(line) or self._rules.text_format.remark(line)
+        if comment is not None:
+            self._note_remark(line, comment)
+        return comment is not None
+
+    def _known_line(self, head: bytes, old: int, tail: bytes) -> bool:
+        """A line with a known head and nothing but a number behind it; False when that is not so."""
+        if tail.isdigit() and len(tail) < _DIGITS_MAX:
+            value = float(tail)
+        else:
+            parsed = (
+                None if not tail or tail.translate(None, NUMBER_BYTES) else self._rules.text_format.tail(tail)
+            )
+            if parsed is None:
+                return False
+            value = parsed.value
+        self._sample(head, old, value)
+        return True
+
+    def _plain(self, line: bytes) -> bool:
+        """A sample that was never seen or has more than a number behind its head; False when it is not plain."""
+        plain = self._rules.text_format.head(line)
+        if plain is None:
+            return False
+        size, pairs = plain
+        tail = self._rules.text_format.tail(line[size:])
+        if tail is None:
+            return False
+        self._parsed(line[:size], pairs, tail)
+        return True
 
     def _sample(self, head: bytes, old: int, value: float) -> None:
         """A sample of a series that has been seen: in a slot, or dropped."""
+        self._samples += 1
         self._heads.append(head)
         if old < 0:
             self._slots.append(old)
             return
-        self._claim(self._old_hashes[old], value, old)
+        self._claim(head, self._old_hashes[old], value, old)
 
-    def _claim(self, key: int, value: float, old: int) -> bool:
+    def _counting(self) -> int:
+        """How many samples count for the limit: one that is given twice in the same words does once."""
+        return self._kept - self._repeats
+
+    def _claim(self, head: bytes, key: int, value: float, old: int) -> bool:
+        """Gives a series its slot, unless it has one already."""
+        self._kept += 1
+        text = head.rstrip(b" \t")
+        repeated = text in self.texts
+        self._repeats += repeated
+        within = not self._sample_limit or self._counting() <= self._sample_limit
+        if not repeated:
+            self.texts.add(text)
+            self._added += within and text not in self._known_texts
         if key in self._claimed:
             self._slots.append(DUPLICATE)
             return False
         self._claimed.add(key)
+        if within:
+            self._reached.append(old)
         self._slots.append(len(self._values))
         self._values.append(value)
         self._old_slot.append(old)
         self._hashes.append(key)
         return True
 
-    def _odd(self, line: bytes) -> None:
-        """A sample that was never seen, or that has more than a number behind its head."""
-        rules = self._rules
-        size, pairs = rules.text_format.head(line)
-        head = line[:size]
-        parsed = rules.text_format.tail(line, line[size:])
-        if parsed.timestamp_ms is not None and rules.honor_timestamps:
-            self._heads.append(head)
-            if head in self._before.timed_labels:
-                labels = self._before.timed_labels[head]
-            else:
-                labels = rules.series_labels(pairs, self._families.by_name.get)
-            self._timed_labels[head] = labels
-            self._slots.append(TIMED)
-            if labels is not None:
-                self._timed.append((labels, parsed.timestamp_ms, parsed.value))
+    def _parsed(self, head: bytes, pairs: Pairs, tail: Tail) -> None:
+        """A sample that was parsed."""
+        if tail.timestamp_ms is not None and self._rules.honor_timestamps:
+            self._timed_sample(head, pairs, tail)
             return
         old = self._known.get(head)
         if old is not None:
-            self._sample(head, old, parsed.value)
+            self._sample(head, old, tail.value)
+            if tail.exemplar is not None and old >= 0:
+                self._exemplar(head, self._labels_again(head, pairs), tail, None)
             return
+        self._samples += 1
+        labels = self._rules.series_labels(pairs, self.families.declared)
         self._heads.append(head)
-        labels = rules.series_labels(pairs, self._families.by_name.get)
         if labels is None:
             self._slots.append(DROPPED)
-        elif self._claim(hash(labels), parsed.value, -1):
+            return
+        if self._claim(head, hash(labels), tail.value, -1):
             self._new_labels.append(labels)
+        if tail.exemplar is not None:
+            self._exemplar(head, labels, tail, None)
+
+    def _timed_sample(self, head: bytes, pairs: Pairs, tail: Tail) -> None:
+        """A sample with a timestamp of its own: it has no slot, and its series does not end by vanishing."""
+        assert tail.timestamp_ms is not None
+        self._samples += 1
+        if head in self._before.timed_labels:
+            labels = self._before.timed_labels[head]
+        else:
+            labels = self._rules.series_labels(pairs, self.families.declared)
+        self._heads.append(head)
+        self._timed_labels[head] = labels
+        self._slots.append(TIMED)
+        if labels is None:
+            return
+        self._kept += 1
+        within = not self._sample_limit or self._counting() <= self._sample_limit
+        bounds_ms = self._bounds_ms
+        stored = bounds_ms is None or bounds_ms[0] <= tail.timestamp_ms <= bounds_ms[1]
+        text = head.rstrip(b" \t")
+        if text not in self.texts and stored:
+            self.texts.add(text)
+            self._added += within and text not in self._known_texts
+        if not stored:
+            self._unstored.add(head)
+        self._timed.append((labels, tail.timestamp_ms, tail.value))
+        if tail.exemplar is not None:
+            self._exemplar(head, labels, tail, tail.timestamp_ms)
+
+    def _labels_again(self, head: bytes, pairs: Pairs) -> Labels | None:
+        """The final labels of a series that is known, of which the memory keeps none."""
+        known = self._before.exemplar_labels.get(head)
+        return known if known is not None else self._rules.series_labels(pairs, self.families.declared)
+
+    def _exemplar(self, head: bytes, labels: Labels | None, tail: Tail, timestamp_ms: int | None) -> None:
+        if labels is None or tail.exemplar is None:
+            return
+        self._exemplar_labels[head] = labels
+        self._exemplars.append(SeriesExemplar(labels, tail.exemplar, timestamp_ms))

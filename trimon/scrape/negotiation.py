@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from trimon.scrape.exposition import ParseError, TextFormat
+import re
+
+from trimon.errors import UserError
+from trimon.scrape.exposition import TextFormat
 from trimon.scrape.openmetrics import OpenMetricsFormat
+from trimon.scrape.records import ParseError, quoted
 
 TextFormats = type[TextFormat] | type[OpenMetricsFormat]
 
@@ -11,25 +15,71 @@ _BY_MEDIA_TYPE: dict[str, TextFormats] = {
     "text/plain": TextFormat,
     "application/openmetrics-text": OpenMetricsFormat,
 }
+_PROTOBUF = "application/vnd.google.protobuf"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z{}-]+")
+_PARAMETER = re.compile(
+    r";\s*([!#$%&'*+.^_`|~0-9A-Za-z{}-]+)\s*=\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z{}-]+|\"(?:[^\"\\\r\n]|\\.)*\")\s*"
+)
+
+
+def media_type_of(content_type: str) -> str:
+    """The media type in lower case; the parameters must be well-formed. Raises UserError with Go's wording."""
+    media_type, separator, _ = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    kind = _TOKEN.match(media_type)
+    if kind is None:
+        raise UserError("mime: no media type")
+    if kind.end() < len(media_type):
+        if media_type[kind.end()] != "/":
+            raise UserError("mime: expected slash after first token")
+        subtype = _TOKEN.match(media_type, kind.end() + 1)
+        if subtype is None:
+            raise UserError("mime: expected token after slash")
+        if subtype.end() < len(media_type):
+            raise UserError("mime: unexpected content after media subtype")
+    if separator:
+        _check_parameters(content_type[content_type.index(";") :].strip())
+    return media_type
+
+
+def _check_parameters(text: str) -> None:
+    names: set[str] = set()
+    place = 0
+    while place < len(text) and text[place:].strip() != ";":
+        match = _PARAMETER.match(text, place)
+        if match is None:
+            raise UserError("mime: invalid media parameter")
+        name = match[1].lower()
+        if name in names:
+            raise UserError("mime: duplicate parameter name")
+        names.add(name)
+        place = match.end()
 
 
 def choose_format(content_type: str, fallback_protocol: str) -> TextFormats:
     """The format for a Content-Type; the fallback decides when that is blank or unknown. Raises ParseError."""
-    media_type = content_type.partition(";")[0].strip().lower()
+    shown = quoted(content_type.encode("latin-1", "replace"))
+    if not content_type:
+        why = "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target"
+        return _fallback(fallback_protocol, why)
+    try:
+        media_type = media_type_of(content_type)
+    except UserError as error:
+        why = f"cannot parse Content-Type {shown} and no fallback_scrape_protocol for target\n{error.message}"
+        return _fallback(fallback_protocol, why)
     found = _BY_MEDIA_TYPE.get(media_type)
     if found is not None:
         return found
-    if fallback_protocol:
-        return OpenMetricsFormat if fallback_protocol.startswith("OpenMetrics") else TextFormat
-    if not content_type:
+    if media_type == _PROTOBUF:
         raise ParseError(
-            "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol "
-            "specified for target"
+            f"target answered in protobuf although it was not asked for: Content-Type {shown} is not supported by this "
+            "version of trimon"
         )
-    if "/" not in media_type:
-        raise ParseError(
-            f'cannot parse Content-Type "{content_type}" and no fallback_scrape_protocol for target'
-        )
-    raise ParseError(
-        f'received unsupported Content-Type "{content_type}" and no fallback_scrape_protocol specified for target'
-    )
+    why = f"received unsupported Content-Type {shown} and no fallback_scrape_protocol specified for target"
+    return _fallback(fallback_protocol, why)
+
+
+def _fallback(protocol: str, why: str) -> TextFormats:
+    if not protocol:
+        raise ParseError(why)
+    return OpenMetricsFormat if protocol.startswith("OpenMetrics") else TextFormat

@@ -10,20 +10,24 @@ import numpy as np
 
 from trimon.model.sample import NORMAL_NAN
 from trimon.scrape.bodymemory import Floats, Rules
-from trimon.scrape.exposition import ParseError
+from trimon.scrape.records import Exemplar
 
 # What a number may be made of: digits, and the letters of NaN and Inf.
 NUMBER_BYTES: Final = b"0123456789+-.eENaInf"
 
+# Place among the sample lines, and the exemplar there.
+Exemplars = list[tuple[int, Exemplar]]
+
 
 def read_numbers(
-    lines: list[bytes], tails: Iterable[bytes], is_sample: bytes, tails_bytes: int, rules: Rules
-) -> Floats | None:
-    """The number of every sample line, of which a tail is what follows the head; None when there is more than numbers.
+    tails: Iterable[bytes], is_sample: bytes, tails_bytes: int, rules: Rules
+) -> tuple[Floats, Exemplars] | None:
+    """The number of every sample line, of which a tail is what follows the head, and the exemplars behind them.
 
     `tails_bytes` is how long the tails of all sample lines are when every line has the head that it should: a head is
-    taken off whole or not at all, so the size tells. None also when a sample has a timestamp of its own, or when there
-    is something wrong with a line: whoever reads line by line will say what.
+    taken off whole or not at all, so the size tells. The caller has made sure of the lines that are no samples. None
+    when a size is wrong, a sample has a timestamp of its own, or there is something wrong with a line: whoever reads line
+    by line will say what.
     """
     tails = list(compress(tails, is_sample))
     joined = b"".join(tails)
@@ -33,24 +37,30 @@ def read_numbers(
         try:
             numbers = np.fromiter(map(float, tails), np.float64, len(tails))
         except ValueError:
-            return _one_by_one(lines, tails, is_sample, rules)
+            return None
         if np.isfinite(numbers).all():
-            return numbers
-        infinite = np.flatnonzero(np.isinf(numbers)).tolist()
-        if all(b"I" in tails[index] for index in infinite):
+            return numbers, []
+        odd = np.flatnonzero(~np.isfinite(numbers)).tolist()
+        # a number that is too big is infinite too, and no NaN has a sign
+        if all(b"I" in tails[index] or tails[index].lower() == b"nan" for index in odd):
             numbers[np.isnan(numbers)] = NORMAL_NAN
-            return numbers
-    return _one_by_one(lines, tails, is_sample, rules)
+            return numbers, []
+        return None
+    return _one_by_one(tails, rules)
 
 
-def _one_by_one(lines: list[bytes], tails: list[bytes], is_sample: bytes, rules: Rules) -> Floats | None:
+def _one_by_one(tails: list[bytes], rules: Rules) -> tuple[Floats, Exemplars] | None:
     numbers = np.empty(len(tails), np.float64)
-    for index, (text, tail) in enumerate(zip(compress(lines, is_sample), tails, strict=True)):
-        try:
-            parsed = rules.text_format.tail(text, tail)
-        except ParseError:
+    exemplars: Exemplars = []
+    read = rules.text_format.tail
+    for index, tail in enumerate(tails):
+        if tail.isdigit() and len(tail) < 300:
+            numbers[index] = float(tail)
+            continue
+        parsed = read(tail)
+        if parsed is None or (parsed.timestamp_ms is not None and rules.honor_timestamps):
             return None
-        if parsed.timestamp_ms is not None and rules.honor_timestamps:
-            return None
+        if parsed.exemplar is not None:
+            exemplars.append((index, parsed.exemplar))
         numbers[index] = parsed.value
-    return numbers
+    return numbers, exemplars

@@ -2,85 +2,91 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final
 
-from trimon.scrape.exposition import (
-    Comment,
-    Pairs,
-    ParseError,
-    Tail,
-    parse_series,
-    parse_value,
-    shown,
-    unescape,
-)
+from trimon.scrape.exposition import REMARK, plain_head, plain_number
+from trimon.scrape.records import Comment, Exemplar, Pairs, Tail, unescape
+from trimon.scrape.scanner import OPENMETRICS_TYPES, OpenMetricsScanner, Scanner, milliseconds
 
 _EOF: Final = b"# EOF"
-_COMMENT = re.compile(rb'# (HELP|TYPE|UNIT) (?:"((?:[^"\\]|\\.)*)"|([^ ]+))(?: (.*))?', re.DOTALL)
-_EXEMPLAR = re.compile(rb'\{((?:[^"{}\n]|"(?:[^"\\\n]|\\.)*")*)\} ([^ ]+)(?: ([^ ]+))?')
-_TYPES: Final = frozenset(
-    ("counter", "gauge", "gaugehistogram", "histogram", "summary", "info", "stateset", "unknown")
+_METADATA = re.compile(rb"# (HELP|TYPE|UNIT) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^\n\0]*)")
+_LABELS = rb'(?:[a-zA-Z_][a-zA-Z0-9_]*+="(?:[^"\\\n\0]++|\\[^\n\0])*+"(?:,|(?=\})))*+'
+_TIME = rb"[0-9+.-][^ \n\0]*"
+_TAIL = re.compile(
+    rb"([^ \n\0]+)(?: (" + _TIME + rb"))?(?: # \{(" + _LABELS + rb")\} ([^ \n\0]+)(?: (" + _TIME + rb"))?)?"
 )
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="((?:[^"\\]++|\\.)*+)"')
 
 
-def _timestamp_ms(raw: bytes, line: bytes) -> int:
-    seconds = parse_value(raw, line)
-    if not math.isfinite(seconds):
-        raise ParseError(f"invalid timestamp {shown(raw)} while parsing: {shown(line)}")
-    return int(seconds * 1000)
+def _milliseconds(raw: bytes) -> int | None:
+    seconds = plain_number(raw)
+    if seconds is None or seconds - seconds != 0:  # NaN or infinite
+        return None
+    return milliseconds(seconds)
 
 
 class OpenMetricsFormat:
     """OpenMetrics text."""
 
-    def head(self, line: bytes) -> tuple[int, Pairs]:
+    end_mark: Final = _EOF
+
+    def head(self, line: bytes) -> tuple[int, Pairs] | None:
         """Length of the series text with the space after it, and the labels."""
-        return parse_series(line)
+        return plain_head(line)
 
-    def tail(self, line: bytes, tail: bytes) -> Tail:
-        """Value, optional timestamp in seconds, optional exemplar (checked, not kept)."""
-        sample, mark, exemplar = tail.partition(b" # ")
-        if mark and not _EXEMPLAR.fullmatch(exemplar):
-            raise ParseError(f"invalid exemplar {shown(exemplar)} while parsing: {shown(line)}")
-        parts = sample.split(b" ")
-        value = parse_value(parts[0], line)
-        if len(parts) == 1:
-            return Tail(value, None)
-        if len(parts) > 2:
-            raise ParseError(
-                f"expected next entry after timestamp, got {shown(tail)} while parsing: {shown(line)}"
-            )
-        return Tail(value, _timestamp_ms(parts[1], line))
-
-    def comment(self, line: bytes) -> Comment | None:
-        """TYPE, HELP and UNIT; nothing else may start with `#` but the end mark."""
-        if line == _EOF:
-            return None
-        match = _COMMENT.fullmatch(line)
+    def tail(self, tail: bytes) -> Tail | None:
+        """Value, optional timestamp in seconds, optional exemplar."""
+        match = _TAIL.fullmatch(tail)
         if match is None:
-            raise ParseError(f"unexpected comment {shown(line)}: only HELP, TYPE, UNIT and EOF are allowed")
-        kind = match[1].decode()
-        try:
-            family = unescape((match[2] if match[2] is not None else match[3]).decode())
-            text = (match[4] or b"").decode()
-        except UnicodeDecodeError:
-            raise ParseError(f"help text is not UTF-8 while parsing: {shown(line)}") from None
-        if kind == "HELP":
-            return Comment(kind, family, unescape(text))
-        if kind == "TYPE" and text not in _TYPES:
-            raise ParseError(f'invalid metric type "{text}"')
-        if kind == "UNIT" and text and not family.endswith(f"_{text}"):
-            raise ParseError(f'unit "{text}" not a suffix of metric "{family}"')
-        return Comment(kind, family, text)
+            return None
+        number, time, labels, exemplar_number, exemplar_time = match.groups()
+        value = plain_number(number)
+        timestamp_ms = None if time is None else _milliseconds(time)
+        if value is None or (timestamp_ms is None and time is not None):
+            return None
+        if labels is None:
+            return Tail(value, timestamp_ms)
+        exemplar = self._exemplar(labels, exemplar_number, exemplar_time)
+        return None if exemplar is None else Tail(value, timestamp_ms, exemplar)
 
-    def check_end(self, lines: list[bytes]) -> None:
-        """The last line is `# EOF`, and it is there once."""
-        end = len(lines)
-        if end and lines[-1] == b"":
-            end -= 1
-        if not end or lines[end - 1] != _EOF:
-            if _EOF in lines:
-                raise ParseError("unexpected data after # EOF")
-            raise ParseError("data does not end with # EOF")
+    @staticmethod
+    def _exemplar(labels: bytes, number: bytes, time: bytes | None) -> Exemplar | None:
+        value = plain_number(number)
+        timestamp_ms = None if time is None else _milliseconds(time)
+        if value is None or (timestamp_ms is None and time is not None):
+            return None
+        try:
+            text = labels.decode()
+        except UnicodeDecodeError:
+            return None
+        return Exemplar(tuple(sorted(_LABEL.findall(text))), value, timestamp_ms)
+
+    def remark(self, line: bytes) -> Comment | None:
+        """TYPE, HELP, UNIT and the end mark; there are no other comments."""
+        if line == _EOF:
+            return REMARK
+        match = _METADATA.fullmatch(line)
+        if match is None:
+            return None
+        kind, family, text = match.groups()
+        if kind == b"TYPE":
+            named = OPENMETRICS_TYPES.get(text)
+            return Comment("TYPE", family.decode(), named) if named is not None else None
+        if kind == b"UNIT" and text and not family.endswith(b"_" + text):
+            return None
+        try:
+            shown = text.decode()
+        except UnicodeDecodeError:
+            return None
+        return Comment(kind.decode(), family.decode(), unescape(shown) if kind == b"HELP" else shown)
+
+    def ends_well(self, lines: list[bytes]) -> bool:
+        """The last line is `# EOF`, with or without a line end, and there is neither another nor a blank one."""
+        blank = lines[-1] == b""
+        last = len(lines) - 1 - blank
+        return last >= 0 and lines[last] == _EOF and lines.count(_EOF) == 1 and lines.count(b"") == blank
+
+    def scanner(self, body: bytes) -> Scanner:
+        """A scanner of the whole body."""
+        return OpenMetricsScanner(body)

@@ -37,6 +37,7 @@ class PoolOptions:
     honor_labels: bool = False
     honor_timestamps: bool = True
     extra_metrics: bool = False
+    type_and_unit_labels: bool = False
     sample_limit: int = 0
     target_limit: int = 0
     label_limit: int = 0

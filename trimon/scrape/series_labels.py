@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
+from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
@@ -13,14 +14,16 @@ from trimon.model.labels import (
     METRIC_NAME,
     QUANTILE_LABEL,
     Labels,
-    format_labels,
     is_legacy_label_name,
     is_legacy_metric_name,
     labels_of,
 )
-from trimon.scrape.exposition import Pairs, ParseError
-from trimon.scrape.families import Family
+from trimon.scrape.families import Declared
 from trimon.scrape.options import PoolOptions
+from trimon.scrape.records import LabelLimitError, Pairs, ParseError, quoted
+
+_TYPE_LABEL: Final = "__type__"
+_UNIT_LABEL: Final = "__unit__"
 
 
 class SeriesLabels:
@@ -34,12 +37,12 @@ class SeriesLabels:
             options.label_limit or options.label_name_length_limit or options.label_value_length_limit
         )
 
-    def __call__(self, pairs: Pairs, family: Callable[[str], Family | None]) -> Labels | None:
+    def __call__(self, pairs: Pairs, declared: Declared) -> Labels | None:
         """The final labels of a series, None when relabeling drops it."""
-        pairs = _normalise(pairs, family)
+        pairs = _normalise(pairs, declared)
+        if self._options.type_and_unit_labels:
+            pairs = _with_type_and_unit(pairs, declared)
         names = {name for name, _ in pairs}
-        if len(names) != len(pairs):
-            raise ParseError(f"label name is not unique: {format_labels(pairs)}")
         if names.isdisjoint(self._target_names) and not self._options.metric_relabeling:
             labels = tuple(sorted((*self._target, *(pair for pair in pairs if pair[1]))))
         else:
@@ -48,6 +51,10 @@ class SeriesLabels:
                 return None
             labels = labels_of(merged)
         self._check(labels)
+        if len(names) != len(pairs):
+            ordered = sorted(name for name, _ in pairs)
+            twice = next(name for name, after in pairwise(ordered) if name == after)
+            raise ParseError(f"label name {quoted(twice.encode())} is not unique: invalid sample")
         return labels
 
     def _merge(self, exposed: dict[str, str]) -> dict[str, str]:
@@ -65,54 +72,84 @@ class SeriesLabels:
     def _check(self, labels: Labels) -> None:
         name = next((value for label, value in labels if label == METRIC_NAME), "")
         if not name:
-            raise ParseError(f"missing metric name (__name__ label): {format_labels(labels)}")
+            raise ParseError("missing metric name (__name__ label)")
+        if not _are_valid(labels) or (
+            self._options.legacy_names
+            and not (is_legacy_metric_name(name) and all(is_legacy_label_name(label) for label, _ in labels))
+        ):
+            raise ParseError(f"invalid metric name or label names: {_shown(labels)}")
         if len(labels) > limits.LABELS_PER_SERIES_MAX:
-            raise ParseError(
+            raise LabelLimitError(
                 f"label_limit exceeded (metric: {name:.50}, number of labels: {len(labels)}, "
                 f"limit: {limits.LABELS_PER_SERIES_MAX})"
             )
-        if self._options.legacy_names and not (
-            is_legacy_metric_name(name) and all(is_legacy_label_name(label) for label, _ in labels)
-        ):
-            raise ParseError(f"invalid metric name or label names: {format_labels(labels)}")
         if self._limited:
             self._check_limits(labels, name)
 
     def _check_limits(self, labels: Labels, metric: str) -> None:
         options = self._options
         if options.label_limit and len(labels) > options.label_limit:
-            raise ParseError(
+            raise LabelLimitError(
                 f"label_limit exceeded (metric: {metric:.50}, number of labels: {len(labels)}, "
                 f"limit: {options.label_limit})"
             )
         for name, value in labels:
             size = len(name.encode())
             if options.label_name_length_limit and size > options.label_name_length_limit:
-                raise ParseError(
+                raise LabelLimitError(
                     f"label_name_length_limit exceeded (metric: {metric:.50}, label name: {name:.50}, "
                     f"length: {size}, limit: {options.label_name_length_limit})"
                 )
             size = len(value.encode())
             if options.label_value_length_limit and size > options.label_value_length_limit:
-                raise ParseError(
+                raise LabelLimitError(
                     f"label_value_length_limit exceeded (metric: {metric:.50}, label name: {name:.50}, "
-                    f"value: {value:.50}, length: {size}, limit: {options.label_value_length_limit})"
+                    f"value: {quoted(value[:50].encode())}, length: {size}, limit: {options.label_value_length_limit})"
                 )
 
 
-def _normalise(pairs: Pairs, family: Callable[[str], Family | None]) -> Pairs:
-    """`le` and `quantile` in OpenMetrics' float form, where the family's type says they are numbers."""
+def _are_valid(labels: Labels) -> bool:
+    """Whether every label has a name, and everything is UTF-8."""
+    if not labels[0][0]:  # they are sorted
+        return False
+    try:
+        for name, value in labels:
+            if not (name.isascii() and value.isascii()):
+                f"{name}{value}".encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(labels: Labels) -> str:
+    """Labels as Go prints a set: all of them in braces, the name too."""
+
+    def raw(text: str) -> str:
+        return quoted(text.encode("utf-8", "surrogateescape"))
+
+    return "{" + ", ".join(f"{n if is_legacy_label_name(n) else raw(n)}={raw(v)}" for n, v in labels) + "}"
+
+
+def _with_type_and_unit(pairs: Pairs, declared: Declared) -> Pairs:
+    """What is declared becomes labels, over those that the target exposes under the names."""
+    added: dict[str, str] = {}
+    if declared.type not in ("", "unknown"):
+        added[_TYPE_LABEL] = declared.type
+    if declared.unit:
+        added[_UNIT_LABEL] = declared.unit
+    return (*(pair for pair in pairs if pair[0] not in added), *added.items())
+
+
+def _normalise(pairs: Pairs, declared: Declared) -> Pairs:
+    """`le` and `quantile` in OpenMetrics' float form below a type that says they are numbers."""
+    if declared.type == "histogram":
+        label = BUCKET_LABEL
+    elif declared.type == "summary":
+        label = QUANTILE_LABEL
+    else:
+        return pairs
     for index, (name, value) in enumerate(pairs):
-        if name not in (BUCKET_LABEL, QUANTILE_LABEL):
-            continue
-        metric = pairs[0][1]
-        if name == BUCKET_LABEL:
-            found = family(metric.removesuffix("_bucket"))
-            wanted = found is not None and found.type in ("histogram", "gaugehistogram")
-        else:
-            found = family(metric)
-            wanted = found is not None and found.type == "summary"
-        if wanted:
+        if name == label:
             pairs = (*pairs[:index], (name, _as_float(value)), *pairs[index + 1 :])
     return pairs
 

@@ -1,30 +1,65 @@
 """One target's scrapes, one after the other: answers in, rows out, health kept. Synchronous, no I/O.
 
 The order is always: `request()`, then `succeed` or `fail`, which give the row to append, then `granted` with storage's
-answer (or `lost`, if storage could not take the row).
+answer (or `lost`, if storage could not take the row). Between two scrapes a series of the target is in one of these states:
+
+    state     text in layout  column   what the next row has of it
+    unknown        no           -      nothing
+    offered        yes         -1      its labels and a value, under `new_series`; storage grants a column
+    held           yes         >= 0    a value under its column
+    refused        yes         -2      nothing, until a minute has passed
+    ending         no      in _ending  a staleness marker; the column is given back
+    unsure         no      in _unsure  nothing, or a value under new labels; a marker in the row after that
+
+                   body shows it               granted                 body does not show it
+    unknown ----------------------> offered ------------> held ---------------------------------> ending
+       ^                                                  |  ^  \\ fetch failed, or fault above it    | row stored
+       |                                                  |  |   \\------------------------------> ending -> unknown
+       |                             fault in body below it  | body shows it
+       |                                                  v  |
+       +---- inherited or lost: unsure -----------> held, without a value in that row
+
+A body that fails (a line is no good, a limit is exceeded) stores none of its samples. Series that were read above the
+fault get no marker either: nobody knows whether they are gone, so they stay held and are judged by the next good body.
+Those that were not reached end, as all do when there is no answer. An empty body is a good scrape in which all end.
+Texts of series that ended with a failure are remembered: when they come back they are not counted as added.
+
+The report (`up`, `scrape_*`) has its columns behind those of the slots. Where the target itself exposes a series with the
+labels of one, that wins: both are one series in storage, so the column moves to the slot, the report's own is SHADOWED,
+and takes the column back as soon as the target no longer shows the series or the scrape fails.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.fetch.request import BodyTooBig, FetchError, Request, Response
-from trimon.model.labels import METRIC_NAME, Labels
-from trimon.model.rows import NO_COLUMNS, Appended, Columns, Metadata, Row, SampleBatch
-from trimon.scrape.bodymemory import Reading
-from trimon.scrape.exposition import Format, ParseError, TextFormat
+from trimon.model.labels import METRIC_NAME, Labels, labels_of
+from trimon.model.rows import NO_COLUMNS, Appended, Columns, Metadata, Row
+from trimon.scrape.bodymemory import NOTHING, BodyError, Ints, Reading
+from trimon.scrape.exposition import TextFormat
 from trimon.scrape.families import Family
 from trimon.scrape.layout import Layout
 from trimon.scrape.negotiation import choose_format
 from trimon.scrape.options import PoolOptions
+from trimon.scrape.outcome import (
+    NOTHING_DROPPED,
+    Counts,
+    Dropped,
+    ExemplarReader,
+    Outcome,
+    State,
+    bounds_ms,
+    timed_batch,
+)
+from trimon.scrape.records import LabelLimitError, ParseError, SampleLimitError
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.target import Target
-
-Health = Literal["unknown", "up", "down"]
 
 REPORT = (
     "up",
@@ -35,52 +70,12 @@ REPORT = (
 )
 EXTRA_REPORT = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
 
-# The column of a series that storage has granted none.
-NO_COLUMN = np.int32(-1)
+# Columns that are none: storage has granted none yet; it refused the series; the target exposes the report's series.
+NO_COLUMN: Final = np.int32(-1)
+REFUSED: Final = -2
+SHADOWED: Final = -3
 # Series that storage refused are offered again after this long: memory pressure may be over.
-REFUSED_RETRY_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the targets page shows of one target."""
-
-    health: Health = "unknown"
-    last_error: str = ""
-    last_scrape_ms: int = 0
-    last_duration_s: float = 0.0
-    samples: int = 0
-    series: int = 0
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a target's scrapes ran into, since it started."""
-
-    scrapes: int = 0
-    failures: int = 0
-    missed: int = 0
-    duplicate: int = 0
-    out_of_order: int = 0
-    out_of_bounds: int = 0
-    body_size_exceeded: int = 0
-    sample_limit_exceeded: int = 0
-    label_limit_exceeded: int = 0
-
-    def add(self, other: Counts) -> None:
-        """Adds the counts of another target."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a scrape leaves to store: always a row, and a batch when samples carried their own timestamps."""
-
-    row: Row
-    batch: SampleBatch | None = None
-    metadata: Metadata | None = None
-    """Families whose type, help or unit is new."""
+REFUSED_RETRY_MS: Final = 60_000
 
 
 class ScrapeSession:
@@ -93,9 +88,7 @@ class ScrapeSession:
         self.state = State()
         self.counts = Counts()
         names = REPORT + EXTRA_REPORT if options.extra_metrics else REPORT
-        self._report_labels: tuple[Labels, ...] = tuple(
-            tuple(sorted(((METRIC_NAME, name), *target.labels))) for name in names
-        )
+        self._report_labels: tuple[Labels, ...] = tuple(_report_labels(name, target.labels) for name in names)
         self._request = Request(
             target.url,
             (
@@ -107,10 +100,19 @@ class ScrapeSession:
             body_bytes_max=options.body_bytes_max,
         )
         self._series_labels = SeriesLabels(target.labels, options)
-        self._layout = self._new_layout(TextFormat())
+        self._layout = Layout(
+            TextFormat(),
+            self._series_labels,
+            honor_timestamps=options.honor_timestamps,
+            sample_limit=options.sample_limit,
+        )
         # one column a slot of the layout, then the report's; -1 where storage has granted none
         self._columns: Columns = np.full(len(names), -1, np.int32)
         self._ungranted = True
+        # slots of series that the last body showed for the first time, with their labels
+        self._fresh: list[tuple[int, Labels]] = []
+        # by index in the report the slot of the series that shadows it
+        self._shadows: dict[int, int] = {}
         self._offered: list[tuple[int, Labels]] = []
         # columns whose series are gone: they end with the next row
         self._ending: Columns = NO_COLUMNS
@@ -118,10 +120,7 @@ class ScrapeSession:
         self._unsure: Columns = NO_COLUMNS
         self._refused_ms = 0
         self._told: dict[str, Family] = {}
-
-    def _new_layout(self, text_format: Format) -> Layout:
-        honor = self.options.honor_timestamps
-        return Layout(text_format, self._series_labels, honor_timestamps=honor)
+        self._exemplars = ExemplarReader()
 
     @property
     def warm(self) -> bool:
@@ -139,68 +138,116 @@ class ScrapeSession:
 
     def succeed(self, response: Response, timestamp_ms: int, duration_s: float) -> Outcome:
         """The rows of an answer; an answer that is no good becomes a failed scrape."""
+        if response.status != 200:
+            error = FetchError(f"server returned HTTP status {response.status_line}")
+            return self.fail(error, timestamp_ms, duration_s)
+        if not response.body:
+            return self._empty(timestamp_ms, duration_s)
         try:
-            if response.status != 200:
-                raise FetchError(f"server returned HTTP status {response.status_line}")
             self._use_format(response.content_type)
             if self._refused_ms and timestamp_ms - self._refused_ms >= REFUSED_RETRY_MS:
                 self._refused_ms = 0
                 self._relearn()
-            reading = self._layout.read(response.body)
-            kept = len(reading.values) + len(reading.timed) + reading.duplicates
-            if self.options.sample_limit and kept > self.options.sample_limit:
-                self.counts.sample_limit_exceeded += 1
-                raise ParseError("sample limit exceeded")
-        except (ParseError, FetchError) as error:
-            if "label_" in str(error):
-                self.counts.label_limit_exceeded += 1
-            return self.fail(error, timestamp_ms, duration_s)
+            reading = self._layout.read(response.body, bounds_ms(timestamp_ms))
+        except BodyError as error:
+            return self._bad_body(error, timestamp_ms, duration_s, len(response.body))
+        except ParseError as error:
+            return self._failed(error, timestamp_ms, duration_s, len(response.body))
         self.counts.scrapes += 1
-        self.counts.duplicate += reading.duplicates
         self.state = State("up", "", timestamp_ms, duration_s, reading.samples, len(reading.values))
-        return self._outcome(reading, kept, timestamp_ms, duration_s, len(response.body))
+        return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
 
     def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> Outcome:
-        """The row of a failed scrape: every series ends, and `up` is 0."""
-        self.counts.scrapes += 1
-        self.counts.failures += 1
+        """The row of a scrape without an answer: every series ends, and `up` is 0."""
         too_big = isinstance(error, BodyTooBig)
         self.counts.body_size_exceeded += too_big
+        return self._failed(error, timestamp_ms, duration_s, -1 if too_big else 0)
+
+    def _failed(self, error: Exception, timestamp_ms: int, duration_s: float, body_bytes: int) -> Outcome:
+        self._end_all_but(NOTHING)
+        return self._down(error, timestamp_ms, duration_s, (0, 0, 0), body_bytes)
+
+    def _bad_body(self, error: BodyError, timestamp_ms: int, duration_s: float, body_bytes: int) -> Outcome:
+        self.counts.label_limit_exceeded += isinstance(error.cause, LabelLimitError)
+        self.counts.sample_limit_exceeded += isinstance(error.cause, SampleLimitError)
+        self._end_all_but(error.slots)
+        counts = (error.samples, error.kept, error.added)
+        return self._down(error.cause, timestamp_ms, duration_s, counts, body_bytes)
+
+    def _down(
+        self,
+        error: Exception,
+        timestamp_ms: int,
+        duration_s: float,
+        counts: tuple[int, int, int],
+        body_bytes: int,
+    ) -> Outcome:
+        self.counts.scrapes += 1
+        self.counts.failures += 1
         self.state = State("down", str(error), timestamp_ms, duration_s)
-        self._ending = _union(self._ending, self._unsure, self._forget())
+        report = self._report(0.0, duration_s, counts, body_bytes)
+        return Outcome(self._row(report, timestamp_ms, first=self._slots))
+
+    def _empty(self, timestamp_ms: int, duration_s: float) -> Outcome:
+        """A body of no bytes, in whatever format: all series end, and that is no failure."""
+        self.counts.scrapes += 1
+        self.state = State("up", "", timestamp_ms, duration_s)
+        self._end_all_but(NOTHING)
+        report = self._report(1.0, duration_s, (0, 0, 0), 0)
+        return Outcome(self._row(report, timestamp_ms, first=self._slots))
+
+    def _end_all_but(self, slots: Ints) -> None:
+        """All series end but those of some slots, which are held without a value."""
+        self._unshadow()
+        held = self._columns[: self._slots]
+        going_on = held[slots]
+        ending = np.setdiff1d(held[held >= 0], going_on)
+        self._ending = _union(self._ending, self._unsure, ending)
         self._unsure = NO_COLUMNS
-        report = self._report(0.0, duration_s, 0, 0, 0, -1 if too_big else 0)
-        return Outcome(self._row(report, (), timestamp_ms))
+        self._columns = np.concatenate((going_on, self._columns[self._slots :]))
+        self._ungranted = True
+        self._fresh = []
+        self._layout.failed(slots)
+        self.counts.cache_flushes_forced += self._layout.flushes_forced
+        self._layout.flushes_forced = 0
 
     def _use_format(self, content_type: str) -> None:
         chosen = choose_format(content_type, self.options.fallback_protocol)
         if not isinstance(self._layout.text_format, chosen):
-            families = self._layout.families
             self._relearn()
-            self._layout = self._new_layout(chosen())
-            self._layout.families = families
+            self._layout.use(chosen())
 
-    def _report(  # the report's series, in order
-        self, up: float, duration_s: float, scraped: int, kept: int, added: int, body_bytes: int
+    @property
+    def _slots(self) -> int:
+        return len(self._columns) - len(self._report_labels)
+
+    def _report(
+        self, up: float, duration_s: float, counts: tuple[int, int, int], body_bytes: int
     ) -> list[float]:
-        report = [up, duration_s, float(scraped), float(kept), float(added)]
+        """The report's values in order; `counts` are samples scraped, samples kept, series added."""
+        report = [up, duration_s, *map(float, counts)]
         if self.options.extra_metrics:
             timeout_s = self.target.timeout_ms / 1000
             report += [timeout_s, float(self.options.sample_limit), float(body_bytes)]
         return report
 
-    def _outcome(
-        self, reading: Reading, kept: int, timestamp_ms: int, duration_s: float, body_bytes: int
-    ) -> Outcome:
+    def _outcome(self, reading: Reading, timestamp_ms: int, duration_s: float, body_bytes: int) -> Outcome:
         if reading.moved:
-            self._move(reading.old_slot)
-        added = len(reading.new_labels)
-        report = self._report(1.0, duration_s, reading.samples, kept, added, body_bytes)
+            self._move(reading)
+        counts = (reading.samples, reading.kept, reading.added)
+        report = self._report(1.0, duration_s, counts, body_bytes)
         values = np.concatenate((reading.values, report))
+        batch, beyond = timed_batch(reading.timed, timestamp_ms) if reading.timed else (None, 0)
+        self.counts.duplicate += reading.repeats
+        self.counts.out_of_bounds += beyond
         return Outcome(
-            self._row(values, reading.new_labels, timestamp_ms),
-            _batch(reading.timed) if reading.timed else None,
+            self._row(values, timestamp_ms),
+            batch,
             self._news() if reading.moved else None,
+            self._exemplars.read(reading.exemplars, timestamp_ms) if reading.exemplars else None,
+            Dropped(duplicate=reading.repeats, out_of_bounds=beyond)
+            if reading.repeats or beyond
+            else NOTHING_DROPPED,
         )
 
     def _news(self) -> Metadata | None:
@@ -214,8 +261,10 @@ class ScrapeSession:
             return None
         return Metadata(tuple((name, family.type, family.help, family.unit) for name, family in news))
 
-    def _move(self, old_slot: npt.NDArray[np.int64]) -> None:
-        slots = len(self._columns) - len(self._report_labels)
+    def _move(self, reading: Reading) -> None:
+        """The slots are new ones: columns move along, those of series that are gone end."""
+        self._unshadow()
+        slots, old_slot = self._slots, reading.old_slot
         old, report = self._columns[:slots], self._columns[slots:]
         columns = np.append(old, NO_COLUMN)[old_slot]  # -1, for a new series, is the one that was appended
         left = np.ones(slots + 1, bool)
@@ -223,52 +272,96 @@ class ScrapeSession:
         gone = old[left[:-1]]
         self._ending = _union(self._ending, gone[gone >= 0])
         self._columns = np.concatenate((columns, report))
-        self._ungranted = bool((self._columns < 0).any())
+        self._fresh = list(zip(np.flatnonzero(old_slot < 0).tolist(), reading.new_labels, strict=True))
+        self._shadow()
+        self._ungranted = bool(((self._columns < 0) & (self._columns != SHADOWED)).any())
 
-    def _row(
-        self, values: npt.NDArray[np.float64] | list[float], new_labels: tuple[Labels, ...], timestamp_ms: int
-    ) -> Row:
+    def _shadow(self) -> None:
+        """Gives the columns of the report to the series that the target itself exposes under the same labels."""
+        hashes, slots = self._layout.hashes, self._slots
+        for index, labels in enumerate(self._report_labels):
+            found = np.flatnonzero(hashes == hash(labels))
+            if not len(found):
+                continue
+            slot = int(found[0])
+            self._shadows[index] = slot
+            if self._columns[slot] == NO_COLUMN:
+                self._columns[slot] = self._columns[slots + index]
+            self._columns[slots + index] = SHADOWED
+
+    def _unshadow(self) -> None:
+        """Gives the report its columns back."""
+        slots = self._slots
+        for index, slot in self._shadows.items():
+            self._columns = self._columns.copy()
+            self._columns[slots + index] = self._columns[slot]
+            self._columns[slot] = NO_COLUMN
+        self._shadows = {}
+
+    def _row(self, values: npt.NDArray[np.float64] | list[float], timestamp_ms: int, first: int = 0) -> Row:
+        """The row of all columns from `first` on, of which these are the values."""
         values = np.asarray(values, np.float64)
-        if not self._ungranted:
+        if not self._ungranted and not self._shadows and not first:
             return Row(self.target.group, timestamp_ms, self._columns, values, ended=self._ending)
-        held = self._columns >= 0
-        self._offered = self._offer(new_labels)
-        offered_at = np.fromiter((slot for slot, _ in self._offered), np.int64, len(self._offered))
+        columns = self._columns[first:]
+        held = columns >= 0
+        self._offered = self._offer(first)
+        offered_at = np.fromiter((slot - first for slot, _ in self._offered), np.int64, len(self._offered))
         return Row(
             self.target.group,
             timestamp_ms,
-            self._columns[held],
+            columns[held],
             values[held],
             tuple(labels for _, labels in self._offered),
             values[offered_at],
             self._ending,
         )
 
-    def _offer(self, new_labels: tuple[Labels, ...]) -> list[tuple[int, Labels]]:
-        """The slots to ask columns for: the new series in order, and the report while it has none."""
-        slots = len(self._columns) - len(self._report_labels)
-        fresh = np.flatnonzero(self._columns[:slots] == -1).tolist()
-        offered = list(zip(fresh, new_labels, strict=True))
-        offered += [
-            (slots + index, labels)
-            for index, labels in enumerate(self._report_labels)
-            if self._columns[slots + index] < 0
-        ]
-        return offered
+    def _offer(self, first: int) -> list[tuple[int, Labels]]:
+        """The places to ask columns for: the new series in order, and the report while it has none."""
+        columns, slots = self._columns, self._slots
+        offered = {
+            slot: labels for slot, labels in self._fresh if columns[slot] == NO_COLUMN and slot >= first
+        }
+        for index, labels in enumerate(self._report_labels):
+            place = self._shadows.get(index, slots + index)
+            if columns[place] == NO_COLUMN and place >= first:
+                offered[place] = labels
+        return list(offered.items())
+
+    def settle(self, outcome: Outcome, answers: Sequence[Appended], timestamp_ms: int) -> Dropped:
+        """Takes in storage's answers to what a scrape left to store; says what of it is not stored."""
+        self.granted(answers[0], timestamp_ms)
+        if outcome.batch is not None:
+            self.counted(answers[1])
+        late = answers[len(outcome.messages()) - 1 - (outcome.metadata is not None)].out_of_order
+        exemplars_late = late if outcome.exemplars is not None else 0
+        self.counts.exemplars_out_of_order += exemplars_late
+        samples = answers[:2] if outcome.batch is not None else answers[:1]
+        lost = [(one.duplicate, one.out_of_order, one.out_of_bounds + one.too_old) for one in samples]
+        if not exemplars_late and outcome.dropped is NOTHING_DROPPED and not any(map(any, lost)):
+            return NOTHING_DROPPED
+        duplicate, out_of_order, out_of_bounds = map(sum, zip(*lost, strict=True))
+        return Dropped(
+            outcome.dropped.duplicate + duplicate,
+            out_of_order,
+            outcome.dropped.out_of_bounds + out_of_bounds,
+            exemplars_late,
+        )
 
     def granted(self, appended: Appended, timestamp_ms: int) -> None:
         """Takes in storage's answer to the last row."""
         self.counted(appended)
         self._ending = NO_COLUMNS
-        if not self._ungranted:
+        if not self._ungranted and not self._shadows:
             return
         columns = self._columns.copy()
         for (slot, _), column in zip(self._offered, appended.columns.tolist(), strict=True):
-            # -2: storage refused the series; its cells are left out of the rows
-            columns[slot] = column if column >= 0 else -2
+            columns[slot] = column if column >= 0 else REFUSED
         self._columns = columns
         self._offered = []
-        self._ungranted = bool((columns < 0).any())
+        self._fresh = []
+        self._ungranted = bool(((columns < 0) & (columns != SHADOWED)).any())
         self._ending = (
             np.setdiff1d(self._unsure, columns).astype(np.int32) if len(self._unsure) else NO_COLUMNS
         )
@@ -290,16 +383,14 @@ class ScrapeSession:
         self._relearn()
 
     def _relearn(self) -> None:
-        self._unsure = _union(self._unsure, self._forget())
-
-    def _forget(self) -> Columns:
-        """Empties the layout; the columns that its series held."""
-        slots = len(self._columns) - len(self._report_labels)
-        held = self._columns[:slots]
-        self._columns = self._columns[slots:].copy()
+        """All series are offered anew; their columns end unless storage grants them again."""
+        self._unshadow()
+        held = self._columns[: self._slots]
+        self._unsure = _union(self._unsure, held[held >= 0])
+        self._columns = self._columns[self._slots :].copy()
         self._ungranted = True
-        self._layout.forget()
-        return held[held >= 0]
+        self._fresh = []
+        self._layout.keep(NOTHING)
 
     def held(self) -> Columns:
         """All columns that storage granted and that have not ended."""
@@ -329,11 +420,10 @@ def _union(*parts: npt.NDArray[np.int32]) -> Columns:
     return np.unique(np.concatenate(parts)).astype(np.int32)
 
 
-def _batch(timed: tuple[tuple[Labels, int, float], ...]) -> SampleBatch:
-    count = len(timed)
-    return SampleBatch(
-        series=tuple(labels for labels, _, _ in timed),
-        series_index=np.arange(count, dtype=np.int32),
-        timestamps_ms=np.fromiter((timestamp for _, timestamp, _ in timed), np.int64, count),
-        values=np.fromiter((value for _, _, value in timed), np.float64, count),
-    )
+def _report_labels(name: str, target_labels: Labels) -> Labels:
+    """The labels of a report series. A target's `exported_x` gives way where the target has a label `x` too."""
+    labels = {METRIC_NAME: name}
+    for label, value in target_labels:
+        labels.pop(f"exported_{label}", None)
+        labels[label] = value
+    return labels_of(labels)

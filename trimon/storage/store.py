@@ -10,13 +10,13 @@ from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.files import DirectoryLock, Files
 from trimon.model.matcher import Matcher
-from trimon.model.rows import Appended, Metadata, Row, SampleBatch
+from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import open_blocks
 from trimon.storage.block.cache import DECODED
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.exemplars import Exemplar, ExemplarStore, from_rows, to_rows
+from trimon.storage.exemplars import OUT_OF_ORDER, Exemplar, ExemplarStore, from_rows, to_rows
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
 from trimon.storage.read.snapshot import StoreSnapshot
@@ -196,12 +196,26 @@ class Store:
 
     # ---- writing
 
-    def append(self, messages: Sequence[Row | SampleBatch | Metadata]) -> list[Appended]:
-        """Judge, log and store messages in order; one answer each.
+    def append(self, messages: Sequence[Row | SampleBatch | Metadata | Exemplars]) -> list[Appended]:
+        """Judge, log and store messages in order; one answer each. Exemplars come after all others.
 
         Raises OperatingError when the log cannot be written: then none of the messages is stored.
         """
-        return self._appender.append(messages)
+        samples = [message for message in messages if not isinstance(message, Exemplars)]
+        answers = iter(self._appender.append(samples))
+        return [
+            self._append_exemplars(message) if isinstance(message, Exemplars) else next(answers)
+            for message in messages
+        ]
+
+    def _append_exemplars(self, message: Exemplars) -> Appended:
+        exemplars = [Exemplar(*fields) for fields in message.exemplars]
+        reasons = [reason for reason in self.append_exemplars(exemplars) if reason]
+        return Appended(
+            appended=len(exemplars) - len(reasons),
+            out_of_order=reasons.count(OUT_OF_ORDER),
+            error=reasons[0] if reasons else "",
+        )
 
     def append_exemplars(self, exemplars: Sequence[Exemplar]) -> list[str]:
         """Log and store exemplars; for each the reason why it was refused, or the empty string.

@@ -82,6 +82,16 @@ _COUNTS = (
         "label_limit_exceeded",
         "Total number of times scrape pools hit the label limits.",
     ),
+    (
+        "prometheus_target_scrapes_exemplar_out_of_order_total",
+        "exemplars_out_of_order",
+        "Total number of exemplar rejected due to not being out of the expected order.",
+    ),
+    (
+        "prometheus_target_scrapes_cache_flush_forced_total",
+        "cache_flushes_forced",
+        "How many times a scrape cache was flushed due to getting big while scrapes are failing.",
+    ),
     ("trimon_target_scrapes_total", "scrapes", "Scrapes, good and bad."),
     ("trimon_target_scrape_failures_total", "failures", "Scrapes that failed."),
     (

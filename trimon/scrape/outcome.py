@@ -1,0 +1,155 @@
+"""What a scrape leaves behind: what is to be stored, the state for the targets page, and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from trimon.model.labels import Labels
+from trimon.model.rows import Exemplars, Metadata, Row, SampleBatch
+from trimon.scrape.bodymemory import SeriesExemplar
+from trimon.scrape.records import Exemplar
+
+Health = Literal["unknown", "up", "down"]
+
+# Storage takes samples from so far ahead of the clock, and as a rule from so far behind the newest.
+AHEAD_MS: Final = 600_000
+BEHIND_MS: Final = 3_600_000
+# A time beyond this, in milliseconds, is nobody's.
+TIME_MS_MAX: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the targets page shows of one target."""
+
+    health: Health = "unknown"
+    last_error: str = ""
+    last_scrape_ms: int = 0
+    last_duration_s: float = 0.0
+    samples: int = 0
+    series: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a target's scrapes ran into, since it started."""
+
+    scrapes: int = 0
+    failures: int = 0
+    missed: int = 0
+    duplicate: int = 0
+    out_of_order: int = 0
+    out_of_bounds: int = 0
+    exemplars_out_of_order: int = 0
+    body_size_exceeded: int = 0
+    sample_limit_exceeded: int = 0
+    label_limit_exceeded: int = 0
+    cache_flushes_forced: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Adds the counts of another target."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Samples and exemplars of one scrape that are not stored, by Prometheus' kinds."""
+
+    duplicate: int = 0
+    out_of_order: int = 0
+    out_of_bounds: int = 0
+    exemplars_out_of_order: int = 0
+
+    def warnings(self) -> list[tuple[str, int]]:
+        """What is logged of them, in Prometheus' words, with how many there are."""
+        found = (
+            ("Error on ingesting out-of-order samples", self.out_of_order),
+            ("Error on ingesting samples with different value but same timestamp", self.duplicate),
+            (
+                "Error on ingesting samples that are too old or are too far into the future",
+                self.out_of_bounds,
+            ),
+            ("Error on ingesting out-of-order exemplars", self.exemplars_out_of_order),
+        )
+        return [(text, count) for text, count in found if count]
+
+
+NOTHING_DROPPED: Final = Dropped()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a scrape leaves to store: always a row, and a batch when samples carried their own timestamps."""
+
+    row: Row
+    batch: SampleBatch | None = None
+    metadata: Metadata | None = None
+    """Families whose type, help or unit is new."""
+    exemplars: Exemplars | None = None
+    dropped: Dropped = NOTHING_DROPPED
+    """What is known to be dropped before storage sees it."""
+
+    def messages(self) -> list[Row | SampleBatch | Metadata | Exemplars]:
+        """All that is to be stored, the row first."""
+        parts = (self.row, self.batch, self.exemplars, self.metadata)
+        return [part for part in parts if part is not None]
+
+
+def bounds_ms(scrape_ms: int) -> tuple[int, int]:
+    """The timestamps that storage will take, as far as one can tell before it is asked."""
+    return scrape_ms - BEHIND_MS, scrape_ms + AHEAD_MS
+
+
+def timed_batch(timed: Sequence[tuple[Labels, int, float]], scrape_ms: int) -> tuple[SampleBatch | None, int]:
+    """The batch of samples with timestamps of their own, and how many are beyond all times that can be stored."""
+    sound = [
+        sample
+        for sample in timed
+        if -TIME_MS_MAX < sample[1] < TIME_MS_MAX and sample[1] <= scrape_ms + AHEAD_MS
+    ]
+    count = len(sound)
+    if not count:
+        return None, len(timed)
+    batch = SampleBatch(
+        series=tuple(labels for labels, _, _ in sound),
+        series_index=np.arange(count, dtype=np.int32),
+        timestamps_ms=np.fromiter((timestamp for _, timestamp, _ in sound), np.int64, count),
+        values=np.fromiter((value for _, _, value in sound), np.float64, count),
+    )
+    return batch, len(timed) - count
+
+
+class ExemplarReader:
+    """Exemplars of a target as storage takes them. Remembers those of the last body."""
+
+    def __init__(self) -> None:
+        self._last: dict[Labels, Exemplar] = {}
+
+    def read(self, shown: Sequence[SeriesExemplar], scrape_ms: int) -> Exemplars | None:
+        """Without a time of its own an exemplar has the sample's or the scrape's, and is a new one when it changed."""
+        found = []
+        last: dict[Labels, Exemplar] = {}
+        for one in shown:
+            exemplar, time_ms = one.exemplar, one.exemplar.timestamp_ms
+            if time_ms is None:
+                last[one.series] = exemplar
+                if self._last.get(one.series) == exemplar:
+                    continue
+                time_ms = scrape_ms if one.sample_timestamp_ms is None else one.sample_timestamp_ms
+            if -TIME_MS_MAX < time_ms < TIME_MS_MAX and _is_text(exemplar.labels):
+                found.append((one.series, exemplar.labels, exemplar.value, time_ms))
+        self._last = last
+        return Exemplars(tuple(found)) if found else None
+
+
+def _is_text(labels: Labels) -> bool:
+    try:
+        "".join(name + value for name, value in labels).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""What a line of an exposition says, whichever way it is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trimon.errors import OperatingError
+from trimon.model.labels import Labels
+
+Pairs = tuple[tuple[str, str], ...]
+
+_ESCAPE = re.compile(r'\\([\\n"])')
+_HELP_ESCAPE = re.compile(r"\\([\\n])")
+_SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 34: '\\"', 92: "\\\\"}
+
+
+class ParseError(OperatingError):
+    """A body that is not the format it claims to be, or breaks a limit; the whole scrape fails."""
+
+
+class LabelLimitError(ParseError):
+    """A series has too many labels, or one that is too long."""
+
+
+class SampleLimitError(ParseError):
+    """A body has more samples than the job allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """An exemplar as written behind a sample; without a timestamp it has the sample's."""
+
+    labels: Labels
+    value: float
+    timestamp_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What follows the series: the value, perhaps an explicit timestamp and an exemplar."""
+
+    value: float
+    timestamp_ms: int | None
+    exemplar: Exemplar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A metadata line: `kind` is TYPE, HELP or UNIT."""
+
+    kind: str
+    family: str
+    text: str
+
+
+def text_of(raw: bytes) -> str:
+    """Bytes as text; those that are not UTF-8 are lone surrogates, which no valid name has."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def unescape(text: str, *, quotes: bool = True) -> str:
+    r"""Undoes `\\`, `\n` and, if asked, `\"`; any other backslash stays."""
+    if "\\" not in text:
+        return text
+    pattern = _ESCAPE if quotes else _HELP_ESCAPE
+    return pattern.sub(lambda match: "\n" if match[1] == "n" else match[1], text)
+
+
+def quoted(raw: bytes) -> str:
+    """Bytes between double quotes, as Go prints them."""
+    out = ['"']
+    for char in text_of(raw):
+        code = ord(char)
+        if code in _SHOWN:
+            out.append(_SHOWN[code])
+        elif 0xDC80 <= code <= 0xDCFF:
+            out.append(f"\\x{code - 0xDC00:02x}")
+        elif char.isprintable():
+            out.append(char)
+        elif code < 0x80:
+            out.append(f"\\x{code:02x}")
+        elif code < 0x10000:
+            out.append(f"\\u{code:04x}")
+        else:
+            out.append(f"\\U{code:08x}")
+    out.append('"')
+    return "".join(out)
