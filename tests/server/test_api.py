@@ -35,14 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, now_s: int) -> Iterator[Ser
     )
     with running(tmp_path_factory.mktemp("api") / "data", "scrape_configs: []\n", *flags) as server:
         times = [(now_s - 15 * (STEPS - 1 - step)) * 1000 + 250 for step in range(STEPS)]
-        exemplar = protobuf.field(
-            3,
-            protobuf.labels([("trace_id", "abc")])
-            + b"\x11"
-            + protobuf.sample(0, 0.5)[1:]
-            + b"\x18"
-            + protobuf.varint(times[-1]),
-        )
+        exemplar = protobuf.exemplar({"trace_id": "abc"}, 0.5, times[-1])
         body = b""
         for code in ("200", "404", "500"):
             labels = [("__name__", "hits_total"), ("code", code), ("job", "api")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def varint(value: int) -> bytes:
@@ -43,6 +43,12 @@ def series(
     """A TimeSeries as a field of a WriteRequest."""
     body = labels(pairs) + b"".join(field(2, sample(time, value)) for time, value in samples) + extra
     return field(1, body)
+
+
+def exemplar(pairs: Mapping[str, str], value: float, timestamp_ms: int) -> bytes:
+    """An Exemplar as a field of a TimeSeries."""
+    stamped = b"\x11" + struct.pack("<d", value) + b"\x18" + varint(timestamp_ms)
+    return field(3, labels(pairs.items()) + stamped)
 
 
 def metadata(kind: int, family: str, help_text: str, unit: str) -> bytes:

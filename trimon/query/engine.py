@@ -142,7 +142,8 @@ def _evaluate(
     result.infos = context.annotations.infos()
     stats.preparation_s = planned - began
     stats.evaluation_s = evaluated - planned
-    stats.sort_s = time.perf_counter() - evaluated
+    # Prometheus sorts matrices alone.
+    stats.sort_s = time.perf_counter() - evaluated if ranged else 0.0
     stats.samples_peak = budget.peak
     return result
 

@@ -110,7 +110,7 @@ def _selector(vector: VectorSelector) -> dict[str, Any]:
 
 
 def _matcher(matcher: Matcher) -> dict[str, str]:
-    return {"name": matcher.name, "value": matcher.value, "type": matcher.type.value}
+    return {"name": matcher.name, "type": matcher.type.value, "value": matcher.value}
 
 
 def _modifiers(modifiers: Modifiers) -> dict[str, Any]:
@@ -126,23 +126,23 @@ def _modifiers(modifiers: Modifiers) -> dict[str, Any]:
 def _matching(matching: Matching) -> dict[str, Any]:
     return {
         "card": matching.cardinality.value,
-        "labels": list(matching.labels),
-        "on": matching.on,
-        "include": list(matching.include),
         "fillValues": {
             "lhs": None if matching.fill_left is None else format_plain(matching.fill_left),
             "rhs": None if matching.fill_right is None else format_plain(matching.fill_right),
         },
+        "include": list(matching.include),
+        "labels": list(matching.labels),
+        "on": matching.on,
     }
 
 
 def _function(name: str) -> dict[str, Any]:
     signature = FUNCTIONS[name]
     return {
-        "name": name,
         "argTypes": [_TYPES[kind] for kind in signature.args],
-        "variadic": signature.variadic,
+        "name": name,
         "returnType": _TYPES[signature.returns],
+        "variadic": signature.variadic,
     }
 
 
@@ -163,25 +163,25 @@ def _expression(duration: Duration) -> dict[str, Any] | None:
 def _duration(duration: Duration, *, wrapped: bool) -> dict[str, Any]:
     match duration:
         case DurationNumber(value=value, is_duration=is_duration):
-            return {"type": "numberLiteral", "val": format_plain(value), "duration": is_duration}
+            return {"duration": is_duration, "type": "numberLiteral", "val": format_plain(value)}
         case DurationParen(inner=inner):
             return _duration(inner, wrapped=True)
         case DurationUnary(op=op, inner=inner):
             return {
-                "type": "durationExpr",
-                "op": op,
                 "lhs": None,
+                "op": op,
                 "rhs": _duration(inner, wrapped=False),
+                "type": "durationExpr",
                 "wrapped": wrapped,
             }
         case DurationCall(name=name, args=args):
             sides: list[Any] = [_duration(arg, wrapped=False) for arg in args] or [None, None]
-            return {"type": "durationExpr", "op": name, "lhs": sides[0], "rhs": sides[1], "wrapped": wrapped}
+            return {"lhs": sides[0], "op": name, "rhs": sides[1], "type": "durationExpr", "wrapped": wrapped}
         case DurationBinary(op=op, lhs=lhs, rhs=rhs):
             return {
-                "type": "durationExpr",
-                "op": op,
                 "lhs": _duration(lhs, wrapped=False),
+                "op": op,
                 "rhs": _duration(rhs, wrapped=False),
+                "type": "durationExpr",
                 "wrapped": wrapped,
             }

@@ -73,7 +73,7 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
 
         found = await context.queries.run(request.path, context.query_options(), work)
         warnings: list[str] = []
-        return success(parameters.truncated(found, most, warnings), warnings)
+        return success(parameters.truncated(found, most, warnings), warnings, escaped=not named)
 
     async def series(request: Request) -> Answer:
         values = await request.values()

@@ -59,15 +59,21 @@ class Answer:
     """Beyond Content-Type and Content-Length."""
 
 
-def success(data: object, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> Answer:
-    """A success envelope around plain data, or around ready-made JSON when `data` is `bytes`."""
+def success(
+    data: object, warnings: Sequence[str] = (), infos: Sequence[str] = (), *, escaped: bool = True
+) -> Answer:
+    """A success envelope around plain data, or around ready-made JSON when `data` is `bytes`.
+
+    Text is escaped as Go does by default, which Prometheus does everywhere but in lists of label sets.
+    """
     parts = [b'{"status":"success","data":', data if isinstance(data, bytes) else _json(data)]
     if warnings:
         parts += [b',"warnings":', orjson.dumps(list(warnings))]
     if infos:
         parts += [b',"infos":', orjson.dumps(list(infos))]
     parts.append(b"}")
-    return Answer(go_escaped(b"".join(parts)))
+    body = b"".join(parts)
+    return Answer(go_escaped(body) if escaped else body)
 
 
 def go_escaped(body: bytes) -> bytes:

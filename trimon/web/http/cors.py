@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    Scope,
+)
 
 from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.web.http.endpoint import EndpointTable
-from trimon.web.http.messages import header_of
+from trimon.web.http.messages import header_of, match_of
 
 _ALLOWED: Final = [
     (b"access-control-allow-headers", b"Accept, Authorization, Content-Type, Origin"),
@@ -27,7 +34,7 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """One request."""
-        if scope["type"] != "http" or not self._table.is_api(scope["path"]):
+        if scope["type"] != "http" or not self._is_shared(scope):
             await self._app(scope, receive, send)
             return
         origin = header_of(scope, b"origin")
@@ -42,6 +49,15 @@ class Cors:
             await send(message)
 
         await self._app(scope, receive, shared)
+
+    def _is_shared(self, scope: HTTPScope) -> bool:
+        """Whether a request is for the API: what is answered 404 or 405 is not, as in Prometheus."""
+        if not self._table.is_api(scope["path"]):
+            return False
+        match = match_of(scope)
+        return scope["method"] == "OPTIONS" or (
+            match is not None and scope["method"] in match.endpoint.methods
+        )
 
     def _headers(self, origin: bytes) -> list[tuple[bytes, bytes]]:
         if not origin:
