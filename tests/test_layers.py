@@ -10,9 +10,9 @@ ROOT = Path(__file__).parent.parent / "trimon"
 # Lowest first; a module may import from rows above its own and from its own package.
 LAYERS = [
     {"__init__", "errors"},
-    {"units", "limits"},
+    {"units", "limits", "clock", "random"},
     {"model"},
-    {"clock", "virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
+    {"virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},
     {"peers"},
     {"storage", "query", "scrape", "rules", "discovery", "remote"},

@@ -1,7 +1,8 @@
-"""Time as a seam: the wall clock everybody asks, and a double that stands still.
+"""Time as a seam: the clock everybody asks, and a double that stands still.
 
-Waiting is trio's business (`trio.sleep_until`), so that a test's MockClock rules it; this module only
-says what the wall clock shows.
+Waiting is trio's business (`trio.sleep_until`), so that a test's MockClock rules it, and so is what lies between two
+moments of a task (`trio.current_time`). This module says what the wall clock shows, and measures where there may be no
+trio.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The wall clock."""
+    """The wall clock, and one that never jumps."""
 
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds of a clock that never jumps; its zero means nothing. From any thread."""
         ...
 
 
@@ -24,6 +29,10 @@ class WallClock:
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch."""
         return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        """The machine's clock since some start."""
+        return time.monotonic()
 
 
 class StoppedClock:
@@ -35,3 +44,7 @@ class StoppedClock:
     def now_ms(self) -> int:
         """The set time."""
         return self.value_ms
+
+    def monotonic_s(self) -> float:
+        """The set time in seconds."""
+        return self.value_ms / 1000

@@ -18,3 +18,7 @@ class VirtualClock:
         if self._origin_s is None:
             self._origin_s = current_s
         return self.start_ms + round((current_s - self._origin_s) * 1000)
+
+    def monotonic_s(self) -> float:
+        """Trio's clock. Only inside a trio run."""
+        return trio.current_time()

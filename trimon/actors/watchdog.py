@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections import deque
 from dataclasses import asdict, dataclass, replace
@@ -72,10 +71,10 @@ class Watchdog:
         self._beats += 1
 
     def _watch(self, stop: threading.Event) -> None:
-        beats, since_s = self._beats, time.monotonic()
+        beats, since_s = self._beats, self._clock.monotonic_s()
         told = False
         while not stop.wait(LOOK_S):
-            now_s = time.monotonic()
+            now_s = self._clock.monotonic_s()
             if self._beats != beats:
                 if told:
                     self.stalls[-1] = replace(self.stalls[-1], held_s=round(now_s - since_s, 3), ended=True)

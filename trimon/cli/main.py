@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trimon import __version__
+from trimon import PROMETHEUS_VERSION, __version__
 from trimon.cli.ask import query
 from trimon.cli.check import check
 from trimon.cli.flags import server_options
@@ -39,7 +39,7 @@ def _serve(context: click.Context, /, **flags: Any) -> None:
 
 def _version(context: click.Context, _: click.Parameter, value: bool) -> None:  # click's signature
     if value:
-        click.echo(f"trimon, version {__version__} (speaks as prometheus, version 3.14.0)")
+        click.echo(f"trimon, version {__version__} (speaks as prometheus, version {PROMETHEUS_VERSION})")
         context.exit()
 
 

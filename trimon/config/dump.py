@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from typing import Final
 
 import yaml
@@ -13,9 +12,10 @@ from trimon.config.discovery import PluginOptions
 from trimon.config.load import Config
 from trimon.config.model import Model, show_model
 from trimon.config.secret import Secret
+from trimon.random import SystemRandomness
 
 # Digests go to pages and logs; with a key of this process nobody can try passwords against them.
-_KEY: Final = os.urandom(32)
+_KEY: Final = SystemRandomness().token(32)
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -9,13 +9,13 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import trio
 
-from trimon import __version__
+from trimon import PROMETHEUS_VERSION, __version__
 from trimon.fetch.connection import Connection, Endpoint, PeerClosed
 from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
 from trimon.fetch.request import FetchError, FetchTimeout, Request, Response
 
-USER_AGENT = f"Prometheus/3.14.0 trimon/{__version__}"
+USER_AGENT = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
 REDIRECTS_MAX = 10
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import trio
@@ -41,7 +40,7 @@ class Reload:
         """Takes over the configuration file as it is now. Raises UserError and changes nothing when it is bad."""
         seams = self._seams
         async with self._lock:
-            began_s = time.monotonic()
+            began_s = seams.clock.monotonic_s()
             try:
                 loaded = await seams.parse_threads.run(self._load)
             except TrimonError as error:
@@ -54,7 +53,7 @@ class Reload:
             self.apply(loaded)
             self.ok = True
             self.succeeded_ms = seams.clock.now_ms()
-            took_s = round(time.monotonic() - began_s, 3)
+            took_s = round(seams.clock.monotonic_s() - began_s, 3)
             seams.log.info("completed loading of configuration", file=str(config.path), took_s=took_s)
 
     async def run_quietly(self) -> None:
