@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -17,6 +18,7 @@ from trimon.log import Log
 from trimon.memory import give_back
 from trimon.offload import Offload
 from trimon.storage.store import Store
+from trimon.storage.upkeep.jobs import CutJob, Job
 
 # How often everything that may be due is looked for: merges, retention, what failed before.
 INTERVAL_S: Final = 60.0
@@ -24,6 +26,24 @@ INTERVAL_S: Final = 60.0
 # and reading them gets cheaper when they are in a block.
 LOOK_S: Final = 1.0
 BACKOFF_FIRST_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class CompactionCounts:
+    """What the compactor has done since the start."""
+
+    rounds: int = 0
+    failures: int = 0
+    run_failures: int = 0
+    """Jobs that could not write their blocks."""
+    installs: int = 0
+    """How often the list of blocks, or what of the head is in them, was made another one."""
+    install_failures: int = 0
+    truncations: int = 0
+    """Windows that left the head and its log for a block."""
+    truncation_failures: int = 0
+    truncation_s: float = 0.0
+    """How long taking them out took."""
 
 
 class Compactor:
@@ -45,7 +65,9 @@ class Compactor:
         offload: Offload,
         log: Log,
         release: Callable[[], object] = give_back,
+        compaction_s: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._compaction_s = compaction_s
         self._store = store
         self._writer = writer
         self._replayed = replayed
@@ -54,9 +76,8 @@ class Compactor:
         self._log = log
         self._release = release
         self._job = ""
-        self._rounds = 0
         self._done = 0
-        self._failures = 0
+        self.counts = CompactionCounts()
         self._last_error = ""
 
     async def run(self) -> None:
@@ -90,19 +111,14 @@ class Compactor:
     async def _round(self) -> bool:
         """Does what is due; whether anything was done."""
         self._last_error = ""
-        self._rounds += 1
+        self.counts.rounds += 1
         try:
             jobs = await self._offload.run(lambda: self._store.plan(self._clock.now_ms()))
             for job in jobs:
                 self._job = job.what
-                started_s = trio.current_time()
-                await self._offload.run(job.run)
-                await self._writer.perform(job.what, job.install)
-                self._done += 1
-                took_s = round(trio.current_time() - started_s, 3)
-                self._log.info("compaction job is done", job=job.what, took_s=took_s)
+                await self._do(job)
         except (OperatingError, ActorGone, AskTimeout) as error:
-            self._failures += 1
+            self.counts.failures += 1
             self._last_error = f"{self._job}: {error}"
             self._log.error("compaction failed, it will be tried again", job=self._job, err=str(error))
             return False
@@ -110,12 +126,36 @@ class Compactor:
             self._job = ""
         return bool(jobs)
 
+    async def _do(self, job: Job) -> None:
+        counts, is_cut = self.counts, isinstance(job, CutJob)
+        started_s = trio.current_time()
+        try:
+            await self._offload.run(job.run)
+        except OperatingError:
+            counts.run_failures += 1
+            raise
+        written_s = trio.current_time()
+        try:
+            await self._writer.perform(job.what, job.install)
+        except (OperatingError, ActorGone, AskTimeout):
+            counts.install_failures += 1
+            counts.truncation_failures += is_cut
+            raise
+        now_s = trio.current_time()
+        self._done += 1
+        counts.installs += 1
+        self._compaction_s(now_s - started_s)
+        if is_cut:
+            counts.truncations += 1
+            counts.truncation_s += now_s - written_s
+        self._log.info("compaction job is done", job=job.what, took_s=round(now_s - started_s, 3))
+
     def inspect(self) -> Mapping[str, object]:
         """The job at work, and counts."""
         return {
             "job": self._job,
-            "rounds": self._rounds,
+            "rounds": self.counts.rounds,
             "done": self._done,
-            "failures": self._failures,
+            "failures": self.counts.failures,
             "last_error": self._last_error,
         }

@@ -29,6 +29,8 @@ from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import Counts
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import DroppedTarget, Target, build_target
+from trimon.selfmetrics import WIDE_QUANTILES, SelfMetrics
+from trimon.units import format_go_duration
 
 # A pool of more discovered targets than this is built in a thread.
 BUILD_INLINE_MAX: Final = 200
@@ -67,6 +69,33 @@ class Job:
     label_sets: tuple[Mapping[str, str], ...] = ()
     syncs: int = 0
     sync_failures: int = 0
+
+
+@dataclass(slots=True)
+class PoolCounts:
+    """What happened to the pools since the start."""
+
+    created: int = 0
+    reloads: int = 0
+    target_limit_exceeded: int = 0
+
+
+class ScrapeTimes:
+    """How long syncs take, by job, and how long it is from scrape to scrape, by interval."""
+
+    def __init__(self, metrics: SelfMetrics) -> None:
+        self.sync_s = metrics.summary(
+            "prometheus_target_sync_length_seconds",
+            "Actual interval to sync the scrape pool.",
+            ("scrape_job",),
+            WIDE_QUANTILES,
+        )
+        self.interval_s = metrics.summary(
+            "prometheus_target_interval_length_seconds",
+            "Actual intervals between scrapes.",
+            ("interval",),
+            WIDE_QUANTILES,
+        )
 
 
 @dataclass(slots=True)
@@ -110,8 +139,11 @@ class ScrapeManager:
         seed: int,
         reports: CrashReports,
         lines: LineFiles | None = None,
+        times: ScrapeTimes | None = None,
     ) -> None:
         self.jobs: dict[str, Job] = {}
+        self.pool_counts = PoolCounts()
+        self._times = times if times is not None else ScrapeTimes(SelfMetrics(clock))
         self.stopping = False
         self._pools = pools
         self._mailbox = mailbox
@@ -134,12 +166,14 @@ class ScrapeManager:
             job = self.jobs.get(name)
             if job is None:
                 job = Job(config, Pool(name, reports=self._reports))
+                self.pool_counts.created += 1
             jobs[name] = job
         self.jobs = jobs
         for config in configs:
             job = jobs[config.options.job]
             changed = job.config.version != config.version
             job.config = config
+            self.pool_counts.reloads += changed
             if changed and job.label_sets:
                 self._take_over(job, self._build(job, job.label_sets))
         self._pools.reconcile({name: self._pool_spec(name, job) for name, job in jobs.items()})
@@ -167,6 +201,7 @@ class ScrapeManager:
         job = self.jobs.get(message.job)
         if job is None:
             return
+        began_s = trio.current_time()
         if len(message.label_sets) <= BUILD_INLINE_MAX:
             built = self._build(job, message.label_sets)
         else:
@@ -174,6 +209,7 @@ class ScrapeManager:
         if self.jobs.get(message.job) is job:
             job.label_sets = message.label_sets
             self._take_over(job, built)
+            self._times.sync_s.labels(message.job).observe(trio.current_time() - began_s)
 
     @staticmethod
     def _build(
@@ -207,6 +243,7 @@ class ScrapeManager:
         job.sync_failures += len(errors)
         forced = ""
         if options.target_limit and len(targets) > options.target_limit:
+            self.pool_counts.target_limit_exceeded += 1
             forced = (
                 f"target_limit exceeded (number of targets: {len(targets)}, limit: {options.target_limit})"
             )
@@ -240,6 +277,7 @@ class ScrapeManager:
             seed=self._seed,
             ended=lambda ended: self._left(job, ended),
             failed=self._failure_logger(config, target),
+            interval_s=self._times.interval_s.labels(format_go_duration(target.interval_ms)).observe,
         )
 
     def _failure_logger(self, config: JobConfig, target: Target) -> Callable[[str], None] | None:

@@ -6,7 +6,6 @@ answer each, so that batches grow by themselves when the disk is slow.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -144,6 +143,12 @@ class StorageActor:
         self._batches = 0
         self._failures = 0
         self._stalls = 0
+        self.replay_s = 0.0
+        """How long reading the log took; 0 while it is read."""
+        self.wal_corruptions = 0
+        self.fsyncs = 0
+        self.fsync_s = 0.0
+        self.append_failures = 0
         self._threads_until_s = 0.0
         self._last_error = ""
 
@@ -169,7 +174,10 @@ class StorageActor:
             await self._handle(batch)
 
     async def _replay(self) -> None:
+        began_s = trio.current_time()
         report = await self._offload.run(self.store.replay)
+        self.replay_s = trio.current_time() - began_s
+        self.wal_corruptions = len(report.problems)
         self.replayed.set()
         for line in report.lines():
             if line not in self.store.problems:
@@ -181,8 +189,11 @@ class StorageActor:
             return
         while True:
             await trio.sleep(SYNC_INTERVAL_S)
+            began_s = trio.current_time()
             try:
                 await self._offload.run(self.store.sync)
+                self.fsyncs += 1
+                self.fsync_s += trio.current_time() - began_s
             except OperatingError as error:
                 self._trouble("fsync of the write-ahead log failed", error)
 
@@ -219,6 +230,7 @@ class StorageActor:
         try:
             answers = await self._store(flat)
         except OperatingError as error:
+            self.append_failures += 1
             self._trouble("append failed", error)
             for append in appends:
                 append.reply.fail(error)
@@ -237,9 +249,9 @@ class StorageActor:
         now_s = trio.current_time()
         if now_s < self._threads_until_s or not _is_small(messages):
             return await self._offload.run(lambda: self.store.append(messages))
-        began_s = time.perf_counter()
+        began_s = trio.current_time()
         answers = self.store.append(messages)
-        if time.perf_counter() - began_s > STALL_S:
+        if trio.current_time() - began_s > STALL_S:
             self._stalls += 1
             self._threads_until_s = now_s + STALLED_S
         return answers

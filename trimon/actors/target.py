@@ -47,7 +47,10 @@ class TargetActor:
         seed: int,
         ended: Callable[[ScrapeSession], None],
         failed: Callable[[str], None] | None = None,
+        interval_s: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._interval_s = interval_s
+        self._last_start_s: float | None = None
         self.session = session
         self._fetch = fetch
         self._writer = writer
@@ -82,6 +85,9 @@ class TargetActor:
         tolerance_ms = min(TOLERANCE_MS, session.target.interval_ms // 100)
         timestamp_ms = slot_ms if abs(start_ms - slot_ms) <= tolerance_ms else start_ms
         start_s = trio.current_time()
+        if self._last_start_s is not None:
+            self._interval_s(start_s - self._last_start_s)
+        self._last_start_s = start_s
         answer: Response | Exception = FetchError(session.forced_error)
         if not session.forced_error:
             with self._schedule.interruptible() as scope:

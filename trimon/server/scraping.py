@@ -9,7 +9,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_readings
 from trimon.actors.metrics.scraping import scrape_readings
-from trimon.actors.scrape import ScrapeManager, discovered_mailbox
+from trimon.actors.scrape import ScrapeManager, ScrapeTimes, discovered_mailbox
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
 from trimon.server.configuration import Current
@@ -42,6 +42,7 @@ class ScrapingPart:
             seed=schedule_seed(socket.gethostname(), labels_of(current.config.global_.external_labels)),
             reports=reports,
             lines=queries.lines,
+            times=ScrapeTimes(seams.metrics),
         )
         self.discovery = Discovery(
             self.mailbox,

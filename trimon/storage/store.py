@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trimon.clock import Clock
 from trimon.errors import OperatingError
@@ -42,6 +42,8 @@ class Store:
         self.options = options
         self.ready = False
         self.replay_progress = (0, 0)
+        self.clean_start: Literal[-1, 0, 1] = -1
+        """1: the last process that had the directory stopped in order; 0: it did not; -1: nobody can tell."""
         self._lock = lock
         self._core = core = Core(options, files, clock)
         self._book = MetadataBook()
@@ -69,9 +71,13 @@ class Store:
         lock: DirectoryLock | None = None
         try:
             files.make_directory(options.path / "wal")
+            clean_start: Literal[-1, 0, 1] = -1
             if options.lockfile:
+                # Who stops in order removes the file; one that is there and not held is of a process that was killed.
+                clean_start = 0 if "lock" in files.names(options.path) else 1
                 lock = files.lock(options.path / "lock")
             store = cls(options, files, clock, lock)
+            store.clean_start = clean_start
             store._appender.open_head(clock.now_ms())
             store._load_metadata()
         except OSError as error:

@@ -80,6 +80,10 @@ def _of_providers(discovery: Discovery) -> Iterator[Reading]:
     yield from _of_files([run.own_fields() for run in runs.values() if run.plugin == "file"])
 
 
+def _sum(fields: list[Mapping[str, object]], name: str) -> float:
+    return sum(float(str(each.get(name, 0))) for each in fields)
+
+
 def _of_files(fields: list[Mapping[str, object]]) -> Iterator[Reading]:
     for name, text, field in (
         ("prometheus_sd_file_read_errors_total", "The number of File-SD read errors.", "read_errors"),
@@ -88,11 +92,15 @@ def _of_files(fields: list[Mapping[str, object]]) -> Iterator[Reading]:
             "The number of File-SD errors caused by filesystem watch failures.",
             "watch_errors",
         ),
-        ("trimon_sd_file_scans_total", "How often the files of File-SD were read.", "readings"),
-        ("trimon_sd_file_scan_seconds_total", "How long reading the files of File-SD took.", "scan_s"),
     ):
-        total = sum(float(str(each.get(field, 0))) for each in fields)
-        yield Reading(name, text, "counter", [((), total)])
+        yield Reading(name, text, "counter", [((), _sum(fields, field))])
+    yield Reading(
+        "prometheus_sd_file_scan_duration_seconds",
+        "The duration of the File-SD scan in seconds.",
+        "summary",
+        [((), _sum(fields, "scan_s"))],
+        counts=[int(_sum(fields, "readings"))],
+    )
     mtimes: dict[str, float] = {}
     for each in fields:
         files = each.get("files")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final, Literal
 
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.logfiles import LineFiles
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
-from trimon.actors.scrape import ScrapeManager
+from trimon.actors.scrape import Job, ScrapeManager
 from trimon.selfmetrics import Reading
 
 
@@ -16,39 +17,75 @@ def scrape_readings(manager: ScrapeManager) -> Callable[[], Iterator[Reading]]:
     """prometheus_target_* from the jobs and their sessions."""
 
     def readings() -> Iterator[Reading]:
-        live = manager.jobs
+        live, pools = manager.jobs, manager.pool_counts
         counts = manager.counts()
-        yield Reading(
-            "prometheus_target_scrape_pools_total",
-            "Total number of scrape pools.",
-            "counter",
-            [((), float(len(live)))],
-        )
-        yield Reading(
-            "prometheus_target_scrape_pool_targets",
-            "Current number of targets in this scrape pool.",
-            "gauge",
-            [((name,), float(len(job.targets))) for name, job in live.items()],
-            ("scrape_job",),
-        )
-        yield Reading(
-            "prometheus_target_scrape_pool_sync_total",
-            "Total number of syncs that were executed on a scrape pool.",
-            "counter",
-            [((name,), float(job.syncs)) for name, job in live.items()],
-            ("scrape_job",),
-        )
-        yield Reading(
-            "prometheus_target_sync_failed_total",
-            "Total number of target sync failures.",
-            "counter",
-            [((name,), float(job.sync_failures)) for name, job in live.items()],
-            ("scrape_job",),
-        )
+        for name, text, value in (
+            ("pools_total", "Total number of scrape pool creation attempts.", pools.created),
+            ("pools_failed_total", "Total number of scrape pool creations that failed.", 0),
+            ("pool_reloads_total", "Total number of scrape pool reloads.", pools.reloads),
+            ("pool_reloads_failed_total", "Total number of failed scrape pool reloads.", 0),
+            (
+                "pool_exceeded_target_limit_total",
+                "Total number of times scrape pools hit the target limit, during sync or config reload.",
+                pools.target_limit_exceeded,
+            ),
+        ):
+            yield Reading(f"prometheus_target_scrape_{name}", text, "counter", [((), float(value))])
+        for name, text, kind, read in _BY_JOB:
+            samples = [((job,), float(read(pool))) for job, pool in live.items()]
+            yield Reading(name, text, kind, samples, ("scrape_job",))
         for name, field, text in _COUNTS:
             yield Reading(name, text, "counter", [((), float(getattr(counts, field)))])
 
     return readings
+
+
+def _metadata_bytes(job: Job) -> int:
+    return sum(
+        len(name) + len(family.type) + len(family.help) + len(family.unit)
+        for session in job.sessions.values()
+        for name, family in session.families.items()
+    )
+
+
+_BY_JOB: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Job], float]], ...]] = (
+    (
+        "prometheus_target_scrape_pool_targets",
+        "Current number of targets in this scrape pool.",
+        "gauge",
+        lambda job: len(job.targets),
+    ),
+    (
+        "prometheus_target_scrape_pool_target_limit",
+        "Maximum number of targets allowed in this scrape pool, 0 for no limit.",
+        "gauge",
+        lambda job: job.config.options.target_limit,
+    ),
+    (
+        "prometheus_target_scrape_pool_sync_total",
+        "Total number of syncs that were executed on a scrape pool.",
+        "counter",
+        lambda job: job.syncs,
+    ),
+    (
+        "prometheus_target_sync_failed_total",
+        "Total number of target sync failures.",
+        "counter",
+        lambda job: job.sync_failures,
+    ),
+    (
+        "prometheus_target_metadata_cache_entries",
+        "Total number of metric metadata entries in the cache.",
+        "gauge",
+        lambda job: sum(len(session.families) for session in job.sessions.values()),
+    ),
+    (
+        "prometheus_target_metadata_cache_bytes",
+        "The number of bytes that are currently used for storing metric metadata in the cache.",
+        "gauge",
+        _metadata_bytes,
+    ),
+)
 
 
 _COUNTS = (

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal, TypeAlias
 
+from trimon.actors.compactor import CompactionCounts, Compactor
+from trimon.actors.storage import StorageActor
 from trimon.selfmetrics import Reading
+from trimon.storage.exemplars import ExemplarStore
+from trimon.storage.options import StoreOptions
 from trimon.storage.statistics import StoreFigures
 from trimon.storage.store import Store
 
@@ -22,6 +26,7 @@ _GAUGES: Final = (
     ("trimon_tsdb_cache_bytes", "cache_bytes", "Decoded parts of blocks and heads kept in memory."),
     ("trimon_tsdb_kept_bytes", "kept_bytes", "Selections and samples kept for queries that ask again."),
     ("trimon_tsdb_wal_bytes", "wal_bytes", "Size of the write-ahead log."),
+    ("prometheus_tsdb_wal_storage_size_bytes", "wal_bytes", "Size of the write log storage on disk."),
 )
 _TIMES: Final = (
     (
@@ -52,6 +57,16 @@ _COUNTS: Final = (
     ),
     ("prometheus_tsdb_compactions_total", "compactions", "Total number of blocks written by compactions."),
     (
+        "prometheus_tsdb_time_retentions_total",
+        "time_retentions",
+        "Blocks that were deleted because they were beyond the retention time.",
+    ),
+    (
+        "prometheus_tsdb_size_retentions_total",
+        "size_retentions",
+        "Blocks that were deleted because the retention size was exceeded.",
+    ),
+    (
         "trimon_tsdb_duplicate_samples_total",
         "duplicate",
         "Samples refused for a timestamp that has another value.",
@@ -59,6 +74,9 @@ _COUNTS: Final = (
     ("trimon_tsdb_series_refused_total", "series_refused", "New series refused by the series limit."),
     ("trimon_tsdb_problems_total", "problems", "Faults of the data directory that were found and survived."),
 )
+
+
+_Row: TypeAlias = "tuple[str, str, Literal['counter', 'gauge'], float]"
 
 
 def storage_readings(store: Store) -> Callable[[], Iterator[Reading]]:
@@ -71,8 +89,42 @@ def storage_readings(store: Store) -> Callable[[], Iterator[Reading]]:
         yield from _times(figures)
         for name, field, text in _COUNTS:
             yield Reading(name, text, "counter", [((), float(figures.counts.get(field, 0)))])
+        yield from _single(_start(store))
+        yield from _single(_retention(store.options))
+        yield from _single(_exemplars(store.exemplars))
 
     return readings
+
+
+def writer_readings(actor: StorageActor, compactor: Compactor) -> Callable[[], Iterator[Reading]]:
+    """Families of the actors around the store: the log, the cuts of the head, and the compactor's work."""
+
+    def readings() -> Iterator[Reading]:
+        counts = compactor.counts
+        yield from _single(_log(actor))
+        yield from _single(_compactions(counts))
+        for name, text, total_s, count in (
+            (
+                "prometheus_tsdb_wal_fsync_duration_seconds",
+                "Duration of write log fsync.",
+                actor.fsync_s,
+                actor.fsyncs,
+            ),
+            (
+                "prometheus_tsdb_head_gc_duration_seconds",
+                "Runtime of garbage collection in the head block.",
+                counts.truncation_s,
+                counts.truncations,
+            ),
+        ):
+            yield Reading(name, text, "summary", [((), total_s)], counts=[count])
+
+    return readings
+
+
+def _single(rows: Iterable[_Row]) -> Iterator[Reading]:
+    for name, text, kind, value in rows:
+        yield Reading(name, text, kind, [((), float(value))])
 
 
 def _times(figures: StoreFigures) -> Iterator[Reading]:
@@ -82,3 +134,100 @@ def _times(figures: StoreFigures) -> Iterator[Reading]:
             yield Reading(name, text, "gauge", [((), float(value_ms))])
             seconds_text = text.replace("in milliseconds", "in seconds")
             yield Reading(f"{name}_seconds", seconds_text, "gauge", [((), value_ms / 1000)])
+
+
+def _start(store: Store) -> Iterator[_Row]:
+    yield (
+        "prometheus_tsdb_clean_start",
+        "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean.",
+        "gauge",
+        store.clean_start,
+    )
+
+
+def _retention(options: StoreOptions) -> Iterator[_Row]:
+    yield (
+        "prometheus_tsdb_retention_limit_bytes",
+        "Max number of bytes to be retained in the tsdb blocks, 0 for none.",
+        "gauge",
+        options.retention_bytes,
+    )
+    yield (
+        "prometheus_tsdb_retention_limit_seconds",
+        "How long to retain samples in storage, 0 for ever.",
+        "gauge",
+        options.retention_ms / 1000,
+    )
+
+
+def _exemplars(exemplars: ExemplarStore) -> Iterator[_Row]:
+    for name, text, value in (
+        ("max_exemplars", "Total number of exemplars the exemplar storage can store.", exemplars.limit),
+        ("exemplars_in_storage", "Number of exemplars currently in the storage.", len(exemplars)),
+        (
+            "series_with_exemplars_in_storage",
+            "Number of series with exemplars currently in the storage.",
+            exemplars.series,
+        ),
+    ):
+        yield f"prometheus_tsdb_exemplar_{name}", text, "gauge", value
+    for name, text, value in (
+        ("exemplars_appended_total", "Total number of appended exemplars.", exemplars.appended),
+        (
+            "out_of_order_exemplars_total",
+            "Total number of out of order exemplar ingestion failed attempts.",
+            exemplars.out_of_order,
+        ),
+    ):
+        yield f"prometheus_tsdb_exemplar_{name}", text, "counter", value
+
+
+def _log(actor: StorageActor) -> Iterator[_Row]:
+    yield (
+        "prometheus_tsdb_data_replay_duration_seconds",
+        "Time taken to replay the data on disk.",
+        "gauge",
+        actor.replay_s,
+    )
+    yield (
+        "prometheus_tsdb_wal_writes_failed_total",
+        "Total number of write log writes that failed.",
+        "counter",
+        actor.append_failures,
+    )
+    yield (
+        "prometheus_tsdb_wal_corruptions_total",
+        "Damaged places of the write log that were found when it was read.",
+        "counter",
+        actor.wal_corruptions,
+    )
+
+
+def _compactions(counts: CompactionCounts) -> Iterator[_Row]:
+    for name, text, value in (
+        (
+            "compactions_triggered_total",
+            "How often it was looked for compactions that are due.",
+            counts.rounds,
+        ),
+        ("compactions_failed_total", "Total number of compactions that failed.", counts.run_failures),
+        ("reloads_total", "Number of times the list of blocks was made another one.", counts.installs),
+        (
+            "reloads_failures_total",
+            "Number of times making the list of blocks another one failed.",
+            counts.install_failures,
+        ),
+        ("head_truncations_total", "Total number of head truncations.", counts.truncations),
+        (
+            "head_truncations_failed_total",
+            "Total number of head truncations that failed.",
+            counts.truncation_failures,
+        ),
+        ("wal_truncations_total", "Total number of write log truncations.", counts.truncations),
+        (
+            "wal_truncations_failed_total",
+            "Total number of write log truncations that failed.",
+            counts.truncation_failures,
+        ),
+    ):
+        yield f"prometheus_tsdb_{name}", text, "counter", value

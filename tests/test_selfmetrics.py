@@ -1,0 +1,55 @@
+"""Summaries of our own metrics, and the seams of time and randomness that they and names stand on."""
+
+from __future__ import annotations
+
+import math
+
+from trimon.clock import StoppedClock
+from trimon.random import SeededRandomness, SystemRandomness
+from trimon.selfmetrics import OBSERVATIONS_AGE_S, OBSERVATIONS_KEPT, Reading, SelfMetrics
+from trimon.units import format_go_duration
+
+
+def test_a_summary_has_the_quantiles_of_the_last_minutes() -> None:
+    """Quantiles are those of the newest observations, by label values; sum and count are of all."""
+    clock = StoppedClock()
+    metrics = SelfMetrics(clock)
+    summary = metrics.summary("x_seconds", "X.", ("slice",), (0.5, 0.99))
+    for value in range(1, 101):
+        summary.labels("a").observe(float(value))
+    summary.labels("b").observe(7.0)
+
+    def value(quantile: str, part: str = "a") -> float | None:
+        return metrics.value("x_seconds", {"slice": part, "quantile": quantile})
+
+    assert (value("0.5"), value("0.99"), value("0.5", "b")) == (50, 99, 7)
+    clock.value_ms += round(OBSERVATIONS_AGE_S * 1000) + 1
+    assert math.isnan(value("0.5") or 0)
+    for _ in range(2 * OBSERVATIONS_KEPT):
+        summary.labels("a").observe(3.0)
+    assert (value("0.5"), value("0.99")) == (3, 3)
+    assert metrics.value("x_seconds_count", {"slice": "a"}) == 100 + 2 * OBSERVATIONS_KEPT
+    assert metrics.value("x_seconds_sum", {"slice": "a"}) == 5050 + 6 * OBSERVATIONS_KEPT
+
+
+def test_a_read_summary_has_sum_and_count() -> None:
+    """What something else has summed up is exposed as a summary without quantiles."""
+    metrics = SelfMetrics()
+    metrics.collect(lambda: [Reading("y_seconds", "Y.", "summary", [((), 2.5)], counts=[4])])
+    assert "# TYPE y_seconds summary\ny_seconds_count 4.0\ny_seconds_sum 2.5\n" in metrics.expose().decode()
+
+
+def test_durations_as_go_prints_them() -> None:
+    """The label `interval` has Go's notation."""
+    shown = [
+        format_go_duration(ms) for ms in (0, 500, 1000, 1500, 15_000, 60_000, 90_500, 3_600_000, 86_400_000)
+    ]
+    assert shown == ["0s", "500ms", "1s", "1.5s", "15s", "1m0s", "1m30.5s", "1h0m0s", "24h0m0s"]
+
+
+def test_seeded_randomness_repeats() -> None:
+    """The double gives the same bytes for the same seed; the system's never does."""
+    first, again, other = SeededRandomness(1), SeededRandomness(1), SeededRandomness(2)
+    assert [first.token(8), first.token(4)] == [again.token(8), again.token(4)]
+    assert other.token(8) != SeededRandomness(1).token(8)
+    assert SystemRandomness().token(16) != SystemRandomness().token(16)
