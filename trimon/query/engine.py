@@ -14,10 +14,12 @@ from trimon.model.table import LabelTable
 from trimon.query.answer.result import QueryResult, Samples
 from trimon.query.execution.annotations import Annotations
 from trimon.query.execution.budget import PREPARATION, Budget
-from trimon.query.execution.context import Context, Operator, quiet
+from trimon.query.execution.context import Context, quiet
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import sort_order
 from trimon.query.execution.names import remove_marked
+from trimon.query.execution.operator import Operator
+from trimon.query.execution.run import run
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Ranges, Scalar, Text, Value, Vector
 from trimon.query.language.astjson import ast_data
@@ -166,7 +168,7 @@ def run_plan(context: Context, root: Operator) -> Value:
     """The value of a plan. Raises QueryError; what numpy or memory refuse is one, too."""
     try:
         with quiet():
-            return context.run(root)
+            return run(context, root)
     except MemoryError:
         raise QueryError("query needs more memory than there is") from None
 

@@ -8,8 +8,9 @@ from typing import Any
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.grid import Grid
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.stats import NodeStats, QueryStats
 from trimon.query.language.nodes import Expr
 from trimon.query.language.options import QueryOptions

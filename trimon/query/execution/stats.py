@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.query.execution.values import Ranges, Value, Vector
-
-if TYPE_CHECKING:
-    from trimon.query.execution.context import Operator
 
 
 @dataclass(slots=True)
@@ -67,8 +63,8 @@ class QueryStats:
             elif self.steps:
                 total[0] += int(counts.sum())
 
-    def record(self, operator: Operator, seconds: float, value: Value) -> None:
-        """Remember what one operator did."""
+    def record(self, node: int, seconds: float, value: Value) -> None:
+        """Remember what one operator did; `node` is its identity."""
         series = value.labels.rows if isinstance(value, (Vector, Ranges)) else 1
         samples = value.samples if isinstance(value, Ranges) else value.points()
-        self.nodes[id(operator)] = NodeStats(seconds, series, samples)
+        self.nodes[node] = NodeStats(seconds, series, samples)

@@ -7,7 +7,8 @@ import numpy as np
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Mask, Value, Vector
 from trimon.query.language.nodes import Expr, MatrixSelector, VectorSelector, unwrap
 

@@ -10,8 +10,9 @@ import numpy as np
 from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import drop_names, group, select_names
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells, Index, Mask, Matrix, Scalar, Value, Vector
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import (
@@ -20,8 +21,7 @@ from trimon.query.operators.histogramaggregate import (
     add_histograms,
     ignore_histograms,
 )
-from trimon.query.windows.foldedsum import Fold, Folded
-from trimon.query.windows.operator import WindowOperator
+from trimon.query.windows.foldedsum import Folded
 from trimon.query.windows.singlewindows import compensated_mean, compensated_sum, quantile_of
 
 
@@ -58,8 +58,6 @@ class AggregateOperator(Operator):
         self.children = (vector,) if param is None else (param, vector)
         self._param_start = param_start
         self._start = start
-        if op in ("sum", "avg") and isinstance(vector, WindowOperator):
-            vector.fold = Fold(op, grouping, without)
 
     def describe(self) -> str:
         """One line for the plan."""

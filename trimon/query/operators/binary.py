@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import concat, shared_groups
 from trimon.query.execution.names import merge_equal, without_name
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells, Mask, Scalar, Value, Vector
 from trimon.query.language.errors import QueryError
 from trimon.query.language.nodes import Matching

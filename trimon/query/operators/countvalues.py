@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from trimon.model.labels import valid_label_name
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import Groups, drop_names, group, with_column
 from trimon.query.execution.names import merge_equal
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import step_blocks
 from trimon.query.execution.values import Index, Mask, Matrix, Text, Value, Vector
 from trimon.query.histograms.text import as_text

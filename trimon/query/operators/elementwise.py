@@ -9,9 +9,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.names import without_name
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import is_wide, row_blocks
 from trimon.query.execution.values import Matrix, Scalar, Text, Value, Vector
 from trimon.query.histograms.arithmetic import scaled

@@ -12,10 +12,11 @@ import numpy as np
 from trimon.model.gofloat import format_g, format_label
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, valid_label_name
 from trimon.model.table import Codes
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import drop_names, group, with_column
 from trimon.query.execution.names import without_name
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
 from trimon.query.language.errors import QueryError
 from trimon.query.language.quoting import go_quote

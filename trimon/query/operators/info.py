@@ -4,84 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
-from trimon.model.frame import Times
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, METRIC_NAME
-from trimon.model.matcher import Matcher, MatchType
+from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context, Operator
-from trimon.query.execution.grid import Grid
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import merge_dictionaries, select_names, shared_groups, with_column
 from trimon.query.execution.names import merge_equal
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Index, Mask, Value, Vector
 from trimon.query.language.errors import QueryError
-from trimon.query.language.nodes import (
-    Call,
-    Expr,
-    MatrixSelector,
-    Modifiers,
-    Subquery,
-    VectorSelector,
-    children,
-    unwrap,
-)
 from trimon.query.operators.binary import stack
 from trimon.query.operators.matching import any_present, format_set, matching_pairs
-from trimon.query.operators.select import Pick
-
-if TYPE_CHECKING:
-    from trimon.query.planning.plan import Planner
 
 _IDENTITY: Final = (INSTANCE_LABEL, JOB_LABEL)
-_DEFAULT: Final = "target_info"
-
-
-def plan_info(planner: Planner, expr: Call, grid: Grid) -> Operator:
-    """The operator of an `info` call: the base vector, and the info series with their timestamps."""
-    selector = expr.args[1] if len(expr.args) > 1 else None
-    matchers = selector.matchers if isinstance(selector, VectorSelector) else ()
-    names = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
-    data = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
-    chosen = list(names)
-    positive = [m for m in names if m.type in (MatchType.EQUAL, MatchType.REGEXP)]
-    if not names:
-        chosen = [Matcher(METRIC_NAME, MatchType.EQUAL, _DEFAULT)]
-    elif not positive:
-        chosen.append(Matcher(METRIC_NAME, MatchType.REGEXP, ".+_info"))
-    refs = _reference_times(planner, expr.args[0], grid.times_ms())
-    wanted = VectorSelector("", (*chosen, *data))
-    return InfoOperator(
-        planner.plan(expr.args[0], grid),
-        planner.select_at(wanted, refs, Pick.VALUE),
-        planner.select_at(wanted, refs, Pick.TIME),
-        tuple(chosen),
-        tuple(data),
-    )
-
-
-def _reference_times(planner: Planner, expr: Expr, times_ms: Times) -> Times:
-    """The times the first selector of an expression looks at: what `@` and `offset` make of the steps."""
-    found = _first_path(expr)
-    for modifiers in found or ():
-        times_ms = planner.shifted(modifiers, times_ms)
-    return times_ms
-
-
-def _first_path(expr: Expr) -> tuple[Modifiers, ...] | None:
-    """The modifiers on the way down to the first selector, outermost first; None without a selector."""
-    bare = unwrap(expr)
-    if isinstance(bare, VectorSelector):
-        return (bare.modifiers,)
-    if isinstance(bare, MatrixSelector):
-        return (bare.vector.modifiers,)
-    for child in children(bare):
-        found = _first_path(child)
-        if found is not None:
-            return (bare.modifiers, *found) if isinstance(bare, Subquery) else found
-    return None
 
 
 class InfoOperator(Operator):

@@ -15,9 +15,10 @@ from trimon.model.labels import METRIC_NAME, valid_label_name
 from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import factorize, pack, with_column
 from trimon.query.execution.names import merge_equal
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Text, Value, Vector
 from trimon.query.language.errors import QueryError
 

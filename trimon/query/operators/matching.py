@@ -9,7 +9,7 @@ import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels, quote
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import (
     concat,
     drop_metric,
@@ -19,6 +19,7 @@ from trimon.query.execution.labelcodes import (
     with_column,
 )
 from trimon.query.execution.names import SAME_LABELS, merge_equal
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import is_wide, row_blocks
 from trimon.query.execution.values import Cells, Index, Mask, Matrix, Value, Vector, holds
 from trimon.query.language.errors import QueryError

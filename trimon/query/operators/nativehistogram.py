@@ -11,9 +11,10 @@ import numpy as np
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import BUCKET_LABEL
 from trimon.query.execution.annotationtext import name_of, remark
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import drop_names, shared_groups
 from trimon.query.execution.names import without_name
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Matrix, Value, Vector
 from trimon.query.histograms.quantile import Note, fraction, quantile, variance
 from trimon.query.language.quoting import go_quote

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import sort_order
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Index, Text, Value, Vector
 
 _DIGITS: Final = re.compile(r"(\d+)", re.ASCII)

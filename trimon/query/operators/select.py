@@ -11,8 +11,9 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.sample import is_stale
 from trimon.query.execution.annotationtext import remark
-from trimon.query.execution.context import Context, Operator, Source
+from trimon.query.execution.context import Context, SampleSource
 from trimon.query.execution.grid import Grid
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
 from trimon.query.windows.extended import interpolate_instant
 from trimon.query.windows.extendedhistograms import smoothed_instant
@@ -43,7 +44,7 @@ class SelectOperator(Operator):
 
     def __init__(
         self,
-        source: Source,
+        source: SampleSource,
         refs_ms: Times,
         lookback_ms: int,
         text: str,
@@ -154,7 +155,7 @@ class RangeOperator(Operator):
 
     def __init__(
         self,
-        source: Source,
+        source: SampleSource,
         refs_ms: Times,
         range_ms: int,
         text: str,

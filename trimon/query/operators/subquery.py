@@ -8,8 +8,9 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.grid import Grid
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Ranges, Value, Vector, only
 from trimon.query.histograms.cells import map_cells
 

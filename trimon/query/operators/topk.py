@@ -9,9 +9,10 @@ import numpy as np
 
 from trimon.model.gofloat import format_g
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.labelcodes import group
 from trimon.query.execution.labelhash import label_hashes
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import step_blocks
 from trimon.query.execution.values import Index, Mask, Matrix, Scalar, Value, Vector
 from trimon.query.language.errors import QueryError

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from trimon.query.execution.context import Operator
 from trimon.query.execution.grid import Grid
+from trimon.query.execution.operator import Operator
 from trimon.query.language.nodes import Call, Expr, VectorSelector, unwrap
 from trimon.query.language.options import START_TIMESTAMPS
 from trimon.query.operators.absent import AbsentOperator, labels_of_selector
@@ -22,76 +22,74 @@ from trimon.query.operators.elementwise import (
     ToVectorOperator,
 )
 from trimon.query.operators.histogram import FractionOperator, QuantileOperator
-from trimon.query.operators.info import plan_info
 from trimon.query.operators.label import LabelJoinOperator, LabelReplaceOperator
 from trimon.query.operators.nativehistogram import FigureOperator
 from trimon.query.operators.order import SortOperator
 from trimon.query.operators.select import Pick
+from trimon.query.planning.info import plan_info
+from trimon.query.planning.rules import keep_names
+from trimon.query.planning.scope import PlanScope
 from trimon.query.windows.operator import KERNELS, WindowOperator
-
-if TYPE_CHECKING:
-    from trimon.query.planning.plan import Planner
 
 _PI: Final = 3.141592653589793
 
 
-def plan_call(planner: Planner, expr: Call, grid: Grid) -> Operator:
+def plan_call(scope: PlanScope, expr: Call, grid: Grid) -> Operator:
     """The operator of a function call on a grid."""
     name, args = expr.function, expr.args
     if name in KERNELS:
-        return _window(planner, name, args, grid)
+        return _window(scope, name, args, grid)
     if name in FUNCTIONS or (name in CALENDAR and args):
-        first, *rest = (planner.plan(arg, grid) for arg in args)
+        first, *rest = (scope.plan(arg, grid) for arg in args)
         return ElementwiseOperator(name, first, rest)
     if name in CALENDAR:
         return ElementwiseOperator(name, ToVectorOperator(TimeOperator(grid)), ())
     match name:
         case "timestamp" | "start_timestamp":
-            return _timestamp(planner, name, args[0], grid)
+            return _timestamp(scope, name, args[0], grid)
         case "absent":
-            return AbsentOperator(planner.plan(args[0], grid), labels_of_selector(args[0]))
+            return AbsentOperator(scope.plan(args[0], grid), labels_of_selector(args[0]))
         case "absent_over_time":
-            present = _window(planner, "present_over_time", args, grid)
-            present.keeps_names = True
+            present = keep_names(_window(scope, "present_over_time", args, grid))
             return AbsentOperator(present, labels_of_selector(args[0]))
         case "label_replace" | "label_join":
-            vector, *texts = (planner.plan(arg, grid) for arg in args)
+            vector, *texts = (scope.plan(arg, grid) for arg in args)
             made = LabelReplaceOperator if name == "label_replace" else LabelJoinOperator
             return made(vector, texts)
         case "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc":
-            vector, *texts = (planner.plan(arg, grid) for arg in args)
-            return SortOperator(name, vector, texts, args[0].start, ranged=planner.ranged)
+            vector, *texts = (scope.plan(arg, grid) for arg in args)
+            return SortOperator(name, vector, texts, args[0].start, ranged=scope.ranged)
         case "info":
-            return plan_info(planner, expr, grid)
+            return plan_info(scope, expr, grid)
         case _ if name.startswith("histogram_"):
-            return _histogram(planner, name, args, grid)
+            return _histogram(scope, name, args, grid)
         case _:
-            return _scalar(planner, name, args, grid)
+            return _scalar(scope, name, args, grid)
 
 
-def _window(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> WindowOperator:
+def _window(scope: PlanScope, name: str, args: tuple[Expr, ...], grid: Grid) -> WindowOperator:
     at = 1 if name == "quantile_over_time" else 0
-    params = [planner.plan(arg, grid) for index, arg in enumerate(args) if index != at]
-    ranges = planner.plan(args[at], grid)
+    params = [scope.plan(arg, grid) for index, arg in enumerate(args) if index != at]
+    ranges = scope.plan(args[at], grid)
     return WindowOperator(name, ranges, params, grid, args[at].start, args[0].start)
 
 
-def _timestamp(planner: Planner, name: str, arg: Expr, grid: Grid) -> Operator:
+def _timestamp(scope: PlanScope, name: str, arg: Expr, grid: Grid) -> Operator:
     bare = unwrap(arg)
     plain = isinstance(bare, VectorSelector) and not bare.smoothed
     if name == "start_timestamp":
-        usable = plain and planner.options.has(START_TIMESTAMPS)
+        usable = plain and scope.options.has(START_TIMESTAMPS)
         if isinstance(bare, VectorSelector) and usable:
-            return NamelessOperator(planner.select(bare, grid, Pick.START))
-        return FigureOperator(name, planner.plan(arg, grid))
+            return NamelessOperator(scope.select(bare, grid, Pick.START))
+        return FigureOperator(name, scope.plan(arg, grid))
     if isinstance(bare, VectorSelector) and plain:
-        return NamelessOperator(planner.select(bare, grid, Pick.TIME))
-    return TimestampOperator(planner.plan(arg, grid), grid)
+        return NamelessOperator(scope.select(bare, grid, Pick.TIME))
+    return TimestampOperator(scope.plan(arg, grid), grid)
 
 
-def _histogram(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:
+def _histogram(scope: PlanScope, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:
     figures = name in ("histogram_count", "histogram_sum", "histogram_avg")
-    planned = [planner.plan_with(arg, grid, stats_only=figures) for arg in args]
+    planned = [scope.plan_with(arg, grid, stats_only=figures) for arg in args]
     if name == "histogram_quantile":
         return QuantileOperator(planned[1], [planned[0]], None, args[1].start, [args[0].start], grid)
     if name == "histogram_quantiles":
@@ -102,24 +100,24 @@ def _histogram(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) 
     return FigureOperator(name, planned[0])
 
 
-def _scalar(planner: Planner, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:
+def _scalar(scope: PlanScope, name: str, args: tuple[Expr, ...], grid: Grid) -> Operator:
     match name:
         case "time":
             return TimeOperator(grid)
         case "pi":
             return ConstantOperator(_PI, grid)
         case "start":
-            return ConstantOperator(planner.grid.start_ms / 1000, grid)
+            return ConstantOperator(scope.grid.start_ms / 1000, grid)
         case "end":
-            return ConstantOperator(planner.end_ms / 1000, grid)
+            return ConstantOperator(scope.end_ms / 1000, grid)
         case "step":
-            return ConstantOperator(planner.query_step_ms / 1000, grid)
+            return ConstantOperator(scope.query_step_ms / 1000, grid)
         case "range":
-            return ConstantOperator(planner.query_range_ms / 1000, grid)
+            return ConstantOperator(scope.query_range_ms / 1000, grid)
         case "min_of" | "max_of":
-            return PairScalarOperator(name, planner.plan(args[0], grid), planner.plan(args[1], grid))
+            return PairScalarOperator(name, scope.plan(args[0], grid), scope.plan(args[1], grid))
         case "scalar":
-            return ToScalarOperator(planner.plan(args[0], grid), grid)
+            return ToScalarOperator(scope.plan(args[0], grid), grid)
         case _:
             assert name == "vector"
-            return ToVectorOperator(planner.plan(args[0], grid))
+            return ToVectorOperator(scope.plan(args[0], grid))

@@ -10,8 +10,9 @@ import numpy as np
 
 from trimon.model.frame import Times
 from trimon.model.matcher import Matcher
-from trimon.query.execution.context import Operator, Source
+from trimon.query.execution.context import SampleSource
 from trimon.query.execution.grid import Grid
+from trimon.query.execution.operator import Operator
 from trimon.query.language.checker import type_of
 from trimon.query.language.durations import milliseconds, positive_milliseconds
 from trimon.query.language.errors import QueryError
@@ -46,6 +47,7 @@ from trimon.query.operators.select import Pick, RangeOperator, RepeatOperator, S
 from trimon.query.operators.subquery import SubqueryOperator
 from trimon.query.operators.topk import KeepOperator
 from trimon.query.planning.functions import plan_call
+from trimon.query.planning.rules import fold
 
 # Times this far from the epoch hold no samples; nearer ones can be added and subtracted without overflow.
 _FAR_MS: Final = 1 << 61
@@ -63,7 +65,7 @@ class Planner:
     grid: Grid
     ranged: bool
     end_ms: int
-    sources: list[Source] = field(default_factory=list)
+    sources: list[SampleSource] = field(default_factory=list)
     stats_only: bool = False
     """Whether of histograms nothing but count and sum will be asked for."""
     _known: _Known = field(default_factory=dict)
@@ -116,14 +118,14 @@ class Planner:
         finally:
             self.stats_only = before
 
-    def source(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Source:
+    def source(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SampleSource:
         """The samples of a selector; shared with another selector of the same series where that is cheap."""
         wanted = tuple(matchers)
         for source in self.sources:
             if source.matchers == wanted and source.covers_cheaply(start_ms, end_ms):
                 source.extend(start_ms, end_ms)
                 return source
-        made = Source(wanted, start_ms, end_ms)
+        made = SampleSource(wanted, start_ms, end_ms)
         self.sources.append(made)
         return made
 
@@ -219,7 +221,7 @@ class Planner:
         return VectorScalarOperator(expr.op, left, right, return_bool=expr.return_bool, start=expr.start)
 
     def _aggregation(self, expr: Aggregation, grid: Grid) -> Operator:
-        vector = self.plan(expr.expr, grid)
+        vector = fold(expr.op, self.plan(expr.expr, grid), expr.grouping, without=expr.without)
         param = None if expr.param is None else self.plan(expr.param, grid)
         start = expr.expr.start if expr.param is None else expr.param.start
         if expr.op == "count_values":

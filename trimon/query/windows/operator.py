@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,10 +15,11 @@ from trimon.model.histogram import HISTOGRAM_BYTES, FloatHistogram
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL
 from trimon.model.table import LabelTable
 from trimon.query.execution.annotationtext import remark
-from trimon.query.execution.context import Context, Operator
+from trimon.query.execution.context import Context
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import factorize, pack
 from trimon.query.execution.names import without_name
+from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells as HistogramCells
 from trimon.query.execution.values import Mask, Matrix, Ranges, Scalar, Value, Vector, holds
 from trimon.query.language.errors import QueryError
@@ -123,10 +125,8 @@ class WindowOperator(Operator):
         param_start: int,
     ) -> None:
         self.function = function
-        # Whoever only asks whether there is anything needs no names removed, and no series to be distinct.
-        self.keeps_names = False
-        # The aggregation above, if there is one that may be done here.
-        self.fold: Fold | None = None
+        self._keeps_names = False
+        self._fold: Fold | None = None
         self.children = (*params, ranges)
         self.grid = grid
         self._start = start
@@ -134,7 +134,20 @@ class WindowOperator(Operator):
 
     def describe(self) -> str:
         """One line for the plan."""
-        return f"window {self.function}"
+        added = "" if self._fold is None else f", added up for {self._fold.op}"
+        return f"window {self.function}{', names kept' if self._keeps_names else ''}{added}"
+
+    def with_fold(self, fold: Fold) -> WindowOperator:
+        """The same operator, which does the aggregation above it where that pays."""
+        changed = copy(self)
+        changed._fold = fold
+        return changed
+
+    def with_names(self) -> WindowOperator:
+        """The same operator, which removes no names; its series need not be distinct then."""
+        changed = copy(self)
+        changed._keeps_names = True
+        return changed
 
     def compute(self, context: Context, inputs: list[Value]) -> Value:
         """A Vector."""
@@ -145,8 +158,8 @@ class WindowOperator(Operator):
         call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
         if self.function in _INCREASING:
             know_rising(ranges.frame)
-        if self.fold is not None and self._foldable(context, ranges):
-            folding = self.fold.begin(ranges.labels, ranges.steps)
+        if self._fold is not None and self._foldable(context, ranges):
+            folding = self._fold.begin(ranges.labels, ranges.steps)
             folded = None if folding is None else self._folded(context, ranges, call, folding)
             if folded is not None:
                 return folded
@@ -169,7 +182,7 @@ class WindowOperator(Operator):
             histograms = self._histograms(context, ranges, values, present)
         vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms).compact()
         self._annotate(context, ranges, vector.floats().labels, call)
-        keeps_name = self.function in KEEPS_NAME or self.keeps_names
+        keeps_name = self.function in KEEPS_NAME or self._keeps_names
         return vector if keeps_name else without_name(context, vector)
 
     def _cells(
@@ -205,7 +218,7 @@ class WindowOperator(Operator):
             ranges.anchored
             or ranges.smoothed
             or context.delayed_names
-            or self.keeps_names
+            or self._keeps_names
             or self.function in KEEPS_NAME
             or ranges.frame.histograms is not None
             or ranges.drop_name is not None
