@@ -13,7 +13,7 @@ from trimon import limits
 from trimon.clock import StoppedClock
 from trimon.discovery.hub import Hub
 from trimon.discovery.plugin import TargetGroup
-from trimon.discovery.sink import BadPublish, CheckedSink, LabelSets
+from trimon.discovery.sink import BadPublish, CheckedSink, LabelSets, check_groups
 
 
 class Recorder:
@@ -148,3 +148,39 @@ def test_many_small_publishes_cost_what_they_say() -> None:
     few_s = min(took_s(1000) for _ in range(3))
     assert took_s(10_000) < 40 * few_s  # all groups copied at each would be a hundred times
     assert hub.counts()["j"] == 10_000
+
+
+def test_checked_groups_are_taken_as_they_are() -> None:
+    """Groups checked before, in a thread, give the same as those that are checked at the publish."""
+    groups = [TargetGroup("s", [{"__address__": "a:1"}, {"x": "y"}], {"x": "z"}), TargetGroup("gone")]
+    one, two = Recorder(), Recorder()
+    CheckedSink("p", one, StoppedClock()).publish(groups)
+    CheckedSink("p", two, StoppedClock()).publish(check_groups(groups))
+    assert one.calls == two.calls
+    with pytest.raises(BadPublish, match="twice"):
+        check_groups([TargetGroup("s"), TargetGroup("s")])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"a": 1},
+        {1: "a"},
+        {"": "a"},
+        {"a" * 20_000: "b"},
+        {"a": "b" * 300_000},
+        {"a": "\ud800"},
+        {"\ud800": "a"},
+    ],
+)
+def test_one_bad_label_among_good_ones_is_refused(labels: dict[str, str]) -> None:
+    """A label that is no text, has no name, is too long or no UTF-8 is found among others."""
+    good = {f"label{number}": "value" for number in range(20)}
+    with pytest.raises(BadPublish):
+        check_groups([TargetGroup("s", [{**good, **labels}])])
+
+
+def test_long_labels_that_are_allowed_pass() -> None:
+    """Labels that are long together, but each within its limit, are taken."""
+    labels = {f"{'n' * 10_000}{number}": "v" * 200_000 for number in range(3)}
+    assert check_groups([TargetGroup("s", [labels])]).by_source["s"] == (labels,)

@@ -11,13 +11,16 @@ from typing import Final
 import trio
 from watchfiles._rust_notify import RustNotify  # documented as the direct way to its backend
 
-from trimon.discovery.plugin import Context, Sink, TargetGroup
+from trimon.discovery.plugin import CheckedGroups, Context, Sink, TargetGroup
+from trimon.discovery.sink import check_groups
 from trimon.discovery.targetfile import read_groups
 from trimon.errors import UserError
 
 REFRESH_S: Final = 300.0
 # How often the watcher is asked; a file written a moment ago is seen within this time.
 LOOK_S: Final = 1.0
+# More changed targets than this are checked in a thread.
+CHECK_INLINE_MAX: Final = 200
 _PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
 
 
@@ -93,7 +96,7 @@ class FileDiscovery:
             },
         }
 
-    async def _refresh(self) -> list[TargetGroup]:
+    async def _refresh(self) -> CheckedGroups:
         """Read everything again; what changed, groups that are gone as empty ones."""
         before = {group.source: group for file in self._files.values() for group in file.groups}
         began_s = trio.current_time()
@@ -112,7 +115,10 @@ class FileDiscovery:
                 file.groups, file.mtime_s = reading.groups, reading.mtime_s
         after = {group.source: group for file in self._files.values() for group in file.groups}
         gone = [TargetGroup(source) for source in before.keys() - after.keys()]
-        return gone + [group for source, group in after.items() if before.get(source) != group]
+        changed = gone + [group for source, group in after.items() if before.get(source) != group]
+        if sum(len(group.targets) for group in changed) <= CHECK_INLINE_MAX:
+            return check_groups(changed)
+        return await self._context.offload.run(lambda: check_groups(changed))
 
     def _read_all(self) -> list[_Read]:
         return [_read(path) for path in self._matching()]
