@@ -9,11 +9,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from trimon.actors.discovered import Discovered, discovered_mailbox
 from trimon.actors.discovery import Discovery
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_readings
-from trimon.actors.scrape import Discovered, discovered_mailbox
 from trimon.config import load_text
 from trimon.discovery.plugin import Sink, TargetGroup
 from trimon.discovery.providers import Consumer, consumer_of
@@ -40,10 +40,10 @@ def consumers(*jobs: str, plugin: str = "") -> list[Consumer]:
 
 @asynccontextmanager
 async def discovery() -> AsyncIterator[tuple[Discovery, Mailbox[Discovered], SelfMetrics]]:
-    box = discovered_mailbox()
-    here = Discovery(box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
+    box = discovered_mailbox("test")
+    here = Discovery("scrape", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
     metrics = SelfMetrics()
-    metrics.collect(discovery_readings(here))
+    metrics.collect(discovery_readings([here]))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(here.group.run)
         await here.group.ready.wait()
@@ -66,7 +66,7 @@ async def test_a_shared_provider_goes_on_when_a_job_joins(autojump_clock: MockCl
         await trio.sleep(10)
         assert list(here.runs().values()) == [run]
         assert run.inspect()["jobs"] == ["two"]
-        told = [(message.job, len(message.label_sets)) for message in await box.receive_batch(10)]
+        told = [(message.consumer, len(message.label_sets)) for message in await box.receive_batch(10)]
         assert ("two", 2) in told
 
 
@@ -160,3 +160,24 @@ async def test_an_inspect_that_raises_harms_nobody(autojump_clock: MockClock) ->
         assert shown[0]["fields"] == {"inspect_failed": "SystemExit: 1"}
         assert shown[0]["targets"] == 1
         assert metrics.expose()
+
+
+async def test_alertmanagers_are_discovered_as_jobs_are(autojump_clock: MockClock) -> None:
+    """A second kind of consumers has a discovery of its own, under its own name in the metrics."""
+    async with discovery() as (here, _, __):
+        box = discovered_mailbox("notifier")
+        other = Discovery("notify", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
+        metrics = SelfMetrics()
+        metrics.collect(discovery_readings([here, other]))
+        here.configure(consumers("one"))
+        (job,) = consumers("one")
+        other.configure([Consumer("config-0", job.sources), Consumer("config-1", ())])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other.group.run)
+            await trio.sleep(10)
+            told = {message.consumer: len(message.label_sets) for message in await box.receive_batch(9)}
+            assert told == {"config-0": 2, "config-1": 0}
+            for name, config in (("scrape", "one"), ("notify", "config-0")):
+                labels = {"name": name, "config": config}
+                assert metrics.value("prometheus_sd_discovered_targets", labels) == 2
+            await other.group.stop(within_s=5)

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.support.store_world import World, until, world
-from trimon.actors.scrape import Discovered
+from trimon.actors.discovered import Discovered
 from trimon.fetch.request import FetchError
 
 

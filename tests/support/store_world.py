@@ -9,11 +9,12 @@ from pathlib import Path
 
 import trio
 
+from trimon.actors.discovered import discovered_mailbox
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.scrape import JobConfig, ScrapeManager, discovered_mailbox
+from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.fetch.request import FetchError, Request, Response
 from trimon.files import DiskFiles
@@ -108,7 +109,7 @@ async def world(directory: Path, *, start_ms: int = 1_700_000_000_000) -> AsyncI
     clock.now_ms()
     log, reports = LogBuffer(), CrashReports()
     store = Store.open(StoreOptions(directory), DiskFiles(), clock)
-    mailbox, discovered = storage_mailbox(), discovered_mailbox()
+    mailbox, discovered = storage_mailbox(), discovered_mailbox("scrape-manager")
     writer, offload = Writer(mailbox), InlineOffload()
     storage = StorageActor(store, mailbox, offload, log)
     pools: Pool[str] = Pool("scrape", reports=reports)

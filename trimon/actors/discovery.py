@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.discovered import Discovered
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.kernel.mailbox import Mailbox
@@ -16,7 +17,6 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.scrape import Discovered
 from trimon.clock import Clock
 from trimon.discovery.hub import Hub
 from trimon.discovery.mask import LabelMask
@@ -44,11 +44,11 @@ PROVIDER_POLICY: Final = RestartPolicy(
 
 
 class HubActor:
-    """Passes the latest targets of every changed job to the scrape manager.
+    """Passes the latest targets of every changed consumer to who takes them.
 
     Owns: nothing; the hub itself belongs to the tree and keeps the last good targets.
     Receives: nothing; providers write into the hub, which wakes this actor.
-    Sends: Discovered, one for each job that changed, at most once an interval.
+    Sends: Discovered, one for each consumer that changed, at most once an interval.
     Crashes when: the hub has a bug.
     On restart: goes on with what changed since.
     """
@@ -69,8 +69,8 @@ class HubActor:
             await self.changed.wait()
             await trio.sleep(SETTLE_S)
             self.changed = trio.Event()
-            for job, label_sets in self._hub.take().items():
-                await self._mailbox.send(Discovered(job, label_sets))
+            for consumer, label_sets in self._hub.take().items():
+                await self._mailbox.send(Discovered(consumer, label_sets))
             self.sends += 1
             await trio.sleep(self._interval_s)
             self.delayed += self.changed.is_set()
@@ -81,10 +81,14 @@ class HubActor:
 
 
 class Discovery:
-    """The subtree of discovery and its configuration."""
+    """The subtree of discovery for one kind of consumers, and its configuration.
+
+    `kind` is Prometheus' word for it in metrics: `scrape` for jobs, `notify` for sets of Alertmanagers.
+    """
 
     def __init__(
         self,
+        kind: str,
         mailbox: Mailbox[Discovered],
         clock: Clock,
         offload: Offload,
@@ -93,6 +97,7 @@ class Discovery:
         reports: CrashReports,
         registry: Registry | None = None,
     ) -> None:
+        self.kind = kind
         self.registry = registry if registry is not None else Registry()
         self.label_mask = LabelMask()
         self._clock = clock

@@ -9,8 +9,9 @@ from typing import Final
 
 import trio
 
+from trimon.actors.discovered import Discovered
 from trimon.actors.kernel.ask import AskTimeout
-from trimon.actors.kernel.mailbox import Mailbox, Overflow
+from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.report import CrashReports
@@ -45,14 +46,6 @@ class JobConfig:
     fetch: Callable[[], Fetch]
     failure_log: str = ""
     """File for a line about every failed scrape."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Discovered:
-    """All that discovery knows of one job now."""
-
-    job: str
-    label_sets: tuple[Mapping[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -105,11 +98,6 @@ class _Leaving:
     session: ScrapeSession
     stale_ms: int
     due_s: float
-
-
-def discovered_mailbox() -> Mailbox[Discovered]:
-    """The manager's mailbox: of one job only the latest state counts."""
-    return Mailbox("scrape-manager", max=10_000, policy=Overflow.COALESCE, key_of=lambda message: message.job)
 
 
 def target_policy() -> RestartPolicy:
@@ -198,7 +186,7 @@ class ScrapeManager:
         return max(0.0, min(leaving.due_s for leaving in self._leaving.values()) - trio.current_time())
 
     async def _discovered(self, message: Discovered) -> None:
-        job = self.jobs.get(message.job)
+        job = self.jobs.get(message.consumer)
         if job is None:
             return
         began_s = trio.current_time()
@@ -206,10 +194,10 @@ class ScrapeManager:
             built = self._build(job, message.label_sets)
         else:
             built = await self._offload.run(lambda: self._build(job, message.label_sets))
-        if self.jobs.get(message.job) is job:
+        if self.jobs.get(message.consumer) is job:
             job.label_sets = message.label_sets
             self._take_over(job, built)
-            self._times.sync_s.labels(message.job).observe(trio.current_time() - began_s)
+            self._times.sync_s.labels(message.consumer).observe(trio.current_time() - began_s)
 
     @staticmethod
     def _build(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 
+from trimon.actors.discovered import discovered_mailbox
 from trimon.actors.discovery import Discovery
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_readings
 from trimon.actors.metrics.scraping import scrape_readings
-from trimon.actors.scrape import ScrapeManager, ScrapeTimes, discovered_mailbox
+from trimon.actors.scrape import ScrapeManager, ScrapeTimes
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
 from trimon.server.configuration import Current
@@ -30,7 +31,7 @@ class ScrapingPart:
         seams: Seams,
         reports: CrashReports,
     ) -> None:
-        self.mailbox = discovered_mailbox()
+        self.mailbox = discovered_mailbox("scrape-manager")
         self.pools: Pool[str] = Pool("scrape", reports=reports)
         self.manager = ScrapeManager(
             self.pools,
@@ -45,6 +46,7 @@ class ScrapingPart:
             times=ScrapeTimes(seams.metrics),
         )
         self.discovery = Discovery(
+            "scrape",
             self.mailbox,
             seams.clock,
             seams.parse_threads,
@@ -54,4 +56,4 @@ class ScrapingPart:
             seams.registry,
         )
         seams.metrics.collect(scrape_readings(self.manager))
-        seams.metrics.collect(discovery_readings(self.discovery))
+        seams.metrics.collect(discovery_readings([self.discovery]))

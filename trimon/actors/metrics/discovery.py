@@ -3,73 +3,79 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from trimon.actors.discovery import Discovery
 from trimon.selfmetrics import Reading
 
-_NAME: Final = ("scrape",)
+_FIGURES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Discovery], float]], ...]] = (
+    (
+        "prometheus_sd_received_updates_total",
+        "Total number of update events received from the SD providers.",
+        "counter",
+        lambda discovery: discovery.hub.updates,
+    ),
+    (
+        "prometheus_sd_updates_total",
+        "Total number of update events sent to the SD consumers.",
+        "counter",
+        lambda discovery: discovery.hub_actor.sends,
+    ),
+    (
+        "prometheus_sd_updates_delayed_total",
+        "Total number of update events that couldn't be sent immediately.",
+        "counter",
+        lambda discovery: discovery.hub_actor.delayed,
+    ),
+    (
+        "prometheus_sd_failed_configs",
+        "Current number of service discovery configurations that failed to load.",
+        "gauge",
+        lambda discovery: discovery.failed(),
+    ),
+)
 
 
-def discovery_readings(discovery: Discovery) -> Callable[[], Iterator[Reading]]:
-    """prometheus_sd_*."""
+def discovery_readings(discoveries: Sequence[Discovery]) -> Callable[[], Iterator[Reading]]:
+    """prometheus_sd_*, of each kind of consumers."""
 
     def readings() -> Iterator[Reading]:
-        hub, actor = discovery.hub, discovery.hub_actor
         yield Reading(
             "prometheus_sd_discovered_targets",
             "Current number of discovered targets.",
             "gauge",
-            [(("scrape", job), float(count)) for job, count in hub.counts().items()],
+            [
+                ((discovery.kind, consumer), float(count))
+                for discovery in discoveries
+                for consumer, count in discovery.hub.counts().items()
+            ],
             ("name", "config"),
         )
-        figures: tuple[tuple[str, str, Literal["counter", "gauge"], float], ...] = (
-            (
-                "prometheus_sd_received_updates_total",
-                "Total number of update events received from the SD providers.",
-                "counter",
-                hub.updates,
-            ),
-            (
-                "prometheus_sd_updates_total",
-                "Total number of update events sent to the SD consumers.",
-                "counter",
-                actor.sends,
-            ),
-            (
-                "prometheus_sd_updates_delayed_total",
-                "Total number of update events that couldn't be sent immediately.",
-                "counter",
-                actor.delayed,
-            ),
-            (
-                "prometheus_sd_failed_configs",
-                "Current number of service discovery configurations that failed to load.",
-                "gauge",
-                discovery.failed(),
-            ),
-        )
-        for name, text, kind, value in figures:
-            yield Reading(name, text, kind, [(_NAME, float(value))], ("name",))
-        yield from _of_providers(discovery)
+        for name, text, kind, read in _FIGURES:
+            samples = [((discovery.kind,), float(read(discovery))) for discovery in discoveries]
+            yield Reading(name, text, kind, samples, ("name",))
+        yield from _of_providers(discoveries)
 
     return readings
 
 
-def _of_providers(discovery: Discovery) -> Iterator[Reading]:
-    runs = discovery.runs()
-    newest_ms = max((run.stats.last_ms for run in runs.values()), default=0)
+def _of_providers(discoveries: Sequence[Discovery]) -> Iterator[Reading]:
+    newest_ms, failures = 0, Counter[tuple[str, str]]()
+    fields = []
+    for discovery in discoveries:
+        restarts = discovery.failures()
+        for key, run in discovery.runs().items():
+            newest_ms = max(newest_ms, run.stats.last_ms)
+            failures[run.plugin, "+".join(run.consumers)] += restarts.get(key, 0)
+            if run.plugin == "file":
+                fields.append(run.own_fields())
     yield Reading(
         "prometheus_sd_last_update_timestamp_seconds",
         "Timestamp of the last update sent by a service discovery.",
         "gauge",
         [((), newest_ms / 1000)],
     )
-    failures: Counter[tuple[str, str]] = Counter()
-    restarts = discovery.failures()
-    for key, run in runs.items():
-        failures[run.plugin, "+".join(run.consumers)] += restarts.get(key, 0)
     yield Reading(
         "prometheus_sd_refresh_failures_total",
         "Number of times a service discovery failed and was started again.",
@@ -77,7 +83,7 @@ def _of_providers(discovery: Discovery) -> Iterator[Reading]:
         [(labels, float(count)) for labels, count in failures.items()],
         ("mechanism", "config"),
     )
-    yield from _of_files([run.own_fields() for run in runs.values() if run.plugin == "file"])
+    yield from _of_files(fields)
 
 
 def _sum(fields: list[Mapping[str, object]], name: str) -> float:
