@@ -106,7 +106,7 @@ class Listed:
         self.context = context
 
     async def get(self) -> list[str]:
-        response = await self.context.fetch.get(Request(URL))
+        response = await self.context.fetch.send(Request(URL))
         return response.body.decode().split()
 
     async def run(self, sink: Sink) -> None:

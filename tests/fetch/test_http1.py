@@ -138,7 +138,7 @@ def test_inflating_stops_at_the_cap() -> None:
     assert inflate(gzip.compress(b"x" * 1000), 1000) == b"x" * 1000
     with pytest.raises(BodyTooBig):
         inflate(gzip.compress(bytes(10_000_000)), 1000)
-    with pytest.raises(FetchError, match="invalid data"):
+    with pytest.raises(FetchError, match="unexpected EOF"):
         inflate(b"not gzip", 1000)
 
 
@@ -149,4 +149,4 @@ def test_inflating_stops_at_the_cap() -> None:
 def test_requests_cannot_be_broken_out_of(target: str, header: tuple[str, str]) -> None:
     """A target or header with a line break, or outside latin-1, is refused and never sent."""
     with pytest.raises(FetchError, match="bad request"):
-        request_bytes(target, [header])
+        request_bytes("GET", target, [header])

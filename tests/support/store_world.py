@@ -49,7 +49,7 @@ class FakeFetch:
     def __init__(self, targets: FakeTargets) -> None:
         self._targets = targets
 
-    async def get(self, request: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """The prepared answer after `took_s`."""
         targets = self._targets
         now_ms = targets.clock.now_ms() if targets.clock is not None else 0

@@ -92,7 +92,7 @@ class TargetActor:
         if not session.forced_error:
             with self._schedule.interruptible() as scope:
                 try:
-                    answer = await self._fetch.get(session.request())
+                    answer = await self._fetch.send(session.request())
                 except FetchError as error:
                     answer = error
             if scope.cancelled_caught:

@@ -48,9 +48,16 @@ KNOWN_FEATURES: Final = frozenset(
         "use-start-timestamps",
         "type-and-unit-labels",
         "exemplar-storage",
-        "native-histograms",
     )
 )
+# Known, and yet without the effect that one would expect.
+FEATURE_WARNINGS: Final = {
+    "use-start-timestamps": "no start timestamps are stored: queries of scraped samples are as without it",
+    "native-histograms": "native histograms are not scraped by this version of trimon",
+    "created-timestamp-zero-ingestion": "not supported by this version of trimon: _created series are stored as they are",
+    "st-storage": "not supported by this version of trimon: start timestamps are not stored",
+    "st-synthesis": "not supported by this version of trimon: counters are stored as they are",
+}
 
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
 global:
@@ -157,7 +164,9 @@ def _tune_collector() -> None:
 
 def _features(flags: dict[str, Any], log: Log) -> frozenset[str]:
     asked = {name.strip() for text in flags["enable_feature"] for name in text.split(",") if name.strip()}
-    for name in sorted(asked - KNOWN_FEATURES):
+    for name in sorted(asked & FEATURE_WARNINGS.keys()):
+        log.warning("option for --enable-feature has no effect", option=name, reason=FEATURE_WARNINGS[name])
+    for name in sorted(asked - KNOWN_FEATURES - FEATURE_WARNINGS.keys()):
         log.warning("unknown or unsupported option for --enable-feature", option=name)
     return frozenset(asked)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -10,7 +11,7 @@ from trimon.clock import Clock
 from trimon.discovery.hub import Hub
 from trimon.discovery.plugin import Context
 from trimon.discovery.sink import CheckedSink, LabelSets
-from trimon.fetch.request import Fetch, FetchError, Request, Response
+from trimon.fetch.request import Fetch, FetchError, Request, Response, StreamedResponse
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload, Offload
 from trimon.virtualclock import VirtualClock
@@ -23,7 +24,7 @@ class PreparedFetch:
         self.answers = dict(answers or {})
         self.requests: list[Request] = []
 
-    async def get(self, request: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """The prepared answer. Raises FetchError, or the prepared exception."""
         await trio.lowlevel.checkpoint()
         self.requests.append(request)
@@ -36,6 +37,16 @@ class PreparedFetch:
             return answer
         body = answer.encode() if isinstance(answer, str) else answer
         return Response(200, "OK", "application/json", body, len(body))
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+        """The prepared answer in one piece."""
+        answer = await self.send(request)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield answer.body
+
+        yield StreamedResponse(answer.status, answer.reason, answer.headers, pieces())
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import trio
@@ -13,11 +15,14 @@ from trimon import PROMETHEUS_VERSION, __version__
 from trimon.fetch.connection import Connection, Endpoint, PeerClosed
 from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
-from trimon.fetch.request import FetchError, FetchTimeout, Request, Response
+from trimon.fetch.request import BodyError, FetchError, FetchTimeout, Request, Response, StreamedResponse
 
-USER_AGENT = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
-REDIRECTS_MAX = 10
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
+REDIRECTS_MAX: Final = 10
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+# These repeat the request as it was; the others ask for the new place with GET.
+_REPEATING: Final = frozenset((307, 308))
+_BODY_METHODS: Final = frozenset(("POST", "PUT", "PATCH"))
 
 
 def _no_credentials() -> tuple[tuple[str, str], ...]:
@@ -44,8 +49,8 @@ class ClientOptions:
 class HttpFetch:
     """The real Fetch: HTTP/1.1 over one kept connection, or through a proxy where the options name one.
 
-    One request at a time. A request that finds its kept connection closed by the peer is sent once more on
-    a new one, as every HTTP client does.
+    One request at a time. A request that finds its kept connection closed by the peer is sent once more on a new one, if
+    it is idempotent; one that is not goes out on a kept connection only while the peer holds that open.
     """
 
     def __init__(self, options: ClientOptions | None = None) -> None:
@@ -56,22 +61,53 @@ class HttpFetch:
         self._asked_bytes = b""
         self._proxy = ProxyClient(self._options.proxy_url, self._options.no_proxy)
 
-    async def get(self, request: Request) -> Response:
+    async def send(self, request: Request) -> Response:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
         try:
             with trio.fail_after(request.timeout_s):
                 return await self._follow(request)
         except trio.TooSlowError:
             await self.aclose()
-            raise FetchTimeout(f'Get "{request.url}": context deadline exceeded') from None
+            raise _timeout(request) from None
         except FetchError as error:
             await self.aclose()
-            if str(error).startswith("body size"):
-                raise
-            raise type(error)(f'Get "{request.url}": {error}') from None
+            raise _told(request, error) from None
         except trio.Cancelled:
             await self.aclose()
             raise
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+        """The answer while its body comes; redirects are not followed, and no timeout holds once it began."""
+        url = urlsplit(request.url)
+        credentials = self._options.credentials()
+        if self._proxy.applies(url):
+            headers = self._headers(url, request, credentials)
+            async with self._proxy.stream(url, headers, request, self._options.tls) as answer:
+                yield answer
+            return
+        try:
+            with trio.fail_after(request.timeout_s):
+                connection = await Connection.open(
+                    Endpoint.of(url, request.unix_socket), self._options.tls, self._options.server_name
+                )
+        except trio.TooSlowError:
+            raise _timeout(request) from None
+        except FetchError as error:
+            raise _told(request, error) from None
+        try:
+            try:
+                with trio.fail_after(request.timeout_s):
+                    answer = await connection.begin(self._bytes(request, url, credentials))
+            except trio.TooSlowError:
+                raise _timeout(request) from None
+            except FetchError as error:
+                raise _told(request, error) from None
+            async with aclosing(answer.pieces):  # type: ignore[type-var] # it is a generator
+                yield answer
+        finally:
+            with trio.CancelScope(shield=True):
+                await connection.aclose()
 
     async def _follow(self, request: Request) -> Response:
         url = urlsplit(request.url)
@@ -84,25 +120,29 @@ class HttpFetch:
             if not location:
                 return response
             url = urlsplit(urljoin(url.geturl(), location))
+            if response.status not in _REPEATING and request.method not in ("GET", "HEAD"):
+                request = replace(request, method="GET", body=b"")
         raise FetchError(f"stopped after {REDIRECTS_MAX} redirects")
 
     async def _once(self, url: SplitResult, request: Request, *, with_credentials: bool) -> Response:
         credentials = self._options.credentials() if with_credentials else ()
         if self._proxy.applies(url):
             headers = self._headers(url, request, credentials)
-            return await self._proxy.get(url, headers, request, self._options.tls)
+            return await self._proxy.send(url, headers, request, self._options.tls)
         question = (request, url, credentials)
         if self._asked != question:
-            target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-            self._asked_bytes = request_bytes(target, self._headers(url, request, credentials))
+            self._asked_bytes = self._bytes(request, url, credentials)
             self._asked = question
-        endpoint = Endpoint.of(url)
+        endpoint = Endpoint.of(url, request.unix_socket)
         connection, kept = await self._connected(endpoint)
+        if kept and not request.idempotent and connection.is_closed():
+            await self._drop()
+            connection, kept = await self._connected(endpoint)
         try:
             response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
         except PeerClosed:
             await self._drop()
-            if not kept:
+            if not kept or not request.idempotent:
                 raise
             connection, _ = await self._connected(endpoint)
             response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
@@ -110,16 +150,25 @@ class HttpFetch:
             await self._drop()
         return response
 
+    def _bytes(self, request: Request, url: SplitResult, credentials: tuple[tuple[str, str], ...]) -> bytes:
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        return request_bytes(request.method, target, self._headers(url, request, credentials), request.body)
+
     def _headers(
         self, url: SplitResult, request: Request, credentials: tuple[tuple[str, str], ...]
     ) -> list[tuple[str, str]]:
+        """Host, user agent, length of a body, and the rest by name, as Go's client has them."""
+        length = [("Content-Length", str(len(request.body)))] if request.method in _BODY_METHODS else []
+        others = [
+            (_canonical(name), value)
+            for name, value in (*request.headers, *self._options.headers, *credentials)
+        ]
         host = url.netloc.rpartition("@")[2]
         return [
             ("Host", host),
             ("User-Agent", USER_AGENT),
-            *request.headers,
-            *self._options.headers,
-            *credentials,
+            *length,
+            *sorted(others, key=lambda header: header[0]),
         ]
 
     async def _connected(self, endpoint: Endpoint) -> tuple[Connection, bool]:
@@ -138,3 +187,19 @@ class HttpFetch:
         """Closes the kept connection; the client can be used again."""
         with trio.CancelScope(shield=True):
             await self._drop()
+
+
+def _canonical(name: str) -> str:
+    """A header's name as Go writes it: `X-Scope-OrgID` is `X-Scope-Orgid`."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def _told(request: Request, error: FetchError) -> FetchError:
+    """An error with the request that it is about; one about the body of an answer stands for itself."""
+    if isinstance(error, BodyError):
+        return error
+    return type(error)(f'{request.method.capitalize()} "{request.url}": {error}')
+
+
+def _timeout(request: Request) -> FetchTimeout:
+    return FetchTimeout(f'{request.method.capitalize()} "{request.url}": context deadline exceeded')

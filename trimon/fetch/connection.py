@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult
 
 import trio
 
-from trimon.fetch.http1 import ResponseReader
-from trimon.fetch.request import FetchError, Response
+from trimon.fetch.http1 import Inflater, ResponseReader
+from trimon.fetch.request import FetchError, Response, StreamedResponse
 
 RECEIVE_BYTES = 256 * 1024
 TLS_HANDSHAKE_TIMEOUT_S = 10.0
@@ -24,14 +24,15 @@ TLS_HANDSHAKE_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a connection goes."""
+    """Where a connection goes; `unix_socket` goes before host and port."""
 
     host: str
     port: int
     secure: bool
+    unix_socket: str = ""
 
     @classmethod
-    def of(cls, url: SplitResult) -> Endpoint:
+    def of(cls, url: SplitResult, unix_socket: str = "") -> Endpoint:
         """The endpoint of a URL; port by scheme where none is given. Raises FetchError."""
         try:
             port = url.port
@@ -40,7 +41,7 @@ class Endpoint:
         if not url.hostname or url.scheme not in ("http", "https"):
             raise FetchError(f'unsupported URL "{url.geturl()}"')
         secure = url.scheme == "https"
-        return cls(url.hostname, port or (443 if secure else 80), secure)
+        return cls(url.hostname, port or (443 if secure else 80), secure, unix_socket)
 
 
 class Connection:
@@ -57,10 +58,7 @@ class Connection:
         cls, endpoint: Endpoint, tls: Callable[[], ssl.SSLContext], server_name: str
     ) -> Connection:
         """Connects; a secure endpoint gets TLS under `server_name` (empty: the host). Raises FetchError."""
-        try:
-            stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-        except OSError as error:
-            raise FetchError(f"dial tcp {endpoint.host}:{endpoint.port}: {_reason(error)}") from None
+        stream = await _dial(endpoint)
         if not endpoint.secure:
             return cls(stream, endpoint)
         try:
@@ -83,7 +81,7 @@ class Connection:
         return cls(secure, endpoint)
 
     async def exchange(self, request: bytes, body_bytes_max: int) -> Response:
-        """One GET. Raises FetchError, BodyTooBig; `PeerClosed` when nothing at all came back."""
+        """One request and its answer. Raises FetchError; `PeerClosed` when nothing at all came back."""
         reader = ResponseReader(body_bytes_max)
         self.reusable = False
         try:
@@ -102,9 +100,64 @@ class Connection:
         self.reusable = reader.reusable
         return reader.response()
 
+    async def begin(self, request: bytes) -> StreamedResponse:
+        """Sends a request and waits until its answer begins; the body comes afterwards. Raises FetchError."""
+        reader = ResponseReader()
+        self.reusable = False
+        try:
+            await self._stream.send_all(request)
+            ended = False
+            while not reader.begun:
+                ended = reader.feed(await self._receive(reader))
+        except trio.BrokenResourceError as error:
+            raise PeerClosed(f"read: {_reason(error.__cause__ or error)}") from None
+        return reader.begun_response(self._pieces(reader, ended=ended))
+
+    async def _receive(self, reader: ResponseReader) -> bytes:
+        data = await self._stream.receive_some(RECEIVE_BYTES)
+        if not data and not reader.started:
+            raise PeerClosed("EOF")
+        if not data:
+            reader.end()
+        return bytes(data)
+
+    async def _pieces(self, reader: ResponseReader, *, ended: bool) -> AsyncIterator[bytes]:
+        inflater = Inflater() if reader.compressed else None
+        while True:
+            piece = reader.take()
+            if inflater is not None:
+                piece = inflater.feed(piece, last=ended)
+            if piece:
+                yield piece
+            if ended:
+                return
+            try:
+                data = await self._receive(reader)
+            except trio.BrokenResourceError as error:
+                raise FetchError(f"read: {_reason(error.__cause__ or error)}") from None
+            ended = not data or reader.feed(data)
+
+    def is_closed(self) -> bool:
+        """Whether the peer has closed, or sent what nobody asked for. Does not wait."""
+        stream = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        assert isinstance(stream, trio.SocketStream)
+        return stream.socket.is_readable()
+
     async def aclose(self) -> None:
         """Closes without ceremony."""
         await trio.aclose_forcefully(self._stream)
+
+
+async def _dial(endpoint: Endpoint) -> trio.SocketStream:
+    try:
+        if endpoint.unix_socket:
+            return await trio.open_unix_socket(endpoint.unix_socket)
+        return await trio.open_tcp_stream(endpoint.host, endpoint.port)
+    except (OSError, ValueError) as error:
+        where = (
+            f"unix {endpoint.unix_socket}" if endpoint.unix_socket else f"tcp {endpoint.host}:{endpoint.port}"
+        )
+        raise FetchError(f"dial {where}: {_reason(error)}") from None
 
 
 class PeerClosed(FetchError):

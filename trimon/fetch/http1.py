@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a scraper needs it: the bytes of one GET, and a reader for one answer. Pure, no I/O.
+"""HTTP/1.1 as a client of one peer needs it: the bytes of one request, a reader for one answer. Pure, no I/O.
 
 A general protocol engine validates and copies for every use there may be; a scrape asks the same question every
 time and reads one answer. A test compares the two on generated answers. Source: RFC 9112.
@@ -7,15 +7,17 @@ time and reads one answer. A test compares the two on generated answers. Source:
 from __future__ import annotations
 
 import re
+import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
-from trimon.fetch.request import BodyTooBig, FetchError, Response
+from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, StreamedResponse
 
 # A response head beyond this is refused.
 HEAD_BYTES_MAX: Final = 128 * 1024
 CHUNK_LINE_BYTES_MAX: Final = 4096
+GZIP_HEAD_BYTES: Final = 10
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n\x00]*))?")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
@@ -23,9 +25,9 @@ _CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _FORBIDDEN = re.compile(r"[\x00\r\n]")
 
 
-def request_bytes(target: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """A whole GET. Raises FetchError when a header would break out of its line."""
-    lines = [f"GET {target} HTTP/1.1"]
+def request_bytes(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> bytes:
+    """A whole request. Raises FetchError when a header would break out of its line."""
+    lines = [f"{method} {target} HTTP/1.1"]
     for name, value in headers:
         if _FORBIDDEN.search(name + value):
             raise FetchError(f"bad request: header {name!r} has a line break")
@@ -33,21 +35,21 @@ def request_bytes(target: str, headers: Iterable[tuple[str, str]]) -> bytes:
     if _FORBIDDEN.search(target) or " " in target:
         raise FetchError(f"bad request: malformed target {target!r}")
     try:
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
     except UnicodeEncodeError:
         raise FetchError("bad request: a header is not latin-1") from None
 
 
 class ResponseReader:
-    """Collects one answer from pieces. `body_bytes_max` holds for the decompressed body.
+    """Collects one answer from pieces. `body_bytes_max` holds for the decompressed body; None is no bound.
 
     `feed` and `end` say whether the answer is complete; then `response()` gives it, and `reusable` whether the
     connection may be used again. All raise FetchError for what is not HTTP, BodyTooBig for too much of it.
     """
 
-    def __init__(self, body_bytes_max: int) -> None:
+    def __init__(self, body_bytes_max: int | None = None) -> None:
         self.reusable = False
-        self._max = body_bytes_max
+        self._max = sys.maxsize if body_bytes_max is None else body_bytes_max
         self._buffer = b""
         self._status = 0
         self._reason = b""
@@ -63,6 +65,26 @@ class ResponseReader:
     def started(self) -> bool:
         """Whether any byte of an answer came."""
         return bool(self._status or self._buffer)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the head of the answer is all there."""
+        return bool(self._status)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the body is to be gunzipped; the name of the coding is taken to the letter, as Prometheus does."""
+        return self._headers.get("content-encoding") == "gzip"
+
+    def take(self) -> bytes:
+        """What came of the body since it was last taken, as it came over the connection."""
+        taken = b"".join(self._pieces)
+        self._pieces = []
+        return taken
+
+    def begun_response(self, pieces: AsyncIterator[bytes]) -> StreamedResponse:
+        """The head of the answer, and its body to come."""
+        return StreamedResponse(self._status, self._reason.decode("latin-1"), self._headers, pieces)
 
     def feed(self, data: bytes) -> bool:
         """Takes the next piece; True when the answer is complete."""
@@ -86,6 +108,8 @@ class ResponseReader:
         if self._status and self._length is None and not self._chunked:
             self.reusable = False
             return
+        if self._status:
+            raise BodyError("unexpected EOF")
         raise FetchError("unexpected EOF")
 
     def _take(self, data: bytes) -> None:
@@ -172,14 +196,14 @@ class ResponseReader:
                     self._buffer = data[position:]
                     return False
                 if data[position : position + 2] != b"\r\n":
-                    raise FetchError("malformed chunk: no line break at its end")
+                    raise BodyError("malformed chunk: no line break at its end")
                 position += 2
                 self._chunk_ended = True
             size_line = _CHUNK.match(data, position)
             if size_line is None:
                 rest = data[position:]
                 if b"\r\n" in rest or len(rest) > CHUNK_LINE_BYTES_MAX:
-                    raise FetchError(f"malformed chunk {rest[:40]!r}")
+                    raise BodyError(f"malformed chunk {rest[:40]!r}")
                 self._buffer = rest
                 return False
             self._chunk_left = int(size_line[1], 16)
@@ -197,7 +221,7 @@ class ResponseReader:
             found = _HEAD_END.search(rest)
             if found is None:
                 if len(rest) > HEAD_BYTES_MAX:
-                    raise FetchError("trailer is too long")
+                    raise BodyError("trailer is too long")
                 self._buffer = data[last_chunk:]
                 return False
             self._parse(rest[: found.start()].split(b"\n"))
@@ -209,7 +233,7 @@ class ResponseReader:
         """The answer with its body decompressed. Raises FetchError, BodyTooBig."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         wire_bytes = len(body)
-        if body and self._headers.get("content-encoding", "").lower() == "gzip":
+        if body and self.compressed:
             body = inflate(body, self._max)
         return Response(
             status=self._status,
@@ -223,13 +247,36 @@ class ResponseReader:
 
 def inflate(data: bytes, body_bytes_max: int) -> bytes:
     """Gunzips a whole body and stops at the cap, however small it is. Raises FetchError, BodyTooBig."""
-    decompressor = zlib.decompressobj(31)
-    try:
-        body = decompressor.decompress(data, body_bytes_max + 1)
-    except zlib.error as error:
-        raise FetchError(f"gzip: invalid data: {error}") from None
+    inflater = Inflater()
+    body = inflater.feed(data, body_bytes_max + 1)
     if len(body) > body_bytes_max:
         raise BodyTooBig("body size limit exceeded")
-    if not decompressor.eof:
-        raise FetchError("gzip: unexpected EOF")
+    inflater.end()
     return body
+
+
+class Inflater:
+    """Gunzips a body as it comes."""
+
+    def __init__(self) -> None:
+        self._decompressor = zlib.decompressobj(31)
+        self._began = b""
+
+    def feed(self, data: bytes, bytes_max: int = 0, *, last: bool = False) -> bytes:
+        """What a piece inflates to, at most `bytes_max` (0 is no bound). Raises BodyError."""
+        self._began = (self._began + data[:GZIP_HEAD_BYTES])[:GZIP_HEAD_BYTES]
+        try:
+            out = self._decompressor.decompress(data, bytes_max)
+        except zlib.error:
+            if len(self._began) < GZIP_HEAD_BYTES:
+                raise BodyError("unexpected EOF") from None
+            what = "header" if not self._began.startswith(b"\x1f\x8b\x08") else "data"
+            raise BodyError(f"gzip: invalid {what}") from None
+        if last:
+            self.end()
+        return out
+
+    def end(self) -> None:
+        """There is nothing more. Raises BodyError when that cannot be."""
+        if not self._decompressor.eof:
+            raise BodyError("unexpected EOF")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from urllib.parse import SplitResult
 
 import httpx
 
-from trimon.fetch.request import BodyTooBig, FetchError, Request, Response
+from trimon.fetch.request import BodyTooBig, FetchError, Request, Response, StreamedResponse
 
 
 def bypasses_proxy(host: str, no_proxy: str) -> bool:
@@ -28,7 +29,7 @@ def bypasses_proxy(host: str, no_proxy: str) -> bool:
 
 
 class ProxyClient:
-    """GETs through one proxy. A client object is made for each request: nothing is shared, nothing leaks."""
+    """Requests through one proxy. A client object is made for each request: nothing is shared, nothing leaks."""
 
     def __init__(self, proxy_url: str, no_proxy: str) -> None:
         self._proxy_url = proxy_url
@@ -38,14 +39,14 @@ class ProxyClient:
         """Whether a request to `url` goes through the proxy."""
         return bool(self._proxy_url) and not bypasses_proxy((url.hostname or "").lower(), self._no_proxy)
 
-    async def get(
+    async def send(
         self,
         url: SplitResult,
         headers: list[tuple[str, str]],
         request: Request,
         tls: Callable[[], ssl.SSLContext],
     ) -> Response:
-        """One GET, redirects not followed. Raises FetchError, BodyTooBig."""
+        """One request, redirects not followed. Raises FetchError, BodyTooBig."""
         try:
             async with (
                 httpx.AsyncClient(
@@ -54,9 +55,34 @@ class ProxyClient:
                     trust_env=False,
                     timeout=None,  # noqa: S113 # the caller's cancel scope bounds the whole exchange
                 ) as client,
-                client.stream("GET", url.geturl(), headers=headers) as answer,
+                client.stream(request.method, url.geturl(), headers=headers, content=request.body) as answer,
             ):
                 return await self._read(answer, request.body_bytes_max)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise FetchError(f"proxyconnect: {error or type(error).__name__}") from None
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        url: SplitResult,
+        headers: list[tuple[str, str]],
+        request: Request,
+        tls: Callable[[], ssl.SSLContext],
+    ) -> AsyncIterator[StreamedResponse]:
+        """One request whose answer is read as it comes. Raises FetchError."""
+        timeout = httpx.Timeout(request.timeout_s, read=None)
+        try:
+            async with (
+                httpx.AsyncClient(
+                    proxy=self._proxy_url,
+                    verify=tls() if url.scheme == "https" else False,
+                    trust_env=False,
+                    timeout=timeout,
+                ) as client,
+                client.stream(request.method, url.geturl(), headers=headers, content=request.body) as answer,
+            ):
+                known = {name.lower(): value for name, value in answer.headers.items()}
+                yield StreamedResponse(answer.status_code, answer.reason_phrase, known, answer.aiter_bytes())
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise FetchError(f"proxyconnect: {error or type(error).__name__}") from None
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from trimon.errors import OperatingError
+
+# What may be sent again when nobody knows whether the first one arrived (RFC 9110, 9.2.2).
+IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET. `headers` come on top of what the client adds by itself (Host, authorization, user agent)."""
+    """One request. `headers` come on top of what the client adds by itself (Host, authorization, user agent).
+
+    `unix_socket` names a socket to connect to; the URL says only what is asked of the peer there.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     timeout_s: float = 10.0
     body_bytes_max: int = 64 * 2**20
-    """The most the decompressed body may have."""
+    """The most the decompressed body of an answer may have; does not bound a stream."""
+    method: str = "GET"
+    body: bytes = b""
+    unix_socket: str = ""
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether sending it twice is as good as once."""
+        return self.method in IDEMPOTENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,18 @@ class Response:
         return f"{self.status} {self.reason}".rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class StreamedResponse:
+    """An answer whose body is read as it comes, for instance a watch that never ends."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    pieces: AsyncIterator[bytes]
+    """The body, decompressed, in pieces as they arrive. Raises FetchError. To be read once."""
+
+
 class FetchError(OperatingError):
     """No usable answer: refused, reset, timed out, too big, not HTTP. The message is meant for people."""
 
@@ -46,15 +73,26 @@ class FetchTimeout(FetchError):
     """The whole exchange took longer than `timeout_s`."""
 
 
-class BodyTooBig(FetchError):
+class BodyError(FetchError):
+    """The answer began well, and its body is no good: cut off, badly compressed, or too big."""
+
+
+class BodyTooBig(BodyError):
     """The body, decompressed, is bigger than `body_bytes_max`."""
 
 
 class Fetch(Protocol):
-    """A client for one peer. It keeps its connection open between requests, one request at a time."""
+    """A client for one peer. It keeps its connection open between requests, one request at a time.
 
-    async def get(self, request: Request) -> Response:
+    A request that finds the kept connection closed is sent once more if that changes nothing; a POST is not.
+    """
+
+    async def send(self, request: Request) -> Response:
         """The answer, whatever its status. Raises FetchError."""
+        ...
+
+    def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
+        """The answer while its body comes; `timeout_s` holds until it begins. Raises FetchError."""
         ...
 
     async def aclose(self) -> None:

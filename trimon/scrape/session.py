@@ -98,6 +98,7 @@ class ScrapeSession:
             ),
             timeout_s=target.timeout_ms / 1000,
             body_bytes_max=options.body_bytes_max,
+            unix_socket=target.unix_socket,
         )
         self._series_labels = SeriesLabels(target.labels, options)
         self._layout = Layout(

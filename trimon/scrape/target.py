@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote_plus
+from typing import Final
+from urllib.parse import quote, quote_plus
 
 from trimon.errors import UserError
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, Labels, labels_of
 from trimon.scrape.options import PoolOptions
+from trimon.scrape.records import quoted
 from trimon.units import format_duration, parse_duration_ms
 
 _ADDRESS = "__address__"
@@ -18,6 +20,19 @@ _PATH = "__metrics_path__"
 _INTERVAL = "__scrape_interval__"
 _TIMEOUT = "__scrape_timeout__"
 _PARAM = "__param_"
+_UNIX_SOCKET = "__unix_socket__"
+# Per target what a job says of histograms, with the words of errors about it.
+HISTOGRAM_LABELS: Final = {
+    "__convert_classic_histograms_to_nhcb__": "convert classic histograms to nhcb",
+    "__always_scrape_classic_histograms__": "always scrape classic histograms",
+    "__scrape_native_histograms__": "scrape native histograms",
+}
+_BOOLEANS: Final = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+# What a path may hold as it is, beside letters and digits.
+_PATH_SAFE: Final = "/$&+,:;=@-_.~"
 # Ten slots a second would be cheaper still, but their bursts would be felt by queries.
 SLOT_MS = 50
 
@@ -33,6 +48,8 @@ class Target:
     timeout_ms: int
     discovered: Labels
     key: str
+    unix_socket: str = ""
+    """Where to connect instead of to the host of the URL."""
 
     @property
     def group(self) -> str:
@@ -72,6 +89,7 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
         _INTERVAL: format_duration(options.interval_ms),
         _TIMEOUT: format_duration(options.timeout_ms),
     }
+    labels |= dict.fromkeys(HISTOGRAM_LABELS, "false")
     labels |= {_PARAM + name: values[0] for name, values in options.params if values}
     labels = {**labels, **{name: value for name, value in discovered.items() if value}}
     before = labels_of(labels)
@@ -90,12 +108,32 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
         raise UserError(
             f'scrape timeout cannot be greater than scrape interval ("{labels[_TIMEOUT]}" > "{labels[_INTERVAL]}")'
         )
+    _check_histogram_labels(labels)
     url = _url(labels, options)
     labels.setdefault(INSTANCE_LABEL, address)
+    unix_socket = labels.get(_UNIX_SOCKET, "")
     final = labels_of({name: value for name, value in labels.items() if not name.startswith("__")})
-    identity = repr((final, url)).encode()
+    identity = repr((final, url, unix_socket) if unix_socket else (final, url)).encode()
     key = hashlib.blake2b(identity, digest_size=8).hexdigest()
-    return Target(options.job, final, url, interval_ms, timeout_ms, before, key)
+    return Target(options.job, final, url, interval_ms, timeout_ms, before, key, unix_socket)
+
+
+def _check_histogram_labels(labels: Mapping[str, str]) -> None:
+    """Raises UserError for what is no boolean, and for what this version does not do.
+
+    Native histograms come only with protobuf, which no target is asked for, and classic ones are always taken: these two
+    may say what they like.
+    """
+    for label, what in HISTOGRAM_LABELS.items():
+        text = labels.get(label, "")
+        if text and text not in _BOOLEANS:
+            raise UserError(
+                f"error parsing {what}: strconv.ParseBool: parsing {quoted(text.encode())}: invalid syntax"
+            )
+    if _BOOLEANS.get(labels.get("__convert_classic_histograms_to_nhcb__", "")):
+        raise UserError(
+            "label __convert_classic_histograms_to_nhcb__ is not supported by this version of trimon"
+        )
 
 
 def _duration(labels: Mapping[str, str], label: str, what: str) -> int:
@@ -121,4 +159,4 @@ def _url(labels: Mapping[str, str], options: PoolOptions) -> str:
     path = labels.get(_PATH) or "/metrics"
     if not path.startswith("/"):
         path = "/" + path
-    return f"{scheme}://{labels[_ADDRESS]}{path}" + (f"?{query}" if query else "")
+    return f"{scheme}://{labels[_ADDRESS]}{quote(path, safe=_PATH_SAFE)}" + (f"?{query}" if query else "")

@@ -16,7 +16,7 @@ from trimon.scrape.relabel import Relabeling
 _LEGACY: Final = "legacy"
 
 
-def pool_options(config: ScrapeConfig) -> PoolOptions:
+def pool_options(config: ScrapeConfig, *, type_and_unit_labels: bool = False) -> PoolOptions:
     """What the scrape engine needs of a completed scrape config."""
     return PoolOptions(
         job=config.job_name,
@@ -33,6 +33,7 @@ def pool_options(config: ScrapeConfig) -> PoolOptions:
         honor_labels=config.honor_labels,
         honor_timestamps=config.honor_timestamps,
         extra_metrics=config.extra_scrape_metrics,
+        type_and_unit_labels=type_and_unit_labels,
         sample_limit=config.sample_limit,
         target_limit=config.target_limit,
         label_limit=config.label_limit,
@@ -46,13 +47,20 @@ def pool_options(config: ScrapeConfig) -> PoolOptions:
     )
 
 
-def job_config(config: ScrapeConfig) -> JobConfig:
+def job_config(config: ScrapeConfig, *, type_and_unit_labels: bool = False) -> JobConfig:
     """A job; `version` changes with anything that concerns its pool."""
     client = client_options(config)
     pool = config.without_discovery()
     return JobConfig(
-        pool_options(config),
+        pool_options(config, type_and_unit_labels=type_and_unit_labels),
         fingerprint("job", pool),
         lambda: HttpFetch(client),
         config.scrape_failure_log_file,
     )
+
+
+def job_warnings(config: ScrapeConfig) -> list[str]:
+    """What a job asks for by name that changes nothing."""
+    if config.given("enable_http2") and config.enable_http2:
+        return [f"enable_http2 of job {config.job_name} has no effect: targets are asked by HTTP/1.1"]
+    return []

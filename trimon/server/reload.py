@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 import trio
 
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError
+from trimon.query.language.options import TYPE_AND_UNIT
 from trimon.server.configuration import Current, Loaded
-from trimon.server.jobs import job_config
+from trimon.server.jobs import job_config, job_warnings
 from trimon.server.parts import Parts
 from trimon.server.settings import Seams
 
@@ -71,6 +73,10 @@ class Reload:
         queries.query_log.path = config.global_.query_log_file
         failure_logs = {job.scrape_failure_log_file for job in config.scrape_configs}
         queries.lines.configure({queries.query_log.path, *failure_logs})
-        scraping.manager.configure([job_config(job) for job in config.scrape_configs])
+        labelled = self._current.query_options().has(TYPE_AND_UNIT)
+        jobs = [job_config(job, type_and_unit_labels=labelled) for job in config.scrape_configs]
+        for warning in chain.from_iterable(map(job_warnings, config.scrape_configs)):
+            self._seams.log.warning(warning)
+        scraping.manager.configure(jobs)
         scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
         self._parts.rules.manager.configure(loaded.rules, config.path.parent)
