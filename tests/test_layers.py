@@ -55,14 +55,12 @@ def modules() -> dict[str, Path]:
 
 
 def imports(module: str, path: Path) -> set[str]:
-    """Absolute names of all that a module imports, also inside functions, without type-checking blocks."""
+    """Absolute names of all that a module imports, also inside functions and for types alone."""
     tree = ast.parse(path.read_text())
     names: set[str] = set()
     stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -12,11 +12,11 @@ import pytest
 from tests.support.promql_data import PROMQL_SCRIPTS
 from trimon.model.labels import labels_of
 from trimon.model.sample import NORMAL_NAN
-from trimon.query.conformance.commands import Clear, Eval, Load, Message, parse_script
+from trimon.query.conformance.commands import Clear, Eval, ExpectedMessage, Load, parse_script
 from trimon.query.conformance.literal import HistogramLiteral
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.conformance.script import SCRIPT_OPTIONS, load, run_case
-from trimon.query.conformance.series import Described, Item
+from trimon.query.conformance.series import ExpectedSeries, Item
 
 SCRIPTS = sorted(PROMQL_SCRIPTS.glob("*.test")) if PROMQL_SCRIPTS.is_dir() else []
 # Of this many cases one is mutated.
@@ -49,7 +49,7 @@ def other_item(item: Item, rng: random.Random) -> Item:
             )
 
 
-def with_series(case: Eval, index: int, series: Described | None) -> Eval:
+def with_series(case: Eval, index: int, series: ExpectedSeries | None) -> Eval:
     """The case with one expected series replaced, or gone."""
     expected = list(case.expected)
     expected[index : index + 1] = [] if series is None else [series]
@@ -112,7 +112,7 @@ def a_label(case: Eval, rng: random.Random) -> Eval | None:
     labels = labels_of(pairs)
     if labels in {other.labels for other in case.expected}:
         return None
-    return with_series(case, index, Described(labels, series.items))
+    return with_series(case, index, ExpectedSeries(labels, series.items))
 
 
 def a_series_less(case: Eval, rng: random.Random) -> Eval | None:
@@ -129,7 +129,7 @@ def a_series_more(case: Eval, rng: random.Random) -> Eval | None:
     if case.fail is not None or case.text is not None:
         return None
     item = rng.choice((0.0, NORMAL_NAN, None, HistogramLiteral(())))
-    more = Described(labels_of({"unexpected": "yes"}), (item,))
+    more = ExpectedSeries(labels_of({"unexpected": "yes"}), (item,))
     return replace(case, expected=[*case.expected, more])
 
 
@@ -147,7 +147,9 @@ def annotations(case: Eval, rng: random.Random) -> Eval | None:
     """An annotation that is there is denied, or another text is expected; one that is not there is expected."""
     if case.fail is not None:
         return None
-    wrong = rng.choice((Message("msg", "PromQL warning: no such thing"), Message("regex", "no such .*thing")))
+    wrong = rng.choice(
+        (ExpectedMessage("msg", "PromQL warning: no such thing"), ExpectedMessage("regex", "no such .*thing"))
+    )
     if case.warnings:
         return rng.choice(
             (replace(case, warnings=[], no_warnings=True), replace(case, warnings=[*case.warnings, wrong]))
@@ -155,17 +157,20 @@ def annotations(case: Eval, rng: random.Random) -> Eval | None:
     if case.infos:
         return rng.choice((replace(case, infos=[], no_infos=True), replace(case, infos=[wrong])))
     if case.no_warnings:
-        return replace(case, no_warnings=False, warnings=[Message()])
+        return replace(case, no_warnings=False, warnings=[ExpectedMessage()])
     if case.no_infos:
-        return replace(case, no_infos=False, infos=[Message()])
+        return replace(case, no_infos=False, infos=[ExpectedMessage()])
     return None
 
 
 def failure(case: Eval, rng: random.Random) -> Eval | None:
     """Success instead of failure, failure instead of success, or another text."""
     if case.fail is None:
-        return replace(case, fail=Message())
-    return replace(case, fail=rng.choice((None, Message("msg", "nonsense"), Message("regex", "^nonsense"))))
+        return replace(case, fail=ExpectedMessage())
+    return replace(
+        case,
+        fail=rng.choice((None, ExpectedMessage("msg", "nonsense"), ExpectedMessage("regex", "^nonsense"))),
+    )
 
 
 def a_constant(case: Eval, rng: random.Random) -> Eval | None:

@@ -18,7 +18,7 @@ from trimon.log import Log
 from trimon.memory import give_back
 from trimon.offload import Offload
 from trimon.storage.store import Store
-from trimon.storage.upkeep.jobs import CutJob, Job
+from trimon.storage.upkeep.jobs import CutJob, MaintenanceJob
 
 # How often everything that may be due is looked for: merges, retention, what failed before.
 INTERVAL_S: Final = 60.0
@@ -126,7 +126,7 @@ class Compactor:
             self._job = ""
         return bool(jobs)
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: MaintenanceJob) -> None:
         counts, is_cut = self.counts, isinstance(job, CutJob)
         started_s = trio.current_time()
         try:

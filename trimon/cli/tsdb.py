@@ -25,7 +25,7 @@ from trimon.storage.block.meta import BlockMeta, new_ulid
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.export import export_block
 from trimon.storage.prometheus.importing import ImportReport, import_directory
-from trimon.storage.read.snapshot import Source, StoreSnapshot
+from trimon.storage.read.snapshot import SeriesSource, StoreSnapshot
 from trimon.storage.tools.analysis import analyze as analysis_of
 from trimon.storage.tools.backfill import create_blocks
 from trimon.storage.tools.checking import repair as repair_directory
@@ -190,7 +190,7 @@ def export_prometheus(path: Path, target: Path) -> None:
         click.echo(f"problem: {problem}", err=True)
     # promtool looks for a log beside the blocks
     files.make_directory(target / "wal")
-    ranges: list[tuple[list[Source], int, int]]
+    ranges: list[tuple[list[SeriesSource], int, int]]
     ranges = [([block], block.meta.min_ms, block.meta.max_ms) for block in opened.blocks]
     for head in opened.heads:
         first = head.min_ms // (2 * HOUR_MS) * 2 * HOUR_MS

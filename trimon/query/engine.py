@@ -11,17 +11,17 @@ import numpy as np
 
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
-from trimon.query.answer.result import QueryResult, Samples
+from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.annotations import Annotations
 from trimon.query.execution.budget import PREPARATION, Budget
-from trimon.query.execution.context import Context, quiet
+from trimon.query.execution.context import QueryContext, quiet
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import sort_order
 from trimon.query.execution.names import remove_marked
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.run import run
 from trimon.query.execution.stats import QueryStats
-from trimon.query.execution.values import Ranges, Scalar, Text, Value, Vector
+from trimon.query.execution.values import Ranges, Scalar, TextValue, Value, Vector
 from trimon.query.language.astjson import ast_data
 from trimon.query.language.checker import Checker, type_of
 from trimon.query.language.errors import ParseError, QueryError
@@ -30,7 +30,7 @@ from trimon.query.language.options import DURATION_EXPRESSIONS, QueryOptions
 from trimon.query.language.parser import Parser
 from trimon.query.language.pretty import prettify
 from trimon.query.planning.plan import Planner
-from trimon.query.windows.windowmatrix import panels
+from trimon.query.windows.windowmatrix import window_matrices
 
 # Trees are as deep as QUERY_DEPTH_MAX and every level is a few Python frames, in parser, checker and printer.
 _RECURSION = 20_000
@@ -158,13 +158,15 @@ def context_of(
     budget: Budget,
     stats: QueryStats,
     planner: Planner,
-) -> Context:
+) -> QueryContext:
     """What a planned query needs to run."""
     annotations = Annotations(query if isinstance(query, str) else "")
-    return Context(snapshot, options, budget, annotations, grid.start_ms, planner.end_ms, grid.step_ms, stats)
+    return QueryContext(
+        snapshot, options, budget, annotations, grid.start_ms, planner.end_ms, grid.step_ms, stats
+    )
 
 
-def run_plan(context: Context, root: Operator) -> Value:
+def run_plan(context: QueryContext, root: Operator) -> Value:
     """The value of a plan. Raises QueryError; what numpy or memory refuse is one, too."""
     try:
         with quiet():
@@ -176,7 +178,7 @@ def run_plan(context: Context, root: Operator) -> Value:
 def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> QueryResult:
     times = grid.times_ms()
     nothing, no_mask = np.zeros((0, grid.count)), np.zeros((0, grid.count), np.bool_)
-    if isinstance(value, Text):
+    if isinstance(value, TextValue):
         return QueryResult("string", LabelTable.empty(), times, nothing, no_mask, stats, text=value.value)
     if isinstance(value, Scalar):
         if not ranged:
@@ -201,17 +203,17 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
 def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResult:
     """The samples of the only window of an instant query."""
     rows, stamps, values, cells = [], [], [], []
-    for panel in panels(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True):
-        shape = panel.values.shape
+    for windows in window_matrices(ranges.frame, ranges.refs_ms, ranges.range_ms, drop_stale=True):
+        shape = windows.values.shape
         column = np.arange(shape[1])
-        lo = panel.lo[:, :1] if panel.ragged else panel.lo[0]
-        hi = panel.hi[:, :1] if panel.ragged else panel.hi[0]
+        lo = windows.lo[:, :1] if windows.ragged else windows.lo[0]
+        hi = windows.hi[:, :1] if windows.ragged else windows.hi[0]
         inside = np.broadcast_to((column >= lo) & (column < hi), shape)
-        rows.append(np.broadcast_to(panel.rows[:, None], shape)[inside])
-        stamps.append(np.broadcast_to(panel.times, shape)[inside])
-        values.append(panel.values[inside])
-        if panel.histograms is not None:
-            cells.append(panel.histograms[inside])
+        rows.append(np.broadcast_to(windows.rows[:, None], shape)[inside])
+        stamps.append(np.broadcast_to(windows.times, shape)[inside])
+        values.append(windows.values[inside])
+        if windows.histograms is not None:
+            cells.append(windows.histograms[inside])
     row = np.concatenate(rows) if rows else np.zeros(0, np.intp)
     stamp = np.concatenate(stamps) if rows else np.zeros(0, np.int64)
     value = np.concatenate(values) if rows else np.zeros(0)
@@ -224,6 +226,6 @@ def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResul
     by_row = np.lexsort((stamp, rank[row]))
     offsets = np.concatenate([[0], np.cumsum(lengths[alive[order]])]).astype(np.int64)
     histograms = np.concatenate(cells)[by_row] if cells else None
-    samples = Samples(offsets, stamp[by_row], value[by_row], histograms)
+    samples = RangeSamples(offsets, stamp[by_row], value[by_row], histograms)
     empty = np.zeros((len(alive), 0))
     return QueryResult("matrix", labels.take(order), times, empty, empty.astype(np.bool_), stats, samples)

@@ -8,7 +8,7 @@ from typing import Any
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.stats import NodeStats, QueryStats
@@ -81,7 +81,7 @@ def explain(
     return _node(context, root, stats if analyze else None)
 
 
-def _node(context: Context, operator: Operator, stats: QueryStats | None) -> PlanNode:
+def _node(context: QueryContext, operator: Operator, stats: QueryStats | None) -> PlanNode:
     estimate = None
     source = operator.source
     if source is not None:

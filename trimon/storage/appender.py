@@ -15,7 +15,7 @@ from trimon.storage.head.head import Head
 from trimon.storage.head.routing import split_batch
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 from trimon.storage.metadata import MetadataBook
-from trimon.storage.state import Core, LiveHead, State
+from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.wal import sections
 from trimon.storage.wal.log import HeadLog
 
@@ -23,7 +23,7 @@ from trimon.storage.wal.log import HeadLog
 class Appender:
     """Appends messages to the open heads, one per window of time, each with a log of its own."""
 
-    def __init__(self, core: Core, book: MetadataBook, next_epoch: int) -> None:
+    def __init__(self, core: StoreCore, book: MetadataBook, next_epoch: int) -> None:
         self._core = core
         self._book = book
         self._next_epoch = next_epoch
@@ -218,7 +218,7 @@ class Appender:
         self._next_epoch += 1
         live = LiveHead(Head(*window, log), log, frozenset({epoch}), core.clock.now_ms())
         self.open_heads.append(live)
-        core.state = State(core.state.blocks, (*core.state.heads, live))
+        core.state = StoreState(core.state.blocks, (*core.state.heads, live))
         self.follow_elders()
         return live.head
 
@@ -237,7 +237,7 @@ class Appender:
             self._book.save(core.files, core.path / "metadata")
             head = self.open_head(time_ms)
             self.open_heads.remove(replaced)
-            core.state = State(
+            core.state = StoreState(
                 core.state.blocks, tuple(live for live in core.state.heads if live is not replaced)
             )
             if replaced.log is not None:

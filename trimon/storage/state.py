@@ -15,7 +15,7 @@ from trimon.storage.block.reader import Block
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.options import StoreOptions
-from trimon.storage.read.framecache import KeptSnapshot, Memory, SettledSource, frames_bytes
+from trimon.storage.read.framecache import CachedSnapshot, FrameCache, SettledSource, frames_bytes
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.log import HeadLog
@@ -34,7 +34,7 @@ class LiveHead:
     last_append_ms: int
 
 
-class State(NamedTuple):
+class StoreState(NamedTuple):
     """Everything readers see; replaced as a whole."""
 
     blocks: tuple[Block, ...]
@@ -45,7 +45,7 @@ class State(NamedTuple):
         return [*self.blocks, *(live.head.view for live in self.heads)]
 
 
-class Core:
+class StoreCore:
     """The shared part. `writing` is held by whoever changes heads or the state; readers only read `state`."""
 
     def __init__(self, options: StoreOptions, files: Files, clock: Clock) -> None:
@@ -53,9 +53,9 @@ class Core:
         self.files = files
         self.clock = clock
         self.cache = ArrayCache()
-        self.memory = Memory(frames_bytes())
+        self.memory = FrameCache(frames_bytes())
         self.writing = threading.RLock()
-        self.state = State((), ())
+        self.state = StoreState((), ())
         self.newest_ms = NEVER_MS
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -76,7 +76,7 @@ class Core:
         """All data as of the last complete append."""
         state = self.state
         self.memory.serve(state)
-        return KeptSnapshot(state.sources(), self.memory)
+        return CachedSnapshot(state.sources(), self.memory)
 
     def measure_heads(self) -> tuple[int, int]:
         """Chunks and bytes of all heads; milliseconds per thousand groups."""

@@ -1,4 +1,4 @@
-"""Cardinality of the heads, as `/api/v1/status/tsdb` shows it, and the figures behind the self metrics."""
+"""HeadCardinality of the heads, as `/api/v1/status/tsdb` shows it, and the figures behind the self metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ranking = list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Cardinality:
+class HeadCardinality:
     """Totals of the heads and the names and pairs with the most of each, in descending order."""
 
     series: int
@@ -65,7 +65,7 @@ def chunk_count(view: HeadView) -> int:
     return total
 
 
-def cardinality(views: Sequence[HeadView], limit: int) -> Cardinality:
+def cardinality(views: Sequence[HeadView], limit: int) -> HeadCardinality:
     """Statistics over all heads; a series in several heads counts once."""
     filled = [view for view in views if view.index.series]
     symbols, flat, lengths = _union(filled)
@@ -83,7 +83,7 @@ def cardinality(views: Sequence[HeadView], limit: int) -> Cardinality:
     )
     every = np.flatnonzero(value_counts)
     times = [(view.min_ms, view.max_ms) for view in filled if view.samples]
-    return Cardinality(
+    return HeadCardinality(
         series=len(lengths),
         label_pairs=int(used.sum()),
         chunks=sum(map(chunk_count, filled)),

@@ -20,10 +20,11 @@ from trimon.storage.exemplars import OUT_OF_ORDER, Exemplar, ExemplarStore, from
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreOptions
 from trimon.storage.read.snapshot import StoreSnapshot
-from trimon.storage.state import Core, LiveHead, State
-from trimon.storage.statistics import Cardinality, StoreFigures, cardinality
+from trimon.storage.state import LiveHead, StoreCore, StoreState
+from trimon.storage.statistics import HeadCardinality, StoreFigures, cardinality
 from trimon.storage.upkeep.admin import Admin
-from trimon.storage.upkeep.jobs import Job
+from trimon.storage.upkeep.changes import StoreChanges
+from trimon.storage.upkeep.jobs import MaintenanceJob
 from trimon.storage.upkeep.maintenance import Maintenance
 from trimon.storage.wal.log import list_segments, log_identity, remove_segments
 from trimon.storage.wal.recovery import Recovery
@@ -45,13 +46,13 @@ class Store:
         self.clean_start: Literal[-1, 0, 1] = -1
         """1: the last process that had the directory stopped in order; 0: it did not; -1: nobody can tell."""
         self._lock = lock
-        self._core = core = Core(options, files, clock)
+        self._core = core = StoreCore(options, files, clock)
         self._book = MetadataBook()
         self.exemplars = ExemplarStore(options.exemplars_max, options.out_of_order_window_ms)
         opened = open_blocks(files, options.path, core.cache)
         for problem in opened.problems:
             core.problem(problem)
-        core.state = State(tuple(opened.blocks), ())
+        core.state = StoreState(tuple(opened.blocks), ())
         core.log_id = log_identity(files, options.path)
         segments = list_segments(files, core.wal_path)
         done = core.epochs_in_blocks()
@@ -59,8 +60,9 @@ class Store:
         self._done_epochs = {name.epoch for name in segments} & done
         last_epoch = max(segments[-1].epoch if segments else -1, max(done, default=-1))
         self._appender = Appender(core, self._book, last_epoch + 1)
-        self._maintenance = Maintenance(core, self._appender, self._book)
-        self._admin = Admin(core, self._appender, self._maintenance)
+        changes = StoreChanges(core, self._appender, self._book)
+        self._maintenance = Maintenance(core, changes)
+        self._admin = Admin(core, self._appender, changes)
 
     @classmethod
     def open(cls, options: StoreOptions, files: Files, clock: Clock) -> Store:
@@ -127,8 +129,8 @@ class Store:
         """What is known of the open blocks, oldest first."""
         return [(block.meta, block.path) for block in self._core.state.blocks]
 
-    def statistics(self, limit: int = 10) -> Cardinality:
-        """Cardinality of the heads. Tens of milliseconds per million series: to be cached."""
+    def statistics(self, limit: int = 10) -> HeadCardinality:
+        """HeadCardinality of the heads. Tens of milliseconds per million series: to be cached."""
         return cardinality([live.head.view for live in self._core.state.heads], limit)
 
     def figures(self) -> StoreFigures:
@@ -171,7 +173,7 @@ class Store:
         with core.writing:
             recovered = [LiveHead(head, None, frozenset(epochs), now_ms) for head, epochs in windows]
             kept = [live for live in recovered if live.head.samples]
-            core.state = State(core.state.blocks, (*kept, *core.state.heads))
+            core.state = StoreState(core.state.blocks, (*kept, *core.state.heads))
             core.newest_ms = max([core.newest_ms, *(live.head.max_ms for live in kept)])
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
             for problem in recovery.report.problems:
@@ -244,7 +246,7 @@ class Store:
 
     # ---- maintenance
 
-    def plan(self, now_ms: int, progress: Progress = no_progress) -> list[Job]:
+    def plan(self, now_ms: int, progress: Progress = no_progress) -> list[MaintenanceJob]:
         """Maintenance that is due, to be done in this order: `run` in a worker thread, `install` by the writer.
 
         Ask again when all are done; empty when nothing is due, and before the replay has ended.

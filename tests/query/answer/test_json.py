@@ -12,7 +12,7 @@ from hypothesis import given
 from trimon.model.table import LabelTable
 from trimon.query.answer.json import format_value, format_values, render_data
 from trimon.query.answer.jsonlabels import format_label_sets
-from trimon.query.answer.result import QueryResult, Samples
+from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.stats import QueryStats
 
 NAMES = ("__name__", 'a"b', "c")
@@ -95,7 +95,7 @@ def test_matrices(rows: list[tuple[str, ...]], steps: int, data: st.DataObject) 
         series.append(f'{{"metric":{naive_set(row)},"values":[{points}]}}')
     wanted = f'{{"resultType":"matrix","result":[{",".join(series)}]}}'.encode()
     assert render_data(result) == wanted
-    flat: Samples = result.flat()
+    flat: RangeSamples = result.flat()
     loose = QueryResult("matrix", table(rows), times, values, present, QueryStats(steps), flat)
     assert render_data(loose) == wanted
     assert render_data(result, b'{"a":1}') == wanted[:-1] + b',"stats":{"a":1}}'

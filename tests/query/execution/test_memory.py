@@ -16,7 +16,7 @@ from trimon.model.snapshot import Estimate
 from trimon.query.answer.json import render_data, text_bytes
 from trimon.query.answer.result import QueryResult
 from trimon.query.engine import instant, range_
-from trimon.query.execution.budget import Budget, Described
+from trimon.query.execution.budget import Budget, Describable
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
@@ -24,7 +24,7 @@ SERIES, STEPS = 6000, 400
 MATRIX_BYTES = SERIES * STEPS * 9
 # What is read.
 FRAME_BYTES = SERIES * STEPS * 8
-# Windows are computed panel by panel, functions block by block: some arrays of half a million cells and less.
+# Windows are computed window matrix by window matrix, functions block by block: some arrays of half a million cells and less.
 PANEL_BYTES = 48 << 20
 BLOCK_BYTES = 16 << 20
 
@@ -61,7 +61,7 @@ class Account(Budget):
 
     bytes_peak = 0
 
-    def take_bytes(self, size_bytes: int, what: str | Described) -> None:
+    def take_bytes(self, size_bytes: int, what: str | Describable) -> None:
         """As Budget."""
         self.bytes_peak = max(self.bytes_peak, self.bytes_held + self.bytes_kept + size_bytes)
         super().take_bytes(size_bytes, what)

@@ -16,8 +16,8 @@ from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
 from trimon.query.execution.budget import Budget
+from trimon.query.execution.reducers import reduce_rows
 from trimon.query.language.errors import QueryError
-from trimon.query.operators.grouped import reduce_rows
 from trimon.query.windows import foldedsum
 
 FUNCTIONS = ("rate", "increase", "delta", "sum_over_time", "avg_over_time", "count_over_time", "resets")

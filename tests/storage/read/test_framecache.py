@@ -26,8 +26,8 @@ from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
 from trimon.storage.head.view import HeadView
 from trimon.storage.read.framebuilder import assemble
-from trimon.storage.read.framecache import KeptSnapshot, Memory
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.framecache import CachedSnapshot, FrameCache
+from trimon.storage.read.partialframe import PartialFrame
 
 NAMES = [series(name, i=str(i)) for name in ("a", "b") for i in range(4)]
 SCRAPED = [series("a", scraped=str(i)) for i in range(4)]
@@ -65,7 +65,7 @@ def check(bench: Bench, matchers: tuple[Matcher, ...], start_ms: int, end_ms: in
     exact = selection.frame(start_ms, end_ms)
     assert rows_of(wide, start_ms, end_ms) == rows_of(exact, start_ms, end_ms)
     assert wide.count(start_ms, end_ms) == len(exact.values)
-    plain = KeptSnapshot(snapshot.sources, Memory()).select(matchers, start_ms, end_ms)  # type: ignore[arg-type] # as made
+    plain = CachedSnapshot(snapshot.sources, FrameCache()).select(matchers, start_ms, end_ms)  # type: ignore[arg-type] # as made
     assert [plain.labels.labels(r) for r in range(plain.labels.rows)] == [
         selection.labels.labels(r) for r in range(selection.labels.rows)
     ]
@@ -261,8 +261,12 @@ def test_what_is_asked_twice_is_kept(bench: Bench) -> None:
 
 def test_frames_are_grouped_by_their_times() -> None:
     """Rows of equal times become neighbours in a grouped frame, in their order, and ABSENT cells still go."""
-    first = Piece.matrix(np.array([0, 2, 4]), np.array([1, 2, 3]), np.arange(9.0).reshape(3, 3), absent=False)
-    second = Piece.matrix(np.array([1, 3]), np.array([1, 5]), np.arange(4.0).reshape(2, 2), absent=False)
+    first = PartialFrame.matrix(
+        np.array([0, 2, 4]), np.array([1, 2, 3]), np.arange(9.0).reshape(3, 3), absent=False
+    )
+    second = PartialFrame.matrix(
+        np.array([1, 3]), np.array([1, 5]), np.arange(4.0).reshape(2, 2), absent=False
+    )
     frame = assemble(6, [first, second], grouped=True)
     assert frame.lengths.tolist() == [3, 2, 3, 2, 3, 0]
     assert [frame.values[o : o + n].tolist() for o, n in zip(frame.offsets, frame.lengths, strict=False)] == [
@@ -275,8 +279,10 @@ def test_frames_are_grouped_by_their_times() -> None:
     ]
     begins = frame.offsets[[0, 2, 4]]
     assert np.diff(begins).tolist() == [3, 3]
-    later = Piece.matrix(np.array([0, 2, 4]), np.array([9]), np.array([[1.0], [2.0], [3.0]]), absent=False)
-    joined = assemble(6, [Piece.of(frame), later], grouped=True)
+    later = PartialFrame.matrix(
+        np.array([0, 2, 4]), np.array([9]), np.array([[1.0], [2.0], [3.0]]), absent=False
+    )
+    joined = assemble(6, [PartialFrame.of(frame), later], grouped=True)
     assert rows_of(joined, 0, 99)[2] == [
         (t, int(np.float64(v).view(np.int64))) for t, v in ((1, 3.0), (2, 4.0), (3, 5.0), (9, 2.0))
     ]
@@ -285,7 +291,7 @@ def test_frames_are_grouped_by_their_times() -> None:
 def test_overlapping_pieces_without_any_sample_make_an_empty_frame() -> None:
     """Where everything was deleted from pieces that overlap, rows are empty, in grouped frames too."""
     pieces = [
-        Piece.matrix(np.array([0]), np.array(times), np.full((1, len(times)), ABSENT), absent=True)
+        PartialFrame.matrix(np.array([0]), np.array(times), np.full((1, len(times)), ABSENT), absent=True)
         for times in ([1, 5], [3])
     ]
     for grouped in (False, True):
@@ -360,11 +366,11 @@ def test_after_a_pause_only_what_is_asked_for_is_read(bench: Bench) -> None:
 def test_what_is_asked_once_is_counted(bench: Bench) -> None:
     """The series of a selection count towards the memory that is kept, also before any sample of it is."""
     bench.append(first_row("g", START_MS, {series("m", i=str(i)): 1.0 for i in range(2000)}))
-    memory = Memory()
+    memory = FrameCache()
     sources = bench.store.snapshot().sources
     for number in range(20):
         asked = (Matcher("i", MatchType.NOT_EQUAL, f"{number}"),)
         for _ in range(2):
-            snapshot = KeptSnapshot(sources, memory)  # type: ignore[arg-type] # as made
+            snapshot = CachedSnapshot(sources, memory)  # type: ignore[arg-type] # as made
             snapshot.select(asked, START_MS, START_MS).wide_frame(START_MS, START_MS, lambda _: None)
             assert memory.frames.used_bytes > 2000 * 4 * (number + 1)

@@ -13,7 +13,7 @@ from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.table import LabelTable
 from trimon.query.answer.jsonlabels import format_label_sets, label_bytes, label_columns, quoted
-from trimon.query.answer.result import QueryResult, Samples
+from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.values import Cells, Matrix
 from trimon.query.histograms.text import as_data
 from trimon.query.language.numbers import format_plain
@@ -182,7 +182,7 @@ def _histogram(histogram: FloatHistogram) -> str:
 
 
 def _mixed_matrix(
-    result: QueryResult, samples: Samples, cells: Cells, check: Callable[[], None]
+    result: QueryResult, samples: RangeSamples, cells: Cells, check: Callable[[], None]
 ) -> list[bytes]:
     """A matrix that holds histograms, series by series."""
     sets = format_label_sets(result.labels)

@@ -13,8 +13,8 @@ from trimon.query.execution.values import Cells, Mask, Matrix
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """Samples of several series one after the other: row `r` has `offsets[r]:offsets[r + 1]`."""
+class RangeSamples:
+    """RangeSamples of several series one after the other: row `r` has `offsets[r]:offsets[r + 1]`."""
 
     offsets: Offsets
     times_ms: Times
@@ -38,7 +38,7 @@ class QueryResult:
     values: Matrix
     present: Mask
     stats: QueryStats
-    samples: Samples | None = None
+    samples: RangeSamples | None = None
     text: str = ""
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class QueryResult:
         samples = self.samples
         if samples is not None:
             stop = int(samples.offsets[series_max])
-            samples = Samples(
+            samples = RangeSamples(
                 samples.offsets[: series_max + 1],
                 samples.times_ms[:stop],
                 samples.values[:stop],
@@ -87,7 +87,7 @@ class QueryResult:
         )
         return shown, True
 
-    def flat(self) -> Samples:
+    def flat(self) -> RangeSamples:
         """All samples, series by series."""
         if self.samples is not None:
             return self.samples
@@ -95,4 +95,4 @@ class QueryResult:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         times = np.broadcast_to(self.times_ms, self.present.shape)[self.present]
         cells = None if self.histograms is None else self.histograms[self.present]
-        return Samples(offsets, times, self.values[self.present], cells)
+        return RangeSamples(offsets, times, self.values[self.present], cells)

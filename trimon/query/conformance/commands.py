@@ -11,7 +11,7 @@ from trimon.errors import UserError
 from trimon.model.labels import Labels
 from trimon.model.matcher import compile_regexp
 from trimon.query.conformance.series import (
-    Described,
+    ExpectedSeries,
     parse_described,
     parse_metric,
     parse_offsets,
@@ -41,7 +41,7 @@ _STRING: Final = re.compile(r"""expect\s+string\s+("(?:[^"\\]|\\.)*"|'(?:[^'\\]|
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ExpectedMessage:
     """What a failure or annotation must say: anything, an exact text, or a pattern to be found.
 
     Raises UserError for a pattern that is none.
@@ -67,7 +67,7 @@ class Message:
 class LoadedSeries:
     """A line of a load: samples and, where given, start timestamps as offsets."""
 
-    described: Described
+    described: ExpectedSeries
     starts: tuple[int | None, ...] = ()
 
 
@@ -98,17 +98,17 @@ class Eval:
     end_ms: int
     step_ms: int
     ranged: bool
-    fail: Message | None = None
+    fail: ExpectedMessage | None = None
     fail_told: bool = False
-    warnings: list[Message] = field(default_factory=list)
-    infos: list[Message] = field(default_factory=list)
+    warnings: list[ExpectedMessage] = field(default_factory=list)
+    infos: list[ExpectedMessage] = field(default_factory=list)
     no_warnings: bool = False
     no_infos: bool = False
     ordered: bool = False
     text: str | None = None
     scalar: float | None = None
     matrix_grid: tuple[int, int, int] | None = None
-    expected: list[Described] = field(default_factory=list)
+    expected: list[ExpectedSeries] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -247,11 +247,11 @@ def _eval(body: _Body) -> Eval:
 def _apply_suffix(made: Eval, suffix: str) -> None:
     match suffix:
         case "fail":
-            made.fail = Message()
+            made.fail = ExpectedMessage()
         case "warn":
-            made.warnings.append(Message())
+            made.warnings.append(ExpectedMessage())
         case "info":
-            made.infos.append(Message())
+            made.infos.append(ExpectedMessage())
         case "ordered":
             made.ordered = True
 
@@ -262,7 +262,7 @@ def _expectation(made: Eval, text: str) -> bool:
         kind, _, message = text.removeprefix("expected_fail_").partition(" ")
         if kind not in ("message", "regexp"):
             raise UserError(f"invalid expect statement: {text}")
-        made.fail = Message("msg" if kind == "message" else "regex", message.strip())
+        made.fail = ExpectedMessage("msg" if kind == "message" else "regex", message.strip())
         return False
     if re.match(r"expect\s", text):
         _expect(made, text)
@@ -288,7 +288,7 @@ def _expect(made: Eval, text: str) -> None:
     match = _EXPECT.fullmatch(text)
     if match is None:
         raise UserError(f"invalid expect statement: {text}")
-    message = Message(match[2] or "", (match[3] or "").strip())
+    message = ExpectedMessage(match[2] or "", (match[3] or "").strip())
     match match[1]:
         case "fail":
             if made.fail_told:

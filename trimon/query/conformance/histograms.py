@@ -120,7 +120,7 @@ class ClassicLoad:
     """Collects the classic series of a load and gives them back as histograms with custom buckets."""
 
     def __init__(self) -> None:
-        self._found: dict[Labels, dict[int, _Parts]] = {}
+        self._found: dict[Labels, dict[int, _HistogramFields]] = {}
 
     def add(self, labels: Labels, time_ms: int, value: float) -> None:
         """Take in one sample, if its name says it is part of a classic histogram."""
@@ -140,7 +140,7 @@ class ClassicLoad:
             if math.isnan(bound):
                 return
         base = labels_of(pairs | {METRIC_NAME: name.removesuffix(suffix)})
-        parts = self._found.setdefault(base, {}).setdefault(time_ms, _Parts())
+        parts = self._found.setdefault(base, {}).setdefault(time_ms, _HistogramFields())
         if suffix == "_bucket":
             parts.buckets[bound] = value
         elif suffix == "_count":
@@ -155,7 +155,7 @@ class ClassicLoad:
                 yield labels, time_ms, by_time[time_ms].histogram()
 
 
-class _Parts:
+class _HistogramFields:
     """What a classic histogram has at one time."""
 
     def __init__(self) -> None:

@@ -15,8 +15,8 @@ from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.commands import (
     Clear,
     Eval,
+    ExpectedMessage,
     Load,
-    Message,
     Unreadable,
     parse_script,
 )
@@ -262,7 +262,9 @@ def _check_outcome(case: Eval, result: QueryResult, query: str = "") -> None:
     _check_annotations("info", result.infos, case.infos, none=case.no_infos)
 
 
-def _check_annotations(kind: str, actual: tuple[str, ...], expected: list[Message], *, none: bool) -> None:
+def _check_annotations(
+    kind: str, actual: tuple[str, ...], expected: list[ExpectedMessage], *, none: bool
+) -> None:
     if none and actual:
         raise Mismatch(f"unexpected {kind}: {actual[0]}")
     if not expected:

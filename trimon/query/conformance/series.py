@@ -38,7 +38,7 @@ Item = float | HistogramLiteral | None
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class ExpectedSeries:
     """One line: the label set, and one item per step."""
 
     labels: Labels
@@ -89,12 +89,12 @@ def parse_metric(text: str) -> Labels:
     return labels_of((matcher.name, matcher.value) for matcher in selector.matchers)
 
 
-def parse_described(line: str) -> Described:
+def parse_described(line: str) -> ExpectedSeries:
     """One line of samples. Raises UserError."""
     metric, rest = split_metric(line)
     if rest and not rest[0].isspace():
         raise UserError(f'unexpected "{rest[:1]}" in series values')
-    return Described(parse_metric(metric), tuple(parse_items(rest)))
+    return ExpectedSeries(parse_metric(metric), tuple(parse_items(rest)))
 
 
 def parse_items(text: str) -> Iterator[Item]:

@@ -18,7 +18,7 @@ _WATCHED: Final = 1024
 T = TypeVar("T")
 
 
-class Described(Protocol):
+class Describable(Protocol):
     """What can say what it is."""
 
     def describe(self) -> str:
@@ -86,7 +86,7 @@ class Budget:
                 FailureKind.EXECUTION,
             )
 
-    def take_bytes(self, size_bytes: int, what: str | Described) -> None:
+    def take_bytes(self, size_bytes: int, what: str | Describable) -> None:
         """Raise QueryError when an allocation and what the query holds would together be more than it may use."""
         held_bytes = self.bytes_held + self.bytes_kept
         if held_bytes + size_bytes > self.bytes_max:

@@ -39,7 +39,7 @@ class SampleSource:
 
 
 @dataclass(slots=True)
-class Context:
+class QueryContext:
     """What operators share while they run. Belongs to one thread."""
 
     snapshot: Snapshot

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL, UNIT_LABEL
 from trimon.model.table import Codes, LabelTable
 
-Keys = npt.NDArray[np.int64]
+KeyCodes = npt.NDArray[np.int64]
 METADATA: Final = frozenset({METRIC_NAME, TYPE_LABEL, UNIT_LABEL})
 _KEY_MAX: Final = 1 << 62
 
@@ -64,7 +64,7 @@ def with_column(table: LabelTable, name: str, codes: Codes, values: Sequence[str
     )
 
 
-def pack(columns: Sequence[Codes], rows: int) -> tuple[Keys, int]:
+def pack(columns: Sequence[Codes], rows: int) -> tuple[KeyCodes, int]:
     """One integer per row that is equal exactly for rows with equal codes, and a bound above all keys."""
     keys = np.zeros(rows, np.int64)
     bound = 1
@@ -83,7 +83,7 @@ def pack(columns: Sequence[Codes], rows: int) -> tuple[Keys, int]:
     return keys, bound
 
 
-def factorize(keys: Keys, bound: int) -> Groups:
+def factorize(keys: KeyCodes, bound: int) -> Groups:
     """Groups of equal keys, in the order of the keys."""
     rows = len(keys)
     if rows == 0:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import drop_metric, group
 from trimon.query.execution.values import Vector
 from trimon.query.language.errors import QueryError
@@ -14,7 +14,7 @@ from trimon.query.language.errors import QueryError
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
 
 
-def without_name(context: Context, vector: Vector) -> Vector:
+def without_name(context: QueryContext, vector: Vector) -> Vector:
     """The vector as a function leaves it: names marked (delayed removal) or dropped, series merged."""
     if context.delayed_names:
         return replace(vector, drop_name=np.ones(vector.rows, np.bool_))

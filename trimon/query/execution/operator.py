@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from trimon.query.execution.context import Context, SampleSource
+from trimon.query.execution.context import QueryContext, SampleSource
 from trimon.query.execution.values import Value
 
 
@@ -26,7 +26,7 @@ class Operator:
         del before
         return after
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """The node's value over its whole grid."""
         raise NotImplementedError
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Value
 
 
-def run(context: Context, operator: Operator) -> Value:
+def run(context: QueryContext, operator: Operator) -> Value:
     """Run an operator after its inputs; holds the budget's counts of live samples and bytes.
 
     What an operator makes takes so many times its inputs' size; those that may make more ask themselves.

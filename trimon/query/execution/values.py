@@ -147,7 +147,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextValue:
     """A string."""
 
     value: str
@@ -203,4 +203,4 @@ class Ranges:
         return self.frame.size_bytes if self.owned else 0
 
 
-Value: TypeAlias = Vector | Scalar | Text | Ranges
+Value: TypeAlias = Vector | Scalar | TextValue | Ranges

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.histogram import Buckets, FloatHistogram, ResetHint, bounds
-from trimon.query.windows.singlewindows import two_sum_step
+from trimon.query.execution.reducers import two_sum_step
 
 
 class IncompatibleError(ValueError):

@@ -10,8 +10,8 @@ from trimon.query.language.nodes import (
     Aggregation,
     Binary,
     Call,
-    Cardinality,
     Expr,
+    MatchCardinality,
     Matching,
     MatrixSelector,
     Node,
@@ -204,7 +204,7 @@ class Checker:
                 raise self._error("filling in missing series only allowed between instant vectors", expr)
             return None
         if expr.op in SET_OPERATORS:
-            if matching.cardinality is not Cardinality.MANY_TO_MANY:
+            if matching.cardinality is not MatchCardinality.MANY_TO_MANY:
                 raise self._error(f'no grouping allowed for "{expr.op}" operation', expr)
             if matching.fills:
                 raise self._error("filling in missing series not allowed for set operators", expr)

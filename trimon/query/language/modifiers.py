@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimon.errors import UserError
-from trimon.query.language.nodes import Cardinality, Matching
+from trimon.query.language.nodes import MatchCardinality, Matching
 from trimon.query.language.numbers import parse_duration_s, parse_number
 from trimon.query.language.options import FILL_MODIFIERS
 from trimon.query.language.quoting import go_quote
@@ -54,13 +54,13 @@ def parse_binary_modifiers(
     on = False
     labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
-    cardinality = Cardinality.MANY_TO_MANY if op in SET_OPERATORS else Cardinality.ONE_TO_ONE
+    cardinality = MatchCardinality.MANY_TO_MANY if op in SET_OPERATORS else MatchCardinality.ONE_TO_ONE
     if stream.peek().is_keyword("on", "ignoring"):
         on = stream.take().word == "on"
         labels = parse_grouping(stream)
         if stream.peek().is_keyword("group_left", "group_right"):
             left = stream.take().word == "group_left"
-            cardinality = Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY
+            cardinality = MatchCardinality.MANY_TO_ONE if left else MatchCardinality.ONE_TO_MANY
             if stream.at(T.LEFT_PAREN):
                 include = parse_grouping(stream)
     fills: dict[str, float] = {}

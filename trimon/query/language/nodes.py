@@ -28,7 +28,7 @@ class AtModifier(Enum):
     END = "end"
 
 
-class Cardinality(Enum):
+class MatchCardinality(Enum):
     """How many series of each side may share a match group."""
 
     ONE_TO_ONE = "one-to-one"
@@ -172,7 +172,7 @@ class Unary(Node):
 class Matching:
     """How the series of two vectors find each other."""
 
-    cardinality: Cardinality = Cardinality.ONE_TO_ONE
+    cardinality: MatchCardinality = MatchCardinality.ONE_TO_ONE
     labels: tuple[str, ...] = ()
     on: bool = False
     include: tuple[str, ...] = ()

@@ -8,7 +8,6 @@ from trimon.query.language.nodes import (
     Aggregation,
     Binary,
     Call,
-    Cardinality,
     Duration,
     DurationBinary,
     DurationCall,
@@ -16,6 +15,7 @@ from trimon.query.language.nodes import (
     DurationParen,
     DurationUnary,
     Expr,
+    MatchCardinality,
     MatrixSelector,
     Modifiers,
     NumberLiteral,
@@ -131,10 +131,10 @@ def operator_text(expr: Binary) -> str:
         return out
     if matching.labels or matching.on:
         out += f" {'on' if matching.on else 'ignoring'} ({labels_text(matching.labels)})"
-    if matching.cardinality in (Cardinality.MANY_TO_ONE, Cardinality.ONE_TO_MANY):
+    if matching.cardinality in (MatchCardinality.MANY_TO_ONE, MatchCardinality.ONE_TO_MANY):
         if not matching.labels and not matching.on:
             out += " ignoring ()"
-        side = "left" if matching.cardinality is Cardinality.MANY_TO_ONE else "right"
+        side = "left" if matching.cardinality is MatchCardinality.MANY_TO_ONE else "right"
         out += f" group_{side} ({labels_text(matching.include)})"
     left, right = matching.fill_left, matching.fill_right
     if left is not None and right is not None and format_plain(left) == format_plain(right):

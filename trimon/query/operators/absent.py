@@ -7,7 +7,7 @@ import numpy as np
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Mask, Value, Vector
 from trimon.query.language.nodes import Expr, MatrixSelector, VectorSelector, unwrap
@@ -47,7 +47,7 @@ class AbsentOperator(Operator):
         """One line for the plan."""
         return "absent"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of at most one series."""
         del context
         (vector,) = inputs

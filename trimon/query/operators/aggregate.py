@@ -10,9 +10,10 @@ import numpy as np
 from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import drop_names, group, select_names
 from trimon.query.execution.operator import Operator
+from trimon.query.execution.reducers import compensated_mean, compensated_sum, quantile_of
 from trimon.query.execution.values import Cells, Index, Mask, Matrix, Scalar, Value, Vector
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import (
@@ -22,7 +23,6 @@ from trimon.query.operators.histogramaggregate import (
     ignore_histograms,
 )
 from trimon.query.windows.foldedsum import Folded
-from trimon.query.windows.singlewindows import compensated_mean, compensated_sum, quantile_of
 
 
 def grouping_table(labels: LabelTable, grouping: Sequence[str], *, without: bool) -> LabelTable:
@@ -64,7 +64,7 @@ class AggregateOperator(Operator):
         clause = f" {'without' if self.without else 'by'} ({', '.join(self.grouping)})"
         return f"aggregate {self.op}{clause if self.grouping or self.without else ''}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector with a row per group."""
         vector = inputs[-1]
         assert isinstance(vector, Vector)
@@ -102,7 +102,7 @@ class AggregateOperator(Operator):
                 drop = np.logical_or.reduceat(everything.drop_name[rows.order], rows.bounds)
         return Vector(table.take(groups.first), values, present, drop, cells).compact()
 
-    def _warn(self, context: Context, quantile: Matrix, vector: Vector) -> None:
+    def _warn(self, context: QueryContext, quantile: Matrix, vector: Vector) -> None:
         wrong = quantile[~((quantile >= 0) & (quantile <= 1)) & vector.present.any(axis=0)]
         for value in np.unique(wrong).tolist():
             context.annotations.warn(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import concat, shared_groups
 from trimon.query.execution.names import merge_equal, without_name
 from trimon.query.execution.operator import Operator
@@ -30,7 +30,7 @@ class ScalarBinaryOperator(Operator):
         """One line for the plan."""
         return f"scalar {self.op}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Scalar."""
         del context
         left, right = inputs
@@ -58,7 +58,7 @@ class VectorScalarOperator(Operator):
         """One line for the plan."""
         return f"vector-scalar {self.op}{' bool' if self.return_bool else ''}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same series, or of those for which the comparison holds."""
         left, right = inputs
         vector = left if isinstance(left, Vector) else right
@@ -74,7 +74,7 @@ class VectorScalarOperator(Operator):
             return without_name(context, vector.with_values(holds.astype(np.float64)))
         return vector.with_values(vector.values, vector.present & holds).compact()
 
-    def _with_histograms(self, context: Context, left: Value, right: Value, vector: Vector) -> Vector:
+    def _with_histograms(self, context: QueryContext, left: Value, right: Value, vector: Vector) -> Vector:
         native = vector.are_histograms()
         wanted = vector.present if self.op in TRIMS else native
         values = np.zeros(vector.values.shape)
@@ -121,7 +121,7 @@ class SetOperator(Operator):
         """One line for the plan."""
         return f"set {self.op}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector."""
         del context
         left, right = inputs

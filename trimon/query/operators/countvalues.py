@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from trimon.model.labels import valid_label_name
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import Groups, drop_names, group, with_column
 from trimon.query.execution.names import merge_equal
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import step_blocks
-from trimon.query.execution.values import Index, Mask, Matrix, Text, Value, Vector
+from trimon.query.execution.values import Index, Mask, Matrix, TextValue, Value, Vector
 from trimon.query.histograms.text import as_text
 from trimon.query.language.errors import QueryError
 from trimon.query.language.numbers import format_plain
@@ -39,10 +39,10 @@ class CountValuesOperator(Operator):
         """One line for the plan."""
         return "aggregate count_values"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of counts."""
         name, vector = inputs
-        assert isinstance(name, Text)
+        assert isinstance(name, TextValue)
         assert isinstance(vector, Vector)
         label = name.value
         if not valid_label_name(label):
@@ -64,7 +64,7 @@ class CountValuesOperator(Operator):
         return merge_equal(Vector(labels, counts, counts > 0, drop))
 
 
-class _Part(NamedTuple):
+class _CountedRows(NamedTuple):
     """The counts of some steps: a row for each group and value of it, in the order of both."""
 
     steps: slice
@@ -92,7 +92,7 @@ class _Counting:
     def _admit(self, series: int) -> None:
         self._budget.take_bytes(series * self._vector.steps * _CELL_BYTES, "the result of count_values")
 
-    def _part(self, steps: slice) -> _Part:
+    def _part(self, steps: slice) -> _CountedRows:
         row, step = np.nonzero(self._vector.present[:, steps])
         width = steps.stop - steps.start
         numbers, codes, special = self._distinct(row, step, steps)
@@ -101,7 +101,7 @@ class _Counting:
         self._admit(len(series))
         counts = np.bincount(position * width + step, minlength=len(series) * width)
         owners, own = np.divmod(series, max(len(numbers), 1))
-        return _Part(steps, owners, numbers[own], special[own], counts.reshape(len(series), width))
+        return _CountedRows(steps, owners, numbers[own], special[own], counts.reshape(len(series), width))
 
     def _distinct(self, row: Index, step: Index, steps: slice) -> tuple[Matrix, Index, Index]:
         """Distinct values of some samples with their places among special texts, and which each sample has."""

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import is_wide, row_blocks
-from trimon.query.execution.values import Matrix, Scalar, Text, Value, Vector
+from trimon.query.execution.values import Matrix, Scalar, TextValue, Value, Vector
 from trimon.query.histograms.arithmetic import scaled
 from trimon.query.histograms.cells import map_cells
 
@@ -22,7 +22,7 @@ _DAY_S: Final = 86_400
 _INT64: Final = 2.0**63
 
 Params = Sequence[Matrix]
-Whole = npt.NDArray[np.int64]
+WholeNumbers = npt.NDArray[np.int64]
 Function = Callable[[Matrix, Params], Matrix]
 
 
@@ -55,7 +55,7 @@ def _plain(function: Callable[[Matrix], Matrix]) -> Function:
     return lambda values, _: function(values)
 
 
-def _days_and_seconds(values: Matrix) -> tuple[Whole, Whole]:
+def _days_and_seconds(values: Matrix) -> tuple[WholeNumbers, WholeNumbers]:
     """Days since the epoch and seconds of the day of Unix seconds, cut to whole ones.
 
     What no int64 holds, NaN and infinities too, becomes the smallest int64 in Prometheus, and Go's calendar
@@ -67,7 +67,7 @@ def _days_and_seconds(values: Matrix) -> tuple[Whole, Whole]:
     return days, np.where(usable, seconds % _DAY_S, 2**63 % _DAY_S)
 
 
-def _civil(values: Matrix) -> tuple[Whole, Whole, Whole]:
+def _civil(values: Matrix) -> tuple[WholeNumbers, WholeNumbers, WholeNumbers]:
     """Year, month and day of Unix seconds, in the proleptic Gregorian calendar."""
     days = _days_and_seconds(values)[0] + 719_468
     era = days // 146_097
@@ -80,7 +80,7 @@ def _civil(values: Matrix) -> tuple[Whole, Whole, Whole]:
     return year_of_era + era * 400 + (month <= 2), month, day
 
 
-def _leap(year: Whole) -> npt.NDArray[np.bool_]:
+def _leap(year: WholeNumbers) -> npt.NDArray[np.bool_]:
     long: npt.NDArray[np.bool_] = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
     return long
 
@@ -89,15 +89,15 @@ _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _DAYS_BEFORE: Final = np.concatenate([[0], np.cumsum(_MONTH_DAYS)[:-1]])
 
 
-def _days_in_month(values: Matrix) -> Whole:
+def _days_in_month(values: Matrix) -> WholeNumbers:
     year, month, _ = _civil(values)
-    days: Whole = _MONTH_DAYS[month - 1] + ((month == 2) & _leap(year))
+    days: WholeNumbers = _MONTH_DAYS[month - 1] + ((month == 2) & _leap(year))
     return days
 
 
-def _day_of_year(values: Matrix) -> Whole:
+def _day_of_year(values: Matrix) -> WholeNumbers:
     year, month, day = _civil(values)
-    days: Whole = _DAYS_BEFORE[month - 1] + day + ((month > 2) & _leap(year))
+    days: WholeNumbers = _DAYS_BEFORE[month - 1] + day + ((month > 2) & _leap(year))
     return days
 
 
@@ -130,7 +130,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "clamp_min": lambda values, params: _larger(params[0], values),
     "clamp_max": lambda values, params: _smaller(params[0], values),
 }
-CALENDAR: Final[dict[str, Callable[[Matrix], Whole]]] = {
+CALENDAR: Final[dict[str, Callable[[Matrix], WholeNumbers]]] = {
     "year": lambda values: _civil(values)[0],
     "month": lambda values: _civil(values)[1],
     "day_of_month": lambda values: _civil(values)[2],
@@ -142,7 +142,7 @@ CALENDAR: Final[dict[str, Callable[[Matrix], Whole]]] = {
 }
 
 
-def _computed(context: Context, function: Callable[[Matrix], Matrix], values: Matrix) -> Matrix:
+def _computed(context: QueryContext, function: Callable[[Matrix], Matrix], values: Matrix) -> Matrix:
     if not is_wide(*values.shape):
         return function(values)
     out = np.empty(values.shape)
@@ -162,7 +162,7 @@ class ElementwiseOperator(Operator):
         """One line for the plan."""
         return f"each {self.function}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same series."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
@@ -192,7 +192,7 @@ class NegateOperator(Operator):
         """One line for the plan."""
         return "negate"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A value of the same type."""
         (value,) = inputs
         if isinstance(value, Scalar):
@@ -215,11 +215,11 @@ class ConstantOperator(Operator):
         """One line for the plan."""
         return f"constant {self.value!r}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
-        """A Scalar or Text."""
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
+        """A Scalar or TextValue."""
         del context, inputs
         if isinstance(self.value, str):
-            return Text(self.value)
+            return TextValue(self.value)
         return Scalar(np.full(self.grid.count, self.value))
 
 
@@ -233,7 +233,7 @@ class TimeOperator(Operator):
         """One line for the plan."""
         return "time"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Scalar."""
         del context, inputs
         return Scalar(self.grid.times_ms() / 1000)
@@ -250,7 +250,7 @@ class ToScalarOperator(Operator):
         """One line for the plan."""
         return "scalar"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Scalar."""
         del context
         (vector,) = inputs
@@ -271,7 +271,7 @@ class ToVectorOperator(Operator):
         """One line for the plan."""
         return "vector"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector."""
         del context
         (value,) = inputs
@@ -290,7 +290,7 @@ class PairScalarOperator(Operator):
         """One line for the plan."""
         return self.function
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Scalar."""
         del context
         left, right = inputs
@@ -311,7 +311,7 @@ class TimestampOperator(Operator):
         """One line for the plan."""
         return "timestamp"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same series."""
         (vector,) = inputs
         assert isinstance(vector, Vector)
@@ -331,7 +331,7 @@ class NamelessOperator(Operator):
         """One line for the plan."""
         return "drop name"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same series without their names."""
         (vector,) = inputs
         assert isinstance(vector, Vector)

@@ -9,37 +9,10 @@ from typing import Final
 import numpy as np
 
 from trimon.query.execution.labelcodes import Groups
+from trimon.query.execution.reducers import Reducer, reduce_rows
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
-from trimon.query.windows.singlewindows import Reducer
 
 _CELLS_MAX: Final = 1 << 20
-# `reduceat` goes down one column after the other: that is well only where there are few, or groups of many sizes.
-_STEPS_FEW: Final = 16
-_SIZES_MAX: Final = 6
-
-
-def reduce_rows(ufunc: np.ufunc, values: Matrix, bounds: Index, order: Index | None = None) -> Matrix:
-    """One row for the rows from each bound to the next; as `reduceat`, but along the rows in memory.
-
-    With `order` that of the rows it names, in their order.
-    """
-    count, steps = len(bounds), values.shape[1]
-    sizes = np.diff(bounds, append=len(values))
-    distinct = np.unique(sizes)
-    out: Matrix
-    if steps < _STEPS_FEW or len(distinct) > _SIZES_MAX:
-        out = ufunc.reduceat(values if order is None else values.take(order, axis=0), bounds, axis=0)
-        return out
-    if len(distinct) == 1:
-        rows = values if order is None else values.take(order, axis=0)
-        out = ufunc.reduce(rows.reshape(count, -1, steps), axis=1)
-        return out
-    out = np.empty((count, steps))
-    for size in distinct.tolist():
-        members = np.flatnonzero(sizes == size)
-        places = bounds[members][:, None] + np.arange(size)
-        out[members] = ufunc.reduce(values.take(places if order is None else order[places], axis=0), axis=1)
-    return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ import numpy as np
 from trimon.model.gofloat import format_g, format_label
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, valid_label_name
 from trimon.model.table import Codes
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import drop_names, group, with_column
 from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
-from trimon.query.execution.values import Index, Mask, Matrix, Scalar, Text, Value, Vector
+from trimon.query.execution.values import Index, Mask, Matrix, Scalar, TextValue, Value, Vector
 from trimon.query.language.errors import QueryError
 from trimon.query.language.quoting import go_quote
 from trimon.query.operators.binary import stack
@@ -26,7 +26,7 @@ from trimon.query.windows.monotonic import Repairs, repaired
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
+class ClassicBuckets:
     """Histograms with equal bucket bounds: `counts` is float64[histograms, steps, buckets], cumulative.
 
     `bounds` ascend and end with +Inf, else nothing can be said. `present` tells the buckets that have a
@@ -42,7 +42,7 @@ class Buckets:
 class Classic:
     """The classic histograms in a vector: which rows are buckets of which histogram."""
 
-    def __init__(self, context: Context, vector: Vector, start: int) -> None:
+    def __init__(self, context: QueryContext, vector: Vector, start: int) -> None:
         self.vector = vector
         codes, texts = vector.labels.column(BUCKET_LABEL)
         bounds = np.full(len(texts), np.nan)
@@ -65,7 +65,7 @@ class Classic:
         self.drop_name = None if drop is None else drop[groups.first]
 
     def _warn(
-        self, context: Context, codes: Codes, texts: Sequence[str], broken: list[int], start: int
+        self, context: QueryContext, codes: Codes, texts: Sequence[str], broken: list[int], start: int
     ) -> None:
         names, name_texts = self.vector.labels.column(METRIC_NAME)
         for code in broken:
@@ -76,7 +76,7 @@ class Classic:
                     start,
                 )
 
-    def buckets(self) -> Iterator[Buckets]:
+    def buckets(self) -> Iterator[ClassicBuckets]:
         """The histograms, those with equal bounds together; buckets with equal bounds merged."""
         if len(self.rows) == 0:
             return
@@ -100,7 +100,7 @@ class Classic:
             chosen = np.array(members, np.intp)
             size = len(key) // 8
             at = edges[chosen][:, None] + np.arange(size)
-            yield Buckets(
+            yield ClassicBuckets(
                 codes[edges[chosen]],
                 bounds[edges[members[0]] : edges[members[0]] + size],
                 values[at].transpose(0, 2, 1),
@@ -114,7 +114,7 @@ def _parse_bound(text: str) -> float:
     return float(text.replace("_", "x"))
 
 
-class _Cells(NamedTuple):
+class _ClassicCells(NamedTuple):
     """Histograms at some steps that have samples of the same buckets: `counts` is float64[1, cells, buckets].
 
     `at` is where their results belong: histograms and steps. All that is there stays as it is: float64[histograms,
@@ -126,12 +126,12 @@ class _Cells(NamedTuple):
     counts: Matrix
 
 
-def _cells(buckets: Buckets) -> Iterator[_Cells]:
+def _cells(buckets: ClassicBuckets) -> Iterator[_ClassicCells]:
     """The cells that have samples, by the buckets they have. All in one, and as they are, where all have all."""
     present = buckets.present
     if present.all():
         everything = slice(None)
-        yield _Cells((everything, everything), buckets.bounds, buckets.counts)
+        yield _ClassicCells((everything, everything), buckets.bounds, buckets.counts)
         return
     rows, steps = np.nonzero(present.any(axis=-1))
     here = present[rows, steps]
@@ -141,10 +141,10 @@ def _cells(buckets: Buckets) -> Iterator[_Cells]:
         known = np.flatnonzero(here[cells[0]])
         at = rows[cells], steps[cells]
         counts = buckets.counts[at[0][:, None], at[1][:, None], known]
-        yield _Cells(at, buckets.bounds[known], counts[None])
+        yield _ClassicCells(at, buckets.bounds[known], counts[None])
 
 
-def bucket_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs) -> Matrix:
+def bucket_quantile(wanted: Matrix, buckets: ClassicBuckets, repairs: Repairs) -> Matrix:
     """The quantile of every histogram and step; `wanted` is float64[steps]. What counts needed goes to `repairs`."""
     out = np.full(buckets.present.shape[:-1], np.nan)
     for cells in _cells(buckets):
@@ -152,7 +152,7 @@ def bucket_quantile(wanted: Matrix, buckets: Buckets, repairs: Repairs) -> Matri
     return out
 
 
-def _complete_quantile(wanted: Matrix, cells: _Cells, groups: Index, repairs: Repairs) -> Matrix:
+def _complete_quantile(wanted: Matrix, cells: _ClassicCells, groups: Index, repairs: Repairs) -> Matrix:
     counts, bounds = cells.counts, cells.bounds
     shape = counts.shape[:-1]
     if len(bounds) == 0 or bounds[-1] != math.inf:
@@ -185,7 +185,7 @@ def _outside(wanted: Matrix, values: Matrix) -> Matrix:
     return np.where(np.isnan(wanted), np.nan, out)
 
 
-def bucket_fraction(lower: Matrix, upper: Matrix, buckets: Buckets) -> Matrix:
+def bucket_fraction(lower: Matrix, upper: Matrix, buckets: ClassicBuckets) -> Matrix:
     """The fraction of observations between `lower` and `upper` (float64[steps]) of every histogram and step."""
     out = np.full(buckets.present.shape[:-1], np.nan)
     for cells in _cells(buckets):
@@ -249,12 +249,12 @@ class QuantileOperator(Operator):
         """One line for the plan."""
         return "histogram quantile"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector with a row per histogram, and per quantile."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
         wanted = [value.values for value in inputs[1:] if isinstance(value, Scalar)]
-        label = inputs[-1].value if isinstance(inputs[-1], Text) else None
+        label = inputs[-1].value if isinstance(inputs[-1], TextValue) else None
         if label is not None and not valid_label_name(label):
             raise QueryError(f"invalid label name {go_quote(label)}")
         for values, start in zip(wanted, self._starts, strict=True):
@@ -309,7 +309,7 @@ class FractionOperator(Operator):
         """One line for the plan."""
         return "histogram fraction"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector with a row per histogram."""
         vector, lower, upper = inputs
         assert isinstance(vector, Vector)

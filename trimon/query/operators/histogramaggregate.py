@@ -8,7 +8,7 @@ import numpy as np
 
 from trimon.model.histogram import FloatHistogram
 from trimon.query.execution.annotationtext import remark
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import Groups
 from trimon.query.execution.values import Cells, Mask, Vector
 from trimon.query.histograms.arithmetic import IncompatibleError, combined, conflicting
@@ -19,7 +19,7 @@ COUNTING: Final = frozenset({"count", "group"})
 ADDING: Final = frozenset({"sum", "avg"})
 
 
-def ignore_histograms(context: Context, op: str, vector: Vector, start: int) -> Vector:
+def ignore_histograms(context: QueryContext, op: str, vector: Vector, start: int) -> Vector:
     """The floats alone, and an info where there was anything else."""
     if vector.are_histograms().any():
         context.annotations.info(f"ignored histogram in {op} aggregation", start)
@@ -27,7 +27,7 @@ def ignore_histograms(context: Context, op: str, vector: Vector, start: int) -> 
 
 
 def add_histograms(
-    context: Context, op: str, vector: Vector, groups: Groups, start: int
+    context: QueryContext, op: str, vector: Vector, groups: Groups, start: int
 ) -> tuple[Cells, Mask, Mask]:
     """Sums or means of the histograms per group and step, where there are any, and where there is no result."""
     shape = (groups.count, vector.steps)

@@ -13,12 +13,12 @@ from trimon.query.execution.values import Cells, Mask, Matrix
 from trimon.query.histograms.arithmetic import IncompatibleError, added, divided, equal, scaled
 from trimon.query.histograms.trim import trimmed
 
-Sample = float | FloatHistogram
+PairOperand = float | FloatHistogram
 _NAMES: Final = {"+": "addition", "-": "subtraction"}
 
 
 @dataclass(slots=True)
-class Outcome:
+class PairResult:
     """Samples of pairs that hold a histogram: float values, histograms, and where the result is kept."""
 
     values: Matrix
@@ -28,8 +28,8 @@ class Outcome:
 
 
 def pair_value(
-    op: str, left: Sample, right: Sample, notes: set[tuple[str, str]], *, return_bool: bool
-) -> tuple[Sample, bool] | None:
+    op: str, left: PairOperand, right: PairOperand, notes: set[tuple[str, str]], *, return_bool: bool
+) -> tuple[PairOperand, bool] | None:
     """The value of one pair and whether a comparison holds; None where the operator means nothing."""
     match left, right:
         case FloatHistogram(), FloatHistogram():
@@ -54,7 +54,7 @@ def pair_value(
 
 def _two_histograms(
     op: str, left: FloatHistogram, right: FloatHistogram, notes: set[tuple[str, str]], *, return_bool: bool
-) -> tuple[Sample, bool] | None:
+) -> tuple[PairOperand, bool] | None:
     if op in ("==", "!="):
         holds = equal(left, right) == (op == "==")
         return (float(holds), True) if return_bool else (left, holds)
@@ -75,7 +75,7 @@ def _two_histograms(
     return total.histogram.compact(), True
 
 
-def _histogram_and_float(op: str, left: FloatHistogram, right: float) -> tuple[Sample, bool] | None:
+def _histogram_and_float(op: str, left: FloatHistogram, right: float) -> tuple[PairOperand, bool] | None:
     match op:
         case "*":
             return scaled(left, right), True
@@ -94,9 +94,9 @@ def combine(
     wanted: Mask,
     *,
     return_bool: bool,
-) -> Outcome:
+) -> PairResult:
     """Go through the wanted cells of two sides of equal shape; cells without a result are not kept."""
-    out = Outcome(
+    out = PairResult(
         np.zeros(wanted.shape), np.full(wanted.shape, None, np.object_), np.zeros(wanted.shape, np.bool_)
     )
     for row, step in zip(*np.nonzero(wanted), strict=True):
@@ -114,13 +114,13 @@ def combine(
     return out
 
 
-def _sample(side: tuple[Matrix, Cells | None], row: int, step: int) -> Sample:
+def _sample(side: tuple[Matrix, Cells | None], row: int, step: int) -> PairOperand:
     values, cells = side
     cell = None if cells is None else cells[row, step]
     return float(values[row, step]) if cell is None else cell
 
 
-def announce(annotations: Annotations, outcome: Outcome, start: int) -> None:
+def announce(annotations: Annotations, outcome: PairResult, start: int) -> None:
     """Hand the remarks on."""
     for kind, text in sorted(outcome.notes):
         (annotations.info if kind == "info" else annotations.warn)(text, start)

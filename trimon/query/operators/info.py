@@ -11,7 +11,7 @@ import numpy as np
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import merge_dictionaries, select_names, shared_groups, with_column
 from trimon.query.execution.names import merge_equal
 from trimon.query.execution.operator import Operator
@@ -42,7 +42,7 @@ class InfoOperator(Operator):
         """One line for the plan."""
         return "info"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the base series with more labels."""
         del context
         base, info, times = inputs

@@ -15,11 +15,11 @@ from trimon.model.labels import METRIC_NAME, valid_label_name
 from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import factorize, pack, with_column
 from trimon.query.execution.names import merge_equal
 from trimon.query.execution.operator import Operator
-from trimon.query.execution.values import Text, Value, Vector
+from trimon.query.execution.values import TextValue, Value, Vector
 from trimon.query.language.errors import QueryError
 
 # A new value is encoded, sorted and written.
@@ -41,11 +41,11 @@ class LabelReplaceOperator(Operator):
         """One line for the plan."""
         return "label_replace"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same samples."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
-        target, replacement, source, pattern = (v.value for v in inputs[1:] if isinstance(v, Text))
+        target, replacement, source, pattern = (v.value for v in inputs[1:] if isinstance(v, TextValue))
         try:
             compiled = compile_regexp(anchored(pattern))
         except UserError:
@@ -145,11 +145,11 @@ class LabelJoinOperator(Operator):
         """One line for the plan."""
         return "label_join"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same samples."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
-        target, separator, *sources = (v.value for v in inputs[1:] if isinstance(v, Text))
+        target, separator, *sources = (v.value for v in inputs[1:] if isinstance(v, TextValue))
         for name in sources:
             if not valid_label_name(name):
                 raise QueryError(f"invalid source label name in label_join(): {name}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels, quote
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import (
     concat,
     drop_metric,
@@ -23,7 +23,7 @@ from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import is_wide, row_blocks
 from trimon.query.execution.values import Cells, Index, Mask, Matrix, Value, Vector, holds
 from trimon.query.language.errors import QueryError
-from trimon.query.language.nodes import Cardinality, Matching
+from trimon.query.language.nodes import MatchCardinality, Matching
 from trimon.query.language.tokens import TRIMS
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
 from trimon.query.operators.histogrambinary import announce, combine
@@ -57,7 +57,7 @@ def any_present(codes: Index, count: int, present: Mask) -> Mask:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class RowPairs:
     """Rows of both sides that meet. -1 stands for a filled-in side; `code` is the match group."""
 
     left: Index
@@ -93,7 +93,7 @@ class MatchOperator(Operator):
         how = "on" if self.matching.on else "ignoring"
         return f"match {self.op} {self.matching.cardinality.value} {how} ({', '.join(self.matching.labels)})"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector."""
         left, right = inputs
         assert isinstance(left, Vector)
@@ -110,7 +110,7 @@ class MatchOperator(Operator):
         context.budget.take_bytes(len(pairs.left) * steps * _CELL_BYTES, "matched series")
         if len(pairs.left) == 0:
             return Vector.empty(steps)
-        if self.matching.cardinality is Cardinality.ONE_TO_ONE:
+        if self.matching.cardinality is MatchCardinality.ONE_TO_ONE:
             _check_one_to_one(pairs, present, count)
         if left.histograms is not None or right.histograms is not None or self.op in TRIMS:
             values, present, kept, cells = self._with_histograms(context, left, right, pairs, present)
@@ -122,7 +122,7 @@ class MatchOperator(Operator):
         self, left: Vector, right: Vector, mine: Index, theirs: Index, count: int
     ) -> None:
         """QueryError where the one side has two samples of a match group at a step where both sides live."""
-        swapped = self.matching.cardinality is Cardinality.ONE_TO_MANY
+        swapped = self.matching.cardinality is MatchCardinality.ONE_TO_MANY
         one, codes = (left, mine) if swapped else (right, theirs)
         if len(codes) == 0 or np.bincount(codes, minlength=count).max() <= 1:
             return
@@ -146,8 +146,8 @@ class MatchOperator(Operator):
         )
 
     def _with_fills(
-        self, pairs: Pairs, left: Vector, right: Vector, mine: Index, theirs: Index, count: int
-    ) -> tuple[Pairs, Mask]:
+        self, pairs: RowPairs, left: Vector, right: Vector, mine: Index, theirs: Index, count: int
+    ) -> tuple[RowPairs, Mask]:
         present = left.present[pairs.left] & right.present[pairs.right]
         matching = self.matching
         parts = [(pairs, present)]
@@ -155,15 +155,15 @@ class MatchOperator(Operator):
         if fill_right is not None and left.rows:
             alone = left.present & ~any_present(theirs, count, right.present)[mine]
             rows = np.flatnonzero(alone.any(axis=1))
-            parts.append((Pairs(rows, np.full(len(rows), -1), mine[rows]), alone[rows]))
+            parts.append((RowPairs(rows, np.full(len(rows), -1), mine[rows]), alone[rows]))
         if fill_left is not None and right.rows:
             alone = right.present & ~any_present(mine, count, left.present)[theirs]
             rows = np.flatnonzero(alone.any(axis=1))
-            parts.append((Pairs(np.full(len(rows), -1), rows, theirs[rows]), alone[rows]))
+            parts.append((RowPairs(np.full(len(rows), -1), rows, theirs[rows]), alone[rows]))
         if len(parts) == 1:
             return parts[0]
         return (
-            Pairs(
+            RowPairs(
                 np.concatenate([part.left for part, _ in parts]),
                 np.concatenate([part.right for part, _ in parts]),
                 np.concatenate([part.code for part, _ in parts]),
@@ -172,17 +172,17 @@ class MatchOperator(Operator):
         )
 
     def _values(
-        self, context: Context, left: Vector, right: Vector, pairs: Pairs, present: Mask
+        self, context: QueryContext, left: Vector, right: Vector, pairs: RowPairs, present: Mask
     ) -> tuple[Matrix, Mask]:
         if not is_wide(*present.shape):
             return self._block(left, right, pairs, present)
         values, kept = np.empty(present.shape), np.empty(present.shape, np.bool_)
         for rows in row_blocks(context.budget, *present.shape):
-            part = Pairs(pairs.left[rows], pairs.right[rows], pairs.code[rows])
+            part = RowPairs(pairs.left[rows], pairs.right[rows], pairs.code[rows])
             values[rows], kept[rows] = self._block(left, right, part, present[rows])
         return values, kept
 
-    def _block(self, left: Vector, right: Vector, pairs: Pairs, present: Mask) -> tuple[Matrix, Mask]:
+    def _block(self, left: Vector, right: Vector, pairs: RowPairs, present: Mask) -> tuple[Matrix, Mask]:
         fill_left, fill_right = _fills(self.matching)
         a = _side(left, pairs.left, fill_left)
         b = _side(right, pairs.right, fill_right)
@@ -194,7 +194,7 @@ class MatchOperator(Operator):
         return a, present & true
 
     def _with_histograms(
-        self, context: Context, left: Vector, right: Vector, pairs: Pairs, present: Mask
+        self, context: QueryContext, left: Vector, right: Vector, pairs: RowPairs, present: Mask
     ) -> tuple[Matrix, Mask, Mask, Cells]:
         """Values, where there was a pair, where the result is kept, and the histograms."""
         a, b = _cells(left, pairs.left), _cells(right, pairs.right)
@@ -211,23 +211,23 @@ class MatchOperator(Operator):
 
     def _labelled(
         self,
-        context: Context,
+        context: QueryContext,
         left: Vector,
         right: Vector,
-        pairs: Pairs,
+        pairs: RowPairs,
         values: Matrix,
         present: Mask,
         kept: Mask,
         cells: Cells | None = None,
     ) -> Vector:
         matching = self.matching
-        swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+        swapped = matching.cardinality is MatchCardinality.ONE_TO_MANY
         many, one = (right, left) if swapped else (left, right)
         many_rows, one_rows = (pairs.right, pairs.left) if swapped else (pairs.left, pairs.right)
         # Arithmetic has no name at once; comparisons with bool lose theirs later, an included one too.
         nameless = self.op not in COMPARISON and self.op not in TRIMS
         base = drop_metric(many.labels) if nameless else many.labels
-        if matching.cardinality is Cardinality.ONE_TO_ONE:
+        if matching.cardinality is MatchCardinality.ONE_TO_ONE:
             base = select_names(base, matching.labels) if matching.on else drop_names(base, matching.labels)
         real = many_rows >= 0
         drop: Mask | None = None
@@ -248,7 +248,7 @@ class MatchOperator(Operator):
             drop = np.ones(labels.rows, np.bool_)
         elif self.return_bool:
             labels, drop = drop_metric(labels), None
-        grouped = matching.cardinality is not Cardinality.ONE_TO_ONE
+        grouped = matching.cardinality is not MatchCardinality.ONE_TO_ONE
         message = _GROUPING if grouped else SAME_LABELS
         checked = merge_equal(Vector(labels, values, present, drop, cells), message)
         if kept is present:
@@ -262,7 +262,7 @@ def _fills(matching: Matching) -> tuple[float | None, float | None]:
     """What stands in for a missing left and right side. With `group_right` Prometheus turns them round:
     `fill_left` fills in the many side, which is written on the right.
     """
-    if matching.cardinality is Cardinality.ONE_TO_MANY:
+    if matching.cardinality is MatchCardinality.ONE_TO_MANY:
         return matching.fill_right, matching.fill_left
     return matching.fill_left, matching.fill_right
 
@@ -291,7 +291,7 @@ def _included(labels: LabelTable, name: str, source: LabelTable, rows: Index) ->
     return with_column(labels, name, taken, values)
 
 
-def matching_pairs(mine: Index, theirs: Index, count: int) -> Pairs:
+def matching_pairs(mine: Index, theirs: Index, count: int) -> RowPairs:
     """Every two rows of both sides with the same signature, in the order of the left side."""
     sizes = np.bincount(theirs, minlength=count)
     if len(theirs) == 0 or sizes.max() <= 1:
@@ -299,16 +299,16 @@ def matching_pairs(mine: Index, theirs: Index, count: int) -> Pairs:
         where[theirs] = np.arange(len(theirs))
         partner = where[mine]
         met = np.flatnonzero(partner >= 0)
-        return Pairs(met, partner[met], mine[met])
+        return RowPairs(met, partner[met], mine[met])
     order = np.argsort(theirs, kind="stable").astype(np.intp)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     matches = sizes[mine]
     left = np.repeat(np.arange(len(mine)), matches)
     within = np.arange(len(left)) - np.repeat(np.cumsum(matches) - matches, matches)
-    return Pairs(left, order[np.repeat(starts[mine], matches) + within], mine[left])
+    return RowPairs(left, order[np.repeat(starts[mine], matches) + within], mine[left])
 
 
-def _check_one_to_one(pairs: Pairs, present: Mask, count: int) -> None:
+def _check_one_to_one(pairs: RowPairs, present: Mask, count: int) -> None:
     if np.bincount(pairs.code, minlength=count).max() <= 1:
         return
     order = np.argsort(pairs.code, kind="stable")

@@ -11,7 +11,7 @@ import numpy as np
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import BUCKET_LABEL
 from trimon.query.execution.annotationtext import name_of, remark
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import drop_names, shared_groups
 from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
@@ -52,7 +52,7 @@ class FigureOperator(Operator):
         """One line for the plan."""
         return self.function
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of floats."""
         (vector,) = inputs
         assert isinstance(vector, Vector)
@@ -66,7 +66,7 @@ class FigureOperator(Operator):
         return without_name(context, vector.with_values(values, native).compact())
 
 
-def split(context: Context, vector: Vector, start: int) -> tuple[Vector, Vector]:
+def split(context: QueryContext, vector: Vector, start: int) -> tuple[Vector, Vector]:
     """The floats, which may be buckets of classic histograms, and the native histograms.
 
     Where both stand for the same histogram at the same step, neither is kept and a warning is given.
@@ -95,14 +95,14 @@ def split(context: Context, vector: Vector, start: int) -> tuple[Vector, Vector]
     )
 
 
-def _noted(context: Context, native: Vector, row: int, note: Note | None, start: int) -> None:
+def _noted(context: QueryContext, native: Vector, row: int, note: Note | None, start: int) -> None:
     if note is not None:
         name = name_of(native.labels, row) if context.delayed_names else ""
         shown = f" for metric name {go_quote(name)}" if name else ""
         context.annotations.info(note.value + shown, start)
 
 
-def native_quantile(context: Context, native: Vector, wanted: Matrix, start: int) -> Vector:
+def native_quantile(context: QueryContext, native: Vector, wanted: Matrix, start: int) -> Vector:
     """`histogram_quantile` of native histograms."""
     assert native.histograms is not None
     values = np.zeros(native.values.shape)
@@ -112,7 +112,9 @@ def native_quantile(context: Context, native: Vector, wanted: Matrix, start: int
     return native.with_values(values)
 
 
-def native_fraction(context: Context, native: Vector, lower: Matrix, upper: Matrix, start: int) -> Vector:
+def native_fraction(
+    context: QueryContext, native: Vector, lower: Matrix, upper: Matrix, start: int
+) -> Vector:
     """`histogram_fraction` of native histograms."""
     assert native.histograms is not None
     values = np.zeros(native.values.shape)

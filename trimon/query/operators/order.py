@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import sort_order
 from trimon.query.execution.operator import Operator
-from trimon.query.execution.values import Index, Text, Value, Vector
+from trimon.query.execution.values import Index, TextValue, Value, Vector
 
 _DIGITS: Final = re.compile(r"(\d+)", re.ASCII)
 _NO_EFFECT: Final = "sort is ineffective for range queries since results are always ordered by labels"
@@ -33,7 +33,7 @@ class SortOperator(Operator):
         """One line for the plan."""
         return self.function
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of the same series."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
@@ -45,7 +45,7 @@ class SortOperator(Operator):
             return vector
         descending = self.function.endswith("_desc")
         if "label" in self.function:
-            names = [value.value for value in inputs[1:] if isinstance(value, Text)]
+            names = [value.value for value in inputs[1:] if isinstance(value, TextValue)]
             return vector.take(_by_labels(context.budget, vector, names, descending=descending))
         values = vector.values[:, 0]
         return vector.take(np.argsort(-values if descending else values, kind="stable"))

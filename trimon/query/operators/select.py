@@ -11,21 +11,21 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.sample import is_stale
 from trimon.query.execution.annotationtext import remark
-from trimon.query.execution.context import Context, SampleSource
+from trimon.query.execution.context import QueryContext, SampleSource
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
 from trimon.query.windows.extended import interpolate_instant
 from trimon.query.windows.extendedhistograms import smoothed_instant
 from trimon.query.windows.histogramwindows import (
-    Row,
+    HistogramRow,
     bounds_of,
     floats_of,
     put,
     rows_with_histograms,
     with_resets,
 )
-from trimon.query.windows.windowmatrix import Panel, panels
+from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
 
 
 class Pick(Enum):
@@ -68,7 +68,7 @@ class SelectOperator(Operator):
         shown = "" if self.pick is Pick.VALUE else f" {self.pick.value}"
         return f"select{shown} {self._text}"
 
-    def _smoothed(self, context: Context, frame: SampleFrame, values: Matrix, present: Mask) -> Vector:
+    def _smoothed(self, context: QueryContext, frame: SampleFrame, values: Matrix, present: Mask) -> Vector:
         labels = context.labels(self._source)
         if frame.histograms is None:
             interpolate_instant(frame, self.refs_ms, self.lookback_ms, values, present)
@@ -78,7 +78,7 @@ class SelectOperator(Operator):
         everything = np.zeros_like(native)
         interpolate_instant(floats_of(frame, everything), self.refs_ms, self.lookback_ms, values, present)
         for index in np.flatnonzero(native).tolist():
-            row = Row.of(frame, index)
+            row = HistogramRow.of(frame, index)
             notes: set[tuple[str, str]] = set()
             windows = bounds_of(row, self.refs_ms + self.lookback_ms, 2 * self.lookback_ms)
             for step, (low, high) in enumerate(windows):
@@ -90,7 +90,7 @@ class SelectOperator(Operator):
             remark(context.annotations, notes, labels, index, self.start)
         return Vector(labels, values, present, None, cells).compact()
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector."""
         del inputs
         frame = context.frame(self._source)
@@ -104,12 +104,12 @@ class SelectOperator(Operator):
         cells: Cells | None = None
         if frame.histograms is not None and self.pick is Pick.VALUE:
             cells = np.full(shape, None, np.object_)
-        for panel in panels(frame, self.refs_ms, self.lookback_ms, drop_stale=False):
+        for windows in window_matrices(frame, self.refs_ms, self.lookback_ms, drop_stale=False):
             context.budget.check()
-            _newest(panel, self.pick, values, present)
-            found = panel.pick_cells(panel.hi - 1)
+            _newest(windows, self.pick, values, present)
+            found = windows.pick_cells(windows.hi - 1)
             if cells is not None and found is not None:
-                cells[panel.rows] = found
+                cells[windows.rows] = found
         if cells is not None and self.stats_only:
             cells = _stats_cells(frame, cells)
         vector = Vector(context.labels(self._source), values, present, None, cells).compact()
@@ -121,7 +121,7 @@ def _stats_cells(frame: SampleFrame, cells: Cells) -> Cells:
     """The cells with every counter reset found out, as where only count and sum are asked for."""
     known: dict[int, FloatHistogram] = {}
     for row in np.flatnonzero(rows_with_histograms(frame)).tolist():
-        plain = Row.of(frame, row)
+        plain = HistogramRow.of(frame, row)
         for before, after in zip(plain.samples, with_resets(plain.samples), strict=True):
             if isinstance(before, FloatHistogram) and isinstance(after, FloatHistogram):
                 known[id(before)] = after
@@ -131,21 +131,21 @@ def _stats_cells(frame: SampleFrame, cells: Cells) -> Cells:
     return out
 
 
-def _newest(panel: Panel, pick: Pick, values: Matrix, present: Mask) -> None:
-    last = panel.hi - 1
-    found = panel.hi > panel.lo
-    newest = panel.pick(panel.values, last)
+def _newest(windows: WindowMatrix, pick: Pick, values: Matrix, present: Mask) -> None:
+    last = windows.hi - 1
+    found = windows.hi > windows.lo
+    newest = windows.pick(windows.values, last)
     shown = np.broadcast_to(found, newest.shape)
     stale = is_stale(newest)
     if stale.any():
         shown = shown & ~stale
     if pick is Pick.TIME:
-        newest = np.broadcast_to(panel.pick_times(last) / 1000, newest.shape)
+        newest = np.broadcast_to(windows.pick_times(last) / 1000, newest.shape)
     elif pick is Pick.START:
         # A start that is not known is 0.
-        starts = panel.starts
-        newest = np.zeros(newest.shape) if starts is None else panel.pick_int(starts, last) / 1000
-    rows = panel.target
+        starts = windows.starts
+        newest = np.zeros(newest.shape) if starts is None else windows.pick_int(starts, last) / 1000
+    rows = windows.target
     values[rows] = newest
     present[rows] = shown
 
@@ -178,7 +178,7 @@ class RangeOperator(Operator):
         """One line for the plan."""
         return f"windows {self._text}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """Ranges."""
         del inputs
         return Ranges(
@@ -213,7 +213,7 @@ class RepeatOperator(Operator):
         """One line for the plan."""
         return f"repeat over {self.grid.count} steps"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector whose rows are constant."""
         del context
         (value,) = inputs

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.table import LabelTable
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Ranges, Value, Vector, only
@@ -39,7 +39,7 @@ class SubqueryOperator(Operator):
         """One line for the plan."""
         return f"subquery of {self.inner.count} steps every {self.inner.step_ms} ms"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """Ranges."""
         del context
         if not inputs:

@@ -9,7 +9,7 @@ import numpy as np
 
 from trimon.model.gofloat import format_g
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import group
 from trimon.query.execution.labelhash import label_hashes
 from trimon.query.execution.operator import Operator
@@ -51,7 +51,7 @@ class KeepOperator(Operator):
         """One line for the plan."""
         return f"keep {self.op}"
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector of some of the input's rows."""
         param, vector = inputs
         assert isinstance(param, Scalar)
@@ -74,7 +74,7 @@ class KeepOperator(Operator):
             return kept.take(rows.order[ranking])
         return kept.compact()
 
-    def _ratio(self, context: Context, ratios: Matrix, vector: Vector) -> Vector:
+    def _ratio(self, context: QueryContext, ratios: Matrix, vector: Vector) -> Vector:
         if np.isnan(ratios).any():
             raise QueryError("Ratio value is NaN")
         capped = np.clip(ratios, -1.0, 1.0)

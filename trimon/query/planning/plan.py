@@ -54,7 +54,7 @@ _FAR_MS: Final = 1 << 61
 
 
 # By the id of a node of one tree: whether all its selectors are fixed, and whether it has some.
-_Known = dict[int, tuple[bool, bool]]
+_FixedNodes = dict[int, tuple[bool, bool]]
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Planner:
     sources: list[SampleSource] = field(default_factory=list)
     stats_only: bool = False
     """Whether of histograms nothing but count and sum will be asked for."""
-    _known: _Known = field(default_factory=dict)
+    _known: _FixedNodes = field(default_factory=dict)
 
     @property
     def query_step_ms(self) -> int:
@@ -256,7 +256,7 @@ def _truncated(value: int, step: int) -> int:
     return value // step if value >= 0 else -(-value // step)
 
 
-def _fixed(expr: Expr, known: _Known) -> tuple[bool, bool]:
+def _fixed(expr: Expr, known: _FixedNodes) -> tuple[bool, bool]:
     """Whether all selectors of a tree are fixed, and whether it has some; `known`, by the id of a node, is filled."""
     found = known.get(id(expr))
     if found is None:
@@ -264,7 +264,7 @@ def _fixed(expr: Expr, known: _Known) -> tuple[bool, bool]:
     return found
 
 
-def _looked_up(expr: Expr, known: _Known) -> tuple[bool, bool]:
+def _looked_up(expr: Expr, known: _FixedNodes) -> tuple[bool, bool]:
     match expr:
         case VectorSelector(modifiers=modifiers):
             return modifiers.fixed, True

@@ -12,7 +12,7 @@ STEPS_MAX: Final = 256
 TEXT_MAX: Final = 256
 
 
-def is_instant(text: str, expr: Expr, steps: int) -> bool:
+def is_trivial(text: str, expr: Expr, steps: int) -> bool:
     """Whether a query surely takes less than a millisecond: it reads no samples, is short and has few steps."""
     return steps <= STEPS_MAX and len(text) <= TEXT_MAX and _reads_nothing(expr)
 

@@ -14,8 +14,8 @@ from trimon.query.windows.histogramwindows import (
     MIXED,
     NOT_COUNTER,
     NOT_GAUGE,
-    Row,
-    Sample,
+    HistogramRow,
+    WindowSample,
     window_value,
 )
 
@@ -37,7 +37,7 @@ def interpolated(
     return added(before, replace(scaled(change, fraction), hint=before.hint)).histogram
 
 
-def smoothed_instant(row: Row, ref_ms: int, lookback_ms: int, notes: Notes) -> FloatHistogram | None:
+def smoothed_instant(row: HistogramRow, ref_ms: int, lookback_ms: int, notes: Notes) -> FloatHistogram | None:
     """The histogram at a time, between its neighbours within the lookback; None where floats rule or nothing is."""
     times = row.times.tolist()
     low, high = bisect_right(times, ref_ms - lookback_ms), bisect_right(times, ref_ms + lookback_ms)
@@ -66,8 +66,15 @@ def smoothed_instant(row: Row, ref_ms: int, lookback_ms: int, notes: Notes) -> F
 
 
 def extended_value(
-    function: str, row: Row, ref_ms: int, range_ms: int, lookback_ms: int, notes: Notes, *, smoothed: bool
-) -> Sample | None:
+    function: str,
+    row: HistogramRow,
+    ref_ms: int,
+    range_ms: int,
+    lookback_ms: int,
+    notes: Notes,
+    *,
+    smoothed: bool,
+) -> WindowSample | None:
     """A function of an extended window that holds a histogram; None: no result."""
     times = row.times.tolist()
     start_ms = ref_ms - range_ms
@@ -88,8 +95,8 @@ def extended_value(
 
 
 def _anchored(
-    function: str, row: Row, begin: int, behind: int, ref_ms: int, range_ms: int, notes: Notes
-) -> Sample | None:
+    function: str, row: HistogramRow, begin: int, behind: int, ref_ms: int, range_ms: int, notes: Notes
+) -> WindowSample | None:
     if function in ("changes", "resets"):
         return window_value(function, row.window(begin, behind, ref_ms, range_ms, notes), use_starts=False)
     points = [point for point in row.samples[begin:behind] if isinstance(point, FloatHistogram)]
@@ -98,8 +105,13 @@ def _anchored(
 
 
 def _smoothed(
-    function: str, row: Row, edges: tuple[int, int, int, int], ref_ms: int, range_ms: int, notes: Notes
-) -> Sample | None:
+    function: str,
+    row: HistogramRow,
+    edges: tuple[int, int, int, int],
+    ref_ms: int,
+    range_ms: int,
+    notes: Notes,
+) -> WindowSample | None:
     low, first_inside, behind, high = edges
     times, counter = row.times.tolist(), function != "delta"
     start_ms = ref_ms - range_ms
@@ -137,7 +149,7 @@ def _difference(
     original: list[FloatHistogram],
     range_ms: int,
     notes: Notes,
-) -> Sample | None:
+) -> WindowSample | None:
     """Last minus first and what resets add; remarks are about the samples as they were."""
     hints = [point.hint for point in original]
     counter = function != "delta"

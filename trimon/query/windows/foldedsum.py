@@ -1,4 +1,4 @@
-"""Sums of window functions without the series between: each panel's results are added up while they are in the cache.
+"""Sums of window functions without the series between: each window matrix's results are added up while they are in the cache.
 
 `sum by (mode) (rate(x[5m]))` over many series and steps would else write and read again a matrix that nobody wants to
 see. Only sums without cancellation are folded: everything must be a number that is not negative.
@@ -14,9 +14,9 @@ import numpy as np
 
 from trimon.model.table import LabelTable
 from trimon.query.execution.labelcodes import METADATA, Groups, drop_metric, drop_names, group, select_names
+from trimon.query.execution.reducers import reduce_rows
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
-from trimon.query.operators.grouped import reduce_rows
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 # Fewer cells than these fit the cache anyhow.
 _CELLS_MIN: Final = 1 << 17
@@ -53,7 +53,7 @@ class Fold:
 
 
 class Folding:
-    """Sums per group and step; takes a panel at a time."""
+    """Sums per group and step; takes a window matrix at a time."""
 
     def __init__(self, op: str, table: LabelTable, groups: Groups, steps: int) -> None:
         self._op = op
@@ -63,15 +63,15 @@ class Folding:
         self._counts = np.zeros((groups.count, steps), np.intp)
         self.seen = np.zeros(table.rows, np.bool_)
 
-    def add(self, panel: Panel, steps: slice, cells: Matrix, shown: Mask) -> bool:
-        """Add a panel's results; False when they can not be folded, and all that was added is void."""
-        rows = len(panel.rows)
+    def add(self, windows: WindowMatrix, steps: slice, cells: Matrix, shown: Mask) -> bool:
+        """Add a window matrix's results; False when they can not be folded, and all that was added is void."""
+        rows = len(windows.rows)
         common = shown.ndim == 1
         if not shown.all():
             cells = np.where(shown, cells, 0.0) if not common else _blanked(cells, shown)
         if not cells.min(initial=0.0) >= 0:
             return False
-        codes = self._groups.codes[panel.rows]
+        codes = self._groups.codes[windows.rows]
         cells = np.broadcast_to(cells, (rows, cells.shape[-1]))
         order: Index | None = None
         if (codes[1:] < codes[:-1]).any():
@@ -84,10 +84,10 @@ class Folding:
         if common:
             sizes = np.diff(np.append(bounds, rows))
             self._counts[chosen, steps] += sizes[:, None] * shown
-            self.seen[panel.rows] |= shown.any()
+            self.seen[windows.rows] |= shown.any()
         else:
             self._counts[chosen, steps] += np.add.reduceat(shown, bounds, axis=0, dtype=np.intp)
-            self.seen[panel.rows] |= shown.any(axis=1)
+            self.seen[windows.rows] |= shown.any(axis=1)
         return True
 
     def result(self) -> Folded | None:

@@ -29,7 +29,7 @@ from trimon.query.histograms.arithmetic import (
 )
 from trimon.query.histograms.resets import was_reset
 
-Sample = float | FloatHistogram
+WindowSample = float | FloatHistogram
 MIXED: Final = "encountered a mix of histograms and floats"
 EXPONENTIAL_AND_CUSTOM: Final = (
     "vector contains a mix of histograms with exponential and custom buckets schemas"
@@ -48,7 +48,7 @@ class Window:
     """
 
     times: list[int]
-    samples: list[Sample]
+    samples: list[WindowSample]
     starts: list[int]
     ref_ms: int
     range_ms: int
@@ -112,7 +112,7 @@ def _increase(window: Window, *, counter: bool) -> FloatHistogram | None:
     return result.compact().with_hint(ResetHint.GAUGE)
 
 
-def _extrapolated(window: Window, kind: str, *, use_starts: bool) -> Sample | None:
+def _extrapolated(window: Window, kind: str, *, use_starts: bool) -> WindowSample | None:
     counter = kind != "delta"
     times, samples = window.times, window.samples
     window_start = window.ref_ms - window.range_ms
@@ -147,7 +147,7 @@ def _extrapolated(window: Window, kind: str, *, use_starts: bool) -> Sample | No
     return scaled(result, factor / (window.range_ms / 1000) if kind == "rate" else factor)
 
 
-def _last_two(window: Window, *, counter: bool, use_starts: bool) -> Sample | None:
+def _last_two(window: Window, *, counter: bool, use_starts: bool) -> WindowSample | None:
     if len(window.samples) < 2:
         return None
     before, after = window.samples[-2:]
@@ -178,7 +178,7 @@ def _last_two(window: Window, *, counter: bool, use_starts: bool) -> Sample | No
     return divided(result, seconds) if counter else result
 
 
-def _summed(window: Window, *, mean: bool) -> Sample | None:
+def _summed(window: Window, *, mean: bool) -> WindowSample | None:
     points = window.histograms()
     if points is None:
         window.mixed()
@@ -195,7 +195,7 @@ def _summed(window: Window, *, mean: bool) -> Sample | None:
     return total.histogram
 
 
-def _changed(before: Sample, after: Sample) -> bool:
+def _changed(before: WindowSample, after: WindowSample) -> bool:
     if isinstance(before, float) or isinstance(after, float):
         if isinstance(before, float) and isinstance(after, float):
             return before != after and not (math.isnan(before) and math.isnan(after))
@@ -203,7 +203,7 @@ def _changed(before: Sample, after: Sample) -> bool:
     return not equal(before, after)
 
 
-def _fell(before: Sample, after: Sample) -> bool:
+def _fell(before: WindowSample, after: WindowSample) -> bool:
     if isinstance(before, float) or isinstance(after, float):
         if isinstance(before, float) and isinstance(after, float):
             return after < before
@@ -211,12 +211,14 @@ def _fell(before: Sample, after: Sample) -> bool:
     return was_reset(after, before)
 
 
-def _count_pairs(window: Window, test: Callable[[Sample, Sample], bool], *, use_starts: bool) -> float:
+def _count_pairs(
+    window: Window, test: Callable[[WindowSample, WindowSample], bool], *, use_starts: bool
+) -> float:
     pairs = enumerate(pairwise(window.samples), 1)
     return float(sum(test(a, b) or (use_starts and _restarted(window, at)) for at, (a, b) in pairs))
 
 
-def window_value(function: str, window: Window, *, use_starts: bool) -> Sample | None:
+def window_value(function: str, window: Window, *, use_starts: bool) -> WindowSample | None:
     """The value of a function of one window that has samples; None: no result."""
     samples = window.samples
     match function:
@@ -256,15 +258,15 @@ WITH_HISTOGRAMS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class HistogramRow:
     """One series of a frame, without stale markers."""
 
     times: Times
-    samples: list[Sample]
+    samples: list[WindowSample]
     starts: list[int]
 
     @classmethod
-    def of(cls, frame: SampleFrame, row: int, *, stats: bool = False) -> Row:
+    def of(cls, frame: SampleFrame, row: int, *, stats: bool = False) -> HistogramRow:
         """Take a series out of a frame that has histograms; `stats` finds out about every counter reset."""
         assert frame.histograms is not None
         array = int(frame.time_of_row[row])
@@ -274,7 +276,7 @@ class Row:
         times = frame.times[begin : begin + len(values)]
         starts = np.zeros(len(values), np.int64) if frame.starts is None else frame.starts[part]
         kept = np.flatnonzero(~is_stale(values) | holds(cells))
-        samples: list[Sample] = [
+        samples: list[WindowSample] = [
             float(value) if cell is None else cell
             for value, cell in zip(values[kept].tolist(), cells[kept].tolist(), strict=True)
         ]
@@ -288,12 +290,12 @@ class Row:
         return Window(times, self.samples[low:high], self.starts[low:high], ref_ms, range_ms, notes)
 
 
-def with_resets(samples: list[Sample]) -> list[Sample]:
+def with_resets(samples: list[WindowSample]) -> list[WindowSample]:
     """The samples with what is not known of counter resets found out from one to the next.
 
     Prometheus does so where only count and sum of a histogram are asked for.
     """
-    out: list[Sample] = []
+    out: list[WindowSample] = []
     last: FloatHistogram | None = None
     for sample in samples:
         if isinstance(sample, float):
@@ -307,7 +309,9 @@ def with_resets(samples: list[Sample]) -> list[Sample]:
     return out
 
 
-def put(sample: Sample | None, row: int, step: int, values: Matrix, present: Mask, cells: Cells) -> None:
+def put(
+    sample: WindowSample | None, row: int, step: int, values: Matrix, present: Mask, cells: Cells
+) -> None:
     """Store a function's value."""
     if sample is None:
         return
@@ -347,7 +351,7 @@ def rows_with_histograms(frame: SampleFrame) -> Mask:
     return np.asarray(hit > 0)
 
 
-def bounds_of(row: Row, refs_ms: Times, range_ms: int) -> Sequence[tuple[int, int]]:
+def bounds_of(row: HistogramRow, refs_ms: Times, range_ms: int) -> Sequence[tuple[int, int]]:
     """The windows of a series, one per reference."""
     low = np.searchsorted(row.times, refs_ms - range_ms, side="right").tolist()
     high = np.searchsorted(row.times, refs_ms, side="right").tolist()

@@ -9,7 +9,7 @@ import numpy as np
 
 from trimon.model.gofloat import format_g
 from trimon.model.labels import METRIC_NAME
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
 from trimon.query.language.quoting import go_quote
@@ -70,7 +70,7 @@ class Repairs:
         self.high[at] = np.maximum(self.high[at], high)
         self.most[at] = np.maximum(self.most[at], np.where(raised, fell, 0.0).max(axis=-1))
 
-    def tell(self, context: Context, histograms: Vector, grid: Grid, start: int) -> None:
+    def tell(self, context: QueryContext, histograms: Vector, grid: Grid, start: int) -> None:
         """An info for each metric, or one for all where names are gone."""
         found = self.most > 0
         if not found.any():

@@ -1,4 +1,4 @@
-"""Functions over range vectors: one kernel per function, run over the panels of a frame."""
+"""Functions over range vectors: one kernel per function, run over the window_matrices of a frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trimon.model.histogram import HISTOGRAM_BYTES, FloatHistogram
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL
 from trimon.model.table import LabelTable
 from trimon.query.execution.annotationtext import remark
-from trimon.query.execution.context import Context
+from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import factorize, pack
 from trimon.query.execution.names import without_name
@@ -32,17 +32,17 @@ from trimon.query.windows.extendedhistograms import extended_value
 from trimon.query.windows.foldedsum import Fold, Folding, seen_rows
 from trimon.query.windows.histogramwindows import (
     WITH_HISTOGRAMS,
-    Row,
+    HistogramRow,
     bounds_of,
     floats_of,
     put,
     rows_with_histograms,
     window_value,
 )
-from trimon.query.windows.regularwindows import Parts
-from trimon.query.windows.resetfree import RISING, know_rising
-from trimon.query.windows.windowarguments import Cells, Kernel, WindowCall
-from trimon.query.windows.windowmatrix import Panel, panels
+from trimon.query.windows.regularwindows import WindowParts
+from trimon.query.windows.resetfree import RESET_FREE, note_reset_free
+from trimon.query.windows.windowarguments import Kernel, WindowCall, WindowResults
+from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
 
 _INCREASING: Final = ("rate", "increase")
 KERNELS: Final[dict[str, Kernel]] = {
@@ -100,14 +100,14 @@ class _Seen:
         """Nothing yet. What a subquery made is not read from storage."""
         return cls(np.zeros(ranges.steps, np.int64), np.zeros(ranges.steps, np.int64), not ranges.owned)
 
-    def add(self, panel: Panel) -> int:
-        """Take in the windows of a panel; how many samples the longest has."""
-        length = panel.hi - panel.lo
-        rows = len(panel.rows) if length.ndim == 1 else 1
+    def add(self, windows: WindowMatrix) -> int:
+        """Take in the windows of a window matrix; how many samples the longest has."""
+        length = windows.hi - windows.lo
+        rows = len(windows.rows) if length.ndim == 1 else 1
         self.samples += rows * np.atleast_2d(length).sum(axis=0)
         if self.stored:
             fresh = length.copy()
-            fresh[..., 1:] = panel.hi[..., 1:] - np.maximum(panel.lo[..., 1:], panel.hi[..., :-1])
+            fresh[..., 1:] = windows.hi[..., 1:] - np.maximum(windows.lo[..., 1:], windows.hi[..., :-1])
             self.read += rows * np.atleast_2d(fresh).sum(axis=0)
         return int(length.max(initial=0))
 
@@ -149,7 +149,7 @@ class WindowOperator(Operator):
         changed._keeps_names = True
         return changed
 
-    def compute(self, context: Context, inputs: list[Value]) -> Value:
+    def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """A Vector."""
         ranges = inputs[-1]
         assert isinstance(ranges, Ranges)
@@ -157,7 +157,7 @@ class WindowOperator(Operator):
         self._check(ranges)
         call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
         if self.function in _INCREASING:
-            know_rising(ranges.frame)
+            note_reset_free(ranges.frame)
         if self._fold is not None and self._foldable(context, ranges):
             folding = self._fold.begin(ranges.labels, ranges.steps)
             folded = None if folding is None else self._folded(context, ranges, call, folding)
@@ -172,9 +172,9 @@ class WindowOperator(Operator):
             nothing = np.zeros(ranges.frame.rows, np.bool_)
             floats = replace(ranges, frame=floats_of(ranges.frame, nothing))
         seen = _Seen.none(ranges)
-        for panel, steps, cells, shown in self._cells(context, floats, call, seen):
-            values[panel.target, steps] = cells
-            present[panel.target, steps] = shown
+        for windows, steps, cells, shown in self._cells(context, floats, call, seen):
+            values[windows.target, steps] = cells
+            present[windows.target, steps] = shown
         context.stats.looked_at(seen.samples, seen.read)
         self._check_params(context, call.params, seen.samples)
         histograms = None
@@ -186,15 +186,15 @@ class WindowOperator(Operator):
         return vector if keeps_name else without_name(context, vector)
 
     def _cells(
-        self, context: Context, ranges: Ranges, call: WindowCall, seen: _Seen
-    ) -> Iterator[tuple[Panel, slice, Matrix, Mask]]:
-        """The function's results, panel by panel and part by part; counts the samples in the windows."""
+        self, context: QueryContext, ranges: Ranges, call: WindowCall, seen: _Seen
+    ) -> Iterator[tuple[WindowMatrix, slice, Matrix, Mask]]:
+        """The function's results, window matrix by window matrix and part by part; counts the samples in the windows."""
         extended = ranges.anchored or ranges.smoothed
-        whole, cutter = extended or self.function not in IN_PARTS, Parts(call)
-        for panel in (
+        whole, cutter = extended or self.function not in IN_PARTS, WindowParts(call)
+        for windows in (
             _wide_panels(ranges)
             if extended
-            else panels(
+            else window_matrices(
                 ranges.frame,
                 ranges.refs_ms,
                 ranges.range_ms,
@@ -203,17 +203,17 @@ class WindowOperator(Operator):
             )
         ):
             context.budget.check()
-            for steps, part, part_call in [(slice(None), panel, call)] if whole else cutter.of(panel):
+            for steps, part, part_call in [(slice(None), windows, call)] if whole else cutter.of(windows):
                 cells, shown = self._kernel(context, ranges, part, part_call)
-                yield panel, steps, cells, shown
-            context.budget.passing = max(context.budget.passing, seen.add(panel))
+                yield windows, steps, cells, shown
+            context.budget.passing = max(context.budget.passing, seen.add(windows))
 
     def _ends_only(self, ranges: Ranges) -> bool:
         """Whether only the ends of windows count, because no counter was ever reset."""
         facts = ranges.frame.facts
-        return self.function in _INCREASING and facts is not None and bool(facts[RISING].all())
+        return self.function in _INCREASING and facts is not None and bool(facts[RESET_FREE].all())
 
-    def _foldable(self, context: Context, ranges: Ranges) -> bool:
+    def _foldable(self, context: QueryContext, ranges: Ranges) -> bool:
         return not (
             ranges.anchored
             or ranges.smoothed
@@ -224,11 +224,13 @@ class WindowOperator(Operator):
             or ranges.drop_name is not None
         )
 
-    def _folded(self, context: Context, ranges: Ranges, call: WindowCall, folding: Folding) -> Vector | None:
+    def _folded(
+        self, context: QueryContext, ranges: Ranges, call: WindowCall, folding: Folding
+    ) -> Vector | None:
         """The aggregated vector; None when its sums need more care."""
         seen = _Seen.none(ranges)
-        for panel, steps, cells, shown in self._cells(context, ranges, call, seen):
-            if not folding.add(panel, steps, cells, shown):
+        for windows, steps, cells, shown in self._cells(context, ranges, call, seen):
+            if not folding.add(windows, steps, cells, shown):
                 return None
         vector = folding.result()
         if vector is not None:
@@ -237,13 +239,15 @@ class WindowOperator(Operator):
             self._annotate(context, ranges, seen_rows(ranges.labels, folding.seen), call)
         return vector
 
-    def _histograms(self, context: Context, ranges: Ranges, values: Matrix, present: Mask) -> HistogramCells:
+    def _histograms(
+        self, context: QueryContext, ranges: Ranges, values: Matrix, present: Mask
+    ) -> HistogramCells:
         """Overwrite the windows that hold histograms, one after the other."""
         cells = np.full(values.shape, None, np.object_)
         extended, made = ranges.anchored or ranges.smoothed, 0
         for index in np.flatnonzero(rows_with_histograms(ranges.frame)).tolist():
             context.budget.check()
-            row = Row.of(ranges.frame, index, stats=ranges.stats_only)
+            row = HistogramRow.of(ranges.frame, index, stats=ranges.stats_only)
             notes: set[tuple[str, str]] = set()
             wide = ranges.range_ms + ranges.lookback_ms
             for step, (low, high) in enumerate(
@@ -271,16 +275,18 @@ class WindowOperator(Operator):
             remark(context.annotations, notes, ranges.labels, index, self._start)
         return cells
 
-    def _kernel(self, context: Context, ranges: Ranges, panel: Panel, call: WindowCall) -> Cells:
+    def _kernel(
+        self, context: QueryContext, ranges: Ranges, windows: WindowMatrix, call: WindowCall
+    ) -> WindowResults:
         if ranges.anchored:
-            return anchored(self.function, panel, call, ranges.lookback_ms)
+            return anchored(self.function, windows, call, ranges.lookback_ms)
         if ranges.smoothed:
-            return smoothed(self.function, panel, call, ranges.lookback_ms)
-        if panel.starts is not None and context.start_timestamps:
+            return smoothed(self.function, windows, call, ranges.lookback_ms)
+        if windows.starts is not None and context.start_timestamps:
             kernel = START_TIME_KERNELS.get(self.function)
-            if kernel is not None and panel.starts.any():
-                return kernel(panel, call)
-        return KERNELS[self.function](panel, call)
+            if kernel is not None and windows.starts.any():
+                return kernel(windows, call)
+        return KERNELS[self.function](windows, call)
 
     def _check(self, ranges: Ranges) -> None:
         for word, used in (("anchored", ranges.anchored), ("smoothed", ranges.smoothed)):
@@ -291,7 +297,7 @@ class WindowOperator(Operator):
                 )
 
     def _check_params(
-        self, context: Context, params: tuple[np.ndarray, ...], looked_at: npt.NDArray[np.int64]
+        self, context: QueryContext, params: tuple[np.ndarray, ...], looked_at: npt.NDArray[np.int64]
     ) -> None:
         """Parameters count at steps with samples in some window. Raises QueryError."""
         used = looked_at > 0
@@ -308,7 +314,7 @@ class WindowOperator(Operator):
                     self._param_start,
                 )
 
-    def _annotate(self, context: Context, ranges: Ranges, series: LabelTable, call: WindowCall) -> None:
+    def _annotate(self, context: QueryContext, ranges: Ranges, series: LabelTable, call: WindowCall) -> None:
         if self.function in ("rate", "increase"):
             for message in _not_counters(series, typed=context.type_labels):
                 context.annotations.info(message, self._start)
@@ -320,25 +326,28 @@ class WindowOperator(Operator):
             )
 
 
-def _wide_panels(ranges: Ranges) -> list[Panel]:
+def _wide_panels(ranges: Ranges) -> list[WindowMatrix]:
     """Panels that keep the samples within the lookback around the windows."""
     after = ranges.lookback_ms if ranges.smoothed else 0
     out = []
-    for panel in panels(
+    for windows in window_matrices(
         ranges.frame,
         ranges.refs_ms + after,
         ranges.range_ms + ranges.lookback_ms + after,
         drop_stale=True,
     ):
-        if panel.ragged:
-            hi = np.stack([np.searchsorted(row, ranges.refs_ms, side="right") for row in panel.times])
+        if windows.ragged:
+            hi = np.stack([np.searchsorted(row, ranges.refs_ms, side="right") for row in windows.times])
             lo = np.stack(
-                [np.searchsorted(row, ranges.refs_ms - ranges.range_ms, side="right") for row in panel.times]
+                [
+                    np.searchsorted(row, ranges.refs_ms - ranges.range_ms, side="right")
+                    for row in windows.times
+                ]
             )
         else:
-            hi = np.searchsorted(panel.times, ranges.refs_ms, side="right")
-            lo = np.searchsorted(panel.times, ranges.refs_ms - ranges.range_ms, side="right")
-        out.append(Panel(panel.rows, panel.times, panel.values, lo, hi, panel.starts))
+            hi = np.searchsorted(windows.times, ranges.refs_ms, side="right")
+            lo = np.searchsorted(windows.times, ranges.refs_ms - ranges.range_ms, side="right")
+        out.append(WindowMatrix(windows.rows, windows.times, windows.values, lo, hi, windows.starts))
     return out
 
 

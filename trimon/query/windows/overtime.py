@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from trimon.query.execution.reducers import (
+    compensated_mean,
+    compensated_sum,
+    compensated_variance,
+    quantile_of,
+)
 from trimon.query.execution.values import Index, Mask, Matrix
 from trimon.query.windows.prefixsums import (
     counted,
@@ -13,105 +19,98 @@ from trimon.query.windows.prefixsums import (
     pairs_counted,
     rough_sum,
 )
-from trimon.query.windows.regularwindows import RegularPanel, window_extremes
-from trimon.query.windows.singlewindows import (
-    compensated_mean,
-    compensated_sum,
-    compensated_variance,
-    quantile_of,
-    reduce_windows,
-    window_chunks,
-)
-from trimon.query.windows.windowarguments import Cells, WindowCall
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.regularwindows import RegularWindowMatrix, window_extremes
+from trimon.query.windows.singlewindows import reduce_windows, window_chunks
+from trimon.query.windows.windowarguments import WindowCall, WindowResults
+from trimon.query.windows.windowmatrix import WindowMatrix
 from trimon.query.windows.windowquantiles import window_quantiles
 
 
-def _filled(panel: Panel) -> Mask:
-    return panel.hi > panel.lo
+def _filled(windows: WindowMatrix) -> Mask:
+    return windows.hi > windows.lo
 
 
-def _shape(panel: Panel) -> tuple[int, int]:
-    return len(panel.rows), panel.lo.shape[-1]
+def _shape(windows: WindowMatrix) -> tuple[int, int]:
+    return len(windows.rows), windows.lo.shape[-1]
 
 
-def _suspects(panel: Panel, spoiled: Mask | None, bad: Mask | None) -> Mask | None:
+def _suspects(windows: WindowMatrix, spoiled: Mask | None, bad: Mask | None) -> Mask | None:
     """The filled windows that must be computed sample by sample."""
     if spoiled is not None:
-        bad = merged(bad, counted(panel, spoiled) > 0)
+        bad = merged(bad, counted(windows, spoiled) > 0)
     if bad is None:
         return None
-    bad = np.broadcast_to(bad & _filled(panel), _shape(panel))
+    bad = np.broadcast_to(bad & _filled(windows), _shape(windows))
     return bad if bad.any() else None
 
 
-def count(panel: Panel, call: WindowCall) -> Cells:
+def count(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Number of samples."""
     del call
-    return (panel.hi - panel.lo).astype(np.float64), _filled(panel)
+    return (windows.hi - windows.lo).astype(np.float64), _filled(windows)
 
 
-def present(panel: Panel, call: WindowCall) -> Cells:
+def present(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """1 where there is any sample."""
     del call
-    return np.ones(panel.lo.shape), _filled(panel)
+    return np.ones(windows.lo.shape), _filled(windows)
 
 
-def last(panel: Panel, call: WindowCall) -> Cells:
+def last(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """The newest value."""
     del call
-    return panel.pick(panel.values, panel.hi - 1), _filled(panel)
+    return windows.pick(windows.values, windows.hi - 1), _filled(windows)
 
 
-def first(panel: Panel, call: WindowCall) -> Cells:
+def first(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """The oldest value."""
     del call
-    return panel.pick(panel.values, panel.lo), _filled(panel)
+    return windows.pick(windows.values, windows.lo), _filled(windows)
 
 
-def ts_of_last(panel: Panel, call: WindowCall) -> Cells:
+def ts_of_last(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Timestamp of the newest sample, in seconds."""
     del call
-    return panel.pick_times(panel.hi - 1) / 1000, _filled(panel)
+    return windows.pick_times(windows.hi - 1) / 1000, _filled(windows)
 
 
-def ts_of_first(panel: Panel, call: WindowCall) -> Cells:
+def ts_of_first(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Timestamp of the oldest sample, in seconds."""
     del call
-    return panel.pick_times(panel.lo) / 1000, _filled(panel)
+    return windows.pick_times(windows.lo) / 1000, _filled(windows)
 
 
-def total(panel: Panel, call: WindowCall) -> Cells:
+def total(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Compensated sum."""
     del call
-    out, bad, spoiled = finite_sum(panel)
-    suspects = _suspects(panel, spoiled, bad)
+    out, bad, spoiled = finite_sum(windows)
+    suspects = _suspects(windows, spoiled, bad)
     if suspects is not None:
         out = out.copy()
-        reduce_windows(panel, suspects, out, compensated_sum)
-    return out, _filled(panel)
+        reduce_windows(windows, suspects, out, compensated_sum)
+    return out, _filled(windows)
 
 
-def average(panel: Panel, call: WindowCall) -> Cells:
+def average(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Mean, from the compensated sum."""
     del call
-    out, bad, spoiled = finite_sum(panel)
-    out = out / (panel.hi - panel.lo)
-    suspects = _suspects(panel, spoiled, bad)
+    out, bad, spoiled = finite_sum(windows)
+    out = out / (windows.hi - windows.lo)
+    suspects = _suspects(windows, spoiled, bad)
     if suspects is not None:
-        reduce_windows(panel, suspects, out, compensated_mean)
-    return out, _filled(panel)
+        reduce_windows(windows, suspects, out, compensated_mean)
+    return out, _filled(windows)
 
 
-def variance(panel: Panel, call: WindowCall) -> Cells:
+def variance(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Population variance."""
     del call
-    values, spoiled = finite_part(panel.values)
+    values, spoiled = finite_part(windows.values)
     center = values[:, :1]
     moved = values - center
-    number = panel.hi - panel.lo
-    sums, sums_bad = rough_sum(panel, moved)
-    squares, squares_bad = rough_sum(panel, moved * moved)
+    number = windows.hi - windows.lo
+    sums, sums_bad = rough_sum(windows, moved)
+    squares, squares_bad = rough_sum(windows, moved * moved)
     out = sums * sums
     out /= number
     np.subtract(squares, out, out=out)
@@ -120,38 +119,40 @@ def variance(panel: Panel, call: WindowCall) -> Cells:
     if not np.any(lost):
         lost = None
     out /= number
-    suspects = _suspects(panel, spoiled, merged(merged(sums_bad, squares_bad), lost))
+    suspects = _suspects(windows, spoiled, merged(merged(sums_bad, squares_bad), lost))
     if suspects is not None:
-        reduce_windows(panel, suspects, out, compensated_variance)
-    return out, _filled(panel)
+        reduce_windows(windows, suspects, out, compensated_variance)
+    return out, _filled(windows)
 
 
-def deviation(panel: Panel, call: WindowCall) -> Cells:
+def deviation(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Population standard deviation."""
-    out, shown = variance(panel, call)
+    out, shown = variance(windows, call)
     return np.sqrt(out), shown
 
 
-def _extreme(panel: Panel, pick: np.ufunc) -> Cells:
+def _extreme(windows: WindowMatrix, pick: np.ufunc) -> WindowResults:
     """Minimum or maximum by doubling: two overlapping spans of a power of two cover each window."""
-    if isinstance(panel, RegularPanel):
-        return window_extremes(panel, panel.values, pick), _filled(panel)
-    filled = _filled(panel)
-    lengths = panel.hi - panel.lo
-    out = np.full(_shape(panel), np.nan)
-    table, span = panel.values, 1
+    if isinstance(windows, RegularWindowMatrix):
+        return window_extremes(windows, windows.values, pick), _filled(windows)
+    filled = _filled(windows)
+    lengths = windows.hi - windows.lo
+    out = np.full(_shape(windows), np.nan)
+    table, span = windows.values, 1
     longest = int(lengths.max(initial=0))
     while span <= longest:
         here = (lengths >= span) & (lengths < 2 * span)
         if here.any():
             if here.ndim == 1:
                 steps = np.flatnonzero(here)
-                left = table.take(panel.lo[steps], axis=1)
-                out[:, steps] = left if span == 1 else pick(left, table.take(panel.hi[steps] - span, axis=1))
+                left = table.take(windows.lo[steps], axis=1)
+                out[:, steps] = (
+                    left if span == 1 else pick(left, table.take(windows.hi[steps] - span, axis=1))
+                )
             else:
                 rows, steps = np.nonzero(here)
-                left = table[rows, panel.lo[rows, steps]]
-                out[rows, steps] = pick(left, table[rows, panel.hi[rows, steps] - span])
+                left = table[rows, windows.lo[rows, steps]]
+                out[rows, steps] = pick(left, table[rows, windows.hi[rows, steps] - span])
         if 2 * span > longest:
             break
         table = pick(table[:, :-span], table[:, span:])
@@ -159,23 +160,23 @@ def _extreme(panel: Panel, pick: np.ufunc) -> Cells:
     return out, filled
 
 
-def minimum(panel: Panel, call: WindowCall) -> Cells:
+def minimum(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Smallest value; NaN only when all are."""
     del call
-    return _extreme(panel, np.fmin)
+    return _extreme(windows, np.fmin)
 
 
-def maximum(panel: Panel, call: WindowCall) -> Cells:
+def maximum(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Largest value; NaN only when all are."""
     del call
-    return _extreme(panel, np.fmax)
+    return _extreme(windows, np.fmax)
 
 
-def _ts_of(panel: Panel, pick: np.ufunc) -> Cells:
-    extreme, filled = _extreme(panel, pick)
+def _ts_of(windows: WindowMatrix, pick: np.ufunc) -> WindowResults:
+    extreme, filled = _extreme(windows, pick)
     out = np.zeros(extreme.shape)
     mask = np.broadcast_to(filled, extreme.shape)
-    for rows, steps, values, lengths, times in window_chunks(panel, mask, with_times=True):
+    for rows, steps, values, lengths, times in window_chunks(windows, mask, with_times=True):
         wanted = extreme[rows, steps][:, None]
         inside = np.arange(values.shape[1]) < lengths[:, None]
         equal = inside & ((values == wanted) | np.isnan(wanted))
@@ -184,51 +185,51 @@ def _ts_of(panel: Panel, pick: np.ufunc) -> Cells:
     return out, filled
 
 
-def ts_of_min(panel: Panel, call: WindowCall) -> Cells:
+def ts_of_min(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Timestamp of the last smallest value, in seconds."""
     del call
-    return _ts_of(panel, np.fmin)
+    return _ts_of(windows, np.fmin)
 
 
-def ts_of_max(panel: Panel, call: WindowCall) -> Cells:
+def ts_of_max(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Timestamp of the last largest value, in seconds."""
     del call
-    return _ts_of(panel, np.fmax)
+    return _ts_of(windows, np.fmax)
 
 
-def changes(panel: Panel, call: WindowCall) -> Cells:
+def changes(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """How often the value changed; NaN to NaN is no change."""
     del call
-    before, after = panel.values[:, :-1], panel.values[:, 1:]
+    before, after = windows.values[:, :-1], windows.values[:, 1:]
     moved = (before != after) & ~(np.isnan(before) & np.isnan(after))
-    return pairs_counted(panel, moved), _filled(panel)
+    return pairs_counted(windows, moved), _filled(windows)
 
 
-def resets(panel: Panel, call: WindowCall) -> Cells:
+def resets(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """How often the value fell."""
     del call
-    return pairs_counted(panel, panel.values[:, 1:] < panel.values[:, :-1]), _filled(panel)
+    return pairs_counted(windows, windows.values[:, 1:] < windows.values[:, :-1]), _filled(windows)
 
 
-def quantile(panel: Panel, call: WindowCall) -> Cells:
+def quantile(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """The quantile `params[0]` of each window."""
     (wanted,) = call.params
-    if isinstance(panel, RegularPanel) and 0 <= wanted[0] <= 1 and (wanted == wanted[0]).all():
-        found = window_quantiles(panel, float(wanted[0]))
+    if isinstance(windows, RegularWindowMatrix) and 0 <= wanted[0] <= 1 and (wanted == wanted[0]).all():
+        found = window_quantiles(windows, float(wanted[0]))
         if found is not None:
-            return found, _filled(panel)
-    out = np.full(_shape(panel), np.nan)
-    filled = _filled(panel)
-    for rows, steps, values, lengths, _ in window_chunks(panel, np.broadcast_to(filled, out.shape)):
+            return found, _filled(windows)
+    out = np.full(_shape(windows), np.nan)
+    filled = _filled(windows)
+    for rows, steps, values, lengths, _ in window_chunks(windows, np.broadcast_to(filled, out.shape)):
         out[rows, steps] = quantile_of(values, lengths, wanted[steps])
     return out, filled
 
 
-def median_deviation(panel: Panel, call: WindowCall) -> Cells:
+def median_deviation(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Median of the distances from the median."""
     del call
-    out = np.full(_shape(panel), np.nan)
-    filled = _filled(panel)
+    out = np.full(_shape(windows), np.nan)
+    filled = _filled(windows)
 
     def reducer(values: Matrix, lengths: Index) -> Matrix:
         half = np.full(len(values), 0.5)
@@ -237,16 +238,16 @@ def median_deviation(panel: Panel, call: WindowCall) -> Cells:
         nans = np.isnan(values).sum(axis=1) > values.shape[1] - lengths
         return np.where(nans, np.nan, result)
 
-    reduce_windows(panel, np.broadcast_to(filled, out.shape), out, reducer)
+    reduce_windows(windows, np.broadcast_to(filled, out.shape), out, reducer)
     return out, filled
 
 
-def smoothing(panel: Panel, call: WindowCall) -> Cells:
+def smoothing(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Double exponential smoothing with factors `params`; at least two samples."""
     level_factor, trend_factor = call.params
-    out = np.zeros(_shape(panel))
-    enough = panel.hi - panel.lo >= 2
-    for rows, steps, values, lengths, _ in window_chunks(panel, np.broadcast_to(enough, out.shape)):
+    out = np.zeros(_shape(windows))
+    enough = windows.hi - windows.lo >= 2
+    for rows, steps, values, lengths, _ in window_chunks(windows, np.broadcast_to(enough, out.shape)):
         level, trend = level_factor[steps], trend_factor[steps]
         previous, current = np.zeros(len(values)), values[:, 0]
         slope = values[:, 1] - values[:, 0]

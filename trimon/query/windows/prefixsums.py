@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.query.execution.values import Mask, Matrix
-from trimon.query.windows.regularwindows import RegularPanel, window_adds
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.regularwindows import RegularWindowMatrix, window_adds
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 _HUGE = 1e290
 _TRUSTED = 1e11
@@ -25,36 +25,36 @@ def running(values: Matrix | Mask) -> Matrix:
     return out
 
 
-def exact_sums(panel: Panel, terms: Matrix) -> Matrix:
+def exact_sums(windows: WindowMatrix, terms: Matrix) -> Matrix:
     """Sums over the windows of terms whose sums are exact in any order, or need not be."""
-    if isinstance(panel, RegularPanel):
-        return window_adds(panel, terms)
-    return window_difference(panel, running(terms))
+    if isinstance(windows, RegularWindowMatrix):
+        return window_adds(windows, terms)
+    return window_difference(windows, running(terms))
 
 
-def rough_sum(panel: Panel, values: Matrix) -> tuple[Matrix, Mask | None]:
+def rough_sum(windows: WindowMatrix, values: Matrix) -> tuple[Matrix, Mask | None]:
     """As `window_sum`, but the error may be some 1e-15 of the sum of the absolute values."""
-    if not isinstance(panel, RegularPanel):
-        return window_sum(panel, values)
-    total = window_adds(panel, values)
+    if not isinstance(windows, RegularWindowMatrix):
+        return window_sum(windows, values)
+    total = window_adds(windows, values)
     return total, None if np.isfinite(total).all() else ~np.isfinite(total)
 
 
-def window_difference(panel: Panel, prefix: Matrix) -> Matrix:
+def window_difference(windows: WindowMatrix, prefix: Matrix) -> Matrix:
     """`prefix[hi] - prefix[lo]` for every window."""
-    return panel.pick(prefix, panel.hi) - panel.pick(prefix, panel.lo)
+    return windows.pick(prefix, windows.hi) - windows.pick(prefix, windows.lo)
 
 
-def counted(panel: Panel, marks: Mask) -> Matrix:
+def counted(windows: WindowMatrix, marks: Mask) -> Matrix:
     """How many set marks (bool[rows, n]) each window holds."""
-    return window_difference(panel, running(marks))
+    return window_difference(windows, running(marks))
 
 
-def pairs_counted(panel: Panel, marks: Mask) -> Matrix:
+def pairs_counted(windows: WindowMatrix, marks: Mask) -> Matrix:
     """How many neighbouring pairs inside each window are set; `marks[row, i]` is about `i` and `i + 1`."""
     prefix = running(marks)
-    last = np.maximum(panel.hi - 1, panel.lo)
-    return panel.pick(prefix, last) - panel.pick(prefix, panel.lo)
+    last = np.maximum(windows.hi - 1, windows.lo)
+    return windows.pick(prefix, last) - windows.pick(prefix, windows.lo)
 
 
 def finite_part(values: Matrix) -> tuple[Matrix, Mask | None]:
@@ -66,23 +66,25 @@ def finite_part(values: Matrix) -> tuple[Matrix, Mask | None]:
     return np.where(finite, values, 0.0), ~finite
 
 
-def finite_sum(panel: Panel) -> tuple[Matrix, Mask | None, Mask | None]:
+def finite_sum(windows: WindowMatrix) -> tuple[Matrix, Mask | None, Mask | None]:
     """Sums of the finite values in the windows, where these can not be trusted, and which values are not finite."""
-    values, spoiled = panel.values, None
+    values, spoiled = windows.values, None
     low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         values, spoiled = finite_part(values)
         low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
-    total, bad = _window_sum(panel, values, low, high)
+    total, bad = _window_sum(windows, values, low, high)
     return total, bad, spoiled
 
 
-def window_sum(panel: Panel, values: Matrix) -> tuple[Matrix, Mask | None]:
+def window_sum(windows: WindowMatrix, values: Matrix) -> tuple[Matrix, Mask | None]:
     """Sums of finite `values` over the windows, and the cells where they can not be trusted."""
-    return _window_sum(panel, values, values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0))
+    return _window_sum(windows, values, values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0))
 
 
-def _window_sum(panel: Panel, values: Matrix, low: Matrix, high: Matrix) -> tuple[Matrix, Mask | None]:
+def _window_sum(
+    windows: WindowMatrix, values: Matrix, low: Matrix, high: Matrix
+) -> tuple[Matrix, Mask | None]:
     """`low` is each row's smallest value or 0, `high` the largest or 0."""
     width = values.shape[1]
     largest = np.maximum(high, -low)
@@ -92,11 +94,11 @@ def _window_sum(panel: Panel, values: Matrix, low: Matrix, high: Matrix) -> tupl
     lead = values + anchor
     lead -= anchor
     rest = values - lead
-    total = exact_sums(panel, lead)
+    total = exact_sums(windows, lead)
     bad: Mask | None = None
     if rest[:, :1].any() or rest.any():
-        total = total + exact_sums(panel, rest)
-        if not isinstance(panel, RegularPanel) or (low < 0).any():
+        total = total + exact_sums(windows, rest)
+        if not isinstance(windows, RegularWindowMatrix) or (low < 0).any():
             bound = anchor * (width * width * 2.0**-106 * _TRUSTED)
             bad = np.abs(total) < bound
     if huge.any():

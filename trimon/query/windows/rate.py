@@ -11,8 +11,8 @@ from trimon.query.execution.values import Index, Mask, Matrix
 from trimon.query.windows.prefixsums import counted, finite_part, window_sum
 from trimon.query.windows.regularwindows import runs_of
 from trimon.query.windows.singlewindows import window_chunks
-from trimon.query.windows.windowarguments import Cells, WindowCall
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.windowarguments import WindowCall, WindowResults
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 # Windows at the beginning of a run in which counters are looked for that have just begun.
 _PROBE: Final = 32
@@ -20,7 +20,7 @@ _PROBE: Final = 32
 _CANCELLED: Final = 1e-6
 
 
-def with_resets(panel: Panel, values: Matrix, increased: Matrix, began: Mask | None = None) -> Matrix:
+def with_resets(matrix: WindowMatrix, values: Matrix, increased: Matrix, began: Mask | None = None) -> Matrix:
     """The increases of all windows and what counter resets inside them add: the values before the falls.
 
     `began`, bool[rows, n - 1], tells pairs of neighbours between which the counter began anew without a fall.
@@ -36,8 +36,10 @@ def with_resets(panel: Panel, values: Matrix, increased: Matrix, began: Mask | N
     before = np.zeros(values.shape[1] + 1, np.intp)
     before[columns + 1] = 1
     np.cumsum(before, out=before)
-    times = panel.times[:, columns] if panel.ragged else panel.times[columns]
-    inside = Panel(panel.rows, times, lost, before[panel.lo], before[np.maximum(panel.hi - 1, panel.lo)])
+    times = matrix.times[:, columns] if matrix.ragged else matrix.times[columns]
+    inside = WindowMatrix(
+        matrix.rows, times, lost, before[matrix.lo], before[np.maximum(matrix.hi - 1, matrix.lo)]
+    )
     finite, infinite = finite_part(lost)
     # One large value in a row must not take the digits of the windows that do not hold it.
     added, doubtful = window_sum(inside, finite)
@@ -61,7 +63,7 @@ def with_resets(panel: Panel, values: Matrix, increased: Matrix, began: Mask | N
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """What the windows of a panel have in common: durations in seconds, shaped like `lo`, and how to get at their ends.
+    """What the windows of a window matrix have in common: durations in seconds, shaped like `lo`, and how to get at their ends.
 
     `runs` are steps with the columns of the first and of the last sample.
     """
@@ -74,13 +76,13 @@ class _Windows:
     runs: tuple[tuple[slice, slice | Index, slice | Index], ...]
 
     @classmethod
-    def of(cls, panel: Panel, call: WindowCall) -> _Windows:
-        """Of a panel; those that share their windows are one after the other and share the answer."""
+    def of(cls, matrix: WindowMatrix, call: WindowCall) -> _Windows:
+        """Of a window matrix; those that share their windows are one after the other and share the answer."""
         known = call.memo.get("rate")
-        if isinstance(known, cls) and known.lo is panel.lo:
+        if isinstance(known, cls) and known.lo is matrix.lo:
             return known
-        count, last = panel.hi - panel.lo, panel.hi - 1
-        first_time, last_time = panel.pick_times(panel.lo), panel.pick_times(last)
+        count, last = matrix.hi - matrix.lo, matrix.hi - 1
+        first_time, last_time = matrix.pick_times(matrix.lo), matrix.pick_times(last)
         sampled = (last_time - first_time) / 1000
         average = sampled / np.maximum(count - 1, 1)
         to_start = (first_time - (call.refs_ms - call.range_ms)) / 1000
@@ -89,39 +91,39 @@ class _Windows:
         to_start = np.where(to_start >= threshold, average / 2, to_start)
         to_end = np.where(to_end >= threshold, average / 2, to_end)
         runs: list[tuple[slice, slice | Index, slice | Index]] = []
-        for begin, end, stride in [] if panel.ragged else runs_of(panel.lo, panel.hi):
+        for begin, end, stride in [] if matrix.ragged else runs_of(matrix.lo, matrix.hi):
             steps = slice(begin, end)
-            lo, hi = panel.lo[steps], last[steps]
+            lo, hi = matrix.lo[steps], last[steps]
             if stride:
                 reach = stride * (end - begin - 1) + 1
                 low, high = int(lo[0]), int(hi[0])
                 runs.append((steps, slice(low, low + reach, stride), slice(high, high + reach, stride)))
             else:
                 # A window without samples shows nothing, and may begin behind the last one.
-                first = _columns(np.minimum(lo, panel.values.shape[1] - 1))
+                first = _columns(np.minimum(lo, matrix.values.shape[1] - 1))
                 runs.append((steps, first, _columns(np.maximum(hi, 0))))
-        known = cls(panel.lo, count >= 2, sampled, to_start, to_end, tuple(runs))
+        known = cls(matrix.lo, count >= 2, sampled, to_start, to_end, tuple(runs))
         call.memo["rate"] = known
         return known
 
-    def increases(self, panel: Panel) -> Matrix:
+    def increases(self, matrix: WindowMatrix) -> Matrix:
         """The last value less the first one."""
-        values = panel.values
-        if panel.ragged:
-            return panel.pick(values, panel.hi - 1) - panel.pick(values, panel.lo)
+        values = matrix.values
+        if matrix.ragged:
+            return matrix.pick(values, matrix.hi - 1) - matrix.pick(values, matrix.lo)
         out = np.empty((len(values), len(self.lo)))
         for steps, first, last in self.runs:
             np.subtract(values[:, last], values[:, first], out=out[:, steps])
         return out
 
-    def near_zero(self, panel: Panel, result: Matrix, *, rising: bool) -> Index:
+    def near_zero(self, matrix: WindowMatrix, result: Matrix, *, rising: bool) -> Index:
         """The steps at which the start of some counter may have been within the extrapolated time.
 
-        With `rising` no counter of the panel ever falls, and once far from zero stays so.
+        With `rising` no counter of the window matrix ever falls, and once far from zero stays so.
         """
         ratio = self.sampled / self.to_start
-        if panel.ragged:
-            below = panel.pick(panel.values, panel.lo) * ratio < result
+        if matrix.ragged:
+            below = matrix.pick(matrix.values, matrix.lo) * ratio < result
             return np.flatnonzero((below & self.enough).any(axis=0))
         found = []
         for whole, first, _ in self.runs:
@@ -134,10 +136,10 @@ class _Windows:
                 # Only the first windows need a look where the last of these is beyond what any later one adds.
                 later = result[:, steps].max(axis=1) / ratio[steps].min()
                 at = steps.start + _PROBE
-                if (panel.values[:, first.start + (first.step * _PROBE)] >= later).all():
+                if (matrix.values[:, first.start + (first.step * _PROBE)] >= later).all():
                     steps = slice(steps.start, at)
                     first = slice(first.start, first.start + first.step * _PROBE, first.step)
-            below = panel.values[:, first] * ratio[steps] < result[:, steps]
+            below = matrix.values[:, first] * ratio[steps] < result[:, steps]
             if below.any():
                 found.append(np.flatnonzero(below.any(axis=0) & self.enough[steps]) + (steps.start or 0))
         return np.concatenate(found) if found else np.zeros(0, np.intp)
@@ -154,29 +156,31 @@ def _columns(index: Index) -> slice | Index:
     return index
 
 
-def _first_values(panel: Panel) -> Matrix:
+def _first_values(matrix: WindowMatrix) -> Matrix:
     """The first value of every window; one column where all windows begin with the same sample."""
-    lo = panel.lo
-    if lo.ndim == 1 and lo[0] == lo[-1] < panel.values.shape[1] and (lo == lo[0]).all():
-        return panel.values[:, lo[0] : lo[0] + 1]
-    return panel.pick(panel.values, lo)
+    lo = matrix.lo
+    if lo.ndim == 1 and lo[0] == lo[-1] < matrix.values.shape[1] and (lo == lo[0]).all():
+        return matrix.values[:, lo[0] : lo[0] + 1]
+    return matrix.pick(matrix.values, lo)
 
 
-def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: bool) -> Cells:
-    windows = _Windows.of(panel, call)
+def _extrapolated(
+    matrix: WindowMatrix, call: WindowCall, *, counter: bool, per_second: bool
+) -> WindowResults:
+    windows = _Windows.of(matrix, call)
     sampled, to_start, to_end = windows.sampled, windows.to_start, windows.to_end
-    result = windows.increases(panel)
+    result = windows.increases(matrix)
     steps: Index | None = None
     rising = False
     if counter:
-        if panel.rising is not None:
-            rising = bool(panel.rising.all())
+        if matrix.rising is not None:
+            rising = bool(matrix.rising.all())
         else:
-            rising = bool((panel.values[:, 1:] >= panel.values[:, :-1]).all())
+            rising = bool((matrix.values[:, 1:] >= matrix.values[:, :-1]).all())
         if not rising:
-            result = with_resets(panel, panel.values, result)
+            result = with_resets(matrix, matrix.values, result)
         # A counter can not have been below zero: do not look further back than where it would have been 0.
-        steps = windows.near_zero(panel, result, rising=rising)
+        steps = windows.near_zero(matrix, result, rising=rising)
     # The order of operations is Prometheus': an increase of whole numbers stays whole where it does there.
     range_s = call.range_ms / 1000 if per_second else 1.0
     factor = (sampled + to_start + to_end) / sampled / range_s
@@ -184,13 +188,13 @@ def _extrapolated(panel: Panel, call: WindowCall, *, counter: bool, per_second: 
         result *= factor
         return result, windows.enough
     # Most often these are the first windows of a counter's life.
-    everywhere = panel.ragged or len(steps) == result.shape[1]
-    part = panel if everywhere else replace(panel, lo=panel.lo[steps], hi=panel.hi[steps])
+    everywhere = matrix.ragged or len(steps) == result.shape[1]
+    part = matrix if everywhere else replace(matrix, lo=matrix.lo[steps], hi=matrix.hi[steps])
     columns = slice(None) if everywhere else steps
     stretch = _Stretch(sampled[..., columns], to_start[..., columns], to_end[..., columns], range_s)
     began = _first_values(part)
     near = None
-    if rising and not panel.ragged and began.shape[1] == 1:
+    if rising and not matrix.ragged and began.shape[1] == 1:
         near = stretch.rows_near_zero(began[:, 0], result[:, steps[-1]])
     if near is None:
         cells: tuple[slice | Index, slice | Index] = slice(None), columns
@@ -238,37 +242,37 @@ class _Stretch(NamedTuple):
         increased *= stretch
 
 
-def rate(panel: Panel, call: WindowCall) -> Cells:
+def rate(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """Per-second increase of a counter, extrapolated to the window."""
-    return _extrapolated(panel, call, counter=True, per_second=True)
+    return _extrapolated(matrix, call, counter=True, per_second=True)
 
 
-def increase(panel: Panel, call: WindowCall) -> Cells:
+def increase(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """Increase of a counter, extrapolated to the window."""
-    return _extrapolated(panel, call, counter=True, per_second=False)
+    return _extrapolated(matrix, call, counter=True, per_second=False)
 
 
-def delta(panel: Panel, call: WindowCall) -> Cells:
+def delta(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """Difference of a gauge, extrapolated to the window."""
-    return _extrapolated(panel, call, counter=False, per_second=False)
+    return _extrapolated(matrix, call, counter=False, per_second=False)
 
 
-def _last_two(panel: Panel) -> tuple[Matrix, Matrix, Matrix, Mask]:
-    last = panel.hi - 1
-    newer, older = panel.pick(panel.values, last), panel.pick(panel.values, last - 1)
-    seconds = (panel.pick_times(last) - panel.pick_times(last - 1)) / 1000
-    return newer, older, seconds, (panel.hi - panel.lo >= 2) & (seconds > 0)
+def _last_two(matrix: WindowMatrix) -> tuple[Matrix, Matrix, Matrix, Mask]:
+    last = matrix.hi - 1
+    newer, older = matrix.pick(matrix.values, last), matrix.pick(matrix.values, last - 1)
+    seconds = (matrix.pick_times(last) - matrix.pick_times(last - 1)) / 1000
+    return newer, older, seconds, (matrix.hi - matrix.lo >= 2) & (seconds > 0)
 
 
-def irate(panel: Panel, call: WindowCall) -> Cells:
+def irate(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """Per-second increase between the last two samples; after a reset the last value itself."""
     del call
-    newer, older, seconds, enough = _last_two(panel)
+    newer, older, seconds, enough = _last_two(matrix)
     return np.where(newer < older, newer, newer - older) / seconds, enough
 
 
-def idelta(panel: Panel, call: WindowCall) -> Cells:
+def idelta(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """Difference between the last two samples."""
     del call
-    newer, older, _, enough = _last_two(panel)
+    newer, older, _, enough = _last_two(matrix)
     return newer - older, enough

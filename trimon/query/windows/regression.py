@@ -16,10 +16,10 @@ from trimon.query.windows.prefixsums import (
     pairs_counted,
     window_sum,
 )
-from trimon.query.windows.regularwindows import RegularPanel
+from trimon.query.windows.regularwindows import RegularWindowMatrix
 from trimon.query.windows.singlewindows import window_chunks
-from trimon.query.windows.windowarguments import Cells, WindowCall
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.windowarguments import WindowCall, WindowResults
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 _FAR: Final = np.iinfo(np.int64).max
 # Multiplications in one matrix product; OpenBLAS starts threads above 2 ** 18.
@@ -92,33 +92,33 @@ def _row_sums(values: Matrix) -> Matrix:
     return total
 
 
-def _line(panel: Panel, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
+def _line(matrix: WindowMatrix, call: WindowCall) -> tuple[Matrix, Matrix, Mask]:
     """Slope, value at the end of the window, and where there are two samples."""
-    enough = panel.hi - panel.lo >= 2
-    values, spoiled = finite_part(panel.values)
+    enough = matrix.hi - matrix.lo >= 2
+    values, spoiled = finite_part(matrix.values)
     center = values[:, :1]
     y = values - center
-    if spoiled is None and _fits(panel):
-        slope, level, bad = _regular_line(panel, call, y)
+    if spoiled is None and _fits(matrix):
+        slope, level, bad = _regular_line(matrix, call, y)
     else:
-        slope, level, bad = _prefix_line(panel, call, y)
+        slope, level, bad = _prefix_line(matrix, call, y)
     level += center
     if spoiled is not None:
-        bad |= counted(panel, spoiled) > 0
+        bad |= counted(matrix, spoiled) > 0
     bad &= np.broadcast_to(enough, bad.shape)
     if bad.any():
-        _again(panel, call, bad, slope, level)
+        _again(matrix, call, bad, slope, level)
     return slope, level, enough
 
 
-def _prefix_line(panel: Panel, call: WindowCall, y: Matrix) -> tuple[Matrix, Matrix, Mask]:
+def _prefix_line(matrix: WindowMatrix, call: WindowCall, y: Matrix) -> tuple[Matrix, Matrix, Mask]:
     """Slope, height of the line at the window's end, and the cells where digits were lost, of any windows."""
-    number = np.maximum(panel.hi - panel.lo, 1)
+    number = np.maximum(matrix.hi - matrix.lo, 1)
     middle = int(call.refs_ms[len(call.refs_ms) // 2])
-    offsets = np.where(panel.times == _FAR, 0, panel.times - middle)
-    sy, y_bad = window_sum(panel, y)
-    sxy, xy_bad = window_sum(panel, offsets / 1000 * y)
-    sx, spread, narrow = _spread(panel, offsets, call.refs_ms - middle, call.range_ms, number)
+    offsets = np.where(matrix.times == _FAR, 0, matrix.times - middle)
+    sy, y_bad = window_sum(matrix, y)
+    sxy, xy_bad = window_sum(matrix, offsets / 1000 * y)
+    sx, spread, narrow = _spread(matrix, offsets, call.refs_ms - middle, call.range_ms, number)
     covariance = sxy - sx * sy / number
     slope = covariance / spread
     ends = (call.refs_ms - middle) / 1000
@@ -136,15 +136,15 @@ def _prefix_line(panel: Panel, call: WindowCall, y: Matrix) -> tuple[Matrix, Mat
     return slope, level, bad
 
 
-def _regular_line(panel: RegularPanel, call: WindowCall, y: Matrix) -> tuple[Matrix, Matrix, Mask]:
+def _regular_line(matrix: RegularWindowMatrix, call: WindowCall, y: Matrix) -> tuple[Matrix, Matrix, Mask]:
     """As `_prefix_line`: the values times weights that are the same for all rows."""
     weights = call.memo.get("line")
-    if not isinstance(weights, _Weights) or weights.lo is not panel.lo:
-        weights = _Weights.of(panel, call)
+    if not isinstance(weights, _Weights) or weights.lo is not matrix.lo:
+        weights = _Weights.of(matrix, call)
         call.memo["line"] = weights
     covariance, sy = weights.products(y)
     slope = covariance / weights.spread
-    level = sy / panel.width
+    level = sy / matrix.width
     level += slope * weights.ahead
     largest = np.maximum(y.max(axis=1, initial=0.0), -y.min(axis=1, initial=0.0))
     bad = np.abs(covariance) <= (largest * 1e-6)[:, None] * weights.reach
@@ -155,18 +155,18 @@ def _regular_line(panel: RegularPanel, call: WindowCall, y: Matrix) -> tuple[Mat
     return slope, level, bad
 
 
-def _grouping(panel: RegularPanel) -> tuple[int, int, int]:
+def _grouping(matrix: RegularWindowMatrix) -> tuple[int, int, int]:
     """Steps of a group of windows, the number of groups, and the samples under a group."""
-    steps = len(panel.lo)
-    together = min(steps, _TOGETHER, 1 + 2 * panel.width // panel.stride)
-    return together, -(-steps // together), (together - 1) * panel.stride + panel.width
+    steps = len(matrix.lo)
+    together = min(steps, _TOGETHER, 1 + 2 * matrix.width // matrix.stride)
+    return together, -(-steps // together), (together - 1) * matrix.stride + matrix.width
 
 
-def _fits(panel: Panel) -> TypeGuard[RegularPanel]:
+def _fits(matrix: WindowMatrix) -> TypeGuard[RegularWindowMatrix]:
     """Whether multiplying every window is less work than prefix sums, and its weights are not too many."""
-    if not isinstance(panel, RegularPanel) or panel.width > _WIDTH_MAX:
+    if not isinstance(matrix, RegularWindowMatrix) or matrix.width > _WIDTH_MAX:
         return False
-    together, groups, span = _grouping(panel)
+    together, groups, span = _grouping(matrix)
     return groups * span * 2 * together <= _WEIGHTS_MAX
 
 
@@ -189,18 +189,18 @@ class _Weights:
     narrow: Mask
 
     @classmethod
-    def of(cls, panel: RegularPanel, call: WindowCall) -> _Weights:
-        """The weights of a panel's windows."""
-        steps, width, stride = len(panel.lo), panel.width, panel.stride
-        first = int(panel.lo[0])
+    def of(cls, matrix: RegularWindowMatrix, call: WindowCall) -> _Weights:
+        """The weights of a window matrix's windows."""
+        steps, width, stride = len(matrix.lo), matrix.width, matrix.stride
+        first = int(matrix.lo[0])
         middle = int(call.refs_ms[steps // 2])
-        offsets = panel.times - middle
+        offsets = matrix.times - middle
         number = np.full(steps, width)
-        sx, spread, narrow = _spread(panel, offsets, call.refs_ms - middle, call.range_ms, number)
+        sx, spread, narrow = _spread(matrix, offsets, call.refs_ms - middle, call.range_ms, number)
         seconds = sliding_window_view((offsets / 1000)[first:], width)[::stride][:steps]
         means = sx / width
         away = seconds - means[:, None]
-        together, groups, span = _grouping(panel)
+        together, groups, span = _grouping(matrix)
         tables = np.zeros((groups, span, 2, together))
         for step in range(together):
             part = away[step::together]
@@ -208,7 +208,7 @@ class _Weights:
             tables[: len(part), columns, 0, step] = part
             tables[: len(part), columns, 1, step] = 1.0
         return cls(
-            panel.lo,
+            matrix.lo,
             tables.reshape(groups, span, 2 * together),
             first,
             together * stride,
@@ -239,16 +239,16 @@ class _Weights:
         return flat[0], flat[1]
 
 
-def _again(panel: Panel, call: WindowCall, bad: Mask, slope: Matrix, level: Matrix) -> None:
+def _again(matrix: WindowMatrix, call: WindowCall, bad: Mask, slope: Matrix, level: Matrix) -> None:
     """Put right the lines in the cells of `bad`, sample by sample where the value is not constant."""
     rows = np.flatnonzero(bad.any(axis=1))
-    ragged = panel.ragged
-    some = Panel(
-        panel.rows[rows],
-        panel.times[rows] if ragged else panel.times,
-        panel.values[rows],
-        panel.lo[rows] if ragged else panel.lo,
-        panel.hi[rows] if ragged else panel.hi,
+    ragged = matrix.ragged
+    some = WindowMatrix(
+        matrix.rows[rows],
+        matrix.times[rows] if ragged else matrix.times,
+        matrix.values[rows],
+        matrix.lo[rows] if ragged else matrix.lo,
+        matrix.hi[rows] if ragged else matrix.hi,
     )
     wanted = bad[rows]
     constant = pairs_counted(some, some.values[:, 1:] != some.values[:, :-1]) == 0
@@ -265,7 +265,11 @@ def _again(panel: Panel, call: WindowCall, bad: Mask, slope: Matrix, level: Matr
 
 
 def _spread(
-    panel: Panel, offsets: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], range_ms: int, number: Index
+    matrix: WindowMatrix,
+    offsets: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    range_ms: int,
+    number: Index,
 ) -> tuple[Matrix, Matrix, Mask]:
     """Per window the sum of the times in seconds, the sum of their squared distances from their mean, and
     where the latter lost digits.
@@ -273,7 +277,7 @@ def _spread(
     The sums run over whole milliseconds. They may wrap around, but seen from the window's end the result
     fits an int64 again, and is then exact.
     """
-    lo, hi = panel.lo, panel.hi
+    lo, hi = matrix.lo, matrix.hi
     flat = offsets if lo.ndim == 2 else offsets[None, :]
 
     def windows(terms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -298,14 +302,14 @@ def _spread(
     return total / 1000, spread, spread < np.abs(squares) * 1e-12
 
 
-def derivative(panel: Panel, call: WindowCall) -> Cells:
+def derivative(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """Slope of the least-squares line, per second."""
-    slope, _, enough = _line(panel, call)
+    slope, _, enough = _line(matrix, call)
     return slope, enough
 
 
-def predict(panel: Panel, call: WindowCall) -> Cells:
+def predict(matrix: WindowMatrix, call: WindowCall) -> WindowResults:
     """The least-squares line's value `params[0]` seconds after the evaluation time."""
     (ahead,) = call.params
-    slope, level, enough = _line(panel, call)
+    slope, level, enough = _line(matrix, call)
     return level + slope * ((call.times_ms - call.refs_ms) / 1000 + ahead), enough

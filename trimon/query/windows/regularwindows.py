@@ -17,7 +17,7 @@ import numpy as np
 from trimon.model.frame import Times
 from trimon.query.execution.values import Index, Matrix
 from trimon.query.windows.windowarguments import WindowCall
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 # Fewer steps than these in a row are not worth a part of their own.
 _STEPS_MIN: Final = 8
@@ -26,8 +26,8 @@ _LONG: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class RegularPanel(Panel):
-    """A panel whose windows all hold equally many samples, at least one; each is `stride` after the one before."""
+class RegularWindowMatrix(WindowMatrix):
+    """A window matrix whose windows all hold equally many samples, at least one; each is `stride` after the one before."""
 
     stride: int = 1
 
@@ -43,35 +43,37 @@ class RegularPanel(Panel):
 
 
 @dataclass(slots=True)
-class Parts:
-    """Cuts panels at the steps where their windows begin or cease to be regular. For one call of one function.
+class WindowParts:
+    """Cuts window matrices at the steps where their windows begin or cease to be regular. For one call of one function.
 
-    The regular parts are `RegularPanel`; the others are left to what copes with any windows. Steps at which no
+    The regular parts are `RegularWindowMatrix`; the others are left to what copes with any windows. Steps at which no
     row has a sample may be left out.
     """
 
     call: WindowCall
     _lo: Index | None = None
-    _cuts: tuple[_Cut, ...] = ()
+    _cuts: tuple[_MatrixSlice, ...] = ()
 
-    def of(self, panel: Panel) -> Iterator[tuple[slice, Panel, WindowCall]]:
-        """The parts with their steps; panels that share their windows are cut alike."""
-        if panel.ragged:
-            yield slice(None), panel, self.call
+    def of(self, windows: WindowMatrix) -> Iterator[tuple[slice, WindowMatrix, WindowCall]]:
+        """The parts with their steps; window matrices that share their windows are cut alike."""
+        if windows.ragged:
+            yield slice(None), windows, self.call
             return
-        if self._lo is not panel.lo:
-            self._lo = panel.lo
-            runs = runs_of(panel.lo, panel.hi)
+        if self._lo is not windows.lo:
+            self._lo = windows.lo
+            runs = runs_of(windows.lo, windows.hi)
             self._cuts = tuple(
-                _Cut.of(panel, self.call, run) for run in runs if panel.hi[run[1] - 1] > panel.lo[run[0]]
+                _MatrixSlice.of(windows, self.call, run)
+                for run in runs
+                if windows.hi[run[1] - 1] > windows.lo[run[0]]
             )
         for cut in self._cuts:
-            yield cut.steps, cut.part(panel), cut.call
+            yield cut.steps, cut.part(windows), cut.call
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """One run of steps, and the columns of a panel it is about."""
+class _MatrixSlice:
+    """One run of steps, and the columns of a window matrix it is about."""
 
     steps: slice
     columns: slice
@@ -82,9 +84,9 @@ class _Cut:
     call: WindowCall
 
     @classmethod
-    def of(cls, panel: Panel, call: WindowCall, run: tuple[int, int, int]) -> _Cut:
+    def of(cls, windows: WindowMatrix, call: WindowCall, run: tuple[int, int, int]) -> _MatrixSlice:
         begin, end, stride = run
-        lo, hi = panel.lo[begin:end], panel.hi[begin:end]
+        lo, hi = windows.lo[begin:end], windows.hi[begin:end]
         left, right = int(lo[0]), int(hi[-1])
         steps = slice(begin, end)
         part_call = replace(
@@ -95,20 +97,20 @@ class _Cut:
             memo={},
         )
         columns = slice(left, right)
-        return cls(steps, columns, panel.times[columns], lo - left, hi - left, stride, part_call)
+        return cls(steps, columns, windows.times[columns], lo - left, hi - left, stride, part_call)
 
-    def part(self, panel: Panel) -> Panel:
+    def part(self, windows: WindowMatrix) -> WindowMatrix:
         columns = self.columns
         fields = (
-            panel.rows,
+            windows.rows,
             self.times,
-            panel.values[:, columns],
+            windows.values[:, columns],
             self.lo,
             self.hi,
-            None if panel.starts is None else panel.starts[:, columns],
-            None if panel.histograms is None else panel.histograms[:, columns],
+            None if windows.starts is None else windows.starts[:, columns],
+            None if windows.histograms is None else windows.histograms[:, columns],
         )
-        return RegularPanel(*fields, stride=self.stride) if self.stride else Panel(*fields)
+        return RegularWindowMatrix(*fields, stride=self.stride) if self.stride else WindowMatrix(*fields)
 
 
 def runs_of(lo: Index, hi: Index) -> list[tuple[int, int, int]]:
@@ -138,10 +140,10 @@ def runs_of(lo: Index, hi: Index) -> list[tuple[int, int, int]]:
     return out
 
 
-def window_adds(panel: RegularPanel, values: Matrix) -> Matrix:
+def window_adds(windows: RegularWindowMatrix, values: Matrix) -> Matrix:
     """Plain sums over the windows."""
-    table, blocks, apart = _blocks(panel, values, np.add)
-    reach = apart * (len(panel.lo) - 1) + 1
+    table, blocks, apart = _blocks(windows, values, np.add)
+    reach = apart * (len(windows.lo) - 1) + 1
     out: Matrix | None = None
     span, done = 1, 0
     while True:
@@ -155,10 +157,10 @@ def window_adds(panel: RegularPanel, values: Matrix) -> Matrix:
         span *= 2
 
 
-def window_extremes(panel: RegularPanel, values: Matrix, pick: np.ufunc) -> Matrix:
+def window_extremes(windows: RegularWindowMatrix, values: Matrix, pick: np.ufunc) -> Matrix:
     """`pick` (fmin or fmax) over the windows."""
-    table, blocks, apart = _blocks(panel, values, pick)
-    reach = apart * (len(panel.lo) - 1) + 1
+    table, blocks, apart = _blocks(windows, values, pick)
+    reach = apart * (len(windows.lo) - 1) + 1
     span = 1
     while 2 * span <= blocks:
         table = pick(table[:, :-span], table[:, span:])
@@ -170,15 +172,15 @@ def window_extremes(panel: RegularPanel, values: Matrix, pick: np.ufunc) -> Matr
     return out
 
 
-def _blocks(panel: RegularPanel, values: Matrix, ufunc: np.ufunc) -> tuple[Matrix, int, int]:
+def _blocks(windows: RegularWindowMatrix, values: Matrix, ufunc: np.ufunc) -> tuple[Matrix, int, int]:
     """Reduced blocks, how many of them a window has, and how many the next window is ahead."""
-    used = values[:, int(panel.lo[0]) : int(panel.hi[-1])]
-    width, size = panel.width, panel.block
-    if len(panel.lo) == 1:
+    used = values[:, int(windows.lo[0]) : int(windows.hi[-1])]
+    width, size = windows.width, windows.block
+    if len(windows.lo) == 1:
         return ufunc.reduce(used, axis=1, keepdims=True), 1, 1
     if size == 1:
-        return used, width, panel.stride
-    blocks, apart = width // size, panel.stride // size
+        return used, width, windows.stride
+    blocks, apart = width // size, windows.stride // size
     if size >= _LONG:
         rows, columns = used.strides
         shape = (len(used), used.shape[1] // size, size)

@@ -9,17 +9,17 @@ import numpy as np
 from trimon.model.frame import SampleFrame
 from trimon.query.execution.values import Mask
 
-RISING: Final = "rising"
+RESET_FREE: Final = "rising"
 _CHUNK: Final = 1 << 17
 
 
-def know_rising(frame: SampleFrame) -> None:
+def note_reset_free(frame: SampleFrame) -> None:
     """Find out once about a frame that is kept for others."""
-    if frame.facts is not None and RISING not in frame.facts:
-        frame.facts[RISING] = rising_rows(frame)
+    if frame.facts is not None and RESET_FREE not in frame.facts:
+        frame.facts[RESET_FREE] = reset_free_rows(frame)
 
 
-def rising_rows(frame: SampleFrame) -> Mask:
+def reset_free_rows(frame: SampleFrame) -> Mask:
     """Rows in which every sample is at least the one before; a NaN is not."""
     out = np.ones(frame.rows, np.bool_)
     filled = np.flatnonzero(frame.lengths > 0)

@@ -7,15 +7,15 @@ import numpy as np
 from trimon.query.execution.values import Mask
 from trimon.query.windows.prefixsums import pairs_counted, running
 from trimon.query.windows.rate import with_resets
-from trimon.query.windows.windowarguments import Cells, WindowCall
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.windowarguments import WindowCall, WindowResults
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 
-def _restarts(panel: Panel) -> Mask:
+def _restarts(windows: WindowMatrix) -> Mask:
     """Pairs of neighbours between which the counter started anew, bool[rows, n - 1]."""
-    starts = panel.starts
+    starts = windows.starts
     assert starts is not None
-    times = np.broadcast_to(panel.times, starts.shape)
+    times = np.broadcast_to(windows.times, starts.shape)
     before, after = starts[:, :-1], starts[:, 1:]
     t_before, t_after = times[:, :-1], times[:, 1:]
     valid = (after != 0) & (after < t_after)
@@ -24,30 +24,30 @@ def _restarts(panel: Panel) -> Mask:
     return restarted
 
 
-def _overlaps(panel: Panel, call: WindowCall) -> None:
-    starts = panel.starts
+def _overlaps(windows: WindowMatrix, call: WindowCall) -> None:
+    starts = windows.starts
     assert starts is not None
-    times = np.broadcast_to(panel.times, starts.shape)
+    times = np.broadcast_to(windows.times, starts.shape)
     clash = (starts[:, 1:] != 0) & (starts[:, 1:] < times[:, :-1]) & (starts[:, 1:] != starts[:, :-1])
     if clash.any() and call.overlaps is not None:
-        hit = pairs_counted(panel, clash) > 0
-        call.overlaps.update(panel.rows[np.flatnonzero(hit.any(axis=1))].tolist())
+        hit = pairs_counted(windows, clash) > 0
+        call.overlaps.update(windows.rows[np.flatnonzero(hit.any(axis=1))].tolist())
 
 
-def _extrapolated(panel: Panel, call: WindowCall, *, per_second: bool) -> Cells:
-    starts = panel.starts
+def _extrapolated(windows: WindowMatrix, call: WindowCall, *, per_second: bool) -> WindowResults:
+    starts = windows.starts
     assert starts is not None
-    count = panel.hi - panel.lo
-    last = panel.hi - 1
-    values = panel.values
-    first_value, last_value = panel.pick(values, panel.lo), panel.pick(values, last)
-    first_time, last_time = panel.pick_times(panel.lo), panel.pick_times(last)
+    count = windows.hi - windows.lo
+    last = windows.hi - 1
+    values = windows.values
+    first_value, last_value = windows.pick(values, windows.lo), windows.pick(values, last)
+    first_time, last_time = windows.pick_times(windows.lo), windows.pick_times(last)
     window_start = call.refs_ms - call.range_ms
-    first_start = panel.pick_int(starts, panel.lo)
+    first_start = windows.pick_int(starts, windows.lo)
     from_zero = (first_start > window_start) & (first_start < first_time) & (first_start != 0)
     enough = (count >= 2) | ((count == 1) & from_zero)
-    result = with_resets(panel, values, last_value - first_value, _restarts(panel))
-    _overlaps(panel, call)
+    result = with_resets(windows, values, last_value - first_value, _restarts(windows))
+    _overlaps(windows, call)
     plain = (last_time - first_time) / 1000
     average = plain / np.maximum(count - 1, 1)
     to_start = np.broadcast_to((first_time - window_start) / 1000, result.shape)
@@ -65,31 +65,31 @@ def _extrapolated(panel: Panel, call: WindowCall, *, per_second: bool) -> Cells:
     return result * factor, enough
 
 
-def rate(panel: Panel, call: WindowCall) -> Cells:
+def rate(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Per-second increase of a counter whose restarts are known."""
-    return _extrapolated(panel, call, per_second=True)
+    return _extrapolated(windows, call, per_second=True)
 
 
-def increase(panel: Panel, call: WindowCall) -> Cells:
+def increase(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Increase of a counter whose restarts are known."""
-    return _extrapolated(panel, call, per_second=False)
+    return _extrapolated(windows, call, per_second=False)
 
 
-def irate(panel: Panel, call: WindowCall) -> Cells:
+def irate(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Per-second increase between the last two samples."""
     del call
-    last = panel.hi - 1
-    newer, older = panel.pick(panel.values, last), panel.pick(panel.values, last - 1)
-    seconds = (panel.pick_times(last) - panel.pick_times(last - 1)) / 1000
-    prefix = running(_restarts(panel))
+    last = windows.hi - 1
+    newer, older = windows.pick(windows.values, last), windows.pick(windows.values, last - 1)
+    seconds = (windows.pick_times(last) - windows.pick_times(last - 1)) / 1000
+    prefix = running(_restarts(windows))
     at = np.maximum(last, 0)
-    restarted = panel.pick(prefix, at) - panel.pick(prefix, np.maximum(at - 1, 0)) > 0
+    restarted = windows.pick(prefix, at) - windows.pick(prefix, np.maximum(at - 1, 0)) > 0
     change = np.where((newer < older) | restarted, newer, newer - older)
-    return change / seconds, (panel.hi - panel.lo >= 2) & (seconds > 0)
+    return change / seconds, (windows.hi - windows.lo >= 2) & (seconds > 0)
 
 
-def resets(panel: Panel, call: WindowCall) -> Cells:
+def resets(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """How often the counter fell or started anew."""
     del call
-    fell = (panel.values[:, 1:] < panel.values[:, :-1]) | _restarts(panel)
-    return pairs_counted(panel, fell), panel.hi > panel.lo
+    fell = (windows.values[:, 1:] < windows.values[:, :-1]) | _restarts(windows)
+    return pairs_counted(windows, fell), windows.hi > windows.lo

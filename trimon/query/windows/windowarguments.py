@@ -1,4 +1,4 @@
-"""What a window function is given beside its panel, and what it gives back."""
+"""What a window function is given beside its window matrix, and what it gives back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from trimon.model.frame import Times
 from trimon.query.execution.values import Mask, Matrix
-from trimon.query.windows.windowmatrix import Panel
+from trimon.query.windows.windowmatrix import WindowMatrix
 
 # Values float64[rows, steps] and where they count; either may be of a shape that broadcasts to that.
-Cells: TypeAlias = tuple[Matrix, Mask]
+WindowResults: TypeAlias = tuple[Matrix, Mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class WindowCall:
     """The windows end at `refs_ms[k]` and are `range_ms` long; `times_ms` are the evaluation times.
 
     `params` are the scalar arguments, float64[steps] each. `overlaps` collects rows of the frame whose
-    start timestamps contradict one another. In `memo` a kernel keeps what the next panel may have in common with this
+    start timestamps contradict one another. In `memo` a kernel keeps what the next window matrix may have in common with this
     one.
     """
 
@@ -31,4 +31,4 @@ class WindowCall:
     memo: dict[str, object] = field(default_factory=dict)
 
 
-Kernel: TypeAlias = Callable[[Panel, WindowCall], Cells]
+Kernel: TypeAlias = Callable[[WindowMatrix, WindowCall], WindowResults]

@@ -17,12 +17,12 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.sample import is_stale
 from trimon.query.execution.values import Cells, Index, Mask, Matrix
-from trimon.query.windows.resetfree import RISING
+from trimon.query.windows.resetfree import RESET_FREE
 
-# Cells of one panel: what is made of them stays in the cache, and the cost of numpy's calls is hidden.
+# Cells of one window matrix: what is made of them stays in the cache, and the cost of numpy's calls is hidden.
 CELLS_MAX: Final = 1 << 19
 _COPIED_MIN: Final = 64
-# A panel costs some 40 us besides its cells, a cell of rows with times of their own about 30 ns more than another.
+# A window matrix costs some 40 us besides its cells, a cell of rows with times of their own about 30 ns more than another.
 _ARRAYS_MANY: Final = 8
 _CELLS_MIN: Final = 1200
 _T = TypeVar("_T", bound=np.generic)
@@ -30,7 +30,7 @@ _FAR: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class WindowMatrix:
     """`values` is float64[rows, n]; `times` is int64[n], or int64[rows, n] padded with a far future.
 
     The window of step `k` is `lo[k]:hi[k]` (or `lo[row, k]:hi[row, k]`). `rows` are the rows of the frame.
@@ -53,7 +53,7 @@ class Panel:
 
     @property
     def target(self) -> slice | Index:
-        """Where results of this panel go: a slice when its rows are neighbours in their order."""
+        """Where results of this window matrix go: a slice when its rows are neighbours in their order."""
         rows = self.rows
         if not self.ragged and len(rows) == rows[-1] - rows[0] + 1:
             return slice(int(rows[0]), int(rows[-1]) + 1)
@@ -89,13 +89,13 @@ class Panel:
         return np.take_along_axis(self.times, clipped, axis=1)
 
 
-def panels(
+def window_matrices(
     frame: SampleFrame, refs_ms: Times, range_ms: int, *, drop_stale: bool, ends_only: bool = False
-) -> Iterator[Panel]:
-    """The frame as panels with the windows `(ref - range, ref]`; rows without samples are left out.
+) -> Iterator[WindowMatrix]:
+    """The frame as window_matrices with the windows `(ref - range, ref]`; rows without samples are left out.
 
     With `drop_stale` staleness markers are taken out, otherwise they are samples. With `ends_only` nobody looks at
-    more than the first and the last sample of a window: panels may be higher.
+    more than the first and the last sample of a window: window_matrices may be higher.
     """
     if frame.rows == 0 or len(refs_ms) == 0:
         return
@@ -107,7 +107,7 @@ def panels(
         yield from _shared(frame, refs_ms, range_ms, rows, ends_only=ends_only)
     ragged = np.flatnonzero(apart & (lengths > 0))
     if len(ragged):
-        runs = _Runs(frame, ragged, skips[ragged], lengths[ragged])
+        runs = _GridRuns(frame, ragged, skips[ragged], lengths[ragged])
         yield from _ragged(runs, refs_ms, range_ms, drop_stale=drop_stale)
 
 
@@ -125,7 +125,7 @@ def _inside(frame: SampleFrame, after_ms: int, until_ms: int) -> tuple[Index, In
 def _by_times(frame: SampleFrame, apart: Mask, cells: Index) -> list[Index]:
     """The rows that share a timestamp array, array by array; too few of a kind are marked in `apart` instead.
 
-    `cells` is what each row takes in a panel.
+    `cells` is what each row takes in a window matrix.
     """
     arrays = frame.time_of_row
     order = np.arange(frame.rows, dtype=np.intp)
@@ -151,7 +151,7 @@ def _by_times(frame: SampleFrame, apart: Mask, cells: Index) -> list[Index]:
 
 def _shared(
     frame: SampleFrame, refs_ms: Times, range_ms: int, rows: Index, *, ends_only: bool
-) -> Iterator[Panel]:
+) -> Iterator[WindowMatrix]:
     array = int(frame.time_of_row[rows[0]])
     times = frame.times[frame.time_offsets[array] : frame.time_offsets[array + 1]]
     lo = np.searchsorted(times, refs_ms - range_ms, side="right")
@@ -164,10 +164,10 @@ def _shared(
     lo, hi, times = lo - left, hi - left, times[left:right]
     seen = 2 * len(refs_ms) if ends_only else right - left
     chunk = max(1, CELLS_MAX // max(seen, len(refs_ms)))
-    rising = None if frame.facts is None else frame.facts.get(RISING)
+    rising = None if frame.facts is None else frame.facts.get(RESET_FREE)
     for at in range(0, len(rows), chunk):
         picked = rows[at : at + chunk]
-        yield Panel(
+        yield WindowMatrix(
             picked,
             times,
             _block(frame.values, frame.offsets[picked], count, left, right),
@@ -200,7 +200,7 @@ def _block(
     return block.reshape(len(offsets), width)
 
 
-class _Runs(NamedTuple):
+class _GridRuns(NamedTuple):
     """Samples of some rows: `lengths[i]` of them after the first `skips[i]` of row `rows[i]`."""
 
     frame: SampleFrame
@@ -208,11 +208,11 @@ class _Runs(NamedTuple):
     skips: Index
     lengths: Index
 
-    def take(self, places: slice | Index) -> _Runs:
-        return _Runs(self.frame, self.rows[places], self.skips[places], self.lengths[places])
+    def take(self, places: slice | Index) -> _GridRuns:
+        return _GridRuns(self.frame, self.rows[places], self.skips[places], self.lengths[places])
 
 
-def _ragged(runs: _Runs, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Iterator[Panel]:
+def _ragged(runs: _GridRuns, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Iterator[WindowMatrix]:
     runs = runs.take(np.argsort(runs.lengths, kind="stable"))
     lengths = runs.lengths
     at = 0
@@ -221,13 +221,13 @@ def _ragged(runs: _Runs, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> 
         stop = int(np.searchsorted(lengths, widest, side="right"))
         width = max(widest, len(refs_ms))
         stop = min(stop, at + max(1, CELLS_MAX // width))
-        panel = _padded(runs.take(slice(at, stop)), refs_ms, range_ms, drop_stale=drop_stale)
-        if panel is not None:
-            yield panel
+        windows = _padded(runs.take(slice(at, stop)), refs_ms, range_ms, drop_stale=drop_stale)
+        if windows is not None:
+            yield windows
         at = stop
 
 
-def _padded(runs: _Runs, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> Panel | None:
+def _padded(runs: _GridRuns, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> WindowMatrix | None:
     frame, rows, skips, lengths = runs
     total = int(lengths.sum())
     ends = np.cumsum(lengths)
@@ -265,7 +265,7 @@ def _padded(runs: _Runs, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> 
         padded_cells[row_of, within] = cells
     hi = _counts(times, row_of, len(rows), refs_ms)
     lo = _counts(times + range_ms, row_of, len(rows), refs_ms)
-    return Panel(rows, padded_times, padded_values, lo, hi, padded_starts, padded_cells)
+    return WindowMatrix(rows, padded_times, padded_values, lo, hi, padded_starts, padded_cells)
 
 
 def _counts(times: Times, row_of: Index, rows: int, refs_ms: Times) -> Index:

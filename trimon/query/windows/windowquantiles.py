@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from trimon.query.execution.values import Matrix
-from trimon.query.windows.regularwindows import RegularPanel
+from trimon.query.windows.regularwindows import RegularWindowMatrix
 
 # Cells of one array while lists are merged; a dozen of them stay in the second-level cache.
 _CELLS_MAX: Final = 1 << 13
@@ -21,21 +21,21 @@ _SORT_COST: Final = 7.0
 _Lists = list[Matrix]
 
 
-def window_quantiles(panel: RegularPanel, quantile: float) -> Matrix | None:
+def window_quantiles(matrix: RegularWindowMatrix, quantile: float) -> Matrix | None:
     """The quantile (0 to 1) of every window; None when there is NaN among the values."""
-    values = panel.values[:, int(panel.lo[0]) : int(panel.hi[-1])]
+    values = matrix.values[:, int(matrix.lo[0]) : int(matrix.hi[-1])]
     if np.isnan(values.max()):
         return None
-    rank = quantile * (panel.width - 1)
+    rank = quantile * (matrix.width - 1)
     lower = int(np.floor(rank))
-    upper = min(lower + 1, panel.width - 1)
+    upper = min(lower + 1, matrix.width - 1)
     weight = rank - lower
-    shape = (len(values), len(panel.lo))
+    shape = (len(values), len(matrix.lo))
     out = np.empty(shape)
-    merge = _Merge.of(panel, lower, upper)
+    merge = _RankMerge.of(matrix, lower, upper)
     if merge is None:
-        windows = sliding_window_view(values, panel.width, axis=1)[:, :: panel.stride]
-        chunk = max(1, _SORTED_MAX // (shape[1] * panel.width))
+        windows = sliding_window_view(values, matrix.width, axis=1)[:, :: matrix.stride]
+        chunk = max(1, _SORTED_MAX // (shape[1] * matrix.width))
         for at in range(0, shape[0], chunk):
             ordered = np.sort(windows[at : at + chunk], axis=2)
             out[at : at + chunk] = ordered[:, :, lower] * (1 - weight) + ordered[:, :, upper] * weight
@@ -48,7 +48,7 @@ def window_quantiles(panel: RegularPanel, quantile: float) -> Matrix | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Merge:
+class _RankMerge:
     """How the values of two ranks are found: counted from the end that `pick` (maximum or minimum) finds."""
 
     block: int
@@ -61,10 +61,10 @@ class _Merge:
     upper: int
 
     @classmethod
-    def of(cls, panel: RegularPanel, lower: int, upper: int) -> _Merge | None:
+    def of(cls, matrix: RegularWindowMatrix, lower: int, upper: int) -> _RankMerge | None:
         """For two neighbouring ranks, or None when sorting every window is less work."""
-        width, block, count = panel.width, panel.block, len(panel.lo)
-        blocks, apart = width // block, panel.stride // block
+        width, block, count = matrix.width, matrix.block, len(matrix.lo)
+        blocks, apart = width // block, matrix.stride // block
         top = width - lower <= upper + 1
         depth = width - lower if top else upper + 1
         merges = blocks.bit_length() + blocks.bit_count() - 2

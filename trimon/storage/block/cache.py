@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-Kept = TypeVar("Kept")
+CacheEntry = TypeVar("CacheEntry")
 
 CACHE_BYTES: Final = 64 * 2**20
 
@@ -43,7 +43,7 @@ class ArrayCache:
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+    def get(self, key: Hashable, make: Callable[[], CacheEntry]) -> CacheEntry:
         """What is kept under the key, made if it is not there. The result is never written to."""
         with self._lock:
             found = self._kept.get(key)

@@ -34,7 +34,7 @@ from trimon.storage.read.deletions import (
     unpack_deletions,
     without_deleted,
 )
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 TOMBSTONES: Final = "tombstones"
 
@@ -269,17 +269,17 @@ class Block:
 
     def settled_pieces(
         self, series: Int32s, start_ms: int, end_ms: int, before: object, now: object
-    ) -> list[Piece]:
+    ) -> list[PartialFrame]:
         """As `pieces`, unless they were settled before."""
         del now
         return self.pieces(series, start_ms, end_ms) if before is None else []
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: object) -> list[Piece]:
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: object) -> list[PartialFrame]:
         """None."""
         del series, start_ms, end_ms, now
         return []
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of ascending series, whole pages that touch the closed interval."""
         bands = self._series_band[series]
         order = np.argsort(bands, kind="stable")
@@ -320,7 +320,7 @@ class Block:
             raise DamagedError(f"{self.path / 'data'}: the page at byte {offset} does not pass its checksum")
         return data
 
-    def _piece(self, number: int, parts: list[tuple[Int64s, PageRows]]) -> Piece:
+    def _piece(self, number: int, parts: list[tuple[Int64s, PageRows]]) -> PartialFrame:
         """All that was read of one slice as one piece, with every distinct time array once."""
         lengths = np.concatenate([part.lengths for _, part in parts])
         entries = np.concatenate([part.entries for _, part in parts])
@@ -329,7 +329,7 @@ class Block:
         key = (entries << 40) | (starts << 20) | np.minimum(lengths, (1 << 20) - 1)
         _, chosen, time_of_row = np.unique(key, return_index=True, return_inverse=True)
         times = self._entries(number, entries[chosen], starts[chosen], lengths[chosen])
-        return Piece(
+        return PartialFrame(
             np.concatenate([rows for rows, _ in parts]),
             values,
             np.concatenate(([0], np.cumsum(lengths))),

@@ -16,12 +16,13 @@ from trimon.files import AppendFile, Files
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
-from trimon.storage.block.bands import SLICE_SAMPLES, PageRows, pack_page, plan_bands
+from trimon.storage.block.bands import PageRows, pack_page
 from trimon.storage.block.cache import scanning
 from trimon.storage.block.container import ContainerWriter
 from trimon.storage.block.dictionary import pack_values
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.timetable import TimetableBuilder
+from trimon.storage.codec.bands import SLICE_SAMPLES, plan_bands
 from trimon.storage.codec.matrix import LEVEL_FAST, LEVEL_SMALL
 from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.read.snapshot import StoreSelection

@@ -17,7 +17,7 @@ from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, Bounds,
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
 from trimon.storage.head.loose import LooseBuffer
-from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, Layout, ScrapeGroup
+from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup
 from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.head.view import HeadView
 from trimon.storage.read.deletions import HeadDeletion, HeadDeletions
@@ -26,7 +26,7 @@ _NO_COLUMNS: Final = np.zeros(0, np.int64)
 _view_numbers = itertools.count()
 
 
-class _Cells(NamedTuple):
+class _HeadCells(NamedTuple):
     """The cells of one row, resolved: `foreign` are positions whose series has its home elsewhere."""
 
     columns: Int64s
@@ -120,7 +120,7 @@ class Head(HeadSeries):
             cells, granted, ended = self._resolve(group, layout, row, tally, series_max)
         else:
             values = np.asarray(row.values, np.float64)
-            cells = _Cells(layout.columns, layout.series, values, layout.prefix, layout.foreign)
+            cells = _HeadCells(layout.columns, layout.series, values, layout.prefix, layout.foreign)
         absent = is_absent(cells.values)
         if absent.any():
             cells = cells._replace(values=np.where(absent, NORMAL_NAN, cells.values))
@@ -144,8 +144,8 @@ class Head(HeadSeries):
         return tally.result(granted)
 
     def _resolve(
-        self, group: ScrapeGroup, layout: Layout, row: Row, tally: Tally, series_max: int
-    ) -> tuple[_Cells, Columns, Int64s]:
+        self, group: ScrapeGroup, layout: ResolvedColumns, row: Row, tally: Tally, series_max: int
+    ) -> tuple[_HeadCells, Columns, Int64s]:
         """All cells of a row with new or ended series, the columns granted to the new ones, and those that end."""
         created = self.create(row.new_series, tally, series_max)
         kept = created >= 0
@@ -162,9 +162,9 @@ class Head(HeadSeries):
         series = group.series[columns].astype(np.int64)
         prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
         foreign = np.flatnonzero(~group.home[columns])
-        return _Cells(columns, series, values, prefix, foreign), granted.astype(np.int32), ended
+        return _HeadCells(columns, series, values, prefix, foreign), granted.astype(np.int32), ended
 
-    def _adopt(self, group: ScrapeGroup, cells: _Cells) -> _Cells:
+    def _adopt(self, group: ScrapeGroup, cells: _HeadCells) -> _HeadCells:
         """Take home the foreign series that have lost their home."""
         free = ~self.homes.held(cells.series[cells.foreign])
         if not free.any():
@@ -175,7 +175,7 @@ class Head(HeadSeries):
         return cells._replace(foreign=cells.foreign[~free])
 
     def _append_judged(
-        self, group: ScrapeGroup, time_ms: int, cells: _Cells, bounds: Bounds, tally: Tally
+        self, group: ScrapeGroup, time_ms: int, cells: _HeadCells, bounds: Bounds, tally: Tally
     ) -> None:
         """Store the cells of a row one by one as the rules allow: in the row, or loose."""
         count = len(cells.columns)
@@ -197,7 +197,7 @@ class Head(HeadSeries):
         loose = np.flatnonzero((in_order | (verdicts == LATE)) & ~in_row)
         if in_row.any():
             places = np.flatnonzero(in_row)
-            part = _Cells(
+            part = _HeadCells(
                 cells.columns[places], cells.series[places], cells.values[places], False, cells.foreign[:0]
             )
             self._store_row(group, time_ms, part)
@@ -208,7 +208,7 @@ class Head(HeadSeries):
                 cells.series[loose].astype(np.int32), times[loose], cells.values[loose], in_order[loose]
             )
 
-    def _store_row(self, group: ScrapeGroup, time_ms: int, cells: _Cells) -> None:
+    def _store_row(self, group: ScrapeGroup, time_ms: int, cells: _HeadCells) -> None:
         columns, series, values, prefix, _ = cells
         last_times, last_values = self._last_times.view(), self._last_values.view()
         last_ms = group.last_ms

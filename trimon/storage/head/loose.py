@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.storage.block.bands import plan_bands
 from trimon.storage.block.cache import DECODED, page_number
+from trimon.storage.codec.bands import plan_bands
 from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
-from trimon.storage.read.partialframe import Piece, distinct_arrays
+from trimon.storage.read.partialframe import PartialFrame, distinct_arrays
 
 # Raw samples take 20 bytes each and are searched one by one; sealing this many takes some 50 ms.
 SEAL_SAMPLES: Final = 1 << 17
@@ -82,7 +82,7 @@ class LoosePage:
         )
         return tiles + self.series.nbytes * 2 + self.tile_of.nbytes + self.tile_row.nbytes + 200
 
-    def read(self, series: Int32s) -> Iterator[Piece]:
+    def read(self, series: Int32s) -> Iterator[PartialFrame]:
         """All samples of some series (ascending); row `i` is `series[i]`."""
         place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
         rows = np.flatnonzero(self.series[place] == series)
@@ -96,14 +96,14 @@ class LoosePage:
             if len(inside) < len(values) or (inside[1:] < inside[:-1]).any():
                 values = values[inside]
             if tile.common is not None:
-                yield Piece.matrix(rows[mine], tile.common, values, absent=False)
+                yield PartialFrame.matrix(rows[mine], tile.common, values, absent=False)
                 continue
             lengths = tile.lengths[inside]
             times = decode(tile.times, inside)
             picked = ragged_positions(np.arange(len(mine)) * times.shape[1], lengths)
             offsets = np.concatenate(([0], np.cumsum(lengths)))
             flat = times.reshape(-1)[picked].astype(np.int64)
-            yield Piece.private(rows[mine], offsets, flat, values.reshape(-1)[picked])
+            yield PartialFrame.private(rows[mine], offsets, flat, values.reshape(-1)[picked])
 
 
 def _alike(times: Int64s, offsets: Int64s) -> Iterator[tuple[Int64s, Int64s]]:
@@ -202,7 +202,7 @@ def count_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> 
     return total + int(((view.times >= start_ms) & (view.times <= end_ms)).sum())
 
 
-def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
     """The samples that pages have of the given series (ascending) around the closed interval; row `i` is `series[i]`.
 
     Pieces come in order of arrival: of several samples of one series at one time the first counts.
@@ -215,7 +215,7 @@ def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_m
     ]
 
 
-def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
     """As `read_sealed`, of what is not sealed; a piece at most. There are series."""
     picked = np.flatnonzero((view.times >= start_ms) & (view.times <= end_ms))
     place = np.minimum(np.searchsorted(series, view.series[picked]), len(series) - 1)
@@ -228,4 +228,4 @@ def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> lis
     fresh = _first_of_each(place, view.times[picked])
     picked, place = picked[fresh], place[fresh]
     rows, first = np.unique(place, return_index=True)
-    return [Piece.private(rows, np.append(first, len(place)), view.times[picked], view.values[picked])]
+    return [PartialFrame.private(rows, np.append(first, len(place)), view.times[picked], view.values[picked])]

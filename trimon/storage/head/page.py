@@ -13,7 +13,7 @@ from trimon.model.sample import ABSENT, is_absent
 from trimon.storage.block.cache import DECODED, page_number
 from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.head.arena import Floats, Int32s, Int64s
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 # Series to a tile: the least that is decoded for one series.
 TILE_SERIES: Final = 128
@@ -39,7 +39,7 @@ class SealedPage:
         """Memory held."""
         return self.times.nbytes + self.series.nbytes + sum(len(tile) + 48 for tile in self.tiles) + 256
 
-    def read(self, rows: Int64s, series: Int32s, start_ms: int, end_ms: int) -> Iterator[Piece]:
+    def read(self, rows: Int64s, series: Int32s, start_ms: int, end_ms: int) -> Iterator[PartialFrame]:
         """The samples of some series in the closed interval; `rows[i]` is the row of `series[i]`."""
         first = int(np.searchsorted(self.times, start_ms))
         last = int(np.searchsorted(self.times, end_ms, side="right"))
@@ -66,7 +66,7 @@ class SealedPage:
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if last - first < len(self.times):
             values = values[:, first:last]
-        yield Piece.matrix(rows, self.times[first:last], values, absent=self.absent)
+        yield PartialFrame.matrix(rows, self.times[first:last], values, absent=self.absent)
 
 
 def _ascends(numbers: Int64s) -> bool:

@@ -12,14 +12,14 @@ from trimon.storage.head.arena import Arena, Bools, Int32s, Int64s
 _numbers = count()
 
 
-class HomesView(NamedTuple):
-    """Homes as chains: `latest[series]` is the newest home or a later one, `previous[home]` the one before."""
+class PlacementView(NamedTuple):
+    """SeriesPlacement as chains: `latest[series]` is the newest home or a later one, `previous[home]` the one before."""
 
     latest: Int32s
     group: Int32s
     column: Int32s
     previous: Int32s
-    owner: Homes
+    owner: SeriesPlacement
 
     def newest(self, series: Int32s) -> Int32s:
         """The newest home of each series that this view knows, -1 if none."""
@@ -31,7 +31,7 @@ class HomesView(NamedTuple):
         return homes
 
 
-class Homes:
+class SeriesPlacement:
     """The homes of all series of a head; `number` is another one for every head of this process."""
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class Homes:
         self._column: Arena[np.int32] = Arena(np.int32)
         self._previous: Arena[np.int32] = Arena(np.int32)
 
-    def view(self) -> HomesView:
-        """For readers. `latest` may come to point beyond the view: `HomesView.newest` goes back from there."""
-        return HomesView(
+    def view(self) -> PlacementView:
+        """For readers. `latest` may come to point beyond the view: `PlacementView.newest` goes back from there."""
+        return PlacementView(
             self._latest.view(), self._group.view(), self._column.view(), self._previous.view(), self
         )
 

@@ -10,10 +10,10 @@ import numpy as np
 from trimon.storage.head.arena import Floats, Int32s, Int64s
 from trimon.storage.head.loose import LoosePage, LooseView
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupView, GroupViews
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 
-class Place(NamedTuple):
+class MarkPlace(NamedTuple):
     """Rows of a selection whose newest home is in a group, and their columns there."""
 
     group: int
@@ -31,7 +31,7 @@ class HeadMark(NamedTuple):
     """
 
     homes: Int32s
-    places: tuple[Place, ...]
+    places: tuple[MarkPlace, ...]
     last_ms: Int64s
     pages: tuple[LoosePage, ...]
     raw: int
@@ -66,7 +66,7 @@ def _any_among(numbers: Int32s, series: Int32s) -> bool:
     return bool((series[place] == numbers).any())
 
 
-def last_rows_ms(groups: GroupViews, places: Iterable[Place]) -> Int64s:
+def last_rows_ms(groups: GroupViews, places: Iterable[MarkPlace]) -> Int64s:
     """The time of the newest row of each place's group."""
     views = [groups[place.group] for place in places]
     return np.array([_last_ms(view) for view in views], np.int64)
@@ -89,7 +89,7 @@ class NewRows:
         self._times: list[Int64s] = []
         self._values: list[Floats] = []
 
-    def take(self, view: GroupView, place: Place, wanted: Int32s, after_ms: int) -> bool:
+    def take(self, view: GroupView, place: MarkPlace, wanted: Int32s, after_ms: int) -> bool:
         """Take the rows after a time, if they are all in the newest chunk and every column is still its series'."""
         filled = view.rows
         if not filled:
@@ -110,7 +110,7 @@ class NewRows:
         self._values.append(chunk.values[first:filled].take(columns, axis=1).T.reshape(-1))
         return True
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[PartialFrame]:
         """All that was taken."""
         if not self._rows:
             return []
@@ -119,7 +119,7 @@ class NewRows:
         offsets = np.zeros(int(heights.sum()) + 1, np.int64)
         np.cumsum(np.repeat(counts, heights), out=offsets[1:])
         return [
-            Piece(
+            PartialFrame(
                 np.concatenate(self._rows),
                 np.concatenate(self._values),
                 offsets,

@@ -87,7 +87,7 @@ class GroupViews:
         return self._views
 
 
-class Layout(NamedTuple):
+class ResolvedColumns(NamedTuple):
     """A sender's column array, resolved once."""
 
     key: Int32s
@@ -120,7 +120,7 @@ class ScrapeGroup:
         self.view = GroupView((), (), 0)
         self._free: list[int] = []
         self._freed: list[int] = []
-        self._layout: Layout | None = None
+        self._layout: ResolvedColumns | None = None
         self._seal_rows = SEAL_ROWS - number * 7 % (SEAL_ROWS // 2)
 
     @property
@@ -130,7 +130,7 @@ class ScrapeGroup:
 
     # ---- columns
 
-    def layout(self, key: Int32s) -> Layout:
+    def layout(self, key: Int32s) -> ResolvedColumns:
         """The columns a sender names, resolved; the same array object again costs nothing.
 
         Raises ValueError for a column that is not granted.
@@ -148,7 +148,7 @@ class ScrapeGroup:
             count and columns[0] == 0 and columns[-1] == count - 1 and (np.diff(columns) == 1).all()
         )
         foreign = np.flatnonzero(~self.home[columns])
-        cached = Layout(key, columns, self.series[columns].astype(np.int64), prefix, foreign)
+        cached = ResolvedColumns(key, columns, self.series[columns].astype(np.int64), prefix, foreign)
         self._layout = cached
         return cached
 

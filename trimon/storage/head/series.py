@@ -11,7 +11,7 @@ from trimon.model.labels import Labels
 from trimon.storage.head.acceptance import Tally
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
-from trimon.storage.head.placement import Homes
+from trimon.storage.head.placement import SeriesPlacement
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 
 EMPTY_LABELS = "empty labelset: invalid sample"
@@ -43,7 +43,7 @@ class HeadSeries:
     def __init__(self, journal: Journal | None) -> None:
         self.journal = journal
         self.index = SeriesIndex()
-        self.homes = Homes()
+        self.homes = SeriesPlacement()
         self.groups: list[ScrapeGroup] = []
         self._by_name: dict[str, ScrapeGroup] = {}
         self._last_times: Arena[np.int64] = Arena(np.int64)

@@ -14,11 +14,11 @@ from trimon.storage.head import matching
 from trimon.storage.head.arena import Floats, Int32s, Int64s
 from trimon.storage.head.index import IndexView
 from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sealed
-from trimon.storage.head.placement import HomesView
-from trimon.storage.head.readmark import HeadMark, NewRows, Place, last_rows_ms
+from trimon.storage.head.placement import PlacementView
+from trimon.storage.head.readmark import HeadMark, MarkPlace, NewRows, last_rows_ms
 from trimon.storage.head.scrapegroup import GroupView, GroupViews, RawChunk
 from trimon.storage.read.deletions import HeadDeletions, without_deleted
-from trimon.storage.read.partialframe import Piece, combine
+from trimon.storage.read.partialframe import PartialFrame, combine
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class HeadView:
     """
 
     index: IndexView
-    homes: HomesView
+    homes: PlacementView
     groups: GroupViews
     loose: LooseView
     min_ms: int
@@ -50,7 +50,7 @@ class HeadView:
         """Their labels."""
         return matching.table(self.index, series)
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Their samples in the closed interval; row `i` of the pieces is `series[i]` (ascending)."""
         found = self._group_pieces(series, start_ms, end_ms)
         if len(series):
@@ -58,21 +58,21 @@ class HeadView:
             found.extend(read_raw(self.loose, series, start_ms, end_ms))
         return found
 
-    def _sealed(self, first: int, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def _sealed(self, first: int, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """What pages of the loose buffer have, from a page on."""
         if not self.deletions:
             return read_sealed(self.loose.pages[first:], series, start_ms, end_ms)
-        found: list[Piece] = []
+        found: list[PartialFrame] = []
         for number, page in enumerate(self.loose.pages[first:], first):
             deletions = [deletion for deletion in self.deletions if number < deletion.pages]
             found.extend(without_deleted(read_sealed((page,), series, start_ms, end_ms), series, deletions))
         return found
 
-    def _group_pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def _group_pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """What groups have; the first parts of all groups are one piece, and so are the second ones."""
         places = list(self._in_groups(series))
         self.groups.prepare({number for _, number, _, _ in places})
-        layers: dict[tuple[int, int], list[Piece]] = {}
+        layers: dict[tuple[int, int], list[PartialFrame]] = {}
         for turn, number, rows, columns in places:
             found = _read_group(self.groups[number], rows, columns, series[rows], start_ms, end_ms)
             if self.deletions:
@@ -115,7 +115,7 @@ class HeadView:
             places = before.places
         else:
             places = tuple(
-                Place(group, rows, columns)
+                MarkPlace(group, rows, columns)
                 for turn, group, rows, columns in self._in_groups(series)
                 if turn == 0
             )
@@ -128,7 +128,7 @@ class HeadView:
 
     def settled_pieces(
         self, series: Int32s, start_ms: int, end_ms: int, before: HeadMark | None, now: HeadMark
-    ) -> list[Piece]:
+    ) -> list[PartialFrame]:
         """As `pieces`, of what is settled now and was not before (None: nothing was)."""
         if not now.whole:
             known = len(before.pages) if before is not None else 0
@@ -137,10 +137,10 @@ class HeadView:
             return self.pieces(series, start_ms, end_ms)
         return self._new_rows(series, end_ms, before, now)
 
-    def _new_rows(self, series: Int32s, end_ms: int, before: HeadMark, now: HeadMark) -> list[Piece]:
+    def _new_rows(self, series: Int32s, end_ms: int, before: HeadMark, now: HeadMark) -> list[PartialFrame]:
         """Rows of groups that came between two marks; no deletion is about them."""
         new = NewRows()
-        found: list[Piece] = []
+        found: list[PartialFrame] = []
         grown = np.flatnonzero(now.last_ms > before.last_ms).tolist()
         befores = before.last_ms.tolist()
         for number in grown:
@@ -152,7 +152,7 @@ class HeadView:
                 )
         return [*new.pieces(), *found]
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark) -> list[Piece]:
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark) -> list[PartialFrame]:
         """As `pieces`, without what is settled."""
         if now.whole:
             return []
@@ -218,9 +218,9 @@ def _rows_between(group: GroupView, start_ms: int, end_ms: int) -> int:
 
 def _read_group(
     group: GroupView, rows: Int64s, columns: Int64s, wanted: Int32s, start_ms: int, end_ms: int
-) -> list[Piece]:
+) -> list[PartialFrame]:
     """What a group has of `wanted[i]`, in `columns[i]`, for row `rows[i]`."""
-    found: list[Piece] = []
+    found: list[PartialFrame] = []
     for page in reversed(group.sealed):
         if page.times[-1] < start_ms:
             break
@@ -238,12 +238,12 @@ def _read_group(
             whole_values.append(chunk.values[first:last].take(columns, axis=1))
         elif here.any():
             values = chunk.values[first:last, columns[here]].T
-            found.append(Piece.matrix(rows[here], chunk.times[first:last], values, absent=True))
+            found.append(PartialFrame.matrix(rows[here], chunk.times[first:last], values, absent=True))
     if len(whole_times) == 1:
-        found.append(Piece.matrix(rows, whole_times[0], whole_values[0].T, absent=True))
+        found.append(PartialFrame.matrix(rows, whole_times[0], whole_values[0].T, absent=True))
     elif whole_times:
         times, values = np.concatenate(whole_times[::-1]), np.concatenate(whole_values[::-1])
-        found.append(Piece.matrix(rows, times, values.T, absent=True))
+        found.append(PartialFrame.matrix(rows, times, values.T, absent=True))
     return found
 
 

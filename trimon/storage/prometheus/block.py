@@ -20,7 +20,7 @@ from trimon.storage.prometheus.index import read_index
 from trimon.storage.prometheus.tombstones import read_tombstones
 from trimon.storage.prometheus.varint import FormatError, read_at
 from trimon.storage.prometheus.xor import decode_chunks
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 SEGMENT_MAGIC: Final = 0x85BD40DD
 _XOR_ENCODING: Final = 1
@@ -87,7 +87,7 @@ class PrometheusBlock:
         chunks, _ = self._chunks_of(series, start_ms, end_ms)
         return 120 * len(chunks) if self.meta.samples == 0 else min(240 * len(chunks), self.meta.samples)
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of ascending series, whole chunks that touch the closed interval."""
         chunks, rows = self._chunks_of(series, start_ms, end_ms)
         times, values, counts = [], [], []
@@ -100,7 +100,9 @@ class PrometheusBlock:
             return []
         totals = np.bincount(rows, weights=np.concatenate(counts), minlength=len(series)).astype(np.int64)
         offsets = np.concatenate(([0], np.cumsum(totals)))
-        piece = Piece.private(np.arange(len(series)), offsets, np.concatenate(times), np.concatenate(values))
+        piece = PartialFrame.private(
+            np.arange(len(series)), offsets, np.concatenate(times), np.concatenate(values)
+        )
         return self._tombstones.applied([piece], series)
 
     def verify(self) -> list[str]:

@@ -31,7 +31,7 @@ _XOR_ENCODING: Final = 1
 _BATCH_SAMPLES: Final = 1_500_000
 
 
-class _Segments:
+class _ChunkSegments:
     """The chunk files of a block."""
 
     def __init__(self, files: Files, directory: Path) -> None:
@@ -92,7 +92,7 @@ def _write(
     files: Files, beside: Path, selection: StoreSelection, meta: BlockMeta, progress: Progress
 ) -> BlockMeta | None:
     table = SeriesTable.of(selection.labels)
-    segments = _Segments(files, beside / "chunks")
+    segments = _ChunkSegments(files, beside / "chunks")
     kept: list[Int64s] = []
     chunks: list[ChunkTable] = []
     samples = done = 0
@@ -124,7 +124,9 @@ def _write(
     return replace(meta, samples=samples, series=len(rows), chunks=len(listed.series))
 
 
-def _write_chunks(segments: _Segments, frame: SampleFrame, rows: Int64s, first_series: int) -> ChunkTable:
+def _write_chunks(
+    segments: _ChunkSegments, frame: SampleFrame, rows: Int64s, first_series: int
+) -> ChunkTable:
     """Cut the rows of a frame into chunks and write them."""
     lengths = np.diff(frame.offsets)[rows]
     per_row = -(-lengths // SAMPLES_PER_CHUNK)

@@ -14,7 +14,7 @@ from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.prometheus.crc import crc32c
 from trimon.storage.prometheus.varint import FormatError, read_all, zigzag_decoded
 from trimon.storage.read.deletions import Deletion, without_deleted
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 MAGIC: Final = 0x0130BA30
 _HEAD_BYTES: Final = 5
@@ -29,7 +29,7 @@ class Tombstones:
     ends: Int64s
     places: Int64s
 
-    def applied(self, pieces: Sequence[Piece], series: Int32s) -> list[Piece]:
+    def applied(self, pieces: Sequence[PartialFrame], series: Int32s) -> list[PartialFrame]:
         """The pieces without what is deleted; row `i` of the pieces is `series[i]`."""
         out = list(pieces)
         for place, start_ms, end_ms in zip(

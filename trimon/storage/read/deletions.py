@@ -12,7 +12,7 @@ import numpy as np
 from trimon.errors import OperatingError
 from trimon.model.sample import ABSENT
 from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 MAGIC = b"TRIMDEL1"
 
@@ -46,7 +46,9 @@ Deletions = tuple[Deletion, ...]
 HeadDeletions = tuple[HeadDeletion, ...]
 
 
-def without_deleted(pieces: Sequence[Piece], series: Int32s, deletions: Sequence[Deletion]) -> list[Piece]:
+def without_deleted(
+    pieces: Sequence[PartialFrame], series: Int32s, deletions: Sequence[Deletion]
+) -> list[PartialFrame]:
     """The pieces with deleted samples made ABSENT; row `i` of the pieces is `series[i]`."""
     out = list(pieces)
     for deletion in deletions:
@@ -64,7 +66,7 @@ def _among(series: Int32s, wanted: Int32s) -> Bools:
     return same
 
 
-def _blanked(piece: Piece, hit: Bools, deletion: Deletion) -> Piece:
+def _blanked(piece: PartialFrame, hit: Bools, deletion: Deletion) -> PartialFrame:
     rows = np.flatnonzero(hit[piece.rows])
     if len(rows) == 0:
         return piece

@@ -12,11 +12,11 @@ import numpy as np
 from trimon.model.frame import SampleFrame
 from trimon.model.sample import holds_absent, is_absent, stale_places
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
-from trimon.storage.read.partialframe import Piece, distinct_arrays, without_rows
+from trimon.storage.read.partialframe import PartialFrame, distinct_arrays, without_rows
 from trimon.storage.symbols import mix
 
 
-def assemble(rows: int, pieces: Sequence[Piece], *, grouped: bool = False) -> SampleFrame:
+def assemble(rows: int, pieces: Sequence[PartialFrame], *, grouped: bool = False) -> SampleFrame:
     """One frame of all pieces; of samples of one row at one time the one of the earlier piece wins.
 
     The frame is dense, or `grouped` by timestamp arrays.
@@ -24,11 +24,11 @@ def assemble(rows: int, pieces: Sequence[Piece], *, grouped: bool = False) -> Sa
     pieces = [piece for piece in pieces if len(piece.values)]
     if not pieces:
         return SampleFrame.empty(rows)
-    segments = _Segments.of(pieces)
+    segments = _RowSegments.of(pieces)
     overlapping = segments.overlapping_rows()
     if len(overlapping):
         pieces = segments.untangle(pieces, overlapping)
-        segments = _Segments.of(pieces)
+        segments = _RowSegments.of(pieces)
         if not len(segments.row):
             return SampleFrame.empty(rows)
     lengths = np.bincount(segments.row, segments.length, rows).astype(np.int64)
@@ -52,7 +52,7 @@ def assemble(rows: int, pieces: Sequence[Piece], *, grouped: bool = False) -> Sa
     else:
         values = np.empty(int(offsets[-1]))
         segments.copy_values(pieces, offsets, values)
-    parts = _Parts(values, offsets, times, time_offsets, time_of_row, order)
+    parts = _FrameParts(values, offsets, times, time_offsets, time_of_row, order)
     if any(piece.absent for piece in pieces) and holds_absent(values):
         return parts.without(is_absent(values)).frame()
     if any(piece.stale is not None for piece in pieces):
@@ -72,7 +72,7 @@ def _offsets(lengths: Int64s, order: Int64s | None) -> Int64s:
     return out
 
 
-def _stale_rows(rows: int, pieces: Sequence[Piece]) -> Bools:
+def _stale_rows(rows: int, pieces: Sequence[PartialFrame]) -> Bools:
     """Rows that hold staleness markers, of which some pieces know."""
     has_stale = np.zeros(rows, np.bool_)
     for piece in pieces:
@@ -84,7 +84,7 @@ def _stale_rows(rows: int, pieces: Sequence[Piece]) -> Bools:
     return has_stale
 
 
-class _Parts(NamedTuple):
+class _FrameParts(NamedTuple):
     """The arrays of a frame to be; `order` is that in which rows are stored, None their own."""
 
     values: Floats
@@ -112,7 +112,7 @@ class _Parts(NamedTuple):
             return np.searchsorted(self.offsets, places, side="right") - 1
         return self.order[np.searchsorted(self.offsets[self.order], places, side="right") - 1]
 
-    def without(self, absent: Bools) -> _Parts:
+    def without(self, absent: Bools) -> _FrameParts:
         """All but the ABSENT cells; rows that had some get a private timestamp array."""
         values, offsets, times, time_offsets, time_of_row, order = self
         present = ~absent
@@ -125,7 +125,7 @@ class _Parts(NamedTuple):
         private_ends = np.cumsum(left[changed]) + len(times)
         time_of_row = time_of_row.copy()
         time_of_row[changed] = np.arange(len(time_offsets) - 1, len(time_offsets) - 1 + len(changed))
-        return _Parts(
+        return _FrameParts(
             values[present],
             kept[offsets],
             np.concatenate((times, private_times)),
@@ -136,7 +136,7 @@ class _Parts(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Segments:
+class _RowSegments:
     """Every (row, piece) that has samples, sorted by row and first time.
 
     `plain` says that the pieces one after the other are already in order, each row in one of them at most.
@@ -152,7 +152,7 @@ class _Segments:
     plain: bool
 
     @classmethod
-    def of(cls, pieces: Sequence[Piece]) -> _Segments:
+    def of(cls, pieces: Sequence[PartialFrame]) -> _RowSegments:
         time_counts = np.array([len(piece.time_offsets) - 1 for piece in pieces])
         time_firsts = np.cumsum(time_counts) - time_counts
         sizes = np.array([len(piece.times) for piece in pieces])
@@ -188,7 +188,7 @@ class _Segments:
         same = self.row[1:] == self.row[:-1]
         return np.unique(self.row[1:][same & (first[1:] <= last[:-1])])
 
-    def untangle(self, pieces: Sequence[Piece], rows: Int64s) -> list[Piece]:
+    def untangle(self, pieces: Sequence[PartialFrame], rows: Int64s) -> list[PartialFrame]:
         """The pieces without the given rows, and one piece in which these are merged."""
         chosen = np.flatnonzero(np.isin(self.row, rows))
         lengths = self.length[chosen]
@@ -207,10 +207,10 @@ class _Segments:
         fresh[1:] = (flat_rows[1:] != flat_rows[:-1]) | (flat_times[1:] != flat_times[:-1])
         flat_rows, flat_times, flat_values = flat_rows[fresh], flat_times[fresh], flat_values[fresh]
         offsets = np.searchsorted(flat_rows, np.append(rows, rows[-1] + 1))
-        merged = Piece.private(rows, offsets, flat_times, flat_values)
+        merged = PartialFrame.private(rows, offsets, flat_times, flat_values)
         return [*(without_rows(piece, rows) for piece in pieces), merged]
 
-    def copy_values(self, pieces: Sequence[Piece], offsets: Int64s, out: Floats) -> None:
+    def copy_values(self, pieces: Sequence[PartialFrame], offsets: Int64s, out: Floats) -> None:
         """Write every segment to its place in the frame."""
         ends = np.cumsum(self.length)
         first_of_row = np.concatenate(([True], self.row[1:] != self.row[:-1]))

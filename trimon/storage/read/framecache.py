@@ -16,8 +16,8 @@ from trimon.model.table import LabelTable
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.framebuilder import assemble
-from trimon.storage.read.partialframe import Piece
-from trimon.storage.read.snapshot import Part, Source, StoreSelection, StoreSnapshot
+from trimon.storage.read.partialframe import PartialFrame
+from trimon.storage.read.snapshot import FramePart, SeriesSource, StoreSelection, StoreSnapshot
 
 SELECTIONS_BYTES: Final = 16 * 2**20
 FRAMES_BYTES_MIN: Final = 64 * 2**20
@@ -27,7 +27,7 @@ _WIDER_MAX: Final = 1.5
 EVER_MS: Final = 1 << 62
 
 
-class SettledSource(Source, Protocol):
+class SettledSource(SeriesSource, Protocol):
     """A source that knows what of it will never change."""
 
     @property
@@ -60,11 +60,11 @@ class SettledSource(Source, Protocol):
 
     def settled_pieces(
         self, series: Int32s, start_ms: int, end_ms: int, before: Any, now: Any
-    ) -> list[Piece]:
+    ) -> list[PartialFrame]:
         """As `pieces`, of what is settled now and was not before (None: nothing was)."""
         ...
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[Piece]:
+    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[PartialFrame]:
         """As `pieces`, without what is settled."""
         ...
 
@@ -75,7 +75,7 @@ def frames_bytes() -> int:
     return min(max(hundredth, FRAMES_BYTES_MIN), FRAMES_BYTES_MAX)
 
 
-class Memory:
+class FrameCache:
     """Kept selections and frames of one store; for any thread."""
 
     def __init__(self, frames_bytes: int = FRAMES_BYTES_MIN) -> None:
@@ -96,37 +96,37 @@ class Memory:
 
     @property
     def used_bytes(self) -> int:
-        """Memory held."""
+        """FrameCache held."""
         return self.selections.used_bytes + self.frames.used_bytes
 
 
-class _Place(NamedTuple):
+class _CachePlace(NamedTuple):
     """A part of a selection without its source, so that what is kept does not hold on to an old head."""
 
     version: Hashable
     series: Int32s
     rows: Int64s | None
 
-    def is_of(self, part: Part) -> bool:
+    def is_of(self, part: FramePart) -> bool:
         """Whether the part has the same series in the same rows."""
         same_rows = self.rows is part.rows or np.array_equal(self.rows, part.rows)  # type: ignore[arg-type] # None is one
         return same_rows and (self.series is part.series or np.array_equal(self.series, part.series))
 
     @property
     def nbytes(self) -> int:
-        """Memory held."""
+        """FrameCache held."""
         return self.series.nbytes + (0 if self.rows is None else self.rows.nbytes)
 
 
 def _asked_bytes(matchers: Sequence[Matcher]) -> int:
-    """Memory of what is asked for, about: values, and the sets or automata they are compared by."""
+    """FrameCache of what is asked for, about: values, and the sets or automata they are compared by."""
     return sum(200 + 8 * len(matcher.value) for matcher in matchers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selected:
     labels: LabelTable
-    places: tuple[_Place, ...]
+    places: tuple[_CachePlace, ...]
     asked_bytes: int
 
     @property
@@ -138,14 +138,14 @@ class _Selected:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
+class _CachedFrame:
     """Samples of a selection until `end_ms`: `base`, of the settled parts, and `whole`, of all as of `versions`.
 
     They begin at `start_ms` and `whole_start_ms`; `newest_ms` was the newest sample of all then. What was asked for
     once has neither.
     """
 
-    places: tuple[_Place, ...]
+    places: tuple[_CachePlace, ...]
     versions: tuple[Hashable, ...]
     asked_bytes: int
     end_ms: int = -1
@@ -187,18 +187,18 @@ class _Settled(NamedTuple):
     until_ms: int
 
 
-class _Reading:
+class _CachedRead:
     """The parts of a selection that overlap an interval, about to be read."""
 
-    def __init__(self, rows: int, parts: Sequence[Part], start_ms: int, end_ms: int) -> None:
+    def __init__(self, rows: int, parts: Sequence[FramePart], start_ms: int, end_ms: int) -> None:
         self.rows = rows
         self.parts = [part for part in parts if part.source.overlaps(start_ms, end_ms)]
-        self.sources: list[SettledSource] = [part.source for part in self.parts]  # type: ignore[misc] # by KeptSnapshot
+        self.sources: list[SettledSource] = [part.source for part in self.parts]  # type: ignore[misc] # by CachedSnapshot
         self.start_ms = start_ms
         self.end_ms = end_ms
         self.versions = tuple(source.version for source in self.sources)
         self.places = tuple(
-            _Place(version, part.series, part.rows)
+            _CachePlace(version, part.series, part.rows)
             for version, part in zip(self.versions, self.parts, strict=True)
         )
 
@@ -207,7 +207,7 @@ class _Reading:
         """What frames of these parts are kept under."""
         return tuple(source.identity for source in self.sources)
 
-    def is_of(self, places: Sequence[_Place]) -> bool:
+    def is_of(self, places: Sequence[_CachePlace]) -> bool:
         """Whether these are the series to be read, in the same rows."""
         return all(place.is_of(part) for place, part in zip(places, self.parts, strict=True))
 
@@ -221,7 +221,7 @@ class _Reading:
         newest_ms = self.newest_ms
         return EVER_MS if self.end_ms >= newest_ms else self.end_ms + (self.end_ms - self.start_ms) // 8
 
-    def settled(self, kept: _Kept, admit: Callable[[], None]) -> _Settled:
+    def settled(self, kept: _CachedFrame, admit: Callable[[], None]) -> _Settled:
         """The samples of what is settled; what is kept of them is not read again. `admit` is called before all are.
 
         Only the last source may be settled in part, or get more: of samples at one time that of the earlier source
@@ -241,7 +241,7 @@ class _Reading:
             begin_ms, until_ms = kept.start_ms, kept.end_ms
             found = self._added(befores, marks, begin_ms, until_ms)
             if found is not None:
-                pieces = [Piece.of(base), *found]
+                pieces = [PartialFrame.of(base), *found]
                 if len(pieces) > 1:
                     if self.is_exceeded_by(base):
                         begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
@@ -259,12 +259,12 @@ class _Reading:
 
     def _added(
         self, befores: Sequence[Any], marks: Sequence[Any], begin_ms: int, until_ms: int
-    ) -> list[Piece] | None:
+    ) -> list[PartialFrame] | None:
         """What was settled since; None if it is not only more of the last source."""
         for source, part, before, now in zip(self.sources, self.parts, befores, marks, strict=True):
             if not source.follows(part.series, before, now):
                 return None
-        found: list[Piece] = []
+        found: list[PartialFrame] = []
         for number, (before, now) in enumerate(zip(befores, marks, strict=True)):
             if found:
                 return None
@@ -273,7 +273,7 @@ class _Reading:
 
     def _settled_pieces(
         self, number: int, before: Any, now: Any, begin_ms: int, until_ms: int
-    ) -> list[Piece]:
+    ) -> list[PartialFrame]:
         """What a source has settled, of the closed interval."""
         part = self.parts[number]
         found = self.sources[number].settled_pieces(part.series, begin_ms, until_ms, before, now)
@@ -285,7 +285,7 @@ class _Reading:
             return False
         return int(base.times.max() - base.times.min()) > _WIDER_MAX * (self.end_ms - self.start_ms)
 
-    def fresh(self, marks: Sequence[Any], start_ms: int, end_ms: int) -> list[Piece]:
+    def fresh(self, marks: Sequence[Any], start_ms: int, end_ms: int) -> list[PartialFrame]:
         """The samples of the other parts."""
         return [
             piece
@@ -297,14 +297,14 @@ class _Reading:
         ]
 
 
-class KeptSnapshot(StoreSnapshot):
+class CachedSnapshot(StoreSnapshot):
     """A snapshot whose selections and samples are looked up in what earlier queries left."""
 
-    def __init__(self, sources: Sequence[SettledSource], memory: Memory) -> None:
+    def __init__(self, sources: Sequence[SettledSource], memory: FrameCache) -> None:
         super().__init__(sources)
         self._memory = memory
 
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> KeptSelection:
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
         """The series that satisfy every matcher and may have samples in the closed interval."""
         sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
         conditions = tuple(matchers)
@@ -313,21 +313,25 @@ class KeptSnapshot(StoreSnapshot):
         if not isinstance(found, _Selected):
             plain = super().select(matchers, start_ms, end_ms)
             places = tuple(
-                _Place(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
+                _CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
                 for part in plain.parts
             )
             found = _Selected(plain.labels, places, _asked_bytes(conditions))
             self._memory.selections.put((conditions, versions), found)
         now = dict(zip(versions, sources, strict=True))
-        parts = [Part(now[place.version], place.series, place.rows) for place in found.places]
-        return KeptSelection(found.labels, parts, conditions, self._memory)
+        parts = [FramePart(now[place.version], place.series, place.rows) for place in found.places]
+        return CachedSelection(found.labels, parts, conditions, self._memory)
 
 
-class KeptSelection(StoreSelection):
+class CachedSelection(StoreSelection):
     """The series that match, with what earlier queries read of them."""
 
     def __init__(
-        self, labels: LabelTable, parts: Sequence[Part], matchers: tuple[Matcher, ...], memory: Memory
+        self,
+        labels: LabelTable,
+        parts: Sequence[FramePart],
+        matchers: tuple[Matcher, ...],
+        memory: FrameCache,
     ) -> None:
         super().__init__(labels, parts)
         self._matchers = matchers
@@ -335,15 +339,17 @@ class KeptSelection(StoreSelection):
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval, and perhaps others; see Selection."""
-        reading = _Reading(self.labels.rows, self.parts, start_ms, end_ms)
+        reading = _CachedRead(self.labels.rows, self.parts, start_ms, end_ms)
         if not reading.parts:
             return SampleFrame.empty(reading.rows)
         # intervals of other lengths are kept apart: each is then extended by little
         key = (self._matchers, reading.identities, (end_ms - start_ms).bit_length())
         kept = self._frames.peek(key)
-        if not isinstance(kept, _Kept) or not reading.is_of(kept.places):
+        if not isinstance(kept, _CachedFrame) or not reading.is_of(kept.places):
             # most selections are never asked for again
-            self._frames.put(key, _Kept(reading.places, reading.versions, _asked_bytes(self._matchers)))
+            self._frames.put(
+                key, _CachedFrame(reading.places, reading.versions, _asked_bytes(self._matchers))
+            )
             return super().wide_frame(start_ms, end_ms, admit)
         whole = kept.whole_for(start_ms, end_ms, reading.versions)
         if whole is not None:
@@ -355,7 +361,7 @@ class KeptSelection(StoreSelection):
         fresh = reading.fresh(marks, start_ms, until_ms)
         if fresh:
             admit(8 * (len(base.values) + sum(len(piece.values) for piece in fresh)))
-            piece = Piece.of(base)
+            piece = PartialFrame.of(base)
             if reading.is_exceeded_by(base):
                 piece = piece.clipped(start_ms, until_ms)
             whole = replace(assemble(reading.rows, [piece, *fresh], grouped=True), facts={})

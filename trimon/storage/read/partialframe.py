@@ -13,7 +13,7 @@ from trimon.storage.symbols import mix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class PartialFrame:
     """Samples of some rows of a selection, from one place.
 
     Row `rows[i]` begins at `values[offsets[i]]` and has the times of array `time_of_row[i]`, as in a
@@ -37,7 +37,7 @@ class Piece:
         return np.diff(self.time_offsets)[self.time_of_row]
 
     @classmethod
-    def of(cls, frame: SampleFrame) -> Piece:
+    def of(cls, frame: SampleFrame) -> PartialFrame:
         """A whole frame as one piece."""
         return cls(
             np.arange(frame.rows),
@@ -51,7 +51,7 @@ class Piece:
         )
 
     @classmethod
-    def matrix(cls, rows: Int64s, times: Int64s, values: Floats, *, absent: bool) -> Piece:
+    def matrix(cls, rows: Int64s, times: Int64s, values: Floats, *, absent: bool) -> PartialFrame:
         """A piece of rows that share one timestamp array; `values[row, time]`."""
         count = len(times)
         return cls(
@@ -65,7 +65,7 @@ class Piece:
         )
 
     @classmethod
-    def private(cls, rows: Int64s, offsets: Int64s, times: Int64s, values: Floats) -> Piece:
+    def private(cls, rows: Int64s, offsets: Int64s, times: Int64s, values: Floats) -> PartialFrame:
         """A piece of rows whose `times` run beside `values`; rows of equal times are made to share them."""
         distinct = distinct_arrays(times, offsets)
         if distinct is None:
@@ -75,7 +75,7 @@ class Piece:
         shared = times[ragged_positions(offsets[:-1][chosen], lengths)]
         return cls(rows, values, offsets, shared, np.concatenate(([0], np.cumsum(lengths))), time_of_row)
 
-    def clipped(self, start_ms: int, end_ms: int) -> Piece:
+    def clipped(self, start_ms: int, end_ms: int) -> PartialFrame:
         """What lies in the closed interval; rows stay, perhaps empty."""
         if len(self.times) == 0 or (self.times.min() >= start_ms and self.times.max() <= end_ms):
             return self
@@ -88,7 +88,7 @@ class Piece:
         skips = before[time_ends] - before[time_starts]
         lengths = counts[self.time_of_row]
         picked = ragged_positions(self.offsets[:-1] + skips[self.time_of_row], lengths)
-        return Piece(
+        return PartialFrame(
             self.rows,
             self.values[picked],
             np.concatenate(([0], np.cumsum(lengths))),
@@ -99,16 +99,16 @@ class Piece:
             stale=self.stale,
         )
 
-    def _clipped_matrix(self, start_ms: int, end_ms: int) -> Piece:
+    def _clipped_matrix(self, start_ms: int, end_ms: int) -> PartialFrame:
         """As `clipped`, where all rows share one timestamp array."""
         first = int(np.searchsorted(self.times, start_ms))
         last = max(first, int(np.searchsorted(self.times, end_ms, side="right")))
         values = self.values.reshape(len(self.rows), len(self.times))[:, first:last]
-        piece = Piece.matrix(self.rows, self.times[first:last], values, absent=self.absent)
+        piece = PartialFrame.matrix(self.rows, self.times[first:last], values, absent=self.absent)
         return piece if self.stale is None else replace(piece, stale=self.stale)
 
 
-def combine(pieces: Sequence[Piece]) -> Piece:
+def combine(pieces: Sequence[PartialFrame]) -> PartialFrame:
     """Dense pieces of distinct rows as one."""
     if len(pieces) == 1:
         return pieces[0]
@@ -122,7 +122,7 @@ def combine(pieces: Sequence[Piece]) -> Piece:
     time_offsets += np.repeat(np.cumsum(times) - times, arrays)
     time_of_row = np.concatenate([piece.time_of_row for piece in pieces])
     time_of_row += np.repeat(np.cumsum(arrays) - arrays, heights).astype(np.int32)
-    return Piece(
+    return PartialFrame(
         np.concatenate([piece.rows for piece in pieces]),
         np.concatenate([piece.values for piece in pieces]),
         np.append(offsets, values.sum()),
@@ -152,13 +152,13 @@ def distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | N
     return chosen, inverse.astype(np.int32)
 
 
-def without_rows(piece: Piece, rows: Int64s) -> Piece:
+def without_rows(piece: PartialFrame, rows: Int64s) -> PartialFrame:
     """The samples of all other rows."""
     keep = np.flatnonzero(~np.isin(piece.rows, rows))
     if len(keep) == len(piece.rows):
         return piece
     lengths = piece.lengths[keep]
-    return Piece(
+    return PartialFrame(
         piece.rows[keep],
         piece.values[ragged_positions(piece.offsets[:-1][keep], lengths)],
         np.concatenate(([0], np.cumsum(lengths))),

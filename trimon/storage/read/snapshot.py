@@ -15,10 +15,10 @@ from trimon.model.table import LabelTable
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.labels import merge_tables
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 
 
-class Source(Protocol):
+class SeriesSource(Protocol):
     """A block or a head: series by number, samples in pieces."""
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
@@ -33,7 +33,7 @@ class Source(Protocol):
         """Their labels."""
         ...
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Their samples around the closed interval; row `i` of the pieces is `series[i]`."""
         ...
 
@@ -51,14 +51,14 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FramePart:
     """The matching series of one source, and their rows in the selection (None: all, in their order)."""
 
-    source: Source
+    source: SeriesSource
     series: Int32s
     rows: Int64s | None
 
-    def placed(self, pieces: Sequence[Piece], start_ms: int, end_ms: int) -> Iterator[Piece]:
+    def placed(self, pieces: Sequence[PartialFrame], start_ms: int, end_ms: int) -> Iterator[PartialFrame]:
         """Pieces of the source as pieces of the selection, cut to the closed interval."""
         for piece in pieces:
             clipped = piece.clipped(start_ms, end_ms)
@@ -68,7 +68,7 @@ class Part:
 class StoreSelection:
     """The series that match; samples are read when `frame` is called."""
 
-    def __init__(self, labels: LabelTable, parts: Sequence[Part]) -> None:
+    def __init__(self, labels: LabelTable, parts: Sequence[FramePart]) -> None:
         self._labels = labels
         self.parts = parts
 
@@ -81,12 +81,12 @@ class StoreSelection:
         """The selection of the given distinct rows, in the given order."""
         place = np.full(self._labels.rows, -1, np.int64)
         place[rows] = np.arange(len(rows))
-        parts: list[Part] = []
+        parts: list[FramePart] = []
         for part in self.parts:
             mine = place if part.rows is None else place[part.rows]
             chosen = np.flatnonzero(mine >= 0)
             if len(chosen):
-                parts.append(Part(part.source, part.series[chosen], mine[chosen]))
+                parts.append(FramePart(part.source, part.series[chosen], mine[chosen]))
         return StoreSelection(self._labels.take(rows), parts)
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
@@ -100,7 +100,7 @@ class StoreSelection:
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval. Raises OperatingError when data cannot be read."""
-        pieces: list[Piece] = []
+        pieces: list[PartialFrame] = []
         for part in self.parts:
             if part.source.overlaps(start_ms, end_ms):
                 found = part.source.pieces(part.series, start_ms, end_ms)
@@ -116,12 +116,12 @@ class StoreSelection:
 class StoreSnapshot:
     """Sources in order of precedence: of samples of one series at one time the first source's is kept."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[SeriesSource]) -> None:
         self.sources = tuple(sources)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> StoreSelection:
         """The series that satisfy every matcher and may have samples in the closed interval."""
-        found: list[tuple[Source, Int32s]] = []
+        found: list[tuple[SeriesSource, Int32s]] = []
         for source in self._overlapping(start_ms, end_ms):
             series = source.select(matchers)
             if len(series):
@@ -130,9 +130,9 @@ class StoreSnapshot:
             return StoreSelection(LabelTable.empty(), ())
         if len(found) == 1:
             source, series = found[0]
-            return StoreSelection(source.table(series), (Part(source, series, None),))
+            return StoreSelection(source.table(series), (FramePart(source, series, None),))
         labels, rows = merge_tables([source.table(series) for source, series in found])
-        parts = [Part(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
+        parts = [FramePart(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
         return StoreSelection(labels, parts)
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
@@ -157,5 +157,5 @@ class StoreSnapshot:
             values.update(dictionary[code] for code in np.unique(codes).tolist() if code)
         return sorted(values)
 
-    def _overlapping(self, start_ms: int, end_ms: int) -> list[Source]:
+    def _overlapping(self, start_ms: int, end_ms: int) -> list[SeriesSource]:
         return [source for source in self.sources if source.overlaps(start_ms, end_ms)]

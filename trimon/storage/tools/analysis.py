@@ -12,14 +12,14 @@ from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.head.arena import Int64s
-from trimon.storage.read.snapshot import Source, StoreSelection, StoreSnapshot
+from trimon.storage.read.snapshot import SeriesSource, StoreSelection, StoreSnapshot
 from trimon.storage.tools import gotext
 
 _BATCH_SERIES: Final = 8192
 
 
 def analyze(
-    source: Source,
+    source: SeriesSource,
     meta: BlockMeta,
     *,
     limit: int = 20,

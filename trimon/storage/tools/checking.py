@@ -16,7 +16,7 @@ from trimon.storage.block.meta import is_ulid, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.head.arena import Int32s
-from trimon.storage.read.partialframe import Piece
+from trimon.storage.read.partialframe import PartialFrame
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.tools.offline import open_offline
 from trimon.storage.wal.log import list_segments
@@ -57,7 +57,7 @@ class _Salvage:
     def __getattr__(self, name: str) -> object:
         return getattr(self._block, name)
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[Piece]:
+    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of the series that can be read; the others are noted, found by halving."""
         try:
             return self._block.pieces(series, start_ms, end_ms)

@@ -10,9 +10,9 @@ from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
-from trimon.storage.state import Core, State
+from trimon.storage.state import StoreCore, StoreState
+from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import MergeJob
-from trimon.storage.upkeep.maintenance import Maintenance
 from trimon.storage.upkeep.planning import Merge
 from trimon.storage.wal import sections
 
@@ -20,10 +20,10 @@ from trimon.storage.wal import sections
 class Admin:
     """Deletions take effect at once for readers; the samples leave the disk when blocks are next written."""
 
-    def __init__(self, core: Core, appender: Appender, maintenance: Maintenance) -> None:
+    def __init__(self, core: StoreCore, appender: Appender, changes: StoreChanges) -> None:
         self._core = core
         self._appender = appender
-        self._maintenance = maintenance
+        self._changes = changes
 
     def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
         """Delete the samples of matching series in the closed interval; how many series that hit.
@@ -38,7 +38,7 @@ class Admin:
                 changed = block.delete(core.files, matchers, start_ms, end_ms)
                 hit += len(changed.deletions[-1].series) if changed is not None else 0
                 blocks.append(changed or block)
-            core.state = State(tuple(blocks), core.state.heads)
+            core.state = StoreState(tuple(blocks), core.state.heads)
             listed = [[matcher.name, matcher.type.value, matcher.value] for matcher in matchers]
             for live in core.state.heads:
                 hit_here = live.head.delete(matchers, start_ms, end_ms)
@@ -54,7 +54,7 @@ class Admin:
         """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError."""
         for block in self._core.state.blocks:
             if block.deletions:
-                job = MergeJob(self._maintenance, Merge((block.meta,), "tombstones"), progress)
+                job = MergeJob(self._changes, Merge((block.meta,), "tombstones"), progress)
                 job.run()
                 job.install()
 

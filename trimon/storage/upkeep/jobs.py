@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from trimon.errors import OperatingError
 from trimon.storage.block.container import DamagedError
@@ -13,16 +13,14 @@ from trimon.storage.block.writer import BlockWriter
 from trimon.storage.codec.matrix import CodecError
 from trimon.storage.read.deletions import Deletions
 from trimon.storage.read.snapshot import StoreSnapshot
+from trimon.storage.state import LiveHead
+from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.planning import Cut, Drop, Merge
-
-if TYPE_CHECKING:
-    from trimon.storage.state import LiveHead
-    from trimon.storage.upkeep.maintenance import Maintenance
 
 _EVER = (-(1 << 62), 1 << 62)
 
 
-class Job(Protocol):
+class MaintenanceJob(Protocol):
     """A piece of maintenance. Both parts raise OperatingError; the store then goes on as before."""
 
     @property
@@ -47,7 +45,7 @@ def _must_have_run(what: str, ran: bool) -> None:
 class CutJob:
     """Writes the heads of one window as blocks, then lets go of them and their logs."""
 
-    def __init__(self, store: Maintenance, action: Cut, progress: Progress = no_progress) -> None:
+    def __init__(self, store: StoreChanges, action: Cut, progress: Progress = no_progress) -> None:
         self.action = action
         self._store = store
         self._progress = progress
@@ -91,7 +89,7 @@ class CutJob:
 class MergeJob:
     """Writes blocks as one, without what was deleted."""
 
-    def __init__(self, store: Maintenance, action: Merge, progress: Progress = no_progress) -> None:
+    def __init__(self, store: StoreChanges, action: Merge, progress: Progress = no_progress) -> None:
         self.action = action
         self._store = store
         self._progress = progress
@@ -150,7 +148,7 @@ class MergeJob:
 class DropJob:
     """Removes blocks beyond the retention."""
 
-    def __init__(self, store: Maintenance, action: Drop) -> None:
+    def __init__(self, store: StoreChanges, action: Drop) -> None:
         self.action = action
         self._store = store
 

@@ -19,7 +19,7 @@ from trimon.query.execution.annotations import limited
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import ParseError, QueryError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
-from trimon.query.planning.trivial import is_instant
+from trimon.query.planning.trivial import is_trivial
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success
@@ -157,7 +157,7 @@ class QueryHandler:
         try:
             if engine.is_quickly_parsed(text):  # another would hold up the loop
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
-                if is_instant(text, expr, steps):
+                if is_trivial(text, expr, steps):
                     return queries.run_now(options, work, record)
             return await request.attended(lambda: queries.run(text, options, work, record))
         except ParseError as error:

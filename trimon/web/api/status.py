@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import orjson
 
-from trimon.storage.statistics import Cardinality, Ranking
+from trimon.storage.statistics import HeadCardinality, Ranking
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
@@ -65,7 +65,7 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
     ]
 
 
-def _cardinality(found: Cardinality) -> dict[str, object]:
+def _cardinality(found: HeadCardinality) -> dict[str, object]:
     def listed(ranking: Ranking) -> list[dict[str, object]]:
         return [{"name": name, "value": value} for name, value in ranking]
 
