@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "trimon"
 LAYERS = [
     {"__init__", "errors"},
     {"units", "limits", "clock", "random"},
+    {"gotext"},
     {"model"},
     {"virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},

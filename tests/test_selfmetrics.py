@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from trimon.clock import StoppedClock
+from trimon.gotext.times import format_go_duration
 from trimon.random import SeededRandomness, SystemRandomness
 from trimon.selfmetrics import OBSERVATIONS_AGE_S, OBSERVATIONS_KEPT, Reading, SelfMetrics
-from trimon.units import format_go_duration
 
 
 def test_a_summary_has_the_quantiles_of_the_last_minutes() -> None:

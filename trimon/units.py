@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from trimon.errors import UserError
 
@@ -90,21 +89,3 @@ def format_size(size_bytes: int) -> str:
         power += 1
     unit = f"{_SIZE_POWERS[power - 1]}iB" if power else "B"
     return f"{value:.10g}{unit}"
-
-
-def rfc3339(timestamp_ms: int) -> str:
-    """A time in UTC with milliseconds, `2006-01-02T15:04:05.000Z`."""
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp_ms // 1000))
-    return f"{whole}.{timestamp_ms % 1000:03d}Z"
-
-
-def format_go_duration(duration_ms: int) -> str:
-    """A duration as Go's time.Duration prints it: `1m0s`, `1.5s`, `500ms`."""
-    if duration_ms < 1000:
-        return f"{duration_ms}ms" if duration_ms else "0s"
-    minutes, rest_ms = divmod(duration_ms, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest_ms / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{seconds}"
-    return f"{minutes}m{seconds}" if minutes else seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimon.errors import UserError
-from trimon.model.goregexp import GoPattern
+from trimon.gotext.regexp import GoPattern
 from trimon.model.matcher import Matcher, MatchType, _Programs, anchored, compile_regexp
 
 # What Go 1.26 says of these; 200,000 random patterns were compared with it.

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trimon.model.labels import METRIC_NAME, quote
+from trimon.gotext.strings import go_quote
+from trimon.model.labels import METRIC_NAME
 from trimon.query.conformance.memory import MemoryStore
 
 PROMETHEUS = shutil.which("prometheus")
@@ -31,7 +32,7 @@ def running(store: MemoryStore, folder: Path) -> Iterator[str]:
     with text.open("w") as out:
         for labels, series in store.series.items():
             name = dict(labels)[METRIC_NAME]
-            pairs = ",".join(f"{label}={quote(text)}" for label, text in labels if label != METRIC_NAME)
+            pairs = ",".join(f"{label}={go_quote(text)}" for label, text in labels if label != METRIC_NAME)
             shown = f"{name}{{{pairs}}}"
             for time_ms, value in zip(series.times, series.values, strict=True):
                 number = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}.get(str(value), repr(value))

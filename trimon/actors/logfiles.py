@@ -13,9 +13,9 @@ import orjson
 from trimon.actors.kernel.mailbox import Mailbox, MessageTooLarge, Overflow
 from trimon.actors.kernel.reply import ActorGone
 from trimon.clock import Clock
+from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
-from trimon.units import rfc3339
 
 MAILBOX_LINES_MAX: Final = 10_000
 MAILBOX_BYTES_MAX: Final = 16 * 2**20

@@ -23,6 +23,7 @@ from trimon.actors.target import TargetActor
 from trimon.clock import Clock
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.request import Fetch
+from trimon.gotext.times import format_go_duration
 from trimon.log import Log
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
@@ -31,7 +32,6 @@ from trimon.scrape.outcome import Counts
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import DroppedTarget, Target, build_target
 from trimon.selfmetrics import WIDE_QUANTILES, SelfMetrics
-from trimon.units import format_go_duration
 
 # A pool of more discovered targets than this is built in a thread.
 BUILD_INLINE_MAX: Final = 200

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
+from trimon.gotext.strings import go_quote
+
 METRIC_NAME: Final = "__name__"
 TYPE_LABEL: Final = "__type__"
 UNIT_LABEL: Final = "__unit__"
@@ -40,11 +42,6 @@ def is_legacy_label_name(name: str) -> bool:
     return _LEGACY_LABEL.fullmatch(name) is not None
 
 
-def quote(text: str) -> str:
-    """A double-quoted string with the escapes of the text format: backslash, quote, newline."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
 def format_labels(labels: Labels) -> str:
     """A series as Prometheus prints it, `name{a="b"}`; names outside the legacy alphabet are quoted."""
     inner: list[str] = []
@@ -53,10 +50,10 @@ def format_labels(labels: Labels) -> str:
         if name == METRIC_NAME and is_legacy_metric_name(value):
             metric = value
         elif name == METRIC_NAME:
-            inner.insert(0, quote(value))
+            inner.insert(0, go_quote(value))
         else:
-            shown = name if is_legacy_label_name(name) else quote(name)
-            inner.append(f"{shown}={quote(value)}")
+            shown = name if is_legacy_label_name(name) else go_quote(name)
+            inner.append(f"{shown}={go_quote(value)}")
     if metric and not inner:
         return metric
     return f"{metric}{{{', '.join(inner)}}}"

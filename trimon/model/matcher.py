@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import re2
 
-from trimon.model.goregexp import GoPattern, bad_regexp
+from trimon.gotext.regexp import GoPattern, bad_regexp
 
 _LITERAL = re.compile(r"[^\\.+*?()|\[\]{}^$]*", re.DOTALL)
 _PREFIX = re.compile(r"([^\\.+*?()|\[\]{}^$]+)(\.[*+])", re.DOTALL)

@@ -10,7 +10,7 @@ import re
 from typing import Final, Protocol
 
 from trimon.errors import UserError
-from trimon.model.gofloat import parse_float
+from trimon.gotext.floats import parse_float
 from trimon.model.labels import METRIC_NAME
 from trimon.model.sample import NORMAL_NAN
 from trimon.scrape.records import Comment, Pairs, Tail, unescape

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 
 from trimon.errors import OperatingError
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import Labels
 
 Pairs = tuple[tuple[str, str], ...]
 
 _ESCAPE = re.compile(r'\\([\\n"])')
 _HELP_ESCAPE = re.compile(r"\\([\\n])")
-_SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 34: '\\"', 92: "\\\\"}
 
 
 class ParseError(OperatingError):
@@ -69,20 +69,4 @@ def unescape(text: str, *, quotes: bool = True) -> str:
 
 def quoted(raw: bytes) -> str:
     """Bytes between double quotes, as Go prints them."""
-    out = ['"']
-    for char in text_of(raw):
-        code = ord(char)
-        if code in _SHOWN:
-            out.append(_SHOWN[code])
-        elif 0xDC80 <= code <= 0xDCFF:
-            out.append(f"\\x{code - 0xDC00:02x}")
-        elif char.isprintable():
-            out.append(char)
-        elif code < 0x80:
-            out.append(f"\\x{code:02x}")
-        elif code < 0x10000:
-            out.append(f"\\u{code:04x}")
-        else:
-            out.append(f"\\U{code:08x}")
-    out.append('"')
-    return "".join(out)
+    return go_quote(text_of(raw))

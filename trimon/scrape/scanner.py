@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from trimon.errors import UserError
-from trimon.model.gofloat import parse_float
+from trimon.gotext.floats import parse_float
 from trimon.model.sample import NORMAL_NAN
 from trimon.scrape.lexer import OPENMETRICS_RULES, TEXT_RULES, Lexer, State, Token
 from trimon.scrape.records import Comment, Exemplar, Pairs, ParseError, Tail, quoted, text_of, unescape

@@ -8,7 +8,7 @@ from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
-from trimon.model.gofloat import format_label, parse_float
+from trimon.gotext.floats import format_label, parse_float
 from trimon.model.labels import (
     BUCKET_LABEL,
     METRIC_NAME,

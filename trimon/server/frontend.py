@@ -11,11 +11,12 @@ import trio
 
 from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
+from trimon.gotext.times import rfc3339
 from trimon.server.configuration import Current
 from trimon.server.parts import Parts
 from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings
-from trimon.units import format_duration, format_size, rfc3339
+from trimon.units import format_duration, format_size
 from trimon.web.context import WebContext
 
 

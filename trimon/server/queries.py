@@ -11,11 +11,11 @@ from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
 from trimon.errors import OperatingError
+from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.server.settings import RULES_MAX, Seams
 from trimon.server.storage import StoragePart
-from trimon.units import rfc3339
 
 
 class QueryPart:

@@ -7,10 +7,10 @@ import numpy as np
 from tests.storage.block.test_blocks import HOUR, fill, maintain, same
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, exact, read, series
 from trimon.files import DiskFiles
-from trimon.model.gofloat import format_g
+from trimon.gotext import sizes, times
+from trimon.gotext.floats import format_g
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
-from trimon.storage.tools import gotext
 from trimon.storage.tools.analysis import analyze
 from trimon.storage.tools.backfill import create_blocks
 from trimon.storage.tools.checking import repair, verify
@@ -40,15 +40,15 @@ def test_go_numbers_durations_and_sizes() -> None:
     ]
     assert [format_g(value) for value in values] == [*shown, "NaN"]
     assert [format_g(float("inf")), format_g(float("-inf"))] == ["+Inf", "-Inf"]
-    assert [gotext.duration(ms) for ms in (0, 5, 1000, 61_500, 7_200_000)] == [
+    assert [times.format_go_duration(ms) for ms in (0, 5, 1000, 61_500, 7_200_000)] == [
         "0s",
         "5ms",
         "1s",
         "1m1.5s",
         "2h0m0s",
     ]
-    assert [gotext.size(size) for size in (0, 1, 1024, 73_966)] == ["0B", "1B", "1KiB", "72KiB238B"]
-    assert gotext.moment(1_700_000_000_000) == "2023-11-14 22:13:20 +0000 UTC"
+    assert [sizes.descending_size(size) for size in (0, 1, 1024, 73_966)] == ["0B", "1B", "1KiB", "72KiB238B"]
+    assert times.moment(1_700_000_000_000) == "2023-11-14 22:13:20 +0000 UTC"
 
 
 def test_a_directory_is_read_beside_its_server(bench: Bench) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trimon.actors.logfiles import LineFiles
+from trimon.gotext.times import rfc3339
 from trimon.query.answer.statsdata import stats_data
 from trimon.query.execution.stats import QueryStats
-from trimon.units import rfc3339
 
 MESSAGE: Final = "promql query logged"
 

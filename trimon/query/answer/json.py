@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 import orjson
 
+from trimon.gotext.floats import format_plain
 from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.table import LabelTable
-from trimon.query.answer.jsonlabels import format_label_sets, label_bytes, label_columns, quoted
+from trimon.query.answer.jsonlabels import format_label_sets, json_quoted, label_bytes, label_columns
 from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.values import Cells, Matrix
 from trimon.query.histograms.text import as_data
-from trimon.query.language.numbers import format_plain
 
 _SMALL: Final = 1e-6
 _LARGE: Final = 1e21
@@ -50,9 +50,9 @@ def render_data(result: QueryResult, stats: bytes = b"", check: Callable[[], Non
     pieces = [f'{{"resultType":"{kind}","result":['.encode()]
     if kind == "scalar":
         value = format_plain(float(result.values[0, 0]))
-        pieces.append(f"{_shortest(result.times_ms)},{quoted(value)}".encode())
+        pieces.append(f"{_shortest(result.times_ms)},{json_quoted(value)}".encode())
     elif kind == "string":
-        pieces.append(f"{_shortest(result.times_ms)},{quoted(result.text)}".encode())
+        pieces.append(f"{_shortest(result.times_ms)},{json_quoted(result.text)}".encode())
     elif kind == "vector":
         pieces += _vector(result, check)
     else:

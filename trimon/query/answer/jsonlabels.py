@@ -15,7 +15,7 @@ from trimon.model.table import LabelTable
 _LOOKED_AT: Final = 32
 
 
-def quoted(text: str) -> str:
+def json_quoted(text: str) -> str:
     """A JSON string; bytes that are no UTF-8 become replacement characters."""
     try:
         return orjson.dumps(text).decode()
@@ -71,7 +71,7 @@ def label_columns(labels: LabelTable, before: str, after: str) -> list[list[str]
 
 def _piece(labels: LabelTable, index: int, code: int) -> str:
     """`,"name":"value"` of one label, nothing when the series lack it."""
-    return f",{quoted(labels.names[index])}:{quoted(labels.values[index][code])}" if code else ""
+    return f",{json_quoted(labels.names[index])}:{json_quoted(labels.values[index][code])}" if code else ""
 
 
 def _pieces(labels: LabelTable, index: int, before: str = "", cut: int = 0) -> list[str]:
@@ -84,7 +84,7 @@ def _pieces(labels: LabelTable, index: int, before: str = "", cut: int = 0) -> l
         ranks = codes if len(used) == len(values) else (np.cumsum(seen) - 1)[codes]
     else:
         used, ranks = np.unique(codes, return_inverse=True)
-    head = before + f",{quoted(labels.names[index])}:"[cut:]
+    head = before + f",{json_quoted(labels.names[index])}:"[cut:]
     wanted = used.tolist()
     texts = _all_quoted([values[code] for code in wanted])
     pieces = [head + text for text in texts]
@@ -97,7 +97,7 @@ def _all_quoted(texts: Sequence[str]) -> list[str]:
     try:
         whole = orjson.dumps(texts).decode()
     except orjson.JSONEncodeError:
-        return [quoted(text) for text in texts]
+        return [json_quoted(text) for text in texts]
     if '\\"' in whole:  # an inner quote may look like the end of a string
-        return [quoted(text) for text in texts]
+        return [json_quoted(text) for text in texts]
     return [f'"{text}"' for text in whole[2:-2].split('","')]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trimon.errors import UserError
+from trimon.gotext.strings import unquote
 from trimon.model.labels import Labels
 from trimon.model.matcher import compile_regexp
 from trimon.query.conformance.series import (
@@ -18,7 +19,6 @@ from trimon.query.conformance.series import (
     split_metric,
 )
 from trimon.query.language.numbers import parse_number
-from trimon.query.language.quoting import unquote
 from trimon.units import parse_duration_ms
 
 _INSTANT: Final = re.compile(

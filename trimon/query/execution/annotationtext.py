@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
 from trimon.query.execution.annotations import Annotations
-from trimon.query.language.quoting import go_quote
 
 
 def name_of(labels: LabelTable, row: int) -> str:

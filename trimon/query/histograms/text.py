@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimon.model.gofloat import format_g
+from trimon.gotext.floats import format_g
 from trimon.model.histogram import FloatHistogram, Ordered, ordered
 
 

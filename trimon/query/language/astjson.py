@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimon.gotext.floats import format_plain
 from trimon.model.matcher import Matcher
 from trimon.query.language.durations import milliseconds
 from trimon.query.language.errors import QueryError
@@ -29,7 +30,6 @@ from trimon.query.language.nodes import (
     ValueType,
     VectorSelector,
 )
-from trimon.query.language.numbers import format_plain
 from trimon.query.language.signatures import FUNCTIONS
 
 _TYPES = {

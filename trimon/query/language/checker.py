@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.query.language.errors import ParseError
 from trimon.query.language.nodes import (
@@ -23,7 +24,6 @@ from trimon.query.language.nodes import (
     ValueType,
     VectorSelector,
 )
-from trimon.query.language.quoting import go_quote
 from trimon.query.language.signatures import FUNCTIONS
 from trimon.query.language.tokens import COMPARISONS, SET_OPERATORS
 

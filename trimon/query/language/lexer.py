@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trimon.gotext.strings import go_quote
 from trimon.query.language.errors import ParseError
-from trimon.query.language.quoting import go_quote
 from trimon.query.language.tokens import AGGREGATORS, FILL_WORDS, KEYWORDS, WORD_OPERATORS, T, Token
 
 _SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*)+")

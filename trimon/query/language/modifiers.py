@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trimon.errors import UserError
+from trimon.gotext.strings import go_quote
 from trimon.query.language.nodes import MatchCardinality, Matching
 from trimon.query.language.numbers import parse_duration_s, parse_number
 from trimon.query.language.options import FILL_MODIFIERS
-from trimon.query.language.quoting import go_quote
 from trimon.query.language.tokens import FILL_WORDS, SET_OPERATORS, T
 from trimon.query.language.tokenstream import TokenStream
 from trimon.query.language.vectorselector import string_value

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from trimon.errors import UserError
+from trimon.gotext.floats import format_six
+from trimon.gotext.strings import go_quote
 from trimon.query.language.durations import parse_offset, parse_range
 from trimon.query.language.errors import ParseError
 from trimon.query.language.modifiers import parse_binary_modifiers, parse_grouping
@@ -25,9 +27,8 @@ from trimon.query.language.nodes import (
     Unary,
     VectorSelector,
 )
-from trimon.query.language.numbers import format_six, parse_duration_s, parse_number
+from trimon.query.language.numbers import parse_duration_s, parse_number
 from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, EXTENDED_SELECTORS
-from trimon.query.language.quoting import go_quote
 from trimon.query.language.signatures import FUNCTIONS
 from trimon.query.language.tokens import (
     COMPARISONS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from trimon.gotext.floats import format_plain
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME, is_legacy_label_name, is_legacy_metric_name
 from trimon.model.matcher import MatchType
 from trimon.query.language.nodes import (
@@ -25,8 +27,6 @@ from trimon.query.language.nodes import (
     Unary,
     VectorSelector,
 )
-from trimon.query.language.numbers import format_plain
-from trimon.query.language.quoting import go_quote
 from trimon.units import format_duration
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from trimon.query.language.quoting import go_quote
+from trimon.gotext.strings import go_quote
 
 
 class T(Enum):

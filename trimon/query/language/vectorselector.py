@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from trimon.errors import UserError
+from trimon.gotext.strings import unquote
 from trimon.limits import QUERY_REGEXP_INSTRUCTIONS_MAX
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
 from trimon.query.language.errors import ParseError
 from trimon.query.language.nodes import VectorSelector
-from trimon.query.language.quoting import unquote
 from trimon.query.language.tokens import MATCH_OPERATORS, T, Token
 from trimon.query.language.tokenstream import TokenStream
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.model.gofloat import format_g
+from trimon.gotext.floats import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from trimon.gotext.floats import format_plain
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import valid_label_name
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.context import QueryContext
@@ -17,8 +19,6 @@ from trimon.query.execution.tiling import step_blocks
 from trimon.query.execution.values import Index, Mask, Matrix, TextValue, Value, Vector
 from trimon.query.histograms.text import as_text
 from trimon.query.language.errors import QueryError
-from trimon.query.language.numbers import format_plain
-from trimon.query.language.quoting import go_quote
 from trimon.query.operators.aggregate import grouping_table
 
 # A count, the same as a float, and whether it is there; some are copied.

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trimon.model.gofloat import format_g, format_label
+from trimon.gotext.floats import format_g, format_label
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, valid_label_name
 from trimon.model.table import Codes
 from trimon.query.execution.context import QueryContext
@@ -19,7 +20,6 @@ from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Index, Mask, Matrix, Scalar, TextValue, Value, Vector
 from trimon.query.language.errors import QueryError
-from trimon.query.language.quoting import go_quote
 from trimon.query.operators.binary import stack
 from trimon.query.operators.nativehistogram import native_fraction, native_quantile, split
 from trimon.query.windows.monotonic import Repairs, repaired

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from trimon.model.labels import METRIC_NAME, Labels, quote
+from trimon.gotext.strings import go_quote
+from trimon.model.labels import METRIC_NAME, Labels
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import (
@@ -319,4 +320,4 @@ def _check_one_to_one(pairs: RowPairs, present: Mask, count: int) -> None:
 
 def format_set(labels: Labels) -> str:
     """A label set with its name among the labels, as errors show it."""
-    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels) + "}"
+    return "{" + ", ".join(f"{name}={go_quote(value)}" for name, value in labels) + "}"

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from trimon.gotext.strings import go_quote
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import BUCKET_LABEL
 from trimon.query.execution.annotationtext import name_of, remark
@@ -17,7 +18,6 @@ from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Matrix, Value, Vector
 from trimon.query.histograms.quantile import Note, fraction, quantile, variance
-from trimon.query.language.quoting import go_quote
 from trimon.query.operators.matching import any_present
 
 _MIX: Final = "vector contains a mix of classic and native histograms"

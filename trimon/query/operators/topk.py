@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.model.gofloat import format_g
+from trimon.gotext.floats import format_g
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import group

@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from trimon.model.gofloat import format_g
+from trimon.gotext.floats import format_g
+from trimon.gotext.strings import go_quote
+from trimon.gotext.times import rfc3339
 from trimon.model.labels import METRIC_NAME
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
-from trimon.query.language.quoting import go_quote
-from trimon.units import rfc3339
 
 _TOLERANCE: Final = 1e-12
 _REPAIRED: Final = (

@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.gofloat import format_g
+from trimon.gotext.floats import format_g, format_six
+from trimon.gotext.strings import go_quote
 from trimon.model.histogram import HISTOGRAM_BYTES, FloatHistogram
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL
 from trimon.model.table import LabelTable
@@ -23,8 +24,6 @@ from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells as HistogramCells
 from trimon.query.execution.values import Mask, Matrix, Ranges, Scalar, Value, Vector, holds
 from trimon.query.language.errors import QueryError
-from trimon.query.language.numbers import format_six
-from trimon.query.language.quoting import go_quote
 from trimon.query.language.signatures import EXTENDED, KEEPS_NAME
 from trimon.query.windows import overtime, rate, regression, starttime
 from trimon.query.windows.extended import anchored, smoothed

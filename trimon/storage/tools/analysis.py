@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
+from trimon.gotext import times
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.head.arena import Int64s
 from trimon.storage.read.snapshot import SeriesSource, StoreSelection, StoreSnapshot
-from trimon.storage.tools import gotext
 
 _BATCH_SERIES: Final = 8192
 
@@ -31,7 +31,7 @@ def analyze(
     labels = selection.labels
     span_ms = meta.max_ms - meta.min_ms
     yield f"Block ID: {meta.ulid}"
-    yield f"Duration: {gotext.duration(span_ms)}"
+    yield f"Duration: {times.format_go_duration(span_ms)}"
     yield f"Total Series: {labels.rows}"
     if matchers:
         yield f"Matcher: {{{', '.join(map(str, matchers))}}}"

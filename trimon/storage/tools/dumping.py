@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from trimon.model.gofloat import format_g
+from trimon.gotext.floats import format_g
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME, Labels, format_labels
 from trimon.model.matcher import Matcher
 from trimon.storage.block.writer import sorted_rows
@@ -43,7 +44,7 @@ def dump(
 ) -> Iterator[str]:
     """`{labels} value milliseconds`, a line per sample of the closed interval."""
     for labels, times, values in _batches(snapshot, matchers, start_ms, end_ms):
-        shown = "{" + ", ".join(f"{name}={_quoted(value)}" for name, value in labels) + "}"
+        shown = "{" + ", ".join(f"{name}={go_quote(value)}" for name, value in labels) + "}"
         for time_ms, value in zip(times, values, strict=True):
             yield f"{shown} {format_g(value)} {time_ms}"
 
@@ -62,25 +63,6 @@ def dump_openmetrics(
         for time_ms, value in zip(times, values, strict=True):
             yield f"{shown} {format_g(value)} {time_ms / 1000:.3f}"
     yield "# EOF"
-
-
-def _quoted(value: str) -> str:
-    """A string as Go's `%q` for what labels hold."""
-    out = ['"']
-    for letter in value:
-        if letter in '"\\':
-            out.append("\\" + letter)
-        elif letter == "\n":
-            out.append("\\n")
-        elif letter == "\t":
-            out.append("\\t")
-        elif letter == "\r":
-            out.append("\\r")
-        elif letter < " " or letter == "\x7f":
-            out.append(f"\\x{ord(letter):02x}")
-        else:
-            out.append(letter)
-    return "".join((*out, '"'))
 
 
 def count_samples(snapshot: StoreSnapshot) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trimon.files import Files
+from trimon.gotext import sizes, times
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.tools import gotext
 from trimon.storage.tools.offline import open_offline
 
 _TITLES = (
@@ -29,13 +29,13 @@ def block_table(blocks: Sequence[tuple[BlockMeta, int]], *, human_readable: bool
         rows.append(
             (
                 meta.ulid,
-                gotext.moment(meta.min_ms) if human_readable else str(meta.min_ms),
-                gotext.moment(meta.max_ms) if human_readable else str(meta.max_ms),
-                gotext.duration(meta.max_ms - meta.min_ms),
+                times.moment(meta.min_ms) if human_readable else str(meta.min_ms),
+                times.moment(meta.max_ms) if human_readable else str(meta.max_ms),
+                times.format_go_duration(meta.max_ms - meta.min_ms),
                 str(meta.samples),
                 str(meta.chunks),
                 str(meta.series),
-                gotext.size(size_bytes) if human_readable else str(size_bytes),
+                sizes.descending_size(size_bytes) if human_readable else str(size_bytes),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]

@@ -6,12 +6,12 @@ import hashlib
 
 from werkzeug.datastructures import MultiDict
 
+from trimon.gotext.times import json_time
 from trimon.model.matcher import Matcher
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
-from trimon.web.api.targets import rfc3339
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
@@ -30,7 +30,7 @@ def _rule(session: RuleSession) -> dict[str, object]:
     if session.last_error:
         shown["lastError"] = session.last_error
     shown["evaluationTime"] = seconds(session.duration_s)
-    shown["lastEvaluation"] = rfc3339(session.last_evaluation_ms)
+    shown["lastEvaluation"] = json_time(session.last_evaluation_ms)
     shown["type"] = "recording"
     return shown
 
@@ -43,7 +43,7 @@ def _group(group: RuleGroup, rules: list[RuleSession]) -> dict[str, object]:
         "interval": seconds(group.spec.interval_ms / 1000),
         "limit": group.spec.limit,
         "evaluationTime": seconds(group.duration_s),
-        "lastEvaluation": rfc3339(group.last_evaluation_ms),
+        "lastEvaluation": json_time(group.last_evaluation_ms),
     }
 
 

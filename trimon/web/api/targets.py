@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from trimon.actors.scrape import Job
+from trimon.gotext.times import json_time
 from trimon.model.labels import Labels
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
@@ -14,15 +13,6 @@ from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer, seconds, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
-
-
-def rfc3339(timestamp_ms: int) -> str:
-    """A time as Go's JSON writes it; 0 is Go's zero time."""
-    if not timestamp_ms:
-        return "0001-01-01T00:00:00Z"
-    moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
-    fraction = f".{timestamp_ms % 1000:03d}".rstrip("0") if timestamp_ms % 1000 else ""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
 
 
 def _active(
@@ -36,7 +26,7 @@ def _active(
         "scrapeUrl": target.url,
         "globalUrl": external.of_target(target.url),
         "lastError": state.last_error if state else "",
-        "lastScrape": rfc3339(state.last_scrape_ms if state else 0),
+        "lastScrape": json_time(state.last_scrape_ms if state else 0),
         "lastScrapeDuration": seconds(state.last_duration_s) if state else 0,
         "health": state.health if state else "unknown",
         "scrapeInterval": format_duration(target.interval_ms),

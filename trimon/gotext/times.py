@@ -1,13 +1,27 @@
-"""Numbers, durations and sizes as promtool prints them."""
+"""Times and durations as Go prints them."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+def rfc3339(timestamp_ms: int) -> str:
+    """A time in UTC with milliseconds, `2006-01-02T15:04:05.000Z`."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp_ms // 1000))
+    return f"{whole}.{timestamp_ms % 1000:03d}Z"
 
 
-def duration(duration_ms: int) -> str:
+def json_time(timestamp_ms: int) -> str:
+    """A time as Go's JSON writes it; 0 is Go's zero time."""
+    if not timestamp_ms:
+        return "0001-01-01T00:00:00Z"
+    moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
+    fraction = f".{timestamp_ms % 1000:03d}".rstrip("0") if timestamp_ms % 1000 else ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
+
+
+def format_go_duration(duration_ms: int) -> str:
     """Milliseconds as Go prints a duration: `1h39m45.001s`."""
     if duration_ms == 0:
         return "0s"
@@ -20,19 +34,6 @@ def duration(duration_ms: int) -> str:
     if hours:
         return f"{lead}{hours}h{minutes}m{seconds}s"
     return f"{lead}{minutes}m{seconds}s" if minutes else f"{lead}{seconds}s"
-
-
-def size(size_bytes: int) -> str:
-    """Bytes in descending units: `72KiB238B`."""
-    if size_bytes == 0:
-        return "0B"
-    parts: list[str] = []
-    left = size_bytes
-    for power, unit in reversed(list(enumerate(_UNITS))):
-        count, left = divmod(left, 1024**power)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts)
 
 
 def moment(time_ms: int) -> str:
