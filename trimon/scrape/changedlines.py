@@ -29,6 +29,7 @@ import numpy as np
 from trimon.model.labels import Labels
 from trimon.scrape.alignment import Alignment
 from trimon.scrape.bodymemory import BLANK, DROPPED, REMARK, Ints, Lines, Reading, Rules, SeriesExemplar
+from trimon.scrape.exposition import REMARK as REMARK_COMMENT
 from trimon.scrape.families import Families, Family
 from trimon.scrape.linebyline import is_remark
 from trimon.scrape.numbers import Exemplars, read_numbers
@@ -144,6 +145,8 @@ def _families(
     families = Families(before.families, known_families)
     for remark in remarks:
         comment = families.read_before(remark) or rules.text_format.remark(remark)
+        if comment is None and not remark:
+            comment = REMARK_COMMENT  # it stands where one may be: the end was looked at
         if comment is None:
             return None
         families.learn(remark, comment)

@@ -24,7 +24,7 @@ _HEAD = re.compile(
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="((?:[^"\\]++|\\.)*+)"')
 _TAIL = re.compile(rb"([^{ \t\n\0]+)(?:[ \t]+([0-9]{1,19}))?[ \t]*")
 _METADATA = re.compile(rb"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^ \t\n\0][^\n\0]*)")
-_REMARK = re.compile(rb"[ \t]*|#(?:[^ \t\0][^\0]*)?|#[ \t]+(?!HELP|TYPE)[^\0]*")
+_REMARK = re.compile(rb"[ \t]*|#(?:[^ \t\0][^\0]*)?|#[ \t]++(?!HELP|TYPE)[^\0]*")
 # A line that says nothing: blank, or a comment that is no metadata.
 REMARK: Final = Comment("", "", "")
 

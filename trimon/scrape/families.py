@@ -46,8 +46,8 @@ class Families:
         self._read_before = before._read if before is not None else {}
 
     def read_before(self, line: bytes) -> Comment | None:
-        """What a line of this body or the one before it says, if it was there."""
-        return self._read.get(line) or self._read_before.get(line)
+        """What a line of this body or the one before it says, if it was there; where a blank one may be is not said."""
+        return None if not line else self._read.get(line) or self._read_before.get(line)
 
     def learn(self, line: bytes, comment: Comment) -> None:
         """Takes in a remark and what it says."""
