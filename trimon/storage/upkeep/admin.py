@@ -5,16 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.state import StoreCore, StoreState
-from trimon.storage.upkeep.changes import StoreChanges
+from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
 from trimon.storage.upkeep.jobs import MergeJob
 from trimon.storage.upkeep.planning import Merge
 from trimon.storage.wal import sections
+
+# Deletions that come while blocks are rewritten are rare; who deletes without end is told.
+CLEAN_TRIES_MAX: Final = 20
 
 
 class Admin:
@@ -51,12 +55,20 @@ class Admin:
         return hit
 
     def clean_tombstones(self, progress: Progress = no_progress) -> None:
-        """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError."""
-        for block in self._core.state.blocks:
-            if block.deletions:
-                job = MergeJob(self._changes, Merge((block.meta,), "tombstones"), progress)
+        """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError.
+
+        A block that is changed meanwhile is rewritten again, for so many times.
+        """
+        tries = 0
+        while block := next((block for block in self._core.state.blocks if block.deletions), None):
+            job = MergeJob(self._changes, Merge((block.meta,), "tombstones"), progress)
+            try:
                 job.run()
                 job.install()
+            except ChangedMeanwhile:
+                tries += 1
+                if tries == CLEAN_TRIES_MAX:
+                    raise
 
     def write_snapshot(self, *, skip_head: bool, progress: Progress = no_progress) -> str:
         """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError."""

@@ -12,12 +12,22 @@ from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import remove_block
 from trimon.storage.block.reader import Block
 from trimon.storage.metadata import MetadataBook
+from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.wal.log import list_segments, remove_segments
 
 
+class ChangedMeanwhile(OperatingError):
+    """What a job worked on is not what is in the store now: the job is to be done again."""
+
+
 class StoreChanges:
-    """Reads and changes the state on behalf of jobs. A change is the writer's turn: it holds the store's lock."""
+    """Reads and changes the state on behalf of jobs.
+
+    A job works for seconds beside appends and deletions. Whether what it read is still what the store has is
+    therefore looked at and acted upon in one turn, under the store's lock: a deletion that came meanwhile is either in what
+    the job wrote, or the change is refused. Who changes blocks or heads without this check loses an acknowledged deletion.
+    """
 
     def __init__(self, core: StoreCore, appender: Appender, book: MetadataBook) -> None:
         self._core = core
@@ -38,11 +48,6 @@ class StoreChanges:
     def min_block_ms(self) -> int:
         """The shortest block range."""
         return self._core.options.min_block_ms
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """The open blocks."""
-        return self._core.state.blocks
 
     def now_ms(self) -> int:
         """The wall clock."""
@@ -75,10 +80,18 @@ class StoreChanges:
             self._appender.freeze(lives)
             return lives
 
-    def install_cut(self, lives: Sequence[LiveHead], blocks: Sequence[Block]) -> None:
-        """Put blocks in the place of heads and remove the logs. Raises OperatingError."""
+    def install_cut(
+        self, lives: Sequence[LiveHead], deletions: Sequence[HeadDeletions], blocks: Sequence[Block]
+    ) -> None:
+        """Put blocks in the place of heads and remove the logs.
+
+        `deletions` are those that the blocks were written without, a tuple a head. Raises ChangedMeanwhile when
+        there are others now, OperatingError when the disk fails.
+        """
         core = self._core
         with core.writing:
+            if [live.head.deletions for live in lives] != list(deletions):
+                raise ChangedMeanwhile("series were deleted while the head was cut: it is cut again")
             epochs = {epoch for live in lives for epoch in live.epochs}
             added = list(blocks)
             try:
@@ -98,9 +111,14 @@ class StoreChanges:
             core.counts["compactions"] += len(added)
 
     def replace_blocks(self, gone: Sequence[Block], added: Sequence[Block]) -> None:
-        """Swap blocks, then remove the files of those that are gone. Raises OperatingError."""
+        """Swap blocks, then remove the files of those that are gone.
+
+        Raises ChangedMeanwhile when one that should go is not in the store any more, OperatingError when the disk fails.
+        """
         core = self._core
         with core.writing:
+            if not all(any(block is other for other in core.state.blocks) for block in gone):
+                raise ChangedMeanwhile("blocks were changed while they were merged: they are merged again")
             kept = [block for block in core.state.blocks if block not in gone]
             core.state = StoreState(_sorted((*kept, *added)), core.state.heads)
             core.counts["compactions"] += len(added)
@@ -118,14 +136,20 @@ class StoreChanges:
         """Note that a block could not be merged, so that it is not tried for ever."""
         core = self._core
         core.problem(f"block {block.meta.ulid} cannot be merged")
-        changed = block.noted(core.files, replace(block.meta, failed=True))
         with core.writing:
-            blocks = tuple(changed if other is block else other for other in core.state.blocks)
+            blocks = tuple(
+                other.noted(core.files, replace(other.meta, failed=True))
+                if other.meta.ulid == block.meta.ulid
+                else other
+                for other in core.state.blocks
+            )
             core.state = StoreState(blocks, core.state.heads)
 
-    def count_retention(self, reason: str, blocks: int) -> None:
-        """Note that blocks were dropped."""
-        self._core.counts[f"{reason}_retentions"] += blocks
+    def drop_blocks(self, ulids: Collection[str], reason: str) -> None:
+        """Remove blocks beyond a retention. Raises OperatingError."""
+        with self._core.writing:
+            self.replace_blocks(self.blocks_named(ulids), [])
+            self._core.counts[f"{reason}_retentions"] += len(ulids)
 
 
 def _sorted(blocks: Sequence[Block]) -> tuple[Block, ...]:

@@ -11,10 +11,10 @@ from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid, ne
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.codec.matrix import CodecError
-from trimon.storage.read.deletions import Deletions
+from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead
-from trimon.storage.upkeep.changes import StoreChanges
+from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
 from trimon.storage.upkeep.planning import Cut, Drop, Merge
 
 _EVER = (-(1 << 62), 1 << 62)
@@ -51,7 +51,7 @@ class CutJob:
         self._progress = progress
         self._heads: list[LiveHead] = []
         self._ran = False
-        self._deletions: list[Deletions] = []
+        self._deletions: list[HeadDeletions] = []
         self._written: list[Block] = []
 
     @property
@@ -80,10 +80,11 @@ class CutJob:
     def install(self) -> None:
         """Readers see the blocks instead of the heads; the logs are removed."""
         _must_have_run(self.what, self._ran)
-        if [live.head.deletions for live in self._heads] != self._deletions:
+        try:
+            self._store.install_cut(self._heads, self._deletions, self._written)
+        except ChangedMeanwhile:
             self._store.discard(self._written)
-            raise OperatingError("series were deleted while the head was cut: it is cut again")
-        self._store.install_cut(self._heads, self._written)
+            raise
 
 
 class MergeJob:
@@ -139,10 +140,11 @@ class MergeJob:
         """Readers see the merged block; its parents are removed."""
         _must_have_run(self.what, self._ran)
         added = [self._written] if self._written is not None else []
-        if any(block not in self._store.blocks for block in self._sources):
+        try:
+            self._store.replace_blocks(self._sources, added)
+        except ChangedMeanwhile:
             self._store.discard(added)
-            raise OperatingError("blocks were changed while they were merged: they are merged again")
-        self._store.replace_blocks(self._sources, added)
+            raise
 
 
 class DropJob:
@@ -162,6 +164,4 @@ class DropJob:
 
     def install(self) -> None:
         """The blocks are gone; who reads them still may."""
-        store = self._store
-        store.replace_blocks(store.blocks_named({meta.ulid for meta in self.action.blocks}), [])
-        store.count_retention(self.action.reason, len(self.action.blocks))
+        self._store.drop_blocks({meta.ulid for meta in self.action.blocks}, self.action.reason)
