@@ -188,6 +188,37 @@ def test_format_may_change() -> None:
     assert (values["a"], "b" in values) == (2, False)
 
 
+def test_a_series_may_come_back_before_its_end_was_written() -> None:
+    """A series that was missing after a change of format, and is there again in the next body, goes on."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\nb 1\n")
+    scraper.scrape(b"c 1\n# EOF\n", "application/openmetrics-text")
+    assert scraper.scrape(b"a 2\n")["a"] == 2
+    assert {"b", "c"} & scraper.scrape(b"a 3\n").keys() == set()
+    assert scraper.scrape(b"a 4\n")["a"] == 4
+
+
+def test_a_series_in_other_words_is_the_same() -> None:
+    """Labels in another order, or another spelling of an empty one, leave a series where it is, but count as added."""
+    scraper = Scraper()
+    scraper.scrape(b'a{x="1",y="2"} 1\nb 1\n')
+    for body in (b'a{y="2",x="1"} 2\nb 1\n', b'b 1\na{x="1",y="2",z=""} 2\n'):
+        values = scraper.scrape(body)
+        assert (values["a"], values["scrape_series_added"], scraper.storage.stale) == (2, 1, [])
+
+
+def test_an_exposed_report_series_wins() -> None:
+    """`up` of the target itself is stored in place of the report's while it is shown, under one column."""
+    scraper = Scraper()
+    assert scraper.scrape(b"a 1\n")["up"] == 1
+    assert scraper.scrape(b"a 1\nup 7\n")["up"] == 7
+    assert scraper.scrape(b"a 1\nup 8\n")["up"] == 8
+    assert scraper.fail()["up"] == 0
+    assert scraper.scrape(b"up 9\n")["up"] == 9
+    assert scraper.scrape(b"a 1\n")["up"] == 1
+    assert len([labels for labels in scraper.storage.labels if ("__name__", "up") in labels]) == 1
+
+
 steps = st.lists(
     st.one_of(
         st.none(),

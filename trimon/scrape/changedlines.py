@@ -203,7 +203,7 @@ def _any_twice(old_slot: Ints, before: Lines, news: _News) -> bool:
     if not news.hashes:
         return False
     hashes = np.array(news.hashes, np.int64)
-    kept = before.hashes[seen]
+    kept = before.hashes  # also those that are gone: the series may stand here in other words
     if len(set(news.hashes)) != len(hashes):
         return True
     if len(hashes) <= _FEW:

@@ -69,6 +69,7 @@ class LineByLine:
         # what this body has claimed so far, so that a series given twice is found
         self._claimed: set[int] = set()
         self._old_hashes: list[int] = before.hashes.tolist()
+        self._slot_by_hash = dict(zip(self._old_hashes, range(len(self._old_hashes)), strict=True))
         self._known = {
             head: slot
             for head, slot in zip(before.heads, before.slots.tolist(), strict=True)
@@ -265,7 +266,10 @@ class LineByLine:
         if labels is None:
             self._slots.append(DROPPED)
             return
-        if self._claim(head, hash(labels), tail.value, -1):
+        # it may be a series that is known in other words
+        key = hash(labels)
+        old = self._slot_by_hash.get(key, -1)
+        if self._claim(head, key, tail.value, old) and old < 0:
             self._new_labels.append(labels)
         if tail.exemplar is not None:
             self._exemplar(head, labels, tail, None)

@@ -9,7 +9,8 @@ answer (or `lost`, if storage could not take the row). Between two scrapes a ser
     held           yes         >= 0    a value under its column
     refused        yes         -2      nothing, until a minute has passed
     ending         no      in _ending  a staleness marker; the column is given back
-    unsure         no      in _unsure  nothing, or a value under new labels; a marker in the row after that
+    unsure         no      in _unsure  nothing, or a value under new labels; then held, or lapsed
+    lapsed         no      in _lapsed  a marker, unless the row offers series: it may be one of them, and is unsure again
 
                    body shows it               granted                 body does not show it
     unknown ----------------------> offered ------------> held ---------------------------------> ending
@@ -119,6 +120,8 @@ class ScrapeSession:
         self._ending: Columns = NO_COLUMNS
         # columns whose series may come back with the next row: what is not granted again then, ends
         self._unsure: Columns = NO_COLUMNS
+        # columns that did not come back: they end with the next row that offers no series
+        self._lapsed: Columns = NO_COLUMNS
         self._refused_ms = 0
         self._told: dict[str, Family] = {}
         self._exemplars = ExemplarReader()
@@ -203,8 +206,8 @@ class ScrapeSession:
         held = self._columns[: self._slots]
         going_on = held[slots]
         ending = np.setdiff1d(held[held >= 0], going_on)
-        self._ending = _union(self._ending, self._unsure, ending)
-        self._unsure = NO_COLUMNS
+        self._ending = _union(self._ending, self._unsure, self._lapsed, ending)
+        self._unsure = self._lapsed = NO_COLUMNS
         self._columns = np.concatenate((going_on, self._columns[self._slots :]))
         self._ungranted = True
         self._fresh = []
@@ -302,6 +305,8 @@ class ScrapeSession:
     def _row(self, values: npt.NDArray[np.float64] | list[float], timestamp_ms: int, first: int = 0) -> Row:
         """The row of all columns from `first` on, of which these are the values."""
         values = np.asarray(values, np.float64)
+        if len(self._lapsed):
+            self._settle_lapsed()
         if not self._ungranted and not self._shadows and not first:
             return Row(self.target.group, timestamp_ms, self._columns, values, ended=self._ending)
         columns = self._columns[first:]
@@ -317,6 +322,14 @@ class ScrapeSession:
             values[offered_at],
             self._ending,
         )
+
+    def _settle_lapsed(self) -> None:
+        """Ends what did not come back, unless it may be among the series that are offered now."""
+        if self._fresh:
+            self._unsure = _union(self._unsure, self._lapsed)
+        else:
+            self._ending = _union(self._ending, self._lapsed)
+        self._lapsed = NO_COLUMNS
 
     def _offer(self, first: int) -> list[tuple[int, Labels]]:
         """The places to ask columns for: the new series in order, and the report while it has none."""
@@ -363,10 +376,9 @@ class ScrapeSession:
         self._offered = []
         self._fresh = []
         self._ungranted = bool(((columns < 0) & (columns != SHADOWED)).any())
-        self._ending = (
-            np.setdiff1d(self._unsure, columns).astype(np.int32) if len(self._unsure) else NO_COLUMNS
-        )
-        self._unsure = NO_COLUMNS
+        if len(self._unsure):
+            self._lapsed = np.setdiff1d(self._unsure, columns).astype(np.int32)
+            self._unsure = NO_COLUMNS
         if appended.series_refused and not self._refused_ms:
             self._refused_ms = timestamp_ms
 
@@ -379,8 +391,8 @@ class ScrapeSession:
     def lost(self, error: str) -> None:
         """Storage could not take the last row: nothing of it is stored, and all series are offered anew."""
         self.state = replace(self.state, health="down", last_error=error)
-        self._unsure = _union(self._unsure, self._ending)
-        self._ending = NO_COLUMNS
+        self._unsure = _union(self._unsure, self._lapsed, self._ending)
+        self._ending = self._lapsed = NO_COLUMNS
         self._relearn()
 
     def _relearn(self) -> None:
@@ -395,7 +407,7 @@ class ScrapeSession:
 
     def held(self) -> Columns:
         """All columns that storage granted and that have not ended."""
-        return _union(self._ending, self._unsure, self._columns[self._columns >= 0])
+        return _union(self._ending, self._unsure, self._lapsed, self._columns[self._columns >= 0])
 
     def inherit(self, predecessor: ScrapeSession) -> None:
         """Goes on where another session of the same target ended: health, counts, and its columns.
