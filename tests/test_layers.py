@@ -10,8 +10,9 @@ ROOT = Path(__file__).parent.parent / "trimon"
 # Lowest first; a module may import from rows above its own and from its own package.
 LAYERS = [
     {"__init__", "errors"},
-    {"units", "limits", "clock", "random"},
+    {"limits", "clock", "random"},
     {"gotext"},
+    {"units"},
     {"model"},
     {"virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},

@@ -6,16 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
+from tests.support.commandline import Ran, run_trimon
 from tests.support.process import peer
-from trimon.cli.main import main
 
 START_S = 1_700_000_000
 
 
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["tsdb", *map(str, arguments)])
+def run(*arguments: str | Path) -> Ran:
+    return run_trimon("tsdb", *arguments)
 
 
 def output(*arguments: str | Path) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trimon.config import effective_yaml, load, load_text, load_web_config, missing_files
+from trimon.config import effective_yaml, load, load_text, load_web_config
+from trimon.config.references import refuse_missing
 from trimon.errors import UserError
 
 SAMPLES = Path(__file__).parents[2] / "config"
@@ -46,21 +47,25 @@ def test_what_is_shown_can_be_loaded_again(sample: str) -> None:
 
 
 def test_missing_files_are_named_where_they_stand(tmp_path: Path) -> None:
-    """check config names each file that is not there with the place in the configuration."""
-    (tmp_path / "p").write_text("secret")
-    config = load_text(
-        "rule_files: [none.yml]\n"
+    """check config names the first file of a client that is not there, with its place in the configuration."""
+    text = (
         "scrape_configs:\n"
         "  - job_name: a\n"
-        "    basic_auth: {password_file: p}\n"
-        "    tls_config: {ca_file: ca.crt}\n"
+        "    basic_auth: {password_file: none}\n"
+        "    tls_config: {ca_file: none, cert_file: c, key_file: k}\n"
         "  - job_name: b\n"
-        "    bearer_token_file: token\n",
-        tmp_path / "prometheus.yml",
+        "    bearer_token_file: token\n"
     )
-    found = [str(error).removeprefix(str(tmp_path / "prometheus.yml")) for error in missing_files(config)]
-    assert [text.partition(" ")[0] for text in found] == [":1:1:", ":5:18:", ":7:5:"]
-    assert "ca.crt" in found[1]
+    found = []
+    for job in load_text(text, tmp_path / "prometheus.yml").scrape_configs:
+        with pytest.raises(UserError) as missing:
+            refuse_missing(job)
+        found.append((missing.value.position.line, missing.value.message.replace(str(tmp_path), "")))
+    credentials = "authorization credentials or bearer token file"
+    assert found == [
+        (4, 'error checking client cert file "/c": stat /c: no such file or directory'),
+        (6, f'error checking {credentials} "/token": stat /token: no such file or directory'),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_a_bad_web_config_is_refused(tmp_path: Path, text: str, message: str) ->
     with pytest.raises(UserError) as refused:
         load_web_config(path)
     assert message in str(refused.value)
-    assert str(refused.value).startswith(f"{path}:1:")
+    assert (refused.value.position.file, refused.value.position.line) == (str(path), 1)
 
 
 def test_a_web_config_is_read(tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def test_errors(text: str, error: str) -> None:
     """Every mistake is named with file, line, column, group, rule and reason."""
     with pytest.raises(UserError) as refused:
         read(text)
-    assert str(refused.value) == f"/etc/rules.yml:{error}"
+    place = refused.value.position
+    shown = refused.value.message.replace(f"yaml: unmarshal errors:\n  line {place.line}: ", "")
+    assert f"{place.file}:{place.line}:{place.column}: {shown}" == f"/etc/rules.yml:{error}"
 
 
 def test_the_sample_is_good() -> None:

@@ -1,67 +1,104 @@
-"""Every flag of the server in one table, under Prometheus' names. A flag is one line.
+"""Every flag of the server in one table, under Prometheus' names and with its defaults. A flag is one line.
 
-A flag that Prometheus has and trimon gives no meaning to yet stands in `REFUSED` with the reason: a command line never
-loses a wish silently.
+A flag that nothing acts on stands in `INERT` with the reason: it is taken, shown by `/api/v1/status/flags`, and warned
+of by name when a command line has it. One whose absence a user must not overlook stands in `REFUSED`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import click
+Kind = Literal[
+    "text", "texts", "duration", "go-duration", "size", "bool", "count", "number", "messages", "choice"
+]
 
-from trimon.errors import UserError
-from trimon.log import LEVELS
-from trimon.units import format_duration, parse_duration_ms, parse_size_bytes
-
-Kind = Literal["text", "path", "duration", "size", "bool", "count", "address", "list", "level", "format"]
+_ENUM: Final = "enum value must be one of {choices}, got '{value}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag: its name without dashes, how its value reads, its default as text, what it does."""
+    """One flag: its name without dashes, how its value reads, its default as text, what it is for."""
 
     name: str
     kind: Kind
     default: str
     help: str
+    own: bool = False
+    """Whether Prometheus does not have it; such a flag is shown when it is given."""
+    choices: tuple[str, ...] = ()
+    """The values of a choice."""
+    bad_choice: str = "must be one of {choices}, got '{value}'"
+    """The error of another value."""
 
     @property
-    def field(self) -> str:
-        """Its name in `ServerFlags`."""
-        return self.name.replace(".", "_").replace("-", "_")
+    def mode(self) -> Literal["any", "server", "agent"]:
+        """Who takes it."""
+        if self.name.startswith("storage.agent."):
+            return "agent"
+        return "server" if self.name.startswith(_SERVER_ALONE) else "any"
+
+    @property
+    def inert(self) -> str:
+        """Why nothing acts on it; empty when something does."""
+        return _AGENT if self.mode == "agent" else INERT.get(self.name, "")
 
 
 FLAGS: Final = (
     Flag(
         "config.file",
-        "path",
+        "text",
         "prometheus.yml",
         "Configuration file. Without this flag and without the file, trimon scrapes itself.",
     ),
-    Flag("web.listen-address", "list", "127.0.0.1:9090", "Address to listen on. Repeatable."),
-    Flag("web.allow-remote-debug", "bool", "false", "Answer /debug to clients that are not on loopback."),
+    Flag(
+        "config.auto-reload",
+        "bool",
+        "false",
+        "Reload when the configuration file, rule files or scrape config files change.",
+    ),
+    Flag("config.auto-reload-interval", "duration", "30s", "How often these files are looked at."),
+    Flag("web.listen-address", "texts", "127.0.0.1:9090", "Address to listen on. Repeatable."),
+    Flag(
+        "web.allow-remote-debug",
+        "bool",
+        "false",
+        "Answer /debug to clients that are not on loopback.",
+        own=True,
+    ),
+    Flag("auto-gomaxprocs", "bool", "true", "Fit GOMAXPROCS to the container."),
+    Flag("auto-gomemlimit", "bool", "true", "Fit GOMEMLIMIT to the container or machine."),
+    Flag("auto-gomemlimit.ratio", "number", "0.9", "Share of the memory that GOMEMLIMIT gets."),
+    Flag("auto-gomemlimit.refresh-interval", "go-duration", "0s", "How often GOMEMLIMIT is set anew."),
+    Flag("web.config.file", "text", "", "File with TLS and passwords of the server's own HTTP."),
+    Flag("web.read-timeout", "duration", "5m", "The longest a request may take to arrive."),
     Flag("web.max-connections", "count", "512", "Most connections at once."),
+    Flag("web.max-notifications-subscribers", "count", "16", "Most subscribers of live notifications."),
     Flag("web.external-url", "text", "", "URL under which the server is reached from outside."),
     Flag("web.route-prefix", "text", "", "Prefix of all routes. Default: the path of --web.external-url."),
-    Flag("web.cors.origin", "text", ".*", "Regular expression of origins that may ask, fully anchored."),
+    Flag("web.user-assets", "text", "", "Directory served under /user."),
     Flag("web.enable-lifecycle", "bool", "false", "Allow reload and quit over HTTP."),
     Flag(
         "web.enable-admin-api", "bool", "false", "Allow deletion, tombstone cleaning and snapshots over HTTP."
     ),
     Flag("web.enable-remote-write-receiver", "bool", "false", "Accept remote write on /api/v1/write."),
-    Flag("storage.tsdb.path", "path", "data/", "Directory of the samples."),
     Flag(
-        "storage.tsdb.retention.time",
-        "duration",
-        "",
-        "How long to keep samples. Default 15d if no size is given.",
+        "web.remote-write-receiver.accepted-protobuf-messages",
+        "messages",
+        "prometheus.WriteRequest,io.prometheus.write.v2.Request",
+        "Messages that remote write accepts. Repeatable.",
     ),
-    Flag("storage.tsdb.retention.size", "size", "", "How many bytes of samples to keep."),
-    Flag("storage.tsdb.no-lockfile", "bool", "false", "Do not lock the data directory."),
+    Flag("web.enable-otlp-receiver", "bool", "false", "Accept OTLP metrics on /api/v1/otlp/v1/metrics."),
+    Flag("web.console.templates", "text", "consoles", "Directory of console templates."),
+    Flag("web.console.libraries", "text", "console_libraries", "Directory of console libraries."),
+    Flag(
+        "web.page-title",
+        "text",
+        "Prometheus Time Series Collection and Processing Server",
+        "Title of the pages.",
+    ),
+    Flag("web.cors.origin", "text", ".*", "Regular expression of origins that may ask, fully anchored."),
+    Flag("storage.tsdb.path", "text", "data/", "Directory of the samples."),
     Flag("storage.tsdb.min-block-duration", "duration", "2h", "Time range of the first blocks."),
     Flag(
         "storage.tsdb.max-block-duration",
@@ -69,208 +106,191 @@ FLAGS: Final = (
         "",
         "Time range of the biggest blocks. Default: a tenth of the retention.",
     ),
-    Flag("storage.tsdb.wal-segment-size", "size", "128MB", "Size of a write-ahead log segment."),
-    Flag("storage.wal-fsync", "text", "interval", "When the log is fsynced: always, interval or never."),
+    Flag("storage.tsdb.max-block-chunk-segment-size", "size", "0B", "Size of a chunk file."),
+    Flag("storage.tsdb.wal-segment-size", "size", "0B", "Size of a write-ahead log segment. Default 128MB."),
+    Flag(
+        "storage.tsdb.retention.time",
+        "duration",
+        "0s",
+        "How long to keep samples. Default 15d if no size is given.",
+    ),
+    Flag("storage.tsdb.retention.size", "size", "0B", "How many bytes of samples to keep."),
+    Flag("storage.tsdb.no-lockfile", "bool", "false", "Do not lock the data directory."),
+    Flag("storage.tsdb.allow-overlapping-compaction", "bool", "true", "Merge blocks that overlap."),
+    Flag("storage.tsdb.wal-compression", "bool", "true", "Compress the log."),
+    Flag(
+        "storage.tsdb.wal-compression-type",
+        "choice",
+        "snappy",
+        "How the log is compressed.",
+        choices=("snappy", "zstd"),
+        bad_choice=_ENUM,
+    ),
+    Flag("storage.tsdb.head-chunks-write-queue-size", "count", "0", "Queue of chunks to the disk."),
+    Flag("storage.tsdb.samples-per-chunk", "count", "120", "Samples of a chunk."),
+    Flag(
+        "storage.tsdb.delayed-compaction.max-percent",
+        "count",
+        "10",
+        "Longest delay of a compaction, in percent of a block.",
+    ),
+    Flag("storage.tsdb.delay-compact-file.path", "text", "", "File of a sidecar that delays compactions."),
+    Flag(
+        "storage.tsdb.block-reload-interval", "duration", "1m", "How often blocks are looked for on the disk."
+    ),
+    Flag(
+        "storage.wal-fsync",
+        "choice",
+        "interval",
+        "When the log is fsynced: always, interval or never.",
+        own=True,
+        choices=("always", "interval", "never"),
+    ),
     Flag(
         "storage.series-max",
         "count",
         "0",
         "Most series in the head; new ones beyond it are refused. 0: no limit.",
+        own=True,
+    ),
+    Flag("storage.agent.path", "text", "data-agent/", "Directory of an agent's log."),
+    Flag("storage.agent.wal-segment-size", "size", "0B", "Size of a segment of an agent's log."),
+    Flag("storage.agent.wal-compression", "bool", "true", "Compress an agent's log."),
+    Flag(
+        "storage.agent.wal-compression-type",
+        "choice",
+        "snappy",
+        "How an agent's log is compressed.",
+        choices=("snappy", "zstd"),
+        bad_choice=_ENUM,
+    ),
+    Flag("storage.agent.wal-truncate-frequency", "duration", "0s", "How often an agent's log is cut."),
+    Flag("storage.agent.retention.min-time", "duration", "5m", "How long an agent keeps samples at least."),
+    Flag("storage.agent.retention.max-time", "duration", "4h", "How long an agent keeps samples at most."),
+    Flag("storage.agent.no-lockfile", "bool", "false", "Do not lock an agent's directory."),
+    Flag(
+        "storage.agent.checkpoint-from-in-memory-series",
+        "bool",
+        "false",
+        "Write an agent's checkpoints from memory.",
+    ),
+    Flag(
+        "storage.agent.checkpoint-batch-size", "count", "1000", "Series of a batch of an agent's checkpoint."
+    ),
+    Flag("storage.remote.flush-deadline", "duration", "1m", "How long a stop waits for remote write."),
+    Flag("storage.remote.read-sample-limit", "count", "50000000", "Most samples of a remote read."),
+    Flag("storage.remote.read-concurrent-limit", "count", "10", "Most remote reads at once."),
+    Flag("storage.remote.read-max-bytes-in-frame", "count", "1048576", "Size of a frame of a remote read."),
+    Flag("web.search.max-limit", "count", "10000", "Most answers of a search."),
+    Flag(
+        "rules.alert.for-outage-tolerance", "duration", "1h", "How long an outage may be for alerts to go on."
+    ),
+    Flag("rules.alert.for-grace-period", "duration", "10m", "How long restored alerts wait at least."),
+    Flag("rules.alert.resend-delay", "duration", "1m", "How often an alert is sent again."),
+    Flag("rules.max-concurrent-evals", "count", "4", "Most rules evaluated at once within groups."),
+    Flag("scrape.adjust-timestamps", "bool", "true", "Align timestamps to the interval."),
+    Flag("scrape.timestamp-tolerance", "go-duration", "2ms", "How far a timestamp is moved."),
+    Flag(
+        "scrape.discovery-reload-interval", "duration", "5s", "How often discovered targets are taken over."
+    ),
+    Flag("alertmanager.notification-queue-capacity", "count", "10000", "Most alerts that wait to be sent."),
+    Flag("alertmanager.notification-batch-size", "count", "256", "Most alerts sent at once."),
+    Flag(
+        "alertmanager.drain-notification-queue-on-shutdown", "bool", "true", "Send what waits before a stop."
     ),
     Flag("query.lookback-delta", "duration", "5m", "How far an instant selector looks back."),
     Flag("query.timeout", "duration", "2m", "The longest a query may take."),
     Flag("query.max-concurrency", "count", "20", "Most queries at once."),
     Flag("query.max-samples", "count", "50000000", "Most samples a query may load."),
-    Flag("query.max-memory", "size", "4GB", "Most memory a query may hold at once, its answer included."),
     Flag(
-        "scrape.discovery-reload-interval", "duration", "5s", "How often discovered targets are taken over."
+        "query.max-memory",
+        "size",
+        "4GB",
+        "Most memory a query may hold at once, its answer included.",
+        own=True,
     ),
-    Flag("enable-feature", "list", "", "Feature flags, comma separated. Repeatable. Unknown ones only warn."),
-    Flag("log.level", "level", "info", "debug, info, warn or error."),
-    Flag("log.format", "format", "logfmt", "logfmt or json."),
+    Flag(
+        "enable-feature", "texts", "", "Feature flags, comma separated. Repeatable. Unknown ones only warn."
+    ),
+    Flag("agent", "bool", "false", "Run as an agent, without queries and rules."),
+    Flag(
+        "log.level",
+        "choice",
+        "info",
+        "debug, info, warn or error.",
+        choices=("debug", "info", "warn", "error"),
+        bad_choice="unrecognized log level {value}",
+    ),
+    Flag(
+        "log.format",
+        "choice",
+        "logfmt",
+        "logfmt or json.",
+        choices=("logfmt", "json"),
+        bad_choice="unrecognized log format {value}",
+    ),
+    Flag("write-documentation", "bool", "false", "Print the documentation of Prometheus' flags."),
 )
 
-REFUSED: Final = {
-    "config.auto-reload": "the files are not watched yet; SIGHUP and /-/reload take over a change",
-    "config.auto-reload-interval": "the files are not watched yet; SIGHUP and /-/reload take over a change",
-    "web.page-title": "there are no pages yet that it could head",
-    "agent": "agent mode does not exist yet",
-    "alertmanager.drain-notification-queue-on-shutdown": "alerts are not sent yet",
-    "alertmanager.notification-batch-size": "alerts are not sent yet",
-    "alertmanager.notification-queue-capacity": "alerts are not sent yet",
-    "alertmanager.timeout": "it has no effect since Prometheus 2.0",
-    "auto-gomaxprocs": "it tunes the Go runtime, and this is Python",
-    "auto-gomemlimit": "it tunes the Go runtime, and this is Python",
-    "auto-gomemlimit.ratio": "it tunes the Go runtime, and this is Python",
-    "auto-gomemlimit.refresh-interval": "it tunes the Go runtime, and this is Python",
-    "rules.alert.for-grace-period": "alert state is not restored yet",
-    "rules.alert.for-outage-tolerance": "alert state is not restored yet",
-    "rules.alert.resend-delay": "alerts are not sent yet",
-    "rules.max-concurrent-evals": "rules of a group run one after the other",
-    "scrape.adjust-timestamps": "timestamps are always aligned, within the tolerance of Prometheus",
-    "scrape.timestamp-tolerance": "timestamps are always aligned, within the tolerance of Prometheus",
-    "storage.agent.path": "agent mode does not exist yet",
-    "storage.agent.no-lockfile": "agent mode does not exist yet",
-    "storage.agent.retention.max-time": "agent mode does not exist yet",
-    "storage.agent.retention.min-time": "agent mode does not exist yet",
-    "storage.agent.wal-compression": "agent mode does not exist yet",
-    "storage.remote.flush-deadline": "remote write is not sent yet",
-    "storage.remote.read-concurrent-limit": "remote read does not exist yet",
-    "storage.remote.read-max-bytes-in-frame": "remote read does not exist yet",
-    "storage.remote.read-sample-limit": "remote read does not exist yet",
-    "storage.tsdb.allow-overlapping-blocks": "overlapping blocks are always merged",
-    "storage.tsdb.allow-overlapping-compaction": "overlapping blocks are always merged",
-    "storage.tsdb.delay-compact-file.path": "no sidecar format is written that it could protect",
-    "storage.tsdb.head-chunks-write-queue-size": "the head has no chunk queue",
-    "storage.tsdb.samples-per-chunk": "blocks hold pages of columns, not chunks",
-    "storage.tsdb.wal-compression": "the log is always compressed",
-    "storage.tsdb.wal-compression-type": "the log is always compressed, with zstd",
-    "web.config.file": "TLS and authentication of our own pages do not exist yet",
-    "web.console.libraries": "console templates do not exist",
-    "web.console.templates": "console templates do not exist",
-    "web.enable-otlp-receiver": "OTLP is not received yet",
-    "web.max-notifications-subscribers": "live notifications do not exist yet",
-    "web.read-timeout": "requests have no time limit of their own yet; queries have --query.timeout",
-    "web.remote-write-receiver.accepted-protobuf-messages": "only prometheus.WriteRequest is accepted",
-    "web.search.max-limit": "the search API does not exist yet",
+BY_NAME: Final = {flag.name: flag for flag in FLAGS}
+
+_SERVER_ALONE: Final = (
+    "storage.tsdb.",
+    "storage.wal-fsync",
+    "storage.series-max",
+    "storage.remote.read-",
+    "web.search.",
+    "rules.",
+    "alertmanager.",
+    "query.",
+)
+_GO: Final = "it tunes the Go runtime, and this is Python"
+_AGENT: Final = "agent mode is not supported by this version"
+_ALERTS: Final = "alerts are not sent by this version"
+_READ: Final = "remote read is not served by this version"
+_ALIGNED: Final = "timestamps are always aligned, within Prometheus' tolerance"
+_COMPRESSED: Final = "the log is always compressed, with zstd"
+_COLUMNS: Final = "blocks hold pages of columns, not chunks"
+_RESTORE: Final = "the state of alerts is not restored by this version"
+
+INERT: Final = {
+    "auto-gomaxprocs": _GO,
+    "auto-gomemlimit": _GO,
+    "auto-gomemlimit.ratio": _GO,
+    "auto-gomemlimit.refresh-interval": _GO,
+    "web.read-timeout": "requests have no time limit of their own; queries have --query.timeout",
+    "web.max-notifications-subscribers": "live notifications are not served by this version",
     "web.user-assets": "static user files are not served",
+    "web.remote-write-receiver.accepted-protobuf-messages": "prometheus.WriteRequest alone is accepted by this version",
+    "web.enable-otlp-receiver": "OTLP is not received by this version",
+    "web.console.templates": "console templates are not served by this version",
+    "web.console.libraries": "console templates are not served by this version",
+    "web.page-title": "there are no pages that it could head",
+    "storage.tsdb.max-block-chunk-segment-size": _COLUMNS,
+    "storage.tsdb.allow-overlapping-compaction": "overlapping blocks are always merged",
+    "storage.tsdb.wal-compression": _COMPRESSED,
+    "storage.tsdb.wal-compression-type": _COMPRESSED,
+    "storage.tsdb.head-chunks-write-queue-size": "the head has no chunk queue",
+    "storage.tsdb.samples-per-chunk": _COLUMNS,
+    "storage.tsdb.delayed-compaction.max-percent": "compactions are not delayed",
+    "storage.tsdb.delay-compact-file.path": "no sidecar format is written that it could protect",
+    "storage.tsdb.block-reload-interval": "blocks are opened when they are made",
+    "storage.remote.flush-deadline": "remote write is not sent by this version",
+    "storage.remote.read-sample-limit": _READ,
+    "storage.remote.read-concurrent-limit": _READ,
+    "storage.remote.read-max-bytes-in-frame": _READ,
+    "web.search.max-limit": "the search API is not served by this version",
+    "rules.alert.for-outage-tolerance": _RESTORE,
+    "rules.alert.for-grace-period": _RESTORE,
+    "rules.alert.resend-delay": _ALERTS,
+    "rules.max-concurrent-evals": "rules of a group run one after the other",
+    "scrape.adjust-timestamps": _ALIGNED,
+    "scrape.timestamp-tolerance": _ALIGNED,
+    "alertmanager.notification-queue-capacity": _ALERTS,
+    "alertmanager.notification-batch-size": _ALERTS,
+    "alertmanager.drain-notification-queue-on-shutdown": _ALERTS,
+    "write-documentation": "the documentation of the flags is in docs/operations.md",
 }
 
-ServerFlags = dict[str, Any]
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise UserError(f'not a listen address: "{text}" (host:port)')
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _bounded(text: str) -> int:
-    if not text.isdigit():
-        raise UserError(f'not a number: "{text}"')
-    return int(text)
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in choices:
-            raise UserError(f'must be one of {", ".join(choices)}, got "{text}"')
-        return text
-
-    return check
-
-
-_READ: Final[dict[str, Callable[[str], object]]] = {
-    "text": str,
-    "path": Path,
-    "duration": parse_duration_ms,
-    "size": parse_size_bytes,
-    "count": _bounded,
-    "level": _one_of(tuple(LEVELS)),
-    "format": _one_of(("logfmt", "json")),
-}
-
-
-class _Value(click.ParamType[object]):
-    """A click type that reads a flag of the table and keeps an empty value as None."""
-
-    def __init__(self, kind: Kind) -> None:
-        self.name = kind
-        self._read = _READ[kind]
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """The value of a flag's text; a UserError becomes a usage error with exit code 2."""
-        if not isinstance(value, str):
-            return value
-        if value == "":
-            return None
-        try:
-            return self._read(value)
-        except UserError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _refuse(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    if (
-        value is not None
-        and ctx.get_parameter_source(param.name or "") is click.core.ParameterSource.COMMANDLINE
-    ):
-        flag = param.opts[0]
-        raise click.UsageError(f"flag {flag} is not supported: {REFUSED[flag.removeprefix('--')]}", ctx)
-
-
-def server_options() -> list[click.Option]:
-    """The click options of all flags, the refused ones hidden."""
-    options: list[click.Option] = []
-    for flag in FLAGS:
-        if flag.kind == "bool":
-            spec = f"--{flag.name}/--no-{flag.name}"
-            options.append(click.Option([spec, flag.field], default=flag.default == "true", help=flag.help))
-        elif flag.kind == "list":
-            options.append(
-                click.Option([f"--{flag.name}", flag.field], multiple=True, metavar="TEXT", help=flag.help)
-            )
-        else:
-            options.append(
-                click.Option(
-                    [f"--{flag.name}", flag.field],
-                    type=_Value(flag.kind),
-                    default=flag.default,
-                    show_default=bool(flag.default),
-                    metavar=flag.kind.upper(),
-                    help=flag.help,
-                )
-            )
-    for name in REFUSED:
-        field = "refused_" + name.replace(".", "_").replace("-", "_")
-        options.append(
-            click.Option(
-                [f"--{name}", field],
-                is_flag=False,
-                flag_value="",
-                hidden=True,
-                callback=_refuse,
-                expose_value=False,
-            )
-        )
-        options.append(
-            click.Option(
-                [f"--no-{name}", f"no_{field}"],
-                is_flag=True,
-                default=None,
-                hidden=True,
-                callback=_refuse_no,
-                expose_value=False,
-            )
-        )
-    return options
-
-
-def _refuse_no(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    if value:
-        name = param.opts[0].removeprefix("--no-")
-        raise click.UsageError(f"flag --no-{name} is not supported: {REFUSED[name]}", ctx)
-
-
-def listen_addresses(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """(host, port) of each --web.listen-address. Raises UserError."""
-    default = next(flag.default for flag in FLAGS if flag.name == "web.listen-address")
-    return tuple(_address(text) for text in texts or (default,))
-
-
-def shown_values(flags: ServerFlags) -> dict[str, str]:
-    """Every flag as /api/v1/status/flags shows it."""
-    return {flag.name: _shown(flag, flags.get(flag.field)) for flag in FLAGS}
-
-
-def _shown(flag: Flag, value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if flag.kind == "duration" and isinstance(value, int):
-        return format_duration(value)
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value) or flag.default
-    return str(value)
+REFUSED: Final = {"agent": _AGENT}
+"""Why a server that is given it does not start."""

@@ -1,64 +1,106 @@
-"""The `trimon` command: without a subcommand it is the server, with Prometheus' flags."""
+"""The `trimon` command: without a command it is the server, with Prometheus' flags.
+
+Each command is imported when it is asked for: `check` and `--version` do not wait for the server's imports.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
-
-import click
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from trimon import PROMETHEUS_VERSION, __version__
-from trimon.cli.ask import query
-from trimon.cli.check import check
-from trimon.cli.flags import server_options
-from trimon.cli.promql import promql, test
-from trimon.cli.tsdb import tsdb
-from trimon.errors import TrimonError
+from trimon.cli.commandline import CommandLineError, ServerFlags, read_command_line, usage
+
+if TYPE_CHECKING:
+    import click
+
+EXIT_AGENT: Final = 3
+COMMANDS: Final = {
+    "check": "trimon.cli.check:check",
+    "promql": "trimon.cli.promql:promql",
+    "query": "trimon.cli.ask:query",
+    "test": "trimon.cli.promql:test",
+    "tsdb": "trimon.cli.tsdb:tsdb",
+}
 
 
-class Trimon(click.Group):
-    """A group whose own options are the server's."""
+def command(name: str) -> click.Group:
+    """The group of a command."""
+    import importlib  # noqa: PLC0415 # see above
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # click's own signature
-        """As click's, with one clear line for every expected error."""
-        try:
-            return super().main(*args, **kwargs)
-        except TrimonError as error:
-            click.echo(f"trimon: error: {error}", err=True)
-            sys.exit(1)
+    module, _, attribute = COMMANDS[name].partition(":")
+    group: click.Group = getattr(importlib.import_module(module), attribute)
+    return group
 
 
-@click.pass_context
-def _serve(context: click.Context, /, **flags: Any) -> None:
-    if context.invoked_subcommand is not None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command or the server, and ends the process with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in COMMANDS:
+        sys.exit(_run_command(arguments[0], list(arguments[1:])))
+    try:
+        flags = read_command_line(arguments)
+    except CommandLineError as error:
+        sys.exit(_refused(error))
+    if flags.help:
+        print(usage())
         return
-    from trimon.cli.serve import main as serve  # noqa: PLC0415 # the server's imports take longer than a `check`
+    if flags.version:
+        print(f"trimon, version {__version__} (speaks as prometheus, version {PROMETHEUS_VERSION})")
+        return
+    if wrong := _wrong_mode(flags):
+        print(wrong, file=sys.stderr)
+        sys.exit(EXIT_AGENT)
+    from trimon.cli.serve import main as serve  # noqa: PLC0415 # see above
 
     sys.exit(serve(flags))
 
 
-def _version(context: click.Context, _: click.Parameter, value: bool) -> None:  # click's signature
-    if value:
-        click.echo(f"trimon, version {__version__} (speaks as prometheus, version {PROMETHEUS_VERSION})")
-        context.exit()
+def _run_command(name: str, arguments: list[str]) -> int:
+    import click  # noqa: PLC0415 # see above
+
+    from trimon.errors import TrimonError  # noqa: PLC0415 # see above
+
+    try:
+        code = command(name).main(
+            arguments,
+            f"trimon {name}",
+            standalone_mode=False,
+            help_option_names=["-h", "--help"],
+            max_content_width=120,
+        )
+    except click.UsageError as error:
+        error.show()
+        return 1
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.Abort:
+        return 1
+    except TrimonError as error:
+        print(f"trimon: error: {error}", file=sys.stderr)
+        return 1
+    return code if isinstance(code, int) else 0
 
 
-main = Trimon(
-    name="trimon",
-    callback=_serve,
-    invoke_without_command=True,
-    params=[
-        *server_options(),
-        click.Option(
-            ["--version"],
-            is_flag=True,
-            is_eager=True,
-            expose_value=False,
-            callback=_version,
-            help="Show the version.",
-        ),
-    ],
-    commands=[check, promql, query, test, tsdb],
-    help="A monitoring server: a drop-in for Prometheus. Without a command it serves.",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
+def _refused(error: CommandLineError) -> int:
+    print(f"Error parsing command line arguments: {error.message}", file=sys.stderr)
+    if error.exit_code == 1:
+        hint = f" ({error.hint})" if error.hint else ""
+        print(f"trimon: error: {error.message}{hint}", file=sys.stderr)
+    else:
+        print(usage())
+    return error.exit_code
+
+
+def _wrong_mode(flags: ServerFlags) -> str:
+    """The error of flags of the other mode."""
+    from trimon.cli.flags import BY_NAME  # noqa: PLC0415 # see above
+
+    agent = flags["agent"]
+    other = "server" if agent else "agent"
+    wrong = [f'"--{name}"' for name in flags.given if BY_NAME[name].mode == other]
+    if not wrong:
+        return ""
+    words = "can not be used in agent mode" if agent else "can only be used in agent mode"
+    return f"The following flag(s) {words}: [{' '.join(wrong)}]"

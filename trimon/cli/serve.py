@@ -7,58 +7,46 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 
-from trimon.cli.flags import listen_addresses, shown_values
+from trimon.cli.commandline import ServerFlags
+from trimon.cli.features import enabled_features
+from trimon.cli.serveroptions import (
+    EXEMPLARS,
+    auto_reload_s,
+    check_flags,
+    flag_retention,
+    listen_addresses,
+    place_of,
+    query_options,
+    shown_flags,
+    store_options,
+    web_options,
+)
 from trimon.clock import WallClock
-from trimon.config.load import Config, load, load_text
+from trimon.config.load import ConfigError, FlagDefaults, load, load_text
 from trimon.discovery.registry import Registry
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log, make_log
 from trimon.memory import one_arena
-from trimon.model.matcher import anchored, compile_regexp
 from trimon.offload import ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
-from trimon.storage.options import DAY_MS, StoreOptions
+from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
-from trimon.web.context import WebOptions
-from trimon.web.externalurl import ExternalUrl, bracketed
+from trimon.web.externalurl import bracketed
 from trimon.web.http.guard import is_loopback
 from trimon.web.http.server import bind
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-RETENTION_DEFAULT_MS: Final = 15 * DAY_MS
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
 COLLECTOR_THRESHOLDS: Final = (50_000, 20, 50)
-KNOWN_FEATURES: Final = frozenset(
-    (
-        "promql-experimental-functions",
-        "promql-delayed-name-removal",
-        "promql-extended-range-selectors",
-        "promql-binop-fill-modifiers",
-        "promql-duration-expr",
-        "promql-per-step-stats",
-        "use-start-timestamps",
-        "type-and-unit-labels",
-        "exemplar-storage",
-    )
-)
-# Known, and yet without the effect that one would expect.
-FEATURE_WARNINGS: Final = {
-    "use-start-timestamps": "no start timestamps are stored: queries of scraped samples are as without it",
-    "native-histograms": "native histograms are not scraped by this version of trimon",
-    "created-timestamp-zero-ingestion": "not supported by this version of trimon: _created series are stored as they are",
-    "st-storage": "not supported by this version of trimon: start timestamps are not stored",
-    "st-synthesis": "not supported by this version of trimon: counters are stored as they are",
-}
-
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
 global:
   scrape_interval: 15s
@@ -70,12 +58,15 @@ scrape_configs:
 """
 
 
-def main(flags: dict[str, Any]) -> int:
+def main(flags: ServerFlags) -> int:
     """Runs the server; the exit code."""
-    log = make_log(flags["log_level"], flags["log_format"])
+    log = make_log(flags["log.level"], flags["log.format"])
     one_arena()
     try:
         return _start(flags, log)
+    except StartError as error:
+        log.error(error.what, **error.fields)
+        return error.exit_code
     except UserError as error:
         print(f"trimon: error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -84,64 +75,115 @@ def main(flags: dict[str, Any]) -> int:
         return EXIT_FAILED
 
 
-def _start(flags: dict[str, Any], log: Log) -> int:
-    addresses = listen_addresses(flags["web_listen_address"])
-    path: Path | None = flags["config_file"]
+def _start(flags: ServerFlags, log: Log) -> int:
+    check_flags(flags, log)
+    features = enabled_features(flags["enable-feature"], log)
+    addresses = listen_addresses(flags["web.listen-address"])
     host, port = addresses[0]
     own = f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104 # compared, not bound
-
-    web, features = _web_options(flags, own), _features(flags, log)
-    query_options = _query_options(flags, features)
+    web = web_options(flags, own)
+    query = query_options(flags, features)
     registry = Registry()
-
-    def read() -> Loaded:
-        if path is None or (path == Path("prometheus.yml") and not path.exists()):
-            return Loaded(load_text(EMBEDDED.format(address=own), Path("embedded.yml").absolute()))
-        try:
-            return complete(load(path), query_options, registry)
-        except UserError as error:
-            raise UserError(f"Error loading config (--config.file={path}): {error}") from None
-
-    loaded = read()
+    source = Source(flags, features, own, query, registry)
+    loaded = source.at_start(log)
     config = loaded.config
-    for warning in config.warnings:
-        log.warning(warning)
-    sockets, store = _opened(addresses, _store_options(flags, config, features))
-    open_to_all = [address for address, _ in addresses if not is_loopback(address or "0.0.0.0")]  # noqa: S104 # as above
-    if open_to_all:
-        log.warning(
-            "listening on more than loopback without authentication: anybody who reaches the port may read and query",
-            addresses=",".join(open_to_all),
-        )
+    sockets, store = _opened(addresses, store_options(flags, config, features))
+    _warn_of_open_ports(sockets, log)
     settings = Settings(
         web=web,
-        query=query_options,
-        queries_max=flags["query_max_concurrency"],
-        connections_max=flags["web_max_connections"],
-        discovery_interval_s=flags["scrape_discovery_reload_interval"] / 1000,
-        flags=shown_values(flags),
+        query=query,
+        queries_max=max(1, flags["query.max-concurrency"]),
+        connections_max=flags["web.max-connections"],
+        discovery_interval_s=flags["scrape.discovery-reload-interval"] / 1000,
+        exemplars=EXEMPLARS in features,
+        auto_reload_s=auto_reload_s(flags, features),
+        flags=shown_flags(flags, web.route_prefix, store.options),
     )
     seams = Seams(
         clock=WallClock(),
         log=log,
         metrics=SelfMetrics(),
         writer_threads=ThreadOffload(WRITER_THREADS),
-        query_threads=ThreadOffload(flags["query_max_concurrency"]),
+        query_threads=ThreadOffload(settings.queries_max),
         parse_threads=ThreadOffload(PARSE_THREADS),
         rule_threads=ThreadOffload(RULES_MAX),
         registry=registry,
     )
-    log.info(
-        "trimon is up", url=f"http://{own}/", data=str(store.options.path), jobs=len(config.scrape_configs)
-    )
-    print(
-        f"trimon listens on http://{own}/ (targets: http://{own}/api/v1/targets, "
-        f"actors: http://{own}/debug/actors)",
-        flush=True,
-    )
-    server = Server(settings, seams, store, sockets, loaded, read)
+    url = f"http://{own}{web.route_prefix}"
+    log.info("trimon is up", url=f"{url}/", data=str(store.options.path), jobs=len(config.scrape_configs))
+    print(f"trimon listens on {url}/ (targets: {url}/api/v1/targets, actors: {url}/debug/actors)", flush=True)
+    server = Server(settings, seams, store, sockets, loaded, source.at_reload)
     _tune_collector()
     return trio.run(server.run)
+
+
+class StartError(UserError):
+    """A start that fails with a line in the log."""
+
+    def __init__(self, what: str, exit_code: int, **fields: object) -> None:
+        super().__init__(what)
+        self.what = what
+        self.exit_code = exit_code
+        self.fields = fields
+
+
+class Source:
+    """Where the configuration comes from: the file of the flag, or what is built in when there is none."""
+
+    def __init__(
+        self,
+        flags: ServerFlags,
+        features: frozenset[str],
+        own: str,
+        query: QueryOptions,
+        registry: Registry,
+    ) -> None:
+        self._name: str = flags["config.file"]
+        self._embedded = "config.file" not in flags.given and not Path(self._name).exists()
+        self._own = own
+        self._query = query
+        self._registry = registry
+        self._defaults = FlagDefaults(
+            retention=flag_retention(flags), extra_scrape_metrics="extra-scrape-metrics" in features
+        )
+
+    def _read(self) -> Loaded:
+        if self._embedded:
+            text = EMBEDDED.format(address=self._own)
+            config = load_text(text, Path("embedded.yml").absolute(), defaults=self._defaults)
+        elif not self._name:
+            raise UserError("open : no such file or directory")
+        else:
+            config = load(Path(self._name).absolute(), defaults=self._defaults)
+        return complete(config, self._query, self._registry)
+
+    def at_start(self, log: Log) -> Loaded:
+        """The configuration, everything in it good. Raises StartError."""
+        name = self._name
+        file = str(Path(name).absolute())
+        try:
+            loaded = self._read()
+        except UserError as error:
+            fields = place_of(error)
+            what = f"Error loading config (--config.file={name})"
+            raise StartError(what, EXIT_USAGE, file=file, err=str(error), **fields) from None
+        for variable in loaded.config.unset_variables:
+            log.warning("Empty environment variable", name=variable)
+        if (bad := loaded.config.scrape_files_error) is not None:
+            what = f'Error loading dynamic scrape config files from config (--config.file="{name}")'
+            raise StartError(what, EXIT_USAGE, file=file, err=bad.message, **place_of(bad))
+        if (rules := loaded.rules_error) is not None:
+            what = f'Error loading rule file patterns from config (--config.file="{name}")'
+            raise StartError(what, EXIT_USAGE, file=file, err=rules.at_start)
+        return loaded
+
+    def at_reload(self) -> Loaded:
+        """The configuration as it is now. Raises UserError."""
+        try:
+            return self._read()
+        except UserError as error:
+            message = f'couldn\'t load configuration (--config.file="{self._name}"): {error}'
+            raise ConfigError(message, error.position) from None
 
 
 def _opened(addresses: Sequence[tuple[str, int]], options: StoreOptions) -> tuple[list[socket.socket], Store]:
@@ -155,74 +197,18 @@ def _opened(addresses: Sequence[tuple[str, int]], options: StoreOptions) -> tupl
         raise
 
 
+def _warn_of_open_ports(sockets: Sequence[socket.socket], log: Log) -> None:
+    """Say that anybody may ask, when a socket is bound to more than loopback, whatever the flag called it."""
+    names = [str(listener.getsockname()[0]) for listener in sockets]
+    if open_to_all := [name for name in names if not is_loopback(name)]:
+        log.warning(
+            "listening on more than loopback without authentication: anybody who reaches the port may read and query",
+            addresses=",".join(open_to_all),
+        )
+
+
 def _tune_collector() -> None:
     """Lets the cycle collector rest: most of what is allocated has no cycles, and what is here now stays."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
-
-
-def _features(flags: dict[str, Any], log: Log) -> frozenset[str]:
-    asked = {name.strip() for text in flags["enable_feature"] for name in text.split(",") if name.strip()}
-    for name in sorted(asked & FEATURE_WARNINGS.keys()):
-        log.warning("option for --enable-feature has no effect", option=name, reason=FEATURE_WARNINGS[name])
-    for name in sorted(asked - KNOWN_FEATURES - FEATURE_WARNINGS.keys()):
-        log.warning("unknown or unsupported option for --enable-feature", option=name)
-    return frozenset(asked)
-
-
-def _store_options(flags: dict[str, Any], config: Config, features: frozenset[str]) -> StoreOptions:
-    fsync = flags["storage_wal_fsync"]
-    if fsync not in ("always", "interval", "never"):
-        raise UserError(f'--storage.wal-fsync must be always, interval or never, got "{fsync}"')
-    retention = config.storage.tsdb.retention
-    time_ms = flags["storage_tsdb_retention_time"]
-    size_bytes = flags["storage_tsdb_retention_size"] or 0
-    percentage = 0.0
-    if retention is not None:
-        time_ms, size_bytes, percentage = retention.time, retention.size, retention.percentage
-    elif time_ms is None:
-        time_ms = 0 if size_bytes else RETENTION_DEFAULT_MS
-    return StoreOptions(
-        path=flags["storage_tsdb_path"],
-        fsync=fsync,
-        out_of_order_window_ms=config.storage.tsdb.out_of_order_time_window,
-        retention_ms=time_ms,
-        retention_bytes=size_bytes,
-        retention_percentage=percentage,
-        series_max=flags["storage_series_max"],
-        min_block_ms=flags["storage_tsdb_min_block_duration"],
-        max_block_ms=flags["storage_tsdb_max_block_duration"] or 0,
-        wal_segment_bytes=flags["storage_tsdb_wal_segment_size"],
-        lockfile=not flags["storage_tsdb_no_lockfile"],
-        exemplars_max=config.storage.exemplars.max_exemplars if "exemplar-storage" in features else 0,
-    )
-
-
-def _web_options(flags: dict[str, Any], own: str) -> WebOptions:
-    external = ExternalUrl(flags["web_external_url"] or f"http://{own}/", own.rpartition(":")[2])
-    external.check()
-    cors_origin = flags["web_cors_origin"] or ".*"
-    try:
-        compile_regexp(anchored(cors_origin))
-    except UserError as error:
-        raise UserError(f'could not compile CORS regex string "{cors_origin}": {error}') from None
-    return WebOptions(
-        external=external,
-        route_prefix=external.prefix(flags["web_route_prefix"] or ""),
-        cors_origin=cors_origin,
-        enable_lifecycle=flags["web_enable_lifecycle"],
-        enable_admin_api=flags["web_enable_admin_api"],
-        enable_remote_write=flags["web_enable_remote_write_receiver"],
-        allow_remote_debug=flags["web_allow_remote_debug"],
-    )
-
-
-def _query_options(flags: dict[str, Any], features: frozenset[str]) -> QueryOptions:
-    return QueryOptions(
-        lookback_ms=flags["query_lookback_delta"],
-        samples_max=flags["query_max_samples"],
-        bytes_max=flags["query_max_memory"],
-        timeout_s=flags["query_timeout"] / 1000,
-        features=features,
-    )

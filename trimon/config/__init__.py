@@ -1,14 +1,15 @@
 """prometheus.yml as typed models: reading with file, line and column, showing without secrets."""
 
 from trimon.config.discovery import FileSdConfig, PluginOptions, PluginSdConfig, SdConfig, StaticConfig
-from trimon.config.dump import effective_yaml, fingerprint, model_yaml, to_yaml
-from trimon.config.globals import GlobalConfig, StorageConfig
+from trimon.config.dump import effective_yaml, fingerprint
+from trimon.config.globals import GlobalConfig
+from trimon.config.globs import expand_globs
 from trimon.config.http import Authorization, BasicAuth, HttpClient, HttpHeader, TlsConfig
-from trimon.config.load import Config, MainFile, expand_globs, load, load_text, read_text
-from trimon.config.references import missing_files, references
+from trimon.config.load import Config, ConfigError, FlagDefaults, MainFile, load, load_text, read_text
 from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.secret import MASK, Secret, SecretUrl, looks_secret, masked_url
+from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.web import WebConfig, load_web_config
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "Authorization",
     "BasicAuth",
     "Config",
+    "ConfigError",
     "FileSdConfig",
+    "FlagDefaults",
     "GlobalConfig",
     "HttpClient",
     "HttpHeader",
@@ -24,6 +27,7 @@ __all__ = [
     "PluginOptions",
     "PluginSdConfig",
     "RelabelConfig",
+    "RetentionConfig",
     "ScrapeConfig",
     "SdConfig",
     "Secret",
@@ -40,9 +44,5 @@ __all__ = [
     "load_web_config",
     "looks_secret",
     "masked_url",
-    "missing_files",
-    "model_yaml",
     "read_text",
-    "references",
-    "to_yaml",
 ]

@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.http import HttpClient
-from trimon.config.kinds import DURATION, FilePath, Listed, Mapped, Text, quoted
-from trimon.config.model import Model, Source, setting
+from trimon.config.kinds import DURATION, FilePath, Listed, Mapped, Text, is_text
+from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import MASK, looks_secret
 from trimon.config.yamltree import Node, Shape
+from trimon.gotext.strings import go_quote
 
 _FILE_PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
 
 
 def label_name(text: str) -> str | None:
     """The error of a label name that can never be valid."""
-    return None if text else f"{quoted(text)} is not a valid label name"
+    return None if text and is_text(text) else f"{go_quote(text)} is not a valid label name"
+
+
+def label_value(text: str) -> str | None:
+    """The error of a label value that can never be valid."""
+    return None if is_text(text) else f"{go_quote(text)} is not a valid label value"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,11 @@ class SdConfig(Model):
 class StaticConfig(SdConfig):
     """One group of fixed targets."""
 
-    yaml_type: ClassVar[str] = "targetgroup.Group"
+    yaml_type: ClassVar[str] = (
+        'struct { Targets []string "yaml:\\"targets\\""; Labels model.LabelSet "yaml:\\"labels\\"" }'
+    )
 
-    targets: tuple[str, ...] = setting(Listed(Text()), (), omit_empty=False)
+    targets: tuple[str, ...] = setting(Listed(Text()), (), shown=Shown.ALWAYS)
     labels: tuple[tuple[str, str], ...] = setting(Mapped(Text(), "model.LabelSet", label_name), ())
 
     def discovery_options(self) -> Mapping[str, object]:
@@ -55,7 +63,7 @@ class StaticConfig(SdConfig):
 def _file_pattern(text: str) -> str | None:
     if _FILE_PATTERN.fullmatch(text):
         return None
-    return f"path name {quoted(text)} is not valid for file discovery"
+    return f"path name {go_quote(text)} is not valid for file discovery"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +151,10 @@ class _Options:
         values = source.document.plain(node)
         assert isinstance(values, dict)
         return PluginOptions(values)
+
+    def zero(self) -> PluginOptions:
+        """No options."""
+        return PluginOptions()
 
     def show(self, value: PluginOptions) -> object:
         """The options, masked."""

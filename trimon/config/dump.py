@@ -6,38 +6,15 @@ import dataclasses
 import hashlib
 from typing import Final
 
-import yaml
-
 from trimon.config.discovery import PluginOptions
 from trimon.config.load import Config
 from trimon.config.model import Model, show_model
 from trimon.config.secret import Secret
+from trimon.config.yamltext import to_yaml
 from trimon.random import SystemRandomness
 
 # Digests go to pages and logs; with a key of this process nobody can try passwords against them.
 _KEY: Final = SystemRandomness().token(32)
-
-
-class _Dumper(yaml.CSafeDumper):
-    """PyYAML's dumper without anchors for values that occur twice."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
-        """Write every value out."""
-        return True
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Quote what YAML 1.1 takes for a boolean and PyYAML does not."""
-    style = '"' if text in ("y", "Y", "n", "N") else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def to_yaml(value: object) -> str:
-    """Plain data as block YAML in the order given."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True)
 
 
 def effective_yaml(config: Config) -> str:

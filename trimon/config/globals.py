@@ -1,4 +1,4 @@
-"""The sections that are there once: global, runtime, storage."""
+"""The sections `global` and `runtime`."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from trimon.config.discovery import label_name
-from trimon.config.kinds import (
-    DURATION,
-    SIZE,
-    FilePath,
-    Flag,
-    Listed,
-    Mapped,
-    Number,
-    Of,
-    Text,
-    Whole,
-    quoted,
-)
-from trimon.config.model import Model, setting
-from trimon.config.support import UNSUPPORTED_PROTOCOLS
+from trimon.config.discovery import label_name, label_value
+from trimon.config.kinds import DURATION, SIZE, FilePath, Flag, Listed, Mapped, Text, Whole
+from trimon.config.model import Model, Shown, setting
+from trimon.config.support import UNSUPPORTED_PROTOCOLS, UnsupportedError
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import is_legacy_label_name
 
 DEFAULT_INTERVAL_MS: Final = 60_000
@@ -34,11 +23,27 @@ PROTOCOLS: Final = (
     "PrometheusText0.0.4",
 )
 _ALL_PROTOCOLS: Final = ("PrometheusProto", *PROTOCOLS)
-SCHEMES: Final = ("", "legacy", "utf8")
+_SCHEMES: Final = ("", "legacy", "utf8")
 ESCAPINGS: Final = ("", "allow-utf-8", "underscores", "dots", "values")
+
+
+def _scheme(text: str) -> str | None:
+    return None if text in _SCHEMES else f"unrecognized ValidationScheme: {go_quote(text)}"
+
+
+PROTOCOL: Final = Text(go_type="config.ScrapeProtocol")
+SCHEME: Final = Text(_scheme)
+"""How names of metrics and labels are checked."""
 LIMIT: Final = Whole(0, 2**63 - 1, "uint")
 # Go's os.Expand: ${name}, ${*}, $name, $1; `${}` and `${` without an end vanish.
 _VARIABLE = re.compile(r"\$(?:\{([^}]+)\}|(\{\}?)|([*#$@!?\-0-9])|([A-Za-z_][A-Za-z0-9_]*))", re.ASCII)
+
+
+def unknown_protocol(protocol: str) -> str | None:
+    """The error of one scrape protocol."""
+    if protocol in _ALL_PROTOCOLS:
+        return None
+    return f"unknown scrape protocol {protocol}, supported: [{' '.join(sorted(_ALL_PROTOCOLS))}]"
 
 
 def protocol_error(protocols: tuple[str, ...]) -> str | None:
@@ -46,13 +51,20 @@ def protocol_error(protocols: tuple[str, ...]) -> str | None:
     if not protocols:
         return "scrape_protocols cannot be empty"
     for index, protocol in enumerate(protocols):
-        if protocol in UNSUPPORTED_PROTOCOLS:
-            return f"scrape protocol {protocol} is not supported by this version of trimon"
-        if protocol not in _ALL_PROTOCOLS:
-            return f"unknown scrape protocol {protocol}, supported: [{' '.join(sorted(PROTOCOLS))}]"
-        if protocol in protocols[:index]:
+        if protocol.lower() in [before.lower() for before in protocols[:index]]:
             return f"duplicated protocol in scrape_protocols, got [{' '.join(protocols)}]"
+        if message := unknown_protocol(protocol):
+            return f"scrape_protocols: {message}"
     return None
+
+
+def refuse_missing_protocols(model: Model, protocols: tuple[str, ...], field: str) -> None:
+    """Raise UnsupportedError for a protocol that Prometheus speaks and trimon does not yet."""
+    for protocol in protocols:
+        if protocol in UNSUPPORTED_PROTOCOLS:
+            raise UnsupportedError(
+                f"scrape protocol {protocol} is not supported by this version of trimon", model.place(field)
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +75,11 @@ class GlobalConfig(Model):
 
     scrape_interval: int = setting(DURATION, 0)
     scrape_timeout: int = setting(DURATION, 0)
-    scrape_protocols: tuple[str, ...] = setting(Listed(Text(), "[]config.ScrapeProtocol"), ())
+    scrape_protocols: tuple[str, ...] = setting(Listed(PROTOCOL, "[]config.ScrapeProtocol"), ())
     evaluation_interval: int = setting(DURATION, 0)
     rule_query_offset: int = setting(DURATION, 0)
     external_labels: tuple[tuple[str, str], ...] = setting(
-        Mapped(Text(), "map[string]string", label_name), ()
+        Mapped(Text(label_value), "map[string]string", label_name), ()
     )
     query_log_file: str = setting(FilePath(), "")
     scrape_failure_log_file: str = setting(FilePath(), "")
@@ -78,9 +90,12 @@ class GlobalConfig(Model):
     label_name_length_limit: int = setting(LIMIT, 0)
     label_value_length_limit: int = setting(LIMIT, 0)
     keep_dropped_targets: int = setting(LIMIT, 0)
-    metric_name_validation_scheme: str = setting(Text(), "")
+    metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
-    extra_scrape_metrics: bool = setting(Flag(), default=False)
+    scrape_native_histograms: bool | None = setting(Flag(), None, shown=Shown.ALWAYS, only_default=True)
+    convert_classic_histograms_to_nhcb: bool = setting(Flag(), default=False, only_default=True)
+    always_scrape_classic_histograms: bool = setting(Flag(), default=False, only_default=True)
+    extra_scrape_metrics: bool | None = setting(Flag(), None, shown=Shown.ALWAYS)
 
     def check(self) -> None:
         """Fill in the defaults that depend on one another, and check what remains."""
@@ -95,51 +110,29 @@ class GlobalConfig(Model):
             message = protocol_error(self.scrape_protocols)
             if message:
                 raise self.refuse("scrape_protocols", f"{message} for global config")
-        self._check_schemes()
+            refuse_missing_protocols(self, self.scrape_protocols, "scrape_protocols")
+        self._fill("metric_name_validation_scheme", self.metric_name_validation_scheme or "utf8")
         if self.metric_name_validation_scheme == "legacy":
             for name, _ in self.external_labels:
                 if not is_legacy_label_name(name):
-                    raise self.refuse("external_labels", f"{quoted(name)} is not a valid label name")
-
-    def _check_schemes(self) -> None:
-        if self.metric_name_validation_scheme not in SCHEMES:
-            raise self.refuse(
-                "metric_name_validation_scheme",
-                "unknown global name validation method specified, must be either '', 'legacy' or 'utf8', "
-                f"got {self.metric_name_validation_scheme}",
-            )
-        if self.metric_name_escaping_scheme not in ESCAPINGS:
-            raise self.refuse(
-                "metric_name_escaping_scheme",
-                "unknown global name escaping method specified, must be one of 'allow-utf-8', 'underscores', "
-                f"'dots', or 'values', got {quoted(self.metric_name_escaping_scheme)}",
-            )
-        legacy = self.metric_name_validation_scheme == "legacy"
-        if legacy and self.metric_name_escaping_scheme == "allow-utf-8":
-            raise self.refuse(
-                "metric_name_escaping_scheme",
-                "utf8 metric names requested but validation scheme is not set to UTF8",
-            )
-        self._fill("metric_name_validation_scheme", "legacy" if legacy else "utf8")
-        self._fill(
-            "metric_name_escaping_scheme",
-            self.metric_name_escaping_scheme or ("underscores" if legacy else "allow-utf-8"),
-        )
+                    raise self.refuse("external_labels", f"{go_quote(name)} is not a valid label name")
+        self._fill("scrape_native_histograms", bool(self.scrape_native_histograms))
+        self._fill("extra_scrape_metrics", bool(self.extra_scrape_metrics))
 
     def _fill(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def expanded(self, environment: Mapping[str, str]) -> tuple[GlobalConfig, tuple[str, ...]]:
-        """The same with variables of the environment in the values of external_labels, and warnings."""
-        warnings: list[str] = []
+        """The same with variables of the environment in the values of external_labels, and the names of empty ones."""
+        unset: list[str] = []
         expanded = tuple(
-            (name, expand_variables(value, environment, warnings)) for name, value in self.external_labels
+            (name, expand_variables(value, environment, unset)) for name, value in self.external_labels
         )
-        return replace(self, external_labels=expanded), tuple(warnings)
+        return replace(self, external_labels=expanded), tuple(unset)
 
 
-def expand_variables(text: str, environment: Mapping[str, str], warnings: list[str]) -> str:
-    """Replace `$NAME` and `${NAME}`; `$$` is a dollar; an unset or empty variable is empty and a warning."""
+def expand_variables(text: str, environment: Mapping[str, str], unset: list[str]) -> str:
+    """Replace `$NAME` and `${NAME}`; `$$` is a dollar; an unset or empty variable is empty and added to `unset`."""
 
     def value(match: re.Match[str]) -> str:
         if match[2]:
@@ -149,7 +142,7 @@ def expand_variables(text: str, environment: Mapping[str, str], warnings: list[s
             return "$"
         found = environment.get(name, "")
         if not found:
-            warnings.append(f"Empty environment variable: {name}")
+            unset.append(name)
         return found
 
     return _VARIABLE.sub(value, text)
@@ -159,40 +152,6 @@ def expand_variables(text: str, environment: Mapping[str, str], warnings: list[s
 class RuntimeConfig(Model):
     """Settings of Prometheus' own runtime. They are read, and mean nothing here."""
 
+    yaml_type: ClassVar[str] = "config.RuntimeConfig"
+
     gogc: int = setting(Whole(), 75)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetentionConfig(Model):
-    """How long blocks are kept. 0 means no limit of that kind."""
-
-    time: int = setting(DURATION, 0)
-    size: int = setting(SIZE, 0)
-    percentage: float = setting(
-        Number(0, 100, "'storage.tsdb.retention.percentage' must be in the range [0, 100]"), 0.0
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TsdbConfig(Model):
-    """Local storage. `retention` is None when the file does not have it: then flags and defaults apply."""
-
-    section: ClassVar[str] = "storage.tsdb"
-
-    out_of_order_time_window: int = setting(DURATION, 0)
-    retention: RetentionConfig | None = setting(Of(RetentionConfig))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExemplarsConfig(Model):
-    """The exemplar store."""
-
-    max_exemplars: int = setting(Whole(go_type="int64"), 100_000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StorageConfig(Model):
-    """Everything under `storage`."""
-
-    tsdb: TsdbConfig = setting(Of(TsdbConfig), default_factory=TsdbConfig)
-    exemplars: ExemplarsConfig = setting(Of(ExemplarsConfig), default_factory=ExemplarsConfig)

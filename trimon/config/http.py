@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from trimon.config.kinds import FilePath, Flag, Hidden, Listed, Mapped, Of, Text, Url, one_of, quoted
-from trimon.config.model import Model, setting
+from trimon.config.kinds import FilePath, Flag, Hidden, Listed, Mapped, Of, Text, Url, one_of
+from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
+from trimon.gotext.strings import go_quote
 
 TLS_VERSIONS: Final = ("", "TLS10", "TLS11", "TLS12", "TLS13")
 _RESERVED_HEADERS: Final = frozenset(
@@ -43,9 +44,9 @@ def _tls_version(text: str) -> str | None:
 
 def _header_name(text: str) -> str | None:
     if text.lower() in _RESERVED_HEADERS:
-        return f"setting header {quoted(text)} is not allowed"
+        return f"setting header {go_quote(text)} is not allowed"
     if not text or any(char in '()<>@,;:\\"/[]?={} \t\r\n' or not " " < char < "\x7f" for char in text):
-        return f"{quoted(text)} is not a valid header name"
+        return f"{go_quote(text)} is not a valid header name"
     return None
 
 
@@ -53,22 +54,26 @@ def _header_name(text: str) -> str | None:
 class BasicAuth(Model):
     """User and password, each from the configuration or from a file that is read at every request."""
 
-    yaml_type: ClassVar[str] = "config.BasicAuth"
+    yaml_type: ClassVar[str] = "config.plain"
 
     username: str = setting(Text(), "")
     username_file: str = setting(FilePath(), "")
+    username_ref: str = setting(Text(), "", only_default=True)
     password: Secret = setting(Hidden(), NO_SECRET)
     password_file: str = setting(FilePath(), "")
+    password_ref: str = setting(Text(), "", only_default=True)
 
     def check(self) -> None:
         """Each of the two comes from one place."""
         if self.username and self.username_file:
             raise self.refuse(
-                "username_file", "at most one of basic_auth username & username_file must be configured"
+                "username_file",
+                "at most one of basic_auth username, username_file & username_ref must be configured",
             )
         if self.password and self.password_file:
             raise self.refuse(
-                "password_file", "at most one of basic_auth password & password_file must be configured"
+                "password_file",
+                "at most one of basic_auth password, password_file & password_ref must be configured",
             )
 
 
@@ -76,11 +81,12 @@ class BasicAuth(Model):
 class Authorization(Model):
     """The Authorization header of any other type."""
 
-    yaml_type: ClassVar[str] = "config.Authorization"
+    yaml_type: ClassVar[str] = "config.plain"
 
     type: str = setting(Text(), "Bearer")
     credentials: Secret = setting(Hidden(), NO_SECRET)
     credentials_file: str = setting(FilePath(), "")
+    credentials_ref: str = setting(Text(), "", only_default=True)
 
     def check(self) -> None:
         """Credentials come from one place; basic authentication has a block of its own."""
@@ -99,7 +105,7 @@ class Authorization(Model):
 class TlsConfig(Model):
     """TLS as a client. Files are read again when they change."""
 
-    yaml_type: ClassVar[str] = "config.TLSConfig"
+    yaml_type: ClassVar[str] = "config.plain"
 
     ca: str = setting(Text(), "")
     cert: str = setting(Text(), "")
@@ -107,8 +113,11 @@ class TlsConfig(Model):
     ca_file: str = setting(FilePath(), "")
     cert_file: str = setting(FilePath(), "")
     key_file: str = setting(FilePath(), "")
+    ca_ref: str = setting(Text(), "", only_default=True)
+    cert_ref: str = setting(Text(), "", only_default=True)
+    key_ref: str = setting(Text(), "", only_default=True)
     server_name: str = setting(Text(), "")
-    insecure_skip_verify: bool = setting(Flag(), default=False, omit_empty=False)
+    insecure_skip_verify: bool = setting(Flag(), default=False, shown=Shown.ALWAYS)
     min_version: str = setting(Text(_tls_version), "")
     max_version: str = setting(Text(_tls_version), "")
 
@@ -116,7 +125,7 @@ class TlsConfig(Model):
         """A certificate needs its key and the other way round, each from one place."""
         for one, other in (("ca", "ca_file"), ("cert", "cert_file"), ("key", "key_file")):
             if getattr(self, one) and getattr(self, other):
-                raise self.refuse(other, f"at most one of {one} and {other} must be configured")
+                raise self.refuse(other, f"at most one of {one}, {other} & {one}_ref must be configured")
         has_cert = bool(self.cert or self.cert_file)
         has_key = bool(self.key or self.key_file)
         if has_cert and not has_key:
@@ -128,10 +137,6 @@ class TlsConfig(Model):
             raise self.refuse(
                 "key_file",
                 "exactly one of cert or cert_file must be configured when a client key is configured",
-            )
-        if self.min_version and self.max_version and self.min_version > self.max_version:
-            raise self.refuse(
-                "max_version", "tls_config.max_version must be greater than or equal to min_version"
             )
 
 
@@ -158,10 +163,10 @@ class HttpClient(Model):
     bearer_token: Secret = setting(Hidden(), NO_SECRET)
     bearer_token_file: str = setting(FilePath(), "")
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
-    proxy_url: SecretUrl = setting(Url(("http", "https", "socks5")), NO_URL)
+    follow_redirects: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    enable_http2: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    proxy_url: SecretUrl = setting(Url(("http", "https", "socks5")), NO_URL, shown=Shown.GIVEN)
     no_proxy: str = setting(Text(), "")
-    follow_redirects: bool = setting(Flag(), default=True, omit_empty=False)
-    enable_http2: bool = setting(Flag(), default=True, omit_empty=False)
     http_headers: tuple[tuple[str, HttpHeader], ...] = setting(
         Mapped(Of(HttpHeader, reads_null=True), "map[string]config.Header", _header_name), ()
     )

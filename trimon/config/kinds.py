@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from trimon.config.model import Kind, Model, Source, show_model
+from trimon.config.model import Kind, Model, Source, show_model, zero_model
 from trimon.config.secret import MASK, Secret, SecretUrl, masked_url
-from trimon.config.yamltree import Node, Shape
-from trimon.errors import UserError
+from trimon.config.yamltext import InOneLine, natural_order
+from trimon.config.yamltree import Node, Shape, ShapeErrors
+from trimon.errors import Position, UserError
+from trimon.gotext.strings import go_quote
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _HOST = re.compile(r"[^\s/?#]+")
 
 
-def quoted(text: str) -> str:
-    """A text in double quotes, as Go prints it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+def is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8; escapes and binary values of YAML can name half characters."""
+    return _NO_TEXT.search(text) is None
+
+
+def _refuse_no_text(text: str, node: Node, source: Source) -> None:
+    if not is_text(text):
+        source.document.refuse(node, "value is not valid UTF-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +37,20 @@ class Text:
 
     check: Callable[[str], str | None] | None = None
     """Gives the error message of a bad text."""
+    go_type: str = "string"
 
     def read(self, node: Node, source: Source) -> str:
         """The text."""
-        text = source.document.text(node, "string")
+        text = source.document.text(node, self.go_type)
         message = self.check(text) if self.check is not None else None
         if message:
             source.document.refuse(node, message)
+        _refuse_no_text(text, node, source)
         return text
+
+    def zero(self) -> str:
+        """Empty."""
+        return ""
 
     def show(self, value: str) -> object:
         """The text."""
@@ -49,6 +64,10 @@ class Flag:
     def read(self, node: Node, source: Source) -> bool:
         """The boolean."""
         return source.document.boolean(node)
+
+    def zero(self) -> bool:
+        """False."""
+        return False
 
     def show(self, value: bool) -> object:
         """The boolean."""
@@ -70,6 +89,10 @@ class Whole:
             source.document.mismatch(node, self.go_type)
         return value
 
+    def zero(self) -> int:
+        """0."""
+        return 0
+
     def show(self, value: int) -> object:
         """The integer."""
         return value
@@ -77,20 +100,22 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A float within bounds."""
+    """A float within bounds; `message` is the error of one outside, with `{}` for it."""
 
     least: float = float("-inf")
     most: float = float("inf")
-    message: str = ""
+    message: str = "{} is out of range"
 
     def read(self, node: Node, source: Source) -> float:
         """The number."""
         value = source.document.number(node)
         if not self.least <= value <= self.most:
-            source.document.refuse(
-                node, self.message or f"{value:g} is not between {self.least:g} and {self.most:g}"
-            )
+            source.document.refuse(node, self.message.format(f"{value:g}"))
         return value
+
+    def zero(self) -> float:
+        """0."""
+        return 0.0
 
     def show(self, value: float) -> object:
         """The number, whole ones without a point."""
@@ -112,17 +137,17 @@ class _Measure:
         except UserError as error:
             source.document.refuse(node, error.message)
 
+    def zero(self) -> int:
+        """0."""
+        return 0
+
     def show(self, value: int) -> object:
         """The text with units."""
         return self._form(value)
 
 
-def _size(text: str) -> int:
-    return 0 if text == "0" else parse_size_bytes(text)
-
-
 DURATION = _Measure(parse_duration_ms, format_duration)
-SIZE = _Measure(_size, lambda size: format_size(size) if size else 0)  # type: ignore[arg-type,return-value]  # 0 is left out
+SIZE = _Measure(parse_size_bytes, format_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +158,13 @@ class Hidden:
         """The secret; an error about it does not show it."""
         if node.shape is not Shape.SCALAR:
             source.document.mismatch(node, "string")
-        return Secret(source.document.text(node, "string"))
+        text = source.document.text(node, "string")
+        _refuse_no_text(text, node, source)
+        return Secret(text)
+
+    def zero(self) -> Secret:
+        """No secret."""
+        return Secret()
 
     def show(self, value: Secret) -> object:
         """The mask, nothing when there is no secret."""
@@ -150,7 +181,11 @@ class FilePath:
     def read(self, node: Node, source: Source) -> str:
         """The joined path; empty stays empty."""
         text = Text(self.check).read(node, source)
-        return str(source.directory / text) if text else ""
+        return os.path.normpath(source.directory / text) if text and not os.path.isabs(text) else text  # noqa: PTH117 # text
+
+    def zero(self) -> str:
+        """Empty."""
+        return ""
 
     def show(self, value: str) -> object:
         """The path."""
@@ -171,13 +206,17 @@ class Url:
             good = not text or (parts.scheme in self.schemes and bool(_HOST.match(parts.netloc)))
             _ = parts.port
         except ValueError as error:
-            source.document.refuse(node, f"parse {quoted(masked_url(text))}: {error}")
+            source.document.refuse(node, f"parse {go_quote(masked_url(text))}: {error}")
         if not good:
             wanted = ", ".join(self.schemes)
             source.document.refuse(
-                node, f"{quoted(masked_url(text))} is not a URL with a host and one of the schemes {wanted}"
+                node, f"{go_quote(masked_url(text))} is not a URL with a host and one of the schemes {wanted}"
             )
         return SecretUrl(text)
+
+    def zero(self) -> SecretUrl:
+        """No URL."""
+        return SecretUrl()
 
     def show(self, value: SecretUrl) -> object:
         """The URL, masked."""
@@ -186,25 +225,41 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list, kept as a tuple. `null_item` is the error for an item that is null."""
+    """A list, kept as a tuple. `null_item` is the error for an item that is null; without it that is the zero value."""
 
     item: Kind
     go_type: str = "[]string"
     null_item: str = ""
+    in_one_line: bool = False
+    """Whether the list is shown as `[a, b]`."""
 
     def read(self, node: Node, source: Source) -> tuple[Any, ...]:
         """The items in order."""
         document = source.document
-        out = []
+        out: list[Any] = []
+        faults: list[tuple[Position, str]] = []
         for inner in document.items(node, self.go_type):
-            if self.null_item and inner.is_null:
-                document.refuse(inner, self.null_item)
-            out.append(self.item.read(inner, source))
+            if inner.is_null:
+                if self.null_item:
+                    document.refuse(inner, self.null_item)
+                out.append(self.item.zero())
+                continue
+            try:
+                out.append(self.item.read(inner, source))
+            except ShapeErrors as error:
+                faults += error.faults
+        if faults:
+            raise ShapeErrors(faults)
         return tuple(out)
+
+    def zero(self) -> tuple[Any, ...]:
+        """No items."""
+        return ()
 
     def show(self, value: Sequence[Any]) -> object:
         """The items."""
-        return [self.item.show(each) for each in value]
+        shown = [self.item.show(each) for each in value]
+        return InOneLine(shown) if self.in_one_line else shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,18 +273,30 @@ class Mapped:
     def read(self, node: Node, source: Source) -> tuple[tuple[str, Any], ...]:
         """The pairs, sorted by key."""
         document = source.document
-        entries = document.entries(node, self.go_type, 'key "{}" already set in map')
+        faults: list[tuple[Position, str]] = []
+        entries = document.entries(node, self.go_type, 'key "{}" already set in map', faults, of_map=True)
         pairs = []
         for name, (key, value) in entries.items():
             message = self.check_key(name) if self.check_key is not None else None
             if message:
                 document.refuse(key, message)
-            pairs.append((name, self.item.read(value, source)))
+            _refuse_no_text(name, key, source)
+            try:
+                pairs.append((name, self.item.zero() if value.is_null else self.item.read(value, source)))
+            except ShapeErrors as error:
+                faults += error.faults
+        if faults:
+            raise ShapeErrors(faults)
         return tuple(sorted(pairs, key=lambda pair: pair[0]))
+
+    def zero(self) -> tuple[tuple[str, Any], ...]:
+        """No pairs."""
+        return ()
 
     def show(self, value: Sequence[tuple[str, Any]]) -> object:
         """The mapping."""
-        return {name: self.item.show(each) for name, each in value}
+        ordered = sorted(value, key=lambda pair: natural_order(pair[0]))
+        return {name: self.item.show(each) for name, each in ordered}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +311,10 @@ class Of:
         """The model."""
         return self.model.read(node, source)
 
+    def zero(self) -> Model:
+        """The model of zero values."""
+        return zero_model(self.model)
+
     def show(self, value: Model) -> object:
         """The model as plain data."""
         return show_model(value)
@@ -251,7 +322,7 @@ class Of:
 
 def one_of(choices: Sequence[str], message: str) -> Callable[[str], str | None]:
     """A check that a text is one of `choices`; `message` gets the text in quotes for its `{}`."""
-    return lambda text: None if text in choices else message.format(quoted(text))
+    return lambda text: None if text in choices else message.format(go_quote(text))
 
 
 Pairs = tuple[tuple[str, str], ...]

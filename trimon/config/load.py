@@ -1,41 +1,57 @@
-"""Loading prometheus.yml: text to `Config`, with every error at its file, line and column."""
+"""Loading prometheus.yml: text to `Config`.
+
+What the main file says wrong is an error of the load. What is wrong in the files it names (`scrape_config_files`) is
+kept in the `Config`: such a file stops a start and `check config`, but at a reload only the part it concerns stays
+as it was, as in Prometheus.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from trimon import limits
-from trimon.config.globals import GlobalConfig, RuntimeConfig, StorageConfig
-from trimon.config.kinds import FilePath, Listed, Of, quoted
-from trimon.config.model import Model, Source, setting
+from trimon.config.globals import DEFAULT_INTERVAL_MS, GlobalConfig, RuntimeConfig
+from trimon.config.globs import PatternError, expand_globs, glob_error
+from trimon.config.kinds import FilePath, Listed, Of
+from trimon.config.model import Model, Shown, Source, setting, zero_model
+from trimon.config.otlp import OtlpConfig
 from trimon.config.scrape import ScrapeConfig
+from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.yamltree import Document
 from trimon.errors import Position, UserError
+from trimon.gotext.strings import go_quote
+from trimon.units import parse_duration_ms
 
 M = TypeVar("M", bound=Model)
 
-_GLOB: Final = re.compile(r"[^*]*(?:\*[^/]*)?")
-
+RETENTION_DEFAULT_MS: Final = parse_duration_ms("15d")
+_NOT_IN_AGENT_MODE: Final = ("rule_files",)
 _SCRAPE_CONFIGS: Final = Listed(
     Of(ScrapeConfig), "[]*config.ScrapeConfig", "empty or null scrape config section"
 )
 
 
+class ConfigError(UserError):
+    """A configuration that cannot be taken, in Prometheus' words, which name the file; the position is apart."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def _rule_glob(text: str) -> str | None:
-    return None if _GLOB.fullmatch(text) else f"invalid rule file path {quoted(text)}"
+    return glob_error(text, "invalid rule file path")
 
 
 def _scrape_glob(text: str) -> str | None:
-    return None if _GLOB.fullmatch(text) else f"invalid scrape config file path {quoted(text)}"
+    return glob_error(text, "invalid scrape config file path")
 
 
 def _default_global() -> GlobalConfig:
-    config = GlobalConfig()
+    config = GlobalConfig(metric_name_escaping_scheme="allow-utf-8")
     config.check()
     return config
 
@@ -47,13 +63,21 @@ class MainFile(Model):
     section: ClassVar[str] = "config"
 
     global_: GlobalConfig = setting(
-        Of(GlobalConfig, reads_null=True), name="global", default_factory=_default_global, omit_empty=False
+        Of(GlobalConfig), name="global", default_factory=_default_global, shown=Shown.ALWAYS
     )
-    runtime: RuntimeConfig = setting(Of(RuntimeConfig), default_factory=RuntimeConfig, omit_empty=False)
+    runtime: RuntimeConfig = setting(Of(RuntimeConfig), default_factory=RuntimeConfig)
     rule_files: tuple[str, ...] = setting(Listed(FilePath(_rule_glob)), ())
     scrape_config_files: tuple[str, ...] = setting(Listed(FilePath(_scrape_glob)), ())
     scrape_configs: tuple[ScrapeConfig, ...] = setting(_SCRAPE_CONFIGS, ())
-    storage: StorageConfig = setting(Of(StorageConfig), default_factory=StorageConfig)
+    storage: StorageConfig = setting(Of(StorageConfig), default_factory=StorageConfig, shown=Shown.ALWAYS)
+    otlp: OtlpConfig = setting(Of(OtlpConfig), default_factory=OtlpConfig)
+
+    def check(self) -> None:
+        """A section that is null is as good as none, and so is one of zeros for the runtime."""
+        if self.global_ == zero_model(GlobalConfig):
+            object.__setattr__(self, "global_", _default_global())
+        if self.runtime == zero_model(RuntimeConfig):
+            object.__setattr__(self, "runtime", RuntimeConfig())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +90,16 @@ class ScrapeFile(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlagDefaults:
+    """What command line flags say for a file that does not say it itself."""
+
+    retention: RetentionConfig = field(default_factory=lambda: RetentionConfig(time=RETENTION_DEFAULT_MS))
+    extra_scrape_metrics: bool = False
+    agent: bool = False
+    """Whether sections are refused that need queries or rules."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A loaded configuration. Never changes; a reload makes a new one.
 
@@ -73,66 +107,131 @@ class Config:
     """
 
     main: MainFile
-    """The main file, its jobs complete, variables expanded: what /api/v1/status/config shows."""
     scrape_configs: tuple[ScrapeConfig, ...]
-    """All jobs, those of the main file first, names distinct."""
-    rule_paths: tuple[Path, ...]
-    """The files that match `rule_files` now: ascending within a pattern, each once."""
-    scrape_paths: tuple[Path, ...] = ()
-    """The files that match `scrape_config_files` now."""
-    path: Path = Path()
-    """The main file; relative paths are joined to its directory already."""
-    warnings: tuple[str, ...] = ()
+    """Complete jobs of the main file and, when those are good, of all scrape config files."""
+    scrape_paths: tuple[Path, ...]
+    path: Path
+    scrape_files_error: ConfigError | None = None
+    """What is wrong with the first bad scrape config file; the jobs are then those of the main file alone."""
+    unset_variables: tuple[str, ...] = ()
+    """Names in external_labels that the environment does not have."""
 
     @property
     def global_(self) -> GlobalConfig:
-        """The section `global`, defaults filled in."""
-        return self.main.global_
+        """The section `global`, environment variables expanded; that of a null document has defaults too."""
+        return self.main.global_ if self.main.global_.scrape_interval else _default_global()
 
     @property
     def storage(self) -> StorageConfig:
         """The section `storage`."""
         return self.main.storage
 
+    @property
+    def evaluation_interval_ms(self) -> int:
+        """The step of rules and of subqueries without one."""
+        return self.global_.evaluation_interval or DEFAULT_INTERVAL_MS
+
+    def rule_paths(self) -> tuple[Path, ...]:
+        """The rule files that exist now, in the order of their patterns. Blocks on the disk. Raises PatternError."""
+        return expand_globs(self.main.rule_files)
+
     def job(self, name: str) -> ScrapeConfig | None:
         """The job of a name."""
         return next((job for job in self.scrape_configs if job.job_name == name), None)
 
 
-def load(path: Path | str, *, environment: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: Path | str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    defaults: FlagDefaults | None = None,
+) -> Config:
     """Read a prometheus.yml and the scrape config files it names. Blocks on the disk.
 
-    `environment` replaces the process' own for external_labels. Raises UserError, with the position where
-    there is one.
+    `environment` replaces the process' own for external_labels. Raises ConfigError.
     """
-    path = Path(path)
-    return load_text(read_text(path, limits.CONFIG_FILE_BYTES_MAX), path, environment=environment)
+    text = read_text(Path(path), limits.CONFIG_FILE_BYTES_MAX)
+    return load_text(text, path, environment=environment, defaults=defaults)
 
 
-def load_text(text: str, path: Path | str, *, environment: Mapping[str, str] | None = None) -> Config:
+def load_text(
+    text: str,
+    path: Path | str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    defaults: FlagDefaults | None = None,
+) -> Config:
     """The configuration of a text; `path` is what errors name and relative paths are joined to.
 
-    Globs are expanded and scrape config files read from the disk. Raises UserError.
+    Scrape config files are read from the disk. Raises ConfigError.
     """
-    path = Path(path)
-    main = _read(MainFile, text, path)
-    expanded, warnings = main.global_.expanded(os.environ if environment is None else environment)
-    jobs = tuple(job.complete(expanded) for job in main.scrape_configs)
-    scrape_paths = expand_globs(main.scrape_config_files)
-    others: list[ScrapeConfig] = []
-    for scrape_path in scrape_paths:
-        file = _read(ScrapeFile, read_text(scrape_path, limits.CONFIG_FILE_BYTES_MAX), scrape_path)
-        others += [job.complete(expanded) for job in file.scrape_configs]
-    every = (*jobs, *others)
-    _refuse_doubles(every)
+    path, defaults = Path(path), defaults or FlagDefaults()
+    try:
+        main, unset = _main_file(text, path, os.environ if environment is None else environment, defaults)
+    except UserError as error:
+        raise ConfigError(f"parsing YAML file {path}: {error.message}", error.position) from None
+    if defaults.agent:
+        for name in _NOT_IN_AGENT_MODE:
+            if getattr(main, name):
+                raise ConfigError(f"field {name} is not allowed in agent mode", main.place(name))
+    scrape_paths: tuple[Path, ...] = ()
+    others: tuple[ScrapeConfig, ...] = ()
+    problem = None
+    try:
+        scrape_paths = expand_globs(main.scrape_config_files)
+        others = _jobs_of_files(scrape_paths, main)
+    except ConfigError as error:
+        problem = error
+    except PatternError as error:
+        problem = ConfigError(
+            f"invalid scrape config file pattern {go_quote(error.pattern)}: {error.message}"
+        )
     return Config(
-        main=replace(main, global_=expanded, scrape_configs=jobs),
-        scrape_configs=every,
-        rule_paths=expand_globs(main.rule_files),
+        main=main,
+        scrape_configs=(*main.scrape_configs, *others),
         scrape_paths=scrape_paths,
         path=path,
-        warnings=warnings,
+        scrape_files_error=problem,
+        unset_variables=unset,
     )
+
+
+def _main_file(
+    text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults
+) -> tuple[MainFile, tuple[str, ...]]:
+    main = _read(MainFile, text, path)
+    global_ = main.global_
+    if defaults.extra_scrape_metrics and not global_.given("extra_scrape_metrics"):
+        global_ = replace(global_, extra_scrape_metrics=True)
+    global_, unset = global_.expanded(environment)
+    seen: set[str] = set()
+    jobs = []
+    for job in main.scrape_configs:
+        jobs.append(job.complete(global_))
+        if job.job_name in seen:
+            name = go_quote(job.job_name)
+            raise job.refuse("job_name", f"found multiple scrape configs with job name {name}")
+        seen.add(job.job_name)
+    main.otlp.check_scheme(legacy=global_.metric_name_validation_scheme == "legacy")
+    storage = main.storage.filled(defaults.retention)
+    return replace(main, global_=global_, scrape_configs=tuple(jobs), storage=storage), unset
+
+
+def _jobs_of_files(paths: tuple[Path, ...], main: MainFile) -> tuple[ScrapeConfig, ...]:
+    first_in = dict.fromkeys((job.job_name for job in main.scrape_configs), "main config file")
+    jobs = []
+    for path in paths:
+        try:
+            for job in _read(ScrapeFile, read_text(path, limits.CONFIG_FILE_BYTES_MAX), path).scrape_configs:
+                jobs.append(job.complete(main.global_))
+                if job.job_name in first_in:
+                    name, where = go_quote(job.job_name), first_in[job.job_name]
+                    message = f"found multiple scrape configs with job name {name}, first found in {where}"
+                    raise job.refuse("job_name", message)
+                first_in[job.job_name] = go_quote(str(path))
+        except UserError as error:
+            raise ConfigError(f"{go_quote(str(path))}: {error.message}", error.position) from None
+    return tuple(jobs)
 
 
 def read_text(path: Path, bytes_max: int) -> str:
@@ -141,8 +240,9 @@ def read_text(path: Path, bytes_max: int) -> str:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
     except OSError as error:
+        verb = "read" if isinstance(error, IsADirectoryError) else "open"
         reason = (error.strerror or str(error)).lower()
-        raise UserError(f"open {path}: {reason}") from None
+        raise UserError(f"{verb} {path}: {reason}") from None
     if len(data) > bytes_max:
         raise UserError(f"file is larger than {bytes_max} bytes", Position(file=str(path)))
     try:
@@ -152,36 +252,12 @@ def read_text(path: Path, bytes_max: int) -> str:
         raise UserError("yaml: invalid UTF-8", Position(line, 0, str(path))) from None
 
 
-def expand_globs(patterns: tuple[str, ...]) -> tuple[Path, ...]:
-    """The files that match the patterns, in the order of the patterns, each file once.
-
-    A pattern without a wildcard is its file, whether it exists or not; only the last element may have one.
-    """
-    found: dict[Path, None] = {}
-    for pattern in patterns:
-        whole = Path(pattern)
-        if re.search(r"[*?\[]", whole.name):
-            matches = sorted(whole.parent.glob(whole.name))
-            found.update(dict.fromkeys(match for match in matches if match.is_file()))
-        else:
-            found[whole] = None
-    return tuple(found)
-
-
 def _read(model: type[M], text: str, path: Path) -> M:
     document = Document(text, str(path))
     if document.root is None:
         filled = model()
         filled.check()
         return filled
+    if document.root.is_null:
+        return zero_model(model)
     return model.read(document.root, Source(document, path.parent))
-
-
-def _refuse_doubles(jobs: tuple[ScrapeConfig, ...]) -> None:
-    seen: set[str] = set()
-    for job in jobs:
-        if job.job_name in seen:
-            raise job.refuse(
-                "job_name", f"found multiple scrape configs with job name {quoted(job.job_name)}"
-            )
-        seen.add(job.job_name)

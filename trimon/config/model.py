@@ -1,7 +1,11 @@
 """Typed models of a YAML file: dataclasses whose fields say how they are read and shown.
 
 A model is a frozen dataclass derived from `Model`; its fields are made with `setting`. What the file did not say
-is the default; `given(name)` tells the difference, and `place(name)` where a field stands.
+is the default, null is the zero value of its kind (`honor_timestamps: ~` is false), as in Prometheus;
+`given(name)` tells the difference, and `place(name)` where a field stands.
+
+Reading gathers every value of the wrong shape in a model and raises them together; `check` runs on models whose
+shape is right, so its errors are about meaning and come one at a time.
 """
 
 from __future__ import annotations
@@ -9,11 +13,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-from trimon.config.support import UNSUPPORTED, refuse_unsupported
-from trimon.config.yamltree import Document, Node
+from trimon.config.support import UNSUPPORTED, refuse_unsupported, unsupported
+from trimon.config.yamltree import Document, Node, ShapeErrors
 from trimon.errors import Position, UserError
 
 M = TypeVar("M", bound="Model")
@@ -25,6 +30,8 @@ class Source:
 
     document: Document
     directory: Path
+    ignore_unknown: bool = False
+    """Whether fields that no model has are passed over."""
 
 
 class Kind(Protocol):
@@ -32,6 +39,10 @@ class Kind(Protocol):
 
     def read(self, node: Node, source: Source) -> Any:
         """The value of a node. Raises UserError at its place."""
+        ...
+
+    def zero(self) -> Any:
+        """The value of null."""
         ...
 
     def show(self, value: Any) -> object:
@@ -47,19 +58,28 @@ class Marks:
     fields: Mapping[str, Position] = field(default_factory=dict)
 
 
+class Shown(Enum):
+    """When a field stands in the shown configuration."""
+
+    FILLED = "when it is not empty"
+    GIVEN = "when the file has it"
+    ALWAYS = "always"
+
+
 def setting(
     kind: Kind,
     default: Any = None,
     *,
     default_factory: Callable[[], Any] | None = None,
     name: str = "",
-    omit_empty: bool = True,
+    shown: Shown = Shown.FILLED,
+    only_default: bool = False,
 ) -> Any:
     """A field of a model. `name` is its name in the file where Python's must differ.
 
-    `omit_empty`: leave an empty value out of the shown configuration.
+    `only_default`: nothing acts on the field yet, so every value that asks for something is refused by name.
     """
-    metadata = {"kind": kind, "name": name, "omit_empty": omit_empty}
+    metadata = {"kind": kind, "name": name, "shown": shown, "only_default": only_default}
     if default_factory is not None:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -121,26 +141,54 @@ def settings_of(cls: type[Model]) -> dict[str, dataclasses.Field[Any]]:
 
 
 def read_model(cls: type[M], node: Node, source: Source) -> M:
-    """Read, check, and mark a model."""
+    """Read, check, and mark a model. Raises ShapeErrors with all that has the wrong shape in it."""
     document = source.document
     known = settings_of(cls)
-    entries = document.entries(node, cls.yaml_type, f"field {{}} already set in type {cls.yaml_type}")
+    faults: list[tuple[Position, str]] = []
+    entries = document.entries(node, cls.yaml_type, f"field {{}} already set in type {cls.yaml_type}", faults)
     values: dict[str, Any] = {}
     places: dict[str, Position] = {}
     for name, (key, value) in entries.items():
+        place = document.at(key)
         if name not in known:
             if name in UNSUPPORTED.get(cls.section, ()):
-                refuse_unsupported(name, document.plain(value), document.at(key))
-                continue
-            document.refuse(key, f"field {name} not found in type {cls.yaml_type}")
-        each = known[name]
-        places[each.name] = document.at(key)
-        if value.is_null and not getattr(each.metadata["kind"], "reads_null", False):
+                refuse_unsupported(name, document.plain(value), place)
+            elif not source.ignore_unknown:
+                faults.append((place, f"field {name} not found in type {cls.yaml_type}"))
             continue
-        values[each.name] = each.metadata["kind"].read(value, source)
+        each = known[name]
+        places[each.name] = place
+        try:
+            values[each.name] = _read_field(each, value, source)
+        except ShapeErrors as error:
+            faults += error.faults
+            continue
+        if each.metadata["only_default"] and values[each.name] not in (
+            each.default,
+            each.metadata["kind"].zero(),
+        ):
+            raise unsupported(name, place)
+    if faults:
+        raise ShapeErrors(faults)
     model = cls(**values, marks=Marks(document.at(node), places))
     model.check()
     return model
+
+
+def _read_field(each: dataclasses.Field[Any], value: Node, source: Source) -> Any:
+    kind: Kind = each.metadata["kind"]
+    if value.is_null and not getattr(kind, "reads_null", False):
+        return None if each.default is None else kind.zero()
+    return kind.read(value, source)
+
+
+def zero_model(cls: type[M]) -> M:
+    """The model of null: every field has the zero value of its kind."""
+    values = {
+        each.name: None if each.default is None else each.metadata["kind"].zero()
+        for each in settings_of(cls).values()
+    }
+    return cls(marks=Marks(), **values)
 
 
 def show_model(model: Model) -> dict[str, object]:
@@ -148,12 +196,17 @@ def show_model(model: Model) -> dict[str, object]:
     out: dict[str, object] = {}
     for name, each in settings_of(type(model)).items():
         value = getattr(model, each.name)
-        if value is None:
+        shown: Shown = each.metadata["shown"]
+        if value is None or (shown is Shown.FILLED and _is_empty(each, value)):
             continue
-        if each.metadata["omit_empty"] and isinstance(value, Model) and value == type(value)():
+        if shown is Shown.GIVEN and not model.given(each.name):
             continue
-        shown = each.metadata["kind"].show(value)
-        if each.metadata["omit_empty"] and shown in (None, "", [], {}, False, 0):
-            continue
-        out[name] = shown
+        out[name] = each.metadata["kind"].show(value)
     return out
+
+
+def _is_empty(each: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a value is left out where only filled ones are shown; a model that may be absent is never empty."""
+    if isinstance(value, Model):
+        return each.default is not None and value == zero_model(type(value))
+    return not value

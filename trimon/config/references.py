@@ -1,58 +1,52 @@
-"""The files that a configuration points at: for `check config`, which wants them to exist."""
+"""The files that a configuration points at, for `check config`, which wants some of them to exist."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from trimon.config.globs import expand_glob
 from trimon.config.http import HttpClient
 from trimon.config.load import Config
 from trimon.errors import Position, UserError
+from trimon.gotext.strings import go_quote
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A file that something in the configuration will read."""
+def rule_files(config: Config) -> tuple[Path, ...]:
+    """The rule files that exist. Blocks on the disk.
 
-    path: Path
-    what: str
-    place: Position
+    Raises UserError for a pattern that is none, and for a file that is named without `*` and not there.
+    """
+    found: dict[Path, None] = {}
+    for pattern in config.main.rule_files:
+        matches = expand_glob(pattern)
+        if not matches and "*" not in pattern:
+            message = f"{go_quote(pattern)} does not point to an existing file"
+            raise UserError(message, config.main.place("rule_files"))
+        found.update(dict.fromkeys(matches))
+    return tuple(found)
 
 
-def _of_client(client: HttpClient) -> Iterator[Reference]:
-    tls = client.tls_config
-    for what in ("ca_file", "cert_file", "key_file"):
-        if getattr(tls, what):
-            yield Reference(Path(getattr(tls, what)), f"tls_config {what}", tls.place(what))
-    basic = client.basic_auth
-    if basic is not None:
-        for what in ("username_file", "password_file"):
-            if getattr(basic, what):
-                yield Reference(Path(getattr(basic, what)), f"basic_auth {what}", basic.place(what))
-    authorization = client.authorization
+def refuse_missing(client: HttpClient) -> None:
+    """Raise UserError when the credentials, certificate or key file of a client is not there. Blocks on the disk."""
+    for path, what, place in _of_client(client):
+        try:
+            Path(path).stat()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            message = f"error checking {what} {go_quote(path)}: stat {path}: {reason}"
+            raise UserError(message, place) from None
+
+
+def _of_client(client: HttpClient) -> Iterator[tuple[str, str, Position]]:
+    authorization, tls = client.authorization, client.tls_config
     if authorization is not None and authorization.credentials_file:
         place = authorization.place("credentials_file")
-        if not place.line:
-            place = client.place("bearer_token_file")
-        yield Reference(Path(authorization.credentials_file), "authorization credentials_file", place)
-    for _, header in client.http_headers:
-        for path in header.files:
-            yield Reference(Path(path), "http_headers file", header.place("files"))
-
-
-def references(config: Config) -> Iterator[Reference]:
-    """Every file the jobs read besides discovery files, and rule files named without a wildcard."""
-    for path in config.rule_paths:
-        yield Reference(path, "rule file", config.main.place("rule_files"))
-    for job in config.scrape_configs:
-        yield from _of_client(job)
-
-
-def missing_files(config: Config) -> list[UserError]:
-    """An error for each file that is not there. Blocks on the disk."""
-    return [
-        UserError(f"error checking {reference.what} {str(reference.path)!r}: no such file", reference.place)
-        for reference in references(config)
-        if not reference.path.is_file()
-    ]
+        yield (
+            authorization.credentials_file,
+            "authorization credentials or bearer token file",
+            place if place.line else client.place("bearer_token_file"),
+        )
+    for field, what in (("cert_file", "client cert file"), ("key_file", "client key file")):
+        if getattr(tls, field):
+            yield getattr(tls, field), what, tls.place(field)

@@ -6,12 +6,22 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from trimon.config.discovery import FileSdConfig, PluginSdConfig, SdConfig, StaticConfig
-from trimon.config.globals import ESCAPINGS, LIMIT, PROTOCOLS, SCHEMES, GlobalConfig, protocol_error
+from trimon.config.globals import (
+    ESCAPINGS,
+    LIMIT,
+    PROTOCOL,
+    PROTOCOLS,
+    SCHEME,
+    GlobalConfig,
+    protocol_error,
+    refuse_missing_protocols,
+    unknown_protocol,
+)
 from trimon.config.http import HttpClient, scheme_check
-from trimon.config.kinds import DURATION, SIZE, FilePath, Flag, Listed, Mapped, Of, Text, quoted
-from trimon.config.model import Model, setting
+from trimon.config.kinds import DURATION, SIZE, FilePath, Flag, Listed, Mapped, Number, Of, Text
+from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
-from trimon.model.labels import is_legacy_label_name
+from trimon.gotext.strings import go_quote
 
 _INHERITED_NUMBERS = (
     "body_size_limit",
@@ -31,34 +41,44 @@ class ScrapeConfig(HttpClient, Model):
     Intervals in ms, sizes in bytes; a limit of 0 means none.
     """
 
+    yaml_type: ClassVar[str] = "config.ScrapeConfig"
     section: ClassVar[str] = "scrape"
     inherited_before: ClassVar[str] = "relabel_configs"
 
-    job_name: str = setting(Text(), "", omit_empty=False)
-    scrape_interval: int = setting(DURATION, 0)
-    scrape_timeout: int = setting(DURATION, 0)
-    scrape_protocols: tuple[str, ...] = setting(Listed(Text(), "[]config.ScrapeProtocol"), ())
-    fallback_scrape_protocol: str = setting(Text(), "")
-    metrics_path: str = setting(Text(), "/metrics")
-    scheme: str = setting(Text(scheme_check), "http")
+    job_name: str = setting(Text(), "", shown=Shown.ALWAYS)
+    honor_labels: bool = setting(Flag(), default=False)
+    honor_timestamps: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    track_timestamps_staleness: bool = setting(Flag(), default=False, shown=Shown.ALWAYS, only_default=True)
     params: tuple[tuple[str, tuple[str, ...]], ...] = setting(
         Mapped(Listed(Text()), "map[string][]string"), ()
     )
-    honor_labels: bool = setting(Flag(), default=False)
-    honor_timestamps: bool = setting(Flag(), default=True, omit_empty=False)
-    track_timestamps_staleness: bool = setting(Flag(), default=False, omit_empty=False)
-    enable_compression: bool = setting(Flag(), default=True, omit_empty=False)
+    scrape_interval: int = setting(DURATION, 0)
+    scrape_timeout: int = setting(DURATION, 0)
+    scrape_protocols: tuple[str, ...] = setting(Listed(PROTOCOL, "[]config.ScrapeProtocol"), ())
+    fallback_scrape_protocol: str = setting(PROTOCOL, "")
+    scrape_native_histograms: bool = setting(Flag(), default=False, shown=Shown.ALWAYS, only_default=True)
+    always_scrape_classic_histograms: bool = setting(
+        Flag(), default=False, shown=Shown.ALWAYS, only_default=True
+    )
+    convert_classic_histograms_to_nhcb: bool = setting(
+        Flag(), default=False, shown=Shown.ALWAYS, only_default=True
+    )
+    scrape_failure_log_file: str = setting(FilePath(), "")
+    metrics_path: str = setting(Text(), "/metrics")
+    scheme: str = setting(Text(scheme_check), "http")
+    enable_compression: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
     body_size_limit: int = setting(SIZE, 0)
     sample_limit: int = setting(LIMIT, 0)
     target_limit: int = setting(LIMIT, 0)
     label_limit: int = setting(LIMIT, 0)
     label_name_length_limit: int = setting(LIMIT, 0)
     label_value_length_limit: int = setting(LIMIT, 0)
+    native_histogram_bucket_limit: int = setting(LIMIT, 0, only_default=True)
+    native_histogram_min_bucket_factor: float = setting(Number(), 0.0, only_default=True)
     keep_dropped_targets: int = setting(LIMIT, 0)
-    metric_name_validation_scheme: str = setting(Text(), "")
+    metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
-    extra_scrape_metrics: bool = setting(Flag(), default=False)
-    scrape_failure_log_file: str = setting(FilePath(), "")
+    extra_scrape_metrics: bool = setting(Flag(), default=False, shown=Shown.ALWAYS)
     relabel_configs: tuple[RelabelConfig, ...] = setting(
         Listed(
             Of(RelabelConfig),
@@ -75,9 +95,6 @@ class ScrapeConfig(HttpClient, Model):
         ),
         (),
     )
-    static_configs: tuple[StaticConfig, ...] = setting(
-        Listed(Of(StaticConfig), "[]*targetgroup.Group", "empty or null section in static_configs"), ()
-    )
     file_sd_configs: tuple[FileSdConfig, ...] = setting(
         Listed(Of(FileSdConfig), "[]*file.SDConfig", "empty or null section in file_sd_configs"), ()
     )
@@ -85,27 +102,20 @@ class ScrapeConfig(HttpClient, Model):
         Listed(Of(PluginSdConfig), "[]*trimon.PluginSDConfig", "empty or null section in trimon_sd_configs"),
         (),
     )
+    static_configs: tuple[StaticConfig, ...] = setting(
+        Listed(Of(StaticConfig), "[]*targetgroup.Group", "empty or null section in static_configs"), ()
+    )
 
     def check(self) -> None:
         """What can be said without the global section."""
-        HttpClient.check(self)
         if not self.job_name:
             raise self.refuse("job_name", "job_name is empty")
-        if self.track_timestamps_staleness:
-            field = "track_timestamps_staleness"
-            raise self.refuse(field, f"field {field} is not supported by this version of trimon")
+        HttpClient.check(self)
         if not self.relabel_configs:
             for group in self.static_configs:
                 for target in group.targets:
                     if "/" in target:
-                        raise group.refuse("targets", f"{quoted(target)} is not a valid hostname")
-        message = protocol_error((self.fallback_scrape_protocol,)) if self.fallback_scrape_protocol else None
-        if message:
-            raise self.refuse(
-                "fallback_scrape_protocol",
-                f"invalid fallback_scrape_protocol for scrape config with job name "
-                f"{quoted(self.job_name)}: {message}",
-            )
+                        raise group.refuse("targets", f"{go_quote(target)} is not a valid hostname")
 
     def discovery(self) -> tuple[SdConfig, ...]:
         """All sources of targets, in the order static, file, plug-ins."""
@@ -117,7 +127,7 @@ class ScrapeConfig(HttpClient, Model):
 
     def complete(self, base: GlobalConfig) -> ScrapeConfig:
         """The job with everything inherited from the global section. Raises UserError."""
-        job = quoted(self.job_name)
+        job = go_quote(self.job_name)
         interval = self.scrape_interval or base.scrape_interval
         timeout = self.scrape_timeout or min(base.scrape_timeout, interval)
         if timeout > interval:
@@ -130,6 +140,14 @@ class ScrapeConfig(HttpClient, Model):
             message = protocol_error(self.scrape_protocols)
             if message:
                 raise self.refuse("scrape_protocols", f"{message} for scrape config with job name {job}")
+        fallback = self.fallback_scrape_protocol
+        if fallback and (message := unknown_protocol(fallback)):
+            raise self.refuse(
+                "fallback_scrape_protocol",
+                f"invalid fallback_scrape_protocol for scrape config with job name {job}: {message}",
+            )
+        refuse_missing_protocols(self, self.scrape_protocols, "scrape_protocols")
+        refuse_missing_protocols(self, (fallback,), "fallback_scrape_protocol")
         scheme, escaping = self._schemes(base)
         inherited = {name: getattr(self, name) or getattr(base, name) for name in _INHERITED_NUMBERS}
         done = replace(
@@ -140,45 +158,35 @@ class ScrapeConfig(HttpClient, Model):
             metric_name_validation_scheme=scheme,
             metric_name_escaping_scheme=escaping,
             extra_scrape_metrics=(
-                self.extra_scrape_metrics if self.given("extra_scrape_metrics") else base.extra_scrape_metrics
+                self.extra_scrape_metrics
+                if self.given("extra_scrape_metrics")
+                else bool(base.extra_scrape_metrics)
             ),
             scrape_failure_log_file=self.scrape_failure_log_file or base.scrape_failure_log_file,
             **inherited,
         )
-        if scheme == "legacy":
-            done._check_legacy_names()
+        for rule in (*done.relabel_configs, *done.metric_relabel_configs):
+            rule.validate(legacy=scheme == "legacy")
         return done
 
     def _schemes(self, base: GlobalConfig) -> tuple[str, str]:
-        scheme, escaping = self.metric_name_validation_scheme, self.metric_name_escaping_scheme
-        if scheme not in SCHEMES:
-            raise self.refuse(
-                "metric_name_validation_scheme",
-                "unknown scrape config name validation method specified, must be either '', 'legacy' or "
-                f"'utf8', got {scheme}",
-            )
-        if escaping not in ESCAPINGS:
-            raise self.refuse(
-                "metric_name_escaping_scheme",
-                "unknown scrape config name escaping method specified, must be one of 'allow-utf-8', "
-                f"'underscores', 'dots', or 'values', got {quoted(escaping)}",
-            )
-        scheme = scheme or base.metric_name_validation_scheme
+        scheme = self.metric_name_validation_scheme or base.metric_name_validation_scheme or "utf8"
+        general, escaping = base.metric_name_escaping_scheme, self.metric_name_escaping_scheme
+        natural = "underscores" if scheme == "legacy" else "allow-utf-8"
+        for whose, found, model in (("global", general, base), ("scrape config", escaping, self)):
+            if found not in ESCAPINGS:
+                raise model.refuse(
+                    "metric_name_escaping_scheme",
+                    f"unknown {whose} name escaping method specified, must be one of 'allow-utf-8', "
+                    f"'underscores', 'dots', or 'values', got {go_quote(found)}",
+                )
         if not escaping:
-            escaping = base.metric_name_escaping_scheme
-            if escaping == "allow-utf-8" and scheme == "legacy":
-                escaping = "underscores"
+            # A job that asks for legacy names alone does not get the general leave for all names.
+            alone = scheme == "legacy" and base.metric_name_validation_scheme != "legacy"
+            escaping = natural if not general or (alone and general == "allow-utf-8") else general
         if scheme == "legacy" and escaping == "allow-utf-8":
             raise self.refuse(
                 "metric_name_escaping_scheme",
                 "utf8 metric names requested but validation scheme is not set to UTF8",
             )
         return scheme, escaping
-
-    def _check_legacy_names(self) -> None:
-        for rule in (*self.relabel_configs, *self.metric_relabel_configs):
-            rule.check_names(legacy=True)
-        for group in self.static_configs:
-            for name, _ in group.labels:
-                if not is_legacy_label_name(name):
-                    raise group.refuse("labels", f"{quoted(name)} is not a valid label name")

@@ -1,4 +1,6 @@
-"""What of prometheus.yml this version of trimon does not do yet. Supporting a field is deleting its line here.
+"""Sections of prometheus.yml that this version of trimon has no model of. Supporting one is deleting its line here.
+
+Fields that have a model and no effect yet are `only_default` there.
 
 A field listed here may stand in a file as long as it is empty, false or zero: then it asks for nothing.
 """
@@ -19,6 +21,8 @@ _MECHANISMS: Final = (
     "docker",
     "dockerswarm",
     "ec2",
+    "ecs",
+    "elasticache",
     "eureka",
     "gce",
     "hetzner",
@@ -29,6 +33,7 @@ _MECHANISMS: Final = (
     "lightsail",
     "linode",
     "marathon",
+    "msk",
     "nerve",
     "nomad",
     "oci",
@@ -36,6 +41,7 @@ _MECHANISMS: Final = (
     "outscale",
     "ovhcloud",
     "puppetdb",
+    "rds",
     "scaleway",
     "serverset",
     "stackit",
@@ -45,53 +51,41 @@ _MECHANISMS: Final = (
 )
 
 UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
-    "config": (
-        "alerting",
-        "remote_write",
-        "remote_read",
-        "tracing",
-        "otlp",
-    ),
-    "global": (
-        "scrape_native_histograms",
-        "convert_classic_histograms_to_nhcb",
-        "always_scrape_classic_histograms",
-    ),
+    "config": ("alerting", "remote_write", "remote_read", "tracing"),
     "scrape": (
-        "scrape_native_histograms",
-        "convert_classic_histograms_to_nhcb",
-        "always_scrape_classic_histograms",
-        "native_histogram_bucket_limit",
-        "native_histogram_min_bucket_factor",
         "oauth2",
         "proxy_from_environment",
         "proxy_connect_header",
         *(f"{mechanism}_sd_configs" for mechanism in _MECHANISMS),
     ),
-    "storage.tsdb": (
-        "stale_series_compaction_threshold",
-        "chunk_encoding",
-    ),
     "web": ("rate_limit",),
-    "web.tls_server_config": (
-        "client_allowed_sans",
-        "curve_preferences",
-    ),
+    "web.tls_server_config": ("client_allowed_sans", "curve_preferences"),
 }
 
+_NEVER_EMPTY: Final = ("tracing",)
 UNSUPPORTED_PROTOCOLS: Final = ("PrometheusProto",)
 
 
+class UnsupportedError(UserError):
+    """Something that Prometheus has and this version of trimon has not."""
+
+
+def unsupported(name: str, place: Position) -> UnsupportedError:
+    """The error of a field that asks for what does not exist."""
+    return UnsupportedError(f"field {name} is not supported by this version of trimon", place)
+
+
 def _empty(value: object) -> bool:
-    """Whether a value asks for nothing, also one that is made of such values."""
+    """Whether a value asks for nothing, also one that is made of such values; a null item is a mistake."""
     if isinstance(value, Mapping):
         return all(map(_empty, value.values()))
     if isinstance(value, list):
-        return all(map(_empty, value))
+        return all(item is not None and _empty(item) for item in value)
     return value in (None, "", False, 0)
 
 
 def refuse_unsupported(name: str, value: object, place: Position) -> None:
-    """Raise UserError when a field of the table asks for something."""
-    if not _empty(value):
-        raise UserError(f"field {name} is not supported by this version of trimon", place)
+    """Raise UnsupportedError when a field of the table asks for something; any item of a list does."""
+    wish = bool(value) if isinstance(value, list) else not _empty(value)
+    if wish or (name in _NEVER_EMPTY and value is not None):
+        raise unsupported(name, place)

@@ -1,12 +1,17 @@
 """Strict YAML: nodes with their place in the file, duplicate keys refused, depth and number bounded.
 
-The tree is built from the parser's events, one after the other: the C composer recurses on the machine's stack
+Only the first document of a stream is read, as Prometheus does. Values that have the wrong shape are gathered
+(`ShapeErrors`), so that one look at the message is enough to mend them all; what stands in the wrong words is told
+at once. The tree is built from the parser's events, one after the other: the C composer recurses on the machine's stack
 (a file of brackets ends the process) and is slower.
 """
 
 from __future__ import annotations
 
+import base64
+import math
 import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Final, NoReturn
 
@@ -33,6 +38,45 @@ _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
     re.ASCII,
 )
+
+
+# What Prometheus' writer quotes besides: numbers to the base 60 and times.
+_OTHER_TYPES = re.compile(
+    r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ]+[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?(?:\s*(?:Z|[-+][0-9:]+))?)?",
+    re.ASCII,
+)
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether a text without quotes reads as text."""
+    return _type_of(text) == "str" and not _OTHER_TYPES.fullmatch(text)
+
+
+def _type_of(text: str) -> str:
+    """The short tag of a plain scalar, as YAML 1.1 says."""
+    if text in _NULL:
+        return "null"
+    if text in _BOOL:
+        return "bool"
+    if _INT.fullmatch(text):
+        return "int"
+    if _FLOAT.fullmatch(text):
+        return "float"
+    return "merge" if text == "<<" else "str"
+
+
+class ShapeErrors(UserError):
+    """Values of the wrong shape in one file: unknown fields, fields given twice, wrong types; one line each."""
+
+    def __init__(self, faults: Sequence[tuple[Position, str]]) -> None:
+        self.faults = tuple(sorted(faults, key=lambda fault: fault[0].line))
+        lines = (f"\n  line {place.line}: {message}" for place, message in self.faults)
+        super().__init__("yaml: unmarshal errors:" + "".join(lines), self.faults[0][0])
+
+    def __str__(self) -> str:
+        file = self.position.file
+        return f"{file}: {self.message}" if file else self.message
 
 
 class Shape(Enum):
@@ -63,18 +107,7 @@ class Node:
 
     def resolved(self) -> str:
         """The short tag, that of a plain scalar found from its text as YAML 1.1 says."""
-        if self.tag:
-            return self.tag
-        text: str = self.value
-        if text in _NULL:
-            return "null"
-        if text in _BOOL:
-            return "bool"
-        if _INT.fullmatch(text):
-            return "int"
-        if _FLOAT.fullmatch(text):
-            return "float"
-        return "merge" if text == "<<" else "str"
+        return self.tag or _type_of(self.value)
 
 
 class Document:
@@ -87,9 +120,7 @@ class Document:
         try:
             self._build(text)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = Position(mark.line + 1, mark.column + 1, file) if mark else Position(file=file)
-            raise UserError(f"yaml: {error.problem or error.context}", place) from None
+            raise self._unreadable(error) from None
         except (yaml.YAMLError, ValueError) as error:  # ValueError: what is no text, from the C reader
             raise UserError(f"yaml: {error}", Position(file=file)) from None
 
@@ -106,8 +137,8 @@ class Document:
                 continue
             elif isinstance(event, yaml.AliasEvent):
                 node = self._alias(event, anchors, stack)
-            elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
-                raise UserError("yaml: expected a single document in the stream", self._mark(event))
+            elif isinstance(event, yaml.DocumentEndEvent):
+                return
             else:
                 continue
             if stack:
@@ -118,6 +149,18 @@ class Document:
                 stack.append(node)
                 if len(stack) > DEPTH_MAX:
                     raise UserError(f"yaml: nested deeper than {DEPTH_MAX} levels", self._mark(event))
+
+    def _unreadable(self, error: yaml.MarkedYAMLError) -> UserError:
+        """The error of a text that is no YAML; the line in the words is counted as Prometheus' reader counts it."""
+        mark = error.problem_mark or error.context_mark
+        place = Position(mark.line + 1, mark.column + 1, self.file) if mark else Position(file=self.file)
+        line = 0
+        if error.problem_mark and error.problem_mark.line:
+            line = error.problem_mark.line + isinstance(error, yaml.scanner.ScannerError)
+        elif error.context_mark:
+            line = error.context_mark.line
+        where = f"line {line}: " if line else ""
+        return UserError(f"yaml: {where}{error.problem or error.context}", place)
 
     def _mark(self, event: yaml.Event) -> Position:
         mark = event.start_mark
@@ -166,7 +209,8 @@ class Document:
         if node.shape is Shape.SCALAR:
             text = node.value if len(node.value) <= 10 else node.value[:7] + "..."
             shown = f" `{text}`"
-        self.refuse(node, f"cannot unmarshal !!{node.resolved()}{shown} into {wanted}")
+        message = f"cannot unmarshal !!{node.resolved()}{shown} into {wanted}"
+        raise ShapeErrors([(self.at(node), message)])
 
     def _count(self, node: Node) -> None:
         self._read += 1
@@ -182,10 +226,19 @@ class Document:
             self.mismatch(node, wanted)
         return list(node.value)
 
-    def entries(self, node: Node, wanted: str, duplicate: str) -> dict[str, tuple[Node, Node]]:
+    def entries(
+        self,
+        node: Node,
+        wanted: str,
+        duplicate: str,
+        faults: list[tuple[Position, str]],
+        *,
+        of_map: bool = False,
+    ) -> dict[str, tuple[Node, Node]]:
         """Key to (key node, value node) of a mapping; merge keys are resolved, null is empty.
 
-        `duplicate` is the message for a key that comes twice, with `{}` for the key.
+        `duplicate` is the message for a key that comes twice, with `{}` for the key; it is added to `faults`, with
+        the place of the value if the mapping is a map with free keys (`of_map`).
         """
         self._count(node)
         if node.is_null:
@@ -199,13 +252,18 @@ class Document:
             if key.shape is Shape.SCALAR and key.value == "<<" and key.resolved() == "merge":
                 sources = value.value if value.shape is Shape.LIST else [value]
                 for source in sources:
-                    for name, pair in self.entries(source, wanted, duplicate).items():
+                    for name, pair in self.entries(source, wanted, duplicate, faults, of_map=of_map).items():
                         merged.setdefault(name, pair)
                 continue
-            name = self.text(key, "string")
+            try:
+                name = self.text(key, "string")
+            except ShapeErrors as error:
+                faults += error.faults
+                continue
             if name in found:
-                self.refuse(key, duplicate.format(name))
-            found[name] = (key, value)
+                faults.append((self.at(value if of_map else key), duplicate.format(name)))
+            else:
+                found[name] = (key, value)
         return merged | found if merged else found
 
     def text(self, node: Node, wanted: str) -> str:
@@ -216,7 +274,15 @@ class Document:
         if node.is_null:
             return ""
         value: str = node.value
-        return value
+        return value if node.tag != "binary" else self._binary(node)
+
+    def _binary(self, node: Node) -> str:
+        try:
+            return base64.b64decode("".join(node.value.split()), validate=True).decode(
+                "utf-8", "surrogateescape"
+            )
+        except ValueError:
+            self.refuse(node, "yaml: !!binary value contains invalid base64 data")
 
     def boolean(self, node: Node) -> bool:
         """A YAML 1.1 boolean; null is false."""
@@ -228,10 +294,15 @@ class Document:
         return _BOOL[text]
 
     def integer(self, node: Node, wanted: str = "int") -> int:
-        """A whole number; null is 0."""
+        """A whole number, a decimal one cut to its whole part; null is 0."""
         text = self.text(node, wanted)
         if node.is_null:
             return 0
+        if node.resolved() == "float":
+            number = self.number(node, wanted)
+            if not math.isfinite(number):
+                self.mismatch(node, wanted)
+            return int(number)
         if node.resolved() != "int" or not _INT.fullmatch(text):
             self.mismatch(node, wanted)
         digits = text.replace("_", "")
@@ -257,7 +328,10 @@ class Document:
         if node.shape is Shape.LIST:
             return [self.plain(inner, depth + 1) for inner in self.items(node, "list")]
         if node.shape is Shape.MAP:
-            pairs = self.entries(node, "map", 'key "{}" already set in map')
+            faults: list[tuple[Position, str]] = []
+            pairs = self.entries(node, "map", 'key "{}" already set in map', faults, of_map=True)
+            if faults:
+                raise ShapeErrors(faults)
             return {name: self.plain(value, depth + 1) for name, (_, value) in pairs.items()}
         match node.resolved():
             case "null":

@@ -24,15 +24,17 @@ def read_groups(path: Path) -> list[TargetGroup]:
 
     Unknown fields, wrong types and null items refuse the whole file. Raises UserError.
     """
-    text = read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
-    if path.suffix.lower() == ".json":
-        found = _from_json(text, str(path))
-    else:
-        found = _from_yaml(text, path)
+    found = read_target_file(path)
     return [
         TargetGroup.of_addresses(f"{path}:{index}", targets, {**labels, FILE_LABEL: str(path)})
         for index, (targets, labels) in enumerate(found)
     ]
+
+
+def read_target_file(path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+    """Targets and labels of each group of a file, as they stand there. Blocks on the disk. Raises UserError."""
+    text = read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
+    return _from_json(text, str(path)) if path.suffix.lower() == ".json" else _from_yaml(text, path)
 
 
 def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from trimon import limits
-from trimon.config.kinds import DURATION, Listed, Mapped, Of, Text, Whole, quoted
+from trimon.config.kinds import DURATION, Listed, Mapped, Of, Text, Whole
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
 from trimon.config.yamltree import Document
 from trimon.errors import UserError
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.query.engine import parse
 from trimon.query.language.options import QueryOptions
@@ -94,6 +95,7 @@ class RuleDefaults:
     interval_ms: int = 60_000
     query_offset_ms: int = 0
     query: QueryOptions = field(default_factory=QueryOptions)
+    ignore_unknown_fields: bool = False
 
 
 def load_rules(paths: Sequence[Path], defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
@@ -111,14 +113,14 @@ def read_rules(text: str, path: Path, defaults: RuleDefaults) -> tuple[GroupSpec
     document = Document(text, str(path))
     if document.root is None:
         return ()
-    file = RuleFile.read(document.root, Source(document, path.parent))
+    file = RuleFile.read(document.root, Source(document, path.parent, defaults.ignore_unknown_fields))
     seen: set[str] = set()
     groups = []
     for group in file.groups:
         if not group.name:
             raise group.refuse("name", "Groupname must not be empty")
         if group.name in seen:
-            raise group.refuse("name", f"groupname: {quoted(group.name)} is repeated in the same file")
+            raise group.refuse("name", f"groupname: {go_quote(group.name)} is repeated in the same file")
         seen.add(group.name)
         _check_labels(group)
         groups.append(_group(group, str(path), defaults))
@@ -132,7 +134,7 @@ def _group(group: GroupEntry, file: str, defaults: RuleDefaults) -> GroupSpec:
         try:
             _check(rule, defaults.query)
         except UserError as error:
-            where = f"group {quoted(group.name)}, rule {number}, {quoted(rule.alert or rule.record)}"
+            where = f"group {go_quote(group.name)}, rule {number}, {go_quote(rule.alert or rule.record)}"
             raise UserError(f"{where}: {error.message}", error.position) from None
         labels = tuple(sorted({**dict(group.labels), **dict(rule.labels)}.items()))
         rules.append(RuleSpec(rule.record, rule.expr, labels))

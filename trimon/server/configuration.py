@@ -4,27 +4,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from trimon.config.globs import PatternError
 from trimon.config.load import Config
 from trimon.discovery.registry import Registry, check_plugins
+from trimon.errors import UserError
+from trimon.gotext.strings import go_quote
 from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec, RuleDefaults, load_rules
 
 
+class RulesError(UserError):
+    """Rule files that cannot be taken; `at_start` is how a start words it."""
+
+    def __init__(self, message: str, cause: UserError, at_start: str) -> None:
+        super().__init__(message, cause.position)
+        self.cause = cause
+        self.at_start = at_start
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All that a (re)load reads: the configuration and the rule files it names."""
+    """All that a (re)load reads: the configuration and the rule files it names, or what is wrong with those."""
 
     config: Config
     rules: tuple[GroupSpec, ...] = ()
+    rules_error: RulesError | None = None
 
 
 def complete(config: Config, query: QueryOptions, registry: Registry) -> Loaded:
-    """The configuration with its rules, when its plug-ins can be loaded. Blocks on the disk. Raises UserError."""
+    """The configuration with its rules, when its plug-ins can be loaded. Blocks on the disk. Raises UserError.
+
+    Bad rule files are no error of the load: a start refuses them, a reload goes on with the old rules.
+    """
     for error in check_plugins(config, registry):
         raise error
     main = config.global_
-    defaults = RuleDefaults(main.evaluation_interval, main.rule_query_offset, query)
-    return Loaded(config, load_rules(config.rule_paths, defaults))
+    defaults = RuleDefaults(config.evaluation_interval_ms, main.rule_query_offset, query)
+    try:
+        return Loaded(config, load_rules(config.rule_paths(), defaults))
+    except PatternError as error:
+        detail = f"{error.pattern}: {error.message}"
+        problem = RulesError(
+            f"error retrieving rule files for {detail}",
+            error,
+            f"failed retrieving rule files for {go_quote(error.pattern)}: {error.message}",
+        )
+    except UserError as error:
+        detail = f"parse rules from file {go_quote(error.position.file)}: {error}"
+        problem = RulesError("error loading rules, previous rule set restored", error, detail)
+    return Loaded(config, rules_error=problem)
 
 
 class Current:
@@ -41,4 +69,4 @@ class Current:
 
     def query_options(self) -> QueryOptions:
         """How queries run; the default step of subqueries is the configuration's."""
-        return replace(self._query, subquery_step_ms=self.config.global_.evaluation_interval)
+        return replace(self._query, subquery_step_ms=self.config.evaluation_interval_ms)

@@ -20,7 +20,7 @@ class Parts:
     def __init__(
         self, store: Store, current: Current, settings: Settings, seams: Seams, reports: CrashReports
     ) -> None:
-        self.storage = StoragePart(store, seams)
+        self.storage = StoragePart(store, settings, seams)
         self.queries = QueryPart(self.storage, seams, settings.queries_max)
         self.rules = RulePart(self.storage, self.queries, current, seams, reports)
         self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)

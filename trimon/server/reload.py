@@ -1,4 +1,4 @@
-"""Reload: a configuration is read, and the parts take it over, or all stays as it was."""
+"""Reload: a configuration is read, and the parts take it over; when the file itself is bad all stays as it was."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from itertools import chain
 import trio
 
 from trimon.discovery.providers import consumer_of
-from trimon.errors import TrimonError
+from trimon.errors import TrimonError, UserError
 from trimon.query.language.options import TYPE_AND_UNIT
 from trimon.server.configuration import Current, Loaded
 from trimon.server.jobs import job_config, job_warnings
 from trimon.server.parts import Parts
 from trimon.server.settings import Seams
+
+
+class ApplyError(UserError):
+    """Some parts could not take over a configuration; the log says which and why."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(
+            f'one or more errors occurred while applying the new configuration (--config.file="{file}")'
+        )
 
 
 class Reload:
@@ -39,44 +48,83 @@ class Reload:
         at.set_function(lambda: self.succeeded_ms / 1000)
 
     async def run(self) -> None:
-        """Takes over the configuration file as it is now. Raises UserError and changes nothing when it is bad."""
+        """Takes over the configuration file as it is now.
+
+        Raises UserError and changes nothing when the file is bad. Raises ApplyError when a part refuses it: the
+        others have taken it over, and the new configuration is the one that is shown.
+        """
         seams = self._seams
         async with self._lock:
             began_s = seams.clock.monotonic_s()
             try:
                 loaded = await seams.parse_threads.run(self._load)
+                self._tell_unset(loaded)
+                self.apply(loaded)
             except TrimonError as error:
                 self.ok = False
-                seams.log.error("reloading the configuration failed, the old one goes on", err=str(error))
+                place = {"at": error.position} if isinstance(error, UserError) and error.position.line else {}
+                seams.log.error("reloading the configuration failed", err=str(error), **place)
                 raise
-            config = loaded.config
-            for warning in config.warnings:
-                seams.log.warning(warning)
-            self.apply(loaded)
             self.ok = True
             self.succeeded_ms = seams.clock.now_ms()
             took_s = round(seams.clock.monotonic_s() - began_s, 3)
-            seams.log.info("completed loading of configuration", file=str(config.path), took_s=took_s)
+            seams.log.info("completed loading of configuration", file=str(loaded.config.path), took_s=took_s)
 
     async def run_quietly(self) -> None:
         """The same for a signal, which has nobody to tell."""
         try:
             await self.run()
         except TrimonError:
-            return  # told in the log and the metric; the old configuration goes on
+            return  # told in the log and the metric
+
+    def _tell_unset(self, loaded: Loaded) -> None:
+        for name in loaded.config.unset_variables:
+            self._seams.log.warning("Empty environment variable", name=name)
 
     def apply(self, loaded: Loaded) -> None:
-        """Hands a good configuration to all parts."""
+        """Hands a configuration to all parts. Raises ApplyError when one of them keeps what it had."""
         self._current.loaded = loaded
-        config = loaded.config
-        queries, scraping = self._parts.queries, self._parts.scraping
+        failed = False
+        for part, take_over in self._steps():
+            try:
+                take_over(loaded)
+            except UserError as error:
+                failed = True
+                self._seams.log.error("Failed to apply configuration", component=part, err=error.message)
+        if failed:
+            raise ApplyError(str(loaded.config.path))
+
+    def _steps(self) -> tuple[tuple[str, Callable[[Loaded], None]], ...]:
+        """Every part with the way it takes over a configuration, in the order of a reload."""
+        return (
+            ("db_storage", self._storage),
+            ("logs", self._logs),
+            ("scrape", self._scraping),
+            ("rules", self._rules),
+        )
+
+    def _storage(self, loaded: Loaded) -> None:
+        self._parts.storage.configure(loaded.config.storage)
+
+    def _logs(self, loaded: Loaded) -> None:
+        config, queries = loaded.config, self._parts.queries
         queries.query_log.path = config.global_.query_log_file
         failure_logs = {job.scrape_failure_log_file for job in config.scrape_configs}
         queries.lines.configure({queries.query_log.path, *failure_logs})
+
+    def _scraping(self, loaded: Loaded) -> None:
+        config, scraping = loaded.config, self._parts.scraping
+        if config.scrape_files_error is not None:
+            raise config.scrape_files_error
         labelled = self._current.query_options().has(TYPE_AND_UNIT)
         jobs = [job_config(job, type_and_unit_labels=labelled) for job in config.scrape_configs]
         for warning in chain.from_iterable(map(job_warnings, config.scrape_configs)):
             self._seams.log.warning(warning)
         scraping.manager.configure(jobs)
         scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
-        self._parts.rules.manager.configure(loaded.rules, config.path.parent)
+
+    def _rules(self, loaded: Loaded) -> None:
+        if loaded.rules_error is not None:
+            self._seams.log.error("loading rule files failed", err=str(loaded.rules_error.cause))
+            raise loaded.rules_error
+        self._parts.rules.manager.configure(loaded.rules, loaded.config.path.parent)

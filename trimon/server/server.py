@@ -12,6 +12,7 @@ import trio
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.supervisor import BudgetExhausted
 from trimon.actors.metrics.scraping import kernel_readings
+from trimon.server.autoreload import AutoReload
 from trimon.server.configuration import Current, Loaded
 from trimon.server.frontend import Frontend
 from trimon.server.parts import Parts
@@ -46,7 +47,14 @@ class Server:
         frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
         app = create_app(frontend.context(lambda: self.root, self.quit))
         web = WebActor(app, sockets, settings.connections_max, self.reports)
-        self.root = supervision_tree(self.parts, web, self.reports)
+        self.root = supervision_tree(self.parts, web, self._watch(settings, seams), self.reports)
+
+    def _watch(self, settings: Settings, seams: Seams) -> AutoReload | None:
+        if not settings.auto_reload_s:
+            return None
+        return AutoReload(
+            lambda: self._current.config, self.reload.run_quietly, seams.parse_threads, settings.auto_reload_s
+        )
 
     def _log_crash(self, report: CrashReport) -> None:
         self._log.error(

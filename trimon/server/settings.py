@@ -27,6 +27,10 @@ class Settings:
     queries_max: int
     connections_max: int
     discovery_interval_s: float
+    exemplars: bool
+    """Whether exemplars are kept."""
+    auto_reload_s: float
+    """How often the files of the configuration are looked at; 0 for never."""
     flags: Mapping[str, str]
 
 

@@ -9,6 +9,7 @@ trimon
 ├── scrape/<job>/<target>
 ├── rule-manager       ends the series of removed rule groups
 ├── rules/<file>/<group>
+├── config-watch       reloads when a file of the configuration changes, with --config.auto-reload
 ├── lag                the event loop's pulse
 └── web
 """
@@ -21,6 +22,7 @@ from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.server.autoreload import AutoReload
 from trimon.server.parts import Parts
 from trimon.web.http.server import WebActor
 
@@ -30,8 +32,8 @@ STOP_S: Final = 30.0
 NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
 
 
-def supervision_tree(parts: Parts, web: WebActor, reports: CrashReports) -> Group:
-    """The root of all actors."""
+def supervision_tree(parts: Parts, web: WebActor, watch: AutoReload | None, reports: CrashReports) -> Group:
+    """The root of all actors; `watch` is None when the files of the configuration are not watched."""
     storage, scraping, rules = parts.storage, parts.scraping, parts.rules
     lines, line_mailbox = parts.queries.lines, parts.queries.line_mailbox
     always = Restart.ALWAYS
@@ -49,4 +51,6 @@ def supervision_tree(parts: Parts, web: WebActor, reports: CrashReports) -> Grou
         ChildSpec("lag", lambda: parts.lag, restart=always),
         ChildSpec("web", lambda: web, restart=always, drain_s=12.0),
     ]
+    if watch is not None:
+        specs.insert(-2, ChildSpec("config-watch", lambda: watch, restart=always))
     return Group("trimon", specs, reports=reports)

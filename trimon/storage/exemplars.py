@@ -57,10 +57,10 @@ class ExemplarStore:
         """How many are kept."""
         return self._limit
 
-    def resize(self, limit: int) -> None:
-        """Keep another number of exemplars; the newest stay."""
+    def configure(self, limit: int, window_ms: int) -> None:
+        """Keep another number of exemplars, the newest of them, and take them this late."""
         with self._lock:
-            self._limit = limit
+            self._limit, self._window_ms = limit, window_ms
             self._shrink()
 
     def check(self, exemplars: Iterable[Exemplar]) -> list[str | None]:

@@ -11,6 +11,17 @@ DAY_MS: Final = 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """The settings of a store that a reload may change, as in `StoreOptions`."""
+
+    out_of_order_window_ms: int
+    retention_ms: int
+    retention_bytes: int
+    retention_percentage: float
+    exemplars_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreOptions:
     """The settings of a store; zero switches a limit off.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import OUT_OF_ORDER, Exemplar, ExemplarStore, from_rows, to_rows
 from trimon.storage.metadata import MetadataBook
-from trimon.storage.options import StoreOptions
+from trimon.storage.options import StoreLimits, StoreOptions
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.statistics import HeadCardinality, StoreFigures, cardinality
@@ -108,6 +109,12 @@ class Store:
                 if self._lock is not None:
                     self._lock.release()
                     self._lock = None
+
+    def configure(self, limits: StoreLimits) -> None:
+        """Take over other limits, from the next append and the next plan on. Cheap; from any thread."""
+        changed = {each.name: getattr(limits, each.name) for each in dataclasses.fields(limits)}
+        self.options = self._core.options = dataclasses.replace(self.options, **changed)
+        self.exemplars.configure(limits.exemplars_max, limits.out_of_order_window_ms)
 
     # ---- reading
 

@@ -46,10 +46,22 @@ def test_a_file_is_a_list_of_groups(tmp_path: Path, suffix: str) -> None:
         ("t.json", "[null]", "t.json: nil target group item found"),
         ("t.json", '[\n{"targets": }]', "t.json:2:13: json: "),
         ("t.json", "{}", "t.json: json: a list of target groups is needed, not dict"),
-        ("t.yml", "- hosts: []", "t.yml:1:3: field hosts not found in type targetgroup.Group"),
+        (
+            "t.yml",
+            "- hosts: []",
+            "t.yml: yaml: unmarshal errors:\n  line 1: field hosts not found in type struct",
+        ),
         ("t.yml", "-", "t.yml:1:2: nil target group item found"),
-        ("t.yml", "targets: []", "t.yml:1:1: cannot unmarshal !!map into []*targetgroup.Group"),
-        ("t.yml", "- targets: a", "t.yml:1:12: cannot unmarshal !!str `a` into []string"),
+        (
+            "t.yml",
+            "targets: []",
+            "t.yml: yaml: unmarshal errors:\n  line 1: cannot unmarshal !!map into []*targetgroup.Group",
+        ),
+        (
+            "t.yml",
+            "- targets: a",
+            "t.yml: yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `a` into []string",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_its_place(tmp_path: Path, name: str, text: str, message: str) -> None:

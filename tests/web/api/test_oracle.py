@@ -44,7 +44,6 @@ DIFFERENT = {
     "a184": "soon",
     "a197": "soon",
     "a203": "soon",
-    "a166": "soon",
     "a232": "which values a limit leaves is by chance of Prometheus' index; here the first in order",
 }
 
@@ -113,7 +112,7 @@ async def test_answers_are_those_of_prometheus(tmp_path: Path) -> None:
     """Every recorded request over the same samples has the recorded answer, but for those that are listed with a reason."""
     options = QueryOptions()
     async with web_world(tmp_path, OPTIONS, {"query_options": lambda: options}) as here:
-        here.context.store.exemplars.resize(100_000)
+        here.context.store.exemplars.configure(100_000, 0)
         headers = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
         status, _, text = await Call("POST", "/api/v1/write", headers, message()).to(here.client.app)
         assert status == 204, text

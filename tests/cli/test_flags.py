@@ -1,0 +1,170 @@
+"""The table of flags and the table of feature flags: all of Prometheus', each with an effect or a reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from trimon.cli.commandline import CommandLineError, read_command_line, shown_value
+from trimon.cli.features import FEATURES, enabled_features
+from trimon.cli.flags import FLAGS, INERT, REFUSED
+from trimon.cli.serveroptions import check_flags, shown_flags
+from trimon.errors import OperatingError
+from trimon.log import LogBuffer
+from trimon.storage.options import StoreOptions
+
+ROOT: Final = Path(__file__).parents[2]
+ORACLE: Final = ROOT.parent / "shared" / "oracle" / "config" / "flags.jsonl"
+OTHER_DEFAULTS: Final = {
+    "web.listen-address": "trimon listens on loopback unless it is told otherwise",
+}
+
+recorded = pytest.mark.skipif(not ORACLE.is_file(), reason="no ../shared/oracle/config beside the project")
+
+
+def cases() -> list[dict[str, Any]]:
+    if not ORACLE.is_file():
+        return []
+    return [json.loads(line) for line in ORACLE.read_text(encoding="utf-8").splitlines()]
+
+
+def shown_of(case: dict[str, Any]) -> dict[str, str] | None:
+    for path, (_, answer) in (case.get("got") or {}).items():
+        if path.endswith("/api/v1/status/flags"):
+            found: dict[str, str] = answer["data"]
+            return found
+    return None
+
+
+def test_every_flag_has_an_effect_or_a_reason() -> None:
+    """A flag is read by the code that starts a server, or the table says why nothing acts on it."""
+    sources = "".join(
+        (ROOT / "trimon" / "cli" / name).read_text() for name in ("serve.py", "serveroptions.py", "main.py")
+    )
+    for flag in FLAGS:
+        used = f'"{flag.name}"' in sources
+        assert used or flag.inert or flag.name in REFUSED, flag.name
+    assert INERT.keys() <= {flag.name for flag in FLAGS}
+
+
+def test_a_flag_without_effect_is_warned_of_by_name() -> None:
+    """Each inert flag on a command line is one warning with its name and the reason; the others are none."""
+    for flag in FLAGS:
+        if flag.name in REFUSED or flag.mode == "agent" or flag.name == "web.config.file":
+            continue
+        text = flag.default or {"duration": "1h"}.get(flag.kind, "x")
+        flags = read_command_line([f"--{flag.name}" if flag.kind == "bool" else f"--{flag.name}={text}"])
+        log = LogBuffer()
+        check_flags(flags, log)
+        wanted = [("flag has no effect", f"--{flag.name}", flag.inert)] if flag.inert else []
+        assert [(what, fields["flag"], fields["reason"]) for _, what, fields in log.entries] == wanted
+
+
+def test_a_flag_that_is_refused_stops_a_start() -> None:
+    """What a user must not overlook is an error with its name; switched off, it asks for nothing."""
+    for name in REFUSED:
+        with pytest.raises(OperatingError, match=f"flag --{name} is not supported: "):
+            check_flags(read_command_line([f"--{name}"]), LogBuffer())
+        check_flags(read_command_line([f"--no-{name}"]), LogBuffer())
+
+
+def test_every_feature_has_an_effect_or_a_reason() -> None:
+    """A feature flag is known to some part, or the table says why nothing acts on it, and a start tells."""
+    sources = "".join(
+        path.read_text()
+        for path in (ROOT / "trimon").rglob("*.py")
+        if path.name not in ("features.py", "flags.py")
+    )
+    for name, feature in FEATURES.items():
+        assert feature.inert or f'"{name}"' in sources, name
+        log = LogBuffer()
+        if name == "st-storage":
+            continue
+        assert enabled_features((name,), log) == {name}
+        told = [fields.get("option") for level, _, fields in log.entries if level == "warn"]
+        assert told == ([name] if feature.inert or feature.note else [])
+
+
+def test_unknown_features_only_warn() -> None:
+    """An unknown name is a warning, also an empty one between commas, and switches nothing on."""
+    log = LogBuffer()
+    assert enabled_features(("foo,,promql-per-step-stats",), log) == {"promql-per-step-stats"}
+    assert [fields["option"] for _, _, fields in log.entries] == ["foo", ""]
+
+
+@recorded
+def test_the_flags_are_those_of_prometheus_with_their_defaults() -> None:
+    """Every flag that Prometheus shows is in the table with its default, and no other is shown by default."""
+    (wanted,) = [shown_of(case) for case in cases() if case["name"] == "flag-defaults"]
+    assert wanted is not None
+    given = ("config.file", "storage.tsdb.path")
+    options = StoreOptions(path=Path())
+    ours = shown_flags(read_command_line([]), "", options)
+    assert ours.keys() == wanted.keys()
+    different = {name for name in ours if ours[name] != wanted[name]}
+    assert different == {*OTHER_DEFAULTS, *given}
+
+
+@recorded
+@pytest.mark.parametrize(
+    "case", [case for case in cases() if shown_of(case)], ids=lambda case: str(case["name"])
+)
+def test_values_are_shown_as_prometheus_shows_them(case: dict[str, Any]) -> None:
+    """The values of a command line's own flags read as in /api/v1/status/flags of a real 3.14."""
+    wanted = shown_of(case)
+    assert wanted is not None
+    flags = read_command_line(case["args"])
+    computed = ("web.route-prefix",)
+    for flag in FLAGS:
+        if flag.name in flags.given and flag.name not in computed:
+            assert shown_value(flag, flags[flag.name]) == wanted[flag.name]
+
+
+@recorded
+@pytest.mark.parametrize(
+    "case",
+    [case for case in cases() if case["program"] == "prometheus"],
+    ids=lambda case: str(case["name"]),
+)
+def test_a_command_line_is_read_or_refused_as_prometheus_does(case: dict[str, Any]) -> None:
+    """The same command lines cannot be read, in the same words and with the same exit code."""
+    heads = [line for line in case["stderr"] if line.startswith("Error parsing command line arguments: ")]
+    if any(argument.startswith("@") for argument in case["args"]):
+        return
+    if not heads:
+        read_command_line(case["args"])
+        return
+    with pytest.raises(CommandLineError) as refused:
+        read_command_line(case["args"])
+    assert f"Error parsing command line arguments: {refused.value.message}" == heads[0]
+    assert refused.value.exit_code == case["exit"]
+
+
+def test_arguments_may_stand_in_a_file(tmp_path: Path) -> None:
+    """`@file` stands for the lines of the file."""
+    (tmp_path / "args").write_text("--query.timeout=7s\n\n--web.enable-lifecycle\n")
+    flags = read_command_line([f"@{tmp_path / 'args'}", "--log.level", "warn"])
+    assert (flags["query.timeout"], flags["web.enable-lifecycle"], flags["log.level"]) == (
+        7_000,
+        True,
+        "warn",
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("web.confg.file", "web.config.file"),
+        ("web.enable-lifecyle", "web.enable-lifecycle"),
+        ("no-web.enable-lifecyle", "web.enable-lifecycle"),
+        ("frobnicate", ""),
+    ],
+)
+def test_a_typo_is_told_what_may_be_meant(wrong: str, meant: str) -> None:
+    """The hint is a flag that exists, or there is none."""
+    with pytest.raises(CommandLineError) as refused:
+        read_command_line([f"--{wrong}=x"])
+    assert refused.value.hint == (f"did you mean --{meant}?" if meant else "")

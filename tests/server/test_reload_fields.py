@@ -1,0 +1,141 @@
+"""Every field of the configuration takes effect at a reload, is refused, or stands here with the reason why not."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+import pytest
+
+from trimon.config import GlobalConfig, ScrapeConfig, StorageConfig, load_text
+from trimon.config.load import MainFile
+from trimon.config.model import Model, settings_of
+from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
+from trimon.server.storage import limits_of
+
+SECTIONS: Final = {
+    "global": "jobs inherit it; logs, rules and queries read it at each use",
+    "runtime": "",
+    "rule_files": "the rule manager",
+    "scrape_config_files": "more jobs",
+    "scrape_configs": "the scrape manager and discovery",
+    "storage": "the limits of the store",
+    "otlp": "",
+}
+"""What takes a section over; empty: nothing acts on it, which docs/configuration.md says."""
+NOT_OF_JOBS: Final = {
+    "evaluation_interval": "rules and subqueries",
+    "rule_query_offset": "rules",
+    "external_labels": "nothing leaves this server yet; they seed the phase of scrapes at the start",
+    "query_log_file": "the query log",
+    "metric_name_escaping_scheme": "inherited unless a job has its own",
+}
+NOT_OF_THE_STORE: Final = {
+    "outofordertimewindow": "shown, follows out_of_order_time_window",
+    "chunk_encoding": "read, without meaning",
+}
+OTHER: Final[dict[str, str]] = {
+    "int": "7",
+    "DURATION": "7s",
+    "SIZE": "7MB",
+    "Flag": "true",
+    "Whole": "7",
+    "Number": "7",
+    "FilePath": "x.log",
+}
+SPECIAL: Final = {
+    "metric_name_validation_scheme": "legacy",
+    "metric_name_escaping_scheme": "dots",
+    "scrape_protocols": "[PrometheusText0.0.4]",
+    "fallback_scrape_protocol": "PrometheusText0.0.4",
+    "honor_timestamps": "false",
+    "enable_compression": "false",
+    "follow_redirects": "false",
+    "enable_http2": "false",
+    "scheme": "https",
+    "metrics_path": "/x",
+    "params": "{a: [b]}",
+    "external_labels": "{a: b}",
+    "job_name": "other",
+    "basic_auth": "{username: u}",
+    "authorization": "{credentials: c}",
+    "bearer_token": "t",
+    "bearer_token_file": "t",
+    "tls_config": "{insecure_skip_verify: true}",
+    "proxy_url": "http://p:1",
+    "no_proxy": "a, proxy_url: 'http://p:1'",
+    "http_headers": "{X-A: {values: [a]}}",
+    "relabel_configs": "[{target_label: a}]",
+    "metric_relabel_configs": "[{target_label: a}]",
+    "static_configs": "[{targets: ['h:1']}]",
+    "file_sd_configs": "[{files: [a.json]}]",
+    "trimon_sd_configs": "[{plugin: 'm:a'}]",
+}
+
+
+def another(model: type[Model], name: str) -> str:
+    """A value that a field does not have by default."""
+    kind = settings_of(model)[name].metadata["kind"]
+    sort = type(kind).__name__
+    if name not in SPECIAL and sort == "_Measure":
+        return "7MB" if "size" in name else "7s"
+    return SPECIAL.get(name) or OTHER[sort]
+
+
+def active(model: type[Model]) -> list[str]:
+    """The fields that take more than their default."""
+    return [name for name, field in settings_of(model).items() if not field.metadata["only_default"]]
+
+
+def test_every_section_is_known() -> None:
+    """A new section is listed with what takes it over."""
+    assert settings_of(MainFile).keys() == SECTIONS.keys()
+
+
+@pytest.mark.parametrize("name", active(ScrapeConfig))
+def test_a_changed_field_of_a_job_is_noticed(name: str) -> None:
+    """A reload compares jobs: every field makes another job, or other sources of targets."""
+
+    def load(line: str) -> ScrapeConfig:
+        job_name = "" if name == "job_name" else "job_name: a, "
+        return load_text(f"scrape_configs: [{{{job_name}{line}}}]", "/p.yml").scrape_configs[0]
+
+    before, after = (
+        load("job_name: a" if name == "job_name" else ""),
+        load(f"{name}: {another(ScrapeConfig, name)}"),
+    )
+    assert (before.without_discovery(), before.discovery()) != (after.without_discovery(), after.discovery())
+
+
+@pytest.mark.parametrize("name", active(GlobalConfig))
+def test_a_changed_field_of_global_is_noticed(name: str) -> None:
+    """Every field of `global` makes other jobs, or stands in the list of those that concern others."""
+
+    def load(line: str) -> ScrapeConfig:
+        return load_text(f"global: {{{line}}}\nscrape_configs: [{{job_name: a}}]", "/p.yml").scrape_configs[0]
+
+    changed = load("") != load(f"{name}: {another(GlobalConfig, name)}")
+    assert changed or name in NOT_OF_JOBS
+
+
+@pytest.mark.parametrize(
+    ("model", "frame"),
+    [
+        (TsdbConfig, "tsdb: {{{}}}"),
+        (RetentionConfig, "tsdb: {{retention: {{{}}}}}"),
+        (ExemplarsConfig, "exemplars: {{{}}}"),
+    ],
+)
+def test_a_changed_field_of_storage_changes_the_store(model: type[Model], frame: str) -> None:
+    """Every field of `storage` changes the limits of the store, or stands in the list of those without meaning."""
+
+    def limits(line: str) -> Any:
+        config = load_text(f"storage: {{{frame.format(line)}}}" if line else "", "/p.yml")
+        return limits_of(config.storage, exemplars=True)
+
+    for name in active(model):
+        if name == "retention" or name in NOT_OF_THE_STORE:
+            continue
+        assert limits(f"{name}: {another(model, name)}") != limits(""), name
+    nested = {each.name for each in dataclasses.fields(StorageConfig) if "kind" in each.metadata}
+    assert nested == {"tsdb", "exemplars"}

@@ -1,0 +1,161 @@
+"""From the values of flags to the options of the parts, and what is wrong with values that can be read."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Final
+
+from trimon.cli.commandline import ServerFlags, shown_value
+from trimon.cli.flags import BY_NAME, FLAGS, REFUSED
+from trimon.config.load import RETENTION_DEFAULT_MS, Config
+from trimon.config.storage import RetentionConfig
+from trimon.config.web import WebConfig, load_web_config
+from trimon.errors import OperatingError, UserError
+from trimon.log import Log
+from trimon.model.matcher import anchored, compile_regexp
+from trimon.query.language.options import QueryOptions
+from trimon.server.storage import limits_of
+from trimon.storage.options import StoreOptions
+from trimon.web.context import WebOptions
+from trimon.web.externalurl import ExternalUrl
+
+EXEMPLARS: Final = "exemplar-storage"
+AUTO_RELOAD_MS_MIN: Final = 1_000
+WAL_SEGMENT_BYTES: Final = 128 * 2**20
+_MIB: Final = 2**20
+
+
+def place_of(error: UserError) -> dict[str, object]:
+    """Where an error is, as a field of the log, when its words do not say it."""
+    return {"at": error.position} if error.position.line and "\n  line " not in error.message else {}
+
+
+def check_flags(flags: ServerFlags, log: Log) -> None:
+    """Warn of flags that do nothing. Raises OperatingError for what a server does not start with."""
+    for name in flags.given:
+        flag = BY_NAME[name]
+        if name in REFUSED and flags[name]:
+            raise OperatingError(f"flag --{name} is not supported: {REFUSED[name]}")
+        if flag.inert:
+            log.warning("flag has no effect", flag=f"--{name}", reason=flag.inert)
+    if not 0 < flags["auto-gomemlimit.ratio"] <= 1:
+        raise OperatingError("--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.")
+    segment_bytes = flags["storage.tsdb.wal-segment-size"]
+    if segment_bytes and not 10 * _MIB <= segment_bytes <= 256 * _MIB:
+        raise OperatingError("flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB")
+    chunk_bytes = flags["storage.tsdb.max-block-chunk-segment-size"]
+    if chunk_bytes and chunk_bytes < _MIB:
+        raise OperatingError("flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB")
+    if flags["query.max-concurrency"] < 0:
+        raise UserError(f"--query.max-concurrency must not be negative, got {flags['query.max-concurrency']}")
+    if flags["query.max-concurrency"] == 0:
+        log.warning("no query could run with --query.max-concurrency=0, so one runs at a time")
+    if flags["web.config.file"]:
+        _check_web_config(Path(flags["web.config.file"]))
+
+
+def _check_web_config(path: Path) -> None:
+    try:
+        config = load_web_config(path)
+    except UserError as error:
+        raise OperatingError(f"Unable to validate web configuration file: {error.message}") from None
+    if config != WebConfig():
+        raise OperatingError(
+            f"web configuration file {path}: TLS, headers and passwords of the server's own HTTP "
+            "are not supported by this version of trimon"
+        )
+
+
+def auto_reload_s(flags: ServerFlags, features: frozenset[str]) -> float:
+    """How often the files of the configuration are looked at; 0 for never."""
+    if not flags["config.auto-reload"] and "auto-reload-config" not in features:
+        return 0.0
+    return float(max(AUTO_RELOAD_MS_MIN, flags["config.auto-reload-interval"])) / 1000
+
+
+def listen_addresses(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """(host, port) of each --web.listen-address. Raises UserError."""
+    return tuple(_address(text) for text in texts)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise UserError(f'parse external URL "": address {text}: missing port in address')
+    if not port.isdigit() or int(port) > 65535:
+        url = f"http://{socket.gethostname()}:{port}/"
+        raise UserError(f'parse external URL "": parse "{url}": invalid port ":{port}" after host')
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def flag_retention(flags: ServerFlags) -> RetentionConfig:
+    """The retention of a file that says nothing of it."""
+    time_ms, size_bytes = flags["storage.tsdb.retention.time"], flags["storage.tsdb.retention.size"]
+    return RetentionConfig(time=time_ms or (0 if size_bytes else RETENTION_DEFAULT_MS), size=size_bytes)
+
+
+def store_options(flags: ServerFlags, config: Config, features: frozenset[str]) -> StoreOptions:
+    """How the store is opened."""
+    limits = limits_of(config.storage, exemplars=EXEMPLARS in features)
+    return StoreOptions(
+        path=Path(flags["storage.tsdb.path"]),
+        fsync=flags["storage.wal-fsync"],
+        out_of_order_window_ms=limits.out_of_order_window_ms,
+        retention_ms=limits.retention_ms,
+        retention_bytes=limits.retention_bytes,
+        retention_percentage=limits.retention_percentage,
+        series_max=flags["storage.series-max"],
+        min_block_ms=flags["storage.tsdb.min-block-duration"],
+        max_block_ms=flags["storage.tsdb.max-block-duration"] or 0,
+        wal_segment_bytes=flags["storage.tsdb.wal-segment-size"] or WAL_SEGMENT_BYTES,
+        lockfile=not flags["storage.tsdb.no-lockfile"],
+        exemplars_max=limits.exemplars_max,
+    )
+
+
+def web_options(flags: ServerFlags, own: str) -> WebOptions:
+    """How the front end answers. Raises UserError."""
+    port = own.rpartition(":")[2]
+    external = ExternalUrl(flags["web.external-url"] or f"http://{own}/", port)
+    external.check()
+    cors_origin: str = flags["web.cors.origin"] or ".*"
+    try:
+        compile_regexp(anchored(cors_origin))
+    except UserError as error:
+        raise UserError(f'could not compile CORS regex string "{cors_origin}": {error}') from None
+    return WebOptions(
+        external=external,
+        route_prefix=external.prefix(flags["web.route-prefix"]),
+        cors_origin=cors_origin,
+        enable_lifecycle=flags["web.enable-lifecycle"],
+        enable_admin_api=flags["web.enable-admin-api"],
+        enable_remote_write=flags["web.enable-remote-write-receiver"],
+        allow_remote_debug=flags["web.allow-remote-debug"],
+    )
+
+
+def query_options(flags: ServerFlags, features: frozenset[str]) -> QueryOptions:
+    """How queries run."""
+    return QueryOptions(
+        lookback_ms=flags["query.lookback-delta"],
+        samples_max=flags["query.max-samples"],
+        bytes_max=flags["query.max-memory"],
+        timeout_s=flags["query.timeout"] / 1000,
+        features=features,
+    )
+
+
+def shown_flags(flags: ServerFlags, route_prefix: str, store: StoreOptions) -> dict[str, str]:
+    """Every flag as /api/v1/status/flags shows it, with the values that hold; flags of our own when they are given."""
+    shown = {
+        flag.name: shown_value(flag, flags[flag.name])
+        for flag in FLAGS
+        if not flag.own or flag.name in flags.given
+    }
+    time_flag = BY_NAME["storage.tsdb.retention.time"]
+    shown[time_flag.name] = shown_value(time_flag, flag_retention(flags).time)
+    largest = BY_NAME["storage.tsdb.max-block-duration"]
+    shown[largest.name] = shown_value(largest, store.block_ms_max)
+    shown["web.route-prefix"] = route_prefix or "/"
+    return shown

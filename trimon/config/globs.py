@@ -1,0 +1,46 @@
+"""Patterns of file names: `*`, `?` and `[a-z]` in the last element."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from trimon.errors import UserError
+from trimon.gotext.strings import go_quote
+
+_GLOB: Final = re.compile(r"[^*]*(?:\*[^/]*)?", re.DOTALL)
+_MAGIC: Final = re.compile(r"[*?\[]")
+# A class that ends, with something in it; everything else in a pattern is good.
+_CLASS: Final = re.compile(r"\[\^?[^\]]+\]|[^\[]", re.DOTALL)
+
+
+class PatternError(UserError):
+    """A pattern of file names that is none."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__("syntax error in pattern")
+        self.pattern = pattern
+
+
+def glob_error(text: str, what: str) -> str | None:
+    """The error of a pattern with `*` before its last element."""
+    return None if _GLOB.fullmatch(text) else f"{what} {go_quote(text)}"
+
+
+def expand_glob(pattern: str) -> tuple[Path, ...]:
+    """The files that match a pattern, sorted. Blocks on the disk. Raises PatternError."""
+    whole = Path(pattern)
+    if not _MAGIC.search(whole.name):
+        return (whole,) if pattern and whole.is_file() else ()
+    if not re.fullmatch(rf"(?:{_CLASS.pattern})*", whole.name, re.DOTALL):
+        raise PatternError(pattern)
+    return tuple(sorted(match for match in whole.parent.glob(whole.name) if match.is_file()))
+
+
+def expand_globs(patterns: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files that match the patterns, in the order of the patterns, each file once. Blocks on the disk.
+
+    Raises PatternError.
+    """
+    return tuple(dict.fromkeys(path for pattern in patterns for path in expand_glob(pattern)))
