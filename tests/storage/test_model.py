@@ -127,13 +127,29 @@ class Histories(RuleBasedStateMachine):
             dict(self.model.last),
             self.model.pending_newest,
         )
+        stored = [self._verdict_alone(*point) for point in by_series]
         verdicts = [self.model.offer(*point) for point in by_series]
         (answer,) = self.bench.append(batch(*listed, atomic=atomic))
-        if atomic and set(verdicts) - {"appended", "same"}:
+        if atomic and set(stored) - {"appended", "same"}:
+            # What the batch itself contradicts is left out, what the store contradicts refuses all.
             self.model.samples, self.model.last, self.model.pending_newest = before
             verdicts = [verdict for verdict in verdicts if verdict != "appended"]
+            assert answer.error
+        elif atomic:
+            assert not answer.error
         self.model.publish()
         self._answered(answer, verdicts)
+
+    def _verdict_alone(self, labels: Labels, time_ms: int, value: float) -> str:
+        """The verdict on a sample if it came alone."""
+        kept = (
+            {k: dict(v) for k, v in self.model.samples.items()},
+            dict(self.model.last),
+            self.model.pending_newest,
+        )
+        verdict = self.model.offer(labels, time_ms, value)
+        self.model.samples, self.model.last, self.model.pending_newest = kept
+        return verdict
 
     @rule(hours=st.sampled_from([0.5, 1.0, 1.9]))
     def advance(self, hours: float) -> None:

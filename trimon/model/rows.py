@@ -45,8 +45,10 @@ class Row:
 class SampleBatch:
     """Samples of any shape: explicit timestamps, remote write, back-filling.
 
-    Sample `i` belongs to `series[series_index[i]]`. With `atomic` the first refused sample refuses the whole
-    batch and nothing of it is stored; otherwise refused samples are counted and the rest is stored.
+    Sample `i` belongs to `series[series_index[i]]`. With `atomic` the first sample that what is stored refuses
+    refuses the whole batch, and nothing of it is stored; samples that contradict others of the batch (an earlier
+    time, or another value for the same time) are left out and counted: the first counts. Otherwise refused samples
+    are counted and the rest is stored.
     """
 
     series: tuple[Labels, ...]

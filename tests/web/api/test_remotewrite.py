@@ -223,3 +223,26 @@ async def test_what_the_sender_should_repeat(
         answer = await here.client.post("/api/v1/write", data=body, headers=PROTO)
         assert answer.status_code == status
         assert answer.headers.get("Retry-After") == retry_after
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ([(NOW - 10, 1.0), (NOW - 10, 2.0)], [(NOW - 10, 1.0)]),
+        ([(NOW, 1.0), (NOW - 10, 2.0), (NOW + 5, 3.0)], [(NOW, 1.0), (NOW + 5, 3.0)]),
+        ([(NOW, 1.0), (NOW, 1.0)], [(NOW, 1.0)]),
+    ],
+    ids=["two values for one time", "a descending pair", "twice the same"],
+)
+async def test_a_request_that_contradicts_itself_is_taken(
+    sent: list[tuple[int, float]], kept: list[tuple[int, float]], tmp_path: Path
+) -> None:
+    """What is stored alone refuses samples: of one request the first counts, the rest is left out and counted."""
+    async with web_world(tmp_path, ENABLED) as here:
+        code, text = await post(here, packed(series("m", *sent), series("other", (NOW, 4.0))))
+        assert (code, text) == (204, "")
+        frame = here.context.snapshot().select((), NOW - 60_000, NOW + 60_000)
+        assert frame.labels.rows == 2
+        answer = await here.client.get(f"/api/v1/query?query=m[1m]&time={(NOW + 5) / 1000}")
+        (row,) = (await answer.get_json())["data"]["result"]
+        assert [(round(time_s * 1000), float(value)) for time_s, value in row["values"]] == kept

@@ -75,9 +75,19 @@ class Tally:
     out_of_bounds: int = 0
     too_old: int = 0
     error: str = ""
+    dropped: int = 0
 
     def refuse(self, verdict: int, count: int, time_ms: int, labels: Labels) -> None:
         """Count `count` refusals of one kind; the first text stays."""
+        self._count(verdict, count)
+        self.error = self.error or f"{REFUSALS[verdict]}: {format_labels(labels)} at {time_ms} ms"
+
+    def drop(self, verdict: int, count: int) -> None:
+        """Count samples that are left out without being refused."""
+        self._count(verdict, count)
+        self.dropped += count
+
+    def _count(self, verdict: int, count: int) -> None:
         if verdict == OUT_OF_ORDER:
             self.out_of_order += count
         elif verdict == DUPLICATE:
@@ -86,7 +96,6 @@ class Tally:
             self.out_of_bounds += count
         else:
             self.too_old += count
-        self.error = self.error or f"{REFUSALS[verdict]}: {format_labels(labels)} at {time_ms} ms"
 
     def refuse_series(self, count: int, reason: str) -> None:
         """Count series that were not created."""
@@ -96,7 +105,8 @@ class Tally:
     @property
     def refused(self) -> int:
         """Refused samples of every kind, and refused series."""
-        return self.out_of_order + self.duplicate + self.out_of_bounds + self.too_old + self.series_refused
+        left_out = self.out_of_order + self.duplicate + self.out_of_bounds + self.too_old
+        return left_out - self.dropped + self.series_refused
 
     def result(self, columns: Columns = NO_COLUMNS) -> Appended:
         """The answer to the sender."""

@@ -22,6 +22,8 @@ class Arrivals:
     times: Int64s
     values: Floats
     verdicts: Verdicts
+    contradicting: Bools
+    """Which refused samples only the samples before them in the batch refuse, and not what is stored."""
 
     @classmethod
     def judged(
@@ -42,7 +44,12 @@ class Arrivals:
         base_values = last_values[batch.series_index][place]
         _carry(series, times, values, base_times, base_values, bounds)
         verdicts = judge(times, values, base_times, base_values, bounds)
-        return cls(place, series.astype(np.int32), times, values, verdicts)
+        contradicting = verdicts >= OUT_OF_ORDER
+        if contradicting.any():
+            stored_times = last_times[batch.series_index][place]
+            stored_values = last_values[batch.series_index][place]
+            contradicting &= judge(times, values, stored_times, stored_values, bounds) < OUT_OF_ORDER
+        return cls(place, series.astype(np.int32), times, values, verdicts, contradicting)
 
     def accepted(self, numbers: Int32s) -> tuple[Int32s, Int64s, Floats, Bools]:
         """Series, times, values of the accepted samples, and which of them are in order."""
@@ -51,9 +58,9 @@ class Arrivals:
             keep[:] = False
         return self.series[keep], self.times[keep], self.values[keep], self.verdicts[keep] == IN_ORDER
 
-    def refusals(self) -> Iterator[tuple[int, int, int]]:
-        """(verdict, how many, place in the batch of the first) of every kind of refusal."""
-        refused = np.flatnonzero(self.verdicts >= OUT_OF_ORDER)
+    def refusals(self, *, contradicting: bool) -> Iterator[tuple[int, int, int]]:
+        """(verdict, how many, place in the batch of the first) of every kind of refusal, by what is stored or by the batch."""
+        refused = np.flatnonzero((self.verdicts >= OUT_OF_ORDER) & (self.contradicting == contradicting))
         for verdict, count in enumerate(np.bincount(self.verdicts[refused]).tolist()):
             if count:
                 yield verdict, count, int(self.place[refused][self.verdicts[refused] == verdict].min())

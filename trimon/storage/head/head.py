@@ -386,6 +386,12 @@ class Head(HeadSeries):
 
     @staticmethod
     def _count_batch(arrivals: Arrivals, batch: SampleBatch, tally: Tally) -> None:
-        for verdict, count, first in arrivals.refusals():
+        for verdict, count, first in arrivals.refusals(contradicting=False):
             index = int(batch.series_index[first])
             tally.refuse(verdict, count, int(batch.timestamps_ms[first]), batch.series[index])
+        for verdict, count, first in arrivals.refusals(contradicting=True):
+            if batch.atomic:
+                tally.drop(verdict, count)
+            else:
+                index = int(batch.series_index[first])
+                tally.refuse(verdict, count, int(batch.timestamps_ms[first]), batch.series[index])
