@@ -92,6 +92,18 @@ class ScrapeTimes:
 
 
 @dataclass(slots=True)
+class _Built:
+    """What became of the label sets of a job."""
+
+    targets: dict[str, Target] = field(default_factory=dict)
+    dropped: list[DroppedTarget] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    forced: str = ""
+    """Why no target is scraped."""
+    specs: dict[str, ChildSpec] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class _Leaving:
     """A session whose target went away: its series end when nobody takes it over until `due_s`."""
 
@@ -199,46 +211,42 @@ class ScrapeManager:
             self._take_over(job, built)
             self._times.sync_s.labels(message.consumer).observe(trio.current_time() - began_s)
 
-    @staticmethod
-    def _build(
-        job: Job, label_sets: Sequence[Mapping[str, str]]
-    ) -> tuple[dict[str, Target], list[DroppedTarget], list[str]]:
-        targets: dict[str, Target] = {}
-        dropped: list[DroppedTarget] = []
-        errors: list[str] = []
+    def _build(self, job: Job, label_sets: Sequence[Mapping[str, str]]) -> _Built:
+        """What label sets give under the job's configuration; any thread."""
+        config = job.config
+        built = _Built()
         for index, labels in enumerate(label_sets):
             try:
-                made = build_target(labels, job.config.options)
+                made = build_target(labels, config.options)
             except UserError as error:
-                errors.append(f"instance {index}: {error}")
+                built.errors.append(f"instance {index}: {error}")
                 continue
             if isinstance(made, DroppedTarget):
-                dropped.append(made)
+                built.dropped.append(made)
             else:
-                targets.setdefault(made.key, made)
-        return targets, dropped, errors
+                built.targets.setdefault(made.key, made)
+        limit, count = config.options.target_limit, len(built.targets)
+        if limit and count > limit:
+            built.forced = f"target_limit exceeded (number of targets: {count}, limit: {limit})"
+        built.specs = {
+            key: self._target_spec(job, config, target, built.forced) for key, target in built.targets.items()
+        }
+        return built
 
-    def _take_over(self, job: Job, built: tuple[dict[str, Target], list[DroppedTarget], list[str]]) -> None:
-        targets, dropped, errors = built
+    def _take_over(self, job: Job, built: _Built) -> None:
         options = job.config.options
-        keep = options.keep_dropped_targets or len(dropped)
-        job.targets, job.dropped, job.dropped_count = targets, dropped[:keep], len(dropped)
-        for error in errors:
+        keep = options.keep_dropped_targets or len(built.dropped)
+        job.targets, job.dropped, job.dropped_count = built.targets, built.dropped[:keep], len(built.dropped)
+        for error in built.errors:
             if error not in job.errors:
                 self._log.error("Creating target failed", job=options.job, err=error)
-        job.errors = errors
+        job.errors = built.errors
         job.syncs += 1
-        job.sync_failures += len(errors)
-        forced = ""
-        if options.target_limit and len(targets) > options.target_limit:
-            self.pool_counts.target_limit_exceeded += 1
-            forced = (
-                f"target_limit exceeded (number of targets: {len(targets)}, limit: {options.target_limit})"
-            )
-        job.pool.reconcile({key: self._target_spec(job, target, forced) for key, target in targets.items()})
+        job.sync_failures += len(built.errors)
+        self.pool_counts.target_limit_exceeded += bool(built.forced)
+        job.pool.reconcile(built.specs)
 
-    def _target_spec(self, job: Job, target: Target, forced: str) -> ChildSpec:
-        config = job.config
+    def _target_spec(self, job: Job, config: JobConfig, target: Target, forced: str) -> ChildSpec:
         instance = dict(target.labels).get(INSTANCE_LABEL, "")
         return ChildSpec(
             f"{instance}#{target.key[:8]}",

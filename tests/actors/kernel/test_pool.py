@@ -248,3 +248,44 @@ def test_two_children_of_one_name_are_refused() -> None:
     journal = Journal()
     with pytest.raises(ValueError, match="same name"):
         pool.reconcile({"a": worker_spec("x", journal), "b": worker_spec("x", journal)})
+
+
+async def test_thousands_of_changes_are_made_a_slice_at_a_time(nursery: trio.Nursery) -> None:
+    """Ten thousand children start, change and stop while other tasks get their turn; the last word counts."""
+    journal = Journal()
+    pool: Pool[int] = Pool("pool")
+    nursery.start_soon(pool.run)
+    await pool.ready.wait()
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async def settled(count: int, version: int) -> None:
+        def is_settled() -> bool:
+            versions = [child.spec.version for child in pool.children()]
+            return versions == [version] * count and len(journal.running) == count
+
+        with trio.fail_after(60):
+            while not is_settled():
+                await trio.sleep(0.01)
+
+    def specs(version: int, keys: range) -> dict[int, ChildSpec]:
+        return {key: worker_spec(f"c{key}", journal, version=version, drain_s=0) for key in keys}
+
+    nursery.start_soon(other)
+    before = turns
+    pool.reconcile(specs(1, range(10_000)))
+    assert len(pool.children()) <= 1_000
+    await settled(10_000, 1)
+    assert turns - before >= 20
+    pool.reconcile(specs(1, range(5_000)))
+    pool.reconcile(specs(2, range(2_500, 7_500)))
+    await settled(5_000, 2)
+    pool.reconcile(specs(3, range(10_000)))
+    await pool.stop(30)
+    assert journal.running == []
+    nursery.cancel_scope.cancel()

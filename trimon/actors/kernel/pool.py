@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Final, Generic, TypeVar
 
 import trio
 
@@ -14,6 +14,9 @@ from trimon.actors.kernel.spec import ChildSpec
 from trimon.actors.kernel.supervisor import Supervisor
 
 K = TypeVar("K", bound=Hashable)
+
+# Children that are started or stopped at a stretch: some 15 µs each, and as much again in their own tasks.
+SLICE_STEPS: Final = 200
 
 
 class Pool(Supervisor, Generic[K]):
@@ -32,19 +35,22 @@ class Pool(Supervisor, Generic[K]):
         self._by_key: dict[K, Child] = {}
         self._heirs: dict[K, ChildSpec] = {}
         self._nursery: trio.Nursery | None = None
-        self._ending = trio.Event()
+        self._steps: Iterator[float] = iter(())
+        self._unfinished = trio.Event()
 
     def reconcile(self, wanted: Mapping[K, ChildSpec]) -> None:
         """Make the children be exactly those: start new ones, stop (drain) those gone, restart the changed.
 
-        A child is kept when its spec is equal. Synchronous; the work goes on in the children's tasks. Before
-        `run` it says what to start with. Raises ValueError when two keys have specs of one name.
+        A child is kept when its spec is equal. Synchronous; the work goes on in the children's tasks, and what is
+        more than SLICE_STEPS changes a slice at a time, so that thousands do not hold the event loop. Before `run`
+        it says what to start with. Raises ValueError when two keys have specs of one name.
         """
         if len({spec.name for spec in wanted.values()}) != len(wanted):
             raise ValueError(f"pool {self.path}: two children have the same name")
         self._wanted = dict(wanted)
         if self._nursery is not None and not self._stop_asked:
-            self._apply()
+            self._steps = self._changes()
+            self._apply_slice()
 
     def children(self) -> Sequence[Child]:
         """The children, in the order in which they were started."""
@@ -59,40 +65,68 @@ class Pool(Supervisor, Generic[K]):
         return {"wanted": len(self._wanted), **super().inspect()}
 
     def _wake(self) -> None:
-        self._ending.set()
+        self._unfinished.set()
+
+    def _is_told_to_stop(self) -> bool:
+        return self._stop_asked
 
     async def _conduct(self) -> None:
         self._by_key = {}
         self._heirs = {}
-        self._ending = trio.Event()
+        self._unfinished = trio.Event()
         if self._stop_asked:
             return
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._apply()
-                self.ready.set()
-                await self._ending.wait()
+                self._steps = self._changes()
+                self._unfinished.set()
+                while True:
+                    await self._unfinished.wait()
+                    if self._is_told_to_stop():
+                        break
+                    # Replaced here and nowhere else: this task must not wait for an event that nobody sets any more.
+                    self._unfinished = trio.Event()
+                    if self._apply_slice():
+                        self.ready.set()
+                    await trio.lowlevel.checkpoint()
+                self._steps = iter(())
                 self._heirs = {}
                 for child in reversed(list(self._by_key.values())):
                     self._tell_to_stop(child)
         finally:
             self._nursery = None
 
-    def _apply(self) -> None:
+    def _apply_slice(self) -> bool:
+        """Make a slice of the changes that are left; whether that was all."""
+        weight = 0.0
+        for step in self._steps:
+            weight += step
+            if weight >= SLICE_STEPS:
+                self._unfinished.set()
+                return False
+        return True
+
+    def _changes(self) -> Iterator[float]:
+        """From the present children to the wanted ones, a child at a time; yields what each step weighs."""
+        wanted = self._wanted
         for key, child in list(self._by_key.items()):
-            if key not in self._wanted:
+            if key not in wanted and self._by_key.get(key) is child:
                 self._heirs.pop(key, None)
                 self._retire(key, child)
-        for key, spec in self._wanted.items():
+                yield 1.0
+        for key, spec in wanted.items():
             present = self._by_key.get(key)
             if present is None:
                 self._start(key, spec)
+                yield 1.0
             elif present.spec != spec or present.stopping:
                 self._heirs[key] = spec
                 self._retire(key, present)
+                yield 1.0
             else:
                 self._heirs.pop(key, None)
+                yield 0.05
 
     def _retire(self, key: K, child: Child) -> None:
         """End a child that is not wanted as it is; its task, or this call, makes room for the heir."""
