@@ -47,6 +47,33 @@ async def test_a_target_is_scraped_once_an_interval(tmp_path: Path, autojump_clo
         assert len(points) >= len(times) - 1
 
 
+async def test_lost_samples_are_logged_once_a_kind_and_scrape(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Duplicates, samples out of order and out of bounds are dropped, counted, and told in one line each."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\nm 2\nm 3\nt 1 1699999990000\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: bool(here.samples("t")))
+        here.log.entries.clear()
+        here.targets.bodies[url("a:1")] = (
+            b"m 1\nm 2\nm 3\nt 1 1699999980000\nt 2 1699999970000\nt 3 1699999990000\nt 4 1800000000000\n"
+        )
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        told = {text: fields for level, text, fields in here.log.entries if level == "warn"}
+        assert [fields["num_dropped"] for fields in told.values()] == [2, 3, 1]
+        assert list(told) == [
+            "Error on ingesting out-of-order samples",
+            "Error on ingesting samples with different value but same timestamp",
+            "Error on ingesting samples that are too old or are too far into the future",
+        ]
+        assert {fields["scrape_pool"] for fields in told.values()} == {"j"}
+        counts = here.manager.counts()
+        assert (counts.out_of_order, counts.duplicate, counts.out_of_bounds) == (2, 5, 1)
+
+
 async def test_up_follows_health(tmp_path: Path, autojump_clock: MockClock) -> None:
     """`up` is 1, then 0 with staleness for the rest when the target fails, then 1 again."""
     async with world(tmp_path) as here:

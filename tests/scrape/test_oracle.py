@@ -44,8 +44,6 @@ LATER = {
     "ctz-om": "the feature created-timestamp-zero-ingestion",
     "ctz-om-future": "the feature created-timestamp-zero-ingestion",
     "synth-text": "the feature st-synthesis",
-    "lab-metric-relabel-labelmap": "labelmap with the default replacement",
-    "lab-metric-relabel-labelmap-collide": "labelmap with the default replacement",
     "text-timestamp-gone-track": "the field track_timestamps_staleness",
 }
 PLAYED = sorted(CASES.keys() - PROTOBUF - TO_NATIVE - LATER.keys())
