@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
@@ -38,6 +41,10 @@ class Selection(Protocol):
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """Upper bounds for the closed interval."""
+        ...
+
+    def living(self, start_ms: int, end_ms: int) -> npt.NDArray[np.bool_]:
+        """Which series have samples in the closed interval, a flag a row; of what is compressed, which may have some."""
         ...
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:

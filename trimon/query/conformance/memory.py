@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.errors import UserError
 from trimon.model.frame import SampleFrame
@@ -110,6 +111,12 @@ class MemorySelection:
         """The exact figures."""
         samples = sum(sum(start_ms <= t <= end_ms for t in series.times) for series in self.series)
         return Estimate(len(self.series), samples, samples * 16)
+
+    def living(self, start_ms: int, end_ms: int) -> npt.NDArray[np.bool_]:
+        """Which series have samples in the closed interval."""
+        return np.array(
+            [any(start_ms <= t <= end_ms for t in series.times) for series in self.series], np.bool_
+        )
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval."""

@@ -223,6 +223,13 @@ class Block:
     def _series_place(self) -> Int32s:
         return self._index.numbers("series/place").astype(np.int32)
 
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series may have samples in the closed interval: those with a page that touches it."""
+        pages = self._pages
+        touched = np.zeros(len(self._band_sizes), np.bool_)
+        touched[pages["band"][(pages["first_ms"] <= end_ms) & (pages["last_ms"] >= start_ms)]] = True
+        return touched[self._series_band[series]]
+
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples lie in the closed interval."""
         bands = np.bincount(self._series_band[series]) if len(series) else np.zeros(1, np.int64)

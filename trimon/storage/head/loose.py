@@ -66,6 +66,25 @@ class LoosePage:
             self._add(tiles, members, _Tile(encode(values[place]), None, stamps, mine))
         self.tiles = tuple(tiles)
 
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series (ascending) have samples in the closed interval."""
+        alive = np.zeros(len(series), np.bool_)
+        place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
+        rows = np.flatnonzero(self.series[place] == series)
+        place = place[rows]
+        tiles = self.tile_of[place]
+        for number in np.unique(tiles).tolist():
+            mine = np.flatnonzero(tiles == number)
+            tile = self.tiles[number]
+            if tile.common is not None:
+                alive[rows[mine]] = bool(((tile.common >= start_ms) & (tile.common <= end_ms)).any())
+                continue
+            inside = self.tile_row[place[mine]].astype(np.int64)
+            # What pads the times of a series at the end is its last time again.
+            times = decode(tile.times, inside)
+            alive[rows[mine]] = ((times >= start_ms) & (times <= end_ms)).any(axis=1)
+        return alive
+
     def _add(self, tiles: list[_Tile], members: Int64s, tile: _Tile) -> None:
         self.tile_of[members] = len(tiles)
         self.tile_row[members] = np.arange(len(members))
@@ -135,6 +154,19 @@ class LooseView(NamedTuple):
     series: Int32s
     times: Int64s
     values: Floats
+
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series (ascending) have samples in the closed interval."""
+        alive = np.zeros(len(series), np.bool_)
+        if len(series) == 0:
+            return alive
+        inside = self.series[(self.times >= start_ms) & (self.times <= end_ms)]
+        place = np.minimum(np.searchsorted(series, inside), len(series) - 1)
+        alive[place[series[place] == inside]] = True
+        for page in self.pages:
+            if page.min_ms <= end_ms and page.max_ms >= start_ms and not alive.all():
+                alive |= page.living(series, start_ms, end_ms)
+        return alive
 
     @property
     def samples(self) -> int:

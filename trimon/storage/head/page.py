@@ -12,7 +12,7 @@ import numpy as np
 from trimon.model.sample import ABSENT, is_absent
 from trimon.storage.block.cache import DECODED, page_number
 from trimon.storage.codec.matrix import decode, encode
-from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.read.partialframe import PartialFrame
 
 # Series to a tile: the least that is decoded for one series.
@@ -38,6 +38,12 @@ class SealedPage:
     def size_bytes(self) -> int:
         """Memory held."""
         return self.times.nbytes + self.series.nbytes + sum(len(tile) + 48 for tile in self.tiles) + 256
+
+    def holds(self, series: Int32s) -> Bools:
+        """Which of some series have samples in the page."""
+        place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
+        held: Bools = self.series[place] == series
+        return held
 
     def read(self, rows: Int64s, series: Int32s, start_ms: int, end_ms: int) -> Iterator[PartialFrame]:
         """The samples of some series in the closed interval; `rows[i]` is the row of `series[i]`."""

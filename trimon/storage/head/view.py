@@ -9,9 +9,10 @@ from itertools import count, pairwise
 import numpy as np
 
 from trimon.model.matcher import Matcher
+from trimon.model.sample import is_absent
 from trimon.model.table import LabelTable
 from trimon.storage.head import matching
-from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import IndexView
 from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sealed
 from trimon.storage.head.placement import PlacementView
@@ -158,6 +159,23 @@ class HeadView:
             return []
         return read_raw(self.loose, series, start_ms, end_ms)
 
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series (ascending) have samples in the closed interval; of sealed pages, which may have some.
+
+        Deleted samples count, as in Prometheus.
+        """
+        if self.min_ms >= start_ms and self.max_ms <= end_ms:
+            return np.ones(len(series), np.bool_)
+        alive = self.loose.living(series, start_ms, end_ms)
+        places = list(self._in_groups(series))
+        self.groups.prepare({number for _, number, _, _ in places})
+        for _, number, rows, columns in places:
+            asked = ~alive[rows]
+            if asked.any():
+                rows, columns = rows[asked], columns[asked]
+                alive[rows] = _living_in_group(self.groups[number], columns, series[rows], start_ms, end_ms)
+        return alive
+
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples that is."""
         total = 0
@@ -245,6 +263,25 @@ def _read_group(
         times, values = np.concatenate(whole_times[::-1]), np.concatenate(whole_values[::-1])
         found.append(PartialFrame.matrix(rows, times, values.T, absent=True))
     return found
+
+
+def _living_in_group(group: GroupView, columns: Int64s, wanted: Int32s, start_ms: int, end_ms: int) -> Bools:
+    """Which of `wanted[i]`, in `columns[i]`, have samples in the closed interval."""
+    alive = np.zeros(len(wanted), np.bool_)
+    for page in group.sealed:
+        if page.times[0] <= end_ms and page.times[-1] >= start_ms:
+            alive |= page.holds(wanted)
+    for chunk, first, last in _chunks_between(group, start_ms, end_ms):
+        left = np.flatnonzero(~alive & (columns < len(chunk.series)))
+        left = left[chunk.series[columns[left]] == wanted[left]]
+        # Most series are in the newest row; the others are few.
+        for rows in (slice(last - 1, last), slice(first, last - 1)):
+            present = ~is_absent(chunk.values[rows, columns[left]]).all(axis=0)
+            alive[left[present]] = True
+            left = left[~present]
+            if len(left) == 0:
+                break
+    return alive
 
 
 def _chunks_between(group: GroupView, start_ms: int, end_ms: int) -> Iterator[tuple[RawChunk, int, int]]:

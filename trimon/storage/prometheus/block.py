@@ -13,7 +13,7 @@ from trimon.files import Files
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.head.arena import Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.head.matching import codes_matching
 from trimon.storage.prometheus.crc import crc32c_many
 from trimon.storage.prometheus.index import read_index
@@ -81,6 +81,12 @@ class PrometheusBlock:
     def table(self, series: Int32s) -> LabelTable:
         """Their labels."""
         return self._labels.take(series.astype(np.intp))
+
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series may have samples in the closed interval: those with a chunk that touches it."""
+        alive = np.zeros(len(series), np.bool_)
+        alive[self._chunks_of(series, start_ms, end_ms)[1]] = True
+        return alive
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples lie in the closed interval."""

@@ -12,7 +12,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
-from trimon.storage.head.arena import Int32s, Int64s
+from trimon.storage.head.arena import Bools, Int32s, Int64s
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.labels import merge_tables
 from trimon.storage.read.partialframe import PartialFrame
@@ -35,6 +35,10 @@ class SeriesSource(Protocol):
 
     def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Their samples around the closed interval; row `i` of the pieces is `series[i]`."""
+        ...
+
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series (ascending) have samples in the closed interval; of compressed pages, which may have some."""
         ...
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
@@ -97,6 +101,15 @@ class StoreSelection:
             if part.source.overlaps(start_ms, end_ms)
         )
         return Estimate(self._labels.rows, samples, samples * 16)
+
+    def living(self, start_ms: int, end_ms: int) -> Bools:
+        """Which series have samples in the closed interval; see Selection."""
+        alive = np.zeros(self._labels.rows, np.bool_)
+        for part in self.parts:
+            if part.source.overlaps(start_ms, end_ms):
+                found = part.source.living(part.series, start_ms, end_ms)
+                alive[slice(None) if part.rows is None else part.rows] |= found
+        return alive
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval. Raises OperatingError when data cannot be read."""

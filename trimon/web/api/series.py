@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from urllib.parse import unquote_to_bytes
 
+import numpy as np
 from werkzeug.datastructures import MultiDict
 
 from trimon.model.labels import format_labels
@@ -115,9 +116,10 @@ def _series(
     """Distinct label sets in order; one more than `most`, so that the caller sees that there are more."""
     found = {}
     for matchers in selectors:
-        table = snapshot.select(matchers, start_ms, end_ms).labels
+        selection = snapshot.select(matchers, start_ms, end_ms)
+        table = selection.labels
         budget.check()
-        for row in budget.watch(range(table.rows)):
+        for row in budget.watch(np.flatnonzero(selection.living(start_ms, end_ms)).tolist()):
             labels = table.labels(row)
             found[labels] = dict(labels)
             if most and len(selectors) == 1 and len(found) > most:
