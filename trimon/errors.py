@@ -50,13 +50,3 @@ class OperatingError(TrimonError):
 
     It becomes a health field and a metric, never a crash.
     """
-
-
-class LimitError(OperatingError):
-    """A cap of `trimon.limits` or of the configuration was reached."""
-
-    def __init__(self, what: str, value: float, limit: float) -> None:
-        super().__init__(f"{what}: {value:g} exceeds the limit of {limit:g}")
-        self.what = what
-        self.value = value
-        self.limit = limit

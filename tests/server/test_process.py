@@ -75,6 +75,30 @@ def test_reload_takes_over_and_a_bad_file_changes_nothing(tmp_path: Path) -> Non
         assert "prometheus_config_last_reload_successful 1.0" in server.text("/metrics")[1]
 
 
+def test_a_reload_takes_over_every_part_that_is_good(tmp_path: Path) -> None:
+    """Retention follows the file; a bad scrape config file leaves the jobs as they were, and the reload has failed."""
+    port = free_port()
+    jobs = tmp_path / "jobs.yml"
+    with running(tmp_path / "data", FAST.format(port=port), "--web.enable-lifecycle") as server:
+        server.until("up")
+        assert server.get("/api/v1/status/runtimeinfo")["data"]["storageRetention"] == "15d"
+        storage = "storage: {tsdb: {retention: {time: 3d, size: 1GB}}}\nscrape_config_files: [jobs.yml]\n"
+        jobs.write_text("scrape_configs: [{job_name: self}]")
+        server.config.write_text(FAST.format(port=port) + storage)
+        status, text = server.text("/-/reload", "POST")
+        assert status == 500
+        assert "one or more errors occurred while applying the new configuration" in text
+        assert "first found in main config file" in server.log.read_text()
+        assert server.get("/api/v1/status/runtimeinfo")["data"]["storageRetention"] == "3d or 1GiB"
+        assert "time: 3d" in server.get("/api/v1/status/config")["data"]["yaml"]
+        assert server.get("/api/v1/targets")["data"]["activeTargets"][0]["scrapePool"] == "self"
+        jobs.write_text(
+            f"scrape_configs: [{{job_name: more, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]"
+        )
+        assert server.text("/-/reload", "POST") == (200, "")
+        server.until('up{job="more"}')
+
+
 def test_a_plug_in_that_cannot_be_loaded_fails_the_reload(tmp_path: Path) -> None:
     """A reload that names a plug-in which is not there is refused at its place; a start is refused too."""
     port = free_port()

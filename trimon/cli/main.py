@@ -71,7 +71,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
             max_content_width=120,
         )
     except click.UsageError as error:
-        error.show()
+        print(f"trimon: error: {_usage_error(error)}, try --help", file=sys.stderr)
         return 1
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -81,6 +81,23 @@ def _run_command(name: str, arguments: list[str]) -> int:
         print(f"trimon: error: {error}", file=sys.stderr)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _usage_error(error: click.UsageError) -> str:
+    """What is wrong with a command's arguments, in the words of the server's own."""
+    import click  # noqa: PLC0415 # see above
+
+    match error:
+        case click.NoSuchOption():
+            near = error.possibilities
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            return f"unknown long flag '{error.option_name}'{hint}"
+        case click.MissingParameter() if error.param is not None:
+            return f"required argument '{error.param.name}' not provided"
+        case click.BadParameter():
+            return error.message
+        case _:
+            return error.format_message().rstrip(".")
 
 
 def _refused(error: CommandLineError) -> int:
