@@ -1,8 +1,8 @@
 """One target's scrapes, one after the other: answers in, rows out, health kept. Synchronous, no I/O.
 
 The order is always: `request()`, then `succeed` or `fail`, which give the row to append, then `granted` with storage's
-answer (or `lost`, if storage could not take the row). What
-becomes of series between two scrapes is told in `columns`. A scrape ends in one of these ways:
+answer (or `lost`, if storage could not take the row). What becomes of series between two scrapes is told in `columns`. A
+scrape ends in one of these ways:
 
     what came                        health  samples stored  series that end         counted in the report
     no answer, a status not 200       down        no         all                     nothing
