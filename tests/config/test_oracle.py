@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from trimon.config import Config, FlagDefaults, effective_yaml, load
+from trimon.config.scrape import ScrapeConfig
 from trimon.config.support import UNSUPPORTED
 from trimon.errors import UserError
 
@@ -118,5 +119,5 @@ def test_sections_without_a_model_are_those_of_prometheus() -> None:
     """A name in the table of what is refused by name is one that Prometheus has: a typo there is an unknown field."""
     known = "".join(json.dumps(case) for case in CASES)
     for section in ("config", "scrape"):
-        for name in UNSUPPORTED[section]:
+        for name in (*UNSUPPORTED[section], *(ScrapeConfig.not_yet if section == "scrape" else ())):
             assert name in known, name

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.config import Secret, load_text
-from trimon.config.mechanisms import MECHANISMS, mechanism_of
+from trimon.config.discovery.table import MECHANISMS, mechanism_of
+from trimon.config.model import settings_of
+from trimon.config.scrape import ScrapeConfig
 from trimon.discovery.providers import Consumer, Provider, consumer_of, providers_of
 
 
@@ -89,3 +91,16 @@ def test_secrets_do_not_show_in_keys() -> None:
     job = "trimon_sd_configs: [{plugin: 'x:Y', options: {token: hunter2}}]"
     assert list(providers_of(consumers(job))) == list(providers_of(consumers(job)))
     assert "hunter2" not in next(iter(providers_of(consumers(job))))
+
+
+def test_a_mechanism_is_a_row() -> None:
+    """A model with discovery has each row's field, at the end and in the table's order, and refuses what is not there."""
+    names = list(settings_of(ScrapeConfig))
+    assert names[-len(MECHANISMS) :] == [row.field for row in MECHANISMS]
+    assert not set(ScrapeConfig.not_yet) & set(names)
+    job = load_text(
+        "scrape_configs: [{job_name: j, static_configs: [{targets: [a:1]}], file_sd_configs: [{files: [x.json]}]}]",
+        "/p.yml",
+    ).scrape_configs[0]
+    assert [mechanism_of(source).name for source in job.discovery()] == ["static", "file"]
+    assert job.without_discovery().discovery() == ()

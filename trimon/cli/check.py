@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from trimon.cli.argument import ExistingFile
-from trimon.config.discovery import FileSdConfig
+from trimon.config.discovery import FileSdConfig, PluginSdConfig
 from trimon.config.globs import expand_glob
 from trimon.config.load import Config, FlagDefaults, load
 from trimon.config.references import refuse_missing, rule_files
@@ -157,8 +157,9 @@ def _check_jobs(config: Config, *, syntax_only: bool) -> None:
             refuse_missing(job)
         _check_targets([(group.targets, group.labels) for group in job.static_configs], job)
         if not syntax_only:
-            for source in job.file_sd_configs:
-                _check_target_files(source, job)
+            for source in job.discovery():
+                if isinstance(source, FileSdConfig):
+                    _check_target_files(source, job)
 
 
 def _check_target_files(source: FileSdConfig, job: ScrapeConfig) -> None:
@@ -179,7 +180,8 @@ def _check_target_files(source: FileSdConfig, job: ScrapeConfig) -> None:
 
 
 def _check_plugins(config: Config) -> None:
-    if not any(job.trimon_sd_configs for job in config.scrape_configs):
+    sources = [source for job in config.scrape_configs for source in job.discovery()]
+    if not any(isinstance(source, PluginSdConfig) for source in sources):
         return
     from trimon.discovery.registry import Registry, check_plugins  # noqa: PLC0415 # few configurations need it
 

@@ -94,6 +94,9 @@ class Model:
     section: ClassVar[str] = ""
     """The name under which `support.py` lists fields of this model that are not supported."""
 
+    not_yet: ClassVar[tuple[str, ...]] = ()
+    """Further fields that are not supported."""
+
     inherited_before: ClassVar[str] = ""
     """The own field before which those of the base are shown; empty: they come first."""
 
@@ -151,7 +154,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     for name, (key, value) in entries.items():
         place = document.at(key)
         if name not in known:
-            if name in UNSUPPORTED.get(cls.section, ()):
+            if name in cls.not_yet or name in UNSUPPORTED.get(cls.section, ()):
                 refuse_unsupported(name, document.plain(value), place)
             elif not source.ignore_unknown:
                 faults.append((place, f"field {name} not found in type {cls.yaml_type}"))

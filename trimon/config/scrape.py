@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from trimon.config.discovery import FileSdConfig, PluginSdConfig, SdConfig, StaticConfig
+from trimon.config.discovery.source import SdConfig
+from trimon.config.discovery.static import StaticConfig
+from trimon.config.discovery.table import no_sources, sources_of, with_discovery
 from trimon.config.globals import (
     ESCAPINGS,
     LIMIT,
@@ -35,6 +37,7 @@ _INHERITED_NUMBERS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+@with_discovery
 class ScrapeConfig(HttpClient, Model):
     """One job. After `complete` nothing is left to inherit: intervals, protocols, limits and schemes are set.
 
@@ -95,16 +98,9 @@ class ScrapeConfig(HttpClient, Model):
         ),
         (),
     )
-    file_sd_configs: tuple[FileSdConfig, ...] = setting(
-        Listed(Of(FileSdConfig), "[]*file.SDConfig", "empty or null section in file_sd_configs"), ()
-    )
-    trimon_sd_configs: tuple[PluginSdConfig, ...] = setting(
-        Listed(Of(PluginSdConfig), "[]*trimon.PluginSDConfig", "empty or null section in trimon_sd_configs"),
-        (),
-    )
-    static_configs: tuple[StaticConfig, ...] = setting(
-        Listed(Of(StaticConfig), "[]*targetgroup.Group", "empty or null section in static_configs"), ()
-    )
+    if TYPE_CHECKING:
+        # All mechanisms are added from their table; the checks below name this one.
+        static_configs: tuple[StaticConfig, ...] = ()
 
     def check(self) -> None:
         """What can be said without the global section."""
@@ -118,12 +114,12 @@ class ScrapeConfig(HttpClient, Model):
                         raise group.refuse("targets", f"{go_quote(target)} is not a valid hostname")
 
     def discovery(self) -> tuple[SdConfig, ...]:
-        """All sources of targets, in the order static, file, plug-ins."""
-        return (*self.static_configs, *self.file_sd_configs, *self.trimon_sd_configs)
+        """All sources of targets."""
+        return sources_of(self)
 
     def without_discovery(self) -> ScrapeConfig:
         """The job as its pool sees it: where targets come from is not the pool's business."""
-        return replace(self, static_configs=(), file_sd_configs=(), trimon_sd_configs=())
+        return replace(self, **no_sources())
 
     def complete(self, base: GlobalConfig) -> ScrapeConfig:
         """The job with everything inherited from the global section. Raises UserError."""

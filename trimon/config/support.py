@@ -1,6 +1,6 @@
 """Sections of prometheus.yml that this version of trimon has no model of. Supporting one is deleting its line here.
 
-Fields that have a model and no effect yet are `only_default` there.
+Fields that have a model and no effect yet are `only_default` there; discovery mechanisms have a table of their own.
 
 A field listed here may stand in a file as long as it is empty, false or zero: then it asks for nothing.
 """
@@ -12,51 +12,12 @@ from typing import Final
 
 from trimon.errors import Position, UserError
 
-_MECHANISMS: Final = (
-    "aws",
-    "azure",
-    "consul",
-    "digitalocean",
-    "dns",
-    "docker",
-    "dockerswarm",
-    "ec2",
-    "ecs",
-    "elasticache",
-    "eureka",
-    "gce",
-    "hetzner",
-    "http",
-    "ionos",
-    "kubernetes",
-    "kuma",
-    "lightsail",
-    "linode",
-    "marathon",
-    "msk",
-    "nerve",
-    "nomad",
-    "oci",
-    "openstack",
-    "outscale",
-    "ovhcloud",
-    "puppetdb",
-    "rds",
-    "scaleway",
-    "serverset",
-    "stackit",
-    "triton",
-    "uyuni",
-    "vultr",
-)
-
 UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
     "config": ("alerting", "remote_write", "remote_read", "tracing"),
     "scrape": (
         "oauth2",
         "proxy_from_environment",
         "proxy_connect_header",
-        *(f"{mechanism}_sd_configs" for mechanism in _MECHANISMS),
     ),
     "web": ("rate_limit",),
     "web.tls_server_config": ("client_allowed_sans", "curve_preferences"),

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trimon.config.discovery import SdConfig
+from trimon.config.discovery.table import mechanism_of
 from trimon.config.dump import fingerprint
 from trimon.config.http import HttpClient
-from trimon.config.mechanisms import mechanism_of
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import ClientOptions
 from trimon.peers.options import client_options

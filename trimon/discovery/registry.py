@@ -8,8 +8,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final, cast
 
 from trimon.clock import WallClock
+from trimon.config.discovery.table import MECHANISMS
 from trimon.config.load import Config
-from trimon.config.mechanisms import MECHANISMS
 from trimon.discovery.doubles import context_of_doubles
 from trimon.discovery.modules import (
     FAULTS,

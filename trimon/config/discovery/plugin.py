@@ -1,90 +1,18 @@
-"""Discovery as configured: where the targets of a job come from."""
+"""`trimon_sd_configs`: targets from a Python object of somebody else."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
+from trimon.config.discovery.source import SdConfig
 from trimon.config.http import HttpClient
-from trimon.config.kinds import DURATION, FilePath, Listed, Mapped, Text, is_text
-from trimon.config.model import Model, Shown, Source, setting
+from trimon.config.kinds import Text
+from trimon.config.model import Source, setting
 from trimon.config.secret import MASK, looks_secret
 from trimon.config.yamltree import Node, Shape
-from trimon.gotext.strings import go_quote
-
-_FILE_PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
-
-
-def label_name(text: str) -> str | None:
-    """The error of a label name that can never be valid."""
-    return None if text and is_text(text) else f"{go_quote(text)} is not a valid label name"
-
-
-def label_value(text: str) -> str | None:
-    """The error of a label value that can never be valid."""
-    return None if is_text(text) else f"{go_quote(text)} is not a valid label value"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SdConfig(Model):
-    """One source of targets."""
-
-    name_field: ClassVar[str] = ""
-    """The field that names the discovery, where the mechanism does not."""
-
-    def named_discovery(self) -> str:
-        """The discovery that the configuration names; empty where the mechanism says which it is."""
-        return ""
-
-    def discovery_options(self) -> Mapping[str, object]:
-        """What its discovery is given; secrets keep their type."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, kw_only=True)
-class StaticConfig(SdConfig):
-    """One group of fixed targets."""
-
-    yaml_type: ClassVar[str] = (
-        'struct { Targets []string "yaml:\\"targets\\""; Labels model.LabelSet "yaml:\\"labels\\"" }'
-    )
-
-    targets: tuple[str, ...] = setting(Listed(Text()), (), shown=Shown.ALWAYS)
-    labels: tuple[tuple[str, str], ...] = setting(Mapped(Text(), "model.LabelSet", label_name), ())
-
-    def discovery_options(self) -> Mapping[str, object]:
-        """One group."""
-        return {"targets": self.targets, "labels": dict(self.labels)}
-
-
-def _file_pattern(text: str) -> str | None:
-    if _FILE_PATTERN.fullmatch(text):
-        return None
-    return f"path name {go_quote(text)} is not valid for file discovery"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileSdConfig(SdConfig):
-    """Targets in files that somebody else writes."""
-
-    yaml_type: ClassVar[str] = "file.plain"
-
-    files: tuple[str, ...] = setting(Listed(FilePath(_file_pattern)), ())
-    refresh_interval: int = setting(DURATION, 300_000)
-
-    def check(self) -> None:
-        """There is at least one file."""
-        if not self.files:
-            raise self.refuse("files", "file service discovery config must contain at least one path name")
-        if self.refresh_interval <= 0:
-            raise self.refuse("refresh_interval", "refresh_interval must be greater than 0")
-
-    def discovery_options(self) -> Mapping[str, object]:
-        """Patterns, and seconds between two readings."""
-        return {"files": list(self.files), "refresh_s": self.refresh_interval / 1000}
 
 
 class PluginOptions(Mapping[str, object]):
