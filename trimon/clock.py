@@ -19,7 +19,7 @@ class Clock(Protocol):
         ...
 
     def monotonic_s(self) -> float:
-        """Seconds of a clock that never jumps; its zero means nothing. From any thread."""
+        """Seconds of a clock that never jumps; its zero means nothing."""
         ...
 
 

@@ -10,7 +10,6 @@ from trio.testing import MockClock
 from trimon.actors.kernel import ChildSpec, Group, Restart, tree
 from trimon.actors.looplag import LagMonitor
 from trimon.actors.watchdog import Watchdog
-from trimon.clock import WallClock
 from trimon.log import LogBuffer
 from trimon.selfmetrics import SelfMetrics
 
@@ -44,7 +43,7 @@ def test_who_holds_the_loop_is_named_while_it_is_held() -> None:
             seen_s.append(time.monotonic())
             log.warning(event, **fields)
 
-    lag = LagMonitor(metrics, Watchdog(WallClock(), Noting()))
+    lag = LagMonitor(metrics, Watchdog(Noting()))
     specs = [ChildSpec("lag", lambda: lag), ChildSpec("holder", Holder, restart=Restart.NEVER)]
     root = Group("root", specs)
     shown: list[object] = []
@@ -73,7 +72,7 @@ def test_who_holds_the_loop_is_named_while_it_is_held() -> None:
 
 def test_a_loop_that_waits_is_not_held() -> None:
     """A loop that waits for a thread, without a beat because its clock stands, is no stall."""
-    watchdog = Watchdog(WallClock(), LogBuffer())
+    watchdog = Watchdog(LogBuffer())
 
     async def main() -> None:
         watchdog.start()

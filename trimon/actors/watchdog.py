@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from trimon.actors.kernel.place import actor_of, task_at_work
-from trimon.clock import Clock
+from trimon.clock import WallClock
 from trimon.log import Log
 
 HELD_S: Final = 0.25
@@ -41,10 +41,11 @@ class Watchdog:
     step counts. A task in code that keeps the interpreter's lock is seen when it lets go.
     """
 
-    def __init__(self, clock: Clock, log: Log) -> None:
+    def __init__(self, log: Log) -> None:
         self.stalls: deque[Stall] = deque(maxlen=KEPT)
         self.count = 0
-        self._clock = clock
+        # The machine's own: what a thread beside a simulated world sees is not part of that world.
+        self._clock = WallClock()
         self._log = log
         self._beats = 0
         self._loop_thread = 0

@@ -24,7 +24,7 @@ class Parts:
         self.queries = QueryPart(self.storage, seams, settings.queries_max)
         self.rules = RulePart(self.storage, self.queries, current, seams, reports)
         self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)
-        self.lag = LagMonitor(seams.metrics, Watchdog(seams.clock, seams.log))
+        self.lag = LagMonitor(seams.metrics, Watchdog(seams.log))
 
     def stopping(self) -> None:
         """The server is about to stop: series stay open, a restart goes on with them."""
