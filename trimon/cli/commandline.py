@@ -223,7 +223,6 @@ def usage() -> str:
             if flag.kind == "bool"
             else f"--{flag.name}={flag.default or flag.kind.upper()}"
         )
-        effect = f" No effect: {flag.inert}." if flag.inert else ""
-        effect += f" Refused: {REFUSED[flag.name]}." if flag.name in REFUSED else ""
+        effect = " No effect." if flag.inert else " Refused." if flag.name in REFUSED else ""
         lines.append(f"      {shown}\n          {flag.help}{effect}")
     return "\n".join(lines)

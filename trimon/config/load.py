@@ -15,7 +15,7 @@ from typing import ClassVar, Final, TypeVar
 
 from trimon import limits
 from trimon.config.globals import DEFAULT_INTERVAL_MS, GlobalConfig, RuntimeConfig
-from trimon.config.globs import PatternError, expand_globs, glob_error
+from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_error
 from trimon.config.kinds import FilePath, Listed, Of
 from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
@@ -178,7 +178,8 @@ def load_text(
     others: tuple[ScrapeConfig, ...] = ()
     problem = None
     try:
-        scrape_paths = expand_globs(main.scrape_config_files)
+        # A file that two patterns name is read twice, and refused then: its jobs are there twice.
+        scrape_paths = tuple(path for pattern in main.scrape_config_files for path in expand_glob(pattern))
         others = _jobs_of_files(scrape_paths, main)
     except ConfigError as error:
         problem = error

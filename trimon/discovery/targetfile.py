@@ -43,9 +43,9 @@ def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, s
         return []
     source = Source(document, path.parent)
     groups = []
-    for item in document.items(document.root, "[]*targetgroup.Group"):
+    for index, item in enumerate(document.items(document.root, "[]*targetgroup.Group")):
         if item.is_null:
-            document.refuse(item, NULL_ITEM)
+            document.refuse(item, f"{NULL_ITEM} (index {index})")
         group = StaticConfig.read(item, source)
         groups.append((group.targets, dict(group.labels)))
     return groups
@@ -56,7 +56,9 @@ def _from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, st
         items = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         place = Position(error.lineno, error.colno, file)
-        raise UserError(f"json: {error.msg}", place) from None
+        ends_early = error.pos >= len(text.rstrip())
+        message = "unexpected end of JSON input" if ends_early else f"json: {error.msg}"
+        raise UserError(message, place) from None
     if items is None:
         return []
     if not isinstance(items, list):
@@ -64,7 +66,7 @@ def _from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, st
     groups = []
     for index, item in enumerate(items):
         if item is None:
-            raise UserError(NULL_ITEM, Position(file=file))
+            raise UserError(f"{NULL_ITEM} (index {index})", Position(file=file))
         where = f"group {index}"
         if not isinstance(item, dict):
             _refuse(file, f"{where} is an object with targets and labels", item)

@@ -38,6 +38,8 @@ class ExternalUrl:
     def check(self) -> None:
         """Raises UserError for what is no URL."""
         reason = "invalid URL escape" if _BAD_ESCAPE.search(self.url) else ""
+        if self.url.startswith(":"):
+            reason = f'parse "{self.url}": missing protocol scheme'
         if self.url[0] in "\"'" or self.url[-1] in "\"'":
             reason = "URL must not begin or end with quotes"
         try:

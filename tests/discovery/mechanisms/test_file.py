@@ -102,7 +102,7 @@ async def test_files_come_change_break_and_go(
     assert names(found) == ["a:1", "b:1", "b:2", "c:1"]
     fields = discovery.inspect()
     assert fields["read_errors"] >= 1  # type: ignore[operator]
-    assert "json: " in fields["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    assert "unexpected end of JSON input" in fields["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
     write(tmp_path / "b.json", "b:3")
     (tmp_path / "a.json").unlink()
     await trio.sleep(61)

@@ -1,0 +1,93 @@
+"""`trimon check config` as its user types it, and beside what promtool 3.14 says of recorded configurations."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.config.test_oracle import CASES, ENVIRONMENT, LACKING, written
+from tests.support.commandline import run_trimon
+
+DIFFERENT: Final = {
+    "rules-invalid-content": "the place of an expression is that of its field",
+    "rules-duplicate-group": "the place is that of the second group, and not 0:0",
+    "config/agent_mode.with_rule_files.yml": "its rule file has alerting rules, which this version refuses",
+    "promtool/prometheus-config.lint.yml": "its rule file has alerting rules, which this version refuses",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.skipif(not CASES, reason="no ../shared/oracle/config beside the project")
+def test_check_config_says_what_promtool_says(tmp_path: Path) -> None:
+    """Exit code, standard output and standard error are promtool's, but for sections that do not exist yet."""
+    wrong: dict[str, Any] = {}
+    compared = 0
+    for number, case in enumerate(CASES):
+        directory = (tmp_path / str(number)).resolve()
+        directory.mkdir()
+        main = written(case, directory)
+        ran = run_trimon("check", "config", *(["--agent"] if case.get("agent") else []), main)
+        out, err = (
+            text.replace(str(main), "{file}")
+            .replace(str(directory), "{dir}")
+            .replace(str(tmp_path), "{parent}")
+            for text in (ran.stdout, ran.stderr)
+        )
+        if any(LACKING.search(line) for line in err.splitlines()):
+            continue
+        compared += 1
+        tool = case["promtool"]
+        if (ran.exit_code, out, err) != (
+            tool["exit"],
+            tool["stdout"],
+            re.sub(r"source=\S+ ", "", tool["stderr"]),
+        ):
+            wrong[case["name"]] = (ran.exit_code, out, err)
+    assert {name: found for name, found in wrong.items() if name not in DIFFERENT} == {}
+    assert wrong.keys() == DIFFERENT.keys()
+    assert compared >= 360
+
+
+def test_positions_are_told_when_they_are_asked_for(tmp_path: Path) -> None:
+    """`--positions` adds the file, line and column of a mistake on a line of its own."""
+    (tmp_path / "p.yml").write_text("scrape_configs:\n  - job_name: a\n    scrape_timeout: 5m\n")
+    ran = run_trimon("check", "config", "--positions", tmp_path / "p.yml")
+    assert ran.exit_code == 1
+    assert ran.stderr.splitlines()[-1] == f"  at {tmp_path / 'p.yml'}:3:5"
+    assert "  at " not in run_trimon("check", "config", tmp_path / "p.yml").stderr
+
+
+def test_a_check_does_not_wait_for_the_server_s_imports(tmp_path: Path) -> None:
+    """Checking a plain configuration imports neither the event loop nor the web framework nor the log."""
+    (tmp_path / "p.yml").write_text("scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1']}]}]")
+    program = (
+        "import sys\nfrom trimon.cli.main import main\n"
+        f"try:\n    main(['check', 'config', {str(tmp_path / 'p.yml')!r}])\nexcept SystemExit as end:\n    code = end.code\n"
+        "print(code, sorted({'trio', 'quart', 'httpx', 'hypercorn', 'structlog'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_a_bad_argument_is_one_line() -> None:
+    """Unknown options and files that are not there are told in one line, exit code 1."""
+    assert (
+        run_trimon("check", "config", "--foo", "x").stderr
+        == "trimon: error: unknown long flag '--foo', try --help\n"
+    )
+    missing = run_trimon("check", "config", "/no/such/file")
+    assert (missing.exit_code, missing.stderr) == (
+        1,
+        "trimon: error: path '/no/such/file' does not exist, try --help\n",
+    )
