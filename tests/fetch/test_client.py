@@ -299,3 +299,13 @@ async def test_bad_bodies_stand_for_themselves(peer: Peer, answer: bytes, error:
     peer.answers["/m"] = ok(b"a 1\n", "Content-Encoding: GZIP\r\n")
     assert (await fetch.send(Request(peer.url("/m")))).body == b"a 1\n"
     await fetch.aclose()
+
+
+async def test_an_answer_to_head_has_no_body(peer: Peer) -> None:
+    """The length in an answer to HEAD is that of the body that GET would bring; the connection stays."""
+    peer.answers["/m"] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+    fetch = HttpFetch()
+    for _ in range(2):
+        assert (await fetch.send(Request(peer.url("/m"), method="HEAD", timeout_s=2))).body == b""
+    assert peer.connections == 1
+    await fetch.aclose()

@@ -82,7 +82,7 @@ class Connection:
 
     async def exchange(self, request: bytes, body_bytes_max: int) -> Response:
         """One request and its answer. Raises FetchError; `PeerClosed` when nothing at all came back."""
-        reader = ResponseReader(body_bytes_max)
+        reader = ResponseReader(body_bytes_max, head_only=request.startswith(b"HEAD "))
         self.reusable = False
         try:
             await self._stream.send_all(request)
@@ -102,7 +102,7 @@ class Connection:
 
     async def begin(self, request: bytes) -> StreamedResponse:
         """Sends a request and waits until its answer begins; the body comes afterwards. Raises FetchError."""
-        reader = ResponseReader()
+        reader = ResponseReader(head_only=request.startswith(b"HEAD "))
         self.reusable = False
         try:
             await self._stream.send_all(request)

@@ -41,14 +41,16 @@ def request_bytes(method: str, target: str, headers: Iterable[tuple[str, str]], 
 
 
 class ResponseReader:
-    """Collects one answer from pieces. `body_bytes_max` holds for the decompressed body; None is no bound.
+    """Collects one answer from pieces. `body_bytes_max` holds for the decompressed body; None is no bound. With
+    `head_only` the answer is one to HEAD: it has no body, whatever its headers say.
 
     `feed` and `end` say whether the answer is complete; then `response()` gives it, and `reusable` whether the
     connection may be used again. All raise FetchError for what is not HTTP, BodyTooBig for too much of it.
     """
 
-    def __init__(self, body_bytes_max: int | None = None) -> None:
+    def __init__(self, body_bytes_max: int | None = None, *, head_only: bool = False) -> None:
         self.reusable = False
+        self._head_only = head_only
         self._max = sys.maxsize if body_bytes_max is None else body_bytes_max
         self._buffer = b""
         self._status = 0
@@ -162,7 +164,7 @@ class ResponseReader:
         connection = headers.get("connection", "").lower()
         self.reusable = minor == b"1" and "close" not in connection
         coding = headers.get("transfer-encoding")
-        if self._status in (204, 304):
+        if self._head_only or self._status in (204, 304):
             self._length = 0
         elif coding is not None:
             if coding.strip().lower() != "chunked":
