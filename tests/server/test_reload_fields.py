@@ -11,6 +11,8 @@ from trimon.config import GlobalConfig, ScrapeConfig, StorageConfig, load_text
 from trimon.config.load import MainFile
 from trimon.config.model import Model, settings_of
 from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
+from trimon.log import LogBuffer
+from trimon.server.configuration import INERT_SECTIONS, Loaded, warn_of
 from trimon.server.storage import limits_of
 
 SECTIONS: Final = {
@@ -22,7 +24,19 @@ SECTIONS: Final = {
     "storage": "the limits of the store",
     "otlp": "",
 }
-"""What takes a section over; empty: nothing acts on it, which docs/configuration.md says."""
+"""What takes a section over; empty: nothing acts on it, and whoever has it is warned."""
+
+
+def test_sections_without_effect_are_warned_of() -> None:
+    """A file that has a section on which nothing acts is told so, with the place; one without is told nothing."""
+    assert INERT_SECTIONS.keys() == {name for name, takes_over in SECTIONS.items() if not takes_over}
+    for text, sections in (("global: {}\n", []), ("otlp: {}\nruntime: {gogc: 50}\n", ["otlp", "runtime"])):
+        log = LogBuffer()
+        warn_of(Loaded(load_text(text, "p.yml")), log)
+        told = [(event.split()[2], str(fields["at"])[:5]) for _, event, fields in log.entries]
+        assert told == [(name, "p.yml") for name in sections]
+
+
 NOT_OF_JOBS: Final = {
     "evaluation_interval": "rules and subqueries",
     "rule_query_offset": "rules",

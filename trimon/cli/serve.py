@@ -36,6 +36,7 @@ from trimon.offload import ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
+from trimon.server.configuration import warn_of
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.web.externalurl import bracketed
@@ -167,8 +168,7 @@ class Source:
             fields = place_of(error)
             what = f"Error loading config (--config.file={name})"
             raise StartError(what, EXIT_USAGE, file=file, err=str(error), **fields) from None
-        for variable in loaded.config.unset_variables:
-            log.warning("Empty environment variable", name=variable)
+        warn_of(loaded, log)
         if (bad := loaded.config.scrape_files_error) is not None:
             what = f'Error loading dynamic scrape config files from config (--config.file="{name}")'
             raise StartError(what, EXIT_USAGE, file=file, err=bad.message, **place_of(bad))

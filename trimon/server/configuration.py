@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from trimon.config.globs import PatternError
 from trimon.config.load import Config
 from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
+from trimon.log import Log
 from trimon.query.language.options import QueryOptions
 from trimon.rules.file import GroupSpec, RuleDefaults, load_rules
+
+INERT_SECTIONS: Final = {
+    "otlp": "OTLP is not received by this version",
+    "runtime": "it tunes the Go runtime, and this is Python",
+}
 
 
 class RulesError(UserError):
@@ -53,6 +60,16 @@ def complete(config: Config, query: QueryOptions, registry: Registry) -> Loaded:
         detail = f"parse rules from file {go_quote(error.position.file)}: {error}"
         problem = RulesError("error loading rules, previous rule set restored", error, detail)
     return Loaded(config, rules_error=problem)
+
+
+def warn_of(loaded: Loaded, log: Log) -> None:
+    """Tell what a configuration asks for in vain."""
+    for name in loaded.config.unset_variables:
+        log.warning("Empty environment variable", name=name)
+    main = loaded.config.main
+    for section, reason in INERT_SECTIONS.items():
+        if main.given(section):
+            log.warning(f"the section {section} has no effect: {reason}", at=str(main.place(section)))
 
 
 class Current:

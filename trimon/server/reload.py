@@ -10,7 +10,7 @@ import trio
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
 from trimon.query.language.options import TYPE_AND_UNIT
-from trimon.server.configuration import Current, Loaded
+from trimon.server.configuration import Current, Loaded, warn_of
 from trimon.server.jobs import job_config, job_warnings
 from trimon.server.parts import Parts
 from trimon.server.settings import Seams
@@ -58,7 +58,7 @@ class Reload:
             began_s = seams.clock.monotonic_s()
             try:
                 loaded = await seams.parse_threads.run(self._load)
-                self._tell_unset(loaded)
+                warn_of(loaded, seams.log)
                 self.apply(loaded)
             except TrimonError as error:
                 self.ok = False
@@ -76,10 +76,6 @@ class Reload:
             await self.run()
         except TrimonError:
             return  # told in the log and the metric
-
-    def _tell_unset(self, loaded: Loaded) -> None:
-        for name in loaded.config.unset_variables:
-            self._seams.log.warning("Empty environment variable", name=name)
 
     def apply(self, loaded: Loaded) -> None:
         """Hands a configuration to all parts. Raises ApplyError when one of them keeps what it had."""
