@@ -33,7 +33,7 @@ def test_sections_without_effect_are_warned_of() -> None:
     for text, sections in (("global: {}\n", []), ("otlp: {}\nruntime: {gogc: 50}\n", ["otlp", "runtime"])):
         log = LogBuffer()
         warn_of(Loaded(load_text(text, "p.yml")), log)
-        told = [(event.split()[2], str(fields["at"])[:5]) for _, event, fields in log.entries]
+        told = [(fields["section"], str(fields["at"])[:5]) for _, _, fields in log.entries]
         assert told == [(name, "p.yml") for name in sections]
 
 

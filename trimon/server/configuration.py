@@ -69,7 +69,9 @@ def warn_of(loaded: Loaded, log: Log) -> None:
     main = loaded.config.main
     for section, reason in INERT_SECTIONS.items():
         if main.given(section):
-            log.warning(f"the section {section} has no effect: {reason}", at=str(main.place(section)))
+            log.warning(
+                "this section has no effect", section=section, reason=reason, at=str(main.place(section))
+            )
 
 
 class Current:
