@@ -7,7 +7,7 @@ import math
 from trimon.clock import StoppedClock
 from trimon.gotext.times import format_go_duration
 from trimon.random import SeededRandomness, SystemRandomness
-from trimon.selfmetrics import OBSERVATIONS_AGE_S, OBSERVATIONS_KEPT, Reading, SelfMetrics
+from trimon.selfmetrics import OBSERVATIONS_AGE_S, OBSERVATIONS_KEPT, MetricFamily, SelfMetrics
 
 
 def test_a_summary_has_the_quantiles_of_the_last_minutes() -> None:
@@ -35,7 +35,7 @@ def test_a_summary_has_the_quantiles_of_the_last_minutes() -> None:
 def test_a_read_summary_has_sum_and_count() -> None:
     """What something else has summed up is exposed as a summary without quantiles."""
     metrics = SelfMetrics()
-    metrics.collect(lambda: [Reading("y_seconds", "Y.", "summary", [((), 2.5)], counts=[4])])
+    metrics.collect(lambda: [MetricFamily("y_seconds", "Y.", "summary", [((), 2.5)], counts=[4])])
     assert "# TYPE y_seconds summary\ny_seconds_count 4.0\ny_seconds_sum 2.5\n" in metrics.expose().decode()
 
 

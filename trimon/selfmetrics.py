@@ -51,7 +51,7 @@ OBSERVATIONS_AGE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MetricFamily:
     """One family read at the moment of exposition: samples are (label values, value)."""
 
     name: str
@@ -71,7 +71,7 @@ _FAMILIES: Final[dict[str, type[CounterMetricFamily | GaugeMetricFamily | Unknow
 
 
 class _Readings(Collector):
-    def __init__(self, read: Callable[[], Iterable[Reading]]) -> None:
+    def __init__(self, read: Callable[[], Iterable[MetricFamily]]) -> None:
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
@@ -88,7 +88,7 @@ class _Readings(Collector):
         return ()
 
 
-def _summary(reading: Reading) -> SummaryMetricFamily:
+def _summary(reading: MetricFamily) -> SummaryMetricFamily:
     family = SummaryMetricFamily(reading.name, reading.help, labels=reading.label_names)
     for (label_values, total), count in zip(reading.samples, reading.counts, strict=True):
         family.add_metric(label_values, count_value=count, sum_value=total)
@@ -202,7 +202,7 @@ class SelfMetrics:
         self._registry.register(made)
         return made
 
-    def collect(self, read: Callable[[], Iterable[Reading]]) -> None:
+    def collect(self, read: Callable[[], Iterable[MetricFamily]]) -> None:
         """Adds families that are read on exposition; `read` is synchronous and quick."""
         self._registry.register(_Readings(read))
 

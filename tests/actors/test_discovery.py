@@ -10,10 +10,10 @@ import trio
 from trio.testing import MockClock
 
 from trimon.actors.discovered import Discovered, discovered_mailbox
-from trimon.actors.discovery import Discovery
+from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.metrics.discovery import discovery_readings
+from trimon.actors.metrics.discovery import discovery_metrics
 from trimon.config import load_text
 from trimon.discovery.plugin import Sink, TargetGroup
 from trimon.discovery.providers import Consumer, consumer_of
@@ -39,11 +39,11 @@ def consumers(*jobs: str, plugin: str = "") -> list[Consumer]:
 
 
 @asynccontextmanager
-async def discovery() -> AsyncIterator[tuple[Discovery, Mailbox[Discovered], SelfMetrics]]:
+async def discovery() -> AsyncIterator[tuple[DiscoveryManager, Mailbox[Discovered], SelfMetrics]]:
     box = discovered_mailbox("test")
-    here = Discovery("scrape", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
+    here = DiscoveryManager("scrape", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
     metrics = SelfMetrics()
-    metrics.collect(discovery_readings([here]))
+    metrics.collect(discovery_metrics([here]))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(here.group.run)
         await here.group.ready.wait()
@@ -166,9 +166,11 @@ async def test_alertmanagers_are_discovered_as_jobs_are(autojump_clock: MockCloc
     """A second kind of consumers has a discovery of its own, under its own name in the metrics."""
     async with discovery() as (here, _, __):
         box = discovered_mailbox("notifier")
-        other = Discovery("notify", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
+        other = DiscoveryManager(
+            "notify", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports()
+        )
         metrics = SelfMetrics()
-        metrics.collect(discovery_readings([here, other]))
+        metrics.collect(discovery_metrics([here, other]))
         here.configure(consumers("one"))
         (job,) = consumers("one")
         other.configure([Consumer("config-0", job.sources), Consumer("config-1", ())])

@@ -39,7 +39,7 @@ async def test_a_target_is_scraped_once_an_interval(tmp_path: Path, autojump_clo
         times = [time for _, time in here.targets.requests]
         assert len(times) in (6, 7)
         assert {later - earlier for earlier, later in itertools.pairwise(times)} == {10_000}
-        session = next(iter(here.manager.jobs["j"].sessions.values()))
+        session = next(iter(here.manager.scrape_pools["j"].sessions.values()))
         assert times[0] % 10_000 == session.target.offset_ms(1)
         ((labels, points),) = here.samples("m")
         assert labels == {"__name__": "m", "instance": "a:1", "job": "j"}
@@ -137,7 +137,7 @@ async def test_a_new_config_restarts_the_pool_and_keeps_health(
         await trio.sleep(1)
         here.manager.configure([here.job(version="2", interval_ms=5_000)])
         await trio.sleep(0.5)
-        session = next(iter(here.manager.jobs["j"].sessions.values()))
+        session = next(iter(here.manager.scrape_pools["j"].sessions.values()))
         assert session.state.health == "up"
         assert session.target.interval_ms == 5_000
         await trio.sleep(30)
@@ -166,7 +166,7 @@ async def test_target_limit_fails_all(tmp_path: Path, autojump_clock: MockClock)
         await trio.sleep(25)
         assert here.targets.requests == []
         assert {value for _, points in here.samples("up") for _, value in points} == {0.0}
-        errors = {session.state.last_error for session in here.manager.jobs["j"].sessions.values()}
+        errors = {session.state.last_error for session in here.manager.scrape_pools["j"].sessions.values()}
         assert errors == {"target_limit exceeded (number of targets: 2, limit: 1)"}
 
 
@@ -178,7 +178,7 @@ async def test_a_slow_target_misses_slots(tmp_path: Path, autojump_clock: MockCl
         here.manager.configure([here.job()])
         discover(here, "a:1")
         await trio.sleep(100)
-        session = next(iter(here.manager.jobs["j"].sessions.values()))
+        session = next(iter(here.manager.scrape_pools["j"].sessions.values()))
         assert session.counts.missed >= 4
         assert all(
             later - earlier == 30_000

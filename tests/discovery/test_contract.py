@@ -22,7 +22,7 @@ from trimon.discovery.example import LocalPorts
 from trimon.discovery.mechanisms.file import FileDiscovery
 from trimon.discovery.mechanisms.static import StaticDiscovery
 from trimon.discovery.plugin import Context, Discovery, Sink, TargetGroup
-from trimon.fetch.request import Request
+from trimon.fetch.request import FetchRequest
 
 MANUAL = Path(__file__).parents[2] / "docs" / "plugins.md"
 URL = "http://source/"
@@ -106,7 +106,7 @@ class Listed:
         self.context = context
 
     async def get(self) -> list[str]:
-        response = await self.context.fetch.send(Request(URL))
+        response = await self.context.fetch.send(FetchRequest(URL))
         return response.body.decode().split()
 
     async def run(self, sink: Sink) -> None:

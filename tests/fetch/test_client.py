@@ -13,7 +13,7 @@ import trio
 
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.proxy import bypasses_proxy
-from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchTimeout, Request
+from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
 
 Handler = Callable[[bytes, trio.SocketStream], object]
 
@@ -72,7 +72,7 @@ async def test_keeps_one_connection(peer: Peer) -> None:
     peer.answers["/m"] = ok(b"up 1\n", "Content-Type: text/plain\r\n")
     fetch = HttpFetch()
     for _ in range(10):
-        response = await fetch.send(Request(peer.url("/m")))
+        response = await fetch.send(FetchRequest(peer.url("/m")))
     assert (response.status, response.body, response.content_type) == (200, b"up 1\n", "text/plain")
     assert peer.connections == 1
     await fetch.aclose()
@@ -83,8 +83,8 @@ async def test_reconnects_when_the_peer_closed(peer: Peer) -> None:
     peer.answers["/m"] = ok(b"a")
     peer.closing.add("/m")
     fetch = HttpFetch()
-    assert (await fetch.send(Request(peer.url("/m")))).body == b"a"
-    assert (await fetch.send(Request(peer.url("/m")))).body == b"a"
+    assert (await fetch.send(FetchRequest(peer.url("/m")))).body == b"a"
+    assert (await fetch.send(FetchRequest(peer.url("/m")))).body == b"a"
     assert peer.connections == 2
     await fetch.aclose()
 
@@ -93,11 +93,11 @@ async def test_gunzips_and_caps(peer: Peer) -> None:
     """A gzip body is inflated, and refused as soon as it inflates beyond the cap."""
     peer.answers["/z"] = ok(gzip.compress(b"x" * 100_000), "Content-Encoding: gzip\r\n")
     fetch = HttpFetch()
-    response = await fetch.send(Request(peer.url("/z"), body_bytes_max=100_000))
+    response = await fetch.send(FetchRequest(peer.url("/z"), body_bytes_max=100_000))
     assert len(response.body) == 100_000
     assert response.wire_bytes < 1000
     with pytest.raises(BodyTooBig, match=r"^body size limit exceeded$"):
-        await fetch.send(Request(peer.url("/z"), body_bytes_max=99_999))
+        await fetch.send(FetchRequest(peer.url("/z"), body_bytes_max=99_999))
     await fetch.aclose()
 
 
@@ -105,20 +105,20 @@ async def test_truncated_gzip_is_an_error(peer: Peer) -> None:
     """A gzip stream that stops early is not taken for a whole body."""
     peer.answers["/z"] = ok(gzip.compress(b"x" * 1000)[:-6], "Content-Encoding: gzip\r\n")
     with pytest.raises(FetchError, match="unexpected EOF"):
-        await HttpFetch().send(Request(peer.url("/z")))
+        await HttpFetch().send(FetchRequest(peer.url("/z")))
 
 
 async def test_times_out_with_go_words(peer: Peer) -> None:
     """A peer that does not answer ends in `context deadline exceeded` after the timeout."""
     peer.silent.add("/s")
     with pytest.raises(FetchTimeout, match=f'Get "{peer.url("/s")}": context deadline exceeded'):
-        await HttpFetch().send(Request(peer.url("/s"), timeout_s=0.05))
+        await HttpFetch().send(FetchRequest(peer.url("/s"), timeout_s=0.05))
 
 
 async def test_refused_names_the_address(peer: Peer) -> None:
     """A closed port gives Go's dial error."""
     with pytest.raises(FetchError, match=r"dial tcp 127.0.0.1:1: connect: connection refused"):
-        await HttpFetch().send(Request("http://127.0.0.1:1/metrics"))
+        await HttpFetch().send(FetchRequest("http://127.0.0.1:1/metrics"))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_broken_answers_are_fetch_errors(peer: Peer, answer: bytes) -> Non
     peer.answers["/b"] = answer
     peer.closing.add("/b")
     with pytest.raises(FetchError):
-        await HttpFetch().send(Request(peer.url("/b")))
+        await HttpFetch().send(FetchRequest(peer.url("/b")))
 
 
 async def test_credentials_stay_with_their_host(peer: Peer) -> None:
@@ -139,8 +139,8 @@ async def test_credentials_stay_with_their_host(peer: Peer) -> None:
     other = f"http://localhost:{peer.port}/m"
     peer.answers["/o"] = f"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: {other}\r\n\r\n".encode()
     fetch = HttpFetch(secret)
-    await fetch.send(Request(peer.url("/r")))
-    await fetch.send(Request(peer.url("/o")))
+    await fetch.send(FetchRequest(peer.url("/r")))
+    await fetch.send(FetchRequest(peer.url("/o")))
     has = [b"Bearer x" in request for request in peer.requests]
     assert has == [True, True, True, False]
     await fetch.aclose()
@@ -150,7 +150,7 @@ async def test_redirects_end(peer: Peer) -> None:
     """A redirect loop is an error after ten hops."""
     peer.answers["/l"] = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /l\r\n\r\n"
     with pytest.raises(FetchError, match="stopped after 10 redirects"):
-        await HttpFetch().send(Request(peer.url("/l")))
+        await HttpFetch().send(FetchRequest(peer.url("/l")))
 
 
 async def test_goes_through_a_proxy(peer: Peer) -> None:
@@ -158,8 +158,8 @@ async def test_goes_through_a_proxy(peer: Peer) -> None:
     peer.answers["http://metrics.test/m"] = ok(b"via")
     peer.answers["/m"] = ok(b"direct")
     fetch = HttpFetch(ClientOptions(proxy_url=peer.url(""), no_proxy="127.0.0.1"))
-    assert (await fetch.send(Request("http://metrics.test/m"))).body == b"via"
-    assert (await fetch.send(Request(peer.url("/m")))).body == b"direct"
+    assert (await fetch.send(FetchRequest("http://metrics.test/m"))).body == b"via"
+    assert (await fetch.send(FetchRequest(peer.url("/m")))).body == b"direct"
     await fetch.aclose()
 
 
@@ -186,18 +186,18 @@ async def test_a_post_is_sent_with_its_body_and_not_twice(peer: Peer) -> None:
     peer.answers["/drop"] = b""
     peer.closing.add("/drop")
     fetch = HttpFetch()
-    post = Request(peer.url("/m"), (("content-type", "text/plain"),), method="POST", body=b"data")
+    post = FetchRequest(peer.url("/m"), (("content-type", "text/plain"),), method="POST", body=b"data")
     assert (await fetch.send(post)).status == 200
     head = peer.requests[-1].decode().split("\r\n")
     assert head[0] == "POST /m HTTP/1.1"
     assert "Content-Length: 4" in head
     assert "Content-Type: text/plain" in head
     with pytest.raises(FetchError, match=r'^Post "http.*/drop": EOF$'):
-        await fetch.send(Request(peer.url("/drop"), method="POST"))
+        await fetch.send(FetchRequest(peer.url("/drop"), method="POST"))
     assert sum(b"/drop" in request for request in peer.requests) == 1
-    await fetch.send(Request(peer.url("/m")))
+    await fetch.send(FetchRequest(peer.url("/m")))
     with pytest.raises(FetchError, match="EOF"):
-        await fetch.send(Request(peer.url("/drop")))
+        await fetch.send(FetchRequest(peer.url("/drop")))
     assert sum(b"/drop" in request for request in peer.requests) == 3
     await fetch.aclose()
 
@@ -208,7 +208,7 @@ async def test_a_post_finds_out_that_its_connection_was_closed(peer: Peer) -> No
     peer.closing.add("/m")
     fetch = HttpFetch()
     for count in (1, 2, 3):
-        assert (await fetch.send(Request(peer.url("/m"), method="POST", body=b"x"))).body == b"a"
+        assert (await fetch.send(FetchRequest(peer.url("/m"), method="POST", body=b"x"))).body == b"a"
         assert len(peer.requests) == peer.connections == count
         await trio.sleep(0.01)
     await fetch.aclose()
@@ -222,7 +222,7 @@ async def test_redirects_of_a_post(peer: Peer, status: int, method: bytes, body:
     peer.answers["/a"] = f"HTTP/1.1 {status} Moved\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n".encode()
     peer.answers["/b"] = ok(b"there")
     fetch = HttpFetch()
-    response = await fetch.send(Request(peer.url("/a"), method="POST", body=b"data"))
+    response = await fetch.send(FetchRequest(peer.url("/a"), method="POST", body=b"data"))
     assert response.body == b"there"
     last = next(request for request in reversed(peer.requests) if b"/b" in request)
     assert last.split(b" ")[0] == method
@@ -241,7 +241,7 @@ async def test_a_stream_comes_piece_by_piece(peer: Peer) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n" + chunks
     )
     fetch = HttpFetch()
-    async with fetch.stream(Request(peer.url("/s"), body_bytes_max=10)) as answer:
+    async with fetch.stream(FetchRequest(peer.url("/s"), body_bytes_max=10)) as answer:
         assert (answer.status, answer.headers["content-encoding"]) == (200, "gzip")
         pieces = [piece async for piece in answer.pieces]
     assert b"".join(pieces) == bytes(range(256)) * 4000
@@ -253,10 +253,10 @@ async def test_a_stream_that_is_cut_off_says_so(peer: Peer) -> None:
     peer.closing.add("/s")
     got = []
     with pytest.raises(BodyError, match="unexpected EOF"):
-        async with HttpFetch().stream(Request(peer.url("/s"))) as answer:
+        async with HttpFetch().stream(FetchRequest(peer.url("/s"))) as answer:
             got += [piece async for piece in answer.pieces]
     with pytest.raises(FetchError, match=r'^Get "http.*dial tcp .*: connect: connection refused'):
-        async with HttpFetch().stream(Request("http://127.0.0.1:1/")):
+        async with HttpFetch().stream(FetchRequest("http://127.0.0.1:1/")):
             pass
 
 
@@ -271,10 +271,10 @@ async def test_a_unix_socket_takes_the_place_of_the_address(tmp_path: Path) -> N
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, peer.serve, [trio.SocketListener(listener)])
         fetch = HttpFetch()
-        assert (await fetch.send(Request("http://db:1/m", unix_socket=path))).body == b"here"
+        assert (await fetch.send(FetchRequest("http://db:1/m", unix_socket=path))).body == b"here"
         assert b"Host: db:1" in peer.requests[0]
         with pytest.raises(FetchError, match=r"dial unix .*nowhere"):
-            await fetch.send(Request("http://db:1/m", unix_socket=str(tmp_path / "nowhere")))
+            await fetch.send(FetchRequest("http://db:1/m", unix_socket=str(tmp_path / "nowhere")))
         await fetch.aclose()
         nursery.cancel_scope.cancel()
 
@@ -294,10 +294,10 @@ async def test_bad_bodies_stand_for_themselves(peer: Peer, answer: bytes, error:
     peer.closing.add("/m")
     fetch = HttpFetch()
     with pytest.raises(BodyError) as failed:
-        await fetch.send(Request(peer.url("/m")))
+        await fetch.send(FetchRequest(peer.url("/m")))
     assert str(failed.value) == error
     peer.answers["/m"] = ok(b"a 1\n", "Content-Encoding: GZIP\r\n")
-    assert (await fetch.send(Request(peer.url("/m")))).body == b"a 1\n"
+    assert (await fetch.send(FetchRequest(peer.url("/m")))).body == b"a 1\n"
     await fetch.aclose()
 
 
@@ -306,6 +306,6 @@ async def test_an_answer_to_head_has_no_body(peer: Peer) -> None:
     peer.answers["/m"] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
     fetch = HttpFetch()
     for _ in range(2):
-        assert (await fetch.send(Request(peer.url("/m"), method="HEAD", timeout_s=2))).body == b""
+        assert (await fetch.send(FetchRequest(peer.url("/m"), method="HEAD", timeout_s=2))).body == b""
     assert peer.connections == 1
     await fetch.aclose()

@@ -22,7 +22,7 @@ from trimon.actors.scrape import Discovered, JobConfig
 from trimon.config.load import load_text
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.http1 import ResponseReader
-from trimon.fetch.request import Fetch, FetchTimeout, Request, Response
+from trimon.fetch.request import Fetch, FetchRequest, FetchTimeout, Response
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import SampleBatch
@@ -72,13 +72,13 @@ class Target:
 
     def note(self) -> None:
         """What the targets page and the metadata show now."""
-        for session in self.here.manager.jobs[self.case["name"]].sessions.values():
+        for session in self.here.manager.scrape_pools[self.case["name"]].sessions.values():
             self.snapshots.append((session.state.health, session.state.last_error))
             found = session.families.items()
             self.metadata = sorted([name, one.type, one.help, one.unit] for name, one in found)
             break
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: FetchRequest) -> Response:
         """The next answer."""
         self.times_ms.append(self.here.clock.now_ms())
         number = len(self.times_ms) - 1
@@ -88,7 +88,7 @@ class Target:
             return Response(503, "Service Unavailable", "", b"", 0)
         return await self.answer(self.case["responses"][number], request)
 
-    async def answer(self, answer: dict[str, Any], request: Request) -> Response:
+    async def answer(self, answer: dict[str, Any], request: FetchRequest) -> Response:
         body = self.body(answer)
         if answer.get("delay"):
             await trio.sleep(request.timeout_s)
@@ -114,7 +114,7 @@ class Target:
             return base64.b64decode(answer["body_b64"])
         return rendered(answer.get("body", ""), self.t0).encode("utf-8", "surrogateescape")
 
-    def stream(self, request: Request) -> Any:
+    def stream(self, request: FetchRequest) -> Any:
         raise NotImplementedError
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from trimon.config.load import MainFile
 from trimon.config.model import Model, settings_of
 from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
 from trimon.log import LogBuffer
-from trimon.server.configuration import INERT_SECTIONS, Loaded, warn_of
+from trimon.server.configuration import INERT_SECTIONS, LoadedConfiguration, warn_of
 from trimon.server.storage import limits_of
 
 SECTIONS: Final = {
@@ -32,7 +32,7 @@ def test_sections_without_effect_are_warned_of() -> None:
     assert INERT_SECTIONS.keys() == {name for name, takes_over in SECTIONS.items() if not takes_over}
     for text, sections in (("global: {}\n", []), ("otlp: {}\nruntime: {gogc: 50}\n", ["otlp", "runtime"])):
         log = LogBuffer()
-        warn_of(Loaded(load_text(text, "p.yml")), log)
+        warn_of(LoadedConfiguration(load_text(text, "p.yml")), log)
         told = [(fields["section"], str(fields["at"])[:5]) for _, _, fields in log.entries]
         assert told == [(name, "p.yml") for name in sections]
 

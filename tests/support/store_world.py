@@ -16,7 +16,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
-from trimon.fetch.request import FetchError, Request, Response
+from trimon.fetch.request import FetchError, FetchRequest, Response
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer
 from trimon.model.labels import METRIC_NAME
@@ -49,7 +49,7 @@ class FakeFetch:
     def __init__(self, targets: FakeTargets) -> None:
         self._targets = targets
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: FetchRequest) -> Response:
         """The prepared answer after `took_s`."""
         targets = self._targets
         now_ms = targets.clock.now_ms() if targets.clock is not None else 0

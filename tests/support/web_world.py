@@ -47,7 +47,7 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
         store=here.store,
         writer=here.writer,
         ready=here.storage.replayed.is_set,
-        jobs=lambda: here.manager.jobs,
+        scrape_pools=lambda: here.manager.scrape_pools,
         rules=list,
         tree=lambda: here.root,
         plugins=list,

@@ -143,7 +143,7 @@ async def test_metadata_is_in_order(tmp_path: Path) -> None:
     families = {name: SimpleNamespace(type="gauge", help="", unit="") for name in ("z", "a", "m")}
     session = SimpleNamespace(target=SimpleNamespace(labels=()), families=families)
     jobs = {"job": SimpleNamespace(sessions={1: session})}
-    async with web_world(tmp_path, changes={"jobs": lambda: jobs}) as here:
+    async with web_world(tmp_path, changes={"scrape_pools": lambda: jobs}) as here:
         for limit, names in (("", ["a", "m", "z"]), ("?limit=2", ["a", "m"])):
             assert list((await asked(here, "GET", f"{API}/metadata{limit}"))[2]["data"]) == names
 
@@ -203,7 +203,7 @@ async def test_a_limit_of_targets_metadata_is_looked_at_between_targets(tmp_path
         for number in range(3)
     }
     jobs = {"job": SimpleNamespace(sessions=sessions)}
-    async with web_world(tmp_path, changes={"jobs": lambda: jobs}) as here:
+    async with web_world(tmp_path, changes={"scrape_pools": lambda: jobs}) as here:
         for most, shown in ((0, 0), (1, 2), (2, 2), (3, 4), (-1, 6)):
             target = f"{API}/targets/metadata?limit={most}"
             assert len((await asked(here, "GET", target))[2]["data"]) == shown
@@ -215,7 +215,7 @@ async def test_dropped_counts_are_those_of_all_pools(tmp_path: Path) -> None:
         name: SimpleNamespace(sessions={}, targets={}, dropped=[], dropped_count=count)
         for name, count in (("a", 1), ("b", 2))
     }
-    async with web_world(tmp_path, changes={"jobs": lambda: jobs}) as here:
+    async with web_world(tmp_path, changes={"scrape_pools": lambda: jobs}) as here:
         for pool in ("a", "nope"):
             data = (await asked(here, "GET", f"{API}/targets?scrapePool={pool}"))[2]["data"]
             assert data["droppedTargetCounts"] == {"a": 1, "b": 2}

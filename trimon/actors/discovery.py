@@ -1,4 +1,4 @@
-"""Discovery: one actor a source of targets, and the hub actor that passes on what changed, not too often."""
+"""DiscoveryManager: one actor a source of targets, and the hub actor that passes on what changed, not too often."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class HubActor:
         return self._hub.inspect()
 
 
-class Discovery:
+class DiscoveryManager:
     """The subtree of discovery for one kind of consumers, and its configuration.
 
     `kind` is Prometheus' word for it in metrics: `scrape` for jobs, `notify` for sets of Alertmanagers.

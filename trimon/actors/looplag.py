@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from trimon.actors.watchdog import Watchdog
-from trimon.selfmetrics import Reading, SelfMetrics
+from trimon.selfmetrics import MetricFamily, SelfMetrics
 
 PERIOD_S: Final = 0.05
 KEPT: Final = 6000  # five minutes
@@ -32,10 +32,10 @@ class LagMonitor:
         self._histogram = metrics.histogram(
             "trimon_event_loop_lag_seconds", "How late a timer of the event loop fired.", (), BUCKETS_S
         )
-        metrics.collect(self._readings)
+        metrics.collect(self._families)
 
-    def _readings(self) -> Iterator[Reading]:
-        yield Reading(
+    def _families(self) -> Iterator[MetricFamily]:
+        yield MetricFamily(
             "trimon_event_loop_stalls_total",
             "How often the event loop was held for a quarter of a second or longer.",
             "counter",

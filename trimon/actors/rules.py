@@ -185,7 +185,7 @@ class RuleGroupActor:
 
 
 @dataclass(slots=True)
-class _Leaving:
+class _LeavingGroup:
     """A removed group: its series end at `due_s`, unless something else has written them since."""
 
     group: RuleGroup
@@ -209,7 +209,7 @@ class RuleManager:
         self._pool = pool
         self._seams = seams
         self._ended: dict[str, RuleGroup] = {}
-        self._leaving: dict[str, _Leaving] = {}
+        self._leaving: dict[str, _LeavingGroup] = {}
         self._changed = trio.Event()
 
     def configure(self, specs: Sequence[GroupSpec], directory: Path) -> None:
@@ -263,7 +263,7 @@ class RuleManager:
             return
         interval_s = group.spec.interval_ms / 1000
         stamp_ms = self._seams.clock.now_ms() - group.spec.query_offset_ms
-        self._leaving[key] = _Leaving(group, stamp_ms, trio.current_time() + 2 * interval_s)
+        self._leaving[key] = _LeavingGroup(group, stamp_ms, trio.current_time() + 2 * interval_s)
         self._changed.set()
 
     async def run(self) -> None:
@@ -279,7 +279,7 @@ class RuleManager:
             for key in due:
                 await self._end(self._leaving.pop(key))
 
-    async def _end(self, leaving: _Leaving) -> None:
+    async def _end(self, leaving: _LeavingGroup) -> None:
         sessions = [*leaving.group.leftovers.values(), *leaving.group.rules]
         rows = [row for session in sessions if (row := session.end(leaving.stamp_ms)) is not None]
         if not rows:

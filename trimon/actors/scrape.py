@@ -49,7 +49,7 @@ class JobConfig:
 
 
 @dataclass(slots=True)
-class Job:
+class ScrapePool:
     """A running job: its pool and what the targets page shows."""
 
     config: JobConfig
@@ -104,7 +104,7 @@ class _Built:
 
 
 @dataclass(slots=True)
-class _Leaving:
+class _LeavingTargets:
     """A session whose target went away: its series end when nobody takes it over until `due_s`."""
 
     session: ScrapeSession
@@ -141,7 +141,7 @@ class ScrapeManager:
         lines: LineFiles | None = None,
         times: ScrapeTimes | None = None,
     ) -> None:
-        self.jobs: dict[str, Job] = {}
+        self.scrape_pools: dict[str, ScrapePool] = {}
         self.pool_counts = PoolCounts()
         self._times = times if times is not None else ScrapeTimes(SelfMetrics(clock))
         self.stopping = False
@@ -154,21 +154,21 @@ class ScrapeManager:
         self._seed = seed
         self._reports = reports
         self._lines = lines
-        self._leaving: dict[str, _Leaving] = {}
+        self._leaving: dict[str, _LeavingTargets] = {}
         self._gone = Counts()
         self._sleep = trio.CancelScope()
 
     def configure(self, configs: Sequence[JobConfig]) -> None:
         """The jobs of a new configuration: new ones start empty, changed ones restart, the others go on."""
-        jobs: dict[str, Job] = {}
+        jobs: dict[str, ScrapePool] = {}
         for config in configs:
             name = config.options.job
-            job = self.jobs.get(name)
+            job = self.scrape_pools.get(name)
             if job is None:
-                job = Job(config, Pool(name, reports=self._reports))
+                job = ScrapePool(config, Pool(name, reports=self._reports))
                 self.pool_counts.created += 1
             jobs[name] = job
-        self.jobs = jobs
+        self.scrape_pools = jobs
         for config in configs:
             job = jobs[config.options.job]
             changed = job.config.version != config.version
@@ -178,7 +178,7 @@ class ScrapeManager:
                 self._take_over(job, self._build(job, job.label_sets))
         self._pools.reconcile({name: self._pool_spec(name, job) for name, job in jobs.items()})
 
-    def _pool_spec(self, name: str, job: Job) -> ChildSpec:
+    def _pool_spec(self, name: str, job: ScrapePool) -> ChildSpec:
         return ChildSpec(name, lambda: job.pool, restart=Restart.ALWAYS, drain_s=30.0, version=id(job.pool))
 
     async def run(self) -> None:
@@ -198,7 +198,7 @@ class ScrapeManager:
         return max(0.0, min(leaving.due_s for leaving in self._leaving.values()) - trio.current_time())
 
     async def _discovered(self, message: Discovered) -> None:
-        job = self.jobs.get(message.consumer)
+        job = self.scrape_pools.get(message.consumer)
         if job is None:
             return
         began_s = trio.current_time()
@@ -206,12 +206,12 @@ class ScrapeManager:
             built = self._build(job, message.label_sets)
         else:
             built = await self._offload.run(lambda: self._build(job, message.label_sets))
-        if self.jobs.get(message.consumer) is job:
+        if self.scrape_pools.get(message.consumer) is job:
             job.label_sets = message.label_sets
             self._take_over(job, built)
             self._times.sync_s.labels(message.consumer).observe(trio.current_time() - began_s)
 
-    def _build(self, job: Job, label_sets: Sequence[Mapping[str, str]]) -> _Built:
+    def _build(self, job: ScrapePool, label_sets: Sequence[Mapping[str, str]]) -> _Built:
         """What label sets give under the job's configuration; any thread."""
         config = job.config
         built = _Built()
@@ -233,7 +233,7 @@ class ScrapeManager:
         }
         return built
 
-    def _take_over(self, job: Job, built: _Built) -> None:
+    def _take_over(self, job: ScrapePool, built: _Built) -> None:
         options = job.config.options
         keep = options.keep_dropped_targets or len(built.dropped)
         job.targets, job.dropped, job.dropped_count = built.targets, built.dropped[:keep], len(built.dropped)
@@ -246,7 +246,7 @@ class ScrapeManager:
         self.pool_counts.target_limit_exceeded += bool(built.forced)
         job.pool.reconcile(built.specs)
 
-    def _target_spec(self, job: Job, config: JobConfig, target: Target, forced: str) -> ChildSpec:
+    def _target_spec(self, job: ScrapePool, config: JobConfig, target: Target, forced: str) -> ChildSpec:
         instance = dict(target.labels).get(INSTANCE_LABEL, "")
         return ChildSpec(
             f"{instance}#{target.key[:8]}",
@@ -257,7 +257,7 @@ class ScrapeManager:
             version=(target, config.version, forced),
         )
 
-    def _make(self, job: Job, config: JobConfig, target: Target, forced: str) -> TargetActor:
+    def _make(self, job: ScrapePool, config: JobConfig, target: Target, forced: str) -> TargetActor:
         session = ScrapeSession(target, config.options, forced)
         predecessor = self._leaving.pop(target.group, None)
         if predecessor is not None:
@@ -284,7 +284,7 @@ class ScrapeManager:
         fields = {"job_name": config.options.job, "target": target.url}
         return lambda error: lines.write(path, "ERROR", error, fields)
 
-    def _left(self, job: Job, session: ScrapeSession) -> None:
+    def _left(self, job: ScrapePool, session: ScrapeSession) -> None:
         """A target's actor ended: keep its session for a successor, or for its last row."""
         target = session.target
         if job.sessions.get(target.key) is session:
@@ -297,7 +297,7 @@ class ScrapeManager:
         # intervals later, so that a target that only moved keeps its series
         stale_ms = max(session.state.last_scrape_ms + interval_ms, now_ms)
         due_s = trio.current_time() + (2 * interval_ms + interval_ms / 10) / 1000
-        self._leaving[target.group] = _Leaving(session, stale_ms, due_s)
+        self._leaving[target.group] = _LeavingTargets(session, stale_ms, due_s)
         self._sleep.deadline = min(self._sleep.deadline, due_s)
 
     async def _end_due(self) -> None:
@@ -318,7 +318,7 @@ class ScrapeManager:
         """The counts of all targets there are and were."""
         total = Counts()
         total.add(self._gone)
-        for job in self.jobs.values():
+        for job in self.scrape_pools.values():
             for session in job.sessions.values():
                 total.add(session.counts)
         for leaving in self._leaving.values():
@@ -330,7 +330,7 @@ class ScrapeManager:
         return {
             "jobs": {
                 name: {"targets": len(job.targets), "dropped": job.dropped_count, "errors": len(job.errors)}
-                for name, job in self.jobs.items()
+                for name, job in self.scrape_pools.items()
             },
             "leaving": len(self._leaving),
         }

@@ -35,7 +35,7 @@ from trimon.memory import one_arena
 from trimon.offload import ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
-from trimon.server import RULES_MAX, Loaded, Seams, Server, Settings, complete
+from trimon.server import RULES_MAX, LoadedConfiguration, Seams, Server, Settings, complete
 from trimon.server.configuration import warn_of
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
@@ -148,7 +148,7 @@ class Source:
             retention=flag_retention(flags), extra_scrape_metrics="extra-scrape-metrics" in features
         )
 
-    def _read(self) -> Loaded:
+    def _read(self) -> LoadedConfiguration:
         if self._embedded:
             text = EMBEDDED.format(address=self._own)
             config = load_text(text, Path("embedded.yml").absolute(), defaults=self._defaults)
@@ -158,7 +158,7 @@ class Source:
             config = load(Path(self._name).absolute(), defaults=self._defaults)
         return complete(config, self._query, self._registry)
 
-    def at_start(self, log: Log) -> Loaded:
+    def at_start(self, log: Log) -> LoadedConfiguration:
         """The configuration, everything in it good. Raises StartError."""
         name = self._name
         file = str(Path(name).absolute())
@@ -177,7 +177,7 @@ class Source:
             raise StartError(what, EXIT_USAGE, file=file, err=rules.at_start)
         return loaded
 
-    def at_reload(self) -> Loaded:
+    def at_reload(self) -> LoadedConfiguration:
         """The configuration as it is now. Raises UserError."""
         try:
             return self._read()

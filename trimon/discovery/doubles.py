@@ -11,7 +11,7 @@ from trimon.clock import Clock
 from trimon.discovery.hub import Hub
 from trimon.discovery.plugin import Context
 from trimon.discovery.sink import CheckedSink, LabelSets
-from trimon.fetch.request import Fetch, FetchError, Request, Response, StreamedResponse
+from trimon.fetch.request import Fetch, FetchError, FetchRequest, Response, StreamedResponse
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload, Offload
 from trimon.virtualclock import VirtualClock
@@ -22,9 +22,9 @@ class PreparedFetch:
 
     def __init__(self, answers: Mapping[str, bytes | str | Response | Exception] | None = None) -> None:
         self.answers = dict(answers or {})
-        self.requests: list[Request] = []
+        self.requests: list[FetchRequest] = []
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: FetchRequest) -> Response:
         """The prepared answer. Raises FetchError, or the prepared exception."""
         await trio.lowlevel.checkpoint()
         self.requests.append(request)
@@ -39,7 +39,7 @@ class PreparedFetch:
         return Response(200, "OK", "application/json", body, len(body))
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+    async def stream(self, request: FetchRequest) -> AsyncIterator[StreamedResponse]:
         """The prepared answer in one piece."""
         answer = await self.send(request)
 

@@ -77,7 +77,7 @@ class Context:
     name: str
     """What it is called in the tree and in logs."""
     fetch: Fetch
-    """An HTTP client; `await context.fetch.send(Request(url))`."""
+    """An HTTP client; `await context.fetch.send(FetchRequest(url))`."""
     clock: Clock
     """The wall clock. Waiting is `trio.sleep`."""
     offload: Offload

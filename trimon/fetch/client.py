@@ -12,10 +12,10 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import trio
 
 from trimon import PROMETHEUS_VERSION, __version__
-from trimon.fetch.connection import Connection, Endpoint, PeerClosed
+from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
 from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
-from trimon.fetch.request import BodyError, FetchError, FetchTimeout, Request, Response, StreamedResponse
+from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 
 USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
 REDIRECTS_MAX: Final = 10
@@ -55,13 +55,13 @@ class HttpFetch:
 
     def __init__(self, options: ClientOptions | None = None) -> None:
         self._options = options or ClientOptions()
-        self._connection: Connection | None = None
+        self._connection: ClientConnection | None = None
         # the last question and its bytes: a scraper asks the same one for months
-        self._asked: tuple[Request, SplitResult, tuple[tuple[str, str], ...]] | None = None
+        self._asked: tuple[FetchRequest, SplitResult, tuple[tuple[str, str], ...]] | None = None
         self._asked_bytes = b""
         self._proxy = ProxyClient(self._options.proxy_url, self._options.no_proxy)
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: FetchRequest) -> Response:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
         try:
             with trio.fail_after(request.timeout_s):
@@ -77,7 +77,7 @@ class HttpFetch:
             raise
 
     @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[StreamedResponse]:
+    async def stream(self, request: FetchRequest) -> AsyncIterator[StreamedResponse]:
         """The answer while its body comes; redirects are not followed, and no timeout holds once it began."""
         url = urlsplit(request.url)
         credentials = self._options.credentials()
@@ -88,8 +88,8 @@ class HttpFetch:
             return
         try:
             with trio.fail_after(request.timeout_s):
-                connection = await Connection.open(
-                    Endpoint.of(url, request.unix_socket), self._options.tls, self._options.server_name
+                connection = await ClientConnection.open(
+                    PeerAddress.of(url, request.unix_socket), self._options.tls, self._options.server_name
                 )
         except trio.TooSlowError:
             raise _timeout(request) from None
@@ -109,7 +109,7 @@ class HttpFetch:
             with trio.CancelScope(shield=True):
                 await connection.aclose()
 
-    async def _follow(self, request: Request) -> Response:
+    async def _follow(self, request: FetchRequest) -> Response:
         url = urlsplit(request.url)
         origin = url.netloc
         for _ in range(REDIRECTS_MAX + 1):
@@ -124,7 +124,7 @@ class HttpFetch:
                 request = replace(request, method="GET", body=b"")
         raise FetchError(f"stopped after {REDIRECTS_MAX} redirects")
 
-    async def _once(self, url: SplitResult, request: Request, *, with_credentials: bool) -> Response:
+    async def _once(self, url: SplitResult, request: FetchRequest, *, with_credentials: bool) -> Response:
         credentials = self._options.credentials() if with_credentials else ()
         if self._proxy.applies(url):
             headers = self._headers(url, request, credentials)
@@ -133,7 +133,7 @@ class HttpFetch:
         if self._asked != question:
             self._asked_bytes = self._bytes(request, url, credentials)
             self._asked = question
-        endpoint = Endpoint.of(url, request.unix_socket)
+        endpoint = PeerAddress.of(url, request.unix_socket)
         connection, kept = await self._connected(endpoint)
         if kept and not request.idempotent and connection.is_closed():
             await self._drop()
@@ -150,12 +150,14 @@ class HttpFetch:
             await self._drop()
         return response
 
-    def _bytes(self, request: Request, url: SplitResult, credentials: tuple[tuple[str, str], ...]) -> bytes:
+    def _bytes(
+        self, request: FetchRequest, url: SplitResult, credentials: tuple[tuple[str, str], ...]
+    ) -> bytes:
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         return request_bytes(request.method, target, self._headers(url, request, credentials), request.body)
 
     def _headers(
-        self, url: SplitResult, request: Request, credentials: tuple[tuple[str, str], ...]
+        self, url: SplitResult, request: FetchRequest, credentials: tuple[tuple[str, str], ...]
     ) -> list[tuple[str, str]]:
         """Host, user agent, length of a body, and the rest by name, as Go's client has them."""
         length = [("Content-Length", str(len(request.body)))] if request.method in _BODY_METHODS else []
@@ -171,11 +173,11 @@ class HttpFetch:
             *sorted(others, key=lambda header: header[0]),
         ]
 
-    async def _connected(self, endpoint: Endpoint) -> tuple[Connection, bool]:
+    async def _connected(self, endpoint: PeerAddress) -> tuple[ClientConnection, bool]:
         if self._connection is not None and self._connection.endpoint == endpoint:
             return self._connection, True
         await self._drop()
-        self._connection = await Connection.open(endpoint, self._options.tls, self._options.server_name)
+        self._connection = await ClientConnection.open(endpoint, self._options.tls, self._options.server_name)
         return self._connection, False
 
     async def _drop(self) -> None:
@@ -194,12 +196,12 @@ def _canonical(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _told(request: Request, error: FetchError) -> FetchError:
+def _told(request: FetchRequest, error: FetchError) -> FetchError:
     """An error with the request that it is about; one about the body of an answer stands for itself."""
     if isinstance(error, BodyError):
         return error
     return type(error)(f'{request.method.capitalize()} "{request.url}": {error}')
 
 
-def _timeout(request: Request) -> FetchTimeout:
+def _timeout(request: FetchRequest) -> FetchTimeout:
     return FetchTimeout(f'{request.method.capitalize()} "{request.url}": context deadline exceeded')

@@ -23,7 +23,7 @@ TLS_HANDSHAKE_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class PeerAddress:
     """Where a connection goes; `unix_socket` goes before host and port."""
 
     host: str
@@ -32,7 +32,7 @@ class Endpoint:
     unix_socket: str = ""
 
     @classmethod
-    def of(cls, url: SplitResult, unix_socket: str = "") -> Endpoint:
+    def of(cls, url: SplitResult, unix_socket: str = "") -> PeerAddress:
         """The endpoint of a URL; port by scheme where none is given. Raises FetchError."""
         try:
             port = url.port
@@ -44,10 +44,10 @@ class Endpoint:
         return cls(url.hostname, port or (443 if secure else 80), secure, unix_socket)
 
 
-class Connection:
+class ClientConnection:
     """An open connection to one endpoint. After any FetchError it is to be closed."""
 
-    def __init__(self, stream: trio.abc.Stream, endpoint: Endpoint) -> None:
+    def __init__(self, stream: trio.abc.Stream, endpoint: PeerAddress) -> None:
         self.endpoint = endpoint
         self.reusable = True
         """Whether another request can go over this connection."""
@@ -55,8 +55,8 @@ class Connection:
 
     @classmethod
     async def open(
-        cls, endpoint: Endpoint, tls: Callable[[], ssl.SSLContext], server_name: str
-    ) -> Connection:
+        cls, endpoint: PeerAddress, tls: Callable[[], ssl.SSLContext], server_name: str
+    ) -> ClientConnection:
         """Connects; a secure endpoint gets TLS under `server_name` (empty: the host). Raises FetchError."""
         stream = await _dial(endpoint)
         if not endpoint.secure:
@@ -148,7 +148,7 @@ class Connection:
         await trio.aclose_forcefully(self._stream)
 
 
-async def _dial(endpoint: Endpoint) -> trio.SocketStream:
+async def _dial(endpoint: PeerAddress) -> trio.SocketStream:
     try:
         if endpoint.unix_socket:
             return await trio.open_unix_socket(endpoint.unix_socket)
@@ -176,7 +176,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(inner, OSError | ExceptionGroup):
         return _reason(inner)
     if isinstance(error, OSError) and error.strerror:
-        # trio wraps the text of one attempt: "[Errno 111] Connection refused" is what counts
+        # trio wraps the text of one attempt: "[Errno 111] ClientConnection refused" is what counts
         text = os.strerror(error.errno) if error.errno else error.strerror
         return f"connect: {text.lower()}" if isinstance(error, ConnectionError) else text.lower()
     return str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult
 
 import httpx
 
-from trimon.fetch.request import BodyTooBig, FetchError, Request, Response, StreamedResponse
+from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response, StreamedResponse
 
 
 def bypasses_proxy(host: str, no_proxy: str) -> bool:
@@ -43,7 +43,7 @@ class ProxyClient:
         self,
         url: SplitResult,
         headers: list[tuple[str, str]],
-        request: Request,
+        request: FetchRequest,
         tls: Callable[[], ssl.SSLContext],
     ) -> Response:
         """One request, redirects not followed. Raises FetchError, BodyTooBig."""
@@ -66,7 +66,7 @@ class ProxyClient:
         self,
         url: SplitResult,
         headers: list[tuple[str, str]],
-        request: Request,
+        request: FetchRequest,
         tls: Callable[[], ssl.SSLContext],
     ) -> AsyncIterator[StreamedResponse]:
         """One request whose answer is read as it comes. Raises FetchError."""

@@ -14,7 +14,7 @@ IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class FetchRequest:
     """One request. `headers` come on top of what the client adds by itself (Host, authorization, user agent).
 
     `unix_socket` names a socket to connect to; the URL says only what is asked of the peer there.
@@ -87,11 +87,11 @@ class Fetch(Protocol):
     A request that finds the kept connection closed is sent once more if that changes nothing; a POST is not.
     """
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: FetchRequest) -> Response:
         """The answer, whatever its status. Raises FetchError."""
         ...
 
-    def stream(self, request: Request) -> AbstractAsyncContextManager[StreamedResponse]:
+    def stream(self, request: FetchRequest) -> AbstractAsyncContextManager[StreamedResponse]:
         """The answer while its body comes; `timeout_s` holds until it begins. Raises FetchError."""
         ...
 

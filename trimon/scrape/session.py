@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.fetch.request import BodyTooBig, FetchError, Request, Response
+from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
 from trimon.scrape.bodymemory import NOTHING, BodyError, Ints, Reading
@@ -70,7 +70,7 @@ class ScrapeSession:
         self.state = State()
         self.counts = Counts()
         names = REPORT + EXTRA_REPORT if options.extra_metrics else REPORT
-        self._request = Request(
+        self._request = FetchRequest(
             target.url,
             (
                 ("Accept", options.accept),
@@ -105,7 +105,7 @@ class ScrapeSession:
         """Metadata by metric family, as of the last good scrape."""
         return self._layout.families
 
-    def request(self) -> Request:
+    def request(self) -> FetchRequest:
         """What to ask the target; the same object every time."""
         return self._request
 

@@ -1,11 +1,11 @@
 """The server: the parts wired together, the supervision tree, reload and stop.
 
-Reading order: `settings` and `current`; the parts `storage`, `queries`, `rules` and `scraping`, made by `parts`; `reload`,
+Reading order: `settings` and `configuration`; the parts `storage`, `queries`, `rules` and `scraping`, made by `parts`; `reload`,
 which brings them a configuration; `frontend`, which shows them; the `tree` they hang in; `server`, which runs it all.
 """
 
-from trimon.server.configuration import Loaded, complete
+from trimon.server.configuration import LoadedConfiguration, complete
 from trimon.server.server import Server
 from trimon.server.settings import RULES_MAX, Seams, Settings
 
-__all__ = ["RULES_MAX", "Loaded", "Seams", "Server", "Settings", "complete"]
+__all__ = ["RULES_MAX", "LoadedConfiguration", "Seams", "Server", "Settings", "complete"]

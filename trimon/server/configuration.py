@@ -30,7 +30,7 @@ class RulesError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfiguration:
     """All that a (re)load reads: the configuration and the rule files it names, or what is wrong with those."""
 
     config: Config
@@ -38,7 +38,7 @@ class Loaded:
     rules_error: RulesError | None = None
 
 
-def complete(config: Config, query: QueryOptions, registry: Registry) -> Loaded:
+def complete(config: Config, query: QueryOptions, registry: Registry) -> LoadedConfiguration:
     """The configuration with its rules, when its plug-ins can be loaded. Blocks on the disk. Raises UserError.
 
     Bad rule files are no error of the load: a start refuses them, a reload goes on with the old rules.
@@ -48,7 +48,7 @@ def complete(config: Config, query: QueryOptions, registry: Registry) -> Loaded:
     main = config.global_
     defaults = RuleDefaults(config.evaluation_interval_ms, main.rule_query_offset, query)
     try:
-        return Loaded(config, load_rules(config.rule_paths(), defaults))
+        return LoadedConfiguration(config, load_rules(config.rule_paths(), defaults))
     except PatternError as error:
         detail = f"{error.pattern}: {error.message}"
         problem = RulesError(
@@ -59,10 +59,10 @@ def complete(config: Config, query: QueryOptions, registry: Registry) -> Loaded:
     except UserError as error:
         detail = f"parse rules from file {go_quote(error.position.file)}: {error}"
         problem = RulesError("error loading rules, previous rule set restored", error, detail)
-    return Loaded(config, rules_error=problem)
+    return LoadedConfiguration(config, rules_error=problem)
 
 
-def warn_of(loaded: Loaded, log: Log) -> None:
+def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
     """Tell what a configuration asks for in vain."""
     for name in loaded.config.unset_variables:
         log.warning("Empty environment variable", name=name)
@@ -74,10 +74,10 @@ def warn_of(loaded: Loaded, log: Log) -> None:
             )
 
 
-class Current:
+class CurrentConfiguration:
     """What is configured now; a reload replaces `loaded`, and everybody asks here."""
 
-    def __init__(self, loaded: Loaded, query: QueryOptions) -> None:
+    def __init__(self, loaded: LoadedConfiguration, query: QueryOptions) -> None:
         self.loaded = loaded
         self._query = query
 

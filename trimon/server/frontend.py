@@ -12,8 +12,8 @@ import trio
 from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
 from trimon.gotext.times import rfc3339
-from trimon.server.configuration import Current
-from trimon.server.parts import Parts
+from trimon.server.configuration import CurrentConfiguration
+from trimon.server.parts import ServerParts
 from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings
 from trimon.units import format_duration, format_size
@@ -25,8 +25,8 @@ class Frontend:
 
     def __init__(
         self,
-        parts: Parts,
-        current: Current,
+        parts: ServerParts,
+        current: CurrentConfiguration,
         reload: Reload,
         settings: Settings,
         seams: Seams,
@@ -54,7 +54,7 @@ class Frontend:
             store=storage.store,
             writer=storage.writer,
             ready=storage.actor.replayed.is_set,
-            jobs=lambda: scraping.manager.jobs,
+            scrape_pools=lambda: scraping.manager.scrape_pools,
             rules=lambda: list(parts.rules.manager.groups.values()),
             tree=tree,
             plugins=scraping.discovery.plugins,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.looplag import LagMonitor
 from trimon.actors.watchdog import Watchdog
-from trimon.server.configuration import Current
+from trimon.server.configuration import CurrentConfiguration
 from trimon.server.queries import QueryPart
 from trimon.server.rules import RulePart
 from trimon.server.scraping import ScrapingPart
@@ -14,11 +14,16 @@ from trimon.server.storage import StoragePart
 from trimon.storage.store import Store
 
 
-class Parts:
+class ServerParts:
     """What hangs in the tree, but for the front end, which sees all of it."""
 
     def __init__(
-        self, store: Store, current: Current, settings: Settings, seams: Seams, reports: CrashReports
+        self,
+        store: Store,
+        current: CurrentConfiguration,
+        settings: Settings,
+        seams: Seams,
+        reports: CrashReports,
     ) -> None:
         self.storage = StoragePart(store, settings, seams)
         self.queries = QueryPart(self.storage, seams, settings.queries_max)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trimon.actors.logfiles import LineFiles, line_mailbox
-from trimon.actors.metrics.scraping import query_readings
+from trimon.actors.metrics.scraping import query_metrics
 from trimon.actors.querying.activequeries import ActiveFile, left_over
 from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.gate import Queries
@@ -32,7 +32,7 @@ class QueryPart:
         self._costs = QueryCosts(seams.metrics)
         self.queries = self._gate(seams.query_threads, queries_max)
         self.rule_queries = self._gate(seams.rule_threads, RULES_MAX)
-        seams.metrics.collect(query_readings(self.queries, self.query_log, self.lines))
+        seams.metrics.collect(query_metrics(self.queries, self.query_log, self.lines))
 
     def _gate(self, threads: Offload, concurrency_max: int) -> Queries:
         return Queries(

@@ -10,9 +10,9 @@ import trio
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
 from trimon.query.language.options import TYPE_AND_UNIT
-from trimon.server.configuration import Current, Loaded, warn_of
+from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, warn_of
 from trimon.server.jobs import job_config, job_warnings
-from trimon.server.parts import Parts
+from trimon.server.parts import ServerParts
 from trimon.server.settings import Seams
 
 
@@ -28,7 +28,13 @@ class ApplyError(UserError):
 class Reload:
     """Brings a configuration to the parts; one reload at a time."""
 
-    def __init__(self, parts: Parts, current: Current, seams: Seams, load: Callable[[], Loaded]) -> None:
+    def __init__(
+        self,
+        parts: ServerParts,
+        current: CurrentConfiguration,
+        seams: Seams,
+        load: Callable[[], LoadedConfiguration],
+    ) -> None:
         self.ok = True
         self.succeeded_ms = seams.clock.now_ms()
         self._parts = parts
@@ -77,7 +83,7 @@ class Reload:
         except TrimonError:
             return  # told in the log and the metric
 
-    def apply(self, loaded: Loaded) -> None:
+    def apply(self, loaded: LoadedConfiguration) -> None:
         """Hands a configuration to all parts. Raises ApplyError when one of them keeps what it had."""
         self._current.loaded = loaded
         failed = False
@@ -90,7 +96,7 @@ class Reload:
         if failed:
             raise ApplyError(str(loaded.config.path))
 
-    def _steps(self) -> tuple[tuple[str, Callable[[Loaded], None]], ...]:
+    def _steps(self) -> tuple[tuple[str, Callable[[LoadedConfiguration], None]], ...]:
         """Every part with the way it takes over a configuration, in the order of a reload."""
         return (
             ("db_storage", self._storage),
@@ -99,16 +105,16 @@ class Reload:
             ("rules", self._rules),
         )
 
-    def _storage(self, loaded: Loaded) -> None:
+    def _storage(self, loaded: LoadedConfiguration) -> None:
         self._parts.storage.configure(loaded.config.storage)
 
-    def _logs(self, loaded: Loaded) -> None:
+    def _logs(self, loaded: LoadedConfiguration) -> None:
         config, queries = loaded.config, self._parts.queries
         queries.query_log.path = config.global_.query_log_file
         failure_logs = {job.scrape_failure_log_file for job in config.scrape_configs}
         queries.lines.configure({queries.query_log.path, *failure_logs})
 
-    def _scraping(self, loaded: Loaded) -> None:
+    def _scraping(self, loaded: LoadedConfiguration) -> None:
         config, scraping = loaded.config, self._parts.scraping
         if config.scrape_files_error is not None:
             raise config.scrape_files_error
@@ -119,7 +125,7 @@ class Reload:
         scraping.manager.configure(jobs)
         scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
 
-    def _rules(self, loaded: Loaded) -> None:
+    def _rules(self, loaded: LoadedConfiguration) -> None:
         if loaded.rules_error is not None:
             self._seams.log.error("loading rule files failed", err=str(loaded.rules_error.cause))
             raise loaded.rules_error

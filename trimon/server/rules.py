@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.metrics.rules import rule_readings
+from trimon.actors.metrics.rules import rule_metrics
 from trimon.actors.rules import RuleManager, RuleSeams
-from trimon.server.configuration import Current
+from trimon.server.configuration import CurrentConfiguration
 from trimon.server.queries import QueryPart
 from trimon.server.settings import Seams
 from trimon.server.storage import StoragePart
@@ -19,7 +19,7 @@ class RulePart:
         self,
         storage: StoragePart,
         queries: QueryPart,
-        current: Current,
+        current: CurrentConfiguration,
         seams: Seams,
         reports: CrashReports,
     ) -> None:
@@ -43,4 +43,4 @@ class RulePart:
                 group_s.observe,
             ),
         )
-        seams.metrics.collect(rule_readings(lambda: self.manager.groups))
+        seams.metrics.collect(rule_metrics(lambda: self.manager.groups))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import socket
 
 from trimon.actors.discovered import discovered_mailbox
-from trimon.actors.discovery import Discovery
+from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.metrics.discovery import discovery_readings
-from trimon.actors.metrics.scraping import scrape_readings
+from trimon.actors.metrics.discovery import discovery_metrics
+from trimon.actors.metrics.scraping import scrape_metrics
 from trimon.actors.scrape import ScrapeManager, ScrapeTimes
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
-from trimon.server.configuration import Current
+from trimon.server.configuration import CurrentConfiguration
 from trimon.server.queries import QueryPart
 from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart
@@ -26,7 +26,7 @@ class ScrapingPart:
         self,
         storage: StoragePart,
         queries: QueryPart,
-        current: Current,
+        current: CurrentConfiguration,
         settings: Settings,
         seams: Seams,
         reports: CrashReports,
@@ -45,7 +45,7 @@ class ScrapingPart:
             lines=queries.lines,
             times=ScrapeTimes(seams.metrics),
         )
-        self.discovery = Discovery(
+        self.discovery = DiscoveryManager(
             "scrape",
             self.mailbox,
             seams.clock,
@@ -55,5 +55,5 @@ class ScrapingPart:
             reports,
             seams.registry,
         )
-        seams.metrics.collect(scrape_readings(self.manager))
-        seams.metrics.collect(discovery_readings([self.discovery]))
+        seams.metrics.collect(scrape_metrics(self.manager))
+        seams.metrics.collect(discovery_metrics([self.discovery]))

@@ -11,11 +11,11 @@ import trio
 
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.supervisor import BudgetExhausted
-from trimon.actors.metrics.scraping import kernel_readings
+from trimon.actors.metrics.scraping import kernel_metrics
 from trimon.server.autoreload import AutoReload
-from trimon.server.configuration import Current, Loaded
+from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration
 from trimon.server.frontend import Frontend
-from trimon.server.parts import Parts
+from trimon.server.parts import ServerParts
 from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings
 from trimon.server.tree import STOP_S, supervision_tree
@@ -33,16 +33,16 @@ class Server:
         seams: Seams,
         store: Store,
         sockets: list[socket.socket],
-        loaded: Loaded,
-        load: Callable[[], Loaded],
+        loaded: LoadedConfiguration,
+        load: Callable[[], LoadedConfiguration],
     ) -> None:
         self._log = seams.log
         self._stopping = False
-        self._current = Current(loaded, settings.query)
+        self._current = CurrentConfiguration(loaded, settings.query)
         self.reports = CrashReports(self._log_crash)
         seams.metrics.process()
-        seams.metrics.collect(kernel_readings(self.reports))
-        self.parts = Parts(store, self._current, settings, seams, self.reports)
+        seams.metrics.collect(kernel_metrics(self.reports))
+        self.parts = ServerParts(store, self._current, settings, seams, self.reports)
         self.reload = Reload(self.parts, self._current, seams, load)
         frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
         app = create_app(frontend.context(lambda: self.root, self.quit))

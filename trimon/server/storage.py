@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trimon.actors.compactor import Compactor
-from trimon.actors.metrics.storage import storage_readings, writer_readings
+from trimon.actors.metrics.storage import storage_metrics, writer_metrics
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.server.settings import Seams, Settings
@@ -38,8 +38,8 @@ class StoragePart:
                 COMPACTION_BUCKETS_S,
             ).observe,
         )
-        seams.metrics.collect(storage_readings(store))
-        seams.metrics.collect(writer_readings(self.actor, self.compactor))
+        seams.metrics.collect(storage_metrics(store))
+        seams.metrics.collect(writer_metrics(self.actor, self.compactor))
         self._exemplars = settings.exemplars
         ready = seams.metrics.gauge("prometheus_ready", "Whether the server is ready to answer queries.")
         ready.set_function(lambda: float(self.actor.replayed.is_set()))

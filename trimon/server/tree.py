@@ -23,7 +23,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.autoreload import AutoReload
-from trimon.server.parts import Parts
+from trimon.server.parts import ServerParts
 from trimon.web.http.server import WebActor
 
 # All of a stop; each child has its own share in its spec.
@@ -32,7 +32,9 @@ STOP_S: Final = 30.0
 NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
 
 
-def supervision_tree(parts: Parts, web: WebActor, watch: AutoReload | None, reports: CrashReports) -> Group:
+def supervision_tree(
+    parts: ServerParts, web: WebActor, watch: AutoReload | None, reports: CrashReports
+) -> Group:
     """The root of all actors; `watch` is None when the files of the configuration are not watched."""
     storage, scraping, rules = parts.storage, parts.scraping, parts.rules
     lines, line_mailbox = parts.queries.lines, parts.queries.line_mailbox

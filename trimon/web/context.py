@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
-from trimon.actors.scrape import Job
+from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.log import Log
@@ -50,7 +50,7 @@ class WebContext:
     store: Store
     writer: Writer
     ready: Callable[[], bool]
-    jobs: Callable[[], Mapping[str, Job]]
+    scrape_pools: Callable[[], Mapping[str, ScrapePool]]
     rules: Callable[[], Sequence[RuleGroup]]
     tree: Callable[[], Supervisor]
     plugins: Callable[[], Sequence[Mapping[str, object]]]

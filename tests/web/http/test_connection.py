@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.web.http.connection import Connection
+from trimon.web.http.connection import ServerConnection
 from trimon.web.http.server import WebActor, bind
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -228,16 +228,16 @@ async def test_a_client_that_leaves_is_noticed_and_its_place_is_free() -> None:
 
 async def test_one_connections_failure_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in the server of one connection ends that one, with a report; the others and the next are served."""
-    real, failing = Connection._read_data, trio.Event()
+    real, failing = ServerConnection._read_data, trio.Event()
 
-    async def read_data(self: Connection) -> None:
+    async def read_data(self: ServerConnection) -> None:
         nonlocal failing
         if failing.is_set():
             failing = trio.Event()
             raise ZeroDivisionError
         await real(self)
 
-    monkeypatch.setattr(Connection, "_read_data", read_data)
+    monkeypatch.setattr(ServerConnection, "_read_data", read_data)
     async with serving() as (port, _, actor), await connected(port) as before:
         await before.send_all(GET)
         await answer(before)

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from trimon.actors.discovery import Discovery
-from trimon.selfmetrics import Reading
+from trimon.actors.discovery import DiscoveryManager
+from trimon.selfmetrics import MetricFamily
 
-_FIGURES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Discovery], float]], ...]] = (
+_FIGURES: Final[
+    tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[DiscoveryManager], float]], ...]
+] = (
     (
         "prometheus_sd_received_updates_total",
         "Total number of update events received from the SD providers.",
@@ -37,11 +39,11 @@ _FIGURES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Dis
 )
 
 
-def discovery_readings(discoveries: Sequence[Discovery]) -> Callable[[], Iterator[Reading]]:
+def discovery_metrics(discoveries: Sequence[DiscoveryManager]) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_sd_*, of each kind of consumers."""
 
-    def readings() -> Iterator[Reading]:
-        yield Reading(
+    def families() -> Iterator[MetricFamily]:
+        yield MetricFamily(
             "prometheus_sd_discovered_targets",
             "Current number of discovered targets.",
             "gauge",
@@ -54,13 +56,13 @@ def discovery_readings(discoveries: Sequence[Discovery]) -> Callable[[], Iterato
         )
         for name, text, kind, read in _FIGURES:
             samples = [((discovery.kind,), float(read(discovery))) for discovery in discoveries]
-            yield Reading(name, text, kind, samples, ("name",))
+            yield MetricFamily(name, text, kind, samples, ("name",))
         yield from _of_providers(discoveries)
 
-    return readings
+    return families
 
 
-def _of_providers(discoveries: Sequence[Discovery]) -> Iterator[Reading]:
+def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFamily]:
     newest_ms, failures = 0, Counter[tuple[str, str]]()
     fields = []
     for discovery in discoveries:
@@ -70,13 +72,13 @@ def _of_providers(discoveries: Sequence[Discovery]) -> Iterator[Reading]:
             failures[run.plugin, "+".join(run.consumers)] += restarts.get(key, 0)
             if run.plugin == "file":
                 fields.append(run.own_fields())
-    yield Reading(
+    yield MetricFamily(
         "prometheus_sd_last_update_timestamp_seconds",
         "Timestamp of the last update sent by a service discovery.",
         "gauge",
         [((), newest_ms / 1000)],
     )
-    yield Reading(
+    yield MetricFamily(
         "prometheus_sd_refresh_failures_total",
         "Number of times a service discovery failed and was started again.",
         "counter",
@@ -90,7 +92,7 @@ def _sum(fields: list[Mapping[str, object]], name: str) -> float:
     return sum(float(str(each.get(name, 0))) for each in fields)
 
 
-def _of_files(fields: list[Mapping[str, object]]) -> Iterator[Reading]:
+def _of_files(fields: list[Mapping[str, object]]) -> Iterator[MetricFamily]:
     for name, text, field in (
         ("prometheus_sd_file_read_errors_total", "The number of File-SD read errors.", "read_errors"),
         (
@@ -99,8 +101,8 @@ def _of_files(fields: list[Mapping[str, object]]) -> Iterator[Reading]:
             "watch_errors",
         ),
     ):
-        yield Reading(name, text, "counter", [((), _sum(fields, field))])
-    yield Reading(
+        yield MetricFamily(name, text, "counter", [((), _sum(fields, field))])
+    yield MetricFamily(
         "prometheus_sd_file_scan_duration_seconds",
         "The duration of the File-SD scan in seconds.",
         "summary",
@@ -112,7 +114,7 @@ def _of_files(fields: list[Mapping[str, object]]) -> Iterator[Reading]:
         files = each.get("files")
         if isinstance(files, Mapping):
             mtimes |= {path: float(about["mtime_s"]) for path, about in files.items() if about["mtime_s"]}
-    yield Reading(
+    yield MetricFamily(
         "prometheus_sd_file_mtime_seconds",
         "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
         "gauge",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
 from trimon.rules.group import RuleGroup
-from trimon.selfmetrics import Reading
+from trimon.selfmetrics import MetricFamily
 
 _FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[RuleGroup], float]], ...]] = (
     (
@@ -72,13 +72,13 @@ _FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Ru
 )
 
 
-def rule_readings(groups: Callable[[], Mapping[str, RuleGroup]]) -> Callable[[], Iterator[Reading]]:
+def rule_metrics(groups: Callable[[], Mapping[str, RuleGroup]]) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_rule_* of every group."""
 
-    def readings() -> Iterator[Reading]:
+    def families() -> Iterator[MetricFamily]:
         live = groups()
         for name, text, kind, value in _FAMILIES:
             samples = [((key,), float(value(group))) for key, group in live.items()]
-            yield Reading(name, text, kind, samples, ("rule_group",))
+            yield MetricFamily(name, text, kind, samples, ("rule_group",))
 
-    return readings
+    return families

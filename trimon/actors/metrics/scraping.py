@@ -9,15 +9,15 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.logfiles import LineFiles
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
-from trimon.actors.scrape import Job, ScrapeManager
-from trimon.selfmetrics import Reading
+from trimon.actors.scrape import ScrapeManager, ScrapePool
+from trimon.selfmetrics import MetricFamily
 
 
-def scrape_readings(manager: ScrapeManager) -> Callable[[], Iterator[Reading]]:
+def scrape_metrics(manager: ScrapeManager) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_target_* from the jobs and their sessions."""
 
-    def readings() -> Iterator[Reading]:
-        live, pools = manager.jobs, manager.pool_counts
+    def families() -> Iterator[MetricFamily]:
+        live, pools = manager.scrape_pools, manager.pool_counts
         counts = manager.counts()
         for name, text, value in (
             ("pools_total", "Total number of scrape pool creation attempts.", pools.created),
@@ -30,17 +30,17 @@ def scrape_readings(manager: ScrapeManager) -> Callable[[], Iterator[Reading]]:
                 pools.target_limit_exceeded,
             ),
         ):
-            yield Reading(f"prometheus_target_scrape_{name}", text, "counter", [((), float(value))])
+            yield MetricFamily(f"prometheus_target_scrape_{name}", text, "counter", [((), float(value))])
         for name, text, kind, read in _BY_JOB:
             samples = [((job,), float(read(pool))) for job, pool in live.items()]
-            yield Reading(name, text, kind, samples, ("scrape_job",))
+            yield MetricFamily(name, text, kind, samples, ("scrape_job",))
         for name, field, text in _COUNTS:
-            yield Reading(name, text, "counter", [((), float(getattr(counts, field)))])
+            yield MetricFamily(name, text, "counter", [((), float(getattr(counts, field)))])
 
-    return readings
+    return families
 
 
-def _metadata_bytes(job: Job) -> int:
+def _metadata_bytes(job: ScrapePool) -> int:
     return sum(
         len(name) + len(family.type) + len(family.help) + len(family.unit)
         for session in job.sessions.values()
@@ -48,7 +48,7 @@ def _metadata_bytes(job: Job) -> int:
     )
 
 
-_BY_JOB: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Job], float]], ...]] = (
+_BY_JOB: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[ScrapePool], float]], ...]] = (
     (
         "prometheus_target_scrape_pool_targets",
         "Current number of targets in this scrape pool.",
@@ -139,24 +139,24 @@ _COUNTS = (
 )
 
 
-def kernel_readings(reports: CrashReports) -> Callable[[], Iterator[Reading]]:
+def kernel_metrics(reports: CrashReports) -> Callable[[], Iterator[MetricFamily]]:
     """How many actors crashed."""
 
-    def readings() -> Iterator[Reading]:
-        yield Reading(
+    def families() -> Iterator[MetricFamily]:
+        yield MetricFamily(
             "trimon_actor_crashes_total",
             "Crashes of actors and request handlers.",
             "counter",
             [((), float(reports.total))],
         )
 
-    return readings
+    return families
 
 
-def query_readings(queries: Queries, log: QueryLog, files: LineFiles) -> Callable[[], Iterator[Reading]]:
+def query_metrics(queries: Queries, log: QueryLog, files: LineFiles) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_engine_*: queries at work and the query log."""
 
-    def readings() -> Iterator[Reading]:
+    def families() -> Iterator[MetricFamily]:
         figures = (
             (
                 "prometheus_engine_queries",
@@ -171,12 +171,12 @@ def query_readings(queries: Queries, log: QueryLog, files: LineFiles) -> Callabl
             ("prometheus_engine_query_log_enabled", "State of the query log.", bool(log.path)),
         )
         for name, text, value in figures:
-            yield Reading(name, text, "gauge", [((), float(value))])
-        yield Reading(
+            yield MetricFamily(name, text, "gauge", [((), float(value))])
+        yield MetricFamily(
             "prometheus_engine_query_log_failures_total",
             "The number of lines of log files that could not be written.",
             "counter",
             [((), float(files.failures + files.dropped))],
         )
 
-    return readings
+    return families

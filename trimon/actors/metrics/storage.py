@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from trimon.actors.compactor import CompactionCounts, Compactor
 from trimon.actors.storage import StorageActor
-from trimon.selfmetrics import Reading
+from trimon.selfmetrics import MetricFamily
 from trimon.storage.exemplars import ExemplarStore
 from trimon.storage.options import StoreOptions
 from trimon.storage.statistics import StoreFigures
@@ -79,27 +79,27 @@ _COUNTS: Final = (
 _Row: TypeAlias = "tuple[str, str, Literal['counter', 'gauge'], float]"
 
 
-def storage_readings(store: Store) -> Callable[[], Iterator[Reading]]:
+def storage_metrics(store: Store) -> Callable[[], Iterator[MetricFamily]]:
     """Families of the store's figures; times are left out while there is nothing."""
 
-    def readings() -> Iterator[Reading]:
+    def families() -> Iterator[MetricFamily]:
         figures = store.figures()
         for name, field, text in _GAUGES:
-            yield Reading(name, text, "gauge", [((), float(getattr(figures, field)))])
+            yield MetricFamily(name, text, "gauge", [((), float(getattr(figures, field)))])
         yield from _times(figures)
         for name, field, text in _COUNTS:
-            yield Reading(name, text, "counter", [((), float(figures.counts.get(field, 0)))])
+            yield MetricFamily(name, text, "counter", [((), float(figures.counts.get(field, 0)))])
         yield from _single(_start(store))
         yield from _single(_retention(store.options))
         yield from _single(_exemplars(store.exemplars))
 
-    return readings
+    return families
 
 
-def writer_readings(actor: StorageActor, compactor: Compactor) -> Callable[[], Iterator[Reading]]:
+def writer_metrics(actor: StorageActor, compactor: Compactor) -> Callable[[], Iterator[MetricFamily]]:
     """Families of the actors around the store: the log, the cuts of the head, and the compactor's work."""
 
-    def readings() -> Iterator[Reading]:
+    def families() -> Iterator[MetricFamily]:
         counts = compactor.counts
         yield from _single(_log(actor))
         yield from _single(_compactions(counts))
@@ -117,23 +117,23 @@ def writer_readings(actor: StorageActor, compactor: Compactor) -> Callable[[], I
                 counts.truncations,
             ),
         ):
-            yield Reading(name, text, "summary", [((), total_s)], counts=[count])
+            yield MetricFamily(name, text, "summary", [((), total_s)], counts=[count])
 
-    return readings
+    return families
 
 
-def _single(rows: Iterable[_Row]) -> Iterator[Reading]:
+def _single(rows: Iterable[_Row]) -> Iterator[MetricFamily]:
     for name, text, kind, value in rows:
-        yield Reading(name, text, kind, [((), float(value))])
+        yield MetricFamily(name, text, kind, [((), float(value))])
 
 
-def _times(figures: StoreFigures) -> Iterator[Reading]:
+def _times(figures: StoreFigures) -> Iterator[MetricFamily]:
     for name, field, text in _TIMES:
         value_ms: int | None = getattr(figures, field)
         if value_ms is not None:
-            yield Reading(name, text, "gauge", [((), float(value_ms))])
+            yield MetricFamily(name, text, "gauge", [((), float(value_ms))])
             seconds_text = text.replace("in milliseconds", "in seconds")
-            yield Reading(f"{name}_seconds", seconds_text, "gauge", [((), value_ms / 1000)])
+            yield MetricFamily(f"{name}_seconds", seconds_text, "gauge", [((), value_ms / 1000)])
 
 
 def _start(store: Store) -> Iterator[_Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from trimon.actors.scrape import Job
+from trimon.actors.scrape import ScrapePool
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
@@ -39,7 +39,7 @@ def metadata_endpoints(context: WebContext) -> list[Endpoint]:
         most = _number(values.get("limit", ""), "limit")
         wanted = values.get("metric", "")
         shown: list[dict[str, object]] = []
-        for labels, families in _by_target(context.jobs(), wanted):
+        for labels, families in _by_target(context.scrape_pools(), wanted):
             if 0 <= most <= len(shown):
                 break  # The limit is looked at between targets alone, as in Prometheus.
             if all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers):
@@ -56,7 +56,9 @@ def _entry(family: Family) -> dict[str, str]:
     return {"type": family.type, "help": family.help, "unit": family.unit}
 
 
-def _by_target(jobs: Mapping[str, Job], wanted: str) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
+def _by_target(
+    jobs: Mapping[str, ScrapePool], wanted: str
+) -> Iterator[tuple[dict[str, str], list[dict[str, str]]]]:
     """Labels of a target and its families; a family's name only when none was asked for."""
     for _, job in sorted(jobs.items()):
         for session in list(job.sessions.values()):
@@ -68,7 +70,7 @@ def _by_target(jobs: Mapping[str, Job], wanted: str) -> Iterator[tuple[dict[str,
 
 
 def _families(context: WebContext, wanted: str) -> list[tuple[str, dict[str, str]]]:
-    jobs: Mapping[str, Job] = context.jobs()
+    jobs: Mapping[str, ScrapePool] = context.scrape_pools()
     return [
         (name, _entry(family))
         for _, job in sorted(jobs.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.actors.scrape import Job
+from trimon.actors.scrape import ScrapePool
 from trimon.gotext.times import json_time
 from trimon.model.labels import Labels
 from trimon.scrape.session import ScrapeSession
@@ -37,8 +37,8 @@ def _active(
 def targets_endpoints(context: WebContext) -> list[Endpoint]:
     """/targets and /scrape_pools."""
 
-    def jobs(wanted: str) -> list[tuple[str, Job]]:
-        return [item for item in sorted(context.jobs().items()) if not wanted or item[0] == wanted]
+    def jobs(wanted: str) -> list[tuple[str, ScrapePool]]:
+        return [item for item in sorted(context.scrape_pools().items()) if not wanted or item[0] == wanted]
 
     async def targets(request: Request) -> Answer:
         values = request.query()
@@ -68,7 +68,7 @@ def targets_endpoints(context: WebContext) -> list[Endpoint]:
         return success({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts})
 
     async def scrape_pools(_: Request) -> Answer:
-        return success({"scrapePools": sorted(context.jobs())})
+        return success({"scrapePools": sorted(context.scrape_pools())})
 
     return [
         Endpoint(API_PREFIX + "/targets", ("GET",), targets),

@@ -17,7 +17,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 
-from trimon.web.http.h11server import Wire
+from trimon.web.http.h11server import ServerProtocol
 
 # A longer body is not copied behind its head: sending twice costs less.
 JOIN_BYTES_MAX: Final = 64 * 1024
@@ -78,7 +78,7 @@ async def _stays_as_it_is(_: h11.Request) -> None:
     """
 
 
-class Connection(TCPServer):
+class ServerConnection(TCPServer):
     """As the HTTP server's, but head and body of a short answer leave in one piece."""
 
     def __init__(
@@ -100,7 +100,7 @@ class Connection(TCPServer):
     async def _read_data(self) -> None:
         protocol = self.protocol.protocol
         if isinstance(protocol, H11Protocol):
-            protocol.connection = Wire(h11.SERVER, self.config.h11_max_incomplete_size)
+            protocol.connection = ServerProtocol(h11.SERVER, self.config.h11_max_incomplete_size)
             protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
         try:
             await self._read_all()

@@ -21,7 +21,7 @@ _HEADS: Final = (h11.Response, h11.InformationalResponse)
 _STATUS_BYTES: Final = 13
 
 
-class Wire(h11.Connection):
+class ServerProtocol(h11.Connection):
     """The server's side of one connection.
 
     A target may have bytes above ASCII, as some clients send them: they are read as if they were escaped. What

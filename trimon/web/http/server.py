@@ -17,7 +17,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 
 from trimon.actors.kernel.report import CrashReports
 from trimon.errors import OperatingError
-from trimon.web.http.connection import Connection
+from trimon.web.http.connection import ServerConnection
 
 BACKLOG: Final = 512
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.
@@ -113,7 +113,7 @@ class WebActor:
                             self._accept,
                             trio.SocketListener(duplicate),
                             connections,
-                            partial(Connection, app, config, worker),
+                            partial(ServerConnection, app, config, worker),
                         )
             await worker.terminated.set()
             # connections that are merely kept open need not be waited for
@@ -146,7 +146,7 @@ class WebActor:
                 listener.shutdown(socket.SHUT_RDWR)
 
     async def _accept(
-        self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[Connection]
+        self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[ServerConnection]
     ) -> None:
         async with listener:
             while True:
@@ -168,7 +168,7 @@ class WebActor:
                     raise
                 await trio.sleep(FULL_PAUSE_S)
 
-    async def _serve(self, server: partial[Connection], stream: trio.SocketStream) -> None:
+    async def _serve(self, server: partial[ServerConnection], stream: trio.SocketStream) -> None:
         began_s = trio.current_time()
         try:
             await server(ConnectionState({}), stream)
