@@ -102,7 +102,7 @@ async def test_odd_targets_do_not_hide_the_others(tmp_path: Path) -> None:
     }
     job = SimpleNamespace(targets=targets, sessions={}, dropped=[], dropped_count=0)
     options = WebOptions(external=ExternalUrl("https://ext:44/p", "9099"))
-    async with web_world(tmp_path, options, {"jobs": lambda: {"j": job}}) as here:
+    async with web_world(tmp_path, options, {"scrape_pools": lambda: {"j": job}}) as here:
         status, _, body = await asked(here, "GET", f"{API}/targets")
         assert status == 200
         assert [

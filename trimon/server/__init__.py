@@ -1,7 +1,7 @@
 """The server: the parts wired together, the supervision tree, reload and stop.
 
-Reading order: `settings` and `configuration`; the parts `storage`, `queries`, `rules` and `scraping`, made by `parts`; `reload`,
-which brings them a configuration; `frontend`, which shows them; the `tree` they hang in; `server`, which runs it all.
+Reading order: `settings` and `configuration`; the parts `storage`, `queries`, `rules` and `scraping`, made by `parts`;
+`reload`, which brings them a configuration; `frontend`, which shows them; the `tree` they hang in; `server`, which runs it all.
 """
 
 from trimon.server.configuration import LoadedConfiguration, complete
