@@ -29,6 +29,10 @@ QUERY_SAMPLES_MAX: Final = 50_000_000
 QUERY_POINTS_PER_SERIES_MAX: Final = 11_000
 QUERY_TEXT_BYTES_MAX: Final = 1 * 2**20
 QUERY_DEPTH_MAX: Final = 1000
+# Operators in a row, as in `a or b or c`. Each is planned and run for itself, in up to 0.1 ms: this many take a second.
+QUERY_CHAIN_MAX: Final = 10_000
+# A chain is indented by one level more for every operator: a text of a megabyte could become gigabytes.
+QUERY_FORMATTED_BYTES_MAX: Final = 256 * 2**20
 # RE2 compiles some two million instructions a second, and all threads wait.
 QUERY_REGEXP_INSTRUCTIONS_MAX: Final = 1_000_000
 

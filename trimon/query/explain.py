@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
@@ -14,6 +14,9 @@ from trimon.query.execution.operator import Operator
 from trimon.query.execution.stats import NodeStats, QueryStats
 from trimon.query.language.nodes import Expr
 from trimon.query.language.options import QueryOptions
+
+# Levels that are told by indentation.
+_LEVELS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +29,39 @@ class PlanNode:
     """Series, samples and bytes at most."""
     actual: NodeStats | None = None
 
-    def lines(self, level: int = 0) -> list[str]:
-        """The node and those below it, indented."""
-        out = "  " * level + self.text
+    def lines(self) -> list[str]:
+        """The node and those below it, indented; where the indentation would grow too wide, it is the level's number."""
+        out: list[str] = []
+        waiting = [(self, 0)]
+        while waiting:
+            node, level = waiting.pop()
+            indent = "  " * level if level <= _LEVELS_MAX else f"{'  ' * _LEVELS_MAX}{level}: "
+            out.append(indent + node._line())
+            waiting += ((child, level + 1) for child in reversed(node.children))
+        return out
+
+    def _line(self) -> str:
+        out = self.text
         if self.estimate is not None:
             series, samples, size_bytes = self.estimate
             out += f"  (at most {series} series, {samples} samples, {size_bytes} bytes)"
         if self.actual is not None:
             out += f"  [{self.actual.seconds * 1000:.3f} ms, {self.actual.series} series, {self.actual.samples} samples]"
-        lines = [out]
-        for child in self.children:
-            lines += child.lines(level + 1)
-        return lines
+        return out
 
     def data(self) -> dict[str, Any]:
         """The node and those below it, ready for JSON."""
+        out = self._fields()
+        waiting = [(self, out)]
+        while waiting:
+            node, fields = waiting.pop()
+            if node.children:
+                below = [(child, child._fields()) for child in node.children]
+                fields["children"] = [inner for _, inner in below]
+                waiting += below
+        return out
+
+    def _fields(self) -> dict[str, Any]:
         out: dict[str, Any] = {"operator": self.text}
         if self.estimate is not None:
             out["estimate"] = dict(zip(("series", "samples", "bytes"), self.estimate, strict=True))
@@ -50,8 +71,6 @@ class PlanNode:
                 "series": self.actual.series,
                 "samples": self.actual.samples,
             }
-        if self.children:
-            out["children"] = [child.data() for child in self.children]
         return out
 
 
@@ -81,15 +100,22 @@ def explain(
     return _node(context, root, stats if analyze else None)
 
 
-def _node(context: QueryContext, operator: Operator, stats: QueryStats | None) -> PlanNode:
-    estimate = None
-    source = operator.source
-    if source is not None:
-        found = context.selection(source).estimate(source.start_ms, source.end_ms)
-        estimate = found.series, found.samples, found.size_bytes
-    return PlanNode(
-        operator.describe(),
-        tuple(_node(context, child, stats) for child in operator.children),
-        estimate,
-        None if stats is None else stats.nodes.get(id(operator)),
-    )
+def _node(context: QueryContext, root: Operator, stats: QueryStats | None) -> PlanNode:
+    """The plan below an operator, in a loop: chains are deeper than a stack of calls may be."""
+    order = [root]
+    for operator in order:
+        order += operator.children
+    made: dict[int, PlanNode] = {}
+    for operator in reversed(order):
+        estimate = None
+        source = operator.source
+        if source is not None:
+            found = context.selection(source).estimate(source.start_ms, source.end_ms)
+            estimate = found.series, found.samples, found.size_bytes
+        made[id(operator)] = PlanNode(
+            operator.describe(),
+            tuple(made[id(child)] for child in operator.children),
+            estimate,
+            None if stats is None else stats.nodes.get(id(operator)),
+        )
+    return made[id(root)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimon.limits import QUERY_DEPTH_MAX
+from trimon.limits import QUERY_CHAIN_MAX, QUERY_DEPTH_MAX
 from trimon.query.engine import format_query, parse, parse_query
 from trimon.query.language.errors import ParseError
 from trimon.query.language.nodes import NumberLiteral
@@ -215,12 +215,15 @@ def test_keywords_are_names_where_they_can_be() -> None:
 
 
 def test_deep_nesting_is_refused() -> None:
-    """Nesting and operator chains are parsed up to the limit and refused beyond it, without a traceback."""
+    """Nesting is parsed up to the limit and refused beyond it, without a traceback; so is a chain, with a limit of its own."""
     depth = QUERY_DEPTH_MAX - 5
     parse("(" * depth + "1" + ")" * depth, ALL)
-    for query in ("(" * 5000 + "1" + ")" * 5000, "-" * 5000 + "1", "a[" + "(" * 5000, "1" + "+1" * 5000):
-        with pytest.raises(ParseError):
+    for query in ("(" * 5000 + "1" + ")" * 5000, "-" * 5000 + "1", "a[" + "(" * 5000, "1" + "^1" * 5000):
+        with pytest.raises(ParseError, match=f"deeper than the limit of {QUERY_DEPTH_MAX}"):
             parse(query, ALL)
+    parse("1" + "+1" * QUERY_CHAIN_MAX, ALL)
+    with pytest.raises(ParseError, match=f"1:20002: .*longer than the limit of {QUERY_CHAIN_MAX}"):
+        parse("1" + "+1" * (QUERY_CHAIN_MAX + 1), ALL)
 
 
 def test_selector() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trimon.query.language.errors import position_of
+from trimon.query.language.errors import positions_of
 
 ANNOTATIONS_MAX = 10
 
@@ -41,9 +41,10 @@ class Annotations:
             return ()
         if not self.text:
             return tuple(dict.fromkeys(f"{kind}: {message}" for message, _ in entries))
+        places = positions_of(self.text, [start for _, start in entries])
         return tuple(
             dict.fromkeys(
-                f"{kind}: {message} ({position_of(self.text, start)})" for message, start in entries
+                f"{kind}: {message} ({place})" for (message, _), place in zip(entries, places, strict=True)
             )
         )
 

@@ -4,27 +4,61 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+import numpy.typing as npt
+
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Value
 
 
+class _Pending:
+    """An operator whose inputs are not all there, and the counts from before any of them was made."""
+
+    __slots__ = ("before", "held", "held_bytes", "inputs", "operator")
+
+    def __init__(self, context: QueryContext, operator: Operator) -> None:
+        self.operator = operator
+        self.inputs: list[Value] = []
+        self.held, self.held_bytes = context.budget.held, context.budget.bytes_held
+        self.before: npt.NDArray[np.int64] | None = None
+        if operator.recounts:
+            self.before = context.stats.samples_per_step.copy()
+
+
 def run(context: QueryContext, operator: Operator) -> Value:
     """Run an operator after its inputs; holds the budget's counts of live samples and bytes.
 
+    Plans of long chains are deeper than a stack of calls may be: what waits for its inputs is in a list.
+    """
+    waiting = [_Pending(context, operator)]
+    while True:
+        pending = waiting[-1]
+        children = pending.operator.children
+        if len(pending.inputs) < len(children):
+            waiting.append(_Pending(context, children[len(pending.inputs)]))
+            continue
+        value = _compute(context, pending)
+        waiting.pop()
+        if not waiting:
+            return value
+        waiting[-1].inputs.append(value)
+
+
+def _compute(context: QueryContext, pending: _Pending) -> Value:
+    """The value of an operator from its inputs.
+
     What an operator makes takes so many times its inputs' size; those that may make more ask themselves.
     """
+    operator, held, held_bytes = pending.operator, pending.held, pending.held_bytes
     budget = context.budget
-    held, held_bytes = budget.held, budget.bytes_held
-    before = context.stats.samples_per_step.copy() if operator.recounts else None
-    inputs = [run(context, child) for child in operator.children]
-    if before is not None:
-        context.stats.samples_per_step = operator.recount(before, context.stats.samples_per_step)
+    if pending.before is not None:
+        context.stats.samples_per_step = operator.recount(pending.before, context.stats.samples_per_step)
     budget.check()
     # All that is above `held_bytes` are the inputs.
     budget.take_bytes(operator.working * (budget.bytes_held - held_bytes), operator)
     began = time.perf_counter()
-    value = operator.compute(context, inputs)
+    value = operator.compute(context, pending.inputs)
     points = value.points()
     # As Prometheus counts: it copies a window, or the inputs of a step, before it computes a sample of them.
     passing = budget.passing or (budget.held - held) // max(value.steps, 1)

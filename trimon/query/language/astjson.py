@@ -29,6 +29,7 @@ from trimon.query.language.nodes import (
     Unary,
     ValueType,
     VectorSelector,
+    left_spine,
 )
 from trimon.query.language.signatures import FUNCTIONS
 
@@ -42,7 +43,24 @@ _TYPES = {
 
 def ast_data(expr: Expr) -> dict[str, Any]:
     """One node and all below it, ready for JSON; names are in order, as in Prometheus."""
-    return dict(sorted(_fields(expr).items()))
+    if not isinstance(expr, Binary):
+        return dict(sorted(_fields(expr).items()))
+    spine, first = left_spine(expr)
+    data = ast_data(first)
+    for node in reversed(spine):
+        data = _binary(node, data)
+    return data
+
+
+def _binary(expr: Binary, lhs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "bool": expr.return_bool,
+        "lhs": lhs,
+        "matching": None if expr.matching is None else _matching(expr.matching),
+        "op": expr.op,
+        "rhs": ast_data(expr.rhs),
+        "type": "binaryExpr",
+    }
 
 
 def _fields(expr: Expr) -> dict[str, Any]:
@@ -59,14 +77,7 @@ def _fields(expr: Expr) -> dict[str, Any]:
         case Unary(op=op, expr=inner):
             return {"type": "unaryExpr", "op": op, "expr": ast_data(inner)}
         case Binary():
-            return {
-                "type": "binaryExpr",
-                "op": expr.op,
-                "lhs": ast_data(expr.lhs),
-                "rhs": ast_data(expr.rhs),
-                "matching": None if expr.matching is None else _matching(expr.matching),
-                "bool": expr.return_bool,
-            }
+            return ast_data(expr)
         case Aggregation():
             return {
                 "type": "aggregation",

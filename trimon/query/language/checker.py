@@ -23,6 +23,7 @@ from trimon.query.language.nodes import (
     Unary,
     ValueType,
     VectorSelector,
+    left_spine,
 )
 from trimon.query.language.signatures import FUNCTIONS
 from trimon.query.language.tokens import COMPARISONS, SET_OPERATORS
@@ -48,9 +49,10 @@ def type_of(expr: Expr) -> ValueType:
             return type_of(inner)
         case Call(function=function):
             return FUNCTIONS[function].returns
-        case Binary(lhs=lhs, rhs=rhs):
-            scalar = ValueType.SCALAR
-            return scalar if type_of(lhs) is scalar and type_of(rhs) is scalar else ValueType.VECTOR
+        case Binary():
+            spine, first = left_spine(expr)
+            scalar = all(type_of(side) is ValueType.SCALAR for side in (first, *(node.rhs for node in spine)))
+            return ValueType.SCALAR if scalar else ValueType.VECTOR
         case _:
             return ValueType.VECTOR
 
@@ -60,6 +62,7 @@ class Checker:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._raw = b""
 
     def check(self, expr: Expr) -> Expr:
         """The checked tree: matching clauses are dropped where they have no meaning."""
@@ -73,7 +76,7 @@ class Checker:
             case Aggregation():
                 return self._aggregation(expr), ValueType.VECTOR
             case Binary():
-                return self._binary(expr)
+                return self._chain(expr)
             case Call():
                 return self._call(expr), FUNCTIONS[expr.function].returns
             case Paren():
@@ -167,8 +170,15 @@ class Checker:
             raise self._error("expected label selectors only, got vector selector instead", arg)
         return replace(arg, bypass_empty_check=True)
 
-    def _binary(self, expr: Binary) -> tuple[Binary, ValueType]:
-        lhs, left = self._visit(expr.lhs)
+    def _chain(self, expr: Binary) -> tuple[Expr, ValueType]:
+        spine, first = left_spine(expr)
+        checked, kind = self._visit(first)
+        for node in reversed(spine):
+            checked, kind = self._binary(node, checked, kind)
+        return checked, kind
+
+    def _binary(self, expr: Binary, lhs: Expr, left: ValueType) -> tuple[Binary, ValueType]:
+        """The node with its checked left side, of which the type is known."""
         rhs, right = self._visit(expr.rhs)
         scalar, vector = ValueType.SCALAR, ValueType.VECTOR
         operator = self._operator(expr)
@@ -211,7 +221,7 @@ class Checker:
         return matching
 
     def _operator(self, expr: Binary) -> Node:
-        raw = self.text.encode("utf-8", "surrogateescape")
+        raw = self._raw = self._raw or self.text.encode("utf-8", "surrogateescape")
         start = expr.lhs.end
         while start < len(raw) and raw[start : start + 1].isspace():
             start += 1

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from enum import Enum
+from typing import Final
 
 from trimon.errors import Position, TrimonError, UserError
+
+_LINE_END: Final = ord("\n")
 
 
 class ParseError(UserError):
@@ -53,6 +58,15 @@ class QueryError(TrimonError):
 
 def position_of(text: str, offset: int) -> Position:
     """Line and column of a byte offset; columns count bytes from 1."""
-    before = text.encode("utf-8", "surrogateescape")[:offset]
-    line = before.count(b"\n") + 1
-    return Position(line, offset - before.rfind(b"\n"))
+    return positions_of(text, (offset,))[0]
+
+
+def positions_of(text: str, offsets: Sequence[int]) -> list[Position]:
+    """Lines and columns of many byte offsets of one text."""
+    raw = text.encode("utf-8", "surrogateescape")
+    ends = [at for at, byte in enumerate(raw) if byte == _LINE_END] if b"\n" in raw else []
+    out = []
+    for offset in offsets:
+        line = bisect_left(ends, offset)
+        out.append(Position(line + 1, offset - (ends[line - 1] if line else -1)))
+    return out

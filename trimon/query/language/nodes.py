@@ -236,6 +236,19 @@ def unwrap(expr: Expr) -> Expr:
     return expr
 
 
+def left_spine(expr: Expr) -> tuple[list[Binary], Expr]:
+    """The operators of a chain such as `a + b - c`, the last one first, and the operand at the chain's left end.
+
+    Such a chain is a tree that only grows to the left. It may be longer than a stack is deep: whoever walks trees goes
+    down this list in a loop.
+    """
+    spine: list[Binary] = []
+    while isinstance(expr, Binary):
+        spine.append(expr)
+        expr = expr.lhs
+    return spine, expr
+
+
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct sub-expressions, in the order of the text."""
     match expr:

@@ -9,6 +9,7 @@ from typing import Final
 from trimon.errors import UserError
 from trimon.gotext.floats import format_six
 from trimon.gotext.strings import go_quote
+from trimon.limits import QUERY_CHAIN_MAX
 from trimon.query.language.durations import parse_offset, parse_range
 from trimon.query.language.errors import ParseError
 from trimon.query.language.modifiers import parse_binary_modifiers, parse_grouping
@@ -74,6 +75,7 @@ class Parser:
         stream.enter()
         depth = stream.depth
         lhs = self._unary()
+        operators = 0
         while True:
             token = stream.peek()
             level = _PRECEDENCE.get(token.word, 0) if token.kind is T.OPERATOR else 0
@@ -81,7 +83,11 @@ class Parser:
                 stream.depth = depth - 1
                 return lhs
             stream.take()
-            stream.enter()
+            operators += 1
+            if operators > QUERY_CHAIN_MAX:
+                raise stream.error(
+                    f"chain of binary operators is longer than the limit of {QUERY_CHAIN_MAX}", token.start
+                )
             return_bool, matching = parse_binary_modifiers(stream, token.word, self.features)
             rhs = self.expression(level if level == _POWER else level + 1)
             lhs = Binary(token.word, lhs, rhs, matching, return_bool, start=lhs.start, end=rhs.end)

@@ -32,30 +32,64 @@ from trimon.units import format_duration
 
 def print_expr(expr: Expr) -> str:
     """The expression as Prometheus prints it."""
+    return print_spans(expr)[0]
+
+
+def print_spans(expr: Expr) -> tuple[str, dict[int, tuple[int, int]]]:
+    """The printed expression, and by the id of each node where its own text begins and ends in it."""
+    out: list[str] = []
+    at = 0
+    spans: dict[int, tuple[int, int]] = {}
+    # What is still to be printed, the next one last. A number is where a node began whose parts are now all printed.
+    waiting: list[tuple[Expr, int] | str] = [(expr, -1)]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            out.append(item)
+            at += len(item)
+            continue
+        node, began = item
+        if began >= 0:
+            spans[id(node)] = (began, at)
+            continue
+        waiting.append((node, at))
+        waiting += ((part if isinstance(part, str) else (part, -1)) for part in reversed(_parts(node)))
+    return "".join(out), spans
+
+
+def _parts(expr: Expr) -> tuple[str | Expr, ...]:
+    """One node: its own text, and the expressions that stand in between."""
     match expr:
         case NumberLiteral(value=value, is_duration=is_duration):
-            return seconds_text(value) if is_duration else format_plain(value)
+            return (seconds_text(value) if is_duration else format_plain(value),)
         case StringLiteral(value=value):
-            return go_quote(value)
+            return (go_quote(value),)
         case Paren(expr=inner):
-            return f"({print_expr(inner)})"
+            return "(", inner, ")"
         case Unary(op=op, expr=inner):
-            return op + print_expr(inner)
+            return op, inner
         case Binary():
-            return f"{print_expr(expr.lhs)} {operator_text(expr)} {print_expr(expr.rhs)}"
+            return expr.lhs, f" {operator_text(expr)} ", expr.rhs
         case Aggregation():
-            return f"{aggregation_head(expr)}({', '.join(print_expr(arg) for arg in aggregation_args(expr))})"
+            return f"{aggregation_head(expr)}(", *_listed(aggregation_args(expr)), ")"
         case Call(function=function, args=args):
-            return f"{function}({', '.join(print_expr(arg) for arg in args)})"
+            return f"{function}(", *_listed(args), ")"
         case VectorSelector():
-            return selector_text(expr) + extended_text(expr) + modifiers_text(expr.modifiers)
+            return (selector_text(expr) + extended_text(expr) + modifiers_text(expr.modifiers),)
         case MatrixSelector(vector=vector, range=length):
             range_text = f"[{duration_text(length)}]"
             return (
-                selector_text(vector) + range_text + extended_text(vector) + modifiers_text(vector.modifiers)
+                selector_text(vector) + range_text + extended_text(vector) + modifiers_text(vector.modifiers),
             )
         case Subquery():
-            return print_expr(expr.expr) + subquery_tail(expr)
+            return expr.expr, subquery_tail(expr)
+
+
+def _listed(args: tuple[Expr, ...]) -> tuple[str | Expr, ...]:
+    parts: list[str | Expr] = []
+    for arg in args:
+        parts += (", ", arg) if parts else (arg,)
+    return tuple(parts)
 
 
 def subquery_tail(expr: Subquery) -> str:

@@ -59,13 +59,15 @@ def _reference_times(scope: PlanScope, expr: Expr, times_ms: Times) -> Times:
 
 def _first_path(expr: Expr) -> tuple[Modifiers, ...] | None:
     """The modifiers on the way down to the first selector, outermost first; None without a selector."""
-    bare = unwrap(expr)
-    if isinstance(bare, VectorSelector):
-        return (bare.modifiers,)
-    if isinstance(bare, MatrixSelector):
-        return (bare.vector.modifiers,)
-    for child in children(bare):
-        found = _first_path(child)
-        if found is not None:
-            return (bare.modifiers, *found) if isinstance(bare, Subquery) else found
+    waiting: list[tuple[Expr, tuple[Modifiers, ...]]] = [(expr, ())]
+    while waiting:
+        node, path = waiting.pop()
+        bare = unwrap(node)
+        if isinstance(bare, VectorSelector):
+            return (*path, bare.modifiers)
+        if isinstance(bare, MatrixSelector):
+            return (*path, bare.vector.modifiers)
+        if isinstance(bare, Subquery):
+            path = (*path, bare.modifiers)
+        waiting += ((child, path) for child in reversed(children(bare)))
     return None

@@ -13,7 +13,6 @@ from trimon.model.matcher import Matcher
 from trimon.query.execution.context import SampleSource
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.operator import Operator
-from trimon.query.language.checker import type_of
 from trimon.query.language.durations import milliseconds, positive_milliseconds
 from trimon.query.language.errors import QueryError
 from trimon.query.language.nodes import (
@@ -31,12 +30,9 @@ from trimon.query.language.nodes import (
     Unary,
     ValueType,
     VectorSelector,
-    children,
-    unwrap,
 )
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
-from trimon.query.language.signatures import STEP_VARIANT
 from trimon.query.language.tokens import SET_OPERATORS, TRIMS
 from trimon.query.operators.aggregate import AggregateOperator
 from trimon.query.operators.binary import ScalarBinaryOperator, SetOperator, VectorScalarOperator
@@ -46,15 +42,12 @@ from trimon.query.operators.matching import MatchOperator
 from trimon.query.operators.select import Pick, RangeOperator, RepeatOperator, SelectOperator
 from trimon.query.operators.subquery import SubqueryOperator
 from trimon.query.operators.topk import KeepOperator
+from trimon.query.planning.facts import TreeFacts
 from trimon.query.planning.functions import plan_call
 from trimon.query.planning.rules import fold
 
 # Times this far from the epoch hold no samples; nearer ones can be added and subtracted without overflow.
 _FAR_MS: Final = 1 << 61
-
-
-# By the id of a node of one tree: whether all its selectors are fixed, and whether it has some.
-_FixedNodes = dict[int, tuple[bool, bool]]
 
 
 @dataclass(slots=True)
@@ -65,10 +58,10 @@ class Planner:
     grid: Grid
     ranged: bool
     end_ms: int
-    sources: list[SampleSource] = field(default_factory=list)
+    sources: dict[tuple[Matcher, ...], list[SampleSource]] = field(default_factory=dict)
     stats_only: bool = False
     """Whether of histograms nothing but count and sum will be asked for."""
-    _known: _FixedNodes = field(default_factory=dict)
+    _facts: TreeFacts = field(default_factory=TreeFacts)
 
     @property
     def query_step_ms(self) -> int:
@@ -82,7 +75,9 @@ class Planner:
 
     def plan(self, expr: Expr, grid: Grid) -> Operator:
         """The operator of an expression on a grid."""
-        if grid.count > 1 and type_of(expr) is ValueType.VECTOR and self._is_fixed(expr):
+        if isinstance(expr, Binary):
+            return self._chain(expr, grid)
+        if self._repeats(expr, grid):
             return RepeatOperator(self.plan(expr, grid.first()), grid)
         match expr:
             case Paren(expr=inner):
@@ -98,17 +93,14 @@ class Planner:
             case Unary(op=op, expr=inner):
                 child = self.plan(inner, grid)
                 return NegateOperator(child) if op == "-" else child
-            case Binary():
-                return self._binary(expr, grid)
             case Aggregation():
                 return self._aggregation(expr, grid)
             case Call():
                 return plan_call(self, expr, grid)
 
-    def _is_fixed(self, expr: Expr) -> bool:
-        """Whether an expression with selectors gives the same at every step: all of them have `@`."""
-        fixed, has_selector = _fixed(expr, self._known)
-        return fixed and has_selector
+    def _repeats(self, expr: Expr, grid: Grid) -> bool:
+        """Whether a vector is the same at every step: it has selectors, and all of them have `@`."""
+        return grid.count > 1 and self._facts.kind(expr) is ValueType.VECTOR and self._facts.repeats(expr)
 
     def plan_with(self, expr: Expr, grid: Grid, *, stats_only: bool) -> Operator:
         """Plan an expression of whose histograms only count and sum are wanted, or everything again."""
@@ -121,12 +113,13 @@ class Planner:
     def source(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SampleSource:
         """The samples of a selector; shared with another selector of the same series where that is cheap."""
         wanted = tuple(matchers)
-        for source in self.sources:
-            if source.matchers == wanted and source.covers_cheaply(start_ms, end_ms):
+        sources = self.sources.setdefault(wanted, [])
+        for source in sources:
+            if source.covers_cheaply(start_ms, end_ms):
                 source.extend(start_ms, end_ms)
                 return source
         made = SampleSource(wanted, start_ms, end_ms)
-        self.sources.append(made)
+        sources.append(made)
         return made
 
     def refs(self, modifiers: Modifiers, grid: Grid) -> Times:
@@ -207,8 +200,23 @@ class Planner:
         child = self.plan_with(expr.expr, inner, stats_only=False) if inner.count else None
         return SubqueryOperator(child, inner, refs, range_ms)
 
-    def _binary(self, expr: Binary, grid: Grid) -> Operator:
-        left = self.plan_with(expr.lhs, grid, stats_only=self.stats_only and expr.op not in TRIMS)
+    def _chain(self, expr: Binary, grid: Grid) -> Operator:
+        """The operators of a chain: from its last one down to the operand at the left, and up again."""
+        links: list[tuple[Binary, Grid, Grid, bool]] = []
+        node: Expr = expr
+        while isinstance(node, Binary):
+            inner = grid.first() if self._repeats(node, grid) else grid
+            links.append((node, grid, inner, self.stats_only))
+            self.stats_only = self.stats_only and node.op not in TRIMS
+            grid, node = inner, node.lhs
+        left = self.plan(node, grid)
+        for link, outer, inner, self.stats_only in reversed(links):
+            left = self._binary(link, left, inner)
+            if inner is not outer:
+                left = RepeatOperator(left, outer)
+        return left
+
+    def _binary(self, expr: Binary, left: Operator, grid: Grid) -> Operator:
         right = self.plan(expr.rhs, grid)
         if expr.matching is not None:
             if expr.op in SET_OPERATORS:
@@ -216,7 +224,7 @@ class Planner:
             return MatchOperator(
                 expr.op, left, right, expr.matching, return_bool=expr.return_bool, start=expr.start
             )
-        if type_of(expr) is ValueType.SCALAR:
+        if self._facts.kind(expr) is ValueType.SCALAR:
             return ScalarBinaryOperator(expr.op, left, right)
         return VectorScalarOperator(expr.op, left, right, return_bool=expr.return_bool, start=expr.start)
 
@@ -254,27 +262,3 @@ def _ends(refs: Times) -> tuple[int, int]:
 
 def _truncated(value: int, step: int) -> int:
     return value // step if value >= 0 else -(-value // step)
-
-
-def _fixed(expr: Expr, known: _FixedNodes) -> tuple[bool, bool]:
-    """Whether all selectors of a tree are fixed, and whether it has some; `known`, by the id of a node, is filled."""
-    found = known.get(id(expr))
-    if found is None:
-        found = known[id(expr)] = _looked_up(expr, known)
-    return found
-
-
-def _looked_up(expr: Expr, known: _FixedNodes) -> tuple[bool, bool]:
-    match expr:
-        case VectorSelector(modifiers=modifiers):
-            return modifiers.fixed, True
-        case MatrixSelector(vector=vector):
-            return vector.modifiers.fixed, True
-        case Subquery(expr=inner, modifiers=modifiers):
-            return modifiers.fixed, _fixed(inner, known)[1] or modifiers.fixed
-        case Call(function=function, args=args) if function in STEP_VARIANT:
-            selector = function == "timestamp" and isinstance(unwrap(args[0]), VectorSelector)
-            if not selector:
-                return False, True
-    parts = [_fixed(child, known) for child in children(expr)]
-    return all(fixed for fixed, _ in parts), any(has for _, has in parts)

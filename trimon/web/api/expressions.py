@@ -100,10 +100,15 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
 
 
 def _selectors(expr: Expr) -> list[tuple[Matcher, ...]]:
-    """The matchers of every selector in an expression."""
-    if isinstance(expr, VectorSelector):
-        return [expr.matchers]
-    return [matchers for child in children(expr) for matchers in _selectors(child)]
+    """The matchers of every selector in an expression, in the order of the text."""
+    found: list[tuple[Matcher, ...]] = []
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, VectorSelector):
+            found.append(node.matchers)
+        waiting += reversed(children(node))
+    return found
 
 
 def _exemplars(series: Labels, exemplars: Sequence[Exemplar]) -> dict[str, object]:

@@ -101,23 +101,24 @@ def _json(data: object) -> bytes:
 
 
 def _write(data: object, out: list[bytes]) -> None:
-    # Loops and not comprehensions handed to a join: only calls between Python functions cost no C stack.
-    opening = b"["
-    if isinstance(data, dict):
-        opening = b"{"
-        for name, value in data.items():
-            out += (opening, orjson.dumps(name), b":")
-            _write(value, out)
-            opening = b","
-        out.append(b"}" if data else b"{}")
-    elif isinstance(data, list | tuple):
-        for value in data:
-            out.append(opening)
-            _write(value, out)
-            opening = b","
-        out.append(b"]" if data else b"[]")
-    else:
-        out.append(orjson.dumps(data))
+    # What is still to be written, the next one last. Text that is ready stands there as bytes.
+    waiting: list[object] = [data]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, bytes):
+            out.append(item)
+        elif isinstance(item, dict) and item:
+            parts: list[object] = []
+            for name, value in item.items():
+                parts += (b"," if parts else b"{", orjson.dumps(name), b":", value)
+            waiting += (b"}", *reversed(parts))
+        elif isinstance(item, list | tuple) and item:
+            parts = []
+            for value in item:
+                parts += (b"," if parts else b"[", value)
+            waiting += (b"]", *reversed(parts))
+        else:
+            out.append(orjson.dumps(item))
 
 
 def failure(error: ApiError) -> Answer:
