@@ -21,11 +21,7 @@ from trimon.query.language.selectors import parse_selector
 from trimon.scrape.openmetrics import OpenMetricsFormat
 from trimon.scrape.records import Pairs, ParseError, Tail
 from trimon.scrape.scanner import Sample
-from trimon.storage.block.meta import BlockMeta, new_ulid
-from trimon.storage.options import HOUR_MS
-from trimon.storage.prometheus.export import export_block
 from trimon.storage.prometheus.importing import ImportReport, import_directory
-from trimon.storage.read.snapshot import SeriesSource, StoreSnapshot
 from trimon.storage.tools.analysis import analyze as analysis_of
 from trimon.storage.tools.backfill import create_blocks
 from trimon.storage.tools.checking import repair as repair_directory
@@ -33,6 +29,7 @@ from trimon.storage.tools.checking import verify as verify_directory
 from trimon.storage.tools.dumping import EVER_MS
 from trimon.storage.tools.dumping import dump as dump_samples
 from trimon.storage.tools.dumping import dump_openmetrics as dump_text
+from trimon.storage.tools.exporting import export_directory
 from trimon.storage.tools.listing import list_blocks
 from trimon.storage.tools.offline import open_offline
 from trimon.units import parse_duration_ms
@@ -104,7 +101,7 @@ def analyze(path: Path, block: str, limit: int, extended: bool, matches: tuple[s
 
 def _dump(path: Path, matches: tuple[str, ...], start_ms: int, end_ms: int, *, openmetrics: bool) -> None:
     opened = open_offline(DiskFiles(), path)
-    for problem in opened.problems:
+    for problem in (*opened.problems, *opened.left_out):
         click.echo(f"# {problem}", err=True)
     lines = (dump_text if openmetrics else dump_samples)(
         opened.snapshot(), _matchers(matches), max(start_ms, EVER_MS[0]), min(end_ms, EVER_MS[1])
@@ -163,46 +160,35 @@ def repair(path: Path) -> None:
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @DATA
 def import_prometheus(source: Path, path: Path) -> None:
-    """Import the blocks and the log of a Prometheus data directory SOURCE into PATH."""
-    reports: list[ImportReport] = []
+    """Import the blocks and the log of a Prometheus data directory SOURCE into PATH.
+
+    The exit code is 1 when anything had to be left out, which is then said.
+    """
+    report = ImportReport()
     for line, so_far in import_directory(DiskFiles(), source, path, _now_ms(), Bar("import")):
         click.echo(line)
-        reports = [so_far]
-    if not reports:
-        click.echo(f"nothing to import in {source}")
-        return
-    report = reports[0]
+        report = so_far
     for problem in report.problems:
         click.echo(f"problem: {problem}", err=True)
-    if report.skipped_chunks:
-        click.echo(f"{report.skipped_chunks} chunks of native histograms are left out", err=True)
+    for what, count in sorted(report.left_out.items()):
+        click.echo(f"left out: {count} {what}", err=True)
     click.echo(f"{report.samples} samples in {len(report.blocks)} blocks")
+    sys.exit(0 if report.complete else 1)
 
 
 @tsdb.command("export-prometheus")
 @DATA
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
 def export_prometheus(path: Path, target: Path) -> None:
-    """Write all samples of PATH as blocks that Prometheus and promtool open, into TARGET."""
-    files = DiskFiles()
-    opened = open_offline(files, path)
-    for problem in opened.problems:
-        click.echo(f"problem: {problem}", err=True)
-    # promtool looks for a log beside the blocks
-    files.make_directory(target / "wal")
-    ranges: list[tuple[list[SeriesSource], int, int]]
-    ranges = [([block], block.meta.min_ms, block.meta.max_ms) for block in opened.blocks]
-    for head in opened.heads:
-        first = head.min_ms // (2 * HOUR_MS) * 2 * HOUR_MS
-        ranges += [
-            ([head], begin, begin + 2 * HOUR_MS) for begin in range(first, head.max_ms + 1, 2 * HOUR_MS)
-        ]
-    for sources, start_ms, end_ms in ranges:
-        selection = StoreSnapshot(sources).select((), start_ms, end_ms - 1)
-        meta = BlockMeta(new_ulid(_now_ms()), start_ms, end_ms)
-        written = export_block(files, target, selection, meta, Bar("export"))
-        if written is not None:
-            click.echo(f"{written.ulid}: {written.series} series, {written.samples} samples")
+    """Write all samples of PATH as blocks that Prometheus and promtool open, into TARGET.
+
+    The exit code is 1 when anything could not be read, which is then said.
+    """
+    complete = True
+    for line, written in export_directory(DiskFiles(), path, target, _now_ms(), Bar("export")):
+        click.echo(line if written is not None else f"problem: {line}", err=written is None)
+        complete = complete and written is not None
+    sys.exit(0 if complete else 1)
 
 
 @tsdb.group("create-blocks-from", help="Make blocks from files.")

@@ -14,7 +14,7 @@ from trimon.storage.store import Store
 from trimon.storage.tools.analysis import analyze
 from trimon.storage.tools.backfill import create_blocks
 from trimon.storage.tools.checking import repair, verify
-from trimon.storage.tools.dumping import count_samples, dump
+from trimon.storage.tools.dumping import dump
 from trimon.storage.tools.listing import list_blocks
 from trimon.storage.tools.offline import open_offline
 
@@ -59,8 +59,9 @@ def test_a_directory_is_read_beside_its_server(bench: Bench) -> None:
     before = {path: path.read_bytes() for path in bench.options.path.rglob("*") if path.is_file()}
     opened = open_offline(DiskFiles(), bench.options.path)
     selection = opened.snapshot().select(ALL, *EVER)
-    assert len(selection.frame(*EVER).values) == count_samples(opened.snapshot())
-    assert sum(map(len, bench.read().values())) == count_samples(opened.snapshot())
+    dumped = list(dump(opened.snapshot()))
+    assert len(selection.frame(*EVER).values) == len(dumped)
+    assert sum(map(len, bench.read().values())) == len(dumped)
     title, line = list_blocks(DiskFiles(), bench.options.path)
     assert title.split()[:2] == ["BLOCK", "ULID"]
     meta, path = bench.store.blocks()[0]

@@ -355,7 +355,10 @@ class Head(HeadSeries):
 
         Everything is published, and will be again.
         """
-        series = matching.select(self.index.view(), matchers)
+        return self.delete_numbered(matching.select(self.index.view(), matchers), start_ms, end_ms)
+
+    def delete_numbered(self, series: Int32s, start_ms: int, end_ms: int) -> int:
+        """`delete` of series by their numbers, which ascend."""
         end_ms = min(end_ms, self.max_ms)
         if len(series) == 0 or start_ms > end_ms:
             return 0

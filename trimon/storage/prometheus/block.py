@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,21 +16,24 @@ from trimon.model.table import LabelTable
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.head.matching import codes_matching
+from trimon.storage.prometheus import xor, xor2
 from trimon.storage.prometheus.crc import crc32c_many
 from trimon.storage.prometheus.index import read_index
 from trimon.storage.prometheus.tombstones import read_tombstones
 from trimon.storage.prometheus.varint import FormatError, read_at
-from trimon.storage.prometheus.xor import decode_chunks
 from trimon.storage.read.partialframe import PartialFrame
 
 SEGMENT_MAGIC: Final = 0x85BD40DD
-_XOR_ENCODING: Final = 1
+# Encodings of chunks: of floats with their decoders, and of native histograms (with start timestamps the second pair).
+_FLOAT_DECODERS: Final = {1: xor.decode_chunks, 4: xor2.decode_chunks}
+_HISTOGRAM_ENCODINGS: Final = frozenset({2, 3, 5, 6})
+NATIVE_HISTOGRAMS: Final = "samples that are native histograms"
 _BATCH_CHUNKS: Final = 1 << 15
 _VERIFY_SERIES: Final = 1024
 
 
 class PrometheusBlock:
-    """An open block of Prometheus. Chunks that hold no floats are left out and counted in `skipped_chunks`."""
+    """An open block of Prometheus. It reads as if chunks without floats were not there; `left_out` counts those."""
 
     def __init__(self, files: Files, path: Path) -> None:
         """Read the whole index; raises OperatingError if there is no such block or it is damaged."""
@@ -45,7 +49,6 @@ class PrometheusBlock:
         for name, segment in zip(names, self._segments, strict=True):
             if int.from_bytes(segment[:4], "big") != SEGMENT_MAGIC:
                 raise FormatError(f"{path / 'chunks' / name}: no chunk file")
-        self.skipped_chunks = 0
         self._labels = self._make_table()
 
     def _make_table(self) -> LabelTable:
@@ -111,6 +114,22 @@ class PrometheusBlock:
         )
         return self._tombstones.applied([piece], series)
 
+    def left_out(self) -> Counter[str]:
+        """What the block holds that cannot be read, in words, and how much of it: by the heads of all chunks."""
+        found: Counter[str] = Counter()
+        for segment, offsets, _ in self._by_segment(np.arange(len(self.index.chunk_ref))):
+            raw = np.frombuffer(segment, np.uint8)
+            _, begins = read_at(raw, offsets)
+            encodings = raw[begins]
+            samples = raw[begins + 1].astype(np.int64) << 8 | raw[begins + 2]
+            for encoding in np.unique(encodings).tolist():
+                mine = encodings == encoding
+                if encoding in _HISTOGRAM_ENCODINGS:
+                    found[NATIVE_HISTOGRAMS] += int(samples[mine].sum())
+                elif encoding not in _FLOAT_DECODERS:
+                    found[f"chunks of unknown encoding {encoding}"] += int(mine.sum())
+        return found
+
     def verify(self) -> list[str]:
         """Every batch of series whose chunks do not pass their checksums or cannot be decoded, a line each."""
         problems: list[str] = []
@@ -140,31 +159,30 @@ class PrometheusBlock:
         touching = (self.index.chunk_min[chunks] <= end_ms) & (self.index.chunk_max[chunks] >= start_ms)
         return chunks[touching], rows[touching]
 
-    def _read_chunks(self, chunks: Int64s) -> tuple[Int64s, Floats, Int64s]:
-        """Times, values and sample counts of chunks, in the given order."""
+    def _by_segment(self, chunks: Int64s) -> Iterator[tuple[memoryview, Int64s, Int64s]]:
+        """Chunk file by chunk file: the file, where chunks begin in it, and their places among those asked for."""
         refs = self.index.chunk_ref[chunks]
-        files, offsets = refs >> 32, refs & 0xFFFFFFFF
-        counts = np.zeros(len(chunks), np.int64)
-        parts: dict[int, tuple[Int64s, Floats, Int64s]] = {}
-        for number in np.unique(files).tolist():
+        numbers, offsets = refs >> 32, refs & 0xFFFFFFFF
+        for number in np.unique(numbers).tolist():
             if number >= len(self._segments):
                 raise FormatError(f"{self.path}: chunk file {number + 1} is missing")
-            mine = np.flatnonzero(files == number)
-            times, values, found = self._decode(self._segments[number], offsets[mine])
-            counts[mine] = found
-            parts[number] = times, values, mine
-        if len(parts) == 1:
-            (times, values, _) = next(iter(parts.values()))
-            return times, values, counts
-        ends = np.cumsum(counts)
-        all_times = np.empty(int(ends[-1]), np.int64)
-        all_values = np.empty(int(ends[-1]))
-        for times, values, mine in parts.values():
-            target = ragged_positions((ends - counts)[mine], counts[mine])
-            all_times[target], all_values[target] = times, values
-        return all_times, all_values, counts
+            mine = np.flatnonzero(numbers == number)
+            yield self._segments[number], offsets[mine], mine
 
-    def _decode(self, segment: memoryview, offsets: Int64s) -> tuple[Int64s, Floats, Int64s]:
+    def _read_chunks(self, chunks: Int64s) -> tuple[Int64s, Floats, Int64s]:
+        """Times, values and sample counts of chunks, in the given order."""
+        counts = np.zeros(len(chunks), np.int64)
+        decoded: list[tuple[Int64s, Floats, Int64s]] = []
+        for segment, offsets, mine in self._by_segment(chunks):
+            for times, values, found, part in self._decode(segment, offsets):
+                counts[mine[part]] = found
+                decoded.append((times, values, mine[part]))
+        return *_interleaved(decoded, counts), counts
+
+    def _decode(
+        self, segment: memoryview, offsets: Int64s
+    ) -> Iterator[tuple[Int64s, Floats, Int64s, Int64s]]:
+        """Encoding by encoding: times, values, sample counts, and the places of these chunks among the offsets."""
         raw = np.frombuffer(segment, np.uint8)
         lengths_found, begins = read_at(raw, offsets)
         lengths = lengths_found.astype(np.int64)
@@ -176,8 +194,20 @@ class PrometheusBlock:
             stored = stored << np.uint32(8) | raw[ends + place]
         if (crc32c_many(raw, begins, lengths + 1) != stored).any():
             raise FormatError(f"{self.path}: a chunk does not pass its checksum")
-        floats = raw[begins] == _XOR_ENCODING
-        self.skipped_chunks += int((~floats).sum())
-        counts = np.zeros(len(offsets), np.int64)
-        times, values, counts[floats] = decode_chunks(raw, begins[floats] + 1, lengths[floats])
-        return times, values, counts
+        for encoding, decode in _FLOAT_DECODERS.items():
+            mine = np.flatnonzero(raw[begins] == encoding)
+            if len(mine):
+                yield *decode(raw, begins[mine] + 1, lengths[mine]), mine
+
+
+def _interleaved(decoded: Sequence[tuple[Int64s, Floats, Int64s]], counts: Int64s) -> tuple[Int64s, Floats]:
+    """Times and values in the order of all chunks, whose sample counts are given, from parts that name their chunks."""
+    if len(decoded) == 1:
+        return decoded[0][0], decoded[0][1]
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    all_times, all_values = np.empty(total, np.int64), np.empty(total)
+    for times, values, mine in decoded:
+        target = ragged_positions((ends - counts)[mine], counts[mine])
+        all_times[target], all_values[target] = times, values
+    return all_times, all_values

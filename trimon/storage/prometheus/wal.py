@@ -1,59 +1,63 @@
-"""Prometheus' write-ahead log: records from pages, and samples of many records at once."""
+"""Prometheus' write-ahead log: records from the pages of its segments, and what they say, in order."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import cramjam
-import numpy as np
-import numpy.typing as npt
 import zstandard
 
 from trimon.errors import OperatingError
 from trimon.files import Files
-from trimon.model.labels import Labels
-from trimon.storage.head.arena import Floats, Int64s
-from trimon.storage.prometheus.varint import FormatError, read_at, zigzag_decoded
+from trimon.storage.prometheus import walrecords as r
+from trimon.storage.prometheus.varint import FormatError
 
 PAGE_BYTES: Final = 32 * 1024
 _HEAD_BYTES: Final = 7
 _SNAPPY: Final = 8
 _ZSTD: Final = 16
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
-SERIES: Final = 1
-SAMPLES: Final = 2
 _BATCH_RECORDS: Final = 1024
 _RECORD_BYTES_MAX: Final = 1 << 28
-_REF_AND_TIME: Final = 16
+
+
+WalPart = r.WalSeries | r.WalSamples | r.WalHistograms | r.WalTombstones | r.WalMetadata | r.WalExemplars
+
+_DECODERS: Final[dict[int, Callable[[bytes], WalPart]]] = {
+    r.SERIES: r.decode_series,
+    r.TOMBSTONES: r.decode_tombstones,
+    r.EXEMPLARS: r.decode_exemplars,
+    r.METADATA: r.decode_metadata,
+    **dict.fromkeys(r.HISTOGRAMS, r.decode_histograms),
+}
+_SAMPLE_DECODERS: Final[dict[int, Callable[[list[bytes]], r.WalSamples]]] = {
+    r.SAMPLES: r.decode_samples,
+    r.SAMPLES_WITH_START: r.decode_samples_with_start,
+}
 
 
 @dataclass(slots=True)
 class WalReport:
-    """What was read; `problems` names every place where reading a segment ended early."""
+    """What was read of a log.
+
+    `unknown_records` counts records of types that are not known, by type; `problems` names every segment of which
+    the rest could not be read, and every record that says something else than its type.
+    """
 
     segments: int = 0
     records: int = 0
     series: int = 0
     samples: int = 0
-    unknown_series: int = 0
-    other_records: int = 0
+    unknown_records: Counter[int] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class WalSamples:
-    """Samples of several records: series reference, time, value."""
-
-    refs: npt.NDArray[np.uint64]
-    times: Int64s
-    values: Floats
-
-
-def log_directories(files: Files, path: Path) -> list[Path]:
+def segment_files(files: Files, path: Path) -> list[Path]:
     """Segment files in the order they are read: the last checkpoint's, then those after it."""
     names = files.names(path)
     checkpoints = sorted(n for n in names if n.startswith("checkpoint.") and n[11:].isdecimal())
@@ -89,7 +93,12 @@ def read_records(data: memoryview, name: str, report: WalReport) -> Iterator[byt
             parts = []
         parts.append(part)
         if kind in {_FULL, _LAST}:
-            yield _unpacked(b"".join(parts), flags, name)
+            try:
+                record = _unpacked(b"".join(parts), flags, name)
+            except FormatError as error:
+                report.problems.append(f"{error}; the rest of the segment is left out")
+                return
+            yield record
             parts = []
         if PAGE_BYTES - offset % PAGE_BYTES < _HEAD_BYTES:
             offset += PAGE_BYTES - offset % PAGE_BYTES
@@ -116,10 +125,10 @@ def _unpacked(data: bytes, flags: int, name: str) -> bytes:
     return data
 
 
-def read_log(files: Files, path: Path, report: WalReport) -> Iterator[list[tuple[int, Labels]] | WalSamples]:
-    """New series and samples, in order. Raises OperatingError if a file cannot be read at all."""
+def read_log(files: Files, path: Path, report: WalReport) -> Iterator[WalPart]:
+    """What the log tells, in order. Raises OperatingError if a file cannot be read at all."""
     waiting: list[bytes] = []
-    for segment in log_directories(files, path):
+    for segment in segment_files(files, path):
         report.segments += 1
         try:
             data = files.map(segment)
@@ -127,88 +136,33 @@ def read_log(files: Files, path: Path, report: WalReport) -> Iterator[list[tuple
             raise OperatingError(f"{segment}: {error}") from error
         for record in read_records(data, segment.name, report):
             report.records += 1
-            if record[:1] == bytes([SAMPLES]):
+            kind = record[0] if record else 0
+            if waiting and (kind != waiting[0][0] or len(waiting) >= _BATCH_RECORDS):
+                yield from _samples(waiting, segment.name, report)
+                waiting = []
+            if kind in _SAMPLE_DECODERS:
                 waiting.append(record)
-                if len(waiting) >= _BATCH_RECORDS:
-                    yield decode_samples(waiting)
-                    waiting = []
-            elif record[:1] == bytes([SERIES]):
-                if waiting:
-                    yield decode_samples(waiting)
-                    waiting = []
-                yield list(_decode_series(record))
-            else:
-                report.other_records += 1
-    if waiting:
-        yield decode_samples(waiting)
+            elif kind in _DECODERS:
+                try:
+                    yield _DECODERS[kind](record)
+                except FormatError as error:
+                    report.problems.append(f"WAL segment {segment.name}: record of type {kind}: {error}")
+            elif kind != r.MMAP_MARKERS:
+                # Markers say where samples of the log are stored besides.
+                report.unknown_records[kind] += 1
+        if waiting:
+            yield from _samples(waiting, segment.name, report)
+            waiting = []
 
 
-def _decode_series(record: bytes) -> Iterator[tuple[int, Labels]]:
-    offset = 1
-    while offset < len(record):
-        ref = int.from_bytes(record[offset : offset + 8], "big")
-        count, offset = _uvarint(record, offset + 8)
-        pairs: list[tuple[str, str]] = []
-        for _ in range(count):
-            name, offset = _text(record, offset)
-            value, offset = _text(record, offset)
-            if value:
-                pairs.append((name, value))
-        yield ref, tuple(sorted(pairs))
-
-
-def _text(record: bytes, offset: int) -> tuple[str, int]:
-    length, offset = _uvarint(record, offset)
-    return record[offset : offset + length].decode("utf-8", "replace"), offset + length
-
-
-def _uvarint(record: bytes, offset: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if offset >= len(record):
-            raise FormatError("a WAL record ends within a number")
-        byte = record[offset]
-        offset += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, offset
-        shift += 7
-
-
-def decode_samples(records: Sequence[bytes]) -> WalSamples:
-    """All samples of sample records, in order of record and place. Raises FormatError."""
-    data = np.frombuffer(b"".join(records) + bytes(16), np.uint8)
-    sizes = np.array([len(record) for record in records], np.int64)
-    ends = np.cumsum(sizes)
-    at = ends - sizes + 1
-    words = np.ndarray((len(data) - 8,), ">u8", data.data, 0, (1,))
-    going = np.flatnonzero(sizes > _REF_AND_TIME)
-    base_ref = words[at[going]].astype(np.uint64)
-    base_time = words[at[going] + 8].astype(np.uint64).view(np.int64)
-    at = at[going] + _REF_AND_TIME
-    limit = ends[going]
-    owners: list[Int64s] = []
-    refs: list[npt.NDArray[np.uint64]] = []
-    times: list[Int64s] = []
-    values: list[npt.NDArray[np.uint64]] = []
-    live = np.flatnonzero(at < limit)
-    while len(live):
-        step, middle = read_at(data, at[live])
-        later, end = read_at(data, middle)
-        if (end + 8 > limit[live]).any():
-            raise FormatError("a WAL record ends within a sample")
-        owners.append(live)
-        refs.append(base_ref[live] + zigzag_decoded(step).view(np.uint64))
-        times.append(base_time[live] + zigzag_decoded(later))
-        values.append(words[end].astype(np.uint64))
-        at[live] = end + 8
-        live = live[at[live] < limit[live]]
-    if not owners:
-        none = np.zeros(0, np.int64)
-        return WalSamples(none.view(np.uint64), none, np.zeros(0))
-    order = np.argsort(np.concatenate(owners), kind="stable")
-    return WalSamples(
-        np.concatenate(refs)[order],
-        np.concatenate(times)[order],
-        np.concatenate(values)[order].view(np.float64),
-    )
+def _samples(records: list[bytes], name: str, report: WalReport) -> Iterator[r.WalSamples]:
+    """The samples of records of one type; of a record that cannot be read none."""
+    decode = _SAMPLE_DECODERS[records[0][0]]
+    try:
+        yield decode(records)
+    except FormatError:
+        for record in records:
+            try:
+                yield decode([record])
+            except FormatError as error:
+                report.problems.append(f"WAL segment {name}: record of type {record[0]}: {error}")

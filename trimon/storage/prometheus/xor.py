@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +23,17 @@ _HEADER_BYTES: Final = 2
 _PADDING: Final = 16
 
 
-def _shift_right(numbers: UInt64s, count: Int64s) -> UInt64s:
+def shift_right(numbers: UInt64s, count: Int64s) -> UInt64s:
     """Logical shift; by 64 or more gives 0."""
     return np.where(count < 64, numbers >> np.minimum(count, 63).astype(_U), _U(0))
 
 
-def _shift_left(numbers: UInt64s, count: Int64s) -> UInt64s:
+def shift_left(numbers: UInt64s, count: Int64s) -> UInt64s:
+    """The counterpart of `shift_right`."""
     return np.where(count < 64, numbers << np.minimum(count, 63).astype(_U), _U(0))
 
 
-class _Bits:
+class BitReader:
     """A reader of bits at many places of one buffer."""
 
     def __init__(self, data: Bytes) -> None:
@@ -55,6 +57,13 @@ def decode_chunks(data: Bytes, starts: Int64s, lengths: Int64s) -> tuple[Int64s,
 
     Raises FormatError.
     """
+    return decode_stepwise(XorDecoder, data, starts, lengths)
+
+
+def decode_stepwise(
+    decoder: Callable[[Bytes, Int64s], XorDecoder], data: Bytes, starts: Int64s, lengths: Int64s
+) -> tuple[Int64s, Floats, Int64s]:
+    """`decode_chunks` with one decoder for all chunks, which takes a sample of each at every step."""
     if len(starts) == 0:
         return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
     counts = data[starts].astype(np.int64) << 8 | data[starts + 1]
@@ -65,7 +74,7 @@ def decode_chunks(data: Bytes, starts: Int64s, lengths: Int64s) -> tuple[Int64s,
     times = np.empty(int(counts.sum()), np.int64)
     bits_out = np.empty(len(times), _U)
     active = np.searchsorted(-sorted_counts, -np.arange(1, longest + 1), side="right").tolist()
-    state = _DecodeState(data, starts[order])
+    state = decoder(data, starts[order])
     target = out[order]
     for step, count in enumerate(active):
         state.shrink(count)
@@ -81,12 +90,14 @@ def decode_chunks(data: Bytes, starts: Int64s, lengths: Int64s) -> tuple[Int64s,
     return times, bits_out.view(np.float64), counts
 
 
-class _DecodeState:
+class XorDecoder:
     """Where every chunk is: bit position, last time, step and value, and the window of significant bits."""
+
+    _STATE: ClassVar[tuple[str, ...]] = ("_positions", "times", "_steps", "values", "_leading", "_trailing")
 
     def __init__(self, data: Bytes, starts: Int64s) -> None:
         self._data = data
-        self._bits = _Bits(data)
+        self._bits = BitReader(data)
         self._positions = starts + _HEADER_BYTES
         count = len(starts)
         self.times: Int64s = np.zeros(count, np.int64)
@@ -98,7 +109,7 @@ class _DecodeState:
     def shrink(self, count: int) -> None:
         """Go on with the first `count` chunks only."""
         if count < len(self.times):
-            for name in ("_positions", "times", "_steps", "values", "_leading", "_trailing"):
+            for name in self._STATE:
                 setattr(self, name, getattr(self, name)[:count])
 
     def check(self, ends: Int64s) -> None:
@@ -128,7 +139,7 @@ class _DecodeState:
         word = self._bits.peek(self._positions)
         kind = _LEADING_ONES[(word >> _U(60)).astype(np.int64)]
         prefix, bits = _PREFIX[kind], _BITS[kind]
-        change = _shift_right(_shift_left(word, prefix), 64 - bits).view(np.int64)
+        change = shift_right(shift_left(word, prefix), 64 - bits).view(np.int64)
         wide = kind == 4
         if wide.any():
             change[wide] = self._bits.peek(self._positions[wide] + 4).view(np.int64)
@@ -152,8 +163,8 @@ class _DecodeState:
             raise FormatError("a chunk has more significant bits than there are")
         significant = 64 - leading - trailing
         control = np.where(fresh, 13, 2)
-        crossed = _shift_right(self._bits.peek(self._positions + control), 64 - significant)
-        crossed = np.where(changed, _shift_left(crossed, trailing), _U(0))
+        crossed = shift_right(self._bits.peek(self._positions + control), 64 - significant)
+        crossed = np.where(changed, shift_left(crossed, trailing), _U(0))
         self.values = self.values ^ crossed
         self._leading, self._trailing = leading, trailing
         self._positions = self._positions + np.where(changed, control + significant, 1)
@@ -183,15 +194,15 @@ class _EncodeState:
         at = self.positions[rows]
         word, offset = at >> 6, at & 63
         room = 64 - offset
-        numbers = _shift_right(_shift_left(numbers, 64 - bits), 64 - bits)
+        numbers = shift_right(shift_left(numbers, 64 - bits), 64 - bits)
         over = bits - room
         here = np.where(
-            over > 0, _shift_right(numbers, np.maximum(over, 0)), _shift_left(numbers, np.maximum(-over, 0))
+            over > 0, shift_right(numbers, np.maximum(over, 0)), shift_left(numbers, np.maximum(-over, 0))
         )
         self.words[rows, word] |= here
         spill = over > 0
         if spill.any():
-            self.words[rows[spill], word[spill] + 1] |= _shift_left(numbers[spill], 64 - over[spill])
+            self.words[rows[spill], word[spill] + 1] |= shift_left(numbers[spill], 64 - over[spill])
         self.positions[rows] = at + bits
 
     def put_bytes(self, rows: Int64s, numbers: UInt64s) -> None:
@@ -219,7 +230,7 @@ class _EncodeState:
         size = 64 - use_leading - use_trailing
         fresh_control = _U(1 << 11) | leading.astype(_U) << _U(6) | (size & 63).astype(_U)
         self.put(rows, np.where(fits, _U(0), fresh_control), np.where(fits, 1, 12))
-        self.put(rows, _shift_right(crossed, use_trailing), size)
+        self.put(rows, shift_right(crossed, use_trailing), size)
         self.leading[rows], self.trailing[rows] = use_leading, use_trailing
 
     def put_change(self, rows: Int64s, change: Int64s) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
-
 from trimon.gotext.floats import format_g
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME, Labels, format_labels
@@ -63,13 +61,3 @@ def dump_openmetrics(
         for time_ms, value in zip(times, values, strict=True):
             yield f"{shown} {format_g(value)} {time_ms / 1000:.3f}"
     yield "# EOF"
-
-
-def count_samples(snapshot: StoreSnapshot) -> int:
-    """Samples that can be read."""
-    selection = snapshot.select((), *EVER_MS)
-    total = 0
-    order = np.arange(selection.labels.rows)
-    for begin in range(0, len(order), 4096):
-        total += len(selection.subset(order[begin : begin + 4096]).frame(*EVER_MS).values)
-    return total

@@ -24,8 +24,9 @@ def export_directory(
     OperatingError if there is no such directory or nothing can be written.
     """
     opened = open_offline(files, source)
-    files.make_directory(target)
-    for problem in opened.problems:
+    # promtool looks for a log beside the blocks.
+    files.make_directory(target / "wal")
+    for problem in (*opened.problems, *opened.left_out):
         yield problem, None
     for block in opened.blocks:
         meta = BlockMeta(new_ulid(now_ms), block.meta.min_ms, block.meta.max_ms, level=block.meta.level)

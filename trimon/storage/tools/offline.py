@@ -21,12 +21,16 @@ from trimon.storage.wal.replay import ReplayReport
 
 @dataclass(slots=True)
 class Offline:
-    """The blocks of a directory (ours and Prometheus'), what its log holds, and what could not be read."""
+    """The blocks of a directory (ours and Prometheus'), what its log holds, and what could not be read.
+
+    `problems` tells of damage, `left_out` of what is in order but nothing that trimon reads.
+    """
 
     blocks: list[Block | PrometheusBlock] = field(default_factory=list)
     heads: list[HeadView] = field(default_factory=list)
     replay: ReplayReport = field(default_factory=ReplayReport)
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def snapshot(self) -> StoreSnapshot:
         """All that could be read."""
@@ -47,7 +51,11 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> Offline:
         if not is_ulid(name):
             continue
         try:
-            opened.blocks.append(_open_block(files, path / name, cache))
+            block = _open_block(files, path / name, cache)
+            opened.blocks.append(block)
+            if isinstance(block, PrometheusBlock):
+                counts = block.left_out().items()
+                opened.left_out.extend(f"block {name}: {count} {what} are left out" for what, count in counts)
         except OperatingError as error:
             opened.problems.append(str(error))
     opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
