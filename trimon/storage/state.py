@@ -80,8 +80,10 @@ class StoreCore:
 
     def measure_heads(self) -> tuple[int, int]:
         """Chunks and bytes of all heads; milliseconds per thousand groups."""
-        heads = [live.head for live in self.state.heads]
-        self._measured = (sum(chunk_count(h.view) for h in heads), sum(h.size_bytes() for h in heads))
+        lives = self.state.heads
+        logs = [live.log for live in lives if live.log is not None]
+        held_bytes = sum(live.head.size_bytes() for live in lives) + sum(log.size_bytes for log in logs)
+        self._measured = (sum(chunk_count(live.head.view) for live in lives), held_bytes)
         return self._measured
 
     def measured_heads(self) -> tuple[int, int]:

@@ -212,19 +212,11 @@ class Head(HeadSeries):
         columns, series, values, prefix, _ = cells
         last_times, last_values = self._last_times.view(), self._last_values.view()
         last_ms = group.last_ms
-        old = (
-            last_times[series],
-            last_values[series],
-            (group.logged, group.logged[columns]),
-            group.logged_columns,
-            group.logged_rows,
-        )
+        old = (last_times[series], last_values[series])
         if self.journal is not None:
             self.journal.row(group, time_ms, columns, values, prefix=prefix)
         group.append_row(time_ms, columns, values, prefix=prefix)
-        self._undo.append(
-            (self._undo_row, (group, group.view.raw[-1], last_ms, columns, series, old, self._marks()))
-        )
+        self._undo.append((self._undo_row, (group, group.view.raw[-1], last_ms, series, old, self._marks())))
         last_times[series] = time_ms
         last_values[series] = values
         self._touched.add(group.number)
@@ -235,16 +227,12 @@ class Head(HeadSeries):
         group: ScrapeGroup,
         chunk: Any,
         last_ms: int,
-        columns: Int64s,
         series: Int64s,
-        old: Any,
+        old: tuple[Int64s, Floats],
         marks: Any,
     ) -> None:
         group.take_back_row(chunk, last_ms)
-        self._last_times.view()[series], self._last_values.view()[series] = old[0], old[1]
-        group.logged, values = old[2]
-        group.logged[columns] = values
-        group.logged_columns, group.logged_rows = old[3:]
+        self._last_times.view()[series], self._last_values.view()[series] = old
         self._touched.add(group.number)
         self.min_ms, self.max_ms, self.samples = marks
 

@@ -113,10 +113,6 @@ class ScrapeGroup:
         self.series: Int32s = np.full(8, -1, np.int32)
         self.granted: Bools = np.zeros(8, np.bool_)
         self.home: Bools = np.zeros(8, np.bool_)
-        self.logged: Floats = np.zeros(8)
-        self.logged_rows = 0
-        self.grants = 0
-        self.logged_columns: Int64s | None = None
         self.view = GroupView((), (), 0)
         self._free: list[int] = []
         self._freed: list[int] = []
@@ -126,7 +122,7 @@ class ScrapeGroup:
     @property
     def size_bytes(self) -> int:
         """Memory of the columns' own arrays."""
-        return 200 + self.series.nbytes + self.granted.nbytes + self.home.nbytes + self.logged.nbytes
+        return 200 + self.series.nbytes + self.granted.nbytes + self.home.nbytes
 
     # ---- columns
 
@@ -162,13 +158,11 @@ class ScrapeGroup:
         """Give these columns to these series."""
         if len(columns) == 0:
             return
-        self.grants += 1
         self._layout = None
         self._widen(int(columns.max()) + 1)
         self.series[columns] = series
         self.granted[columns] = True
         self.home[columns] = home
-        self.logged[columns] = 0.0
         chunk = self.view.raw[-1] if self.view.raw else None
         if chunk is None:
             return
@@ -204,8 +198,6 @@ class ScrapeGroup:
         self._layout = None
         (self._freed if column in self._freed else self._free).remove(column)
         self.granted[column] = True
-        self.logged[column] = 0.0
-        self.grants += 1
 
     def hand_back(self, columns: Int64s) -> None:
         """The sender forgets these columns."""
@@ -226,7 +218,6 @@ class ScrapeGroup:
             self.series = np.concatenate((self.series, np.full(more, -1, np.int32)))
             self.granted = np.concatenate((self.granted, np.zeros(more, np.bool_)))
             self.home = np.concatenate((self.home, np.zeros(more, np.bool_)))
-            self.logged = np.concatenate((self.logged, np.zeros(more)))
         self.width = max(self.width, width)
 
     # ---- rows

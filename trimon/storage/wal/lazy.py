@@ -21,6 +21,7 @@ from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.frame import record_payload
 from trimon.storage.wal.payload import Payload, grant_of
+from trimon.storage.wal.rowstate import RowState
 
 _PLACE_BITS: Final = 20
 # Rows unpacked under one lock: some tenths of a second.
@@ -120,50 +121,58 @@ class LoggedHead(Head):
         return False
 
     def _unpack(self, run: LogRows, wanted: Collection[int]) -> None:
-        builders = {number: ScrapeGroup(number, self.groups[number].name) for number in wanted}
+        builders = {number: (ScrapeGroup(number, self.groups[number].name), RowState()) for number in wanted}
         broken: set[int] = set()
         for number, payload, place in run.take(wanted):
             if number in broken:
                 continue
-            group = builders[number]
+            group, state = builders[number]
             numbers = payload.sections[place]
             try:
                 if numbers[0] == s.GRANT:
-                    self._unpack_grant(group, run.series, payload, place)
+                    self._unpack_grant(group, state, run.series, payload, place)
                 else:
-                    self._unpack_row(group, numbers, payload, place)
+                    self._unpack_row(group, state, numbers, payload, place)
             except CellsError as error:
                 broken.add(number)
                 self.problems.append(f"group {group.name}: {error}")
-        for number, group in builders.items():
+        for number, (group, _) in builders.items():
             self.groups[number].view = group.view
 
-    def _unpack_grant(self, group: ScrapeGroup, series_of: Int32s, payload: Payload, place: int) -> None:
+    def _unpack_grant(
+        self, group: ScrapeGroup, state: RowState, series_of: Int32s, payload: Payload, place: int
+    ) -> None:
         columns, series, home = grant_of(payload, place, series_of)
         if len(columns):
-            group.make_room(int(columns.max()) + 1)
-            group.logged[columns] = 0.0
+            width = int(columns.max()) + 1
+            group.make_room(width)
+            state.make_room(width)
+            state.values[columns] = 0.0
         known = series >= 0
         group.grant_unknown(columns[known], series[known], home[known])
         if payload.sections[place][2]:
             group.revoke_except(columns[known])
 
-    def _unpack_row(self, group: ScrapeGroup, numbers: Sequence[Any], payload: Payload, place: int) -> None:
+    def _unpack_row(
+        self, group: ScrapeGroup, state: RowState, numbers: Sequence[Any], payload: Payload, place: int
+    ) -> None:
         time_ms, how, rest = numbers[3], numbers[5], list(numbers[6:])
         reader = payload.reader(place)
         if how == s.COLUMNS_SAME:
-            assert group.logged_columns is not None
-            columns = group.logged_columns
+            assert state.columns is not None
+            columns = state.columns
         elif how == s.COLUMNS_PREFIX:
             columns, rest = np.arange(rest[0]), rest[1:]
         else:
             columns, rest = reader.signed(rest[0], rest[1]), rest[2:]
-        group.make_room(int(columns.max()) + 1)
+        width = int(columns.max()) + 1
+        group.make_room(width)
+        state.make_room(width)
         if s.is_key_row(numbers[2]):
-            group.logged[:] = 0.0
-        values = reader.cells(group.logged[columns], rest)
-        group.logged[columns] = values
-        group.logged_columns = columns
+            state.values[:] = 0.0
+        values = reader.cells(state.values[columns], rest)
+        state.values[columns] = values
+        state.columns = columns
         granted = group.granted[columns]
         prefix = how == s.COLUMNS_PREFIX
         if not granted.all():

@@ -19,6 +19,7 @@ from trimon.storage.head.index import SeriesIndex
 from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
+from trimon.storage.wal.rowstate import RowState
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,11 +41,31 @@ class SegmentName:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _RowUndo:
+    """How the state of a group was before a row: its array of values and, if the row changed it, what stood there."""
+
+    state: RowState
+    values: Floats
+    columns: Int64s | None
+    changed: tuple[Int64s, Floats] | None
+
+    def apply(self) -> None:
+        """Set the state back."""
+        state = self.state
+        state.values, state.columns = self.values, self.columns
+        if self.changed is not None:
+            columns, values = self.changed
+            state.values[columns] = values
+        state.rows -= 1
+
+
 class HeadLog:
     """Collects what a head does and writes it as one record per append.
 
     A journal (see `head.Journal`): `row` and `loose` are forgotten by `discard`, `grant` is kept until it is
-    written. New label pairs, series and groups are found by comparing with what has been written.
+    written. New label pairs, series and groups are found by comparing with what has been written, rows are written
+    against the `RowState` of their group.
     """
 
     def __init__(
@@ -67,6 +88,9 @@ class HeadLog:
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._sections: list[s.Section] = []
         self._grants: list[s.Section] = []
+        self._granted: list[tuple[RowState, Int64s]] = []
+        self._row_states: list[RowState] = []
+        self._undo: list[_RowUndo] = []
         self._pairs = self._series = self._groups = 0
         self._file: AppendFile | None = None
         self._file_lock = threading.Lock()
@@ -81,25 +105,44 @@ class HeadLog:
         section = s.grant_section(group.number, "", columns, series, home)
         self._grants.append(section)
         self._sections.append(section)
+        state = self._row_state(group)
+        state.grants += 1
+        state.values[columns] = 0.0
+        self._granted.append((state, columns))
 
     def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
-        """A row; updates what the group has logged."""
-        number = group.logged_rows
+        """A row, written against the one before."""
+        state = self._row_state(group)
+        number, before, base = state.rows, state.columns, state.values
         key_row = s.is_key_row(number)
         if key_row:
-            group.logged = np.zeros(len(group.logged))
+            state.forget_values()
             granted = np.flatnonzero(group.granted[: group.width])
             whole = (group.name, granted, group.series[granted], group.home[granted])
             self._sections.append(s.grant_section(group.number, *whole))
-        before = group.logged_columns
         same = not key_row and before is not None and (before is columns or np.array_equal(before, columns))
         listed = None if same else columns
-        previous = group.logged[columns]
-        place = (group.number, number, time_ms, group.grants)
+        previous = state.values[columns]
+        place = (group.number, number, time_ms, state.grants)
         self._sections.append(s.row_section(place, listed, prefix, previous, values))
-        group.logged[columns] = values
-        group.logged_columns = columns
-        group.logged_rows = number + 1
+        self._undo.append(_RowUndo(state, base, before, None if key_row else (columns, previous)))
+        state.values[columns] = values
+        state.columns = columns
+        state.rows = number + 1
+
+    def _row_state(self, group: ScrapeGroup) -> RowState:
+        states = self._row_states
+        while len(states) <= group.number:
+            states.append(RowState())
+        state = states[group.number]
+        if len(state.values) < group.width:
+            state.make_room(group.width)
+        return state
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the row states."""
+        return sum(100 + state.values.nbytes for state in self._row_states)
 
     def loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
         """Loose samples."""
@@ -114,6 +157,11 @@ class HeadLog:
     def discard(self) -> None:
         """Forget what was collected, except grants."""
         self._sections = list(self._grants)
+        while self._undo:
+            self._undo.pop().apply()
+        # The grants are told before all rows to come.
+        for state, columns in self._granted:
+            state.values[columns] = 0.0
 
     def commit(self, index: SeriesIndex, groups: list[ScrapeGroup]) -> None:
         """Write everything collected as one record.
@@ -135,6 +183,8 @@ class HeadLog:
         self._pairs, self._series, self._groups = pairs, series, group_count
         self._sections = []
         self._grants.clear()
+        self._granted.clear()
+        self._undo.clear()
 
     def open(self) -> None:
         """Make the first segment."""
