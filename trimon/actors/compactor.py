@@ -17,7 +17,7 @@ from trimon.errors import OperatingError
 from trimon.log import Log
 from trimon.memory import give_back
 from trimon.offload import Offload
-from trimon.storage.store import Store
+from trimon.storage.protocols import MaintainedStore
 from trimon.storage.upkeep.jobs import CutJob, MaintenanceJob
 
 # How often everything that may be due is looked for: merges, retention, what failed before.
@@ -58,7 +58,7 @@ class Compactor:
 
     def __init__(
         self,
-        store: Store,
+        store: MaintainedStore,
         writer: Writer,
         replayed: trio.Event,
         clock: Clock,

@@ -20,7 +20,7 @@ from trimon.log import Log
 from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
-from trimon.storage.store import Store
+from trimon.storage.protocols import WrittenStore
 
 Message: TypeAlias = Row | SampleBatch | Metadata | Exemplars
 
@@ -133,7 +133,9 @@ class StorageActor:
     On restart: there is none. If the writer falls the process ends, and the next start replays the log.
     """
 
-    def __init__(self, store: Store, mailbox: Mailbox[StorageMessage], offload: Offload, log: Log) -> None:
+    def __init__(
+        self, store: WrittenStore, mailbox: Mailbox[StorageMessage], offload: Offload, log: Log
+    ) -> None:
         self.store = store
         self.replayed = trio.Event()
         self._mailbox = mailbox

@@ -17,7 +17,7 @@ from trimon.offload import Offload
 from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import SelfMetrics
-from trimon.storage.store import Store
+from trimon.storage.protocols import ServedStore
 from trimon.web.externalurl import ExternalUrl
 
 
@@ -47,7 +47,7 @@ class WebContext:
     query_options: Callable[[], QueryOptions]
     snapshot: Callable[[], Snapshot]
     """Raises NotReady while the log is replayed."""
-    store: Store
+    store: ServedStore
     writer: Writer
     ready: Callable[[], bool]
     scrape_pools: Callable[[], Mapping[str, ScrapePool]]

@@ -303,3 +303,16 @@ def test_nothing_to_import(tmp_path: Path) -> None:
     ran = run_trimon("tsdb", "import-prometheus", tmp_path / "theirs", tmp_path / "ours")
     assert ran.exit_code == 1
     assert "neither blocks nor a log" in ran.stderr
+
+
+def test_a_block_of_prometheus_in_our_directory_is_left_alone(bench: Bench, tmp_path: Path) -> None:
+    """It is named as what it is and keeps its name, whereas a block of ours with a broken document is set aside."""
+    block = exported(bench, tmp_path / "ours")
+    broken = block.with_name("01" + "0" * 24)
+    broken.mkdir()
+    (broken / "meta.json").write_text('{"trimon": {"format": 1}}')
+    store = Store.open(StoreOptions(tmp_path / "ours"), DiskFiles(), bench.clock)
+    assert any(block.name in problem and "block of Prometheus" in problem for problem in store.problems)
+    assert block.is_dir()
+    assert not broken.is_dir()
+    store.close()

@@ -10,8 +10,8 @@ from trimon.actors.storage import StorageActor
 from trimon.selfmetrics import MetricFamily
 from trimon.storage.exemplars import ExemplarStore
 from trimon.storage.options import StoreOptions
+from trimon.storage.protocols import MeasuredStore
 from trimon.storage.statistics import StoreFigures
-from trimon.storage.store import Store
 
 _GAUGES: Final = (
     ("prometheus_tsdb_head_series", "head_series", "Total number of series in the head block."),
@@ -79,7 +79,7 @@ _COUNTS: Final = (
 _Row: TypeAlias = "tuple[str, str, Literal['counter', 'gauge'], float]"
 
 
-def storage_metrics(store: Store) -> Callable[[], Iterator[MetricFamily]]:
+def storage_metrics(store: MeasuredStore) -> Callable[[], Iterator[MetricFamily]]:
     """Families of the store's figures; times are left out while there is nothing."""
 
     def families() -> Iterator[MetricFamily]:
@@ -136,7 +136,7 @@ def _times(figures: StoreFigures) -> Iterator[MetricFamily]:
             yield MetricFamily(f"{name}_seconds", seconds_text, "gauge", [((), value_ms / 1000)])
 
 
-def _start(store: Store) -> Iterator[_Row]:
+def _start(store: MeasuredStore) -> Iterator[_Row]:
     yield (
         "prometheus_tsdb_clean_start",
         "-1: lockfile is disabled. 0: a lockfile from a previous execution was replaced. 1: lockfile creation was clean.",

@@ -9,7 +9,7 @@ from typing import Final
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.block.cache import ArrayCache
-from trimon.storage.block.meta import is_ulid
+from trimon.storage.block.meta import ForeignBlockError, is_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import UNFINISHED
 
@@ -58,12 +58,9 @@ def _remove(files: Files, path: Path, opened: OpenedBlocks) -> None:
 def _open_one(files: Files, path: Path, cache: ArrayCache, opened: OpenedBlocks) -> None:
     try:
         opened.blocks.append(Block(files, path, cache))
+    except ForeignBlockError:
+        opened.problems.append(f"{path.name} is a block of Prometheus: it is left alone, import it to use it")
     except OperatingError as error:
-        if (path / "chunks").is_dir() and "format None" in str(error):
-            opened.problems.append(
-                f"{path.name} is a block of Prometheus: it is left alone, import it to use it"
-            )
-            return
         try:
             files.rename(path, path.with_name(path.name + SET_ASIDE))
             opened.problems.append(f"block {path.name} is set aside as {path.name}{SET_ASIDE}: {error}")

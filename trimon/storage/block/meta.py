@@ -17,6 +17,10 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FROM_OUT_OF_ORDER: Final = "from-out-of-order"
 
 
+class ForeignBlockError(OperatingError):
+    """A block that is none of ours: its `meta.json` says nothing of trimon, as that of Prometheus."""
+
+
 class _Names:
     """Numbers of block names, each above all before: of blocks that overlap the one made first counts."""
 
@@ -114,12 +118,14 @@ class BlockMeta:
 
     @classmethod
     def from_json(cls, data: bytes, *, foreign: bool = False) -> BlockMeta:
-        """Raises OperatingError if it is no block of ours (or, with `foreign`, none of Prometheus')."""
+        """Raises OperatingError if it cannot be read, ForeignBlockError if it is not ours, unless `foreign`."""
         try:
             document = orjson.loads(data)
             own = document.get("trimon", {})
-            if not foreign and own.get("format") != FORMAT:
-                raise OperatingError(f"meta.json: format {own.get('format')!r}, known is {FORMAT}")
+            if not foreign and "format" not in own:
+                raise ForeignBlockError("meta.json says nothing of trimon")
+            if not foreign and own["format"] != FORMAT:
+                raise OperatingError(f"meta.json: format {own['format']!r}, known is {FORMAT}")
             if not foreign and own.pop("checksum", None) != _checksum(document):
                 raise OperatingError("meta.json does not pass its checksum")
             if document["version"] != 1:

@@ -11,9 +11,9 @@ from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.errors import OperatingError, UserError
+from trimon.model.rows import Exemplars
 from trimon.remote.snappy import decompress
 from trimon.remote.write_request import WriteDecoder, WriteRequest
-from trimon.storage.exemplars import Exemplar
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, error_text, text
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
@@ -129,15 +129,11 @@ class WriteReceiver:
 
     async def _store_exemplars(self, written: WriteRequest) -> None:
         """Exemplars that are refused fail no request, as in Prometheus."""
-        exemplars = [Exemplar(*fields) for fields in written.exemplars]
-        store = self._context.store
-        answers = await self._context.writer.perform(
-            "exemplars of remote write", lambda: store.append_exemplars(exemplars)
-        )
-        reasons = [reason for reason in answers if reason] if isinstance(answers, list) else []
-        if reasons:
-            self._exemplars_refused.inc(len(reasons))
-            self._context.log.debug("exemplars were refused", count=len(reasons), err=reasons[0])
+        (answer,) = await self._context.writer.append(Exemplars(tuple(written.exemplars)))
+        refused = len(written.exemplars) - answer.appended
+        if refused:
+            self._exemplars_refused.inc(refused)
+            self._context.log.debug("exemplars were refused", count=refused, err=answer.error)
 
 
 class WriteHandler:

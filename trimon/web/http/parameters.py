@@ -159,15 +159,9 @@ def selectors(
 
 
 def _selector(text: str) -> tuple[Matcher, ...]:
-    empty = "match[] must contain at least one non-empty matcher"
-    try:
-        matchers = parse_selector(text)
-    except UserError as error:
-        if "at least one non-empty matcher" in error.message:
-            raise UserError(empty) from None
-        raise
+    matchers = parse_selector(text, any_target=True)
     if all(matcher.matches_empty for matcher in matchers):
-        raise UserError(empty)
+        raise UserError("match[] must contain at least one non-empty matcher")
     return matchers
 
 

@@ -1,0 +1,134 @@
+"""What the rest of the program sees of a store, by who asks; `store.Store` is all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from trimon.model.matcher import Matcher
+from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
+from trimon.model.snapshot import Snapshot
+from trimon.storage.block.meta import BlockMeta
+from trimon.storage.exemplars import ExemplarStore
+from trimon.storage.options import StoreOptions
+from trimon.storage.statistics import HeadCardinality, StoreFigures
+from trimon.storage.upkeep.jobs import MaintenanceJob
+from trimon.storage.wal.replay import ReplayReport
+
+
+class WrittenStore(Protocol):
+    """A store as its single writer sees it."""
+
+    @property
+    def options(self) -> StoreOptions:
+        """The options that hold now."""
+        ...
+
+    @property
+    def problems(self) -> list[str]:
+        """Faults of the data directory since the start; another list after every change."""
+        ...
+
+    @property
+    def replay_progress(self) -> tuple[int, int]:
+        """Segments of the log that have been read, and all there are."""
+        ...
+
+    def replay(self) -> ReplayReport:
+        """Read the logs that earlier runs left. Once, in another thread, beside appends."""
+        ...
+
+    def append(self, messages: Sequence[Row | SampleBatch | Metadata | Exemplars]) -> list[Appended]:
+        """Judge, log and store messages in order; one answer each. Raises OperatingError: nothing is stored."""
+        ...
+
+    def sync(self) -> None:
+        """Wait until the medium holds everything appended. From any thread. Raises OperatingError."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """All data as of the last complete append. Cheap; from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Sync and close the logs."""
+        ...
+
+
+class MaintainedStore(Protocol):
+    """A store as the compactor sees it."""
+
+    def is_cut_due(self, now_ms: int) -> bool:
+        """Whether `plan` would cut a window now; microseconds."""
+        ...
+
+    def plan(self, now_ms: int) -> list[MaintenanceJob]:
+        """Maintenance that is due, to be done in this order."""
+        ...
+
+
+class MeasuredStore(Protocol):
+    """A store as the metrics about it see it."""
+
+    @property
+    def options(self) -> StoreOptions:
+        """The options that hold now."""
+        ...
+
+    @property
+    def exemplars(self) -> ExemplarStore:
+        """The exemplars."""
+        ...
+
+    @property
+    def clean_start(self) -> Literal[-1, 0, 1]:
+        """1: the last process that had the directory stopped in order; 0: it did not; -1: nobody can tell."""
+        ...
+
+    def figures(self) -> StoreFigures:
+        """Gauges and counters. Cheap."""
+        ...
+
+
+class ServedStore(Protocol):
+    """A store as the HTTP API sees it, beside the snapshots that queries read."""
+
+    @property
+    def exemplars(self) -> ExemplarStore:
+        """The exemplars."""
+        ...
+
+    @property
+    def problems(self) -> list[str]:
+        """Faults of the data directory since the start."""
+        ...
+
+    @property
+    def replay_progress(self) -> tuple[int, int]:
+        """Segments of the log that have been read, and all there are."""
+        ...
+
+    def blocks(self) -> list[tuple[BlockMeta, Path]]:
+        """What is known of the open blocks, oldest first."""
+        ...
+
+    def statistics(self, limit: int) -> HeadCardinality:
+        """Cardinality of the heads. Tens of milliseconds per million series."""
+        ...
+
+    def figures(self) -> StoreFigures:
+        """Gauges and counters. Cheap."""
+        ...
+
+    def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """Delete samples in the closed interval. The writer's turn. Raises OperatingError."""
+        ...
+
+    def clean_tombstones(self) -> None:
+        """Rewrite every block that has deletions. Long. Raises OperatingError."""
+        ...
+
+    def write_snapshot(self, *, skip_head: bool) -> str:
+        """A copy of all data; its name. Long. Raises OperatingError."""
+        ...
