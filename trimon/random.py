@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Randomness(Protocol):
@@ -21,6 +21,9 @@ class SystemRandomness:
     def token(self, count: int) -> bytes:
         """As many random bytes."""
         return os.urandom(count)
+
+
+SYSTEM_RANDOMNESS: Final = SystemRandomness()
 
 
 class SeededRandomness:

@@ -15,12 +15,15 @@ from trimon.files import DiskFiles
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Appended, Row, SampleBatch
+from trimon.random import SeededRandomness
+from trimon.storage.block.meta import BlockNames
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 
 START_MS = 1_700_006_400_000  # on a two-hour boundary
 ALL = (Matcher("__name__", MatchType.REGEXP, ".+"),)
 EVER = (-(1 << 60), 1 << 60)
+NAMES = BlockNames(StoppedClock(START_MS), SeededRandomness(1))
 NO_COLUMNS = np.zeros(0, np.int32)
 
 Samples = dict[Labels, list[tuple[int, float]]]

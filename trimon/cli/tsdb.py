@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,9 +17,11 @@ from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.rows import SampleBatch
 from trimon.query.language.selectors import parse_selector
+from trimon.random import SYSTEM_RANDOMNESS
 from trimon.scrape.openmetrics import OpenMetricsFormat
 from trimon.scrape.records import Pairs, ParseError, Tail
 from trimon.scrape.scanner import Sample
+from trimon.storage.block.meta import BlockNames
 from trimon.storage.prometheus.importing import ImportReport, import_directory
 from trimon.storage.tools.analysis import analyze as analysis_of
 from trimon.storage.tools.backfill import create_blocks
@@ -45,12 +46,13 @@ class Bar:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._began_s = time.monotonic()
+        self._clock = WallClock()
+        self._began_s = self._clock.monotonic_s()
         self._drawn_s = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         """Draws the bar when it is time to."""
-        now_s = time.monotonic()
+        now_s = self._clock.monotonic_s()
         if now_s - self._began_s < QUIET_S or (now_s - self._drawn_s < 0.1 and done < total):
             return
         self._drawn_s = now_s
@@ -59,8 +61,8 @@ class Bar:
         click.echo(f"\r{self._what} [{'#' * filled:<30}] {done}/{total}{end}", err=True, nl=False)
 
 
-def _now_ms() -> int:
-    return WallClock().now_ms()
+def _names() -> BlockNames:
+    return BlockNames(WallClock(), SYSTEM_RANDOMNESS)
 
 
 def _matchers(texts: tuple[str, ...]) -> tuple[Matcher, ...]:
@@ -165,7 +167,7 @@ def import_prometheus(source: Path, path: Path) -> None:
     The exit code is 1 when anything had to be left out, which is then said.
     """
     report = ImportReport()
-    for line, so_far in import_directory(DiskFiles(), source, path, _now_ms(), Bar("import")):
+    for line, so_far in import_directory(DiskFiles(), source, path, _names(), Bar("import")):
         click.echo(line)
         report = so_far
     for problem in report.problems:
@@ -185,7 +187,7 @@ def export_prometheus(path: Path, target: Path) -> None:
     The exit code is 1 when anything could not be read, which is then said.
     """
     complete = True
-    for line, written in export_directory(DiskFiles(), path, target, _now_ms(), Bar("export")):
+    for line, written in export_directory(DiskFiles(), path, target, _names(), Bar("export")):
         click.echo(line if written is not None else f"problem: {line}", err=written is None)
         complete = complete and written is not None
     sys.exit(0 if complete else 1)
@@ -210,7 +212,7 @@ def openmetrics(source: Path, path: Path, max_block_duration: str, labels: tuple
         DiskFiles(),
         path,
         _batches(source, extra),
-        _now_ms(),
+        _names(),
         max_block_ms=parse_duration_ms(max_block_duration),
         progress=Bar("blocks"),
     )

@@ -11,10 +11,10 @@ from trimon.config.load import Config
 from trimon.config.model import Model, show_model
 from trimon.config.secret import Secret
 from trimon.config.yamltext import to_yaml
-from trimon.random import SystemRandomness
+from trimon.random import SYSTEM_RANDOMNESS
 
 # Digests go to pages and logs; with a key of this process nobody can try passwords against them.
-_KEY: Final = SystemRandomness().token(32)
+_KEY: Final = SYSTEM_RANDOMNESS.token(32)
 
 
 def effective_yaml(config: Config) -> str:

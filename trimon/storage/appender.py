@@ -216,7 +216,7 @@ class Appender:
         except OSError as error:
             raise OperatingError(f"WAL: {error}") from error
         self._next_epoch += 1
-        live = LiveHead(Head(*window, log), log, frozenset({epoch}), core.clock.now_ms())
+        live = LiveHead(Head(*window, log, core.pages), log, frozenset({epoch}), core.clock.now_ms())
         self.open_heads.append(live)
         core.state = StoreState(core.state.blocks, (*core.state.heads, live))
         self.follow_elders()

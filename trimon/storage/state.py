@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from trimon.clock import Clock
 from trimon.files import Files
+from trimon.random import Randomness
 from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
@@ -48,11 +50,16 @@ class StoreState(NamedTuple):
 class StoreCore:
     """The shared part. `writing` is held by whoever changes heads or the state; readers only read `state`."""
 
-    def __init__(self, options: StoreOptions, files: Files, clock: Clock) -> None:
+    def __init__(self, options: StoreOptions, files: Files, clock: Clock, randomness: Randomness) -> None:
         self.options = options
         self.files = files
         self.clock = clock
+        self.randomness = randomness
+        self.names = BlockNames(clock, randomness)
         self.cache = ArrayCache()
+        """Decoded parts of blocks."""
+        self.pages = ArrayCache()
+        """Decoded pages of heads, which every dashboard asks for again and again."""
         self.memory = FrameCache(frames_bytes())
         self.writing = threading.RLock()
         self.state = StoreState((), ())

@@ -12,9 +12,9 @@ from trimon.errors import OperatingError
 from trimon.files import DirectoryLock, Files
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
+from trimon.random import SYSTEM_RANDOMNESS, Randomness
 from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import open_blocks
-from trimon.storage.block.cache import DECODED
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import OUT_OF_ORDER, Exemplar, ExemplarStore, from_rows, to_rows
@@ -27,7 +27,7 @@ from trimon.storage.upkeep.admin import Admin
 from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import MaintenanceJob
 from trimon.storage.upkeep.maintenance import Maintenance
-from trimon.storage.wal.log import list_segments, log_identity, remove_segments
+from trimon.storage.wal.log import list_segments, make_log_identity, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
 from trimon.storage.wal.sections import EXEMPLARS, METADATA
@@ -40,21 +40,28 @@ class Store:
     `sync`, `snapshot`, the reading of snapshots and the `run` of jobs may go on in other threads meanwhile.
     """
 
-    def __init__(self, options: StoreOptions, files: Files, clock: Clock, lock: DirectoryLock | None) -> None:
+    def __init__(
+        self,
+        options: StoreOptions,
+        files: Files,
+        clock: Clock,
+        lock: DirectoryLock | None,
+        randomness: Randomness,
+    ) -> None:
         self.options = options
         self.ready = False
         self.replay_progress = (0, 0)
         self.clean_start: Literal[-1, 0, 1] = -1
         """1: the last process that had the directory stopped in order; 0: it did not; -1: nobody can tell."""
         self._lock = lock
-        self._core = core = StoreCore(options, files, clock)
+        self._core = core = StoreCore(options, files, clock, randomness)
         self._book = MetadataBook()
         self.exemplars = ExemplarStore(options.exemplars_max, options.out_of_order_window_ms)
         opened = open_blocks(files, options.path, core.cache)
         for problem in opened.problems:
             core.problem(problem)
         core.state = StoreState(tuple(opened.blocks), ())
-        core.log_id = log_identity(files, options.path)
+        core.log_id = make_log_identity(files, options.path, randomness)
         segments = list_segments(files, core.wal_path)
         done = core.epochs_in_blocks()
         self._to_replay = [name for name in segments if name.epoch not in done]
@@ -66,7 +73,9 @@ class Store:
         self._admin = Admin(core, self._appender, changes)
 
     @classmethod
-    def open(cls, options: StoreOptions, files: Files, clock: Clock) -> Store:
+    def open(
+        cls, options: StoreOptions, files: Files, clock: Clock, randomness: Randomness = SYSTEM_RANDOMNESS
+    ) -> Store:
         """Open a data directory, making it if need be; does not replay.
 
         Raises OperatingError if it cannot be written to or is in use by another process.
@@ -79,7 +88,7 @@ class Store:
                 # Who stops in order removes the file; one that is there and not held is of a process that was killed.
                 clean_start = 0 if "lock" in files.names(options.path) else 1
                 lock = files.lock(options.path / "lock")
-            store = cls(options, files, clock, lock)
+            store = cls(options, files, clock, lock, randomness)
             store.clean_start = clean_start
             store._appender.open_head(clock.now_ms())
             store._load_metadata()
@@ -164,7 +173,7 @@ class Store:
             lowest_ms=min([*block_times, *([first_ms] if first_ms is not None else [])], default=None),
             wal_bytes=self._maintenance.usage().wal_bytes,
             wal_segment=max((log.segment for log in logs), default=0),
-            cache_bytes=core.cache.used_bytes + DECODED.used_bytes,
+            cache_bytes=core.cache.used_bytes + core.pages.used_bytes,
             kept_bytes=core.memory.used_bytes,
             counts=dict(core.counts),
         )
@@ -174,7 +183,14 @@ class Store:
     def replay(self) -> ReplayReport:
         """Read the logs that earlier runs left; their samples appear when it is done. Once, beside appends."""
         core = self._core
-        recovery = Recovery(core.files, core.wal_path, self._to_replay, self._on_progress, self._on_note)
+        recovery = Recovery(
+            core.files,
+            core.wal_path,
+            self._to_replay,
+            self._on_progress,
+            self._on_note,
+            cache=core.pages,
+        )
         windows = recovery.run()
         now_ms = core.clock.now_ms()
         with core.writing:

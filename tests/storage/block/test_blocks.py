@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from tests.storage.conftest import ALL, EVER, START_MS, Bench, Samples, batch, exact, first_row, read, series
+from trimon.clock import StoppedClock
 from trimon.errors import OperatingError
 from trimon.files import DiskFiles
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
-from trimon.storage.block.meta import is_ulid, new_ulid, next_ulid
+from trimon.random import SeededRandomness
+from trimon.storage.block.meta import BlockNames, is_ulid, next_ulid
 from trimon.storage.store import Store
 
 HOUR = 3_600_000
@@ -362,7 +364,12 @@ def test_columns_outlive_a_cut_beside_a_head_without_samples(bench: Bench) -> No
 
 def test_names_of_blocks_ascend() -> None:
     """Names made in one millisecond, and after the clock was set back, sort by their making; a rewritten block stays."""
-    names = [new_ulid(1_700_000_000_000 - k // 2) for k in range(200)]
+    clock = StoppedClock()
+    given = BlockNames(clock, SeededRandomness(3))
+    names = []
+    for k in range(200):
+        clock.value_ms = 1_700_000_000_000 - k // 2
+        names.append(given.new())
     assert names == sorted(set(names))
     behind = [next_ulid(name) for name in names]
     assert all(is_ulid(name) for name in behind)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.storage.conftest import START_MS, Bench, batch, exact, read, series
+from tests.storage.conftest import NAMES, START_MS, Bench, batch, exact, read, series
 from tests.storage.prometheus.xor2 import bits, encoded, varint
 from tests.support.commandline import run_trimon
 from trimon.files import DiskFiles
@@ -85,7 +85,7 @@ def write_log(directory: Path, *records: str | bytes) -> None:
 def imported(source: Path) -> tuple[ImportReport, list[str]]:
     """The report of an import and a dump of what was made."""
     target = source.parent / "ours"
-    report = [report for _, report in import_directory(DiskFiles(), source, target, START_MS)][-1]
+    report = [report for _, report in import_directory(DiskFiles(), source, target, NAMES)][-1]
     return report, list(dump(open_offline(DiskFiles(), target).snapshot()))
 
 
@@ -224,7 +224,7 @@ def exported(bench: Bench, target: Path) -> Path:
     for name in ("a", "b"):
         bench.append(batch(*((series(name), START_MS + 1000 * i, i / 8) for i in range(300))))
     bench.store.sync()
-    ((_, meta),) = export_directory(DiskFiles(), bench.options.path, target, START_MS)
+    ((_, meta),) = export_directory(DiskFiles(), bench.options.path, target, NAMES)
     assert meta is not None
     return target / meta.ulid
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from tests.storage.block.test_blocks import fill, maintain
-from tests.storage.conftest import START_MS, Bench
+from tests.storage.conftest import NAMES, START_MS, Bench
 from trimon.files import DiskFiles
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.prometheus.importing import import_directory
@@ -77,7 +77,7 @@ def test_promtools_blocks_are_read_sample_by_sample(foreign: Path) -> None:
 def test_imported_blocks_are_the_same_samples(foreign: Path, tmp_path: Path) -> None:
     """After an import our own blocks dump the same lines; `list` shows the same table for the originals."""
     target = tmp_path / "ours"
-    lines = [line for line, _ in import_directory(DiskFiles(), foreign, target, START_MS)]
+    lines = [line for line, _ in import_directory(DiskFiles(), foreign, target, NAMES)]
     assert len(lines) == 3
     assert sorted(dump(open_offline(DiskFiles(), target).snapshot())) == sorted(
         promtool("dump", str(foreign))
@@ -103,7 +103,7 @@ def test_analysis_agrees_with_promtool(foreign: Path) -> None:
 def export(bench: Bench, target: Path) -> None:
     """All of a store, blocks and log, as blocks of Prometheus."""
     bench.store.sync()
-    for line, meta in export_directory(DiskFiles(), bench.options.path, target, bench.clock.now_ms()):
+    for line, meta in export_directory(DiskFiles(), bench.options.path, target, NAMES):
         assert meta is not None, line
 
 
@@ -197,6 +197,6 @@ def test_a_log_of_prometheus_is_imported(tmp_path: Path) -> None:
     process.wait(60)
     theirs = promtool("dump", str(data))
     assert len(theirs) > 1000
-    reports = [report for _, report in import_directory(DiskFiles(), data, tmp_path / "ours", START_MS)]
+    reports = [report for _, report in import_directory(DiskFiles(), data, tmp_path / "ours", NAMES)]
     assert reports[-1].problems == []
     assert sorted(dump(open_offline(DiskFiles(), tmp_path / "ours").snapshot())) == sorted(theirs)

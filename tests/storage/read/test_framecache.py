@@ -22,6 +22,7 @@ from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
 from trimon.model.sample import ABSENT, STALE_NAN, is_stale
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
 from trimon.storage.head.view import HeadView
@@ -302,7 +303,7 @@ def test_a_series_in_two_columns_of_a_chunk_keeps_all_samples() -> None:
     """A series that came back to a group in another column has the samples of both after sealing."""
     owners = np.array([3, 8, 3], np.int32)
     values = np.array([[1.0, 5.0, ABSENT], [2.0, 6.0, ABSENT], [ABSENT, 7.0, 4.0]])
-    page = seal([(np.array([10, 20, 30]), values, owners)])
+    page = seal([(np.array([10, 20, 30]), values, owners)], ArrayCache())
     assert page is not None
     (piece,) = page.read(np.arange(2), np.array([3, 8], np.int32), 0, 99)
     frame = assemble(2, [piece])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.storage.block.test_blocks import HOUR, fill, maintain, same
-from tests.storage.conftest import ALL, EVER, START_MS, Bench, batch, exact, read, series
+from tests.storage.conftest import ALL, EVER, NAMES, START_MS, Bench, batch, exact, read, series
 from trimon.files import DiskFiles
 from trimon.gotext import sizes, times
 from trimon.gotext.floats import format_g
@@ -107,7 +107,7 @@ def test_backfilled_blocks_hold_the_samples(bench: Bench) -> None:
         for i in range(500)
     ]
     target = bench.options.path.parent / "filled"
-    metas = list(create_blocks(DiskFiles(), target, [batch(*points[:300]), batch(*points[300:])], T))
+    metas = list(create_blocks(DiskFiles(), target, [batch(*points[:300]), batch(*points[300:])], NAMES))
     assert all(meta.min_ms % (2 * HOUR) == 0 and meta.max_ms - meta.min_ms == 2 * HOUR for meta in metas)
     wanted: dict[object, dict[int, float]] = {}
     for labels, time_ms, value in points:
@@ -117,6 +117,6 @@ def test_backfilled_blocks_hold_the_samples(bench: Bench) -> None:
     assert same(read(store), {labels: sorted(pairs.items()) for labels, pairs in wanted.items()})  # type: ignore[misc]
     store.close()
     wider = bench.options.path.parent / "wider"
-    assert len(list(create_blocks(DiskFiles(), wider, [batch(*points)], T, max_block_ms=18 * HOUR))) < len(
-        metas
-    )
+    assert len(
+        list(create_blocks(DiskFiles(), wider, [batch(*points)], NAMES, max_block_ms=18 * HOUR))
+    ) < len(metas)

@@ -42,6 +42,11 @@ class ArrayCache:
         self._used_bytes = 0
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
+
+    def next_number(self) -> int:
+        """A number it has not given before, for the keys of one page."""
+        return next(self._numbers)
 
     def get(self, key: Hashable, make: Callable[[], CacheEntry]) -> CacheEntry:
         """What is kept under the key, made if it is not there. The result is never written to."""
@@ -106,13 +111,3 @@ def _size(made: object) -> int:
 def _array_bytes(array: object) -> int:
     size: object = getattr(array, "nbytes", 64)
     return size if isinstance(size, int) else 64
-
-
-# Sealed pages of heads are asked by every dashboard again and again; one cache serves all heads of the process.
-DECODED: Final = ArrayCache()
-_numbers = itertools.count()
-
-
-def page_number() -> int:
-    """A number that no other page of this process has, for keys of `DECODED`."""
-    return next(_numbers)

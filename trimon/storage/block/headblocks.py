@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trimon.files import Files
-from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid
+from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, BlockNames
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.head.view import HeadView
 from trimon.storage.read.snapshot import StoreSnapshot
@@ -23,7 +23,7 @@ def write_heads(
     directory: Path,
     views: Sequence[HeadView],
     length_ms: int,
-    now_ms: int,
+    names: BlockNames,
     own_ms: int | None,
     progress: Progress,
 ) -> Iterator[BlockMeta]:
@@ -42,7 +42,7 @@ def write_heads(
         if not any(view.overlaps(start_ms, end_ms - 1) for view in filled):
             continue
         hints = () if own_ms is None or start_ms == own_ms else (FROM_OUT_OF_ORDER,)
-        meta = BlockMeta(new_ulid(now_ms), start_ms, end_ms, hints=hints)
+        meta = BlockMeta(names.new(), start_ms, end_ms, hints=hints)
         selection = snapshot.select((), start_ms, end_ms - 1)
         result = BlockWriter(files, directory, meta).write(selection, progress)
         if result is not None:

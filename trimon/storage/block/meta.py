@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import zlib
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,9 @@ from typing import Any, Final
 
 import orjson
 
+from trimon.clock import Clock
 from trimon.errors import OperatingError
+from trimon.random import Randomness
 
 FORMAT: Final = 1
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -21,29 +22,27 @@ class ForeignBlockError(OperatingError):
     """A block that is none of ours: its `meta.json` says nothing of trimon, as that of Prometheus."""
 
 
-class _Names:
-    """Numbers of block names, each above all before: of blocks that overlap the one made first counts."""
+class BlockNames:
+    """The names of new blocks, each above all it gave before: of blocks that overlap the one made first counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, randomness: Randomness) -> None:
+        self._clock = clock
+        self._randomness = randomness
         self._lock = threading.Lock()
         self._last = 0
 
-    def next(self, now_ms: int) -> int:
-        """48 bits of milliseconds and 80 random bits, or a little above the last one."""
-        number = (now_ms & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    def new(self) -> str:
+        """A ULID: 48 bits of milliseconds and 80 random bits.
+
+        It sorts by the time it was made, also within a millisecond and when the clock was set back.
+        """
+        now_ms = self._clock.now_ms()
+        number = (now_ms & ((1 << 48) - 1)) << 80 | int.from_bytes(self._randomness.token(10), "big")
         with self._lock:
             if number <= self._last:
-                number = self._last + 1 + secrets.randbits(64)
+                number = self._last + 1 + int.from_bytes(self._randomness.token(8), "big")
             self._last = number
-        return number
-
-
-_names = _Names()
-
-
-def new_ulid(now_ms: int) -> str:
-    """A name that sorts by the time it was made, also within a millisecond and when the clock was set back."""
-    return _written(_names.next(now_ms))
+        return _written(number)
 
 
 def next_ulid(name: str) -> str:

@@ -12,6 +12,7 @@ from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head import matching
 from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
@@ -40,14 +41,17 @@ class Head(HeadSeries):
     """Series and samples of one window of time, `[start_ms, end_ms)` nominally.
 
     One thread writes. What it appends is visible to readers only after `publish()`; `rollback()` takes back
-    the samples since then (series and columns stay: without samples they do no harm).
+    the samples since then (series and columns stay: without samples they do no harm). Pages that are read are decoded
+    into `cache`, which heads may share.
     """
 
-    def __init__(self, start_ms: int, end_ms: int, journal: Journal | None = None) -> None:
-        super().__init__(journal)
+    def __init__(
+        self, start_ms: int, end_ms: int, journal: Journal | None = None, cache: ArrayCache | None = None
+    ) -> None:
+        super().__init__(journal, ArrayCache() if cache is None else cache)
         self.start_ms = start_ms
         self.end_ms = end_ms
-        self.loose = LooseBuffer()
+        self.loose = LooseBuffer(self.cache)
         self.min_ms = 1 << 62
         self.max_ms = NEVER_MS
         self.samples = 0

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.storage.block.cache import DECODED, page_number
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.codec.bands import plan_bands
 from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
@@ -38,9 +38,21 @@ class _Tile(NamedTuple):
 class LoosePage:
     """Sealed loose samples: `series` ascend, samples of a series ascend in time."""
 
-    __slots__ = ("lengths", "max_ms", "min_ms", "number", "samples", "series", "tile_of", "tile_row", "tiles")
+    __slots__ = (
+        "_cache",
+        "lengths",
+        "max_ms",
+        "min_ms",
+        "number",
+        "samples",
+        "series",
+        "tile_of",
+        "tile_row",
+        "tiles",
+    )
 
-    def __init__(self, series: Int32s, times: Int64s, values: Floats) -> None:
+    def __init__(self, series: Int32s, times: Int64s, values: Floats, cache: ArrayCache) -> None:
+        self._cache = cache
         order = np.lexsort((times, series))
         keep = _first_of_each(series[order], times[order])
         order = order[keep]
@@ -51,7 +63,7 @@ class LoosePage:
         self.lengths: Int32s = lengths.astype(np.int32)
         self.tile_of: Int32s = np.full(len(self.series), -1, np.int32)
         self.tile_row: Int32s = np.empty(len(self.series), np.int32)
-        self.number = page_number()
+        self.number = cache.next_number()
         tiles: list[_Tile] = []
         offsets = np.append(first, len(series))
         for members, common in _alike(times, offsets):
@@ -111,7 +123,7 @@ class LoosePage:
             mine = np.flatnonzero(tiles == number)
             tile = self.tiles[number]
             inside = self.tile_row[place[mine]].astype(np.int64)
-            values = DECODED.get((self.number, number), partial(decode, tile.values))
+            values = self._cache.get((self.number, number), partial(decode, tile.values))
             if len(inside) < len(values) or (inside[1:] < inside[:-1]).any():
                 values = values[inside]
             if tile.common is not None:
@@ -177,7 +189,8 @@ class LooseView(NamedTuple):
 class LooseBuffer:
     """Samples as they come, with their series; sealed in pages when there are many."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: ArrayCache) -> None:
+        self._cache = cache
         self._pages: tuple[LoosePage, ...] = ()
         self._clear()
 
@@ -209,7 +222,7 @@ class LooseBuffer:
     def seal(self) -> int:
         """Compress the raw samples; how many pages there are then."""
         if len(self):
-            page = LoosePage(self._series.view(), self._times.view(), self._values.view())
+            page = LoosePage(self._series.view(), self._times.view(), self._values.view(), self._cache)
             self._pages = (*self._pages, page)
             self._clear()
         return len(self._pages)

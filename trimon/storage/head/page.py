@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from trimon.model.sample import ABSENT, is_absent
-from trimon.storage.block.cache import DECODED, page_number
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.read.partialframe import PartialFrame
@@ -25,10 +25,13 @@ Rows = tuple[Int64s, Floats, Int32s]
 class SealedPage:
     """Samples of many series at common times. `series` ascend; a series may lack samples at some times."""
 
-    __slots__ = ("absent", "number", "series", "tiles", "times")
+    __slots__ = ("_cache", "absent", "number", "series", "tiles", "times")
 
-    def __init__(self, times: Int64s, series: Int32s, tiles: tuple[bytes, ...], *, absent: bool) -> None:
-        self.number = page_number()
+    def __init__(
+        self, times: Int64s, series: Int32s, tiles: tuple[bytes, ...], cache: ArrayCache, *, absent: bool
+    ) -> None:
+        self._cache = cache
+        self.number = cache.next_number()
         self.times = times
         self.series = series
         self.tiles = tiles
@@ -67,7 +70,7 @@ class SealedPage:
         for begin, end in pairwise(edges):
             tile = int(tiles[begin])
             inside = place[begin:end] - tile * TILE_SERIES
-            matrix = DECODED.get((self.number, tile), partial(decode, self.tiles[tile]))
+            matrix = self._cache.get((self.number, tile), partial(decode, self.tiles[tile]))
             parts.append(matrix if end - begin == len(matrix) and _ascends(inside) else matrix[inside])
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if last - first < len(self.times):
@@ -95,8 +98,8 @@ def _spread(out: Floats, known: Int32s, values: Floats, owners: Int32s) -> None:
         out[places[again], present] = column[present]
 
 
-def seal(chunks: Sequence[Rows]) -> SealedPage | None:
-    """One page of consecutive rows; None if there is no sample in them."""
+def seal(chunks: Sequence[Rows], cache: ArrayCache) -> SealedPage | None:
+    """One page of consecutive rows, decoded into a cache when it is read; None if there is no sample in them."""
     times = np.concatenate([chunk[0] for chunk in chunks])
     known = np.unique(np.concatenate([chunk[2] for chunk in chunks]))
     known = known[known >= 0]
@@ -113,4 +116,4 @@ def seal(chunks: Sequence[Rows]) -> SealedPage | None:
     if len(known) == 0:
         return None
     tiles = tuple(encode(values[begin : begin + TILE_SERIES]) for begin in range(0, len(known), TILE_SERIES))
-    return SealedPage(times, known, tiles, absent=bool(missing.any()))
+    return SealedPage(times, known, tiles, cache, absent=bool(missing.any()))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trimon.model.sample import ABSENT, is_absent
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.page import SealedPage, seal
 
@@ -105,7 +106,8 @@ class ScrapeGroup:
     only in a later chunk, so that within a chunk a column never changes its series.
     """
 
-    def __init__(self, number: int, name: str) -> None:
+    def __init__(self, number: int, name: str, cache: ArrayCache) -> None:
+        self._cache = cache
         self.number = number
         self.name = name
         self.width = 0
@@ -263,7 +265,7 @@ class ScrapeGroup:
             for chunk in self.view.raw
             if chunk.rows
         ]
-        page = seal(rows) if rows else None
+        page = seal(rows, self._cache) if rows else None
         sealed = self.view.sealed if page is None else (*self.view.sealed, page)
         self.view = GroupView(sealed, (), 0)
         self._seal_rows = SEAL_ROWS

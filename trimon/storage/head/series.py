@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from trimon.model.labels import Labels
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.acceptance import Tally
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
@@ -40,7 +41,8 @@ class HeadSeries:
     append fails.
     """
 
-    def __init__(self, journal: Journal | None) -> None:
+    def __init__(self, journal: Journal | None, cache: ArrayCache) -> None:
+        self.cache = cache
         self.journal = journal
         self.index = SeriesIndex()
         self.homes = SeriesPlacement()
@@ -56,7 +58,7 @@ class HeadSeries:
         """The group of this name, made if there is none."""
         group = self._by_name.get(name)
         if group is None:
-            group = ScrapeGroup(len(self.groups), name)
+            group = ScrapeGroup(len(self.groups), name, self.cache)
             self.groups.append(group)
             self._by_name[name] = group
         return group

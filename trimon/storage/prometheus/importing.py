@@ -14,7 +14,7 @@ from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.labels import METRIC_NAME
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
-from trimon.storage.block.meta import BlockMeta, is_ulid, new_ulid
+from trimon.storage.block.meta import BlockMeta, BlockNames, is_ulid
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.head.acceptance import Tally
 from trimon.storage.head.arena import Int32s, Int64s, UInt64s
@@ -58,7 +58,7 @@ class ImportReport:
 
 
 def import_directory(
-    files: Files, source: Path, target: Path, now_ms: int, progress: Progress = no_progress
+    files: Files, source: Path, target: Path, names: BlockNames, progress: Progress = no_progress
 ) -> Iterator[tuple[str, ImportReport]]:
     """Import all blocks and the log of a Prometheus data directory into ours; a line after each step.
 
@@ -66,18 +66,18 @@ def import_directory(
     nothing can be written, or if the directory has neither blocks nor a log.
     """
     report = ImportReport()
-    names = [name for name in files.names(source) if is_ulid(name)]
-    if not names and not files.names(source / "wal"):
+    found = [name for name in files.names(source) if is_ulid(name)]
+    if not found and not files.names(source / "wal"):
         raise OperatingError(
             f"{source} is no data directory of Prometheus: there are neither blocks nor a log"
         )
     files.make_directory(target)
     newest_ms = _EVER[0]
-    for name in names:
+    for name in found:
         try:
             block = PrometheusBlock(files, source / name)
             left_out = block.left_out()
-            meta = import_block(files, block, target, now_ms, progress)
+            meta = import_block(files, block, target, names, progress)
         except OperatingError as error:
             report.problems.append(f"block {name}: {error}")
             yield f"block {name} is left out: {error}", report
@@ -91,7 +91,7 @@ def import_directory(
         report.samples += meta.samples
         yield f"block {name}: {meta.series} series, {meta.samples} samples as {meta.ulid}", report
     written = 0
-    for meta in LogImport(files, source, target, newest_ms, report).write(now_ms, progress):
+    for meta in LogImport(files, source, target, newest_ms, report).write(names, progress):
         written += 1
         report.blocks.append(meta)
         report.samples += meta.samples
@@ -103,12 +103,12 @@ def import_directory(
 
 
 def import_block(
-    files: Files, block: PrometheusBlock, target: Path, now_ms: int, progress: Progress = no_progress
+    files: Files, block: PrometheusBlock, target: Path, names: BlockNames, progress: Progress = no_progress
 ) -> BlockMeta | None:
     """One block as one of ours; None if it holds no float samples. Raises OperatingError."""
     selection = StoreSnapshot([block]).select((), *_EVER)
     meta = BlockMeta(
-        new_ulid(now_ms), block.meta.min_ms, block.meta.max_ms, level=block.meta.level, hints=block.meta.hints
+        names.new(), block.meta.min_ms, block.meta.max_ms, level=block.meta.level, hints=block.meta.hints
     )
     return BlockWriter(files, target, meta).write(selection, progress)
 
@@ -131,7 +131,7 @@ class LogImport:
         self._tombstones: dict[tuple[int, int], list[Int32s]] = {}
         self._families: dict[str, tuple[str, str, str]] = {}
 
-    def write(self, now_ms: int, progress: Progress) -> Iterator[BlockMeta]:
+    def write(self, names: BlockNames, progress: Progress) -> Iterator[BlockMeta]:
         """Two-hour blocks, and metadata beside them. Raises OperatingError."""
         for name, start_ms in (("wal", self._start_ms), ("wbl", _EVER[0])):
             self._read(self._source / name, start_ms)
@@ -140,7 +140,7 @@ class LogImport:
         self._head.publish()
         self._save_metadata()
         yield from write_heads(
-            self._files, self._target, [self._head.view], 2 * HOUR_MS, now_ms, None, progress
+            self._files, self._target, [self._head.view], 2 * HOUR_MS, names, None, progress
         )
 
     def _read(self, path: Path, start_ms: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from trimon.files import Files
 from trimon.model.rows import SampleBatch
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
-from trimon.storage.block.meta import BlockMeta
+from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.head.acceptance import Tally
 from trimon.storage.head.head import Head
 from trimon.storage.options import HOUR_MS
@@ -20,7 +20,7 @@ def create_blocks(
     files: Files,
     target: Path,
     batches: Iterable[SampleBatch],
-    now_ms: int,
+    names: BlockNames,
     *,
     max_block_ms: int = 2 * HOUR_MS,
     progress: Progress = no_progress,
@@ -41,4 +41,4 @@ def create_blocks(
     length_ms = 2 * HOUR_MS
     while length_ms * 3 <= max_block_ms:
         length_ms *= 3
-    yield from write_heads(files, target, [head.view], length_ms, now_ms, None, progress)
+    yield from write_heads(files, target, [head.view], length_ms, names, None, progress)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trimon.files import Files
 from trimon.storage.block.headblocks import Progress, no_progress
-from trimon.storage.block.meta import BlockMeta, new_ulid
+from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.head.view import HeadView
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.export import export_block
@@ -16,7 +16,7 @@ from trimon.storage.tools.offline import open_offline
 
 
 def export_directory(
-    files: Files, source: Path, target: Path, now_ms: int, progress: Progress = no_progress
+    files: Files, source: Path, target: Path, names: BlockNames, progress: Progress = no_progress
 ) -> Iterator[tuple[str, BlockMeta | None]]:
     """Write every block, and the log as two-hour blocks, for Prometheus to open; a line after each.
 
@@ -29,17 +29,17 @@ def export_directory(
     for problem in (*opened.problems, *opened.left_out):
         yield problem, None
     for block in opened.blocks:
-        meta = BlockMeta(new_ulid(now_ms), block.meta.min_ms, block.meta.max_ms, level=block.meta.level)
+        meta = BlockMeta(names.new(), block.meta.min_ms, block.meta.max_ms, level=block.meta.level)
         selection = StoreSnapshot([block]).select((), block.meta.min_ms, block.meta.max_ms - 1)
         written = export_block(files, target, selection, meta, progress)
         if written is not None:
             yield f"block {block.meta.ulid}: {written.samples} samples as {written.ulid}", written
-    for written in _export_heads(files, opened.heads, target, now_ms, progress):
+    for written in _export_heads(files, opened.heads, target, names, progress):
         yield f"log: {written.samples} samples as {written.ulid}", written
 
 
 def _export_heads(
-    files: Files, views: Sequence[HeadView], target: Path, now_ms: int, progress: Progress
+    files: Files, views: Sequence[HeadView], target: Path, names: BlockNames, progress: Progress
 ) -> Iterator[BlockMeta]:
     filled = [view for view in views if view.samples]
     if not filled:
@@ -50,7 +50,7 @@ def _export_heads(
     last = max(view.max_ms for view in filled) // length_ms
     for start_ms in range(first * length_ms, (last + 1) * length_ms, length_ms):
         selection = snapshot.select((), start_ms, start_ms + length_ms - 1)
-        meta = BlockMeta(new_ulid(now_ms), start_ms, start_ms + length_ms)
+        meta = BlockMeta(names.new(), start_ms, start_ms + length_ms)
         written = export_block(files, target, selection, meta, progress)
         if written is not None:
             yield written

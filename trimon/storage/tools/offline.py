@@ -60,7 +60,7 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> Offline:
             opened.problems.append(str(error))
     opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
     if log:
-        name = log_identity(files, path, make=False)
+        name = log_identity(files, path)
         done = {epoch for meta in opened.metas() if meta.log == name for epoch in meta.epochs}
         segments = [name for name in list_segments(files, path / "wal") if name.epoch not in done]
         recovery = Recovery(files, path / "wal", segments, _nothing, _no_note, mend=False)

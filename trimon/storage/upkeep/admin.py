@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -74,7 +73,7 @@ class Admin:
         """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError."""
         core = self._core
         now = datetime.fromtimestamp(core.clock.now_ms() / 1000, UTC)
-        name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.randbits(63):016x}"
+        name = f"{now:%Y%m%dT%H%M%SZ}-{core.randomness.token(8).hex()}"
         directory = core.path / "snapshots" / name
         state = core.state
         try:
@@ -88,9 +87,7 @@ class Admin:
             if not skip_head:
                 views = [live.head.view for live in state.heads]
                 length_ms = core.options.min_block_ms
-                for _ in write_heads(
-                    core.files, directory, views, length_ms, core.clock.now_ms(), None, progress
-                ):
+                for _ in write_heads(core.files, directory, views, length_ms, core.names, None, progress):
                     pass
             core.files.sync_directory(directory)
         except OSError as error:

@@ -10,6 +10,7 @@ from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import remove_block
+from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.read.deletions import HeadDeletions
@@ -49,9 +50,10 @@ class StoreChanges:
         """The shortest block range."""
         return self._core.options.min_block_ms
 
-    def now_ms(self) -> int:
-        """The wall clock."""
-        return self._core.clock.now_ms()
+    @property
+    def names(self) -> BlockNames:
+        """Where the names of new blocks come from."""
+        return self._core.names
 
     def blocks_named(self, ulids: Collection[str]) -> list[Block]:
         """The open blocks of these names."""

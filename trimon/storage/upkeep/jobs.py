@@ -7,7 +7,7 @@ from typing import Protocol
 from trimon.errors import OperatingError
 from trimon.storage.block.container import DamagedError
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
-from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, new_ulid, next_ulid
+from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.codec.matrix import CodecError
@@ -69,7 +69,7 @@ class CutJob:
         self._written = []
         try:
             for meta in write_heads(
-                store.files, store.path, views, store.min_block_ms, store.now_ms(), start_ms, self._progress
+                store.files, store.path, views, store.min_block_ms, store.names, start_ms, self._progress
             ):
                 self._written.append(store.open_block(meta.ulid))
         except OperatingError:
@@ -114,7 +114,7 @@ class MergeJob:
         epochs = {epoch for meta in metas if meta.log == store.log_id for epoch in meta.epochs}
         late = all(FROM_OUT_OF_ORDER in meta.hints for meta in metas)
         meta = BlockMeta(
-            new_ulid(store.now_ms()) if len(metas) > 1 else next_ulid(metas[0].ulid),
+            store.names.new() if len(metas) > 1 else next_ulid(metas[0].ulid),
             start_ms,
             end_ms,
             level=max(meta.level for meta in metas) + 1,

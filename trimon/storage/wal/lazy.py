@@ -14,6 +14,7 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Floats, Int32s, Int64s
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import GroupView, GroupViews, ScrapeGroup
@@ -81,11 +82,11 @@ class LoggedHead(Head):
     `load` and reading are safe from any thread.
     """
 
-    def __init__(self, start_ms: int, end_ms: int) -> None:
+    def __init__(self, start_ms: int, end_ms: int, cache: ArrayCache | None = None) -> None:
         self.runs: list[LogRows] = []
         self.problems: list[str] = []
         self._loading = threading.RLock()
-        super().__init__(start_ms, end_ms)
+        super().__init__(start_ms, end_ms, cache=cache)
 
     def begin_run(self) -> LogRows:
         """Another run of the log, whose groups are new ones."""
@@ -121,7 +122,10 @@ class LoggedHead(Head):
         return False
 
     def _unpack(self, run: LogRows, wanted: Collection[int]) -> None:
-        builders = {number: (ScrapeGroup(number, self.groups[number].name), RowState()) for number in wanted}
+        builders = {
+            number: (ScrapeGroup(number, self.groups[number].name, self.cache), RowState())
+            for number in wanted
+        }
         broken: set[int] = set()
         for number, payload, place in run.take(wanted):
             if number in broken:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 import numpy as np
@@ -14,12 +13,15 @@ import zstandard
 
 from trimon.errors import OperatingError
 from trimon.files import AppendFile, Files
+from trimon.random import Randomness
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
 from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
 from trimon.storage.wal.rowstate import RowState
+
+_IDENTITY: Final = "log-id"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,8 +43,7 @@ class SegmentName:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _RowUndo:
+class _RowUndo(NamedTuple):
     """How the state of a group was before a row: its array of values and, if the row changed it, what stood there."""
 
     state: RowState
@@ -279,19 +280,23 @@ class HeadLog:
         return opened
 
 
-def log_identity(files: Files, directory: Path, *, make: bool = True) -> str:
-    """The name of a data directory's log, made at the first start; it tells its runs from those of others.
+def log_identity(files: Files, directory: Path) -> str:
+    """The name of a data directory's log, which tells its runs from those of others; empty if it has none yet.
 
     Raises OSError.
     """
-    path = directory / "log-id"
     try:
-        known = files.read(path).decode("ascii", "replace").strip()
+        return files.read(directory / _IDENTITY).decode("ascii", "replace").strip()
     except FileNotFoundError:
-        known = ""
-    if not known and make:
-        known = secrets.token_hex(16)
-        files.write_atomic(path, known.encode("ascii"))
+        return ""
+
+
+def make_log_identity(files: Files, directory: Path, randomness: Randomness) -> str:
+    """As `log_identity`; one that is not there yet is made. Raises OSError."""
+    known = log_identity(files, directory)
+    if not known:
+        known = randomness.token(16).hex()
+        files.write_atomic(directory / _IDENTITY, known.encode("ascii"))
     return known
 
 

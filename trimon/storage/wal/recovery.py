@@ -10,6 +10,7 @@ from typing import Any
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.matcher import Matcher, MatchType
+from trimon.storage.block.cache import ArrayCache
 from trimon.storage.wal.lazy import LoggedHead
 from trimon.storage.wal.log import SegmentName
 from trimon.storage.wal.replay import EpochReplay, ReplayReport, read_window, replay_segment
@@ -28,7 +29,9 @@ class Recovery:
         note: Callable[[list[Any]], None],
         *,
         mend: bool = True,
+        cache: ArrayCache | None = None,
     ) -> None:
+        self._cache = ArrayCache() if cache is None else cache
         self.report = ReplayReport()
         self._files = files
         self._directory = directory
@@ -45,7 +48,7 @@ class Recovery:
         for epoch, names in groupby(self._segments, key=lambda name: name.epoch):
             segments = list(names)
             window = self._window(segments)
-            head, epochs = heads.setdefault(window, (LoggedHead(*window), set()))
+            head, epochs = heads.setdefault(window, (LoggedHead(*window, self._cache), set()))
             epochs.add(epoch)
             target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
             for name in segments:
