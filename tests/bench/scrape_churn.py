@@ -23,8 +23,8 @@ import numpy as np
 from tests.bench.exposition import bodies
 from trimon.fetch.request import Response
 from trimon.model.rows import Appended
-from trimon.scrape.exposition import TextFormat
-from trimon.scrape.layout import Layout
+from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.session import ScrapeSession

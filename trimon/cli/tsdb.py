@@ -18,9 +18,9 @@ from trimon.model.matcher import Matcher
 from trimon.model.rows import SampleBatch
 from trimon.query.language.selectors import parse_selector
 from trimon.random import SYSTEM_RANDOMNESS
-from trimon.scrape.openmetrics import OpenMetricsFormat
-from trimon.scrape.records import Pairs, ParseError, Tail
-from trimon.scrape.scanner import Sample
+from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.records import Pairs, ParseError, Tail
+from trimon.scrape.exposition.scanner import Sample
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.prometheus.importing import ImportReport, import_directory
 from trimon.storage.tools.analysis import analyze as analysis_of

@@ -38,7 +38,7 @@ import numpy.typing as npt
 
 from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Columns, Row
-from trimon.scrape.bodymemory import Ints, Reading
+from trimon.scrape.exposition.bodymemory import Ints, Reading
 
 # Columns that are none: storage has granted none yet; it refused the series; the target exposes the report's series.
 NO_COLUMN: Final = np.int32(-1)

@@ -10,8 +10,8 @@ import numpy as np
 
 from trimon.model.labels import Labels
 from trimon.model.rows import Exemplars, Metadata, Row, SampleBatch
-from trimon.scrape.bodymemory import SeriesExemplar
-from trimon.scrape.records import Exemplar
+from trimon.scrape.exposition.bodymemory import SeriesExemplar
+from trimon.scrape.exposition.records import Exemplar
 
 Health = Literal["unknown", "up", "down"]
 

@@ -18,9 +18,9 @@ from trimon.model.labels import (
     is_legacy_metric_name,
     labels_of,
 )
-from trimon.scrape.families import Declared
+from trimon.scrape.exposition.families import Declared
+from trimon.scrape.exposition.records import LabelLimitError, Pairs, ParseError, quoted
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.records import LabelLimitError, Pairs, ParseError, quoted
 
 _TYPE_LABEL: Final = "__type__"
 _UNIT_LABEL: Final = "__unit__"

@@ -26,12 +26,13 @@ import numpy as np
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
-from trimon.scrape.bodymemory import NOTHING, BodyError, Ints, Reading
 from trimon.scrape.columns import SeriesColumns
-from trimon.scrape.exposition import TextFormat
-from trimon.scrape.families import Family
-from trimon.scrape.layout import Layout
-from trimon.scrape.negotiation import choose_format
+from trimon.scrape.exposition.bodymemory import NOTHING, BodyError, Ints, Reading
+from trimon.scrape.exposition.families import Family
+from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.negotiation import choose_format
+from trimon.scrape.exposition.records import LabelLimitError, ParseError, SampleLimitError
+from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import (
     NOTHING_DROPPED,
@@ -43,7 +44,6 @@ from trimon.scrape.outcome import (
     bounds_ms,
     timed_batch,
 )
-from trimon.scrape.records import LabelLimitError, ParseError, SampleLimitError
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.target import Target
 

@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus
 
 from trimon.errors import UserError
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, Labels, labels_of
+from trimon.scrape.exposition.records import quoted
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.records import quoted
 from trimon.units import format_duration, parse_duration_ms
 
 _ADDRESS = "__address__"

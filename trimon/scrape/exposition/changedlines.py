@@ -27,13 +27,22 @@ from itertools import compress
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.scrape.alignment import Alignment
-from trimon.scrape.bodymemory import BLANK, DROPPED, REMARK, Ints, Lines, Reading, Rules, SeriesExemplar
-from trimon.scrape.exposition import REMARK as REMARK_COMMENT
-from trimon.scrape.families import Families, Family
-from trimon.scrape.linebyline import is_remark
-from trimon.scrape.numbers import Exemplars, read_numbers
-from trimon.scrape.records import ParseError
+from trimon.scrape.exposition.alignment import Alignment
+from trimon.scrape.exposition.bodymemory import (
+    BLANK,
+    DROPPED,
+    REMARK,
+    Ints,
+    Lines,
+    Reading,
+    Rules,
+    SeriesExemplar,
+)
+from trimon.scrape.exposition.families import Families, Family
+from trimon.scrape.exposition.linebyline import is_remark
+from trimon.scrape.exposition.numbers import Exemplars, read_numbers
+from trimon.scrape.exposition.records import ParseError
+from trimon.scrape.exposition.textformat import REMARK as REMARK_COMMENT
 
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5

@@ -14,8 +14,17 @@ from typing import Final, Literal
 from trimon.errors import UserError
 from trimon.gotext.floats import parse_float
 from trimon.model.sample import NORMAL_NAN
-from trimon.scrape.lexer import OPENMETRICS_RULES, TEXT_RULES, Lexer, State, Token
-from trimon.scrape.records import Comment, Exemplar, Pairs, ParseError, Tail, quoted, text_of, unescape
+from trimon.scrape.exposition.lexer import OPENMETRICS_RULES, TEXT_RULES, Lexer, State, Token
+from trimon.scrape.exposition.records import (
+    Comment,
+    Exemplar,
+    Pairs,
+    ParseError,
+    Tail,
+    quoted,
+    text_of,
+    unescape,
+)
 
 TEXT_TYPES: Final = {
     b"counter": "counter",

@@ -13,8 +13,8 @@ from trimon.errors import UserError
 from trimon.gotext.floats import parse_float
 from trimon.model.labels import METRIC_NAME
 from trimon.model.sample import NORMAL_NAN
-from trimon.scrape.records import Comment, Pairs, Tail, unescape
-from trimon.scrape.scanner import INT64_MAX, TEXT_TYPES, Scanner, TextScanner
+from trimon.scrape.exposition.records import Comment, Pairs, Tail, unescape
+from trimon.scrape.exposition.scanner import INT64_MAX, TEXT_TYPES, Scanner, TextScanner
 
 # A name, perhaps labels in braces, one space, and something behind it. Both formats read such a line alike.
 _HEAD = re.compile(

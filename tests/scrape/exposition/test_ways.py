@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from tests.scrape.test_session import Scraper
 from trimon.model.labels import Labels
-from trimon.scrape.bodymemory import BodyError
-from trimon.scrape.exposition import Format, TextFormat
-from trimon.scrape.families import Declared
-from trimon.scrape.layout import Layout
-from trimon.scrape.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.bodymemory import BodyError
+from trimon.scrape.exposition.families import Declared
+from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.records import Comment, Exemplar, Pairs, ParseError, quoted
+from trimon.scrape.exposition.scanner import Sample
+from trimon.scrape.exposition.textformat import Format, TextFormat
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.records import Comment, Exemplar, Pairs, ParseError, quoted
-from trimon.scrape.scanner import Sample
 
 TEXT = (
     b"# HELP node_cpu_seconds_total Seconds the CPUs spent in each mode.\n"

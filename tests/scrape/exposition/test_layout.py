@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.scrape.exposition import TextFormat
-from trimon.scrape.layout import Layout
-from trimon.scrape.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.records import ParseError
+from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.records import ParseError
 from trimon.scrape.series_labels import SeriesLabels
 
 TARGET = (("instance", "i"), ("job", "j"))

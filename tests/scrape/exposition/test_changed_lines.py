@@ -10,15 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trimon.model.labels import Labels
-from trimon.scrape import layout as layout_module
-from trimon.scrape.alignment import Alignment
-from trimon.scrape.bodymemory import BLANK, NOTHING, BodyError
-from trimon.scrape.exposition import Format, TextFormat
-from trimon.scrape.families import Family
-from trimon.scrape.layout import Layout
-from trimon.scrape.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition import layout as layout_module
+from trimon.scrape.exposition.alignment import Alignment
+from trimon.scrape.exposition.bodymemory import BLANK, NOTHING, BodyError
+from trimon.scrape.exposition.families import Family
+from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.records import Pairs
+from trimon.scrape.exposition.textformat import Format, TextFormat
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.records import Pairs
 from trimon.scrape.series_labels import SeriesLabels
 
 TARGET = (("instance", "i"), ("job", "j"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.model.labels import Labels
-from trimon.scrape.bodymemory import (
+from trimon.scrape.exposition.bodymemory import (
     BLANK,
     DROPPED,
     DUPLICATE,
@@ -17,10 +17,10 @@ from trimon.scrape.bodymemory import (
     Rules,
     SeriesExemplar,
 )
-from trimon.scrape.families import Families, Family
-from trimon.scrape.numbers import NUMBER_BYTES
-from trimon.scrape.records import Comment, Pairs, ParseError, SampleLimitError, Tail
-from trimon.scrape.scanner import Scanner
+from trimon.scrape.exposition.families import Families, Family
+from trimon.scrape.exposition.numbers import NUMBER_BYTES
+from trimon.scrape.exposition.records import Comment, Pairs, ParseError, SampleLimitError, Tail
+from trimon.scrape.exposition.scanner import Scanner
 
 # A number of so many digits is finite.
 _DIGITS_MAX = 300

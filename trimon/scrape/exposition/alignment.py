@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.scrape.bodymemory import BLANK, Ints
+from trimon.scrape.exposition.bodymemory import BLANK, Ints
 
 # So many lines that are new or gone in one place are stepped over before heads are looked up, and so many that are
 # something else than they were.

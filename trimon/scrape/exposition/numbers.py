@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from trimon.model.sample import NORMAL_NAN
-from trimon.scrape.bodymemory import Floats, Rules
-from trimon.scrape.records import Exemplar
+from trimon.scrape.exposition.bodymemory import Floats, Rules
+from trimon.scrape.exposition.records import Exemplar
 
 # What a number may be made of: digits, and the letters of NaN and Inf.
 NUMBER_BYTES: Final = b"0123456789+-.eENaInf"

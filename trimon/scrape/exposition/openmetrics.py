@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from trimon.scrape.exposition import REMARK, plain_head, plain_number
-from trimon.scrape.records import Comment, Exemplar, Pairs, Tail, unescape
-from trimon.scrape.scanner import OPENMETRICS_TYPES, OpenMetricsScanner, Scanner, milliseconds
+from trimon.scrape.exposition.records import Comment, Exemplar, Pairs, Tail, unescape
+from trimon.scrape.exposition.scanner import OPENMETRICS_TYPES, OpenMetricsScanner, Scanner, milliseconds
+from trimon.scrape.exposition.textformat import REMARK, plain_head, plain_number
 
 _EOF: Final = b"# EOF"
 _METADATA = re.compile(rb"# (HELP|TYPE|UNIT) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^\n\0]*)")

@@ -13,13 +13,22 @@ from typing import Final
 import numpy as np
 
 from trimon import limits
-from trimon.scrape.bodymemory import BLANK, NOTHING, BodyError, Ints, Lines, Reading, Rules, SeriesRule
-from trimon.scrape.changedlines import read_changed, series_exemplars
-from trimon.scrape.exposition import Format
-from trimon.scrape.families import Families, Family, MetadataCache
-from trimon.scrape.linebyline import LineByLine
-from trimon.scrape.numbers import read_numbers
-from trimon.scrape.records import ParseError
+from trimon.scrape.exposition.bodymemory import (
+    BLANK,
+    NOTHING,
+    BodyError,
+    Ints,
+    Lines,
+    Reading,
+    Rules,
+    SeriesRule,
+)
+from trimon.scrape.exposition.changedlines import read_changed, series_exemplars
+from trimon.scrape.exposition.families import Families, Family, MetadataCache
+from trimon.scrape.exposition.linebyline import LineByLine
+from trimon.scrape.exposition.numbers import read_numbers
+from trimon.scrape.exposition.records import ParseError
+from trimon.scrape.exposition.textformat import Format
 
 # Lines that are looked at before all are.
 _PROBES: Final = 12

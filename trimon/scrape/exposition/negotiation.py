@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from trimon.errors import UserError
-from trimon.scrape.exposition import TextFormat
-from trimon.scrape.openmetrics import OpenMetricsFormat
-from trimon.scrape.records import ParseError, quoted
+from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.records import ParseError, quoted
+from trimon.scrape.exposition.textformat import TextFormat
 
 TextFormats = type[TextFormat] | type[OpenMetricsFormat]
 

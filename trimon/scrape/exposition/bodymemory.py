@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import Labels
-from trimon.scrape.exposition import Format
-from trimon.scrape.families import Declared, Families
-from trimon.scrape.records import Exemplar, Pairs, ParseError
+from trimon.scrape.exposition.families import Declared, Families
+from trimon.scrape.exposition.records import Exemplar, Pairs, ParseError
+from trimon.scrape.exposition.textformat import Format
 
 # What a line is, where it is not the number of a slot.
 REMARK: Final = -1  # blank, or a comment

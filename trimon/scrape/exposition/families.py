@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimon.scrape.records import Comment
+from trimon.scrape.exposition.records import Comment
 
 # A family that is no longer exposed is remembered for so many scrapes, as in Prometheus.
 _REMEMBERED_SCRAPES: Final = 10
