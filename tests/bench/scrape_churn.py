@@ -23,7 +23,7 @@ import numpy as np
 from tests.bench.exposition import bodies
 from trimon.fetch.request import Response
 from trimon.model.rows import Appended
-from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.series_labels import SeriesLabels
@@ -132,8 +132,8 @@ def sequence(series: int, rounds: int, change: Change) -> list[bytes]:
 
 
 def time_layout(sequence: list[bytes], target: Target, options: PoolOptions) -> float:
-    """Median seconds of `Layout.read`."""
-    layout = Layout(TextFormat(), SeriesLabels(target.labels, options))
+    """Median seconds of `BodyLayout.read`."""
+    layout = BodyLayout(TextFormat(), SeriesLabels(target.labels, options))
     took = []
     for body in sequence:
         began = time.perf_counter()

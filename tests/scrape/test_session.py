@@ -11,7 +11,7 @@ from trimon.fetch.request import FetchError, Response
 from trimon.model.labels import Labels
 from trimon.model.rows import Appended, Row
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.outcome import Outcome
+from trimon.scrape.outcome import ScrapeOutcome
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target, build_target
 
@@ -74,7 +74,7 @@ class Scraper:
         self.now_ms += 1000
         return self.store(self.session.fail(FetchError("refused"), self.now_ms, 0.5))
 
-    def store(self, outcome: Outcome) -> dict[str, float]:
+    def store(self, outcome: ScrapeOutcome) -> dict[str, float]:
         self.session.granted(self.storage.append(outcome.row), self.now_ms)
         return self.storage.values()
 

@@ -28,7 +28,7 @@ from trimon.log import Log
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.outcome import Counts
+from trimon.scrape.outcome import ScrapeCounts
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import DroppedTarget, Target, build_target
 from trimon.selfmetrics import WIDE_QUANTILES, SelfMetrics
@@ -155,7 +155,7 @@ class ScrapeManager:
         self._reports = reports
         self._lines = lines
         self._leaving: dict[str, _LeavingTargets] = {}
-        self._gone = Counts()
+        self._gone = ScrapeCounts()
         self._sleep = trio.CancelScope()
 
     def configure(self, configs: Sequence[JobConfig]) -> None:
@@ -314,9 +314,9 @@ class ScrapeManager:
             except (OperatingError, ActorGone, AskTimeout) as error:
                 self._log.error("ending the series of a vanished target failed", group=group, err=str(error))
 
-    def counts(self) -> Counts:
+    def counts(self) -> ScrapeCounts:
         """The counts of all targets there are and were."""
-        total = Counts()
+        total = ScrapeCounts()
         total.add(self._gone)
         for job in self.scrape_pools.values():
             for session in job.sessions.values():

@@ -15,7 +15,7 @@ from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchError, Response
 from trimon.log import Log
 from trimon.offload import Offload
-from trimon.scrape.outcome import Outcome
+from trimon.scrape.outcome import ScrapeOutcome
 from trimon.scrape.session import ScrapeSession
 
 # A scrape this close to its slot gets the slot's time: regular timestamps are compressed away.
@@ -107,14 +107,14 @@ class TargetActor:
         with trio.CancelScope(shield=True):
             await self._store(outcome, timestamp_ms)
 
-    async def _read(self, answer: Response, timestamp_ms: int, duration_s: float) -> Outcome:
+    async def _read(self, answer: Response, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         session = self.session
         inline_max = WARM_BODY_BYTES_MAX if session.warm else COLD_BODY_BYTES_MAX
         if len(answer.body) <= inline_max:
             return session.succeed(answer, timestamp_ms, duration_s)
         return await self._offload.run(lambda: session.succeed(answer, timestamp_ms, duration_s))
 
-    async def _store(self, outcome: Outcome, timestamp_ms: int) -> None:
+    async def _store(self, outcome: ScrapeOutcome, timestamp_ms: int) -> None:
         try:
             answers = await self._writer.append(*outcome.messages())
         except (OperatingError, ActorGone, AskTimeout) as error:

@@ -19,8 +19,8 @@ from trimon.model.rows import SampleBatch
 from trimon.query.language.selectors import parse_selector
 from trimon.random import SYSTEM_RANDOMNESS
 from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
-from trimon.scrape.exposition.records import Pairs, ParseError, Tail
-from trimon.scrape.exposition.scanner import Sample
+from trimon.scrape.exposition.records import ExpositionError, Pairs, SampleTail
+from trimon.scrape.exposition.scanner import ScannedSample
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.prometheus.importing import ImportReport, import_directory
 from trimon.storage.tools.analysis import analyze as analysis_of
@@ -258,16 +258,16 @@ def _batches(source: Path, extra: dict[str, str]) -> Iterator[SampleBatch]:
         yield _batch(series, numbers, times, values)
 
 
-def _sample(text_format: OpenMetricsFormat, line: bytes) -> tuple[bytes, Pairs, Tail]:
-    """What a line says: its series as text, that as labels, and the rest. Raises ParseError."""
+def _sample(text_format: OpenMetricsFormat, line: bytes) -> tuple[bytes, Pairs, SampleTail]:
+    """What a line says: its series as text, that as labels, and the rest. Raises ExpositionError."""
     plain = text_format.head(line)
     if plain is not None:
         tail = text_format.tail(line[plain[0] :])
         if tail is not None:
             return line[: plain[0]], plain[1], tail
     record = text_format.scanner(line + b"\n").next()
-    if not isinstance(record, Sample):
-        raise ParseError(f"expected a sample: {line[:80]!r}")
+    if not isinstance(record, ScannedSample):
+        raise ExpositionError(f"expected a sample: {line[:80]!r}")
     return record.head, record.pairs, record.tail
 
 

@@ -88,3 +88,8 @@ def go_quote(text: str) -> str:
             out.append(f"\\U{code:08x}")
     out.append('"')
     return "".join(out)
+
+
+def go_quote_bytes(raw: bytes) -> str:
+    """As `go_quote`, of bytes that are perhaps not UTF-8."""
+    return go_quote(raw.decode("utf-8", "surrogateescape"))

@@ -38,7 +38,7 @@ import numpy.typing as npt
 
 from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Columns, Row
-from trimon.scrape.exposition.bodymemory import Ints, Reading
+from trimon.scrape.exposition.bodymemory import BodyReading, Ints
 
 # Columns that are none: storage has granted none yet; it refused the series; the target exposes the report's series.
 NO_COLUMN: Final = np.int32(-1)
@@ -70,7 +70,7 @@ class SeriesColumns:
     def _slots(self) -> int:
         return len(self._columns) - len(self._report_labels)
 
-    def move(self, reading: Reading, hashes: Ints) -> None:
+    def move(self, reading: BodyReading, hashes: Ints) -> None:
         """The slots are new ones: columns move along, those of series that are gone end."""
         self._unshadow()
         slots, old_slot = self._slots, reading.old_slot

@@ -11,7 +11,7 @@ import numpy as np
 from trimon.model.labels import Labels
 from trimon.model.rows import Exemplars, Metadata, Row, SampleBatch
 from trimon.scrape.exposition.bodymemory import SeriesExemplar
-from trimon.scrape.exposition.records import Exemplar
+from trimon.scrape.exposition.records import LineExemplar
 
 Health = Literal["unknown", "up", "down"]
 
@@ -23,7 +23,7 @@ TIME_MS_MAX: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TargetState:
     """What the targets page shows of one target."""
 
     health: Health = "unknown"
@@ -35,7 +35,7 @@ class State:
 
 
 @dataclass(slots=True)
-class Counts:
+class ScrapeCounts:
     """What a target's scrapes ran into, since it started."""
 
     scrapes: int = 0
@@ -50,14 +50,14 @@ class Counts:
     label_limit_exceeded: int = 0
     cache_flushes_forced: int = 0
 
-    def add(self, other: Counts) -> None:
+    def add(self, other: ScrapeCounts) -> None:
         """Adds the counts of another target."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedSamples:
     """Samples and exemplars of one scrape that are not stored, by Prometheus' kinds."""
 
     duplicate: int = 0
@@ -79,11 +79,11 @@ class Dropped:
         return [(text, count) for text, count in found if count]
 
 
-NOTHING_DROPPED: Final = Dropped()
+NOTHING_DROPPED: Final = DroppedSamples()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ScrapeOutcome:
     """What a scrape leaves to store: always a row, and a batch when samples carried their own timestamps."""
 
     row: Row
@@ -91,7 +91,7 @@ class Outcome:
     metadata: Metadata | None = None
     """Families whose type, help or unit is new."""
     exemplars: Exemplars | None = None
-    dropped: Dropped = NOTHING_DROPPED
+    dropped: DroppedSamples = NOTHING_DROPPED
     """What is known to be dropped before storage sees it."""
 
     def messages(self) -> list[Row | SampleBatch | Metadata | Exemplars]:
@@ -128,12 +128,12 @@ class ExemplarReader:
     """Exemplars of a target as storage takes them. Remembers those of the last body."""
 
     def __init__(self) -> None:
-        self._last: dict[Labels, Exemplar] = {}
+        self._last: dict[Labels, LineExemplar] = {}
 
     def read(self, shown: Sequence[SeriesExemplar], scrape_ms: int) -> Exemplars | None:
         """Without a time of its own an exemplar has the sample's or the scrape's, and is a new one when it changed."""
         found = []
-        last: dict[Labels, Exemplar] = {}
+        last: dict[Labels, LineExemplar] = {}
         for one in shown:
             exemplar, time_ms = one.exemplar, one.exemplar.timestamp_ms
             if time_ms is None:

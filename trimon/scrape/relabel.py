@@ -55,14 +55,14 @@ def expand(template: str, groups: Sequence[str | None], names: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RelabelStep:
     """One rule's effect, for `relabel_steps`: labels after it and whether they are kept."""
 
     labels: Labels
     keep: bool
 
 
-class Rule:
+class RelabelRule:
     """One compiled relabel rule."""
 
     def __init__(self, config: RuleConfig) -> None:
@@ -144,7 +144,7 @@ class Relabeling:
     """A list of rules; an empty one changes nothing and costs nothing."""
 
     def __init__(self, configs: Sequence[RuleConfig]) -> None:
-        self.rules = tuple(Rule(config) for config in configs)
+        self.rules = tuple(RelabelRule(config) for config in configs)
 
     def __bool__(self) -> bool:
         return bool(self.rules)
@@ -153,10 +153,10 @@ class Relabeling:
         """Rewrites `labels` in place; False when a rule dropped the set."""
         return all(rule.apply(labels) for rule in self.rules)
 
-    def steps(self, labels: Mapping[str, str]) -> list[Step]:
+    def steps(self, labels: Mapping[str, str]) -> list[RelabelStep]:
         """What each rule makes of a label set; after a drop the rest is empty and not kept."""
         current, keep, out = dict(labels), True, []
         for rule in self.rules:
             keep = keep and rule.apply(current)
-            out.append(Step(tuple(sorted(current.items())) if keep else (), keep))
+            out.append(RelabelStep(tuple(sorted(current.items())) if keep else (), keep))
         return out

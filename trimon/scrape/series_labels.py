@@ -9,6 +9,7 @@ from typing import Final
 from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.floats import format_label, parse_float
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import (
     BUCKET_LABEL,
     METRIC_NAME,
@@ -18,8 +19,8 @@ from trimon.model.labels import (
     is_legacy_metric_name,
     labels_of,
 )
-from trimon.scrape.exposition.families import Declared
-from trimon.scrape.exposition.records import LabelLimitError, Pairs, ParseError, quoted
+from trimon.scrape.exposition.families import FamilyDeclaration
+from trimon.scrape.exposition.records import ExpositionError, LabelLimitError, Pairs
 from trimon.scrape.options import PoolOptions
 
 _TYPE_LABEL: Final = "__type__"
@@ -27,7 +28,7 @@ _UNIT_LABEL: Final = "__unit__"
 
 
 class SeriesLabels:
-    """The rule of one target; called once per series that was never seen. Raises ParseError."""
+    """The rule of one target; called once per series that was never seen. Raises ExpositionError."""
 
     def __init__(self, target_labels: Labels, options: PoolOptions) -> None:
         self._target = target_labels
@@ -37,7 +38,7 @@ class SeriesLabels:
             options.label_limit or options.label_name_length_limit or options.label_value_length_limit
         )
 
-    def __call__(self, pairs: Pairs, declared: Declared) -> Labels | None:
+    def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
         """The final labels of a series, None when relabeling drops it."""
         pairs = _normalise(pairs, declared)
         if self._options.type_and_unit_labels:
@@ -54,7 +55,7 @@ class SeriesLabels:
         if len(names) != len(pairs):
             ordered = sorted(name for name, _ in pairs)
             twice = next(name for name, after in pairwise(ordered) if name == after)
-            raise ParseError(f"label name {quoted(twice.encode())} is not unique: invalid sample")
+            raise ExpositionError(f"label name {go_quote(twice)} is not unique: invalid sample")
         return labels
 
     def _merge(self, exposed: dict[str, str]) -> dict[str, str]:
@@ -72,12 +73,12 @@ class SeriesLabels:
     def _check(self, labels: Labels) -> None:
         name = next((value for label, value in labels if label == METRIC_NAME), "")
         if not name:
-            raise ParseError("missing metric name (__name__ label)")
+            raise ExpositionError("missing metric name (__name__ label)")
         if not _are_valid(labels) or (
             self._options.legacy_names
             and not (is_legacy_metric_name(name) and all(is_legacy_label_name(label) for label, _ in labels))
         ):
-            raise ParseError(f"invalid metric name or label names: {_shown(labels)}")
+            raise ExpositionError(f"invalid metric name or label names: {_shown(labels)}")
         if len(labels) > limits.LABELS_PER_SERIES_MAX:
             raise LabelLimitError(
                 f"label_limit exceeded (metric: {name:.50}, number of labels: {len(labels)}, "
@@ -104,7 +105,7 @@ class SeriesLabels:
             if options.label_value_length_limit and size > options.label_value_length_limit:
                 raise LabelLimitError(
                     f"label_value_length_limit exceeded (metric: {metric:.50}, label name: {name:.50}, "
-                    f"value: {quoted(value[:50].encode())}, length: {size}, limit: {options.label_value_length_limit})"
+                    f"value: {go_quote(value[:50])}, length: {size}, limit: {options.label_value_length_limit})"
                 )
 
 
@@ -125,12 +126,12 @@ def _shown(labels: Labels) -> str:
     """Labels as Go prints a set: all of them in braces, the name too."""
 
     def raw(text: str) -> str:
-        return quoted(text.encode("utf-8", "surrogateescape"))
+        return go_quote(text)
 
     return "{" + ", ".join(f"{n if is_legacy_label_name(n) else raw(n)}={raw(v)}" for n, v in labels) + "}"
 
 
-def _with_type_and_unit(pairs: Pairs, declared: Declared) -> Pairs:
+def _with_type_and_unit(pairs: Pairs, declared: FamilyDeclaration) -> Pairs:
     """What is declared becomes labels, over those that the target exposes under the names."""
     added: dict[str, str] = {}
     if declared.type not in ("", "unknown"):
@@ -140,7 +141,7 @@ def _with_type_and_unit(pairs: Pairs, declared: Declared) -> Pairs:
     return (*(pair for pair in pairs if pair[0] not in added), *added.items())
 
 
-def _normalise(pairs: Pairs, declared: Declared) -> Pairs:
+def _normalise(pairs: Pairs, declared: FamilyDeclaration) -> Pairs:
     """`le` and `quantile` in OpenMetrics' float form below a type that says they are numbers."""
     if declared.type == "histogram":
         label = BUCKET_LABEL

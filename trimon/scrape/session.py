@@ -27,20 +27,20 @@ from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
 from trimon.scrape.columns import SeriesColumns
-from trimon.scrape.exposition.bodymemory import NOTHING, BodyError, Ints, Reading
-from trimon.scrape.exposition.families import Family
-from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.bodymemory import NOTHING, BodyReading, BrokenBody, Ints
+from trimon.scrape.exposition.families import BodyFamily
+from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.negotiation import choose_format
-from trimon.scrape.exposition.records import LabelLimitError, ParseError, SampleLimitError
+from trimon.scrape.exposition.records import ExpositionError, LabelLimitError, SampleLimitError
 from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import (
     NOTHING_DROPPED,
-    Counts,
-    Dropped,
+    DroppedSamples,
     ExemplarReader,
-    Outcome,
-    State,
+    ScrapeCounts,
+    ScrapeOutcome,
+    TargetState,
     bounds_ms,
     timed_batch,
 )
@@ -67,8 +67,8 @@ class ScrapeSession:
         self.target = target
         self.options = options
         self.forced_error = forced_error
-        self.state = State()
-        self.counts = Counts()
+        self.state = TargetState()
+        self.counts = ScrapeCounts()
         names = REPORT + EXTRA_REPORT if options.extra_metrics else REPORT
         self._request = FetchRequest(
             target.url,
@@ -82,7 +82,7 @@ class ScrapeSession:
             unix_socket=target.unix_socket,
         )
         self._series_labels = SeriesLabels(target.labels, options)
-        self._layout = Layout(
+        self._layout = BodyLayout(
             TextFormat(),
             self._series_labels,
             honor_timestamps=options.honor_timestamps,
@@ -92,7 +92,7 @@ class ScrapeSession:
             target.group, tuple(_report_labels(name, target.labels) for name in names)
         )
         self._refused_ms = 0
-        self._told: dict[str, Family] = {}
+        self._told: dict[str, BodyFamily] = {}
         self._exemplars = ExemplarReader()
 
     @property
@@ -101,7 +101,7 @@ class ScrapeSession:
         return self._layout.slots > 0
 
     @property
-    def families(self) -> dict[str, Family]:
+    def families(self) -> dict[str, BodyFamily]:
         """Metadata by metric family, as of the last good scrape."""
         return self._layout.families
 
@@ -109,7 +109,7 @@ class ScrapeSession:
         """What to ask the target; the same object every time."""
         return self._request
 
-    def succeed(self, response: Response, timestamp_ms: int, duration_s: float) -> Outcome:
+    def succeed(self, response: Response, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """The rows of an answer; an answer that is no good becomes a failed scrape."""
         if response.status != 200:
             error = FetchError(f"server returned HTTP status {response.status_line}")
@@ -122,25 +122,29 @@ class ScrapeSession:
                 self._refused_ms = 0
                 self._relearn()
             reading = self._layout.read(response.body, bounds_ms(timestamp_ms))
-        except BodyError as error:
+        except BrokenBody as error:
             return self._bad_body(error, timestamp_ms, duration_s, len(response.body))
-        except ParseError as error:
+        except ExpositionError as error:
             return self._failed(error, timestamp_ms, duration_s, len(response.body))
         self.counts.scrapes += 1
-        self.state = State("up", "", timestamp_ms, duration_s, reading.samples, len(reading.values))
+        self.state = TargetState("up", "", timestamp_ms, duration_s, reading.samples, len(reading.values))
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
 
-    def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> Outcome:
+    def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """The row of a scrape without an answer: every series ends, and `up` is 0."""
         too_big = isinstance(error, BodyTooBig)
         self.counts.body_size_exceeded += too_big
         return self._failed(error, timestamp_ms, duration_s, -1 if too_big else 0)
 
-    def _failed(self, error: Exception, timestamp_ms: int, duration_s: float, body_bytes: int) -> Outcome:
+    def _failed(
+        self, error: Exception, timestamp_ms: int, duration_s: float, body_bytes: int
+    ) -> ScrapeOutcome:
         self._end_all_but(NOTHING)
         return self._down(error, timestamp_ms, duration_s, (0, 0, 0), body_bytes)
 
-    def _bad_body(self, error: BodyError, timestamp_ms: int, duration_s: float, body_bytes: int) -> Outcome:
+    def _bad_body(
+        self, error: BrokenBody, timestamp_ms: int, duration_s: float, body_bytes: int
+    ) -> ScrapeOutcome:
         self.counts.label_limit_exceeded += isinstance(error.cause, LabelLimitError)
         self.counts.sample_limit_exceeded += isinstance(error.cause, SampleLimitError)
         self._end_all_but(error.slots)
@@ -154,20 +158,20 @@ class ScrapeSession:
         duration_s: float,
         counts: tuple[int, int, int],
         body_bytes: int,
-    ) -> Outcome:
+    ) -> ScrapeOutcome:
         self.counts.scrapes += 1
         self.counts.failures += 1
-        self.state = State("down", str(error), timestamp_ms, duration_s)
+        self.state = TargetState("down", str(error), timestamp_ms, duration_s)
         report = self._report(0.0, duration_s, counts, body_bytes)
-        return Outcome(self._columns.row(report, timestamp_ms, report_only=True))
+        return ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
 
-    def _empty(self, timestamp_ms: int, duration_s: float) -> Outcome:
+    def _empty(self, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """A body of no bytes, in whatever format: all series end, and that is no failure."""
         self.counts.scrapes += 1
-        self.state = State("up", "", timestamp_ms, duration_s)
+        self.state = TargetState("up", "", timestamp_ms, duration_s)
         self._end_all_but(NOTHING)
         report = self._report(1.0, duration_s, (0, 0, 0), 0)
-        return Outcome(self._columns.row(report, timestamp_ms, report_only=True))
+        return ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
 
     def _end_all_but(self, slots: Ints) -> None:
         """All series end but those of some slots, which are held without a value."""
@@ -192,7 +196,9 @@ class ScrapeSession:
             report += [timeout_s, float(self.options.sample_limit), float(body_bytes)]
         return report
 
-    def _outcome(self, reading: Reading, timestamp_ms: int, duration_s: float, body_bytes: int) -> Outcome:
+    def _outcome(
+        self, reading: BodyReading, timestamp_ms: int, duration_s: float, body_bytes: int
+    ) -> ScrapeOutcome:
         if reading.moved:
             self._columns.move(reading, self._layout.hashes)
         counts = (reading.samples, reading.kept, reading.added)
@@ -201,12 +207,12 @@ class ScrapeSession:
         batch, beyond = timed_batch(reading.timed, timestamp_ms) if reading.timed else (None, 0)
         self.counts.duplicate += reading.repeats
         self.counts.out_of_bounds += beyond
-        return Outcome(
+        return ScrapeOutcome(
             self._columns.row(values, timestamp_ms),
             batch,
             self._news() if reading.moved else None,
             self._exemplars.read(reading.exemplars, timestamp_ms) if reading.exemplars else None,
-            Dropped(duplicate=reading.repeats, out_of_bounds=beyond)
+            DroppedSamples(duplicate=reading.repeats, out_of_bounds=beyond)
             if reading.repeats or beyond
             else NOTHING_DROPPED,
         )
@@ -222,7 +228,9 @@ class ScrapeSession:
             return None
         return Metadata(tuple((name, family.type, family.help, family.unit) for name, family in news))
 
-    def settle(self, outcome: Outcome, answers: Sequence[Appended], timestamp_ms: int) -> Dropped:
+    def settle(
+        self, outcome: ScrapeOutcome, answers: Sequence[Appended], timestamp_ms: int
+    ) -> DroppedSamples:
         """Takes in storage's answers to what a scrape left to store; says what of it is not stored."""
         self.granted(answers[0], timestamp_ms)
         if outcome.batch is not None:
@@ -235,7 +243,7 @@ class ScrapeSession:
         if not exemplars_late and outcome.dropped is NOTHING_DROPPED and not any(map(any, lost)):
             return NOTHING_DROPPED
         duplicate, out_of_order, out_of_bounds = map(sum, zip(*lost, strict=True))
-        return Dropped(
+        return DroppedSamples(
             outcome.dropped.duplicate + duplicate,
             out_of_order,
             outcome.dropped.out_of_bounds + out_of_bounds,

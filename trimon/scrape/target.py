@@ -9,8 +9,8 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 from trimon.errors import UserError
+from trimon.gotext.strings import go_quote
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, Labels, labels_of
-from trimon.scrape.exposition.records import quoted
 from trimon.scrape.options import PoolOptions
 from trimon.units import format_duration, parse_duration_ms
 
@@ -128,7 +128,7 @@ def _check_histogram_labels(labels: Mapping[str, str]) -> None:
         text = labels.get(label, "")
         if text and text not in _BOOLEANS:
             raise UserError(
-                f"error parsing {what}: strconv.ParseBool: parsing {quoted(text.encode())}: invalid syntax"
+                f"error parsing {what}: strconv.ParseBool: parsing {go_quote(text)}: invalid syntax"
             )
     if _BOOLEANS.get(labels.get("__convert_classic_histograms_to_nhcb__", "")):
         raise UserError(

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from trimon.model.labels import Labels
 from trimon.scrape.exposition import layout as layout_module
 from trimon.scrape.exposition.alignment import Alignment
-from trimon.scrape.exposition.bodymemory import BLANK, NOTHING, BodyError
-from trimon.scrape.exposition.families import Family
-from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.bodymemory import BLANK, NOTHING, BrokenBody
+from trimon.scrape.exposition.families import BodyFamily
+from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
 from trimon.scrape.exposition.records import Pairs
-from trimon.scrape.exposition.textformat import Format, TextFormat
+from trimon.scrape.exposition.textformat import ExpositionFormat, TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.series_labels import SeriesLabels
 
@@ -27,8 +27,8 @@ TARGET = (("instance", "i"), ("job", "j"))
 class Follower:
     """Keeps labels by slot as a session does, so that readings can be compared as label sets."""
 
-    def __init__(self, text_format: Format, honor_timestamps: bool) -> None:
-        self.layout = Layout(
+    def __init__(self, text_format: ExpositionFormat, honor_timestamps: bool) -> None:
+        self.layout = BodyLayout(
             text_format, SeriesLabels(TARGET, PoolOptions("j")), honor_timestamps=honor_timestamps
         )
         self.labels: list[Labels] = []
@@ -37,7 +37,7 @@ class Follower:
         """All that a body says, in a form that compares; or that it is bad."""
         try:
             reading = self.layout.read(body)
-        except BodyError as error:
+        except BrokenBody as error:
             self.layout.failed(error.slots)
             self.labels = [self.labels[slot] for slot in error.slots.tolist()]
             return str(error), error.samples, error.kept
@@ -131,7 +131,7 @@ def test_changed_bodies_are_read_as_new_ones(sequence: tuple[bool, list[bytes]],
     """Values, counts and errors are those of a fresh layout, whatever changed since the body before."""
     openmetrics, bodies = sequence
 
-    def text_format() -> Format:
+    def text_format() -> ExpositionFormat:
         return OpenMetricsFormat() if openmetrics else TextFormat()
 
     remembering = Follower(text_format(), honor)
@@ -200,15 +200,15 @@ def test_families_that_are_not_shown_any_more_are_let_go() -> None:
     """Metadata is that of the last body that said it, for ten scrapes after the last one that did."""
     layout = Follower(TextFormat(), honor_timestamps=True).layout
     layout.read(b"# HELP a one\n# TYPE a gauge\na 1\n# TYPE b counter\nb 1\n")
-    assert layout.families == {"a": Family("gauge", "one"), "b": Family("counter")}
+    assert layout.families == {"a": BodyFamily("gauge", "one"), "b": BodyFamily("counter")}
     layout.read(b"# HELP a two\na 2\nb 1\n")
-    assert layout.families == {"a": Family("gauge", "two"), "b": Family("counter")}
+    assert layout.families == {"a": BodyFamily("gauge", "two"), "b": BodyFamily("counter")}
     for _ in range(9):
         layout.read(b"# HELP a two\na 2 1700000000000\nb 1\n")
     assert "b" in layout.families
     layout.failed(NOTHING)
     layout.read(b"# HELP a two\na 2\n")
-    assert layout.families == {"a": Family("gauge", "two")}
+    assert layout.families == {"a": BodyFamily("gauge", "two")}
 
 
 def test_a_type_counts_from_its_line_on() -> None:
@@ -240,7 +240,7 @@ def test_a_bad_line_leaves_the_layout_as_it_was() -> None:
     ):
         layout = Follower(TextFormat(), honor_timestamps=True).layout
         layout.read(body(names, 1))
-        with pytest.raises(BodyError) as failed:
+        with pytest.raises(BrokenBody) as failed:
             layout.read(bad)
         assert failed.value.slots.tolist() == list(range(whole))
         layout.failed(failed.value.slots)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
-from trimon.scrape.exposition.records import ParseError
+from trimon.scrape.exposition.records import ExpositionError
 from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.series_labels import SeriesLabels
@@ -19,8 +19,8 @@ TARGET = (("instance", "i"), ("job", "j"))
 Sample = tuple[tuple[tuple[str, str], ...], float]
 
 
-def fresh(honor_timestamps: bool = True) -> Layout:
-    return Layout(TextFormat(), SeriesLabels(TARGET, PoolOptions("j")), honor_timestamps=honor_timestamps)
+def fresh(honor_timestamps: bool = True) -> BodyLayout:
+    return BodyLayout(TextFormat(), SeriesLabels(TARGET, PoolOptions("j")), honor_timestamps=honor_timestamps)
 
 
 class Follower:
@@ -155,11 +155,11 @@ def test_a_line_may_gain_and_lose_its_timestamp() -> None:
 )
 def test_bad_text_is_refused(body: bytes, message: str) -> None:
     """Each kind of malformed line fails the scrape with words that name it, first or later."""
-    with pytest.raises(ParseError, match=message):
+    with pytest.raises(ExpositionError, match=message):
         fresh().read(body)
     layout = fresh()
     layout.read(b"a 1\n")
-    with pytest.raises(ParseError, match=message):
+    with pytest.raises(ExpositionError, match=message):
         layout.read(body)
 
 
@@ -186,19 +186,19 @@ def test_le_becomes_a_float_where_the_type_says_so() -> None:
 
 def test_openmetrics_needs_its_end() -> None:
     """OpenMetrics without `# EOF`, or with something after it, is refused."""
-    layout = Layout(OpenMetricsFormat(), SeriesLabels(TARGET, PoolOptions("j")))
-    with pytest.raises(ParseError, match="does not end with # EOF"):
+    layout = BodyLayout(OpenMetricsFormat(), SeriesLabels(TARGET, PoolOptions("j")))
+    with pytest.raises(ExpositionError, match="does not end with # EOF"):
         layout.read(b"a 1\n")
-    with pytest.raises(ParseError, match="unexpected data after # EOF"):
+    with pytest.raises(ExpositionError, match="unexpected data after # EOF"):
         layout.read(b"a 1\n# EOF\nb 1\n")
 
 
 def test_openmetrics_exemplars_and_seconds() -> None:
     """An exemplar is no part of the value, a timestamp is in seconds, and a unit must be a suffix."""
-    layout = Layout(OpenMetricsFormat(), SeriesLabels(TARGET, PoolOptions("j")))
+    layout = BodyLayout(OpenMetricsFormat(), SeriesLabels(TARGET, PoolOptions("j")))
     reading = layout.read(b'a_total 1 # {trace_id="x"} 0.5 1.5\nb 2 1700000000.5\n# EOF\n')
     assert reading.values.tolist() == [1.0]
     assert reading.timed[0][1:] == (1700000000500, 2.0)
     assert layout.read(b'a_total 2 # {trace_id="y"} 0.7\nb 2 1700000001\n# EOF\n').values.tolist() == [2.0]
-    with pytest.raises(ParseError, match="not a suffix"):
+    with pytest.raises(ExpositionError, match="not a suffix"):
         layout.read(b"# UNIT a seconds\na 1\n# EOF\n")

@@ -10,14 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.scrape.test_session import Scraper
+from trimon.gotext.strings import go_quote_bytes
 from trimon.model.labels import Labels
-from trimon.scrape.exposition.bodymemory import BodyError
-from trimon.scrape.exposition.families import Declared
-from trimon.scrape.exposition.layout import Layout
+from trimon.scrape.exposition.bodymemory import BrokenBody
+from trimon.scrape.exposition.families import FamilyDeclaration
+from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
-from trimon.scrape.exposition.records import Comment, Exemplar, Pairs, ParseError, quoted
-from trimon.scrape.exposition.scanner import Sample
-from trimon.scrape.exposition.textformat import Format, TextFormat
+from trimon.scrape.exposition.records import ExpositionError, LineExemplar, MetadataLine, Pairs
+from trimon.scrape.exposition.scanner import ScannedSample
+from trimon.scrape.exposition.textformat import ExpositionFormat, TextFormat
 from trimon.scrape.options import PoolOptions
 
 TEXT = (
@@ -86,11 +87,11 @@ def sequences(base: bytes) -> st.SearchStrategy[list[bytes]]:
     return st.lists(mutated(base), min_size=1, max_size=4)
 
 
-def plain_labels(pairs: Pairs, _: Declared) -> Labels:
+def plain_labels(pairs: Pairs, _: FamilyDeclaration) -> Labels:
     """Labels as they are exposed, whatever type is declared: what was seen before keeps them in every way."""
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
-        raise ParseError("twice")
+        raise ExpositionError("twice")
     return tuple(sorted((name, value) for name, value in pairs if value))
 
 
@@ -101,27 +102,27 @@ def value_of(number: float) -> object:
     return "NaN" if math.isnan(number) else number
 
 
-def by_scanner(text_format: Format, body: bytes) -> Read:
+def by_scanner(text_format: ExpositionFormat, body: bytes) -> Read:
     """What the records of a body say, one by one."""
     values: dict[Labels, object] = {}
     timed: list[tuple[Labels, int, object]] = []
-    exemplars: list[tuple[Labels, Exemplar]] = []
+    exemplars: list[tuple[Labels, LineExemplar]] = []
     samples = 0
     scanner = text_format.scanner(body)
     try:
         while (record := scanner.next()) is not None:
-            if isinstance(record, str | Comment):
+            if isinstance(record, str | MetadataLine):
                 continue
-            assert isinstance(record, Sample)
+            assert isinstance(record, ScannedSample)
             samples += 1
-            labels = plain_labels(record.pairs, Declared())
+            labels = plain_labels(record.pairs, FamilyDeclaration())
             if record.tail.exemplar is not None:
                 exemplars.append((labels, record.tail.exemplar))
             if record.tail.timestamp_ms is not None:
                 timed.append((labels, record.tail.timestamp_ms, value_of(record.tail.value)))
             else:
                 values.setdefault(labels, value_of(record.tail.value))
-    except ParseError as error:
+    except ExpositionError as error:
         return str(error), samples
     return values, timed, exemplars, samples
 
@@ -129,14 +130,14 @@ def by_scanner(text_format: Format, body: bytes) -> Read:
 class Remembering:
     """A layout, and the labels of its slots."""
 
-    def __init__(self, text_format: Format) -> None:
-        self.layout = Layout(text_format, plain_labels)
+    def __init__(self, text_format: ExpositionFormat) -> None:
+        self.layout = BodyLayout(text_format, plain_labels)
         self.labels: list[Labels] = []
 
     def read(self, body: bytes) -> Read:
         try:
             reading = self.layout.read(body)
-        except BodyError as error:
+        except BrokenBody as error:
             self.layout.failed(error.slots)
             self.labels = [self.labels[slot] for slot in error.slots.tolist()]
             return str(error), error.samples
@@ -221,4 +222,6 @@ def test_times_that_nobody_can_store_are_dropped(time: str) -> None:
 
 def test_errors_quote_what_cannot_be_shown() -> None:
     """Bytes that are no text, quotes and control characters are escaped as Go does."""
-    assert quoted(b'a"\\\n\t\x00\xff\xc3\xa4\xe2\x80\xa8') == '"a\\"\\\\\\n\\t\\x00\\xff\u00e4\\u2028"'
+    assert (
+        go_quote_bytes(b'a"\\\n\t\x00\xff\xc3\xa4\xe2\x80\xa8') == '"a\\"\\\\\\n\\t\\x00\\xff\u00e4\\u2028"'
+    )

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import Labels
-from trimon.scrape.exposition.families import Declared, Families
-from trimon.scrape.exposition.records import Exemplar, Pairs, ParseError
-from trimon.scrape.exposition.textformat import Format
+from trimon.scrape.exposition.families import BodyFamilies, FamilyDeclaration
+from trimon.scrape.exposition.records import ExpositionError, LineExemplar, Pairs
+from trimon.scrape.exposition.textformat import ExpositionFormat
 
 # What a line is, where it is not the number of a slot.
 REMARK: Final = -1  # blank, or a comment
@@ -25,7 +25,7 @@ BLANK: Final = b"\n"
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
-SeriesRule: TypeAlias = Callable[[Pairs, Declared], Labels | None]
+SeriesRule: TypeAlias = Callable[[Pairs, FamilyDeclaration], Labels | None]
 
 NOTHING: Final = np.zeros(0, np.int64)
 
@@ -35,12 +35,12 @@ class SeriesExemplar:
     """An exemplar with its series, and the sample's own timestamp if that has one."""
 
     series: Labels
-    exemplar: Exemplar
+    exemplar: LineExemplar
     sample_timestamp_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reading:
+class BodyReading:
     """The numbers of one body.
 
     `values[slot]` for every slot. When `moved` is set the slots are new ones: slot `i` was slot
@@ -66,13 +66,13 @@ class Reading:
         return len(self.values) + len(self.timed) + self.duplicates
 
 
-class BodyError(ParseError):
+class BrokenBody(ExpositionError):
     """A body that failed, and how far it had been read: `cause` says why.
 
     `slots` are those of the former memory that were found above the fault: their series do not end.
     """
 
-    def __init__(self, cause: ParseError, samples: int, kept: int, added: int, slots: Ints) -> None:
+    def __init__(self, cause: ExpositionError, samples: int, kept: int, added: int, slots: Ints) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.samples = samples
@@ -95,7 +95,7 @@ def _picker(places: list[int]) -> Callable[[list[bytes]], tuple[bytes, ...]]:
     return itemgetter(*places)
 
 
-class Lines:
+class KnownLines:
     """The lines of the last good body; made anew when lines appear, vanish or move.
 
     `heads` has by line the head of a sample line or the whole of a remark, `slots` what the line is. `hashes` has by
@@ -111,7 +111,7 @@ class Lines:
 
     def __init__(
         self,
-        families: Families,
+        families: BodyFamilies,
         heads: list[bytes] | None = None,
         slots: Ints = NOTHING,
         hashes: Ints = NOTHING,
@@ -154,20 +154,20 @@ class Lines:
             if slot not in (REMARK, DROPPED) and head not in self.unstored
         }
 
-    def only(self, slots: Ints) -> Lines:
+    def only(self, slots: Ints) -> KnownLines:
         """The memory of some of the slots, which are numbered anew in the order given."""
         first: dict[int, bytes] = {}
         for head, slot in zip(self.heads, self.slots.tolist(), strict=True):
             if slot >= 0:
                 first.setdefault(slot, head)
         heads = [first[slot] for slot in slots.tolist()]
-        return Lines(Families(), heads, np.arange(len(heads)), self.hashes[slots], one_by_one=True)
+        return KnownLines(BodyFamilies(), heads, np.arange(len(heads)), self.hashes[slots], one_by_one=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SampleRules:
     """How a target's bodies are read."""
 
-    text_format: Format
+    text_format: ExpositionFormat
     series_labels: SeriesRule
     honor_timestamps: bool

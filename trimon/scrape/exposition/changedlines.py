@@ -32,16 +32,16 @@ from trimon.scrape.exposition.bodymemory import (
     BLANK,
     DROPPED,
     REMARK,
+    BodyReading,
     Ints,
-    Lines,
-    Reading,
-    Rules,
+    KnownLines,
+    SampleRules,
     SeriesExemplar,
 )
-from trimon.scrape.exposition.families import Families, Family
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
 from trimon.scrape.exposition.linebyline import is_remark
 from trimon.scrape.exposition.numbers import Exemplars, read_numbers
-from trimon.scrape.exposition.records import ParseError
+from trimon.scrape.exposition.records import ExpositionError
 from trimon.scrape.exposition.textformat import REMARK as REMARK_COMMENT
 
 # A line that is neither known nor looked at yet, and one of a new series.
@@ -61,8 +61,12 @@ class _News:
 
 
 def read_changed(
-    lines: list[bytes], body_bytes: int, before: Lines, rules: Rules, known_families: dict[str, Family]
-) -> tuple[Lines, Reading] | None:
+    lines: list[bytes],
+    body_bytes: int,
+    before: KnownLines,
+    rules: SampleRules,
+    known_families: dict[str, BodyFamily],
+) -> tuple[KnownLines, BodyReading] | None:
     """The lines as they are now, and their numbers; None when the body has to be read line by line.
 
     That is so with timestamps, with series given twice, and when a line is not what it seemed. Costs a little more than
@@ -97,7 +101,7 @@ def read_changed(
         return None
     slots = kinds
     slots[slotted] = np.arange(len(old_slot))
-    now = Lines(families, heads, slots, hashes)
+    now = KnownLines(families, heads, slots, hashes)
     read = read_numbers(tails, now.is_sample, body_bytes - now.heads_bytes, rules)
     if read is None:
         return None
@@ -105,7 +109,7 @@ def read_changed(
     shown = series_exemplars(exemplars, now, lines, before.exemplar_labels, rules)
     if shown is None:
         return None
-    return now, Reading(
+    return now, BodyReading(
         now.by_slot(numbers),
         now.samples,
         0,
@@ -118,7 +122,11 @@ def read_changed(
 
 
 def series_exemplars(
-    exemplars: Exemplars, now: Lines, lines: list[bytes], known: dict[bytes, Labels | None], rules: Rules
+    exemplars: Exemplars,
+    now: KnownLines,
+    lines: list[bytes],
+    known: dict[bytes, Labels | None],
+    rules: SampleRules,
 ) -> tuple[SeriesExemplar, ...] | None:
     """Exemplars with the labels of their series, looked up by head or made anew; None when a head is not plain."""
     if not exemplars:
@@ -145,13 +153,17 @@ def series_exemplars(
 
 
 def _families(
-    lines: list[bytes], kinds: Ints, before: Lines, rules: Rules, known_families: dict[str, Family]
-) -> Families | None:
+    lines: list[bytes],
+    kinds: Ints,
+    before: KnownLines,
+    rules: SampleRules,
+    known_families: dict[str, BodyFamily],
+) -> BodyFamilies | None:
     """What the remarks say; learned anew only when they are not those of the body before. None: one is not plain."""
     remarks = list(compress(lines, (kinds == REMARK).tobytes()))
     if before.families.same_as(remarks):
         return before.families
-    families = Families(before.families, known_families)
+    families = BodyFamilies(before.families, known_families)
     for remark in remarks:
         comment = families.read_before(remark) or rules.text_format.remark(remark)
         if comment is None and not remark:
@@ -164,7 +176,12 @@ def _families(
 
 
 def _parse_unread(
-    lines: list[bytes], aligned: Alignment, kinds: Ints, before: Lines, families: Families, rules: Rules
+    lines: list[bytes],
+    aligned: Alignment,
+    kinds: Ints,
+    before: KnownLines,
+    families: BodyFamilies,
+    rules: SampleRules,
 ) -> _News | None:
     """Parses the lines that were not found, and notes what they are; None when one is not plain or breaks a limit."""
     news = _News()
@@ -190,7 +207,7 @@ def _parse_unread(
                 continue
         try:
             labels = rules.series_labels(pairs, families.declared_after(int(remarks_above[place])))
-        except ParseError:
+        except ExpositionError:
             return None
         if labels is None:
             kinds[place] = DROPPED
@@ -202,7 +219,7 @@ def _parse_unread(
     return news
 
 
-def _any_twice(old_slot: Ints, before: Lines, news: _News) -> bool:
+def _any_twice(old_slot: Ints, before: KnownLines, news: _News) -> bool:
     """Whether a series is in the body twice: by its old slot, or by its labels."""
     known = old_slot[old_slot >= 0]
     seen = np.zeros(len(before.hashes), bool)

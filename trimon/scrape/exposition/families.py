@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from trimon.scrape.exposition.records import Comment
+from trimon.scrape.exposition.records import MetadataLine
 
 # A family that is no longer exposed is remembered for so many scrapes, as in Prometheus.
 _REMEMBERED_SCRAPES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class BodyFamily:
     """What a body says of a metric family."""
 
     type: str = "unknown"
@@ -23,39 +23,41 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class FamilyDeclaration:
     """The type and unit declared last above a line, whatever family they were declared for."""
 
     type: str = ""
     unit: str = ""
 
 
-class Families:
+class BodyFamilies:
     """The families of one body, learned remark by remark, in the order of its lines."""
 
-    def __init__(self, before: Families | None = None, known: Mapping[str, Family] | None = None) -> None:
-        self.by_name: dict[str, Family] = {}
-        self.declared = Declared()
+    def __init__(
+        self, before: BodyFamilies | None = None, known: Mapping[str, BodyFamily] | None = None
+    ) -> None:
+        self.by_name: dict[str, BodyFamily] = {}
+        self.declared = FamilyDeclaration()
         self._known = known if known is not None else {}
         self._remarks: list[bytes] = []
         # number of remarks up to and with each declaration, and what it declared
         self._declared_after: list[int] = []
-        self._declarations: list[Declared] = []
+        self._declarations: list[FamilyDeclaration] = []
         # what lines of this body and of the one before say, so that a line is parsed when it is first seen
-        self._read: dict[bytes, Comment] = {}
+        self._read: dict[bytes, MetadataLine] = {}
         self._read_before = before._read if before is not None else {}
 
-    def read_before(self, line: bytes) -> Comment | None:
+    def read_before(self, line: bytes) -> MetadataLine | None:
         """What a line of this body or the one before it says, if it was there; where a blank one may be is not said."""
         return None if not line else self._read.get(line) or self._read_before.get(line)
 
-    def learn(self, line: bytes, comment: Comment) -> None:
+    def learn(self, line: bytes, comment: MetadataLine) -> None:
         """Takes in a remark and what it says."""
         self._remarks.append(line)
         self._read[line] = comment
         if not comment.kind:
             return
-        family = self.by_name.get(comment.family) or self._known.get(comment.family) or Family()
+        family = self.by_name.get(comment.family) or self._known.get(comment.family) or BodyFamily()
         if comment.kind == "TYPE":
             family = replace(family, type=comment.text)
             self._declare(replace(self.declared, type=comment.text))
@@ -66,7 +68,7 @@ class Families:
             self._declare(replace(self.declared, unit=comment.text))
         self.by_name[comment.family] = family
 
-    def _declare(self, declared: Declared) -> None:
+    def _declare(self, declared: FamilyDeclaration) -> None:
         self.declared = declared
         self._declared_after.append(len(self._remarks))
         self._declarations.append(declared)
@@ -80,23 +82,23 @@ class Families:
         """Whether a body with these remarks says the same."""
         return self._remarks == remarks
 
-    def declared_after(self, remarks: int) -> Declared:
+    def declared_after(self, remarks: int) -> FamilyDeclaration:
         """What is declared when so many remarks have been read."""
         place = bisect_left(self._declared_after, remarks + 1)
-        return self._declarations[place - 1] if place else Declared()
+        return self._declarations[place - 1] if place else FamilyDeclaration()
 
 
 class MetadataCache:
     """Families of a target over its scrapes: those exposed now, and for a while those that no longer are."""
 
     def __init__(self) -> None:
-        self.by_name: dict[str, Family] = {}
-        self._now: Families | None = None
+        self.by_name: dict[str, BodyFamily] = {}
+        self._now: BodyFamilies | None = None
         self._scrape = 0
         # the last scrape at which a family was exposed that is not now
         self._left: dict[str, int] = {}
 
-    def seen(self, families: Families) -> None:
+    def seen(self, families: BodyFamilies) -> None:
         """A body was read; costs nothing when it says what the last one said."""
         self._scrape += 1
         if families is self._now and not self._left:
@@ -111,11 +113,11 @@ class MetadataCache:
         """A scrape failed: nothing is forgotten by it."""
         self._scrape += 1
 
-    def partly_seen(self, families: Families) -> None:
+    def partly_seen(self, families: BodyFamilies) -> None:
         """A body failed; what it said up to there holds."""
         self._take(families)
 
-    def _take(self, families: Families) -> None:
+    def _take(self, families: BodyFamilies) -> None:
         for name in self._now.by_name if self._now is not None else ():
             self._left[name] = self._scrape - 1
         for name in families.by_name:

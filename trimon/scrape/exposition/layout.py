@@ -1,7 +1,7 @@
 """The memory of a target's exposition: between two scrapes only numbers change.
 
 The layout keeps the head of every line (the series as text, with the space after it). A line with the same head as last
-time costs one number; only heads never seen are parsed. Lines that were added, removed or moved are found by comparing
+time costs one number; only heads never seen are parsed. KnownLines that were added, removed or moved are found by comparing
 runs of heads (`changedlines`); what is left is read line by line (`linebyline`), and what is unusual in that to the letter
 (`scanner`).
 """
@@ -16,19 +16,19 @@ from trimon import limits
 from trimon.scrape.exposition.bodymemory import (
     BLANK,
     NOTHING,
-    BodyError,
+    BodyReading,
+    BrokenBody,
     Ints,
-    Lines,
-    Reading,
-    Rules,
+    KnownLines,
+    SampleRules,
     SeriesRule,
 )
 from trimon.scrape.exposition.changedlines import read_changed, series_exemplars
-from trimon.scrape.exposition.families import Families, Family, MetadataCache
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache
 from trimon.scrape.exposition.linebyline import LineByLine
 from trimon.scrape.exposition.numbers import read_numbers
-from trimon.scrape.exposition.records import ParseError
-from trimon.scrape.exposition.textformat import Format
+from trimon.scrape.exposition.records import ExpositionError
+from trimon.scrape.exposition.textformat import ExpositionFormat
 
 # Lines that are looked at before all are.
 _PROBES: Final = 12
@@ -36,17 +36,17 @@ _PROBES: Final = 12
 _TEXTS_SPARE: Final = 1000
 
 
-class Layout:
+class BodyLayout:
     """Lines, heads and slots of one target. Not thread-safe.
 
     `series_labels(pairs, declared)` says what becomes of a series that was never seen: its final labels, None when
-    relabeling drops it; it raises ParseError when a limit is broken. A body that fails leaves the lines as they were:
+    relabeling drops it; it raises ExpositionError when a limit is broken. A body that fails leaves the lines as they were:
     `failed` is to follow.
     """
 
     def __init__(
         self,
-        text_format: Format,
+        text_format: ExpositionFormat,
         series_labels: SeriesRule,
         *,
         honor_timestamps: bool = True,
@@ -56,24 +56,24 @@ class Layout:
         """How often so many texts of failed scrapes had gathered that they were forgotten."""
         self._metadata = MetadataCache()
         self._sample_limit = sample_limit
-        self._rules = Rules(text_format, series_labels, honor_timestamps)
-        self._lines = Lines(Families())
+        self._rules = SampleRules(text_format, series_labels, honor_timestamps)
+        self._lines = KnownLines(BodyFamilies())
         # texts of series that ended with a failed scrape: when they come back they are no new ones
         self._texts: set[bytes] = set()
         self._texts_good = 0
 
     @property
-    def text_format(self) -> Format:
+    def text_format(self) -> ExpositionFormat:
         """The format of the bodies."""
         return self._rules.text_format
 
-    def use(self, text_format: Format) -> None:
+    def use(self, text_format: ExpositionFormat) -> None:
         """Reads the next bodies in another format: no line of the old one is known any more."""
-        self._rules = Rules(text_format, self._rules.series_labels, self._rules.honor_timestamps)
+        self._rules = SampleRules(text_format, self._rules.series_labels, self._rules.honor_timestamps)
         self.keep(NOTHING)
 
     @property
-    def families(self) -> dict[str, Family]:
+    def families(self) -> dict[str, BodyFamily]:
         """What the bodies said of their families; those that are gone are kept for ten scrapes."""
         return self._metadata.by_name
 
@@ -87,15 +87,15 @@ class Layout:
         """By slot the hash of the series' labels."""
         return self._lines.hashes
 
-    def read(self, body: bytes, bounds_ms: tuple[int, int] | None = None) -> Reading:
-        """The numbers of the next body. Raises BodyError.
+    def read(self, body: bytes, bounds_ms: tuple[int, int] | None = None) -> BodyReading:
+        """The numbers of the next body. Raises BrokenBody.
 
         Samples with timestamps outside `bounds_ms` are not expected to be stored.
         """
         lines = body.split(b"\n")
         if len(lines) > limits.SCRAPE_LINES_MAX:
-            error = ParseError(f"body has {len(lines)} lines, the limit is {limits.SCRAPE_LINES_MAX}")
-            raise BodyError(error, 0, 0, 0, NOTHING)
+            error = ExpositionError(f"body has {len(lines)} lines, the limit is {limits.SCRAPE_LINES_MAX}")
+            raise BrokenBody(error, 0, 0, 0, NOTHING)
         known, rules = self._lines, self._rules
         size = len(body) - len(lines) + 1
         reading = self._unchanged(lines, size)
@@ -110,7 +110,7 @@ class Layout:
         self._metadata.seen(self._lines.families)
         return reading
 
-    def _unchanged(self, lines: list[bytes], size: int) -> Reading | None:
+    def _unchanged(self, lines: list[bytes], size: int) -> BodyReading | None:
         """The numbers when every line has the head that it had."""
         known, rules = self._lines, self._rules
         if (
@@ -132,19 +132,19 @@ class Layout:
         shown = series_exemplars(exemplars, known, lines, known.exemplar_labels, rules)
         if shown is None:
             return None
-        return Reading(
+        return BodyReading(
             known.by_slot(numbers), known.samples, known.duplicates, known.repeats, exemplars=shown
         )
 
     def _line_by_line(
         self, body: bytes, lines: list[bytes], bounds_ms: tuple[int, int] | None
-    ) -> tuple[Lines, Reading]:
+    ) -> tuple[KnownLines, BodyReading]:
         reader = LineByLine(
             self._rules, self._lines, self._metadata.by_name, self._texts, bounds_ms, self._sample_limit
         )
         try:
             return reader.read(body, lines)
-        except BodyError:
+        except BrokenBody:
             self._metadata.partly_seen(reader.families)
             self._texts |= reader.texts
             raise

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 
-class Token(Enum):
+class ExpositionToken(Enum):
     """The kinds of tokens; the values are how errors name them."""
 
     INVALID = "INVALID"
@@ -39,7 +39,7 @@ class Token(Enum):
     VALUE = "VALUE"
 
 
-class State(Enum):
+class LexState(Enum):
     """Where in a record a lexer is."""
 
     START = 0
@@ -56,32 +56,34 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LexRule:
     """`whole` matches the token, `begun` as much as can become one. No token: only the state changes."""
 
     whole: re.Pattern[bytes]
     begun: re.Pattern[bytes]
-    token: Token | None
-    state: State | None = None
+    token: ExpositionToken | None
+    state: LexState | None = None
 
 
-Rules = Mapping[State, tuple[Rule, ...]]
+Rules = Mapping[LexState, tuple[LexRule, ...]]
 
 
-def _rule(whole: bytes, begun: bytes, token: Token | None, state: State | None = None) -> Rule:
-    return Rule(re.compile(whole, re.DOTALL), re.compile(begun, re.DOTALL), token, state)
+def _rule(
+    whole: bytes, begun: bytes, token: ExpositionToken | None, state: LexState | None = None
+) -> LexRule:
+    return LexRule(re.compile(whole, re.DOTALL), re.compile(begun, re.DOTALL), token, state)
 
 
-def _word(word: bytes, after: bytes, token: Token) -> Rule:
+def _word(word: bytes, after: bytes, token: ExpositionToken) -> LexRule:
     """A keyword and what follows it at least once."""
     begun = b""
     for letter in reversed(word):
         inner = begun or after + b"*"
         begun = b"(?:" + bytes((letter,)) + inner + b")?"
-    return _rule(word + after + b"+", begun, token, State.FAMILY_NAME)
+    return _rule(word + after + b"+", begun, token, LexState.FAMILY_NAME)
 
 
-def _quoted(token: Token, state: State, *, over_lines: bool, null: bool) -> Rule:
+def _quoted(token: ExpositionToken, state: LexState, *, over_lines: bool, null: bool) -> LexRule:
     no = rb'\\"' + (b"" if over_lines else rb"\n") + (b"" if null else rb"\0")
     inner = rb'"(?:\\[^\n]|[^' + no + rb"])*+"
     return _rule(inner + rb'"', rb"(?:" + inner + rb'(?:"|\\)?)?', token, state)
@@ -93,103 +95,111 @@ _LABEL: Final = rb"[a-zA-Z_][a-zA-Z0-9_]*"
 _LABEL_BEGUN: Final = rb"(?:" + _LABEL + rb")?"
 
 
-def _one(byte: bytes, token: Token, state: State | None = None) -> Rule:
+def _one(byte: bytes, token: ExpositionToken, state: LexState | None = None) -> LexRule:
     return _rule(re.escape(byte), re.escape(byte) + b"?", token, state)
 
 
 _START: Final = (
-    _rule(_NAME, _NAME_BEGUN, Token.METRIC_NAME, State.VALUE),
-    _one(b"{", Token.BRACE_OPEN, State.LABELS),
+    _rule(_NAME, _NAME_BEGUN, ExpositionToken.METRIC_NAME, LexState.VALUE),
+    _one(b"{", ExpositionToken.BRACE_OPEN, LexState.LABELS),
 )
 _LABELS: Final = (
-    _rule(_LABEL, _LABEL_BEGUN, Token.LABEL_NAME),
-    _quoted(Token.QUOTED, State.LABELS, over_lines=True, null=False),
-    _one(b"}", Token.BRACE_CLOSE, State.VALUE),
-    _one(b"=", Token.EQUAL, State.LABEL_VALUE),
-    _one(b",", Token.COMMA),
+    _rule(_LABEL, _LABEL_BEGUN, ExpositionToken.LABEL_NAME),
+    _quoted(ExpositionToken.QUOTED, LexState.LABELS, over_lines=True, null=False),
+    _one(b"}", ExpositionToken.BRACE_CLOSE, LexState.VALUE),
+    _one(b"=", ExpositionToken.EQUAL, LexState.LABEL_VALUE),
+    _one(b",", ExpositionToken.COMMA),
 )
 _FAMILY_NAME: Final = (
-    _quoted(Token.METRIC_NAME, State.FAMILY_TEXT, over_lines=True, null=False),
-    _rule(_NAME, _NAME_BEGUN, Token.METRIC_NAME, State.FAMILY_TEXT),
+    _quoted(ExpositionToken.METRIC_NAME, LexState.FAMILY_TEXT, over_lines=True, null=False),
+    _rule(_NAME, _NAME_BEGUN, ExpositionToken.METRIC_NAME, LexState.FAMILY_TEXT),
 )
-_BLANKS: Final = _rule(rb"[ \t]+", rb"[ \t]*", Token.WHITESPACE)
+_BLANKS: Final = _rule(rb"[ \t]+", rb"[ \t]*", ExpositionToken.WHITESPACE)
 
 TEXT_RULES: Final[Rules] = {
-    State.START: (
-        _rule(rb"\0", rb"\0?", Token.EOF),
-        _one(b"\n", Token.LINEBREAK, State.START),
+    LexState.START: (
+        _rule(rb"\0", rb"\0?", ExpositionToken.EOF),
+        _one(b"\n", ExpositionToken.LINEBREAK, LexState.START),
         _BLANKS,
-        _rule(rb"#[ \t]+", rb"(?:#[ \t]*)?", None, State.COMMENT),
-        _one(b"#", Token.COMMENT),
+        _rule(rb"#[ \t]+", rb"(?:#[ \t]*)?", None, LexState.COMMENT),
+        _one(b"#", ExpositionToken.COMMENT),
         *_START,
     ),
-    State.COMMENT: (
+    LexState.COMMENT: (
         _BLANKS,
-        _word(b"HELP", rb"[ \t]", Token.HELP),
-        _word(b"TYPE", rb"[ \t]", Token.TYPE),
+        _word(b"HELP", rb"[ \t]", ExpositionToken.HELP),
+        _word(b"TYPE", rb"[ \t]", ExpositionToken.TYPE),
     ),
-    State.FAMILY_NAME: (_BLANKS, *_FAMILY_NAME),
-    State.FAMILY_TEXT: (_BLANKS, _rule(rb"(?!\0)[^\n]*", rb"(?!\0)[^\n]*", Token.TEXT, State.START)),
-    State.LABELS: (_BLANKS, *_LABELS),
-    State.LABEL_VALUE: (_BLANKS, _quoted(Token.LABEL_VALUE, State.LABELS, over_lines=True, null=True)),
-    State.VALUE: (
+    LexState.FAMILY_NAME: (_BLANKS, *_FAMILY_NAME),
+    LexState.FAMILY_TEXT: (
         _BLANKS,
-        _one(b"{", Token.BRACE_OPEN, State.LABELS),
-        _rule(rb"[^{ \t\n\0]+", rb"[^{ \t\n\0]*", Token.VALUE, State.TIMESTAMP),
+        _rule(rb"(?!\0)[^\n]*", rb"(?!\0)[^\n]*", ExpositionToken.TEXT, LexState.START),
     ),
-    State.TIMESTAMP: (
+    LexState.LABELS: (_BLANKS, *_LABELS),
+    LexState.LABEL_VALUE: (
         _BLANKS,
-        _rule(rb"[0-9]+", rb"[0-9]*", Token.TIMESTAMP),
-        _one(b"\n", Token.LINEBREAK, State.START),
+        _quoted(ExpositionToken.LABEL_VALUE, LexState.LABELS, over_lines=True, null=True),
+    ),
+    LexState.VALUE: (
+        _BLANKS,
+        _one(b"{", ExpositionToken.BRACE_OPEN, LexState.LABELS),
+        _rule(rb"[^{ \t\n\0]+", rb"[^{ \t\n\0]*", ExpositionToken.VALUE, LexState.TIMESTAMP),
+    ),
+    LexState.TIMESTAMP: (
+        _BLANKS,
+        _rule(rb"[0-9]+", rb"[0-9]*", ExpositionToken.TIMESTAMP),
+        _one(b"\n", ExpositionToken.LINEBREAK, LexState.START),
     ),
 }
 
 
-def _spaced(token: Token, state: State | None = None) -> Rule:
+def _spaced(token: ExpositionToken, state: LexState | None = None) -> LexRule:
     """A space and a word behind it."""
     return _rule(rb" [^ \n\0]+", rb"(?: [^ \n\0]*)?", token, state)
 
 
 OPENMETRICS_RULES: Final[Rules] = {
-    State.START: (_rule(rb"# ", rb"(?:# ?)?", None, State.COMMENT), *_START),
-    State.COMMENT: (
-        _rule(rb"HELP ", rb"(?:H(?:E(?:L(?:P ?)?)?)?)?", Token.HELP, State.FAMILY_NAME),
-        _rule(rb"TYPE ", rb"(?:T(?:Y(?:P(?:E ?)?)?)?)?", Token.TYPE, State.FAMILY_NAME),
-        _rule(rb"UNIT ", rb"(?:U(?:N(?:I(?:T ?)?)?)?)?", Token.UNIT, State.FAMILY_NAME),
-        _rule(rb"EOF\n?", rb"(?:E(?:O(?:F\n?)?)?)?", Token.EOF_WORD, State.START),
+    LexState.START: (_rule(rb"# ", rb"(?:# ?)?", None, LexState.COMMENT), *_START),
+    LexState.COMMENT: (
+        _rule(rb"HELP ", rb"(?:H(?:E(?:L(?:P ?)?)?)?)?", ExpositionToken.HELP, LexState.FAMILY_NAME),
+        _rule(rb"TYPE ", rb"(?:T(?:Y(?:P(?:E ?)?)?)?)?", ExpositionToken.TYPE, LexState.FAMILY_NAME),
+        _rule(rb"UNIT ", rb"(?:U(?:N(?:I(?:T ?)?)?)?)?", ExpositionToken.UNIT, LexState.FAMILY_NAME),
+        _rule(rb"EOF\n?", rb"(?:E(?:O(?:F\n?)?)?)?", ExpositionToken.EOF_WORD, LexState.START),
     ),
-    State.FAMILY_NAME: _FAMILY_NAME,
-    State.FAMILY_TEXT: (_rule(rb" [^\n]*\n", rb"(?: [^\n]*\n?)?", Token.TEXT, State.START),),
-    State.LABELS: _LABELS,
-    State.LABEL_VALUE: (_quoted(Token.LABEL_VALUE, State.LABELS, over_lines=False, null=True),),
-    State.VALUE: (
-        _one(b"{", Token.BRACE_OPEN, State.LABELS),
-        _spaced(Token.VALUE, State.TIMESTAMP),
+    LexState.FAMILY_NAME: _FAMILY_NAME,
+    LexState.FAMILY_TEXT: (_rule(rb" [^\n]*\n", rb"(?: [^\n]*\n?)?", ExpositionToken.TEXT, LexState.START),),
+    LexState.LABELS: _LABELS,
+    LexState.LABEL_VALUE: (
+        _quoted(ExpositionToken.LABEL_VALUE, LexState.LABELS, over_lines=False, null=True),
     ),
-    State.TIMESTAMP: (
-        _spaced(Token.TIMESTAMP),
-        _one(b"\n", Token.LINEBREAK, State.START),
-        _rule(rb" # \{", rb"(?: (?:#(?: \{?)?)?)?", Token.COMMENT, State.EXEMPLAR),
+    LexState.VALUE: (
+        _one(b"{", ExpositionToken.BRACE_OPEN, LexState.LABELS),
+        _spaced(ExpositionToken.VALUE, LexState.TIMESTAMP),
     ),
-    State.EXEMPLAR: (
-        _rule(_LABEL, _LABEL_BEGUN, Token.LABEL_NAME),
-        _quoted(Token.QUOTED, State.EXEMPLAR, over_lines=False, null=False),
-        _one(b"}", Token.BRACE_CLOSE, State.EXEMPLAR_VALUE),
-        _one(b"=", Token.EQUAL, State.EXEMPLAR_VALUE),
-        _one(b",", Token.COMMA),
+    LexState.TIMESTAMP: (
+        _spaced(ExpositionToken.TIMESTAMP),
+        _one(b"\n", ExpositionToken.LINEBREAK, LexState.START),
+        _rule(rb" # \{", rb"(?: (?:#(?: \{?)?)?)?", ExpositionToken.COMMENT, LexState.EXEMPLAR),
     ),
-    State.EXEMPLAR_VALUE: (
-        _quoted(Token.LABEL_VALUE, State.EXEMPLAR, over_lines=False, null=False),
-        _spaced(Token.VALUE, State.EXEMPLAR_TIMESTAMP),
+    LexState.EXEMPLAR: (
+        _rule(_LABEL, _LABEL_BEGUN, ExpositionToken.LABEL_NAME),
+        _quoted(ExpositionToken.QUOTED, LexState.EXEMPLAR, over_lines=False, null=False),
+        _one(b"}", ExpositionToken.BRACE_CLOSE, LexState.EXEMPLAR_VALUE),
+        _one(b"=", ExpositionToken.EQUAL, LexState.EXEMPLAR_VALUE),
+        _one(b",", ExpositionToken.COMMA),
     ),
-    State.EXEMPLAR_TIMESTAMP: (
-        _spaced(Token.TIMESTAMP),
-        _one(b"\n", Token.LINEBREAK, State.START),
+    LexState.EXEMPLAR_VALUE: (
+        _quoted(ExpositionToken.LABEL_VALUE, LexState.EXEMPLAR, over_lines=False, null=False),
+        _spaced(ExpositionToken.VALUE, LexState.EXEMPLAR_TIMESTAMP),
+    ),
+    LexState.EXEMPLAR_TIMESTAMP: (
+        _spaced(ExpositionToken.TIMESTAMP),
+        _one(b"\n", ExpositionToken.LINEBREAK, LexState.START),
     ),
 }
 
 
-class Lexer:
+class ExpositionLexer:
     """Tokens of a body from any place on. `start` and `end` bound the last token."""
 
     __slots__ = ("_rules", "_skips_blanks", "body", "end", "start", "state")
@@ -198,7 +208,7 @@ class Lexer:
         self.body = body
         self.start = 0
         self.end = 0
-        self.state = State.START
+        self.state = LexState.START
         self._rules = rules
         self._skips_blanks = skips_blanks
 
@@ -207,17 +217,17 @@ class Lexer:
         """The last token's bytes."""
         return self.body[self.start : self.end]
 
-    def next(self) -> Token:
+    def next(self) -> ExpositionToken:
         """The next token; blanks are left out where the format allows them anywhere."""
         token = self._token()
-        while token is Token.WHITESPACE:
+        while token is ExpositionToken.WHITESPACE:
             token = self._token()
         return token
 
-    def _token(self) -> Token:
+    def _token(self) -> ExpositionToken:
         body, begin = self.body, self.end
         if begin >= len(body):
-            return Token.EOF
+            return ExpositionToken.EOF
         self.start = begin
         while True:
             furthest, found = begin, None
@@ -230,30 +240,30 @@ class Lexer:
             self.end = furthest
             if found is None:
                 # a text comment that only began like HELP or TYPE is a comment all the same
-                return self._comment() if self._comments() else Token.INVALID
+                return self._comment() if self._comments() else ExpositionToken.INVALID
             if found.state is not None:
                 self.state = found.state
-            if found.token is Token.COMMENT and self.state is State.START:
+            if found.token is ExpositionToken.COMMENT and self.state is LexState.START:
                 return self._comment()
             if found.token is not None:
                 return found.token
             begin = furthest
 
     def _comments(self) -> bool:
-        return self._skips_blanks and self.state is State.COMMENT
+        return self._skips_blanks and self.state is LexState.COMMENT
 
-    def _comment(self) -> Token:
+    def _comment(self) -> ExpositionToken:
         """Goes on to the end of the line; a null byte where no text is ends the whole body."""
         body = self.body
         end = body.find(b"\n", self.end)
         end = len(body) if end < 0 else end
         null = body.find(b"\0", self.end, end)
-        if null >= 0 and (self.state is State.START or null == self.end):
+        if null >= 0 and (self.state is LexState.START or null == self.end):
             self.end = null
-            return Token.EOF
+            return ExpositionToken.EOF
         self.end = end
-        self.state = State.START
-        return Token.COMMENT
+        self.state = LexState.START
+        return ExpositionToken.COMMENT
 
 
 def _end(pattern: re.Pattern[bytes], body: bytes, begin: int) -> int:

@@ -11,16 +11,22 @@ from trimon.scrape.exposition.bodymemory import (
     DUPLICATE,
     REMARK,
     TIMED,
-    BodyError,
-    Lines,
-    Reading,
-    Rules,
+    BodyReading,
+    BrokenBody,
+    KnownLines,
+    SampleRules,
     SeriesExemplar,
 )
-from trimon.scrape.exposition.families import Families, Family
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
 from trimon.scrape.exposition.numbers import NUMBER_BYTES
-from trimon.scrape.exposition.records import Comment, Pairs, ParseError, SampleLimitError, Tail
-from trimon.scrape.exposition.scanner import Scanner
+from trimon.scrape.exposition.records import (
+    ExpositionError,
+    MetadataLine,
+    Pairs,
+    SampleLimitError,
+    SampleTail,
+)
+from trimon.scrape.exposition.scanner import BodyScanner
 
 # A number of so many digits is finite.
 _DIGITS_MAX = 300
@@ -40,14 +46,14 @@ class LineByLine:
 
     def __init__(
         self,
-        rules: Rules,
-        before: Lines,
-        known_families: dict[str, Family] | None = None,
+        rules: SampleRules,
+        before: KnownLines,
+        known_families: dict[str, BodyFamily] | None = None,
         known_texts: set[bytes] | None = None,
         bounds_ms: tuple[int, int] | None = None,
         sample_limit: int = 0,
     ) -> None:
-        self.families = Families(before.families, known_families)
+        self.families = BodyFamilies(before.families, known_families)
         self.texts: set[bytes] = set()
         """The texts of all series that were read, without white space."""
         self._rules = rules
@@ -83,20 +89,20 @@ class LineByLine:
         self._reached: list[int] = []
         self._one_by_one = False
 
-    def read(self, body: bytes, lines: list[bytes]) -> tuple[Lines, Reading]:
-        """The lines as they are now, and their numbers. Raises BodyError."""
+    def read(self, body: bytes, lines: list[bytes]) -> tuple[KnownLines, BodyReading]:
+        """The lines as they are now, and their numbers. Raises BrokenBody."""
         try:
             self._read(body, lines)
             if self._sample_limit and self._counting() > self._sample_limit:
                 raise SampleLimitError("sample limit exceeded")
-        except ParseError as error:
+        except ExpositionError as error:
             reached = np.array([slot for slot in self._reached if slot >= 0], np.int64)
-            raise BodyError(error, self._samples, self._kept, self._added, reached) from None
+            raise BrokenBody(error, self._samples, self._kept, self._added, reached) from None
         self.families.done()
         return self._result()
 
-    def _result(self) -> tuple[Lines, Reading]:
-        now = Lines(
+    def _result(self) -> tuple[KnownLines, BodyReading]:
+        now = KnownLines(
             self.families,
             self._heads,
             np.array(self._slots, np.int64),
@@ -107,7 +113,7 @@ class LineByLine:
         )
         now.unstored = self._unstored
         now.exemplar_labels = self._exemplar_labels
-        reading = Reading(
+        reading = BodyReading(
             np.array(self._values, np.float64),
             now.samples,
             now.duplicates,
@@ -126,7 +132,7 @@ class LineByLine:
         find, end_mark = self._known.get, text_format.end_mark
         # where a body has an end mark, what comes last is never plain
         last = len(lines) - 1 if end_mark else -1
-        scanner: Scanner | None = None
+        scanner: BodyScanner | None = None
         # where the line `counted` begins
         offset = counted = resume = 0
         for index, line in enumerate(lines):
@@ -153,11 +159,11 @@ class LineByLine:
         """The body ended here: with its mark, or with a null byte that hides what follows."""
         if end_mark:
             for line in lines:
-                self._note_remark(line, Comment("", "", ""))
+                self._note_remark(line, MetadataLine("", "", ""))
         else:
             self._one_by_one = True
 
-    def _scan(self, scanner: Scanner, body: bytes, offset: int) -> int:
+    def _scan(self, scanner: BodyScanner, body: bytes, offset: int) -> int:
         """Reads one record to the letter; how many lines it takes, 0 at the end of the body."""
         scanner.seek(offset)
         record = scanner.next()
@@ -167,8 +173,8 @@ class LineByLine:
         lines = body.count(b"\n", offset, end)
         text = body[offset:end].removesuffix(b"\n")
         if isinstance(record, str):
-            self._note_remark(text, Comment("", "", ""))
-        elif isinstance(record, Comment):
+            self._note_remark(text, MetadataLine("", "", ""))
+        elif isinstance(record, MetadataLine):
             self._note_remark(text, record)
         else:
             self._parsed(record.head, record.pairs, record.tail)
@@ -177,7 +183,7 @@ class LineByLine:
         self._one_by_one = self._one_by_one or lines > 1
         return max(lines, 1)
 
-    def _note_remark(self, text: bytes, comment: Comment) -> None:
+    def _note_remark(self, text: bytes, comment: MetadataLine) -> None:
         self.families.learn(text, comment)
         self._heads.append(text or BLANK)
         self._slots.append(REMARK)
@@ -249,7 +255,7 @@ class LineByLine:
         self._hashes.append(key)
         return True
 
-    def _parsed(self, head: bytes, pairs: Pairs, tail: Tail) -> None:
+    def _parsed(self, head: bytes, pairs: Pairs, tail: SampleTail) -> None:
         """A sample that was parsed."""
         if tail.timestamp_ms is not None and self._rules.honor_timestamps:
             self._timed_sample(head, pairs, tail)
@@ -274,7 +280,7 @@ class LineByLine:
         if tail.exemplar is not None:
             self._exemplar(head, labels, tail, None)
 
-    def _timed_sample(self, head: bytes, pairs: Pairs, tail: Tail) -> None:
+    def _timed_sample(self, head: bytes, pairs: Pairs, tail: SampleTail) -> None:
         """A sample with a timestamp of its own: it has no slot, and its series does not end by vanishing."""
         assert tail.timestamp_ms is not None
         self._samples += 1
@@ -306,7 +312,9 @@ class LineByLine:
         known = self._before.exemplar_labels.get(head)
         return known if known is not None else self._rules.series_labels(pairs, self.families.declared)
 
-    def _exemplar(self, head: bytes, labels: Labels | None, tail: Tail, timestamp_ms: int | None) -> None:
+    def _exemplar(
+        self, head: bytes, labels: Labels | None, tail: SampleTail, timestamp_ms: int | None
+    ) -> None:
         if labels is None or tail.exemplar is None:
             return
         self._exemplar_labels[head] = labels

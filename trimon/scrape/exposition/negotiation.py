@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from trimon.errors import UserError
+from trimon.gotext.strings import go_quote_bytes
 from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
-from trimon.scrape.exposition.records import ParseError, quoted
+from trimon.scrape.exposition.records import ExpositionError
 from trimon.scrape.exposition.textformat import TextFormat
 
 TextFormats = type[TextFormat] | type[OpenMetricsFormat]
@@ -57,8 +58,8 @@ def _check_parameters(text: str) -> None:
 
 
 def choose_format(content_type: str, fallback_protocol: str) -> TextFormats:
-    """The format for a Content-Type; the fallback decides when that is blank or unknown. Raises ParseError."""
-    shown = quoted(content_type.encode("latin-1", "replace"))
+    """The format for a Content-Type; the fallback decides when that is blank or unknown. Raises ExpositionError."""
+    shown = go_quote_bytes(content_type.encode("latin-1", "replace"))
     if not content_type:
         why = "non-compliant scrape target sending blank Content-Type and no fallback_scrape_protocol specified for target"
         return _fallback(fallback_protocol, why)
@@ -71,7 +72,7 @@ def choose_format(content_type: str, fallback_protocol: str) -> TextFormats:
     if found is not None:
         return found
     if media_type == _PROTOBUF:
-        raise ParseError(
+        raise ExpositionError(
             f"target answered in protobuf although it was not asked for: Content-Type {shown} is not supported by this "
             "version of trimon"
         )
@@ -81,5 +82,5 @@ def choose_format(content_type: str, fallback_protocol: str) -> TextFormats:
 
 def _fallback(protocol: str, why: str) -> TextFormats:
     if not protocol:
-        raise ParseError(why)
+        raise ExpositionError(why)
     return OpenMetricsFormat if protocol.startswith("OpenMetrics") else TextFormat

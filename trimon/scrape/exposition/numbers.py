@@ -9,18 +9,18 @@ from typing import Final
 import numpy as np
 
 from trimon.model.sample import NORMAL_NAN
-from trimon.scrape.exposition.bodymemory import Floats, Rules
-from trimon.scrape.exposition.records import Exemplar
+from trimon.scrape.exposition.bodymemory import Floats, SampleRules
+from trimon.scrape.exposition.records import LineExemplar
 
 # What a number may be made of: digits, and the letters of NaN and Inf.
 NUMBER_BYTES: Final = b"0123456789+-.eENaInf"
 
 # Place among the sample lines, and the exemplar there.
-Exemplars = list[tuple[int, Exemplar]]
+Exemplars = list[tuple[int, LineExemplar]]
 
 
 def read_numbers(
-    tails: Iterable[bytes], is_sample: bytes, tails_bytes: int, rules: Rules
+    tails: Iterable[bytes], is_sample: bytes, tails_bytes: int, rules: SampleRules
 ) -> tuple[Floats, Exemplars] | None:
     """The number of every sample line, of which a tail is what follows the head, and the exemplars behind them.
 
@@ -49,7 +49,7 @@ def read_numbers(
     return _one_by_one(tails, rules)
 
 
-def _one_by_one(tails: list[bytes], rules: Rules) -> tuple[Floats, Exemplars] | None:
+def _one_by_one(tails: list[bytes], rules: SampleRules) -> tuple[Floats, Exemplars] | None:
     numbers = np.empty(len(tails), np.float64)
     exemplars: Exemplars = []
     read = rules.text_format.tail

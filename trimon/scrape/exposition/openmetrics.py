@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from trimon.scrape.exposition.records import Comment, Exemplar, Pairs, Tail, unescape
-from trimon.scrape.exposition.scanner import OPENMETRICS_TYPES, OpenMetricsScanner, Scanner, milliseconds
+from trimon.scrape.exposition.records import LineExemplar, MetadataLine, Pairs, SampleTail, unescape
+from trimon.scrape.exposition.scanner import OPENMETRICS_TYPES, BodyScanner, OpenMetricsScanner, milliseconds
 from trimon.scrape.exposition.textformat import REMARK, plain_head, plain_number
 
 _EOF: Final = b"# EOF"
@@ -35,7 +35,7 @@ class OpenMetricsFormat:
         """Length of the series text with the space after it, and the labels."""
         return plain_head(line)
 
-    def tail(self, tail: bytes) -> Tail | None:
+    def tail(self, tail: bytes) -> SampleTail | None:
         """Value, optional timestamp in seconds, optional exemplar."""
         match = _TAIL.fullmatch(tail)
         if match is None:
@@ -46,12 +46,12 @@ class OpenMetricsFormat:
         if value is None or (timestamp_ms is None and time is not None):
             return None
         if labels is None:
-            return Tail(value, timestamp_ms)
+            return SampleTail(value, timestamp_ms)
         exemplar = self._exemplar(labels, exemplar_number, exemplar_time)
-        return None if exemplar is None else Tail(value, timestamp_ms, exemplar)
+        return None if exemplar is None else SampleTail(value, timestamp_ms, exemplar)
 
     @staticmethod
-    def _exemplar(labels: bytes, number: bytes, time: bytes | None) -> Exemplar | None:
+    def _exemplar(labels: bytes, number: bytes, time: bytes | None) -> LineExemplar | None:
         value = plain_number(number)
         timestamp_ms = None if time is None else _milliseconds(time)
         if value is None or (timestamp_ms is None and time is not None):
@@ -60,9 +60,9 @@ class OpenMetricsFormat:
             text = labels.decode()
         except UnicodeDecodeError:
             return None
-        return Exemplar(tuple(sorted(_LABEL.findall(text))), value, timestamp_ms)
+        return LineExemplar(tuple(sorted(_LABEL.findall(text))), value, timestamp_ms)
 
-    def remark(self, line: bytes) -> Comment | None:
+    def remark(self, line: bytes) -> MetadataLine | None:
         """TYPE, HELP, UNIT and the end mark; there are no other comments."""
         if line == _EOF:
             return REMARK
@@ -72,14 +72,14 @@ class OpenMetricsFormat:
         kind, family, text = match.groups()
         if kind == b"TYPE":
             named = OPENMETRICS_TYPES.get(text)
-            return Comment("TYPE", family.decode(), named) if named is not None else None
+            return MetadataLine("TYPE", family.decode(), named) if named is not None else None
         if kind == b"UNIT" and text and not family.endswith(b"_" + text):
             return None
         try:
             shown = text.decode()
         except UnicodeDecodeError:
             return None
-        return Comment(kind.decode(), family.decode(), unescape(shown) if kind == b"HELP" else shown)
+        return MetadataLine(kind.decode(), family.decode(), unescape(shown) if kind == b"HELP" else shown)
 
     def ends_well(self, lines: list[bytes]) -> bool:
         """The last line is `# EOF`, with or without a line end, and there is neither another nor a blank one."""
@@ -87,6 +87,6 @@ class OpenMetricsFormat:
         last = len(lines) - 1 - blank
         return last >= 0 and lines[last] == _EOF and lines.count(_EOF) == 1 and lines.count(b"") == blank
 
-    def scanner(self, body: bytes) -> Scanner:
+    def scanner(self, body: bytes) -> BodyScanner:
         """A scanner of the whole body."""
         return OpenMetricsScanner(body)

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from trimon.errors import OperatingError
-from trimon.gotext.strings import go_quote
 from trimon.model.labels import Labels
 
 Pairs = tuple[tuple[str, str], ...]
@@ -15,20 +14,20 @@ _ESCAPE = re.compile(r'\\([\\n"])')
 _HELP_ESCAPE = re.compile(r"\\([\\n])")
 
 
-class ParseError(OperatingError):
+class ExpositionError(OperatingError):
     """A body that is not the format it claims to be, or breaks a limit; the whole scrape fails."""
 
 
-class LabelLimitError(ParseError):
+class LabelLimitError(ExpositionError):
     """A series has too many labels, or one that is too long."""
 
 
-class SampleLimitError(ParseError):
+class SampleLimitError(ExpositionError):
     """A body has more samples than the job allows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exemplar:
+class LineExemplar:
     """An exemplar as written behind a sample; without a timestamp it has the sample's."""
 
     labels: Labels
@@ -37,16 +36,16 @@ class Exemplar:
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class SampleTail:
     """What follows the series: the value, perhaps an explicit timestamp and an exemplar."""
 
     value: float
     timestamp_ms: int | None
-    exemplar: Exemplar | None = None
+    exemplar: LineExemplar | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Comment:
+class MetadataLine:
     """A metadata line: `kind` is TYPE, HELP or UNIT."""
 
     kind: str
@@ -65,8 +64,3 @@ def unescape(text: str, *, quotes: bool = True) -> str:
         return text
     pattern = _ESCAPE if quotes else _HELP_ESCAPE
     return pattern.sub(lambda match: "\n" if match[1] == "n" else match[1], text)
-
-
-def quoted(raw: bytes) -> str:
-    """Bytes between double quotes, as Go prints them."""
-    return go_quote(text_of(raw))

@@ -13,8 +13,8 @@ from trimon.errors import UserError
 from trimon.gotext.floats import parse_float
 from trimon.model.labels import METRIC_NAME
 from trimon.model.sample import NORMAL_NAN
-from trimon.scrape.exposition.records import Comment, Pairs, Tail, unescape
-from trimon.scrape.exposition.scanner import INT64_MAX, TEXT_TYPES, Scanner, TextScanner
+from trimon.scrape.exposition.records import MetadataLine, Pairs, SampleTail, unescape
+from trimon.scrape.exposition.scanner import INT64_MAX, TEXT_TYPES, BodyScanner, TextScanner
 
 # A name, perhaps labels in braces, one space, and something behind it. Both formats read such a line alike.
 _HEAD = re.compile(
@@ -26,10 +26,10 @@ _TAIL = re.compile(rb"([^{ \t\n\0]+)(?:[ \t]+([0-9]{1,19}))?[ \t]*")
 _METADATA = re.compile(rb"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^ \t\n\0][^\n\0]*)")
 _REMARK = re.compile(rb"[ \t]*|#(?:[^ \t\0][^\0]*)?|#[ \t]++(?!HELP|TYPE)[^\0]*")
 # A line that says nothing: blank, or a comment that is no metadata.
-REMARK: Final = Comment("", "", "")
+REMARK: Final = MetadataLine("", "", "")
 
 
-class Format(Protocol):
+class ExpositionFormat(Protocol):
     """One exposition format, as the layout uses it. What is not plain is None, and the scanner's to judge."""
 
     @property
@@ -41,11 +41,11 @@ class Format(Protocol):
         """Length of the series text with the space after it, and the labels, name included, in any order."""
         ...
 
-    def tail(self, tail: bytes) -> Tail | None:
+    def tail(self, tail: bytes) -> SampleTail | None:
         """Value, timestamp and exemplar of the rest of a line."""
         ...
 
-    def remark(self, line: bytes) -> Comment | None:
+    def remark(self, line: bytes) -> MetadataLine | None:
         """What a blank line or one that starts with `#` says."""
         ...
 
@@ -53,7 +53,7 @@ class Format(Protocol):
         """Whether the lines end as the format demands, and nothing in between looks like an end."""
         ...
 
-    def scanner(self, body: bytes) -> Scanner:
+    def scanner(self, body: bytes) -> BodyScanner:
         """A scanner of the whole body."""
         ...
 
@@ -94,7 +94,7 @@ class TextFormat:
         """Length of the series text with the space after it, and the labels."""
         return plain_head(line)
 
-    def tail(self, tail: bytes) -> Tail | None:
+    def tail(self, tail: bytes) -> SampleTail | None:
         """Value and optional millisecond timestamp."""
         match = _TAIL.fullmatch(tail)
         if match is None:
@@ -103,11 +103,11 @@ class TextFormat:
         if value is None:
             return None
         if match[2] is None:
-            return Tail(value, None)
+            return SampleTail(value, None)
         timestamp_ms = int(match[2])
-        return Tail(value, timestamp_ms) if timestamp_ms <= INT64_MAX else None
+        return SampleTail(value, timestamp_ms) if timestamp_ms <= INT64_MAX else None
 
-    def remark(self, line: bytes) -> Comment | None:
+    def remark(self, line: bytes) -> MetadataLine | None:
         """TYPE and HELP; anything else after `#` is a remark."""
         match = _METADATA.fullmatch(line)
         if match is None:
@@ -115,9 +115,9 @@ class TextFormat:
         kind, family, text = match.groups()
         if kind == b"TYPE":
             named = TEXT_TYPES.get(text)
-            return Comment("TYPE", family.decode(), named) if named is not None else None
+            return MetadataLine("TYPE", family.decode(), named) if named is not None else None
         try:
-            return Comment("HELP", family.decode(), unescape(text.decode(), quotes=False))
+            return MetadataLine("HELP", family.decode(), unescape(text.decode(), quotes=False))
         except UnicodeDecodeError:
             return None
 
@@ -125,6 +125,6 @@ class TextFormat:
         """A body may end anywhere between two lines."""
         return True
 
-    def scanner(self, body: bytes) -> Scanner:
+    def scanner(self, body: bytes) -> BodyScanner:
         """A scanner of the whole body."""
         return TextScanner(body)

@@ -96,7 +96,7 @@ class FrameCache:
 
     @property
     def used_bytes(self) -> int:
-        """FrameCache held."""
+        """Memory held."""
         return self.selections.used_bytes + self.frames.used_bytes
 
 
@@ -114,12 +114,12 @@ class _CachePlace(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """FrameCache held."""
+        """Memory held."""
         return self.series.nbytes + (0 if self.rows is None else self.rows.nbytes)
 
 
 def _asked_bytes(matchers: Sequence[Matcher]) -> int:
-    """FrameCache of what is asked for, about: values, and the sets or automata they are compared by."""
+    """Memory of what is asked for, about: values, and the sets or automata they are compared by."""
     return sum(200 + 8 * len(matcher.value) for matcher in matchers)
 
 

@@ -8,7 +8,7 @@ from trimon.actors.scrape import ScrapePool
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
-from trimon.scrape.exposition.families import Family
+from trimon.scrape.exposition.families import BodyFamily
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success
@@ -52,7 +52,7 @@ def metadata_endpoints(context: WebContext) -> list[Endpoint]:
     ]
 
 
-def _entry(family: Family) -> dict[str, str]:
+def _entry(family: BodyFamily) -> dict[str, str]:
     return {"type": family.type, "help": family.help, "unit": family.unit}
 
 
