@@ -68,7 +68,7 @@ class Appender:
                 live.last_append_ms = now_ms
                 self._core.newest_ms = max(self._core.newest_ms, live.head.max_ms)
                 if live is not self.open_heads[-1]:
-                    self.follow_elders()
+                    self.link_older_heads()
 
     def _count(self, answer: Appended) -> None:
         counts = self._core.counts
@@ -219,15 +219,15 @@ class Appender:
         live = LiveHead(Head(*window, log, core.pages), log, frozenset({epoch}), core.clock.now_ms())
         self.open_heads.append(live)
         core.state = StoreState(core.state.blocks, (*core.state.heads, live))
-        self.follow_elders()
+        self.link_older_heads()
         return live.head
 
-    def follow_elders(self) -> None:
+    def link_older_heads(self) -> None:
         """Tell every open head of those before it."""
         heads = [live.head for live in self._core.state.heads]
         for live in self.open_heads:
-            elders = heads[: heads.index(live.head)]
-            live.head.follow([(elder, elder.max_ms) for elder in elders if elder.samples])
+            older_heads = heads[: heads.index(live.head)]
+            live.head.set_older_heads([(older, older.max_ms) for older in older_heads if older.samples])
 
     def _replace_newest(self, time_ms: int) -> Head:
         """A head for another window in place of the newest one, which is empty. Raises OperatingError."""
@@ -266,7 +266,7 @@ class Appender:
                     live.log.close()
                     live.log = None
 
-    def let_go(self, lives: Sequence[LiveHead]) -> None:
+    def carry_over(self, lives: Sequence[LiveHead]) -> None:
         """Carry the columns that senders still hold over to the newest head."""
         heads = {live.head for live in lives}
         newest = self.newest()

@@ -201,7 +201,7 @@ class Store:
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
             for problem in recovery.report.problems:
                 core.problem(problem)
-            self._appender.follow_elders()
+            self._appender.link_older_heads()
             self.ready = True
         self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)
         return recovery.report

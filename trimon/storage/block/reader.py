@@ -274,19 +274,19 @@ class Block:
         del series
         return before == now
 
-    def settled_pieces(
+    def settled_frames(
         self, series: Int32s, start_ms: int, end_ms: int, before: object, now: object
     ) -> list[PartialFrame]:
-        """As `pieces`, unless they were settled before."""
+        """As `partial_frames`, unless they were settled before."""
         del now
-        return self.pieces(series, start_ms, end_ms) if before is None else []
+        return self.partial_frames(series, start_ms, end_ms) if before is None else []
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: object) -> list[PartialFrame]:
+    def fresh_frames(self, series: Int32s, start_ms: int, end_ms: int, now: object) -> list[PartialFrame]:
         """None."""
         del series, start_ms, end_ms, now
         return []
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of ascending series, whole pages that touch the closed interval."""
         bands = self._series_band[series]
         order = np.argsort(bands, kind="stable")
@@ -328,7 +328,7 @@ class Block:
         return data
 
     def _piece(self, number: int, parts: list[tuple[Int64s, PageRows]]) -> PartialFrame:
-        """All that was read of one slice as one piece, with every distinct time array once."""
+        """All that was read of one slice as one partial frame, with every distinct time array once."""
         lengths = np.concatenate([part.lengths for _, part in parts])
         entries = np.concatenate([part.entries for _, part in parts])
         starts = np.concatenate([part.starts for _, part in parts])

@@ -28,7 +28,7 @@ _view_numbers = itertools.count()
 
 
 class _HeadCells(NamedTuple):
-    """The cells of one row, resolved: `foreign` are positions whose series has its home elsewhere."""
+    """The cells of one row, resolved: `foreign` are positions whose series is placed in another group."""
 
     columns: Int64s
     series: Int64s
@@ -96,7 +96,7 @@ class Head(HeadSeries):
         index = self.index.view() if fresh_index else self.view.index
         return HeadView(
             index,
-            self.homes.view(),
+            self.placement.view(),
             self._views_for_readers(),
             self.loose.view(),
             self.min_ms,
@@ -135,7 +135,7 @@ class Head(HeadSeries):
             len(cells.foreign) == 0
             and bounds.lowest_ms <= time_ms <= bounds.highest_ms
             and time_ms > group.last_ms
-            and time_ms > self.elder_max_ms
+            and time_ms > self.older_max_ms
             and bool((self._last_times.view()[cells.series] < time_ms).all())
         ):
             tally.appended += len(cells.columns)
@@ -165,12 +165,12 @@ class Head(HeadSeries):
         values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
         series = group.series[columns].astype(np.int64)
         prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
-        foreign = np.flatnonzero(~group.home[columns])
+        foreign = np.flatnonzero(~group.placed[columns])
         return _HeadCells(columns, series, values, prefix, foreign), granted.astype(np.int32), ended
 
     def _adopt(self, group: ScrapeGroup, cells: _HeadCells) -> _HeadCells:
-        """Take home the foreign series that have lost their home."""
-        free = ~self.homes.held(cells.series[cells.foreign])
+        """Place foreign series here that no sender holds a column of any more."""
+        free = ~self.placement.granted(cells.series[cells.foreign])
         if not free.any():
             return cells
         places = cells.foreign[free]
@@ -186,7 +186,7 @@ class Head(HeadSeries):
         times = np.full(count, time_ms, np.int64)
         last_times = self._last_times.view()[cells.series]
         last_values = self._last_values.view()[cells.series]
-        unseen = np.flatnonzero(last_times == NEVER_MS) if time_ms <= self.elder_max_ms else last_times[:0]
+        unseen = np.flatnonzero(last_times == NEVER_MS) if time_ms <= self.older_max_ms else last_times[:0]
         if len(unseen):
             view, numbers = self.index.view(), cells.series[unseen].astype(np.int32)
             listed = [view.labels(number) for number in numbers.tolist()]
@@ -242,13 +242,13 @@ class Head(HeadSeries):
 
     def _hand_back(self, group: ScrapeGroup, columns: Int64s) -> None:
         group.hand_back(columns)
-        series = group.series[columns][group.home[columns]]
-        self.homes.hold(series, held=False)
+        series = group.series[columns][group.placed[columns]]
+        self.placement.set_granted(series, granted=False)
         self._undo.append((self._undo_hand_back, (group, columns, series)))
 
     def _undo_hand_back(self, group: ScrapeGroup, columns: Int64s, series: Int32s) -> None:
         group.take_again(columns)
-        self.homes.hold(series, held=True)
+        self.placement.set_granted(series, granted=True)
 
     # ---- loose samples
 
@@ -337,7 +337,7 @@ class Head(HeadSeries):
         chunks = sum(chunk.size_bytes for group in self.groups for chunk in group.view.raw)
         columns = sum(group.size_bytes for group in self.groups)
         lasts = self._last_times.size_bytes + self._last_values.size_bytes
-        own = self.index.size_bytes() + self.homes.size_bytes() + self.loose.size_bytes()
+        own = self.index.size_bytes() + self.placement.size_bytes() + self.loose.size_bytes()
         return pages + chunks + columns + lasts + own
 
     # ---- deletion

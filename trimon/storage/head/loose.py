@@ -1,4 +1,4 @@
-"""Samples that fit no row: out of order, irregular, or of a series whose home is another group."""
+"""Samples that fit no row: out of order, irregular, or of a series that is placed in another group."""
 
 from __future__ import annotations
 
@@ -250,18 +250,18 @@ def count_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> 
 def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
     """The samples that pages have of the given series (ascending) around the closed interval; row `i` is `series[i]`.
 
-    Pieces come in order of arrival: of several samples of one series at one time the first counts.
+    Frames come in order of arrival: of several samples of one series at one time the first counts.
     """
     return [
-        piece
+        frame
         for page in pages
         if page.min_ms <= end_ms and page.max_ms >= start_ms
-        for piece in page.read(series)
+        for frame in page.read(series)
     ]
 
 
 def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-    """As `read_sealed`, of what is not sealed; a piece at most. There are series."""
+    """As `read_sealed`, of what is not sealed; a frame at most. There are series."""
     picked = np.flatnonzero((view.times >= start_ms) & (view.times <= end_ms))
     place = np.minimum(np.searchsorted(series, view.series[picked]), len(series) - 1)
     wanted = series[place] == view.series[picked]

@@ -85,7 +85,7 @@ def _ascends(numbers: Int64s) -> bool:
 def _spread(out: Floats, known: Int32s, values: Floats, owners: Int32s) -> None:
     """Put the columns of a chunk to their series' rows.
 
-    A series whose home was elsewhere for a while may have come back in another column of the same chunk: at no
+    A series that was placed elsewhere for a while may have come back in another column of the same chunk: at no
     time have both a sample.
     """
     columns = np.flatnonzero(owners >= 0)

@@ -14,7 +14,7 @@ from trimon.storage.read.partialframe import PartialFrame
 
 
 class MarkPlace(NamedTuple):
-    """Rows of a selection whose newest home is in a group, and their columns there."""
+    """Rows of a selection whose series are placed in a group, and their columns there."""
 
     group: int
     rows: Int64s
@@ -26,11 +26,11 @@ class HeadMark(NamedTuple):
 
     Of pushed series these are the sealed pages of the loose buffer. Where any series is scraped, or that is asked
     for, it is the `whole`: rows of a group only follow on one another, and of the loose buffer it is enough to know
-    that it got no sample of these series. `homes` are the newest homes, `last_ms` is the newest row of every place,
+    that it got no sample of these series. `placements` are the newest placements, `last_ms` is the newest row of every place,
     `raw` the number of loose samples that are not in `pages`.
     """
 
-    homes: Int32s
+    placements: Int32s
     places: tuple[MarkPlace, ...]
     last_ms: Int64s
     pages: tuple[LoosePage, ...]
@@ -41,7 +41,7 @@ class HeadMark(NamedTuple):
     def nbytes(self) -> int:
         """Memory held, without the pages."""
         places = sum(place.rows.nbytes + place.columns.nbytes + 100 for place in self.places)
-        return 200 + self.homes.nbytes + self.last_ms.nbytes + places
+        return 200 + self.placements.nbytes + self.last_ms.nbytes + places
 
     def follows(self, before: HeadMark, series: Int32s, loose: LooseView) -> bool:
         """Whether only rows of groups, or pages, were added since; `loose` is what there is now."""
@@ -49,7 +49,7 @@ class HeadMark(NamedTuple):
         same_pages = len(self.pages) >= known and all(
             mine is other for mine, other in zip(self.pages, before.pages, strict=False)
         )
-        if not same_pages or not np.array_equal(self.homes, before.homes):
+        if not same_pages or not np.array_equal(self.placements, before.placements):
             return False
         if not self.whole:
             return True
@@ -82,7 +82,7 @@ def _last_ms(view: GroupView) -> int:
 
 
 class NewRows:
-    """Collects the newest rows of many groups into one piece."""
+    """Collects the newest rows of many groups into one partial frame."""
 
     def __init__(self) -> None:
         self._rows: list[Int64s] = []
@@ -110,7 +110,7 @@ class NewRows:
         self._values.append(chunk.values[first:filled].take(columns, axis=1).T.reshape(-1))
         return True
 
-    def pieces(self) -> list[PartialFrame]:
+    def partial_frames(self) -> list[PartialFrame]:
         """All that was taken."""
         if not self._rows:
             return []

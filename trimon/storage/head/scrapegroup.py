@@ -101,9 +101,9 @@ class ResolvedColumns(NamedTuple):
 class ScrapeGroup:
     """The writer's side of a group. Columns are the group's own numbers; a column belongs to one series.
 
-    A column is *home* when the series' samples live in it, and foreign when the series has its home in
-    another group: samples of foreign columns go to the loose buffer. A column handed back is used again
-    only in a later chunk, so that within a chunk a column never changes its series.
+    A series is placed in a column when its samples are stored there; the column is foreign when the series is placed
+    in another group, and its samples go to the loose buffer (`head/placement.py`). A column that was handed back is used
+    again only in a later chunk, so that within a chunk a column never changes its series.
     """
 
     def __init__(self, number: int, name: str, cache: ArrayCache) -> None:
@@ -114,7 +114,7 @@ class ScrapeGroup:
         self.last_ms = NEVER_MS
         self.series: Int32s = np.full(8, -1, np.int32)
         self.granted: Bools = np.zeros(8, np.bool_)
-        self.home: Bools = np.zeros(8, np.bool_)
+        self.placed: Bools = np.zeros(8, np.bool_)
         self.view = GroupView((), (), 0)
         self._free: list[int] = []
         self._freed: list[int] = []
@@ -124,7 +124,7 @@ class ScrapeGroup:
     @property
     def size_bytes(self) -> int:
         """Memory of the columns' own arrays."""
-        return 200 + self.series.nbytes + self.granted.nbytes + self.home.nbytes
+        return 200 + self.series.nbytes + self.granted.nbytes + self.placed.nbytes
 
     # ---- columns
 
@@ -145,7 +145,7 @@ class ScrapeGroup:
         prefix = bool(
             count and columns[0] == 0 and columns[-1] == count - 1 and (np.diff(columns) == 1).all()
         )
-        foreign = np.flatnonzero(~self.home[columns])
+        foreign = np.flatnonzero(~self.placed[columns])
         cached = ResolvedColumns(key, columns, self.series[columns].astype(np.int64), prefix, foreign)
         self._layout = cached
         return cached
@@ -156,7 +156,7 @@ class ScrapeGroup:
         fresh = count - len(reused)
         return np.concatenate((np.array(reused, np.int64), np.arange(self.width, self.width + fresh)))
 
-    def grant(self, columns: Int64s, series: Int32s, home: Bools) -> None:
+    def grant(self, columns: Int64s, series: Int32s, placed: Bools) -> None:
         """Give these columns to these series."""
         if len(columns) == 0:
             return
@@ -164,7 +164,7 @@ class ScrapeGroup:
         self._widen(int(columns.max()) + 1)
         self.series[columns] = series
         self.granted[columns] = True
-        self.home[columns] = home
+        self.placed[columns] = placed
         chunk = self.view.raw[-1] if self.view.raw else None
         if chunk is None:
             return
@@ -173,15 +173,15 @@ class ScrapeGroup:
         else:
             chunk.series[columns] = series
 
-    def grant_unknown(self, columns: Int64s, series: Int32s, home: Bools) -> Bools:
+    def grant_unknown(self, columns: Int64s, series: Int32s, placed: Bools) -> Bools:
         """A grant as the log tells it: what is known already is left as it is. Which of it was not."""
         inside = columns < self.width
         known = inside.copy()
         at = columns[inside]
-        known[inside] = (self.series[at] == series[inside]) & (self.home[at] == home[inside])
+        known[inside] = (self.series[at] == series[inside]) & (self.placed[at] == placed[inside])
         self.granted[columns[known]] = True
         if not known.all():
-            self.grant(columns[~known], series[~known], home[~known])
+            self.grant(columns[~known], series[~known], placed[~known])
         fresh: Bools = ~known
         return fresh
 
@@ -219,7 +219,7 @@ class ScrapeGroup:
             more = capacity - len(self.series)
             self.series = np.concatenate((self.series, np.full(more, -1, np.int32)))
             self.granted = np.concatenate((self.granted, np.zeros(more, np.bool_)))
-            self.home = np.concatenate((self.home, np.zeros(more, np.bool_)))
+            self.placed = np.concatenate((self.placed, np.zeros(more, np.bool_)))
         self.width = max(self.width, width)
 
     # ---- rows

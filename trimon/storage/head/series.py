@@ -21,7 +21,7 @@ EMPTY_LABELS = "empty labelset: invalid sample"
 class Journal(Protocol):
     """Where a head writes down what it does, in order, before it is published."""
 
-    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, placed: Bools) -> None:
         """Columns were granted; kept until it is written, even over a failure."""
         ...
 
@@ -35,7 +35,7 @@ class Journal(Protocol):
 
 
 class HeadSeries:
-    """Series, groups and homes of one window of time; `Head` adds the samples.
+    """Series, groups and the placement of one window of time; `Head` adds the samples.
 
     Series and columns are made as messages are judged. Without samples they do no harm, so they stay when an
     append fails.
@@ -45,14 +45,14 @@ class HeadSeries:
         self.cache = cache
         self.journal = journal
         self.index = SeriesIndex()
-        self.homes = SeriesPlacement()
+        self.placement = SeriesPlacement()
         self.groups: list[ScrapeGroup] = []
         self._by_name: dict[str, ScrapeGroup] = {}
         self._last_times: Arena[np.int64] = Arena(np.int64)
         self._last_values: Arena[np.float64] = Arena(np.float64)
         self._touched: set[int] = set()
-        self.elders: tuple[HeadSeries, ...] = ()
-        self.elder_max_ms = NEVER_MS
+        self.older_heads: tuple[HeadSeries, ...] = ()
+        self.older_max_ms = NEVER_MS
 
     def group(self, name: str) -> ScrapeGroup:
         """The group of this name, made if there is none."""
@@ -63,10 +63,10 @@ class HeadSeries:
             self._by_name[name] = group
         return group
 
-    def follow(self, elders: Sequence[tuple[HeadSeries, int]]) -> None:
+    def set_older_heads(self, older_heads: Sequence[tuple[HeadSeries, int]]) -> None:
         """Judge late samples also by these older heads, of which each has the given newest time."""
-        self.elders = tuple(elder for elder, _ in elders)
-        self.elder_max_ms = max((newest_ms for _, newest_ms in elders), default=NEVER_MS)
+        self.older_heads = tuple(older for older, _ in older_heads)
+        self.older_max_ms = max((newest_ms for _, newest_ms in older_heads), default=NEVER_MS)
 
     def newest_samples(
         self, label_sets: Sequence[Labels], numbers: Int32s, first_ms: int
@@ -81,13 +81,13 @@ class HeadSeries:
         known = numbers >= 0
         times[known] = self._last_times.view()[numbers[known]]
         values[known] = self._last_values.view()[numbers[known]]
-        unseen = np.flatnonzero(times == NEVER_MS) if first_ms <= self.elder_max_ms else times[:0]
-        for elder in self.elders if len(unseen) else ():
+        unseen = np.flatnonzero(times == NEVER_MS) if first_ms <= self.older_max_ms else times[:0]
+        for older in self.older_heads if len(unseen) else ():
             listed = [label_sets[place] for place in unseen.tolist()]
-            found = elder.index.find(listed)
-            elder_times, elder_values = elder.newest_samples(listed, found, NEVER_MS)
-            later = elder_times > times[unseen]
-            times[unseen[later]], values[unseen[later]] = elder_times[later], elder_values[later]
+            found = older.index.find(listed)
+            older_times, older_values = older.newest_samples(listed, found, NEVER_MS)
+            later = older_times > times[unseen]
+            times[unseen[later]], values[unseen[later]] = older_times[later], older_values[later]
         return times, values
 
     def newest_times(self, series: Int32s) -> Int64s:
@@ -124,7 +124,7 @@ class HeadSeries:
             tally.series_created += len(created)
             self._last_times.extend_constant(NEVER_MS, len(created))
             self._last_values.extend_constant(0.0, len(created))
-            self.homes.widen(len(self.index))
+            self.placement.widen(len(self.index))
         refused = int((found < 0).sum())
         if refused:
             tally.refuse_series(refused, f"series limit of {series_max} reached")
@@ -138,46 +138,46 @@ class HeadSeries:
         pairs, place, lengths = view.distinct_pairs(group.series[columns])
         translated = self.index.symbols.intern_pairs(pairs)[place]
         series = self.create_pairs(translated, lengths, Tally()) if len(columns) else np.zeros(0, np.int32)
-        home = ~self.homes.held(series) & group.home[columns]
-        self._settle(target, columns, series, home)
+        placed = ~self.placement.granted(series) & group.placed[columns]
+        self._settle(target, columns, series, placed)
         return target
 
-    def _settle(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
-        """Grant these columns and note the homes."""
+    def _settle(self, group: ScrapeGroup, columns: Int64s, series: Int32s, placed: Bools) -> None:
+        """Grant these columns and place the series in them, where `placed`."""
         if len(columns) == 0:
             return
-        group.grant(columns, series, home)
-        self.homes.add(series[home], group.number, columns[home])
+        group.grant(columns, series, placed)
+        self.placement.add(series[placed], group.number, columns[placed])
         self._touched.add(group.number)
         if self.journal is not None:
-            self.journal.grant(group, columns, series, home)
+            self.journal.grant(group, columns, series, placed)
 
-    def restore_grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+    def restore_grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, placed: Bools) -> None:
         """A grant as the log tells it; what is known already is left as it is."""
-        fresh = group.grant_unknown(columns, series, home)
-        mine = fresh & home
-        self.homes.add(series[mine], group.number, columns[mine])
+        fresh = group.grant_unknown(columns, series, placed)
+        mine = fresh & placed
+        self.placement.add(series[mine], group.number, columns[mine])
         self._touched.add(group.number)
 
     def _grant(self, group: ScrapeGroup, series: Int32s) -> Int64s:
         """A column for each of the given, distinct series; the one it has or had, where it can be."""
         columns = np.full(len(series), -1, np.int64)
-        latest = self.homes.view().latest[series]
+        latest = self.placement.view().latest[series]
         for place in np.flatnonzero(latest >= 0).tolist():
             number = int(series[place])
-            home_group, column = self.homes.last(number)
-            if home_group == group.number and int(group.series[column]) == number:
+            last_group, column = self.placement.last(number)
+            if last_group == group.number and int(group.series[column]) == number:
                 if not group.granted[column]:
                     group.regrant(column)
-                    self.homes.hold(series[place : place + 1], held=True)
+                    self.placement.set_granted(series[place : place + 1], granted=True)
                     if self.journal is not None:
                         again = np.array([column])
                         self.journal.grant(group, again, series[place : place + 1], np.ones(1, np.bool_))
                 columns[place] = column
         fresh = np.flatnonzero(columns < 0)
         if len(fresh):
-            home = ~self.homes.held(series[fresh])
+            placed = ~self.placement.granted(series[fresh])
             granted = group.columns_for(len(fresh))
-            self._settle(group, granted, series[fresh], home)
+            self._settle(group, granted, series[fresh], placed)
             columns[fresh] = granted
         return columns

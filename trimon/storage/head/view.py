@@ -30,7 +30,7 @@ class HeadView:
     """
 
     index: IndexView
-    homes: PlacementView
+    placement: PlacementView
     groups: GroupViews
     loose: LooseView
     min_ms: int
@@ -51,9 +51,9 @@ class HeadView:
         """Their labels."""
         return matching.table(self.index, series)
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """Their samples in the closed interval; row `i` of the pieces is `series[i]` (ascending)."""
-        found = self._group_pieces(series, start_ms, end_ms)
+    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+        """Their samples in the closed interval; row `i` of the frames is `series[i]` (ascending)."""
+        found = self._group_frames(series, start_ms, end_ms)
         if len(series):
             found.extend(self._sealed(0, series, start_ms, end_ms))
             found.extend(read_raw(self.loose, series, start_ms, end_ms))
@@ -69,8 +69,8 @@ class HeadView:
             found.extend(without_deleted(read_sealed((page,), series, start_ms, end_ms), series, deletions))
         return found
 
-    def _group_pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """What groups have; the first parts of all groups are one piece, and so are the second ones."""
+    def _group_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+        """What groups have; the first parts of all groups are one partial frame, and so are the second ones."""
         places = list(self._in_groups(series))
         self.groups.prepare({number for _, number, _, _ in places})
         layers: dict[tuple[int, int], list[PartialFrame]] = {}
@@ -79,14 +79,14 @@ class HeadView:
             if self.deletions:
                 deletions = [deletion.of_group(number) for deletion in self.deletions]
                 found = without_deleted(found, series, deletions)
-            for place, piece in enumerate(found):
-                layers.setdefault((turn, place), []).append(piece)
+            for place, partial in enumerate(found):
+                layers.setdefault((turn, place), []).append(partial)
         return [combine(layers[key]) for key in sorted(layers)]
 
     @property
     def identity(self) -> Hashable:
         """The head, whatever is appended to it; another one after a deletion."""
-        return self.homes.owner.number, len(self.deletions)
+        return self.placement.owner.number, len(self.deletions)
 
     @property
     def newest_ms(self) -> int:
@@ -108,11 +108,11 @@ class HeadView:
 
         A mark taken before for the same series saves work.
         """
-        homes = self.homes.newest(series)
+        placements = self.placement.newest(series)
         pages, raw = self.loose.pages, len(self.loose.series)
-        if not (homes >= 0).any():
-            return HeadMark(homes, (), np.zeros(0, np.int64), pages, raw, whole)
-        if before is not None and before.whole and np.array_equal(homes, before.homes):
+        if not (placements >= 0).any():
+            return HeadMark(placements, (), np.zeros(0, np.int64), pages, raw, whole)
+        if before is not None and before.whole and np.array_equal(placements, before.placements):
             places = before.places
         else:
             places = tuple(
@@ -121,21 +121,21 @@ class HeadView:
                 if turn == 0
             )
         self.groups.prepare({place.group for place in places})
-        return HeadMark(homes, places, last_rows_ms(self.groups, places), pages, raw, whole=True)
+        return HeadMark(placements, places, last_rows_ms(self.groups, places), pages, raw, whole=True)
 
     def follows(self, series: Int32s, before: HeadMark, now: HeadMark) -> bool:
         """Whether everything up to `before` is still as it was."""
         return now.follows(before, series, self.loose)
 
-    def settled_pieces(
+    def settled_frames(
         self, series: Int32s, start_ms: int, end_ms: int, before: HeadMark | None, now: HeadMark
     ) -> list[PartialFrame]:
-        """As `pieces`, of what is settled now and was not before (None: nothing was)."""
+        """As `partial_frames`, of what is settled now and was not before (None: nothing was)."""
         if not now.whole:
             known = len(before.pages) if before is not None else 0
             return self._sealed(known, series, start_ms, end_ms)
         if before is None:
-            return self.pieces(series, start_ms, end_ms)
+            return self.partial_frames(series, start_ms, end_ms)
         return self._new_rows(series, end_ms, before, now)
 
     def _new_rows(self, series: Int32s, end_ms: int, before: HeadMark, now: HeadMark) -> list[PartialFrame]:
@@ -151,10 +151,10 @@ class HeadView:
                 found.extend(
                     _read_group(view, place.rows, place.columns, wanted, befores[number] + 1, end_ms)
                 )
-        return [*new.pieces(), *found]
+        return [*new.partial_frames(), *found]
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark) -> list[PartialFrame]:
-        """As `pieces`, without what is settled."""
+    def fresh_frames(self, series: Int32s, start_ms: int, end_ms: int, now: HeadMark) -> list[PartialFrame]:
+        """As `partial_frames`, without what is settled."""
         if now.whole:
             return []
         return read_raw(self.loose, series, start_ms, end_ms)
@@ -202,26 +202,26 @@ class HeadView:
         return self.index.symbols.values[name_id][1 : 1 + len(codes)]
 
     def _in_groups(self, series: Int32s) -> Iterator[tuple[int, int, Int64s, Int64s]]:
-        """(turn, group, rows, columns): every place where one of the series has, or had, its home.
+        """(turn, group, rows, columns): every column where one of the series is, or was, placed.
 
-        A row comes once a turn: the newest homes first, then those before.
+        A row comes once a turn: the newest placements first, then those before.
         """
         rows = np.arange(len(series))
-        homes = self.homes.newest(series)
+        placements = self.placement.newest(series)
         for turn in count():
-            living = homes >= 0
-            rows, homes = rows[living], homes[living]
+            living = placements >= 0
+            rows, placements = rows[living], placements[living]
             if len(rows) == 0:
                 return
-            groups = self.homes.group[homes]
-            columns = self.homes.column[homes].astype(np.int64)
+            groups = self.placement.group[placements]
+            columns = self.placement.column[placements].astype(np.int64)
             order = np.argsort(groups, kind="stable")
             ordered = groups[order]
             bounds = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1)).tolist()
             for begin, end in pairwise(bounds):
                 chosen = order[begin:end]
                 yield turn, int(ordered[begin]), rows[chosen], columns[chosen]
-            homes = self.homes.previous[homes]
+            placements = self.placement.previous[placements]
 
 
 def _rows_between(group: GroupView, start_ms: int, end_ms: int) -> int:

@@ -96,7 +96,7 @@ class PrometheusBlock:
         chunks, _ = self._chunks_of(series, start_ms, end_ms)
         return 120 * len(chunks) if self.meta.samples == 0 else min(240 * len(chunks), self.meta.samples)
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of ascending series, whole chunks that touch the closed interval."""
         chunks, rows = self._chunks_of(series, start_ms, end_ms)
         times, values, counts = [], [], []
@@ -109,10 +109,10 @@ class PrometheusBlock:
             return []
         totals = np.bincount(rows, weights=np.concatenate(counts), minlength=len(series)).astype(np.int64)
         offsets = np.concatenate(([0], np.cumsum(totals)))
-        piece = PartialFrame.private(
+        partial = PartialFrame.private(
             np.arange(len(series)), offsets, np.concatenate(times), np.concatenate(values)
         )
-        return self._tombstones.applied([piece], series)
+        return self._tombstones.applied([partial], series)
 
     def left_out(self) -> Counter[str]:
         """What the block holds that cannot be read, in words, and how much of it: by the heads of all chunks."""
@@ -136,7 +136,9 @@ class PrometheusBlock:
         everyone = np.arange(self.index.series, dtype=np.int32)
         for begin in range(0, len(everyone), _VERIFY_SERIES):
             try:
-                self.pieces(everyone[begin : begin + _VERIFY_SERIES], self.meta.min_ms, self.meta.max_ms)
+                self.partial_frames(
+                    everyone[begin : begin + _VERIFY_SERIES], self.meta.min_ms, self.meta.max_ms
+                )
             except OperatingError as error:
                 problems.append(str(error))
         return problems

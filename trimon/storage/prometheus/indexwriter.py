@@ -99,7 +99,7 @@ def _order(pairs: Int64s, offsets: Int64s) -> Int64s:
 
 
 def index_parts(table: SeriesTable, rows: Int64s, chunks: ChunkTable) -> Iterator[bytes]:
-    """The file piece by piece. Series number `s` is row `rows[s]` of the table."""
+    """The file in parts. Series number `s` is row `rows[s]` of the table."""
     yield MAGIC.to_bytes(4, "big") + bytes([VERSION])
     offset = 5
     symbols = _sealed(_symbols(table.symbols))
@@ -132,7 +132,7 @@ def _sealed(content: bytes) -> bytes:
 
 def _symbols(symbols: Sequence[str]) -> bytes:
     encoded = [symbol.encode("utf-8", "replace") for symbol in symbols]
-    parts = [piece for text in encoded for piece in (uvarint(len(text)), text)]
+    parts = [partial for text in encoded for partial in (uvarint(len(text)), text)]
     return len(encoded).to_bytes(4, "big") + b"".join(parts)
 
 

@@ -29,9 +29,9 @@ class Tombstones:
     ends: Int64s
     places: Int64s
 
-    def applied(self, pieces: Sequence[PartialFrame], series: Int32s) -> list[PartialFrame]:
-        """The pieces without what is deleted; row `i` of the pieces is `series[i]`."""
-        out = list(pieces)
+    def applied(self, partials: Sequence[PartialFrame], series: Int32s) -> list[PartialFrame]:
+        """The partial frames without what is deleted; row `i` of the partial frames is `series[i]`."""
+        out = list(partials)
         for place, start_ms, end_ms in zip(
             self.places.tolist(), self.starts.tolist(), self.ends.tolist(), strict=True
         ):

@@ -47,14 +47,14 @@ HeadDeletions = tuple[HeadDeletion, ...]
 
 
 def without_deleted(
-    pieces: Sequence[PartialFrame], series: Int32s, deletions: Sequence[Deletion]
+    partials: Sequence[PartialFrame], series: Int32s, deletions: Sequence[Deletion]
 ) -> list[PartialFrame]:
-    """The pieces with deleted samples made ABSENT; row `i` of the pieces is `series[i]`."""
-    out = list(pieces)
+    """The partial frames with deleted samples made ABSENT; row `i` of the partial frames is `series[i]`."""
+    out = list(partials)
     for deletion in deletions:
         hit = _among(series, deletion.series)
         if hit.any():
-            out = [_blanked(piece, hit, deletion) for piece in out]
+            out = [_blanked(partial, hit, deletion) for partial in out]
     return out
 
 
@@ -66,19 +66,19 @@ def _among(series: Int32s, wanted: Int32s) -> Bools:
     return same
 
 
-def _blanked(piece: PartialFrame, hit: Bools, deletion: Deletion) -> PartialFrame:
-    rows = np.flatnonzero(hit[piece.rows])
+def _blanked(partial: PartialFrame, hit: Bools, deletion: Deletion) -> PartialFrame:
+    rows = np.flatnonzero(hit[partial.rows])
     if len(rows) == 0:
-        return piece
-    lengths = np.diff(piece.offsets)[rows]
-    times = piece.times[ragged_positions(piece.time_offsets[piece.time_of_row[rows]], lengths)]
-    places = ragged_positions(piece.offsets[rows], lengths)
+        return partial
+    lengths = np.diff(partial.offsets)[rows]
+    times = partial.times[ragged_positions(partial.time_offsets[partial.time_of_row[rows]], lengths)]
+    places = ragged_positions(partial.offsets[rows], lengths)
     gone = places[(times >= deletion.start_ms) & (times <= deletion.end_ms)]
     if len(gone) == 0:
-        return piece
-    values = piece.values.copy()
+        return partial
+    values = partial.values.copy()
     values[gone] = ABSENT
-    return replace(piece, values=values, absent=True)
+    return replace(partial, values=values, absent=True)
 
 
 def pack_deletions(deletions: Deletions) -> bytes:

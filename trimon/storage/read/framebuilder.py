@@ -1,4 +1,32 @@
-"""Pieces put together to one frame in order of time."""
+"""One frame out of many partial frames, in order of time.
+
+A selection is read from several places: blocks, sealed pages, raw rows, loose samples. Each gives a `PartialFrame`,
+of some of the rows and some of the time. A *segment* is what one partial frame has of one row; the frame is all
+segments of a row behind one another, row by row, and nothing is done sample by sample.
+
+```text
+             time ->
+row 0        [block   ][page    ][raw  ]         three segments, which follow on one another
+row 1        [block   ]       [raw  ]
+row 2        [page    ]
+                  [loose  ]                      two that overlap
+```
+
+1. Segments are sorted by row and first time. Where one begins before the one before it has ended, its row is
+   *untangled*: samples are sorted by time, and of several at one time that of the earlier partial frame is kept. Few
+   rows need it; the others are never looked at.
+2. Rows that were scraped together share their timestamp arrays. Rows with the same arrays in all segments, found by a
+   hash of these, share one in the frame too; arrays that are equal though they came from different places are found
+   by a hash of their times.
+3. The place of each segment in the frame is the sum of the lengths before it. Values are copied segment by segment,
+   and runs of segments at steady distances as one strided matrix, which is how all rows of a page are copied in one
+   go.
+4. ABSENT cells, which are the gaps in the rows of a group, are taken out at the end. A row that had some gets a
+   timestamp array of its own.
+
+In a *dense* frame rows are stored in their order. In a *grouped* one those of one timestamp array are neighbours, so
+that they reshape to a matrix without a copy.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +44,24 @@ from trimon.storage.read.partialframe import PartialFrame, distinct_arrays, with
 from trimon.storage.symbols import mix
 
 
-def assemble(rows: int, pieces: Sequence[PartialFrame], *, grouped: bool = False) -> SampleFrame:
-    """One frame of all pieces; of samples of one row at one time the one of the earlier piece wins.
+def assemble(rows: int, partials: Sequence[PartialFrame], *, grouped: bool = False) -> SampleFrame:
+    """One frame of all partial frames; of samples of one row at one time the one of the earlier partial frame wins.
 
     The frame is dense, or `grouped` by timestamp arrays.
     """
-    pieces = [piece for piece in pieces if len(piece.values)]
-    if not pieces:
+    partials = [partial for partial in partials if len(partial.values)]
+    if not partials:
         return SampleFrame.empty(rows)
-    segments = _RowSegments.of(pieces)
+    segments = _RowSegments.of(partials)
     overlapping = segments.overlapping_rows()
     if len(overlapping):
-        pieces = segments.untangle(pieces, overlapping)
-        segments = _RowSegments.of(pieces)
+        partials = segments.untangle(partials, overlapping)
+        segments = _RowSegments.of(partials)
         if not len(segments.row):
             return SampleFrame.empty(rows)
     lengths = np.bincount(segments.row, segments.length, rows).astype(np.int64)
     times, time_offsets, time_of_row = segments.share_times(rows)
-    # rows whose samples came in different pieces may still have the same times in all
+    # rows whose samples came in different partial frames may still have the same times in all
     distinct = distinct_arrays(times, time_offsets)
     if distinct is not None:
         chosen, place = distinct
@@ -48,15 +76,19 @@ def assemble(rows: int, pieces: Sequence[PartialFrame], *, grouped: bool = False
     order = np.argsort(time_of_row, kind="stable") if grouped else None
     offsets = _offsets(lengths, order)
     if segments.plain and order is None:
-        values = pieces[0].values if len(pieces) == 1 else np.concatenate([piece.values for piece in pieces])
+        values = (
+            partials[0].values
+            if len(partials) == 1
+            else np.concatenate([partial.values for partial in partials])
+        )
     else:
         values = np.empty(int(offsets[-1]))
-        segments.copy_values(pieces, offsets, values)
+        segments.copy_values(partials, offsets, values)
     parts = _FrameParts(values, offsets, times, time_offsets, time_of_row, order)
-    if any(piece.absent for piece in pieces) and holds_absent(values):
+    if any(partial.absent for partial in partials) and holds_absent(values):
         return parts.without(is_absent(values)).frame()
-    if any(piece.stale is not None for piece in pieces):
-        return parts.frame(_stale_rows(rows, pieces))
+    if any(partial.stale is not None for partial in partials):
+        return parts.frame(_stale_rows(rows, partials))
     return parts.frame()
 
 
@@ -72,15 +104,15 @@ def _offsets(lengths: Int64s, order: Int64s | None) -> Int64s:
     return out
 
 
-def _stale_rows(rows: int, pieces: Sequence[PartialFrame]) -> Bools:
-    """Rows that hold staleness markers, of which some pieces know."""
+def _stale_rows(rows: int, partials: Sequence[PartialFrame]) -> Bools:
+    """Rows that hold staleness markers, of which some partial frames know."""
     has_stale = np.zeros(rows, np.bool_)
-    for piece in pieces:
-        if piece.stale is not None:
-            has_stale[piece.rows[piece.stale]] = True
+    for partial in partials:
+        if partial.stale is not None:
+            has_stale[partial.rows[partial.stale]] = True
             continue
-        stale = stale_places(piece.values)
-        has_stale[piece.rows[np.searchsorted(piece.offsets, stale, side="right") - 1]] = True
+        stale = stale_places(partial.values)
+        has_stale[partial.rows[np.searchsorted(partial.offsets, stale, side="right") - 1]] = True
     return has_stale
 
 
@@ -137,13 +169,13 @@ class _FrameParts(NamedTuple):
 
 @dataclass(slots=True)
 class _RowSegments:
-    """Every (row, piece) that has samples, sorted by row and first time.
+    """Every (row, partial frame) that has samples, sorted by row and first time.
 
-    `plain` says that the pieces one after the other are already in order, each row in one of them at most.
+    `plain` says that the partial frames one after the other are already in order, each row in one of them at most.
     """
 
     row: Int64s
-    piece: Int64s
+    partial: Int64s
     source: Int64s
     length: Int64s
     time: Int64s
@@ -152,24 +184,34 @@ class _RowSegments:
     plain: bool
 
     @classmethod
-    def of(cls, pieces: Sequence[PartialFrame]) -> _RowSegments:
-        time_counts = np.array([len(piece.time_offsets) - 1 for piece in pieces])
+    def of(cls, partials: Sequence[PartialFrame]) -> _RowSegments:
+        time_counts = np.array([len(partial.time_offsets) - 1 for partial in partials])
         time_firsts = np.cumsum(time_counts) - time_counts
-        sizes = np.array([len(piece.times) for piece in pieces])
+        sizes = np.array([len(partial.times) for partial in partials])
         shifts = np.cumsum(sizes) - sizes
-        times = pieces[0].times if len(pieces) == 1 else np.concatenate([piece.times for piece in pieces])
+        times = (
+            partials[0].times
+            if len(partials) == 1
+            else np.concatenate([partial.times for partial in partials])
+        )
         time_offsets = np.concatenate(
-            [piece.time_offsets[:-1] + shift for piece, shift in zip(pieces, shifts.tolist(), strict=True)]
+            [
+                partial.time_offsets[:-1] + shift
+                for partial, shift in zip(partials, shifts.tolist(), strict=True)
+            ]
             + [np.array([len(times)])]
         )
-        row = np.concatenate([piece.rows for piece in pieces])
-        length = np.concatenate([piece.lengths for piece in pieces])
-        source = np.concatenate([piece.offsets[:-1] for piece in pieces])
-        number = np.repeat(np.arange(len(pieces)), [len(piece.rows) for piece in pieces])
+        row = np.concatenate([partial.rows for partial in partials])
+        length = np.concatenate([partial.lengths for partial in partials])
+        source = np.concatenate([partial.offsets[:-1] for partial in partials])
+        number = np.repeat(np.arange(len(partials)), [len(partial.rows) for partial in partials])
         time = np.concatenate(
-            [piece.time_of_row + first for piece, first in zip(pieces, time_firsts.tolist(), strict=True)]
+            [
+                partial.time_of_row + first
+                for partial, first in zip(partials, time_firsts.tolist(), strict=True)
+            ]
         ).astype(np.int64)
-        plain = bool((row[1:] > row[:-1]).all()) and all(piece.dense for piece in pieces)
+        plain = bool((row[1:] > row[:-1]).all()) and all(partial.dense for partial in partials)
         if not plain:
             start = times[np.minimum(time_offsets[time], len(times) - 1)]
             order = np.lexsort((number, start, row))
@@ -188,18 +230,18 @@ class _RowSegments:
         same = self.row[1:] == self.row[:-1]
         return np.unique(self.row[1:][same & (first[1:] <= last[:-1])])
 
-    def untangle(self, pieces: Sequence[PartialFrame], rows: Int64s) -> list[PartialFrame]:
-        """The pieces without the given rows, and one piece in which these are merged."""
+    def untangle(self, partials: Sequence[PartialFrame], rows: Int64s) -> list[PartialFrame]:
+        """The partial frames without the given rows, and one partial frame in which these are merged."""
         chosen = np.flatnonzero(np.isin(self.row, rows))
         lengths = self.length[chosen]
         flat_times = self.times[ragged_positions(self.time_offsets[self.time[chosen]], lengths)]
         flat_rows = np.repeat(self.row[chosen], lengths)
-        flat_pieces = np.repeat(self.piece[chosen], lengths)
+        flat_pieces = np.repeat(self.partial[chosen], lengths)
         flat_values = np.empty(len(flat_rows))
         flat_source = ragged_positions(self.source[chosen], lengths)
-        for number, piece in enumerate(pieces):
+        for number, partial in enumerate(partials):
             mine = flat_pieces == number
-            flat_values[mine] = piece.values[flat_source[mine]]
+            flat_values[mine] = partial.values[flat_source[mine]]
         present = np.flatnonzero(~is_absent(flat_values))
         order = present[np.lexsort((flat_pieces[present], flat_times[present], flat_rows[present]))]
         flat_rows, flat_times, flat_values = flat_rows[order], flat_times[order], flat_values[order]
@@ -208,9 +250,9 @@ class _RowSegments:
         flat_rows, flat_times, flat_values = flat_rows[fresh], flat_times[fresh], flat_values[fresh]
         offsets = np.searchsorted(flat_rows, np.append(rows, rows[-1] + 1))
         merged = PartialFrame.private(rows, offsets, flat_times, flat_values)
-        return [*(without_rows(piece, rows) for piece in pieces), merged]
+        return [*(without_rows(partial, rows) for partial in partials), merged]
 
-    def copy_values(self, pieces: Sequence[PartialFrame], offsets: Int64s, out: Floats) -> None:
+    def copy_values(self, partials: Sequence[PartialFrame], offsets: Int64s, out: Floats) -> None:
         """Write every segment to its place in the frame."""
         ends = np.cumsum(self.length)
         first_of_row = np.concatenate(([True], self.row[1:] != self.row[:-1]))
@@ -219,12 +261,12 @@ class _RowSegments:
             np.diff(np.append(np.flatnonzero(first_of_row), len(self.row))),
         )
         target = offsets[self.row] + (ends - self.length) - row_start
-        by_piece = np.argsort(self.piece, kind="stable")
-        bounds = np.searchsorted(self.piece[by_piece], np.arange(len(pieces) + 1)).tolist()
-        for number, piece in enumerate(pieces):
+        by_piece = np.argsort(self.partial, kind="stable")
+        bounds = np.searchsorted(self.partial[by_piece], np.arange(len(partials) + 1)).tolist()
+        for number, partial in enumerate(partials):
             mine = by_piece[bounds[number] : bounds[number + 1]]
             if len(mine):
-                _copy_runs(piece.values, self.source[mine], self.length[mine], out, target[mine])
+                _copy_runs(partial.values, self.source[mine], self.length[mine], out, target[mine])
 
     def share_times(self, rows: int) -> tuple[Int64s, Int64s, Int32s]:
         """Distinct timestamp arrays of the rows, and which row has which; 0 for a row without samples."""

@@ -1,4 +1,34 @@
-"""Reading what is read again and again: selections and samples are kept for the next query that asks for them."""
+"""Selections and samples that queries leave for the next query that asks for them.
+
+A dashboard asks the same selectors every few seconds, with an interval that has moved on by as much. What was read
+the last time is right again, as far as it cannot have changed since: as far as it is *settled*. A frame of the
+settled samples is kept (the *base*); the next query reads what was settled since, and what is not settled at all, and
+puts them behind it.
+
+```text
+                     start of the interval                                      its end
+first asked          |=============== not kept, only noted ===================|
+asked again          |=============== base ==========================|-fresh--|   mark 1
+asked later               |========== base, kept ==========|+ added +|-fresh--|   mark 2
+```
+
+What is settled, and how far, a source says with a *mark*:
+
+- of a block everything, for ever;
+- of scraped series all rows up to the newest one of each group, since rows only follow on one another;
+- of series that are only pushed the sealed pages of the loose buffer; its raw samples are the fresh part;
+- of every source but the last everything, since of two samples at one time that of the earlier source counts.
+
+Two marks tell whether the base still holds (`follows`). It does not after a sample that came late for one of the
+series, or a series that is placed elsewhere, and a deletion or another block makes another `identity`: then
+everything is read anew. So it is when the interval began after the newest sample that was known: what lies between is
+not in the base.
+
+Only what is asked for twice is kept, since most selections never are. Frames are kept by matchers, by the identities
+of the sources, and by the magnitude of the interval's length: a panel of an hour and one of a week do not push one
+another out. A base that has become half as long again as the interval is cut at its beginning when something is
+added. If nothing has changed, the `whole` of the last answer, fresh part included, is the answer.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +88,14 @@ class SettledSource(SeriesSource, Protocol):
         """Whether everything up to `before` is still as it was."""
         ...
 
-    def settled_pieces(
+    def settled_frames(
         self, series: Int32s, start_ms: int, end_ms: int, before: Any, now: Any
     ) -> list[PartialFrame]:
-        """As `pieces`, of what is settled now and was not before (None: nothing was)."""
+        """As `partial_frames`, of what is settled now and was not before (None: nothing was)."""
         ...
 
-    def fresh_pieces(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[PartialFrame]:
-        """As `pieces`, without what is settled."""
+    def fresh_frames(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[PartialFrame]:
+        """As `partial_frames`, without what is settled."""
         ...
 
 
@@ -241,20 +271,20 @@ class _CachedRead:
             begin_ms, until_ms = kept.start_ms, kept.end_ms
             found = self._added(befores, marks, begin_ms, until_ms)
             if found is not None:
-                pieces = [PartialFrame.of(base), *found]
-                if len(pieces) > 1:
+                partials = [PartialFrame.of(base), *found]
+                if len(partials) > 1:
                     if self.is_exceeded_by(base):
-                        begin_ms, pieces[0] = self.start_ms, pieces[0].clipped(self.start_ms, until_ms)
-                    base = replace(assemble(self.rows, pieces, grouped=True), facts={})
+                        begin_ms, partials[0] = self.start_ms, partials[0].clipped(self.start_ms, until_ms)
+                    base = replace(assemble(self.rows, partials, grouped=True), facts={})
                 return _Settled(base, marks, begin_ms, until_ms)
         admit()
         begin_ms, until_ms = self.start_ms, self.until_ms()
-        pieces = [
-            piece
+        partials = [
+            partial
             for number in range(len(self.parts))
-            for piece in self._settled_pieces(number, None, marks[number], begin_ms, until_ms)
+            for partial in self._settled_frames(number, None, marks[number], begin_ms, until_ms)
         ]
-        base = replace(assemble(self.rows, pieces, grouped=True), facts={})
+        base = replace(assemble(self.rows, partials, grouped=True), facts={})
         return _Settled(base, marks, begin_ms, until_ms)
 
     def _added(
@@ -268,16 +298,16 @@ class _CachedRead:
         for number, (before, now) in enumerate(zip(befores, marks, strict=True)):
             if found:
                 return None
-            found = self._settled_pieces(number, before, now, begin_ms, until_ms)
+            found = self._settled_frames(number, before, now, begin_ms, until_ms)
         return found
 
-    def _settled_pieces(
+    def _settled_frames(
         self, number: int, before: Any, now: Any, begin_ms: int, until_ms: int
     ) -> list[PartialFrame]:
         """What a source has settled, of the closed interval."""
         part = self.parts[number]
-        found = self.sources[number].settled_pieces(part.series, begin_ms, until_ms, before, now)
-        return [piece for piece in part.placed(found, begin_ms, until_ms) if len(piece.values)]
+        found = self.sources[number].settled_frames(part.series, begin_ms, until_ms, before, now)
+        return [partial for partial in part.placed(found, begin_ms, until_ms) if len(partial.values)]
 
     def is_exceeded_by(self, base: SampleFrame) -> bool:
         """Whether the frame is much longer than the interval."""
@@ -288,12 +318,12 @@ class _CachedRead:
     def fresh(self, marks: Sequence[Any], start_ms: int, end_ms: int) -> list[PartialFrame]:
         """The samples of the other parts."""
         return [
-            piece
+            partial
             for part, source, mark in zip(self.parts, self.sources, marks, strict=True)
-            for piece in part.placed(
-                source.fresh_pieces(part.series, start_ms, end_ms, mark), start_ms, end_ms
+            for partial in part.placed(
+                source.fresh_frames(part.series, start_ms, end_ms, mark), start_ms, end_ms
             )
-            if len(piece.values)
+            if len(partial.values)
         ]
 
 
@@ -360,11 +390,11 @@ class CachedSelection(StoreSelection):
         whole, whole_start_ms = base, begin_ms
         fresh = reading.fresh(marks, start_ms, until_ms)
         if fresh:
-            admit(8 * (len(base.values) + sum(len(piece.values) for piece in fresh)))
-            piece = PartialFrame.of(base)
+            admit(8 * (len(base.values) + sum(len(partial.values) for partial in fresh)))
+            partial = PartialFrame.of(base)
             if reading.is_exceeded_by(base):
-                piece = piece.clipped(start_ms, until_ms)
-            whole = replace(assemble(reading.rows, [piece, *fresh], grouped=True), facts={})
+                partial = partial.clipped(start_ms, until_ms)
+            whole = replace(assemble(reading.rows, [partial, *fresh], grouped=True), facts={})
             whole_start_ms = start_ms
         made = replace(
             kept,

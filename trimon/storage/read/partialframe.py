@@ -38,7 +38,7 @@ class PartialFrame:
 
     @classmethod
     def of(cls, frame: SampleFrame) -> PartialFrame:
-        """A whole frame as one piece."""
+        """A whole frame as one partial frame."""
         return cls(
             np.arange(frame.rows),
             frame.values,
@@ -52,7 +52,7 @@ class PartialFrame:
 
     @classmethod
     def matrix(cls, rows: Int64s, times: Int64s, values: Floats, *, absent: bool) -> PartialFrame:
-        """A piece of rows that share one timestamp array; `values[row, time]`."""
+        """A partial frame of rows that share one timestamp array; `values[row, time]`."""
         count = len(times)
         return cls(
             rows,
@@ -66,7 +66,7 @@ class PartialFrame:
 
     @classmethod
     def private(cls, rows: Int64s, offsets: Int64s, times: Int64s, values: Floats) -> PartialFrame:
-        """A piece of rows whose `times` run beside `values`; rows of equal times are made to share them."""
+        """A partial frame of rows whose `times` run beside `values`; rows of equal times are made to share them."""
         distinct = distinct_arrays(times, offsets)
         if distinct is None:
             return cls(rows, values, offsets, times, offsets, np.arange(len(rows), dtype=np.int32))
@@ -104,32 +104,32 @@ class PartialFrame:
         first = int(np.searchsorted(self.times, start_ms))
         last = max(first, int(np.searchsorted(self.times, end_ms, side="right")))
         values = self.values.reshape(len(self.rows), len(self.times))[:, first:last]
-        piece = PartialFrame.matrix(self.rows, self.times[first:last], values, absent=self.absent)
-        return piece if self.stale is None else replace(piece, stale=self.stale)
+        partial = PartialFrame.matrix(self.rows, self.times[first:last], values, absent=self.absent)
+        return partial if self.stale is None else replace(partial, stale=self.stale)
 
 
-def combine(pieces: Sequence[PartialFrame]) -> PartialFrame:
-    """Dense pieces of distinct rows as one."""
-    if len(pieces) == 1:
-        return pieces[0]
-    times = np.array([len(piece.times) for piece in pieces])
-    arrays = np.array([len(piece.time_offsets) - 1 for piece in pieces])
-    values = np.array([len(piece.values) for piece in pieces])
-    heights = np.array([len(piece.rows) for piece in pieces])
-    offsets = np.concatenate([piece.offsets[:-1] for piece in pieces])
+def combine(partials: Sequence[PartialFrame]) -> PartialFrame:
+    """Dense partial frames of distinct rows as one."""
+    if len(partials) == 1:
+        return partials[0]
+    times = np.array([len(partial.times) for partial in partials])
+    arrays = np.array([len(partial.time_offsets) - 1 for partial in partials])
+    values = np.array([len(partial.values) for partial in partials])
+    heights = np.array([len(partial.rows) for partial in partials])
+    offsets = np.concatenate([partial.offsets[:-1] for partial in partials])
     offsets += np.repeat(np.cumsum(values) - values, heights)
-    time_offsets = np.concatenate([piece.time_offsets[:-1] for piece in pieces])
+    time_offsets = np.concatenate([partial.time_offsets[:-1] for partial in partials])
     time_offsets += np.repeat(np.cumsum(times) - times, arrays)
-    time_of_row = np.concatenate([piece.time_of_row for piece in pieces])
+    time_of_row = np.concatenate([partial.time_of_row for partial in partials])
     time_of_row += np.repeat(np.cumsum(arrays) - arrays, heights).astype(np.int32)
     return PartialFrame(
-        np.concatenate([piece.rows for piece in pieces]),
-        np.concatenate([piece.values for piece in pieces]),
+        np.concatenate([partial.rows for partial in partials]),
+        np.concatenate([partial.values for partial in partials]),
         np.append(offsets, values.sum()),
-        np.concatenate([piece.times for piece in pieces]),
+        np.concatenate([partial.times for partial in partials]),
         np.append(time_offsets, times.sum()),
         time_of_row,
-        any(piece.absent for piece in pieces),
+        any(partial.absent for partial in partials),
     )
 
 
@@ -152,19 +152,19 @@ def distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | N
     return chosen, inverse.astype(np.int32)
 
 
-def without_rows(piece: PartialFrame, rows: Int64s) -> PartialFrame:
+def without_rows(partial: PartialFrame, rows: Int64s) -> PartialFrame:
     """The samples of all other rows."""
-    keep = np.flatnonzero(~np.isin(piece.rows, rows))
-    if len(keep) == len(piece.rows):
-        return piece
-    lengths = piece.lengths[keep]
+    keep = np.flatnonzero(~np.isin(partial.rows, rows))
+    if len(keep) == len(partial.rows):
+        return partial
+    lengths = partial.lengths[keep]
     return PartialFrame(
-        piece.rows[keep],
-        piece.values[ragged_positions(piece.offsets[:-1][keep], lengths)],
+        partial.rows[keep],
+        partial.values[ragged_positions(partial.offsets[:-1][keep], lengths)],
         np.concatenate(([0], np.cumsum(lengths))),
-        piece.times,
-        piece.time_offsets,
-        piece.time_of_row[keep],
-        piece.absent,
-        stale=None if piece.stale is None else piece.stale[keep],
+        partial.times,
+        partial.time_offsets,
+        partial.time_of_row[keep],
+        partial.absent,
+        stale=None if partial.stale is None else partial.stale[keep],
     )

@@ -19,7 +19,7 @@ from trimon.storage.read.partialframe import PartialFrame
 
 
 class SeriesSource(Protocol):
-    """A block or a head: series by number, samples in pieces."""
+    """A block or a head: series by number, samples in partial frames."""
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
         """Whether any sample may lie in the closed interval."""
@@ -33,8 +33,8 @@ class SeriesSource(Protocol):
         """Their labels."""
         ...
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """Their samples around the closed interval; row `i` of the pieces is `series[i]`."""
+    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+        """Their samples around the closed interval; row `i` of the partial frames is `series[i]`."""
         ...
 
     def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
@@ -62,10 +62,10 @@ class FramePart:
     series: Int32s
     rows: Int64s | None
 
-    def placed(self, pieces: Sequence[PartialFrame], start_ms: int, end_ms: int) -> Iterator[PartialFrame]:
-        """Pieces of the source as pieces of the selection, cut to the closed interval."""
-        for piece in pieces:
-            clipped = piece.clipped(start_ms, end_ms)
+    def placed(self, partials: Sequence[PartialFrame], start_ms: int, end_ms: int) -> Iterator[PartialFrame]:
+        """Partial frames of the source as partial frames of the selection, cut to the closed interval."""
+        for partial in partials:
+            clipped = partial.clipped(start_ms, end_ms)
             yield clipped if self.rows is None else replace(clipped, rows=self.rows[clipped.rows])
 
 
@@ -113,12 +113,12 @@ class StoreSelection:
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval. Raises OperatingError when data cannot be read."""
-        pieces: list[PartialFrame] = []
+        partials: list[PartialFrame] = []
         for part in self.parts:
             if part.source.overlaps(start_ms, end_ms):
-                found = part.source.pieces(part.series, start_ms, end_ms)
-                pieces.extend(part.placed(found, start_ms, end_ms))
-        return assemble(self._labels.rows, pieces)
+                found = part.source.partial_frames(part.series, start_ms, end_ms)
+                partials.extend(part.placed(found, start_ms, end_ms))
+        return assemble(self._labels.rows, partials)
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval; see Selection."""

@@ -57,18 +57,18 @@ class _Salvage:
     def __getattr__(self, name: str) -> object:
         return getattr(self._block, name)
 
-    def pieces(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of the series that can be read; the others are noted, found by halving."""
         try:
-            return self._block.pieces(series, start_ms, end_ms)
+            return self._block.partial_frames(series, start_ms, end_ms)
         except OperatingError:
             if len(series) == 1:
                 self.lost_series.add(int(series[0]))
                 return []
         middle = len(series) // 2
-        first = self.pieces(series[:middle], start_ms, end_ms)
-        second = self.pieces(series[middle:], start_ms, end_ms)
-        return [*first, *(replace(piece, rows=piece.rows + middle) for piece in second)]
+        first = self.partial_frames(series[:middle], start_ms, end_ms)
+        second = self.partial_frames(series[middle:], start_ms, end_ms)
+        return [*first, *(replace(partial, rows=partial.rows + middle) for partial in second)]
 
 
 def repair(files: Files, path: Path, progress: Progress = no_progress) -> Iterator[str]:

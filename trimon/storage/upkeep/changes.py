@@ -102,10 +102,10 @@ class StoreChanges:
                     # Only now that all of the window is on disk does a block say that these logs are done with.
                     meta = replace(added[-1].meta, log=core.log_id, epochs=tuple(sorted(epochs)))
                     added[-1] = added[-1].noted(core.files, meta)
-                self._appender.let_go(lives)
+                self._appender.carry_over(lives)
                 heads = tuple(live for live in core.state.heads if live not in lives)
                 core.state = StoreState(_sorted((*core.state.blocks, *added)), heads)
-                self._appender.follow_elders()
+                self._appender.link_older_heads()
                 remove_segments(core.files, core.wal_path, epochs)
             except OSError as error:
                 raise OperatingError(f"WAL: {error}") from error

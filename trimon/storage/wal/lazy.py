@@ -146,14 +146,14 @@ class LoggedHead(Head):
     def _unpack_grant(
         self, group: ScrapeGroup, state: RowState, series_of: Int32s, payload: Payload, place: int
     ) -> None:
-        columns, series, home = grant_of(payload, place, series_of)
+        columns, series, placed = grant_of(payload, place, series_of)
         if len(columns):
             width = int(columns.max()) + 1
             group.make_room(width)
             state.make_room(width)
             state.values[columns] = 0.0
         known = series >= 0
-        group.grant_unknown(columns[known], series[known], home[known])
+        group.grant_unknown(columns[known], series[known], placed[known])
         if payload.sections[place][2]:
             group.revoke_except(columns[known])
 

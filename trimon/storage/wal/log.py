@@ -101,9 +101,9 @@ class HeadLog:
 
     # ---- journal
 
-    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, home: Bools) -> None:
+    def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, placed: Bools) -> None:
         """Columns given to series."""
-        section = s.grant_section(group.number, "", columns, series, home)
+        section = s.grant_section(group.number, "", columns, series, placed)
         self._grants.append(section)
         self._sections.append(section)
         state = self._row_state(group)
@@ -119,7 +119,7 @@ class HeadLog:
         if key_row:
             state.forget_values()
             granted = np.flatnonzero(group.granted[: group.width])
-            whole = (group.name, granted, group.series[granted], group.home[granted])
+            whole = (group.name, granted, group.series[granted], group.placed[granted])
             self._sections.append(s.grant_section(group.number, *whole))
         same = not key_row and before is not None and (before is columns or np.array_equal(before, columns))
         listed = None if same else columns

@@ -60,7 +60,7 @@ class Payload:
 
 
 def grant_of(payload: Payload, place: int, series_of: Int32s) -> tuple[Int64s, Int32s, Bools]:
-    """Columns, series (-1 where unknown) and whether each column is its series' home."""
+    """Columns, series (-1 where unknown) and whether the series is placed in the column."""
     _, _, _, count, column_width, series_width = payload.sections[place]
     reader = payload.reader(place)
     columns = reader.signed(count, column_width)

@@ -156,10 +156,10 @@ class EpochReplay:
 
     def _apply_grant(self, payload: Payload, place: int) -> None:
         _, number, name, *_ = payload.sections[place]
-        columns, series, home = grant_of(payload, place, self.rows.series)
+        columns, series, placed = grant_of(payload, place, self.rows.series)
         state = self._group(number, name)
         known = series >= 0
-        self._head.restore_grant(state.group, columns[known], series[known], home[known])
+        self._head.restore_grant(state.group, columns[known], series[known], placed[known])
         if name:
             state.group.revoke_except(columns[known])
         else:

@@ -84,11 +84,11 @@ def series_section(index: SeriesIndex, first: int) -> Section:
     return [SERIES, first, len(lengths), len(flat), width], lengths.astype("<u2").tobytes() + planes
 
 
-def grant_section(group: int, name: str, columns: Int64s, series: Int32s, home: Bools) -> Section:
+def grant_section(group: int, name: str, columns: Int64s, series: Int32s, placed: Bools) -> Section:
     """Columns given to series; with a name it is the whole of the group's grants."""
     column_width, column_planes = pack_planes(_steps(columns))
     series_width, series_planes = pack_planes(_steps(series))
-    data = b"".join((column_planes, series_planes, np.packbits(home).tobytes()))
+    data = b"".join((column_planes, series_planes, np.packbits(placed).tobytes()))
     return [GRANT, group, name, len(columns), column_width, series_width], data
 
 
