@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimon.model.histogram import Buckets, FloatHistogram, ResetHint, ordered
+from trimon.model.histogram import Buckets, FloatHistogram, ResetHint, ordered, upper_bounds
+from trimon.model.histogramtext import histogram_expression, histogram_text
 from trimon.model.labels import labels_of
 from trimon.query.answer.json import render_data
 from trimon.query.conformance.memory import MemoryStore
@@ -20,7 +21,6 @@ from trimon.query.execution.budget import Budget
 from trimon.query.histograms.arithmetic import IncompatibleError, added, combined, equal, scaled, to_schema
 from trimon.query.histograms.quantile import fraction, quantile
 from trimon.query.histograms.resets import was_reset
-from trimon.query.histograms.text import as_text
 from trimon.query.histograms.trim import trimmed
 from trimon.query.language.options import QueryOptions
 
@@ -139,7 +139,7 @@ def test_text() -> None:
         0, 0.001, 2.0, 20.0, 10.0, Buckets.of(0, (1.0, 2.0)), Buckets.of(0, (1.0, 2.0))
     )
     shown = "{count:20, sum:10, [-2,-1):2, [-1,-0.5):1, [-0.001,0.001]:2, (0.5,1]:1, (1,2]:2}"
-    assert as_text(histogram) == shown
+    assert histogram_text(histogram) == shown
 
 
 def test_json() -> None:
@@ -160,3 +160,26 @@ def test_json() -> None:
     assert series["histograms"] == [[15, shown], [30, shown]]
     (raw,) = orjson.loads(render_data(instant(store, "h[1m]", 15_000, OPTIONS, Budget(OPTIONS))))["result"]
     assert raw["histograms"] == [[15, shown]]
+
+
+def test_bounds_are_those_of_prometheus_to_the_bit() -> None:
+    """Bounds are not always the nearest floats to the powers of two; the last finite one is the largest float."""
+    schema_3 = [0.5452538663326288, 0.5946035575013605, 0.6484197773255048, 0.7071067811865475]
+    assert upper_bounds(3, np.arange(1, 5)).tolist() == [2 * bound for bound in schema_3]
+    assert upper_bounds(8, np.array([255])).tolist() == [2 * 0.9972960560854698]
+    assert upper_bounds(1, np.array([-1, 3])).tolist() == [0.7071067811865475, 4 * 0.7071067811865475]
+    largest = float(np.finfo(np.float64).max)
+    assert upper_bounds(0, np.array([1024, 1025])).tolist() == [largest, float("inf")]
+    assert upper_bounds(2, np.array([4096])).tolist() == [largest]
+    assert upper_bounds(-2, np.array([256])).tolist() == [largest]
+
+
+def test_histograms_in_the_notation_of_unit_tests() -> None:
+    """What is zero is left out; counts run from the first populated bucket to the last."""
+    buckets = Buckets(np.array([-1, 1]), np.array([2.0, 3.0]))
+    histogram = FloatHistogram(1, 0.5, 4.0, 9.0, -1.5, buckets, hint=ResetHint.GAUGE)
+    want = "{{schema:1 count:9 sum:-1.5 z_bucket:4 z_bucket_w:0.5 counter_reset_hint:gauge offset:-1 buckets:[2 0 3]}}"
+    assert histogram_expression(histogram) == want
+    custom = FloatHistogram(-53, count=1.0, positive=Buckets.of(0, (1.0,)), custom_values=(0.5, 5.0))
+    assert histogram_expression(custom) == "{{schema:-53 count:1 custom_values:[0.5 5] buckets:[1]}}"
+    assert histogram_expression(FloatHistogram()) == "{{}}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, localcontext
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -85,17 +87,38 @@ class FloatHistogram:
         return replace(self, positive=self.positive.compact(), negative=self.negative.compact())
 
 
+_EXPONENT_MAX: Final = 1024
+# How far the bounds that Prometheus has in its table lie from the powers of two, in units of the last place: a digit a
+# power, 1 for none, more for below.
+_DEVIATIONS: Final = (
+    "1111112111211111112311222222222211211121122211221122102211221122"
+    "1111112222332132112111211112111111121011213311221222112121332222"
+    "2121223322322122222222323233323311221121223321332233212232332232"
+    "2243223233433343333333444455435422322333324422333243223333543344"
+)
+
+
+@lru_cache(maxsize=1)
+def _fractions() -> npt.NDArray[np.float64]:
+    """The bounds `2^(i/256)` between 1 and 2, to the bit as Prometheus has them."""
+    with localcontext() as context:
+        context.prec = 40
+        exact = [float(Decimal(2) ** (Decimal(part) / 256)) for part in range(256)]
+    digits = [int(digit) - 1 for digit in _DEVIATIONS]
+    return np.array([bound - below * math.ulp(bound) for bound, below in zip(exact, digits, strict=True)])
+
+
 def upper_bounds(schema: int, index: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The upper bounds of exponential buckets."""
+    """The upper bounds of exponential buckets. That of the last finite one is the largest float, not infinity."""
     if schema <= 0:
-        powers: npt.NDArray[np.float64] = np.ldexp(
-            1.0, np.clip(index << -schema, -2000, 2000).astype(np.int32)
-        )
-        return powers
-    whole, part = index >> schema, index & ((1 << schema) - 1)
-    within = np.exp2(part / (1 << schema))
-    found: npt.NDArray[np.float64] = np.ldexp(within, np.clip(whole, -2000, 2000).astype(np.int32))
-    return found
+        whole, within = index << -schema, np.float64(1.0)
+    else:
+        whole, part = index >> schema, index & ((1 << schema) - 1)
+        within = _fractions()[part << (SCHEMA_MAX - schema)]
+    with np.errstate(over="ignore"):
+        found: npt.NDArray[np.float64] = np.ldexp(within, np.clip(whole, -2000, 2000).astype(np.int32))
+    last = (whole == _EXPONENT_MAX) & (within == 1.0)
+    return np.where(last, np.finfo(np.float64).max, found) if last.any() else found
 
 
 def bounds(

@@ -9,6 +9,7 @@ import numpy as np
 
 from trimon.errors import TrimonError, UserError
 from trimon.model.histogram import FloatHistogram
+from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import format_labels
 from trimon.query import engine
 from trimon.query.answer.result import QueryResult
@@ -25,7 +26,6 @@ from trimon.query.conformance.literal import HistogramLiteral
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.conformance.series import Item
 from trimon.query.execution.budget import Budget
-from trimon.query.histograms.text import as_text
 from trimon.query.language.nodes import (
     Aggregation,
     Binary,
@@ -350,4 +350,4 @@ def _same(expected: Item, got: float | FloatHistogram) -> bool:
 
 
 def _shown(value: float | FloatHistogram) -> str:
-    return f"{as_text(value)} {value.hint.value}" if isinstance(value, FloatHistogram) else repr(value)
+    return f"{histogram_text(value)} {value.hint.value}" if isinstance(value, FloatHistogram) else repr(value)

@@ -1,22 +1,10 @@
-"""Native histograms as text: for label values and for the API."""
+"""Native histograms in the form of the API."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from trimon.gotext.floats import format_g
 from trimon.model.histogram import FloatHistogram, Ordered, ordered
-
-
-def as_text(histogram: FloatHistogram) -> str:
-    """`{count:4, sum:5, (1,2]:3}`, as `count_values` shows it."""
-    parts = [f"count:{format_g(histogram.count)}", f"sum:{format_g(histogram.sum)}"]
-    buckets = ordered(histogram)
-    for at, count in enumerate(buckets.counts.tolist()):
-        left, right = _brackets(histogram, buckets, at)
-        lower, upper = format_g(float(buckets.lower[at])), format_g(float(buckets.upper[at]))
-        parts.append(f"{left}{lower},{upper}{right}:{format_g(count)}")
-    return "{" + ", ".join(parts) + "}"
 
 
 def _brackets(histogram: FloatHistogram, buckets: Ordered, at: int) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from trimon.gotext.floats import format_plain
 from trimon.gotext.strings import go_quote
+from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import valid_label_name
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.context import QueryContext
@@ -17,7 +18,6 @@ from trimon.query.execution.names import merge_equal
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import step_blocks
 from trimon.query.execution.values import Index, Mask, Matrix, TextValue, Value, Vector
-from trimon.query.histograms.text import as_text
 from trimon.query.language.errors import QueryError
 from trimon.query.operators.aggregate import grouping_table
 
@@ -121,7 +121,7 @@ class _Counting:
         for at in np.flatnonzero(odd).tolist():
             text = "-0"
             if native is not None and native[at] and cells is not None:
-                text = as_text(cells[row[at], steps.start + step[at]])
+                text = histogram_text(cells[row[at], steps.start + step[at]])
             places.append(self._special.setdefault(text, len(self._special)))
         seen, again = np.unique(np.array(places, np.intp), return_inverse=True)
         codes = codes.copy()
