@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimon.errors import UserError
 
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92}
-_SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v", 92: "\\\\", 34: '\\"'}
+_SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v"}
 _WIDTHS = {"x": 2, "u": 4, "U": 8}
 
 
@@ -67,29 +67,43 @@ def _number(digits: str, width: int, base: int) -> int:
     return int(digits, base)
 
 
-def go_quote(text: str) -> str:
-    """The text between double quotes, as Go's `%q` prints it."""
+def go_quote(text: str, *, ascii_only: bool = False) -> str:
+    """The text between double quotes, as Go's `%q` prints it; with `ascii_only` as `%+q` does."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    out = ['"']
-    for char in text:
-        code = ord(char)
-        if code in _SHOWN:
-            out.append(_SHOWN[code])
-        elif 0xDC80 <= code <= 0xDCFF:
-            out.append(f"\\x{code - 0xDC00:02x}")
-        elif char.isprintable():
-            out.append(char)
-        elif code < 0x80:
-            out.append(f"\\x{code:02x}")
-        elif code < 0x10000:
-            out.append(f"\\u{code:04x}")
-        else:
-            out.append(f"\\U{code:08x}")
-    out.append('"')
-    return "".join(out)
+    return '"' + "".join(_shown(char, '"', ascii_only) for char in text) + '"'
 
 
 def go_quote_bytes(raw: bytes) -> str:
     """As `go_quote`, of bytes that are perhaps not UTF-8."""
     return go_quote(raw.decode("utf-8", "surrogateescape"))
+
+
+
+def go_quote_rune(char: str, *, ascii_only: bool = False) -> str:
+    """One character between single quotes, as Go's `%q` prints an integer."""
+    return f"'{_shown(char, chr(39), ascii_only)}'"
+
+
+def _shown(char: str, quote: str, ascii_only: bool) -> str:
+    """One character inside of quotes."""
+    code = ord(char)
+    if char in (quote, "\\"):
+        return "\\" + char
+    if code in _SHOWN:
+        return _SHOWN[code]
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    if char.isprintable() and (code < 0x80 or not ascii_only):
+        return char
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def can_backquote(text: str) -> bool:
+    """Whether a text can stand between back quotes on one line."""
+    return not any(
+        char in "`\x7f\ufeff" or (char < " " and char != "\t") or "\udc80" <= char <= "\udcff"
+        for char in text
+    )

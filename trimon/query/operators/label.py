@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,6 +10,7 @@ import numpy as np
 import re2
 
 from trimon.errors import UserError
+from trimon.gotext.replacement import Replacement
 from trimon.model.labels import METRIC_NAME, valid_label_name
 from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.model.table import LabelTable
@@ -25,8 +25,6 @@ from trimon.query.language.errors import QueryError
 # A new value is encoded, sorted and written.
 _COPIES: Final = 8
 # No regular expression has more groups than numbers of so many digits.
-_DIGITS_MAX: Final = 8
-_REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
 
 
 class LabelReplaceOperator(Operator):
@@ -52,7 +50,7 @@ class LabelReplaceOperator(Operator):
             raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from None
         if not valid_label_name(target):
             raise QueryError(f"invalid destination label name in label_replace(): {target}")
-        return _replaced(context.budget, vector, target, Template(replacement), source, compiled)
+        return _replaced(context.budget, vector, target, Replacement(replacement), source, compiled)
 
 
 class _Texts:
@@ -75,7 +73,7 @@ class _Texts:
 
 
 def _replaced(
-    budget: Budget, vector: Vector, target: str, template: Template, source: str, compiled: re2._Regexp
+    budget: Budget, vector: Vector, target: str, template: Replacement, source: str, compiled: re2._Regexp
 ) -> Vector:
     codes, values = vector.labels.column(source)
     old, old_values = vector.labels.column(target)
@@ -96,41 +94,6 @@ def _replaced(
     if target == METRIC_NAME and drop is not None:
         drop = drop & ~hit
     return merge_equal(replace(vector, labels=labels, drop_name=drop))
-
-
-class Template:
-    """Go's template of a replacement: `$1`, `${1}`, `$name`, `$$`; an unknown reference is empty."""
-
-    def __init__(self, text: str) -> None:
-        self._parts: list[str] = []
-        # Where the parts are references, and to what.
-        self._references: list[tuple[int, int | str]] = []
-        at = 0
-        for found in _REFERENCE.finditer(text):
-            self._parts.append(text[at : found.start()])
-            at = found.end()
-            name = found.group(1) or found.group(2)
-            if name is not None:
-                key = int(name) if name.isdigit() and len(name) <= _DIGITS_MAX else name
-                self._references.append((len(self._parts), key))
-            self._parts.append("" if name is not None else "$")
-        self._parts.append(text[at:])
-
-    def expand(self, match: re2._Match) -> str:
-        """The text for a match."""
-        parts, groups = self._parts.copy(), {}
-        for place, key in self._references:
-            if key not in groups:
-                groups[key] = _group(match, key)
-            parts[place] = groups[key]
-        return "".join(parts)
-
-
-def _group(match: re2._Match, key: int | str) -> str:
-    try:
-        return match.group(key) or ""
-    except (IndexError, KeyError, re2.error):
-        return ""
 
 
 class LabelJoinOperator(Operator):
