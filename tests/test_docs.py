@@ -77,9 +77,7 @@ def test_what_a_page_mentions_exists(page: Path) -> None:
     assert flags - commands <= BY_NAME.keys()
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link
-    packages = (
-        "actors|cli|config|discovery|fetch|gotext|model|peers|query|remote|rules|scrape|server|storage|web"
-    )
+    packages = "actors|cli|config|discovery|fetch|gotext|model|peers|query|remote|rules|scrape|server|storage|templates|web"
     for path in re.findall(rf"`(?:trimon/)?((?:{packages})/[\w/]*\w(?:\.py|/)?)`", text):
         assert (ROOT / "trimon" / path).exists(), path
     for path in re.findall(r"`((?:tests|docs|config|scripts)/[\w/.-]+)`", text):

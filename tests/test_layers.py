@@ -17,7 +17,7 @@ LAYERS = [
     {"virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},
     {"peers"},
-    {"storage", "query", "scrape", "rules", "discovery", "remote"},
+    {"storage", "query", "scrape", "rules", "discovery", "remote", "templates"},
     {"actors.kernel"},
     {"actors"},
     {"web"},
@@ -25,8 +25,8 @@ LAYERS = [
     {"cli"},
     {"__main__"},
 ]
-SIBLINGS_THAT_MAY = {("rules", "query")}
-WITHOUT_TRIO = ("storage", "query", "model", "config", "scrape", "rules", "remote")
+SIBLINGS_THAT_MAY = {("rules", "query"), ("rules", "templates")}
+WITHOUT_TRIO = ("storage", "query", "model", "config", "scrape", "rules", "remote", "templates")
 
 
 def room(module: str) -> str:

@@ -44,3 +44,14 @@ REQUEST_FORM_BYTES_MAX: Final = 4 * 2**20
 CONFIG_FILE_BYTES_MAX: Final = 16 * 2**20
 DISCOVERY_FILE_BYTES_MAX: Final = 64 * 2**20
 TARGETS_PER_PUBLISH_MAX: Final = 200_000
+
+# Templates of alerts and consoles: anybody who may write a rule may write a loop. The steps of the largest consoles of
+# Prometheus are some ten thousand; this many take about a second. Text counts as steps too, so does every query.
+TEMPLATE_TEXT_BYTES_MAX: Final = 1 * 2**20
+TEMPLATE_STEPS_MAX: Final = 500_000
+TEMPLATE_BYTES_PER_STEP: Final = 256
+TEMPLATE_STEPS_PER_QUERY: Final = 100
+TEMPLATE_OUTPUT_BYTES_MAX: Final = 4 * 2**20
+TEMPLATE_TIME_MAX_S: Final = 30.0
+# Each level takes up to six of Python's frames, of which there are a thousand.
+TEMPLATE_DEPTH_MAX: Final = 100

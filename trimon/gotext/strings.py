@@ -79,7 +79,6 @@ def go_quote_bytes(raw: bytes) -> str:
     return go_quote(raw.decode("utf-8", "surrogateescape"))
 
 
-
 def go_quote_rune(char: str, *, ascii_only: bool = False) -> str:
     """One character between single quotes, as Go's `%q` prints an integer."""
     return f"'{_shown(char, chr(39), ascii_only)}'"

@@ -113,6 +113,17 @@ def compile_regexp(pattern: str) -> re2._Regexp:
     return found
 
 
+def compile_search(pattern: str) -> re2._Regexp:
+    """The compiled RE2 pattern as Go has it: to search with, dot matches no newline. Raises UserError in Go's words."""
+    text = f"(?-s:{pattern})"
+    found = _programs.get(text)
+    if found is None:
+        # Errors show the pattern as it was given.
+        GoPattern(pattern)
+        found = compile_regexp(text)
+    return found
+
+
 def anchored(pattern: str) -> str:
     """The pattern as Prometheus compiles it for relabeling and `label_replace`: errors show the anchors."""
     return f"^(?s:{pattern})$"

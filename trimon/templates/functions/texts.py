@@ -1,0 +1,182 @@
+"""Text: case, regular expressions, host names, links."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from trimon import limits
+from trimon.errors import UserError
+from trimon.gotext.replacement import Replacement
+from trimon.gotext.strings import go_quote
+from trimon.gotext.values import STRING, Scalar, Value
+from trimon.model.matcher import compile_search
+from trimon.templates.errors import CallError
+from trimon.templates.functions.function import Calling, Function
+from trimon.templates.functions.printing import query_escape
+from trimon.templates.types import HTML
+
+_WORD_PART: Final = re.compile(r"[^\W_]", re.UNICODE)
+
+
+def _title(calling: Calling, text: str) -> str:
+    calling.spend_text(text)
+    return title(text)
+
+
+def title(text: str) -> str:
+    """The first letter of every word in its title case, the others as they are."""
+    out, inside = [], False
+    for at, character in enumerate(text):
+        if character.isalpha():
+            out.append(character if inside else character.title())
+            inside = True
+            continue
+        out.append(character)
+        # An apostrophe, a dot or an underscore between letters is part of a word.
+        inside = inside and (
+            character == "_"
+            or (character in _JOINERS and text[at + 1 : at + 2].isalpha())
+            or _WORD_PART.match(character) is not None
+        )
+    return "".join(out)
+
+
+_JOINERS: Final = frozenset(".':·’\u2019")
+
+
+def _upper(calling: Calling, text: str) -> str:
+    calling.spend_text(text)
+    return "".join(upper if len(upper := character.upper()) == 1 else character for character in text)
+
+
+def _lower(calling: Calling, text: str) -> str:
+    calling.spend_text(text)
+    return "".join("i" if character == "İ" else character.lower() for character in text)
+
+
+def _match(calling: Calling, pattern: str, text: str) -> bool:
+    calling.spend_text(pattern, text)
+    try:
+        found = compile_search(pattern).search(text)
+    except UserError as error:
+        raise CallError(error.message) from None
+    except UnicodeEncodeError:
+        return False
+    return found is not None
+
+
+def _replace_all(calling: Calling, pattern: str, replacement: str, text: str) -> str:
+    calling.spend_text(pattern, text)
+    try:
+        compiled = compile_search(pattern)
+    except UserError as error:
+        shown = f"`{pattern}`" if "`" not in pattern else go_quote(pattern)
+        raise CallError(f"regexp: Compile({shown}): {error.message}") from None
+    template = Replacement(replacement)
+    pieces: list[str] = []
+    size, at = 0, 0
+    try:
+        for found in compiled.finditer(text):
+            if found.end() == at and found.start() == at and at:
+                # An empty match where the one before ended is none to Go.
+                continue
+            pieces += (text[at : found.start()], template.expand(found))
+            size += len(pieces[-1]) + len(pieces[-2])
+            if size > limits.TEMPLATE_OUTPUT_BYTES_MAX:
+                raise CallError(f"text is longer than {limits.TEMPLATE_OUTPUT_BYTES_MAX} bytes")
+            at = found.end()
+            calling.spend(1)
+    except UnicodeEncodeError:
+        # A text that is not UTF-8 is left alone.
+        return text
+    result = "".join(pieces) + text[at:]
+    calling.spend_text(result)
+    return result
+
+
+def _split_host_port(text: str) -> tuple[str, str] | None:
+    """Host and port as `net.SplitHostPort` splits them; None where it refuses."""
+    colon = text.rfind(":")
+    if colon < 0:
+        return None
+    if text.startswith("["):
+        close = text.find("]")
+        if close < 0 or close + 1 != colon:
+            return None
+        host, rest_open, rest_close = text[1:close], text[1:], text[close + 1 :]
+    else:
+        host, rest_open, rest_close = text[:colon], text, text
+        if ":" in host:
+            return None
+    if "[" in rest_open or "]" in rest_close:
+        return None
+    return host, text[colon + 1 :]
+
+
+def _strip_port(_: Calling, text: str) -> str:
+    split = _split_host_port(text)
+    return text if split is None else split[0]
+
+
+def _strip_domain(_: Calling, text: str) -> str:
+    host, port = _split_host_port(text) or (text, "")
+    if _is_address(host):
+        return text
+    host = host.split(".", 1)[0]
+    if not port:
+        return host
+    return f"[{host}]:{port}" if ":" in host or "%" in host else f"{host}:{port}"
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an IP address without a zone."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
+def _graph_link(_: Calling, expression: str) -> str:
+    return f"/graph?g0.expr={query_escape(expression)}&g0.tab=0"
+
+
+def _table_link(_: Calling, expression: str) -> str:
+    return f"/graph?g0.expr={query_escape(expression)}&g0.tab=1"
+
+
+def _url_query_escape(calling: Calling, text: str) -> str:
+    calling.spend_text(text)
+    return query_escape(text)
+
+
+def _safe_html(_: Calling, text: str) -> Value:
+    return Scalar(HTML, text)
+
+
+def _external_url(calling: Calling) -> str:
+    return calling.external_url
+
+
+def _path_prefix(calling: Calling) -> str:
+    return urlsplit(calling.external_url).path
+
+
+FUNCTIONS = (
+    Function("externalURL", _external_url),
+    Function("graphLink", _graph_link, (STRING,)),
+    Function("match", _match, (STRING, STRING)),
+    Function("pathPrefix", _path_prefix),
+    Function("reReplaceAll", _replace_all, (STRING, STRING, STRING)),
+    Function("safeHtml", _safe_html, (STRING,)),
+    Function("stripDomain", _strip_domain, (STRING,)),
+    Function("stripPort", _strip_port, (STRING,)),
+    Function("tableLink", _table_link, (STRING,)),
+    Function("title", _title, (STRING,)),
+    Function("toLower", _lower, (STRING,)),
+    Function("toUpper", _upper, (STRING,)),
+    Function("urlQueryEscape", _url_query_escape, (STRING,)),
+)
