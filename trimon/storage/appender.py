@@ -48,7 +48,7 @@ class Appender:
             return answers
 
     def commit(self) -> None:
-        """Write what the heads have collected. Raises OperatingError."""
+        """Write to the logs what the heads have collected since the last commit. Raises OperatingError."""
         for live in self.open_heads:
             if live.log is not None:
                 live.log.commit(live.head.index, live.head.groups)
@@ -97,7 +97,7 @@ class Appender:
                 return self._append_metadata(message)
 
     def bounds(self) -> Bounds:
-        """What is accepted now."""
+        """The times that an append accepts now."""
         core = self._core
         window_ms = core.options.out_of_order_window_ms
         highest_ms = core.clock.now_ms() + FUTURE_MS_MAX
@@ -223,7 +223,7 @@ class Appender:
         return live.head
 
     def link_older_heads(self) -> None:
-        """Tell every open head of those before it."""
+        """Tell every open head of the heads before it, by which it judges late samples too."""
         heads = [live.head for live in self._core.state.heads]
         for live in self.open_heads:
             older_heads = heads[: heads.index(live.head)]
@@ -249,7 +249,7 @@ class Appender:
     # ---- freezing
 
     def freeze(self, lives: Sequence[LiveHead]) -> None:
-        """Append no more to these heads; their windows are over. Raises OperatingError."""
+        """Close the logs of these heads, whose windows are over: nothing is appended any more. Raises OperatingError."""
         for live in lives:
             if live.log is not None and self._core.options.fsync != "never":
                 # The long part of closing, before appends have to wait for it.
@@ -267,7 +267,7 @@ class Appender:
                     live.log = None
 
     def carry_over(self, lives: Sequence[LiveHead]) -> None:
-        """Carry the columns that senders still hold over to the newest head."""
+        """Grant the columns that senders still have in these heads, which leave, in the newest head."""
         heads = {live.head for live in lives}
         newest = self.newest()
         for name, (head, group) in list(self._registry.items()):

@@ -33,7 +33,7 @@ def _time(exemplar: Exemplar) -> int:
 
 
 class ExemplarStore:
-    """A ring of exemplars: when it is full the oldest arrival goes. For any thread."""
+    """A ring of exemplars: when it is full, the exemplar that arrived first is dropped. Any thread may use it."""
 
     def __init__(self, limit: int, window_ms: int = 0) -> None:
         self._limit = limit
@@ -54,17 +54,17 @@ class ExemplarStore:
 
     @property
     def limit(self) -> int:
-        """How many are kept."""
+        """How many exemplars are kept at most."""
         return self._limit
 
     def configure(self, limit: int, window_ms: int) -> None:
-        """Keep another number of exemplars, the newest of them, and take them this late."""
+        """Keep the newest `limit` exemplars, and accept those up to `window_ms` older than the newest."""
         with self._lock:
             self._limit, self._window_ms = limit, window_ms
             self._shrink()
 
     def check(self, exemplars: Iterable[Exemplar]) -> list[str | None]:
-        """For each the reason to refuse it, empty if it will be stored, None if it is known already."""
+        """For each exemplar the reason to refuse it, empty if it will be stored, None if it is stored already."""
         return [self._verdict(exemplar) for exemplar in exemplars]
 
     def append(self, exemplars: Sequence[Exemplar]) -> list[str]:
@@ -115,7 +115,7 @@ class ExemplarStore:
     def query(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
     ) -> list[tuple[Labels, list[Exemplar]]]:
-        """Exemplars in the closed interval of series that satisfy any of the sets, sorted by series."""
+        """Exemplars in the closed interval, of series that satisfy all matchers of any of the sets, sorted by series."""
         with self._lock:
             found = [
                 (series, [e for e in mine if start_ms <= e.timestamp_ms <= end_ms])
@@ -131,7 +131,7 @@ def _satisfies(series: Labels, matchers: Sequence[Matcher]) -> bool:
 
 
 def to_rows(exemplars: Iterable[Exemplar]) -> list[list[object]]:
-    """Plain lists for the log."""
+    """Exemplars as plain lists, which the log can hold."""
     return [
         [list(map(list, e.series)), list(map(list, e.labels)), e.value, e.timestamp_ms] for e in exemplars
     ]

@@ -48,7 +48,7 @@ class StoreState(NamedTuple):
 
 
 class StoreCore:
-    """The shared part. `writing` is held by whoever changes heads or the state; readers only read `state`."""
+    """What the parts of a store share. Who changes heads or the state holds `writing`; readers only read `state`."""
 
     def __init__(self, options: StoreOptions, files: Files, clock: Clock, randomness: Randomness) -> None:
         self.options = options
@@ -86,7 +86,7 @@ class StoreCore:
         return CachedSnapshot(state.sources(), self.memory)
 
     def measure_heads(self) -> tuple[int, int]:
-        """Chunks and bytes of all heads; milliseconds per thousand groups."""
+        """Count chunks and bytes of all heads, which takes milliseconds for a thousand groups."""
         lives = self.state.heads
         logs = [live.log for live in lives if live.log is not None]
         held_bytes = sum(live.head.size_bytes() for live in lives) + sum(log.size_bytes for log in logs)
@@ -94,7 +94,7 @@ class StoreCore:
         return self._measured
 
     def measured_heads(self) -> tuple[int, int]:
-        """The same, as of the last maintenance if there are many groups."""
+        """Chunks and bytes of all heads; where there are many groups, as of the last maintenance."""
         groups = sum(len(live.head.groups) for live in self.state.heads)
         return self._measured if self._measured is not None and groups > _GROUPS_MAX else self.measure_heads()
 

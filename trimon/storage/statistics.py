@@ -1,4 +1,4 @@
-"""HeadCardinality of the heads, as `/api/v1/status/tsdb` shows it, and the figures behind the self metrics."""
+"""The cardinality of the heads, as `/api/v1/status/tsdb` shows it, and the figures behind the self metrics."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from trimon.storage.wal.sections import EXEMPLARS, METADATA
 
 
 class Store:
-    """Samples, from the log to blocks.
+    """A data directory that is open: its log, heads, blocks, metadata and exemplars.
 
     `append`, `delete_series` and the `install` of jobs are the writer's: one thread at a time. `replay`,
     `sync`, `snapshot`, the reading of snapshots and the `run` of jobs may go on in other threads meanwhile.
@@ -120,7 +120,7 @@ class Store:
                     self._lock = None
 
     def configure(self, limits: StoreLimits) -> None:
-        """Take over other limits, from the next append and the next plan on. Cheap; from any thread."""
+        """Take over other limits; they hold from the next append and the next plan on. Any thread may call it."""
         changed = {each.name: getattr(limits, each.name) for each in dataclasses.fields(limits)}
         self.options = self._core.options = dataclasses.replace(self.options, **changed)
         self.exemplars.configure(limits.exemplars_max, limits.out_of_order_window_ms)
@@ -146,7 +146,7 @@ class Store:
         return [(block.meta, block.path) for block in self._core.state.blocks]
 
     def statistics(self, limit: int = 10) -> HeadCardinality:
-        """HeadCardinality of the heads. Tens of milliseconds per million series: to be cached."""
+        """The cardinality of the heads. It takes tens of milliseconds for a million series; the caller caches it."""
         return cardinality([live.head.view for live in self._core.state.heads], limit)
 
     def figures(self) -> StoreFigures:

@@ -60,7 +60,7 @@ def pack_page(rows: PageRows, level: int) -> bytes:
 
 
 def unpack_page(data: memoryview, series: Int64s | None) -> PageRows:
-    """All rows of a page, or some. Raises CodecError."""
+    """All rows of a page, or those asked for. Raises CodecError."""
     length = int.from_bytes(data[:4], "little")
     try:
         planes = zstandard.ZstdDecompressor().decompress(data[4 : 4 + length])

@@ -20,7 +20,7 @@ _LEFTOVERS: Final = (UNFINISHED, DOOMED, ".tmp")
 
 @dataclass(slots=True)
 class OpenedBlocks:
-    """What was found in a directory."""
+    """The blocks found in a directory, and what was wrong with others."""
 
     blocks: list[Block] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

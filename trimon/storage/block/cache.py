@@ -45,11 +45,11 @@ class ArrayCache:
         self._numbers = itertools.count()
 
     def next_number(self) -> int:
-        """A number it has not given before, for the keys of one page."""
+        """A number that this cache has not given before; a page makes its keys of it."""
         return next(self._numbers)
 
     def get(self, key: Hashable, make: Callable[[], CacheEntry]) -> CacheEntry:
-        """What is kept under the key, made if it is not there. The result is never written to."""
+        """What is kept under the key; it is made if it is not there. Nobody writes to the result."""
         with self._lock:
             found = self._kept.get(key)
             if found is not None:

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """The progress callback where nobody watches."""
 
 
 def write_heads(
@@ -27,7 +27,7 @@ def write_heads(
     own_ms: int | None,
     progress: Progress,
 ) -> Iterator[BlockMeta]:
-    """Write block by block, oldest first; those that do not begin at `own_ms` hold samples that came late.
+    """Write a block for every aligned range with samples, oldest first; a range that does not begin at `own_ms` came late.
 
     Raises OperatingError.
     """

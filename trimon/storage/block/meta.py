@@ -91,7 +91,7 @@ class BlockMeta:
     size_bytes: int = field(default=0, compare=False)
 
     def to_json(self) -> bytes:
-        """The file's content."""
+        """The document as bytes."""
         stats: dict[str, int] = {"numSamples": self.samples, "numFloatSamples": self.samples}
         stats |= {"numSeries": self.series, "numChunks": self.chunks, "numTombstones": self.tombstones}
         compaction: dict[str, Any] = {"level": self.level, "sources": list(self.sources or (self.ulid,))}
@@ -117,7 +117,10 @@ class BlockMeta:
 
     @classmethod
     def from_json(cls, data: bytes, *, foreign: bool = False) -> BlockMeta:
-        """Raises OperatingError if it cannot be read, ForeignBlockError if it is not ours, unless `foreign`."""
+        """The meta of a document; with `foreign` also one of Prometheus.
+
+        Raises OperatingError if it cannot be read, ForeignBlockError if it is not ours.
+        """
         try:
             document = orjson.loads(data)
             own = document.get("trimon", {})

@@ -246,12 +246,12 @@ class Block:
 
     @property
     def identity(self) -> Hashable:
-        """The block; another one after a deletion."""
+        """Stands for this block and its deletions: another value after a deletion."""
         return self.meta.ulid, len(self.deletions)
 
     @property
     def newest_ms(self) -> int:
-        """No sample is newer."""
+        """A time that no sample of the block is after."""
         return self.meta.max_ms - 1
 
     @property
@@ -261,28 +261,28 @@ class Block:
 
     @property
     def labels_version(self) -> Hashable:
-        """Always the same."""
+        """Stands for the series of the block, which never change."""
         return self.meta.ulid
 
     def mark(self, series: Int32s, before: object, *, whole: bool) -> object:
-        """All of a block is settled."""
+        """How far the block is settled, which is all of it."""
         del series, before, whole
         return self.identity
 
     def follows(self, series: Int32s, before: object, now: object) -> bool:
-        """Whether it is the same block."""
+        """Whether what was read before still holds, which is always so."""
         del series
         return before == now
 
     def settled_frames(
         self, series: Int32s, start_ms: int, end_ms: int, before: object, now: object
     ) -> list[PartialFrame]:
-        """As `partial_frames`, unless they were settled before."""
+        """As `partial_frames` the first time, nothing after it: all of a block is settled at once."""
         del now
         return self.partial_frames(series, start_ms, end_ms) if before is None else []
 
     def fresh_frames(self, series: Int32s, start_ms: int, end_ms: int, now: object) -> list[PartialFrame]:
-        """None."""
+        """Nothing: all of a block is settled."""
         del series, start_ms, end_ms, now
         return []
 

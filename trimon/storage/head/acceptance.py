@@ -35,7 +35,7 @@ Verdicts = npt.NDArray[np.int8]
 
 
 class Bounds(NamedTuple):
-    """What is fixed while one append is judged.
+    """The times that one append accepts.
 
     Times below `lowest_ms` are out of bounds, unless they are not older than `late_ms` and so go the
     out-of-order way; `late_ms` is None without an out-of-order window. `highest_ms` is the future limit.
@@ -65,7 +65,7 @@ def judge(times: Int64s, values: Floats, last_times: Int64s, last_values: Floats
 
 @dataclass(slots=True)
 class Tally:
-    """What becomes an Appended: counts of refusals and the text of the first."""
+    """Counts the refusals of one append, and keeps the text of the first, for its `Appended`."""
 
     appended: int = 0
     series_created: int = 0
@@ -104,7 +104,7 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Refused samples of every kind, and refused series."""
+        """How many samples and series were refused."""
         left_out = self.out_of_order + self.duplicate + self.out_of_bounds + self.too_old
         return left_out - self.dropped + self.series_refused
 

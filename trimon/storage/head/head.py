@@ -107,7 +107,7 @@ class Head(HeadSeries):
         )
 
     def restore_row(self, group: ScrapeGroup, time_ms: int, samples: int) -> None:
-        """Note a row that the log has; its cells are told later."""
+        """Take note of a row in the log, whose cells are unpacked when somebody reads them."""
         group.last_ms = time_ms
         self._note(time_ms, time_ms, samples)
 
@@ -322,7 +322,7 @@ class Head(HeadSeries):
         self.min_ms, self.max_ms, self.samples = marks
 
     def restore_loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
-        """Loose samples as the log tells them."""
+        """Store loose samples that were judged before: those of a log, or of an import."""
         self.loose.append(series, times, values)
         self.loose.seal_if_due()
         order = np.argsort(times, kind="stable")
@@ -332,7 +332,7 @@ class Head(HeadSeries):
         self._note(int(times.min()), int(times.max()), len(series))
 
     def size_bytes(self) -> int:
-        """Memory held, about: arrays and encoded pages."""
+        """About how much memory the arrays and encoded pages take."""
         pages = sum(page.size_bytes for group in self.groups for page in group.view.sealed)
         chunks = sum(chunk.size_bytes for group in self.groups for chunk in group.view.raw)
         columns = sum(group.size_bytes for group in self.groups)
@@ -345,7 +345,7 @@ class Head(HeadSeries):
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
         """Hide the samples the matching series have now in the closed interval; how many series that hits.
 
-        Everything is published, and will be again.
+        What was appended before has been published; the deletion is visible with the next publish.
         """
         return self.delete_numbered(matching.select(self.index.view(), matchers), start_ms, end_ms)
 

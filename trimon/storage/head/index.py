@@ -83,7 +83,7 @@ class SeriesIndex:
         return len(self._hashes)
 
     def view(self) -> IndexView:
-        """What is there now."""
+        """The index as it is now, for readers."""
         symbols = self.symbols
         return IndexView(
             len(self),

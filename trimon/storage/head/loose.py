@@ -182,7 +182,7 @@ class LooseView(NamedTuple):
 
     @property
     def samples(self) -> int:
-        """How many there are."""
+        """Number of samples."""
         return len(self.series) + sum(page.samples for page in self.pages)
 
 
@@ -209,7 +209,7 @@ class LooseBuffer:
         self._values.extend(values)
 
     def cut(self, used: int) -> None:
-        """Undo of appends after the mark `used`, before anything was sealed or published."""
+        """Take back the samples appended after the mark `used`, before anything was sealed or published."""
         self._series.cut(used)
         self._times.cut(used)
         self._values.cut(used)
@@ -228,7 +228,7 @@ class LooseBuffer:
         return len(self._pages)
 
     def view(self) -> LooseView:
-        """What is there now."""
+        """The buffer as it is now, for readers."""
         return LooseView(self._pages, self._series.view(), self._times.view(), self._values.view())
 
     def size_bytes(self) -> int:
@@ -261,7 +261,7 @@ def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_m
 
 
 def read_raw(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-    """As `read_sealed`, of what is not sealed; a frame at most. There are series."""
+    """As `read_sealed`, of samples that are not sealed: at most one frame. `series` is not empty."""
     picked = np.flatnonzero((view.times >= start_ms) & (view.times <= end_ms))
     place = np.minimum(np.searchsorted(series, view.series[picked]), len(series) - 1)
     wanted = series[place] == view.series[picked]

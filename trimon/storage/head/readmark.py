@@ -22,7 +22,7 @@ class MarkPlace(NamedTuple):
 
 
 class HeadMark(NamedTuple):
-    """What will not change any more, as far as some series go.
+    """How far some series of a head are settled: what of them will not change any more.
 
     Of pushed series these are the sealed pages of the loose buffer. Where any series is scraped, or that is asked
     for, it is the `whole`: rows of a group only follow on one another, and of the loose buffer it is enough to know
@@ -111,7 +111,7 @@ class NewRows:
         return True
 
     def partial_frames(self) -> list[PartialFrame]:
-        """All that was taken."""
+        """All rows that were taken, as one partial frame; none if there were none."""
         if not self._rows:
             return []
         heights = np.array([len(rows) for rows in self._rows])

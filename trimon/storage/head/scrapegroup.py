@@ -81,15 +81,15 @@ class GroupViews:
         return self._views[number]
 
     def prepare(self, _numbers: Collection[int]) -> None:
-        """These groups will be read."""
+        """Load these groups, if they are not in memory: they will be read."""
 
     def loaded(self) -> list[GroupView]:
-        """Those that are in memory."""
+        """The groups that are in memory."""
         return self._views
 
 
 class ResolvedColumns(NamedTuple):
-    """A sender's column array, resolved once."""
+    """The columns that a sender's array names, their series, and which of them are foreign; resolved once for each array."""
 
     key: Int32s
     columns: Int64s
@@ -151,7 +151,7 @@ class ScrapeGroup:
         return cached
 
     def columns_for(self, count: int) -> Int64s:
-        """Columns that may be granted now; handed-back ones first."""
+        """As many columns that may be granted now; those that were handed back come first."""
         reused = [self._free.pop() for _ in range(min(len(self._free), count))]
         fresh = count - len(reused)
         return np.concatenate((np.array(reused, np.int64), np.arange(self.width, self.width + fresh)))
@@ -174,7 +174,7 @@ class ScrapeGroup:
             chunk.series[columns] = series
 
     def grant_unknown(self, columns: Int64s, series: Int32s, placed: Bools) -> Bools:
-        """A grant as the log tells it: what is known already is left as it is. Which of it was not."""
+        """A grant as the log tells it; which of the columns were not granted to these series already."""
         inside = columns < self.width
         known = inside.copy()
         at = columns[inside]
@@ -186,13 +186,13 @@ class ScrapeGroup:
         return fresh
 
     def revoke_except(self, columns: Int64s) -> None:
-        """Take all columns but these from their series: nobody knows whose they are."""
+        """Take all columns but these from their series: the log does not say any more whose they are."""
         keep = np.zeros(len(self.granted), np.bool_)
         keep[columns] = True
         self.granted &= keep
 
     def make_room(self, width: int) -> None:
-        """Have columns below `width`, granted or not."""
+        """Make columns up to `width`, granted or not."""
         self._widen(width)
 
     def regrant(self, column: int) -> None:
@@ -202,13 +202,13 @@ class ScrapeGroup:
         self.granted[column] = True
 
     def hand_back(self, columns: Int64s) -> None:
-        """The sender forgets these columns."""
+        """Take these columns back from the sender, which does not use them any more."""
         self._layout = None
         self.granted[columns] = False
         self._freed.extend(columns.tolist())
 
     def take_again(self, columns: Int64s) -> None:
-        """Undo of `hand_back`, before anything else was done."""
+        """Undo `hand_back`, before anything else was done."""
         self._layout = None
         self.granted[columns] = True
         del self._freed[len(self._freed) - len(columns) :]
@@ -245,7 +245,7 @@ class ScrapeGroup:
         self.last_ms = time_ms
 
     def take_back_row(self, chunk: RawChunk, last_ms: int) -> None:
-        """Undo of `append_row`, before anything was published; later rows are taken back first."""
+        """Undo `append_row`, before anything was published; later rows are taken back first."""
         chunk.rows -= 1
         self.view = GroupView(self.view.sealed, self.view.raw, self.view.raw[-1].rows)
         self.last_ms = last_ms

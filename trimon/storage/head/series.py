@@ -22,7 +22,7 @@ class Journal(Protocol):
     """Where a head writes down what it does, in order, before it is published."""
 
     def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, placed: Bools) -> None:
-        """Columns were granted; kept until it is written, even over a failure."""
+        """Columns were granted. The journal keeps this until it is written, also when a write fails."""
         ...
 
     def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
@@ -131,7 +131,7 @@ class HeadSeries:
         return found
 
     def inherit(self, source: HeadSeries, group: ScrapeGroup) -> ScrapeGroup:
-        """The group of an older head with the same columns for the same series."""
+        """Make the group of an older head anew here, with the same columns for the same series."""
         target = self.group(group.name)
         columns = np.flatnonzero(group.granted[: group.width])
         view = source.index.view()

@@ -48,11 +48,11 @@ class HeadView:
         return matching.select(self.index, matchers)
 
     def table(self, series: Int32s) -> LabelTable:
-        """Their labels."""
+        """The labels of these series."""
         return matching.table(self.index, series)
 
     def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """Their samples in the closed interval; row `i` of the frames is `series[i]` (ascending)."""
+        """The samples of these series in the closed interval; row `i` of the frames is `series[i]` (ascending)."""
         found = self._group_frames(series, start_ms, end_ms)
         if len(series):
             found.extend(self._sealed(0, series, start_ms, end_ms))
@@ -85,7 +85,7 @@ class HeadView:
 
     @property
     def identity(self) -> Hashable:
-        """The head, whatever is appended to it; another one after a deletion."""
+        """Stands for the head, whatever is appended to it: another value after a deletion."""
         return self.placement.owner.number, len(self.deletions)
 
     @property
@@ -95,12 +95,12 @@ class HeadView:
 
     @property
     def version(self) -> Hashable:
-        """Another one whenever anything of the head changes."""
+        """Another value whenever anything of the head changes."""
         return self.number
 
     @property
     def labels_version(self) -> Hashable:
-        """Another one whenever a series is added."""
+        """Another value whenever a series is added."""
         return self.index.number
 
     def mark(self, series: Int32s, before: HeadMark | None, *, whole: bool) -> HeadMark:
@@ -177,7 +177,7 @@ class HeadView:
         return alive
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
-        """At most how many samples that is."""
+        """At most how many samples of these series lie in the closed interval."""
         total = 0
         places = list(self._in_groups(series))
         self.groups.prepare({number for _, number, _, _ in places})

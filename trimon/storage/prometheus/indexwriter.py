@@ -132,7 +132,7 @@ def _sealed(content: bytes) -> bytes:
 
 def _symbols(symbols: Sequence[str]) -> bytes:
     encoded = [symbol.encode("utf-8", "replace") for symbol in symbols]
-    parts = [partial for text in encoded for partial in (uvarint(len(text)), text)]
+    parts = [field for text in encoded for field in (uvarint(len(text)), text)]
     return len(encoded).to_bytes(4, "big") + b"".join(parts)
 
 

@@ -37,7 +37,7 @@ class HeadDeletion(Deletion):
     pages: int
 
     def of_group(self, number: int) -> Deletion:
-        """What it deletes of a group."""
+        """The part of the deletion that concerns a group: up to the newest row that it had then."""
         last_ms = int(self.group_ms[number]) if number < len(self.group_ms) else self.start_ms - 1
         return Deletion(self.series, self.start_ms, min(self.end_ms, last_ms))
 

@@ -127,7 +127,7 @@ class _FrameParts(NamedTuple):
     order: Int64s | None
 
     def frame(self, has_stale: Bools | None = None) -> SampleFrame:
-        """The frame; which rows are stale is looked up if it is not told."""
+        """The frame of these arrays; which rows hold staleness markers is looked up if it is not given."""
         if has_stale is None:
             has_stale = np.zeros(len(self.time_of_row), np.bool_)
             stale = stale_places(self.values)

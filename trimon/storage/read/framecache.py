@@ -62,17 +62,17 @@ class SettledSource(SeriesSource, Protocol):
 
     @property
     def identity(self) -> Hashable:
-        """The same as long as settled parts are only added."""
+        """The same value as long as the settled part only grows."""
         ...
 
     @property
     def version(self) -> Hashable:
-        """Another one whenever anything changes."""
+        """Another value whenever anything changes."""
         ...
 
     @property
     def labels_version(self) -> Hashable:
-        """Another one whenever a series is added."""
+        """Another value whenever a series is added."""
         ...
 
     @property
@@ -81,17 +81,17 @@ class SettledSource(SeriesSource, Protocol):
         ...
 
     def mark(self, series: Int32s, before: Any, *, whole: bool) -> Any:
-        """How far these series can be read for good now; `whole`: everything. The mark before it saves work."""
+        """How far these series are settled now, with `whole` all of them; the last mark for the same series saves work."""
         ...
 
     def follows(self, series: Int32s, before: Any, now: Any) -> bool:
-        """Whether everything up to `before` is still as it was."""
+        """Whether everything that was settled at the mark `before` still is as it was."""
         ...
 
     def settled_frames(
         self, series: Int32s, start_ms: int, end_ms: int, before: Any, now: Any
     ) -> list[PartialFrame]:
-        """As `partial_frames`, of what is settled now and was not before (None: nothing was)."""
+        """As `partial_frames`, of what has been settled between the two marks; `before` is None if nothing was read yet."""
         ...
 
     def fresh_frames(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[PartialFrame]:
@@ -106,7 +106,7 @@ def frames_bytes() -> int:
 
 
 class FrameCache:
-    """Kept selections and frames of one store; for any thread."""
+    """The kept selections and frames of one store. Any thread may use it."""
 
     def __init__(self, frames_bytes: int = FRAMES_BYTES_MIN) -> None:
         self.selections = ArrayCache(SELECTIONS_BYTES)
@@ -194,12 +194,12 @@ class _CachedFrame:
         return 500 + self.asked_bytes + places + sum(_frame_bytes(frame) for frame in frames.values())
 
     def base_for(self, start_ms: int, end_ms: int) -> SampleFrame | None:
-        """The base, if it has all of the closed interval, apart from what has come since it began."""
+        """The base, if it has all of the closed interval up to the newest sample that was known then."""
         inside = self.start_ms <= start_ms <= self.newest_ms and end_ms <= self.end_ms
         return self.base if inside else None
 
     def whole_for(self, start_ms: int, end_ms: int, versions: tuple[Hashable, ...]) -> SampleFrame | None:
-        """Everything, if it is still as of these versions."""
+        """The whole of the last answer, if no source has changed since and it has all of the closed interval."""
         inside = self.whole_start_ms <= start_ms and end_ms <= self.end_ms
         return self.whole if inside and self.versions == versions else None
 
@@ -234,7 +234,7 @@ class _CachedRead:
 
     @property
     def identities(self) -> tuple[Hashable, ...]:
-        """What frames of these parts are kept under."""
+        """The identities of the sources, under which frames of these parts are kept."""
         return tuple(source.identity for source in self.sources)
 
     def is_of(self, places: Sequence[_CachePlace]) -> bool:
@@ -247,7 +247,7 @@ class _CachedRead:
         return max(source.newest_ms for source in self.sources)
 
     def until_ms(self) -> int:
-        """Up to when to read for later queries too: everything, where the interval reaches the newest sample."""
+        """Up to when samples are read, for later queries too: without end where the interval reaches the newest sample."""
         newest_ms = self.newest_ms
         return EVER_MS if self.end_ms >= newest_ms else self.end_ms + (self.end_ms - self.start_ms) // 8
 
@@ -316,7 +316,7 @@ class _CachedRead:
         return int(base.times.max() - base.times.min()) > _WIDER_MAX * (self.end_ms - self.start_ms)
 
     def fresh(self, marks: Sequence[Any], start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """The samples of the other parts."""
+        """The samples that are not settled, between two times."""
         return [
             partial
             for part, source, mark in zip(self.parts, self.sources, marks, strict=True)

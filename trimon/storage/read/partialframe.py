@@ -1,4 +1,4 @@
-"""Samples of some rows of a selection, as one place has them."""
+"""Samples of some rows of a selection, from one place: a page, a chunk, a slice of a block."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class PartialFrame:
 
 
 def combine(partials: Sequence[PartialFrame]) -> PartialFrame:
-    """Dense partial frames of distinct rows as one."""
+    """Several dense partial frames, of distinct rows, as one."""
     if len(partials) == 1:
         return partials[0]
     times = np.array([len(partial.times) for partial in partials])
@@ -153,7 +153,7 @@ def distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | N
 
 
 def without_rows(partial: PartialFrame, rows: Int64s) -> PartialFrame:
-    """The samples of all other rows."""
+    """The partial frame without these rows."""
     keep = np.flatnonzero(~np.isin(partial.rows, rows))
     if len(keep) == len(partial.rows):
         return partial

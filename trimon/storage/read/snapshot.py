@@ -30,11 +30,11 @@ class SeriesSource(Protocol):
         ...
 
     def table(self, series: Int32s) -> LabelTable:
-        """Their labels."""
+        """The labels of these series."""
         ...
 
     def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """Their samples around the closed interval; row `i` of the partial frames is `series[i]`."""
+        """The samples of these series around the closed interval; row `i` of the partial frames is `series[i]`."""
         ...
 
     def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
@@ -78,7 +78,7 @@ class StoreSelection:
 
     @property
     def labels(self) -> LabelTable:
-        """One row per series."""
+        """The labels, a row for each series."""
         return self._labels
 
     def subset(self, rows: Int64s) -> StoreSelection:
@@ -94,7 +94,7 @@ class StoreSelection:
         return StoreSelection(self._labels.take(rows), parts)
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
-        """Upper bounds for the closed interval."""
+        """At most how many series, samples and bytes there are in the closed interval."""
         samples = sum(
             part.source.estimate(part.series, start_ms, end_ms)
             for part in self.parts

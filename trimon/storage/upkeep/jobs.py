@@ -25,11 +25,11 @@ class MaintenanceJob(Protocol):
 
     @property
     def what(self) -> str:
-        """For people."""
+        """What the job does, in words."""
         ...
 
     def run(self) -> None:
-        """The long part; any thread, beside appends and queries."""
+        """Do the long part, in any thread, beside appends and queries."""
         ...
 
     def install(self) -> None:
@@ -56,7 +56,7 @@ class CutJob:
 
     @property
     def what(self) -> str:
-        """For people."""
+        """What the job does, in words."""
         return f"cut head {self.action.start_ms}-{self.action.end_ms}"
 
     def run(self) -> None:
@@ -100,7 +100,7 @@ class MergeJob:
 
     @property
     def what(self) -> str:
-        """For people."""
+        """What the job does, in words."""
         return f"merge {len(self.action.blocks)} blocks ({self.action.reason})"
 
     def run(self) -> None:
@@ -156,12 +156,12 @@ class DropJob:
 
     @property
     def what(self) -> str:
-        """For people."""
+        """What the job does, in words."""
         return f"drop {len(self.action.blocks)} blocks ({self.action.reason} retention)"
 
     def run(self) -> None:
-        """Nothing is long here."""
+        """Does nothing: removing blocks is short."""
 
     def install(self) -> None:
-        """The blocks are gone; who reads them still may."""
+        """Take the blocks from the store; readers that have them open go on."""
         self._store.drop_blocks({meta.ulid for meta in self.action.blocks}, self.action.reason)

@@ -48,7 +48,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Remove blocks."""
+    """Remove blocks that are beyond a retention."""
 
     blocks: tuple[BlockMeta, ...]
     reason: str

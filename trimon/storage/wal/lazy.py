@@ -225,7 +225,7 @@ class LoggedGroupViews(GroupViews):
         self._head.load(numbers)
 
     def loaded(self) -> list[GroupView]:
-        """Those that are unpacked."""
+        """The groups that are unpacked."""
         return [group.view for group in self._head.groups]
 
 
@@ -238,17 +238,17 @@ class LoadJob:
 
     @property
     def what(self) -> str:
-        """For people."""
+        """What the job does, in words."""
         return f"unpack the log of {self._head.waiting} groups"
 
     def run(self) -> None:
-        """Unpack; queries go on in between. Raises OperatingError."""
+        """Unpack group after group; queries go on in between. Raises OperatingError."""
         while self._head.load_some():
             pass
         for text in self._head.problems:
             self._problem(text)
 
     def install(self) -> None:
-        """Nothing is left to do."""
+        """Does nothing: readers see what was unpacked at once."""
         if self._head.waiting:
             raise OperatingError("the log is not unpacked")

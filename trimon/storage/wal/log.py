@@ -36,7 +36,7 @@ class SegmentName:
 
     @classmethod
     def parse(cls, name: str) -> SegmentName | None:
-        """None for a file that is no segment."""
+        """The segment that a file name stands for; None if it is no segment."""
         epoch, _, segment = name.partition("-")
         if len(epoch) == 8 and len(segment) == 6 and epoch.isdecimal() and segment.isdecimal():
             return cls(int(epoch), int(segment))
@@ -52,7 +52,7 @@ class _RowUndo(NamedTuple):
     changed: tuple[Int64s, Floats] | None
 
     def apply(self) -> None:
-        """Set the state back."""
+        """Set the state back to what it was before the row."""
         state = self.state
         state.values, state.columns = self.values, self.columns
         if self.changed is not None:
@@ -80,7 +80,6 @@ class HeadLog:
     ) -> None:
         self.epoch = epoch
         self.window = window
-        self.written_bytes = 0
         self.segment = -1
         self._files = files
         self._directory = directory
@@ -102,7 +101,7 @@ class HeadLog:
     # ---- journal
 
     def grant(self, group: ScrapeGroup, columns: Int64s, series: Int32s, placed: Bools) -> None:
-        """Columns given to series."""
+        """Write down that columns were granted to series."""
         section = s.grant_section(group.number, "", columns, series, placed)
         self._grants.append(section)
         self._sections.append(section)
@@ -112,7 +111,7 @@ class HeadLog:
         self._granted.append((state, columns))
 
     def row(self, group: ScrapeGroup, time_ms: int, columns: Int64s, values: Floats, *, prefix: bool) -> None:
-        """A row, written against the one before."""
+        """Write down a row, as its differences from the group's row before."""
         state = self._row_state(group)
         number, before, base = state.rows, state.columns, state.values
         key_row = s.is_key_row(number)
@@ -146,11 +145,11 @@ class HeadLog:
         return sum(100 + state.values.nbytes for state in self._row_states)
 
     def loose(self, series: Int32s, times: Int64s, values: Floats) -> None:
-        """Loose samples."""
+        """Write down loose samples."""
         self._sections.append(s.loose_section(series, times, values))
 
     def note(self, numbers: list[Any]) -> None:
-        """Any other section without arrays: metadata, exemplars, a deletion."""
+        """Write down any other section without arrays: metadata, exemplars, a deletion."""
         self._sections.append((numbers, b""))
 
     # ---- writing
@@ -244,7 +243,6 @@ class HeadLog:
             self._torn_at = good_end
             self._mend(file)
             raise OperatingError(f"WAL segment {self._name()}: {error}") from error
-        self.written_bytes += len(record)
 
     def _mend(self, file: AppendFile) -> None:
         """Cut off what a failed write left."""

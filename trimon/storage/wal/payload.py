@@ -31,7 +31,7 @@ class Reader:
         return part
 
     def signed(self, count: int, width: int) -> Int64s:
-        """Accumulated zigzag differences."""
+        """Integers that are stored as zigzagged differences."""
         return np.cumsum(unzigzag(unpack_planes(self.take(count * width), count, width)))
 
     def cells(self, previous: Floats, header: list[int]) -> Floats:
@@ -70,7 +70,7 @@ def grant_of(payload: Payload, place: int, series_of: Int32s) -> tuple[Int64s, I
 
 
 def looked_up(table: Int32s, numbers: Int64s) -> Int32s:
-    """What the table says, -1 where it says nothing."""
+    """The entries of the table at these places, -1 for a place beyond its end."""
     if len(numbers) == 0 or (int(numbers.min()) >= 0 and int(numbers.max()) < len(table)):
         return table[numbers]
     inside = (numbers >= 0) & (numbers < len(table))

@@ -59,7 +59,7 @@ class ReplayReport:
         return [*self.problems, total]
 
     def fields(self) -> dict[str, int]:
-        """The counts."""
+        """The counts by name, for the log."""
         return {
             "segments": self.segments,
             "records": self.records,

@@ -85,7 +85,7 @@ def series_section(index: SeriesIndex, first: int) -> Section:
 
 
 def grant_section(group: int, name: str, columns: Int64s, series: Int32s, placed: Bools) -> Section:
-    """Columns given to series; with a name it is the whole of the group's grants."""
+    """Columns granted to series; with a name it is the whole of the group's grants."""
     column_width, column_planes = pack_planes(_steps(columns))
     series_width, series_planes = pack_planes(_steps(series))
     data = b"".join((column_planes, series_planes, np.packbits(placed).tobytes()))
