@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.storage.conftest import ALL, START_MS, Bench, first_row, series
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Metadata
-from trimon.storage.exemplars import DISABLED, OUT_OF_ORDER, TOO_LONG, Exemplar
+from trimon.storage.exemplars import DISABLED, OUT_OF_ORDER, TOO_LONG, StoredExemplar
 
 T = START_MS
 
@@ -34,25 +34,28 @@ def test_exemplars_are_ordered_bounded_and_replayed(bench: Bench) -> None:
     trace = (("trace_id", "x"),)
     answers = bench.store.append_exemplars(
         [
-            Exemplar(one, trace, 1.0, T),
-            Exemplar(one, trace, 1.0, T),
-            Exemplar(one, trace, 2.0, T - 1),
-            Exemplar(one, (("trace_id", "y" * 121),), 2.0, T + 1),
-            Exemplar(one, trace, 0.5, T),
-            Exemplar(two, trace, 3.0, T + 2),
+            StoredExemplar(one, trace, 1.0, T),
+            StoredExemplar(one, trace, 1.0, T),
+            StoredExemplar(one, trace, 2.0, T - 1),
+            StoredExemplar(one, (("trace_id", "y" * 121),), 2.0, T + 1),
+            StoredExemplar(one, trace, 0.5, T),
+            StoredExemplar(two, trace, 3.0, T + 2),
         ]
     )
     assert answers == ["", "", OUT_OF_ORDER, TOO_LONG, OUT_OF_ORDER, ""]
     equal_a = (Matcher("__name__", MatchType.EQUAL, "a"),)
     found = bench.store.exemplars.query([ALL], T, T + 10)
-    assert found == [(one, [Exemplar(one, trace, 1.0, T)]), (two, [Exemplar(two, trace, 3.0, T + 2)])]
+    assert found == [
+        (one, [StoredExemplar(one, trace, 1.0, T)]),
+        (two, [StoredExemplar(two, trace, 3.0, T + 2)]),
+    ]
     assert bench.store.exemplars.query([equal_a], T, T + 10) == found[:1]
-    bench.store.append_exemplars([Exemplar(one, trace, float(i), T + 10 + i) for i in range(3)])
+    bench.store.append_exemplars([StoredExemplar(one, trace, float(i), T + 10 + i) for i in range(3)])
     assert [series for series, _ in bench.store.exemplars.query([ALL], 0, T * 2)] == [one]
     bench.reopen()
     assert len(bench.store.exemplars) == 3
     bench.configure(exemplars_max=0)
-    assert bench.store.append_exemplars([Exemplar(one, trace, 1.0, T)]) == [DISABLED]
+    assert bench.store.append_exemplars([StoredExemplar(one, trace, 1.0, T)]) == [DISABLED]
 
 
 def test_statistics_count_each_series_once(bench: Bench) -> None:

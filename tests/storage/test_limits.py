@@ -7,7 +7,7 @@ import numpy as np
 from tests.storage.conftest import Bench, first_row
 from tests.storage.head.test_rows import A, T
 from trimon.model.rows import Row
-from trimon.storage.exemplars import Exemplar
+from trimon.storage.exemplars import StoredExemplar
 from trimon.storage.options import DAY_MS, HOUR_MS, StoreLimits
 
 LIMITS = StoreLimits(
@@ -43,7 +43,7 @@ def test_exemplars_are_kept_up_to_the_new_number(bench: Bench) -> None:
     store = bench.store
 
     def keep(value: float) -> list[str]:
-        return store.append_exemplars([Exemplar(A, (("id", f"{value:g}"),), value, T + int(value))])
+        return store.append_exemplars([StoredExemplar(A, (("id", f"{value:g}"),), value, T + int(value))])
 
     store.configure(LIMITS)
     for value in (1.0, 2.0, 3.0):

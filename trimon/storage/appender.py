@@ -10,7 +10,7 @@ import numpy as np
 from trimon.errors import OperatingError
 from trimon.limits import FUTURE_MS_MAX
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
-from trimon.storage.head.acceptance import Bounds
+from trimon.storage.head.acceptance import TimeBounds
 from trimon.storage.head.head import Head
 from trimon.storage.head.routing import split_batch
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
@@ -96,17 +96,17 @@ class Appender:
             case Metadata():
                 return self._append_metadata(message)
 
-    def bounds(self) -> Bounds:
+    def bounds(self) -> TimeBounds:
         """The times that an append accepts now."""
         core = self._core
         window_ms = core.options.out_of_order_window_ms
         highest_ms = core.clock.now_ms() + FUTURE_MS_MAX
         if core.newest_ms == NEVER_MS:
-            return Bounds(NEVER_MS, highest_ms, NEVER_MS if window_ms else None)
+            return TimeBounds(NEVER_MS, highest_ms, NEVER_MS if window_ms else None)
         late_ms = core.newest_ms - window_ms if window_ms else None
-        return Bounds(core.newest_ms - core.options.min_block_ms // 2, highest_ms, late_ms)
+        return TimeBounds(core.newest_ms - core.options.min_block_ms // 2, highest_ms, late_ms)
 
-    def _append_batch(self, batch: SampleBatch, bounds: Bounds) -> Appended:
+    def _append_batch(self, batch: SampleBatch, bounds: TimeBounds) -> Appended:
         parts = split_batch(batch, bounds, self.newest(), self._head_finder())
         series_max = self._core.options.series_max
         if batch.atomic and len(parts) == 1:
@@ -145,7 +145,7 @@ class Appender:
         """The head of the newest window."""
         return self.open_heads[-1].head
 
-    def _head_for_row(self, row: Row, bounds: Bounds) -> Head:
+    def _head_for_row(self, row: Row, bounds: TimeBounds) -> Head:
         name, time_ms = row.group, row.timestamp_ms
         head = self.newest()
         if bounds.lowest_ms <= time_ms <= bounds.highest_ms and (

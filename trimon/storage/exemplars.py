@@ -19,7 +19,7 @@ DISABLED: Final = "exemplar storage is disabled or max exemplars is less than or
 
 
 @dataclass(frozen=True, slots=True)
-class Exemplar:
+class StoredExemplar:
     """A sample of a series with a pointer to where it came from."""
 
     series: Labels
@@ -28,7 +28,7 @@ class Exemplar:
     timestamp_ms: int
 
 
-def _time(exemplar: Exemplar) -> int:
+def _time(exemplar: StoredExemplar) -> int:
     return exemplar.timestamp_ms
 
 
@@ -38,8 +38,8 @@ class ExemplarStore:
     def __init__(self, limit: int, window_ms: int = 0) -> None:
         self._limit = limit
         self._window_ms = window_ms
-        self._ring: deque[Exemplar] = deque()
-        self._by_series: dict[Labels, list[Exemplar]] = {}
+        self._ring: deque[StoredExemplar] = deque()
+        self._by_series: dict[Labels, list[StoredExemplar]] = {}
         self._lock = threading.Lock()
         self.appended = 0
         self.out_of_order = 0
@@ -63,11 +63,11 @@ class ExemplarStore:
             self._limit, self._window_ms = limit, window_ms
             self._shrink()
 
-    def check(self, exemplars: Iterable[Exemplar]) -> list[str | None]:
+    def check(self, exemplars: Iterable[StoredExemplar]) -> list[str | None]:
         """For each exemplar the reason to refuse it, empty if it will be stored, None if it is stored already."""
         return [self._verdict(exemplar) for exemplar in exemplars]
 
-    def append(self, exemplars: Sequence[Exemplar]) -> list[str]:
+    def append(self, exemplars: Sequence[StoredExemplar]) -> list[str]:
         """Store exemplars in order; for each the reason why it was refused, or the empty string."""
         answers: list[str] = []
         with self._lock:
@@ -83,7 +83,7 @@ class ExemplarStore:
                 answers.append(verdict or "")
         return answers
 
-    def _verdict(self, exemplar: Exemplar) -> str | None:
+    def _verdict(self, exemplar: StoredExemplar) -> str | None:
         if self._limit <= 0:
             return DISABLED
         if sum(len(name) + len(value) for name, value in exemplar.labels) > LABEL_RUNES_MAX:
@@ -114,7 +114,7 @@ class ExemplarStore:
 
     def query(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int
-    ) -> list[tuple[Labels, list[Exemplar]]]:
+    ) -> list[tuple[Labels, list[StoredExemplar]]]:
         """Exemplars in the closed interval, of series that satisfy all matchers of any of the sets, sorted by series."""
         with self._lock:
             found = [
@@ -130,17 +130,17 @@ def _satisfies(series: Labels, matchers: Sequence[Matcher]) -> bool:
     return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
 
 
-def to_rows(exemplars: Iterable[Exemplar]) -> list[list[object]]:
+def to_rows(exemplars: Iterable[StoredExemplar]) -> list[list[object]]:
     """Exemplars as plain lists, which the log can hold."""
     return [
         [list(map(list, e.series)), list(map(list, e.labels)), e.value, e.timestamp_ms] for e in exemplars
     ]
 
 
-def from_rows(rows: Iterable[Sequence[object]]) -> list[Exemplar]:
+def from_rows(rows: Iterable[Sequence[object]]) -> list[StoredExemplar]:
     """The inverse of `to_rows`."""
     return [
-        Exemplar(_pairs(series), _pairs(labels), float(str(value)), int(str(time_ms)))
+        StoredExemplar(_pairs(series), _pairs(labels), float(str(value)), int(str(time_ms)))
         for series, labels, value, time_ms in rows
     ]
 

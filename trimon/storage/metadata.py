@@ -16,7 +16,7 @@ MAGIC: Final = b"TRIMMET1"
 # A metric name is rarely longer than 64 bytes; this many families are some 50 MiB.
 FAMILIES_MAX: Final = 200_000
 
-Family = tuple[str, str, str, str]
+FamilyMetadata = tuple[str, str, str, str]
 """(family, type, help, unit)."""
 
 
@@ -31,9 +31,9 @@ class MetadataBook:
         self._pending: dict[str, tuple[str, str, str]] = {}
         self._noted: set[str] = set()
 
-    def update(self, families: Iterable[Family]) -> list[Family]:
+    def update(self, families: Iterable[FamilyMetadata]) -> list[FamilyMetadata]:
         """Take note of families; those that are new or differ."""
-        changed: list[Family] = []
+        changed: list[FamilyMetadata] = []
         for family, *rest in families:
             about = (rest[0], rest[1], rest[2])
             known = self._pending.get(family, self.families.get(family))

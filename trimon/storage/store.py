@@ -17,16 +17,16 @@ from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import open_blocks
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.exemplars import OUT_OF_ORDER, Exemplar, ExemplarStore, from_rows, to_rows
+from trimon.storage.exemplars import OUT_OF_ORDER, ExemplarStore, StoredExemplar, from_rows, to_rows
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.statistics import HeadCardinality, StoreFigures, cardinality
-from trimon.storage.upkeep.admin import Admin
+from trimon.storage.upkeep.admin import StoreAdmin
 from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import MaintenanceJob
-from trimon.storage.upkeep.maintenance import Maintenance
+from trimon.storage.upkeep.maintenance import MaintenancePlanner
 from trimon.storage.wal.log import list_segments, make_log_identity, remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
@@ -69,8 +69,8 @@ class Store:
         last_epoch = max(segments[-1].epoch if segments else -1, max(done, default=-1))
         self._appender = Appender(core, self._book, last_epoch + 1)
         changes = StoreChanges(core, self._appender, self._book)
-        self._maintenance = Maintenance(core, changes)
-        self._admin = Admin(core, self._appender, changes)
+        self._maintenance = MaintenancePlanner(core, changes)
+        self._admin = StoreAdmin(core, self._appender, changes)
 
     @classmethod
     def open(
@@ -240,7 +240,7 @@ class Store:
         ]
 
     def _append_exemplars(self, message: Exemplars) -> Appended:
-        exemplars = [Exemplar(*fields) for fields in message.exemplars]
+        exemplars = [StoredExemplar(*fields) for fields in message.exemplars]
         reasons = [reason for reason in self.append_exemplars(exemplars) if reason]
         return Appended(
             appended=len(exemplars) - len(reasons),
@@ -248,7 +248,7 @@ class Store:
             error=reasons[0] if reasons else "",
         )
 
-    def append_exemplars(self, exemplars: Sequence[Exemplar]) -> list[str]:
+    def append_exemplars(self, exemplars: Sequence[StoredExemplar]) -> list[str]:
         """Log and store exemplars; for each the reason why it was refused, or the empty string.
 
         The writer's turn. Raises OperatingError when the log cannot be written: then none is stored.

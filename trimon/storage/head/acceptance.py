@@ -34,7 +34,7 @@ REFUSALS: Final = {
 Verdicts = npt.NDArray[np.int8]
 
 
-class Bounds(NamedTuple):
+class TimeBounds(NamedTuple):
     """The times that one append accepts.
 
     Times below `lowest_ms` are out of bounds, unless they are not older than `late_ms` and so go the
@@ -46,7 +46,9 @@ class Bounds(NamedTuple):
     late_ms: int | None
 
 
-def judge(times: Int64s, values: Floats, last_times: Int64s, last_values: Floats, bounds: Bounds) -> Verdicts:
+def judge(
+    times: Int64s, values: Floats, last_times: Int64s, last_values: Floats, bounds: TimeBounds
+) -> Verdicts:
     """A verdict per sample, given the newest sample of its series (`NEVER_MS` if there is none)."""
     verdicts = np.zeros(len(times), np.int8)
     behind = (times <= last_times) | (times < bounds.lowest_ms)
@@ -64,7 +66,7 @@ def judge(times: Int64s, values: Floats, last_times: Int64s, last_values: Floats
 
 
 @dataclass(slots=True)
-class Tally:
+class RefusalTally:
     """Counts the refusals of one append, and keeps the text of the first, for its `Appended`."""
 
     appended: int = 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from trimon.model.rows import SampleBatch
 from trimon.model.sample import NORMAL_NAN, is_absent
-from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Verdicts, judge
+from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, TimeBounds, Verdicts, judge
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 
 
@@ -27,7 +27,7 @@ class Arrivals:
 
     @classmethod
     def judged(
-        cls, batch: SampleBatch, numbers: Int32s, last_times: Int64s, last_values: Floats, bounds: Bounds
+        cls, batch: SampleBatch, numbers: Int32s, last_times: Int64s, last_values: Floats, bounds: TimeBounds
     ) -> Arrivals:
         """Verdicts of a batch. `numbers[i]` is the series of `batch.series[i]`, negative if it does not exist:
         the same number then means the same series. Its newest sample is `last_values[i]` at `last_times[i]`.
@@ -67,7 +67,7 @@ class Arrivals:
 
 
 def _carry(
-    series: Int64s, times: Int64s, values: Floats, base_times: Int64s, base_values: Floats, bounds: Bounds
+    series: Int64s, times: Int64s, values: Floats, base_times: Int64s, base_values: Floats, bounds: TimeBounds
 ) -> None:
     """Raise the newest time and value of every sample's series by the samples before it, in place."""
     again = np.flatnonzero(series[1:] == series[:-1]) + 1

@@ -14,7 +14,15 @@ from trimon.model.rows import Appended, Columns, Row, SampleBatch
 from trimon.model.sample import NORMAL_NAN, STALE_NAN, is_absent
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head import matching
-from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, Bounds, Tally, Verdicts, judge
+from trimon.storage.head.acceptance import (
+    IN_ORDER,
+    LATE,
+    OUT_OF_ORDER,
+    RefusalTally,
+    TimeBounds,
+    Verdicts,
+    judge,
+)
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
 from trimon.storage.head.loose import LooseBuffer
@@ -113,11 +121,11 @@ class Head(HeadSeries):
 
     # ---- rows
 
-    def append_row(self, row: Row, bounds: Bounds, series_max: int = 0) -> Appended:
+    def append_row(self, row: Row, bounds: TimeBounds, series_max: int = 0) -> Appended:
         """Judge and store one row. Raises ValueError for a column that is not granted."""
         group = self.group(row.group)
         layout = group.layout(row.columns)
-        tally = Tally()
+        tally = RefusalTally()
         granted = row.ended[:0]
         ended = _NO_COLUMNS
         if row.new_series or len(row.ended):
@@ -148,7 +156,7 @@ class Head(HeadSeries):
         return tally.result(granted)
 
     def _resolve(
-        self, group: ScrapeGroup, layout: ResolvedColumns, row: Row, tally: Tally, series_max: int
+        self, group: ScrapeGroup, layout: ResolvedColumns, row: Row, tally: RefusalTally, series_max: int
     ) -> tuple[_HeadCells, Columns, Int64s]:
         """All cells of a row with new or ended series, the columns granted to the new ones, and those that end."""
         created = self.create(row.new_series, tally, series_max)
@@ -179,7 +187,7 @@ class Head(HeadSeries):
         return cells._replace(foreign=cells.foreign[~free])
 
     def _append_judged(
-        self, group: ScrapeGroup, time_ms: int, cells: _HeadCells, bounds: Bounds, tally: Tally
+        self, group: ScrapeGroup, time_ms: int, cells: _HeadCells, bounds: TimeBounds, tally: RefusalTally
     ) -> None:
         """Store the cells of a row one by one as the rules allow: in the row, or loose."""
         count = len(cells.columns)
@@ -252,9 +260,9 @@ class Head(HeadSeries):
 
     # ---- loose samples
 
-    def append_batch(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended:
+    def append_batch(self, batch: SampleBatch, bounds: TimeBounds, series_max: int = 0) -> Appended:
         """Judge and store samples of any shape, in the loose buffer."""
-        tally = Tally()
+        tally = RefusalTally()
         numbers = self.create(batch.series, tally, series_max)
         refused = np.flatnonzero(numbers < 0)
         numbers[refused] = -1 - refused
@@ -262,18 +270,18 @@ class Head(HeadSeries):
         self._count_batch(arrivals, batch, tally)
         return self._store_arrivals(arrivals, numbers, tally)
 
-    def append_whole(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended:
+    def append_whole(self, batch: SampleBatch, bounds: TimeBounds, series_max: int = 0) -> Appended:
         """Store all samples of a batch, or none and say why. Quick when all its series are known."""
         numbers = self.index.find(batch.series)
         if len(numbers) and int(numbers.min()) < 0:
             refused = self.refusal_of(batch, bounds, series_max)
             return refused if refused is not None else self.append_batch(batch, bounds, series_max)
-        tally = Tally()
+        tally = RefusalTally()
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
         self._count_batch(arrivals, batch, tally)
         return tally.result() if tally.refused else self._store_arrivals(arrivals, numbers, tally)
 
-    def _store_arrivals(self, arrivals: Arrivals, numbers: Int32s, tally: Tally) -> Appended:
+    def _store_arrivals(self, arrivals: Arrivals, numbers: Int32s, tally: RefusalTally) -> Appended:
         series, times, values, in_order = arrivals.accepted(numbers)
         tally.appended += len(series)
         if len(series):
@@ -284,9 +292,9 @@ class Head(HeadSeries):
         first_ms = int(batch.timestamps_ms.min()) if len(batch.timestamps_ms) else 0
         return self.newest_samples(batch.series, numbers, first_ms)
 
-    def refusal_of(self, batch: SampleBatch, bounds: Bounds, series_max: int = 0) -> Appended | None:
+    def refusal_of(self, batch: SampleBatch, bounds: TimeBounds, series_max: int = 0) -> Appended | None:
         """The answer to a batch of which anything would be refused, else None; nothing is changed."""
-        tally = Tally()
+        tally = RefusalTally()
         known = self.index.find(batch.series)
         # a series that does not exist yet may be listed twice all the same
         new: dict[Labels, int] = {}
@@ -369,7 +377,7 @@ class Head(HeadSeries):
         self.max_ms = max(self.max_ms, last_ms)
         self.samples += samples
 
-    def _count_refusals(self, verdicts: Verdicts, times: Int64s, series: Int64s, tally: Tally) -> None:
+    def _count_refusals(self, verdicts: Verdicts, times: Int64s, series: Int64s, tally: RefusalTally) -> None:
         refused = np.flatnonzero(verdicts >= OUT_OF_ORDER)
         if len(refused) == 0:
             return
@@ -380,7 +388,7 @@ class Head(HeadSeries):
                 tally.refuse(verdict, count, int(times[first]), view.labels(int(series[first])))
 
     @staticmethod
-    def _count_batch(arrivals: Arrivals, batch: SampleBatch, tally: Tally) -> None:
+    def _count_batch(arrivals: Arrivals, batch: SampleBatch, tally: RefusalTally) -> None:
         for verdict, count, first in arrivals.refusals(contradicting=False):
             index = int(batch.series_index[first])
             tally.refuse(verdict, count, int(batch.timestamps_ms[first]), batch.series[index])

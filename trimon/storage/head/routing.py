@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from trimon.model.rows import SampleBatch
-from trimon.storage.head.acceptance import Bounds
+from trimon.storage.head.acceptance import TimeBounds
 from trimon.storage.head.head import Head
 
 
 def split_batch(
-    batch: SampleBatch, bounds: Bounds, newest: Head, head_at: Callable[[int], Head]
+    batch: SampleBatch, bounds: TimeBounds, newest: Head, head_at: Callable[[int], Head]
 ) -> list[tuple[Head, SampleBatch]]:
     """Parts of a batch by head, oldest window first; mostly there is one.
 

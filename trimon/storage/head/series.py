@@ -9,7 +9,7 @@ import numpy as np
 
 from trimon.model.labels import Labels
 from trimon.storage.block.cache import ArrayCache
-from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
 from trimon.storage.head.placement import SeriesPlacement
@@ -103,7 +103,7 @@ class HeadSeries:
         self._by_name.pop(name, None)
         return self.group(name)
 
-    def create(self, label_sets: Sequence[Labels], tally: Tally, series_max: int = 0) -> Int32s:
+    def create(self, label_sets: Sequence[Labels], tally: RefusalTally, series_max: int = 0) -> Int32s:
         """Series numbers of label sets, made where they are missing; -1 where refused."""
         if not label_sets:
             return np.zeros(0, np.int32)
@@ -117,7 +117,7 @@ class HeadSeries:
             found[named] = self.create_pairs(*self.index.symbols.intern(kept), tally, series_max)
         return found
 
-    def create_pairs(self, flat: Int32s, lengths: Int64s, tally: Tally, series_max: int = 0) -> Int32s:
+    def create_pairs(self, flat: Int32s, lengths: Int64s, tally: RefusalTally, series_max: int = 0) -> Int32s:
         """Series numbers of runs of pair ids, made where they are missing; -1 where refused."""
         found, created = self.index.add(flat, lengths, series_max)
         if len(created):
@@ -137,7 +137,9 @@ class HeadSeries:
         view = source.index.view()
         pairs, place, lengths = view.distinct_pairs(group.series[columns])
         translated = self.index.symbols.intern_pairs(pairs)[place]
-        series = self.create_pairs(translated, lengths, Tally()) if len(columns) else np.zeros(0, np.int32)
+        series = (
+            self.create_pairs(translated, lengths, RefusalTally()) if len(columns) else np.zeros(0, np.int32)
+        )
         placed = ~self.placement.granted(series) & group.placed[columns]
         self._settle(target, columns, series, placed)
         return target

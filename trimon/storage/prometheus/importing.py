@@ -16,7 +16,7 @@ from trimon.model.labels import METRIC_NAME
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import BlockMeta, BlockNames, is_ulid
 from trimon.storage.block.writer import BlockWriter
-from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.arena import Int32s, Int64s, UInt64s
 from trimon.storage.head.head import Head
 from trimon.storage.metadata import MetadataBook
@@ -148,7 +148,7 @@ class LogImport:
         for part in read_log(self._files, path, told):
             match part:
                 case WalSeries():
-                    self._numbers.note(part.refs, self._head.create(part.labels, Tally()))
+                    self._numbers.note(part.refs, self._head.create(part.labels, RefusalTally()))
                 case WalSamples():
                     series, place = self._accepted(part.refs, part.times, start_ms)
                     if len(place):

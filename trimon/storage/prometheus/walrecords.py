@@ -92,7 +92,7 @@ class WalExemplars:
     count: int
 
 
-class _Body:
+class _RecordBody:
     """A reader of one record."""
 
     def __init__(self, record: bytes) -> None:
@@ -152,7 +152,7 @@ def _refs(numbers: Sequence[int]) -> UInt64s:
 
 def decode_series(record: bytes) -> WalSeries:
     """A record of type 1. Raises FormatError."""
-    body = _Body(record)
+    body = _RecordBody(record)
     refs: list[int] = []
     labels: list[Labels] = []
     while body:
@@ -163,7 +163,7 @@ def decode_series(record: bytes) -> WalSeries:
 
 def decode_tombstones(record: bytes) -> WalTombstones:
     """A record of type 3. Raises FormatError."""
-    body = _Body(record)
+    body = _RecordBody(record)
     refs: list[int] = []
     intervals: list[tuple[int, int]] = []
     while body:
@@ -175,7 +175,7 @@ def decode_tombstones(record: bytes) -> WalTombstones:
 
 def decode_exemplars(record: bytes) -> WalExemplars:
     """A record of type 4. Raises FormatError."""
-    body = _Body(record)
+    body = _RecordBody(record)
     count = 0
     if body:
         body.skip(_REF_AND_TIME)
@@ -190,7 +190,7 @@ def decode_exemplars(record: bytes) -> WalExemplars:
 
 def decode_metadata(record: bytes) -> WalMetadata:
     """A record of type 6. Raises FormatError."""
-    body = _Body(record)
+    body = _RecordBody(record)
     refs: list[int] = []
     about: list[tuple[str, str, str]] = []
     while body:
@@ -205,7 +205,7 @@ def decode_metadata(record: bytes) -> WalMetadata:
 def decode_histograms(record: bytes) -> WalHistograms:
     """A record of one of the `HISTOGRAMS`. Raises FormatError."""
     floats, with_start = HISTOGRAMS[record[0]]
-    body = _Body(record)
+    body = _RecordBody(record)
     refs: list[int] = []
     times: list[int] = []
     for ref, time_ms in (_places_with_start if with_start else _places)(body):
@@ -215,7 +215,7 @@ def decode_histograms(record: bytes) -> WalHistograms:
     return WalHistograms(_refs(refs), np.array(times, np.int64))
 
 
-def _places(body: _Body) -> Iterator[tuple[int, int]]:
+def _places(body: _RecordBody) -> Iterator[tuple[int, int]]:
     """Reference and time of each sample; whoever takes one reads what follows it."""
     if not body:
         return
@@ -224,7 +224,7 @@ def _places(body: _Body) -> Iterator[tuple[int, int]]:
         yield first_ref + body.varint(), first_ms + body.varint()
 
 
-def _places_with_start(body: _Body) -> Iterator[tuple[int, int]]:
+def _places_with_start(body: _RecordBody) -> Iterator[tuple[int, int]]:
     if not body:
         return
     ref, first_ms, _ = body.varint(), body.varint(), body.varint()
@@ -237,7 +237,7 @@ def _places_with_start(body: _Body) -> Iterator[tuple[int, int]]:
         yield ref, time_ms
 
 
-def _skip_histogram(body: _Body, *, floats: bool) -> None:
+def _skip_histogram(body: _RecordBody, *, floats: bool) -> None:
     """Step over one native histogram."""
 
     def skip_float() -> None:

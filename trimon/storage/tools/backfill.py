@@ -11,7 +11,7 @@ from trimon.files import Files
 from trimon.model.rows import SampleBatch
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import BlockMeta, BlockNames
-from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.head import Head
 from trimon.storage.options import HOUR_MS
 
@@ -31,7 +31,7 @@ def create_blocks(
     """
     head = Head(0, 0)
     for batch in batches:
-        series = head.create(batch.series, Tally())[batch.series_index]
+        series = head.create(batch.series, RefusalTally())[batch.series_index]
         known = series >= 0
         if known.any():
             times = batch.timestamps_ms[known].astype(np.int64)

@@ -20,7 +20,7 @@ from trimon.storage.wal.replay import ReplayReport
 
 
 @dataclass(slots=True)
-class Offline:
+class OfflineDirectory:
     """The blocks of a directory (ours and Prometheus'), what its log holds, and what could not be read.
 
     `problems` tells of damage, `left_out` of what is in order but nothing that trimon reads.
@@ -41,11 +41,11 @@ class Offline:
         return [block.meta for block in self.blocks]
 
 
-def open_offline(files: Files, path: Path, *, log: bool = True) -> Offline:
+def open_offline(files: Files, path: Path, *, log: bool = True) -> OfflineDirectory:
     """Open a directory for reading; damaged blocks are named in `problems`. Raises OperatingError."""
     if not files.is_directory(path):
         raise OperatingError(f"{path}: no such directory")
-    opened = Offline()
+    opened = OfflineDirectory()
     cache = ArrayCache()
     for name in files.names(path):
         if not is_ulid(name):

@@ -13,14 +13,14 @@ from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.state import StoreCore, StoreState
 from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
 from trimon.storage.upkeep.jobs import MergeJob
-from trimon.storage.upkeep.planning import Merge
+from trimon.storage.upkeep.planning import PlannedMerge
 from trimon.storage.wal import sections
 
 # Deletions that come while blocks are rewritten are rare; who deletes without end is told.
 CLEAN_TRIES_MAX: Final = 20
 
 
-class Admin:
+class StoreAdmin:
     """Deletions take effect at once for readers; the samples leave the disk when blocks are next written."""
 
     def __init__(self, core: StoreCore, appender: Appender, changes: StoreChanges) -> None:
@@ -60,7 +60,7 @@ class Admin:
         """
         tries = 0
         while block := next((block for block in self._core.state.blocks if block.deletions), None):
-            job = MergeJob(self._changes, Merge((block.meta,), "tombstones"), progress)
+            job = MergeJob(self._changes, PlannedMerge((block.meta,), "tombstones"), progress)
             try:
                 job.run()
                 job.install()

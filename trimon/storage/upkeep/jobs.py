@@ -15,7 +15,7 @@ from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead
 from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
-from trimon.storage.upkeep.planning import Cut, Drop, Merge
+from trimon.storage.upkeep.planning import PlannedCut, PlannedDrop, PlannedMerge
 
 _EVER = (-(1 << 62), 1 << 62)
 
@@ -45,7 +45,7 @@ def _must_have_run(what: str, ran: bool) -> None:
 class CutJob:
     """Writes the heads of one window as blocks, then lets go of them and their logs."""
 
-    def __init__(self, store: StoreChanges, action: Cut, progress: Progress = no_progress) -> None:
+    def __init__(self, store: StoreChanges, action: PlannedCut, progress: Progress = no_progress) -> None:
         self.action = action
         self._store = store
         self._progress = progress
@@ -90,7 +90,7 @@ class CutJob:
 class MergeJob:
     """Writes blocks as one, without what was deleted."""
 
-    def __init__(self, store: StoreChanges, action: Merge, progress: Progress = no_progress) -> None:
+    def __init__(self, store: StoreChanges, action: PlannedMerge, progress: Progress = no_progress) -> None:
         self.action = action
         self._store = store
         self._progress = progress
@@ -150,7 +150,7 @@ class MergeJob:
 class DropJob:
     """Removes blocks beyond the retention."""
 
-    def __init__(self, store: StoreChanges, action: Drop) -> None:
+    def __init__(self, store: StoreChanges, action: PlannedDrop) -> None:
         self.action = action
         self._store = store
 

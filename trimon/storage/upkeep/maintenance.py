@@ -6,11 +6,19 @@ from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.state import StoreCore, StoreState
 from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import CutJob, DropJob, MaintenanceJob, MergeJob
-from trimon.storage.upkeep.planning import Cut, Drop, HeadState, Merge, Usage, plan_actions, plan_cuts
+from trimon.storage.upkeep.planning import (
+    DiskUsage,
+    HeadState,
+    PlannedCut,
+    PlannedDrop,
+    PlannedMerge,
+    plan_actions,
+    plan_cuts,
+)
 from trimon.storage.wal.lazy import LoadJob, LoggedHead
 
 
-class Maintenance:
+class MaintenancePlanner:
     """Plans the jobs of a store."""
 
     def __init__(self, core: StoreCore, changes: StoreChanges) -> None:
@@ -32,11 +40,11 @@ class Maintenance:
         ]
         for action in actions:
             match action:
-                case Cut():
+                case PlannedCut():
                     jobs.append(CutJob(self._changes, action, progress))
-                case Merge():
+                case PlannedMerge():
                     jobs.append(MergeJob(self._changes, action, progress))
-                case Drop():
+                case PlannedDrop():
                     jobs.append(DropJob(self._changes, action))
         return jobs
 
@@ -45,15 +53,15 @@ class Maintenance:
         core = self._core
         return bool(plan_cuts(_head_states(core.state), core.newest_ms, now_ms, core.options))
 
-    def usage(self) -> Usage:
+    def usage(self) -> DiskUsage:
         """Bytes of the log, and of the file system."""
         core = self._core
         try:
             wal_bytes = sum(core.files.size(core.wal_path / name) for name in core.files.names(core.wal_path))
             disk_bytes = core.files.disk_bytes(core.path)[0] if core.options.retention_percentage else 0
         except OSError:
-            return Usage()
-        return Usage(wal_bytes, disk_bytes)
+            return DiskUsage()
+        return DiskUsage(wal_bytes, disk_bytes)
 
 
 def _head_states(state: StoreState) -> list[HeadState]:

@@ -31,7 +31,7 @@ class HeadState:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PlannedCut:
     """Write the heads of a window as blocks."""
 
     start_ms: int
@@ -39,7 +39,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Merge:
+class PlannedMerge:
     """Write several blocks as one, or one without what was deleted from it."""
 
     blocks: tuple[BlockMeta, ...]
@@ -47,18 +47,18 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class PlannedDrop:
     """Remove blocks that are beyond a retention."""
 
     blocks: tuple[BlockMeta, ...]
     reason: str
 
 
-Action: TypeAlias = Cut | Merge | Drop
+Action: TypeAlias = PlannedCut | PlannedMerge | PlannedDrop
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class DiskUsage:
     """Bytes outside of blocks, and of the whole file system (0: unknown)."""
 
     wal_bytes: int = 0
@@ -71,7 +71,7 @@ def plan_actions(
     newest_ms: int,
     now_ms: int,
     options: StoreOptions,
-    usage: Usage,
+    usage: DiskUsage,
 ) -> list[Action]:
     """What to do next, in this order; to be asked again when it is done. Empty: nothing is due."""
     actions: list[Action] = []
@@ -86,7 +86,9 @@ def plan_actions(
     return actions
 
 
-def plan_cuts(heads: Sequence[HeadState], newest_ms: int, now_ms: int, options: StoreOptions) -> list[Cut]:
+def plan_cuts(
+    heads: Sequence[HeadState], newest_ms: int, now_ms: int, options: StoreOptions
+) -> list[PlannedCut]:
     """Windows to be cut, oldest first.
 
     A window is due when samples have arrived from some time after its end and it gets no more itself, or when that
@@ -106,7 +108,7 @@ def plan_cuts(heads: Sequence[HeadState], newest_ms: int, now_ms: int, options: 
         if left_behind or passed:
             due.append((start_ms, end_ms))
     with_data = {(head.start_ms, head.end_ms) for head in heads if head.samples}
-    return [Cut(*window) for window in sorted(with_data.intersection(due))]
+    return [PlannedCut(*window) for window in sorted(with_data.intersection(due))]
 
 
 def block_ranges(options: StoreOptions) -> list[int]:
@@ -117,12 +119,12 @@ def block_ranges(options: StoreOptions) -> list[int]:
     return ranges
 
 
-def plan_merge(blocks: Sequence[BlockMeta], options: StoreOptions) -> Merge | None:
+def plan_merge(blocks: Sequence[BlockMeta], options: StoreOptions) -> PlannedMerge | None:
     """The next blocks to merge: overlapping ones, then full windows, then those with many deletions."""
     usable = sorted((meta for meta in blocks if not meta.failed), key=lambda meta: (meta.min_ms, meta.max_ms))
     overlapping = _overlapping(usable)
     if overlapping:
-        return Merge(tuple(overlapping), "overlap")
+        return PlannedMerge(tuple(overlapping), "overlap")
     ranges = block_ranges(options)
     failed = [meta for meta in blocks if meta.failed]
     if len(usable) > 1:
@@ -130,13 +132,13 @@ def plan_merge(blocks: Sequence[BlockMeta], options: StoreOptions) -> Merge | No
         for length_ms in ranges[1:]:
             window = _full_window(usable[:-1], failed, length_ms, newest.min_ms)
             if window:
-                return Merge(tuple(window), "level")
+                return PlannedMerge(tuple(window), "level")
     for meta in usable[:-1]:
         if meta.tombstones and (
             meta.tombstones >= meta.series
             or (meta.max_ms - meta.min_ms >= ranges[len(ranges) // 2] and _many_deleted(meta))
         ):
-            return Merge((meta,), "tombstones")
+            return PlannedMerge((meta,), "tombstones")
     return None
 
 
@@ -180,20 +182,20 @@ def _full_window(
 
 
 def plan_retention(
-    blocks: Sequence[BlockMeta], now_ms: int, options: StoreOptions, usage: Usage
-) -> list[Drop]:
+    blocks: Sequence[BlockMeta], now_ms: int, options: StoreOptions, usage: DiskUsage
+) -> list[PlannedDrop]:
     """Blocks beyond the retention by time, size or share of the disk.
 
     The newest block always stays as far as time goes, and a block from the future does not age the others.
     """
     newest_first = sorted(blocks, key=lambda meta: (meta.max_ms, meta.min_ms), reverse=True)
-    drops: list[Drop] = []
+    drops: list[PlannedDrop] = []
     kept = newest_first
     if options.retention_ms > 0 and newest_first:
         reference_ms = max((meta.max_ms for meta in newest_first if meta.max_ms <= now_ms), default=now_ms)
         old = [meta for meta in newest_first[1:] if reference_ms - meta.max_ms >= options.retention_ms]
         if old:
-            drops.append(Drop(tuple(old), "time"))
+            drops.append(PlannedDrop(tuple(old), "time"))
             kept = [meta for meta in newest_first if meta not in old]
     limit = options.retention_bytes
     if options.retention_percentage > 0 and usage.disk_bytes > 0:
@@ -203,6 +205,6 @@ def plan_retention(
         for place, meta in enumerate(kept):
             total += meta.size_bytes
             if total > limit:
-                drops.append(Drop(tuple(kept[place:]), "size"))
+                drops.append(PlannedDrop(tuple(kept[place:]), "size"))
                 break
     return drops

@@ -31,7 +31,7 @@ RECORD_BATCH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class DamagedBytes:
     """Bytes of a segment that hold no readable record."""
 
     offset: int
@@ -39,7 +39,7 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogRecord:
     """A record that passed its checks."""
 
     offset: int
@@ -64,7 +64,7 @@ def wrap(kind: int, payload: bytes, seed: int, compressor: zstandard.ZstdCompres
     return b"".join((head, _CRC.pack(zlib.crc32(head, seed)), payload))
 
 
-def records(data: memoryview, seed: int) -> Iterator[Record | Damage]:
+def records(data: memoryview, seed: int) -> Iterator[LogRecord | DamagedBytes]:
     """Every readable record of a segment after its magic, and what lies unreadable between them."""
     offset = len(MAGIC)
     damaged_from = -1
@@ -77,12 +77,12 @@ def records(data: memoryview, seed: int) -> Iterator[Record | Damage]:
             offset = _next_mark(data, offset + 1)
             continue
         if damaged_from >= 0:
-            yield Damage(damaged_from, offset - damaged_from)
+            yield DamagedBytes(damaged_from, offset - damaged_from)
             damaged_from = -1
         yield record
         offset = record.end
     if damaged_from >= 0:
-        yield Damage(damaged_from, len(data) - damaged_from)
+        yield DamagedBytes(damaged_from, len(data) - damaged_from)
 
 
 def record_payload(data: memoryview, offset: int) -> bytes:
@@ -110,7 +110,7 @@ def _next_mark(data: memoryview, offset: int) -> int:
 
 def _record_at(
     data: memoryview, offset: int, seed: int, decompressor: zstandard.ZstdDecompressor
-) -> Record | None:
+) -> LogRecord | None:
     head = bytes(data[offset : offset + HEAD_BYTES])
     if len(head) < HEAD_BYTES or head[:2] != _MARK:
         return None
@@ -129,4 +129,4 @@ def _record_at(
             raise OperatingError(
                 f"WAL record at byte {offset} passes its checksum but not zstd: {error}"
             ) from None
-    return Record(offset, begin + length, kind, plain)
+    return LogRecord(offset, begin + length, kind, plain)

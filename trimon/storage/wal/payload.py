@@ -17,7 +17,7 @@ class BrokenSectionError(OperatingError):
     """A section that cannot be applied, because an earlier one is missing or it is itself damaged."""
 
 
-class Reader:
+class SectionReader:
     """The arrays of one section, in order."""
 
     def __init__(self, data: memoryview) -> None:
@@ -54,9 +54,9 @@ class Payload:
             end += numbers.pop()
             self._ends.append(end)
 
-    def reader(self, place: int) -> Reader:
+    def reader(self, place: int) -> SectionReader:
         """The arrays of the section at a place."""
-        return Reader(self._data[self._ends[place - 1] if place else 0 : self._ends[place]])
+        return SectionReader(self._data[self._ends[place - 1] if place else 0 : self._ends[place]])
 
 
 def grant_of(payload: Payload, place: int, series_of: Int32s) -> tuple[Int64s, Int32s, Bools]:

@@ -11,7 +11,7 @@ import msgpack
 import numpy as np
 
 from trimon.files import Files
-from trimon.storage.head.acceptance import Tally
+from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
@@ -20,8 +20,8 @@ from trimon.storage.wal.frame import (
     MAGIC,
     RECORD_BATCH,
     RECORD_SEGMENT,
-    Damage,
-    Record,
+    DamagedBytes,
+    LogRecord,
     records,
     segment_seed,
 )
@@ -138,7 +138,9 @@ class EpochReplay:
             known = ~np.logical_or.reduceat(flat < 0, np.cumsum(lengths) - lengths)
             self._report.problem(f"{count - int(known.sum())} series are lost with their labels")
         found = np.full(count, -1, np.int32)
-        found[known] = self._head.create_pairs(flat[np.repeat(known, lengths)], lengths[known], Tally())
+        found[known] = self._head.create_pairs(
+            flat[np.repeat(known, lengths)], lengths[known], RefusalTally()
+        )
         self.rows.series = _placed(self.rows.series, first, found)
 
     def _apply_groups(self, payload: Payload, place: int) -> None:
@@ -218,7 +220,7 @@ def read_window(files: Files, path: Path, name: SegmentName) -> tuple[int, int] 
     """The window of the head a segment belongs to; None if its beginning is unreadable."""
     data = files.map(path)
     for record in records(data, segment_seed(name.epoch, name.segment)):
-        if isinstance(record, Record) and record.type == RECORD_SEGMENT:
+        if isinstance(record, LogRecord) and record.type == RECORD_SEGMENT:
             start_ms, end_ms = msgpack.unpackb(record.payload)["window"]
             return int(start_ms), int(end_ms)
         break
@@ -236,7 +238,7 @@ def replay_segment(
         report.damaged_bytes += len(MAGIC)
         report.problem(f"WAL segment {name}: its first bytes are not a segment's")
     for record in records(data, segment_seed(name.epoch, name.segment)):
-        if isinstance(record, Damage):
+        if isinstance(record, DamagedBytes):
             at_end = record.offset + record.size_bytes == len(data)
             report.damaged_bytes += record.size_bytes
             if at_end and mend:

@@ -17,7 +17,7 @@ from trimon.query.explain import explain
 from trimon.query.language.errors import ParseError
 from trimon.query.language.nodes import Expr, VectorSelector, children
 from trimon.query.language.options import QueryOptions
-from trimon.storage.exemplars import Exemplar
+from trimon.storage.exemplars import StoredExemplar
 from trimon.web.api.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
@@ -111,7 +111,7 @@ def _selectors(expr: Expr) -> list[tuple[Matcher, ...]]:
     return found
 
 
-def _exemplars(series: Labels, exemplars: Sequence[Exemplar]) -> dict[str, object]:
+def _exemplars(series: Labels, exemplars: Sequence[StoredExemplar]) -> dict[str, object]:
     return {
         "seriesLabels": dict(series),
         "exemplars": [
