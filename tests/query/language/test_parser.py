@@ -158,7 +158,7 @@ PRINTED = [
     ("a + fill_left(1) fill_right(2) b", "a + fill_left (1) fill_right (2) b"),
     ("a[5m] smoothed", "a[5m] smoothed"),
     ("a[step()+1m]", "a[step() + 1m]"),
-    ("a offset (1h/2)", "a offset (1h / 2s)"),
+    ("a offset (1h/2)", "a offset (1h / 2)"),
     ("# comment\na # more", "a"),
 ]
 
@@ -227,11 +227,39 @@ def test_deep_nesting_is_refused() -> None:
 
 
 def test_selector() -> None:
-    """A series selector gives its matchers; anything else is refused."""
+    """A series selector gives its matchers; whatever stands behind it is unexpected."""
     assert [str(matcher) for matcher in parse_selector('up{job=~"a.*"}')] == ['job=~"a.*"', '__name__="up"']
-    for text in ("up offset 5m", "sum(up)", "1", "up[5m]", "{}"):
-        with pytest.raises(ParseError):
+    assert parse_selector("{}") == ()
+    assert [matcher.value for matcher in parse_selector("sum")] == ["sum"]
+    for text, complaint in (
+        ("up[", '1:3: parse error: unexpected "["'),
+        ("up[5m]", '1:3: parse error: unexpected "["'),
+        ("rate(up[5m])", '1:5: parse error: unexpected "("'),
+        ("up offset 5m", "1:4: parse error: unexpected <offset>"),
+        ("sum(up)", '1:4: parse error: unexpected "("'),
+        ("up or up", "1:4: parse error: unexpected <op:or>"),
+        ("1", '1:1: parse error: unexpected number "1"'),
+        ("on", "1:1: parse error: unexpected <on>"),
+        ("", "unknown position: parse error: unexpected end of input"),
+    ):
+        with pytest.raises(ParseError) as caught:
             parse_selector(text)
+        assert str(caught.value) == complaint
+
+
+def test_fill_without_its_feature() -> None:
+    """The complaint is about the whole operator: it stands where its left side begins, and comes after those inside."""
+    for query, complaint in (
+        ("a + fill(0) b", "1:1: parse error: binop fill modifiers are experimental and not enabled"),
+        (
+            "(a) + (b + fill_left(0) c)",
+            "1:8: parse error: binop fill modifiers are experimental and not enabled",
+        ),
+        ("a + fill(0) on(x) b", "1:13: parse error: unexpected <on>"),
+    ):
+        with pytest.raises(ParseError) as caught:
+            parse(query, QueryOptions())
+        assert str(caught.value) == complaint
 
 
 def test_positions_in_a_long_text_that_is_not_ascii() -> None:

@@ -41,9 +41,6 @@ DIFFERENT = {
     "a414": "tells trimon's own revision, and the version of Prometheus that clients look at",
     "a417": "HEAD tells the type that GET has",
     "a432": "answers below a kilobyte are not worth compressing",
-    "a184": "soon",
-    "a197": "soon",
-    "a203": "soon",
     "a232": "which values a limit leaves is by chance of Prometheus' index; here the first in order",
 }
 

@@ -7,7 +7,6 @@ from typing import Any
 from trimon.gotext.floats import format_plain
 from trimon.model.matcher import Matcher
 from trimon.query.language.durations import milliseconds
-from trimon.query.language.errors import QueryError
 from trimon.query.language.nodes import (
     Aggregation,
     Binary,
@@ -159,12 +158,7 @@ def _function(name: str) -> dict[str, Any]:
 
 def _fixed_ms(duration: Duration) -> int:
     """A literal in milliseconds; an expression that depends on the query's step or range is 0."""
-    if not isinstance(duration, DurationNumber):
-        return 0
-    try:
-        return milliseconds(duration, 0, 0)
-    except QueryError:
-        return 0
+    return milliseconds(duration, 0, 0) if isinstance(duration, DurationNumber) else 0
 
 
 def _expression(duration: Duration) -> dict[str, Any] | None:
@@ -175,6 +169,8 @@ def _duration(duration: Duration, *, wrapped: bool) -> dict[str, Any]:
     match duration:
         case DurationNumber(value=value, is_duration=is_duration):
             return {"duration": is_duration, "type": "numberLiteral", "val": format_plain(value)}
+        case DurationParen(inner=DurationNumber() as inner):
+            return _duration(DurationUnary("+", inner), wrapped=True)
         case DurationParen(inner=inner):
             return _duration(inner, wrapped=True)
         case DurationUnary(op=op, inner=inner):

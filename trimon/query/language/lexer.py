@@ -7,11 +7,22 @@ from typing import Final
 
 from trimon.gotext.strings import go_quote
 from trimon.query.language.errors import ParseError
-from trimon.query.language.tokens import AGGREGATORS, FILL_WORDS, KEYWORDS, WORD_OPERATORS, T, Token
+from trimon.query.language.tokens import (
+    AGGREGATORS,
+    DURATION_WORDS,
+    FILL_WORDS,
+    KEYWORDS,
+    WORD_OPERATORS,
+    T,
+    Token,
+)
 
 _SPACE = re.compile(r"(?:[ \t\n\r]+|#[^\n]*)+")
+_BLANK = re.compile(r"[ \t\n\r]+")
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_LETTERS = re.compile(r"[a-zA-Z_]+", re.ASCII)
+_DURATION_SYMBOLS: Final = {",": T.COMMA, **dict.fromkeys("+-*/%^", T.OPERATOR)}
 _DIGITS = r"[0-9](?:_?[0-9])*"
 _NUMBER = re.compile(
     rf"0[xX](?:_?[0-9a-fA-F])+|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?", re.ASCII
@@ -43,6 +54,10 @@ class Lexer:
         self._brace = False
         self._bracket = False
         self._got_colon = False
+        # Behind "[" only what belongs to a duration may stand, up to the first number.
+        self._before_number = False
+        # Set by the first number behind any "[", for the whole text.
+        self._got_number = False
         self._ascii = text.isascii()
         # A position whose byte offset is known: that of the last token.
         self._known = (0, 0)
@@ -50,6 +65,8 @@ class Lexer:
     def next(self) -> Token:
         """The next token; comments and white space are skipped."""
         text = self.text
+        if self._before_number:
+            return self._in_duration()
         space = _SPACE.match(text, self._position)
         if space:
             self._position = space.end()
@@ -70,10 +87,10 @@ class Lexer:
     def _end(self) -> Token:
         if self._brace:
             raise self._error("unexpected end of input inside braces")
-        if self._bracket:
-            raise self._error("unclosed left bracket")
         if self._parens:
             raise self._error("unclosed left parenthesis")
+        if self._bracket:
+            raise self._error("unclosed left bracket")
         return Token(T.EOF, "", self._byte(len(self.text)))
 
     def _symbol(self, char: str) -> Token:
@@ -107,7 +124,7 @@ class Lexer:
             return self._take(T.LEFT_BRACE, 1)
         if self._bracket:
             raise self._error("unexpected left bracket '['")
-        self._bracket, self._got_colon = True, False
+        self._bracket, self._got_colon, self._before_number = True, False, True
         return self._take(T.LEFT_BRACKET, 1)
 
     def _close(self, char: str) -> Token:
@@ -126,12 +143,9 @@ class Lexer:
         return self._take(T.RIGHT_BRACKET, 1)
 
     def _word(self, char: str) -> Token:
-        if self._bracket and char == ":":
-            if self._got_colon:
-                raise self._error("unexpected second colon ':'")
-            self._got_colon = True
-            return self._take(T.COLON, 1)
-        match = (_LABEL if self._bracket else _WORD).match(self.text, self._position)
+        if self._bracket:
+            return self._word_in_brackets(char)
+        match = _WORD.match(self.text, self._position)
         assert match is not None
         word = match.group()
         lower = word.lower()
@@ -152,6 +166,52 @@ class Lexer:
         else:
             kind = T.IDENTIFIER
         return self._take(kind, len(word))
+
+    def _word_in_brackets(self, char: str) -> Token:
+        if char != ":":
+            return self._duration_word(f"unexpected character: {_shown(char)}, expected ':'")
+        if self._got_colon:
+            raise self._error("unexpected colon ':'")
+        self._got_colon = True
+        return self._take(T.COLON, 1)
+
+    def _duration_word(self, complaint: str) -> Token:
+        match = _LETTERS.match(self.text, self._position)
+        if match is None or match.group().lower() not in DURATION_WORDS:
+            raise self._error(complaint)
+        return self._take(T.KEYWORD, len(match.group()))
+
+    def _in_duration(self) -> Token:
+        text = self.text
+        blank = _BLANK.match(text, self._position)
+        if blank:
+            self._position = blank.end()
+        start = self._position
+        char = text[start : start + 1]
+        if not char:
+            raise self._error("unexpected end of input in duration expression")
+        if char in _DURATION_SYMBOLS:
+            return self._take(_DURATION_SYMBOLS[char], 1)
+        if char in "()":
+            return self._open(char) if char == "(" else self._close(char)
+        if char == "]":
+            self._before_number = False
+            return self._close(char)
+        if char == ":":
+            return self._early_colon()
+        if char.isascii() and (char.isdigit() or (char == "." and text[start + 1 : start + 2].isdigit())):
+            self._before_number, self._got_number = False, True
+            return self._number()
+        return self._duration_word(f"unexpected character in duration expression: {_shown(char)}")
+
+    def _early_colon(self) -> Token:
+        if self._got_number and not self._got_colon:
+            self._got_colon = True
+            return self._take(T.COLON, 1)
+        # Prometheus finds out behind it.
+        self._position += 1
+        complaint = "unexpected repeated colon" if self._got_number else "unexpected colon before duration"
+        raise self._error(f"{complaint} in duration expression")
 
     def _number(self) -> Token:
         text, start = self.text, self._position

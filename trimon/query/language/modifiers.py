@@ -6,7 +6,6 @@ from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.query.language.nodes import MatchCardinality, Matching
 from trimon.query.language.numbers import parse_duration_s, parse_number
-from trimon.query.language.options import FILL_MODIFIERS
 from trimon.query.language.tokens import FILL_WORDS, SET_OPERATORS, T
 from trimon.query.language.tokenstream import TokenStream
 from trimon.query.language.vectorselector import string_value
@@ -43,10 +42,8 @@ def _grouping_label(stream: TokenStream) -> str:
     return token.text
 
 
-def parse_binary_modifiers(
-    stream: TokenStream, op: str, features: frozenset[str]
-) -> tuple[bool, Matching | None]:
-    """`bool`, and the matching clauses; None where there is no clause at all."""
+def parse_binary_modifiers(stream: TokenStream, op: str) -> tuple[bool, Matching]:
+    """`bool`, and the matching clauses."""
     return_bool = False
     if stream.peek().is_keyword("bool"):
         stream.take()
@@ -65,11 +62,11 @@ def parse_binary_modifiers(
                 include = parse_grouping(stream)
     fills: dict[str, float] = {}
     while stream.peek().kind is T.KEYWORD and stream.peek().word in FILL_WORDS:
-        _fill(stream, fills, features)
+        _fill(stream, fills)
     return return_bool, Matching(cardinality, labels, on, include, fills.get("left"), fills.get("right"))
 
 
-def _fill(stream: TokenStream, fills: dict[str, float], features: frozenset[str]) -> None:
+def _fill(stream: TokenStream, fills: dict[str, float]) -> None:
     word = stream.take()
     sides = {"fill": ("left", "right"), "fill_left": ("left",), "fill_right": ("right",)}[word.word]
     stream.expect(T.LEFT_PAREN)
@@ -83,8 +80,6 @@ def _fill(stream: TokenStream, fills: dict[str, float], features: frozenset[str]
     except UserError as error:
         raise stream.error(error.message, token.start) from None
     stream.expect(T.RIGHT_PAREN)
-    if FILL_MODIFIERS not in features:
-        raise stream.error("binop fill modifiers are experimental and not enabled", word.start)
     for side in sides:
         if side in fills:
             raise stream.error(f"{word.word} may not be set multiple times", word.start)

@@ -29,12 +29,11 @@ from trimon.query.language.nodes import (
     VectorSelector,
 )
 from trimon.query.language.numbers import parse_duration_s, parse_number
-from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, EXTENDED_SELECTORS
+from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, EXTENDED_SELECTORS, FILL_MODIFIERS
 from trimon.query.language.signatures import FUNCTIONS
 from trimon.query.language.tokens import (
     COMPARISONS,
     EXPERIMENTAL_AGGREGATORS,
-    NOT_METRIC,
     PARAMETRIC,
     TRIMS,
     T,
@@ -59,6 +58,20 @@ class Parser:
     def __init__(self, text: str, features: frozenset[str]) -> None:
         self.stream = TokenStream(text)
         self.features = features
+
+    def parse_selector(self) -> VectorSelector:
+        """The whole text as a vector selector: nothing may stand behind its name and matchers."""
+        stream = self.stream
+        token = stream.peek()
+        if token.kind is T.LEFT_BRACE:
+            selector = parse_vector_selector(stream, None)
+        elif token.can_name_metric():
+            selector = parse_vector_selector(stream, stream.take())
+        else:
+            raise stream.unexpected()
+        if not stream.at(T.EOF):
+            raise stream.unexpected()
+        return selector
 
     def parse(self) -> Expr:
         """The whole text as one expression."""
@@ -88,8 +101,11 @@ class Parser:
                 raise stream.error(
                     f"chain of binary operators is longer than the limit of {QUERY_CHAIN_MAX}", token.start
                 )
-            return_bool, matching = parse_binary_modifiers(stream, token.word, self.features)
+            return_bool, matching = parse_binary_modifiers(stream, token.word)
             rhs = self.expression(level if level == _POWER else level + 1)
+            if matching.fills and FILL_MODIFIERS not in self.features:
+                complaint = "binop fill modifiers are experimental and not enabled"
+                raise stream.error(complaint, lhs.start, rhs.end)
             lhs = Binary(token.word, lhs, rhs, matching, return_bool, start=lhs.start, end=rhs.end)
 
     def _unary(self) -> Expr:
@@ -132,9 +148,7 @@ class Parser:
     def _name(self, token: Token) -> Expr:
         stream = self.stream
         word = token.word
-        if token.kind is T.OPERATOR and word not in ("and", "or", "unless"):
-            raise stream.unexpected()
-        if token.kind is T.KEYWORD and word in NOT_METRIC:
+        if not token.can_name_metric():
             raise stream.unexpected()
         stream.take()
         callable_word = token.kind is T.IDENTIFIER or (token.kind is T.KEYWORD and word in FUNCTIONS)

@@ -127,7 +127,7 @@ def modifiers_text(modifiers: Modifiers) -> str:
         out += f" @ {modifiers.at_ms / 1000:.3f}"
     elif modifiers.at is not None:
         out += f" @ {modifiers.at.value}()"
-    if modifiers.offset is not None:
+    if modifiers.offset is not None and modifiers.offset != DurationNumber(0.0):
         out += f" offset {duration_text(modifiers.offset)}"
     return out
 
@@ -138,18 +138,23 @@ def seconds_text(value: float) -> str:
 
 
 def duration_text(duration: Duration) -> str:
-    """A duration expression."""
+    """A duration between brackets or behind `offset`: a number alone is a duration, too."""
+    return seconds_text(duration.value) if isinstance(duration, DurationNumber) else _term_text(duration)
+
+
+def _term_text(duration: Duration) -> str:
+    """A part of a duration expression, in which numbers are printed as such."""
     match duration:
-        case DurationNumber(value=value):
-            return seconds_text(value)
+        case DurationNumber(value=value, is_duration=is_duration):
+            return seconds_text(value) if is_duration else format_plain(value)
         case DurationParen(inner=inner):
-            return f"({duration_text(inner)})"
+            return f"({_term_text(inner)})"
         case DurationUnary(op=op, inner=inner):
-            return op + duration_text(inner)
+            return ("-" if op == "-" else "") + _term_text(inner)
         case DurationCall(name=name, args=args):
-            return f"{name}({', '.join(duration_text(arg) for arg in args)})"
+            return f"{name}({', '.join(_term_text(arg) for arg in args)})"
         case DurationBinary(op=op, lhs=lhs, rhs=rhs):
-            return f"{duration_text(lhs)} {op} {duration_text(rhs)}"
+            return f"{_term_text(lhs)} {op} {_term_text(rhs)}"
 
 
 def labels_text(labels: tuple[str, ...]) -> str:

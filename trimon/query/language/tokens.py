@@ -43,14 +43,16 @@ AGGREGATORS: Final = frozenset(
 PARAMETRIC: Final = frozenset({"topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"})
 EXPERIMENTAL_AGGREGATORS: Final = frozenset({"limitk", "limit_ratio"})
 FILL_WORDS: Final = frozenset({"fill", "fill_left", "fill_right"})
-DURATION_WORDS: Final = frozenset({"start", "end", "step", "range", "max_of", "min_of"})
+# What durations are computed with; all words that may stand between brackets.
+DURATION_WORDS: Final = frozenset({"step", "range", "max_of", "min_of"})
 KEYWORDS: Final = (
     frozenset({"offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right", "bool"})
     | FILL_WORDS
     | DURATION_WORDS
+    | {"start", "end"}
 )  # fmt: skip
 # Keywords that Prometheus' messages do not call such.
-_PREPROCESSED: Final = frozenset({"start", "end", "step", "range"})
+_PREPROCESSED: Final = DURATION_WORDS | {"start", "end"}
 # Keywords that can not be the name of a metric without quotes.
 NOT_METRIC: Final = frozenset({"bool", "on", "ignoring", "group_left", "group_right", "atan2", "inf", "nan"})
 COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -85,6 +87,14 @@ class Token:
         """Whether this is one of the named keywords."""
         return self.kind is T.KEYWORD and self.word in texts
 
+    def can_name_metric(self) -> bool:
+        """Whether this is a name, or a word that may be one."""
+        if self.kind is T.OPERATOR:
+            return self.word in SET_OPERATORS
+        if self.kind is T.KEYWORD:
+            return self.word not in NOT_METRIC
+        return self.kind in (T.IDENTIFIER, T.METRIC_IDENTIFIER, T.AGGREGATOR)
+
     def describe(self) -> str:
         """The token as Prometheus' messages name it."""
         kind = self.kind
@@ -92,7 +102,7 @@ class Token:
             return "end of input"
         if kind is T.KEYWORD and self.word not in _PREPROCESSED:
             return f"<{self.text}>"
-        if kind is T.OPERATOR:
+        if kind is T.AT or (kind is T.OPERATOR and self.text != "="):
             return f"<op:{self.text}>"
         if kind is T.AGGREGATOR:
             return f"<aggr:{self.text}>"

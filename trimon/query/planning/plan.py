@@ -13,13 +13,15 @@ from trimon.model.matcher import Matcher
 from trimon.query.execution.context import SampleSource
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.operator import Operator
-from trimon.query.language.durations import milliseconds, positive_milliseconds
+from trimon.query.language.durations import milliseconds
 from trimon.query.language.errors import QueryError
 from trimon.query.language.nodes import (
     Aggregation,
     AtModifier,
     Binary,
     Call,
+    Duration,
+    DurationNumber,
     Expr,
     MatrixSelector,
     Modifiers,
@@ -163,8 +165,8 @@ class Planner:
 
     def _windows(self, expr: MatrixSelector, grid: Grid) -> Operator:
         vector = expr.vector
-        refs = self.refs(vector.modifiers, grid)
         range_ms = self.duration(expr.range)
+        refs = self.refs(vector.modifiers, grid)
         extended = vector.anchored or vector.smoothed
         before_ms = self.options.lookback_ms if extended else 0
         after_ms = self.options.lookback_ms if vector.smoothed else 0
@@ -181,14 +183,23 @@ class Planner:
             stats_only=self.stats_only,
         )
 
-    def duration(self, duration: object) -> int:
-        """A range in milliseconds."""
-        return positive_milliseconds(duration, self.query_step_ms, self.query_range_ms)  # type: ignore[arg-type]
+    def duration(self, duration: Duration) -> int:
+        """A range or step in milliseconds."""
+        return milliseconds(duration, self.query_step_ms, self.query_range_ms, positive=True)
+
+    def _step_ms(self, step: Duration | None) -> int:
+        """The step of a subquery; one that was computed and is less than a millisecond is as if there were none."""
+        step_ms = 0 if step is None else self.duration(step)
+        if step_ms == 0 and isinstance(step, DurationNumber):
+            raise QueryError(
+                f"a subquery's step of {step.value} s is less than a millisecond, the finest resolution"
+            )
+        return step_ms or self.options.subquery_step_ms
 
     def _subquery(self, expr: Subquery, grid: Grid) -> Operator:
         refs = self.refs(expr.modifiers, grid)
+        step_ms = self._step_ms(expr.step)
         range_ms = self.duration(expr.range)
-        step_ms = self.options.subquery_step_ms if expr.step is None else self.duration(expr.step)
         first, last = _ends(refs)
         begin = step_ms * _truncated(first - range_ms, step_ms)
         if begin <= first - range_ms:

@@ -94,6 +94,6 @@ def _target_matchers(text: str) -> tuple[Matcher, ...]:
     if not text.strip():
         return ()
     try:
-        return parse_selector(text, any_target=True)
+        return parse_selector(text)
     except UserError as error:
         raise bad_parameter("match_target", error) from None

@@ -159,7 +159,7 @@ def selectors(
 
 
 def _selector(text: str) -> tuple[Matcher, ...]:
-    matchers = parse_selector(text, any_target=True)
+    matchers = parse_selector(text)
     if all(matcher.matches_empty for matcher in matchers):
         raise UserError("match[] must contain at least one non-empty matcher")
     return matchers
