@@ -22,6 +22,8 @@ STEPS = 6
 # These tell an instant from a range.
 OF_THE_WHOLE = ("start()", "end()", "range(", "step(")
 TOO_MUCH = "too many samples"
+# Sorting has no effect in a range, and which series are the first ones depends on it.
+_FIRST_SORTED = re.compile(r"limitk.*sort|sort.*limitk")
 _SUBQUERY = re.compile(r"\[[^\]]*:")
 Shown = dict[Labels, float | FloatHistogram]
 
@@ -56,7 +58,7 @@ def test_ranges_show_their_instants() -> None:
     for index in range(QUERIES):
         generator = Generator(seed * 1_000_003 + index)
         query = generator.query()
-        if any(word in query for word in OF_THE_WHOLE):
+        if any(word in query for word in OF_THE_WHOLE) or _FIRST_SORTED.search(query):
             continue
         late = generator.random.random() < 0.5
         options = QueryOptions(

@@ -133,21 +133,18 @@ def _aggregate(op: str, rows: Sorted, counts: Index, quantile: Matrix | None) ->
 
 
 def _sum(rows: Sorted) -> Matrix:
-    total, bad = rows.sum()
-    if bad is not None and bad.any():
-        total = total.copy()
+    sums, bad = rows.sums()
+    total = sums.total()
+    if bad is not None:
         rows.recompute(total, bad, compensated_sum)
     return total
 
 
 def _average(rows: Sorted, counts: Index) -> Matrix:
-    total, bad = rows.sum()
-    mean = total / counts
-    again: Mask = ~np.isfinite(total) & (counts > 0)
+    sums, bad = rows.sums()
+    mean = sums.mean(counts)
     if bad is not None:
-        again |= bad
-    if again.any():
-        rows.recompute(mean, again, compensated_mean)
+        rows.recompute(mean, bad & (counts > 0), compensated_mean)
     return mean
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from trimon.query.execution.exactsums import ExactSums
 from trimon.query.execution.labelcodes import Groups
 from trimon.query.execution.reducers import Reducer, reduce_rows
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
@@ -62,25 +64,25 @@ class Sorted:
         """A row per series from a row per group."""
         return np.repeat(per_group, self.sizes, axis=0)
 
-    def sum(self) -> tuple[Matrix, Mask | None]:
-        """Sums per group, and the cells where cancellation makes them untrustworthy."""
+    def sums(self) -> tuple[ExactSums, Mask | None]:
+        """Sums of the finite samples per group and step, and the cells that must be computed sample by sample."""
         values = self.filled(0.0)
-        plain = self.reduce(np.add, values)
-        if len(self.bounds) == len(values) or values.min(initial=0.0) >= 0:
-            return plain, None
-        widest = int(self.sizes.max())
-        largest = np.abs(values).max(axis=0)
-        usable = largest < 1e290
-        exponent = np.frexp(np.where(usable, largest, 1.0))[1] + int(np.ceil(np.log2(widest + 2)))
-        anchor = np.ldexp(1.0, exponent)
-        lead = values + anchor
-        lead -= anchor
-        rest = values - lead
-        exact = self.reduce(np.add, lead) + self.reduce(np.add, rest)
-        bound = anchor * (widest * widest * 2.0**-106 * 1e11)
-        bad = (np.abs(exact) < bound) & (rest != 0).any(axis=0)
-        bad |= ~usable & np.isfinite(plain)
-        return np.where(usable & np.isfinite(plain), exact, plain), bad
+        spoiled: Mask | None = None
+        low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        if not (math.isfinite(low) and math.isfinite(high)):
+            finite = np.isfinite(values)
+            spoiled = np.logical_or.reduceat(~finite, self.bounds, axis=0)
+            values = np.where(finite, values, 0.0)
+            low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+        sums = ExactSums(len(self.bounds), values.shape[1])
+        sums.add(values, max(high, -low), self.bounds, np.arange(len(self.bounds)))
+        bad = sums.doubtful()
+        if bad is not None:
+            bad = bad & np.logical_or.reduceat(values != 0, self.bounds, axis=0)
+            bad = bad if bad.any() else None
+        if spoiled is not None:
+            bad = spoiled if bad is None else bad | spoiled
+        return sums, bad
 
     def blocks(self) -> Iterator[tuple[Index, Index, Mask]]:
         """Groups of like size side by side: group numbers, sorted-row numbers [groups, width], validity."""

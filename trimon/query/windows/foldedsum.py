@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from trimon.model.table import LabelTable
+from trimon.query.execution.exactsums import ExactSums
 from trimon.query.execution.labelcodes import METADATA, Groups, drop_metric, drop_names, group, select_names
-from trimon.query.execution.reducers import reduce_rows
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
 from trimon.query.windows.windowmatrix import WindowMatrix
 
@@ -59,7 +59,7 @@ class Folding:
         self._op = op
         self._table = table
         self._groups = groups
-        self._total = np.zeros((groups.count, steps))
+        self._sums = ExactSums(groups.count, steps)
         self._counts = np.zeros((groups.count, steps), np.intp)
         self.seen = np.zeros(table.rows, np.bool_)
 
@@ -69,7 +69,8 @@ class Folding:
         common = shown.ndim == 1
         if not shown.all():
             cells = np.where(shown, cells, 0.0) if not common else _blanked(cells, shown)
-        if not cells.min(initial=0.0) >= 0:
+        largest = float(cells.max(initial=0.0))
+        if not (cells.min(initial=0.0) >= 0 and largest < np.inf):
             return False
         codes = self._groups.codes[windows.rows]
         cells = np.broadcast_to(cells, (rows, cells.shape[-1]))
@@ -80,7 +81,7 @@ class Folding:
             shown = shown if common else shown[order]
         bounds = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
         chosen = codes[bounds]
-        self._total[chosen, steps] += reduce_rows(np.add, cells, bounds, order)
+        self._sums.add(cells if order is None else cells.take(order, axis=0), largest, bounds, chosen, steps)
         if common:
             sizes = np.diff(np.append(bounds, rows))
             self._counts[chosen, steps] += sizes[:, None] * shown
@@ -92,11 +93,13 @@ class Folding:
 
     def result(self) -> Folded | None:
         """The aggregated vector; None when a sum went out of bounds."""
-        values = self._total
+        doubtful = self._sums.doubtful()
+        values = self._sums.total()
+        # Numbers that are not negative are all zeros where their sum is.
+        if doubtful is not None and (doubtful & (values != 0)).any():
+            return None
         if self._op == "avg":
-            if not np.isfinite(values).all():
-                return None
-            values = values / self._counts
+            values = self._sums.mean(self._counts)
         vector = Vector(self._table.take(self._groups.first), values, self._counts > 0).compact()
         return Folded(vector.labels, vector.values, vector.present)
 

@@ -14,7 +14,7 @@ from trimon.query.execution.values import Index, Mask, Matrix
 from trimon.query.windows.prefixsums import (
     counted,
     finite_part,
-    finite_sum,
+    finite_sums,
     merged,
     pairs_counted,
     rough_sum,
@@ -23,6 +23,7 @@ from trimon.query.windows.regularwindows import RegularWindowMatrix, window_extr
 from trimon.query.windows.singlewindows import reduce_windows, window_chunks
 from trimon.query.windows.windowarguments import WindowCall, WindowResults
 from trimon.query.windows.windowmatrix import WindowMatrix
+from trimon.query.windows.windowmeans import means
 from trimon.query.windows.windowquantiles import window_quantiles
 
 
@@ -83,8 +84,9 @@ def ts_of_first(windows: WindowMatrix, call: WindowCall) -> WindowResults:
 def total(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Compensated sum."""
     del call
-    out, bad, spoiled = finite_sum(windows)
-    suspects = _suspects(windows, spoiled, bad)
+    sums = finite_sums(windows)
+    out = sums.total()
+    suspects = _suspects(windows, sums.spoiled, sums.bad)
     if suspects is not None:
         out = out.copy()
         reduce_windows(windows, suspects, out, compensated_sum)
@@ -94,9 +96,9 @@ def total(windows: WindowMatrix, call: WindowCall) -> WindowResults:
 def average(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Mean, from the compensated sum."""
     del call
-    out, bad, spoiled = finite_sum(windows)
-    out = out / (windows.hi - windows.lo)
-    suspects = _suspects(windows, spoiled, bad)
+    sums = finite_sums(windows)
+    out = means(windows, sums)
+    suspects = _suspects(windows, sums.spoiled, sums.bad)
     if suspects is not None:
         reduce_windows(windows, suspects, out, compensated_mean)
     return out, _filled(windows)

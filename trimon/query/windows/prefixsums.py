@@ -1,11 +1,14 @@
 """Sums over windows from prefix sums, without their loss of precision.
 
-Every value is split in a leading part, whose prefix sums are exact, and a small rest. The difference of two
-prefix sums is then right to about 1e-28 of the row's largest value. Windows where that is not small
-against the result, and those that hold infinities or NaN, are left to the caller as `bad`.
+Every value is split in a leading part, whose prefix sums are exact, and a small rest. The sum of the differences of both
+prefix sums is then right to about 1e-28 of the row's largest value, and rounds to what a compensated sum over the window
+gives, whatever else is in the row. Windows where that is not small against the result, and those that hold infinities
+or NaN, are left to the caller as `bad`.
 """
 
 from __future__ import annotations
+
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -13,8 +16,9 @@ from trimon.query.execution.values import Mask, Matrix
 from trimon.query.windows.regularwindows import RegularWindowMatrix, window_adds
 from trimon.query.windows.windowmatrix import WindowMatrix
 
-_HUGE = 1e290
-_TRUSTED = 1e11
+_HUGE: Final = 1e290
+# Sums smaller than this part of a row's largest value (times its samples) have lost digits that rounding needs.
+_LOST: Final = 2.0**-46
 
 
 def running(values: Matrix | Mask) -> Matrix:
@@ -66,44 +70,58 @@ def finite_part(values: Matrix) -> tuple[Matrix, Mask | None]:
     return np.where(finite, values, 0.0), ~finite
 
 
-def finite_sum(windows: WindowMatrix) -> tuple[Matrix, Mask | None, Mask | None]:
-    """Sums of the finite values in the windows, where these can not be trusted, and which values are not finite."""
+class WindowSums(NamedTuple):
+    """Sums of the finite values in windows, in two parts; the second is None where it is 0 everywhere.
+
+    `bad` are the windows where they can not be trusted, `spoiled` the values that are not finite.
+    """
+
+    lead: Matrix
+    rest: Matrix | None
+    bad: Mask | None
+    spoiled: Mask | None
+
+    def total(self) -> Matrix:
+        """The sums, rounded once."""
+        return self.lead if self.rest is None else self.lead + self.rest
+
+
+def finite_sums(windows: WindowMatrix) -> WindowSums:
+    """Sums of the finite values in the windows."""
     values, spoiled = windows.values, None
     low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         values, spoiled = finite_part(values)
         low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
-    total, bad = _window_sum(windows, values, low, high)
-    return total, bad, spoiled
+    return _window_sums(windows, values, np.maximum(high, -low), spoiled)
 
 
 def window_sum(windows: WindowMatrix, values: Matrix) -> tuple[Matrix, Mask | None]:
     """Sums of finite `values` over the windows, and the cells where they can not be trusted."""
-    return _window_sum(windows, values, values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0))
+    largest = np.maximum(values.max(axis=1, initial=0.0), -values.min(axis=1, initial=0.0))
+    sums = _window_sums(windows, values, largest, None)
+    return sums.total(), sums.bad
 
 
-def _window_sum(
-    windows: WindowMatrix, values: Matrix, low: Matrix, high: Matrix
-) -> tuple[Matrix, Mask | None]:
-    """`low` is each row's smallest value or 0, `high` the largest or 0."""
+def _window_sums(windows: WindowMatrix, values: Matrix, largest: Matrix, spoiled: Mask | None) -> WindowSums:
+    """`largest` is each row's largest absolute value."""
     width = values.shape[1]
-    largest = np.maximum(high, -low)
     huge = largest > _HUGE
     exponent = np.frexp(np.where(huge, 1.0, largest))[1] + int(np.ceil(np.log2(width + 2)))
     anchor = np.ldexp(1.0, exponent)[:, None]
     lead = values + anchor
     lead -= anchor
     rest = values - lead
-    total = exact_sums(windows, lead)
+    sums, rests = exact_sums(windows, lead), None
     bad: Mask | None = None
     if rest[:, :1].any() or rest.any():
-        total = total + exact_sums(windows, rest)
-        if not isinstance(windows, RegularWindowMatrix) or (low < 0).any():
-            bound = anchor * (width * width * 2.0**-106 * _TRUSTED)
-            bad = np.abs(total) < bound
+        rests = exact_sums(windows, rest)
+        bad = np.abs(sums) < anchor * (width * _LOST)
+        # Where nothing has a rest, as in a window of zeros, the sum is exact.
+        bad = bad & (counted(windows, rest != 0) > 0) if bad.any() else None
     if huge.any():
-        bad = np.broadcast_to(huge[:, None], total.shape) if bad is None else bad | huge[:, None]
-    return total, bad
+        bad = np.broadcast_to(huge[:, None], sums.shape) if bad is None else bad | huge[:, None]
+    return WindowSums(sums, rests, bad, spoiled)
 
 
 def merged(bad: Mask | None, more: Mask | None) -> Mask | None:
