@@ -9,6 +9,7 @@ from typing import Final
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.container import DamagedError
 from trimon.storage.block.meta import ForeignBlockError, is_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import UNFINISHED
@@ -27,7 +28,7 @@ class OpenedBlocks:
 
 
 def open_blocks(files: Files, directory: Path, cache: ArrayCache) -> OpenedBlocks:
-    """Open every block; remove leftovers of a crash; set aside what cannot be opened. Never raises for a block."""
+    """Open every block; remove leftovers of a crash; set aside what is damaged. Never raises for a block."""
     opened = OpenedBlocks()
     for name in files.names(directory):
         if name.endswith(_LEFTOVERS):
@@ -60,12 +61,15 @@ def _open_one(files: Files, path: Path, cache: ArrayCache, opened: OpenedBlocks)
         opened.blocks.append(Block(files, path, cache))
     except ForeignBlockError:
         opened.problems.append(f"{path.name} is a block of Prometheus: it is left alone, import it to use it")
-    except OperatingError as error:
+    except DamagedError as error:
         try:
             files.rename(path, path.with_name(path.name + SET_ASIDE))
             opened.problems.append(f"block {path.name} is set aside as {path.name}{SET_ASIDE}: {error}")
         except OSError:
             opened.problems.append(f"block {path.name} is left out: {error}")
+    except OperatingError as error:
+        # It may be in order: the disk fails, too many files are open, or a newer version has written it.
+        opened.problems.append(f"block {path.name} is left out until the next start: {error}")
 
 
 def remove_block(files: Files, path: Path) -> None:

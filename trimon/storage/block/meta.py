@@ -12,6 +12,7 @@ import orjson
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.random import Randomness
+from trimon.storage.block.container import DamagedError
 
 FORMAT: Final = 1
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -119,7 +120,7 @@ class BlockMeta:
     def from_json(cls, data: bytes, *, foreign: bool = False) -> BlockMeta:
         """The meta of a document; with `foreign` also one of Prometheus.
 
-        Raises OperatingError if it cannot be read, ForeignBlockError if it is not ours.
+        Raises DamagedError, ForeignBlockError if it is not ours, OperatingError if it is of a version that is not known.
         """
         try:
             document = orjson.loads(data)
@@ -129,7 +130,7 @@ class BlockMeta:
             if not foreign and own["format"] != FORMAT:
                 raise OperatingError(f"meta.json: format {own['format']!r}, known is {FORMAT}")
             if not foreign and own.pop("checksum", None) != _checksum(document):
-                raise OperatingError("meta.json does not pass its checksum")
+                raise DamagedError("meta.json does not pass its checksum")
             if document["version"] != 1:
                 raise OperatingError(f"meta.json: version {document['version']!r}, known is 1")
             stats, compaction = document.get("stats", {}), document.get("compaction", {})
@@ -153,7 +154,7 @@ class BlockMeta:
                 epochs=tuple(map(int, own.get("epochs", ()))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise OperatingError(f"meta.json: {error}") from error
+            raise DamagedError(f"meta.json: {error}") from error
 
     def with_tombstones(self, count: int) -> BlockMeta:
         """The same block after deletions."""

@@ -43,13 +43,18 @@ class Block:
     """One block, readable from any thread. Reading raises OperatingError where bytes are damaged."""
 
     def __init__(self, files: Files, path: Path, cache: ArrayCache) -> None:
-        """Open the directory of a block; raises OperatingError if it cannot be one."""
+        """Open the directory of a block.
+
+        Raises DamagedError if files are missing or broken, OperatingError if they cannot be read now or are not ours.
+        """
         self.path = path
         try:
             self.meta = BlockMeta.from_json(files.read(path / "meta.json"))
             self._index = Container(files.map(path / "index"), path / "index")
             self._data = files.map(path / "data")
             index_bytes = files.size(path / "index")
+        except FileNotFoundError as error:
+            raise DamagedError(f"block {path.name}: {error}") from error
         except OSError as error:
             raise OperatingError(f"block {path.name}: {error}") from error
         about = self._index.about

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import msgpack
 import numpy as np
 
-from trimon.errors import OperatingError
 from trimon.model.sample import ABSENT
+from trimon.storage.block.container import DamagedError
 from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
 from trimon.storage.read.partialframe import PartialFrame
 
@@ -89,13 +89,13 @@ def pack_deletions(deletions: Deletions) -> bytes:
 
 
 def unpack_deletions(data: bytes) -> Deletions:
-    """The inverse of `pack_deletions`. Raises OperatingError."""
+    """The inverse of `pack_deletions`. Raises DamagedError."""
     body = data[len(MAGIC) + 4 :]
     if (
         data[: len(MAGIC)] != MAGIC
         or zlib.crc32(body).to_bytes(4, "little") != data[len(MAGIC) : len(MAGIC) + 4]
     ):
-        raise OperatingError("tombstones do not pass their checksum")
+        raise DamagedError("tombstones do not pass their checksum")
     return tuple(
         Deletion(np.frombuffer(series, "<i4").astype(np.int32), start_ms, end_ms)
         for start_ms, end_ms, series in msgpack.unpackb(body)
