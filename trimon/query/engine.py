@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from trimon.query.language.nodes import Expr, ValueType
 from trimon.query.language.options import DURATION_EXPRESSIONS, QueryOptions
 from trimon.query.language.parser import Parser
 from trimon.query.language.pretty import prettify
+from trimon.query.operators.subquery import SubqueryOperator
 from trimon.query.planning.plan import Planner
 from trimon.query.windows.windowmatrix import window_matrices
 
@@ -109,7 +111,11 @@ def plan_query(
             f'invalid expression type "{kind.value}" for range query, must be Scalar or instant Vector'
         )
     planner = Planner(options, grid, ranged, grid.end_ms if end_ms is None else end_ms)
-    return expr, planner, planner.plan(expr, grid)
+    root = planner.plan(expr, grid)
+    if isinstance(root, SubqueryOperator):
+        # Nothing looks at its windows: the samples of its inner steps are those that count.
+        root.recounts = False
+    return expr, planner, root
 
 
 def _evaluate(
@@ -135,10 +141,8 @@ def _evaluate(
         budget.hold(value.samples)
     with quiet():
         result = _result(value, grid, stats, ranged=ranged)
-    if result.samples is not None:
-        count = np.array([len(result.samples.values)])
-        made = isinstance(value, Ranges) and value.owned
-        stats.looked_at(count, np.zeros_like(count) if made else count)
+    if isinstance(value, Ranges) and not value.owned and result.samples is not None:
+        stats.looked_at(np.array([len(result.samples.values)]))
     budget.evaluated(result.size_bytes)
     result.warnings = context.annotations.warnings()
     result.infos = context.annotations.infos()
@@ -188,6 +192,10 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
             )
         value = Vector.single(value.values)
     if isinstance(value, Ranges):
+        if value.drop_name is not None and value.drop_name.any():
+            alone = np.ones((value.labels.rows, 1), np.bool_)
+            named = Vector(value.labels, np.zeros(alone.shape), alone, value.drop_name)
+            value = replace(value, labels=remove_marked(named).labels, drop_name=None)
         return _windows(value, times, stats)
     vector = remove_marked(value).compact()
     if ranged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -74,8 +75,7 @@ class AggregateOperator(Operator):
         if self.op == "quantile":
             assert isinstance(inputs[0], Scalar)
             quantile = inputs[0].values
-            if vector.rows:
-                self._warn(context, quantile, vector)
+            self._warn(context, quantile)
         native = vector.histograms is not None
         if native and self.op not in ADDING | COUNTING:
             vector = ignore_histograms(context, self.op, vector, self._start)
@@ -102,9 +102,12 @@ class AggregateOperator(Operator):
                 drop = np.logical_or.reduceat(everything.drop_name[rows.order], rows.bounds)
         return Vector(table.take(groups.first), values, present, drop, cells).compact()
 
-    def _warn(self, context: QueryContext, quantile: Matrix, vector: Vector) -> None:
-        wrong = quantile[~((quantile >= 0) & (quantile <= 1)) & vector.present.any(axis=0)]
-        for value in np.unique(wrong).tolist():
+    def _warn(self, context: QueryContext, quantile: Matrix) -> None:
+        """Of all steps the worst parameters, whether or not there is a sample."""
+        wrong = [math.nan] if np.isnan(quantile).any() else []
+        high, low = float(np.fmax.reduce(quantile)), float(np.fmin.reduce(quantile))
+        wrong += [value for value, outside in ((high, high > 1), (low, low < 0)) if outside]
+        for value in wrong:
             context.annotations.warn(
                 f"quantile value should be between 0 and 1, got {format_g(value)}", self._param_start
             )

@@ -68,6 +68,8 @@ class Classic:
         self, context: QueryContext, codes: Codes, texts: Sequence[str], broken: list[int], start: int
     ) -> None:
         names, name_texts = self.vector.labels.column(METRIC_NAME)
+        if not context.delayed_names:
+            names, name_texts = np.zeros_like(codes), [""]
         for code in broken:
             for name in np.unique(names[codes == code]).tolist():
                 shown = f" for metric name {go_quote(name_texts[name])}" if name_texts[name] else ""
@@ -167,7 +169,7 @@ def _complete_quantile(wanted: Matrix, cells: _ClassicCells, groups: Index, repa
     total = counts[..., -1]
     rank = wanted * total
     size = len(bounds)
-    bucket = (counts[..., : size - 1] < rank[..., None]).sum(axis=-1)
+    bucket = _first_reaching(counts[..., : size - 1], rank)
     upper = bounds[np.minimum(bucket, size - 2)]
     lower = np.where(bucket == 0, 0.0, bounds[np.maximum(bucket - 1, 0)])
     picked = np.take_along_axis(counts, np.minimum(bucket, size - 1)[..., None], axis=-1)[..., 0]
@@ -176,8 +178,24 @@ def _complete_quantile(wanted: Matrix, cells: _ClassicCells, groups: Index, repa
     inner = lower + (upper - lower) * ((rank - below) / (picked - below))
     inner = np.where((bucket == 0) & (upper <= 0), upper, inner)
     out = np.where(bucket == size - 1, bounds[size - 2], inner)
-    out = np.where((total == 0) | np.isnan(total), np.nan, out)
-    return _outside(wanted, out)
+    return _outside(wanted, np.where(total == 0, np.nan, out))
+
+
+def _first_reaching(counts: Matrix, rank: Matrix) -> Index:
+    """The first bucket whose count reaches the rank. Counts rise; among NaN the halving search of Prometheus decides."""
+    if not np.isnan(counts).any():
+        found: Index = (counts < rank[..., None]).sum(axis=-1)
+        found[np.isnan(rank)] = counts.shape[-1]
+        return found
+    low = np.zeros(rank.shape, np.intp)
+    high = np.full(rank.shape, counts.shape[-1], np.intp)
+    while (low < high).any():
+        middle = (low + high) // 2
+        at = np.minimum(middle, counts.shape[-1] - 1)[..., None]
+        reaches = np.take_along_axis(counts, at, axis=-1)[..., 0] >= rank
+        high = np.where((low < high) & reaches, middle, high)
+        low = np.where((low < high) & ~reaches, middle + 1, low)
+    return low
 
 
 def _outside(wanted: Matrix, values: Matrix) -> Matrix:

@@ -68,12 +68,12 @@ def _by_labels(budget: Budget, vector: Vector, names: Sequence[str], *, descendi
 
 
 def natural_key(text: str) -> list[tuple[int, int, str, str]]:
-    """A key by which runs of digits compare as numbers, however long they are."""
+    """A key by which runs of digits compare as numbers, however long they are, and with others by their first character."""
     key = []
     for index, part in enumerate(_DIGITS.split(text)):
         if index % 2:
             number = part.lstrip("0")
             key.append((0, len(number), number, part))
         elif part:
-            key.append((1, 0, part, ""))
+            key.append((-1 if part < "0" else 1, 0, part, ""))
     return key

@@ -6,7 +6,7 @@ from typing import Final
 
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.operator import Operator
-from trimon.query.language.nodes import Call, Expr, VectorSelector, unwrap
+from trimon.query.language.nodes import Call, Expr, Subquery, VectorSelector, unwrap
 from trimon.query.language.options import START_TIMESTAMPS
 from trimon.query.operators.absent import AbsentOperator, labels_of_selector
 from trimon.query.operators.elementwise import (
@@ -58,7 +58,7 @@ def plan_call(scope: PlanScope, expr: Call, grid: Grid) -> Operator:
             return made(vector, texts)
         case "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc":
             vector, *texts = (scope.plan(arg, grid) for arg in args)
-            return SortOperator(name, vector, texts, args[0].start, ranged=scope.ranged)
+            return SortOperator(name, vector, texts, expr.start, ranged=scope.ranged)
         case "info":
             return plan_info(scope, expr, grid)
         case _ if name.startswith("histogram_"):
@@ -71,7 +71,9 @@ def _window(scope: PlanScope, name: str, args: tuple[Expr, ...], grid: Grid) -> 
     at = 1 if name == "quantile_over_time" else 0
     params = [scope.plan(arg, grid) for index, arg in enumerate(args) if index != at]
     ranges = scope.plan(args[at], grid)
-    return WindowOperator(name, ranges, params, grid, args[at].start, args[0].start)
+    # Prometheus replaces a subquery by its samples, which stand nowhere in the text: notes on them are at its beginning.
+    start = 0 if isinstance(unwrap(args[at]), Subquery) else args[at].start
+    return WindowOperator(name, ranges, params, grid, start, args[0].start)
 
 
 def _timestamp(scope: PlanScope, name: str, arg: Expr, grid: Grid) -> Operator:
