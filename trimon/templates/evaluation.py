@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from trimon import limits
+from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.gotext.values import (
     ANY,
@@ -285,7 +286,7 @@ class Evaluation:
             values.insert(0, receiver)
         try:
             result: Value = function.call(self._calling, *values)
-        except CallError as error:
+        except UserError as error:
             self.at(node)
             raise self.refusal(f"error calling {name}: {error.message}") from error
         return result

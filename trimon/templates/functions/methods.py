@@ -56,12 +56,12 @@ def _method(
     return name, Function(name, lambda _, *given: call(*given), parameters, refusal=shown_refusal)
 
 
-def _refused(name: str, count: int, second: str = "") -> tuple[str, Function]:
+def _refused(name: str, count: int, *parameters: GoType, second: str = "") -> tuple[str, Function]:
     """A method of Go that gives more values than a template can take."""
     refusal = f"function {name} has {count} return values; should be 1 or 2"
     if second:
         refusal = f"invalid function signature for {name}: second return value should be error; is {second}"
-    return _method(name, lambda *_: None, shown_refusal=refusal)
+    return _method(name, lambda *_: None, *parameters, shown_refusal=refusal)
 
 
 def _part(read: Callable[[Civil], int]) -> Callable[[Struct], int]:
@@ -142,8 +142,8 @@ _TIME: Final = (
     _method("YearDay", _part(lambda fields: fields.year_day)),
     _refused("Clock", 3),
     _refused("Date", 3),
-    _refused("ISOWeek", 2, "int"),
-    _refused("Zone", 2, "int"),
+    _refused("ISOWeek", 2, second="int"),
+    _refused("Zone", 2, second="int"),
 )
 
 
@@ -229,7 +229,9 @@ _URL_VALUES: Final = (
     _method("Encode", _encoded),
     _method("Get", _first_of, STRING),
     _method("Has", lambda values, name: name in values.entries, STRING),
-    *(_refused(name, 0) for name in ("Add", "Del", "Set")),
+    _refused("Add", 0, STRING, STRING),
+    _refused("Del", 0, STRING),
+    _refused("Set", 0, STRING, STRING),
 )
 
 
