@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -361,34 +360,6 @@ def test_columns_outlive_a_cut_beside_a_head_without_samples(bench: Bench) -> No
     (again,) = bench.append(Row("g", T + 5 * HOUR, columns, np.array([2.0]), (), np.zeros(0), empty))
     assert again.appended == 1
     assert bench.read() == {one[0]: [(T + 3 * HOUR, 1.0), (T + 5 * HOUR, 2.0)]}
-
-
-def test_a_block_that_cannot_be_read_now_is_not_set_aside(bench: Bench) -> None:
-    """A disk that fails, or a format of the future, leaves a block its name: with the trouble gone it is there again."""
-    fill(bench, 2.5)
-    maintain(bench)
-    before = bench.read()
-    _, path = bench.store.blocks()[0]
-
-    class Failing(DiskFiles):
-        def map(self, path: Path) -> memoryview:
-            if path.name == "index":
-                raise OSError(24, "Too many open files")
-            return super().map(path)
-
-    bench.store.close()
-    failing = Store.open(bench.options, Failing(), bench.clock)
-    assert any("left out until the next start" in problem for problem in failing.problems)
-    failing.close()
-    meta = (path / "meta.json").read_bytes()
-    (path / "meta.json").write_bytes(meta.replace(b'"format": 1', b'"format": 2'))
-    newer = Store.open(bench.options, DiskFiles(), bench.clock)
-    assert any("format 2, known is 1" in problem for problem in newer.problems)
-    newer.close()
-    (path / "meta.json").write_bytes(meta)
-    bench.store = Store.open(bench.options, bench.files, bench.clock)
-    bench.store.replay()
-    assert exact(bench.read()) == exact(before)
 
 
 def test_names_of_blocks_ascend() -> None:
