@@ -173,7 +173,7 @@ def _now(calling: Calling) -> float:
 def _parse_duration(_: Calling, text: str) -> float:
     try:
         if text.startswith("-"):
-            return -(parse_duration_ms(text[1:]) / 1000)
+            return -parse_duration_ms(text[1:]) / 1000
         return parse_duration_ms(text) / 1000
     except UserError as error:
         raise CallError(error.message) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,8 +19,6 @@ from trimon.templates.functions.function import Calling, Function
 from trimon.templates.functions.printing import query_escape
 from trimon.templates.types import HTML
 
-_WORD_PART: Final = re.compile(r"[^\W_]", re.UNICODE)
-
 
 def _title(calling: Calling, text: str) -> str:
     calling.spend_text(text)
@@ -27,24 +26,42 @@ def _title(calling: Calling, text: str) -> str:
 
 
 def title(text: str) -> str:
-    """The first letter of every word in its title case, the others as they are."""
-    out, inside = [], False
+    """The first letter with cases of every word in its title case, the others as they are."""
+    out, begun = [], False
     for at, character in enumerate(text):
-        if character.isalpha():
-            out.append(character if inside else character.title())
-            inside = True
-            continue
-        out.append(character)
-        # An apostrophe, a dot or an underscore between letters is part of a word.
-        inside = inside and (
-            character == "_"
-            or (character in _JOINERS and text[at + 1 : at + 2].isalpha())
-            or _WORD_PART.match(character) is not None
-        )
+        cased = character.lower() != character or character.upper() != character
+        out.append(character.title() if cased and not begun else character)
+        begun = (begun or cased) and _joins(text, at)
     return "".join(out)
 
 
-_JOINERS: Final = frozenset(".':·’\u2019")
+def _joins(text: str, at: int) -> bool:
+    """Whether the word goes on behind a character."""
+    character = text[at]
+    if character == "_":
+        return True
+    if unicodedata.category(character) in _WORD_CATEGORIES and character != _ZERO_WIDTH_SPACE:
+        # Each ideograph is a word.
+        return not _IDEOGRAPH.match(character)
+    begin = at
+    while begin and unicodedata.category(text[begin - 1]) in _MARKS:
+        begin -= 1
+    before, following = text[max(begin - 1, 0) : begin], text[at + 1 : at + 2]
+    if character in _BETWEEN_LETTERS and _is_letter(before) and _is_letter(following):
+        return not _IDEOGRAPH.match(following)
+    return character in _BETWEEN_DIGITS and before.isdecimal() and following.isdecimal()
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalpha() or (character != "" and unicodedata.category(character) == "Nl")
+
+
+_ZERO_WIDTH_SPACE: Final = "\u200b"
+_MARKS: Final = frozenset(("Mn", "Mc", "Me", "Cf"))
+_WORD_CATEGORIES: Final = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "Nl", "Nd", "Mn", "Mc", "Me", "Cf"))
+_IDEOGRAPH: Final = re.compile("[\u2e80-\u30a0\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_BETWEEN_LETTERS: Final = frozenset(".':·\u2019")
+_BETWEEN_DIGITS: Final = frozenset(".',;\u2019")
 
 
 def _upper(calling: Calling, text: str) -> str:
@@ -128,7 +145,7 @@ def _strip_domain(_: Calling, text: str) -> str:
     host = host.split(".", 1)[0]
     if not port:
         return host
-    return f"[{host}]:{port}" if ":" in host or "%" in host else f"{host}:{port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _is_address(host: str) -> bool:
