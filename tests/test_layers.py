@@ -17,7 +17,7 @@ LAYERS = [
     {"virtualclock", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
     {"config"},
     {"peers"},
-    {"storage", "query", "scrape", "rules", "discovery", "remote", "templates"},
+    {"storage", "query", "scrape", "rules", "discovery", "remote", "notify", "templates"},
     {"actors.kernel"},
     {"actors"},
     {"web"},
@@ -26,7 +26,7 @@ LAYERS = [
     {"__main__"},
 ]
 SIBLINGS_THAT_MAY = {("rules", "query"), ("rules", "templates")}
-WITHOUT_TRIO = ("storage", "query", "model", "config", "scrape", "rules", "remote", "templates")
+WITHOUT_TRIO = ("storage", "query", "model", "config", "scrape", "rules", "remote", "notify", "templates")
 
 
 def room(module: str) -> str:

@@ -10,8 +10,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trimon.actors.schedule import Schedule, first_slot_ms
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import GroupSpec
 from trimon.rules.group import RuleGroup
+from trimon.rules.spec import GroupSpec
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import Target, build_target, schedule_seed
 from trimon.virtualclock import VirtualClock

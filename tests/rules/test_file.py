@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from tests.support.process import peer
 from trimon.errors import UserError
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import GroupSpec, RuleDefaults, RuleSpec, load_rules, read_rules
+from trimon.rules.file import load_rules, read_rules
+from trimon.rules.spec import GroupSpec, RecordingSpec, RuleDefaults
 
 FILE = Path("/etc/rules.yml")
 SAMPLES = Path(__file__).parents[2] / "config"
@@ -38,7 +40,7 @@ def test_a_group_with_everything() -> None:
         "groups:\n  - name: g\n    interval: 30s\n    query_offset: 1m\n    limit: 7\n    labels: {a: '1', b: '2'}\n"
         "    rules:\n      - record: x:y\n        expr: up == 1\n        labels: {b: '3', c: ''}\n"
     )
-    rule = RuleSpec("x:y", "up == 1", (("a", "1"), ("b", "3"), ("c", "")))
+    rule = RecordingSpec("x:y", "up == 1", (("a", "1"), ("b", "3"), ("c", "")))
     assert read(text) == (GroupSpec("/etc/rules.yml", "g", 30_000, 60_000, 7, (rule,)),)
 
 
@@ -55,47 +57,43 @@ def test_defaults_come_from_global() -> None:
     [
         ("groups: 7", "1:9: cannot unmarshal !!int `7` into []rulefmt.RuleGroup"),
         ("group: []", "1:1: field group not found in type rulefmt.RuleGroups"),
-        ("groups:\n  - rules: []\n", "2:5: Groupname must not be empty"),
+        ("groups:\n  - rules: []\n", "2:5: 0:0: Groupname must not be empty"),
         (
             "groups:\n  - name: g\n  - name: g\n",
-            '3:5: groupname: "g" is repeated in the same file',
+            '3:5: 0:0: groupname: "g" is repeated in the same file',
         ),
         ("groups:\n  - name: g\n    intervall: 1s\n", "3:5: field intervall not found in type rulefmt.RuleGroup"),
         ("groups:\n  - name: g\n    interval: soon\n", '3:15: not a valid duration string: "soon"'),
-        ("groups:\n  - name: g\n    labels: {__name__: x}\n", "3:5: invalid label name: __name__"),
+        ("groups:\n  - name: g\n    labels: {__name__: x}\n", '3:5: invalid label name: __name__ in group "g"'),
         (
             group("{record: x, alert: y, expr: '1'}"),
-            "4:21: group \"g\", rule 1, \"y\": only one of 'record' and 'alert' must be set",
+            "4:18: 4:18: 4:28: group \"g\", rule 1, \"y\": only one of 'record' and 'alert' must be set",
         ),
-        (group("{expr: '1'}"), "4:9: group \"g\", rule 1, \"\": one of 'record' or 'alert' must be set"),
-        (group("{record: x}"), "4:9: group \"g\", rule 1, \"x\": field 'expr' must be set in rule"),
+        (group("{expr: '1'}"), "4:9: 0:0: 0:0: group \"g\", rule 1, \"\": one of 'record' or 'alert' must be set"),
+        (group("{record: x}"), "4:9: 0:0: group \"g\", rule 1, \"x\": field 'expr' must be set in rule"),
         (
             group("{record: x, expr: '1'}", "{record: y, expr: 'sum('}"),
-            '5:21: group "g", rule 2, "y": could not parse expression: 1:5: parse error: unclosed left parenthesis',
+            '5:27: 5:27: group "g", rule 2, "y": could not parse expression: 1:5: parse error: unclosed left parenthesis',
         ),
         (
             group("{record: x, expr: '1', for: 5m}"),
-            "4:32: group \"g\", rule 1, \"x\": invalid field 'for' in recording rule",
+            "4:18: 4:18: group \"g\", rule 1, \"x\": invalid field 'for' in recording rule",
         ),
         (
             group("{record: x, expr: '1', keep_firing_for: 5m}"),
-            "4:32: group \"g\", rule 1, \"x\": invalid field 'keep_firing_for' in recording rule",
+            "4:18: 4:18: group \"g\", rule 1, \"x\": invalid field 'keep_firing_for' in recording rule",
         ),
         (
             group("{record: x, expr: '1', annotations: {a: b}}"),
-            "4:32: group \"g\", rule 1, \"x\": invalid field 'annotations' in recording rule",
+            "4:18: 4:18: group \"g\", rule 1, \"x\": invalid field 'annotations' in recording rule",
         ),
         (
             group("{record: 'x{a=1}', expr: '1'}"),
-            '4:10: group "g", rule 1, "x{a=1}": braces present in the recording rule name; should it be in expr?: x{a=1}',
+            '4:18: 4:18: group "g", rule 1, "x{a=1}": braces present in the recording rule name; should it be in expr?: x{a=1}',
         ),
         (
             group("{record: x, expr: '1', labels: {__name__: y}}"),
             '4:32: group "g", rule 1, "x": invalid label name: __name__',
-        ),
-        (
-            group("{alert: Down, expr: up == 0, for: 5m}"),
-            '4:10: group "g", rule 1, "Down": alerting rules are not supported by this version of trimon',
         ),
         (
             "groups:\n  - name: g\n    rules:\n      - record: x\n        exp: '1'\n",
@@ -156,4 +154,5 @@ def test_the_words_are_those_of_promtool(text: str, tmp_path: Path) -> None:
     assert done.returncode != 0
     with pytest.raises(UserError) as refused:
         load_rules([path], RuleDefaults())
-    assert refused.value.message in done.stdout + done.stderr
+    # Where 3.14 looks for a place another version looks elsewhere.
+    assert re.sub(r"^(\d+:\d+: )+", "", refused.value.message) in done.stdout + done.stderr

@@ -11,9 +11,9 @@ from trimon.model.labels import Labels, labels_of
 from trimon.model.rows import Appended, Row
 from trimon.model.table import LabelTable
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import RuleSpec
 from trimon.rules.recording import Recorded, RecordingRule
-from trimon.rules.session import RuleSession, row_keys
+from trimon.rules.session import RecordingSession, RuleSession, row_keys
+from trimon.rules.spec import RecordingSpec
 
 
 class Columns:
@@ -48,7 +48,7 @@ class Columns:
 
 
 def session() -> RuleSession:
-    return RuleSession(RecordingRule(RuleSpec("m", "up"), QueryOptions()), "rules/f/g/0")
+    return RecordingSession(RecordingRule(RecordingSpec("m", "up"), QueryOptions()), "rules/f/g/0")
 
 
 def recorded(values: dict[Labels, float]) -> Recorded:

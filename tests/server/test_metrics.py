@@ -13,11 +13,12 @@ from tests.support.process import ROOT, Server, running
 CONFIG = """
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 1s}}
 rule_files: [rules.yml]
+alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:9"]}}]}}]}}
 scrape_configs:
   - job_name: self
     file_sd_configs: [{{files: ["targets.json"]}}]
 """
-RULES = "groups:\n  - name: g\n    rules:\n      - {record: r, expr: vector(1)}\n"
+RULES = "groups:\n  - name: g\n    rules:\n      - {record: r, expr: vector(1)}\n      - {alert: A, expr: vector(1)}\n"
 
 # What the alerts and dashboards of the Prometheus mixin ask for, and whose subject trimon has.
 ASKED = """

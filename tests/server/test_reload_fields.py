@@ -18,6 +18,7 @@ from trimon.server.storage import limits_of
 SECTIONS: Final = {
     "global": "jobs inherit it; logs, rules and queries read it at each use",
     "runtime": "",
+    "alerting": "the notifier and its discovery",
     "rule_files": "the rule manager",
     "scrape_config_files": "more jobs",
     "scrape_configs": "the scrape manager and discovery",

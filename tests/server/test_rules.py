@@ -40,7 +40,7 @@ def test_rules_are_evaluated_reloaded_and_shown(tmp_path: Path) -> None:
         assert status == 500
         assert "one or more errors occurred while applying" in text
         log = server.log.read_text()
-        assert f"{tmp_path / 'rules.yml'}:5:" in log
+        assert f"{tmp_path / 'rules.yml'}: 5:" in log
         assert "could not parse expression" in log
         assert len(server.get("/api/v1/rules")["data"]["groups"][0]["rules"]) == 2
         (tmp_path / "rules.yml").write_text(RULES.replace("job:up:double", "job:up:twice"))
@@ -126,8 +126,10 @@ def test_check(tmp_path: Path) -> None:
     code, text = check("config", "prometheus.yml", cwd=tmp_path)
     assert code == 0
     assert "SUCCESS: 2 rules found" in text
-    (tmp_path / "rules.yml").write_text(RULES.replace('record: "job:up:sum"', "alert: Down"))
+    (tmp_path / "rules.yml").write_text(RULES.replace('record: "job:up:sum"', "for: 5m"))
     for arguments in (("rules", "rules.yml"), ("config", "prometheus.yml")):
         code, text = check(*arguments, cwd=tmp_path)
         assert code == 1
-        assert 'rules.yml: 5:10: group "g", rule 1, "Down": alerting rules are not supported' in text
+        assert (
+            """rules.yml: 0:0: 0:0: group "g", rule 1, "": one of 'record' or 'alert' must be set""" in text
+        )

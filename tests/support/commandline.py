@@ -6,6 +6,7 @@ import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from trimon.cli.main import main
 
@@ -23,10 +24,15 @@ class Ran:
         return self.stdout + self.stderr
 
 
-def run_trimon(*arguments: str | Path) -> Ran:
-    """Runs a command line that ends by itself."""
+def run_trimon(*arguments: str | Path, text: str | None = None) -> Ran:
+    """Runs a command line that ends by itself; `text` is its standard input."""
     code = 0
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+    given = contextlib.nullcontext() if text is None else patch("sys.stdin", io.StringIO(text))
+    with (
+        given,
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as ended:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,14 @@ from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rules import RuleGroupActor, RuleManager, RuleSeams
+from trimon.actors.rules import AlertingSeams, RuleGroupActor, RuleManager, RuleSeams
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import RuleDefaults, read_rules
+from trimon.rules.alert import Alert
+from trimon.rules.file import read_rules
+from trimon.rules.spec import RuleDefaults
 
 FILE = Path("/etc/rules/r.yml")
 
@@ -65,11 +67,24 @@ class RuleWorld:
 
 
 @asynccontextmanager
-async def rule_world(directory: Path) -> AsyncIterator[RuleWorld]:
+async def rule_world(
+    directory: Path,
+    *,
+    notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None,
+    start_ms: int = 1_700_000_000_000,
+) -> AsyncIterator[RuleWorld]:
     """A running world with rules; it is stopped in order at the end."""
-    async with world(directory) as here:
+    async with world(directory, start_ms=start_ms) as here:
         queries = Queries(here.storage.snapshot, InlineOffload(), here.clock, concurrency_max=4)
-        seams = RuleSeams(queries, here.writer, here.clock, here.log, here.storage.replayed, QueryOptions)
+        seams = RuleSeams(
+            queries,
+            here.writer,
+            here.clock,
+            here.log,
+            here.storage.replayed,
+            QueryOptions,
+            alerting=AlertingSeams(notify=notify),
+        )
         pool: Pool[str] = Pool("rules", reports=here.reports)
         manager = RuleManager(pool, seams)
         specs = [

@@ -49,6 +49,7 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
         ready=here.storage.replayed.is_set,
         scrape_pools=lambda: here.manager.scrape_pools,
         rules=list,
+        alertmanagers=lambda: ((), ()),
         tree=lambda: here.root,
         plugins=list,
         reload=reload,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -29,17 +29,43 @@ from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import GroupSpec
+from trimon.rules.alert import Alert
+from trimon.rules.alerting import AlertOrigin
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
-from trimon.rules.session import RuleSession
+from trimon.rules.session import Evaluation, RuleSession
+from trimon.rules.spec import GroupSpec
 
 # A group may end its iteration when it is told to stop.
 DRAIN_S: Final = 10.0
+# Evaluations before the alerts of before a restart are looked for: their series are scraped again by then.
+RESTORED_AFTER: Final = 2
 POLICY: Final = RestartPolicy()
 
 
 def _ignore(_: float) -> None:
     """Does nothing with a duration."""
+
+
+@dataclass(slots=True)
+class TemplateCounts:
+    """How many templates were expanded since the start, and in how many that failed."""
+
+    expansions: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingSeams:
+    """What alerting rules work with, and where their alerts go."""
+
+    origin: AlertOrigin = field(default_factory=AlertOrigin)
+    notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None
+    """Hears of alerts that the Alertmanagers are to hear of, and of their rule's expression."""
+    templates: TemplateCounts = field(default_factory=TemplateCounts)
+    resend_delay_ms: int = 60_000
+    outage_tolerance_ms: int = 3_600_000
+    grace_period_ms: int = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +82,7 @@ class RuleSeams:
     """Hears how many seconds a rule took."""
     on_group: Callable[[float], object] = _ignore
     """Hears how many seconds an iteration of a group took."""
+    alerting: AlertingSeams = field(default_factory=AlertingSeams)
 
 
 class RuleGroupActor:
@@ -100,13 +127,15 @@ class RuleGroupActor:
         while group.leftovers:
             await self._end(group.leftovers.popitem()[1], stamp_ms)
         for session in group.rules:
-            self._at_work = session.rule.spec.record
+            self._at_work = session.spec.name
             await self._evaluate(session, slot_ms, stamp_ms)
         self._at_work = ""
         group.last_evaluation_ms = slot_ms
         group.duration_s = trio.current_time() - began_s
         self._seams.on_group(group.duration_s)
         group.iterations += 1
+        if group.restores and group.iterations >= RESTORED_AFTER:
+            await self._restore()
 
     async def _end(self, session: RuleSession, stamp_ms: int) -> None:
         row = session.end(stamp_ms)
@@ -122,21 +151,24 @@ class RuleGroupActor:
         began_s = trio.current_time()
         options = seams.options()
         origin = {"ruleGroup": {"file": group.spec.file, "name": group.spec.name}}
-        record = QueryRecord(session.rule.query, stamp_ms, stamp_ms, 0, origin)
+        record = QueryRecord(session.query, stamp_ms, stamp_ms, 0, origin)
 
         def work(snapshot: Snapshot, budget: Budget) -> Row | None:
-            recorded = session.rule.evaluate(snapshot, stamp_ms, options, budget, group.spec.limit)
-            record.stats = recorded.stats
-            return session.row(recorded, stamp_ms)
+            evaluation = Evaluation(slot_ms, stamp_ms, options, budget, group.spec.limit)
+            row, record.stats = session.evaluate(snapshot, evaluation)
+            return row
 
         row, failure = None, ""
         try:
-            row = await seams.queries.run(session.rule.query, options, work, record)
+            row = await seams.queries.run(session.query, options, work, record)
         except (UserError, QueryError, OperatingError, MailboxFull) as error:
             failure = str(error) or type(error).__name__
         if failure:
             session.failed(failure)
         else:
+            if isinstance(session, AlertingSession):
+                self._count_templates(session)
+                self._notify(session, slot_ms)
             await self._store(session, row)
         session.last_evaluation_ms = slot_ms
         session.duration_s = trio.current_time() - began_s
@@ -149,9 +181,52 @@ class RuleGroupActor:
                 "evaluating a rule failed",
                 file=group.spec.file,
                 group=group.spec.name,
-                rule=session.rule.spec.record,
+                rule=session.spec.name,
                 err=session.last_error,
             )
+
+    def _count_templates(self, session: AlertingSession) -> None:
+        seams = self._seams
+        counts, errors = seams.alerting.templates, session.template_errors
+        counts.expansions += session.expansions
+        counts.failures += len(errors)
+        if errors:
+            seams.log.warning(
+                "Expanding alert template failed",
+                file=self.group.spec.file,
+                group=self.group.spec.name,
+                alert=session.spec.alert,
+                count=len(errors),
+                err=str(errors[0]),
+            )
+
+    def _notify(self, session: AlertingSession, slot_ms: int) -> None:
+        alerting = self._seams.alerting
+        due = session.take_due(slot_ms, self.group.spec.interval_ms, alerting.resend_delay_ms)
+        if due:
+            alerting.notify(due, session.query)
+
+    async def _restore(self) -> None:
+        """After two evaluations: alerts that were active before a restart go on from then."""
+        group, seams = self.group, self._seams
+        options = seams.options()
+        bounds = seams.alerting.outage_tolerance_ms, seams.alerting.grace_period_ms
+        now_ms = seams.clock.now_ms()
+        group.restores = False
+        for session in group.alerting:
+
+            def work(snapshot: Snapshot, _: Budget, session: AlertingSession = session) -> int:
+                return session.restore(snapshot, now_ms, *bounds)
+
+            try:
+                await seams.queries.run(f"restore {session.spec.name}", options, work)
+            except (UserError, QueryError, OperatingError, MailboxFull) as error:
+                seams.log.error(
+                    "restoring the state of an alert failed",
+                    group=group.spec.name,
+                    rule=session.spec.name,
+                    err=str(error),
+                )
 
     async def _store(self, session: RuleSession, row: Row | None) -> None:
         if row is None:
@@ -180,7 +255,8 @@ class RuleGroupActor:
             "missed": group.missed,
             "evaluations": group.evaluations,
             "failures": group.failures,
-            "failing": {s.rule.spec.record: s.last_error for s in group.rules if s.health == "err"},
+            "failing": {s.spec.name: s.last_error for s in group.rules if s.health == "err"},
+            "alerts": sum(len(session.alerts) for session in group.alerting),
         }
 
 
@@ -211,14 +287,19 @@ class RuleManager:
         self._ended: dict[str, RuleGroup] = {}
         self._leaving: dict[str, _LeavingGroup] = {}
         self._changed = trio.Event()
+        self._configured = False
+        """Whether there was a configuration: groups that come later have no alerts from before the start."""
 
     def configure(self, specs: Sequence[GroupSpec], directory: Path) -> None:
         """The groups of a new configuration; equal ones go on. `directory` shortens paths in the tree."""
-        options = self._seams.options()
+        options, origin = self._seams.options(), self._seams.alerting.origin
+        restores, self._configured = not self._configured, True
         groups: dict[str, RuleGroup] = {}
         for spec in specs:
             known = self.groups.get(spec.key)
-            groups[spec.key] = known if known is not None and known.spec == spec else RuleGroup(spec, options)
+            if known is None or known.spec != spec:
+                known = RuleGroup(spec, options, origin, restores=restores)
+            groups[spec.key] = known
         self.groups = groups
         wanted: dict[str, ChildSpec] = {}
         names: Counter[str] = Counter()

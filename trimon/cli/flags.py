@@ -246,12 +246,10 @@ _SERVER_ALONE: Final = (
 )
 _GO: Final = "it tunes the Go runtime, and this is Python"
 _AGENT: Final = "agent mode is not supported by this version"
-_ALERTS: Final = "alerts are not sent by this version"
 _READ: Final = "remote read is not served by this version"
 _ALIGNED: Final = "timestamps are always aligned, within Prometheus' tolerance"
 _COMPRESSED: Final = "the log is always compressed, with zstd"
 _COLUMNS: Final = "blocks hold pages of columns, not chunks"
-_RESTORE: Final = "the state of alerts is not restored by this version"
 
 INERT: Final = {
     "auto-gomaxprocs": _GO,
@@ -280,15 +278,9 @@ INERT: Final = {
     "storage.remote.read-concurrent-limit": _READ,
     "storage.remote.read-max-bytes-in-frame": _READ,
     "web.search.max-limit": "the search API is not served by this version",
-    "rules.alert.for-outage-tolerance": _RESTORE,
-    "rules.alert.for-grace-period": _RESTORE,
-    "rules.alert.resend-delay": _ALERTS,
     "rules.max-concurrent-evals": "rules of a group run one after the other",
     "scrape.adjust-timestamps": _ALIGNED,
     "scrape.timestamp-tolerance": _ALIGNED,
-    "alertmanager.notification-queue-capacity": _ALERTS,
-    "alertmanager.notification-batch-size": _ALERTS,
-    "alertmanager.drain-notification-queue-on-shutdown": _ALERTS,
     "write-documentation": "the documentation of the flags is in docs/operations.md",
 }
 

@@ -15,10 +15,12 @@ from trimon.cli.commandline import ServerFlags
 from trimon.cli.features import enabled_features
 from trimon.cli.serveroptions import (
     EXEMPLARS,
+    alert_settings,
     auto_reload_s,
     check_flags,
     flag_retention,
     listen_addresses,
+    notifier_settings,
     place_of,
     query_options,
     shown_flags,
@@ -98,6 +100,8 @@ def _start(flags: ServerFlags, log: Log) -> int:
         discovery_interval_s=flags["scrape.discovery-reload-interval"] / 1000,
         exemplars=EXEMPLARS in features,
         auto_reload_s=auto_reload_s(flags, features),
+        notifier=notifier_settings(flags),
+        alerts=alert_settings(flags),
         flags=shown_flags(flags, web.route_prefix, store.options),
     )
     seams = Seams(

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from trimon.actors.notifier import NotifierSettings
 from trimon.cli.commandline import ServerFlags, shown_value
 from trimon.cli.flags import BY_NAME, FLAGS, REFUSED
 from trimon.config.load import RETENTION_DEFAULT_MS, Config
@@ -15,6 +16,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.log import Log
 from trimon.model.matcher import anchored, compile_regexp
 from trimon.query.language.options import QueryOptions
+from trimon.server.settings import AlertSettings
 from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
 from trimon.web.context import WebOptions
@@ -143,6 +145,24 @@ def query_options(flags: ServerFlags, features: frozenset[str]) -> QueryOptions:
         bytes_max=flags["query.max-memory"],
         timeout_s=flags["query.timeout"] / 1000,
         features=features,
+    )
+
+
+def notifier_settings(flags: ServerFlags) -> NotifierSettings:
+    """How alerts wait and are sent."""
+    return NotifierSettings(
+        queue_alerts_max=max(1, flags["alertmanager.notification-queue-capacity"]),
+        batch_alerts_max=max(1, flags["alertmanager.notification-batch-size"]),
+        drains=flags["alertmanager.drain-notification-queue-on-shutdown"],
+    )
+
+
+def alert_settings(flags: ServerFlags) -> AlertSettings:
+    """How alerts are restored and how often they are sent."""
+    return AlertSettings(
+        resend_delay_ms=flags["rules.alert.resend-delay"],
+        outage_tolerance_ms=flags["rules.alert.for-outage-tolerance"],
+        grace_period_ms=flags["rules.alert.for-grace-period"],
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from trimon import limits
+from trimon.config.alerting import AlertingConfig
 from trimon.config.globals import DEFAULT_INTERVAL_MS, GlobalConfig, RuntimeConfig
 from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_error
 from trimon.config.kinds import FilePath, Listed, Of
@@ -29,7 +30,7 @@ from trimon.units import parse_duration_ms
 M = TypeVar("M", bound=Model)
 
 RETENTION_DEFAULT_MS: Final = parse_duration_ms("15d")
-_NOT_IN_AGENT_MODE: Final = ("rule_files",)
+_NOT_IN_AGENT_MODE: Final = ("alerting", "rule_files")
 _SCRAPE_CONFIGS: Final = Listed(
     Of(ScrapeConfig), "[]*config.ScrapeConfig", "empty or null scrape config section"
 )
@@ -66,6 +67,7 @@ class MainFile(Model):
         Of(GlobalConfig), name="global", default_factory=_default_global, shown=Shown.ALWAYS
     )
     runtime: RuntimeConfig = setting(Of(RuntimeConfig), default_factory=RuntimeConfig)
+    alerting: AlertingConfig = setting(Of(AlertingConfig), default_factory=AlertingConfig)
     rule_files: tuple[str, ...] = setting(Listed(FilePath(_rule_glob)), ())
     scrape_config_files: tuple[str, ...] = setting(Listed(FilePath(_scrape_glob)), ())
     scrape_configs: tuple[ScrapeConfig, ...] = setting(_SCRAPE_CONFIGS, ())
@@ -172,7 +174,7 @@ def load_text(
         raise ConfigError(f"parsing YAML file {path}: {error.message}", error.position) from None
     if defaults.agent:
         for name in _NOT_IN_AGENT_MODE:
-            if getattr(main, name):
+            if getattr(main, name) not in ((), AlertingConfig()):
                 raise ConfigError(f"field {name} is not allowed in agent mode", main.place(name))
     scrape_paths: tuple[Path, ...] = ()
     others: tuple[ScrapeConfig, ...] = ()
@@ -213,7 +215,9 @@ def _main_file(
             name = go_quote(job.job_name)
             raise job.refuse("job_name", f"found multiple scrape configs with job name {name}")
         seen.add(job.job_name)
-    main.otlp.check_scheme(legacy=global_.metric_name_validation_scheme == "legacy")
+    legacy = global_.metric_name_validation_scheme == "legacy"
+    main.alerting.validate(legacy=legacy)
+    main.otlp.check_scheme(legacy=legacy)
     storage = main.storage.filled(defaults.retention)
     return replace(main, global_=global_, scrape_configs=tuple(jobs), storage=storage), unset
 

@@ -56,6 +56,7 @@ class Marks:
 
     whole: Position = field(default_factory=Position)
     fields: Mapping[str, Position] = field(default_factory=dict)
+    values: Mapping[str, Position] = field(default_factory=dict)
 
 
 class Shown(Enum):
@@ -118,6 +119,10 @@ class Model:
         """Where the field stands; where the model stands when the field is not given."""
         return self.marks.fields.get(name, self.marks.whole)
 
+    def value_place(self, name: str) -> Position | None:
+        """Where the value of a field stands; None when the field is not given."""
+        return self.marks.values.get(name)
+
     def refuse(self, name: str, message: str) -> UserError:
         """The error for a field, to be raised."""
         return UserError(message, self.place(name))
@@ -151,6 +156,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     entries = document.entries(node, cls.yaml_type, f"field {{}} already set in type {cls.yaml_type}", faults)
     values: dict[str, Any] = {}
     places: dict[str, Position] = {}
+    value_places: dict[str, Position] = {}
     for name, (key, value) in entries.items():
         place = document.at(key)
         if name not in known:
@@ -161,6 +167,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
             continue
         each = known[name]
         places[each.name] = place
+        value_places[each.name] = document.at(value)
         try:
             values[each.name] = _read_field(each, value, source)
         except ShapeErrors as error:
@@ -173,7 +180,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
             raise unsupported(name, place)
     if faults:
         raise ShapeErrors(faults)
-    model = cls(**values, marks=Marks(document.at(node), places))
+    model = cls(**values, marks=Marks(document.at(node), places, value_places))
     model.check()
     return model
 

@@ -1,4 +1,4 @@
-"""Relabel rules as configured. The engine that applies them is `trimon.scrape.relabel`."""
+"""Relabel rules as configured. The engine that applies them is `trimon.model.relabel`."""
 
 from __future__ import annotations
 

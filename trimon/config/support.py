@@ -13,11 +13,17 @@ from typing import Final
 from trimon.errors import Position, UserError
 
 UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
-    "config": ("alerting", "remote_write", "remote_read", "tracing"),
+    "config": ("remote_write", "remote_read", "tracing"),
     "scrape": (
         "oauth2",
         "proxy_from_environment",
         "proxy_connect_header",
+    ),
+    "alertmanager": (
+        "oauth2",
+        "proxy_from_environment",
+        "proxy_connect_header",
+        "sigv4",
     ),
     "web": ("rate_limit",),
     "web.tls_server_config": ("client_allowed_sans", "curve_preferences"),

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from trimon.errors import Position, UserError
+from trimon.gotext.strings import go_quote
 
 # A document nested deeper than this says nothing we could use.
 DEPTH_MAX: Final = 100
@@ -113,8 +114,10 @@ class Node:
 class Document:
     """One YAML text and its node tree; `root` is None when there is nothing in it. Raises UserError."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, *, unique_keys: bool = False) -> None:
+        """With `unique_keys` a mapping with a repeated key is refused before its fields are looked at."""
         self.file = file
+        self.unique_keys = unique_keys
         self._read = 0
         self.root: Node | None = None
         try:
@@ -245,6 +248,8 @@ class Document:
             return {}
         if node.shape is not Shape.MAP:
             self.mismatch(node, wanted)
+        if self.unique_keys:
+            self._refuse_repeated(node)
         found: dict[str, tuple[Node, Node]] = {}
         merged: dict[str, tuple[Node, Node]] = {}
         flat: list[Node] = node.value
@@ -265,6 +270,20 @@ class Document:
             else:
                 found[name] = (key, value)
         return merged | found if merged else found
+
+    def _refuse_repeated(self, node: Node) -> None:
+        """Raise ShapeErrors for keys that come again in a mapping."""
+        faults: list[tuple[Position, str]] = []
+        first: dict[tuple[Shape, str], Node] = {}
+        for key in node.value[::2]:
+            if key.shape is not Shape.SCALAR:
+                continue
+            known = first.setdefault((key.shape, key.value), key)
+            if known is not key:
+                message = f"mapping key {go_quote(key.value)} already defined at line {known.line}"
+                faults.append((self.at(key), message))
+        if faults:
+            raise ShapeErrors(faults)
 
     def text(self, node: Node, wanted: str) -> str:
         """A scalar as it is written; null is empty."""

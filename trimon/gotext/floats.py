@@ -88,3 +88,13 @@ def format_plain(value: float) -> str:
     if point >= len(digits):
         return sign + digits + "0" * (point - len(digits))
     return f"{sign}{digits[:point]}.{digits[point:]}"
+
+
+def format_e(value: float) -> str:
+    """An exponent always, and the fewest digits that read back (`strconv.FormatFloat(v, 'e', -1)`): `2.5e+00`."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    digits = repr(value).lstrip("-").partition("e")[0].replace(".", "").strip("0") or "0"
+    return f"{value:.{len(digits) - 1}e}"

@@ -1,9 +1,14 @@
-"""Times and durations as Go prints them."""
+"""Times and durations as Go prints and reads them."""
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:\d{2})", re.ASCII
+)
 
 
 def rfc3339(timestamp_ms: int) -> str:
@@ -42,3 +47,18 @@ def moment(time_ms: int) -> str:
         return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} +0000 UTC"
     except (ValueError, OverflowError, OSError):
         return str(time_ms)
+
+
+def parse_rfc3339_ms(text: str) -> int | None:
+    """Milliseconds since 1970 of an RFC 3339 time, further digits cut off; None for what is none."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone == 'Z' else zone}")
+    except ValueError:
+        return None
+    elapsed = whole - datetime(1970, 1, 1, tzinfo=UTC)
+    fraction_ms = int((fraction or "0").ljust(9, "0")) // 1_000_000
+    return elapsed.days * 86_400_000 + elapsed.seconds * 1000 + fraction_ms

@@ -1,9 +1,9 @@
-"""Rule files: read strictly, every error at its file, line and column, with Prometheus' words."""
+"""Rule files: read strictly, every error in Prometheus' words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,42 +12,27 @@ from trimon.config.kinds import DURATION, Listed, Mapped, Of, Text, Whole
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
 from trimon.config.yamltree import Document
-from trimon.errors import UserError
+from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.query.engine import parse
-from trimon.query.language.options import QueryOptions
-
-ALERTS_UNSUPPORTED = "alerting rules are not supported by this version of trimon"
+from trimon.rules.spec import AlertingSpec, GroupSpec, Pairs, RecordingSpec, RuleDefaults, RuleSpec
+from trimon.templates.alerts import AlertTemplate
+from trimon.templates.errors import TemplateError
 
 _LABELS = Mapped(Text(), "map[string]string")
-_Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleSpec:
-    """One recording rule, checked. `labels` win over those of the result; an empty value removes the label."""
+class RuleFileErrors(UserError):
+    """What is wrong with the meaning of a rule file, a text each, with Prometheus' positions in it."""
 
-    record: str
-    expr: str
-    labels: _Pairs = ()
+    def __init__(self, file: str, errors: Sequence[UserError]) -> None:
+        super().__init__("\n".join(error.message for error in errors), errors[0].position)
+        self.file = file
+        self.texts = tuple(error.message for error in errors)
 
-
-@dataclass(frozen=True, slots=True)
-class GroupSpec:
-    """One group, checked, its defaults filled in. Its identity is file and name; equal specs ask for the same."""
-
-    file: str
-    name: str
-    interval_ms: int
-    query_offset_ms: int = 0
-    limit: int = 0
-    rules: tuple[RuleSpec, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """The identity, as Prometheus writes it in its metrics."""
-        return f"{self.file};{self.name}"
+    def __str__(self) -> str:
+        return "\n".join(f"{self.file}: {text}" for text in self.texts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +46,13 @@ class RuleEntry(Model):
     expr: str = setting(Text(), "")
     for_: int = setting(DURATION, 0, name="for")
     keep_firing_for: int = setting(DURATION, 0)
-    labels: _Pairs = setting(_LABELS, ())
-    annotations: _Pairs = setting(_LABELS, ())
+    labels: Pairs = setting(_LABELS, ())
+    annotations: Pairs = setting(_LABELS, ())
+
+    @property
+    def title(self) -> str:
+        """The name that errors show."""
+        return self.alert or self.record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +65,7 @@ class GroupEntry(Model):
     interval: int = setting(DURATION, 0)
     query_offset: int | None = setting(DURATION, None)
     limit: int = setting(Whole(), 0)
-    labels: _Pairs = setting(_LABELS, ())
+    labels: Pairs = setting(_LABELS, ())
     rules: tuple[RuleEntry, ...] = setting(Listed(Of(RuleEntry), "[]rulefmt.Rule"), ())
 
 
@@ -88,18 +78,8 @@ class RuleFile(Model):
     groups: tuple[GroupEntry, ...] = setting(Listed(Of(GroupEntry), "[]rulefmt.RuleGroup"), ())
 
 
-@dataclass(frozen=True, slots=True)
-class RuleDefaults:
-    """What groups that say nothing get, and how expressions are parsed."""
-
-    interval_ms: int = 60_000
-    query_offset_ms: int = 0
-    query: QueryOptions = field(default_factory=QueryOptions)
-    ignore_unknown_fields: bool = False
-
-
 def load_rules(paths: Sequence[Path], defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
-    """The groups of all files, in order. Blocks on the disk. Raises UserError at the first thing that is wrong."""
+    """The groups of all files, in order. Blocks on the disk. Raises UserError at the first file that is wrong."""
     return tuple(group for path in paths for group in load_rule_file(path, defaults))
 
 
@@ -110,81 +90,98 @@ def load_rule_file(path: Path, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
 
 def read_rules(text: str, path: Path, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
     """The groups of a rule file's text; `path` is what errors name. Raises UserError."""
-    document = Document(text, str(path))
+    document = Document(text, str(path), unique_keys=True)
     if document.root is None:
         return ()
     file = RuleFile.read(document.root, Source(document, path.parent, defaults.ignore_unknown_fields))
+    errors: list[UserError] = []
     seen: set[str] = set()
-    groups = []
     for group in file.groups:
-        if not group.name:
-            raise group.refuse("name", "Groupname must not be empty")
-        if group.name in seen:
-            raise group.refuse("name", f"groupname: {go_quote(group.name)} is repeated in the same file")
-        seen.add(group.name)
-        _check_labels(group)
-        groups.append(_group(group, str(path), defaults))
-    return tuple(groups)
+        errors += _group_errors(group, seen, defaults)
+    if errors:
+        raise RuleFileErrors(str(path), errors)
+    return tuple(_group(group, str(path), defaults) for group in file.groups)
 
 
 def _group(group: GroupEntry, file: str, defaults: RuleDefaults) -> GroupSpec:
     offset_ms = group.query_offset if group.query_offset is not None else defaults.query_offset_ms
-    rules = []
+    rules = tuple(_rule(group, rule) for rule in group.rules)
+    return GroupSpec(file, group.name, group.interval or defaults.interval_ms, offset_ms, group.limit, rules)
+
+
+def _rule(group: GroupEntry, rule: RuleEntry) -> RuleSpec:
+    labels = tuple(sorted({**dict(group.labels), **dict(rule.labels)}.items()))
+    if rule.record:
+        return RecordingSpec(rule.record, rule.expr, labels)
+    annotations = tuple(sorted(rule.annotations))
+    return AlertingSpec(rule.alert, rule.expr, rule.for_, rule.keep_firing_for, labels, annotations)
+
+
+def _group_errors(group: GroupEntry, seen: set[str], defaults: RuleDefaults) -> Iterator[UserError]:
+    if not group.name:
+        yield _placed(group, "Groupname must not be empty", None)
+    if group.name in seen:
+        yield _placed(group, f"groupname: {go_quote(group.name)} is repeated in the same file", None)
+    seen.add(group.name)
+    for name, _ in group.labels:
+        if not _is_label_name(name):
+            yield UserError(
+                f"invalid label name: {name} in group {go_quote(group.name)}", group.place("labels")
+            )
     for number, rule in enumerate(group.rules, 1):
-        try:
-            _check(rule, defaults.query)
-        except UserError as error:
-            where = f"group {go_quote(group.name)}, rule {number}, {go_quote(rule.alert or rule.record)}"
-            raise UserError(f"{where}: {error.message}", error.position) from None
-        labels = tuple(sorted({**dict(group.labels), **dict(rule.labels)}.items()))
-        rules.append(RuleSpec(rule.record, rule.expr, labels))
-    return GroupSpec(
-        file, group.name, group.interval or defaults.interval_ms, offset_ms, group.limit, tuple(rules)
-    )
+        where = f"group {go_quote(group.name)}, rule {number}, {go_quote(rule.title)}: "
+        yield from _rule_errors(rule, where, defaults)
 
 
-def _check(rule: RuleEntry, options: QueryOptions) -> None:
+def _rule_errors(rule: RuleEntry, where: str, defaults: RuleDefaults) -> Iterator[UserError]:
+    record, expr = rule.value_place("record"), rule.value_place("expr")
     if rule.record and rule.alert:
-        raise rule.refuse("alert", "only one of 'record' and 'alert' must be set")
+        message = f"{where}only one of 'record' and 'alert' must be set"
+        yield _placed(rule, message, record, rule.value_place("alert"))
     if not rule.record and not rule.alert:
-        raise rule.refuse("", "one of 'record' or 'alert' must be set")
+        message = f"{where}one of 'record' or 'alert' must be set"
+        yield _placed(rule, message, rule.value_place("alert"), record)
     if not rule.expr:
-        raise rule.refuse("expr", "field 'expr' must be set in rule")
-    try:
-        parse(rule.expr, options)
-    except UserError as error:
-        raise rule.refuse("expr", f"could not parse expression: {error}") from None
+        yield _placed(rule, f"{where}field 'expr' must be set in rule", expr)
+    else:
+        try:
+            parse(rule.expr, defaults.query)
+        except UserError as error:
+            yield _placed(rule, f"{where}could not parse expression: {error}", expr)
+    if rule.record:
+        for name in ("annotations", "for_", "keep_firing_for"):
+            if getattr(rule, name):
+                message = f"{where}invalid field '{name.rstrip('_')}' in recording rule"
+                yield _placed(rule, message, record)
+        if "{" in rule.record or "}" in rule.record:
+            braces = "braces present in the recording rule name; should it be in expr?"
+            yield _placed(rule, f"{where}{braces}: {rule.record}", record)
+    for name, _ in rule.labels:
+        if not _is_label_name(name):
+            yield UserError(f"{where}invalid label name: {name}", rule.place("labels"))
+    for name, _ in rule.annotations:
+        if not name:
+            yield UserError(f"{where}invalid annotation name: {name}", rule.place("annotations"))
     if rule.alert:
-        raise rule.refuse("alert", ALERTS_UNSUPPORTED)
-    for name, value in (
-        ("annotations", rule.annotations),
-        ("for_", rule.for_),
-        ("keep_firing_for", rule.keep_firing_for),
-    ):
-        if value:
-            raise rule.refuse(name, f"invalid field '{name.rstrip('_')}' in recording rule")
-    if not _is_text(rule.record):
-        raise rule.refuse("record", f"invalid recording rule name: {rule.record!r}")
-    if "{" in rule.record or "}" in rule.record:
-        raise rule.refuse(
-            "record",
-            f"braces present in the recording rule name; should it be in expr?: {rule.record}",
-        )
-    _check_labels(rule)
+        yield from _template_errors(rule, where)
 
 
-def _check_labels(entry: GroupEntry | RuleEntry) -> None:
-    for name, value in entry.labels:
-        if not name or name == METRIC_NAME or not _is_text(name):
-            raise entry.refuse("labels", f"invalid label name: {name}")
-        if not _is_text(value):
-            raise entry.refuse("labels", f"invalid label value: {value!r}")
+def _template_errors(rule: RuleEntry, where: str) -> Iterator[UserError]:
+    for field, pairs in (("label", rule.labels), ("annotation", rule.annotations)):
+        for name, template in pairs:
+            try:
+                AlertTemplate(rule.alert, template)
+            except TemplateError as error:
+                message = f"{where}{field} {go_quote(name)}: {error.message}"
+                yield UserError(message, rule.place(f"{field}s"))
 
 
-def _is_text(text: str) -> bool:
-    """Whether a text can be written as UTF-8; YAML escapes can name half characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _placed(entry: Model, message: str, *places: Position | None) -> UserError:
+    """An error with positions before its text, as Prometheus shows them: 0:0 for what is not in the file."""
+    shown = "".join("0:0: " if place is None else f"{place.line}:{place.column}: " for place in places)
+    known = next((place for place in places if place is not None), entry.place())
+    return UserError(shown + message, known)
+
+
+def _is_label_name(name: str) -> bool:
+    return bool(name) and name != METRIC_NAME

@@ -7,9 +7,11 @@ from collections import Counter
 from typing import Final
 
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import GroupSpec, RuleSpec
+from trimon.rules.alerting import AlertingRule, AlertOrigin
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.recording import RecordingRule
-from trimon.rules.session import RuleSession
+from trimon.rules.session import RecordingSession, RuleSession
+from trimon.rules.spec import GroupSpec, RecordingSpec, RuleSpec
 
 _CARRIED: Final = ("last_evaluation_ms", "duration_s", "iterations", "missed", "evaluations", "failures")
 
@@ -19,7 +21,8 @@ def _identities(rules: tuple[RuleSpec, ...]) -> list[tuple[str, int]]:
     seen: Counter[str] = Counter()
     out = []
     for rule in rules:
-        digest = hashlib.blake2b(repr((rule.record, rule.labels)).encode(), digest_size=6).hexdigest()
+        named = (type(rule).__name__, rule.name, rule.labels)
+        digest = hashlib.blake2b(repr(named).encode(), digest_size=6).hexdigest()
         out.append((digest, seen[digest]))
         seen[digest] += 1
     return out
@@ -28,8 +31,17 @@ def _identities(rules: tuple[RuleSpec, ...]) -> list[tuple[str, int]]:
 class RuleGroup:
     """The state of one group. Belongs to its actor; the API reads it between two steps of the event loop."""
 
-    def __init__(self, spec: GroupSpec, options: QueryOptions) -> None:
+    def __init__(
+        self,
+        spec: GroupSpec,
+        options: QueryOptions,
+        origin: AlertOrigin | None = None,
+        *,
+        restores: bool = False,
+    ) -> None:
         self.spec = spec
+        self.restores = restores
+        """Whether the alerts of before a restart are still to be looked for."""
         self.last_evaluation_ms = 0
         self.duration_s = 0.0
         self.iterations = 0
@@ -40,9 +52,24 @@ class RuleGroup:
         """Sessions of rules that a reload took away: their series end with the next iteration."""
         self._identities = _identities(spec.rules)
         self.rules = [
-            RuleSession(RecordingRule(rule, options), f"rules/{spec.file}/{spec.name}/{digest}-{number}")
+            self._session(
+                rule, f"rules/{spec.file}/{spec.name}/{digest}-{number}", options, origin or AlertOrigin()
+            )
             for rule, (digest, number) in zip(spec.rules, self._identities, strict=True)
         ]
+
+    def _session(
+        self, rule: RuleSpec, scrape_group: str, options: QueryOptions, origin: AlertOrigin
+    ) -> RuleSession:
+        if isinstance(rule, RecordingSpec):
+            return RecordingSession(RecordingRule(rule, options), scrape_group)
+        alerting = AlertingRule(rule, options, origin)
+        return AlertingSession(alerting, scrape_group, restored=not self.restores)
+
+    @property
+    def alerting(self) -> list[AlertingSession]:
+        """The alerting rules."""
+        return [session for session in self.rules if isinstance(session, AlertingSession)]
 
     @property
     def offset_ms(self) -> int:
@@ -58,6 +85,7 @@ class RuleGroup:
             if predecessor is not None:
                 session.inherit(predecessor)
         self.leftovers = sessions
+        self.restores = old.restores
         for name in _CARRIED:
             setattr(self, name, getattr(old, name))
 

@@ -14,10 +14,11 @@ from trimon.query.engine import instant, parse
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelcodes import distinct, drop_names, with_column
 from trimon.query.execution.stats import QueryStats
+from trimon.query.execution.values import holds
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
-from trimon.rules.file import RuleSpec
+from trimon.rules.spec import RecordingSpec
 
 NOT_A_VECTOR = "rule result is not a vector or scalar"
 SAME_LABELS = "vector contains metrics with the same labelset after applying rule labels"
@@ -31,12 +32,14 @@ class Recorded:
     labels: LabelTable
     values: npt.NDArray[np.float64]
     stats: QueryStats | None = None
+    histograms: npt.NDArray[np.object_] | None = None
+    """FloatHistogram or None (a float) a row; None when all are floats."""
 
 
 class RecordingRule:
     """A recording rule that can be evaluated, in any thread."""
 
-    def __init__(self, spec: RuleSpec, options: QueryOptions) -> None:
+    def __init__(self, spec: RecordingSpec, options: QueryOptions) -> None:
         self.spec = spec
         self.query = print_expr(parse(spec.expr, options))
         """The expression as the API shows it."""
@@ -46,16 +49,17 @@ class RecordingRule:
     ) -> Recorded:
         """The samples at a time; more than `limit` (0 or less: none) are an error. Raises ParseError or QueryError."""
         result = instant(snapshot, self.spec.expr, time_ms, options, budget)
+        histograms: npt.NDArray[np.object_] | None = None
         if result.type == "scalar":
             labels, values = LabelTable(1, (), (), ()), result.values.reshape(1)
         elif result.type == "vector":
-            if result.histograms is not None and any(cell is not None for cell in result.histograms.flat):
-                raise QueryError(HISTOGRAMS)
             present = result.present[:, 0]
             labels, values = result.labels, result.values[:, 0]
-            if not present.all():
-                rows = np.flatnonzero(present)
+            rows = np.flatnonzero(present)
+            if len(rows) < len(present):
                 labels, values = labels.take(rows), values[rows]
+            if result.histograms is not None and holds(result.histograms[rows, 0]).any():
+                histograms = result.histograms[rows, 0]
         else:
             raise QueryError(NOT_A_VECTOR)
         labels = self._relabeled(labels)
@@ -63,7 +67,7 @@ class RecordingRule:
             raise QueryError(SAME_LABELS)
         if 0 < limit < labels.rows:
             raise QueryError(f"exceeded limit of {limit} with {labels.rows} series")
-        return Recorded(labels, np.ascontiguousarray(values, np.float64), result.stats)
+        return Recorded(labels, np.ascontiguousarray(values, np.float64), result.stats, histograms)
 
     def _relabeled(self, labels: LabelTable) -> LabelTable:
         removed = [name for name, value in self.spec.labels if not value]

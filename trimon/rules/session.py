@@ -1,11 +1,12 @@
 """One rule's evaluations, one after the other: results in, rows out, health kept. Synchronous, no I/O.
 
-The order is always: `row()`, then `granted` with storage's answer, or `lost` if storage could not take the row; or
+The order is always: `evaluate`, then `granted` with storage's answer, or `lost` if storage could not take the row; or
 `failed` alone, when there is no result.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.rows import NO_COLUMNS, Appended, Columns, Row
+from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
-from trimon.rules.recording import Recorded, RecordingRule
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.stats import QueryStats
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import QueryOptions
+from trimon.rules.recording import HISTOGRAMS, Recorded, RecordingRule
+from trimon.rules.spec import RecordingSpec, RuleSpec
 
 Health = Literal["unknown", "ok", "err"]
 Keys = npt.NDArray[np.uint64]
@@ -57,14 +64,27 @@ class _Offer:
     """Rows of the result for which columns were asked."""
 
 
-class RuleSession:
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """When and within which bounds a rule is evaluated.
+
+    `time_ms` is the slot, since when alerts count; samples are read and stored at `stamp_ms`, earlier by the query offset.
+    """
+
+    time_ms: int
+    stamp_ms: int
+    options: QueryOptions
+    budget: Budget
+    limit: int = 0
+
+
+class RuleSession(ABC):
     """The state of one rule between evaluations. Not thread-safe; belongs to its group's actor.
 
     `group` is the name of its scrape group in storage.
     """
 
-    def __init__(self, rule: RecordingRule, group: str) -> None:
-        self.rule = rule
+    def __init__(self, group: str) -> None:
         self.group = group
         self.health: Health = "unknown"
         self.last_error = ""
@@ -76,8 +96,27 @@ class RuleSession:
         self._columns: Columns = NO_COLUMNS
         self._offer: _Offer | None = None
 
+    @property
+    @abstractmethod
+    def spec(self) -> RuleSpec:
+        """What the rule file says."""
+
+    @property
+    @abstractmethod
+    def query(self) -> str:
+        """The expression as the API shows it."""
+
+    @abstractmethod
+    def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
+        """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError."""
+
     def row(self, recorded: Recorded, time_ms: int) -> Row | None:
-        """The row of a result: series that are there no longer end. None when there is nothing to store."""
+        """The row of a result: series that are there no longer end. None when there is nothing to store.
+
+        Raises QueryError for native histograms.
+        """
+        if recorded.histograms is not None:
+            raise QueryError(HISTOGRAMS)
         keys = row_keys(recorded.labels)
         if np.array_equal(keys, self._keys) and (self._columns >= 0).all():
             self._offer = _Offer(self._keys, self._columns, np.zeros(0, np.intp))
@@ -164,3 +203,28 @@ class RuleSession:
         if not len(columns):
             return None
         return Row(self.group, time_ms, NO_COLUMNS, np.zeros(0, np.float64), ended=columns)
+
+
+class RecordingSession(RuleSession):
+    """The state of a recording rule."""
+
+    def __init__(self, rule: RecordingRule, group: str) -> None:
+        super().__init__(group)
+        self.rule = rule
+
+    @property
+    def spec(self) -> RecordingSpec:
+        """What the rule file says."""
+        return self.rule.spec
+
+    @property
+    def query(self) -> str:
+        """The expression as the API shows it."""
+        return self.rule.query
+
+    def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
+        """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError."""
+        recorded = self.rule.evaluate(
+            snapshot, evaluation.stamp_ms, evaluation.options, evaluation.budget, evaluation.limit
+        )
+        return self.row(recorded, evaluation.stamp_ms), recorded.stats

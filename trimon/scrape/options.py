@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trimon import limits
-from trimon.scrape.relabel import Relabeling
+from trimon.model.relabel import Relabeling
 
 # (name in the configuration, media type, parameters); in the order of the default negotiation
 PROTOCOLS: Final[Mapping[str, str]] = {

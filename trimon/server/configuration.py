@@ -12,7 +12,8 @@ from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.log import Log
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import GroupSpec, RuleDefaults, load_rules
+from trimon.rules.file import load_rules
+from trimon.rules.spec import GroupSpec, RuleDefaults
 
 INERT_SECTIONS: Final = {
     "otlp": "OTLP is not received by this version",

@@ -56,6 +56,7 @@ class Frontend:
             ready=storage.actor.replayed.is_set,
             scrape_pools=lambda: scraping.manager.scrape_pools,
             rules=lambda: list(parts.rules.manager.groups.values()),
+            alertmanagers=lambda: (parts.notify.notifier.active, parts.notify.notifier.dropped),
             tree=tree,
             plugins=scraping.discovery.plugins,
             reload=self._reload.run,

@@ -9,9 +9,9 @@ from trimon.actors.scrape import JobConfig
 from trimon.config.dump import fingerprint
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import HttpFetch
+from trimon.model.relabel import Relabeling
 from trimon.peers.options import client_options
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.relabel import Relabeling
 
 _LEGACY: Final = "legacy"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.looplag import LagMonitor
+from trimon.actors.metrics.discovery import discovery_metrics
 from trimon.actors.watchdog import Watchdog
 from trimon.server.configuration import CurrentConfiguration
+from trimon.server.notify import NotifyPart
 from trimon.server.queries import QueryPart
 from trimon.server.rules import RulePart
 from trimon.server.scraping import ScrapingPart
@@ -27,8 +29,10 @@ class ServerParts:
     ) -> None:
         self.storage = StoragePart(store, settings, seams)
         self.queries = QueryPart(self.storage, seams, settings.queries_max)
-        self.rules = RulePart(self.storage, self.queries, current, seams, reports)
+        self.notify = NotifyPart(settings, seams, reports)
+        self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)
         self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)
+        seams.metrics.collect(discovery_metrics([self.scraping.discovery, self.notify.discovery]))
         self.lag = LagMonitor(seams.metrics, Watchdog(seams.log))
 
     def stopping(self) -> None:

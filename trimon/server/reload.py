@@ -102,6 +102,7 @@ class Reload:
             ("db_storage", self._storage),
             ("logs", self._logs),
             ("scrape", self._scraping),
+            ("notify", self._notify),
             ("rules", self._rules),
         )
 
@@ -124,6 +125,9 @@ class Reload:
             self._seams.log.warning(warning)
         scraping.manager.configure(jobs)
         scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
+
+    def _notify(self, loaded: LoadedConfiguration) -> None:
+        self._parts.notify.configure(loaded.config)
 
     def _rules(self, loaded: LoadedConfiguration) -> None:
         if loaded.rules_error is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
-from trimon.actors.rules import RuleManager, RuleSeams
+from trimon.actors.rules import AlertingSeams, RuleManager, RuleSeams, TemplateCounts
+from trimon.rules.alerting import AlertOrigin
 from trimon.server.configuration import CurrentConfiguration
+from trimon.server.notify import NotifyPart
 from trimon.server.queries import QueryPart
-from trimon.server.settings import Seams
+from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart
 
 
@@ -19,7 +21,9 @@ class RulePart:
         self,
         storage: StoragePart,
         queries: QueryPart,
+        notify: NotifyPart,
         current: CurrentConfiguration,
+        settings: Settings,
         seams: Seams,
         reports: CrashReports,
     ) -> None:
@@ -30,6 +34,7 @@ class RulePart:
         group_s = seams.metrics.summary(
             "prometheus_rule_group_duration_seconds", "The duration of rule group evaluations."
         )
+        templates = TemplateCounts()
         self.manager = RuleManager(
             self.pool,
             RuleSeams(
@@ -41,6 +46,16 @@ class RulePart:
                 current.query_options,
                 rule_s.observe,
                 group_s.observe,
+                AlertingSeams(
+                    AlertOrigin(
+                        lambda: current.loaded.config.global_.external_labels, settings.web.external.url
+                    ),
+                    notify.notify,
+                    templates,
+                    settings.alerts.resend_delay_ms,
+                    settings.alerts.outage_tolerance_ms,
+                    settings.alerts.grace_period_ms,
+                ),
             ),
         )
-        seams.metrics.collect(rule_metrics(lambda: self.manager.groups))
+        seams.metrics.collect(rule_metrics(lambda: self.manager.groups, templates))

@@ -8,7 +8,6 @@ from trimon.actors.discovered import discovered_mailbox
 from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
-from trimon.actors.metrics.discovery import discovery_metrics
 from trimon.actors.metrics.scraping import scrape_metrics
 from trimon.actors.scrape import ScrapeManager, ScrapeTimes
 from trimon.model.labels import labels_of
@@ -56,4 +55,3 @@ class ScrapingPart:
             seams.registry,
         )
         seams.metrics.collect(scrape_metrics(self.manager))
-        seams.metrics.collect(discovery_metrics([self.discovery]))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from trimon.actors.notifier import NotifierSettings
 from trimon.clock import Clock
 from trimon.discovery.registry import Registry
 from trimon.log import Log
@@ -16,6 +17,15 @@ from trimon.web.context import WebOptions
 
 # Rules evaluated at once; the rules of one group go one after the other.
 RULES_MAX: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """What flags say of alerting rules."""
+
+    resend_delay_ms: int = 60_000
+    outage_tolerance_ms: int = 3_600_000
+    grace_period_ms: int = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,8 @@ class Settings:
     auto_reload_s: float
     """How often the files of the configuration are looked at; 0 for never."""
     flags: Mapping[str, str]
+    notifier: NotifierSettings = field(default_factory=NotifierSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ trimon
 ├── storage            the single writer
 ├── line-files         query log, logs of failed scrapes
 ├── compactor          cuts and merges blocks, retention
+├── notifier           alerts of all rules to the senders of all Alertmanagers
+├── alertmanagers/<set>/<url>
+├── alertmanager-discovery, alertmanager-watch
 ├── discovery          one provider a source of targets, and the hub that coalesces
 ├── scrape-manager     from label sets to targets
 ├── scrape/<job>/<target>
@@ -36,7 +39,7 @@ def supervision_tree(
     parts: ServerParts, web: WebActor, watch: AutoReload | None, reports: CrashReports
 ) -> Group:
     """The root of all actors; `watch` is None when the files of the configuration are not watched."""
-    storage, scraping, rules = parts.storage, parts.scraping, parts.rules
+    storage, scraping, rules, notify = parts.storage, parts.scraping, parts.rules, parts.notify
     lines, line_mailbox = parts.queries.lines, parts.queries.line_mailbox
     always = Restart.ALWAYS
     specs = [
@@ -45,6 +48,10 @@ def supervision_tree(
         ),
         ChildSpec("line-files", lambda: lines, line_mailbox, always, drain_s=2.0),
         ChildSpec("compactor", lambda: storage.compactor, drain_s=5.0),
+        ChildSpec("alertmanagers", lambda: notify.senders, restart=always, drain_s=12.0),
+        ChildSpec("notifier", lambda: notify.notifier, notify.mailbox, always, drain_s=5.0),
+        ChildSpec("alertmanager-watch", lambda: notify.watch, notify.watch_mailbox, always, drain_s=2.0),
+        ChildSpec("alertmanager-discovery", lambda: notify.discovery.group, restart=always, drain_s=5.0),
         ChildSpec("discovery", lambda: scraping.discovery.group, restart=always, drain_s=5.0),
         ChildSpec("scrape-manager", lambda: scraping.manager, scraping.mailbox, always, drain_s=2.0),
         ChildSpec("scrape", lambda: scraping.pools, restart=always, drain_s=12.0),

@@ -52,6 +52,8 @@ class WebContext:
     ready: Callable[[], bool]
     scrape_pools: Callable[[], Mapping[str, ScrapePool]]
     rules: Callable[[], Sequence[RuleGroup]]
+    alertmanagers: Callable[[], tuple[Sequence[str], Sequence[str]]]
+    """URLs of those that get alerts, and of those that relabeling dropped."""
     tree: Callable[[], Supervisor]
     plugins: Callable[[], Sequence[Mapping[str, object]]]
     reload: Callable[[], Awaitable[None]]

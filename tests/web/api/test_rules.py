@@ -7,8 +7,9 @@ from typing import Any
 
 from tests.support.web_world import web_world
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import RuleDefaults, read_rules
+from trimon.rules.file import read_rules
 from trimon.rules.group import RuleGroup
+from trimon.rules.spec import RuleDefaults
 
 TEXTS = {
     "/b.yml": "groups:\n  - name: g1\n    rules:\n      - {record: r1, expr: up   ==1, labels: {team: x}}\n"
@@ -98,7 +99,9 @@ async def test_bad_parameters(tmp_path: Path) -> None:
     assert {answer["errorType"] for answer in answers} == {"bad_data"}
     assert answers[0]["error"] == 'invalid parameter "type": not supported value "x"'
     assert "group_limit needs to be present in order to paginate over the groups" in answers[1]["error"]
-    assert answers[3]["error"] == "invalid group_next_token 'zz'. were rule groups changed?"
+    assert answers[3]["error"] == (
+        "invalid parameter \"group_next_token\": invalid group_next_token 'zz'. were rule groups changed?"
+    )
 
 
 async def test_whole_seconds_have_no_fraction(tmp_path: Path) -> None:

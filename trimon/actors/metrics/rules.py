@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
+from trimon.actors.rules import TemplateCounts
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import MetricFamily
 
@@ -72,13 +73,27 @@ _FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Ru
 )
 
 
-def rule_metrics(groups: Callable[[], Mapping[str, RuleGroup]]) -> Callable[[], Iterator[MetricFamily]]:
-    """prometheus_rule_* of every group."""
+def rule_metrics(
+    groups: Callable[[], Mapping[str, RuleGroup]], templates: TemplateCounts
+) -> Callable[[], Iterator[MetricFamily]]:
+    """prometheus_rule_* of every group, and prometheus_template_* of all."""
 
     def families() -> Iterator[MetricFamily]:
         live = groups()
         for name, text, kind, value in _FAMILIES:
             samples = [((key,), float(value(group))) for key, group in live.items()]
             yield MetricFamily(name, text, kind, samples, ("rule_group",))
+        yield MetricFamily(
+            "prometheus_template_text_expansions_total",
+            "The total number of template text expansions.",
+            "counter",
+            [((), float(templates.expansions))],
+        )
+        yield MetricFamily(
+            "prometheus_template_text_expansion_failures_total",
+            "The total number of template text expansion failures.",
+            "counter",
+            [((), float(templates.failures))],
+        )
 
     return families

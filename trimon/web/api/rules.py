@@ -10,36 +10,58 @@ from trimon.gotext.times import json_time
 from trimon.model.matcher import Matcher
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
+from trimon.rules.alert import AlertState
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
+from trimon.web.api.alerts import shown_alert
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
+from trimon.web.http.answer import Answer, bad_parameter, seconds, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
 
-def _rule(session: RuleSession) -> dict[str, object]:
-    spec = session.rule.spec
-    shown: dict[str, object] = {
-        "name": spec.record,
-        "query": session.rule.query,
-        "labels": dict(spec.labels),
-        "health": session.health,
-    }
+def _rule(session: RuleSession, *, with_alerts: bool) -> dict[str, object]:
+    spec = session.spec
+    shown: dict[str, object]
+    if isinstance(session, AlertingSession):
+        shown = {
+            "state": session.state,
+            "name": spec.name,
+            "query": session.query,
+            "duration": seconds(session.spec.for_ms / 1000),
+            "keepFiringFor": seconds(session.spec.keep_firing_for_ms / 1000),
+            "labels": dict(spec.labels),
+            "annotations": dict(session.spec.annotations),
+            "alerts": _alerts(session) if with_alerts else None,
+            "health": session.health,
+        }
+    else:
+        shown = {
+            "name": spec.name,
+            "query": session.query,
+            "labels": dict(spec.labels),
+            "health": session.health,
+        }
     if session.last_error:
         shown["lastError"] = session.last_error
     shown["evaluationTime"] = seconds(session.duration_s)
     shown["lastEvaluation"] = json_time(session.last_evaluation_ms)
-    shown["type"] = "recording"
+    shown["type"] = "alerting" if isinstance(session, AlertingSession) else "recording"
     return shown
 
 
-def _group(group: RuleGroup, rules: list[RuleSession]) -> dict[str, object]:
+def _alerts(session: AlertingSession) -> list[dict[str, object]]:
+    alerts = session.alerts.values()
+    return [shown_alert(alert) for alert in alerts if alert.state is not AlertState.INACTIVE]
+
+
+def _group(group: RuleGroup, rules: list[RuleSession], *, with_alerts: bool) -> dict[str, object]:
     return {
         "name": group.spec.name,
         "file": group.spec.file,
-        "rules": [_rule(session) for session in rules],
+        "rules": [_rule(session, with_alerts=with_alerts) for session in rules],
         "interval": seconds(group.spec.interval_ms / 1000),
         "limit": group.spec.limit,
         "evaluationTime": seconds(group.duration_s),
@@ -59,8 +81,8 @@ class RuleFilter:
         kind = values.get("type", "").lower()
         if kind not in ("", "alert", "record"):
             raise bad_parameter("type", f'not supported value "{kind}"')
-        parameters.boolean(values, "exclude_alerts")
-        self._recording = kind != "alert"
+        self.with_alerts = not parameters.boolean(values, "exclude_alerts")
+        self._kind = kind
         self._names = set(values.getlist("rule_name[]"))
         self._groups = set(values.getlist("rule_group[]"))
         self._files = set(values.getlist("file[]"))
@@ -74,11 +96,14 @@ class RuleFilter:
 
     def rules_of(self, group: RuleGroup) -> list[RuleSession]:
         """The rules of a group that are asked for."""
-        return [session for session in group.rules if self._recording and self._takes(session)]
+        return [session for session in group.rules if self._takes(session)]
 
     def _takes(self, session: RuleSession) -> bool:
-        spec = session.rule.spec
-        if self._names and spec.record not in self._names:
+        spec = session.spec
+        alerting = isinstance(session, AlertingSession)
+        if self._kind and alerting != (self._kind == "alert"):
+            return False
+        if self._names and spec.name not in self._names:
             return False
         labels = dict(spec.labels)
         return not self._selectors or any(_satisfied(matchers, labels) for matchers in self._selectors)
@@ -98,9 +123,13 @@ def _limit(values: MultiDict[str, str]) -> int:
         return 0
     number = parameters.integer(text)
     if number is None:
-        raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        reason = f'group_limit needs to be a valid number: strconv.ParseInt: parsing "{text}": invalid syntax'
+        raise bad_parameter("group_limit", reason)
     if abs(number) > parameters.INT_MAX:
-        raise bad_parameter("group_limit", f'strconv.ParseInt: parsing "{text}": value out of range')
+        reason = (
+            f'group_limit needs to be a valid number: strconv.ParseInt: parsing "{text}": value out of range'
+        )
+        raise bad_parameter("group_limit", reason)
     if number <= 0:
         raise bad_parameter("group_limit", "group_limit needs to be greater than 0")
     return number
@@ -117,7 +146,8 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
         if token:
             tokens = [page_token(group) for group in groups]
             if token not in tokens:
-                raise ApiError("bad_data", f"invalid group_next_token '{token}'. were rule groups changed?")
+                reason = f"invalid group_next_token '{token}'. were rule groups changed?"
+                raise bad_parameter("group_next_token", reason)
             groups = groups[tokens.index(token) :]
         shown: list[object] = []
         following = ""
@@ -128,7 +158,7 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
             if most and len(shown) == most:
                 following = page_token(group)
                 break
-            shown.append(_group(group, listed))
+            shown.append(_group(group, listed, with_alerts=wanted.with_alerts))
         data: dict[str, object] = {"groups": shown}
         if following:
             data["groupNextToken"] = following

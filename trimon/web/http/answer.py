@@ -8,6 +8,8 @@ from typing import Final
 
 import orjson
 
+from trimon.gotext.strings import go_json
+
 STATUS: Final = {
     "bad_data": 400,
     "execution": 422,
@@ -20,13 +22,6 @@ STATUS: Final = {
 }
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
-_GO_ESCAPES: Final = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
-)
 # Of every refusal while the log is replayed: the server is starting, not on its way out.
 STARTING: Final = {"X-Prometheus-Stopping": "false"}
 
@@ -73,15 +68,7 @@ def success(
         parts += [b',"infos":', orjson.dumps(list(infos))]
     parts.append(b"}")
     body = b"".join(parts)
-    return Answer(go_escaped(body) if escaped else body)
-
-
-def go_escaped(body: bytes) -> bytes:
-    """JSON with the characters escaped that Go escapes: those that mean something in HTML, and two ends of lines."""
-    for character, escape in _GO_ESCAPES:
-        if character in body:
-            body = body.replace(character, escape)
-    return body
+    return Answer(go_json(body) if escaped else body)
 
 
 def seconds(number: float) -> float | int:
@@ -124,7 +111,7 @@ def _write(data: object, out: list[bytes]) -> None:
 def failure(error: ApiError) -> Answer:
     """An error envelope."""
     body = {"status": "error", "errorType": error.kind, "error": error.message}
-    answer = Answer(go_escaped(orjson.dumps(body)), error.status)
+    answer = Answer(go_json(orjson.dumps(body)), error.status)
     if error.retry_after_s:
         answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return answer

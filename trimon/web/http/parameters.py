@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
 from trimon.errors import UserError
+from trimon.gotext.times import parse_rfc3339_ms
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
 from trimon.units import parse_duration_ms
@@ -28,9 +28,6 @@ _FOREVER: Final = {
     "+292277025-08-18T07:12:54.999999999Z": 2**52,
     "292277025-08-18T07:12:54.999999999Z": 2**52,
 }
-_RFC3339 = re.compile(
-    r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:\d{2})", re.ASCII
-)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
@@ -64,17 +61,9 @@ def parse_time_ms(text: str) -> int:
         return max(-TIME_MS_MAX, min(TIME_MS_MAX, int(whole_s) * 1000 + int(fraction_ms)))
     if text in _FOREVER:
         return _FOREVER[text]
-    match = _RFC3339.fullmatch(text)
-    if match is not None:
-        day, clock, fraction, zone = match.groups()
-        try:
-            whole = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone == 'Z' else zone}")
-        except ValueError:
-            whole = None
-        if whole is not None:
-            nanoseconds = int((fraction or "0").ljust(9, "0"))
-            elapsed = whole - datetime(1970, 1, 1, tzinfo=UTC)
-            return elapsed.days * 86_400_000 + elapsed.seconds * 1000 + nanoseconds // 1_000_000
+    moment_ms = parse_rfc3339_ms(text)
+    if moment_ms is not None:
+        return moment_ms
     raise UserError(f'cannot parse "{text}" to a valid timestamp')
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from trimon.errors import UserError
+from trimon.model.relabel import Relabeling
 from trimon.scrape.options import PoolOptions
-from trimon.scrape.relabel import Relabeling
 from trimon.scrape.target import DroppedTarget, Target, build_target
 
 

@@ -1,0 +1,200 @@
+"""The notifier in virtual time: each Alertmanager at its own pace, nothing waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import orjson
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trimon.actors.discovered import Discovered
+from trimon.actors.kernel.group import Group
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.actors.notifier import Notifier, NotifierSettings, notifier_mailbox
+from trimon.config import load_text
+from trimon.fetch.request import FetchError, FetchRequest, Response
+from trimon.log import LogBuffer
+from trimon.model.labels import labels_of
+from trimon.notify.message import AlertMessage
+
+URLS = [f"http://{name}:9093/api/v2/alerts" for name in "ab"]
+
+
+@pytest.fixture
+def autojump_clock() -> MockClock:
+    return MockClock(autojump_threshold=0)
+
+
+@dataclass
+class FakeAlertmanager:
+    """Answers after a while; keeps when it got what."""
+
+    status: int = 200
+    delay_s: float = 0.0
+    error: str = ""
+    got: list[tuple[float, list[str]]] = field(default_factory=list)
+
+
+class FakeFetch:
+    def __init__(self, peers: dict[str, FakeAlertmanager]) -> None:
+        self._peers = peers
+
+    async def send(self, request: FetchRequest) -> Response:
+        peer = self._peers[request.url]
+        assert (request.method, request.headers) == ("POST", (("Content-Type", "application/json"),))
+        names = [alert["labels"]["alertname"] for alert in orjson.loads(request.body)]
+        peer.got.append((trio.current_time(), names))
+        await trio.sleep(peer.delay_s)
+        if peer.error:
+            raise FetchError(peer.error)
+        return Response(peer.status, "Said So", "", b"", 0)
+
+    async def aclose(self) -> None:
+        return None
+
+
+@dataclass
+class NotifierWorld:
+    notifier: Notifier
+    peers: dict[str, FakeAlertmanager]
+    log: LogBuffer
+
+    def notify(self, *names: str) -> None:
+        self.notifier.notify([AlertMessage(labels_of({"alertname": name}), (), 1, 2) for name in names])
+
+
+@asynccontextmanager
+async def notifier_world(
+    text: str = "alertmanagers: [{timeout: 5s}]",
+    settings: NotifierSettings | None = None,
+    *,
+    prepare: Callable[[dict[str, FakeAlertmanager]], object] = lambda _: None,
+) -> AsyncIterator[NotifierWorld]:
+    """A notifier with one set of two Alertmanagers, a and b."""
+    peers = {url: FakeAlertmanager() for url in URLS}
+    prepare(peers)
+    log, reports = LogBuffer(), CrashReports()
+    mailbox, pool = notifier_mailbox(), Pool[str]("alertmanagers", reports=reports)
+    notifier = Notifier(mailbox, pool, settings or NotifierSettings(), lambda _: FakeFetch(peers), log)
+    root = Group(
+        "notifying",
+        [
+            ChildSpec("alertmanagers", lambda: pool, restart=Restart.ALWAYS, drain_s=30.0),
+            ChildSpec("notifier", lambda: notifier, mailbox, Restart.ALWAYS, drain_s=5.0),
+        ],
+        reports=reports,
+    )
+    notifier.configure(load_text(f"alerting: {{{text}}}\n", "p.yml").main.alerting, ())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(root.run)
+        await root.ready.wait()
+        notifier.take(Discovered("config-0", ({"__address__": "a:9093"}, {"__address__": "b:9093"})))
+        await trio.sleep(0.01)
+        yield NotifierWorld(notifier, peers, log)
+        await root.stop(within_s=60)
+    assert reports.total == 0
+
+
+async def test_all_alertmanagers_are_told(autojump_clock: MockClock) -> None:
+    """Every Alertmanager gets every alert, what waits in one request, and it is counted."""
+    async with notifier_world() as here:
+        here.notify("one", "two")
+        await trio.sleep(1)
+        assert [peer.got[0][1] for peer in here.peers.values()] == [["one", "two"]] * 2
+        assert {counts.sent for counts in here.notifier.counts.values()} == {2}
+
+
+async def test_a_slow_one_delays_no_other(autojump_clock: MockClock) -> None:
+    """While one takes four seconds for an answer the other gets its alerts at once; what waited comes together."""
+
+    def slow(peers: dict[str, FakeAlertmanager]) -> None:
+        peers[URLS[0]].delay_s = 4.0
+
+    async with notifier_world(prepare=slow) as here:
+        began_s = trio.current_time()
+        for number in range(4):
+            here.notify(f"n{number}")
+            await trio.sleep(1)
+        quick = here.peers[URLS[1]].got
+        assert [names for _, names in quick] == [["n0"], ["n1"], ["n2"], ["n3"]]
+        assert all(at - began_s - number < 0.1 for number, (at, _) in enumerate(quick))
+        await trio.sleep(5)
+        assert [names for _, names in here.peers[URLS[0]].got] == [["n0"], ["n1", "n2", "n3"]]
+
+
+async def test_what_is_refused_is_lost_and_counted(autojump_clock: MockClock) -> None:
+    """An answer that is no success, and none at all, lose their batch with a line in the log; nothing is sent twice."""
+
+    def bad(peers: dict[str, FakeAlertmanager]) -> None:
+        peers[URLS[0]].status = 500
+        peers[URLS[1]].error = "connection refused"
+
+    async with notifier_world(prepare=bad) as here:
+        here.notify("one")
+        await trio.sleep(60)
+        assert [len(peer.got) for peer in here.peers.values()] == [1, 1]
+        for counts in here.notifier.counts.values():
+            assert (counts.sent, counts.errors, counts.dropped) == (0, 1, 1)
+        told = {fields["err"] for _, message, fields in here.log.entries if message == "Error sending alerts"}
+        assert told == {"bad response status 500 Said So", f'Post "{URLS[1]}": connection refused'}
+
+
+async def test_of_too_many_the_oldest_are_dropped(autojump_clock: MockClock) -> None:
+    """A queue holds so many alerts; batches are no larger than is said; what is dropped is counted and logged."""
+
+    def slow(peers: dict[str, FakeAlertmanager]) -> None:
+        peers[URLS[0]].delay_s = 10.0
+
+    settings = NotifierSettings(queue_alerts_max=5, batch_alerts_max=2)
+    async with notifier_world(settings=settings, prepare=slow) as here:
+        here.notify("first")
+        await trio.sleep(1)
+        here.notify(*(f"n{number}" for number in range(8)))
+        await trio.sleep(100)
+        assert [names for _, names in here.peers[URLS[0]].got] == [
+            ["first"],
+            ["n3", "n4"],
+            ["n5", "n6"],
+            ["n7"],
+        ]
+        assert here.notifier.counts[URLS[0]].dropped == 3
+        assert any("dropping alerts" in message for _, message, _ in here.log.entries)
+
+
+@pytest.mark.parametrize("drains", [True, False])
+async def test_a_stop_sends_what_waits_or_says_what_is_lost(drains: bool, autojump_clock: MockClock) -> None:
+    """With draining everything is sent before the end; without, what waits is dropped with a warning."""
+
+    def slow(peers: dict[str, FakeAlertmanager]) -> None:
+        peers[URLS[0]].delay_s = 2.0
+
+    async with notifier_world(
+        settings=NotifierSettings(batch_alerts_max=1, drains=drains), prepare=slow
+    ) as here:
+        here.notify("one", "two", "three")
+        await trio.sleep(1)
+    got = [names for _, names in here.peers[URLS[0]].got]
+    assert got == ([["one"], ["two"], ["three"]] if drains else [["one"]])
+    lost = [fields["count"] for _, message, fields in here.log.entries if "not drained" in message]
+    assert lost == ([] if drains else [2])
+
+
+async def test_alertmanagers_come_and_go(autojump_clock: MockClock) -> None:
+    """What discovery does not know any more is told nothing; a set that did not change keeps what waits."""
+    async with notifier_world() as here:
+        here.notifier.take(Discovered("config-0", ({"__address__": "b:9093"},)))
+        here.notifier.take(Discovered("config-9", ({"__address__": "c:9093"},)))
+        assert here.notifier.active == [URLS[1]]
+        here.notify("one")
+        await trio.sleep(1)
+        assert [len(here.peers[url].got) for url in URLS] == [0, 1]
+        here.notifier.configure(load_text("global: {}\n", "p.yml").main.alerting, ())
+        here.notify("two")
+        await trio.sleep(1)
+        assert [len(here.peers[url].got) for url in URLS] == [0, 1]

@@ -1,0 +1,334 @@
+"""The notifier: alerts of all rules out to all Alertmanagers, each at its own pace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from trimon.actors.discovered import Discovered
+from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.restarts import RestartPolicy
+from trimon.actors.kernel.spec import ChildSpec, Restart
+from trimon.config.alerting import AlertingConfig, AlertmanagerConfig
+from trimon.config.dump import fingerprint
+from trimon.fetch.request import Fetch, FetchError, FetchRequest
+from trimon.log import Log
+from trimon.model.labels import Labels
+from trimon.model.relabel import Relabeling
+from trimon.notify.alertmanagers import AlertmanagerSet, FoundAlertmanagers, relabeled, with_external
+from trimon.notify.message import AlertMessage, encode
+
+# A stopping server has so long for what waits.
+DRAIN_S: Final = 10.0
+# Alerts whose labels are rewritten at a stretch.
+SLICE_ALERTS: Final = 500
+ANSWER_BYTES_MAX: Final = 64 * 1024
+POLICY: Final = RestartPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierSettings:
+    """What flags say of the notifier."""
+
+    queue_alerts_max: int = 10_000
+    batch_alerts_max: int = 256
+    drains: bool = True
+    """Whether a stop sends what waits."""
+
+
+@dataclass(slots=True)
+class SenderCounts:
+    """What became of the alerts for one Alertmanager; it outlives the sender."""
+
+    sent: int = 0
+    errors: int = 0
+    dropped: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Notification:
+    """Alerts of one evaluation."""
+
+    messages: tuple[AlertMessage, ...]
+
+
+def notifier_mailbox() -> Mailbox[Notification]:
+    """What rules have said and nobody has taken up yet: the oldest is lost rather than a rule kept waiting."""
+    return Mailbox("notifier", max=10_000, policy=Overflow.DROP_OLDEST)
+
+
+class AlertSender:
+    """Sends alerts to one Alertmanager, all that wait in as few requests as may be.
+
+    Owns: the connection.
+    Receives: AlertMessage; of too many the oldest are dropped and counted.
+    Sends: POST to the Alertmanager. What it does not take is lost: rules send again as long as an alert fires.
+    Crashes when: it has a bug.
+    On restart: goes on with what waits.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        mailbox: Mailbox[AlertMessage],
+        fetch: Fetch,
+        timeout_s: float,
+        settings: NotifierSettings,
+        counts: SenderCounts,
+        log: Log,
+    ) -> None:
+        self.url = url
+        self._mailbox = mailbox
+        self._fetch = fetch
+        self._timeout_s = timeout_s
+        self._settings = settings
+        self._counts = counts
+        self._log = log
+        self._last_error = ""
+        self._sending = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Sends until the mailbox is closed and empty."""
+        try:
+            while True:
+                batch = await self._mailbox.receive_batch(self._settings.batch_alerts_max)
+                with trio.CancelScope() as self._sending:
+                    await self._send(batch)
+                self._mailbox.done()
+        except MailboxClosed:
+            return
+        finally:
+            await self._fetch.aclose()
+
+    def drain(self) -> None:
+        """A stop without draining drops what waits and waits for no answer."""
+        if self._settings.drains:
+            return
+        self._sending.cancel()
+        waiting = len(self._mailbox)
+        if waiting:
+            self._log.warning(
+                "Alert notification queue not drained on shutdown, dropping alerts",
+                alertmanager=self.url,
+                count=waiting,
+            )
+            self._mailbox.clear()
+
+    async def _send(self, batch: Sequence[AlertMessage]) -> None:
+        counts = self._counts
+        request = FetchRequest(
+            self.url,
+            headers=(("Content-Type", "application/json"),),
+            timeout_s=self._timeout_s,
+            body_bytes_max=ANSWER_BYTES_MAX,
+            method="POST",
+            body=encode(batch),
+        )
+        began_s = trio.current_time()
+        error = ""
+        try:
+            answer = await self._fetch.send(request)
+            if answer.status // 100 != 2:
+                error = f"bad response status {answer.status_line}"
+        except FetchError as failure:
+            error = f'Post "{self.url}": {failure}'
+        counts.requests += 1
+        counts.seconds += trio.current_time() - began_s
+        self._last_error = error
+        if not error:
+            counts.sent += len(batch)
+            return
+        counts.errors += len(batch)
+        counts.dropped += len(batch)
+        self._log.error("Error sending alerts", alertmanager=self.url, count=len(batch), err=error)
+
+    def inspect(self) -> Mapping[str, object]:
+        """What was sent, and what the last request came to."""
+        counts = self._counts
+        return {
+            "url": self.url,
+            "sent": counts.sent,
+            "errors": counts.errors,
+            "dropped": counts.dropped,
+            "last_error": self._last_error,
+        }
+
+
+@dataclass(slots=True)
+class _Configured:
+    """One set of Alertmanagers as it is now."""
+
+    managers: AlertmanagerSet
+    found: FoundAlertmanagers = field(default_factory=FoundAlertmanagers)
+
+
+class Notifier:
+    """Passes alerts on to the senders of all Alertmanagers that are known.
+
+    Owns: the sets of Alertmanagers and their senders' queues.
+    Receives: Notification.
+    Sends: AlertMessage to every sender, never waiting for one.
+    Crashes when: relabeling has a bug.
+    On restart: sets and queues stay, they belong to the tree.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox[Notification],
+        pool: Pool[str],
+        settings: NotifierSettings,
+        connect: Callable[[AlertmanagerSet], Fetch],
+        log: Log,
+    ) -> None:
+        self.settings = settings
+        self.counts: dict[str, SenderCounts] = {}
+        self._mailbox = mailbox
+        self._pool = pool
+        self._connect = connect
+        self._log = log
+        self._external: Labels = ()
+        self._relabeling = Relabeling(())
+        self._sets: dict[str, _Configured] = {}
+        self._queues: dict[str, Mailbox[AlertMessage]] = {}
+
+    def configure(self, config: AlertingConfig, external: Labels) -> None:
+        """The Alertmanagers of a new configuration; those of a set that did not change go on undisturbed."""
+        self._external = external
+        self._relabeling = Relabeling(config.alert_relabel_configs)
+        sets: dict[str, _Configured] = {}
+        for name, manager in named_sets(config).items():
+            known = self._sets.get(name)
+            same = known is not None and known.managers.config == manager
+            sets[name] = known if known is not None and same else _Configured(AlertmanagerSet(manager))
+            if known is not None and not same:
+                sets[name].found = known.found
+        self._sets = sets
+        self._reconcile()
+
+    def take(self, discovered: Discovered) -> None:
+        """What discovery knows of a set now."""
+        known = self._sets.get(discovered.consumer)
+        if known is None:
+            return
+        known.found = known.managers.found(discovered.label_sets)
+        for error in known.found.errors:
+            self._log.warning("an Alertmanager has no URL", alertmanagers=discovered.consumer, err=error)
+        self._reconcile()
+
+    def notify(self, messages: Sequence[AlertMessage]) -> None:
+        """Takes over alerts that are to be sent; never waits."""
+        if messages:
+            self._mailbox.send_nowait(Notification(tuple(messages)))
+
+    async def run(self) -> None:
+        """Passes on until the mailbox is closed and empty."""
+        async for notification in self._mailbox:
+            messages = notification.messages
+            for begin in range(0, len(messages), SLICE_ALERTS):
+                self._pass_on(messages[begin : begin + SLICE_ALERTS])
+                await trio.lowlevel.checkpoint()
+
+    def _pass_on(self, messages: Sequence[AlertMessage]) -> None:
+        told = relabeled(with_external(messages, self._external), self._relabeling)
+        for name, known in self._sets.items():
+            own = known.managers.told(told)
+            for url in known.found.active:
+                self._queue(f"{name}/{url}", url, own)
+
+    def _queue(self, key: str, url: str, messages: Sequence[AlertMessage]) -> None:
+        queue = self._queues.get(key)
+        if queue is None:
+            return
+        before = queue.stats().dropped
+        for message in messages:
+            queue.send_nowait(message)
+        lost = queue.stats().dropped - before
+        if lost:
+            self.counts[url].dropped += lost
+            self._log.warning("Alert notification queue full, dropping alerts", alertmanager=url, count=lost)
+
+    def _reconcile(self) -> None:
+        wanted: dict[str, ChildSpec] = {}
+        queues: dict[str, Mailbox[AlertMessage]] = {}
+        for name, known in self._sets.items():
+            for url in known.found.active:
+                key = f"{name}/{url}"
+                self.counts.setdefault(url, SenderCounts())
+                # A queue with nothing in it is false, and yet it is the one its sender listens to.
+                queues[key] = self._queues[key] if key in self._queues else self._new_queue(key)
+                wanted[key] = self._spec(key, url, known.managers, queues[key])
+        self._queues = queues
+        self._pool.reconcile(wanted)
+
+    def _new_queue(self, key: str) -> Mailbox[AlertMessage]:
+        return Mailbox(key, max=self.settings.queue_alerts_max, policy=Overflow.DROP_OLDEST)
+
+    def _spec(self, key: str, url: str, managers: AlertmanagerSet, queue: Mailbox[AlertMessage]) -> ChildSpec:
+        timeout_s = managers.config.timeout / 1000
+        settings, counts = self.settings, self.counts[url]
+        return ChildSpec(
+            key,
+            lambda: AlertSender(url, queue, self._connect(managers), timeout_s, settings, counts, self._log),
+            queue,
+            Restart.ALWAYS,
+            drain_s=DRAIN_S,
+            policy=POLICY,
+            version=fingerprint("alertmanager", (managers.config,)),
+        )
+
+    @property
+    def active(self) -> list[str]:
+        """The URLs of all Alertmanagers, those of each set in order."""
+        return [url for known in self._sets.values() for url in known.found.active]
+
+    @property
+    def dropped(self) -> list[str]:
+        """The URLs that relabeling dropped."""
+        return [url for known in self._sets.values() for url in known.found.dropped]
+
+    def waiting(self) -> Counter[str]:
+        """How many alerts wait for each Alertmanager."""
+        waiting: Counter[str] = Counter()
+        for key, queue in self._queues.items():
+            waiting[key.partition("/")[2]] += len(queue)
+        return waiting
+
+    def inspect(self) -> Mapping[str, object]:
+        """The Alertmanagers, and what waits."""
+        return {"alertmanagers": self.active, "dropped": self.dropped, "waiting": dict(self.waiting())}
+
+
+def named_sets(config: AlertingConfig) -> dict[str, AlertmanagerConfig]:
+    """The sets of Alertmanagers by the name under which discovery knows them."""
+    return {f"config-{number}": manager for number, manager in enumerate(config.alertmanagers)}
+
+
+class AlertmanagerWatch:
+    """Tells the notifier what discovery finds.
+
+    Owns: nothing.
+    Receives: Discovered; of one set only the latest counts.
+    Sends: nothing; it changes the notifier's sets.
+    Crashes when: relabeling has a bug.
+    On restart: goes on with the next message.
+    """
+
+    def __init__(self, mailbox: Mailbox[Discovered], notifier: Notifier) -> None:
+        self._mailbox = mailbox
+        self._notifier = notifier
+
+    async def run(self) -> None:
+        """Takes what comes until the mailbox is closed and empty."""
+        async for message in self._mailbox:
+            self._notifier.take(message)
+
+    def inspect(self) -> Mapping[str, object]:
+        """Nothing of its own."""
+        return {}

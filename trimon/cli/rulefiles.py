@@ -1,0 +1,152 @@
+"""`trimon check rules`: looks at rule files, and says what promtool says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from trimon.cli.argument import ExistingFile
+from trimon.cli.findings import (
+    DUPLICATE_RULES,
+    Findings,
+    features_option,
+    ignore_option,
+    lint_fatal_option,
+    lint_option,
+    positions_option,
+)
+from trimon.config.yamltree import ShapeErrors
+from trimon.errors import UserError
+
+if TYPE_CHECKING:
+    from trimon.rules.spec import GroupSpec, RuleDefaults
+
+STANDARD_INPUT: Final = "-"
+_UNKNOWN_FIELD: Final = re.compile("field .* not found in type ")
+_INNER_TYPES: Final = (
+    (re.compile(r"rulefmt\.RuleGroups\b"), "rulefmt.ruleGroups"),
+    (re.compile(r"rulefmt\.RuleGroup\b"), "rulefmt.RuleGroupNode"),
+    (re.compile(r"rulefmt\.Rule\b"), "rulefmt.RuleNode"),
+)
+
+
+@click.command("rules")
+@click.argument("files", nargs=-1)
+@lint_option
+@lint_fatal_option
+@ignore_option
+@features_option
+@positions_option
+@click.pass_context
+def rules(
+    context: click.Context,
+    files: tuple[str, ...],
+    *,
+    lint: str,
+    lint_fatal: bool,
+    ignore_unknown_fields: bool,
+    features: tuple[str, ...],
+    positions: bool | None,
+) -> int:
+    """Check that each FILE is a rule file that the server would take. No file, or -: standard input."""
+    findings = Findings(lint, lint_fatal=lint_fatal, positions=positions)
+    if not files or files == (STANDARD_INPUT,):
+        defaults = _defaults(features, ignore_unknown_fields=ignore_unknown_fields)
+        _check_text(sys.stdin.read(), defaults, findings)
+        return findings.exit_code()
+    kind = ExistingFile()
+    paths = tuple(kind.convert(file, None, context) for file in files)
+    check_rule_files(paths, findings, features, ignore_unknown_fields=ignore_unknown_fields)
+    return findings.exit_code()
+
+
+def _defaults(features: Sequence[str], *, ignore_unknown_fields: bool) -> RuleDefaults:
+    from trimon.query.language.options import QueryOptions  # noqa: PLC0415 # rules alone need it
+    from trimon.rules.spec import RuleDefaults  # noqa: PLC0415 # the same
+
+    names = frozenset(name for text in features for name in text.split(","))
+    return RuleDefaults(query=QueryOptions(features=names), ignore_unknown_fields=ignore_unknown_fields)
+
+
+def check_rule_files(
+    files: Sequence[Path],
+    findings: Findings,
+    features: Sequence[str] = (),
+    *,
+    ignore_unknown_fields: bool = False,
+) -> None:
+    """Look at rule files, and tell of each whether the server would take it."""
+    if not files:
+        return
+    from trimon.rules.file import load_rule_file  # noqa: PLC0415 # rules alone need it
+
+    defaults = _defaults(features, ignore_unknown_fields=ignore_unknown_fields)
+    for file in files:
+        click.echo(f"Checking {file}")
+        try:
+            groups = load_rule_file(file, defaults)
+        except UserError as error:
+            findings.failures([f"{file}: {text}" for text in rule_failures(error)])
+        else:
+            _tell(groups, findings)
+
+
+def _check_text(text: str, defaults: RuleDefaults, findings: Findings) -> None:
+    from trimon.rules.file import read_rules  # noqa: PLC0415 # rules alone need it
+
+    click.echo("Checking standard input")
+    try:
+        groups = read_rules(text, Path(STANDARD_INPUT), defaults)
+    except UserError as error:
+        findings.failures(list(rule_failures(error)))
+    else:
+        _tell(groups, findings)
+
+
+def _tell(groups: Sequence[GroupSpec], findings: Findings) -> None:
+    doubles = duplicate_rules(groups) if DUPLICATE_RULES in findings.lints else ()
+    if not doubles:
+        click.echo(f"  SUCCESS: {sum(len(group.rules) for group in groups)} rules found\n")
+        return
+    found = "".join(f"Metric: {name}\nLabel(s):\n{labels}" for name, labels in doubles)
+    findings.lint(
+        f"\nlint error {len(doubles)} duplicate rule(s) found.\n{found}"
+        "Might cause inconsistency while recording expressions"
+    )
+    click.echo()
+
+
+def rule_failures(error: UserError) -> Iterator[str]:
+    """What is wrong with a rule file. What cannot be decoded is told twice, the second time of promtool's inner types."""
+    texts = getattr(error, "texts", None)
+    if texts is not None:
+        yield from texts
+        return
+    yield error.message
+    again = error.message
+    if isinstance(error, ShapeErrors):
+        faults = [fault for fault in error.faults if not _UNKNOWN_FIELD.match(fault[1])]
+        again = ShapeErrors(faults).message if faults else ""
+        for outer, inner in _INNER_TYPES:
+            again = outer.sub(inner, again)
+    if again:
+        yield again
+
+
+def duplicate_rules(groups: Iterable[GroupSpec]) -> tuple[tuple[str, str], ...]:
+    """Name and labels, one a line, of each rule that is there a second time."""
+    seen: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+    doubles = []
+    for group in groups:
+        for rule in group.rules:
+            key = (rule.name, rule.labels)
+            seen[key] += 1
+            if seen[key] == 2:
+                doubles.append((rule.name, "".join(f"\t{name}: {value}\n" for name, value in rule.labels)))
+    return tuple(doubles)

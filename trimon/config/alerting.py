@@ -1,0 +1,85 @@
+"""The section `alerting`: what becomes of alerts, and which Alertmanagers get them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from trimon.config.discovery.source import SdConfig
+from trimon.config.discovery.static import StaticConfig
+from trimon.config.discovery.table import sources_of, with_discovery
+from trimon.config.http import HttpClient, scheme_check
+from trimon.config.kinds import DURATION, Listed, Of, Text
+from trimon.config.model import Model, setting
+from trimon.config.relabel import RelabelConfig
+from trimon.gotext.strings import go_quote
+
+API_VERSIONS: Final = ("v2",)
+TIMEOUT_MS: Final = 10_000
+
+
+def _api_version(text: str) -> str | None:
+    if text in API_VERSIONS:
+        return None
+    return f"expected Alertmanager api version to be one of {_listed(API_VERSIONS)} but got {text}"
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return f"[{' '.join(texts)}]"
+
+
+def _rules(what: str) -> Listed:
+    return Listed(Of(RelabelConfig), "[]*relabel.Config", f"empty or null {what} relabeling rule")
+
+
+@dataclass(frozen=True, kw_only=True)
+@with_discovery
+class AlertmanagerConfig(HttpClient, Model):
+    """A set of Alertmanagers, found as targets are, and how they are reached. The timeout is in ms."""
+
+    yaml_type: ClassVar[str] = "config.AlertmanagerConfig"
+    section: ClassVar[str] = "alertmanager"
+    inherited_before: ClassVar[str] = "scheme"
+
+    scheme: str = setting(Text(scheme_check), "http")
+    path_prefix: str = setting(Text(), "")
+    timeout: int = setting(DURATION, TIMEOUT_MS)
+    api_version: str = setting(Text(_api_version), "v2")
+    relabel_configs: tuple[RelabelConfig, ...] = setting(_rules("Alertmanager target"), ())
+    alert_relabel_configs: tuple[RelabelConfig, ...] = setting(_rules("Alertmanager alert"), ())
+    if TYPE_CHECKING:
+        # All mechanisms are added from their table; the checks below name this one.
+        static_configs: tuple[StaticConfig, ...] = ()
+
+    def check(self) -> None:
+        """Credentials come from one place, and fixed addresses are no URLs."""
+        HttpClient.check(self)
+        if not self.relabel_configs:
+            for group in self.static_configs:
+                for target in group.targets:
+                    if "/" in target:
+                        raise group.refuse("targets", f"{go_quote(target)} is not a valid hostname")
+
+    def discovery(self) -> tuple[SdConfig, ...]:
+        """All sources of addresses."""
+        return sources_of(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertingConfig(Model):
+    """Everything under `alerting`."""
+
+    yaml_type: ClassVar[str] = "config.plain"
+
+    alert_relabel_configs: tuple[RelabelConfig, ...] = setting(_rules("alert"), ())
+    alertmanagers: tuple[AlertmanagerConfig, ...] = setting(
+        Listed(Of(AlertmanagerConfig), "config.AlertmanagerConfigs", "empty or null Alertmanager section"), ()
+    )
+
+    def validate(self, *, legacy: bool) -> None:
+        """The relabeling rules under the validation scheme of names. Raises UserError."""
+        for rule in self.alert_relabel_configs:
+            rule.validate(legacy=legacy)
+        for manager in self.alertmanagers:
+            for rule in (*manager.relabel_configs, *manager.alert_relabel_configs):
+                rule.validate(legacy=legacy)

@@ -1,0 +1,134 @@
+"""The state of one alerting rule between evaluations: its alerts, and the series that show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from trimon.model.labels import METRIC_NAME, Labels
+from trimon.model.matcher import Matcher, MatchType
+from trimon.model.rows import Row
+from trimon.model.sample import is_stale
+from trimon.model.snapshot import Snapshot
+from trimon.query.execution.stats import QueryStats
+from trimon.query.language.errors import QueryError
+from trimon.rules.alert import (
+    ActiveAlerts,
+    Alert,
+    AlertState,
+    advance,
+    is_due,
+    restored_active_ms,
+    sent,
+)
+from trimon.rules.alerting import ALERT_NAME, ALERTS_FOR_STATE, AlertingRule
+from trimon.rules.session import Evaluation, RuleSession
+from trimon.rules.spec import AlertingSpec
+from trimon.templates.errors import TemplateError
+
+
+class AlertingSession(RuleSession):
+    """The state of an alerting rule.
+
+    `alerts` is replaced as a whole, so that others may read it while an evaluation makes the next one in a thread. Until the
+    alerts are restored after a start nothing of them is stored: what is there from before must not be overwritten.
+    """
+
+    def __init__(self, rule: AlertingRule, group: str, *, restored: bool = True) -> None:
+        super().__init__(group)
+        self.rule = rule
+        self.alerts: ActiveAlerts = {}
+        self.restored = restored
+        self.expansions = 0
+        """How many templates the last evaluation expanded."""
+        self.template_errors: tuple[TemplateError, ...] = ()
+
+    @property
+    def spec(self) -> AlertingSpec:
+        """What the rule file says."""
+        return self.rule.spec
+
+    @property
+    def query(self) -> str:
+        """The expression as the API shows it."""
+        return self.rule.query
+
+    @property
+    def state(self) -> str:
+        """The severest state of its alerts; `unknown` before the first evaluation."""
+        if not self.last_evaluation_ms:
+            return "unknown"
+        states = (alert.state for alert in self.alerts.values())
+        return max(states, default=AlertState.INACTIVE).word
+
+    def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
+        """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError.
+
+        A failed evaluation leaves the alerts as they were, but too many of them are all forgotten.
+        """
+        found = self.rule.evaluate(snapshot, evaluation.stamp_ms, evaluation.options, evaluation.budget)
+        self.expansions, self.template_errors = found.expansions, found.template_errors
+        spec = self.spec
+        alerts = advance(self.alerts, found.alerts, evaluation.time_ms, spec.for_ms, spec.keep_firing_for_ms)
+        active = sum(alert.state is not AlertState.INACTIVE for alert in alerts.values())
+        if 0 < evaluation.limit < active:
+            self.alerts = {}
+            raise QueryError(f"exceeded limit of {evaluation.limit} with {active} alerts")
+        self.alerts = alerts
+        shown = alerts.values() if self.restored else ()
+        return self.row(self.rule.recorded(shown), evaluation.stamp_ms), found.stats
+
+    def take_due(self, time_ms: int, interval_ms: int, resend_delay_ms: int) -> list[Alert]:
+        """The alerts that the Alertmanagers are to hear of now; they count as sent."""
+        due = {
+            labels: sent(alert, time_ms, interval_ms, resend_delay_ms)
+            for labels, alert in self.alerts.items()
+            if is_due(alert, time_ms, resend_delay_ms)
+        }
+        if due:
+            self.alerts = {**self.alerts, **due}
+        return list(due.values())
+
+    def restore(self, snapshot: Snapshot, now_ms: int, outage_ms: int, grace_ms: int) -> int:
+        """Takes over since when alerts are active from what was stored before a restart; how many were. In a thread.
+
+        Rules with a shorter `for` than the grace period begin anew. Raises OperatingError when the samples cannot be read.
+        """
+        self.restored = True
+        for_ms = self.spec.for_ms
+        if not self.alerts or for_ms < grace_ms:
+            return 0
+        stored = self._stored(snapshot, now_ms - outage_ms, now_ms)
+        changed: dict[Labels, Alert] = {}
+        for labels, alert in self.alerts.items():
+            if labels in stored:
+                last_ms, active_at_ms = stored[labels]
+                since_ms = restored_active_ms(last_ms, active_at_ms, now_ms, for_ms, grace_ms)
+                changed[labels] = replace(alert, active_at_ms=since_ms)
+        self.alerts = {**self.alerts, **changed}
+        return len(changed)
+
+    def _stored(self, snapshot: Snapshot, start_ms: int, end_ms: int) -> dict[Labels, tuple[int, int]]:
+        """By label set when its state was stored last, and since when it was active then."""
+        wanted = [(METRIC_NAME, ALERTS_FOR_STATE), (ALERT_NAME, self.spec.alert)]
+        wanted += [(name, value) for name, value in self.spec.labels if "{{" not in value]
+        matchers = [Matcher(name, MatchType.EQUAL, value) for name, value in wanted]
+        selection = snapshot.select(matchers, start_ms, end_ms)
+        frame = selection.frame(start_ms, end_ms)
+        out: dict[Labels, tuple[int, int]] = {}
+        for row in np.flatnonzero(frame.lengths).tolist():
+            last = int(frame.offsets[row] + frame.lengths[row] - 1)
+            value = frame.values[last : last + 1]
+            if is_stale(value).any():
+                continue
+            labels = tuple(pair for pair in selection.labels.labels(row) if pair[0] != METRIC_NAME)
+            last_ms = int(frame.times[frame.time_offsets[frame.time_of_row[row] + 1] - 1])
+            out[labels] = last_ms, int(value[0]) * 1000
+        return out
+
+    def inherit(self, predecessor: RuleSession) -> None:
+        """Goes on where a session of the same rule ended: its series and its alerts."""
+        super().inherit(predecessor)
+        if isinstance(predecessor, AlertingSession):
+            self.alerts, self.restored = predecessor.alerts, predecessor.restored

@@ -1,0 +1,72 @@
+"""What rule files ask for, checked and with defaults filled in. Equal specs ask for the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from trimon.query.language.options import QueryOptions
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Names and values, ascending by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSpec:
+    """A recording rule. `labels` win over those of the result; an empty value removes the label."""
+
+    record: str
+    expr: str
+    labels: Pairs = ()
+
+    @property
+    def name(self) -> str:
+        """The metric that it writes."""
+        return self.record
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingSpec:
+    """An alerting rule; values of `labels` and `annotations` are templates."""
+
+    alert: str
+    expr: str
+    for_ms: int = 0
+    keep_firing_for_ms: int = 0
+    labels: Pairs = ()
+    annotations: Pairs = ()
+
+    @property
+    def name(self) -> str:
+        """The label `alertname` of its alerts."""
+        return self.alert
+
+
+RuleSpec: TypeAlias = RecordingSpec | AlertingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """One group. Its identity is file and name."""
+
+    file: str
+    name: str
+    interval_ms: int
+    query_offset_ms: int = 0
+    limit: int = 0
+    rules: tuple[RuleSpec, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The identity, as Prometheus writes it in its metrics."""
+        return f"{self.file};{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDefaults:
+    """What groups that say nothing get, and how expressions are parsed."""
+
+    interval_ms: int = 60_000
+    query_offset_ms: int = 0
+    query: QueryOptions = field(default_factory=QueryOptions)
+    ignore_unknown_fields: bool = False

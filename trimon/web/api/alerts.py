@@ -1,0 +1,68 @@
+"""Alerts, as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from trimon.gotext.floats import format_e
+from trimon.gotext.times import json_time
+from trimon.model.histogram import FloatHistogram
+from trimon.model.histogramtext import histogram_text
+from trimon.rules.alert import Alert, AlertState, AlertValue
+from trimon.rules.group import RuleGroup
+from trimon.web.context import WebContext
+from trimon.web.http.answer import Answer, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
+
+
+def alerts_endpoints(context: WebContext) -> list[Endpoint]:
+    """/alerts and /alertmanagers."""
+
+    async def alerts(_: Request) -> Answer:
+        return success({"alerts": active_alerts(context.rules)})
+
+    async def alertmanagers(_: Request) -> Answer:
+        active, dropped = context.alertmanagers()
+        return success({"activeAlertmanagers": _urls(active), "droppedAlertmanagers": _urls(dropped)})
+
+    return [
+        Endpoint(API_PREFIX + "/alerts", ("GET",), alerts),
+        Endpoint(API_PREFIX + "/alertmanagers", ("GET",), alertmanagers),
+    ]
+
+
+def _urls(urls: Sequence[str]) -> list[dict[str, str]]:
+    return [{"url": url} for url in urls]
+
+
+def active_alerts(groups: Callable[[], Sequence[RuleGroup]]) -> list[dict[str, object]]:
+    """All alerts that are pending or firing, by group and rule."""
+    ordered = sorted(groups(), key=lambda group: (group.spec.file, group.spec.name))
+    return [
+        shown_alert(alert)
+        for group in ordered
+        for session in group.alerting
+        for alert in session.alerts.values()
+        if alert.state is not AlertState.INACTIVE
+    ]
+
+
+def shown_alert(alert: Alert) -> dict[str, object]:
+    """One alert as data."""
+    shown: dict[str, object] = {
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "state": alert.state.word,
+        "activeAt": json_time(alert.active_at_ms),
+    }
+    if alert.keep_firing_since_ms:
+        shown["keepFiringSince"] = json_time(alert.keep_firing_since_ms)
+    shown["value"] = _value(alert.value)
+    return shown
+
+
+def _value(value: AlertValue) -> str:
+    if isinstance(value, FloatHistogram):
+        return histogram_text(value)
+    return format_e(value)
