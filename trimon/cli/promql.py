@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trimon.cli.ask import get
+from trimon.cli.testrules import test_rules
 from trimon.errors import UserError
 from trimon.query import engine
 from trimon.query.conformance.script import run_script
@@ -49,6 +50,9 @@ def explain(server: str, expr: str, analyze: bool, at: str, start: str, end: str
 @click.group("test", help="Run tests written as files.")
 def test() -> None:
     """The group of test commands."""
+
+
+test.add_command(test_rules)
 
 
 @test.command("promql")

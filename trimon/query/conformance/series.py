@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from trimon.errors import UserError
+from trimon.errors import Position, UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import MatchType
 from trimon.model.sample import NORMAL_NAN, STALE_NAN
@@ -32,6 +32,11 @@ _OFFSET: Final = re.compile(
     re.ASCII,
 )
 _SAMPLES_MAX: Final = 1_000_000
+
+
+class SeriesError(UserError):
+    """A description of samples that cannot be read; the position is that in its line."""
+
 
 # A float, a histogram, or None for a sample that is missing.
 Item = float | HistogramLiteral | None
@@ -73,7 +78,7 @@ def _closing_brace(line: str, position: int) -> int:
         elif char == "}":
             return position + 1
         position += 1
-    raise UserError("unexpected end of input inside braces")
+    raise SeriesError("unexpected end of input inside braces", Position(1, position + 1))
 
 
 def parse_metric(text: str) -> Labels:
@@ -93,20 +98,23 @@ def parse_described(line: str) -> ExpectedSeries:
     """One line of samples. Raises UserError."""
     metric, rest = split_metric(line)
     if rest and not rest[0].isspace():
-        raise UserError(f'unexpected "{rest[:1]}" in series values')
-    return ExpectedSeries(parse_metric(metric), tuple(parse_items(rest)))
+        raise SeriesError(f'unexpected "{rest[:1]}" in series values', Position(1, len(metric) + 1))
+    return ExpectedSeries(parse_metric(metric), tuple(parse_items(line, len(metric))))
 
 
-def parse_items(text: str) -> Iterator[Item]:
-    """The samples of a value sequence, one per step."""
-    position = 0
+def parse_items(text: str, position: int = 0) -> Iterator[Item]:
+    """The samples of a value sequence that begins at a position, one per step. Raises UserError."""
     total = 0
     while True:
         while position < len(text) and text[position].isspace():
             position += 1
         if position >= len(text):
             return
-        items, position = _one_item(text, position)
+        begin = position
+        try:
+            items, position = _one_item(text, begin)
+        except UserError as error:
+            raise SeriesError(error.message, Position(1, begin + 1)) from None
         for item in items:
             total += 1
             if total > _SAMPLES_MAX:

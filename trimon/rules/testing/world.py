@@ -1,0 +1,139 @@
+"""The world of one unit test: its input arrives as time goes on, and rules are evaluated in it as a server would.
+
+Nothing here waits: an evaluation is a step of time. The rules are those of the server, with samples in memory below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from trimon.errors import Position, UserError
+from trimon.gotext.times import format_go_duration
+from trimon.model.histogram import FloatHistogram
+from trimon.model.labels import Labels
+from trimon.model.sample import STALE_NAN
+from trimon.query.conformance.histograms import histogram_of
+from trimon.query.conformance.literal import HistogramLiteral
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.conformance.series import Item, SeriesError, parse_described
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import ParseError, QueryError
+from trimon.query.language.options import QueryOptions
+from trimon.rules.alert import AlertState
+from trimon.rules.alertsession import AlertingSession
+from trimon.rules.group import RuleGroup
+from trimon.rules.session import Evaluation, RecordingSession, RuleSession
+from trimon.rules.testing.file import UnitTest
+from trimon.rules.testing.text import FiringAlert
+
+Sample = float | FloatHistogram
+
+
+def input_samples(test: UnitTest, interval_ms: int) -> list[tuple[int, Labels, Sample]]:
+    """All samples of the input, by time. Raises UserError with the place in the notation, as promtool counts it."""
+    samples: list[tuple[int, Labels, Sample]] = []
+    for number, series in enumerate(test.input_series):
+        try:
+            described = parse_described(f"{series.series} {series.values}")
+        except (SeriesError, ParseError) as error:
+            # The series stand indented below the line of a load command.
+            place = Position(number + 2, error.position.column + 2)
+            raise UserError(f"{place}: parse error: {_reason(error)}") from None
+        for step, item in enumerate(described.items):
+            if item is not None:
+                time_ms = test.start_timestamp + step * interval_ms
+                samples.append((time_ms, described.labels, _sample(item)))
+    samples.sort(key=itemgetter(0))
+    return samples
+
+
+def _reason(error: UserError) -> str:
+    return error.message.removeprefix("parse error: ")
+
+
+def _sample(item: Item) -> Sample:
+    assert item is not None
+    return histogram_of(item) if isinstance(item, HistogramLiteral) else item
+
+
+@dataclass(slots=True)
+class TestedGroup:
+    """A rule group, and the series that each of its rules wrote last."""
+
+    group: RuleGroup
+    written: dict[int, frozenset[Labels]] = field(default_factory=dict)
+
+
+class World:
+    """Samples and rule groups of one test."""
+
+    def __init__(
+        self,
+        samples: Sequence[tuple[int, Labels, Sample]],
+        groups: Sequence[RuleGroup],
+        options: QueryOptions,
+    ) -> None:
+        self.store = MemoryStore()
+        self.groups = [TestedGroup(group) for group in groups]
+        self.options = options
+        self._samples = samples
+        self._arrived = 0
+
+    def step(self, time_ms: int) -> list[str]:
+        """Lets the input arrive up to a time and evaluates all rules at it; what went wrong, a text a rule."""
+        while self._arrived < len(self._samples) and self._samples[self._arrived][0] <= time_ms:
+            stamp_ms, labels, sample = self._samples[self._arrived]
+            self.store.append(labels, stamp_ms, sample)
+            self._arrived += 1
+        failures: list[str] = []
+        for tested in self.groups:
+            for session in tested.group.rules:
+                try:
+                    self._evaluate(tested, session, time_ms)
+                except (UserError, QueryError) as error:
+                    when = format_go_duration(time_ms)
+                    failures.append(f"    rule: {session.spec.name}, time: {when}, err: {error}")
+        return failures
+
+    def _evaluate(self, tested: TestedGroup, session: RuleSession, time_ms: int) -> None:
+        spec = tested.group.spec
+        stamp_ms = time_ms - spec.query_offset_ms
+        evaluation = Evaluation(time_ms, stamp_ms, self.options, Budget(self.options), spec.limit)
+        if isinstance(session, AlertingSession):
+            session.evaluate(self.store, evaluation)
+            recorded = session.rule.recorded(session.alerts.values())
+        else:
+            assert isinstance(session, RecordingSession)
+            recorded = session.rule.evaluate(
+                self.store, stamp_ms, self.options, evaluation.budget, spec.limit
+            )
+        session.last_evaluation_ms = time_ms
+        cells = [None] * len(recorded.values) if recorded.histograms is None else recorded.histograms.tolist()
+        written = set()
+        for row, (value, cell) in enumerate(zip(recorded.values.tolist(), cells, strict=True)):
+            labels = recorded.labels.labels(row)
+            written.add(labels)
+            self._store(labels, stamp_ms, value if cell is None else cell)
+        for labels in tested.written.get(id(session), frozenset()) - written:
+            self._store(labels, stamp_ms, STALE_NAN)
+        tested.written[id(session)] = frozenset(written)
+
+    def _store(self, labels: Labels, stamp_ms: int, sample: Sample) -> None:
+        """Stores a sample of a rule; one that is there already stays, as in a server."""
+        try:
+            self.store.append(labels, stamp_ms, sample)
+        except UserError:
+            return
+
+    def firing(self, name: str) -> list[FiringAlert]:
+        """The alerts of a name that fire now, sorted by labels."""
+        return sorted(
+            FiringAlert(alert.labels, alert.annotations)
+            for tested in self.groups
+            for session in tested.group.alerting
+            if session.spec.alert == name
+            for alert in session.alerts.values()
+            if alert.state is AlertState.FIRING
+        )
