@@ -93,7 +93,7 @@ async def test_method(tmp_path: Path) -> None:
     """Any method but POST is 405."""
     async with web_world(tmp_path, ENABLED) as here:
         answer = await here.client.get("/api/v1/write")
-        assert (answer.status_code, await answer.get_data(as_text=True)) == (405, "Method not allowed\n")
+        assert (answer.status_code, await answer.get_data(as_text=True)) == (405, "Method Not Allowed\n")
 
 
 async def test_the_encoding_is_judged_before_the_method(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ class WriteHandler:
             check_encoding(request.header("content-encoding"))
             body = await self._body(request)
             if request.method != "POST":
-                raise WriteRefused(405, "Method not allowed")
+                raise WriteRefused(405, "Method Not Allowed")
             check_content_type(request.header("content-type"))
             await self._receiver.store(body)
         except WriteRefused as refusal:

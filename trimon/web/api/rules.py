@@ -118,7 +118,7 @@ def _limit(values: MultiDict[str, str]) -> int:
     if not text:
         if values.get("group_next_token", ""):
             raise bad_parameter(
-                "group_limit", "group_limit needs to be present in order to paginate over the groups"
+                "group_next_token", "group_limit needs to be present in order to paginate over the groups"
             )
         return 0
     number = parameters.integer(text)

@@ -24,7 +24,7 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
         return success({"yaml": context.config_yaml()})
 
     async def flags(_: Request) -> Answer:
-        return success(dict(context.flags))
+        return success(dict(sorted(context.flags.items())))
 
     async def runtime(_: Request) -> Answer:
         return success(dict(context.runtime()))
