@@ -3,6 +3,9 @@
 A lexer takes as many bytes as any rule of its state can go on with. When a rule is complete there, that is the token;
 when none is, the token is INVALID and ends there: a lexer never goes back to a shorter token. Errors quote tokens, so
 where one ends can be seen from outside.
+
+In comments, texts of families and values of labels null bytes behind another byte belong to it: no rule sees them.
+Everywhere else a null byte fits no rule, but where a record of the text format may begin it ends the body.
 """
 
 from __future__ import annotations
@@ -74,19 +77,37 @@ def _rule(
     return LexRule(re.compile(whole, re.DOTALL), re.compile(begun, re.DOTALL), token, state)
 
 
-def _word(word: bytes, after: bytes, token: ExpositionToken) -> LexRule:
-    """A keyword and what follows it at least once."""
-    begun = b""
+# Null bytes that belong to the byte before them.
+_NULLS: Final = rb"\0*+"
+
+
+def _word(
+    word: bytes,
+    last: bytes,
+    token: ExpositionToken,
+    state: LexState,
+    repeats: bytes = b"",
+) -> LexRule:
+    """A keyword in a comment, and what ends it: a class of bytes, and how often it stands."""
+    ending = b"(?:" + last + _NULLS + b")"
+    begun = ending + (b"*" if repeats == b"+" else b"?")
     for letter in reversed(word):
-        inner = begun or after + b"*"
-        begun = b"(?:" + bytes((letter,)) + inner + b")?"
-    return _rule(word + after + b"+", begun, token, LexState.FAMILY_NAME)
+        begun = b"(?:" + bytes((letter,)) + _NULLS + begun + b")?"
+    letters = b"".join(bytes((letter,)) + _NULLS for letter in word)
+    return _rule(letters + ending + repeats, begun, token, state)
 
 
-def _quoted(token: ExpositionToken, state: LexState, *, over_lines: bool, null: bool) -> LexRule:
-    no = rb'\\"' + (b"" if over_lines else rb"\n") + (b"" if null else rb"\0")
+def _quoted(token: ExpositionToken, state: LexState, *, over_lines: bool) -> LexRule:
+    no = rb'\\"\0' + (b"" if over_lines else rb"\n")
     inner = rb'"(?:\\[^\n]|[^' + no + rb"])*+"
     return _rule(inner + rb'"', rb"(?:" + inner + rb'(?:"|\\)?)?', token, state)
+
+
+def _label_value(*, over_lines: bool) -> LexRule:
+    no = rb'\\"\0' + (b"" if over_lines else rb"\n")
+    inner = rb'"\0*+(?:\\\0*+[^\n\0]\0*+|[^' + no + rb"]\0*+)*+"
+    begun = rb"(?:" + inner + rb'(?:["\\]\0*+)?)?'
+    return _rule(inner + rb'"\0*+', begun, ExpositionToken.LABEL_VALUE, LexState.LABELS)
 
 
 _NAME: Final = rb"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -105,16 +126,17 @@ _START: Final = (
 )
 _LABELS: Final = (
     _rule(_LABEL, _LABEL_BEGUN, ExpositionToken.LABEL_NAME),
-    _quoted(ExpositionToken.QUOTED, LexState.LABELS, over_lines=True, null=False),
+    _quoted(ExpositionToken.QUOTED, LexState.LABELS, over_lines=True),
     _one(b"}", ExpositionToken.BRACE_CLOSE, LexState.VALUE),
     _one(b"=", ExpositionToken.EQUAL, LexState.LABEL_VALUE),
     _one(b",", ExpositionToken.COMMA),
 )
 _FAMILY_NAME: Final = (
-    _quoted(ExpositionToken.METRIC_NAME, LexState.FAMILY_TEXT, over_lines=True, null=False),
+    _quoted(ExpositionToken.METRIC_NAME, LexState.FAMILY_TEXT, over_lines=True),
     _rule(_NAME, _NAME_BEGUN, ExpositionToken.METRIC_NAME, LexState.FAMILY_TEXT),
 )
 _BLANKS: Final = _rule(rb"[ \t]+", rb"[ \t]*", ExpositionToken.WHITESPACE)
+_BLANKS_AND_NULLS: Final = _rule(rb"(?:[ \t]\0*+)+", rb"(?:[ \t]\0*+)*", ExpositionToken.WHITESPACE)
 
 TEXT_RULES: Final[Rules] = {
     LexState.START: (
@@ -126,20 +148,17 @@ TEXT_RULES: Final[Rules] = {
         *_START,
     ),
     LexState.COMMENT: (
-        _BLANKS,
-        _word(b"HELP", rb"[ \t]", ExpositionToken.HELP),
-        _word(b"TYPE", rb"[ \t]", ExpositionToken.TYPE),
+        _BLANKS_AND_NULLS,
+        _word(b"HELP", rb"[ \t]", ExpositionToken.HELP, LexState.FAMILY_NAME, b"+"),
+        _word(b"TYPE", rb"[ \t]", ExpositionToken.TYPE, LexState.FAMILY_NAME, b"+"),
     ),
     LexState.FAMILY_NAME: (_BLANKS, *_FAMILY_NAME),
     LexState.FAMILY_TEXT: (
-        _BLANKS,
-        _rule(rb"(?!\0)[^\n]*", rb"(?!\0)[^\n]*", ExpositionToken.TEXT, LexState.START),
+        _BLANKS_AND_NULLS,
+        _rule(rb"(?:[^\n\0][^\n]*+)?", rb"(?:[^\n\0][^\n]*+)?", ExpositionToken.TEXT, LexState.START),
     ),
     LexState.LABELS: (_BLANKS, *_LABELS),
-    LexState.LABEL_VALUE: (
-        _BLANKS,
-        _quoted(ExpositionToken.LABEL_VALUE, LexState.LABELS, over_lines=True, null=True),
-    ),
+    LexState.LABEL_VALUE: (_BLANKS_AND_NULLS, _label_value(over_lines=True)),
     LexState.VALUE: (
         _BLANKS,
         _one(b"{", ExpositionToken.BRACE_OPEN, LexState.LABELS),
@@ -161,17 +180,17 @@ def _spaced(token: ExpositionToken, state: LexState | None = None) -> LexRule:
 OPENMETRICS_RULES: Final[Rules] = {
     LexState.START: (_rule(rb"# ", rb"(?:# ?)?", None, LexState.COMMENT), *_START),
     LexState.COMMENT: (
-        _rule(rb"HELP ", rb"(?:H(?:E(?:L(?:P ?)?)?)?)?", ExpositionToken.HELP, LexState.FAMILY_NAME),
-        _rule(rb"TYPE ", rb"(?:T(?:Y(?:P(?:E ?)?)?)?)?", ExpositionToken.TYPE, LexState.FAMILY_NAME),
-        _rule(rb"UNIT ", rb"(?:U(?:N(?:I(?:T ?)?)?)?)?", ExpositionToken.UNIT, LexState.FAMILY_NAME),
-        _rule(rb"EOF\n?", rb"(?:E(?:O(?:F\n?)?)?)?", ExpositionToken.EOF_WORD, LexState.START),
+        _word(b"HELP", b" ", ExpositionToken.HELP, LexState.FAMILY_NAME),
+        _word(b"TYPE", b" ", ExpositionToken.TYPE, LexState.FAMILY_NAME),
+        _word(b"UNIT", b" ", ExpositionToken.UNIT, LexState.FAMILY_NAME),
+        _word(b"EOF", rb"\n", ExpositionToken.EOF_WORD, LexState.START, b"?"),
     ),
     LexState.FAMILY_NAME: _FAMILY_NAME,
-    LexState.FAMILY_TEXT: (_rule(rb" [^\n]*\n", rb"(?: [^\n]*\n?)?", ExpositionToken.TEXT, LexState.START),),
-    LexState.LABELS: _LABELS,
-    LexState.LABEL_VALUE: (
-        _quoted(ExpositionToken.LABEL_VALUE, LexState.LABELS, over_lines=False, null=True),
+    LexState.FAMILY_TEXT: (
+        _rule(rb" [^\n]*\n\0*+", rb"(?: [^\n]*(?:\n\0*+)?)?", ExpositionToken.TEXT, LexState.START),
     ),
+    LexState.LABELS: _LABELS,
+    LexState.LABEL_VALUE: (_label_value(over_lines=False),),
     LexState.VALUE: (
         _one(b"{", ExpositionToken.BRACE_OPEN, LexState.LABELS),
         _spaced(ExpositionToken.VALUE, LexState.TIMESTAMP),
@@ -183,13 +202,13 @@ OPENMETRICS_RULES: Final[Rules] = {
     ),
     LexState.EXEMPLAR: (
         _rule(_LABEL, _LABEL_BEGUN, ExpositionToken.LABEL_NAME),
-        _quoted(ExpositionToken.QUOTED, LexState.EXEMPLAR, over_lines=False, null=False),
+        _quoted(ExpositionToken.QUOTED, LexState.EXEMPLAR, over_lines=False),
         _one(b"}", ExpositionToken.BRACE_CLOSE, LexState.EXEMPLAR_VALUE),
         _one(b"=", ExpositionToken.EQUAL, LexState.EXEMPLAR_VALUE),
         _one(b",", ExpositionToken.COMMA),
     ),
     LexState.EXEMPLAR_VALUE: (
-        _quoted(ExpositionToken.LABEL_VALUE, LexState.EXEMPLAR, over_lines=False, null=False),
+        _quoted(ExpositionToken.LABEL_VALUE, LexState.EXEMPLAR, over_lines=False),
         _spaced(ExpositionToken.VALUE, LexState.EXEMPLAR_TIMESTAMP),
     ),
     LexState.EXEMPLAR_TIMESTAMP: (

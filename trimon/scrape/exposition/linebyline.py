@@ -133,6 +133,8 @@ class LineByLine:
         # where a body has an end mark, what comes last is never plain
         last = len(lines) - 1 if end_mark else -1
         scanner: BodyScanner | None = None
+        # A null byte at the beginning of a line may belong to the comment before it.
+        comments_are_plain = b"\n\0" not in body
         # where the line `counted` begins
         offset = counted = resume = 0
         for index, line in enumerate(lines):
@@ -144,7 +146,10 @@ class LineByLine:
                 old = find(head)
                 if old is not None and self._known_line(head, old, tail):
                     continue
-                if old is None and (self._remark(line) if is_remark(line) else self._plain(line)):
+                if is_remark(line):
+                    if comments_are_plain and self._remark(line):
+                        continue
+                elif old is None and self._plain(line):
                     continue
             scanner = scanner or text_format.scanner(body)
             offset += sum(map(len, lines[counted:index])) + index - counted
@@ -156,30 +161,37 @@ class LineByLine:
             resume = index + taken
 
     def _note_end(self, lines: list[bytes], end_mark: bytes) -> None:
-        """The body ended here: with its mark, or with a null byte that hides what follows."""
-        if end_mark:
+        """The body ended here: with its mark, or with a null byte, in the mark or one that hides what follows."""
+        if end_mark and lines[0] == end_mark:
             for line in lines:
                 self._note_remark(line, MetadataLine("", "", ""))
         else:
             self._one_by_one = True
 
     def _scan(self, scanner: BodyScanner, body: bytes, offset: int) -> int:
-        """Reads one record to the letter; how many lines it takes, 0 at the end of the body."""
+        """Reads records to the letter up to a line's end; how many lines they take, 0 at the end of the body."""
         scanner.seek(offset)
-        record = scanner.next()
-        if record is None:
-            return 0
-        end = min(scanner.place, len(body))
-        lines = body.count(b"\n", offset, end)
-        text = body[offset:end].removesuffix(b"\n")
-        if isinstance(record, str):
-            self._note_remark(text, MetadataLine("", "", ""))
-        elif isinstance(record, MetadataLine):
-            self._note_remark(text, record)
-        else:
-            self._parsed(record.head, record.pairs, record.tail)
-            if not scanner.at_start:
-                scanner.next()
+        lines, begin = 0, offset
+        while True:
+            record = scanner.next()
+            if record is None:
+                return 0
+            end = min(scanner.place, len(body))
+            text = body[begin:end].removesuffix(b"\n")
+            if isinstance(record, str):
+                self._note_remark(text, MetadataLine("", "", ""))
+            elif isinstance(record, MetadataLine):
+                self._note_remark(text, record)
+            else:
+                self._parsed(record.head, record.pairs, record.tail)
+                if not scanner.at_start:
+                    scanner.next()
+            lines += body.count(b"\n", begin, end)
+            # Null bytes behind a line's end belong to the record before them, and the next one begins within the line.
+            if body[end - 1 : end] != b"\0":
+                break
+            self._one_by_one = True
+            begin = end
         self._one_by_one = self._one_by_one or lines > 1
         return max(lines, 1)
 
