@@ -7,6 +7,7 @@ import math
 import pytest
 
 from trimon.errors import UserError
+from trimon.gotext.floats import format_label
 from trimon.gotext.numbers import parse_go_float, parse_integer
 
 
@@ -50,3 +51,10 @@ def test_floats() -> None:
     for text in ("1e400", "-0x1p2000"):
         with pytest.raises(UserError, match=r"value out of range$"):
             parse_go_float(text)
+
+
+def test_bounds_in_labels() -> None:
+    """A bound has a fraction or an exponent; a zero has no sign."""
+    shown = {1.0: "1.0", 0.5: "0.5", 1e6: "1e+06", math.inf: "+Inf", -2.0: "-2.0"}
+    assert {value: format_label(value) for value in shown} == shown
+    assert [format_label(value) for value in (0.0, -0.0)] == ["0.0", "0.0"]

@@ -30,7 +30,8 @@ def parse_float(text: str) -> float:
 
 def format_label(value: float) -> str:
     """The form of `le` and `quantile` in OpenMetrics: `1.0`, `0.5`, `1e+06`, `+Inf`."""
-    text = format_g(value)
+    # A zero has no sign in labels.
+    text = format_g(value or 0.0)
     if math.isfinite(value) and "." not in text and "e" not in text:
         return text + ".0"
     return text
