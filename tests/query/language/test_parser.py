@@ -11,6 +11,7 @@ from trimon.query.language.nodes import NumberLiteral
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.query.language.printer import print_expr
 from trimon.query.language.selectors import parse_selector
+from trimon.query.language.signatures import FUNCTIONS
 
 ALL = QueryOptions(features=ALL_LANGUAGE_FEATURES)
 PLAIN = QueryOptions()
@@ -134,6 +135,17 @@ def test_experimental_syntax_needs_its_flag(query: str, message: str) -> None:
     with pytest.raises(ParseError, match=r"experimental|not enabled") as caught:
         parse(query, PLAIN)
     assert caught.value.message == message
+
+
+def test_functions_that_need_the_flag() -> None:
+    """These functions are experimental in 3.14, and no others."""
+    experimental = {name for name, signature in FUNCTIONS.items() if signature.experimental}
+    assert experimental == {
+        "double_exponential_smoothing", "end", "histogram_quantiles", "info", "mad_over_time", "max_of", "min_of", "range",
+        "sort_by_label", "sort_by_label_desc", "start", "start_timestamp", "step", "ts_of_first_over_time",
+        "ts_of_last_over_time", "ts_of_max_over_time", "ts_of_min_over_time",
+    }  # fmt: skip
+    parse("first_over_time(a[5m])", PLAIN)
 
 
 PRINTED = [
