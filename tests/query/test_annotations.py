@@ -127,3 +127,31 @@ def test_names_of_a_subquery_alone() -> None:
     """Names that a function marked are gone from the windows that a query shows."""
     result = at("max_over_time(g[5m:1m])[5m:1m]", DELAYED)
     assert [dict(result.labels.labels(row)) for row in range(2)] == [{"i": "0"}, {"i": "1"}]
+
+
+_RANGE = "PromQL warning: quantile value should be between 0 and 1, got 2"
+_COUNTER = 'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "g"'
+
+
+@pytest.mark.parametrize(
+    ("query", "warnings", "infos"),
+    [
+        ("quantile(2, g) + quantile(2, g)", (f"{_RANGE} (1:27)",), ()),
+        ("quantile(2, quantile(2, g))", (f"{_RANGE} (1:10)",), ()),
+        ("rate(g[5m]) + rate(g[5m])", (), (f"{_COUNTER} (1:20)",)),
+        ("rate(g[5m]) + sum(rate(g[5m]))", (), (f"{_COUNTER} (1:24)",)),
+        ("rate(g[5m] @ 300) + rate(g[5m])", (), (f"{_COUNTER} (1:26)",)),
+        ("rate(g[5m]) + rate(g[5m] @ 300)", (), (f"{_COUNTER} (1:20)",)),
+        (
+            "quantile(2, g) + quantile(3, g) + quantile(2, g)",
+            (f"{_RANGE} (1:44)", f"{_RANGE[:-1]}3 (1:27)"),
+            (),
+        ),
+    ],
+)
+def test_what_is_said_twice_is_told_of_the_last_place(
+    query: str, warnings: tuple[str, ...], infos: tuple[str, ...]
+) -> None:
+    """Notes that differ in their position alone are one, with the position of the last that was evaluated."""
+    for result in (at(query), over(query)):
+        assert (result.warnings, result.infos) == (warnings, infos)

@@ -11,22 +11,22 @@ ANNOTATIONS_MAX = 10
 
 @dataclass(slots=True)
 class Annotations:
-    """The distinct annotations of one evaluation, in the order they came.
+    """The distinct messages of one evaluation, in the order they came.
 
-    Each is a message and the byte offset of the sub-expression it speaks of.
+    Each has the byte offset of the sub-expression that it spoke of last.
     """
 
     text: str = ""
-    _warnings: dict[tuple[str, int], None] = field(default_factory=dict)
-    _infos: dict[tuple[str, int], None] = field(default_factory=dict)
+    _warnings: dict[str, int] = field(default_factory=dict)
+    _infos: dict[str, int] = field(default_factory=dict)
 
     def warn(self, message: str, start: int) -> None:
         """Add a warning about the sub-expression at `start`."""
-        self._warnings[message, start] = None
+        self._warnings[message] = start
 
     def info(self, message: str, start: int) -> None:
         """Add an info about the sub-expression at `start`."""
-        self._infos[message, start] = None
+        self._infos[message] = start
 
     def warnings(self) -> tuple[str, ...]:
         """The warnings as Prometheus prints them, with positions."""
@@ -36,17 +36,11 @@ class Annotations:
         """The infos as Prometheus prints them, with positions."""
         return self._render("PromQL info", self._infos)
 
-    def _render(self, kind: str, entries: dict[tuple[str, int], None]) -> tuple[str, ...]:
-        if not entries:
-            return ()
+    def _render(self, kind: str, entries: dict[str, int]) -> tuple[str, ...]:
         if not self.text:
-            return tuple(dict.fromkeys(f"{kind}: {message}" for message, _ in entries))
-        places = positions_of(self.text, [start for _, start in entries])
-        return tuple(
-            dict.fromkeys(
-                f"{kind}: {message} ({place})" for (message, _), place in zip(entries, places, strict=True)
-            )
-        )
+            return tuple(f"{kind}: {message}" for message in entries)
+        places = positions_of(self.text, list(entries.values()))
+        return tuple(f"{kind}: {message} ({place})" for message, place in zip(entries, places, strict=True))
 
 
 def limited(entries: tuple[str, ...], kind: str) -> list[str]:
