@@ -72,6 +72,26 @@ async def _in_thread(work: Callable[[], T], on_cancel: Callable[[], None] | None
     return cast("T", await trio.lowlevel.wait_task_rescheduled(abort))
 
 
+class AbandoningOffload:
+    """Worker threads for work that may hang, such as a call of somebody else's library.
+
+    A caller that is cancelled goes on without the thread, which counts among the `threads_max` until it ends; what it
+    does then is nobody's. It ends with the process.
+    """
+
+    def __init__(self, threads_max: int) -> None:
+        self._limiter = trio.CapacityLimiter(threads_max)
+
+    async def run(self, work: Callable[[], T], on_cancel: Callable[[], None] | None = None) -> T:
+        """The result of `work()` from a worker thread."""
+        try:
+            return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
+        except trio.Cancelled:
+            if on_cancel is not None:
+                on_cancel()
+            raise
+
+
 class InlineOffload:
     """The double for virtual time: a thread counts as idle there and time would jump."""
 

@@ -81,3 +81,45 @@ def test_a_loop_that_waits_is_not_held() -> None:
 
     trio.run(main, clock=MockClock())
     assert watchdog.count == 0
+
+
+def test_each_actor_is_told_and_a_long_stall_again_at_its_end() -> None:
+    """One that blocks shortly before does not hide another; what lasted over a second is told with its whole length."""
+    log = LogBuffer()
+    lag = LagMonitor(SelfMetrics(), Watchdog(log))
+
+    class Blocking:
+        def __init__(self, at_s: float, hold_s: float) -> None:
+            self.at_s, self.hold_s = at_s, hold_s
+
+        async def run(self) -> None:
+            await trio.sleep(self.at_s)
+            time.sleep(self.hold_s)  # noqa: ASYNC251 - a plug-in that blocks is what is tested
+            await trio.sleep_forever()
+
+        def inspect(self) -> dict[str, object]:
+            return {}
+
+    specs = [
+        ChildSpec("lag", lambda: lag),
+        ChildSpec("short", lambda: Blocking(0.2, 0.6)),
+        ChildSpec("long", lambda: Blocking(1.2, 1.4)),
+    ]
+    root = Group("root", specs)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(root.run)
+            await trio.sleep(3)
+            await root.stop(1)
+
+    trio.run(main)
+    told = [(event, fields["actor"]) for _, event, fields in log.entries]
+    assert told == [
+        ("the event loop is held", "root/short"),
+        ("the event loop is held", "root/long"),
+        ("the event loop goes on", "root/long"),
+    ]
+    held_s = log.entries[-1][2]["held_s"]
+    assert isinstance(held_s, float)
+    assert 1.3 < held_s < 3

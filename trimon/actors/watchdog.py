@@ -16,8 +16,12 @@ HELD_S: Final = 0.25
 LOOK_S: Final = 0.05
 KEPT: Final = 10
 FRAMES_MAX: Final = 30
-# A loop that stands still again and again is told in the log this often; all are counted.
+# An actor that holds the loop again and again is told in the log this often; all are counted.
 LOG_EVERY_S: Final = 10.0
+# How many actors are remembered for that.
+ACTORS_MAX: Final = 100
+# A stall that lasted longer is told again when it ends, whoever it was.
+LONG_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Watchdog:
         self._loop_thread = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._logged_s = -LOG_EVERY_S
+        self._logged_s: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to watch the loop of the calling thread."""
@@ -78,7 +82,7 @@ class Watchdog:
             now_s = self._clock.monotonic_s()
             if self._beats != beats:
                 if told:
-                    self.stalls[-1] = replace(self.stalls[-1], held_s=round(now_s - since_s, 3), ended=True)
+                    self._over(now_s - since_s)
                 beats, since_s, told = self._beats, now_s, False
             elif now_s - since_s > HELD_S:
                 if told:
@@ -100,11 +104,25 @@ class Watchdog:
         stall = Stall(self._clock.now_ms(), actor_of(task), task.name, round(held_s, 3), False, stack)
         self.stalls.append(stall)
         self.count += 1
-        if now_s - self._logged_s >= LOG_EVERY_S:
-            self._logged_s = now_s
+        if now_s - self._logged_s.get(stall.actor, -LOG_EVERY_S) >= LOG_EVERY_S:
+            if len(self._logged_s) >= ACTORS_MAX:
+                self._logged_s.clear()
+            self._logged_s[stall.actor] = now_s
             fields = {"actor": stall.actor, "task": stall.task, "held_s": stall.held_s}
             self._log.warning("the event loop is held", **fields, stack=" < ".join(reversed(stack)))
         return True
+
+    def _over(self, held_s: float) -> None:
+        """The loop goes on; a long stall is told with its whole length."""
+        stall = self.stalls[-1] = replace(self.stalls[-1], held_s=round(held_s, 3), ended=True)
+        if held_s >= LONG_S:
+            self._log.warning(
+                "the event loop goes on",
+                actor=stall.actor,
+                task=stall.task,
+                held_s=stall.held_s,
+                at=stall.stack[-1:],
+            )
 
     def inspect(self) -> list[dict[str, object]]:
         """The last stalls, newest first."""

@@ -34,7 +34,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log, make_log
 from trimon.memory import one_arena
-from trimon.offload import ThreadOffload
+from trimon.offload import AbandoningOffload, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, LoadedConfiguration, Seams, Server, Settings, complete
@@ -49,6 +49,8 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
+# Discoveries have their own: one whose library hangs keeps no scrape waiting.
+DISCOVERY_THREADS: Final = 16
 COLLECTOR_THRESHOLDS: Final = (50_000, 20, 50)
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
 global:
@@ -111,6 +113,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         writer_threads=ThreadOffload(WRITER_THREADS),
         query_threads=ThreadOffload(settings.queries_max),
         parse_threads=ThreadOffload(PARSE_THREADS),
+        discovery_threads=AbandoningOffload(DISCOVERY_THREADS),
         rule_threads=ThreadOffload(RULES_MAX),
         registry=registry,
     )

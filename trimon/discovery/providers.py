@@ -31,7 +31,8 @@ def consumer_of(job: ScrapeConfig) -> Consumer:
 class Provider:
     """One source of targets; consumers with equal configurations share it.
 
-    `key` is equal for equal configurations in one process. Static groups of a consumer are one provider.
+    `key` begins with the name of the discovery and is equal for equal configurations in one process. Static groups
+    of a consumer are one provider.
     """
 
     key: str
@@ -55,7 +56,8 @@ def providers_of(consumers: Iterable[Consumer]) -> dict[str, Provider]:
     users: dict[str, list[str]] = {}
     for consumer in consumers:
         for mechanism, group in _grouped(consumer.sources):
-            key = f"{mechanism}-{fingerprint(mechanism, group)}"
+            name, _ = mechanism_of(group[0]).request(group)
+            key = f"{name}-{fingerprint(mechanism, group)}"
             configs[key] = (mechanism, group)
             wanted = users.setdefault(key, [])
             if consumer.name not in wanted:

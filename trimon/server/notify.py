@@ -36,7 +36,7 @@ class NotifyPart:
             "notify",
             self.watch_mailbox,
             seams.clock,
-            seams.parse_threads,
+            seams.discovery_threads,
             seams.log,
             settings.discovery_interval_s,
             reports,

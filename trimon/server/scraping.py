@@ -48,7 +48,7 @@ class ScrapingPart:
             "scrape",
             self.mailbox,
             seams.clock,
-            seams.parse_threads,
+            seams.discovery_threads,
             seams.log,
             settings.discovery_interval_s,
             reports,

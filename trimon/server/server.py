@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
+from typing import TypeAlias
 
 import trio
 
@@ -14,6 +16,7 @@ from trimon.actors.kernel.supervisor import BudgetExhausted
 from trimon.actors.metrics.scraping import kernel_metrics
 from trimon.server.autoreload import AutoReload
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration
+from trimon.server.forcedstop import ForcedStop
 from trimon.server.frontend import Frontend
 from trimon.server.parts import ServerParts
 from trimon.server.reload import Reload
@@ -22,6 +25,8 @@ from trimon.server.tree import STOP_S, supervision_tree
 from trimon.storage.store import Store
 from trimon.web.app import create_app
 from trimon.web.http.server import WebActor
+
+Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 
 class Server:
@@ -48,6 +53,7 @@ class Server:
         app = create_app(frontend.context(lambda: self.root, self.quit))
         web = WebActor(app, sockets, settings.connections_max, self.reports)
         self.root = supervision_tree(self.parts, web, self._watch(settings, seams), self.reports)
+        self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)
 
     def _watch(self, settings: Settings, seams: Seams) -> AutoReload | None:
         if not settings.auto_reload_s:
@@ -76,6 +82,7 @@ class Server:
                 self._log.error("the server cannot go on", err=str(error))
                 return 1
             finally:
+                self._forced.disarm()
                 nursery.cancel_scope.cancel()
         self._log.info("stopped")
         return 0
@@ -83,12 +90,25 @@ class Server:
     async def _signals(self) -> None:
         async with trio.open_nursery() as nursery:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+                self._arm_on_signals()
                 async for number in received:
                     if number == signal.SIGHUP:
                         nursery.start_soon(self.reload.run_quietly)
                         continue
                     self._log.info("received a signal, stopping", signal=signal.Signals(number).name)
                     nursery.start_soon(self._stop)
+
+    def _arm_on_signals(self) -> None:
+        """Arm the last resort in the handlers themselves: they run even while something holds the event loop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            listener = signal.getsignal(number)
+            assert callable(listener)
+
+            def handle(got: int, frame: FrameType | None, listener: Handler = listener) -> None:
+                self._forced.arm()
+                listener(got, frame)
+
+            signal.signal(number, handle)
 
     async def _stop(self) -> None:
         self._stopping = True

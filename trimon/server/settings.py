@@ -59,5 +59,6 @@ class Seams:
     writer_threads: Offload
     query_threads: Offload
     parse_threads: Offload
+    discovery_threads: Offload
     rule_threads: Offload
     registry: Registry

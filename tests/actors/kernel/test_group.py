@@ -198,6 +198,31 @@ async def test_a_child_that_does_not_finish_is_forced(
     assert group.children()[0].forced
 
 
+async def test_a_child_that_ignores_its_cancellation_is_left_behind(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """The others end in order all the same; the group itself ends when the last of it does."""
+    journal = Journal()
+    freed = trio.Event()
+
+    class Obstinate(Worker):
+        async def run(self) -> None:
+            with trio.CancelScope(shield=True):
+                await freed.wait()
+
+    specs = [worker_spec("first", journal), ChildSpec("obstinate", lambda: Obstinate("obstinate", journal))]
+    group = Group("root", specs)
+    nursery.start_soon(group.run)
+    await group.ready.wait()
+    nursery.start_soon(group.stop, 60)
+    await trio.sleep(30)
+    assert states(group) == [State.STOPPED, State.STOPPING]
+    assert not group.ended.is_set()
+    freed.set()
+    await group.ended.wait()
+    assert states(group) == [State.STOPPED, State.STOPPED]
+
+
 @pytest.mark.parametrize("restarts_max", [0, 1, 4])
 async def test_the_budget_is_exact_and_escalates(restarts_max: int, autojump_clock: MockClock) -> None:
     """A child that always falls is started 1 + restarts_max times; then the group stops all and raises."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import Final
 
 import trio
 
@@ -12,6 +13,9 @@ from trimon.actors.kernel.lifecycle import FINAL, State
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec
 from trimon.actors.kernel.supervisor import BudgetExhausted, Supervisor
+
+# Between the cancellation of a child and the moment when its group goes on without it.
+STUCK_S: Final = 5.0
 
 
 class Strategy(Enum):
@@ -26,7 +30,8 @@ class Strategy(Enum):
 class Group(Supervisor):
     """Children that start in order, each after the one before is ready, and stop in reverse order.
 
-    Each stage of the stop is bounded by the child's drain time. A child whose budget is used up escalates:
+    Each stage of the stop is bounded by the child's drain time; a child that does not end when it is cancelled is left
+    behind, and the group's own end waits for it. A child whose budget is used up escalates:
     the group stops its children in order and its `run` raises BudgetExhausted. Under ONE_FOR_ALL mailboxes
     keep what waits in them over the restart.
     """
@@ -88,7 +93,9 @@ class Group(Supervisor):
                     await trio.sleep_forever()
             for child in reversed(self._children):
                 self._tell_to_stop(child)
-                await child.over.wait()
+                # One that does not even end when it is cancelled must not keep the others from their orderly end.
+                with trio.move_on_after(child.spec.drain_s + STUCK_S):
+                    await child.over.wait()
         if self._fault is not None:
             raise self._fault
 
