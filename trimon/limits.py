@@ -38,7 +38,10 @@ QUERY_REGEXP_INSTRUCTIONS_MAX: Final = 1_000_000
 
 # HTTP requests to us.
 REQUEST_BODY_BYTES_MAX: Final = 32 * 2**20
-REQUEST_FORM_BYTES_MAX: Final = 4 * 2**20
+REQUEST_PLAIN_BYTES_MAX: Final = 4 * 2**20
+# Of a form, as Prometheus takes them; and of parameters, each of which costs a microsecond or two.
+REQUEST_FORM_BYTES_MAX: Final = 10 * 2**20
+REQUEST_PARAMETERS_MAX: Final = 10_000
 
 # Configuration files: a prometheus.yml of 16 MiB holds a hundred thousand static targets.
 CONFIG_FILE_BYTES_MAX: Final = 16 * 2**20

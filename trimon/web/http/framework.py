@@ -11,11 +11,12 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from trimon import limits
+from trimon.offload import Offload
 from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.endpoint import EndpointTable, Handler
 from trimon.web.http.messages import WITHOUT_BODY
 from trimon.web.http.parameters import FORM, decoded
-from trimon.web.http.request import BodyTooLong, Request
+from trimon.web.http.request import BodyTooLong, Request, read_parameters
 
 T = TypeVar("T")
 AnswerOfError = Callable[[Exception, str, str], Answer]
@@ -25,8 +26,9 @@ AnswerOfError = Callable[[Exception, str, str], Answer]
 class QuartRequest:
     """The framework's present request."""
 
-    def __init__(self, path_values: Mapping[str, str]) -> None:
+    def __init__(self, path_values: Mapping[str, str], offload: Offload) -> None:
         self.path_values = path_values
+        self._offload = offload
 
     @property
     def method(self) -> str:
@@ -56,10 +58,10 @@ class QuartRequest:
 
     async def values(self) -> MultiDict[str, str]:
         """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
-        if request.method not in ("POST", "PUT"):
+        if request.method in ("POST", "PUT") and request.mimetype == FORM:
+            return await read_parameters(await self._read(), request.query_string, self._offload)
+        if request.method not in ("POST", "PUT") or not request.mimetype.startswith("multipart/"):
             return self.query()
-        if request.mimetype == FORM:
-            return decoded(await self._read(), request.query_string)
         merged: MultiDict[str, str] = MultiDict(await request.form)
         for name, value in self.query().items(multi=True):
             merged.add(name, value)
@@ -98,16 +100,16 @@ def as_response(answer: Answer) -> Response:
     return response
 
 
-def create_framework(table: EndpointTable, answer_of_error: AnswerOfError) -> QuartTrio:
+def create_framework(table: EndpointTable, answer_of_error: AnswerOfError, offload: Offload) -> QuartTrio:
     """The framework's application with a route for each row of the table."""
     app = QuartTrio("trimon", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = limits.REQUEST_BODY_BYTES_MAX
-    app.config["MAX_FORM_MEMORY_SIZE"] = limits.REQUEST_FORM_BYTES_MAX
+    app.config["MAX_FORM_MEMORY_SIZE"] = limits.REQUEST_PLAIN_BYTES_MAX
     for endpoint in table.endpoints:
         app.add_url_rule(
             table.prefix + endpoint.path,
             endpoint.path,
-            _view(endpoint.handler),
+            _view(endpoint.handler, offload),
             methods=list(endpoint.methods),
             provide_automatic_options=False,
         )
@@ -123,9 +125,9 @@ def create_framework(table: EndpointTable, answer_of_error: AnswerOfError) -> Qu
     return app
 
 
-def _view(handler: Handler) -> Callable[..., Awaitable[Response]]:
+def _view(handler: Handler, offload: Offload) -> Callable[..., Awaitable[Response]]:
     async def answer(**path_values: str) -> Response:
-        asked: Request = QuartRequest(path_values)
+        asked: Request = QuartRequest(path_values, offload)
         return as_response(await handler(asked))
 
     return answer

@@ -15,6 +15,7 @@ from trimon import limits
 from trimon.web.http.answer import Answer, ApiError, error_text, failure
 from trimon.web.http.endpoint import Access
 from trimon.web.http.messages import header_of, match_of, send_answer
+from trimon.web.http.parameters import FORM, form_too_long
 
 DEBUG_RATE: Final = 50.0
 DEBUG_BURST: Final = 100
@@ -52,6 +53,11 @@ def is_loopback(address: str | None) -> bool:
     return (mapped or parsed).is_loopback
 
 
+def _has_form(scope: HTTPScope) -> bool:
+    kind = header_of(scope, b"content-type").partition(b";")[0].strip().lower()
+    return scope["method"] in ("POST", "PUT") and kind == FORM.encode()
+
+
 class Guard:
     """Refuses bodies that say they are too long, and whoever may not ask for an endpoint. Only on the loop's thread."""
 
@@ -74,6 +80,8 @@ class Guard:
         if length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
             most = limits.REQUEST_BODY_BYTES_MAX
             return error_text(f"request body of {int(length)} bytes exceeds the limit of {most} bytes", 413)
+        if length.isdigit() and int(length) > limits.REQUEST_FORM_BYTES_MAX and _has_form(scope):
+            return failure(form_too_long(int(length)))
         match = match_of(scope)
         if match is None or match.endpoint.access is Access.ANYBODY:
             return None

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
+from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.times import parse_rfc3339_ms
 from trimon.model.matcher import Matcher
@@ -33,7 +34,13 @@ _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 def decoded(form: bytes, query: bytes) -> MultiDict[str, str]:
-    """The parameters of a form, then of a URL's query. Raises ApiError for what is no UTF-8."""
+    """The parameters of a form, then of a URL's query. Raises ApiError for too many, and for what is no UTF-8."""
+    if len(form) > limits.REQUEST_FORM_BYTES_MAX:
+        raise form_too_long(len(form))
+    given = sum(part.count(b"&") + 1 for part in (form, query) if part)
+    if given > limits.REQUEST_PARAMETERS_MAX:
+        most = limits.REQUEST_PARAMETERS_MAX
+        raise ApiError("bad_data", f"{given} parameters exceed the limit of {most}")
     pairs: list[tuple[str, str]] = []
     try:
         for part in (form, query):
@@ -42,6 +49,12 @@ def decoded(form: bytes, query: bytes) -> MultiDict[str, str]:
     except UnicodeDecodeError:
         raise ApiError("bad_data", "invalid parameters: not valid UTF-8") from None
     return MultiDict(pairs)
+
+
+def form_too_long(size_bytes: int) -> ApiError:
+    """The error of a form that is longer than any may be."""
+    most = limits.REQUEST_FORM_BYTES_MAX
+    return ApiError("bad_data", f"form of {size_bytes} bytes exceeds the limit of {most} bytes")
 
 
 def number_of(text: str) -> float | None:

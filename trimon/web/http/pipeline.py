@@ -50,7 +50,7 @@ def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramewor
 
     options = context.options
     table = EndpointTable(options.route_prefix, endpoints)
-    router = Router(create_framework(table, failed), table, failed)
+    router = Router(create_framework(table, failed, context.offload), table, failed, context.offload)
     packed = Compression(router, context.offload)
     shared = Cors(packed, table, options.cors_origin)
     guarded = Guard(shared, allow_remote_debug=options.allow_remote_debug)

@@ -9,6 +9,7 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, HTTPScope
 from werkzeug.datastructures import MultiDict
 
+from trimon.offload import Offload
 from trimon.query.execution.budget import EVALUATION
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.web.http.connection import SENDS_NO_MORE
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 # As long as the framework waits for a body.
 BODY_TIMEOUT_S: Final = 60.0
+# Longer parameters take more than a millisecond or two.
+INLINE_BYTES_MAX: Final = 64 * 1024
 
 
 class ClientGone(Exception):
@@ -77,6 +80,13 @@ class Request(Protocol):
         ...
 
 
+async def read_parameters(form: bytes, query: bytes, offload: Offload) -> MultiDict[str, str]:
+    """The parameters of a form, then of a URL's query; long ones are read in a thread. Raises ApiError."""
+    if len(form) + len(query) <= INLINE_BYTES_MAX:
+        return decoded(form, query)
+    return await offload.run(lambda: decoded(form, query))
+
+
 class PlainRequest:
     """A request that the router read itself: it has no body, or a form or message of known length."""
 
@@ -84,6 +94,7 @@ class PlainRequest:
         "_body",
         "_headers",
         "_left",
+        "_offload",
         "_query",
         "_receive",
         "client",
@@ -99,7 +110,9 @@ class PlainRequest:
         headers: dict[bytes, bytes],
         path_values: Mapping[str, str],
         receive: ASGIReceiveCallable,
+        offload: Offload,
     ) -> None:
+        self._offload = offload
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_path: bytes = scope["raw_path"]
@@ -134,7 +147,7 @@ class PlainRequest:
         is_form = self.method in ("POST", "PUT") and self._headers.get(b"content-type", b"").startswith(
             FORM.encode()
         )
-        return decoded(self._body if is_form else b"", self._query)
+        return await read_parameters(self._body if is_form else b"", self._query, self._offload)
 
     def query(self) -> MultiDict[str, str]:
         """The parameters of the URL's query alone. Raises ApiError."""

@@ -19,6 +19,7 @@ from hypercorn.typing import (
 )
 
 from trimon import limits
+from trimon.offload import Offload
 from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.connection import SENDS_NO_MORE
 from trimon.web.http.endpoint import EndpointTable, Match
@@ -34,11 +35,16 @@ class Router:
     """The innermost application. Only on the loop's thread."""
 
     def __init__(
-        self, framework: ASGIFramework, table: EndpointTable, answer_of_error: AnswerOfError
+        self,
+        framework: ASGIFramework,
+        table: EndpointTable,
+        answer_of_error: AnswerOfError,
+        offload: Offload,
     ) -> None:
         self._table = table
         self._framework = framework
         self._answer_of_error = answer_of_error
+        self._offload = offload
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """One request."""
@@ -58,7 +64,8 @@ class Router:
         # of a header that is there twice, the first counts
         headers = dict(reversed(list(scope["headers"])))
         if is_plain(scope, headers):
-            await self._answer(PlainRequest(scope, headers, match.values, receive), match, send)
+            plain = PlainRequest(scope, headers, match.values, receive, self._offload)
+            await self._answer(plain, match, send)
             return
 
         async def heard() -> ASGIReceiveEvent:
@@ -98,11 +105,9 @@ def is_plain(scope: HTTPScope, headers: dict[bytes, bytes]) -> bool:
     length = headers.get(b"content-length")
     if length is None:
         return True
-    if not length.isdigit() or int(length) > limits.REQUEST_FORM_BYTES_MAX:
+    if not length.isdigit() or int(length) > limits.REQUEST_PLAIN_BYTES_MAX:
         return False
     if scope["method"] in ("GET", "HEAD"):
         return False
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip()
-    return not kind.startswith((b"multipart/", b"application/x-url-encoded")) and (
-        kind == _FORM or _FORM not in kind.lower()
-    )
+    return not kind.startswith(b"multipart/") and (kind == _FORM or _FORM not in kind.lower())
