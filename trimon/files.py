@@ -6,14 +6,28 @@ OperatingError where it knows what was being done.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from trimon.errors import OperatingError
+
+
+@contextmanager
+def os_errors(path: str | Path) -> Iterator[None]:
+    """Inside, a path that the system cannot even be asked about, such as one with a NUL, is an OSError like others."""
+    try:
+        yield
+    except UnicodeDecodeError:  # of what is in the file
+        raise
+    except ValueError:
+        raise OSError(errno.EINVAL, "Invalid argument", str(path)) from None
 
 
 class AppendFile(Protocol):

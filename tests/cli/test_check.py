@@ -86,3 +86,30 @@ def test_a_bad_argument_is_one_line() -> None:
         1,
         "trimon: error: path '/no/such/file' does not exist, try --help\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("authorization: {credentials_file: {}}", "authorization credentials or bearer token file"),
+        ("bearer_token_file: {}", "authorization credentials or bearer token file"),
+        ("tls_config: {cert_file: {}, key_file: {}}", "client cert file"),
+    ],
+)
+def test_a_file_that_cannot_be_named_is_told(text: str, what: str, tmp_path: Path) -> None:
+    """A path with a NUL fails the check as a file that is not there does."""
+    config = tmp_path / "p.yml"
+    filled = text.replace("{}", '"/no\\0where"')
+    config.write_text(f"scrape_configs: [{{job_name: a, {filled}}}]\n")
+    ran = run_trimon("check", "config", config)
+    assert ran.exit_code == 1
+    assert f'error checking {what} "/no\\x00where": stat /no\0where: invalid argument' in ran.stderr
+
+
+def test_a_number_without_end_is_told(tmp_path: Path) -> None:
+    """An integer of more digits than Python reads is a wrong type with its line."""
+    config = tmp_path / "p.yml"
+    config.write_text(f"scrape_configs:\n- job_name: a\n  sample_limit: {'9' * 5000}\n")
+    ran = run_trimon("check", "config", config)
+    assert ran.exit_code == 1
+    assert "line 3: cannot unmarshal !!int `9999999...` into uint" in ran.stderr

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimon.config.yamltree import Document
+from trimon.config.yamltree import Document, ShapeErrors
 from trimon.errors import UserError
 
 # Prometheus' reader takes these for numbers and booleans, PyYAML for text that needs no quotes.
@@ -77,6 +77,20 @@ def test_what_pyyaml_writes_is_read_back(value: object, flow: bool) -> None:
 def test_scalars_have_the_types_of_yaml_1_1(text: str, value: object) -> None:
     """Types follow YAML 1.1 as Prometheus' reader takes it; times of day stay text."""
     assert plain(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9" * 5000, "-" + "9" * 401, "0x" + "f" * 5000, "0b_", "0x_", "0o_", "!!int 0b__", "1" + "0" * 4300],
+)
+def test_a_number_that_is_none_or_has_no_end_is_an_error_with_its_place(text: str) -> None:
+    """Thousands of digits, and prefixes without any, are the wrong type, wherever a value is read."""
+    for read in (Document.integer, Document.plain):
+        document = Document(f"a: 1\nb: {text}\n", "f.yml")
+        assert document.root is not None
+        with pytest.raises(ShapeErrors) as refused:
+            read(document, document.root.value[3])
+        assert (refused.value.position.line, refused.value.position.column) == (2, 4)
 
 
 @settings(deadline=None)  # the machine may be busy

@@ -35,7 +35,20 @@ def expand_glob(pattern: str) -> tuple[Path, ...]:
         return (whole,) if pattern and whole.is_file() else ()
     if not re.fullmatch(rf"(?:{_CLASS.pattern})*", whole.name, re.DOTALL):
         raise PatternError(pattern)
-    return tuple(sorted(match for match in whole.parent.glob(whole.name) if match.is_file()))
+    return files_like(whole)
+
+
+def files_like(pattern: Path) -> tuple[Path, ...]:
+    """The files that a pattern in the last element of a path matches, sorted. Blocks on the disk."""
+    # several stars match what one does; Python would look into directories, or refuse them
+    name = re.sub(r"\*+", "*", pattern.name)
+    try:
+        return tuple(sorted(match for match in pattern.parent.glob(name) if match.is_file()))
+    except (
+        OSError,
+        ValueError,
+    ):  # nothing that the system can be asked about, or a directory that it does not show
+        return ()
 
 
 def expand_globs(patterns: tuple[str, ...]) -> tuple[Path, ...]:

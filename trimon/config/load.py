@@ -24,6 +24,7 @@ from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.yamltree import Document
 from trimon.errors import Position, UserError
+from trimon.files import os_errors
 from trimon.gotext.strings import go_quote
 from trimon.units import parse_duration_ms
 
@@ -242,7 +243,7 @@ def _jobs_of_files(paths: tuple[Path, ...], main: MainFile) -> tuple[ScrapeConfi
 def read_text(path: Path, bytes_max: int) -> str:
     """The text of a file of at most `bytes_max`. Raises UserError that names the file."""
     try:
-        with path.open("rb") as file:
+        with os_errors(path), path.open("rb") as file:
             data = file.read(bytes_max + 1)
     except OSError as error:
         verb = "read" if isinstance(error, IsADirectoryError) else "open"

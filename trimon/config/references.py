@@ -9,6 +9,7 @@ from trimon.config.globs import expand_glob
 from trimon.config.http import HttpClient
 from trimon.config.load import Config
 from trimon.errors import Position, UserError
+from trimon.files import os_errors
 from trimon.gotext.strings import go_quote
 
 
@@ -31,7 +32,8 @@ def refuse_missing(client: HttpClient) -> None:
     """Raise UserError when the credentials, certificate or key file of a client is not there. Blocks on the disk."""
     for path, what, place in _of_client(client):
         try:
-            Path(path).stat()
+            with os_errors(path):
+                Path(path).stat()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             message = f"error checking {what} {go_quote(path)}: stat {path}: {reason}"

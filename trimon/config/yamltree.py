@@ -24,6 +24,8 @@ from trimon.gotext.strings import go_quote
 DEPTH_MAX: Final = 100
 # Aliases make a small file large; this is far above the nodes of a real file of the largest size we read.
 NODES_MAX: Final = 2_000_000
+# No field holds such a number; reading it takes time that grows with its square.
+_DIGITS_MAX: Final = 400
 
 _PREFIX: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset(("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value"))
@@ -325,8 +327,13 @@ class Document:
         if node.resolved() != "int" or not _INT.fullmatch(text):
             self.mismatch(node, wanted)
         digits = text.replace("_", "")
+        if len(digits) > _DIGITS_MAX:
+            self.mismatch(node, wanted)
         octal = re.fullmatch(r"([-+]?)0o?([0-7]+)", digits)
-        return int(octal[1] + octal[2], 8) if octal else int(digits, 0)
+        try:
+            return int(octal[1] + octal[2], 8) if octal else int(digits, 0)
+        except ValueError:  # `0x_` and the like: a prefix without digits
+            self.mismatch(node, wanted)
 
     def number(self, node: Node, wanted: str = "float64") -> float:
         """A number; null is 0."""

@@ -12,6 +12,7 @@ from typing import Final
 from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
 from trimon.fetch.request import FetchError
+from trimon.files import os_errors
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -36,7 +37,8 @@ def client_options(config: HttpClient) -> ClientOptions:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        with os_errors(path):
+            return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise FetchError(f"unable to read file {path}: {reason}") from None
@@ -81,19 +83,28 @@ class TlsContexts:
 
     def context(self) -> ssl.SSLContext:
         """The context for the next connection. Raises OSError, ssl.SSLError."""
-        stamp = self._read_stamp()
-        if self._context is None or stamp != self._stamp:
-            self._context, self._stamp = self._make(), stamp
+        try:
+            stamp = self._read_stamp()
+            if self._context is None or stamp != self._stamp:
+                self._context, self._stamp = self._make(), stamp
+        except UnicodeError:
+            raise ssl.SSLError("a certificate or key is not ASCII") from None
         return self._context
 
     def _read_stamp(self) -> tuple[float, ...]:
         config = self._config
         paths = [path for path in (config.ca_file, config.cert_file, config.key_file) if path]
-        return tuple(Path(path).stat().st_mtime for path in paths)
+        stamps = []
+        for path in paths:
+            with os_errors(path):
+                stamps.append(Path(path).stat().st_mtime)
+        return tuple(stamps)
 
     def _make(self) -> ssl.SSLContext:
         config = self._config
-        context = ssl.create_default_context(cafile=config.ca_file or None, cadata=config.ca or None)
+        context = ssl.create_default_context(
+            cafile=config.ca_file or None, cadata=config.ca.encode("ascii").decode() or None
+        )
         if config.insecure_skip_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -11,6 +11,7 @@ import trio
 from trimon import limits
 from trimon.config.globs import PatternError, expand_globs
 from trimon.config.load import Config
+from trimon.files import os_errors
 from trimon.offload import Offload
 
 
@@ -71,7 +72,7 @@ def files_digest(config: Config) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with os_errors(path), path.open("rb") as file:
             return file.read(limits.CONFIG_FILE_BYTES_MAX + 1)
     except OSError:
         return b""
