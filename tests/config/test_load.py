@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from trimon import limits
 from trimon.config import (
     Authorization,
     BasicAuth,
@@ -426,3 +427,44 @@ def test_staleness_of_explicit_timestamps_is_refused() -> None:
     assert caught.value.position is not None
     assert caught.value.position.line == 3
     assert load_text(text.format("false"), "p.yml").scrape_configs[0].job_name == "a"
+
+
+@pytest.mark.parametrize("room", ["scrape_configs:\n- job_name: a\n  ", "alerting:\n  alertmanagers:\n  - "])
+def test_static_targets_have_limits(room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More targets than one discovery may have, or a label that no target may have, are refused where they stand."""
+    monkeypatch.setattr(limits, "TARGETS_PER_PUBLISH_MAX", 3)
+    monkeypatch.setattr(limits, "LABEL_VALUE_BYTES_MAX", 20)
+    monkeypatch.setattr(limits, "LABELS_PER_SERIES_MAX", 2)
+    text = (
+        room
+        + "static_configs:\n    - {targets: [a, b]}\n    - {targets: [c]}\n    - {labels: {x: y, z: y}}\n"
+    )
+    read(text)
+    line = text.count("\n") + 1
+    for more, wrong in (
+        ("targets: [d]", "4 targets in static_configs exceed the limit of 3"),
+        ("labels: {a: b, c: d, e: f}", "3 labels exceed the limit of 2"),
+        (f"labels: {{a: {'b' * 21}}}", 'the value of label "a" has 21 characters, at most 20 are allowed'),
+    ):
+        assert error_of(f"{text}    - {{{more}}}\n") == f"{line}:8: {wrong}"
+    long = text.replace("[c]", "[]") + f"    - {{targets: [{'d' * 21}]}}\n"
+    assert error_of(long) == f"{line}:8: an address has 21 characters, at most 20 are allowed"
+
+
+def test_a_file_that_cannot_be_named_is_not_there() -> None:
+    """A path with a NUL is told as one that cannot be opened, in patterns as one that nothing matches."""
+    with pytest.raises(UserError, match=r"open /no.where: invalid argument"):
+        load("/no\0where")
+    for pattern in ('"/no\\0where"', '"/no\\0where/*.yml"', '"/tmp/\\0*.yml"'):
+        config = read(f"rule_files: [{pattern}]\nscrape_config_files: [{pattern}]\n")
+        assert (config.scrape_paths, config.rule_paths()) == ((), ())
+
+
+@pytest.mark.parametrize("pattern", ["**.yml", "a**.yml", "**", "***l"])
+def test_several_stars_match_what_one_does(pattern: str, tmp_path: Path) -> None:
+    """As in Go; directories are not looked into."""
+    (tmp_path / "a.yml").write_text("scrape_configs: []\n")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.yml").write_text("")
+    config = read(f"scrape_config_files: ['{tmp_path}/{pattern}']")
+    assert config.scrape_paths == (tmp_path / "a.yml",)

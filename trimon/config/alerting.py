@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
-from trimon.config.discovery.static import StaticConfig
+from trimon.config.discovery.static import StaticConfig, refuse_unbounded
 from trimon.config.discovery.table import sources_of, with_discovery
 from trimon.config.http import HttpClient, scheme_check
 from trimon.config.kinds import DURATION, Listed, Of, Text
@@ -54,6 +54,7 @@ class AlertmanagerConfig(HttpClient, Model):
     def check(self) -> None:
         """Credentials come from one place, and fixed addresses are no URLs."""
         HttpClient.check(self)
+        refuse_unbounded(self.static_configs)
         if not self.relabel_configs:
             for group in self.static_configs:
                 for target in group.targets:

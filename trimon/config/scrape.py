@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from trimon.config.discovery.source import SdConfig
-from trimon.config.discovery.static import StaticConfig
+from trimon.config.discovery.static import StaticConfig, refuse_unbounded
 from trimon.config.discovery.table import no_sources, sources_of, with_discovery
 from trimon.config.globals import (
     ESCAPINGS,
@@ -107,6 +107,7 @@ class ScrapeConfig(HttpClient, Model):
         if not self.job_name:
             raise self.refuse("job_name", "job_name is empty")
         HttpClient.check(self)
+        refuse_unbounded(self.static_configs)
         if not self.relabel_configs:
             for group in self.static_configs:
                 for target in group.targets:

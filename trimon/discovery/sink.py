@@ -9,13 +9,17 @@ from typing import Protocol, TypeAlias
 from trimon import limits
 from trimon.clock import Clock
 from trimon.discovery.plugin import CheckedGroups, TargetGroup
-from trimon.errors import TrimonError
+from trimon.errors import OperatingError, TrimonError
 
 LabelSets: TypeAlias = tuple[Mapping[str, str], ...]
 
 
 class BadPublish(TrimonError):
     """A discovery published what breaks the contract; nothing of it was taken."""
+
+
+class TooManyTargets(BadPublish, OperatingError):
+    """A discovery found more targets than are taken; nothing of it was taken. Its source may have less another time."""
 
 
 class Receiver(Protocol):
@@ -66,7 +70,9 @@ class CheckedSink:
         changed = {source: targets for source, targets in merged.items() if known.get(source, ()) != targets}
         held = self._held + total - sum(len(known.get(source, ())) for source in merged)
         if held > limits.TARGETS_PER_PUBLISH_MAX:
-            raise BadPublish(f"{held} targets in all; at most {limits.TARGETS_PER_PUBLISH_MAX} are allowed")
+            raise TooManyTargets(
+                f"{held} targets in all; at most {limits.TARGETS_PER_PUBLISH_MAX} are allowed"
+            )
         for source, targets in changed.items():
             if targets:
                 known[source] = targets
@@ -92,7 +98,7 @@ def check_groups(groups: Iterable[TargetGroup]) -> CheckedGroups:
             raise BadPublish(f"source {group.source!r} is there twice")
         total += len(checked)
         if total > limits.TARGETS_PER_PUBLISH_MAX:
-            raise BadPublish(f"more than {limits.TARGETS_PER_PUBLISH_MAX} targets in one publish")
+            raise TooManyTargets(f"more than {limits.TARGETS_PER_PUBLISH_MAX} targets in one publish")
         merged[group.source] = checked
     return CheckedGroups(merged, total)
 

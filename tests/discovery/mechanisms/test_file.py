@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from trimon import limits
 from trimon.discovery.doubles import Found, context_of_doubles
 from trimon.discovery.mechanisms.file import FileDiscovery
 from trimon.discovery.mechanisms.static import StaticDiscovery
@@ -178,3 +179,51 @@ async def test_static_groups_are_published_once() -> None:
     await StaticDiscovery({"groups": groups}, context_of_doubles()).run(found.sink)
     assert found.targets == ({"__address__": "a:1", "x": "y"}, {"__address__": "b:1", "x": "y"})
     assert found.sink.stats.publishes == 1
+
+
+async def test_too_much_for_one_discovery_changes_nothing(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More targets than the limit are told and change nothing; with less again all is as the files say."""
+    monkeypatch.setattr(limits, "TARGETS_PER_PUBLISH_MAX", 3)
+    found = Found()
+    discovery = FileDiscovery({"files": [f"{tmp_path}/*.json"], "refresh_s": 60}, context_of_doubles())
+    write(tmp_path / "a.json", "a:1", "a:2")
+    nursery.start_soon(discovery.run, found.sink)
+    await found.wait_published()
+    write(tmp_path / "b.json", "b:1", "b:2")
+    await trio.sleep(61)
+    assert names(found) == ["a:1", "a:2"]
+    assert "4 targets in all; at most 3 are allowed" in str(discovery.inspect()["refused"])
+    write(tmp_path / "a.json", "a:3")
+    await trio.sleep(61)
+    assert (names(found), discovery.inspect()["refused"]) == (["a:3", "b:1", "b:2"], "")
+    write(tmp_path / "b.json", "b:1", "b:2", "b:3", "b:4")
+    await trio.sleep(61)
+    assert names(found) == ["a:3", "b:1", "b:2"]
+    error = discovery.inspect()["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+    assert error == "more than 3 targets in one publish"
+
+
+async def test_a_label_that_no_target_may_have_is_the_files_error(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """One file with such a label keeps the others as good as they are."""
+    found = Found()
+    discovery = FileDiscovery({"files": [f"{tmp_path}/*.json"], "refresh_s": 60}, context_of_doubles())
+    write(tmp_path / "a.json", "a:1")
+    write(tmp_path / "b.json", "b:1", x="y" * (limits.LABEL_VALUE_BYTES_MAX + 1))
+    nursery.start_soon(discovery.run, found.sink)
+    await found.wait_published()
+    assert names(found) == ["a:1"]
+    assert "is too long" in discovery.inspect()["files"][str(tmp_path / "b.json")]["error"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("pattern", ["/no\0where/*.json", "/tmp/\0*.json", "/tmp/\0.json", "/\0/a.yml"])
+async def test_a_path_that_no_file_can_have_finds_nothing(pattern: str, autojump_clock: MockClock) -> None:
+    """A pattern with a NUL publishes no targets, and the discovery goes on."""
+    found = Found()
+    discovery = FileDiscovery({"files": [pattern], "refresh_s": 60}, context_of_doubles())
+    with trio.move_on_after(130):
+        await discovery.run(found.sink)
+    assert (found.published, names(found), discovery.inspect()["readings"]) == (True, [], 3)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from trimon import limits
 from trimon.config.discovery.source import SdConfig
 from trimon.config.kinds import Listed, Mapped, Text, is_text
 from trimon.config.model import Shown, setting
@@ -36,3 +37,32 @@ class StaticConfig(SdConfig):
     def discovery_options(self) -> Mapping[str, object]:
         """One group."""
         return {"targets": self.targets, "labels": dict(self.labels)}
+
+
+def refuse_unbounded(groups: Sequence[StaticConfig]) -> None:
+    """Raise UserError for more targets than one discovery may have, or labels that no target may have."""
+    total = 0
+    for group in groups:
+        total += len(group.targets)
+        if total > limits.TARGETS_PER_PUBLISH_MAX:
+            most = limits.TARGETS_PER_PUBLISH_MAX
+            targets = sum(len(other.targets) for other in groups)
+            raise group.refuse("targets", f"{targets} targets in static_configs exceed the limit of {most}")
+        if len(group.labels) > limits.LABELS_PER_SERIES_MAX:
+            most = limits.LABELS_PER_SERIES_MAX
+            raise group.refuse("labels", f"{len(group.labels)} labels exceed the limit of {most}")
+        for name, value in group.labels:
+            for what, text, most in (
+                ("name", name, limits.LABEL_NAME_BYTES_MAX),
+                ("value", value, limits.LABEL_VALUE_BYTES_MAX),
+            ):
+                if len(text) > most:
+                    shown = f"{name[:50]}..." if len(name) > 50 else name
+                    message = f"the {what} of label {go_quote(shown)} has {len(text)} characters, at most {most} are allowed"
+                    raise group.refuse("labels", message)
+        for target in group.targets:
+            if len(target) > limits.LABEL_VALUE_BYTES_MAX:
+                most = limits.LABEL_VALUE_BYTES_MAX
+                raise group.refuse(
+                    "targets", f"an address has {len(target)} characters, at most {most} are allowed"
+                )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import trio
 from watchfiles._rust_notify import RustNotify  # documented as the direct way to its backend
 
+from trimon.config.globs import files_like
 from trimon.discovery.plugin import CheckedGroups, Context, Sink, TargetGroup
-from trimon.discovery.sink import check_groups
+from trimon.discovery.sink import BadPublish, check_groups
 from trimon.discovery.targetfile import read_groups
 from trimon.errors import UserError
+from trimon.files import os_errors
 
 REFRESH_S: Final = 300.0
 # How often the watcher is asked; a file written a moment ago is seen within this time.
@@ -66,6 +68,7 @@ class FileDiscovery:
         self._watch_errors = 0
         self._scan_s = 0.0
         self._readings = 0
+        self._refused = ""
         self._watching: tuple[str, ...] = ()
 
     async def run(self, sink: Sink) -> None:
@@ -75,7 +78,7 @@ class FileDiscovery:
             watcher = await self._context.offload.run(self._watch)
             try:
                 # The watcher stands before the files are read: what changes meanwhile is seen afterwards.
-                sink.publish(await self._refresh())
+                await self._publish(sink)
                 await self._wait(watcher)
             finally:
                 if watcher is not None:
@@ -90,11 +93,23 @@ class FileDiscovery:
             "read_errors": self._read_errors,
             "watch_errors": self._watch_errors,
             "scan_s": self._scan_s,
+            "refused": self._refused,
             "files": {
                 str(path): {"groups": len(file.groups), "mtime_s": file.mtime_s, "error": file.error}
                 for path, file in self._files.items()
             },
         }
+
+    async def _publish(self, sink: Sink) -> None:
+        """Read and publish; what is too much in all changes nothing, and is tried again when something changes."""
+        before = {path: replace(file) for path, file in self._files.items()}
+        try:
+            sink.publish(await self._refresh())
+        except BadPublish as error:
+            self._files, self._refused = before, str(error)
+            self._log.error("the targets of all files were refused", err=str(error))
+        else:
+            self._refused = ""
 
     async def _refresh(self) -> CheckedGroups:
         """Read everything again; what changed, groups that are gone as empty ones."""
@@ -126,8 +141,7 @@ class FileDiscovery:
     def _matching(self) -> list[Path]:
         found: dict[Path, None] = {}
         for pattern in self._patterns:
-            matches = sorted(pattern.parent.glob(pattern.name))
-            found.update(dict.fromkeys(path for path in matches if path.is_file()))
+            found.update(dict.fromkeys(files_like(pattern)))
         return list(found)
 
     def _watch(self) -> RustNotify | None:
@@ -159,7 +173,10 @@ class FileDiscovery:
 
 def _read(path: Path) -> _Read:
     try:
-        mtime_s = path.stat().st_mtime
-        return _Read(path, mtime_s, tuple(read_groups(path)))
-    except (UserError, OSError) as error:
+        with os_errors(path):
+            mtime_s = path.stat().st_mtime
+        groups = tuple(read_groups(path))
+        check_groups(groups)
+        return _Read(path, mtime_s, groups)
+    except (UserError, BadPublish, OSError) as error:
         return _Read(path, 0.0, error=str(error))
