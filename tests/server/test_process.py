@@ -99,6 +99,30 @@ def test_a_reload_takes_over_every_part_that_is_good(tmp_path: Path) -> None:
         server.until('up{job="more"}')
 
 
+@pytest.mark.parametrize("bad", ["/proc/no/where.log", '"/no\\0where"', "/dev"])
+def test_a_log_file_that_cannot_be_opened_fails_the_reload(bad: str, tmp_path: Path) -> None:
+    """The logs stay as they were, the rest is taken over, and the reload has failed; a start is refused."""
+    with running(tmp_path / "data", "global: {query_log_file: q.log}\n", "--web.enable-lifecycle") as server:
+        for field, what in (
+            ("query_log_file", "query log"),
+            ("scrape_failure_log_file", "scrape failure log"),
+        ):
+            server.config.write_text(f"global:\n  {field}: {bad}\nscrape_configs: [{{job_name: a}}]\n")
+            assert server.text("/-/reload", "POST")[0] == 500
+            assert f"could not open {what} file" in server.log.read_text()
+            assert "prometheus_config_last_reload_successful 0.0" in server.text("/metrics")[1]
+            assert "prometheus_engine_query_log_enabled 1.0" in server.text("/metrics")[1]
+        server.config.write_text("global: {query_log_file: q.log}\n")
+        assert server.text("/-/reload", "POST") == (200, "")
+        assert server.stop() == 0
+    config = tmp_path / "bad.yml"
+    config.write_text(f"global:\n  query_log_file: {bad}\n")
+    code, text = fails(f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'x'}", cwd=tmp_path)
+    assert code == 2
+    assert "could not open query log file" in text
+    assert f"{config}:2" in text
+
+
 def test_a_plug_in_that_cannot_be_loaded_fails_the_reload(tmp_path: Path) -> None:
     """A reload that names a plug-in which is not there is refused at its place; a start is refused too."""
     port = free_port()

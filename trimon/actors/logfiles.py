@@ -13,6 +13,7 @@ import orjson
 from trimon.actors.kernel.mailbox import Mailbox, MessageTooLarge, Overflow
 from trimon.actors.kernel.reply import ActorGone
 from trimon.clock import Clock
+from trimon.files import os_errors
 from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
@@ -28,6 +29,16 @@ class Line:
 
     path: str
     text: bytes
+
+
+def check_log(path: str) -> None:
+    """Makes a log file when there is none. Blocks on the disk. Raises OSError when it cannot be opened."""
+    os.close(_open(path))
+
+
+def _open(path: str) -> int:
+    with os_errors(path):
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
 
 
 def line_mailbox() -> Mailbox[Line]:
@@ -118,8 +129,7 @@ class LineFiles:
         try:
             file = self._files.get(path)
             if file is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-                file = self._files[path] = os.open(path, flags, 0o666)
+                file = self._files[path] = _open(path)
             while data:
                 data = data[os.write(file, data) :]
         except OSError as error:

@@ -182,6 +182,9 @@ class Source:
         if (rules := loaded.rules_error) is not None:
             what = f'Error loading rule file patterns from config (--config.file="{name}")'
             raise StartError(what, EXIT_USAGE, file=file, err=rules.at_start)
+        if (unwritable := loaded.logs_error) is not None:
+            what = f"Error loading config (--config.file={name})"
+            raise StartError(what, EXIT_USAGE, file=file, err=unwritable.message, **place_of(unwritable))
         return loaded
 
     def at_reload(self) -> LoadedConfiguration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from trimon.actors.logfiles import check_log
 from trimon.config.globs import PatternError
 from trimon.config.load import Config
 from trimon.discovery.registry import Registry, check_plugins
@@ -37,6 +38,8 @@ class LoadedConfiguration:
     config: Config
     rules: tuple[GroupSpec, ...] = ()
     rules_error: RulesError | None = None
+    logs_error: UserError | None = None
+    """A log file that cannot be opened."""
 
 
 def complete(config: Config, query: QueryOptions, registry: Registry) -> LoadedConfiguration:
@@ -46,6 +49,28 @@ def complete(config: Config, query: QueryOptions, registry: Registry) -> LoadedC
     """
     for error in check_plugins(config, registry):
         raise error
+    return replace(_with_rules(config, query), logs_error=_logs_error(config))
+
+
+def _logs_error(config: Config) -> UserError | None:
+    """The first log file that cannot be opened; the others are there afterwards, as the parts will open them."""
+    main = config.global_
+    named = [("query log file", main.query_log_file, main.place("query_log_file"))]
+    for job in config.scrape_configs:
+        source = job if job.given("scrape_failure_log_file") else main
+        place = source.place("scrape_failure_log_file")
+        named.append(("scrape failure log file", job.scrape_failure_log_file, place))
+    for what, path, place in named:
+        try:
+            if path:
+                check_log(path)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            return UserError(f"could not open {what} {go_quote(path)}: {reason}", place)
+    return None
+
+
+def _with_rules(config: Config, query: QueryOptions) -> LoadedConfiguration:
     main = config.global_
     defaults = RuleDefaults(config.evaluation_interval_ms, main.rule_query_offset, query)
     try:

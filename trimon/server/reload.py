@@ -71,6 +71,10 @@ class Reload:
                 place = {"at": error.position} if isinstance(error, UserError) and error.position.line else {}
                 seams.log.error("reloading the configuration failed", err=str(error), **place)
                 raise
+            except Exception as error:
+                self.ok = False
+                seams.log.error("reloading the configuration failed by a bug", err=repr(error))
+                raise
             self.ok = True
             self.succeeded_ms = seams.clock.now_ms()
             took_s = round(seams.clock.monotonic_s() - began_s, 3)
@@ -80,8 +84,8 @@ class Reload:
         """The same for a signal, which has nobody to tell."""
         try:
             await self.run()
-        except TrimonError:
-            return  # told in the log and the metric
+        except Exception:  # noqa: BLE001 # told in the log and the metric, and no reason for the server to end
+            return
 
     def apply(self, loaded: LoadedConfiguration) -> None:
         """Hands a configuration to all parts. Raises ApplyError when one of them keeps what it had."""
@@ -110,6 +114,8 @@ class Reload:
         self._parts.storage.configure(loaded.config.storage)
 
     def _logs(self, loaded: LoadedConfiguration) -> None:
+        if loaded.logs_error is not None:
+            raise loaded.logs_error
         config, queries = loaded.config, self._parts.queries
         queries.query_log.path = config.global_.query_log_file
         failure_logs = {job.scrape_failure_log_file for job in config.scrape_configs}

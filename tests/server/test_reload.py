@@ -1,0 +1,44 @@
+"""The reload itself, with parts that fail in ways nobody foresaw."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trimon.clock import Clock
+from trimon.config import load_text
+from trimon.log import LogBuffer
+from trimon.offload import InlineOffload
+from trimon.selfmetrics import SelfMetrics
+from trimon.server.configuration import LoadedConfiguration
+from trimon.server.reload import Reload
+from trimon.virtualclock import VirtualClock
+
+
+async def test_a_bug_in_a_reload_is_a_failed_reload() -> None:
+    """Whatever a reload raises, the metric says that it failed; who asked hears of it, a signal ends nothing."""
+    clock: Clock = VirtualClock()
+    metrics, log = SelfMetrics(), LogBuffer()
+    seams: Any = SimpleNamespace(clock=clock, metrics=metrics, log=log, parse_threads=InlineOffload())
+    answers: list[Any] = [ZeroDivisionError("a bug"), ZeroDivisionError("a bug"), None]
+
+    def load() -> LoadedConfiguration:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        return LoadedConfiguration(load_text("", "p.yml"))
+
+    reload = Reload(None, SimpleNamespace(loaded=None), seams, load)  # type: ignore[arg-type] # no part is reached
+    reload._steps = lambda: ()  # type: ignore[method-assign]
+    name = "prometheus_config_last_reload_successful"
+    assert metrics.value(name, {}) == 1
+    with pytest.raises(ZeroDivisionError):
+        await reload.run()
+    assert metrics.value(name, {}) == 0
+    await reload.run_quietly()
+    assert metrics.value(name, {}) == 0
+    assert "a bug" in str(log.entries[-1])
+    await reload.run()
+    assert metrics.value(name, {}) == 1
