@@ -86,6 +86,15 @@ def test_sums_of_a_counter_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(folded.values, plain.values, rtol=1e-12)
 
 
+@pytest.mark.parametrize("op", ["sum", "avg"])
+def test_sums_of_huge_values_are_not_folded(monkeypatch: pytest.MonkeyPatch, op: str) -> None:
+    """Values that can not be split have a sum all the same."""
+    series = {"1": [(1, 0.0), (2, 1e308)], "2": [(1, 0.0)], "3": [(1, 0.0)]}
+    folded, plain = both(monkeypatch, filled(series), f"{op} without (i) (rate(m_total[15s]))")
+    np.testing.assert_array_equal(folded.values, plain.values)
+    assert folded.values[folded.present].max() > 1e306
+
+
 def test_folding_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Series that differ by their names alone are an error under a window function, folded or not."""
     monkeypatch.setattr(foldedsum, "_CELLS_MIN", 0)

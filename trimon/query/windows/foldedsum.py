@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from trimon.model.table import LabelTable
-from trimon.query.execution.exactsums import ExactSums
+from trimon.query.execution.exactsums import HUGE, ExactSums
 from trimon.query.execution.labelcodes import METADATA, Groups, drop_metric, drop_names, group, select_names
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
 from trimon.query.windows.windowmatrix import WindowMatrix
@@ -70,7 +70,7 @@ class Folding:
         if not shown.all():
             cells = np.where(shown, cells, 0.0) if not common else _blanked(cells, shown)
         largest = float(cells.max(initial=0.0))
-        if not (cells.min(initial=0.0) >= 0 and largest < np.inf):
+        if not (cells.min(initial=0.0) >= 0 and largest < HUGE):
             return False
         codes = self._groups.codes[windows.rows]
         cells = np.broadcast_to(cells, (rows, cells.shape[-1]))
