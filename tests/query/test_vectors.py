@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from trimon.model.labels import format_labels, labels_of
 from trimon.model.sample import NORMAL_NAN
 from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
-from trimon.query.engine import range_
+from trimon.query.engine import instant, range_
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
@@ -108,6 +108,34 @@ def test_topk_keeps_the_best_values(op: str, series: Series, by: set[str], k: in
         expected = naive.aggregate(op, at(series, step), by, drop=False, param=k)
         got = [repr(v + 0.0) for v in result.values[result.present[:, step], step].tolist()]
         assert sorted(got) == sorted(repr(v + 0.0) for v in expected.values())
+
+
+@pytest.mark.parametrize("op", ["topk", "bottomk"])
+@pytest.mark.parametrize(
+    ("k", "values", "kept"),
+    [
+        (2, (1.0, 1.0, 1.0, 1.0), "ab"),
+        (3, (0.0, -0.0, 0.0, 0.0), "abc"),
+        (1, (math.nan, math.nan, math.nan, math.nan), "a"),
+        (3, (math.nan, 2.0, math.nan, 2.0), "abd"),
+    ],
+)
+def test_of_equal_samples_the_first_by_labels_is_kept(
+    op: str, k: int, values: Sequence[float], kept: str
+) -> None:
+    """In whatever order series come, and in a range as in an instant query; alone and in groups."""
+    store = MemoryStore()
+    for name, value in zip("abcd", values, strict=True):
+        store.extend(labels_of({"__name__": "m", "name": name}), [(0, value)])
+    for order in ("dcba", "bdac", "abcd"):
+        vector = " or ".join(f'm{{name="{name}"}}' for name in order)
+        for clause in ("", "by (job)"):
+            query = f"{op} {clause} ({k}, {vector})"
+            for result in (run(store, query), instant(store, query, 0, OPTIONS, Budget(OPTIONS))):
+                names = [dict(result.labels.labels(row))["name"] for row in range(result.series)]
+                assert sorted(names) == list(kept)
+                if math.isfinite(values[0]):
+                    assert names == list(kept)
 
 
 @pytest.mark.parametrize("op", ["+", "-", "*", "/", "==", "!=", "<", ">="])

@@ -10,7 +10,7 @@ import numpy as np
 from trimon.gotext.floats import format_g
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.context import QueryContext
-from trimon.query.execution.labelcodes import group
+from trimon.query.execution.labelcodes import group, sort_order
 from trimon.query.execution.labelhash import label_hashes
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import step_blocks
@@ -68,7 +68,13 @@ class KeepOperator(Operator):
         if self.op == "limitk":
             keep = _first(rows, limits)
             return replace(vector, present=_unsorted(keep, rows.order)).compact()
-        keep, ranking = _best(context.budget, rows, limits, descending=self.op == "topk")
+        descending = self.op == "topk"
+        # Of a single step it is quicker to look first whether any are equal.
+        ranks = _label_ranks(vector, rows) if vector.steps > 1 else np.arange(vector.rows)
+        keep, ranking = _best(context.budget, rows, limits, ranks, descending=descending)
+        if vector.steps == 1 and _any_equal(rows.values[rows.present], rows.values[ranking, 0]):
+            ranks = _label_ranks(vector, rows)
+            keep, ranking = _best(context.budget, rows, limits, ranks, descending=descending)
         kept = replace(vector, present=_unsorted(keep, rows.order))
         if vector.steps == 1:
             return kept.take(rows.order[ranking])
@@ -114,12 +120,33 @@ def _first(rows: Sorted, limits: Index) -> Mask:
     return rows.present & (seen - np.repeat(before, rows.sizes, axis=0) <= limits)
 
 
-def _best(budget: Budget, rows: Sorted, limits: Index, *, descending: bool) -> tuple[Mask, Index]:
-    """The kept cells, and for a single step the kept sorted rows, best first within each group."""
+def _label_ranks(vector: Vector, rows: Sorted) -> Index:
+    """The place of every sorted row in the order of labels."""
+    ranks = np.empty(vector.rows, np.intp)
+    ranks[sort_order(vector.labels)] = np.arange(vector.rows)
+    return ranks[rows.order]
+
+
+def _any_equal(values: np.ndarray, kept: np.ndarray) -> bool:
+    """Whether among the values of a step there may be two that are equal, and one of them is kept."""
+    if np.isnan(kept).any() or len(np.unique(kept)) < len(kept):
+        return True
+    return int(np.count_nonzero(np.isin(values, kept))) > len(kept)
+
+
+def _best(
+    budget: Budget, rows: Sorted, limits: Index, ranks: Index, *, descending: bool
+) -> tuple[Mask, Index]:
+    """The kept cells, and for a single step the kept sorted rows, best first within each group.
+
+    Of equal samples the one in the row with the lowest of `ranks` is better.
+    """
     keep = np.zeros(rows.present.shape, np.bool_)
     rankings: list[tuple[Index, Index]] = []
     steps = rows.values.shape[1]
-    for chosen, positions, inside in rows.blocks():
+    for chosen, unordered, inside in rows.blocks():
+        by_rank = np.argsort(np.where(inside, ranks[unordered], len(ranks)), axis=1)
+        positions = np.take_along_axis(unordered, by_rank, axis=1)
         for part in step_blocks(budget, positions.size, steps):
             valid = rows.present[:, part][positions] & inside[:, :, None]
             winners, taken = _ranked(
