@@ -10,6 +10,7 @@ from trimon.model.labels import labels_of
 from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
+from trimon.query.execution.annotations import limited
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
@@ -155,3 +156,11 @@ def test_what_is_said_twice_is_told_of_the_last_place(
     """Notes that differ in their position alone are one, with the position of the last that was evaluated."""
     for result in (at(query), over(query)):
         assert (result.warnings, result.infos) == (warnings, infos)
+
+
+def test_the_limit_counts_what_is_left_after_that() -> None:
+    """Twelve notes that are each given twice are twelve: ten are shown and two counted."""
+    query = " + ".join(f"quantile({value}, g)" for value in [*range(2, 14), *range(2, 14)])
+    for result in (at(query), over(query)):
+        assert len(result.warnings) == 12
+        assert limited(result.warnings, "warning")[10:] == ["2 more warning annotations omitted"]
