@@ -134,7 +134,7 @@ class LineByLine:
         last = len(lines) - 1 if end_mark else -1
         scanner: BodyScanner | None = None
         # A null byte at the beginning of a line may belong to the comment before it.
-        comments_are_plain = b"\n\0" not in body
+        comments_are_plain = b"\0" not in body
         # where the line `counted` begins
         offset = counted = resume = 0
         for index, line in enumerate(lines):
