@@ -66,6 +66,7 @@ def test_null_bytes_in_and_behind_values_of_labels(kind: str, body: bytes, label
         ("text", b"# HELP a\0b\n", 'linebreak expected after metadata, got "\\x00b" ("EOF") while parsing: "# HELP a\\x00b"'),
         ("text", b"# TYPE a gauge\0\na 1\n", 'invalid metric type "gauge\\x00"'),
         ("text", b"m 1\0\nb 2\n", 'expected timestamp or new record, got "\\x00" ("INVALID") while parsing: "m 1\\x00"'),
+        ("text", b'{"a\\\0b"} 1\n', 'expected label name, got "\\"a\\\\\\x00" ("INVALID") while parsing: "{\\"a\\\\\\x00"'),
         ("om", b"# HELP a re\xffvision.\n\0 TYPE\n# EOF\n", 'help text "re\\xffvision.\\n" is not a valid utf8 string'),
         ("om", b"# TYPE a counter\n\0a_total 1\n# EOF\n", 'invalid metric type "counter\\n"'),
         ("om", b"a 1\n\0# EOF\n", 'expected a valid start token, got "\\x00" ("INVALID") while parsing: "\\x00"'),

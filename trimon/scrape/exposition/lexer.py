@@ -99,7 +99,7 @@ def _word(
 
 def _quoted(token: ExpositionToken, state: LexState, *, over_lines: bool) -> LexRule:
     no = rb'\\"\0' + (b"" if over_lines else rb"\n")
-    inner = rb'"(?:\\[^\n]|[^' + no + rb"])*+"
+    inner = rb'"(?:\\[^\n\0]|[^' + no + rb"])*+"
     return _rule(inner + rb'"', rb"(?:" + inner + rb'(?:"|\\)?)?', token, state)
 
 
