@@ -279,7 +279,7 @@ def test_fields_without_effect_are_refused_by_name(model: type[Model]) -> None:
     assert found
     for name in found:
         kind = type(settings_of(model)[name].metadata["kind"]).__name__
-        value, zero = {"Flag": ("true", "false"), "Text": ("x", "''")}.get(kind, ("1", "0"))
+        value, zero = {"Boolean": ("true", "false"), "Text": ("x", "''")}.get(kind, ("1", "0"))
         message = error_of(frames[model].format(f"{name}: {value}"))
         assert message.endswith(f"field {name} is not supported by this version of trimon")
         read(frames[model].format(f"{name}: {zero}"))

@@ -16,8 +16,8 @@ from trimon.gotext.values import (
     STRING_MAP,
     STRING_SLICE,
     UINT8,
+    GoScalar,
     Interface,
-    Scalar,
     Slice,
     Table,
 )
@@ -54,7 +54,7 @@ CASES: list[tuple[str, tuple[Any, ...], str]] = [
     ("%v|%#v", (Slice(STRING_SLICE, ["x", "y"]), Slice(STRING_SLICE, [], nil=True)), "[x y]|[]string(nil)"),
     (
         "%v|%#v|%T|%x",
-        (Scalar(UINT8, 97), Scalar(UINT8, 97), Scalar(UINT8, 97), Scalar(UINT8, 97)),
+        (GoScalar(UINT8, 97), GoScalar(UINT8, 97), GoScalar(UINT8, 97), GoScalar(UINT8, 97)),
         "97|0x61|uint8|61",
     ),
     ("%v|%v|%T", (None, Interface(1.5), None), "<nil>|1.5|<nil>"),

@@ -89,7 +89,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
     web = web_options(flags, own)
     query = query_options(flags, features)
     registry = Registry()
-    source = Source(flags, features, own, query, registry)
+    source = ConfigurationSource(flags, features, own, query, registry)
     loaded = source.at_start(log)
     config = loaded.config
     sockets, store = _opened(addresses, store_options(flags, config, features))
@@ -135,7 +135,7 @@ class StartError(UserError):
         self.fields = fields
 
 
-class Source:
+class ConfigurationSource:
     """Where the configuration comes from: the file of the flag, or what is built in when there is none."""
 
     def __init__(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from trimon.config.discovery import label_name, label_value
-from trimon.config.kinds import DURATION, SIZE, FilePath, Flag, Listed, Mapped, Text, Whole
+from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mapped, Text, Whole
 from trimon.config.model import Model, Shown, setting
 from trimon.config.support import UNSUPPORTED_PROTOCOLS, UnsupportedError
 from trimon.gotext.strings import go_quote
@@ -92,10 +92,10 @@ class GlobalConfig(Model):
     keep_dropped_targets: int = setting(LIMIT, 0)
     metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
-    scrape_native_histograms: bool | None = setting(Flag(), None, shown=Shown.ALWAYS, only_default=True)
-    convert_classic_histograms_to_nhcb: bool = setting(Flag(), default=False, only_default=True)
-    always_scrape_classic_histograms: bool = setting(Flag(), default=False, only_default=True)
-    extra_scrape_metrics: bool | None = setting(Flag(), None, shown=Shown.ALWAYS)
+    scrape_native_histograms: bool | None = setting(Boolean(), None, shown=Shown.ALWAYS, only_default=True)
+    convert_classic_histograms_to_nhcb: bool = setting(Boolean(), default=False, only_default=True)
+    always_scrape_classic_histograms: bool = setting(Boolean(), default=False, only_default=True)
+    extra_scrape_metrics: bool | None = setting(Boolean(), None, shown=Shown.ALWAYS)
 
     def check(self) -> None:
         """Fill in the defaults that depend on one another, and check what remains."""

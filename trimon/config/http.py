@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from trimon.config.kinds import FilePath, Flag, Hidden, Listed, Mapped, Of, Text, Url, one_of
+from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, Url, one_of
 from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
 from trimon.gotext.strings import go_quote
@@ -117,7 +117,7 @@ class TlsConfig(Model):
     cert_ref: str = setting(Text(), "", only_default=True)
     key_ref: str = setting(Text(), "", only_default=True)
     server_name: str = setting(Text(), "")
-    insecure_skip_verify: bool = setting(Flag(), default=False, shown=Shown.ALWAYS)
+    insecure_skip_verify: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
     min_version: str = setting(Text(_tls_version), "")
     max_version: str = setting(Text(_tls_version), "")
 
@@ -163,8 +163,8 @@ class HttpClient(Model):
     bearer_token: Secret = setting(Hidden(), NO_SECRET)
     bearer_token_file: str = setting(FilePath(), "")
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
-    follow_redirects: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
-    enable_http2: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    follow_redirects: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
+    enable_http2: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
     proxy_url: SecretUrl = setting(Url(("http", "https", "socks5")), NO_URL, shown=Shown.GIVEN)
     no_proxy: str = setting(Text(), "")
     http_headers: tuple[tuple[str, HttpHeader], ...] = setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from trimon.config.kinds import Flag, Listed, Text
+from trimon.config.kinds import Boolean, Listed, Text
 from trimon.config.model import Model, setting
 from trimon.gotext.strings import go_quote
 
@@ -23,15 +23,15 @@ def _strategy(text: str) -> str | None:
 class OtlpConfig(Model):
     """Everything under `otlp`; attributes are without the blanks around them."""
 
-    promote_all_resource_attributes: bool = setting(Flag(), default=False)
+    promote_all_resource_attributes: bool = setting(Boolean(), default=False)
     promote_resource_attributes: tuple[str, ...] = setting(Listed(Text()), ())
     ignore_resource_attributes: tuple[str, ...] = setting(Listed(Text()), ())
     translation_strategy: str = setting(Text(_strategy), ESCAPED[0])
-    keep_identifying_resource_attributes: bool = setting(Flag(), default=False)
-    convert_histograms_to_nhcb: bool = setting(Flag(), default=False)
-    promote_scope_metadata: bool = setting(Flag(), default=False)
-    label_name_underscore_sanitization: bool = setting(Flag(), default=True)
-    label_name_preserve_multiple_underscores: bool = setting(Flag(), default=True)
+    keep_identifying_resource_attributes: bool = setting(Boolean(), default=False)
+    convert_histograms_to_nhcb: bool = setting(Boolean(), default=False)
+    promote_scope_metadata: bool = setting(Boolean(), default=False)
+    label_name_underscore_sanitization: bool = setting(Boolean(), default=True)
+    label_name_preserve_multiple_underscores: bool = setting(Boolean(), default=True)
 
     yaml_type: ClassVar[str] = "config.plain"
 

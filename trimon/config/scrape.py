@@ -20,7 +20,7 @@ from trimon.config.globals import (
     unknown_protocol,
 )
 from trimon.config.http import HttpClient, scheme_check
-from trimon.config.kinds import DURATION, SIZE, FilePath, Flag, Listed, Mapped, Number, Of, Text
+from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mapped, Number, Of, Text
 from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
 from trimon.gotext.strings import go_quote
@@ -49,9 +49,11 @@ class ScrapeConfig(HttpClient, Model):
     inherited_before: ClassVar[str] = "relabel_configs"
 
     job_name: str = setting(Text(), "", shown=Shown.ALWAYS)
-    honor_labels: bool = setting(Flag(), default=False)
-    honor_timestamps: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
-    track_timestamps_staleness: bool = setting(Flag(), default=False, shown=Shown.ALWAYS, only_default=True)
+    honor_labels: bool = setting(Boolean(), default=False)
+    honor_timestamps: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
+    track_timestamps_staleness: bool = setting(
+        Boolean(), default=False, shown=Shown.ALWAYS, only_default=True
+    )
     params: tuple[tuple[str, tuple[str, ...]], ...] = setting(
         Mapped(Listed(Text()), "map[string][]string"), ()
     )
@@ -59,17 +61,17 @@ class ScrapeConfig(HttpClient, Model):
     scrape_timeout: int = setting(DURATION, 0)
     scrape_protocols: tuple[str, ...] = setting(Listed(PROTOCOL, "[]config.ScrapeProtocol"), ())
     fallback_scrape_protocol: str = setting(PROTOCOL, "")
-    scrape_native_histograms: bool = setting(Flag(), default=False, shown=Shown.ALWAYS, only_default=True)
+    scrape_native_histograms: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS, only_default=True)
     always_scrape_classic_histograms: bool = setting(
-        Flag(), default=False, shown=Shown.ALWAYS, only_default=True
+        Boolean(), default=False, shown=Shown.ALWAYS, only_default=True
     )
     convert_classic_histograms_to_nhcb: bool = setting(
-        Flag(), default=False, shown=Shown.ALWAYS, only_default=True
+        Boolean(), default=False, shown=Shown.ALWAYS, only_default=True
     )
     scrape_failure_log_file: str = setting(FilePath(), "")
     metrics_path: str = setting(Text(), "/metrics")
     scheme: str = setting(Text(scheme_check), "http")
-    enable_compression: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    enable_compression: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
     body_size_limit: int = setting(SIZE, 0)
     sample_limit: int = setting(LIMIT, 0)
     target_limit: int = setting(LIMIT, 0)
@@ -81,7 +83,7 @@ class ScrapeConfig(HttpClient, Model):
     keep_dropped_targets: int = setting(LIMIT, 0)
     metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
-    extra_scrape_metrics: bool = setting(Flag(), default=False, shown=Shown.ALWAYS)
+    extra_scrape_metrics: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
     relabel_configs: tuple[RelabelConfig, ...] = setting(
         Listed(
             Of(RelabelConfig),

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from trimon import limits
 from trimon.config.http import NO_SECRET, TLS_VERSIONS
-from trimon.config.kinds import FilePath, Flag, Hidden, Listed, Mapped, Of, Text, one_of
+from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, one_of
 from trimon.config.load import read_text
 from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret
@@ -51,7 +51,7 @@ class WebTlsConfig(Model):
     min_version: str = setting(Text(one_of(TLS_VERSIONS, "unknown TLS version: {}")), "TLS12")
     max_version: str = setting(Text(one_of(TLS_VERSIONS, "unknown TLS version: {}")), "TLS13")
     cipher_suites: tuple[str, ...] = setting(Listed(Text()), ())
-    prefer_server_cipher_suites: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    prefer_server_cipher_suites: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
 
     def check(self) -> None:
         """Certificate and key are both there, and a client CA where clients are verified."""
@@ -82,7 +82,7 @@ class HttpServerConfig(Model):
 
     yaml_type: ClassVar[str] = "web.HTTPConfig"
 
-    http2: bool = setting(Flag(), default=True, shown=Shown.ALWAYS)
+    http2: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
     headers: tuple[tuple[str, str], ...] = setting(Mapped(Text(), "map[string]string", _header_name), ())
 
     def check(self) -> None:

@@ -19,8 +19,8 @@ from trimon.gotext.digits import (
 )
 from trimon.gotext.strings import can_backquote, go_quote
 from trimon.gotext.values import (
+    GoKind,
     Interface,
-    Kind,
     Pointer,
     Slice,
     Struct,
@@ -43,7 +43,7 @@ def sprint(values: Sequence[Value], bytes_max: int) -> str:
     printer = _Printer(bytes_max)
     before_is_text = False
     for position, value in enumerate(values):
-        is_text = value is not None and type_of(value).kind is Kind.STRING
+        is_text = value is not None and type_of(value).kind is GoKind.STRING
         if position and not is_text and not before_is_text:
             printer.write(" ")
         printer.argument(value, "v")
@@ -235,7 +235,7 @@ class _Printer:
 
     def integer(self, value: Value, verb: str) -> None:
         number = raw(value)
-        if verb == "v" and self.flags.sharp_v and type_of(value).kind is Kind.UINT:
+        if verb == "v" and self.flags.sharp_v and type_of(value).kind is GoKind.UINT:
             sharp, self.flags.sharp = self.flags.sharp, True
             self.integer(value, "x")
             self.flags.sharp = sharp
@@ -293,11 +293,11 @@ class _Printer:
             self.bad_verb(value, verb)
 
 
-_BASIC: Final[dict[Kind, Callable[[_Printer, Value, str], None]]] = {
-    Kind.BOOL: _Printer.boolean,
-    Kind.INT: _Printer.integer,
-    Kind.UINT: _Printer.integer,
-    Kind.FLOAT: _Printer.floating,
-    Kind.COMPLEX: _Printer.complex,
-    Kind.STRING: _Printer.string,
+_BASIC: Final[dict[GoKind, Callable[[_Printer, Value, str], None]]] = {
+    GoKind.BOOL: _Printer.boolean,
+    GoKind.INT: _Printer.integer,
+    GoKind.UINT: _Printer.integer,
+    GoKind.FLOAT: _Printer.floating,
+    GoKind.COMPLEX: _Printer.complex,
+    GoKind.STRING: _Printer.string,
 }

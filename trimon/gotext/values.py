@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 
-class Kind(Enum):
+class GoKind(Enum):
     """What a type is made of."""
 
     BOOL = "bool"
@@ -37,7 +37,7 @@ class GoType:
     """
 
     name: str
-    kind: Kind
+    kind: GoKind
     element: GoType | None = None
     fields: tuple[tuple[str, GoType], ...] = ()
     read: Callable[[Any], tuple[Any, ...]] | None = None
@@ -51,33 +51,33 @@ class GoType:
     @property
     def nilable(self) -> bool:
         """Whether nil is a value of the type."""
-        return self.kind in (Kind.MAP, Kind.SLICE, Kind.POINTER, Kind.INTERFACE)
+        return self.kind in (GoKind.MAP, GoKind.SLICE, GoKind.POINTER, GoKind.INTERFACE)
 
 
-BOOL: Final = GoType("bool", Kind.BOOL)
-INT: Final = GoType("int", Kind.INT)
-INT32: Final = GoType("int32", Kind.INT)
-INT64: Final = GoType("int64", Kind.INT)
-UINT8: Final = GoType("uint8", Kind.UINT)
-UINT32: Final = GoType("uint32", Kind.UINT)
-UINT64: Final = GoType("uint64", Kind.UINT)
-FLOAT64: Final = GoType("float64", Kind.FLOAT)
-COMPLEX128: Final = GoType("complex128", Kind.COMPLEX)
-STRING: Final = GoType("string", Kind.STRING)
-ANY: Final = GoType("interface {}", Kind.INTERFACE)
-STRING_MAP: Final = GoType("map[string]string", Kind.MAP, STRING, comparable=False)
-ANY_MAP: Final = GoType("map[string]interface {}", Kind.MAP, ANY, comparable=False)
-STRING_SLICE: Final = GoType("[]string", Kind.SLICE, STRING, comparable=False)
-FLOAT_SLICE: Final = GoType("[]float64", Kind.SLICE, FLOAT64, comparable=False)
+BOOL: Final = GoType("bool", GoKind.BOOL)
+INT: Final = GoType("int", GoKind.INT)
+INT32: Final = GoType("int32", GoKind.INT)
+INT64: Final = GoType("int64", GoKind.INT)
+UINT8: Final = GoType("uint8", GoKind.UINT)
+UINT32: Final = GoType("uint32", GoKind.UINT)
+UINT64: Final = GoType("uint64", GoKind.UINT)
+FLOAT64: Final = GoType("float64", GoKind.FLOAT)
+COMPLEX128: Final = GoType("complex128", GoKind.COMPLEX)
+STRING: Final = GoType("string", GoKind.STRING)
+ANY: Final = GoType("interface {}", GoKind.INTERFACE)
+STRING_MAP: Final = GoType("map[string]string", GoKind.MAP, STRING, comparable=False)
+ANY_MAP: Final = GoType("map[string]interface {}", GoKind.MAP, ANY, comparable=False)
+STRING_SLICE: Final = GoType("[]string", GoKind.SLICE, STRING, comparable=False)
+FLOAT_SLICE: Final = GoType("[]float64", GoKind.SLICE, FLOAT64, comparable=False)
 
 
 def pointer_to(target: GoType) -> GoType:
     """The type of pointers to another; it has the other's methods."""
-    return GoType(f"*{target.name}", Kind.POINTER, target, shown=target.shown, literal=target.literal)
+    return GoType(f"*{target.name}", GoKind.POINTER, target, shown=target.shown, literal=target.literal)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scalar:
+class GoScalar:
     """A number or string of a type of its own, such as `time.Duration`."""
 
     type: GoType
@@ -137,7 +137,7 @@ class Interface:
 
 
 Value: TypeAlias = (
-    bool | int | float | complex | str | Scalar | Table | Slice | Struct | Pointer | Interface | None
+    bool | int | float | complex | str | GoScalar | Table | Slice | Struct | Pointer | Interface | None
 )
 _PLAIN: Final[dict[type, GoType]] = {
     bool: BOOL,
@@ -157,7 +157,7 @@ def type_of(value: Any) -> GoType:
 
 def raw(value: Any) -> Any:
     """The number or string of a basic value, whatever its type is called."""
-    return value.value if type(value) is Scalar else value
+    return value.value if type(value) is GoScalar else value
 
 
 def inside(value: Value) -> Value:
@@ -190,27 +190,27 @@ def indirect(value: Value) -> tuple[Value, bool]:
 def zero(of: GoType) -> Value:
     """The zero value of a type."""
     match of.kind:
-        case Kind.BOOL:
+        case GoKind.BOOL:
             plain: Any = False
-        case Kind.INT | Kind.UINT:
+        case GoKind.INT | GoKind.UINT:
             plain = 0
-        case Kind.FLOAT:
+        case GoKind.FLOAT:
             plain = 0.0
-        case Kind.COMPLEX:
+        case GoKind.COMPLEX:
             plain = 0j
-        case Kind.STRING:
+        case GoKind.STRING:
             plain = ""
-        case Kind.MAP:
+        case GoKind.MAP:
             return Table(of, {})
-        case Kind.SLICE:
+        case GoKind.SLICE:
             return Slice(of, [], nil=True)
-        case Kind.POINTER:
+        case GoKind.POINTER:
             return Pointer(of, None)
-        case Kind.INTERFACE:
+        case GoKind.INTERFACE:
             return Interface(None)
-        case Kind.STRUCT:
+        case GoKind.STRUCT:
             return Struct(of, tuple(zero(field) for _, field in of.fields))
-    return plain if of in _PLAIN.values() else Scalar(of, plain)
+    return plain if of in _PLAIN.values() else GoScalar(of, plain)
 
 
 def text_bytes(text: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from trimon.gotext.digits import Flags
-from trimon.gotext.values import Kind, Value, inside, raw, type_of
+from trimon.gotext.values import GoKind, Value, inside, raw, type_of
 
 # Widths, precisions and argument numbers beyond this are not taken.
 NUMBER_MAX: Final = 1_000_000
@@ -142,7 +142,7 @@ class Verbs:
             return None
         value = inside(self._values[self._argument])
         self._argument += 1
-        if value is None or type_of(value).kind not in (Kind.INT, Kind.UINT):
+        if value is None or type_of(value).kind not in (GoKind.INT, GoKind.UINT):
             return None
         number: int = raw(value)
         return number if abs(number) <= NUMBER_MAX else None

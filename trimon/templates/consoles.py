@@ -17,7 +17,7 @@ from trimon.templates.functions.table import CONSOLE_FUNCTIONS
 from trimon.templates.html.errors import HtmlError
 from trimon.templates.html.escapers import FUNCTIONS as ESCAPERS
 from trimon.templates.html.escaping import Bodies, Escaper
-from trimon.templates.nodes import Source, is_empty
+from trimon.templates.nodes import TemplateSource, is_empty
 from trimon.templates.output import readable
 from trimon.templates.parser import parse
 from trimon.templates.types import CONSOLE_DATA, URL_VALUES
@@ -61,12 +61,12 @@ class ConsoleTemplate:
         self._name = f"__console_/{path}"
         self._bodies: Bodies = {}
         try:
-            self._add(Source(self._name, PRELUDE + text))
+            self._add(TemplateSource(self._name, PRELUDE + text))
         except TemplateError as error:
             raise self._refused("parsing template", error) from None
         try:
             for name, library in libraries:
-                self._add(Source(name, library))
+                self._add(TemplateSource(name, library))
         except TemplateError as error:
             raise self._refused("parsing template files for", error) from None
         self._escaper = Escaper(self._bodies)
@@ -75,7 +75,7 @@ class ConsoleTemplate:
     def _refused(self, what: str, error: TemplateError) -> TemplateError:
         return TemplateError(f"error {what} {self._name}: {error.message}", error.position)
 
-    def _add(self, source: Source) -> None:
+    def _add(self, source: TemplateSource) -> None:
         """The templates of a text; a later one of a name counts, unless it is empty."""
         for name, body in parse(source, CONSOLE_FUNCTIONS).items():
             if name not in self._bodies or not is_empty(body):

@@ -8,27 +8,27 @@ from trimon.errors import UserError
 from trimon.gotext.numbers import INT64_MAX, INT64_MIN, UINT64_MAX, parse_go_float, parse_integer
 from trimon.gotext.strings import go_quote, unquote
 from trimon.gotext.values import text_bytes
-from trimon.templates.lexer import Kind, Token
-from trimon.templates.nodes import Number, Source
+from trimon.templates.lexer import Token, TokenKind
+from trimon.templates.nodes import NumberNode, TemplateSource
 
 # The length of an escape by the letter behind its backslash.
 _ESCAPE_LENGTHS: Final = {"x": 4, "u": 6, "U": 10, **dict.fromkeys("01234567", 4)}
 
 
-def number(token: Token, source: Source) -> Number:
+def number(token: Token, source: TemplateSource) -> NumberNode:
     """The node of a constant. Raises UserError with Go's wording."""
     text = token.text
-    node = Number(token.position, source, text)
-    if token.kind is Kind.CHARACTER_CONSTANT:
+    node = NumberNode(token.position, source, text)
+    if token.kind is TokenKind.CHARACTER_CONSTANT:
         _of_character(node)
-    elif token.kind is Kind.COMPLEX:
+    elif token.kind is TokenKind.COMPLEX:
         _of_pair(node)
     elif not _of_imaginary(node):
         _of_real(node)
     return node
 
 
-def _of_character(node: Number) -> None:
+def _of_character(node: NumberNode) -> None:
     """Only the first character is looked at, and that nothing follows it."""
     length = _ESCAPE_LENGTHS.get(node.text[2], 2) if node.text[1] == "\\" else 1
     piece, rest = node.text[1 : 1 + length], node.text[1 + length :]
@@ -47,7 +47,7 @@ def _of_character(node: Number) -> None:
     node.floating = float(code)
 
 
-def _of_pair(node: Number) -> None:
+def _of_pair(node: NumberNode) -> None:
     """`1+2i`."""
     body = node.text[:-1]
     cut = max(body.rfind("+", 1), body.rfind("-", 1))
@@ -56,7 +56,7 @@ def _of_pair(node: Number) -> None:
     _set_complex(node, complex(parse_go_float(body[:cut]), parse_go_float(body[cut:])))
 
 
-def _of_imaginary(node: Number) -> bool:
+def _of_imaginary(node: NumberNode) -> bool:
     if not node.text.endswith("i"):
         return False
     try:
@@ -66,7 +66,7 @@ def _of_imaginary(node: Number) -> bool:
     return True
 
 
-def _set_complex(node: Number, value: complex) -> None:
+def _set_complex(node: NumberNode, value: complex) -> None:
     """A complex constant; without an imaginary part it is any number it can be."""
     node.complex = value
     if value.imag == 0:
@@ -77,7 +77,7 @@ def _set_complex(node: Number, value: complex) -> None:
             node.unsigned = int(value.real)
 
 
-def _of_real(node: Number) -> None:
+def _of_real(node: NumberNode) -> None:
     text = node.text
     integer = parse_integer(text)
     if integer is not None:
@@ -97,7 +97,7 @@ def _of_real(node: Number) -> None:
         raise UserError(f"illegal number syntax: {go_quote(text)}")
 
 
-def _of_float(node: Number) -> None:
+def _of_float(node: NumberNode) -> None:
     try:
         value = parse_go_float(node.text)
     except UserError:

@@ -10,11 +10,11 @@ from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.gotext.values import (
     ANY,
+    GoKind,
+    GoScalar,
     GoType,
     Interface,
-    Kind,
     Pointer,
-    Scalar,
     Struct,
     Table,
     Value,
@@ -36,10 +36,10 @@ from trimon.templates.nodes import (
     Identifier,
     Nil,
     Node,
-    Number,
+    NumberNode,
     Pipeline,
-    Source,
     String,
+    TemplateSource,
     Variable,
 )
 
@@ -56,7 +56,7 @@ class Scope:
 
     __slots__ = ("name", "source", "variables")
 
-    def __init__(self, name: str, source: Source, data: Value) -> None:
+    def __init__(self, name: str, source: TemplateSource, data: Value) -> None:
         self.name = name
         self.source = source
         self.variables: list[tuple[str, Value]] = [("$", data)]
@@ -69,7 +69,7 @@ class Evaluation:
         self._functions = functions
         self._calling = calling
         self._node: Node | None = None
-        self.scope = Scope("", Source("", ""), None)
+        self.scope = Scope("", TemplateSource("", ""), None)
 
     def at(self, node: Node) -> None:
         """Notes the node that an error would be told at."""
@@ -164,13 +164,13 @@ class Evaluation:
                 return node.value
             case Dot():
                 return dot
-            case Number():
+            case NumberNode():
                 return self._ideal(node)
             case String():
                 return node.text
         raise AssertionError(node)
 
-    def _ideal(self, node: Number) -> Value:
+    def _ideal(self, node: NumberNode) -> Value:
         """A number of which only the constant's form says what it is."""
         self.at(node)
         if node.complex is not None:
@@ -365,13 +365,13 @@ class Evaluation:
         if of is REFLECTED or of is ANY:
             return self._constant(dot, node)
         match of.kind, node:
-            case Kind.STRING, String():
+            case GoKind.STRING, String():
                 return node.text
-            case Kind.STRING, _:
+            case GoKind.STRING, _:
                 raise self.refusal(f"expected string; found {node}")
-            case Kind.INT, Number(integer=int() as integer):
-                return integer if of.name == "int" else Scalar(of, integer)
-            case Kind.INT, _:
+            case GoKind.INT, NumberNode(integer=int() as integer):
+                return integer if of.name == "int" else GoScalar(of, integer)
+            case GoKind.INT, _:
                 raise self.refusal(f"expected integer; found {node}")
         raise self.refusal(f"can't handle {node} for arg of type {of}")
 

@@ -11,10 +11,10 @@ from trimon.errors import UserError
 from trimon.gotext.format import default_text
 from trimon.gotext.strings import go_quote
 from trimon.gotext.values import (
+    GoKind,
+    GoScalar,
     Interface,
-    Kind,
     Pointer,
-    Scalar,
     Slice,
     Struct,
     Table,
@@ -27,7 +27,17 @@ from trimon.templates.evaluation import Evaluation, Scope
 from trimon.templates.functions.function import Calling, Function
 from trimon.templates.functions.logic import is_true
 from trimon.templates.functions.printing import printable
-from trimon.templates.nodes import Action, Body, Branch, Invocation, Leave, Node, Pipeline, Source, Text
+from trimon.templates.nodes import (
+    Action,
+    Body,
+    Branch,
+    Invocation,
+    Leave,
+    Node,
+    Pipeline,
+    TemplateSource,
+    TextNode,
+)
 
 _CLOCK_STEPS: Final = 256
 
@@ -45,7 +55,7 @@ class Execution:
 
     def __init__(
         self,
-        bodies: Mapping[str, tuple[Body, Source]],
+        bodies: Mapping[str, tuple[Body, TemplateSource]],
         functions: Mapping[str, Function],
         calling: Calling,
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -98,7 +108,7 @@ class Execution:
         self._evaluation.spend(1)
         self._watch()
         match node:
-            case Text():
+            case TextNode():
                 self._write(node.text)
             case Action():
                 self._action(dot, node)
@@ -168,12 +178,12 @@ class Execution:
             return enumerate(list(value.items))
         if isinstance(value, Table):
             return sorted(value.entries.items(), key=lambda pair: pair[0].encode("utf-8", "surrogateescape"))
-        if not isinstance(value, Pointer | Struct) and type_of(value).kind in (Kind.INT, Kind.UINT):
+        if not isinstance(value, Pointer | Struct) and type_of(value).kind in (GoKind.INT, GoKind.UINT):
             if len(node.pipeline.variables) > 1:
                 shown = self._text(value)
                 raise self._evaluation.refusal(f"can't use {shown} to iterate over more than one variable")
             of = type_of(value)
-            return ((None, Scalar(of, n) if isinstance(value, Scalar) else n) for n in range(raw(value)))
+            return ((None, GoScalar(of, n) if isinstance(value, GoScalar) else n) for n in range(raw(value)))
         raise self._evaluation.refusal(f"range can't iterate over {self._text(value)}")
 
     def _set(self, pipeline: Pipeline, index: Value, element: Value) -> None:

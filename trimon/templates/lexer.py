@@ -17,7 +17,7 @@ _SPACE: Final = " \t\r\n"
 _TERMINATORS: Final = frozenset(".,|:()")
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     ERROR = "error"
@@ -57,26 +57,28 @@ class Kind(Enum):
 
 KEYWORDS: Final = {
     kind.value: kind
-    for kind in (Kind.BLOCK, Kind.BREAK, Kind.CONTINUE, Kind.DEFINE, Kind.ELSE, Kind.END, Kind.IF, Kind.NIL,
-                 Kind.RANGE, Kind.TEMPLATE, Kind.WITH)
+    for kind in (
+        TokenKind.BLOCK, TokenKind.BREAK, TokenKind.CONTINUE, TokenKind.DEFINE, TokenKind.ELSE, TokenKind.END,
+        TokenKind.IF, TokenKind.NIL, TokenKind.RANGE, TokenKind.TEMPLATE, TokenKind.WITH,
+    )
 }  # fmt: skip
-_WORDS: Final = frozenset((*KEYWORDS.values(), Kind.DOT))
+_WORDS: Final = frozenset((*KEYWORDS.values(), TokenKind.DOT))
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """A piece of a template. `position` counts characters from 0, `line` lines from 1."""
 
-    kind: Kind
+    kind: TokenKind
     position: int
     text: str
     line: int
 
     def __str__(self) -> str:
         """As error messages show it."""
-        if self.kind is Kind.EOF:
+        if self.kind is TokenKind.EOF:
             return "EOF"
-        if self.kind is Kind.ERROR:
+        if self.kind is TokenKind.ERROR:
             return self.text
         if self.kind in _WORDS:
             return f"<{self.text}>"
@@ -114,12 +116,12 @@ class Lexer:
     def next(self) -> Token:
         """The next token."""
         if self._dead:
-            return Token(Kind.EOF, 0, "EOF", self._line)
+            return Token(TokenKind.EOF, 0, "EOF", self._line)
         try:
             return self._action() if self._inside else self._plain()
         except _Refusal as refusal:
             self._dead = True
-            return Token(Kind.ERROR, refusal.start, refusal.text, self._line_at(refusal.start))
+            return Token(TokenKind.ERROR, refusal.start, refusal.text, self._line_at(refusal.start))
 
     def _line_at(self, position: int) -> int:
         if position >= self._counted:
@@ -127,7 +129,7 @@ class Lexer:
             self._counted = position
         return self._line
 
-    def _token(self, kind: Kind, start: int, end: int) -> Token:
+    def _token(self, kind: TokenKind, start: int, end: int) -> Token:
         line = self._line_at(start)
         self._at = end
         return Token(kind, start, self._text[start:end], line)
@@ -139,18 +141,18 @@ class Lexer:
             start, left = self._at, text.find(LEFT, self._at)
             if left < 0:
                 if start < len(text):
-                    return self._token(Kind.TEXT, start, len(text))
-                return Token(Kind.EOF, start, "EOF", self._line_at(start))
+                    return self._token(TokenKind.TEXT, start, len(text))
+                return Token(TokenKind.EOF, start, "EOF", self._line_at(start))
             end = left
             if self._left_marker(left + 2):
                 end = start + len(text[start:left].rstrip(_SPACE))
             if end > start:
-                token = self._token(Kind.TEXT, start, end)
+                token = self._token(TokenKind.TEXT, start, end)
                 self._at = left
                 return token
             inner = left + 2 + (2 if self._left_marker(left + 2) else 0)
             if not text.startswith("/*", inner):
-                token = self._token(Kind.LEFT, left, left + 2)
+                token = self._token(TokenKind.LEFT, left, left + 2)
                 self._at, self._inside, self._parens = inner, True, 0
                 return token
             self._comment(inner)
@@ -205,12 +207,12 @@ class Lexer:
         if _wordlike(character):
             return self._identifier(start)
         if character.isascii() and character.isprintable():
-            return self._token(Kind.CHARACTER, start, start + 1)
+            return self._token(TokenKind.CHARACTER, start, start + 1)
         raise _Refusal(f"unrecognized character in action: {shown_character(character)}", start)
 
     def _end(self, start: int, trimmed: bool) -> Token:
         begin = start + (2 if trimmed else 0)
-        token = self._token(Kind.RIGHT, begin, begin + 2)
+        token = self._token(TokenKind.RIGHT, begin, begin + 2)
         self._at, self._inside = self._after_right(begin, trimmed), False
         return token
 
@@ -221,35 +223,35 @@ class Lexer:
             end += 1
         if self._trimmed_right(end - 1):
             end -= 1
-        return self._token(Kind.SPACE, start, end)
+        return self._token(TokenKind.SPACE, start, end)
 
     def _colon(self, start: int) -> Token:
         if self._text[start + 1 : start + 2] != "=":
             raise _Refusal("expected :=", start)
-        return self._token(Kind.DECLARE, start, start + 2)
+        return self._token(TokenKind.DECLARE, start, start + 2)
 
     def _assign(self, start: int) -> Token:
-        return self._token(Kind.ASSIGN, start, start + 1)
+        return self._token(TokenKind.ASSIGN, start, start + 1)
 
     def _pipe(self, start: int) -> Token:
-        return self._token(Kind.PIPE, start, start + 1)
+        return self._token(TokenKind.PIPE, start, start + 1)
 
     def _open(self, start: int) -> Token:
         self._parens += 1
-        return self._token(Kind.LEFT_PAREN, start, start + 1)
+        return self._token(TokenKind.LEFT_PAREN, start, start + 1)
 
     def _close(self, start: int) -> Token:
         if not self._parens:
             raise _Refusal("unexpected right paren", start)
         self._parens -= 1
-        return self._token(Kind.RIGHT_PAREN, start, start + 1)
+        return self._token(TokenKind.RIGHT_PAREN, start, start + 1)
 
     def _quoted(self, start: int) -> Token:
-        return self._token(Kind.STRING, start, self._quote_end(start, '"', "unterminated quoted string"))
+        return self._token(TokenKind.STRING, start, self._quote_end(start, '"', "unterminated quoted string"))
 
     def _constant(self, start: int) -> Token:
         end = self._quote_end(start, "'", "unterminated character constant")
-        return self._token(Kind.CHARACTER_CONSTANT, start, end)
+        return self._token(TokenKind.CHARACTER_CONSTANT, start, end)
 
     def _quote_end(self, start: int, quote: str, refusal: str) -> int:
         at = start + 1
@@ -267,7 +269,7 @@ class Lexer:
         close = self._text.find("`", start + 1)
         if close < 0:
             raise _Refusal("unterminated raw quoted string", start)
-        return self._token(Kind.RAW_STRING, start, close + 1)
+        return self._token(TokenKind.RAW_STRING, start, close + 1)
 
     def _dot(self, start: int) -> Token:
         following = self._text[start + 1 : start + 2]
@@ -277,13 +279,13 @@ class Lexer:
             # A dot that ends the text is read as a number, which it is not.
             return self._number(start)
         if self._at_terminator(start + 1):
-            return self._token(Kind.DOT, start, start + 1)
-        return self._word(Kind.FIELD, start)
+            return self._token(TokenKind.DOT, start, start + 1)
+        return self._word(TokenKind.FIELD, start)
 
     def _variable(self, start: int) -> Token:
         if self._at_terminator(start + 1):
-            return self._token(Kind.VARIABLE, start, start + 1)
-        return self._word(Kind.VARIABLE, start)
+            return self._token(TokenKind.VARIABLE, start, start + 1)
+        return self._word(TokenKind.VARIABLE, start)
 
     def _word_end(self, at: int) -> int:
         """The end of a word; what follows it must be able to."""
@@ -297,7 +299,7 @@ class Lexer:
             raise _Refusal(f"bad character {shown_character(self._text[end])}", start)
         return end
 
-    def _word(self, kind: Kind, start: int) -> Token:
+    def _word(self, kind: TokenKind, start: int) -> Token:
         return self._token(kind, start, self._checked_end(start, start + 1))
 
     def _identifier(self, start: int) -> Token:
@@ -305,7 +307,7 @@ class Lexer:
         word = self._text[start:end]
         if word in KEYWORDS:
             return self._token(KEYWORDS[word], start, end)
-        return self._token(Kind.BOOL if word in ("true", "false") else Kind.IDENTIFIER, start, end)
+        return self._token(TokenKind.BOOL if word in ("true", "false") else TokenKind.IDENTIFIER, start, end)
 
     def _at_terminator(self, at: int) -> bool:
         following = self._text[at : at + 1]
@@ -322,8 +324,8 @@ class Lexer:
             end = self._number_end(start, end)
             if self._text[end - 1] != "i":
                 raise self._bad_number(start, end)
-            return self._token(Kind.COMPLEX, start, end)
-        return self._token(Kind.NUMBER, start, end)
+            return self._token(TokenKind.COMPLEX, start, end)
+        return self._token(TokenKind.NUMBER, start, end)
 
     def _bad_number(self, start: int, end: int) -> _Refusal:
         return _Refusal(f"bad number syntax: {go_quote(self._text[start:end])}", start)

@@ -8,7 +8,7 @@ from trimon.gotext.strings import go_quote
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TemplateSource:
     """A parsed text and the name that errors give it."""
 
     name: str
@@ -29,11 +29,11 @@ class Node:
     """What all have: where it is. A node without a source is in that of its template."""
 
     position: int
-    source: Source | None
+    source: TemplateSource | None
 
 
 @dataclass(eq=False, slots=True)
-class Text(Node):
+class TextNode(Node):
     """Plain text."""
 
     text: str
@@ -111,7 +111,7 @@ class Bool(Node):
 
 
 @dataclass(eq=False, slots=True)
-class Number(Node):
+class NumberNode(Node):
     """A constant, as every kind of number that can hold it; None where it cannot be one."""
 
     text: str
@@ -224,4 +224,4 @@ def is_empty(node: Node) -> bool:
     """Whether there is nothing but blanks."""
     if isinstance(node, Body):
         return all(is_empty(inner) for inner in node.nodes)
-    return isinstance(node, Text) and not node.text.strip()
+    return isinstance(node, TextNode) and not node.text.strip()

@@ -10,7 +10,7 @@ from trimon.errors import UserError
 from trimon.gotext.strings import go_quote, unquote
 from trimon.templates.constants import number
 from trimon.templates.errors import TemplateError, located
-from trimon.templates.lexer import Kind, Token
+from trimon.templates.lexer import Token, TokenKind
 from trimon.templates.nodes import (
     Action,
     Body,
@@ -25,11 +25,11 @@ from trimon.templates.nodes import (
     Leave,
     Nil,
     Node,
-    Number,
+    NumberNode,
     Pipeline,
-    Source,
     String,
-    Text,
+    TemplateSource,
+    TextNode,
     Variable,
     is_empty,
 )
@@ -38,21 +38,21 @@ from trimon.templates.tokens import Tokens
 _OPERANDS: Final = frozenset(
     (
         *(
-            Kind.BOOL,
-            Kind.CHARACTER_CONSTANT,
-            Kind.COMPLEX,
-            Kind.DOT,
-            Kind.FIELD,
-            Kind.IDENTIFIER,
-            Kind.NUMBER,
+            TokenKind.BOOL,
+            TokenKind.CHARACTER_CONSTANT,
+            TokenKind.COMPLEX,
+            TokenKind.DOT,
+            TokenKind.FIELD,
+            TokenKind.IDENTIFIER,
+            TokenKind.NUMBER,
         ),
-        *(Kind.NIL, Kind.RAW_STRING, Kind.STRING, Kind.VARIABLE, Kind.LEFT_PAREN),
+        *(TokenKind.NIL, TokenKind.RAW_STRING, TokenKind.STRING, TokenKind.VARIABLE, TokenKind.LEFT_PAREN),
     )
 )
-_CONSTANTS: Final = (Bool, Dot, Nil, Number, String)
+_CONSTANTS: Final = (Bool, Dot, Nil, NumberNode, String)
 
 
-def parse(source: Source, functions: Collection[str]) -> dict[str, Body]:
+def parse(source: TemplateSource, functions: Collection[str]) -> dict[str, Body]:
     """The templates of a text by name, its own under the name of the source. Raises TemplateError."""
     if len(source.text) > limits.TEMPLATE_TEXT_BYTES_MAX:
         bytes_max = limits.TEMPLATE_TEXT_BYTES_MAX
@@ -85,7 +85,12 @@ class _Parser:
     """Parses one template; those that it defines have parsers of their own over the same tokens."""
 
     def __init__(
-        self, tokens: Tokens, source: Source, functions: Collection[str], found: dict[str, Body], name: str
+        self,
+        tokens: Tokens,
+        source: TemplateSource,
+        functions: Collection[str],
+        found: dict[str, Body],
+        name: str,
     ) -> None:
         self._tokens = tokens
         self._source = source
@@ -101,7 +106,7 @@ class _Parser:
         return located(f"template: {self._source.name}:{line}: {message}", self._source.name, line)
 
     def _unexpected(self, token: Token, context: str) -> TemplateError:
-        if token.kind is not Kind.ERROR:
+        if token.kind is not TokenKind.ERROR:
             return self._error(f"unexpected {token} in {context}")
         extra = ""
         if self._action_line not in (0, token.line):
@@ -109,7 +114,7 @@ class _Parser:
             extra = f"{lead} started at {self._source.name}:{self._action_line}"
         return self._error(f"{token}{extra}")
 
-    def _expect(self, context: str, *kinds: Kind) -> Token:
+    def _expect(self, context: str, *kinds: TokenKind) -> Token:
         token = self._tokens.next_shown()
         if token.kind not in kinds:
             raise self._unexpected(token, context)
@@ -124,11 +129,11 @@ class _Parser:
         """The whole text."""
         tokens = self._tokens
         body = Body(tokens.peek().position, self._source)
-        while tokens.peek().kind is not Kind.EOF:
-            if tokens.peek().kind is Kind.LEFT:
+        while tokens.peek().kind is not TokenKind.EOF:
+            if tokens.peek().kind is TokenKind.LEFT:
                 delimiter = tokens.next()
                 word = tokens.next_shown()
-                if word.kind is Kind.DEFINE:
+                if word.kind is TokenKind.DEFINE:
                     self._inner("definition").parse_definition()
                     continue
                 tokens.back(word)
@@ -145,8 +150,8 @@ class _Parser:
     def parse_definition(self) -> None:
         """What follows the word `define`."""
         context = "define clause"
-        self._name = self._unquoted(self._expect(context, Kind.STRING, Kind.RAW_STRING))
-        self._expect(context, Kind.RIGHT)
+        self._name = self._unquoted(self._expect(context, TokenKind.STRING, TokenKind.RAW_STRING))
+        self._expect(context, TokenKind.RIGHT)
         self.parse_body(context)
 
     def parse_body(self, context: str) -> None:
@@ -174,7 +179,7 @@ class _Parser:
         """Nodes up to an end or else, and that."""
         self._deeper()
         body = Body(self._tokens.peek_shown().position, self._source)
-        while self._tokens.peek_shown().kind is not Kind.EOF:
+        while self._tokens.peek_shown().kind is not TokenKind.EOF:
             node = self._text_or_action()
             if isinstance(node, _End | _Else):
                 self._tokens.depth -= 1
@@ -184,9 +189,9 @@ class _Parser:
 
     def _text_or_action(self) -> Node:
         token = self._tokens.next_shown()
-        if token.kind is Kind.TEXT:
-            return Text(token.position, self._source, token.text)
-        if token.kind is not Kind.LEFT:
+        if token.kind is TokenKind.TEXT:
+            return TextNode(token.position, self._source, token.text)
+        if token.kind is not TokenKind.LEFT:
             raise self._unexpected(token, "input")
         self._action_line = token.line
         node = self._action()
@@ -199,12 +204,12 @@ class _Parser:
         if control is not None:
             return control(self, token)
         self._tokens.back(token)
-        return Action(token.position, self._source, self._pipeline("command", Kind.RIGHT))
+        return Action(token.position, self._source, self._pipeline("command", TokenKind.RIGHT))
 
     def _leave(self, token: Token) -> Node:
         following = self._tokens.next_shown()
         shown = f"{{{{{token.text}}}}}"
-        if following.kind is not Kind.RIGHT:
+        if following.kind is not TokenKind.RIGHT:
             raise self._unexpected(following, shown)
         if not self._ranges:
             raise self._error(f"{shown} outside {{{{range}}}}")
@@ -213,7 +218,7 @@ class _Parser:
     def _branch(self, token: Token) -> Node:
         """`if`, `with` or `range`."""
         word, known = token.text, len(self._variables)
-        pipeline = self._pipeline(word, Kind.RIGHT)
+        pipeline = self._pipeline(word, TokenKind.RIGHT)
         self._ranges += word == "range"
         body, end = self._items()
         self._ranges -= word == "range"
@@ -224,7 +229,7 @@ class _Parser:
     def _otherwise(self, word: str, end: Node) -> Body:
         """What follows `else`; `else if` and `else with` are a branch within, which has the `end` of all."""
         following = self._tokens.peek()
-        if word != "range" and following.text == word and following.kind in (Kind.IF, Kind.WITH):
+        if word != "range" and following.text == word and following.kind in (TokenKind.IF, TokenKind.WITH):
             self._deeper()
             body = Body(end.position, self._source, [self._branch(self._tokens.next())])
             self._tokens.depth -= 1
@@ -235,18 +240,18 @@ class _Parser:
         return body
 
     def _end(self, _token: Token) -> Node:
-        return _End(self._expect("end", Kind.RIGHT).position, self._source)
+        return _End(self._expect("end", TokenKind.RIGHT).position, self._source)
 
     def _else(self, _token: Token) -> Node:
         following = self._tokens.peek_shown()
-        if following.kind in (Kind.IF, Kind.WITH):
+        if following.kind in (TokenKind.IF, TokenKind.WITH):
             return _Else(following.position, self._source)
-        return _Else(self._expect("else", Kind.RIGHT).position, self._source)
+        return _Else(self._expect("else", TokenKind.RIGHT).position, self._source)
 
     def _block(self, _token: Token) -> Node:
         context = "block clause"
         token, name = self._template_name(context)
-        pipeline = self._pipeline(context, Kind.RIGHT)
+        pipeline = self._pipeline(context, TokenKind.RIGHT)
         self._inner(name).parse_body(context)
         return Invocation(token.position, self._source, name, pipeline)
 
@@ -255,16 +260,16 @@ class _Parser:
         token, name = self._template_name(context)
         following = self._tokens.next_shown()
         pipeline = None
-        if following.kind is not Kind.RIGHT:
+        if following.kind is not TokenKind.RIGHT:
             self._tokens.back(following)
-            pipeline = self._pipeline(context, Kind.RIGHT)
+            pipeline = self._pipeline(context, TokenKind.RIGHT)
         return Invocation(token.position, self._source, name, pipeline)
 
     def _template_name(self, context: str) -> tuple[Token, str]:
-        token = self._expect(context, Kind.STRING, Kind.RAW_STRING)
+        token = self._expect(context, TokenKind.STRING, TokenKind.RAW_STRING)
         return token, self._unquoted(token)
 
-    def _pipeline(self, context: str, end: Kind) -> Pipeline:
+    def _pipeline(self, context: str, end: TokenKind) -> Pipeline:
         """Commands, maybe with variables before them, up to the token that ends them."""
         pipeline = Pipeline(self._tokens.peek_shown().position, self._source)
         while self._declares(pipeline, context):
@@ -285,24 +290,24 @@ class _Parser:
         """Takes a variable that is set here; whether another one may follow."""
         tokens = self._tokens
         variable = tokens.peek_shown()
-        if variable.kind is not Kind.VARIABLE:
+        if variable.kind is not TokenKind.VARIABLE:
             return False
         tokens.next_shown()
         adjacent = tokens.peek()
         following = tokens.next_shown()
-        if following.kind in (Kind.ASSIGN, Kind.DECLARE):
-            pipeline.assigns = following.kind is Kind.ASSIGN
+        if following.kind in (TokenKind.ASSIGN, TokenKind.DECLARE):
+            pipeline.assigns = following.kind is TokenKind.ASSIGN
             self._declare(pipeline, variable)
             return False
-        if following.kind is Kind.CHARACTER and following.text == ",":
+        if following.kind is TokenKind.CHARACTER and following.text == ",":
             self._declare(pipeline, variable)
             if context == "range" and len(pipeline.variables) < 2:
-                if tokens.peek_shown().kind in (Kind.VARIABLE, Kind.RIGHT, Kind.RIGHT_PAREN):
+                if tokens.peek_shown().kind in (TokenKind.VARIABLE, TokenKind.RIGHT, TokenKind.RIGHT_PAREN):
                     return True
                 raise self._error("range can only initialize variables")
             raise self._error(f"too many declarations in {context}")
         tokens.back(following)
-        if adjacent.kind is Kind.SPACE:
+        if adjacent.kind is TokenKind.SPACE:
             tokens.back(adjacent)
         tokens.back(variable)
         return False
@@ -320,11 +325,11 @@ class _Parser:
             if operand is not None:
                 command.arguments.append(operand)
             token = self._tokens.next()
-            if token.kind is Kind.SPACE:
+            if token.kind is TokenKind.SPACE:
                 continue
-            if token.kind in (Kind.RIGHT, Kind.RIGHT_PAREN):
+            if token.kind in (TokenKind.RIGHT, TokenKind.RIGHT_PAREN):
                 self._tokens.back(token)
-            elif token.kind is not Kind.PIPE:
+            elif token.kind is not TokenKind.PIPE:
                 raise self._unexpected(token, "operand")
             break
         if not command.arguments:
@@ -335,10 +340,10 @@ class _Parser:
         """A term and the fields behind it."""
         node = self._term()
         first = self._tokens.peek()
-        if node is None or first.kind is not Kind.FIELD:
+        if node is None or first.kind is not TokenKind.FIELD:
             return node
         names = []
-        while self._tokens.peek().kind is Kind.FIELD:
+        while self._tokens.peek().kind is TokenKind.FIELD:
             names.append(self._tokens.next().text[1:])
         if isinstance(node, Field):
             return Field(first.position, self._source, (*node.names, *names))
@@ -352,46 +357,46 @@ class _Parser:
         token = self._tokens.next_shown()
         where, source = token.position, self._source
         match token.kind:
-            case Kind.IDENTIFIER:
+            case TokenKind.IDENTIFIER:
                 if token.text not in self._functions:
                     raise self._error(f"function {go_quote(token.text)} not defined")
                 return Identifier(where, source, token.text)
-            case Kind.DOT:
+            case TokenKind.DOT:
                 return Dot(where, source)
-            case Kind.NIL:
+            case TokenKind.NIL:
                 return Nil(where, source)
-            case Kind.VARIABLE:
+            case TokenKind.VARIABLE:
                 if token.text not in self._variables:
                     raise self._error(f"undefined variable {go_quote(token.text)}")
                 return Variable(where, source, (token.text,))
-            case Kind.FIELD:
+            case TokenKind.FIELD:
                 return Field(where, source, (token.text[1:],))
-            case Kind.BOOL:
+            case TokenKind.BOOL:
                 return Bool(where, source, token.text == "true")
-            case Kind.CHARACTER_CONSTANT | Kind.COMPLEX | Kind.NUMBER:
+            case TokenKind.CHARACTER_CONSTANT | TokenKind.COMPLEX | TokenKind.NUMBER:
                 try:
                     return number(token, source)
                 except UserError as error:
                     raise self._error(error.message) from None
-            case Kind.LEFT_PAREN:
+            case TokenKind.LEFT_PAREN:
                 self._deeper()
-                pipeline = self._pipeline("parenthesized pipeline", Kind.RIGHT_PAREN)
+                pipeline = self._pipeline("parenthesized pipeline", TokenKind.RIGHT_PAREN)
                 self._tokens.depth -= 1
                 return pipeline
-            case Kind.STRING | Kind.RAW_STRING:
+            case TokenKind.STRING | TokenKind.RAW_STRING:
                 return String(where, source, token.text, self._unquoted(token))
         self._tokens.back(token)
         return None
 
 
-_CONTROLS: Final[dict[Kind, Callable[[_Parser, Token], Node]]] = {
-    Kind.BLOCK: _Parser._block,
-    Kind.BREAK: _Parser._leave,
-    Kind.CONTINUE: _Parser._leave,
-    Kind.ELSE: _Parser._else,
-    Kind.END: _Parser._end,
-    Kind.IF: _Parser._branch,
-    Kind.RANGE: _Parser._branch,
-    Kind.TEMPLATE: _Parser._template,
-    Kind.WITH: _Parser._branch,
+_CONTROLS: Final[dict[TokenKind, Callable[[_Parser, Token], Node]]] = {
+    TokenKind.BLOCK: _Parser._block,
+    TokenKind.BREAK: _Parser._leave,
+    TokenKind.CONTINUE: _Parser._leave,
+    TokenKind.ELSE: _Parser._else,
+    TokenKind.END: _Parser._end,
+    TokenKind.IF: _Parser._branch,
+    TokenKind.RANGE: _Parser._branch,
+    TokenKind.TEMPLATE: _Parser._template,
+    TokenKind.WITH: _Parser._branch,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from trimon.gotext.values import Value
 from trimon.templates.execution import Execution
 from trimon.templates.functions.function import Calling, Function
-from trimon.templates.nodes import Body, Source
+from trimon.templates.nodes import Body, TemplateSource
 from trimon.templates.parser import parse
 
 
@@ -18,8 +18,8 @@ class Template:
         """Parses the text. Raises TemplateError."""
         self.name = name
         self._functions = functions
-        self._bodies: dict[str, tuple[Body, Source]] = {}
-        source = Source(name, text)
+        self._bodies: dict[str, tuple[Body, TemplateSource]] = {}
+        source = TemplateSource(name, text)
         for found, body in parse(source, functions).items():
             self._bodies[found] = (body, source)
 

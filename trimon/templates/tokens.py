@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.templates.lexer import Kind, Lexer, Token
+from trimon.templates.lexer import Lexer, Token, TokenKind
 
 
 class Tokens:
@@ -36,7 +36,7 @@ class Tokens:
 
     def next_shown(self) -> Token:
         """The next token that is no blank."""
-        while (token := self.next()).kind is Kind.SPACE:
+        while (token := self.next()).kind is TokenKind.SPACE:
             pass
         return token
 

@@ -19,11 +19,11 @@ from trimon.gotext.values import (
     STRING_SLICE,
     UINT32,
     UINT64,
+    GoKind,
+    GoScalar,
     GoType,
     Interface,
-    Kind,
     Pointer,
-    Scalar,
     Slice,
     Struct,
     Table,
@@ -37,30 +37,30 @@ from trimon.model.histogramtext import histogram_text
 _EPOCH_S: Final = 62_135_596_800
 _HINTS: Final = {ResetHint.UNKNOWN: 0, ResetHint.RESET: 1, ResetHint.NOT_RESET: 2, ResetHint.GAUGE: 3}
 
-HTML: Final = GoType("template.HTML", Kind.STRING)
-DURATION: Final = GoType("time.Duration", Kind.INT, shown=duration_text)
+HTML: Final = GoType("template.HTML", GoKind.STRING)
+DURATION: Final = GoType("time.Duration", GoKind.INT, shown=duration_text)
 DURATION_POINTER: Final = pointer_to(DURATION)
-MONTH: Final = GoType("time.Month", Kind.INT, shown=lambda month: MONTHS[month - 1])
-WEEKDAY: Final = GoType("time.Weekday", Kind.INT, shown=lambda day: WEEKDAYS[day])
-LOCATION: Final = GoType("time.Location", Kind.STRUCT)
-LOCATION_POINTER: Final = GoType("*time.Location", Kind.POINTER, LOCATION)
-SPAN: Final = GoType("histogram.Span", Kind.STRUCT, fields=(("Offset", INT32), ("Length", UINT32)))
-SPANS: Final = GoType("[]histogram.Span", Kind.SLICE, SPAN, comparable=False)
-RESET_HINT: Final = GoType("histogram.CounterResetHint", Kind.UINT)
+MONTH: Final = GoType("time.Month", GoKind.INT, shown=lambda month: MONTHS[month - 1])
+WEEKDAY: Final = GoType("time.Weekday", GoKind.INT, shown=lambda day: WEEKDAYS[day])
+LOCATION: Final = GoType("time.Location", GoKind.STRUCT)
+LOCATION_POINTER: Final = GoType("*time.Location", GoKind.POINTER, LOCATION)
+SPAN: Final = GoType("histogram.Span", GoKind.STRUCT, fields=(("Offset", INT32), ("Length", UINT32)))
+SPANS: Final = GoType("[]histogram.Span", GoKind.SLICE, SPAN, comparable=False)
+RESET_HINT: Final = GoType("histogram.CounterResetHint", GoKind.UINT)
 
 
 def _time_fields(instant_ns: int) -> tuple[Value, ...]:
     seconds, nanoseconds = divmod(instant_ns, NS_PER_S)
     return (
-        Scalar(UINT64, nanoseconds),
-        Scalar(INT64, seconds + _EPOCH_S),
+        GoScalar(UINT64, nanoseconds),
+        GoScalar(INT64, seconds + _EPOCH_S),
         Pointer(LOCATION_POINTER, None),
     )
 
 
 TIME: Final = GoType(
     "time.Time",
-    Kind.STRUCT,
+    GoKind.STRUCT,
     fields=(("wall", UINT64), ("ext", INT64), ("loc", LOCATION_POINTER)),
     read=_time_fields,
     shown=time_text,
@@ -76,7 +76,9 @@ def _spans(buckets: Buckets) -> tuple[Slice, Slice]:
     begin, expected = 0, 0
     for at in range(1, len(index) + 1):
         if at == len(index) or index[at] != index[at - 1] + 1:
-            spans.append(Struct(SPAN, (Scalar(INT32, index[begin] - expected), Scalar(UINT32, at - begin))))
+            spans.append(
+                Struct(SPAN, (GoScalar(INT32, index[begin] - expected), GoScalar(UINT32, at - begin)))
+            )
             expected, begin = index[at - 1] + 1, at
     counts = Slice(FLOAT_SLICE, buckets.counts.tolist(), nil=not index)
     return Slice(SPANS, spans, nil=not spans), counts
@@ -86,8 +88,8 @@ def _histogram_fields(histogram: FloatHistogram) -> tuple[Value, ...]:
     positive_spans, positive = _spans(histogram.positive)
     negative_spans, negative = _spans(histogram.negative)
     return (
-        Scalar(RESET_HINT, _HINTS[histogram.hint]),
-        Scalar(INT32, histogram.schema),
+        GoScalar(RESET_HINT, _HINTS[histogram.hint]),
+        GoScalar(INT32, histogram.schema),
         histogram.zero_threshold,
         histogram.zero_count,
         histogram.count,
@@ -102,7 +104,7 @@ def _histogram_fields(histogram: FloatHistogram) -> tuple[Value, ...]:
 
 HISTOGRAM: Final = GoType(
     "histogram.FloatHistogram",
-    Kind.STRUCT,
+    GoKind.STRUCT,
     fields=(
         ("CounterResetHint", RESET_HINT), ("Schema", INT32), ("ZeroThreshold", FLOAT64), ("ZeroCount", FLOAT64),
         ("Count", FLOAT64), ("Sum", FLOAT64), ("PositiveSpans", SPANS), ("NegativeSpans", SPANS),
@@ -111,7 +113,9 @@ HISTOGRAM: Final = GoType(
     read=_histogram_fields,
     comparable=False,
 )  # fmt: skip
-HISTOGRAM_POINTER: Final = GoType("*histogram.FloatHistogram", Kind.POINTER, HISTOGRAM, shown=histogram_text)
+HISTOGRAM_POINTER: Final = GoType(
+    "*histogram.FloatHistogram", GoKind.POINTER, HISTOGRAM, shown=histogram_text
+)
 
 
 def _bucket_text(bucket: tuple[Any, ...]) -> str:
@@ -122,7 +126,7 @@ def _bucket_text(bucket: tuple[Any, ...]) -> str:
 
 BUCKET: Final = GoType(
     "histogram.Bucket[float64]",
-    Kind.STRUCT,
+    GoKind.STRUCT,
     fields=(
         ("Lower", FLOAT64), ("Upper", FLOAT64), ("LowerInclusive", BOOL), ("UpperInclusive", BOOL),
         ("Count", FLOAT64), ("Index", INT32),
@@ -131,21 +135,21 @@ BUCKET: Final = GoType(
 )  # fmt: skip
 
 SAMPLE: Final = GoType(
-    "template.sample", Kind.STRUCT, fields=(("Labels", STRING_MAP), ("Value", ANY)), comparable=False
+    "template.sample", GoKind.STRUCT, fields=(("Labels", STRING_MAP), ("Value", ANY)), comparable=False
 )
-SAMPLE_POINTER: Final = GoType("*template.sample", Kind.POINTER, SAMPLE)
-QUERY_RESULT: Final = GoType("template.queryResult", Kind.SLICE, SAMPLE_POINTER, comparable=False)
+SAMPLE_POINTER: Final = GoType("*template.sample", GoKind.POINTER, SAMPLE)
+QUERY_RESULT: Final = GoType("template.queryResult", GoKind.SLICE, SAMPLE_POINTER, comparable=False)
 
 ALERT_DATA: Final = GoType(
     "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }",
-    Kind.STRUCT,
+    GoKind.STRUCT,
     fields=(("Labels", STRING_MAP), ("ExternalLabels", STRING_MAP), ("ExternalURL", STRING), ("Value", ANY)),
     comparable=False,
 )
-URL_VALUES: Final = GoType("url.Values", Kind.MAP, STRING_SLICE, comparable=False)
+URL_VALUES: Final = GoType("url.Values", GoKind.MAP, STRING_SLICE, comparable=False)
 CONSOLE_DATA: Final = GoType(
     "struct { RawParams url.Values; Params map[string]string; Path string; ExternalLabels map[string]string }",
-    Kind.STRUCT,
+    GoKind.STRUCT,
     fields=(
         ("RawParams", URL_VALUES),
         ("Params", STRING_MAP),

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from trimon import limits
 from trimon.config.globs import expand_glob
-from trimon.config.kinds import DURATION, Flag, Listed, Mapped, Number, Of, Text
+from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Number, Of, Text
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
 from trimon.config.yamltree import Document, Node
@@ -133,7 +133,7 @@ class UnitTestFile(Model):
     evaluation_interval: int = setting(DURATION, _MINUTE_MS)
     group_eval_order: tuple[str, ...] = setting(Listed(Text()), ())
     tests: tuple[UnitTest, ...] = setting(Listed(Of(UnitTest), "[]main.testGroup"), ())
-    fuzzy_compare: bool = setting(Flag(), default=False)
+    fuzzy_compare: bool = setting(Boolean(), default=False)
 
     def check(self) -> None:
         """Each group of the order is there once."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from trimon.gotext.values import (
     UINT8,
+    GoKind,
+    GoScalar,
     GoType,
-    Kind,
-    Scalar,
     Slice,
     Table,
     Value,
@@ -23,7 +23,7 @@ from trimon.templates.functions.function import REFLECTED, Calling, Function
 
 
 def _is_text(value: Value) -> bool:
-    return value is not None and type_of(value).kind is Kind.STRING
+    return value is not None and type_of(value).kind is GoKind.STRING
 
 
 def _element(of: GoType) -> GoType:
@@ -51,7 +51,7 @@ def _place(index: Value, count: int) -> int:
     index = inside(index)
     if index is None:
         raise CallError("cannot index slice/array with nil")
-    if type_of(index).kind not in (Kind.INT, Kind.UINT):
+    if type_of(index).kind not in (GoKind.INT, GoKind.UINT):
         raise CallError(f"cannot index slice/array with type {type_of(index)}")
     place: int = raw(index)
     if not 0 <= place <= count:
@@ -85,7 +85,7 @@ def _at(item: Value, index: Value) -> Value:
         place = _place(index, len(data))
         if place == len(data):
             raise CallError("reflect: string index out of range")
-        return Scalar(UINT8, data[place])
+        return GoScalar(UINT8, data[place])
     raise CallError(f"can't index item of type {type_of(item)}")
 
 
@@ -113,7 +113,7 @@ def _slice(_: Calling, item: Value, *indexes: Value) -> Value:
         data = text_bytes(raw(item))
         begin, end = _borders(indexes, len(data))
         cut = bytes_text(data[begin:end])
-        return cut if isinstance(item, str) else Scalar(type_of(item), cut)
+        return cut if isinstance(item, str) else GoScalar(type_of(item), cut)
     if not isinstance(item, Slice):
         raise CallError(f"can't slice item of type {type_of(item)}")
     begin, end = _borders(indexes, len(item.items))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from trimon import limits
-from trimon.gotext.values import GoType, Kind, Value
+from trimon.gotext.values import GoKind, GoType, Value
 from trimon.model.histogram import FloatHistogram
 from trimon.templates.errors import CallError
 
 # The type of parameters that take a value as it is, the untyped nil included.
-REFLECTED: Final = GoType("reflect.Value", Kind.STRUCT)
+REFLECTED: Final = GoType("reflect.Value", GoKind.STRUCT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 from trimon.gotext.format import default_text, sprintf
 from trimon.gotext.values import (
+    GoKind,
+    GoScalar,
     Interface,
-    Kind,
     Pointer,
-    Scalar,
     Slice,
     Struct,
     Table,
@@ -22,9 +22,9 @@ from trimon.gotext.values import (
 from trimon.templates.errors import CallError
 from trimon.templates.functions.function import REFLECTED, Calling, Function
 
-_BASIC = frozenset((Kind.BOOL, Kind.INT, Kind.UINT, Kind.FLOAT, Kind.COMPLEX, Kind.STRING))
-_UNORDERED = frozenset((Kind.BOOL, Kind.COMPLEX))
-_INTEGERS = frozenset((Kind.INT, Kind.UINT))
+_BASIC = frozenset((GoKind.BOOL, GoKind.INT, GoKind.UINT, GoKind.FLOAT, GoKind.COMPLEX, GoKind.STRING))
+_UNORDERED = frozenset((GoKind.BOOL, GoKind.COMPLEX))
+_INTEGERS = frozenset((GoKind.INT, GoKind.UINT))
 _SHOWN_BYTES_MAX = 100_000
 
 
@@ -48,7 +48,7 @@ def _not(_: Calling, value: Value) -> bool:
     return not is_true(value)
 
 
-def _kind(value: Value) -> Kind | None:
+def _kind(value: Value) -> GoKind | None:
     """The kind of a basic value; None for all others."""
     if value is None:
         return None
@@ -101,7 +101,7 @@ def _same(left: Any, right: Any) -> bool:
         return all(_same(*pair) for pair in zip(left.values, right.values, strict=True))
     if isinstance(left, Interface) and isinstance(right, Interface):
         return _same(left.value, right.value)
-    if isinstance(left, Scalar) and isinstance(right, Scalar):
+    if isinstance(left, GoScalar) and isinstance(right, GoScalar):
         return left.type is right.type and bool(left.value == right.value)
     return type(left) is type(right) and bool(left == right)
 
@@ -120,7 +120,7 @@ def _less(_: Calling, left: Value, right: Value) -> bool:
             raise _incompatible(left, right)
     elif kind in _UNORDERED:
         raise CallError("invalid type for comparison")
-    if kind is Kind.STRING:
+    if kind is GoKind.STRING:
         return bool(
             raw(left).encode("utf-8", "surrogateescape") < raw(right).encode("utf-8", "surrogateescape")
         )

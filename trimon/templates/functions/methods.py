@@ -23,9 +23,9 @@ from trimon.gotext.values import (
     INT32,
     INT64,
     STRING,
+    GoScalar,
     GoType,
     Pointer,
-    Scalar,
     Struct,
     Table,
     Value,
@@ -73,12 +73,12 @@ def _wrapped(number: int) -> int:
     return (number + 2**63) % 2**64 - 2**63
 
 
-def _clamped(number: int) -> Scalar:
-    return Scalar(DURATION, max(INT64_MIN, min(INT64_MAX, number)))
+def _clamped(number: int) -> GoScalar:
+    return GoScalar(DURATION, max(INT64_MIN, min(INT64_MAX, number)))
 
 
-def _unix(unit_ns: int) -> Callable[[Struct], Scalar]:
-    return lambda time: Scalar(INT64, _wrapped(time.payload // unit_ns))
+def _unix(unit_ns: int) -> Callable[[Struct], GoScalar]:
+    return lambda time: GoScalar(INT64, _wrapped(time.payload // unit_ns))
 
 
 def _add_date(time: Struct, years: int, months: int, days: int) -> Struct:
@@ -93,14 +93,14 @@ def _compare(left: Struct, right: Struct) -> int:
     return int(left.payload > right.payload) - int(left.payload < right.payload)
 
 
-def _truncated(time: Struct, unit: Scalar) -> Struct:
+def _truncated(time: Struct, unit: GoScalar) -> Struct:
     """Down to a multiple of a duration, counted from the year 1."""
     if unit.value <= 0:
         return time
     return Struct(TIME, time.payload - (time.payload - _ZERO_TIME_NS) % unit.value)
 
 
-def _rounded(time: Struct, unit: Scalar) -> Struct:
+def _rounded(time: Struct, unit: GoScalar) -> Struct:
     if unit.value <= 0:
         return time
     rest = (time.payload - _ZERO_TIME_NS) % unit.value
@@ -125,7 +125,7 @@ _TIME: Final = (
     _method("IsDST", lambda _: False),
     _method("IsZero", lambda time: time.payload == _ZERO_TIME_NS),
     _method("Minute", _part(lambda fields: fields.minute)),
-    _method("Month", lambda time: Scalar(MONTH, civil(time.payload).month)),
+    _method("Month", lambda time: GoScalar(MONTH, civil(time.payload).month)),
     _method("Nanosecond", _part(lambda fields: fields.nanosecond)),
     _method("Round", _rounded, DURATION),
     _method("Second", _part(lambda fields: fields.second)),
@@ -137,7 +137,7 @@ _TIME: Final = (
     _method("UnixMicro", _unix(1_000)),
     _method("UnixMilli", _unix(1_000_000)),
     _method("UnixNano", _unix(1)),
-    _method("Weekday", lambda time: Scalar(WEEKDAY, civil(time.payload).weekday)),
+    _method("Weekday", lambda time: GoScalar(WEEKDAY, civil(time.payload).weekday)),
     _method("Year", _part(lambda fields: fields.year)),
     _method("YearDay", _part(lambda fields: fields.year_day)),
     _refused("Clock", 3),
@@ -152,23 +152,23 @@ def _towards_zero(number: int, unit: int) -> int:
     return -quotient if number < 0 else quotient
 
 
-def _floating(unit_ns: int) -> Callable[[Scalar], float]:
+def _floating(unit_ns: int) -> Callable[[GoScalar], float]:
     """Whole units and the rest are divided apart, as Go does."""
 
-    def read(span: Scalar) -> float:
+    def read(span: GoScalar) -> float:
         whole = _towards_zero(span.value, unit_ns)
         return float(whole) + float(span.value - whole * unit_ns) / unit_ns
 
     return read
 
 
-def _duration_truncated(span: Scalar, unit: Scalar) -> Scalar:
+def _duration_truncated(span: GoScalar, unit: GoScalar) -> GoScalar:
     if unit.value <= 0:
         return span
-    return Scalar(DURATION, _towards_zero(span.value, unit.value) * unit.value)
+    return GoScalar(DURATION, _towards_zero(span.value, unit.value) * unit.value)
 
 
-def _duration_rounded(span: Scalar, unit: Scalar) -> Scalar:
+def _duration_rounded(span: GoScalar, unit: GoScalar) -> GoScalar:
     if unit.value <= 0:
         return span
     rest = abs(span.value) % unit.value
@@ -176,8 +176,8 @@ def _duration_rounded(span: Scalar, unit: Scalar) -> Scalar:
     return _clamped(-amount if span.value < 0 else amount)
 
 
-def _count(unit_ns: int) -> Callable[[Scalar], Scalar]:
-    return lambda span: Scalar(INT64, _towards_zero(span.value, unit_ns))
+def _count(unit_ns: int) -> Callable[[GoScalar], GoScalar]:
+    return lambda span: GoScalar(INT64, _towards_zero(span.value, unit_ns))
 
 
 _DURATION: Final = (
@@ -198,7 +198,7 @@ def _zero_bucket(histogram: Struct) -> Struct:
     held: FloatHistogram = histogram.payload
     if held.custom:
         raise CallError("histograms with custom buckets have no zero bucket")
-    fields = (-held.zero_threshold, held.zero_threshold, True, True, held.zero_count, Scalar(INT32, 0))
+    fields = (-held.zero_threshold, held.zero_threshold, True, True, held.zero_count, GoScalar(INT32, 0))
     return Struct(BUCKET, fields)
 
 
@@ -256,5 +256,5 @@ METHODS: Final[dict[GoType, dict[str, Function]]] = {
 
 def method_of(value: Value, name: str) -> Function | None:
     """A method of a value that pointers and interfaces were followed to."""
-    methods = METHODS.get(value.type) if isinstance(value, Struct | Scalar | Table) else None
+    methods = METHODS.get(value.type) if isinstance(value, Struct | GoScalar | Table) else None
     return methods.get(name) if methods is not None else None

@@ -14,8 +14,8 @@ from trimon.gotext.values import (
     INT64,
     STRING,
     UINT64,
+    GoScalar,
     Pointer,
-    Scalar,
     Struct,
     Value,
     inside,
@@ -42,7 +42,7 @@ def to_float(value: Value) -> float:
             return parse_go_float(value)
         except UserError as error:
             raise CallError(error.message) from None
-    if isinstance(value, Scalar):
+    if isinstance(value, GoScalar):
         if value.type in (INT, INT64, UINT64):
             return float(value.value)
         if value.type is DURATION:
@@ -163,7 +163,7 @@ def _to_time(_: Calling, number: Value) -> Value:
 
 
 def _to_duration(_: Calling, number: Value) -> Value:
-    return Pointer(DURATION_POINTER, Scalar(DURATION, _int64(to_float(number) * 1e9)))
+    return Pointer(DURATION_POINTER, GoScalar(DURATION, _int64(to_float(number) * 1e9)))
 
 
 def _now(calling: Calling) -> float:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from trimon import limits
 from trimon.errors import OperatingError, UserError
-from trimon.gotext.values import ANY, ANY_MAP, STRING, Interface, Pointer, Scalar, Slice, Table, Value, inside
+from trimon.gotext.values import (
+    ANY,
+    ANY_MAP,
+    STRING,
+    GoScalar,
+    Interface,
+    Pointer,
+    Slice,
+    Table,
+    Value,
+    inside,
+)
 from trimon.templates.errors import CallError, TemplateError
 from trimon.templates.functions.function import Calling, Function
 from trimon.templates.types import HTML, QUERY_RESULT, SAMPLE_POINTER, sample
@@ -67,7 +78,7 @@ def _args(calling: Calling, *values: Value) -> Value:
 def _tmpl(calling: Calling, name: str, data: Value) -> Value:
     assert calling.expand is not None
     try:
-        return Scalar(HTML, calling.expand(name, data))
+        return GoScalar(HTML, calling.expand(name, data))
     except TemplateError as error:
         raise CallError(error.message) from None
 

@@ -12,7 +12,7 @@ from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.replacement import Replacement
 from trimon.gotext.strings import go_quote
-from trimon.gotext.values import STRING, Scalar, Value
+from trimon.gotext.values import STRING, GoScalar, Value
 from trimon.model.matcher import compile_search
 from trimon.templates.errors import CallError
 from trimon.templates.functions.function import Calling, Function
@@ -171,7 +171,7 @@ def _url_query_escape(calling: Calling, text: str) -> str:
 
 
 def _safe_html(_: Calling, text: str) -> Value:
-    return Scalar(HTML, text)
+    return GoScalar(HTML, text)
 
 
 def _external_url(calling: Calling) -> str:

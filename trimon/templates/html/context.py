@@ -9,7 +9,7 @@ from typing import Final
 from trimon.templates.html.errors import HtmlError
 
 
-class State(Enum):
+class HtmlState(Enum):
     """What is being written. The values are Go's names, which errors show."""
 
     TEXT = "stateText"
@@ -96,30 +96,43 @@ class Attribute(Enum):
 
 COMMENTS: Final = frozenset(
     (
-        *(State.HTML_COMMENT, State.JS_BLOCK_COMMENT, State.JS_LINE_COMMENT, State.JS_HTML_OPEN_COMMENT),
-        *(State.JS_HTML_CLOSE_COMMENT, State.CSS_BLOCK_COMMENT, State.CSS_LINE_COMMENT),
+        *(
+            HtmlState.HTML_COMMENT,
+            HtmlState.JS_BLOCK_COMMENT,
+            HtmlState.JS_LINE_COMMENT,
+            HtmlState.JS_HTML_OPEN_COMMENT,
+        ),
+        *(HtmlState.JS_HTML_CLOSE_COMMENT, HtmlState.CSS_BLOCK_COMMENT, HtmlState.CSS_LINE_COMMENT),
     )
 )
-SCRIPT_LITERALS: Final = frozenset((State.JS_DOUBLE, State.JS_SINGLE, State.JS_TEMPLATE, State.JS_REGEXP))
+SCRIPT_LITERALS: Final = frozenset(
+    (HtmlState.JS_DOUBLE, HtmlState.JS_SINGLE, HtmlState.JS_TEMPLATE, HtmlState.JS_REGEXP)
+)
 IN_TAG: Final = frozenset(
-    (State.TAG, State.ATTRIBUTE_NAME, State.AFTER_NAME, State.BEFORE_VALUE, State.ATTRIBUTE)
+    (
+        HtmlState.TAG,
+        HtmlState.ATTRIBUTE_NAME,
+        HtmlState.AFTER_NAME,
+        HtmlState.BEFORE_VALUE,
+        HtmlState.ATTRIBUTE,
+    )
 )
 VALUE_STATES: Final = {
-    Attribute.NONE: State.ATTRIBUTE,
-    Attribute.SCRIPT: State.JS,
-    Attribute.SCRIPT_TYPE: State.ATTRIBUTE,
-    Attribute.STYLE: State.CSS,
-    Attribute.URL: State.URL,
-    Attribute.SRCSET: State.SRCSET,
-    Attribute.META_CONTENT: State.META_CONTENT,
+    Attribute.NONE: HtmlState.ATTRIBUTE,
+    Attribute.SCRIPT: HtmlState.JS,
+    Attribute.SCRIPT_TYPE: HtmlState.ATTRIBUTE,
+    Attribute.STYLE: HtmlState.CSS,
+    Attribute.URL: HtmlState.URL,
+    Attribute.SRCSET: HtmlState.SRCSET,
+    Attribute.META_CONTENT: HtmlState.META_CONTENT,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class HtmlContext:
     """A place in a page. `braces` counts open braces within each `${` of template literals of scripts."""
 
-    state: State = State.TEXT
+    state: HtmlState = HtmlState.TEXT
     delimiter: Delimiter = Delimiter.NONE
     url_part: UrlPart = UrlPart.NONE
     slash: Slash = Slash.REGEXP
@@ -136,20 +149,20 @@ class Context:
         error = "<nil>" if self.error is None else str(self.error)
         return f"{{{lead} [{braces}] {self.attribute.value} {self.element.value} {error}}}"
 
-    def nudged(self) -> Context:
+    def nudged(self) -> HtmlContext:
         """The place where an action here writes."""
-        if self.state is State.TAG:
-            return replace(self, state=State.ATTRIBUTE_NAME)
-        if self.state is State.BEFORE_VALUE:
+        if self.state is HtmlState.TAG:
+            return replace(self, state=HtmlState.ATTRIBUTE_NAME)
+        if self.state is HtmlState.BEFORE_VALUE:
             state = VALUE_STATES[self.attribute]
             return replace(self, state=state, delimiter=Delimiter.SPACE_OR_TAG_END, attribute=Attribute.NONE)
-        if self.state is State.AFTER_NAME:
-            return replace(self, state=State.ATTRIBUTE_NAME, attribute=Attribute.NONE)
+        if self.state is HtmlState.AFTER_NAME:
+            return replace(self, state=HtmlState.ATTRIBUTE_NAME, attribute=Attribute.NONE)
         return self
 
     def mangled(self, name: str) -> str:
         """The name of the variant of a template that begins here."""
-        if self.state is State.TEXT:
+        if self.state is HtmlState.TEXT:
             return name
         text = f"{name}$htmltemplate_{self.state.value}"
         plain = (Delimiter.NONE, UrlPart.NONE, Slash.REGEXP)
@@ -165,6 +178,6 @@ class Context:
         return text
 
 
-def failed(description: str) -> Context:
+def failed(description: str) -> HtmlContext:
     """The context of a page that cannot be understood."""
-    return Context(State.ERROR, error=HtmlError(description))
+    return HtmlContext(HtmlState.ERROR, error=HtmlError(description))

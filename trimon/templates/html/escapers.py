@@ -9,11 +9,11 @@ from typing import Final
 from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.format import sprint
-from trimon.gotext.values import ANY, Pointer, Scalar, Value, bytes_text, text_bytes, type_of
+from trimon.gotext.values import ANY, GoScalar, Pointer, Value, bytes_text, text_bytes, type_of
 from trimon.templates.errors import CallError
 from trimon.templates.functions.function import Calling, Function
 from trimon.templates.html.attributes import Content, content_of
-from trimon.templates.html.context import IN_TAG, Context, Delimiter, Element, State
+from trimon.templates.html.context import IN_TAG, Delimiter, Element, HtmlContext, HtmlState
 from trimon.templates.html.json import script_value
 from trimon.templates.html.styles import decode_css, is_name_character
 from trimon.templates.html.tags import TRANSITIONS, VALUE_ENDS
@@ -39,7 +39,7 @@ def text_of(values: Sequence[Value]) -> tuple[str, bool]:
         only = values[0]
         if isinstance(only, str):
             return only, False
-        if isinstance(only, Scalar) and only.type is HTML:
+        if isinstance(only, GoScalar) and only.type is HTML:
             return only.value, True
     shown = [_unpointed(value) for value in values if value is not None]
     return sprint(shown, limits.TEMPLATE_OUTPUT_BYTES_MAX), False
@@ -99,7 +99,7 @@ def _unquoted(values: Sequence[Value]) -> str:
 def strip_tags(text: str) -> str:
     """The text of a piece of HTML without its tags and comments."""
     kept: list[str] = []
-    context, at, all_text = Context(), 0, True
+    context, at, all_text = HtmlContext(), 0, True
     steps_left = limits.TEMPLATE_STEPS_MAX
     while at < len(text):
         steps_left -= 1 + (len(text) - at) // _BYTES_PER_STEP
@@ -108,10 +108,10 @@ def strip_tags(text: str) -> str:
         if context.delimiter is Delimiter.NONE:
             state = context.state
             if context.element is not Element.NONE and state not in IN_TAG:
-                state = State.RCDATA
+                state = HtmlState.RCDATA
             after, read = TRANSITIONS[state](context, text[at:])
             end = at + read
-            if context.state in (State.TEXT, State.RCDATA):
+            if context.state in (HtmlState.TEXT, HtmlState.RCDATA):
                 cut = end
                 if after.state is not context.state:
                     found = text.rfind("<", at, end)
@@ -127,10 +127,10 @@ def strip_tags(text: str) -> str:
         if found_end is None:
             break
         at = found_end.start() + (context.delimiter is not Delimiter.SPACE_OR_TAG_END)
-        context = Context(State.TAG, element=context.element)
+        context = HtmlContext(HtmlState.TAG, element=context.element)
     if all_text:
         return text
-    if context.state in (State.TEXT, State.RCDATA):
+    if context.state in (HtmlState.TEXT, HtmlState.RCDATA):
         kept.append(text[at:])
     return "".join(kept)
 

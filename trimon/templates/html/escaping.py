@@ -12,41 +12,58 @@ from trimon.gotext.strings import go_quote
 from trimon.templates.html.context import (
     COMMENTS,
     SCRIPT_LITERALS,
-    Context,
     Delimiter,
+    HtmlContext,
+    HtmlState,
     Slash,
-    State,
     UrlPart,
 )
 from trimon.templates.html.errors import HtmlError
 from trimon.templates.html.pipelines import PREDEFINED, with_escapers
 from trimon.templates.html.tags import advance
-from trimon.templates.nodes import Action, Body, Branch, Identifier, Invocation, Leave, Node, Source, Text
+from trimon.templates.nodes import (
+    Action,
+    Body,
+    Branch,
+    Identifier,
+    Invocation,
+    Leave,
+    Node,
+    TemplateSource,
+    TextNode,
+)
 
 _SCRIPT_TAG: Final = re.compile("<(script|/script|!--)", re.IGNORECASE)
 _DOCTYPE: Final = "<!DOCTYPE"
 _URL_STATES: Final = frozenset(
-    (State.URL, State.CSS_DOUBLE, State.CSS_SINGLE, State.CSS_DOUBLE_URL, State.CSS_SINGLE_URL, State.CSS_URL)
+    (
+        HtmlState.URL,
+        HtmlState.CSS_DOUBLE,
+        HtmlState.CSS_SINGLE,
+        HtmlState.CSS_DOUBLE_URL,
+        HtmlState.CSS_SINGLE_URL,
+        HtmlState.CSS_URL,
+    )
 )
 _BY_STATE: Final = {
-    State.META_CONTENT: (),
-    State.META_CONTENT_URL: ("urlfilter",),
-    State.JS: ("jsvalescaper",),
-    State.JS_DOUBLE: ("jsstrescaper",),
-    State.JS_SINGLE: ("jsstrescaper",),
-    State.JS_TEMPLATE: ("jstmpllitescaper",),
-    State.JS_REGEXP: ("jsregexpescaper",),
-    State.CSS: ("cssvaluefilter",),
-    State.TEXT: ("htmlescaper",),
-    State.RCDATA: ("rcdataescaper",),
-    State.ATTRIBUTE: (),
-    State.ATTRIBUTE_NAME: ("htmlnamefilter",),
-    State.SRCSET: ("srcsetescaper",),
+    HtmlState.META_CONTENT: (),
+    HtmlState.META_CONTENT_URL: ("urlfilter",),
+    HtmlState.JS: ("jsvalescaper",),
+    HtmlState.JS_DOUBLE: ("jsstrescaper",),
+    HtmlState.JS_SINGLE: ("jsstrescaper",),
+    HtmlState.JS_TEMPLATE: ("jstmpllitescaper",),
+    HtmlState.JS_REGEXP: ("jsregexpescaper",),
+    HtmlState.CSS: ("cssvaluefilter",),
+    HtmlState.TEXT: ("htmlescaper",),
+    HtmlState.RCDATA: ("rcdataescaper",),
+    HtmlState.ATTRIBUTE: (),
+    HtmlState.ATTRIBUTE_NAME: ("htmlnamefilter",),
+    HtmlState.SRCSET: ("srcsetescaper",),
     **dict.fromkeys(COMMENTS, ("commentescaper",)),
 }
 # Each piece of text is a copy of the rest.
 _BYTES_PER_STEP: Final = 4096
-Bodies = dict[str, tuple[Body, Source]]
+Bodies = dict[str, tuple[Body, TemplateSource]]
 
 
 class _Effort:
@@ -72,20 +89,20 @@ class _Effort:
 class Escaper:
     """Makes safe variants of templates; `made` has them by the names they are invoked by."""
 
-    def __init__(self, bodies: Mapping[str, tuple[Body, Source]]) -> None:
+    def __init__(self, bodies: Mapping[str, tuple[Body, TemplateSource]]) -> None:
         self._bodies = bodies
-        self._outputs: dict[str, Context] = {}
+        self._outputs: dict[str, HtmlContext] = {}
         self._called: set[str] = set()
-        self._loops: list[list[tuple[Context, Leave]]] = []
+        self._loops: list[list[tuple[HtmlContext, Leave]]] = []
         self._effort = _Effort()
         self.made: Bodies = {}
 
     def escape(self, name: str) -> None:
         """Makes the variant of a template that begins as text. Raises HtmlError."""
         self._effort = _Effort()
-        context, _ = self._template(Context(), None, name)
+        context, _ = self._template(HtmlContext(), None, name)
         error = context.error
-        if error is None and context.state is not State.TEXT:
+        if error is None and context.state is not HtmlState.TEXT:
             error = HtmlError(f"ends in a non-text context: {context}")
         if error is not None:
             error.name = name
@@ -97,7 +114,7 @@ class Escaper:
         child._loops, child._effort = self._loops, self._effort
         return child
 
-    def _template(self, context: Context, node: Node | None, name: str) -> tuple[Context, str]:
+    def _template(self, context: HtmlContext, node: Node | None, name: str) -> tuple[HtmlContext, str]:
         """The context behind a template that begins here, and the name of its variant."""
         mangled = context.mangled(name)
         self._called.add(mangled)
@@ -107,10 +124,10 @@ class Escaper:
         found = self._bodies.get(name)
         if found is None:
             error = HtmlError(f"no such template {go_quote(name)}", node)
-            return Context(State.ERROR, error=error), mangled
+            return HtmlContext(HtmlState.ERROR, error=error), mangled
         return self._output(context, mangled, found), mangled
 
-    def _output(self, context: Context, name: str, found: tuple[Body, Source]) -> Context:
+    def _output(self, context: HtmlContext, name: str, found: tuple[Body, TemplateSource]) -> HtmlContext:
         """Tries whether the template ends as it begins, then whether it ends as it did in that try."""
         after, sure = self._try(context, context, name, found)
         if not sure:
@@ -119,12 +136,12 @@ class Escaper:
             after = again if sure else after
         if not sure and after.error is None:
             error = HtmlError(f"cannot compute output context for template {name}", found[0])
-            return Context(State.ERROR, error=error)
+            return HtmlContext(HtmlState.ERROR, error=error)
         return after
 
     def _try(
-        self, begin: Context, assumed: Context, name: str, found: tuple[Body, Source]
-    ) -> tuple[Context, bool]:
+        self, begin: HtmlContext, assumed: HtmlContext, name: str, found: tuple[Body, TemplateSource]
+    ) -> tuple[HtmlContext, bool]:
         self._outputs[name] = assumed
         child = self._child()
         after, body = child._body(begin, found[0])
@@ -136,24 +153,24 @@ class Escaper:
         self.made |= child.made
         return after, True
 
-    def _body(self, context: Context, body: Body) -> tuple[Context, Body]:
+    def _body(self, context: HtmlContext, body: Body) -> tuple[HtmlContext, Body]:
         nodes: list[Node] = []
         self._effort.enter(body)
         for at, node in enumerate(body.nodes):
             self._effort.spend(1, node)
             context, made = self._node(context, node)
             nodes.append(made)
-            if context.state is State.DEAD:
+            if context.state is HtmlState.DEAD:
                 nodes += body.nodes[at + 1 :]
                 break
         self._effort.depth -= 1
         return context, Body(body.position, body.source, nodes)
 
-    def _node(self, context: Context, node: Node) -> tuple[Context, Node]:
+    def _node(self, context: HtmlContext, node: Node) -> tuple[HtmlContext, Node]:
         match node:
             case Action():
                 return self._action(context, node)
-            case Text():
+            case TextNode():
                 return self._text(context, node)
             case Branch():
                 return self._branch(context, node)
@@ -162,10 +179,10 @@ class Escaper:
                 return after, Invocation(node.position, node.source, name, node.pipeline)
             case Leave():
                 self._loops[-1].append((context, node))
-                return Context(State.DEAD), node
+                return HtmlContext(HtmlState.DEAD), node
         raise AssertionError(node)
 
-    def _action(self, context: Context, node: Action) -> tuple[Context, Node]:
+    def _action(self, context: HtmlContext, node: Action) -> tuple[HtmlContext, Node]:
         if node.pipeline.variables:
             return context, node
         context = context.nudged()
@@ -174,25 +191,27 @@ class Escaper:
             first = command.arguments[0]
             if not isinstance(first, Identifier) or first.name not in PREDEFINED:
                 continue
-            unquoted = context.state is State.ATTRIBUTE and context.delimiter is Delimiter.SPACE_OR_TAG_END
+            unquoted = (
+                context.state is HtmlState.ATTRIBUTE and context.delimiter is Delimiter.SPACE_OR_TAG_END
+            )
             if place < len(commands) - 1 or (unquoted and first.name == "html"):
                 message = f"predefined escaper {go_quote(first.name)} disallowed in template"
-                return Context(State.ERROR, error=HtmlError(message, node)), node
-        if context.state is State.ERROR:
+                return HtmlContext(HtmlState.ERROR, error=HtmlError(message, node)), node
+        if context.state is HtmlState.ERROR:
             return context, node
         if context.state in _URL_STATES and context.url_part is UrlPart.UNKNOWN:
             message = f"{node} appears in an ambiguous context within a URL"
-            return Context(State.ERROR, error=HtmlError(message, node)), node
+            return HtmlContext(HtmlState.ERROR, error=HtmlError(message, node)), node
         names = _url_escapers(context) if context.state in _URL_STATES else _BY_STATE[context.state]
         if context.delimiter is Delimiter.SPACE_OR_TAG_END:
             names = (*names, "nospaceescaper")
         elif context.delimiter is not Delimiter.NONE:
             names = (*names, "attrescaper")
-        if context.state is State.JS:
+        if context.state is HtmlState.JS:
             context = replace(context, slash=Slash.DIVISION)
         return context, Action(node.position, node.source, with_escapers(node.pipeline, names))
 
-    def _branch(self, context: Context, node: Branch) -> tuple[Context, Node]:
+    def _branch(self, context: HtmlContext, node: Branch) -> tuple[HtmlContext, Node]:
         loop = node.word == "range"
         if loop:
             self._loops.append([])
@@ -211,7 +230,7 @@ class Escaper:
         made = Branch(node.position, node.source, node.word, node.pipeline, body, otherwise)
         return _joined(inner, after, node, node.word), made
 
-    def _again(self, context: Context, node: Branch) -> Context:
+    def _again(self, context: HtmlContext, node: Branch) -> HtmlContext:
         """A second round of a loop must end where the first one did."""
         self._loops.append([])
         again, _ = self._child()._body(context, node.body)
@@ -222,7 +241,7 @@ class Escaper:
             return joined
         return _joined_leaves(joined, leaves)
 
-    def _text(self, context: Context, node: Text) -> tuple[Context, Node]:
+    def _text(self, context: HtmlContext, node: TextNode) -> tuple[HtmlContext, Node]:
         """Text is kept, but for comments, stray `<`, and tags within literals of scripts."""
         text, written, at = node.text, 0, 0
         out: list[str] = []
@@ -230,7 +249,7 @@ class Escaper:
             self._effort.spend(1 + (len(text) - at) // _BYTES_PER_STEP, node)
             after, read = advance(context, text[at:])
             end = at + read
-            if context.state in (State.TEXT, State.RCDATA):
+            if context.state in (HtmlState.TEXT, HtmlState.RCDATA):
                 written = _stray(text, at, _text_end(text, at, end, context, after), written, out)
             elif context.state in COMMENTS and context.delimiter is Delimiter.NONE:
                 out.append(_instead_of_comment(context.state, text[written:end]))
@@ -245,21 +264,21 @@ class Escaper:
             if read == 0 and after == context:
                 raise AssertionError(f"no way on from {context}")
             context, at = after, end
-        if not written or context.state is State.ERROR:
+        if not written or context.state is HtmlState.ERROR:
             return context, node
         if context.state not in COMMENTS or context.delimiter is not Delimiter.NONE:
             out.append(text[written:])
-        return context, Text(node.position, node.source, "".join(out))
+        return context, TextNode(node.position, node.source, "".join(out))
 
 
 _COMMENT_STARTS: Final = {
-    State.HTML_COMMENT: 4,
-    State.JS_HTML_OPEN_COMMENT: 4,
-    State.JS_HTML_CLOSE_COMMENT: 3,
+    HtmlState.HTML_COMMENT: 4,
+    HtmlState.JS_HTML_OPEN_COMMENT: 4,
+    HtmlState.JS_HTML_CLOSE_COMMENT: 3,
 }
 
 
-def _text_end(text: str, at: int, end: int, context: Context, after: Context) -> int:
+def _text_end(text: str, at: int, end: int, context: HtmlContext, after: HtmlContext) -> int:
     """Where plain text ends: before the tag or comment that was read last."""
     if after.state is context.state:
         return end
@@ -277,22 +296,22 @@ def _stray(text: str, at: int, end: int, written: int, out: list[str]) -> int:
     return written
 
 
-def _instead_of_comment(state: State, comment: str) -> str:
-    if state is State.JS_BLOCK_COMMENT:
+def _instead_of_comment(state: HtmlState, comment: str) -> str:
+    if state is HtmlState.JS_BLOCK_COMMENT:
         # A comment with a line's end counts as one.
         return "\n" if any(end in comment for end in "\n\r\u2028\u2029") else " "
-    return " " if state is State.CSS_BLOCK_COMMENT else ""
+    return " " if state is HtmlState.CSS_BLOCK_COMMENT else ""
 
 
-def _url_escapers(context: Context) -> tuple[str, ...]:
+def _url_escapers(context: HtmlContext) -> tuple[str, ...]:
     if context.url_part is UrlPart.QUERY_OR_FRAGMENT:
         return ("urlescaper",)
-    quoted = context.state in (State.CSS_DOUBLE, State.CSS_SINGLE)
+    quoted = context.state in (HtmlState.CSS_DOUBLE, HtmlState.CSS_SINGLE)
     escaper = "cssescaper" if quoted else "urlnormalizer"
     return ("urlfilter", escaper) if context.url_part is UrlPart.NONE else (escaper,)
 
 
-def _joined_leaves(context: Context, leaves: list[tuple[Context, Leave]]) -> Context:
+def _joined_leaves(context: HtmlContext, leaves: list[tuple[HtmlContext, Leave]]) -> HtmlContext:
     """The context of a loop and those of its `break` and `continue`."""
     for word in ("break", "continue"):
         for left, node in leaves:
@@ -304,11 +323,11 @@ def _joined_leaves(context: Context, leaves: list[tuple[Context, Leave]]) -> Con
     return context
 
 
-def _joined(left: Context, right: Context, node: Node, word: str) -> Context:
+def _joined(left: HtmlContext, right: HtmlContext, node: Node, word: str) -> HtmlContext:
     """The context behind two branches."""
-    if left.state is State.ERROR or right.state is State.DEAD:
+    if left.state is HtmlState.ERROR or right.state is HtmlState.DEAD:
         return left
-    if right.state is State.ERROR or left.state is State.DEAD:
+    if right.state is HtmlState.ERROR or left.state is HtmlState.DEAD:
         return right
     if left == right:
         return left
@@ -319,7 +338,7 @@ def _joined(left: Context, right: Context, node: Node, word: str) -> Context:
     nudged = left.nudged(), right.nudged()
     if nudged != (left, right):
         joined = _joined(*nudged, node, word)
-        if joined.state is not State.ERROR:
+        if joined.state is not HtmlState.ERROR:
             return joined
     message = f"{{{{{word}}}}} branches end in different contexts: {left}, {right}"
-    return Context(State.ERROR, error=HtmlError(message, node))
+    return HtmlContext(HtmlState.ERROR, error=HtmlError(message, node))

@@ -11,7 +11,7 @@ from trimon.errors import UserError
 from trimon.gotext.civiltime import format_time
 from trimon.gotext.floats import format_plain
 from trimon.gotext.format import DEPTH_MAX
-from trimon.gotext.values import Interface, Kind, Pointer, Slice, Struct, Table, Value, raw, type_of
+from trimon.gotext.values import GoKind, Interface, Pointer, Slice, Struct, Table, Value, raw, type_of
 from trimon.templates.html.scripts import is_word_character
 from trimon.templates.types import TIME
 
@@ -105,13 +105,13 @@ def _string(text: str) -> str:
 
 def _basic(value: Value) -> str:
     kind, plain = type_of(value).kind, raw(value)
-    if kind is Kind.STRING:
+    if kind is GoKind.STRING:
         return _string(plain)
-    if kind is Kind.BOOL:
+    if kind is GoKind.BOOL:
         return "true" if plain else "false"
-    if kind is Kind.COMPLEX:
+    if kind is GoKind.COMPLEX:
         raise _UnsupportedError("json: unsupported type: complex128")
-    return _float(plain) if kind is Kind.FLOAT else str(plain)
+    return _float(plain) if kind is GoKind.FLOAT else str(plain)
 
 
 def _float(value: float) -> str:

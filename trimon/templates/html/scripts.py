@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from trimon.gotext.strings import go_quote
-from trimon.templates.html.context import Context, Slash, State, failed
+from trimon.templates.html.context import HtmlContext, HtmlState, Slash, failed
 
 _SPACE: Final = (
     "\f\n\r\t\v \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f"
@@ -35,8 +35,8 @@ _KEYWORDS: Final = frozenset(
     )
 )
 _LAST_WORD: Final = re.compile(r"[$0-9A-Z_a-z]*$")
-_STRINGS: Final = {'"': State.JS_DOUBLE, "'": State.JS_SINGLE, "`": State.JS_TEMPLATE}
-_SPECIAL: Final = {State.JS_DOUBLE: '\\"', State.JS_SINGLE: "\\'", State.JS_REGEXP: "\\/[]"}
+_STRINGS: Final = {'"': HtmlState.JS_DOUBLE, "'": HtmlState.JS_SINGLE, "`": HtmlState.JS_TEMPLATE}
+_SPECIAL: Final = {HtmlState.JS_DOUBLE: '\\"', HtmlState.JS_SINGLE: "\\'", HtmlState.JS_REGEXP: "\\/[]"}
 _SCRIPT_TYPES: Final = frozenset(
     (
         *("", "application/ecmascript", "application/javascript", "application/json", "application/ld+json"),
@@ -81,7 +81,7 @@ def slash_after(text: str, before: Slash) -> Slash:
     return Slash.REGEXP if word is not None and word[0] in _KEYWORDS else Slash.DIVISION
 
 
-def in_js(context: Context, text: str) -> tuple[Context, int]:
+def in_js(context: HtmlContext, text: str) -> tuple[HtmlContext, int]:
     """A script outside of strings and comments."""
     found = _MARKS.search(text)
     if found is None:
@@ -95,29 +95,29 @@ def in_js(context: Context, text: str) -> tuple[Context, int]:
     if mark in "{}":
         return _brace(context, mark, at)
     for start, state in (
-        ("<!--", State.JS_HTML_OPEN_COMMENT),
-        ("-->", State.JS_HTML_CLOSE_COMMENT),
-        ("#!", State.JS_LINE_COMMENT),
+        ("<!--", HtmlState.JS_HTML_OPEN_COMMENT),
+        ("-->", HtmlState.JS_HTML_CLOSE_COMMENT),
+        ("#!", HtmlState.JS_LINE_COMMENT),
     ):
         if text.startswith(start, at):
             return replace(context, state=state), at + len(start)
     return context, at + 1
 
 
-def _slash(context: Context, text: str, at: int) -> tuple[Context, int]:
+def _slash(context: HtmlContext, text: str, at: int) -> tuple[HtmlContext, int]:
     following = text[at + 1 : at + 2]
     if following == "/":
-        return replace(context, state=State.JS_LINE_COMMENT), at + 2
+        return replace(context, state=HtmlState.JS_LINE_COMMENT), at + 2
     if following == "*":
-        return replace(context, state=State.JS_BLOCK_COMMENT), at + 2
+        return replace(context, state=HtmlState.JS_BLOCK_COMMENT), at + 2
     if context.slash is Slash.REGEXP:
-        return replace(context, state=State.JS_REGEXP), at + 1
+        return replace(context, state=HtmlState.JS_REGEXP), at + 1
     if context.slash is Slash.DIVISION:
         return replace(context, slash=Slash.REGEXP), at + 1
     return failed(f"'/' could start a division or regexp: {go_quote(text[at : at + 32])}"), len(text)
 
 
-def _brace(context: Context, mark: str, at: int) -> tuple[Context, int]:
+def _brace(context: HtmlContext, mark: str, at: int) -> tuple[HtmlContext, int]:
     """Braces count only within `${` of a template literal, which the last one of them ends."""
     braces = context.braces
     after = slash_after(mark, context.slash)
@@ -126,10 +126,10 @@ def _brace(context: Context, mark: str, at: int) -> tuple[Context, int]:
     depth = braces[-1] + (1 if mark == "{" else -1)
     if depth >= 0:
         return replace(context, slash=after, braces=(*braces[:-1], depth)), at + 1
-    return replace(context, state=State.JS_TEMPLATE, braces=braces[:-1]), at + 1
+    return replace(context, state=HtmlState.JS_TEMPLATE, braces=braces[:-1]), at + 1
 
 
-def in_js_template(context: Context, text: str) -> tuple[Context, int]:
+def in_js_template(context: HtmlContext, text: str) -> tuple[HtmlContext, int]:
     """A literal between back quotes."""
     at = 0
     while at < len(text):
@@ -138,18 +138,18 @@ def in_js_template(context: Context, text: str) -> tuple[Context, int]:
             if at == len(text):
                 return _unfinished(text)
         elif text.startswith("${", at):
-            return replace(context, state=State.JS, braces=(*context.braces, 0)), at + 2
+            return replace(context, state=HtmlState.JS, braces=(*context.braces, 0)), at + 2
         elif text[at] == "`":
-            return replace(context, state=State.JS), at + 1
+            return replace(context, state=HtmlState.JS), at + 1
         at += 1
     return context, len(text)
 
 
-def _unfinished(text: str) -> tuple[Context, int]:
+def _unfinished(text: str) -> tuple[HtmlContext, int]:
     return failed(f"unfinished escape sequence in JS string: {go_quote(text)}"), len(text)
 
 
-def in_js_literal(context: Context, text: str) -> tuple[Context, int]:
+def in_js_literal(context: HtmlContext, text: str) -> tuple[HtmlContext, int]:
     """A string or regular expression."""
     special, at, in_set = _SPECIAL[context.state], 0, False
     while at < len(text):
@@ -169,7 +169,7 @@ def in_js_literal(context: Context, text: str) -> tuple[Context, int]:
             # Escaped later, it ends nothing.
             at += 1
         elif not in_set:
-            return replace(context, state=State.JS, slash=Slash.DIVISION), at + 1
+            return replace(context, state=HtmlState.JS, slash=Slash.DIVISION), at + 1
         at += 1
     if in_set:
         return failed(f"unfinished JS regexp charset: {go_quote(text)}"), len(text)

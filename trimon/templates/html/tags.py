@@ -15,10 +15,10 @@ from trimon.templates.html.context import (
     SCRIPT_LITERALS,
     VALUE_STATES,
     Attribute,
-    Context,
     Delimiter,
     Element,
-    State,
+    HtmlContext,
+    HtmlState,
     failed,
 )
 from trimon.templates.html.scripts import in_js, in_js_literal, in_js_template, is_script_type
@@ -40,10 +40,10 @@ _ELEMENTS: Final = {
     "meta": Element.META,
 }
 _CONTENT: Final = {
-    Element.SCRIPT: State.JS,
-    Element.STYLE: State.CSS,
-    Element.TEXTAREA: State.RCDATA,
-    Element.TITLE: State.RCDATA,
+    Element.SCRIPT: HtmlState.JS,
+    Element.STYLE: HtmlState.CSS,
+    Element.TEXTAREA: HtmlState.RCDATA,
+    Element.TITLE: HtmlState.RCDATA,
 }
 _TAG_END: Final = {
     element: re.compile(rf"</{name if name != 'meta' else ''}[> \t\n\f/]", re.IGNORECASE | re.ASCII)
@@ -62,10 +62,10 @@ VALUE_ENDS: Final = {
 }
 _BAD_UNQUOTED: Final = re.compile("[\"'<=`]")
 _META_URL: Final = re.compile(r"url[ \t\n\f\r]*=", re.IGNORECASE | re.ASCII)
-_Step = tuple[Context, int]
+_Step = tuple[HtmlContext, int]
 
 
-def advance(context: Context, text: str) -> _Step:
+def advance(context: HtmlContext, text: str) -> _Step:
     """The place after some of the text, and how much of it that is; a change of state ends it."""
     if context.delimiter is Delimiter.NONE:
         after, end = special_end(context, text)
@@ -75,7 +75,7 @@ def advance(context: Context, text: str) -> _Step:
     return _in_value(context, text)
 
 
-def _in_value(context: Context, text: str) -> _Step:
+def _in_value(context: HtmlContext, text: str) -> _Step:
     """Within the value of an attribute, whose entities are decoded for what the value is."""
     found = VALUE_ENDS[context.delimiter].search(text)
     end = found.start() if found else len(text)
@@ -90,15 +90,15 @@ def _in_value(context: Context, text: str) -> _Step:
             decoded = decoded[read:]
         return context, len(text)
     element = context.element
-    of_script = context.state is State.ATTRIBUTE and element is Element.SCRIPT
+    of_script = context.state is HtmlState.ATTRIBUTE and element is Element.SCRIPT
     if of_script and context.attribute is Attribute.SCRIPT_TYPE and not is_script_type(text[:end]):
         element = Element.NONE
     if context.delimiter is not Delimiter.SPACE_OR_TAG_END:
         end += 1
-    return Context(State.TAG, element=element), end
+    return HtmlContext(HtmlState.TAG, element=element), end
 
 
-def special_end(context: Context, text: str) -> _Step:
+def special_end(context: HtmlContext, text: str) -> _Step:
     """Up to the tag that ends an element whose content is no HTML."""
     element = context.element
     if element is Element.NONE:
@@ -107,17 +107,17 @@ def special_end(context: Context, text: str) -> _Step:
         # An end tag within a literal is escaped instead.
         return context, len(text)
     found = _TAG_END[element].search(text)
-    return (Context(), found.start()) if found else (context, len(text))
+    return (HtmlContext(), found.start()) if found else (context, len(text))
 
 
-def _in_text(context: Context, text: str) -> _Step:
+def _in_text(context: HtmlContext, text: str) -> _Step:
     at = 0
     while True:
         at = text.find("<", at)
         if at < 0 or at + 1 == len(text):
             return context, len(text)
         if text.startswith("<!--", at):
-            return Context(State.HTML_COMMENT), at + 4
+            return HtmlContext(HtmlState.HTML_COMMENT), at + 4
         at += 1
         end = text[at] == "/"
         if end:
@@ -127,7 +127,7 @@ def _in_text(context: Context, text: str) -> _Step:
         name = _TAG_NAME.match(text, at)
         if name:
             element = Element.NONE if end else _ELEMENTS.get(name[0].lower(), Element.NONE)
-            return Context(State.TAG, element=element), name.end()
+            return HtmlContext(HtmlState.TAG, element=element), name.end()
 
 
 def _spaces(text: str, at: int) -> int:
@@ -136,23 +136,23 @@ def _spaces(text: str, at: int) -> int:
     return at
 
 
-def _in_tag(context: Context, text: str) -> _Step:
+def _in_tag(context: HtmlContext, text: str) -> _Step:
     begin = _spaces(text, 0)
     if begin == len(text):
         return context, begin
     if text[begin] == ">":
         if context.element is Element.META:
-            return Context(), begin + 1
-        return Context(_CONTENT.get(context.element, State.TEXT), element=context.element), begin + 1
+            return HtmlContext(), begin + 1
+        return HtmlContext(_CONTENT.get(context.element, HtmlState.TEXT), element=context.element), begin + 1
     end = _name_end(text, begin)
-    if isinstance(end, Context):
+    if isinstance(end, HtmlContext):
         return end, len(text)
     if end == begin:
         shown = go_quote(text[begin:])
         return failed(f"expected space, attr name, or end of tag, but got {shown}"), len(text)
     attribute = _attribute(context.element, text[begin:end].lower())
-    state = State.ATTRIBUTE_NAME if end == len(text) else State.AFTER_NAME
-    return Context(state, attribute=attribute, element=context.element), end
+    state = HtmlState.ATTRIBUTE_NAME if end == len(text) else HtmlState.AFTER_NAME
+    return HtmlContext(state, attribute=attribute, element=context.element), end
 
 
 def _attribute(element: Element, name: str) -> Attribute:
@@ -163,7 +163,7 @@ def _attribute(element: Element, name: str) -> Attribute:
     return _ATTRIBUTES.get(content_of(name), Attribute.NONE)
 
 
-def _name_end(text: str, begin: int) -> int | Context:
+def _name_end(text: str, begin: int) -> int | HtmlContext:
     """The end of an attribute's name; quotes within are an error."""
     for at in range(begin, len(text)):
         if text[at] in " \t\n\f\r=>":
@@ -173,23 +173,23 @@ def _name_end(text: str, begin: int) -> int | Context:
     return len(text)
 
 
-def _in_name(context: Context, text: str) -> _Step:
+def _in_name(context: HtmlContext, text: str) -> _Step:
     end = _name_end(text, 0)
-    if isinstance(end, Context):
+    if isinstance(end, HtmlContext):
         return end, len(text)
-    return (context if end == len(text) else replace(context, state=State.AFTER_NAME)), end
+    return (context if end == len(text) else replace(context, state=HtmlState.AFTER_NAME)), end
 
 
-def _after_name(context: Context, text: str) -> _Step:
+def _after_name(context: HtmlContext, text: str) -> _Step:
     at = _spaces(text, 0)
     if at == len(text):
         return context, at
     if text[at] != "=":
-        return replace(context, state=State.TAG), at
-    return replace(context, state=State.BEFORE_VALUE), at + 1
+        return replace(context, state=HtmlState.TAG), at
+    return replace(context, state=HtmlState.BEFORE_VALUE), at + 1
 
 
-def _before_value(context: Context, text: str) -> _Step:
+def _before_value(context: HtmlContext, text: str) -> _Step:
     at = _spaces(text, 0)
     if at == len(text):
         return context, at
@@ -200,60 +200,60 @@ def _before_value(context: Context, text: str) -> _Step:
     return replace(context, state=VALUE_STATES[context.attribute], delimiter=delimiter), at
 
 
-def _in_comment(context: Context, text: str) -> _Step:
+def _in_comment(context: HtmlContext, text: str) -> _Step:
     close = text.find("-->")
-    return (Context(), close + 3) if close >= 0 else (context, len(text))
+    return (HtmlContext(), close + 3) if close >= 0 else (context, len(text))
 
 
-def _unchanged(context: Context, text: str) -> _Step:
+def _unchanged(context: HtmlContext, text: str) -> _Step:
     return context, len(text)
 
 
-def _in_url(context: Context, text: str) -> _Step:
+def _in_url(context: HtmlContext, text: str) -> _Step:
     return url_part_after(context, text), len(text)
 
 
-def _in_meta_content(context: Context, text: str) -> _Step:
+def _in_meta_content(context: HtmlContext, text: str) -> _Step:
     found = _META_URL.search(text)
     if found is None:
         return context, len(text)
-    return replace(context, state=State.META_CONTENT_URL), found.end()
+    return replace(context, state=HtmlState.META_CONTENT_URL), found.end()
 
 
-def _in_meta_url(context: Context, text: str) -> _Step:
+def _in_meta_url(context: HtmlContext, text: str) -> _Step:
     end = text.find(";")
-    return (replace(context, state=State.META_CONTENT), end + 1) if end >= 0 else (context, len(text))
+    return (replace(context, state=HtmlState.META_CONTENT), end + 1) if end >= 0 else (context, len(text))
 
 
-TRANSITIONS: Final[dict[State, Callable[[Context, str], _Step]]] = {
-    State.TEXT: _in_text,
-    State.TAG: _in_tag,
-    State.ATTRIBUTE_NAME: _in_name,
-    State.AFTER_NAME: _after_name,
-    State.BEFORE_VALUE: _before_value,
-    State.HTML_COMMENT: _in_comment,
-    State.RCDATA: special_end,
-    State.ATTRIBUTE: _unchanged,
-    State.URL: _in_url,
-    State.META_CONTENT: _in_meta_content,
-    State.META_CONTENT_URL: _in_meta_url,
-    State.SRCSET: _in_url,
-    State.JS: in_js,
-    State.JS_DOUBLE: in_js_literal,
-    State.JS_SINGLE: in_js_literal,
-    State.JS_REGEXP: in_js_literal,
-    State.JS_TEMPLATE: in_js_template,
-    State.JS_BLOCK_COMMENT: in_block_comment,
-    State.JS_LINE_COMMENT: in_line_comment,
-    State.JS_HTML_OPEN_COMMENT: in_line_comment,
-    State.JS_HTML_CLOSE_COMMENT: in_line_comment,
-    State.CSS: in_css,
-    State.CSS_DOUBLE: in_css_string,
-    State.CSS_SINGLE: in_css_string,
-    State.CSS_DOUBLE_URL: in_css_string,
-    State.CSS_SINGLE_URL: in_css_string,
-    State.CSS_URL: in_css_string,
-    State.CSS_BLOCK_COMMENT: in_block_comment,
-    State.CSS_LINE_COMMENT: in_line_comment,
-    State.ERROR: _unchanged,
+TRANSITIONS: Final[dict[HtmlState, Callable[[HtmlContext, str], _Step]]] = {
+    HtmlState.TEXT: _in_text,
+    HtmlState.TAG: _in_tag,
+    HtmlState.ATTRIBUTE_NAME: _in_name,
+    HtmlState.AFTER_NAME: _after_name,
+    HtmlState.BEFORE_VALUE: _before_value,
+    HtmlState.HTML_COMMENT: _in_comment,
+    HtmlState.RCDATA: special_end,
+    HtmlState.ATTRIBUTE: _unchanged,
+    HtmlState.URL: _in_url,
+    HtmlState.META_CONTENT: _in_meta_content,
+    HtmlState.META_CONTENT_URL: _in_meta_url,
+    HtmlState.SRCSET: _in_url,
+    HtmlState.JS: in_js,
+    HtmlState.JS_DOUBLE: in_js_literal,
+    HtmlState.JS_SINGLE: in_js_literal,
+    HtmlState.JS_REGEXP: in_js_literal,
+    HtmlState.JS_TEMPLATE: in_js_template,
+    HtmlState.JS_BLOCK_COMMENT: in_block_comment,
+    HtmlState.JS_LINE_COMMENT: in_line_comment,
+    HtmlState.JS_HTML_OPEN_COMMENT: in_line_comment,
+    HtmlState.JS_HTML_CLOSE_COMMENT: in_line_comment,
+    HtmlState.CSS: in_css,
+    HtmlState.CSS_DOUBLE: in_css_string,
+    HtmlState.CSS_SINGLE: in_css_string,
+    HtmlState.CSS_DOUBLE_URL: in_css_string,
+    HtmlState.CSS_SINGLE_URL: in_css_string,
+    HtmlState.CSS_URL: in_css_string,
+    HtmlState.CSS_BLOCK_COMMENT: in_block_comment,
+    HtmlState.CSS_LINE_COMMENT: in_line_comment,
+    HtmlState.ERROR: _unchanged,
 }
