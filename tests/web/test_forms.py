@@ -6,8 +6,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
 
 from tests.support.asgi import Call
 from tests.support.web_world import web_world
@@ -15,6 +19,8 @@ from tests.web.http.test_pipeline import FORM, by_framework
 from tests.web.test_requests import asked
 from trimon import limits
 from trimon.offload import InlineOffload
+from trimon.web.http import parameters
+from trimon.web.http.answer import ApiError
 from trimon.web.http.request import INLINE_BYTES_MAX, read_parameters
 
 T = TypeVar("T")
@@ -84,6 +90,23 @@ async def test_long_parameters_are_read_off_the_loop() -> None:
     long = b"b=" + b"%41" * INLINE_BYTES_MAX
     found = await read_parameters(b"a=1", long, offload)
     assert (offload.runs, found["a"], found["b"]) == (1, "1", "A" * INLINE_BYTES_MAX)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.text("ab%4=+&/\u00e4 ", max_size=60).map(str.encode), st.integers(3, 9))
+def test_parameters_are_those_of_the_library(text: bytes, piece_bytes: int) -> None:
+    """Names, values and escapes, whole or not, read as urllib reads them, also in pieces."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "_PIECE_BYTES", piece_bytes)
+        try:
+            wanted = parse_qsl(text.decode(), keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            with pytest.raises(ApiError):
+                parameters.decoded(text, b"")
+            return
+        assert list(parameters.decoded(text, b"").items(multi=True)) == list(
+            MultiDict(wanted).items(multi=True)
+        )
 
 
 async def test_a_body_of_another_kind_is_no_form(tmp_path: Path) -> None:
