@@ -10,9 +10,9 @@ import pytest
 
 from trimon.cli.commandline import CommandLineError, read_command_line, shown_value
 from trimon.cli.features import FEATURES, enabled_features
-from trimon.cli.flags import FLAGS, INERT, REFUSED
+from trimon.cli.flags import FLAGS, INERT, REFUSED, Flag
 from trimon.cli.serveroptions import check_flags, shown_flags
-from trimon.errors import OperatingError
+from trimon.errors import OperatingError, UserError
 from trimon.log import LogBuffer
 from trimon.storage.options import StoreOptions
 
@@ -168,3 +168,22 @@ def test_a_typo_is_told_what_may_be_meant(wrong: str, meant: str) -> None:
     with pytest.raises(CommandLineError) as refused:
         read_command_line([f"--{wrong}=x"])
     assert refused.value.hint == (f"did you mean --{meant}?" if meant else "")
+
+
+@pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag.least], ids=lambda flag: flag.name)
+def test_a_value_below_the_least_is_refused_by_name(flag: Flag) -> None:
+    """The least value is taken, what is less is an error with flag, limit and value."""
+    below = {"duration": "0s", "count": str(int(float(flag.least)) - 1) if flag.kind == "count" else ""}[
+        flag.kind
+    ]
+    check_flags(read_command_line([f"--{flag.name}={flag.least}"]), LogBuffer())
+    with pytest.raises(UserError, match=f"--{flag.name} must be at least {flag.least}, got {below}"):
+        check_flags(read_command_line([f"--{flag.name}={below}"]), LogBuffer())
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e400"])
+def test_a_number_without_end_is_no_value(text: str) -> None:
+    """What no float holds is out of range."""
+    for name in ("web.max-connections", "auto-gomemlimit.ratio"):
+        with pytest.raises(CommandLineError, match="value out of range"):
+            read_command_line([f"--{name}={text}"])

@@ -7,6 +7,7 @@ code 2 and the usage.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -145,6 +146,8 @@ def read_value(flag: Flag, text: str) -> Any:
         case "count" | "number":
             if not _NUMBER.fullmatch(text):
                 raise UserError(f'strconv.ParseFloat: parsing "{text}": invalid syntax')
+            if not math.isfinite(float(text)):
+                raise UserError(f'strconv.ParseFloat: parsing "{text}": value out of range')
             return float(text) if flag.kind == "number" else int(float(text))
         case "texts":
             return (text,) if text else ()

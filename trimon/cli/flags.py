@@ -30,6 +30,8 @@ class Flag:
     """The values of a choice."""
     bad_choice: str = "must be one of {choices}, got '{value}'"
     """The error of another value."""
+    least: str = ""
+    """The least value that makes sense, as text; empty: every value does."""
 
     @property
     def mode(self) -> Literal["any", "server", "agent"]:
@@ -72,7 +74,7 @@ FLAGS: Final = (
     Flag("auto-gomemlimit.refresh-interval", "go-duration", "0s", "How often GOMEMLIMIT is set anew."),
     Flag("web.config.file", "text", "", "File with TLS and passwords of the server's own HTTP."),
     Flag("web.read-timeout", "duration", "5m", "The longest a request may take to arrive."),
-    Flag("web.max-connections", "count", "512", "Most connections at once."),
+    Flag("web.max-connections", "count", "512", "Most connections at once.", least="1"),
     Flag("web.max-notifications-subscribers", "count", "16", "Most subscribers of live notifications."),
     Flag("web.external-url", "text", "", "URL under which the server is reached from outside."),
     Flag("web.route-prefix", "text", "", "Prefix of all routes. Default: the path of --web.external-url."),
@@ -99,7 +101,7 @@ FLAGS: Final = (
     ),
     Flag("web.cors.origin", "text", ".*", "Regular expression of origins that may ask, fully anchored."),
     Flag("storage.tsdb.path", "text", "data/", "Directory of the samples."),
-    Flag("storage.tsdb.min-block-duration", "duration", "2h", "Time range of the first blocks."),
+    Flag("storage.tsdb.min-block-duration", "duration", "2h", "Time range of the first blocks.", least="1s"),
     Flag(
         "storage.tsdb.max-block-duration",
         "duration",
@@ -151,6 +153,7 @@ FLAGS: Final = (
         "count",
         "0",
         "Most series in the head; new ones beyond it are refused. 0: no limit.",
+        least="0",
         own=True,
     ),
     Flag("storage.agent.path", "text", "data-agent/", "Directory of an agent's log."),
@@ -191,17 +194,27 @@ FLAGS: Final = (
     Flag("scrape.adjust-timestamps", "bool", "true", "Align timestamps to the interval."),
     Flag("scrape.timestamp-tolerance", "go-duration", "2ms", "How far a timestamp is moved."),
     Flag(
-        "scrape.discovery-reload-interval", "duration", "5s", "How often discovered targets are taken over."
+        "scrape.discovery-reload-interval",
+        "duration",
+        "5s",
+        "How often discovered targets are taken over.",
+        least="1ms",
     ),
-    Flag("alertmanager.notification-queue-capacity", "count", "10000", "Most alerts that wait to be sent."),
-    Flag("alertmanager.notification-batch-size", "count", "256", "Most alerts sent at once."),
+    Flag(
+        "alertmanager.notification-queue-capacity",
+        "count",
+        "10000",
+        "Most alerts that wait to be sent.",
+        least="0",
+    ),
+    Flag("alertmanager.notification-batch-size", "count", "256", "Most alerts sent at once.", least="0"),
     Flag(
         "alertmanager.drain-notification-queue-on-shutdown", "bool", "true", "Send what waits before a stop."
     ),
     Flag("query.lookback-delta", "duration", "5m", "How far an instant selector looks back."),
     Flag("query.timeout", "duration", "2m", "The longest a query may take."),
-    Flag("query.max-concurrency", "count", "20", "Most queries at once."),
-    Flag("query.max-samples", "count", "50000000", "Most samples a query may load."),
+    Flag("query.max-concurrency", "count", "20", "Most queries at once.", least="0"),
+    Flag("query.max-samples", "count", "50000000", "Most samples a query may load.", least="0"),
     Flag(
         "query.max-memory",
         "size",

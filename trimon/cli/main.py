@@ -5,6 +5,7 @@ Each command is imported when it is asked for: `check` and `--version` do not wa
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,36 @@ def command(name: str) -> click.Group:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command or the server, and ends the process with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        try:
+            _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        sys.exit(_unwritable(error))
+
+
+def _unwritable(error: OSError) -> int:
+    """Ends the output, which nobody reads or takes any more; the exit code."""
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError):  # an output that is no file
+        number = -1
+    if number >= 0:  # what is still in the buffer would fail again at the end of the process
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    if not isinstance(error, BrokenPipeError):
+        print(f"trimon: error: {_reason(error)}", file=sys.stderr)
+    return 1
+
+
+def _reason(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{(error.strerror or str(error)).lower()}"
+
+
+def _run(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] in COMMANDS:
         sys.exit(_run_command(arguments[0], list(arguments[1:])))
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from trimon.actors.notifier import NotifierSettings
-from trimon.cli.commandline import ServerFlags, shown_value
+from trimon.cli.commandline import ServerFlags, read_value, shown_value
 from trimon.cli.flags import BY_NAME, FLAGS, REFUSED
 from trimon.config.load import RETENTION_DEFAULT_MS, Config
 from trimon.config.storage import RetentionConfig
@@ -41,6 +41,9 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
             raise OperatingError(f"flag --{name} is not supported: {REFUSED[name]}")
         if flag.inert:
             log.warning("flag has no effect", flag=f"--{name}", reason=flag.inert)
+        if flag.least and flags[name] is not None and flags[name] < read_value(flag, flag.least):
+            shown = shown_value(flag, flags[name])
+            raise UserError(f"--{name} must be at least {flag.least}, got {shown}")
     if not 0 < flags["auto-gomemlimit.ratio"] <= 1:
         raise OperatingError("--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.")
     segment_bytes = flags["storage.tsdb.wal-segment-size"]
@@ -49,8 +52,6 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
     chunk_bytes = flags["storage.tsdb.max-block-chunk-segment-size"]
     if chunk_bytes and chunk_bytes < _MIB:
         raise OperatingError("flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB")
-    if flags["query.max-concurrency"] < 0:
-        raise UserError(f"--query.max-concurrency must not be negative, got {flags['query.max-concurrency']}")
     if flags["query.max-concurrency"] == 0:
         log.warning("no query could run with --query.max-concurrency=0, so one runs at a time")
     if flags["web.config.file"]:
