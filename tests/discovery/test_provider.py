@@ -7,6 +7,7 @@ import types
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import trio
@@ -201,3 +202,63 @@ def test_the_sample_configuration_loads_its_plugin() -> None:
     """The sample of a custom discovery names a plug-in that exists."""
     config = load(SAMPLES / "custom-discovery.yml")
     assert check_plugins(config, Registry()) == []
+
+
+class Rude(BaseException):
+    """What no clause for exceptions catches."""
+
+
+@pytest.mark.parametrize("error", [Rude, SystemExit, KeyboardInterrupt])
+def test_a_constructor_may_raise_anything(error: type[BaseException], plugins: str) -> None:
+    """It is the error of the plug-in, with its place."""
+
+    def make(options: object, context: object) -> None:
+        raise error("no")
+
+    vars(sys.modules[plugins])["make"] = make
+    config = load_text(
+        f"scrape_configs: [{{job_name: j, trimon_sd_configs: [{{plugin: '{plugins}:make'}}]}}]", "/p.yml"
+    )
+    (wrong,) = check_plugins(config, Registry(list))
+    assert f"cannot be made with these options: {error.__name__}: no" in str(wrong)
+
+
+@pytest.mark.parametrize("kind", ["async", "property", "keys"])
+async def test_an_inspect_that_is_wrong_harms_nobody(
+    kind: str, plugins: str, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Whatever the figures of a plug-in are, its entry says what is wrong with them, without a warning."""
+
+    class Odd(Flaky):
+        async def run(self, sink: Sink) -> None:
+            sink.publish([])
+            await trio.sleep_forever()
+
+    class Keys(dict[str, object]):
+        def keys(self) -> NoReturn:  # type: ignore[override]
+            raise Rude("keys")
+
+    async def inspect(self: object) -> dict[str, object]:
+        return {}
+
+    def raises(self: object) -> NoReturn:
+        raise Rude("property")
+
+    how: dict[str, object] = {"async": inspect, "property": property(raises), "keys": lambda self: Keys(a=1)}
+    Odd.inspect = how[kind]  # type: ignore[method-assign, assignment]
+    vars(sys.modules[plugins])["Odd"] = Odd
+    run = run_of(f"trimon_sd_configs: [{{plugin: '{plugins}:Odd'}}]", Hub())
+    nursery.start_soon(run.run)
+    await trio.sleep(1)
+    fields = run.inspect()["fields"]
+    assert isinstance(fields, dict)
+    if kind == "keys":
+        assert fields == {"a": 1} or "Rude" in str(fields)
+    else:
+        assert (
+            fields["inspect_failed"]
+            == {
+                "async": "inspect is async; it has to answer at once",
+                "property": "Rude: property",
+            }[kind]
+        )

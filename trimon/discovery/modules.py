@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 from trimon.errors import UserError
 
 # What code of others may raise while it is imported or called; its sys.exit must not end the server.
-FAULTS: Final = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
+# It is called and not awaited, so that nothing of this is a cancellation.
+FAULTS: Final = BaseException
 
 Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from inspect import iscoroutine
 from typing import Final
 
 import trio
@@ -58,9 +59,12 @@ class ProviderRun:
         try:
             inspect = getattr(self._discovery, "inspect", None)
             own = inspect() if callable(inspect) else None
+            if iscoroutine(own):
+                own.close()
+                return {"inspect_failed": "inspect is async; it has to answer at once"}
+            return dict(own) if isinstance(own, Mapping) else {}
         except FAULTS as error:
             return {"inspect_failed": described(error)}
-        return own if isinstance(own, Mapping) else {}
 
     async def run(self) -> None:
         """Make the discovery and run it. Raises what it raises, UserError when it cannot be made."""

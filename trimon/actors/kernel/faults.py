@@ -13,7 +13,7 @@ TRACEBACK_MAX: Final = 16_000
 
 # What the code of an actor or a plug-in may raise where it is called and not awaited. An exit is a fault like
 # any other: the program ends by its signals, and not because one of its parts says so.
-FAULTS: Final = (Exception, SystemExit, KeyboardInterrupt, GeneratorExit)
+FAULTS: Final = BaseException
 
 
 def split_fault(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
