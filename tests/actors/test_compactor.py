@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from trimon.memory import give_back
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
 from trimon.storage.options import HOUR_MS
+from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
 from trimon.storage.upkeep.planning import QUIET_MS, HeadState, plan_cuts
 
 WINDOW_MS = 2 * HOUR_MS
@@ -208,3 +210,29 @@ def test_when_a_window_is_over(tmp_path: Path) -> None:
     assert not due(-minute_ms, 10 * minute_ms, now_ms=end_ms + 10 * minute_ms - 1)
     twin = HeadState(end_ms - WINDOW_MS, end_ms, 1, now_ms)
     assert not due(10 * minute_ms, QUIET_MS, twin)
+
+
+async def test_a_deletion_meanwhile_is_no_failure(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut that a deletion overtakes is done again at once: one line that is no error, and no failure is counted."""
+    async with bench(tmp_path) as here:
+        start_ms = window_of(here.here.clock.now_ms() - DAY_MS)
+        install, refused = (
+            StoreChanges.install_cut,
+            [ChangedMeanwhile("changed"), ChangedMeanwhile("changed")],
+        )
+
+        def overtaken(self: StoreChanges, *arguments: Any) -> None:
+            if refused:
+                raise refused.pop()
+            install(self, *arguments)
+
+        monkeypatch.setattr(StoreChanges, "install_cut", overtaken)
+        await here.push(*range(start_ms, start_ms + 2 * WINDOW_MS, 60_000))
+        await trio.sleep(INTERVAL_S)
+        assert (here.windows, refused) == ([start_ms], [])
+        counts = here.compactor.counts
+        assert (counts.failures, counts.install_failures, counts.truncation_failures) == (0, 0, 0)
+        levels = [level for level, what, _ in here.here.log.entries if "again" in what or "failed" in what]
+        assert levels == ["info", "info"]

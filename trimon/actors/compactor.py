@@ -18,6 +18,7 @@ from trimon.log import Log
 from trimon.memory import give_back
 from trimon.offload import Offload
 from trimon.storage.protocols import MaintainedStore
+from trimon.storage.upkeep.changes import ChangedMeanwhile
 from trimon.storage.upkeep.jobs import CutJob, MaintenanceJob
 
 # How often everything that may be due is looked for: merges, retention, what failed before.
@@ -117,6 +118,8 @@ class Compactor:
             for job in jobs:
                 self._job = job.what
                 await self._do(job)
+        except ChangedMeanwhile as error:
+            self._log.info("compaction job is done again", job=self._job, reason=str(error))
         except (OperatingError, ActorGone, AskTimeout) as error:
             self.counts.failures += 1
             self._last_error = f"{self._job}: {error}"
@@ -137,6 +140,8 @@ class Compactor:
         written_s = trio.current_time()
         try:
             await self._writer.perform(job.what, job.install)
+        except ChangedMeanwhile:
+            raise
         except (OperatingError, ActorGone, AskTimeout):
             counts.install_failures += 1
             counts.truncation_failures += is_cut

@@ -21,6 +21,7 @@ from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.storage.protocols import WrittenStore
+from trimon.storage.upkeep.changes import ChangedMeanwhile
 
 Message: TypeAlias = Row | SampleBatch | Metadata | Exemplars
 
@@ -262,7 +263,8 @@ class StorageActor:
         try:
             result = await self._offload.run(message.work)
         except OperatingError as error:
-            self._trouble(f"{message.what} failed", error)
+            if not isinstance(error, ChangedMeanwhile):  # which is no trouble: its sender does it again
+                self._trouble(f"{message.what} failed", error)
             message.reply.fail(error)
             return
         message.reply.send(result)
