@@ -156,6 +156,25 @@ def test_invalid_series_are_left_out(pairs: list[tuple[str, str]]) -> None:
     assert decoded(request) == {(("__name__", "ok"),): [(1, bits(2.0))]}
 
 
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([("a", "x" * 262_145)], "m: more than 262144 characters in the value of label 'a'"),
+        ([("a" * 16_385, "x")], f"m: more than 16384 characters in label name '{'a' * 50}'"),
+        ([(f"l{number:03d}", "x") for number in range(512)], "m: more than 512 labels"),
+        ([("a", "1"), ("a", "2")], None),
+    ],
+)
+def test_series_beyond_a_limit_are_named(pairs: list[tuple[str, str]], said: str | None) -> None:
+    """A series that is left out because of a limit is told with its name and the limit, remembered or not."""
+    decoder = WriteDecoder()
+    body = protobuf.series([("__name__", "m"), *pairs], [(1, 1.0)])
+    for _ in range(2):
+        request = decoder.decode(body + body)
+        assert request.invalid_series == 2
+        assert request.beyond_limits == ({said: 2} if said else {})
+
+
 def test_metadata_exemplars_and_what_is_not_stored() -> None:
     """Metadata and exemplars are read; histograms are counted."""
     exemplar = protobuf.labels([("trace_id", "abc")]) + b"\x11" + bits(0.25) + b"\x18" + protobuf.varint(7)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +39,8 @@ class WriteRequest:
     batch: SampleBatch
     metadata: Metadata
     invalid_series: int = 0
+    beyond_limits: Counter[str] = field(default_factory=Counter)
+    """Those of them that are beyond a limit, by what is said of them."""
     """Series without a name, with double or malformed labels: left out, as Prometheus does."""
     histograms: int = 0
     exemplars: list[tuple[Labels, Labels, float, int]] = field(default_factory=list)
@@ -74,6 +78,7 @@ class WriteDecoder:
     def __init__(self) -> None:
         self._labels: dict[bytes, Labels | None] = {}
         self._pairs: dict[bytes, tuple[str, str]] = {}
+        self._beyond: dict[bytes, str] = {}
         self._remembered_bytes = 0
 
     def decode(self, data: bytes) -> WriteRequest:
@@ -157,6 +162,8 @@ class WriteDecoder:
             labels = self._remember(key)
         if labels is None:
             request.invalid_series += 1
+            if key in self._beyond:
+                request.beyond_limits[self._beyond[key]] += 1
             return
         number = len(series)
         series.append(labels)
@@ -171,17 +178,24 @@ class WriteDecoder:
             _odd_samples(data, position, end, (number, labels), samples, request)
 
     def _remember(self, key: bytes) -> Labels | None:
-        labels = self._decode_labels(key)
+        try:
+            labels = self._decode_labels(key)
+            beyond = ""
+        except _BeyondLimitError as error:
+            labels, beyond = None, str(error)
         self._remembered_bytes += len(key)
         if self._remembered_bytes > REMEMBERED_BYTES_MAX:
             self._labels.clear()
             self._pairs.clear()
+            self._beyond.clear()
             self._remembered_bytes = len(key)
         self._labels[key] = labels
+        if beyond:
+            self._beyond[key] = beyond
         return labels
 
     def _decode_labels(self, key: bytes) -> Labels | None:
-        """The labels of a series; None when they are not valid."""
+        """The labels of a series; None when they are not valid. Raises _BeyondLimitError."""
         found: dict[str, tuple[str, str]] = {}
         known = self._pairs
         position, end = 0, len(key)
@@ -196,14 +210,29 @@ class WriteDecoder:
                 except UnicodeDecodeError:
                     return None
             name = pair[0]
-            if not name or name in found or len(found) >= limits.LABELS_PER_SERIES_MAX:
+            if not name or name in found:
                 return None
-            if len(name) > limits.LABEL_NAME_BYTES_MAX or len(pair[1]) > limits.LABEL_VALUE_BYTES_MAX:
-                return None
+            if len(found) >= limits.LABELS_PER_SERIES_MAX:
+                raise _beyond(found, "labels", limits.LABELS_PER_SERIES_MAX)
+            if len(name) > limits.LABEL_NAME_BYTES_MAX:
+                raise _beyond(found, f"characters in label name {name[:50]!r}", limits.LABEL_NAME_BYTES_MAX)
+            if len(pair[1]) > limits.LABEL_VALUE_BYTES_MAX:
+                raise _beyond(
+                    found, f"characters in the value of label {name[:50]!r}", limits.LABEL_VALUE_BYTES_MAX
+                )
             found[name] = pair
         if METRIC_NAME not in found or not found[METRIC_NAME][1]:
             return None
         return tuple(pair for pair in sorted(found.values()) if pair[1])
+
+
+class _BeyondLimitError(Exception):
+    """The labels of a series are more or longer than any may be."""
+
+
+def _beyond(found: Mapping[str, tuple[str, str]], what: str, most: int) -> _BeyondLimitError:
+    name = found.get(METRIC_NAME, ("", "of unknown name"))[1][:100]
+    return _BeyondLimitError(f"{name}: more than {most} {what}")
 
 
 _UNSEEN: Final[Labels] = (("", ""),)

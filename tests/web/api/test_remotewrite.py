@@ -8,6 +8,8 @@ from typing import Any
 
 import cramjam
 import pytest
+import trio
+from trio.testing import MockClock
 
 from tests.support import protobuf
 from tests.support.web_world import WebWorld, web_world
@@ -246,3 +248,27 @@ async def test_a_request_that_contradicts_itself_is_taken(
         answer = await here.client.get(f"/api/v1/query?query=m[1m]&time={(NOW + 5) / 1000}")
         (row,) = (await answer.get_json())["data"]["result"]
         assert [(round(time_s * 1000), float(value)) for time_s, value in row["values"]] == kept
+
+
+async def test_series_beyond_a_limit_are_told_once_a_minute(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left out because of a limit is named in the log with the limit and a count, however much it is."""
+    monkeypatch.setattr(limits, "LABEL_VALUE_BYTES_MAX", 10)
+    async with web_world(tmp_path, ENABLED) as here:
+
+        def told() -> list[dict[str, object]]:
+            return [fields for _, what, fields in here.world.log.entries if "beyond a limit" in what]
+
+        long = packed(series("m", (NOW, 1.0), a="x" * 11), series("n", (NOW, 1.0), a="x" * 11))
+        assert (await post(here, long))[0] == 204
+        such_as = "m: more than 10 characters in the value of label 'a'"
+        assert told() == [{"count": 2, "such_as": such_as}]
+        for _ in range(3):
+            await post(here, long)
+        assert len(told()) == 1
+        await trio.sleep(61)
+        await post(here, packed(series("m", (NOW, 1.0))))
+        assert len(told()) == 1
+        await post(here, long)
+        assert told()[1:] == [{"count": 8, "such_as": such_as}]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Final
 
 import trio
@@ -26,6 +28,7 @@ MESSAGE_V2: Final = "io.prometheus.write.v2.Request"
 # A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one.
 INLINE_BYTES_MAX: Final = 32 * 1024
 RETRY_AFTER_S: Final = 5
+WARN_EVERY_S: Final = 60.0
 
 
 class WriteRefused(Exception):
@@ -81,6 +84,9 @@ class WriteReceiver:
         self._context = context
         self._decoder = WriteDecoder()
         self._decoding = trio.Lock()
+        self._beyond = 0
+        """Series beyond a limit since the last warning of them."""
+        self._warns_at_s = -math.inf
         self._invalid = context.metrics.counter(
             "prometheus_api_remote_write_invalid_labels_samples_total",
             "The total number of received remote write samples and histogram samples which contained invalid labels.",
@@ -101,6 +107,7 @@ class WriteReceiver:
             raise WriteRefused(400, str(error)) from None
         if written.invalid_series:
             self._invalid.inc(written.invalid_series)
+            self._warn_of(written.beyond_limits)
         if written.histograms:
             raise WriteRefused(
                 400,
@@ -117,6 +124,18 @@ class WriteReceiver:
             await self._context.writer.append(metadata)
         if written.exemplars:
             await self._store_exemplars(written)
+
+    def _warn_of(self, beyond: Counter[str]) -> None:
+        """Tell of series beyond a limit: the sender hears nothing of them, as of all that are invalid."""
+        self._beyond += beyond.total()
+        if beyond and trio.current_time() >= self._warns_at_s:
+            self._warns_at_s = trio.current_time() + WARN_EVERY_S
+            self._context.log.warning(
+                "series of a remote write are beyond a limit and left out",
+                count=self._beyond,
+                such_as=next(iter(beyond)),
+            )
+            self._beyond = 0
 
     async def _decode(self, body: bytes) -> WriteRequest:
         def work() -> WriteRequest:
