@@ -216,3 +216,22 @@ async def test_a_busy_server_says_so_with_its_reason(tmp_path: Path) -> None:
         answer = await talk(port, CLOSE % b"/api/v1/labels")
         assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
         assert re.search(rb"(?i)\r\nretry-after: 2\r\n", answer)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://x/api/v1/query?query=1", b"200 OK"),
+        (b"HTTPS://y:9/-/healthy", b"200 OK"),
+        (b"http://x", b"200 OK"),
+        (b"http://x?a=b", b"200 OK"),
+        (b"http://x/nothing", b"404 Not Found"),
+        (b"/api/v1/label/%zz/values", b"400 Bad Request"),
+        (b"/api/v1/label/%4/values", b"400 Bad Request"),
+        (b"/api/v1/label/%61/values", b"200 OK"),
+    ],
+)
+async def test_a_target_may_be_a_whole_url(target: bytes, status: bytes, tmp_path: Path) -> None:
+    """As proxies send it; escapes in a path that are none are a bad request."""
+    async with served(tmp_path) as (port, _):
+        assert (await talk(port, CLOSE % target)).startswith(b"HTTP/1.1 " + status + b"\r\n")

@@ -6,6 +6,7 @@ Authentication and roles belong here: a request that the guard refuses reaches n
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Final
 
 import trio
@@ -17,6 +18,7 @@ from trimon.web.http.endpoint import Access
 from trimon.web.http.messages import header_of, match_of, send_answer
 from trimon.web.http.parameters import FORM, form_too_long
 
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
 DEBUG_RATE: Final = 50.0
 DEBUG_BURST: Final = 100
 
@@ -76,6 +78,8 @@ class Guard:
 
     def _refusal(self, scope: HTTPScope) -> Answer | None:
         """The answer to a request that may not pass; None when it may."""
+        if _BAD_ESCAPE.search(scope["raw_path"]):
+            return error_text("400 Bad Request", 400)
         length = header_of(scope, b"content-length")
         if length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
             most = limits.REQUEST_BODY_BYTES_MAX

@@ -10,6 +10,8 @@ import h11
 from h11._util import Sentinel
 
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
+# Of a target as proxies are sent it.
+_ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 # As Go says them: Python's names of some differ between its versions.
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus} | {
     413: b"Request Entity Too Large",
@@ -27,7 +29,7 @@ class ServerProtocol(h11.Connection):
     A target may have bytes above ASCII, as some clients send them: they are read as if they were escaped. What
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
     is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
-    servers may. A status has its reason.
+    servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts.
     """
 
     def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
@@ -47,10 +49,14 @@ class ServerProtocol(h11.Connection):
         if self._high and self.their_state is h11.IDLE:
             self._escape_target()
         event = super().next_event()
-        if self._cstate.pending_switch_proposals and isinstance(event, h11.Request):
+        if not isinstance(event, h11.Request):
+            return event
+        absolute = _ABSOLUTE.match(event.target)
+        if absolute is not None or self._cstate.pending_switch_proposals:
+            target = event.target if absolute is None else event.target[absolute.end() :]
             return h11.Request(
                 method=event.method,
-                target=event.target,
+                target=target if target.startswith(b"/") else b"/" + target,
                 headers=[header for header in event.headers if header[0] != b"upgrade"],
                 http_version=event.http_version,
             )
