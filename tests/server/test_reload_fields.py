@@ -53,7 +53,7 @@ OTHER: Final[dict[str, str]] = {
     "int": "7",
     "DURATION": "7s",
     "SIZE": "7MB",
-    "Flag": "true",
+    "Boolean": "true",
     "Whole": "7",
     "Number": "7",
     "FilePath": "x.log",
