@@ -88,6 +88,16 @@ def test_a_bad_argument_is_one_line() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["check", "promql", "query", "test", "tsdb"])
+def test_a_command_alone_shows_its_help(name: str) -> None:
+    """A command without a subcommand prints its help as it is on standard error; the exit code is promtool's."""
+    done = run_trimon(name)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Usage: trimon {name} [OPTIONS] COMMAND")
+    assert "error" not in done.stderr.splitlines()[0]
+    assert "try --help" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

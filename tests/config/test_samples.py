@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.support.commandline import run_trimon
 from trimon.config import load
 
 SAMPLES = Path(__file__).parents[2] / "config"
@@ -18,6 +20,14 @@ def test_the_samples_load(sample: str) -> None:
     assert config.scrape_configs
     assert config.unset_variables == ()
     assert config.scrape_files_error is None
+
+
+@pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.glob("*.yml")))
+def test_the_samples_pass_the_check(sample: str, tmp_path: Path) -> None:
+    """A sample needs no file beside those of a clean clone: `check config` accepts a copy of them without `secrets/`."""
+    shutil.copytree(SAMPLES, tmp_path / "config", ignore=shutil.ignore_patterns("secrets"))
+    done = run_trimon("check", "config", str(tmp_path / "config" / sample))
+    assert done.exit_code == 0, done.stderr
 
 
 def test_the_full_sample_names_every_supported_field() -> None:

@@ -101,6 +101,9 @@ def _run_command(name: str, arguments: list[str]) -> int:
             help_option_names=["-h", "--help"],
             max_content_width=120,
         )
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 1
     except click.UsageError as error:
         print(f"trimon: error: {_usage_error(error)}, try --help", file=sys.stderr)
         return 1
@@ -126,7 +129,7 @@ def _usage_error(error: click.UsageError) -> str:
         case click.MissingParameter() if error.param is not None:
             return f"required argument '{error.param.name}' not provided"
         case click.BadParameter():
-            return error.message
+            return error.message.rstrip(".")
         case _:
             return error.format_message().rstrip(".")
 

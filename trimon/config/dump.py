@@ -22,11 +22,6 @@ def effective_yaml(config: Config) -> str:
     return to_yaml(show_model(config.main))
 
 
-def model_yaml(model: Model) -> str:
-    """One section the same way, for /api/v1/scrape_pools/config."""
-    return to_yaml(show_model(model))
-
-
 def fingerprint(*values: object) -> str:
     """A digest of models and plain values, secrets included: equal values give equal digests in one process.
 

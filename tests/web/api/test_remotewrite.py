@@ -15,6 +15,7 @@ from tests.support import protobuf
 from tests.support.web_world import WebWorld, web_world
 from trimon import limits
 from trimon.actors.kernel.ask import AskTimeout
+from trimon.actors.metrics.storage import storage_metrics
 from trimon.errors import OperatingError
 from trimon.model.rows import Appended
 from trimon.web.context import WebOptions
@@ -272,3 +273,22 @@ async def test_series_beyond_a_limit_are_told_once_a_minute(
         assert len(told()) == 1
         await post(here, long)
         assert told()[1:] == [{"count": 8, "such_as": such_as}]
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "name"),
+    [(-10, "out_of_order"), (limits.FUTURE_MS_MAX + 60_000, "out_of_bound")],
+)
+async def test_refused_samples_are_counted(late_ms: int, name: str, tmp_path: Path) -> None:
+    """The sample that a request is refused for is counted where Prometheus counts it, with its type as label."""
+    async with web_world(tmp_path, ENABLED) as here:
+        families = storage_metrics(here.world.store)
+
+        def counted() -> dict[tuple[tuple[str, ...], tuple[str, ...]], float]:
+            (found,) = (each for each in families() if each.name == f"prometheus_tsdb_{name}_samples_total")
+            return {(found.label_names, values): number for values, number in found.samples}
+
+        await post(here, packed(series("m", (NOW, 1.0))))
+        assert counted() == {(("type",), ("float",)): 0.0}
+        assert (await post(here, packed(series("m", (NOW + late_ms, 1.0)))))[0] == 400
+        assert counted() == {(("type",), ("float",)): 1.0}

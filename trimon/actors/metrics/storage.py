@@ -41,6 +41,8 @@ _TIMES: Final = (
         "Lowest timestamp stored in the database, in milliseconds.",
     ),
 )
+# Native histograms are not taken in yet: refused samples are floats, which Prometheus tells apart by a label.
+_BY_TYPE: Final = frozenset({"out_of_order", "out_of_bounds", "too_old"})
 _COUNTS: Final = (
     ("prometheus_tsdb_head_samples_appended_total", "samples_appended", "Total number of appended samples."),
     (
@@ -88,7 +90,10 @@ def storage_metrics(store: MeasuredStore) -> Callable[[], Iterator[MetricFamily]
             yield MetricFamily(name, text, "gauge", [((), float(getattr(figures, field)))])
         yield from _times(figures)
         for name, field, text in _COUNTS:
-            yield MetricFamily(name, text, "counter", [((), float(figures.counts.get(field, 0)))])
+            names, values = (("type",), ("float",)) if field in _BY_TYPE else ((), ())
+            yield MetricFamily(
+                name, text, "counter", [(values, float(figures.counts.get(field, 0)))], label_names=names
+            )
         yield from _single(_start(store))
         yield from _single(_retention(store.options))
         yield from _single(_exemplars(store.exemplars))
