@@ -1,4 +1,4 @@
-"""What discovery tells those who want targets."""
+"""Messages from discovery to those who want targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What checks find, and how it is told."""
+"""Findings of checks, and how they are told."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ INERT: Final = {
     "rules.max-concurrent-evals": "rules of a group run one after the other",
     "scrape.adjust-timestamps": _ALIGNED,
     "scrape.timestamp-tolerance": _ALIGNED,
-    "write-documentation": "the documentation of the flags is in docs/operations.md",
+    "write-documentation": "the documentation of the flags is docs/flags.md",
 }
 
 REFUSED: Final = {"agent": _AGENT}

@@ -1,4 +1,4 @@
-"""What a match is replaced with, as `Regexp.Expand` of Go writes it."""
+"""The replacement of a match, as `Regexp.Expand` of Go writes it."""
 
 from __future__ import annotations
 

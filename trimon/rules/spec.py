@@ -1,4 +1,4 @@
-"""What rule files ask for, checked and with defaults filled in. Equal specs ask for the same."""
+"""The specification of rule groups, from rule files, checked and with defaults filled in. Equal specs ask for the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scrape leaves behind: what is to be stored, the state for the targets page, and counts."""
+"""The outcome of a scrape: what is to be stored, the state for the targets page, and counts."""
 
 from __future__ import annotations
 

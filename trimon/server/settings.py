@@ -1,4 +1,4 @@
-"""What a server is given: the settings that flags make, and the outside world."""
+"""Settings and seams of a server: what flags make, and the outside world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a template, or went wrong in it."""
+"""Errors of templates: found when one is read, or while it runs."""
 
 from __future__ import annotations
 

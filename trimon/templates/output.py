@@ -1,4 +1,4 @@
-"""What becomes of the text that a template printed."""
+"""The output of a template, made readable as UTF-8."""
 
 from __future__ import annotations
 

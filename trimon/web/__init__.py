@@ -1,1 +1,1 @@
-"""The HTTP front: one blueprint per API area, all of them over `WebContext`."""
+"""The HTTP front: one table of endpoints by area, all of them over `WebContext`, behind one chain."""

@@ -1,4 +1,4 @@
-"""Exception groups, taken apart. No other place in the program does this."""
+"""Exception groups of actors, taken apart: the crash, the cancellation, the errors inside, and their text."""
 
 from __future__ import annotations
 

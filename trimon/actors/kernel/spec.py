@@ -1,4 +1,4 @@
-"""What a supervisor is told about a child: how to make it, what to do when it ends."""
+"""The specification of a child, for its supervisor: how to make it, what to do when it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What groups and pools have in common: a path, readiness, and an orderly, bounded stop."""
+"""The base of groups and pools: a path, readiness, and an orderly, bounded stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the configurations of all mechanisms have in common."""
+"""The base of the configurations of all discovery mechanisms."""
 
 from __future__ import annotations
 

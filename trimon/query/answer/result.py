@@ -1,4 +1,4 @@
-"""What a query gives."""
+"""The result of a query: its values with their labels, warnings, notes and statistics."""
 
 from __future__ import annotations
 

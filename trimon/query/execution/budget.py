@@ -1,4 +1,4 @@
-"""What a query may use: samples, bytes, time; and the switch that stops it from another thread."""
+"""The budget of a query: samples, bytes, time; and the switch that stops it from another thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a query cost: the figures of `stats=all` and of `explain analyze`."""
+"""The cost of a query: the figures of `stats=all` and of `explain analyze`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator hands to the next one: all series and all steps at once."""
+"""The values that operators hand on: all series and all steps at once."""
 
 from __future__ import annotations
 

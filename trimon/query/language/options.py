@@ -1,4 +1,4 @@
-"""What a query may be told from outside: limits, lookback and feature flags."""
+"""The options of a query: limits, lookback and feature flags."""
 
 from __future__ import annotations
 

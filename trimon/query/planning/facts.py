@@ -1,4 +1,4 @@
-"""What planning asks of every node of a tree again and again: its type, and whether it is the same at every step."""
+"""Facts of the nodes of a tree, kept while it is planned: the type, and whether it is the same at every step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums of window functions without the series between: each window matrix's results are added up while they are in the cache.
+"""Sums over window functions without the series between: results are added up matrix by matrix, while they are in the cache.
 
 `sum by (mode) (rate(x[5m]))` over many series and steps would else write and read again a matrix that nobody wants to
 see. Only sums without cancellation are folded: everything must be a number that is not negative.

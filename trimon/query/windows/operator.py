@@ -1,4 +1,4 @@
-"""Functions over range vectors: one kernel per function, run over the window_matrices of a frame."""
+"""Functions over range vectors: one kernel per function, run over the window matrices of a frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a window function is given beside its window matrix, and what it gives back."""
+"""The arguments of a window function beside its window matrix, and its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered of a body, line by line, and what a body is read to."""
+"""The memory of a body, line by line, and what a body is read to."""
 
 from __future__ import annotations
 

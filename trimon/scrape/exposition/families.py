@@ -1,4 +1,4 @@
-"""What the comments of a body say of its metric families, and where they say it."""
+"""The metric families of a body, as its comments tell of them, and where."""
 
 from __future__ import annotations
 

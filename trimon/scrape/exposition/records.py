@@ -1,4 +1,4 @@
-"""What a line of an exposition says, whichever way it is read."""
+"""The records of an exposition: one a line, whichever way it is read."""
 
 from __future__ import annotations
 

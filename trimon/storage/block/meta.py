@@ -1,4 +1,4 @@
-"""What a block is: its `meta.json`, in Prometheus' shape."""
+"""The description of a block: its `meta.json`, in Prometheus' shape."""
 
 from __future__ import annotations
 

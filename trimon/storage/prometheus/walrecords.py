@@ -1,4 +1,4 @@
-"""What the records of Prometheus' write-ahead log say, type by type.
+"""The records of Prometheus' write-ahead log, decoded type by type.
 
 A record is a byte with its type and a body. Sample records are decoded many at once, since a log has millions of them; the
 others one by one.

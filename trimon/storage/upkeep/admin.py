@@ -1,4 +1,4 @@
-"""What an administrator asks of a store: deletions and snapshots."""
+"""Requests of an administrator to a store: deletions and snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due in a store, as jobs."""
+"""Maintenance that is due in a store, as jobs."""
 
 from __future__ import annotations
 

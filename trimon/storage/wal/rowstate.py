@@ -1,4 +1,4 @@
-"""What the rows of a group in the log build on.
+"""The state on which the rows of a group in the log build.
 
 The log does not write a row but how it differs from the group's row before. Who writes it and who reads it keep the same
 state: the value each column had last, the columns of the last row, and how many rows and grants there were.

@@ -1,4 +1,4 @@
-"""What the values of HTML's attributes are, by their names."""
+"""The attributes of HTML, by name: the kind of content that their values are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exception becomes: an error envelope, and a crash report when it is a bug."""
+"""From an exception to an answer: an error envelope, and a crash report when it is a bug."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What passes along the chain: the match of a request, and an answer as ASGI messages."""
+"""Messages of the chain: the match of a request, and an answer as ASGI messages."""
 
 from __future__ import annotations
 
