@@ -8,12 +8,9 @@ from trimon.errors import UserError
 
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92}
 _SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v"}
-_GO_ESCAPES: Final = (
-    (b"<", b"\\u003c"),
-    (b">", b"\\u003e"),
-    (b"&", b"\\u0026"),
-    ("\u2028".encode(), b"\\u2028"),
-    ("\u2029".encode(), b"\\u2029"),
+_GO_ESCAPES: Final = tuple(
+    (character.encode()[:1], character.encode(), f"\\u{ord(character):04x}".encode())
+    for character in "<>&\u2028\u2029"
 )
 _WIDTHS = {"x": 2, "u": 4, "U": 8}
 
@@ -119,7 +116,8 @@ def can_backquote(text: str) -> bool:
 
 def go_json(body: bytes) -> bytes:
     """JSON with the characters escaped that Go escapes: those that mean something in HTML, and two ends of lines."""
-    for character, escape in _GO_ESCAPES:
-        if character in body:
+    for first, character, escape in _GO_ESCAPES:
+        # One byte is looked for at the speed of memory, several are not: answers have megabytes.
+        if first in body:
             body = body.replace(character, escape)
     return body
