@@ -102,9 +102,11 @@ class LineByLine:
         return self._result()
 
     def _result(self) -> tuple[KnownLines, BodyReading]:
+        # The next bodies are compared with these heads, one after the other: copies made in one go lie side by side in
+        # memory, and not among all that was made while the lines were read.
         now = KnownLines(
             self.families,
-            self._heads,
+            [bytes(bytearray(head)) for head in self._heads],
             np.array(self._slots, np.int64),
             np.array(self._hashes, np.int64),
             self._timed_labels,
