@@ -17,7 +17,8 @@ from trimon.storage.block.reader import Block
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.options import StoreOptions
-from trimon.storage.read.framecache import CachedSnapshot, FrameCache, SettledSource, frames_bytes
+from trimon.storage.read.framecache import CachedSnapshot, FrameCache, frames_bytes
+from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.log import HeadLog

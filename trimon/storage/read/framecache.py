@@ -35,7 +35,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,8 @@ from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.partialframe import PartialFrame
-from trimon.storage.read.snapshot import FramePart, SeriesSource, StoreSelection, StoreSnapshot
+from trimon.storage.read.settledsource import SettledSource
+from trimon.storage.read.snapshot import FramePart, StoreSelection, StoreSnapshot
 
 SELECTIONS_BYTES: Final = 16 * 2**20
 FRAMES_BYTES_MIN: Final = 64 * 2**20
@@ -55,48 +56,6 @@ FRAMES_BYTES_MAX: Final = 256 * 2**20
 # What is kept may span more than a query asks for; beyond this factor it is cut before samples are added.
 _WIDER_MAX: Final = 1.5
 EVER_MS: Final = 1 << 62
-
-
-class SettledSource(SeriesSource, Protocol):
-    """A source that knows what of it will never change."""
-
-    @property
-    def identity(self) -> Hashable:
-        """The same value as long as the settled part only grows."""
-        ...
-
-    @property
-    def version(self) -> Hashable:
-        """Another value whenever anything changes."""
-        ...
-
-    @property
-    def labels_version(self) -> Hashable:
-        """Another value whenever a series is added."""
-        ...
-
-    @property
-    def newest_ms(self) -> int:
-        """The time of the newest sample."""
-        ...
-
-    def mark(self, series: Int32s, before: Any, *, whole: bool) -> Any:
-        """How far these series are settled now, with `whole` all of them; the last mark for the same series saves work."""
-        ...
-
-    def follows(self, series: Int32s, before: Any, now: Any) -> bool:
-        """Whether everything that was settled at the mark `before` still is as it was."""
-        ...
-
-    def settled_frames(
-        self, series: Int32s, start_ms: int, end_ms: int, before: Any, now: Any
-    ) -> list[PartialFrame]:
-        """As `partial_frames`, of what has been settled between the two marks; `before` is None if nothing was read yet."""
-        ...
-
-    def fresh_frames(self, series: Int32s, start_ms: int, end_ms: int, now: Any) -> list[PartialFrame]:
-        """As `partial_frames`, without what is settled."""
-        ...
 
 
 def frames_bytes() -> int:
