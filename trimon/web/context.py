@@ -33,6 +33,11 @@ class WebOptions:
     enable_remote_write: bool = False
     allow_remote_debug: bool = False
 
+    @property
+    def link_prefix(self) -> str:
+        """What stands before every route in links: the path under which people elsewhere find the server."""
+        return self.external.path or self.route_prefix
+
 
 @dataclass(frozen=True, slots=True)
 class WebContext:

@@ -109,7 +109,7 @@ class DebugHandler:
         root = tree(self._context.tree())
         if not _wants_html(request):
             return plain_json(root)
-        return _tree_page(root, self._context.options.route_prefix)
+        return _tree_page(root, self._context.options.link_prefix)
 
     async def actor(self, request: Request) -> Answer:
         """/debug/actors/<path>."""

@@ -49,10 +49,16 @@ class ExternalUrl:
         if reason:
             raise UserError(f'parse external URL "{self.url}": {reason}')
 
+    @property
+    def path(self) -> str:
+        """The path of this URL without a slash at its end; empty for none."""
+        path = unquote(urlsplit(self.url).path).strip("/")
+        return "/" + path if path else ""
+
     def prefix(self, route_prefix: str) -> str:
         """What stands before every route: the prefix that was asked for, else this URL's path; empty for none."""
-        prefix = (route_prefix or unquote(urlsplit(self.url).path)).strip("/")
-        return "/" + prefix if prefix else ""
+        prefix = route_prefix.strip("/")
+        return "/" + prefix if prefix else "" if route_prefix else self.path
 
     def of_target(self, url: str) -> str:
         """A target's URL for people elsewhere: a loopback host becomes this URL's.

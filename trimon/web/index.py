@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from urllib.parse import quote
 
 from trimon import __version__
 from trimon.web.context import WebContext
@@ -32,7 +33,7 @@ _LINKS = (
 
 def index_endpoints(context: WebContext) -> list[Endpoint]:
     """/."""
-    prefix = html.escape(context.options.route_prefix)
+    prefix = html.escape(quote(context.options.link_prefix))
     items = "".join(
         f'<li><a href="{prefix}{html.escape(path)}"><code>{html.escape(path)}</code></a> {what}</li>'
         for path, what in _LINKS

@@ -25,6 +25,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.offload import ThreadOffload
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.context import WebOptions
+from trimon.web.externalurl import ExternalUrl
 from trimon.web.http import router
 from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.compression import Compression
@@ -354,3 +355,36 @@ async def test_streams_are_packed_piece_by_piece() -> None:
     assert gzip.decompress(body) == b"".join(pieces)
     unpacker = zlib.decompressobj(31)
     assert [unpacker.decompress(part["body"]) for part in call.sent[1:]] == pieces
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "answer"),
+    [
+        ("/p", "/", (302, "/p")),
+        ("/p", "/p", (301, "/p/")),
+        ("/p", "/p/-/healthy/", (301, "/p/-/healthy")),
+        ("/p", "/p//metrics?a=b", (301, "/p/metrics?a=b")),
+        ("/p", "/p/./x/../metrics", (301, "/p/metrics")),
+        ("/p", "/metrics", (404, "")),
+        ("/p", "/nothing", (404, "")),
+        ("", "//evil.org/metrics", (301, "/evil.org/metrics")),
+        ("", "/api/v1/label//values", (301, "/api/v1/label/values")),
+        ("", "/nothing/", (404, "")),
+        ("", "/", (200, "")),
+    ],
+)
+async def test_what_has_moved_is_told(
+    prefix: str, path: str, answer: tuple[int, str], tmp_path: Path
+) -> None:
+    """The root leads to the route prefix, and a path that is not clean to the clean one, never to another server."""
+    async with web_world(tmp_path, WebOptions(route_prefix=prefix)) as here:
+        status, headers, _ = await Call("GET", path).to(here.client.app)
+        assert (status, headers.get(b"location", b"").decode()) == answer
+
+
+async def test_links_go_where_people_are(tmp_path: Path) -> None:
+    """Behind a proxy that takes a path away, links have that path."""
+    options = WebOptions(external=ExternalUrl("http://x.test/prom/"), route_prefix="")
+    async with web_world(tmp_path, options) as here:
+        _, _, body = await Call("GET", "/").to(here.client.app)
+        assert b'href="/prom/api/v1/targets"' in body

@@ -6,7 +6,9 @@ the framework, which has the same handlers and a parser for every kind of body. 
 
 from __future__ import annotations
 
+import posixpath
 from functools import partial
+from urllib.parse import quote
 
 import trio
 from hypercorn.typing import (
@@ -56,7 +58,7 @@ class Router:
             await send_answer(send, Answer(b"", 204, ""))  # what a browser asks before it asks
             return
         if match is None:
-            await send_answer(send, error_text("404 page not found", 404))
+            await send_answer(send, self._elsewhere(scope))
             return
         if scope["method"] not in match.endpoint.methods:
             await send_answer(send, _not_offered(scope["method"], match))
@@ -75,6 +77,18 @@ class Router:
 
         await self._framework(scope, heard, send)
 
+    def _elsewhere(self, scope: HTTPScope) -> Answer:
+        """Where something like the path is, or that there is nothing."""
+        path, prefix = scope["path"], self._table.prefix
+        if prefix and path == "/":
+            return _moved(302, prefix, b"")
+        if path == prefix:
+            return _moved(301, f"{prefix}/", scope["query_string"])
+        cleaned = posixpath.normpath("/" + path.lstrip("/"))
+        if cleaned != path.rstrip("/") or (path.endswith("/") and self._table.find(cleaned) is not None):
+            return _moved(301, cleaned, scope["query_string"])
+        return error_text("404 page not found", 404)
+
     async def _answer(self, request: PlainRequest, match: Match, send: ASGISendCallable) -> None:
         try:
             if request.method != "GET":
@@ -90,6 +104,13 @@ class Router:
         except Exception as error:  # noqa: BLE001 # mapped, and reported when it is a bug
             answer = self._answer_of_error(error, request.method, request.path)
         await send_answer(send, answer)
+
+
+def _moved(status: int, path: str, query: bytes) -> Answer:
+    """A redirect within this server."""
+    answer = Answer(b"", status, "")
+    answer.headers["Location"] = quote(path) + (f"?{query.decode('latin-1')}" if query else "")
+    return answer
 
 
 def _not_offered(method: str, match: Match) -> Answer:
