@@ -379,7 +379,7 @@ async def test_what_has_moved_is_told(
     """The root leads to the route prefix, and a path that is not clean to the clean one, never to another server."""
     async with web_world(tmp_path, WebOptions(route_prefix=prefix)) as here:
         status, headers, _ = await Call("GET", path).to(here.client.app)
-        assert (status, headers.get(b"location", b"").decode()) == answer
+        assert (status, dict(headers).get(b"location", b"").decode()) == answer
 
 
 async def test_links_go_where_people_are(tmp_path: Path) -> None:
