@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
-from trimon.config.discovery.static import StaticConfig, refuse_unbounded
+from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
 from trimon.config.discovery.table import sources_of, with_discovery
 from trimon.config.http import HttpClient, scheme_check
 from trimon.config.kinds import DURATION, Listed, Of, Text
 from trimon.config.model import Model, setting
 from trimon.config.relabel import RelabelConfig
-from trimon.gotext.strings import go_quote
 
 API_VERSIONS: Final = ("v2",)
 TIMEOUT_MS: Final = 10_000
@@ -54,12 +53,7 @@ class AlertmanagerConfig(HttpClient, Model):
     def check(self) -> None:
         """Credentials come from one place, and fixed addresses are no URLs."""
         HttpClient.check(self)
-        refuse_unbounded(self.static_configs)
-        if not self.relabel_configs:
-            for group in self.static_configs:
-                for target in group.targets:
-                    if "/" in target:
-                        raise group.refuse("targets", f"{go_quote(target)} is not a valid hostname")
+        refuse_bad_targets(self.static_configs, relabeled=bool(self.relabel_configs))
 
     def discovery(self) -> tuple[SdConfig, ...]:
         """All sources of addresses."""

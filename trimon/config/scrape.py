@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from trimon.config.discovery.source import SdConfig
-from trimon.config.discovery.static import StaticConfig, refuse_unbounded
+from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
 from trimon.config.discovery.table import no_sources, sources_of, with_discovery
 from trimon.config.globals import (
     ESCAPINGS,
@@ -109,12 +109,7 @@ class ScrapeConfig(HttpClient, Model):
         if not self.job_name:
             raise self.refuse("job_name", "job_name is empty")
         HttpClient.check(self)
-        refuse_unbounded(self.static_configs)
-        if not self.relabel_configs:
-            for group in self.static_configs:
-                for target in group.targets:
-                    if "/" in target:
-                        raise group.refuse("targets", f"{go_quote(target)} is not a valid hostname")
+        refuse_bad_targets(self.static_configs, relabeled=bool(self.relabel_configs))
 
     def discovery(self) -> tuple[SdConfig, ...]:
         """All sources of targets."""

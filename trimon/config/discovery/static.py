@@ -39,7 +39,18 @@ class StaticConfig(SdConfig):
         return {"targets": self.targets, "labels": dict(self.labels)}
 
 
-def refuse_unbounded(groups: Sequence[StaticConfig]) -> None:
+def refuse_bad_targets(groups: Sequence[StaticConfig], *, relabeled: bool) -> None:
+    """Raise UserError for groups that are out of bounds, and for addresses that are URLs and are not `relabeled`."""
+    _refuse_unbounded(groups)
+    if relabeled:
+        return
+    for group in groups:
+        for target in group.targets:
+            if "/" in target:
+                raise group.refuse("targets", f"{go_quote(target)} is not a valid hostname")
+
+
+def _refuse_unbounded(groups: Sequence[StaticConfig]) -> None:
     """Raise UserError for more targets than one discovery may have, or labels that no target may have."""
     total = 0
     for group in groups:
