@@ -8,10 +8,8 @@ import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.rows import Row
 from trimon.model.sample import is_stale
 from trimon.model.snapshot import Snapshot
-from trimon.query.execution.stats import QueryStats
 from trimon.query.language.errors import QueryError
 from trimon.rules.alert import (
     ActiveAlerts,
@@ -23,6 +21,7 @@ from trimon.rules.alert import (
     sent,
 )
 from trimon.rules.alerting import ALERT_NAME, ALERTS_FOR_STATE, AlertingRule
+from trimon.rules.recording import Recorded
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import AlertingSpec
 from trimon.templates.errors import TemplateError
@@ -62,8 +61,8 @@ class AlertingSession(RuleSession):
         states = (alert.state for alert in self.alerts.values())
         return max(states, default=AlertState.INACTIVE).word
 
-    def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
-        """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError.
+    def recorded(self, snapshot: Snapshot, evaluation: Evaluation) -> Recorded:
+        """The series that show the alerts after an evaluation. In a thread. Raises ParseError or QueryError.
 
         A failed evaluation leaves the alerts as they were, but too many of them are all forgotten.
         """
@@ -77,7 +76,7 @@ class AlertingSession(RuleSession):
             raise QueryError(f"exceeded limit of {evaluation.limit} with {active} alerts")
         self.alerts = alerts
         shown = alerts.values() if self.restored else ()
-        return self.row(self.rule.recorded(shown), evaluation.stamp_ms), found.stats
+        return self.rule.recorded(shown, found.stats)
 
     def take_due(self, time_ms: int, interval_ms: int, resend_delay_ms: int) -> list[Alert]:
         """The alerts that the Alertmanagers are to hear of now; they count as sent."""

@@ -107,8 +107,13 @@ class RuleSession(ABC):
         """The expression as the API shows it."""
 
     @abstractmethod
+    def recorded(self, snapshot: Snapshot, evaluation: Evaluation) -> Recorded:
+        """What an evaluation stores. In a thread. Raises ParseError or QueryError."""
+
     def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
         """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError."""
+        recorded = self.recorded(snapshot, evaluation)
+        return self.row(recorded, evaluation.stamp_ms), recorded.stats
 
     def row(self, recorded: Recorded, time_ms: int) -> Row | None:
         """The row of a result: series that are there no longer end. None when there is nothing to store.
@@ -222,9 +227,8 @@ class RecordingSession(RuleSession):
         """The expression as the API shows it."""
         return self.rule.query
 
-    def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
-        """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError."""
-        recorded = self.rule.evaluate(
+    def recorded(self, snapshot: Snapshot, evaluation: Evaluation) -> Recorded:
+        """The samples of the rule. In a thread. Raises ParseError or QueryError."""
+        return self.rule.evaluate(
             snapshot, evaluation.stamp_ms, evaluation.options, evaluation.budget, evaluation.limit
         )
-        return self.row(recorded, evaluation.stamp_ms), recorded.stats

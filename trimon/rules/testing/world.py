@@ -6,7 +6,6 @@ Nothing here waits: an evaluation is a step of time. The rules are those of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
 
 from trimon.errors import Position, UserError
@@ -22,18 +21,18 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import ParseError, QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import AlertState
-from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
-from trimon.rules.session import Evaluation, RecordingSession, RuleSession
+from trimon.rules.session import Evaluation, RuleSession
+from trimon.rules.spec import GroupSpec
 from trimon.rules.testing.file import UnitTest
 from trimon.rules.testing.text import FiringAlert
 
-Sample = float | FloatHistogram
+SampleValue = float | FloatHistogram
 
 
-def input_samples(test: UnitTest, interval_ms: int) -> list[tuple[int, Labels, Sample]]:
+def input_samples(test: UnitTest, interval_ms: int) -> list[tuple[int, Labels, SampleValue]]:
     """All samples of the input, by time. Raises UserError with the place in the notation, as promtool counts it."""
-    samples: list[tuple[int, Labels, Sample]] = []
+    samples: list[tuple[int, Labels, SampleValue]] = []
     for number, series in enumerate(test.input_series):
         try:
             described = parse_described(f"{series.series} {series.values}")
@@ -53,17 +52,9 @@ def _reason(error: UserError) -> str:
     return error.message.removeprefix("parse error: ")
 
 
-def _sample(item: Item) -> Sample:
+def _sample(item: Item) -> SampleValue:
     assert item is not None
     return histogram_of(item) if isinstance(item, HistogramLiteral) else item
-
-
-@dataclass(slots=True)
-class TestedGroup:
-    """A rule group, and the series that each of its rules wrote last."""
-
-    group: RuleGroup
-    written: dict[int, frozenset[Labels]] = field(default_factory=dict)
 
 
 class World:
@@ -71,13 +62,15 @@ class World:
 
     def __init__(
         self,
-        samples: Sequence[tuple[int, Labels, Sample]],
+        samples: Sequence[tuple[int, Labels, SampleValue]],
         groups: Sequence[RuleGroup],
         options: QueryOptions,
     ) -> None:
         self.store = MemoryStore()
-        self.groups = [TestedGroup(group) for group in groups]
+        self.groups = groups
         self.options = options
+        # The series that each rule wrote last.
+        self._written: dict[RuleSession, frozenset[Labels]] = {}
         self._samples = samples
         self._arrived = 0
 
@@ -88,27 +81,19 @@ class World:
             self.store.append(labels, stamp_ms, sample)
             self._arrived += 1
         failures: list[str] = []
-        for tested in self.groups:
-            for session in tested.group.rules:
+        for group in self.groups:
+            for session in group.rules:
                 try:
-                    self._evaluate(tested, session, time_ms)
+                    self._evaluate(group.spec, session, time_ms)
                 except (UserError, QueryError) as error:
                     when = format_go_duration(time_ms)
                     failures.append(f"    rule: {session.spec.name}, time: {when}, err: {error}")
         return failures
 
-    def _evaluate(self, tested: TestedGroup, session: RuleSession, time_ms: int) -> None:
-        spec = tested.group.spec
+    def _evaluate(self, spec: GroupSpec, session: RuleSession, time_ms: int) -> None:
         stamp_ms = time_ms - spec.query_offset_ms
         evaluation = Evaluation(time_ms, stamp_ms, self.options, Budget(self.options), spec.limit)
-        if isinstance(session, AlertingSession):
-            session.evaluate(self.store, evaluation)
-            recorded = session.rule.recorded(session.alerts.values())
-        else:
-            assert isinstance(session, RecordingSession)
-            recorded = session.rule.evaluate(
-                self.store, stamp_ms, self.options, evaluation.budget, spec.limit
-            )
+        recorded = session.recorded(self.store, evaluation)
         session.last_evaluation_ms = time_ms
         cells = [None] * len(recorded.values) if recorded.histograms is None else recorded.histograms.tolist()
         written = set()
@@ -116,11 +101,11 @@ class World:
             labels = recorded.labels.labels(row)
             written.add(labels)
             self._store(labels, stamp_ms, value if cell is None else cell)
-        for labels in tested.written.get(id(session), frozenset()) - written:
+        for labels in self._written.get(session, frozenset()) - written:
             self._store(labels, stamp_ms, STALE_NAN)
-        tested.written[id(session)] = frozenset(written)
+        self._written[session] = frozenset(written)
 
-    def _store(self, labels: Labels, stamp_ms: int, sample: Sample) -> None:
+    def _store(self, labels: Labels, stamp_ms: int, sample: SampleValue) -> None:
         """Stores a sample of a rule; one that is there already stays, as in a server."""
         try:
             self.store.append(labels, stamp_ms, sample)
@@ -131,8 +116,8 @@ class World:
         """The alerts of a name that fire now, sorted by labels."""
         return sorted(
             FiringAlert(alert.labels, alert.annotations)
-            for tested in self.groups
-            for session in tested.group.alerting
+            for group in self.groups
+            for session in group.alerting
             if session.spec.alert == name
             for alert in session.alerts.values()
             if alert.state is AlertState.FIRING
