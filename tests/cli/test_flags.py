@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.support.oracle import recordings
 from trimon.cli.commandline import CommandLineError, read_command_line, shown_value
 from trimon.cli.features import FEATURES, enabled_features
 from trimon.cli.flags import FLAGS, INERT, REFUSED, Flag
@@ -17,18 +17,12 @@ from trimon.log import LogBuffer
 from trimon.storage.options import StoreOptions
 
 ROOT: Final = Path(__file__).parents[2]
-ORACLE: Final = ROOT.parent / "shared" / "oracle" / "config" / "flags.jsonl"
+CASES: Final = recordings("config/flags.jsonl")
 OTHER_DEFAULTS: Final = {
     "web.listen-address": "trimon listens on loopback unless it is told otherwise",
 }
 
-recorded = pytest.mark.skipif(not ORACLE.is_file(), reason="no ../shared/oracle/config beside the project")
-
-
-def cases() -> list[dict[str, Any]]:
-    if not ORACLE.is_file():
-        return []
-    return [json.loads(line) for line in ORACLE.read_text(encoding="utf-8").splitlines()]
+recorded = pytest.mark.skipif(not CASES, reason="no ../shared/oracle/config beside the project")
 
 
 def shown_of(case: dict[str, Any]) -> dict[str, str] | None:
@@ -98,7 +92,7 @@ def test_unknown_features_only_warn() -> None:
 @recorded
 def test_the_flags_are_those_of_prometheus_with_their_defaults() -> None:
     """Every flag that Prometheus shows is in the table with its default, and no other is shown by default."""
-    (wanted,) = [shown_of(case) for case in cases() if case["name"] == "flag-defaults"]
+    (wanted,) = [shown_of(case) for case in CASES if case["name"] == "flag-defaults"]
     assert wanted is not None
     given = ("config.file", "storage.tsdb.path")
     options = StoreOptions(path=Path())
@@ -110,7 +104,7 @@ def test_the_flags_are_those_of_prometheus_with_their_defaults() -> None:
 
 @recorded
 @pytest.mark.parametrize(
-    "case", [case for case in cases() if shown_of(case)], ids=lambda case: str(case["name"])
+    "case", [case for case in CASES if shown_of(case)], ids=lambda case: str(case["name"])
 )
 def test_values_are_shown_as_prometheus_shows_them(case: dict[str, Any]) -> None:
     """The values of a command line's own flags read as in /api/v1/status/flags of a real 3.14."""
@@ -126,7 +120,7 @@ def test_values_are_shown_as_prometheus_shows_them(case: dict[str, Any]) -> None
 @recorded
 @pytest.mark.parametrize(
     "case",
-    [case for case in cases() if case["program"] == "prometheus"],
+    [case for case in CASES if case["program"] == "prometheus"],
     ids=lambda case: str(case["name"]),
 )
 def test_a_command_line_is_read_or_refused_as_prometheus_does(case: dict[str, Any]) -> None:

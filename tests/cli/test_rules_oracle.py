@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.support.commandline import run_trimon
+from tests.support.oracle import recordings
 from trimon.cli.findings import EXIT_LINT
 
-ORACLE: Final = Path(__file__).parents[3] / "shared" / "oracle" / "rules"
 NOT_THERE: Final = "no ../shared/oracle/rules beside the project"
 CHECK_DIFFERENT: Final = {
     "expr_list": "an expression that is a list is told twice, as all that cannot be decoded",
@@ -27,15 +26,8 @@ TEST_DIFFERENT: Final = {
 }
 
 
-def cases(name: str) -> list[dict[str, Any]]:
-    path = ORACLE / name
-    return (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    )
-
-
-CHECKS: Final = cases("cases.jsonl")
-UNIT_TESTS: Final = cases("unittests.jsonl")
+CHECKS: Final = recordings("rules/cases.jsonl")
+UNIT_TESTS: Final = recordings("rules/unittests.jsonl")
 
 
 def play(case: dict[str, Any], directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.oracle import recordings
 from trimon.config import Config, FlagDefaults, effective_yaml, load
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.support import UNSUPPORTED
@@ -27,12 +28,7 @@ pytestmark = pytest.mark.skipif(not ORACLE.is_dir(), reason="no ../shared/oracle
 
 
 def cases() -> list[dict[str, Any]]:
-    found = [
-        json.loads(line)
-        for name in ("cases.jsonl", "testdata.jsonl")
-        if (ORACLE / name).is_file()
-        for line in (ORACLE / name).read_text(encoding="utf-8").splitlines()
-    ]
+    found = [case for name in ("cases", "testdata") for case in recordings(f"config/{name}.jsonl")]
     return [case for case in found if case["verdict"] != "panic"]
 
 

@@ -17,6 +17,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from tests.support.oracle import recordings
 from tests.support.store_world import World, world
 from trimon.actors.scrape import Discovered, JobConfig
 from trimon.config.load import load_text
@@ -28,12 +29,7 @@ from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import SampleBatch
 from trimon.server.jobs import pool_options
 
-ORACLE = Path(__file__).resolve().parents[2] / ".." / "shared" / "oracle" / "scrape" / "cases.jsonl"
-CASES: dict[str, dict[str, Any]] = (
-    {case["name"]: case for case in map(json.loads, ORACLE.read_text().splitlines())}
-    if ORACLE.is_file()
-    else {}
-)
+CASES: dict[str, dict[str, Any]] = {case["name"]: case for case in recordings("scrape/cases.jsonl")}
 
 # These wait for protobuf, which also carries all native histograms.
 PROTOBUF = {name for name in CASES if name.startswith(("pb-", "http-ct-proto-"))}

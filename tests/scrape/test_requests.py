@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.oracle import recordings
 from trimon.config.load import load_text
 from trimon.fetch.client import USER_AGENT, HttpFetch
 from trimon.peers.options import client_options
@@ -16,12 +15,7 @@ from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target, build_target
 from trimon.server.jobs import pool_options
 
-ORACLE = Path(__file__).resolve().parents[2] / ".." / "shared" / "oracle" / "scrape" / "requests.jsonl"
-CASES: dict[str, dict[str, Any]] = (
-    {case["name"]: case for case in map(json.loads, ORACLE.read_text().splitlines())}
-    if ORACLE.is_file()
-    else {}
-)
+CASES: dict[str, dict[str, Any]] = {case["name"]: case for case in recordings("scrape/requests.jsonl")}
 # These ask for protobuf, which is refused by name.
 PROTOBUF = {
     name for name, case in CASES.items() if "google.protobuf" in str(case["request"]) or "Proto," in str(case)

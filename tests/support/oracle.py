@@ -12,14 +12,21 @@ import pytest
 ORACLE = Path(__file__).resolve().parents[2] / ".." / "shared" / "oracle"
 
 
+def recordings(name: str) -> list[dict[str, Any]]:
+    """The lines of a recording; nothing where there are no recordings."""
+    path = ORACLE / name
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
 def recorded(name: str) -> list[dict[str, Any]]:
     """The lines of a recording. Skips the test, and says so, where there are no recordings."""
-    path = ORACLE / name
-    if not path.exists():
+    if not (ORACLE / name).exists():
         pytest.skip(
             f"no recordings of Prometheus 3.14 beside the repository ({name})", allow_module_level=True
         )
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return recordings(name)
 
 
 def differences(
