@@ -52,11 +52,19 @@ def format_labels(labels: Labels) -> str:
         elif name == METRIC_NAME:
             inner.insert(0, go_quote(value))
         else:
-            shown = name if is_legacy_label_name(name) else go_quote(name)
-            inner.append(f"{shown}={go_quote(value)}")
+            inner.append(_format_pair(name, value))
     if metric and not inner:
         return metric
     return f"{metric}{{{', '.join(inner)}}}"
+
+
+def format_label_set(labels: Labels) -> str:
+    """All labels in braces, the name of the metric among them."""
+    return f"{{{', '.join(_format_pair(name, value) for name, value in labels)}}}"
+
+
+def _format_pair(name: str, value: str) -> str:
+    return f"{name if is_legacy_label_name(name) else go_quote(name)}={go_quote(value)}"
 
 
 def valid_label_name(name: str) -> bool:

@@ -7,17 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimon.gotext.floats import format_e
-from trimon.gotext.strings import go_quote
-from trimon.model.labels import Labels, is_legacy_label_name
-
-
-def label_set(labels: Labels) -> str:
-    """All labels in braces, the name of the metric among them."""
-    shown = (
-        f"{name if is_legacy_label_name(name) else go_quote(name)}={go_quote(value)}"
-        for name, value in labels
-    )
-    return f"{{{', '.join(shown)}}}"
+from trimon.model.labels import Labels, format_label_set
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +31,7 @@ class Sample:
     histogram: str = ""
 
     def __str__(self) -> str:
-        return f"{label_set(self.labels)} {self.histogram or format_e(self.value).replace('e', 'E')}"
+        return f"{format_label_set(self.labels)} {self.histogram or format_e(self.value).replace('e', 'E')}"
 
 
 def alerts_text(alerts: Sequence[FiringAlert], indent: str) -> str:
@@ -52,8 +42,8 @@ def alerts_text(alerts: Sequence[FiringAlert], indent: str) -> str:
     for number, alert in enumerate(alerts):
         comma = "," if number + 1 < len(alerts) else ""
         lines.append(f"{number}:")
-        lines.append(f"  Labels:{label_set(alert.labels)}")
-        lines.append(f"  Annotations:{label_set(alert.annotations)}{comma}")
+        lines.append(f"  Labels:{format_label_set(alert.labels)}")
+        lines.append(f"  Annotations:{format_label_set(alert.annotations)}{comma}")
     body = "\n".join(indent + line for line in lines)
     return f"[\n{body}\n{indent}]"
 
