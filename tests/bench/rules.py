@@ -49,21 +49,27 @@ def rule_file(groups: int, rules: int, families: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def total(server: Server, name: str) -> float:
-    """The sum of all samples of a metric on the server's own page."""
+def samples(server: Server, name: str) -> list[tuple[str, float]]:
+    """Labels and values of a metric on the server's own page."""
     with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((name + "{", name + " ")))
+    found = (
+        line.removeprefix(name).rpartition(" ") for line in lines if line.startswith((name + "{", name + " "))
+    )
+    return [(labels, float(value)) for labels, _, value in found]
+
+
+def total(server: Server, name: str) -> float:
+    """The sum of all samples of a metric."""
+    return sum(value for _, value in samples(server, name))
 
 
 def late_ms(server: Server) -> float:
     """The delay of the event loop that one beat of a hundred exceeds, since the start."""
-    with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
-        lines = answer.read().decode().splitlines()
-    prefix = 'trimon_event_loop_lag_seconds_bucket{le="'
-    buckets = [line.removeprefix(prefix).split('"} ') for line in lines if line.startswith(prefix)]
-    wanted = 0.99 * float(buckets[-1][1])
-    return next(float(bound) * 1000 for bound, count in buckets if float(count) >= wanted)
+    buckets = samples(server, "trimon_event_loop_lag_seconds_bucket")
+    wanted = 0.99 * buckets[-1][1]
+    bound = next(labels for labels, count in buckets if count >= wanted)
+    return float(bound.split('"')[1]) * 1000
 
 
 def one(kind: str, options: argparse.Namespace, work: Path) -> dict[str, float]:

@@ -47,9 +47,7 @@ class RulePart:
                 rule_s.observe,
                 group_s.observe,
                 AlertingSeams(
-                    AlertOrigin(
-                        lambda: current.loaded.config.global_.external_labels, settings.web.external.url
-                    ),
+                    AlertOrigin(lambda: current.config.global_.external_labels, settings.web.external.url),
                     notify.notify,
                     templates,
                     settings.alerts.resend_delay_ms,
