@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from trimon.errors import OperatingError
-from trimon.log import Log
+
+if TYPE_CHECKING:
+    # Checks ask for names alone, and do not wait for the log.
+    from trimon.log import Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,14 @@ FEATURES: Final[dict[str, Feature]] = {
 }
 
 
+def named_features(texts: Iterable[str]) -> list[str]:
+    """The names in the values of `--enable-feature`, which are lists between commas."""
+    return [name for text in texts for name in text.split(",")]
+
+
 def enabled_features(texts: tuple[str, ...], log: Log) -> frozenset[str]:
     """The features that a command line asks for; what does nothing is warned of by name. Raises OperatingError."""
-    asked = [name for text in texts for name in text.split(",")] if any(texts) else []
+    asked = named_features(texts) if any(texts) else []
     both = {"otlp-deltatocumulative", "otlp-native-delta-ingestion"}
     if both <= set(asked):
         raise OperatingError(

@@ -21,7 +21,7 @@ COMMANDS: Final = {
     "check": "trimon.cli.check:check",
     "promql": "trimon.cli.promql:promql",
     "query": "trimon.cli.ask:query",
-    "test": "trimon.cli.promql:test",
+    "test": "trimon.cli.unittests:test",
     "tsdb": "trimon.cli.tsdb:tsdb",
 }
 

@@ -1,17 +1,11 @@
-"""`trimon promql` and `trimon test`: queries as text, and scripts of expected answers."""
+"""`trimon promql`: queries as text, and their plans."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import click
 
 from trimon.cli.ask import get
-from trimon.cli.testrules import test_rules
-from trimon.errors import UserError
 from trimon.query import engine
-from trimon.query.conformance.script import run_script
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
 _ALL = QueryOptions(features=ALL_LANGUAGE_FEATURES)
@@ -45,38 +39,3 @@ def explain(server: str, expr: str, analyze: bool, at: str, start: str, end: str
     elif at:
         params["time"] = at
     click.echo(get(server, "/api/v1/explain", params)["text"])
-
-
-@click.group("test", help="Run tests written as files.")
-def test() -> None:
-    """The group of test commands."""
-
-
-test.add_command(test_rules)
-
-
-@test.command("promql")
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
-def test_promql(files: tuple[Path, ...]) -> None:
-    """Run promqltest scripts against the engine; every eval is a case.
-
-    Prints failures and cases left out, then `N passed, N failed` on a line of its own. The exit code is 1 when a case
-    failed.
-    """
-    passed = failed = 0
-    for file in files:
-        try:
-            report = run_script(file.read_text(encoding="utf-8"))
-        except UserError as error:
-            click.echo(f"{file}: {error}")
-            failed += 1
-            continue
-        for case in report.cases:
-            if case.status != "passed":
-                click.echo(f"{file.name}: {case.status} {case.name}: {case.reason}")
-        passed += report.passed
-        failed += report.failed
-    click.echo(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)

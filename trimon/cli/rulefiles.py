@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from trimon.cli.argument import ExistingFile
+from trimon.cli.features import named_features
 from trimon.cli.findings import (
     DUPLICATE_RULES,
     Findings,
@@ -70,8 +71,8 @@ def _defaults(features: Sequence[str], *, ignore_unknown_fields: bool) -> RuleDe
     from trimon.query.language.options import QueryOptions  # noqa: PLC0415 # rules alone need it
     from trimon.rules.spec import RuleDefaults  # noqa: PLC0415 # the same
 
-    names = frozenset(name for text in features for name in text.split(","))
-    return RuleDefaults(query=QueryOptions(features=names), ignore_unknown_fields=ignore_unknown_fields)
+    query = QueryOptions(features=frozenset(named_features(features)))
+    return RuleDefaults(query=query, ignore_unknown_fields=ignore_unknown_fields)
 
 
 def check_rule_files(
@@ -124,9 +125,10 @@ def _tell(groups: Sequence[GroupSpec], findings: Findings) -> None:
 
 def rule_failures(error: UserError) -> Iterator[str]:
     """What is wrong with a rule file. What cannot be decoded is told twice, the second time of promtool's inner types."""
-    texts = getattr(error, "texts", None)
-    if texts is not None:
-        yield from texts
+    from trimon.rules.file import RuleFileErrors  # noqa: PLC0415 # rules alone need it
+
+    if isinstance(error, RuleFileErrors):
+        yield from error.texts
         return
     yield error.message
     again = error.message

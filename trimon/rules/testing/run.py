@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from trimon.errors import UserError
@@ -21,7 +21,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import ALERT_NAME, AlertOrigin, samples_of
-from trimon.rules.file import load_rules
+from trimon.rules.file import RuleFileErrors, load_rules
 from trimon.rules.group import RuleGroup
 from trimon.rules.recording import NOT_A_VECTOR
 from trimon.rules.spec import GroupSpec, RuleDefaults
@@ -46,7 +46,8 @@ _INDENT = " " * 12
 class RunOptions:
     """What the command line asks for."""
 
-    query: QueryOptions = field(default_factory=QueryOptions)
+    features: frozenset[str] = frozenset()
+    """What expressions have besides, by the names of feature flags."""
     selected: tuple[re.Pattern[str], ...] = ()
     """Only tests with a matching name run; empty: all."""
     shows_difference: bool = False
@@ -98,8 +99,10 @@ def _run(
     name = test.name or f"unnamed#{number}"
     try:
         failures = tuple(UnitTestRun(file, test, rule_files, options).failures())
+    except RuleFileErrors as error:
+        failures = tuple(f"{error.file}: {text}" for text in error.texts)
     except UserError as error:
-        failures = tuple(str(error).split("\n")) if hasattr(error, "texts") else (error.message,)
+        failures = (error.message,)
     return TestOutcome(name, failures)
 
 
@@ -114,7 +117,7 @@ class UnitTestRun:
         self._test = test
         self._options = options
         interval_ms = test.interval or file.interval_ms
-        query = QueryOptions(features=options.query.features, subquery_step_ms=file.interval_ms)
+        query = QueryOptions(features=options.features, subquery_step_ms=file.interval_ms)
         samples = input_samples(test, interval_ms)
         defaults = RuleDefaults(interval_ms, 0, query, options.ignore_unknown_fields)
         groups = in_order(load_rules(rule_files, defaults), file.group_eval_order)

@@ -1,10 +1,11 @@
-"""`trimon test rules`: unit tests of rules, told as promtool tells them."""
+"""`trimon test`: scripts of expected answers, and unit tests of rules, told as promtool tells them."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import re
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +13,47 @@ from pathlib import Path
 import click
 
 from trimon.cli.argument import ExistingFile
+from trimon.cli.features import named_features
+from trimon.cli.findings import features_option, ignore_option
 from trimon.errors import UserError
-from trimon.query.language.options import QueryOptions
+from trimon.query.conformance.script import run_script
 from trimon.rules.testing.junit import junit_xml
 from trimon.rules.testing.run import FileOutcome, RunOptions, run_file
 
 
-@click.command("rules")
+@click.group("test", help="Run tests written as files.")
+def test() -> None:
+    """The group of test commands."""
+
+
+@test.command("promql")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+def test_promql(files: tuple[Path, ...]) -> None:
+    """Run promqltest scripts against the engine; every eval is a case.
+
+    Prints failures and cases left out, then `N passed, N failed` on a line of its own. The exit code is 1 when a case
+    failed.
+    """
+    passed = failed = 0
+    for file in files:
+        try:
+            report = run_script(file.read_text(encoding="utf-8"))
+        except UserError as error:
+            click.echo(f"{file}: {error}")
+            failed += 1
+            continue
+        for case in report.cases:
+            if case.status != "passed":
+                click.echo(f"{file.name}: {case.status} {case.name}: {case.reason}")
+        passed += report.passed
+        failed += report.failed
+    click.echo(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+@test.command("rules")
 @click.argument("files", nargs=-1, required=True, type=ExistingFile())
 @click.option(
     "--run", "selected", multiple=True, help="Run only tests whose names match one of the patterns."
@@ -27,8 +62,8 @@ from trimon.rules.testing.run import FileOutcome, RunOptions, run_file
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML to this file."
 )
-@click.option("--ignore-unknown-fields", is_flag=True, help="Take rule files with unknown fields.")
-@click.option("--enable-feature", "features", multiple=True, help="As the server's flag; comma separated.")
+@ignore_option
+@features_option
 def test_rules(
     files: tuple[Path, ...],
     *,
@@ -39,12 +74,13 @@ def test_rules(
     features: tuple[str, ...],
 ) -> int:
     """Run the unit tests of each FILE, several files side by side. The exit code is 1 when something failed."""
-    names = frozenset(name for text in features for name in text.split(","))
     try:
         patterns = tuple(re.compile(text) for text in selected)
     except re.error as error:
         raise UserError(f"--run: {error}") from None
-    options = RunOptions(QueryOptions(features=names), patterns, shows_difference, ignore_unknown_fields)
+    options = RunOptions(
+        frozenset(named_features(features)), patterns, shows_difference, ignore_unknown_fields
+    )
     outcomes = []
     for outcome in _outcomes(files, options):
         _tell(outcome)
