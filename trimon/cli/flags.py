@@ -68,6 +68,13 @@ FLAGS: Final = (
         "Answer /debug to clients that are not on loopback.",
         own=True,
     ),
+    Flag(
+        "web.allowed-hosts",
+        "texts",
+        "",
+        "Hosts that requests may name, comma separated; *.name for all below, * for all. Repeatable.",
+        own=True,
+    ),
     Flag("auto-gomaxprocs", "bool", "true", "Fit GOMAXPROCS to the container."),
     Flag("auto-gomemlimit", "bool", "true", "Fit GOMEMLIMIT to the container or machine."),
     Flag("auto-gomemlimit.ratio", "number", "0.9", "Share of the memory that GOMEMLIMIT gets."),

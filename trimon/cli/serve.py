@@ -42,7 +42,7 @@ from trimon.server.configuration import warn_of
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.web.externalurl import bracketed
-from trimon.web.http.guard import is_loopback
+from trimon.web.http.hosts import is_loopback
 from trimon.web.http.server import bind
 
 EXIT_FAILED: Final = 1
@@ -86,7 +86,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
     addresses = listen_addresses(flags["web.listen-address"])
     host, port = addresses[0]
     own = f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104 # compared, not bound
-    web = web_options(flags, own)
+    web = web_options(flags, own, addresses)
     query = query_options(flags, features)
     registry = Registry()
     source = ConfigurationSource(flags, features, own, query, registry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl
+from trimon.web.http.hosts import is_loopback_name
 
 EXEMPLARS: Final = "exemplar-storage"
 AUTO_RELOAD_MS_MIN: Final = 1_000
@@ -117,7 +119,7 @@ def store_options(flags: ServerFlags, config: Config, features: frozenset[str]) 
     )
 
 
-def web_options(flags: ServerFlags, own: str) -> WebOptions:
+def web_options(flags: ServerFlags, own: str, addresses: Sequence[tuple[str, int]]) -> WebOptions:
     """How the front end answers. Raises UserError."""
     port = own.rpartition(":")[2]
     external = ExternalUrl(flags["web.external-url"] or f"http://{own}/", port)
@@ -135,7 +137,19 @@ def web_options(flags: ServerFlags, own: str) -> WebOptions:
         enable_admin_api=flags["web.enable-admin-api"],
         enable_remote_write=flags["web.enable-remote-write-receiver"],
         allow_remote_debug=flags["web.allow-remote-debug"],
+        allowed_hosts=_allowed_hosts(flags["web.allowed-hosts"], addresses),
+        # the default lets every page read; none may change anything by default
+        changing_origin=cors_origin if "web.cors.origin" in flags.given else "",
     )
+
+
+def _allowed_hosts(given: Sequence[str], addresses: Sequence[tuple[str, int]]) -> tuple[str, ...] | None:
+    """The hosts that requests may name: on loopback alone those given, elsewhere every host when none is given."""
+    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    hosts = [host for host, _ in addresses]
+    if not names and not all(is_loopback_name(host) for host in hosts):
+        return None
+    return (*names, *(host for host in hosts if host))
 
 
 def query_options(flags: ServerFlags, features: frozenset[str]) -> QueryOptions:

@@ -32,6 +32,10 @@ class WebOptions:
     enable_admin_api: bool = False
     enable_remote_write: bool = False
     allow_remote_debug: bool = False
+    allowed_hosts: tuple[str, ...] | None = None
+    """Hosts that requests may name, beside this machine's own and the external URL's; None: every host."""
+    changing_origin: str = ""
+    """Regular expression of origins whose pages may change something; empty: none but the server's own."""
 
     @property
     def link_prefix(self) -> str:

@@ -34,10 +34,10 @@ def management_endpoints(context: WebContext) -> list[Endpoint]:
     # Load balancers ask the probes with HEAD; nothing else takes it.
     probed, changed = ("GET", "HEAD"), ("GET", "POST", "PUT")
     return [
-        Endpoint("/-/healthy", probed, handlers.healthy),
-        Endpoint("/-/ready", probed, handlers.ready),
-        Endpoint("/-/reload", changed, handlers.reload),
-        Endpoint("/-/quit", changed, handlers.quit),
+        Endpoint("/-/healthy", probed, handlers.healthy, probe=True),
+        Endpoint("/-/ready", probed, handlers.ready, probe=True),
+        Endpoint("/-/reload", changed, handlers.reload, changes=True),
+        Endpoint("/-/quit", changed, handlers.quit, changes=True),
         Endpoint("/metrics", ("GET",), handlers.metrics),
         Endpoint("/version", ("GET",), handlers.version),
     ]

@@ -62,6 +62,6 @@ def admin_endpoints(context: WebContext) -> list[Endpoint]:
 
     handlers = {"delete_series": delete_series, "clean_tombstones": clean_tombstones, "snapshot": snapshot}
     return [
-        Endpoint(f"{API_PREFIX}/admin/tsdb/{name}", ("POST", "PUT"), enabled(handler))
+        Endpoint(f"{API_PREFIX}/admin/tsdb/{name}", ("POST", "PUT"), enabled(handler), changes=True)
         for name, handler in handlers.items()
     ]

@@ -42,6 +42,10 @@ class Endpoint:
     methods: tuple[str, ...]
     handler: Handler
     access: Access = Access.ANYBODY
+    changes: bool = False
+    """Whether what is asked changes the server or what it keeps: pages of other origins may not."""
+    probe: bool = False
+    """Whether it says nothing but that the server lives: whoever comes gets it, also while all places are taken."""
     watches_client: bool = False
     """The handler sees to it itself that it ends when its client leaves, where it waits at all; else the router does."""
 

@@ -5,7 +5,6 @@ Authentication and roles belong here: a request that the guard refuses reaches n
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 
@@ -13,14 +12,19 @@ import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from trimon import limits
+from trimon.web.context import WebOptions
 from trimon.web.http.answer import Answer, ApiError, error_text, failure
 from trimon.web.http.endpoint import Access
+from trimon.web.http.hosts import AllowedHosts, AllowedOrigins, is_loopback, own_hosts
 from trimon.web.http.messages import header_of, match_of, send_answer
 from trimon.web.http.parameters import FORM, form_too_long
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
+CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+FOREIGN_HOST: Final = "this server is not reached under the host that the request names"
 DEBUG_RATE: Final = 50.0
 DEBUG_BURST: Final = 100
+SHOWN_BYTES_MAX: Final = 200
 
 
 class RateLimit:
@@ -43,16 +47,10 @@ class RateLimit:
         return 0.0
 
 
-def is_loopback(address: str | None) -> bool:
-    """Whether a client's address is this machine's own; a Unix socket has none and is."""
-    if not address or address.startswith("<"):
-        return True
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_loopback
+def shown(header: bytes) -> str:
+    """A header's value as messages show it."""
+    text = header[:SHOWN_BYTES_MAX].decode("latin1")
+    return text if len(header) <= SHOWN_BYTES_MAX else text + "…"
 
 
 def _has_form(scope: HTTPScope) -> bool:
@@ -63,9 +61,12 @@ def _has_form(scope: HTTPScope) -> bool:
 class Guard:
     """Refuses bodies that say they are too long, and whoever may not ask for an endpoint. Only on the loop's thread."""
 
-    def __init__(self, app: ASGIFramework, *, allow_remote_debug: bool) -> None:
+    def __init__(self, app: ASGIFramework, options: WebOptions) -> None:
         self._app = app
-        self._allow_remote_debug = allow_remote_debug
+        self._allow_remote_debug = options.allow_remote_debug
+        hosts = options.allowed_hosts
+        self._hosts = AllowedHosts([*hosts, *own_hosts(options)]) if hosts is not None else None
+        self._origins = AllowedOrigins(options)
         self._debug_rate = RateLimit(DEBUG_RATE, DEBUG_BURST)
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -87,7 +88,17 @@ class Guard:
         if length.isdigit() and int(length) > limits.REQUEST_FORM_BYTES_MAX and _has_form(scope):
             return failure(form_too_long(int(length)))
         match = match_of(scope)
-        if match is None or match.endpoint.access is Access.ANYBODY:
+        host = header_of(scope, b"host")
+        if self._hosts is not None and not self._hosts.allows(host) and not (match and match.endpoint.probe):
+            return error_text(f"{FOREIGN_HOST}: {shown(host)}; see --web.allowed-hosts", 421)
+        if match is None:
+            return None
+        if match.endpoint.changes and scope["method"] in CHANGING:
+            origin = header_of(scope, b"origin")
+            if origin and not self._origins.allows(origin, host):
+                message = f"a page of {shown(origin)} may change nothing here; see --web.cors.origin"
+                return failure(ApiError("unavailable", message, status=403))
+        if match.endpoint.access is Access.ANYBODY:
             return None
         client = scope.get("client")
         address = client[0] if client else None

@@ -29,7 +29,7 @@ class ServerProtocol(h11.Connection):
     A target may have bytes above ASCII, as some clients send them: they are read as if they were escaped. What
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
     is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
-    servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts.
+    servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts, and its host.
     """
 
     def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
@@ -54,10 +54,14 @@ class ServerProtocol(h11.Connection):
         absolute = _ABSOLUTE.match(event.target)
         if absolute is not None or self._cstate.pending_switch_proposals:
             target = event.target if absolute is None else event.target[absolute.end() :]
+            headers = [header for header in event.headers if header[0] != b"upgrade"]
+            if absolute is not None:  # the host of a whole URL goes before the one that a header names
+                host = absolute[0].partition(b"://")[2]
+                headers = [(b"host", host), *(header for header in headers if header[0] != b"host")]
             return h11.Request(
                 method=event.method,
                 target=target if target.startswith(b"/") else b"/" + target,
-                headers=[header for header in event.headers if header[0] != b"upgrade"],
+                headers=headers,
                 http_version=event.http_version,
             )
         return event

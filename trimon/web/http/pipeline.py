@@ -4,7 +4,7 @@
                          │                │       │      │                    └ framework ───── the same handler
                          │                │       │      └ packs bodies the client wants packed
                          │                │       └ adds the headers that browsers ask for, to the API's answers
-                         │                └ refuses: too long a body, not from this machine, too often
+                         │                └ refuses: too long a body, another's host or origin, not from this machine, too often
                          └ finds the endpoint, counts, takes the time
 
 Each link is an ASGI application around the next one. A link may answer itself (a refusal is counted and has its
@@ -53,5 +53,5 @@ def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramewor
     router = Router(create_framework(table, failed, context.offload), table, failed, context.offload)
     packed = Compression(router, context.offload)
     shared = Cors(packed, table, options.cors_origin)
-    guarded = Guard(shared, allow_remote_debug=options.allow_remote_debug)
+    guarded = Guard(shared, options)
     return RequestMetrics(guarded, table, context.metrics)

@@ -31,6 +31,7 @@ from trimon.web.http.parameters import FORM
 from trimon.web.http.request import ClientGone, PlainRequest
 
 _FORM = FORM.encode()
+_HOSTS = (b"host", b"x-forwarded-host")
 
 
 class Router:
@@ -75,7 +76,7 @@ class Router:
             # what the framework does is short: it goes on for who may still listen
             return await receive() if message is SENDS_NO_MORE else message
 
-        await self._framework(scope, heard, send)
+        await self._framework(_without_host(scope), heard, send)
 
     def _elsewhere(self, scope: HTTPScope) -> Answer:
         """Where something like the path is, or that there is nothing."""
@@ -104,6 +105,12 @@ class Router:
         except Exception as error:  # noqa: BLE001 # mapped, and reported when it is a bug
             answer = self._answer_of_error(error, request.method, request.path)
         await send_answer(send, answer)
+
+
+def _without_host(scope: HTTPScope) -> HTTPScope:
+    """A scope for the framework, which takes a host apart that it never needs, and fails over those that are none."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in _HOSTS]
+    return {**scope, "headers": [*headers, (b"host", b"localhost")]}
 
 
 def _moved(status: int, path: str, query: bytes) -> Answer:
