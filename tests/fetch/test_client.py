@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import re
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,7 @@ import trio
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.proxy import bypasses_proxy
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
+from trimon.fetch.url import same_place, split_url
 
 Handler = Callable[[bytes, trio.SocketStream], object]
 
@@ -144,6 +146,85 @@ async def test_credentials_stay_with_their_host(peer: Peer) -> None:
     has = [b"Bearer x" in request for request in peer.requests]
     assert has == [True, True, True, False]
     await fetch.aclose()
+
+
+async def test_headers_of_the_configuration_stay_with_their_host(peer: Peer) -> None:
+    """`http_headers` are not sent to another host, nor back to the first one by way of another."""
+    back = peer.url("/m")
+    other = f"http://localhost:{peer.port}/back"
+    peer.answers["/o"] = f"HTTP/1.1 307 x\r\nContent-Length: 0\r\nLocation: {other}\r\n\r\n".encode()
+    peer.answers["/back"] = f"HTTP/1.1 307 x\r\nContent-Length: 0\r\nLocation: {back}\r\n\r\n".encode()
+    fetch = HttpFetch(ClientOptions(headers=(("X-Tenant", "canary"),)))
+    await fetch.send(FetchRequest(peer.url("/o")))
+    assert [b"canary" in request for request in peer.requests] == [True, False, False]
+    await fetch.aclose()
+
+
+@pytest.mark.parametrize(
+    ("origin", "place", "same"),
+    [
+        ("https://a/x", "https://a/y", True),
+        ("https://a/x", "https://a:443/y", True),
+        ("http://a/x", "https://a:80/y", False),
+        ("http://a:9090/x", "https://a:9090/y", True),
+        ("https://a/x", "http://a/y", False),
+        ("https://a:9090/x", "http://a:9090/y", False),
+        ("http://a/x", "http://b/y", False),
+        ("http://a:1/x", "http://a:2/y", False),
+        ("http://A/x", "http://a/y", True),
+    ],
+)
+def test_where_secrets_may_go(origin: str, place: str, same: bool) -> None:
+    """Secrets follow to the same host and port, and never from https to http."""
+    assert same_place(split_url(origin), split_url(place)) is same
+
+
+BAD_ADDRESSES = [
+    "a..b:9100", "[::1", "::1", "x" * 64 + ":1", "h:0", "h:99999", "h:\u0661", "h:-1", "h:x", "\0:1", "a\0b:1",
+    "[::1]x:1", "[v1.x]:1", "a b:1", "\r\nX: y", ".:1", "..:1", ":1", "", "@:1", "u:p@:1", "xn--\u00e4:1",
+    "\u2100:1", "\u212b.\u3002:1", "\ud800:1", "%zz:1", "[fe80::1%25nope]:1", "x" * 300 + ":1", "a" * 20_000,
+    "-:1", "\u00e4" * 70 + ":1", "#:1", "?:1", "\\:1", "0x7f.1:0", "[]:1", "[::1]:", "127.0.0.1:65536",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+@pytest.mark.parametrize("scheme", ["http", "https", "ftp", ""])
+async def test_no_address_is_a_crash(address: str, scheme: str) -> None:
+    """Whatever stands for an address, the request ends in an error about it."""
+    for fetch in (HttpFetch(), HttpFetch(ClientOptions(proxy_url="http://127.0.0.1:1"))):
+        with pytest.raises(FetchError):
+            await fetch.send(FetchRequest(f"{scheme}://{address}/metrics", timeout_s=2.0))
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+async def test_no_redirect_is_a_crash(peer: Peer, address: str) -> None:
+    """Whatever a peer says for a location, the request ends in an error or an answer."""
+    location = f"http://{address}/m".encode("utf-8", "surrogatepass")
+    peer.answers["/r"] = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
+    fetch = HttpFetch()
+    with contextlib.suppress(FetchError):
+        await fetch.send(FetchRequest(peer.url("/r"), timeout_s=2.0))
+    await fetch.aclose()
+
+
+@pytest.mark.parametrize("name", ["\0", ".a", "a..b", "x" * 64])
+async def test_no_server_name_is_a_crash(peer: Peer, name: str) -> None:
+    """A name that TLS cannot ask for is an error of the request."""
+    with pytest.raises(FetchError):
+        await HttpFetch(ClientOptions(server_name=name)).send(
+            FetchRequest(peer.url("/m").replace("http", "https"), timeout_s=2.0)
+        )
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://a..b:1", "http://[::1", "socks5://127.0.0.1:1", "ftp://x", "http://h:99999", "x", "\0"]
+)
+async def test_no_proxy_is_a_crash(proxy: str) -> None:
+    """A proxy that is no address, or does not answer, is an error of the request."""
+    with pytest.raises(FetchError):
+        await HttpFetch(ClientOptions(proxy_url=proxy)).send(
+            FetchRequest("http://127.0.0.1:1/", timeout_s=2.0)
+        )
 
 
 async def test_redirects_end(peer: Peer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.fetch.http1 import ResponseReader, inflate, request_bytes
+from trimon.fetch.http1 import CHUNKS_AT_ONCE, ResponseReader, request_bytes
 from trimon.fetch.request import BodyTooBig, FetchError
 
 bodies = st.binary(max_size=300)
@@ -71,6 +71,23 @@ def by_h11(data: bytes) -> tuple[int, bytes, bool]:
         elif isinstance(event, h11.EndOfMessage):
             done = connection.our_state is h11.DONE and connection.their_state is h11.DONE
             return status, body, done and not closed
+
+
+def compressed_reader(body: bytes, body_bytes_max: int) -> ResponseReader:
+    """A reader that was fed a whole answer with a gzip body."""
+    reader = ResponseReader(body_bytes_max)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    assert reader.feed(head.encode() + body)
+    return reader
+
+
+def inflated(body: bytes, body_bytes_max: int) -> bytes:
+    reader = ResponseReader(body_bytes_max)
+    reader.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n")
+    for begin in range(0, len(body), 500):
+        reader.feed(body[begin : begin + 500])
+    reader.end()
+    return reader.response().body
 
 
 @given(answers(), st.data())
@@ -135,11 +152,42 @@ def test_the_cap_holds_in_every_framing(head: bytes) -> None:
 
 def test_inflating_stops_at_the_cap() -> None:
     """A bomb is not inflated beyond the cap, and garbage is no gzip."""
-    assert inflate(gzip.compress(b"x" * 1000), 1000) == b"x" * 1000
+    assert inflated(gzip.compress(b"x" * 1000), 1000) == b"x" * 1000
     with pytest.raises(BodyTooBig):
-        inflate(gzip.compress(bytes(10_000_000)), 1000)
+        inflated(gzip.compress(bytes(10_000_000)), 1000)
     with pytest.raises(FetchError, match="unexpected EOF"):
-        inflate(b"not gzip", 1000)
+        inflated(b"not gzip", 1000)
+
+
+def test_a_big_body_is_inflated_in_steps() -> None:
+    """Ten megabytes are inflated a megabyte at a time, and nothing of them is lost."""
+    reader = compressed_reader(gzip.compress(bytes(10_000_000)), 20_000_000)
+    assert sum(1 for _ in reader.inflate()) >= 9
+    assert reader.response().body == bytes(10_000_000)
+
+
+def test_informational_answers_end() -> None:
+    """Five answers that only announce the answer are passed over, and the sixth is an error."""
+    early = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert ResponseReader().feed(early * 5 + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(FetchError, match="too many 1xx informational responses, at most 5"):
+        ResponseReader().feed(early * 6)
+
+
+@given(st.binary(min_size=1, max_size=50), st.integers(1, 3))
+def test_tiny_chunks_are_read_in_turns(piece: bytes, times: int) -> None:
+    """Thousands of chunks are not read at one go; with as many calls as it asks for the body is whole."""
+    body = piece * (1500 * times // len(piece) + 1)
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    reader = ResponseReader()
+    done = reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    turns = 0
+    while reader.unread:
+        turns += 1
+        done = reader.feed(b"")
+    assert done
+    assert turns == (len(body) + 1) // CHUNKS_AT_ONCE or turns == len(body) // CHUNKS_AT_ONCE
+    assert reader.response().body == body
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ def test_as_recorded(name: str) -> None:
     assert isinstance(target, Target)
     request = ScrapeSession(target, options).request()
     client = client_options(config)
-    sent = HttpFetch(client)._bytes(request, urlsplit(request.url), client.credentials())  # what is sent
+    fetch = HttpFetch(client)
+    sent = fetch._bytes(request, urlsplit(request.url), fetch._own_headers())  # what is sent
     first, *headers = sent.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     wanted = case["request"]
     assert first == wanted["request_line"]

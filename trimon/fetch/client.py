@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult
 
 import trio
 
@@ -16,6 +16,7 @@ from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
 from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
+from trimon.fetch.url import joined_url, same_place, split_url
 
 USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
 REDIRECTS_MAX: Final = 10
@@ -33,8 +34,9 @@ def _no_credentials() -> tuple[tuple[str, str], ...]:
 class ClientOptions:
     """How to talk to a peer.
 
-    `credentials` is asked at every request, so that files with secrets may change; its headers are not sent
-    on a redirect to another host. `tls` is asked whenever a TLS connection is opened, for the same reason.
+    `credentials` is asked at every request, so that files with secrets may change. Neither its headers nor `headers` are
+    sent on a redirect to another host or port, or from https to http. `tls` is asked whenever a TLS connection is opened,
+    for the same reason.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
@@ -79,10 +81,13 @@ class HttpFetch:
     @asynccontextmanager
     async def stream(self, request: FetchRequest) -> AsyncIterator[StreamedResponse]:
         """The answer while its body comes; redirects are not followed, and no timeout holds once it began."""
-        url = urlsplit(request.url)
-        credentials = self._options.credentials()
+        try:
+            url = split_url(request.url)
+            own = self._own_headers()
+        except FetchError as error:
+            raise _told(request, error) from None
         if self._proxy.applies(url):
-            headers = self._headers(url, request, credentials)
+            headers = self._headers(url, request, own)
             async with self._proxy.stream(url, headers, request, self._options.tls) as answer:
                 yield answer
             return
@@ -98,7 +103,7 @@ class HttpFetch:
         try:
             try:
                 with trio.fail_after(request.timeout_s):
-                    answer = await connection.begin(self._bytes(request, url, credentials))
+                    answer = await connection.begin(self._bytes(request, url, own))
             except trio.TooSlowError:
                 raise _timeout(request) from None
             except FetchError as error:
@@ -110,28 +115,30 @@ class HttpFetch:
                 await connection.aclose()
 
     async def _follow(self, request: FetchRequest) -> Response:
-        url = urlsplit(request.url)
-        origin = url.netloc
+        url = origin = split_url(request.url)
+        trusted = True
         for _ in range(REDIRECTS_MAX + 1):
-            response = await self._once(url, request, with_credentials=url.netloc == origin)
+            # who was led to a stranger once gets nothing secret any more, wherever the stranger leads back to
+            trusted = trusted and same_place(origin, url)
+            response = await self._once(url, request, trusted=trusted)
             if response.status not in _REDIRECTS or not self._options.follow_redirects:
                 return response
             location = response.headers.get("location")
             if not location:
                 return response
-            url = urlsplit(urljoin(url.geturl(), location))
+            url = joined_url(url, location)
             if response.status not in _REPEATING and request.method not in ("GET", "HEAD"):
                 request = replace(request, method="GET", body=b"")
         raise FetchError(f"stopped after {REDIRECTS_MAX} redirects")
 
-    async def _once(self, url: SplitResult, request: FetchRequest, *, with_credentials: bool) -> Response:
-        credentials = self._options.credentials() if with_credentials else ()
+    async def _once(self, url: SplitResult, request: FetchRequest, *, trusted: bool) -> Response:
+        own = self._own_headers() if trusted else ()
         if self._proxy.applies(url):
-            headers = self._headers(url, request, credentials)
+            headers = self._headers(url, request, own)
             return await self._proxy.send(url, headers, request, self._options.tls)
-        question = (request, url, credentials)
+        question = (request, url, own)
         if self._asked != question:
-            self._asked_bytes = self._bytes(request, url, credentials)
+            self._asked_bytes = self._bytes(request, url, own)
             self._asked = question
         endpoint = PeerAddress.of(url, request.unix_socket)
         connection, kept = await self._connected(endpoint)
@@ -150,21 +157,20 @@ class HttpFetch:
             await self._drop()
         return response
 
-    def _bytes(
-        self, request: FetchRequest, url: SplitResult, credentials: tuple[tuple[str, str], ...]
-    ) -> bytes:
+    def _own_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers that belong to the peer of the options, and to nobody else."""
+        return (*self._options.headers, *self._options.credentials())
+
+    def _bytes(self, request: FetchRequest, url: SplitResult, own: tuple[tuple[str, str], ...]) -> bytes:
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        return request_bytes(request.method, target, self._headers(url, request, credentials), request.body)
+        return request_bytes(request.method, target, self._headers(url, request, own), request.body)
 
     def _headers(
-        self, url: SplitResult, request: FetchRequest, credentials: tuple[tuple[str, str], ...]
+        self, url: SplitResult, request: FetchRequest, own: tuple[tuple[str, str], ...]
     ) -> list[tuple[str, str]]:
         """Host, user agent, length of a body, and the rest by name, as Go's client has them."""
         length = [("Content-Length", str(len(request.body)))] if request.method in _BODY_METHODS else []
-        others = [
-            (_canonical(name), value)
-            for name, value in (*request.headers, *self._options.headers, *credentials)
-        ]
+        others = [(_canonical(name), value) for name, value in (*request.headers, *own)]
         host = url.netloc.rpartition("@")[2]
         return [
             ("Host", host),

@@ -15,8 +15,9 @@ from urllib.parse import SplitResult
 
 import trio
 
-from trimon.fetch.http1 import Inflater, ResponseReader
+from trimon.fetch.http1 import INFLATED_BYTES_AT_ONCE, Inflater, ResponseReader
 from trimon.fetch.request import FetchError, Response, StreamedResponse
+from trimon.fetch.url import port_of
 
 RECEIVE_BYTES = 256 * 1024
 TLS_HANDSHAKE_TIMEOUT_S = 10.0
@@ -33,15 +34,8 @@ class PeerAddress:
 
     @classmethod
     def of(cls, url: SplitResult, unix_socket: str = "") -> PeerAddress:
-        """The endpoint of a URL; port by scheme where none is given. Raises FetchError."""
-        try:
-            port = url.port
-        except ValueError:
-            raise FetchError(f'invalid port in "{url.geturl()}"') from None
-        if not url.hostname or url.scheme not in ("http", "https"):
-            raise FetchError(f'unsupported URL "{url.geturl()}"')
-        secure = url.scheme == "https"
-        return cls(url.hostname, port or (443 if secure else 80), secure, unix_socket)
+        """The endpoint of a URL that `split_url` gave; port by scheme where none is given."""
+        return cls(url.hostname or "", port_of(url), url.scheme == "https", unix_socket)
 
 
 class ClientConnection:
@@ -62,23 +56,10 @@ class ClientConnection:
         if not endpoint.secure:
             return cls(stream, endpoint)
         try:
-            context = tls()
-        except (OSError, ssl.SSLError) as error:
+            return cls(await _secured(stream, tls, server_name or endpoint.host), endpoint)
+        except BaseException:
             await trio.aclose_forcefully(stream)
-            raise FetchError(f"tls: {error}") from None
-        secure = trio.SSLStream(
-            stream, context, server_hostname=server_name or endpoint.host, https_compatible=True
-        )
-        try:
-            with trio.fail_after(TLS_HANDSHAKE_TIMEOUT_S):
-                await secure.do_handshake()
-        except trio.TooSlowError:
-            await trio.aclose_forcefully(stream)
-            raise FetchError("net/http: TLS handshake timeout") from None
-        except (trio.BrokenResourceError, ssl.SSLError, ssl.CertificateError) as error:
-            await trio.aclose_forcefully(stream)
-            raise FetchError(f"tls: {_reason(error.__cause__ or error)}") from None
-        return cls(secure, endpoint)
+            raise
 
     async def exchange(self, request: bytes, body_bytes_max: int) -> Response:
         """One request and its answer. Raises FetchError; `PeerClosed` when nothing at all came back."""
@@ -93,11 +74,13 @@ class ClientConnection:
                         raise PeerClosed("EOF")
                     reader.end()
                     break
-                if reader.feed(bytes(data)):
+                if await _read(reader, bytes(data)):
                     break
         except trio.BrokenResourceError as error:
             raise PeerClosed(f"read: {_reason(error.__cause__ or error)}") from None
         self.reusable = reader.reusable
+        for _ in reader.inflate():
+            await trio.lowlevel.checkpoint()
         return reader.response()
 
     async def begin(self, request: bytes) -> StreamedResponse:
@@ -108,7 +91,7 @@ class ClientConnection:
             await self._stream.send_all(request)
             ended = False
             while not reader.begun:
-                ended = reader.feed(await self._receive(reader))
+                ended = await _read(reader, await self._receive(reader))
         except trio.BrokenResourceError as error:
             raise PeerClosed(f"read: {_reason(error.__cause__ or error)}") from None
         return reader.begun_response(self._pieces(reader, ended=ended))
@@ -125,17 +108,18 @@ class ClientConnection:
         inflater = Inflater() if reader.compressed else None
         while True:
             piece = reader.take()
-            if inflater is not None:
-                piece = inflater.feed(piece, last=ended)
-            if piece:
-                yield piece
+            while piece:
+                yield inflater.feed(piece, INFLATED_BYTES_AT_ONCE) if inflater is not None else piece
+                piece = inflater.rest if inflater is not None else b""
             if ended:
+                if inflater is not None:
+                    inflater.end()
                 return
             try:
                 data = await self._receive(reader)
             except trio.BrokenResourceError as error:
                 raise FetchError(f"read: {_reason(error.__cause__ or error)}") from None
-            ended = not data or reader.feed(data)
+            ended = not data or await _read(reader, data)
 
     def is_closed(self) -> bool:
         """Whether the peer has closed, or sent what nobody asked for. Does not wait."""
@@ -146,6 +130,35 @@ class ClientConnection:
     async def aclose(self) -> None:
         """Closes without ceremony."""
         await trio.aclose_forcefully(self._stream)
+
+
+async def _read(reader: ResponseReader, data: bytes) -> bool:
+    """Whether the answer is complete with this piece; others have their turn between its parts."""
+    complete = reader.feed(data)
+    while reader.unread and not complete:
+        await trio.lowlevel.checkpoint()
+        complete = reader.feed(b"")
+    return complete
+
+
+async def _secured(
+    stream: trio.SocketStream, tls: Callable[[], ssl.SSLContext], server_name: str
+) -> trio.SSLStream[trio.SocketStream]:
+    """The stream after a TLS handshake. Raises FetchError."""
+    try:
+        context = tls()
+    except (OSError, ValueError) as error:
+        raise FetchError(f"tls: {error}") from None
+    try:
+        secure = trio.SSLStream(stream, context, server_hostname=server_name, https_compatible=True)
+        with trio.fail_after(TLS_HANDSHAKE_TIMEOUT_S):
+            await secure.do_handshake()
+    except trio.TooSlowError:
+        raise FetchError("net/http: TLS handshake timeout") from None
+    except (trio.BrokenResourceError, ssl.SSLError, ValueError, TypeError) as error:
+        # the last two are about the name of the server: too long, with a null byte, with a dot at its beginning
+        raise FetchError(f"tls: {_reason(error.__cause__ or error)}") from None
+    return secure
 
 
 async def _dial(endpoint: PeerAddress) -> trio.SocketStream:
@@ -168,7 +181,7 @@ def _reason(error: BaseException) -> str:
     """The innermost cause in the words of Go's network library, which operators know by heart."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"failed to verify certificate: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # the latter: a name that DNS cannot hold
         return "no such host"
     if isinstance(error, ExceptionGroup):  # trio's report of every address it tried
         return _reason(error.exceptions[-1])

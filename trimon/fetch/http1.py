@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final
 
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, StreamedResponse
@@ -17,6 +17,14 @@ from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, St
 # A response head beyond this is refused.
 HEAD_BYTES_MAX: Final = 128 * 1024
 CHUNK_LINE_BYTES_MAX: Final = 4096
+# Answers that only announce the answer (100 Continue and the like); Go's client gives up after as many.
+INFORMATIONAL_MAX: Final = 5
+# Chunks that are read at a stretch: about a millisecond.
+CHUNKS_AT_ONCE: Final = 1000
+# Pieces of a body beyond this many are joined: each is an object of its own.
+PIECES_MAX: Final = 256
+# A body is inflated so much at a stretch: a few milliseconds.
+INFLATED_BYTES_AT_ONCE: Final = 2**20
 GZIP_HEAD_BYTES: Final = 10
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n\x00]*))?")
@@ -44,8 +52,10 @@ class ResponseReader:
     """Collects one answer from pieces. `body_bytes_max` holds for the decompressed body; None is no bound. With
     `head_only` the answer is one to HEAD: it has no body, whatever its headers say.
 
-    `feed` and `end` say whether the answer is complete; then `response()` gives it, and `reusable` whether the
-    connection may be used again. All raise FetchError for what is not HTTP, BodyTooBig for too much of it.
+    `feed` and `end` say whether the answer is complete; then `response()` gives it, and `reusable` whether the connection
+    may be used again. `feed` does not read on for ever: while `unread` is true it is to be called again, with nothing.
+    `inflate` does the costly part of `response` in steps. All raise FetchError for what is not HTTP, BodyTooBig for too
+    much of it.
     """
 
     def __init__(self, body_bytes_max: int | None = None, *, head_only: bool = False) -> None:
@@ -56,12 +66,20 @@ class ResponseReader:
         self._status = 0
         self._reason = b""
         self._headers: dict[str, str] = {}
+        self._informational = 0
+        # where the end of the head is looked for: what is before was searched
+        self._searched = 0
         self._length: int | None = None
         self._chunked = False
         self._chunk_left = 0
         self._chunk_ended = True
         self._pieces: list[bytes] = []
+        self._joined = bytearray()
         self._received = 0
+        self._wire_bytes = 0
+        self._inflated = False
+        self.unread = False
+        """Whether `feed` left something of what it was given for its next call."""
 
     @property
     def started(self) -> bool:
@@ -80,8 +98,8 @@ class ResponseReader:
 
     def take(self) -> bytes:
         """What came of the body since it was last taken, as it came over the connection."""
-        taken = b"".join(self._pieces)
-        self._pieces = []
+        taken = b"".join((self._joined, *self._pieces)) if self._joined else b"".join(self._pieces)
+        self._pieces, self._joined = [], bytearray()
         return taken
 
     def begun_response(self, pieces: AsyncIterator[bytes]) -> StreamedResponse:
@@ -118,14 +136,19 @@ class ResponseReader:
         self._received += len(data)
         if self._received > self._max:
             raise BodyTooBig("body size limit exceeded")
-        if data:
-            self._pieces.append(data)
+        if not data:
+            return
+        self._pieces.append(data)
+        if len(self._pieces) >= PIECES_MAX:
+            self._joined += b"".join(self._pieces)
+            self._pieces = []
 
     def _head(self) -> bool:
         """Reads the head from the buffer, leaving what follows; False while it is not all there."""
         while True:
-            end = _HEAD_END.search(self._buffer)
+            end = _HEAD_END.search(self._buffer, self._searched)
             if end is None:
+                self._searched = max(0, len(self._buffer) - 3)
                 if len(self._buffer) > HEAD_BYTES_MAX or (
                     self._buffer and not self._buffer.startswith(b"HTTP/1."[: len(self._buffer)])
                 ):
@@ -133,6 +156,7 @@ class ResponseReader:
                 return False
             lines = self._buffer[: end.start()].split(b"\n")
             self._buffer = self._buffer[end.end() :]
+            self._searched = 0
             match = _STATUS.fullmatch(lines[0].rstrip(b"\r"))
             if match is None:
                 raise FetchError(f"malformed HTTP response {lines[0][:40]!r}")
@@ -142,6 +166,11 @@ class ResponseReader:
                 self._status, self._reason, self._headers = status, match[3] or b"", headers
                 self._frame(minor=match[1])
                 return True
+            self._informational += 1
+            if self._informational > INFORMATIONAL_MAX:
+                raise FetchError(
+                    f"too many 1xx informational responses, at most {INFORMATIONAL_MAX} are taken"
+                )
 
     @staticmethod
     def _parse(lines: list[bytes]) -> dict[str, str]:
@@ -184,7 +213,8 @@ class ResponseReader:
         if self._buffer:
             data, self._buffer = self._buffer + data, b""
         position = 0
-        while True:
+        self.unread = False
+        for _ in range(CHUNKS_AT_ONCE):
             if self._chunk_left:
                 piece = data[position : position + self._chunk_left]
                 self._take(piece)
@@ -214,6 +244,9 @@ class ResponseReader:
             if self._chunk_left == 0:
                 return self._trailer(data, position, size_line.end())
             position = size_line.end()
+        self._buffer = data[position:]
+        self.unread = True
+        return False
 
     def _trailer(self, data: bytes, last_chunk: int, start: int) -> bool:
         """After the last chunk; while it is not all there, the last chunk's line is read again next time."""
@@ -231,30 +264,43 @@ class ResponseReader:
         self.reusable = self.reusable and end == len(rest)
         return True
 
+    def inflate(self) -> Iterator[None]:
+        """Decompresses the body, if it is compressed, a step at a time. Raises BodyError, BodyTooBig."""
+        self._inflated = True
+        data = self.take()
+        self._wire_bytes = len(data)
+        self._pieces = [data]
+        if not data or not self.compressed:
+            return
+        inflater = Inflater()
+        pieces, size = [], 0
+        while data:
+            room = min(INFLATED_BYTES_AT_ONCE, self._max + 1 - size)
+            piece = inflater.feed(data, room)
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._max:
+                raise BodyTooBig("body size limit exceeded")
+            data = inflater.rest
+            if data:
+                yield
+        inflater.end()
+        self._pieces = pieces
+
     def response(self) -> Response:
         """The answer with its body decompressed. Raises FetchError, BodyTooBig."""
+        if not self._inflated:
+            for _ in self.inflate():
+                pass
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        wire_bytes = len(body)
-        if body and self.compressed:
-            body = inflate(body, self._max)
         return Response(
             status=self._status,
             reason=self._reason.decode("latin-1"),
             content_type=self._headers.get("content-type", ""),
             body=body,
-            wire_bytes=wire_bytes,
+            wire_bytes=self._wire_bytes,
             headers=self._headers,
         )
-
-
-def inflate(data: bytes, body_bytes_max: int) -> bytes:
-    """Gunzips a whole body and stops at the cap, however small it is. Raises FetchError, BodyTooBig."""
-    inflater = Inflater()
-    body = inflater.feed(data, body_bytes_max + 1)
-    if len(body) > body_bytes_max:
-        raise BodyTooBig("body size limit exceeded")
-    inflater.end()
-    return body
 
 
 class Inflater:
@@ -264,19 +310,21 @@ class Inflater:
         self._decompressor = zlib.decompressobj(31)
         self._began = b""
 
-    def feed(self, data: bytes, bytes_max: int = 0, *, last: bool = False) -> bytes:
-        """What a piece inflates to, at most `bytes_max` (0 is no bound). Raises BodyError."""
+    def feed(self, data: bytes, bytes_max: int) -> bytes:
+        """What a piece inflates to, at most `bytes_max`; then `rest` is to be fed next. Raises BodyError."""
         self._began = (self._began + data[:GZIP_HEAD_BYTES])[:GZIP_HEAD_BYTES]
         try:
-            out = self._decompressor.decompress(data, bytes_max)
+            return self._decompressor.decompress(data, bytes_max)
         except zlib.error:
             if len(self._began) < GZIP_HEAD_BYTES:
                 raise BodyError("unexpected EOF") from None
             what = "header" if not self._began.startswith(b"\x1f\x8b\x08") else "data"
             raise BodyError(f"gzip: invalid {what}") from None
-        if last:
-            self.end()
-        return out
+
+    @property
+    def rest(self) -> bytes:
+        """What `bytes_max` left of the piece that was fed last."""
+        return self._decompressor.unconsumed_tail
 
     def end(self) -> None:
         """There is nothing more. Raises BodyError when that cannot be."""

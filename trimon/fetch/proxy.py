@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import SplitResult
 
 import httpx
@@ -47,19 +47,10 @@ class ProxyClient:
         tls: Callable[[], ssl.SSLContext],
     ) -> Response:
         """One request, redirects not followed. Raises FetchError, BodyTooBig."""
-        try:
-            async with (
-                httpx.AsyncClient(
-                    proxy=self._proxy_url,
-                    verify=tls() if url.scheme == "https" else False,
-                    trust_env=False,
-                    timeout=None,  # noqa: S113 # the caller's cancel scope bounds the whole exchange
-                ) as client,
-                client.stream(request.method, url.geturl(), headers=headers, content=request.body) as answer,
-            ):
-                return await self._read(answer, request.body_bytes_max)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise FetchError(f"proxyconnect: {error or type(error).__name__}") from None
+        async with AsyncExitStack() as stack:
+            # the caller's cancel scope bounds the whole exchange
+            answer = await self._asked(stack, url, headers, request, tls, httpx.Timeout(None))
+            return await _whole(answer, request.body_bytes_max)
 
     @asynccontextmanager
     async def stream(
@@ -70,34 +61,69 @@ class ProxyClient:
         tls: Callable[[], ssl.SSLContext],
     ) -> AsyncIterator[StreamedResponse]:
         """One request whose answer is read as it comes. Raises FetchError."""
-        timeout = httpx.Timeout(request.timeout_s, read=None)
-        try:
-            async with (
-                httpx.AsyncClient(
-                    proxy=self._proxy_url,
-                    verify=tls() if url.scheme == "https" else False,
-                    trust_env=False,
-                    timeout=timeout,
-                ) as client,
-                client.stream(request.method, url.geturl(), headers=headers, content=request.body) as answer,
-            ):
-                known = {name.lower(): value for name, value in answer.headers.items()}
-                yield StreamedResponse(answer.status_code, answer.reason_phrase, known, answer.aiter_bytes())
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise FetchError(f"proxyconnect: {error or type(error).__name__}") from None
+        async with AsyncExitStack() as stack:
+            timeout = httpx.Timeout(request.timeout_s, read=None)
+            answer = await self._asked(stack, url, headers, request, tls, timeout)
+            known = {name.lower(): value for name, value in answer.headers.items()}
+            yield StreamedResponse(answer.status_code, answer.reason_phrase, known, _pieces(answer))
 
-    async def _read(self, answer: httpx.Response, body_bytes_max: int) -> Response:
-        pieces, size = [], 0
-        async for piece in answer.aiter_bytes():
-            size += len(piece)
-            if size > body_bytes_max:
-                raise BodyTooBig("body size limit exceeded")
-            pieces.append(piece)
-        return Response(
-            status=answer.status_code,
-            reason=answer.reason_phrase,
-            content_type=answer.headers.get("content-type", ""),
-            body=b"".join(pieces),
-            wire_bytes=answer.num_bytes_downloaded,
-            headers={name.lower(): value for name, value in answer.headers.items()},
-        )
+    async def _asked(
+        self,
+        stack: AsyncExitStack,
+        url: SplitResult,
+        headers: list[tuple[str, str]],
+        request: FetchRequest,
+        tls: Callable[[], ssl.SSLContext],
+        timeout: httpx.Timeout,
+    ) -> httpx.Response:
+        """The head of the answer; `stack` closes the connection. Raises FetchError."""
+        try:
+            verify = tls() if url.scheme == "https" else False
+            client = httpx.AsyncClient(proxy=self._proxy_url, verify=verify, trust_env=False, timeout=timeout)
+            await stack.enter_async_context(client)
+            return await stack.enter_async_context(
+                client.stream(request.method, url.geturl(), headers=headers, content=request.body)
+            )
+        except Exception as error:  # noqa: BLE001 # see _told
+            raise _told(error) from None
+
+
+async def _whole(answer: httpx.Response, body_bytes_max: int) -> Response:
+    pieces, size = [], 0
+    async for piece in _pieces(answer):
+        size += len(piece)
+        if size > body_bytes_max:
+            raise BodyTooBig("body size limit exceeded")
+        pieces.append(piece)
+    return Response(
+        status=answer.status_code,
+        reason=answer.reason_phrase,
+        content_type=answer.headers.get("content-type", ""),
+        body=b"".join(pieces),
+        wire_bytes=answer.num_bytes_downloaded,
+        headers={name.lower(): value for name, value in answer.headers.items()},
+    )
+
+
+async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """The body, decompressed. Raises FetchError."""
+    pieces = answer.aiter_bytes()
+    while True:
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except Exception as error:  # noqa: BLE001 # see _told
+            raise _told(error) from None
+        yield piece
+
+
+def _told(error: Exception) -> FetchError:
+    """What went wrong between us and a proxy.
+
+    The libraries that talk to it raise errors of a dozen unrelated types for what a proxy or an address may say
+    (httpx, ssl, sockets, encodings, SOCKS), and none of our own code runs in between: each is about the peer.
+    """
+    if isinstance(error, FetchError):
+        return error
+    return FetchError(f"proxyconnect: {str(error) or type(error).__name__}")

@@ -1,0 +1,59 @@
+"""URLs of peers, taken apart: whatever a configuration, a discovery or a redirect says, it is an address or a FetchError."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from trimon.fetch.request import FetchError
+from trimon.gotext.strings import go_quote
+
+# The longest URL that is followed; a head of an answer may hold more.
+URL_CHARACTERS_MAX: Final = 16_384
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+def split_url(text: str) -> SplitResult:
+    """The parts of an absolute http or https URL with a host and, if there is one, a good port. Raises FetchError."""
+    if len(text) > URL_CHARACTERS_MAX:
+        raise FetchError(f"URL has {len(text)} characters, at most {URL_CHARACTERS_MAX} are taken")
+    if _CONTROL.search(text):
+        raise FetchError(f"parse {go_quote(text)}: net/url: invalid control character in URL")
+    try:
+        url = urlsplit(text)
+        host = url.hostname
+    except ValueError as error:
+        raise FetchError(f"parse {go_quote(text)}: {error}") from None
+    try:
+        _ = url.port
+    except ValueError:
+        raise FetchError(f"parse {go_quote(text)}: invalid port") from None
+    if url.scheme not in ("http", "https"):
+        raise FetchError(f"unsupported protocol scheme {go_quote(url.scheme)}")
+    if not host:
+        raise FetchError(f"parse {go_quote(text)}: no host in request URL")
+    return url
+
+
+def joined_url(base: SplitResult, location: str) -> SplitResult:
+    """Where a redirect leads. Raises FetchError."""
+    try:
+        return split_url(urljoin(base.geturl(), location))
+    except ValueError as error:
+        raise FetchError(f"failed to parse Location header {go_quote(location)}: {error}") from None
+
+
+def same_place(one: SplitResult, other: SplitResult) -> bool:
+    """Whether secrets meant for `one` may go to `other`: the same host and port, and no less protected."""
+    if (one.hostname, one.port) != (other.hostname, other.port):
+        # the port that a scheme implies is the same as that port said
+        return (one.scheme, one.hostname, port_of(one)) == (other.scheme, other.hostname, port_of(other))
+    return other.scheme in (one.scheme, "https")
+
+
+def port_of(url: SplitResult) -> int:
+    """The port of a URL that `split_url` gave."""
+    if url.port is not None:
+        return url.port
+    return 443 if url.scheme == "https" else 80
