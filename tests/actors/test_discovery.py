@@ -119,14 +119,14 @@ class Buggy:
 
 
 async def test_a_plugin_with_a_bug_ends_in_quarantine(autojump_clock: MockClock) -> None:
-    """After about an hour of crashes it is not started again, its targets stay, and a reload tries it anew."""
+    """After about an hour of crashes it is tried once an hour, its targets stay, and a reload tries it anew."""
     Buggy.lives = 0
     async with discovery() as (here, _, metrics):
         jobs = consumers(plugin=f"{__name__}:Buggy")
         here.configure(jobs)
         await trio.sleep(24 * 3600)
         lives = Buggy.lives
-        assert 10 < lives < 50
+        assert 30 < lives < 75
         (plugin,) = [entry for entry in here.plugins() if entry["kind"] == "module"]
         assert "(quarantined)" in str(plugin["running"])
         assert here.hub.counts() == {"p": 1}

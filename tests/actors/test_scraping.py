@@ -11,6 +11,8 @@ from trio.testing import MockClock
 
 from tests.support.store_world import World, until, world
 from trimon.actors.discovered import Discovered
+from trimon.actors.kernel.lifecycle import State
+from trimon.actors.target import CRASHED
 from trimon.fetch.request import FetchError
 
 
@@ -200,3 +202,54 @@ async def test_stopping_writes_no_markers(tmp_path: Path, autojump_clock: MockCl
         await until(here.storage.replayed.is_set)
         values = [value for _, value in here.samples("m")[0][1]]
         assert values == [1.0, 1.0]
+
+
+async def test_a_target_with_a_bug_stays_down_and_is_tried_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A crash stores `up 0`, so does each interval in quarantine; minutes later it is tried again, and goes on."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        await until(lambda: len(here.targets.requests) == 2)
+        await trio.sleep(1)
+        here.targets.bodies[url("a:1")] = RuntimeError("a bug")
+        pool = here.manager.scrape_pools["j"]
+        await until(lambda: pool.pool.children()[0].state is State.QUARANTINED)
+        crashes = here.reports.total
+        await trio.sleep(90)
+        session = next(iter(pool.sessions.values()))
+        assert (session.state.health, session.state.last_error) == ("down", CRASHED)
+        assert here.reports.total == crashes
+        here.targets.bodies[url("a:1")] = b"m 2\n"
+        await trio.sleep(200)
+        points = here.samples("up")[0][1]
+        assert max(later - earlier for (earlier, _), (later, _) in itertools.pairwise(points)) < 25_000
+        values = [value for _, value in points]
+        assert None not in values
+        assert values[-1] == 1.0
+        assert values.count(0.0) > 18
+        assert here.samples("m")[0][1][-1][1] == 2.0
+        assert pool.pool.children()[0].state is State.RUNNING
+
+
+async def test_a_target_that_is_no_longer_wanted_ends_in_quarantine(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A quarantined target that discovery drops gets its markers, and nothing is stored of it any more."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = RuntimeError("a bug")
+        here.manager.configure([here.job()])
+        discover(here, "a:1")
+        pool = here.manager.scrape_pools["j"]
+        await until(lambda: bool(pool.pool.children()))
+        await until(lambda: pool.pool.children()[0].state is State.QUARANTINED)
+        discover(here)
+        await trio.sleep(60)
+        points = here.samples("up")[0][1]
+        assert points[-1][1] is None
+        assert pool.sessions == {}
+        assert pool.pool.children() == ()
+        await trio.sleep(1800)
+        assert here.samples("up")[0][1] == points

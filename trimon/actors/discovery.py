@@ -33,12 +33,15 @@ from trimon.offload import Offload
 # The first change is passed on at once, for a quick start; the ones that follow are collected.
 SETTLE_S: Final = 0.1
 # A discovery whose source is in trouble is started again for ever, ever more slowly; one that has a bug for about an
-# hour, then it is put in quarantine until its configuration or its code changes, or a reload. Its targets stay.
+# hour, then it is put in quarantine until its configuration or its code changes, or a reload, and tried once an hour
+# until then. Its targets stay.
 PROVIDER_POLICY: Final = RestartPolicy(
     restarts_max=20,
     window_s=6 * 3600.0,
     delay_first_s=1.0,
     delay_max_s=300.0,
+    retry_first_s=3600.0,
+    retry_max_s=3600.0,
     excused=(OSError, OperatingError, trio.TooSlowError),
 )
 

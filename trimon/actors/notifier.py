@@ -28,7 +28,8 @@ DRAIN_S: Final = 10.0
 # Alerts whose labels are rewritten at a stretch.
 SLICE_ALERTS: Final = 500
 ANSWER_BYTES_MAX: Final = 64 * 1024
-POLICY: Final = RestartPolicy()
+# A sender that crashes again and again is tried again after minutes: alerts must not stay away until somebody looks.
+POLICY: Final = RestartPolicy(retry_first_s=120.0)
 
 
 @dataclass(frozen=True, slots=True)

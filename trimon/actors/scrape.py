@@ -19,7 +19,7 @@ from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.logfiles import LineFiles
 from trimon.actors.storage import Writer
-from trimon.actors.target import TargetActor
+from trimon.actors.target import CRASHED, TargetActor
 from trimon.clock import Clock
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.request import Fetch
@@ -105,7 +105,10 @@ class _Built:
 
 @dataclass(slots=True)
 class _LeavingTargets:
-    """A session whose target went away: its series end when nobody takes it over until `due_s`."""
+    """A session without an actor: its series end when nobody takes it over until `due_s`.
+
+    While its target is wanted, the actor is only down: then a failed scrape is stored once an interval instead.
+    """
 
     session: ScrapeSession
     stale_ms: int
@@ -113,8 +116,8 @@ class _LeavingTargets:
 
 
 def target_policy() -> RestartPolicy:
-    """A target that crashes five times in five minutes is quarantined until its config changes."""
-    return RestartPolicy()
+    """A target that crashes eleven times in five minutes is quarantined, and tried again after minutes, ever more slowly."""
+    return RestartPolicy(retry_first_s=120.0)
 
 
 class ScrapeManager:
@@ -286,43 +289,79 @@ class ScrapeManager:
 
     def _left(self, job: ScrapePool, session: ScrapeSession) -> None:
         """A target's actor ended: keep its session for a successor, or for its last row."""
-        target = session.target
-        if job.sessions.get(target.key) is session:
-            del job.sessions[target.key]
         if self.stopping:
             return
+        target = session.target
+        wanted = self._is_wanted(session)
+        if not wanted and job.sessions.get(target.key) is session:
+            del job.sessions[target.key]
+        if wanted:
+            job.sessions[target.key] = session
         interval_ms = target.interval_ms
         now_ms = self._clock.now_ms()
         # as Prometheus: the marker gets the time of the first scrape that did not happen, and is written two
         # intervals later, so that a target that only moved keeps its series
         stale_ms = max(session.state.last_scrape_ms + interval_ms, now_ms)
-        due_s = trio.current_time() + (2 * interval_ms + interval_ms / 10) / 1000
+        patience_ms = interval_ms if wanted else 2 * interval_ms + interval_ms / 10
+        due_s = trio.current_time() + patience_ms / 1000
         self._leaving[target.group] = _LeavingTargets(session, stale_ms, due_s)
         self._sleep.deadline = min(self._sleep.deadline, due_s)
+
+    def _is_wanted(self, session: ScrapeSession) -> bool:
+        """Whether a target is to be scraped, and not only on its way out."""
+        job = self.scrape_pools.get(session.target.job)
+        return job is not None and job.targets.get(session.target.key) == session.target
 
     async def _end_due(self) -> None:
         now_s = trio.current_time()
         due = [group for group, leaving in self._leaving.items() if leaving.due_s <= now_s]
         for group in due:
-            leaving = self._leaving.pop(group)
-            self._gone.add(leaving.session.counts)
-            row = leaving.session.end(leaving.stale_ms)
-            if row is None:
+            # while this one waited for the writer, an actor may have taken over
+            leaving = self._leaving.get(group)
+            if leaving is None:
                 continue
             try:
-                await self._writer.append(row)
+                if self._is_wanted(leaving.session):
+                    await self._stay_down(leaving)
+                else:
+                    del self._leaving[group]
+                    await self._end(leaving)
             except (OperatingError, ActorGone, AskTimeout) as error:
                 self._log.error("ending the series of a vanished target failed", group=group, err=str(error))
+
+    async def _stay_down(self, leaving: _LeavingTargets) -> None:
+        """Stores a failed scrape of a target whose actor crashed too often."""
+        session = leaving.session
+        interval_ms, now_ms = session.target.interval_ms, self._clock.now_ms()
+        leaving.due_s += interval_ms / 1000
+        leaving.stale_ms = now_ms + interval_ms
+        outcome = session.fail(OperatingError(CRASHED), now_ms, 0.0)
+        try:
+            session.settle(outcome, await self._writer.append(*outcome.messages()), now_ms)
+        except (OperatingError, ActorGone, AskTimeout) as error:
+            session.lost(f"storage: {error}")
+            raise
+
+    async def _end(self, leaving: _LeavingTargets) -> None:
+        session = leaving.session
+        job = self.scrape_pools.get(session.target.job)
+        if job is not None and job.sessions.get(session.target.key) is session:
+            del job.sessions[session.target.key]
+        self._gone.add(session.counts)
+        row = session.end(leaving.stale_ms)
+        if row is not None:
+            await self._writer.append(row)
 
     def counts(self) -> ScrapeCounts:
         """The counts of all targets there are and were."""
         total = ScrapeCounts()
         total.add(self._gone)
-        for job in self.scrape_pools.values():
-            for session in job.sessions.values():
-                total.add(session.counts)
-        for leaving in self._leaving.values():
-            total.add(leaving.session.counts)
+        sessions = [session for job in self.scrape_pools.values() for session in job.sessions.values()]
+        sessions += [leaving.session for leaving in self._leaving.values()]
+        for session in {
+            id(session): session for session in sessions
+        }.values():  # one that stays down is in both
+            total.add(session.counts)
         return total
 
     def inspect(self) -> Mapping[str, object]:

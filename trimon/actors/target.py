@@ -24,6 +24,8 @@ TOLERANCE_MS = 2
 COLD_BODY_BYTES_MAX = 8 * 1024
 WARM_BODY_BYTES_MAX = 1024 * 1024
 
+CRASHED = "scraping this target crashed: see the crash reports under /debug/crashes"
+
 
 class TargetActor:
     """One target, scraped once an interval at its own phase.
@@ -31,7 +33,8 @@ class TargetActor:
     Owns: the target's session and its connection.
     Receives: nothing.
     Sends: Append to storage, one a scrape.
-    Crashes when: reading a body or keeping its layout has a bug. A target that is down is no crash.
+    Crashes when: reading a body or keeping its layout has a bug. A target that is down is no crash. The scrape is stored as
+    a failed one before.
     On restart: the session starts over, its series go on in the same columns.
     """
 
@@ -66,7 +69,11 @@ class TargetActor:
         """Scrapes until drained."""
         try:
             while (slot_ms := await self._schedule.wait()) is not None:
-                await self._scrape(slot_ms)
+                try:
+                    await self._scrape(slot_ms)
+                except Exception:
+                    await self._crashed()
+                    raise
         finally:
             self._ended(self.session)
             with trio.CancelScope(shield=True):
@@ -104,6 +111,15 @@ class TargetActor:
             outcome = session.fail(answer, timestamp_ms, duration_s)
         if self._failed is not None and session.state.health == "down":
             self._failed(session.state.last_error)
+        with trio.CancelScope(shield=True):
+            await self._store(outcome, timestamp_ms)
+
+    async def _crashed(self) -> None:
+        """Stores `up 0` for a scrape that met a bug, by way of a new session: nobody knows what state this one is in."""
+        session = self.session.successor()
+        self.session = session
+        timestamp_ms = self._clock.now_ms()
+        outcome = session.fail(OperatingError(CRASHED), timestamp_ms, 0.0)
         with trio.CancelScope(shield=True):
             await self._store(outcome, timestamp_ms)
 

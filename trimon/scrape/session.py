@@ -278,6 +278,12 @@ class ScrapeSession:
         """All columns that storage granted and that have not ended."""
         return self._columns.held()
 
+    def successor(self) -> ScrapeSession:
+        """A new session of the same target that goes on where this one is."""
+        session = ScrapeSession(self.target, self.options, self.forced_error)
+        session.inherit(self)
+        return session
+
     def inherit(self, predecessor: ScrapeSession) -> None:
         """Goes on where another session of the same target ended: health, counts, and its columns.
 

@@ -230,7 +230,9 @@ class Child:
         if delay_s is None:
             self._move(self._end_state)
             self._exhausted(self, crash)
-            return None
+            delay_s = self._budget.retry() if self.state is State.QUARANTINED else None
+            self.restarts += delay_s is not None
+            return delay_s
         self.restarts += 1
         self._move(State.BACKOFF)
         return delay_s

@@ -32,7 +32,7 @@ MEANING: Final[Mapping[State, str]] = MappingProxyType(
         State.STOPPED: "gone because it was told so",
         State.DONE: "run() returned and the spec asks for no restart",
         State.FAILED: "crashed and will not be restarted; in a group this may escalate",
-        State.QUARANTINED: "its restart budget is used up; a changed spec releases it",
+        State.QUARANTINED: "its restart budget is used up; a changed spec releases it, or a late try",
     }
 )
 
@@ -48,12 +48,13 @@ TRANSITIONS: Final[Mapping[State, tuple[State, ...]]] = MappingProxyType(
         State.STOPPED: (),
         State.DONE: (),
         State.FAILED: (),
-        State.QUARANTINED: (),
+        State.QUARANTINED: (State.STARTING,),
     }
 )
 
 ACTIVE: Final = frozenset({State.STARTING, State.RUNNING, State.STOPPING})
-FINAL: Final = frozenset(state for state, following in TRANSITIONS.items() if not following)
+# Where a child may end. One in quarantine may be tried again, if its policy says so.
+FINAL: Final = frozenset({State.STOPPED, State.DONE, State.FAILED, State.QUARANTINED})
 
 
 def lifecycle_table() -> str:

@@ -22,8 +22,8 @@ SLICE_STEPS: Final = 200
 class Pool(Supervisor, Generic[K]):
     """Keyed children, independent of one another.
 
-    Each has its own restart budget; one whose budget is used up is quarantined, alone and visible, until its
-    spec changes or it is no longer wanted. At the end all are told to stop together, the youngest first.
+    Each has its own restart budget; one whose budget is used up is quarantined, alone and visible, until its spec changes,
+    it is no longer wanted, or its policy has it tried again. At the end all are told to stop together, the youngest first.
     The wanted set outlives a run.
     """
 
