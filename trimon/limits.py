@@ -43,6 +43,18 @@ REQUEST_PLAIN_BYTES_MAX: Final = 4 * 2**20
 REQUEST_FORM_BYTES_MAX: Final = 10 * 2**20
 REQUEST_PARAMETERS_MAX: Final = 10_000
 
+# Connections of clients. A head that is sent at all comes in a packet or two; who opens a connection asks at once, or a
+# browser does ahead of a click. A body may be slower than any modem, if it goes on; none of this counts while we are at work.
+CONNECTION_FIRST_S: Final = 30.0
+CONNECTION_IDLE_S: Final = 120.0
+REQUEST_HEAD_S: Final = 10.0
+REQUEST_BODY_S: Final = 10.0
+REQUEST_BODY_BYTES_PER_S_MIN: Final = 1024
+# One client may not take all places; this machine may, as proxies on it ask for everybody.
+CONNECTIONS_PER_CLIENT_SHARE: Final = 0.75
+# Places beyond the most, for probes and for this machine (no more than half of them), when all others are at work.
+CONNECTIONS_KEPT: Final = 32
+
 # Configuration files: a prometheus.yml of 16 MiB holds a hundred thousand static targets.
 CONFIG_FILE_BYTES_MAX: Final = 16 * 2**20
 DISCOVERY_FILE_BYTES_MAX: Final = 64 * 2**20

@@ -52,6 +52,7 @@ class Server:
         frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
         app = create_app(frontend.context(lambda: self.root, self.quit))
         web = WebActor(app, sockets, settings.connections_max, self.reports)
+        seams.metrics.collect(web.connections.metrics)
         self.root = supervision_tree(self.parts, web, self._watch(settings, seams), self.reports)
         self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)
 

@@ -8,21 +8,14 @@ import pytest
 import trio
 
 from tests.web.http.test_connection import GET, Application, answer, connected, everything, serving
-from trimon.web.http import server
+from trimon import limits
 from trimon.web.http.server import WebActor, bind
 
 
 async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection without requests is closed after its time, measured from its last answer."""
-    real = server._config
-
-    def config() -> Any:
-        config = real()
-        config.keep_alive_timeout = 0.2
-        return config
-
-    monkeypatch.setattr(server, "_config", config)
-    async with serving() as (port, app, _), await connected(port) as stream:
+    monkeypatch.setattr(limits, "CONNECTION_IDLE_S", 0.2)
+    async with serving() as (port, app, actor), await connected(port) as stream:
         began_s = trio.current_time()
         for _ in range(4):
             await trio.sleep(0.1)
@@ -34,6 +27,7 @@ async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:
         await answer(stream)
         assert trio.current_time() - began_s > 0.6
         assert await everything(stream) == b""
+        assert actor.connections.closed["idle"] == 1
 
 
 async def test_draining_finishes_requests_and_closes_idle_connections() -> None:

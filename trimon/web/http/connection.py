@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import h11
@@ -17,6 +17,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 
+from trimon import limits
+from trimon.web.http.connections import Phase, Place
 from trimon.web.http.h11server import ServerProtocol
 
 # A longer body is not copied behind its head: sending twice costs less.
@@ -26,47 +28,89 @@ READ_BYTES_MAX: Final = 64 * 1024
 SENDS_NO_MORE: Final[HTTPDisconnectEvent] = {"type": "http.disconnect"}
 # So long such a client waits for an answer to begin; most have gone.
 ANSWER_S: Final = 10.0
+# So long a body may still come when the server stops.
+BODY_DRAIN_S: Final = 1.0
+_TOO_LATE: Final[Mapping[Phase, str]] = {
+    Phase.IDLE: "idle",
+    Phase.HEAD: "slow_head",
+    Phase.BODY: "slow_body",
+}
 
 
-class IdleWatch:
-    """Ends a connection that was idle for too long, or when the server stops.
+class ConnectionWatch:
+    """Ends a connection that waits for its client for too long, or when the server stops.
 
-    It is one task a connection, whose deadline moves; the HTTP server's own starts a task for every request.
+    It is one task a connection, whose deadline moves; the HTTP server's own starts a task for every request. While a
+    request is at work there is no deadline, and what a client is not waited for does not count against it.
     """
 
-    def __init__(
-        self, context: WorkerContext, timeout_s: float, close: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, context: WorkerContext, place: Place, close: Callable[[], Awaitable[None]]) -> None:
         self._terminated = context.terminated
-        self._timeout_s = timeout_s
+        self._place = place
         self._close = close
         self._scope = trio.CancelScope()
-        self._idle = False
-        self._begun = False
+        self._deadline_s = math.inf
+        self._begun = self._ended = False
+        self._body_left_s = 0.0
+        self._waits_since_s = 0.0
 
     async def restart(self, task_group: TaskGroup, _: Callable[[], Awaitable[None]]) -> None:
         """The connection is idle from now on."""
-        self._idle = True
-        self._scope.deadline = trio.current_time() + self._timeout_s
-        if not self._begun:
-            self._begun = True
-            task_group.spawn(self._watch)
+        self._place.enter(Phase.IDLE)
+        if self._begun:
+            self._until(trio.current_time() + limits.CONNECTION_IDLE_S)
+            return
+        self._begun = True
+        self._until(trio.current_time() + limits.CONNECTION_FIRST_S)
+        task_group.spawn(self._watch)
 
     async def stop(self) -> None:
         """The connection has a request."""
-        self._idle = False
-        self._scope.deadline = math.inf
+        self._place.enter(Phase.BUSY)
+        self._body_left_s = limits.REQUEST_BODY_S
+        self._place.body_bytes = 0
+        self._until(math.inf)
+
+    def waits_for_head(self) -> None:
+        """What came is no whole head."""
+        if self._place.phase is Phase.IDLE:
+            self._place.enter(Phase.HEAD)
+            self._until(trio.current_time() + limits.REQUEST_HEAD_S)
+
+    def waits_for_body(self) -> None:
+        """More of a body has to come."""
+        self._place.enter(Phase.BODY)
+        self._waits_since_s = trio.current_time()
+        self._until(self._waits_since_s + self._body_left_s)
+
+    def body_came(self, size_bytes: int) -> None:
+        """More of a body, or of what follows it."""
+        self._place.enter(Phase.BUSY)
+        self._place.body_bytes += size_bytes
+        self._body_left_s += size_bytes / limits.REQUEST_BODY_BYTES_PER_S_MIN
+        self._body_left_s -= trio.current_time() - self._waits_since_s
+        self._until(math.inf)
 
     def end(self) -> None:
         """The connection has gone."""
-        self._idle = False
+        self._ended = True
         self._scope.cancel()
 
+    def _until(self, deadline_s: float) -> None:
+        self._deadline_s = self._scope.deadline = deadline_s
+
     async def _watch(self) -> None:
-        with self._scope:
-            await self._terminated.wait()
+        while not self._ended:
+            with trio.CancelScope(deadline=self._deadline_s) as self._scope:
+                await self._terminated.wait()
+                if self._place.phase is Phase.BODY:
+                    await trio.sleep(BODY_DRAIN_S)
+                break
+            if trio.current_time() >= self._deadline_s:
+                self._place.count(_TOO_LATE[self._place.phase])
+                break
         # with a request at work the protocol closes when it is answered
-        if self._idle:
+        if not self._ended and self._place.phase is not Phase.BUSY:
             with trio.CancelScope(shield=True):
                 await self._close()
 
@@ -88,10 +132,12 @@ class ServerConnection(TCPServer):
         context: WorkerContext,
         state: LifespanState,
         stream: trio.SocketStream,
+        place: Place,
     ) -> None:
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]  # as its own worker calls it
-        self._idle = IdleWatch(context, config.keep_alive_timeout, self._initiate_server_close)
-        self.idle_task = self._idle  # type: ignore[assignment]  # it is only asked to restart and to stop
+        self._place = place
+        self._watch = ConnectionWatch(context, place, self._close_by_time)
+        self.idle_task = self._watch  # type: ignore[assignment]  # it is only asked to restart and to stop
         self._head = b""
         self._head_is_next = False
         self._stirred: trio.Event | None = None
@@ -105,12 +151,12 @@ class ServerConnection(TCPServer):
         try:
             await self._read_all()
         finally:
-            self._idle.end()
+            self._watch.end()
 
     async def _read_all(self) -> None:
         """Reads until the client ends, and tells the protocol when nobody waits for an answer any more."""
         try:
-            while data := await self.stream.receive_some(READ_BYTES_MAX):
+            while data := await self._receive():
                 await self.protocol.handle(RawData(bytes(data)))
             await self.protocol.handle(RawData(b""))
             if await self._answers_half():
@@ -118,6 +164,28 @@ class ServerConnection(TCPServer):
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             pass
         await self.protocol.handle(Closed())
+
+    async def _receive(self) -> bytes | bytearray:
+        """What comes next; whether it is waited for as part of a head or of a body is noted."""
+        protocol = self.protocol.protocol
+        assert isinstance(protocol, H11Protocol)
+        if self._place.phase is not Phase.BUSY:
+            if protocol.connection.trailing_data[0]:
+                self._watch.waits_for_head()
+        elif protocol.connection.their_state is h11.SEND_BODY:
+            self._watch.waits_for_body()
+            data = await self.stream.receive_some(READ_BYTES_MAX)
+            self._watch.body_came(len(data))
+            return data
+        return await self.stream.receive_some(READ_BYTES_MAX)
+
+    async def _close_by_time(self) -> None:
+        """Ends the connection because of its client, who is told where it waits for an answer."""
+        protocol = self.protocol.protocol
+        if self._place.phase is Phase.HEAD and isinstance(protocol, H11Protocol):
+            with trio.move_on_after(1):
+                await protocol._send_error_response(408)
+        await self._initiate_server_close()
 
     async def _answers_half(self) -> bool:
         """Whether a client that sends no more is being answered.

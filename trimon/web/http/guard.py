@@ -16,7 +16,7 @@ from trimon.web.context import WebOptions
 from trimon.web.http.answer import Answer, ApiError, error_text, failure
 from trimon.web.http.endpoint import Access
 from trimon.web.http.hosts import AllowedHosts, AllowedOrigins, is_loopback, own_hosts
-from trimon.web.http.messages import header_of, match_of, send_answer
+from trimon.web.http.messages import crowded_of, header_of, match_of, send_answer
 from trimon.web.http.parameters import FORM, form_too_long
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
@@ -88,6 +88,12 @@ class Guard:
         if length.isdigit() and int(length) > limits.REQUEST_FORM_BYTES_MAX and _has_form(scope):
             return failure(form_too_long(int(length)))
         match = match_of(scope)
+        for_loopback = crowded_of(scope)
+        if for_loopback is not None and not (match and match.endpoint.probe):
+            client = scope.get("client")
+            if not (for_loopback and is_loopback(client[0] if client else None)):
+                message = "all connections have a request at work; see --web.max-connections"
+                return failure(ApiError("unavailable", message, status=503, retry_after_s=1))
         host = header_of(scope, b"host")
         if self._hosts is not None and not self._hosts.allows(host) and not (match and match.endpoint.probe):
             return error_text(f"{FOREIGN_HOST}: {shown(host)}; see --web.allowed-hosts", 421)

@@ -37,7 +37,9 @@ class ServerProtocol(h11.Connection):
         self._high = False
 
     def receive_data(self, data: bytes) -> None:
-        """As h11's."""
+        """As h11's, but what comes behind a last request is not kept."""
+        if self.their_state is h11.MUST_CLOSE and data:
+            return
         if not data.isascii():
             self._high = True
         super().receive_data(data)

@@ -10,6 +10,7 @@ from trimon.web.http.answer import Answer
 from trimon.web.http.endpoint import Match
 
 _MATCH: Final = "trimon.match"
+_CROWDED: Final = "trimon.crowded"
 # Statuses without a body have no length either.
 WITHOUT_BODY: Final = frozenset({204, 304})
 
@@ -24,6 +25,18 @@ def match_of(scope: HTTPScope) -> Match | None:
     match = cast("dict[str, Any]", scope)[_MATCH]
     assert match is None or isinstance(match, Match)
     return match
+
+
+def set_crowded(scope: HTTPScope, *, for_loopback: bool) -> None:
+    """Note that all places are at work: only probes are answered, and this machine where it may."""
+    cast("dict[str, Any]", scope)[_CROWDED] = for_loopback
+
+
+def crowded_of(scope: HTTPScope) -> bool | None:
+    """None when there is a place for everybody; else whether there is one for this machine."""
+    crowded = cast("dict[str, Any]", scope).get(_CROWDED)
+    assert crowded is None or isinstance(crowded, bool)
+    return crowded
 
 
 def header_of(scope: HTTPScope, name: bytes) -> bytes:

@@ -15,11 +15,15 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ConnectionState, Scope
 
+from trimon import limits
 from trimon.actors.kernel.report import CrashReports
 from trimon.errors import OperatingError
 from trimon.web.http.connection import ServerConnection
+from trimon.web.http.connections import Connections, Place
+from trimon.web.http.messages import set_crowded
 
-BACKLOG: Final = 512
+# The kernel has a bound of its own. Whoever comes in a crowd is looked at in turn, not left to try again in a second.
+BACKLOG: Final = 4096
 # A client that stops reading would otherwise hold its connection, and our stop, for ever.
 USER_TIMEOUT_MS: Final = 30_000
 # As Go's: a query may be in the target.
@@ -58,7 +62,6 @@ def _config() -> Config:
     config.accesslog = None
     config.errorlog = None
     config.include_server_header = False
-    config.keep_alive_timeout = 120
     config.keep_alive_max_requests = 2**31  # a client that goes on asking is welcome
     config.read_timeout = None
     config.h11_max_incomplete_size = HEAD_BYTES_MAX
@@ -66,8 +69,15 @@ def _config() -> Config:
     return config
 
 
+def _address_of(stream: trio.SocketStream) -> str:
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:  # it has gone
+        return ""
+
+
 class WebActor:
-    """Serves the application on the bound sockets, at most `connections_max` connections at once.
+    """Serves the application on the bound sockets, at most `connections_max` connections at once, and a few for probes.
 
     Owns: the listening sockets and every open connection.
     Receives: nothing; requests come from the network.
@@ -86,12 +96,10 @@ class WebActor:
     ) -> None:
         self._app = app
         self._sockets = sockets
-        self._places = trio.Semaphore(connections_max)
-        self._connections_max = connections_max
+        self.connections = Connections(connections_max)
         self._reports = reports if reports is not None else CrashReports()
         self._accepting = trio.CancelScope()
         self._draining = False
-        self._served = 0
         self._failed = 0
         self._requests = 0
         self._quiet = trio.Event()
@@ -126,6 +134,9 @@ class WebActor:
     async def _counted(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """The application, with requests counted while they are answered."""
         self._requests += 1
+        beyond = self._requests - self.connections.most
+        if beyond > 0 and scope["type"] == "http":
+            set_crowded(scope, for_loopback=beyond <= limits.CONNECTIONS_KEPT // 2)
         try:
             await self._app(scope, receive, send)
         except* Exception as errors:  # the HTTP server says nothing of it
@@ -150,14 +161,13 @@ class WebActor:
     ) -> None:
         async with listener:
             while True:
-                await self._places.acquire()
-                try:
-                    stream = await self._next(listener)
-                except BaseException:
-                    self._places.release()
-                    raise
-                self._served += 1
-                connections.start_soon(self._serve, server, stream)
+                await self.connections.room()
+                stream = await self._next(listener)
+                place = self.connections.take(_address_of(stream), stream.socket.close)
+                if place is None:
+                    stream.socket.close()
+                else:
+                    connections.start_soon(self._serve, server, stream, place)
 
     async def _next(self, listener: trio.SocketListener) -> trio.SocketStream:
         while True:
@@ -166,26 +176,30 @@ class WebActor:
             except OSError as error:
                 if error.errno not in FULL and not self._draining:
                     raise
+                self.connections.end_oldest("files")
                 await trio.sleep(FULL_PAUSE_S)
 
-    async def _serve(self, server: partial[ServerConnection], stream: trio.SocketStream) -> None:
+    async def _serve(
+        self, server: partial[ServerConnection], stream: trio.SocketStream, place: Place
+    ) -> None:
         began_s = trio.current_time()
         try:
-            await server(ConnectionState({}), stream)
+            await server(ConnectionState({}), stream, place)
         except* Exception as errors:  # noqa: BLE001 # what one client does must not end all connections
             self._failed += 1
             self._reports.add("web/connection", 1, errors, trio.current_time() - began_s, "")
         finally:
             stream.socket.close()  # when cancelled, the HTTP server leaves it open
-            self._places.release()
+            self.connections.leave(place)
 
     def inspect(self) -> Mapping[str, object]:
         """Addresses, and how many connections there are and were."""
         return {
             "addresses": ["{}:{}".format(*listener.getsockname()[:2]) for listener in self._sockets],
-            "connections": self._connections_max - self._places.value,
-            "connections_max": self._connections_max,
-            "served": self._served,
+            "connections": len(self.connections),
+            "connections_max": self.connections.most,
+            "served": self.connections.served,
+            "closed": dict(self.connections.closed),
             "failed": self._failed,
             "requests": self._requests,
         }

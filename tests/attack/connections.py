@@ -1,0 +1,184 @@
+"""Crowds of clients that ask nothing: silent ones, heads that drip, bodies that drip. How long a probe waits meanwhile.
+
+    python tests/attack/connections.py [--connections 2000] [--rounds 20] [--peer]
+
+A round is a second. Every client that is turned away comes again after a second, as an attacker would.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+
+import trio
+
+from tests.attack.figures import arguments, figure
+from tests.support.peer_prometheus import PROMETHEUS, _await_ready
+from tests.support.process import Server, free_port
+
+PROBE = b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"GET /api/v1/query?query=1 HTTP/1.1\r\nHost: localhost\r\nX: "
+BODY = (
+    b"POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    b"Content-Length: 1000000\r\n\r\nquery="
+)
+OPENINGS = {"silent": b"", "dripping heads": HEAD, "dripping bodies": BODY}
+PROBE_S_MAX = 5.0
+
+
+@dataclass
+class Crowd:
+    """What came of one attack."""
+
+    waits_s: list[float] = field(default_factory=list)
+    """Of probes that were answered, each over a connection of its own."""
+    failures: int = 0
+    kept_failures: int = 0
+    """Of requests over a connection that was open before the crowd came."""
+    turned_away: int = 0
+    open: int = 0
+
+    def text(self) -> str:
+        """The figures in words."""
+        if not self.waits_s:
+            return f"none of {self.failures} probes answered within {PROBE_S_MAX:.0f} s"
+        longest, middle = max(self.waits_s), statistics.median(self.waits_s)
+        probes = len(self.waits_s) + self.failures
+        return f"probe {middle * 1000:.0f} ms, longest {longest * 1000:.0f} ms, {self.failures} of {probes} failed"
+
+
+async def client(port: int, opening: bytes, crowd: Crowd, generator: random.Random) -> None:
+    """One client of the crowd: it opens, says what it says, and drips until it is turned away."""
+    while True:
+        try:
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                crowd.open += 1
+                try:
+                    await dripping(stream, opening, generator)
+                finally:
+                    crowd.open -= 1
+        except OSError:
+            pass
+        crowd.turned_away += 1
+        await trio.sleep(1)
+
+
+async def dripping(stream: trio.SocketStream, opening: bytes, generator: random.Random) -> None:
+    """Sends the opening and then a byte now and then; returns when the server ends."""
+    try:
+        if opening:
+            await stream.send_all(opening)
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                while await stream.receive_some(4096):
+                    pass
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(listen)
+            while opening:
+                await trio.sleep(generator.uniform(0.5, 1.5))
+                await stream.send_all(b"x")
+    except* (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass
+
+
+async def probes(port: int, crowd: Crowd, rounds: int) -> None:
+    """Asks for health over new connections, five times a second."""
+    for _ in range(rounds * 5):
+        began_s = trio.current_time()
+        try:
+            with trio.fail_after(PROBE_S_MAX):
+                async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                    await stream.send_all(PROBE)
+                    answer = await stream.receive_some()
+            if answer.startswith(b"HTTP/1.1 200 "):
+                crowd.waits_s.append(trio.current_time() - began_s)
+            else:
+                crowd.failures += 1
+        except (OSError, trio.TooSlowError, trio.BrokenResourceError):
+            crowd.failures += 1
+        await trio.sleep(max(0.0, began_s + 0.2 - trio.current_time()))
+
+
+async def attack(port: int, opening: bytes, connections: int, rounds: int, seed: int) -> Crowd:
+    """A crowd of clients that open the same way, and what probes see meanwhile."""
+    crowd, generator = Crowd(), random.Random(seed)
+    async with trio.open_nursery() as nursery:
+        for _ in range(connections):
+            nursery.start_soon(client, port, opening, crowd, generator)
+        await trio.sleep(1)
+        await probes(port, crowd, rounds)
+        nursery.cancel_scope.cancel()
+    return crowd
+
+
+@contextmanager
+def prometheus(folder: Path, *flags: str, config: str = "global: {}\n") -> Iterator[int]:
+    """A real Prometheus and its port."""
+    assert PROMETHEUS is not None, "prometheus is not installed"
+    port = free_port()
+    (folder / "prometheus.yml").write_text(config)
+    command = [
+        PROMETHEUS, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'peer'}",
+        f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", *flags,
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _await_ready(f"http://127.0.0.1:{port}")
+            yield port
+        finally:
+            process.kill()
+
+
+@contextmanager
+def ours(folder: Path, *flags: str, config: str = "global: {}\n") -> Iterator[int]:
+    """This server and its port."""
+    server = Server(folder / "data", config, *flags).start()
+    try:
+        yield server.port
+    finally:
+        server.kill()
+
+
+def more_files() -> None:
+    """Every client of a crowd needs a descriptor."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(
+    start: Callable[[Path], AbstractContextManager[int]], connections: int, rounds: int, seed: int
+) -> dict[str, Crowd]:
+    """Every kind of crowd against a server of its own."""
+    crowds = {}
+    for name, opening in OPENINGS.items():
+        with tempfile.TemporaryDirectory() as folder, start(Path(folder)) as port:
+            crowds[name] = trio.run(attack, port, opening, connections, rounds, seed)
+    return crowds
+
+
+def main() -> None:
+    """Runs the crowds and prints their figures."""
+    parser = arguments(__doc__ or "", 20)
+    parser.add_argument("--connections", type=int, default=2000, help="clients at once")
+    parser.add_argument("--peer", action="store_true", help="attack Debian's prometheus instead")
+    options = parser.parse_args()
+    more_files()
+    start = prometheus if options.peer else ours
+    for name, crowd in run(start, options.connections, options.rounds, options.seed).items():
+        figure(f"{options.connections:,} clients: {name}", crowd.text(), f"{crowd.turned_away:,} turned away")
+
+
+if __name__ == "__main__":
+    main()
