@@ -130,6 +130,8 @@ def format_value(value: float) -> str:
 
 def format_times(times_ms: Times) -> list[str]:
     """Timestamps in seconds: whole, or with exactly three digits."""
+    if len(times_ms) and not (times_ms % 1000).any():
+        return orjson.dumps(times_ms // 1000, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
     out = []
     for time_ms in times_ms.tolist():
         sign, size = ("-", -time_ms) if time_ms < 0 else ("", time_ms)

@@ -9,6 +9,7 @@ values one by one gives, whatever order it takes; so a step of a range shows wha
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,12 @@ HUGE: Final = 1e290
 # Sums smaller than this part of the largest value (times their number) have lost digits that rounding needs.
 _LOST: Final = 2.0**-46
 # What is split at once stays in the cache.
-_CELLS_MAX: Final = 1 << 16
+_CELLS_MAX: Final = 1 << 15
+# A call of numpy takes as long as the sum of so many cells.
+_CALL_CELLS: Final = 4096
+# Rows and cells that share an anchor: the more, the larger it is, the more sums are doubtful, and the more memory they take.
+_ROWS_MAX: Final = 1 << 16
+_SHARED_CELLS_MAX: Final = 1 << 20
 
 
 def anchor_of(largest: float, count: int) -> float:
@@ -33,52 +39,124 @@ def anchor_of(largest: float, count: int) -> float:
 
 def mean_of(high: Matrix, low: Matrix, counts: Matrix | Index) -> Matrix:
     """The mean from both parts of a sum: that of equal values is their value."""
-    total = high + low
-    out: Matrix = total / counts
-    np.subtract(high, total, out=total)
-    total += low
-    total /= counts
-    out += total
+    out = np.empty(high.shape)
+    rows = max(1, _CELLS_MAX // max(1, high.shape[1]))
+    counts = np.broadcast_to(counts, high.shape)
+    for at in range(0, len(high), rows):
+        part = slice(at, at + rows)
+        total = high[part] + low[part]
+        rest = high[part] - total
+        rest += low[part]
+        rest /= counts[part]
+        mean = np.divide(total, counts[part], out=out[part])
+        mean += rest
     return out
 
 
+def _consecutive(groups: Index) -> Index | slice:
+    """Numbers that follow on one another as a slice, which copies nothing."""
+    first = int(groups[0])
+    return slice(first, first + len(groups)) if groups[-1] - first == len(groups) - 1 else groups
+
+
+class _Split:
+    """Leading parts and rests of some rows: summed by group, each group in both parts."""
+
+    def __init__(self, values: Matrix, order: Index | None, anchor: float, room: Matrix) -> None:
+        self._values, self._order, self._anchor = values, order, anchor
+        self._width = values.shape[1]
+        self._room = room
+        self.rows_max = room.shape[1] // self._width
+
+    def parts(self, begin: int, end: int) -> tuple[Matrix, Matrix]:
+        """Both parts of at most `rows_max` rows; they are void when others are asked for."""
+        size = (end - begin) * self._width
+        lead, rest = self._room[:, :size].reshape(2, end - begin, self._width)
+        if self._order is None:
+            block = self._values[begin:end]
+        else:
+            block = self._values.take(self._order[begin:end], axis=0, out=rest, mode="clip")
+        np.add(block, self._anchor, out=lead)
+        lead -= self._anchor
+        np.subtract(block, lead, out=rest)
+        return lead, rest
+
+    def of_large(self, bounds: Index, begin: int, end: int) -> Matrix:
+        """Both sums [2, group, width], group by group, where a call costs less than what it adds."""
+        out = np.zeros((2, len(bounds), self._width))
+        spans = pairwise([*np.maximum(bounds, begin).tolist(), end])
+        for place, (first, last) in enumerate(spans):
+            for at in range(first, last, self.rows_max):
+                parts = self.parts(at, min(at + self.rows_max, last))
+                for sums, part in zip(out, parts, strict=True):
+                    if at == first:
+                        np.add.reduce(part, axis=0, out=sums[place])
+                    else:
+                        sums[place] += np.add.reduce(part, axis=0)
+        return out
+
+    def of_small(self, bounds: Index, begin: int, end: int) -> Matrix:
+        """The same, block by block."""
+        out = np.zeros((2, len(bounds), self._width))
+        for at in range(begin, end, self.rows_max):
+            until = min(at + self.rows_max, end)
+            first, last = _groups_within(bounds, at, until)
+            inner = np.maximum(bounds[first:last] - at, 0)
+            for sums, part in zip(out, self.parts(at, until), strict=True):
+                sums[first:last] += reduce_rows(np.add, part, inner)
+        return out
+
+
+def _groups_within(bounds: Index, begin: int, end: int) -> tuple[int, int]:
+    """The groups of some rows: the first, and the one behind the last."""
+    first = int(np.searchsorted(bounds, begin, side="right")) - 1
+    return first, int(np.searchsorted(bounds, end, side="left"))
+
+
 class ExactSums:
-    """Sums per group and step of finite values that come block by block."""
+    """Sums per group and step of finite values that come matrix by matrix."""
 
     def __init__(self, groups: int, steps: int) -> None:
         self.high = np.zeros((groups, steps))
         self.low = np.zeros((groups, steps))
         # Sums nearer to zero than this have lost digits that rounding needs.
         self._least = 0.0
+        # Memory that is used again costs a third of new memory.
+        self._room = np.empty((2, 0))
 
     def add(
-        self, values: Matrix, largest: float, bounds: Index, groups: Index, steps: slice = slice(None)
+        self,
+        values: Matrix,
+        largest: float,
+        bounds: Index,
+        groups: Index,
+        steps: slice = slice(None),
+        order: Index | None = None,
     ) -> None:
         """Add rows that are sorted by group: those from each bound to the next belong to one of `groups`.
 
-        `largest` is the largest absolute value.
+        `largest` is the largest absolute value. With `order`, that of the rows it names, in their order.
         """
         count, width = values.shape
-        block = max(1, min(count, _CELLS_MAX // max(1, width)))
-        anchor = anchor_of(largest, block)
-        self._least = max(self._least, anchor * (count * _LOST))
-        if anchor == math.inf:
-            return
-        # Memory that is used again costs a third of new memory.
-        room = np.empty((block, width)), np.empty((block, width))
-        for begin in range(0, count, block):
-            end = min(begin + block, count)
-            first = int(np.searchsorted(bounds, begin, side="right")) - 1
-            last = int(np.searchsorted(bounds, end, side="left"))
-            inner = np.maximum(bounds[first:last] - begin, 0)
-            lead = np.add(values[begin:end], anchor, out=room[0][: end - begin])
-            lead -= anchor
-            rest = np.subtract(values[begin:end], lead, out=room[1][: end - begin])
-            self._take(
-                reduce_rows(np.add, lead, inner), reduce_rows(np.add, rest, inner), groups[first:last], steps
-            )
+        size = max(width, min(count * width, _CELLS_MAX))
+        if self._room.shape[1] < size:
+            self._room = np.empty((2, size))
+        together = max(1, min(_ROWS_MAX, _SHARED_CELLS_MAX // max(1, width)))
+        for begin in range(0, count, together):
+            end = min(begin + together, count)
+            first, last = _groups_within(bounds, begin, end)
+            inner = bounds[first:last]
+            most = int(np.diff(np.append(np.maximum(inner, begin), end)).max())
+            anchor = anchor_of(largest, most)
+            self._least = max(self._least, anchor * (count * _LOST))
+            if anchor == math.inf:
+                return
+            split = _Split(values, order, anchor, self._room[:, :size])
+            large = (end - begin) * width >= len(inner) * _CALL_CELLS
+            lead, rest = (split.of_large if large else split.of_small)(inner, begin, end)
+            self._take(lead, rest, _consecutive(groups[first:last]), steps)
 
-    def _take(self, lead: Matrix, rest: Matrix, groups: Index, steps: slice) -> None:
+    def _take(self, lead: Matrix, rest: Matrix, groups: Index | slice, steps: slice) -> None:
         high = self.high[groups, steps]
         total = high + lead
         # What rounding took from the total: whichever of the two is the smaller has lost it.

@@ -65,8 +65,7 @@ class Folding:
 
     def add(self, windows: WindowMatrix, steps: slice, cells: Matrix, shown: Mask) -> bool:
         """Add a window matrix's results; False when they can not be folded, and all that was added is void."""
-        rows = len(windows.rows)
-        common = shown.ndim == 1
+        rows, common = len(windows.rows), shown.ndim == 1
         if not shown.all():
             cells = np.where(shown, cells, 0.0) if not common else _blanked(cells, shown)
         largest = float(cells.max(initial=0.0))
@@ -81,7 +80,7 @@ class Folding:
             shown = shown if common else shown[order]
         bounds = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
         chosen = codes[bounds]
-        self._sums.add(cells if order is None else cells.take(order, axis=0), largest, bounds, chosen, steps)
+        self._sums.add(cells, largest, bounds, chosen, steps, order)
         if common:
             sizes = np.diff(np.append(bounds, rows))
             self._counts[chosen, steps] += sizes[:, None] * shown

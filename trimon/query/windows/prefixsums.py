@@ -8,6 +8,7 @@ or NaN, are left to the caller as `bad`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from trimon.query.windows.windowmatrix import WindowMatrix
 _HUGE: Final = 1e290
 # Sums smaller than this part of a row's largest value (times its samples) have lost digits that rounding needs.
 _LOST: Final = 2.0**-46
+# Rows whose sums are made together, with all that is made on the way, stay in the cache.
+_CELLS_MAX: Final = 1 << 17
 
 
 def running(values: Matrix | Mask) -> Matrix:
@@ -88,6 +91,52 @@ class WindowSums(NamedTuple):
 
 def finite_sums(windows: WindowMatrix) -> WindowSums:
     """Sums of the finite values in the windows."""
+    if windows.ragged or windows.values.size <= _CELLS_MAX:
+        return _finite_sums(windows)
+    rows = max(1, _CELLS_MAX // windows.values.shape[1])
+    out = _Blocks((len(windows.values), len(windows.lo)), windows.values.shape)
+    for at in range(0, len(windows.values), rows):
+        part = slice(at, at + rows)
+        block = replace(
+            windows,
+            rows=windows.rows[part],
+            values=windows.values[part],
+            starts=None,
+            histograms=None,
+            rising=None,
+        )
+        out.put(part, _finite_sums(block))
+    return WindowSums(out.lead, out.rest, out.bad, out.spoiled)
+
+
+class _Blocks:
+    """Sums of some rows after those of others: all that is made on the way to them stays in the cache."""
+
+    def __init__(self, shape: tuple[int, int], values_shape: tuple[int, int]) -> None:
+        self._values_shape = values_shape
+        self.lead = np.empty(shape)
+        self.rest: Matrix | None = None
+        self.bad: Mask | None = None
+        self.spoiled: Mask | None = None
+
+    def put(self, rows: slice, sums: WindowSums) -> None:
+        """The sums of these rows."""
+        self.lead[rows] = sums.lead
+        if sums.rest is not None:
+            if self.rest is None:
+                self.rest = np.zeros(self.lead.shape)
+            self.rest[rows] = sums.rest
+        if sums.bad is not None:
+            if self.bad is None:
+                self.bad = np.zeros(self.lead.shape, np.bool_)
+            self.bad[rows] = sums.bad
+        if sums.spoiled is not None:
+            if self.spoiled is None:
+                self.spoiled = np.zeros(self._values_shape, np.bool_)
+            self.spoiled[rows] = sums.spoiled
+
+
+def _finite_sums(windows: WindowMatrix) -> WindowSums:
     values, spoiled = windows.values, None
     low, high = values.min(axis=1, initial=0.0), values.max(axis=1, initial=0.0)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):

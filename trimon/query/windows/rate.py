@@ -132,17 +132,35 @@ class _Windows:
                 # All these windows begin with the same sample, the first there is: a look would cost what it may save.
                 found.append(np.flatnonzero(self.enough[steps]) + (steps.start or 0))
                 continue
+            rows: slice | Index = slice(None)
             if rising and isinstance(first, slice) and first.step and steps.stop - steps.start > _PROBE:
                 # Only the first windows need a look where the last of these is beyond what any later one adds.
                 later = result[:, steps].max(axis=1) / ratio[steps].min()
                 at = steps.start + _PROBE
-                if (matrix.values[:, first.start + (first.step * _PROBE)] >= later).all():
-                    steps = slice(steps.start, at)
-                    first = slice(first.start, first.start + first.step * _PROBE, first.step)
-            below = matrix.values[:, first] * ratio[steps] < result[:, steps]
-            if below.any():
-                found.append(np.flatnonzero(below.any(axis=0) & self.enough[steps]) + (steps.start or 0))
+                probed = slice(first.start, first.start + first.step * _PROBE, first.step)
+                weak = np.flatnonzero(~(matrix.values[:, first.start + (first.step * _PROBE)] >= later))
+                if 2 * len(weak) <= len(later):
+                    found.append(self._below(matrix, result, slice(None), slice(steps.start, at), probed))
+                    if not len(weak):
+                        continue
+                    steps, rows = slice(at, steps.stop), weak
+                    first = slice(probed.stop, first.stop, first.step)
+            found.append(self._below(matrix, result, rows, steps, first))
         return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+    def _below(
+        self,
+        matrix: WindowMatrix,
+        result: Matrix,
+        rows: slice | Index,
+        steps: slice,
+        first: slice | Index,
+    ) -> Index:
+        """The steps at which one of the rows may have been zero within the extrapolated time."""
+        ratio = (self.sampled / self.to_start)[steps]
+        below = matrix.values[rows][:, first] * ratio < result[rows, steps]
+        found: Index = np.flatnonzero(below.any(axis=0) & self.enough[steps]) + steps.start
+        return found
 
 
 def _columns(index: Index) -> slice | Index:

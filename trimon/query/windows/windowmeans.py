@@ -33,19 +33,38 @@ def means(windows: WindowMatrix, sums: WindowSums) -> Matrix:
     short = counts <= SHORT
     if not short.any():
         return mean_of(sums.lead, sums.rest, counts)
+    if short.all():
+        return _of_sums_in_order(windows, sums.lead, sums.rest, counts)
+    out = mean_of(sums.lead, sums.rest, counts)
+    if short.ndim == 1:
+        steps = np.flatnonzero(short)
+        part = WindowMatrix(windows.rows, windows.times, windows.values, windows.lo[steps], windows.hi[steps])
+        out[:, steps] = _of_sums_in_order(part, sums.lead[:, steps], sums.rest[:, steps], counts[steps])
+        return out
+    return np.where(short, _of_sums_in_order(windows, sums.lead, sums.rest, counts), out)
+
+
+def _of_sums_in_order(windows: WindowMatrix, lead: Matrix, rest: Matrix, counts: Index) -> Matrix:
+    """The means of the short windows; of the others whatever comes."""
     plain = _sums_in_order(windows, counts)
-    left = sums.lead - plain
-    left += sums.rest
-    out: Matrix = plain / counts
+    left = lead - plain
+    left += rest
     left /= counts
+    out: Matrix = np.divide(plain, counts, out=plain)
     out += left
-    return out if short.all() else np.where(short, out, mean_of(sums.lead, sums.rest, counts))
+    return out
 
 
 def _sums_in_order(windows: WindowMatrix, counts: Index) -> Matrix:
     """Plain sums of the short windows, sample after sample; of the others whatever comes."""
     if isinstance(windows, RegularWindowMatrix):
         return _regular(windows)
+    if counts.ndim == 1 and (windows.lo == windows.lo[0]).all() and counts.max() <= SHORT:
+        # Windows that begin with the same sample, the first there is.
+        first = int(windows.lo[0])
+        ahead = np.cumsum(windows.values[:, first : first + int(counts.max())], axis=1)
+        sums: Matrix = np.where(counts > 0, ahead.take(np.maximum(counts - 1, 0), axis=1), 0.0)
+        return sums
     out = np.zeros((len(windows.rows), windows.lo.shape[-1]))
     for place in range(min(SHORT, int(counts.max(initial=0)))):
         here: Mask = (counts > place) & (counts <= SHORT)
