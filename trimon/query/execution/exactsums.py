@@ -23,8 +23,8 @@ HUGE: Final = 1e290
 _LOST: Final = 2.0**-46
 # What is split at once stays in the cache.
 _CELLS_MAX: Final = 1 << 15
-# A call of numpy takes as long as the sum of so many cells.
-_CALL_CELLS: Final = 4096
+# Groups of one size that follow on one another are summed together; shorter runs are not worth it.
+_RUN_MIN: Final = 3
 # Rows and cells that share an anchor: the more, the larger it is, the more sums are doubtful, and the more memory they take.
 _ROWS_MAX: Final = 1 << 16
 _SHARED_CELLS_MAX: Final = 1 << 20
@@ -81,30 +81,48 @@ class _Split:
         np.subtract(block, lead, out=rest)
         return lead, rest
 
-    def of_large(self, bounds: Index, begin: int, end: int) -> Matrix:
-        """Both sums [2, group, width], group by group, where a call costs less than what it adds."""
+    def sums(self, bounds: Index, begin: int, end: int) -> Matrix:
+        """Both sums [2, group, width] of the rows `begin:end`, in which the groups begin at `bounds`."""
         out = np.zeros((2, len(bounds), self._width))
-        spans = pairwise([*np.maximum(bounds, begin).tolist(), end])
-        for place, (first, last) in enumerate(spans):
-            for at in range(first, last, self.rows_max):
-                parts = self.parts(at, min(at + self.rows_max, last))
-                for sums, part in zip(out, parts, strict=True):
-                    if at == first:
-                        np.add.reduce(part, axis=0, out=sums[place])
-                    else:
-                        sums[place] += np.add.reduce(part, axis=0)
+        starts = np.append(np.maximum(bounds, begin), end)
+        sizes = np.diff(starts)
+        changes = np.flatnonzero(sizes[1:] != sizes[:-1]) + 1
+        if len(changes) > 2 and len(changes) * _RUN_MIN > len(bounds):
+            self._mixed(out, starts)
+            return out
+        for first, last in pairwise([0, *changes.tolist(), len(bounds)]):
+            self._alike(out[:, first:last], int(starts[first]), int(sizes[first]))
         return out
 
-    def of_small(self, bounds: Index, begin: int, end: int) -> Matrix:
-        """The same, block by block."""
-        out = np.zeros((2, len(bounds), self._width))
-        for at in range(begin, end, self.rows_max):
-            until = min(at + self.rows_max, end)
-            first, last = _groups_within(bounds, at, until)
-            inner = np.maximum(bounds[first:last] - at, 0)
-            for sums, part in zip(out, self.parts(at, until), strict=True):
-                sums[first:last] += reduce_rows(np.add, part, inner)
-        return out
+    def _alike(self, out: Matrix, begin: int, size: int) -> None:
+        """Groups that are all of one size: some at a time, or each in parts where it is large."""
+        count = max(1, self.rows_max // size)
+        for first in range(0, out.shape[1], count):
+            into = out[:, first : first + count]
+            groups, start = into.shape[1], begin + first * size
+            if size <= self.rows_max:
+                for sums, part in zip(into, self.parts(start, start + groups * size), strict=True):
+                    np.add.reduce(part.reshape(groups, size, -1), axis=1, out=sums)
+                continue
+            for at in range(start, start + size, self.rows_max):
+                for sums, part in zip(
+                    into, self.parts(at, min(at + self.rows_max, start + size)), strict=True
+                ):
+                    sums[0] += np.add.reduce(part, axis=0)
+
+    def _mixed(self, out: Matrix, starts: Index) -> None:
+        """Groups of many sizes, as many at a time as there is room for."""
+        first = 0
+        while first < out.shape[1]:
+            begin = int(starts[first])
+            last = int(np.searchsorted(starts, begin + self.rows_max, side="right")) - 1
+            if last <= first:
+                last = first + 1
+                self._alike(out[:, first:last], begin, int(starts[last]) - begin)
+            else:
+                for sums, part in zip(out, self.parts(begin, int(starts[last])), strict=True):
+                    sums[first:last] = reduce_rows(np.add, part, starts[first:last] - begin)
+            first = last
 
 
 def _groups_within(bounds: Index, begin: int, end: int) -> tuple[int, int]:
@@ -152,8 +170,7 @@ class ExactSums:
             if anchor == math.inf:
                 return
             split = _Split(values, order, anchor, self._room[:, :size])
-            large = (end - begin) * width >= len(inner) * _CALL_CELLS
-            lead, rest = (split.of_large if large else split.of_small)(inner, begin, end)
+            lead, rest = split.sums(inner, begin, end)
             self._take(lead, rest, _consecutive(groups[first:last]), steps)
 
     def _take(self, lead: Matrix, rest: Matrix, groups: Index | slice, steps: slice) -> None:
