@@ -80,7 +80,7 @@ class Appended:
 
     `columns[i]` is the column granted to `new_series[i]`, or -1 where the series was refused (series limit).
     The counts are refused samples by Prometheus' kinds; `error` is the text of the first refusal, empty if
-    there is none.
+    there is none, and `refused_sample` the series and the time in ms of that sample.
     """
 
     columns: Columns = field(default_factory=lambda: NO_COLUMNS)
@@ -92,3 +92,4 @@ class Appended:
     too_old: int = 0
     series_refused: int = 0
     error: str = ""
+    refused_sample: tuple[Labels, int] | None = None

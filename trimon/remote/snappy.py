@@ -9,7 +9,7 @@ import cramjam
 from trimon.errors import UserError
 from trimon.remote.wire import WireError, varint
 
-CORRUPT: Final = "snappy: corrupt input"
+CORRUPT: Final = "s2: corrupt input"
 
 
 def decompress(body: bytes, size_max: int) -> bytes:

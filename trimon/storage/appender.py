@@ -297,4 +297,5 @@ def _sum(answers: Sequence[Appended]) -> Appended:
         too_old=sum(a.too_old for a in answers),
         series_refused=sum(a.series_refused for a in answers),
         error=next((a.error for a in answers if a.error), ""),
+        refused_sample=next((a.refused_sample for a in answers if a.error), None),
     )

@@ -113,10 +113,10 @@ def bomb(size: int) -> bytes:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "snappy: corrupt input"),
-        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "snappy: corrupt input"),
-        (b"nonsense", "snappy: corrupt input"),
-        (packed(series("m", (NOW, 1.0)))[:-3], "snappy: corrupt input"),
+        (b"", "s2: corrupt input"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "s2: corrupt input"),
+        (b"nonsense", "s2: corrupt input"),
+        (packed(series("m", (NOW, 1.0)))[:-3], "s2: corrupt input"),
         (bomb(limits.REMOTE_WRITE_DECODED_BYTES_MAX + 1), "exceeds the limit of 33554432"),
         (bomb(2**40), "exceeds the limit of 33554432"),
         (packed(series("m", (NOW, 1.0))[:-3]), "unexpected EOF"),
@@ -142,19 +142,29 @@ async def test_too_big(tmp_path: Path) -> None:
     ("bad", "words"),
     [
         ((NOW - 10, 1.0), "out of order sample"),
-        ((NOW, 2.0), "duplicate sample for timestamp"),
-        ((NOW + limits.FUTURE_MS_MAX + 60_000, 1.0), "out of bounds"),
+        (
+            (NOW, 2.0),
+            f"duplicate sample for timestamp {NOW}; overrides not allowed: existing 1, new value 2",
+        ),
+        (
+            (NOW + limits.FUTURE_MS_MAX + 60_000, 1.0),
+            "out of bounds: timestamp is too far in the future",
+        ),
         ((5, 1.0), "out of bounds"),
     ],
 )
 async def test_one_bad_sample_refuses_the_request(bad: tuple[int, float], words: str, tmp_path: Path) -> None:
-    """A refused sample is 400 with its reason and its series, and the good ones beside it are not stored."""
+    """A refused sample is 400 with Prometheus' words, the log names its series, and what is beside it is not stored."""
     async with web_world(tmp_path, ENABLED) as here:
         assert (await post(here, packed(series("m", (NOW, 1.0)))))[0] == 204
         code, text = await post(here, packed(series("good", (NOW, 1.0)), series("m", bad)))
-        assert code == 400
-        assert words in text
-        assert "m" in text
+        assert (code, text) == (400, words + "\n")
+        (told,) = [
+            fields
+            for _, what, fields in here.world.log.entries
+            if what == "Out of order sample from remote write"
+        ]
+        assert (told["err"], told["series"], told["timestamp"]) == (words, '{__name__="m"}', bad[0])
         assert here.world.samples("good") == []
         assert here.world.samples("m") == [({"__name__": "m"}, [(NOW, 1.0)])]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -41,14 +41,14 @@ def mean_of(high: Matrix, low: Matrix, counts: Matrix | Index) -> Matrix:
     """The mean from both parts of a sum: that of equal values is their value."""
     out = np.empty(high.shape)
     rows = max(1, _CELLS_MAX // max(1, high.shape[1]))
-    counts = np.broadcast_to(counts, high.shape)
+    divisors: Any = np.broadcast_to(counts, high.shape)
     for at in range(0, len(high), rows):
         part = slice(at, at + rows)
         total = high[part] + low[part]
         rest = high[part] - total
         rest += low[part]
-        rest /= counts[part]
-        mean = np.divide(total, counts[part], out=out[part])
+        rest /= divisors[part]
+        mean = np.divide(total, divisors[part], out=out[part])
         mean += rest
     return out
 

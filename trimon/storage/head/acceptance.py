@@ -6,13 +6,16 @@ taken silently, with other bits it is a duplicate; earlier goes to the out-of-or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.labels import Labels, format_labels
+from trimon.gotext.floats import format_g
+from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Appended, Columns
 from trimon.storage.head.arena import Floats, Int64s
 
@@ -24,12 +27,12 @@ DUPLICATE: Final = 4
 OUT_OF_BOUNDS: Final = 5
 TOO_OLD: Final = 6
 
-REFUSALS: Final = {
+_TEXTS: Final = {
     OUT_OF_ORDER: "out of order sample",
-    DUPLICATE: "duplicate sample for timestamp",
     OUT_OF_BOUNDS: "out of bounds",
     TOO_OLD: "too old sample",
 }
+TOO_FAR: Final = "out of bounds: timestamp is too far in the future"
 
 Verdicts = npt.NDArray[np.int8]
 
@@ -65,9 +68,52 @@ def judge(
     return verdicts
 
 
+class Refused(NamedTuple):
+    """Samples that were refused for one reason: how many, and the first of them.
+
+    `place` is that one's place among all that were appended together; `before` is the newest value of its series.
+    """
+
+    verdict: int
+    samples: int
+    place: int
+    time_ms: int
+    value: float
+    before: float
+
+    def text(self, bounds: TimeBounds) -> str:
+        """What is wrong, in Prometheus' words."""
+        if self.verdict == DUPLICATE:
+            old, new = format_g(self.before), format_g(self.value)
+            return f"duplicate sample for timestamp {self.time_ms}; overrides not allowed: existing {old}, new value {new}"
+        return TOO_FAR if self.time_ms > bounds.highest_ms else _TEXTS[self.verdict]
+
+
+def refusals(
+    verdicts: Verdicts, refused: Int64s, place: Int64s, times: Int64s, values: Floats, before: Floats
+) -> list[Refused]:
+    """The refused samples by their verdicts; `refused` are those to count, `place[i]` where sample `i` came."""
+    out = []
+    for verdict, count in enumerate(np.bincount(verdicts[refused]).tolist()):
+        if count:
+            alike = refused[verdicts[refused] == verdict]
+            first = int(alike[place[alike].argmin()])
+            out.append(
+                Refused(
+                    verdict,
+                    count,
+                    int(place[first]),
+                    int(times[first]),
+                    float(values[first]),
+                    float(before[first]),
+                )
+            )
+    return out
+
+
 @dataclass(slots=True)
 class RefusalTally:
-    """Counts the refusals of one append, and keeps the text of the first, for its `Appended`."""
+    """Counts the refusals of one append, and keeps what is wrong with the first, for its `Appended`."""
 
     appended: int = 0
     series_created: int = 0
@@ -77,12 +123,17 @@ class RefusalTally:
     out_of_bounds: int = 0
     too_old: int = 0
     error: str = ""
+    sample: tuple[Labels, int] | None = None
     dropped: int = 0
 
-    def refuse(self, verdict: int, count: int, time_ms: int, labels: Labels) -> None:
-        """Count `count` refusals of one kind; the first text stays."""
-        self._count(verdict, count)
-        self.error = self.error or f"{REFUSALS[verdict]}: {format_labels(labels)} at {time_ms} ms"
+    def refuse(self, refused: list[Refused], bounds: TimeBounds, labels: Callable[[int], Labels]) -> None:
+        """Count refusals; the text of the first sample stays. `labels` gives those of the sample at a place."""
+        for each in refused:
+            self._count(each.verdict, each.samples)
+        if refused and not self.error:
+            first = min(refused, key=attrgetter("place"))
+            self.error = first.text(bounds)
+            self.sample = labels(first.place), first.time_ms
 
     def drop(self, verdict: int, count: int) -> None:
         """Count samples that are left out without being refused."""
@@ -122,4 +173,5 @@ class RefusalTally:
             self.too_old,
             self.series_refused,
             self.error,
+            self.sample,
         )

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from trimon.model.rows import SampleBatch
 from trimon.model.sample import NORMAL_NAN, is_absent
-from trimon.storage.head.acceptance import IN_ORDER, LATE, OUT_OF_ORDER, TimeBounds, Verdicts, judge
+from trimon.storage.head.acceptance import (
+    IN_ORDER,
+    LATE,
+    OUT_OF_ORDER,
+    Refused,
+    TimeBounds,
+    Verdicts,
+    judge,
+    refusals,
+)
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 
 
@@ -21,6 +29,8 @@ class Arrivals:
     series: Int32s
     times: Int64s
     values: Floats
+    before: Floats
+    """The newest value of each sample's series when it came."""
     verdicts: Verdicts
     contradicting: Bools
     """Which refused samples only the samples before them in the batch refuse, and not what is stored."""
@@ -49,7 +59,7 @@ class Arrivals:
             stored_times = last_times[batch.series_index][place]
             stored_values = last_values[batch.series_index][place]
             contradicting &= judge(times, values, stored_times, stored_values, bounds) < OUT_OF_ORDER
-        return cls(place, series.astype(np.int32), times, values, verdicts, contradicting)
+        return cls(place, series.astype(np.int32), times, values, base_values, verdicts, contradicting)
 
     def accepted(self, numbers: Int32s) -> tuple[Int32s, Int64s, Floats, Bools]:
         """Series, times, values of the accepted samples, and which of them are in order."""
@@ -58,12 +68,10 @@ class Arrivals:
             keep[:] = False
         return self.series[keep], self.times[keep], self.values[keep], self.verdicts[keep] == IN_ORDER
 
-    def refusals(self, *, contradicting: bool) -> Iterator[tuple[int, int, int]]:
-        """(verdict, how many, place in the batch of the first) of every kind of refusal, by what is stored or by the batch."""
-        refused = np.flatnonzero((self.verdicts >= OUT_OF_ORDER) & (self.contradicting == contradicting))
-        for verdict, count in enumerate(np.bincount(self.verdicts[refused]).tolist()):
-            if count:
-                yield verdict, count, int(self.place[refused][self.verdicts[refused] == verdict].min())
+    def refusals(self, *, contradicting: bool) -> list[Refused]:
+        """Every kind of refusal, by what is stored or by the batch; places are those in the batch."""
+        mask = (self.verdicts >= OUT_OF_ORDER) & (self.contradicting == contradicting)
+        return refusals(self.verdicts, np.flatnonzero(mask), self.place, self.times, self.values, self.before)
 
 
 def _carry(

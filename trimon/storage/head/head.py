@@ -20,8 +20,8 @@ from trimon.storage.head.acceptance import (
     OUT_OF_ORDER,
     RefusalTally,
     TimeBounds,
-    Verdicts,
     judge,
+    refusals,
 )
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
@@ -200,7 +200,10 @@ class Head(HeadSeries):
             listed = [view.labels(number) for number in numbers.tolist()]
             last_times[unseen], last_values[unseen] = self.newest_samples(listed, numbers, time_ms)
         verdicts = judge(times, cells.values, last_times, last_values, bounds)
-        self._count_refusals(verdicts, times, cells.series, tally)
+        refused = np.flatnonzero(verdicts >= OUT_OF_ORDER)
+        if len(refused):
+            found = refusals(verdicts, refused, np.arange(count), times, cells.values, last_values)
+            tally.refuse(found, bounds, lambda place: self.index.view().labels(int(cells.series[place])))
         in_order = verdicts == IN_ORDER
         in_row = in_order.copy()
         in_row[cells.foreign] = False
@@ -267,7 +270,7 @@ class Head(HeadSeries):
         refused = np.flatnonzero(numbers < 0)
         numbers[refused] = -1 - refused
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
-        self._count_batch(arrivals, batch, tally)
+        self._count_batch(arrivals, batch, bounds, tally)
         return self._store_arrivals(arrivals, numbers, tally)
 
     def append_whole(self, batch: SampleBatch, bounds: TimeBounds, series_max: int = 0) -> Appended:
@@ -278,7 +281,7 @@ class Head(HeadSeries):
             return refused if refused is not None else self.append_batch(batch, bounds, series_max)
         tally = RefusalTally()
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
-        self._count_batch(arrivals, batch, tally)
+        self._count_batch(arrivals, batch, bounds, tally)
         return tally.result() if tally.refused else self._store_arrivals(arrivals, numbers, tally)
 
     def _store_arrivals(self, arrivals: Arrivals, numbers: Int32s, tally: RefusalTally) -> Appended:
@@ -302,7 +305,7 @@ class Head(HeadSeries):
         for place in np.flatnonzero(known < 0).tolist():
             numbers[place] = new.setdefault(batch.series[place], -1 - place)
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
-        self._count_batch(arrivals, batch, tally)
+        self._count_batch(arrivals, batch, bounds, tally)
         if series_max and new and len(self.index) + len(new) > series_max:
             tally.refuse_series(
                 len(self.index) + len(new) - series_max, f"series limit of {series_max} reached"
@@ -377,24 +380,16 @@ class Head(HeadSeries):
         self.max_ms = max(self.max_ms, last_ms)
         self.samples += samples
 
-    def _count_refusals(self, verdicts: Verdicts, times: Int64s, series: Int64s, tally: RefusalTally) -> None:
-        refused = np.flatnonzero(verdicts >= OUT_OF_ORDER)
-        if len(refused) == 0:
-            return
-        view = self.index.view()
-        for verdict, count in enumerate(np.bincount(verdicts[refused]).tolist()):
-            if count:
-                first = refused[np.argmax(verdicts[refused] == verdict)]
-                tally.refuse(verdict, count, int(times[first]), view.labels(int(series[first])))
-
     @staticmethod
-    def _count_batch(arrivals: Arrivals, batch: SampleBatch, tally: RefusalTally) -> None:
-        for verdict, count, first in arrivals.refusals(contradicting=False):
-            index = int(batch.series_index[first])
-            tally.refuse(verdict, count, int(batch.timestamps_ms[first]), batch.series[index])
-        for verdict, count, first in arrivals.refusals(contradicting=True):
-            if batch.atomic:
-                tally.drop(verdict, count)
-            else:
-                index = int(batch.series_index[first])
-                tally.refuse(verdict, count, int(batch.timestamps_ms[first]), batch.series[index])
+    def _count_batch(arrivals: Arrivals, batch: SampleBatch, bounds: TimeBounds, tally: RefusalTally) -> None:
+        def labels(place: int) -> Labels:
+            return batch.series[int(batch.series_index[place])]
+
+        refused = arrivals.refusals(contradicting=False)
+        contradicting = arrivals.refusals(contradicting=True)
+        if batch.atomic:
+            for each in contradicting:
+                tally.drop(each.verdict, each.samples)
+        else:
+            refused += contradicting
+        tally.refuse(refused, bounds, labels)

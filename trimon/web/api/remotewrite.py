@@ -13,7 +13,8 @@ from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.errors import OperatingError, UserError
-from trimon.model.rows import Exemplars
+from trimon.model.labels import format_label_set
+from trimon.model.rows import Appended, Exemplars
 from trimon.remote.snappy import decompress
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.web.context import WebContext
@@ -87,6 +88,9 @@ class WriteReceiver:
         self._beyond = 0
         """Series beyond a limit since the last warning of them."""
         self._warns_at_s = -math.inf
+        # Requests that were refused since the log last told of one, and when it may tell again.
+        self._refused = 0
+        self._tells_at_s = -math.inf
         self._invalid = context.metrics.counter(
             "prometheus_api_remote_write_invalid_labels_samples_total",
             "The total number of received remote write samples and histogram samples which contained invalid labels.",
@@ -118,12 +122,28 @@ class WriteReceiver:
             messages = (batch, metadata) if metadata.families else (batch,)
             answer = (await self._context.writer.append(*messages))[0]
             if answer.error:
+                self._tell(answer)
                 # a full head may have room again after the next cut: the sender keeps the samples and comes back
                 raise WriteRefused(503 if answer.series_refused else 400, answer.error)
         elif metadata.families:
             await self._context.writer.append(metadata)
         if written.exemplars:
             await self._store_exemplars(written)
+
+    def _tell(self, answer: Appended) -> None:
+        """Log a refused sample as Prometheus does, but a sender that repeats itself only now and then."""
+        self._refused += 1
+        if answer.refused_sample is not None and trio.current_time() >= self._tells_at_s:
+            self._tells_at_s = trio.current_time() + WARN_EVERY_S
+            series, timestamp_ms = answer.refused_sample
+            self._context.log.error(
+                "Out of order sample from remote write",
+                err=answer.error,
+                series=format_label_set(series),
+                timestamp=timestamp_ms,
+                requests=self._refused,
+            )
+            self._refused = 0
 
     def _warn_of(self, beyond: Counter[str]) -> None:
         """Tell of series beyond a limit: the sender hears nothing of them, as of all that are invalid."""
