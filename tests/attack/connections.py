@@ -123,13 +123,19 @@ async def attack(port: int, opening: bytes, connections: int, rounds: int, seed:
     return crowd
 
 
+def _limiting(files: int) -> list[str]:
+    """The beginning of a command whose process may open so many files, whatever it tries."""
+    return ["prlimit", f"--nofile={files}:{files}", "--"] if files else []
+
+
 @contextmanager
-def prometheus(folder: Path, *flags: str, config: str = "global: {}\n") -> Iterator[int]:
-    """A real Prometheus and its port."""
+def prometheus(folder: Path, *flags: str, config: str = "global: {}\n", files: int = 0) -> Iterator[int]:
+    """A real Prometheus and its port; it may open so many files, where that is given."""
     assert PROMETHEUS is not None, "prometheus is not installed"
     port = free_port()
     (folder / "prometheus.yml").write_text(config)
     command = [
+        *_limiting(files),
         PROMETHEUS, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'peer'}",
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", *flags,
     ]  # fmt: skip
@@ -142,9 +148,11 @@ def prometheus(folder: Path, *flags: str, config: str = "global: {}\n") -> Itera
 
 
 @contextmanager
-def ours(folder: Path, *flags: str, config: str = "global: {}\n") -> Iterator[int]:
-    """This server and its port."""
-    server = Server(folder / "data", config, *flags).start()
+def ours(folder: Path, *flags: str, config: str = "global: {}\n", files: int = 0) -> Iterator[int]:
+    """This server and its port; it may open so many files, where that is given."""
+    server = Server(folder / "data", config, *flags)
+    server.command[:0] = _limiting(files)
+    server.start()
     try:
         yield server.port
     finally:

@@ -39,6 +39,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, LoadedConfiguration, Seams, Server, Settings, complete
 from trimon.server.configuration import warn_of
+from trimon.server.descriptors import plan, raise_limit, say
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.web.externalurl import bracketed
@@ -92,13 +93,15 @@ def _start(flags: ServerFlags, log: Log) -> int:
     source = ConfigurationSource(flags, features, own, query, registry)
     loaded = source.at_start(log)
     config = loaded.config
+    descriptors = plan(raise_limit(), flags["web.max-connections"])
+    say(descriptors, log)
     sockets, store = _opened(addresses, store_options(flags, config, features))
     _warn_of_open_ports(sockets, log)
     settings = Settings(
         web=web,
         query=query,
         queries_max=max(1, flags["query.max-concurrency"]),
-        connections_max=flags["web.max-connections"],
+        descriptors=descriptors,
         discovery_interval_s=flags["scrape.discovery-reload-interval"] / 1000,
         exemplars=EXEMPLARS in features,
         auto_reload_s=auto_reload_s(flags, features),

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult
 import trio
 
 from trimon import PROMETHEUS_VERSION, __version__
+from trimon.fetch.budget import OUTGOING, ConnectionBudget
 from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
 from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
@@ -55,8 +56,9 @@ class HttpFetch:
     it is idempotent; one that is not goes out on a kept connection only while the peer holds that open.
     """
 
-    def __init__(self, options: ClientOptions | None = None) -> None:
+    def __init__(self, options: ClientOptions | None = None, budget: ConnectionBudget = OUTGOING) -> None:
         self._options = options or ClientOptions()
+        self._budget = budget
         self._connection: ClientConnection | None = None
         # the last question and its bytes: a scraper asks the same one for months
         self._asked: tuple[FetchRequest, SplitResult, tuple[tuple[str, str], ...]] | None = None
@@ -88,14 +90,15 @@ class HttpFetch:
             raise _told(request, error) from None
         if self._proxy.applies(url):
             headers = self._headers(url, request, own)
-            async with self._proxy.stream(url, headers, request, self._options.tls) as answer:
+            async with (
+                self._budget.place(),
+                self._proxy.stream(url, headers, request, self._options.tls) as answer,
+            ):
                 yield answer
             return
         try:
             with trio.fail_after(request.timeout_s):
-                connection = await ClientConnection.open(
-                    PeerAddress.of(url, request.unix_socket), self._options.tls, self._options.server_name
-                )
+                connection = await self._opened(PeerAddress.of(url, request.unix_socket))
         except trio.TooSlowError:
             raise _timeout(request) from None
         except FetchError as error:
@@ -135,7 +138,8 @@ class HttpFetch:
         own = self._own_headers() if trusted else ()
         if self._proxy.applies(url):
             headers = self._headers(url, request, own)
-            return await self._proxy.send(url, headers, request, self._options.tls)
+            async with self._budget.place():
+                return await self._proxy.send(url, headers, request, self._options.tls)
         question = (request, url, own)
         if self._asked != question:
             self._asked_bytes = self._bytes(request, url, own)
@@ -153,7 +157,9 @@ class HttpFetch:
                 raise
             connection, _ = await self._connected(endpoint)
             response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
-        if not connection.reusable:
+        if connection.reusable:
+            self._budget.rest(connection)
+        else:
             await self._drop()
         return response
 
@@ -180,11 +186,18 @@ class HttpFetch:
         ]
 
     async def _connected(self, endpoint: PeerAddress) -> tuple[ClientConnection, bool]:
-        if self._connection is not None and self._connection.endpoint == endpoint:
-            return self._connection, True
+        kept = self._connection
+        if kept is not None and kept.endpoint == endpoint and self._budget.wake(kept):
+            return kept, True
         await self._drop()
-        self._connection = await ClientConnection.open(endpoint, self._options.tls, self._options.server_name)
+        self._connection = await self._opened(endpoint)
         return self._connection, False
+
+    async def _opened(self, endpoint: PeerAddress) -> ClientConnection:
+        options = self._options
+        return await self._budget.opened(
+            lambda: ClientConnection.open(endpoint, options.tls, options.server_name)
+        )
 
     async def _drop(self) -> None:
         if self._connection is not None:

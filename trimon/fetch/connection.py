@@ -45,6 +45,8 @@ class ClientConnection:
         self.endpoint = endpoint
         self.reusable = True
         """Whether another request can go over this connection."""
+        self.on_close: Callable[[ClientConnection], object] | None = None
+        """Called once when this side closes it."""
         self._stream = stream
 
     @classmethod
@@ -123,13 +125,27 @@ class ClientConnection:
 
     def is_closed(self) -> bool:
         """Whether the peer has closed, or sent what nobody asked for. Does not wait."""
-        stream = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
-        assert isinstance(stream, trio.SocketStream)
-        return stream.socket.is_readable()
+        return self._socket().is_readable()
+
+    def close_now(self) -> None:
+        """Closes without a word to the peer, and without waiting."""
+        self._told()
+        self._socket().close()
 
     async def aclose(self) -> None:
         """Closes without ceremony."""
+        self._told()
         await trio.aclose_forcefully(self._stream)
+
+    def _told(self) -> None:
+        if self.on_close is not None:
+            self.on_close(self)
+            self.on_close = None
+
+    def _socket(self) -> trio.socket.SocketType:
+        stream = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
+        assert isinstance(stream, trio.SocketStream)
+        return stream.socket
 
 
 async def _read(reader: ResponseReader, data: bytes) -> bool:

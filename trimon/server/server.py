@@ -14,8 +14,10 @@ import trio
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.supervisor import BudgetExhausted
 from trimon.actors.metrics.scraping import kernel_metrics
+from trimon.fetch.budget import OUTGOING
 from trimon.server.autoreload import AutoReload
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration
+from trimon.server.descriptors import OutgoingConnections
 from trimon.server.forcedstop import ForcedStop
 from trimon.server.frontend import Frontend
 from trimon.server.parts import ServerParts
@@ -51,8 +53,15 @@ class Server:
         self.reload = Reload(self.parts, self._current, seams, load)
         frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
         app = create_app(frontend.context(lambda: self.root, self.quit))
-        web = WebActor(app, sockets, settings.connections_max, self.reports)
+        web = WebActor(
+            app,
+            sockets,
+            settings.descriptors.connections_max,
+            self.reports,
+            settings.descriptors.connections_kept,
+        )
         seams.metrics.collect(web.connections.metrics)
+        seams.metrics.collect(OutgoingConnections(settings.descriptors, OUTGOING, self._log).metrics)
         self.root = supervision_tree(self.parts, web, self._watch(settings, seams), self.reports)
         self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)
 

@@ -13,6 +13,7 @@ from trimon.log import Log
 from trimon.offload import Offload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
+from trimon.server.descriptors import DescriptorPlan
 from trimon.web.context import WebOptions
 
 # Rules evaluated at once; the rules of one group go one after the other.
@@ -35,7 +36,7 @@ class Settings:
     web: WebOptions
     query: QueryOptions
     queries_max: int
-    connections_max: int
+    descriptors: DescriptorPlan
     discovery_interval_s: float
     exemplars: bool
     """Whether exemplars are kept."""

@@ -211,7 +211,7 @@ async def test_what_follows_a_last_request_is_not_kept() -> None:
 
 
 @asynccontextmanager
-async def guarded(connections_max: int) -> AsyncIterator[tuple[int, trio.Event, WebActor]]:
+async def guarded(connections_max: int, kept: int) -> AsyncIterator[tuple[int, trio.Event, WebActor]]:
     """A server with a route that waits and a probe, behind the guard."""
     go = trio.Event()
 
@@ -232,7 +232,7 @@ async def guarded(connections_max: int) -> AsyncIterator[tuple[int, trio.Event, 
     )
     (listener,) = bind([("127.0.0.1", 0)])
     chain: Any = RequestMetrics(Guard(app, WebOptions()), table, SelfMetrics())
-    actor = WebActor(chain, [listener], connections_max)
+    actor = WebActor(chain, [listener], connections_max, connections_kept=kept)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)
         try:
@@ -243,10 +243,9 @@ async def guarded(connections_max: int) -> AsyncIterator[tuple[int, trio.Event, 
             listener.close()
 
 
-async def test_probes_are_answered_when_all_places_are_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_probes_are_answered_when_all_places_are_at_work() -> None:
     """Beyond the most, this machine gets some places, then probes alone; others get 503, and nobody is cut off."""
-    monkeypatch.setattr(limits, "CONNECTIONS_KEPT", 4)
-    async with guarded(3) as (port, go, actor), AsyncExitStack() as stack:
+    async with guarded(3, 4) as (port, go, actor), AsyncExitStack() as stack:
         slow = []
         for number in range(6):
             slow.append(await stack.enter_async_context(await connected(port)))

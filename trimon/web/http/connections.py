@@ -95,8 +95,9 @@ class Place:
 class Connections:
     """All open connections. Only on the loop's thread; nothing here waits but `room`."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, kept: int = limits.CONNECTIONS_KEPT) -> None:
         self.most = most
+        self.kept = kept
         self.per_client_max = max(1, int(most * limits.CONNECTIONS_PER_CLIENT_SHARE))
         self.closed: Counter[str] = Counter(dict.fromkeys(CLOSED_BECAUSE, 0))
         self.served = 0
@@ -110,7 +111,7 @@ class Connections:
 
     async def room(self) -> None:
         """Waits until another connection may be accepted."""
-        while len(self._open) >= self.most + limits.CONNECTIONS_KEPT and not any(self._waiting):
+        while len(self._open) >= self.most + self.kept and not any(self._waiting):
             self._stirred = trio.Event()
             await self._stirred.wait()
 

@@ -93,10 +93,11 @@ class WebActor:
         sockets: Sequence[socket.socket],
         connections_max: int,
         reports: CrashReports | None = None,
+        connections_kept: int = limits.CONNECTIONS_KEPT,
     ) -> None:
         self._app = app
         self._sockets = sockets
-        self.connections = Connections(connections_max)
+        self.connections = Connections(connections_max, connections_kept)
         self._reports = reports if reports is not None else CrashReports()
         self._accepting = trio.CancelScope()
         self._draining = False
@@ -136,7 +137,7 @@ class WebActor:
         self._requests += 1
         beyond = self._requests - self.connections.most
         if beyond > 0 and scope["type"] == "http":
-            set_crowded(scope, for_loopback=beyond <= limits.CONNECTIONS_KEPT // 2)
+            set_crowded(scope, for_loopback=beyond <= self.connections.kept // 2)
         try:
             await self._app(scope, receive, send)
         except* Exception as errors:  # the HTTP server says nothing of it
