@@ -55,7 +55,7 @@ HOSTS = (
 NAMES = (
     "query", "time", "timeout", "limit", "lookback_delta", "stats", "start", "end", "step", "match[]", "metric", "limit_per_metric",
     "match_target", "state", "scrapePool", "type", "rule_name[]", "rule_group[]", "file[]", "group_limit", "group_next_token",
-    "exclude_alerts", "skip_head", "analyze", "extended", "q", "", "name", "debug", "after", "dedup", "max_source_resolution",
+    "exclude_alerts", "skip_head", "analyze", "extended", "q", "", "name", "debug", "from", "after", "dedup", "max_source_resolution",
 )  # fmt: skip
 VALUES = (
     "", "0", "1", "-1", "1e308", "1e309", "-1e309", "NaN", "Inf", "-Inf", "9" * 40, "9223372036854775807", "-9223372036854775808",

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 import orjson
+import trio
 
-from trimon.actors.kernel.tree import Plain, find, flat, tree
+from trimon.actors.kernel.child import Child
+from trimon.actors.kernel.supervisor import Supervisor
+from trimon.actors.kernel.tree import Plain, locate, node, walk
 from trimon.web.context import WebContext
+from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, plain_json
 from trimon.web.http.endpoint import Access, Endpoint
 from trimon.web.http.request import Request
@@ -21,7 +28,46 @@ code{font:12px ui-monospace,monospace;white-space:pre-wrap;word-break:break-word
 .ok{color:#1a7f37}a{color:#0b57d0;text-decoration:none}
 @media (prefers-color-scheme:dark){body{color:#e3e6ea;background:#16181c}th{background:#22262c}td,th{border-color:#333}}
 """
+# Of actors on a page; a browser takes long for more.
+PAGE_ROWS: Final = 1000
+ROWS_MAX: Final = 10_000_000
+# Everything else waits for so long, while a tree of many actors is written.
+SLICE_S: Final = 0.003
 _GOOD = ("running", "stopped")
+
+
+def tree_json(start: Supervisor | Child) -> Iterator[bytes]:
+    """Every node from `start` on, nested under `children`, as JSON over several lines, a node at a time."""
+    before = -1
+    for depth, here in walk(start):
+        for closed in range(before, depth - 1, -1):
+            yield (
+                (b"" if closed == before else b"\n" + b" " * (4 * closed + 2))
+                + b"]\n"
+                + b" " * 4 * closed
+                + b"}"
+            )
+        indent = b"\n" + b" " * 4 * depth
+        if depth:
+            yield (b"," if depth <= before else b"") + indent
+        text = orjson.dumps(node(here), option=orjson.OPT_INDENT_2)
+        yield (text.removesuffix(b"\n}") + b',\n  "children": [').replace(b"\n", indent)
+        before = depth
+    for closed in range(before, -1, -1):
+        yield (
+            (b"" if closed == before else b"\n" + b" " * (4 * closed + 2)) + b"]\n" + b" " * 4 * closed + b"}"
+        )
+
+
+async def gathered(pieces: Iterable[bytes]) -> bytes:
+    """Pieces as a whole; whatever else waits for the loop has its turn between them."""
+    out, until_s = [], time.perf_counter() + SLICE_S
+    for piece in pieces:
+        out.append(piece)
+        if time.perf_counter() >= until_s:
+            await trio.lowlevel.checkpoint()
+            until_s = time.perf_counter() + SLICE_S
+    return b"".join(out)
 
 
 def _wants_html(request: Request) -> bool:
@@ -65,7 +111,7 @@ def _row(node: Mapping[str, Plain], prefix: str) -> str:
     )
 
 
-def _tree_page(root: Mapping[str, Plain], prefix: str) -> Answer:
+async def _tree_page(found: Sequence[tuple[int, Supervisor | Child]], first: int, prefix: str) -> Answer:
     head = "<tr>" + "".join(
         f"<th>{title}"
         for title in (
@@ -81,8 +127,9 @@ def _tree_page(root: Mapping[str, Plain], prefix: str) -> Answer:
             "fields",
         )
     )
-    rows = "".join(_row(node, prefix) for node in flat(root))
-    return _page("Actors", f"<table>{head}{rows}</table>")
+    rows = await gathered(_row(node(here), prefix).encode() for _, here in found[:PAGE_ROWS])
+    more = "" if len(found) <= PAGE_ROWS else f'<p><a href="?from={first + PAGE_ROWS}">more</a>'
+    return _page("Actors", f"<table>{head}{rows.decode()}</table>{more}")
 
 
 def debug_endpoints(context: WebContext) -> list[Endpoint]:
@@ -106,23 +153,28 @@ class DebugHandler:
 
     async def actors(self, request: Request) -> Answer:
         """/debug/actors."""
-        root = tree(self._context.tree())
+        root = self._context.tree()
         if not _wants_html(request):
-            return plain_json(root)
-        return _tree_page(root, self._context.options.link_prefix)
+            return Answer(await gathered(tree_json(root)))
+        first = min(max(0, parameters.integer(request.query().get("from", "")) or 0), ROWS_MAX)
+        rows = list(islice(walk(root), first, first + PAGE_ROWS + 1))
+        return await _tree_page(rows, first, self._context.options.link_prefix)
 
     async def actor(self, request: Request) -> Answer:
         """/debug/actors/<path>."""
         path = request.path_values["path"]
-        node = find(self._context.tree(), path)
-        if node is None:
+        start = locate(self._context.tree(), path)
+        if start is None:
             raise ApiError("not_found", f'no actor at "{path}"')
-        return _code_page(path, node) if _wants_html(request) else plain_json(node)
+        text = await gathered(tree_json(start))
+        return _code_page(path, text) if _wants_html(request) else Answer(text)
 
     async def crashes(self, request: Request) -> Answer:
         """/debug/crashes."""
         reports = [report.as_dict() for report in self._context.tree().reports.latest()]
-        return _code_page("Crashes", reports) if _wants_html(request) else plain_json(reports)
+        return (
+            _code_page("Crashes", plain_json(reports).body) if _wants_html(request) else plain_json(reports)
+        )
 
     async def plugins(self, request: Request) -> Answer:
         """/debug/plugins."""
@@ -134,10 +186,8 @@ class DebugHandler:
         return plain_json(dict(self._context.queries.inspect()))
 
 
-def _code_page(title: str, data: object) -> Answer:
-    return _page(
-        title, f"<code>{html.escape(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())}</code>"
-    )
+def _code_page(title: str, text: bytes) -> Answer:
+    return _page(title, f"<code>{html.escape(text.decode())}</code>")
 
 
 def _plugins_page(found: Sequence[Mapping[str, object]]) -> Answer:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.actors.kernel.actors import QUICK, Journal, Server, Worker, worker_spec
-from trimon.actors.kernel import ChildSpec, Group, Mailbox, Pool, find, flat, plain, tree
+from trimon.actors.kernel import ChildSpec, Group, Mailbox, Pool, find, node, plain, tree, walk
 
 
 class Nosy(Worker):
@@ -57,8 +57,8 @@ async def test_the_tree_tells_everything_while_a_mailbox_is_jammed(
         nursery.start_soon(box.send, f"m{number}")
         await wait_all_tasks_blocked()
     await trio.sleep(1)
-    shown = json.loads(json.dumps(tree(group)))
-    nodes = {node["path"]: node for node in flat(shown)}
+    assert json.loads(json.dumps(tree(group))) == tree(group)
+    nodes = {shown["path"]: shown for shown in (node(here) for _, here in walk(group))}
     assert list(nodes) == [
         "trimon",
         "trimon/store",
@@ -112,7 +112,7 @@ def test_a_node_costs_microseconds() -> None:
             nursery.start_soon(pool.run)
             await wait_all_tasks_blocked()
             started = time.perf_counter()
-            nodes = list(flat(tree(pool)))
+            nodes = [node(here) for _, here in walk(pool)]
             took = time.perf_counter() - started
             assert len(nodes) == 1001
             nursery.cancel_scope.cancel()

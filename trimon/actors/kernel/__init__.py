@@ -22,7 +22,7 @@ from trimon.actors.kernel.restarts import RestartBudget, RestartPolicy
 from trimon.actors.kernel.spec import Actor, ChildSpec, Restart
 from trimon.actors.kernel.stats import MailboxStats
 from trimon.actors.kernel.supervisor import BudgetExhausted, Supervisor
-from trimon.actors.kernel.tree import find, flat, plain, tree
+from trimon.actors.kernel.tree import find, node, plain, tree, walk
 
 __all__ = [
     "TRANSITIONS",
@@ -53,8 +53,9 @@ __all__ = [
     "ask",
     "describe",
     "find",
-    "flat",
     "lifecycle_table",
+    "node",
     "plain",
     "tree",
+    "walk",
 ]

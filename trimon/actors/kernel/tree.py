@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from typing import Final, TypeAlias
@@ -54,11 +54,16 @@ def _kind(actor: Actor | None) -> str:
     return type(actor).__name__ if actor is not None else ""
 
 
-def _node(child: Child) -> dict[str, Plain]:
-    crash = child.last_crash
-    mailbox = child.spec.mailbox
+def node(of: Supervisor | Child) -> dict[str, Plain]:
+    """The root or a child as plain data, without what is below it.
+
+    Synchronous, on the event loop's thread; it reads counters and calls `inspect()`, it waits for nobody.
+    """
+    if isinstance(of, Supervisor):
+        return _root(of)
+    child, crash, mailbox = of, of.last_crash, of.spec.mailbox
     stats = mailbox.stats() if mailbox is not None else None
-    node: dict[str, Plain] = {
+    return {
         "path": child.path,
         "kind": _kind(child.actor),
         "state": child.state.value,
@@ -74,18 +79,10 @@ def _node(child: Child) -> dict[str, Plain]:
         "handled": stats.handled if stats is not None else None,
         "in_hand": stats.in_hand if stats is not None else "",
         "fields": _fields(child.actor),
-        "children": [],
     }
-    if isinstance(child.actor, Supervisor):
-        node["children"] = [_node(inner) for inner in child.actor.children()]
-    return node
 
 
-def tree(root: Supervisor) -> dict[str, Plain]:
-    """Every node under `root` and itself, nested under `children`.
-
-    Synchronous, on the event loop's thread; it reads counters and calls `inspect()`, it waits for nobody.
-    """
+def _root(root: Supervisor) -> dict[str, Plain]:
     return {
         "path": root.path,
         "kind": _kind(root),
@@ -100,29 +97,50 @@ def tree(root: Supervisor) -> dict[str, Plain]:
         "handled": None,
         "in_hand": "",
         "fields": _fields(root),
-        "children": [_node(child) for child in root.children()],
     }
 
 
-def flat(node: Mapping[str, Plain]) -> Iterable[dict[str, Plain]]:
-    """The nodes of a tree one by one, parents first, each without its children."""
-    yield {name: value for name, value in node.items() if name != "children"}
-    inner = node["children"]
-    assert isinstance(inner, list)
-    for child in inner:
-        assert isinstance(child, dict)
-        yield from flat(child)
+def walk(start: Supervisor | Child) -> Iterator[tuple[int, Supervisor | Child]]:
+    """All from `start` on, parents first, each with its depth below it; the tree may change meanwhile."""
+    waiting: list[tuple[int, Supervisor | Child]] = [(0, start)]
+    while waiting:
+        depth, here = waiting.pop()
+        yield depth, here
+        supervisor = here if isinstance(here, Supervisor) else here.actor
+        if isinstance(supervisor, Supervisor):
+            waiting += [(depth + 1, child) for child in reversed(list(supervisor.children()))]
+
+
+def tree(start: Supervisor | Child) -> dict[str, Plain]:
+    """Every node from `start` on, nested under `children`."""
+    above: list[dict[str, Plain]] = []
+    for depth, here in walk(start):
+        made = node(here)
+        made["children"] = []
+        del above[depth:]
+        if above:
+            siblings = above[-1]["children"]
+            assert isinstance(siblings, list)
+            siblings.append(made)
+        above.append(made)
+    return above[0]
+
+
+def locate(root: Supervisor, path: str) -> Supervisor | Child | None:
+    """The root or child of one path, None when there is none."""
+    if path == root.path:
+        return root
+    for child in root.children():
+        if child.path == path:
+            return child
+        if isinstance(child.actor, Supervisor) and path.startswith(child.path + "/"):
+            found = locate(child.actor, path)
+            if found is not None:
+                return found
+    return None
 
 
 def find(root: Supervisor, path: str) -> dict[str, Plain] | None:
     """The node of one path with its children, None when there is none."""
-    if path == root.path:
-        return tree(root)
-    for child in root.children():
-        if child.path == path:
-            return _node(child)
-        if isinstance(child.actor, Supervisor) and path.startswith(child.path + "/"):
-            found = find(child.actor, path)
-            if found is not None:
-                return found
-    return None
+    found = locate(root, path)
+    return None if found is None else tree(found)

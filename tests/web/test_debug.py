@@ -1,0 +1,100 @@
+"""/debug/actors with many actors: whole, in pages for a browser, and never long on the loop."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import orjson
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from tests.support.asgi import Call
+from tests.support.web_world import web_world
+from trimon.actors.kernel import ChildSpec, Group, Pool, tree
+from trimon.web.context import WebOptions
+from trimon.web.debug import PAGE_ROWS, SLICE_S, gathered, tree_json
+
+
+class Idle:
+    """Does nothing, and has something to show."""
+
+    async def run(self) -> None:
+        await trio.sleep_forever()
+
+    def inspect(self) -> dict[str, object]:
+        return {"text": 'one\ntwo "three"', "numbers": [1, 2], "nothing": {}}
+
+
+def group_of(*sizes: int) -> Group:
+    """A tree with pools of these sizes, one of them two levels deep."""
+    pools = []
+    for number, size in enumerate(sizes):
+        pool: Pool[int] = Pool(f"pool{number}")
+        pool.reconcile({n: ChildSpec(f"w{n}", Idle) for n in range(size)})
+        pools.append(pool)
+    inner = Group("deep", [ChildSpec("only", Idle)])
+    specs = [ChildSpec(pool.path, lambda pool=pool: pool) for pool in pools]  # type: ignore[misc]
+    return Group("root", [*specs, ChildSpec("deep", lambda: inner), ChildSpec("last", Idle)])
+
+
+async def test_pieces_are_the_json_of_the_whole_tree(nursery: trio.Nursery) -> None:
+    """Written a node at a time it is the same text as written at once, empty supervisors and deep ones included."""
+    for sizes in ((), (0,), (3, 0, 1), (0, 2)):
+        group = group_of(*sizes)
+        nursery.start_soon(group.run)
+        await wait_all_tasks_blocked()
+        assert await gathered(tree_json(group)) == orjson.dumps(tree(group), option=orjson.OPT_INDENT_2)
+        for child in group.children():
+            assert await gathered(tree_json(child)) == orjson.dumps(tree(child), option=orjson.OPT_INDENT_2)
+    nursery.cancel_scope.cancel()
+
+
+async def test_others_have_their_turn_while_a_large_tree_is_written(nursery: trio.Nursery) -> None:
+    """With 5,000 actors nobody waits for the loop longer than some slices; at once it would be many."""
+    group, longest_s, turns = group_of(5000), 0.0, 0
+    nursery.start_soon(group.run)
+    await wait_all_tasks_blocked()
+
+    async def pulse() -> None:
+        nonlocal longest_s, turns
+        while True:
+            began_s = time.perf_counter()
+            await trio.lowlevel.checkpoint()
+            longest_s = max(longest_s, time.perf_counter() - began_s)
+            turns += 1
+
+    nursery.start_soon(pulse)
+    began_s = time.perf_counter()
+    text = await gathered(tree_json(group))
+    took_s = time.perf_counter() - began_s
+    assert len(json.loads(text)["children"][0]["children"]) == 5000
+    assert turns > took_s / SLICE_S / 10
+    assert longest_s < max(took_s / 3, 0.05)
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_browser_gets_pages(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """A page has so many rows and a link to the next; the last has none."""
+    group = group_of(PAGE_ROWS + 10)
+    nursery.start_soon(group.run)
+    await wait_all_tasks_blocked()
+    options = WebOptions(allow_remote_debug=True)
+    async with web_world(tmp_path, options, {"tree": lambda: group}) as here:
+
+        async def page(target: str) -> str:
+            status, _, body = await Call("GET", target, {"accept": "text/html"}).to(here.client.app)
+            assert status == 200
+            return body.decode()
+
+        first, second = await page("/debug/actors"), await page(f"/debug/actors?from={PAGE_ROWS}")
+        assert first.count("<tr><td") == PAGE_ROWS
+        assert f'<a href="?from={PAGE_ROWS}">more</a>' in first
+        assert 10 < second.count("<tr><td") < 20
+        assert ">more<" not in second
+        for odd in ("-5", "x", "9" * 30, ""):
+            await page(f"/debug/actors?from={odd}")
+        _, _, whole = await Call("GET", "/debug/actors").to(here.client.app)
+        assert json.loads(whole)["path"] == group.path
+    nursery.cancel_scope.cancel()
