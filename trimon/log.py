@@ -1,7 +1,7 @@
 """Structured logs on standard error, as logfmt or JSON, with Prometheus' field names.
 
-A message is a fixed sentence and its facts are fields. Secrets never come here: their type has no printable
-form. `LogBuffer` is the test double.
+A message is a fixed sentence and its facts are fields. Typed secrets have no printable form, and what a text of
+somebody else holds of them is masked. `LogBuffer` is the test double.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Final, Literal, Protocol, TextIO
 
 import orjson
 import structlog
+
+from trimon.redaction import redacted
 
 LogFormat = Literal["logfmt", "json"]
 LEVELS: Final = {
@@ -64,6 +66,15 @@ def _order(event: MutableMapping[str, object]) -> dict[str, object]:
     return ordered
 
 
+def _redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = redacted(value)
+        elif value is not None and not isinstance(value, bool | int | float):
+            event[name] = redacted(str(value))
+    return event
+
+
 def _render_logfmt(_: object, __: str, event: MutableMapping[str, object]) -> str:
     return " ".join(f"{name}={_logfmt_value(value)}" for name, value in _order(event).items())
 
@@ -80,6 +91,7 @@ def make_log(level: str = "info", log_format: LogFormat = "logfmt", stream: Text
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _redact,
             _render_json if log_format == "json" else _render_logfmt,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),

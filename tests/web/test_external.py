@@ -97,7 +97,9 @@ def test_external_hosts(external: str, shown: str) -> None:
 async def test_odd_targets_do_not_hide_the_others(tmp_path: Path) -> None:
     """One address that no URL can have leaves the answer of /targets whole."""
     targets = {
-        number: SimpleNamespace(url=url, labels=(), discovered=(), job="j", interval_ms=1000, timeout_ms=1000)
+        number: SimpleNamespace(
+            shown_url=url, labels=(), discovered=(), job="j", interval_ms=1000, timeout_ms=1000
+        )
         for number, (url, _) in enumerate(TARGETS)
     }
     job = SimpleNamespace(targets=targets, sessions={}, dropped=[], dropped_count=0)

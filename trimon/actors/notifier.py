@@ -22,6 +22,7 @@ from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
 from trimon.notify.alertmanagers import AlertmanagerSet, FoundAlertmanagers, relabeled, with_external
 from trimon.notify.message import AlertMessage, encode
+from trimon.redaction import redacted, shown_url
 
 # A stopping server has so long for what waits.
 DRAIN_S: Final = 10.0
@@ -117,7 +118,7 @@ class AlertSender:
         if waiting:
             self._log.warning(
                 "Alert notification queue not drained on shutdown, dropping alerts",
-                alertmanager=self.url,
+                alertmanager=shown_url(self.url),
                 count=waiting,
             )
             self._mailbox.clear()
@@ -139,22 +140,22 @@ class AlertSender:
             if answer.status // 100 != 2:
                 error = f"bad response status {answer.status_line}"
         except FetchError as failure:
-            error = f'Post "{self.url}": {failure}'
+            error = f'Post "{shown_url(self.url)}": {failure}'
         counts.requests += 1
         counts.seconds += trio.current_time() - began_s
-        self._last_error = error
+        self._last_error = error = redacted(error)
         if not error:
             counts.sent += len(batch)
             return
         counts.errors += len(batch)
         counts.dropped += len(batch)
-        self._log.error("Error sending alerts", alertmanager=self.url, count=len(batch), err=error)
+        self._log.error("Error sending alerts", alertmanager=shown_url(self.url), count=len(batch), err=error)
 
     def inspect(self) -> Mapping[str, object]:
         """What was sent, and what the last request came to."""
         counts = self._counts
         return {
-            "url": self.url,
+            "url": shown_url(self.url),
             "sent": counts.sent,
             "errors": counts.errors,
             "dropped": counts.dropped,
@@ -252,30 +253,39 @@ class Notifier:
             queue.send_nowait(message)
         lost = queue.stats().dropped - before
         if lost:
-            self.counts[url].dropped += lost
-            self._log.warning("Alert notification queue full, dropping alerts", alertmanager=url, count=lost)
+            shown = shown_url(url)
+            self.counts[shown].dropped += lost
+            self._log.warning(
+                "Alert notification queue full, dropping alerts", alertmanager=shown, count=lost
+            )
 
     def _reconcile(self) -> None:
         wanted: dict[str, ChildSpec] = {}
         queues: dict[str, Mailbox[AlertMessage]] = {}
         for name, known in self._sets.items():
+            names: Counter[str] = Counter()
             for url in known.found.active:
-                key = f"{name}/{url}"
-                self.counts.setdefault(url, SenderCounts())
+                key, shown = f"{name}/{url}", f"{name}/{shown_url(url)}"
+                names[shown] += 1
+                if names[shown] > 1:  # they differ only in their passwords
+                    shown = f"{shown}#{names[shown]}"
+                self.counts.setdefault(shown_url(url), SenderCounts())
                 # A queue with nothing in it is false, and yet it is the one its sender listens to.
                 queues[key] = self._queues[key] if key in self._queues else self._new_queue(key)
-                wanted[key] = self._spec(key, url, known.managers, queues[key])
+                wanted[key] = self._spec(shown, url, known.managers, queues[key])
         self._queues = queues
         self._pool.reconcile(wanted)
 
     def _new_queue(self, key: str) -> Mailbox[AlertMessage]:
         return Mailbox(key, max=self.settings.queue_alerts_max, policy=Overflow.DROP_OLDEST)
 
-    def _spec(self, key: str, url: str, managers: AlertmanagerSet, queue: Mailbox[AlertMessage]) -> ChildSpec:
+    def _spec(
+        self, name: str, url: str, managers: AlertmanagerSet, queue: Mailbox[AlertMessage]
+    ) -> ChildSpec:
         timeout_s = managers.config.timeout / 1000
-        settings, counts = self.settings, self.counts[url]
+        settings, counts = self.settings, self.counts[shown_url(url)]
         return ChildSpec(
-            key,
+            name,
             lambda: AlertSender(url, queue, self._connect(managers), timeout_s, settings, counts, self._log),
             queue,
             Restart.ALWAYS,
@@ -286,19 +296,19 @@ class Notifier:
 
     @property
     def active(self) -> list[str]:
-        """The URLs of all Alertmanagers, those of each set in order."""
-        return [url for known in self._sets.values() for url in known.found.active]
+        """The URLs of all Alertmanagers, those of each set in order; for people, as all that follow."""
+        return [shown_url(url) for known in self._sets.values() for url in known.found.active]
 
     @property
     def dropped(self) -> list[str]:
         """The URLs that relabeling dropped."""
-        return [url for known in self._sets.values() for url in known.found.dropped]
+        return [shown_url(url) for known in self._sets.values() for url in known.found.dropped]
 
     def waiting(self) -> Counter[str]:
         """How many alerts wait for each Alertmanager."""
         waiting: Counter[str] = Counter()
         for key, queue in self._queues.items():
-            waiting[key.partition("/")[2]] += len(queue)
+            waiting[shown_url(key.partition("/")[2])] += len(queue)
         return waiting
 
     def inspect(self) -> Mapping[str, object]:

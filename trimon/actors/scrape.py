@@ -27,6 +27,7 @@ from trimon.gotext.times import format_go_duration
 from trimon.log import Log
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
+from trimon.redaction import masked_url
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import ScrapeCounts
 from trimon.scrape.session import ScrapeSession
@@ -252,7 +253,7 @@ class ScrapeManager:
     def _target_spec(self, job: ScrapePool, config: JobConfig, target: Target, forced: str) -> ChildSpec:
         instance = dict(target.labels).get(INSTANCE_LABEL, "")
         return ChildSpec(
-            f"{instance}#{target.key[:8]}",
+            f"{masked_url(instance)}#{target.key[:8]}",
             lambda: self._make(job, config, target, forced),
             restart=Restart.ALWAYS,
             drain_s=target.timeout_ms / 1000,
@@ -284,7 +285,7 @@ class ScrapeManager:
         lines, path = self._lines, config.failure_log
         if lines is None or not path:
             return None
-        fields = {"job_name": config.options.job, "target": target.url}
+        fields = {"job_name": config.options.job, "target": target.shown_url}
         return lambda error: lines.write(path, "ERROR", error, fields)
 
     def _left(self, job: ScrapePool, session: ScrapeSession) -> None:

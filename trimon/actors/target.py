@@ -139,13 +139,13 @@ class TargetActor:
         dropped = self.session.settle(outcome, answers, timestamp_ms)
         for text, count in dropped.warnings():
             target = self.session.target
-            self._log.warning(text, scrape_pool=target.job, target=target.url, num_dropped=count)
+            self._log.warning(text, scrape_pool=target.job, target=target.shown_url, num_dropped=count)
 
     def inspect(self) -> Mapping[str, object]:
         """URL, health and counts of the target."""
         state, counts = self.session.state, self.session.counts
         return {
-            "url": self.session.target.url,
+            "url": self.session.target.shown_url,
             "health": state.health,
             "last_error": state.last_error,
             "last_scrape_ms": state.last_scrape_ms,

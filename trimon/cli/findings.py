@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from trimon.errors import UserError
+from trimon.redaction import redacted
 
 EXIT_FAILED: Final = 1
 EXIT_LINT: Final = 3
@@ -61,7 +62,7 @@ class Findings:
     def failure(self, error: UserError) -> None:
         """Tell a failure."""
         self.failed = True
-        click.echo(f"  FAILED: {error.message}", err=True)
+        click.echo(f"  FAILED: {redacted(error.message)}", err=True)
         self._place(error)
 
     def failures(self, texts: Sequence[str]) -> None:

@@ -92,6 +92,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
     import click  # noqa: PLC0415 # see above
 
     from trimon.errors import TrimonError  # noqa: PLC0415 # see above
+    from trimon.redaction import redacted  # noqa: PLC0415 # see above
 
     try:
         code = command(name).main(
@@ -112,7 +113,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
     except click.Abort:
         return 1
     except TrimonError as error:
-        print(f"trimon: error: {error}", file=sys.stderr)
+        print(f"trimon: error: {redacted(str(error))}", file=sys.stderr)
         return 1
     return code if isinstance(code, int) else 0
 

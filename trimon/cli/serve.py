@@ -36,6 +36,7 @@ from trimon.log import Log, make_log
 from trimon.memory import one_arena
 from trimon.offload import AbandoningOffload, ThreadOffload
 from trimon.query.language.options import QueryOptions
+from trimon.redaction import redacted
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, LoadedConfiguration, Seams, Server, Settings, complete
 from trimon.server.configuration import warn_of
@@ -74,10 +75,10 @@ def main(flags: ServerFlags) -> int:
         log.error(error.what, **error.fields)
         return error.exit_code
     except UserError as error:
-        print(f"trimon: error: {error}", file=sys.stderr)
+        print(f"trimon: error: {redacted(str(error))}", file=sys.stderr)
         return EXIT_USAGE
     except OperatingError as error:
-        print(f"trimon: error: {error}", file=sys.stderr)
+        print(f"trimon: error: {redacted(str(error))}", file=sys.stderr)
         return EXIT_FAILED
 
 

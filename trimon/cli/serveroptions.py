@@ -17,6 +17,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.log import Log
 from trimon.model.matcher import anchored, compile_regexp
 from trimon.query.language.options import QueryOptions
+from trimon.redaction import shown_url
 from trimon.server.settings import AlertSettings
 from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
@@ -193,4 +194,4 @@ def shown_flags(flags: ServerFlags, route_prefix: str, store: StoreOptions) -> d
     largest = BY_NAME["storage.tsdb.max-block-duration"]
     shown[largest.name] = shown_value(largest, store.block_ms_max)
     shown["web.route-prefix"] = route_prefix or "/"
-    return shown
+    return {name: shown_url(value) for name, value in shown.items()}

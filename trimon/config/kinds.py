@@ -15,6 +15,7 @@ from trimon.config.yamltext import InOneLine, natural_order
 from trimon.config.yamltree import Node, Shape, ShapeErrors
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
+from trimon.redaction import REDACTOR
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 
 _NO_TEXT = re.compile("[\ud800-\udfff]")
@@ -160,6 +161,7 @@ class Hidden:
             source.document.mismatch(node, "string")
         text = source.document.text(node, "string")
         _refuse_no_text(text, node, source)
+        REDACTOR.add(text)
         return Secret(text)
 
     def zero(self) -> Secret:
@@ -201,6 +203,7 @@ class Url:
     def read(self, node: Node, source: Source) -> SecretUrl:
         """The URL as it is written."""
         text = source.document.text(node, "string")
+        REDACTOR.add_url(text)
         try:
             parts = urlsplit(text)
             good = not text or (parts.scheme in self.schemes and bool(_HOST.match(parts.netloc)))

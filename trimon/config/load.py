@@ -22,10 +22,11 @@ from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
-from trimon.config.yamltree import Document
+from trimon.config.yamltree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.files import os_errors
 from trimon.gotext.strings import go_quote
+from trimon.redaction import REDACTOR, looks_secret, redacted
 from trimon.units import parse_duration_ms
 
 M = TypeVar("M", bound=Model)
@@ -39,6 +40,9 @@ _SCRAPE_CONFIGS: Final = Listed(
 
 class ConfigError(UserError):
     """A configuration that cannot be taken, in Prometheus' words, which name the file; the position is apart."""
+
+    def __init__(self, message: str, position: Position | None = None) -> None:
+        super().__init__(redacted(message), position)
 
     def __str__(self) -> str:
         return self.message
@@ -266,4 +270,33 @@ def _read(model: type[M], text: str, path: Path) -> M:
         return filled
     if document.root.is_null:
         return zero_model(model)
-    return model.read(document.root, Source(document, path.parent))
+    try:
+        return model.read(document.root, Source(document, path.parent))
+    except UserError:
+        # the error may quote what stands in the place of a secret and was not read as one
+        _remember_secrets(document.root)
+        raise
+
+
+def _remember_secrets(root: Node) -> None:
+    """Tells the redactor of all texts under names that look like secrets, and of passwords in URLs, wherever they stand."""
+    waiting = [(root, "")]
+    seen: set[tuple[int, bool]] = set()
+    while waiting:
+        at, name = waiting.pop()
+        secret = looks_secret(name) or name == "secrets"
+        if (id(at), secret) in seen:  # an alias of an alias of an alias
+            continue
+        seen.add((id(at), secret))
+        if at.shape is Shape.SCALAR:
+            REDACTOR.add_url(at.value)
+            if secret:
+                REDACTOR.add(at.value)
+        elif at.shape is Shape.LIST:
+            waiting += [(item, name) for item in at.value]
+        else:
+            keys, values = at.value[::2], at.value[1::2]
+            waiting += [
+                (value, key.value if key.shape is Shape.SCALAR else "")
+                for key, value in zip(keys, values, strict=True)
+            ]

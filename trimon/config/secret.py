@@ -1,24 +1,12 @@
-"""Secrets: a type that cannot be printed, and names that look like one."""
+"""Secrets: types that cannot be printed."""
 
 from __future__ import annotations
 
 import hmac
-import re
-from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
-MASK: Final = "<secret>"
-# As Prometheus masks the password inside a URL.
-URL_MASK: Final = "xxxxx"
+from trimon.redaction import MASK, looks_secret, masked_url
 
-_SECRET_NAME = re.compile(
-    r"(?:^|[_\-.])(?:pass|passwd|password|passphrase|pwd|secret|token|credentials?|apikey|auth|bearer|cookie)"
-    r"(?:$|[_\-.])|(?:api|access|private|secret|account|shared|signing|encryption)[_\-.]?keys?(?:$|[_\-.])"
-    r"|password|connection_?string",
-    re.IGNORECASE,
-)
-# What such a name may end with when the value is about the secret and not the secret.
-_ABOUT = re.compile(r"[_\-.](?:names?|files?|paths?|types?|urls?)$", re.IGNORECASE)
+__all__ = ["MASK", "Secret", "SecretUrl", "looks_secret", "masked_url"]
 
 
 class Secret:
@@ -82,23 +70,3 @@ class SecretUrl(Secret):
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
         return SecretUrl, (masked_url(self._hidden),)
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a value of this name is likely to be a secret (`__meta_docker_container_label_db_password`)."""
-    return _SECRET_NAME.search(name) is not None and _ABOUT.search(name) is None
-
-
-def masked_url(url: str) -> str:
-    """The URL with a password in it replaced by `xxxxx`."""
-    if "@" not in url:
-        return url
-    try:
-        parts = urlsplit(url)
-        password = parts.password
-    except ValueError:
-        return url
-    if password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{URL_MASK}@{host}"))

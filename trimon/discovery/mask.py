@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from trimon.config.secret import MASK, looks_secret
+from trimon.config.secret import MASK, looks_secret, masked_url
 from trimon.model.labels import Labels
 
 # Labels that relabeling removes before storage; the rest are on every sample and no secret any more.
+_ADDRESS: Final = "__address__"
 _HIDDEN: Final = ("__meta_", "__param_", "__tmp")
 
 
@@ -33,10 +34,15 @@ class LabelMask:
 
     def labels(self, labels: Labels) -> Labels:
         """A label set for people and clients; the same object when there is nothing to mask."""
-        if not any(self.is_secret(name) for name, _ in labels):
+        if not any("@" in value or self.is_secret(name) for name, value in labels):
             return labels
-        return tuple((name, MASK if self.is_secret(name) and value else value) for name, value in labels)
+        return tuple((name, self._shown(name, value)) for name, value in labels)
 
     def mapping(self, labels: Mapping[str, str]) -> dict[str, str]:
         """The same for a mapping."""
-        return {name: MASK if self.is_secret(name) and value else value for name, value in labels.items()}
+        return {name: self._shown(name, value) for name, value in labels.items()}
+
+    def _shown(self, name: str, value: str) -> str:
+        if self.is_secret(name) and value:
+            return MASK
+        return masked_url(value) if name == _ADDRESS else value

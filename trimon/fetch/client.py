@@ -18,6 +18,7 @@ from trimon.fetch.http1 import request_bytes
 from trimon.fetch.proxy import ProxyClient
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 from trimon.fetch.url import joined_url, same_place, split_url
+from trimon.redaction import shown_url
 
 USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
 REDIRECTS_MAX: Final = 10
@@ -219,8 +220,10 @@ def _told(request: FetchRequest, error: FetchError) -> FetchError:
     """An error with the request that it is about; one about the body of an answer stands for itself."""
     if isinstance(error, BodyError):
         return error
-    return type(error)(f'{request.method.capitalize()} "{request.url}": {error}')
+    return type(error)(f'{request.method.capitalize()} "{shown_url(request.url)}": {error}')
 
 
 def _timeout(request: FetchRequest) -> FetchTimeout:
-    return FetchTimeout(f'{request.method.capitalize()} "{request.url}": context deadline exceeded')
+    return FetchTimeout(
+        f'{request.method.capitalize()} "{shown_url(request.url)}": context deadline exceeded'
+    )

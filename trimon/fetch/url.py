@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from trimon.fetch.request import FetchError
 from trimon.gotext.strings import go_quote
+from trimon.redaction import shown_url
 
 # The longest URL that is followed; a head of an answer may hold more.
 URL_CHARACTERS_MAX: Final = 16_384
@@ -19,20 +20,20 @@ def split_url(text: str) -> SplitResult:
     if len(text) > URL_CHARACTERS_MAX:
         raise FetchError(f"URL has {len(text)} characters, at most {URL_CHARACTERS_MAX} are taken")
     if _CONTROL.search(text):
-        raise FetchError(f"parse {go_quote(text)}: net/url: invalid control character in URL")
+        raise FetchError(f"parse {go_quote(shown_url(text))}: net/url: invalid control character in URL")
     try:
         url = urlsplit(text)
         host = url.hostname
     except ValueError as error:
-        raise FetchError(f"parse {go_quote(text)}: {error}") from None
+        raise FetchError(f"parse {go_quote(shown_url(text))}: {error}") from None
     try:
         _ = url.port
     except ValueError:
-        raise FetchError(f"parse {go_quote(text)}: invalid port") from None
+        raise FetchError(f"parse {go_quote(shown_url(text))}: invalid port") from None
     if url.scheme not in ("http", "https"):
         raise FetchError(f"unsupported protocol scheme {go_quote(url.scheme)}")
     if not host:
-        raise FetchError(f"parse {go_quote(text)}: no host in request URL")
+        raise FetchError(f"parse {go_quote(shown_url(text))}: no host in request URL")
     return url
 
 
@@ -41,7 +42,9 @@ def joined_url(base: SplitResult, location: str) -> SplitResult:
     try:
         return split_url(urljoin(base.geturl(), location))
     except ValueError as error:
-        raise FetchError(f"failed to parse Location header {go_quote(location)}: {error}") from None
+        raise FetchError(
+            f"failed to parse Location header {go_quote(shown_url(location))}: {error}"
+        ) from None
 
 
 def same_place(one: SplitResult, other: SplitResult) -> bool:

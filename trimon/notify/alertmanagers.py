@@ -12,6 +12,7 @@ from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.relabel import Relabeling
 from trimon.notify.message import AlertMessage
+from trimon.redaction import REDACTOR, masked_url
 
 _ADDRESS: Final = "__address__"
 _SCHEME: Final = "__scheme__"
@@ -57,9 +58,11 @@ class AlertmanagerSet:
             try:
                 check_address(labels.get(_ADDRESS, ""))
             except UserError as error:
-                errors.append(error.message)
+                errors.append(masked_url(error.message))
                 continue
-            active[url_of(labels)] = None
+            url = url_of(labels)
+            REDACTOR.add_url(url)
+            active[url] = None
         return FoundAlertmanagers(tuple(active), tuple(dropped), tuple(errors))
 
     def told(self, messages: Sequence[AlertMessage]) -> list[AlertMessage]:

@@ -13,6 +13,7 @@ from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
 from trimon.fetch.request import FetchError
 from trimon.files import os_errors
+from trimon.redaction import REDACTOR
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -38,10 +39,12 @@ def client_options(config: HttpClient) -> ClientOptions:
 def _read(path: str) -> str:
     try:
         with os_errors(path):
-            return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+            text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:  # the latter: a path with a null byte, a text that is not UTF-8
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise FetchError(f"unable to read file {path}: {reason}") from None
+    REDACTOR.add(text)
+    return text
 
 
 def _headers(config: HttpClient) -> tuple[tuple[str, str], ...]:
@@ -58,6 +61,7 @@ def _credentials(config: HttpClient) -> Callable[[], tuple[tuple[str, str], ...]
             user = _read(basic.username_file) if basic.username_file else basic.username
             password = _read(basic.password_file) if basic.password_file else basic.password.reveal()
             token = base64.b64encode(f"{user}:{password}".encode()).decode()
+            REDACTOR.add(token)
             found.append(("Authorization", f"Basic {token}"))
         if config.authorization is not None:
             bearer = config.authorization

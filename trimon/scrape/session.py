@@ -26,6 +26,7 @@ import numpy as np
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
+from trimon.redaction import redacted
 from trimon.scrape.columns import SeriesColumns
 from trimon.scrape.exposition.bodymemory import NOTHING, BodyReading, BrokenBody, Ints
 from trimon.scrape.exposition.families import BodyFamily
@@ -161,7 +162,7 @@ class ScrapeSession:
     ) -> ScrapeOutcome:
         self.counts.scrapes += 1
         self.counts.failures += 1
-        self.state = TargetState("down", str(error), timestamp_ms, duration_s)
+        self.state = TargetState("down", redacted(str(error)), timestamp_ms, duration_s)
         report = self._report(0.0, duration_s, counts, body_bytes)
         return ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
 
@@ -265,7 +266,7 @@ class ScrapeSession:
 
     def lost(self, error: str) -> None:
         """Storage could not take the last row: nothing of it is stored, and all series are offered anew."""
-        self.state = replace(self.state, health="down", last_error=error)
+        self.state = replace(self.state, health="down", last_error=redacted(error))
         self._columns.lost()
         self._layout.keep(NOTHING)
 

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, Labels, labels_of
+from trimon.redaction import REDACTOR, shown_url
 from trimon.scrape.options import PoolOptions
 from trimon.units import format_duration, parse_duration_ms
 
@@ -50,6 +51,11 @@ class Target:
     key: str
     unix_socket: str = ""
     """Where to connect instead of to the host of the URL."""
+
+    @property
+    def shown_url(self) -> str:
+        """Its URL for people: no password, no parameters that look like secrets."""
+        return shown_url(self.url)
 
     @property
     def group(self) -> str:
@@ -110,6 +116,8 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
         )
     _check_histogram_labels(labels)
     url = _url(labels, options)
+    if "@" in url or "=" in url:
+        REDACTOR.add_url(url)
     labels.setdefault(INSTANCE_LABEL, address)
     unix_socket = labels.get(_UNIX_SOCKET, "")
     final = labels_of({name: value for name, value in labels.items() if not name.startswith("__")})

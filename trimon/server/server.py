@@ -15,6 +15,7 @@ from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.supervisor import BudgetExhausted
 from trimon.actors.metrics.scraping import kernel_metrics
 from trimon.fetch.budget import OUTGOING
+from trimon.redaction import redacted
 from trimon.server.autoreload import AutoReload
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration
 from trimon.server.descriptors import OutgoingConnections
@@ -46,7 +47,7 @@ class Server:
         self._log = seams.log
         self._stopping = False
         self._current = CurrentConfiguration(loaded, settings.query)
-        self.reports = CrashReports(self._log_crash)
+        self.reports = CrashReports(self._log_crash, shown=redacted)
         seams.metrics.process()
         seams.metrics.collect(kernel_metrics(self.reports))
         self.parts = ServerParts(store, self._current, settings, seams, self.reports)

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from trimon.errors import UserError
+from trimon.redaction import masked_url
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)(.*)", re.DOTALL)
@@ -39,7 +40,7 @@ class ExternalUrl:
         """Raises UserError for what is no URL."""
         reason = "invalid URL escape" if _BAD_ESCAPE.search(self.url) else ""
         if self.url.startswith(":"):
-            reason = f'parse "{self.url}": missing protocol scheme'
+            reason = f'parse "{masked_url(self.url)}": missing protocol scheme'
         if self.url[0] in "\"'" or self.url[-1] in "\"'":
             reason = "URL must not begin or end with quotes"
         try:
@@ -47,7 +48,7 @@ class ExternalUrl:
         except ValueError as error:
             reason = str(error)
         if reason:
-            raise UserError(f'parse external URL "{self.url}": {reason}')
+            raise UserError(f'parse external URL "{masked_url(self.url)}": {reason}')
 
     @property
     def path(self) -> str:
@@ -69,8 +70,9 @@ class ExternalUrl:
         found = host_and_port(match[2]) if match is not None else None
         if match is None or found is None or found[0] not in _LOOPBACK or not own.netloc:
             return url
+        authority = own.netloc.rpartition("@")[2]
         if found[1] == self.own_port:
-            return f"{own.scheme}://{own.netloc}{match[3]}"
-        with_port = host_and_port(own.netloc)
-        host = bracketed(with_port[0]) if with_port is not None else own.netloc
+            return f"{own.scheme}://{authority}{match[3]}"
+        with_port = host_and_port(authority)
+        host = bracketed(with_port[0]) if with_port is not None else authority
         return f"{match[1]}://{host}:{found[1]}{match[3]}"

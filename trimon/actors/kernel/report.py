@@ -34,6 +34,8 @@ class CrashReport:
 class CrashReports:
     """The newest reports of a tree, the number of all there ever were, and a hook for the program's log.
 
+    `shown` is what becomes of texts before anybody sees them: it takes secrets out.
+
     The hook is called synchronously; if it raises, that is counted and written to stderr, and nothing else
     happens: a broken log must not take supervision down.
     """
@@ -43,10 +45,12 @@ class CrashReports:
         hook: Callable[[CrashReport], None] | None = None,
         *,
         kept: int = REPORTS_KEPT,
+        shown: Callable[[str], str] = str,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._ring: deque[CrashReport] = deque(maxlen=kept)
         self._hook = hook
+        self._shown = shown
         self.now_s = now_s
         self.total = 0
         self.hook_failures = 0
@@ -55,8 +59,15 @@ class CrashReports:
         self, path: str, attempt: int, error: BaseException, uptime_s: float, in_hand: str
     ) -> CrashReport:
         """Make a report of `error`, keep it, hand it to the hook."""
+        shown = self._shown
         report = CrashReport(
-            path, attempt, describe(error), traceback_text(error), uptime_s, in_hand, self.now_s()
+            path,
+            attempt,
+            shown(describe(error)),
+            shown(traceback_text(error)),
+            uptime_s,
+            shown(in_hand),
+            self.now_s(),
         )
         self._ring.append(report)
         self.total += 1

@@ -13,6 +13,7 @@ from trimon.config.kinds import Text
 from trimon.config.model import Source, setting
 from trimon.config.secret import MASK, looks_secret
 from trimon.config.yamltree import Node, Shape
+from trimon.redaction import REDACTOR, redacted, shown_url
 
 
 class PluginOptions(Mapping[str, object]):
@@ -23,6 +24,7 @@ class PluginOptions(Mapping[str, object]):
     def __init__(self, values: Mapping[str, object] | None = None) -> None:
         self._values = dict(values or {})
         self._canonical = json.dumps(self._values, sort_keys=True)
+        _remember("", self._values)
 
     def __getitem__(self, name: str) -> object:
         return self._values[name]
@@ -49,8 +51,22 @@ class PluginOptions(Mapping[str, object]):
         return self._canonical
 
     def shown(self) -> dict[str, object]:
-        """The values, with those masked whose name looks like a secret."""
+        """The values, with those masked whose name looks like a secret, and passwords in URLs."""
         return masked_fields(self._values)
+
+
+def _remember(name: str, value: object) -> None:
+    """Tells the redactor what the options hold of secrets, at any depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _remember(str(key), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _remember(name, inner)
+    elif isinstance(value, str):
+        REDACTOR.add_url(value)
+        if looks_secret(name):
+            REDACTOR.add(value)
 
 
 def masked_fields(fields: Mapping[str, object]) -> dict[str, object]:
@@ -65,7 +81,7 @@ def _masked(name: str, value: object) -> object:
         return masked_fields(value)
     if isinstance(value, list):
         return [_masked("", each) for each in value]
-    return value
+    return redacted(shown_url(value)) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from trimon.gotext.strings import go_json
+from trimon.redaction import redacted
 
 STATUS: Final = {
     "bad_data": 400,
@@ -110,7 +111,7 @@ def _write(data: object, out: list[bytes]) -> None:
 
 def failure(error: ApiError) -> Answer:
     """An error envelope."""
-    body = {"status": "error", "errorType": error.kind, "error": error.message}
+    body = {"status": "error", "errorType": error.kind, "error": redacted(error.message)}
     answer = Answer(go_json(orjson.dumps(body)), error.status)
     if error.retry_after_s:
         answer.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
@@ -129,4 +130,4 @@ def text(body: str, status: int = 200) -> Answer:
 
 def error_text(message: str, status: int) -> Answer:
     """A plain text error of one line, which browsers must not take for anything else."""
-    return Answer(f"{message}\n".encode(), status, TEXT, {"X-Content-Type-Options": "nosniff"})
+    return Answer(f"{redacted(message)}\n".encode(), status, TEXT, {"X-Content-Type-Options": "nosniff"})

@@ -1,0 +1,102 @@
+"""Secrets in texts for people: what is known is masked in every spelling, and nothing else is."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimon.redaction import MASK, Redactor, masked_url, password_of, shown_url
+
+secrets = st.text(min_size=6, max_size=40).filter(lambda text: text.isprintable() and text.strip() == text)
+
+
+@given(secrets, st.sampled_from(["a", " ", "'", '"', "/", "="]), st.text(max_size=20))
+def test_no_spelling_of_a_secret_is_left(secret: str, between: str, around: str) -> None:
+    """Plain, escaped, percent-encoded and base64 forms are all masked, wherever they stand."""
+    redactor = Redactor()
+    redactor.add(secret)
+    data = secret.encode()
+    for form in (
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        base64.b64encode(data).decode().rstrip("="),
+        data.decode("latin-1"),
+    ):
+        if len(form) >= 6:
+            shown = redactor.redacted(f"{between}{form}{between}")
+            assert form not in shown or form in f"{between}{MASK}{between}"
+            assert MASK in shown
+    other = Redactor()
+    assert other.redacted(around) == around
+
+
+@given(st.lists(secrets, max_size=30), st.text(alphabet="xyz :", max_size=200))
+def test_other_texts_are_left_alone(known: list[str], text: str) -> None:
+    """A text without a secret in it is the same afterwards."""
+    redactor = Redactor()
+    for secret in known:
+        redactor.add(f"Q{secret}")
+    assert redactor.redacted(text) == text
+
+
+def test_a_secret_that_is_cut_short_is_masked() -> None:
+    """The beginning of a secret at the end of a text, or before what ends a quotation, is masked; a longer word is not."""
+    redactor = Redactor()
+    redactor.add("correct-horse-battery")
+    assert redactor.redacted("malformed header 'Bearer correct-hor'") == f"malformed header 'Bearer {MASK}'"
+    assert redactor.redacted("Bearer correct-h") == f"Bearer {MASK}"
+    assert redactor.redacted("corrections are correctness") == "corrections are correctness"
+
+
+def test_what_is_short_is_not_looked_for() -> None:
+    """A secret of five characters does not blank words."""
+    redactor = Redactor()
+    redactor.add("admin")
+    assert redactor.redacted("the admin page") == "the admin page"
+
+
+def test_old_secrets_are_pushed_out() -> None:
+    """The memory is bounded: the newest are kept, and so are those that are told again."""
+    redactor = Redactor(kept=10)
+    for number in range(100):
+        redactor.add(f"secret-number-{number:03d}x")
+        redactor.add("always-told-again")
+    assert redactor.redacted("always-told-again secret-number-099x") == f"{MASK} {MASK}"
+    assert redactor.redacted("secret-number-000x.") == "secret-number-000x."
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://u:p4ssw@h:1/x", "http://u:xxxxx@h:1/x"),
+        ("http://u:p@ss:w@h:1/x?y=1", "http://u:xxxxx@h:1/x?y=1"),
+        ("u:p4ss@h:1", "u:xxxxx@h:1"),
+        ("http://u:p4ss@[::1", "http://u:xxxxx@[::1"),
+        ("http://u:p4/ss@h", "http://u:xxxxx@h"),
+        ("http://u:p4 ss?@h", "http://u:xxxxx@h"),
+        ("ftp://u:pw@h", "ftp://u:xxxxx@h"),
+        ("http://u@h/", "http://u@h/"),
+        ("http://h/?a=b@c", "http://h/?a=b@c"),
+        ('Get "http://u:pw@h/m": EOF', 'Get "http://u:xxxxx@h/m": EOF'),
+        ("http://h/m?token=abc&module=x", f"http://h/m?token={MASK}&module=x"),
+        ("http://h/m?a=1&api_key=abc", f"http://h/m?a=1&api_key={MASK}"),
+    ],
+)
+def test_urls_are_shown_without_secrets(url: str, shown: str) -> None:
+    """Passwords and parameters that look like secrets are masked, also in what is no good URL."""
+    assert shown_url(url) == shown
+
+
+def test_a_masked_url_has_no_password() -> None:
+    """The password of a URL is found where it is masked."""
+    assert password_of("http://u:p4ss@h") == "p4ss"
+    assert password_of("http://h/") == ""
+    assert masked_url("http://h/") == "http://h/"
