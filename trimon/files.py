@@ -30,6 +30,11 @@ def os_errors(path: str | Path) -> Iterator[None]:
         raise OSError(errno.EINVAL, "Invalid argument", str(path)) from None
 
 
+def is_full(error: OSError) -> bool:
+    """Whether there was no room on the disk, or none left for this user."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 class AppendFile(Protocol):
     """A file that only grows, except for cutting off a torn end."""
 
@@ -163,26 +168,58 @@ class _DiskAppendFile:
 
 
 class _FlockedFile:
-    """A lock file held with flock; it holds the pid in decimal."""
+    """A lock file held with flock; it holds the pid in decimal, if there is room for it.
+
+    Its directory is held, too, and alone where the disk has no room for a file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptors: list[int] = []
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        except OSError as error:
+            if not is_full(error):
+                raise
+        else:
+            self._write_pid(self._descriptors[0])
+        try:
+            self._take(os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OperatingError:
+            self._close()
+            raise
+
+    def _take(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            owner = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
-            known = f" (pid {owner})" if owner.isdecimal() else ""
-            raise OperatingError(f"{path.parent} is in use by another process{known}") from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, str(os.getpid()).encode("ascii"), 0)
+            os.close(descriptor)
+            raise OperatingError(f"{self._path.parent} is in use by another process{self._owner()}") from None
+        self._descriptors.append(descriptor)
+
+    def _owner(self) -> str:
+        try:
+            owner = self._path.read_bytes()[:32].decode("ascii", "replace").strip()
+        except OSError:
+            return ""
+        return f" (pid {owner})" if owner.isdecimal() else ""
+
+    def _write_pid(self, descriptor: int) -> None:
+        os.ftruncate(descriptor, 0)
+        try:
+            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
+        except OSError as error:
+            if not is_full(error):
+                raise
+
+    def _close(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def release(self) -> None:
-        if self._descriptor >= 0:
+        if self._descriptors:
             self._path.unlink(missing_ok=True)
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self._close()
 
 
 class DiskFiles:

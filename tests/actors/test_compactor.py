@@ -17,6 +17,7 @@ from tests.support.store_world import World, world
 from trimon.actors.compactor import INTERVAL_S, LOOK_S, Compactor
 from trimon.errors import OperatingError
 from trimon.memory import give_back
+from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
 from trimon.storage.options import HOUR_MS
@@ -51,6 +52,15 @@ class Bench:
         )
         (answer,) = await self.here.writer.append(batch)
         assert (answer.appended, answer.error) == (count, "")
+
+    async def push_two(self, *times_ms: int) -> None:
+        """Samples of `m` and of `gone` at the same times."""
+        count = len(times_ms)
+        names = ((("__name__", "m"),), (("__name__", "gone"),))
+        times = np.repeat(np.array(times_ms, np.int64), 2)
+        which = np.tile(np.array([0, 1], np.int32), count)
+        (answer,) = await self.here.writer.append(SampleBatch(names, which, times, times * 1.0))
+        assert (answer.appended, answer.error) == (2 * count, "")
 
     @property
     def rounds(self) -> int:
@@ -236,3 +246,53 @@ async def test_a_deletion_meanwhile_is_no_failure(
         assert (counts.failures, counts.install_failures, counts.truncation_failures) == (0, 0, 0)
         levels = [level for level, what, _ in here.here.log.entries if "again" in what or "failed" in what]
         assert levels == ["info", "info"]
+
+
+async def test_tombstones_are_cleaned_between_merges(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Who asks while blocks are merged waits, and then every block with deletions has been rewritten."""
+    async with bench(tmp_path) as here:
+        store = here.here.store
+        start_ms = window_of(here.here.clock.now_ms() - 2 * DAY_MS)
+        for window in range(12):
+            first_ms = start_ms + window * WINDOW_MS
+            await here.push_two(*range(first_ms, first_ms + WINDOW_MS, 60_000))
+        matchers = (Matcher("__name__", MatchType.EQUAL, "gone"),)
+        await trio.sleep(LOOK_S + QUIET_MS / 1000)
+        await here.here.writer.perform("delete", lambda: store.delete_series(matchers, 0, 1 << 60))
+        assert any(meta.tombstones for meta, _ in store.blocks())
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(here.compactor.clean_tombstones)
+        assert all(meta.tombstones == 0 for meta, _ in store.blocks())
+        assert not any(points for _, points in here.here.samples("gone"))
+        ((_, points),) = here.here.samples("m")
+        assert len(points) == 12 * 120
+
+
+async def test_one_block_that_cannot_be_cleaned_leaves_the_others(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the first that failed is raised when all others are clean."""
+    async with bench(tmp_path) as here:
+        store = here.here.store
+        start_ms = window_of(here.here.clock.now_ms() - DAY_MS)
+        for window in range(3):
+            first_ms = start_ms + 4 * window * WINDOW_MS
+            await here.push_two(*range(first_ms, first_ms + WINDOW_MS, 60_000))
+            await trio.sleep(LOOK_S + QUIET_MS / 1000)
+        await trio.sleep(2 * INTERVAL_S)
+        matchers = (Matcher("__name__", MatchType.EQUAL, "gone"),)
+        await here.here.writer.perform("delete", lambda: store.delete_series(matchers, 0, 1 << 60))
+        marked = [meta.ulid for meta, _ in store.blocks() if meta.tombstones]
+        assert len(marked) > 1
+        original: Any = StoreChanges.blocks_named
+
+        def failing(self: StoreChanges, ulids: set[str]) -> Any:
+            if marked[0] in ulids:
+                raise OperatingError("the disk fails")
+            return original(self, ulids)
+
+        monkeypatch.setattr(StoreChanges, "blocks_named", failing)
+        with pytest.raises(OperatingError, match="the disk fails"):
+            await here.compactor.clean_tombstones()
+        assert [meta.ulid for meta, _ in store.blocks() if meta.tombstones] == marked[:1]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.upkeep import clean_tombstones
 from trimon.clock import StoppedClock
 from trimon.files import DiskFiles
 from trimon.limits import FUTURE_MS_MAX
@@ -270,7 +271,7 @@ class SampleWorld:
 
     def clean(self) -> None:
         """Deleted samples leave the disk."""
-        self.store.clean_tombstones()
+        clean_tombstones(self.store)
 
     def restart(self) -> None:
         """The process ends and starts."""

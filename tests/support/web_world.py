@@ -31,7 +31,7 @@ class WebWorld:
 def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebContext:
     """A context over a world; what a test needs otherwise it replaces."""
 
-    async def reload() -> None:
+    async def nothing() -> None:
         return None
 
     offload = InlineOffload()
@@ -46,13 +46,14 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
         snapshot=here.storage.snapshot,
         store=here.store,
         writer=here.writer,
+        clean_tombstones=nothing,
         ready=here.storage.replayed.is_set,
         scrape_pools=lambda: here.manager.scrape_pools,
         rules=list,
         alertmanagers=lambda: ((), ()),
         tree=lambda: here.root,
         plugins=list,
-        reload=reload,
+        reload=nothing,
         quit=lambda: True,
         config_yaml=str,
         flags={},

@@ -27,6 +27,8 @@ INTERVAL_S: Final = 60.0
 # and reading them gets cheaper when they are in a block.
 LOOK_S: Final = 1.0
 BACKOFF_FIRST_S: Final = 1.0
+# Deletions that come while blocks are rewritten are rare; who deletes without end is told.
+CLEAN_TRIES_MAX: Final = 20
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class Compactor:
         self._release = release
         self._job = ""
         self._done = 0
+        self._turn = trio.Lock()
         self.counts = CompactionCounts()
         self._last_error = ""
 
@@ -111,6 +114,10 @@ class Compactor:
 
     async def _round(self) -> bool:
         """Does what is due; whether anything was done."""
+        async with self._turn:
+            return await self._do_what_is_due()
+
+    async def _do_what_is_due(self) -> bool:
         self._last_error = ""
         self.counts.rounds += 1
         try:
@@ -128,6 +135,30 @@ class Compactor:
         finally:
             self._job = ""
         return bool(jobs)
+
+    async def clean_tombstones(self) -> None:
+        """Rewrites every block that has deletions, between the rounds.
+
+        A block that changes meanwhile is rewritten again, for so many times. Raises OperatingError when all others are
+        done: that of the first block that could not be.
+        """
+        tries = 0
+        failed: dict[str, OperatingError] = {}
+        while True:
+            async with self._turn:
+                job = await self._offload.run(lambda: self._store.clean_job(failed))
+                if job is None:
+                    break
+                try:
+                    await self._do(job)
+                except ChangedMeanwhile:
+                    tries += 1
+                    if tries >= CLEAN_TRIES_MAX:
+                        raise
+                except OperatingError as error:
+                    failed[job.action.blocks[0].ulid] = error
+        for first in failed.values():
+            raise first
 
     async def _do(self, job: MaintenanceJob) -> None:
         counts, is_cut = self.counts, isinstance(job, CutJob)

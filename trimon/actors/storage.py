@@ -20,6 +20,7 @@ from trimon.log import Log
 from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
+from trimon.storage.problems import Problem
 from trimon.storage.protocols import WrittenStore
 from trimon.storage.upkeep.changes import ChangedMeanwhile
 
@@ -31,6 +32,8 @@ MAILBOX_BYTES_MAX: Final = 512 * 2**20
 PERFORM_TIMEOUT_S: Final = 600.0
 SYNC_INTERVAL_S: Final = 1.0
 PROBLEMS_INTERVAL_S: Final = 2.0
+# What is said again says how often it happened meanwhile.
+REPEATED_INTERVAL_S: Final = 60.0
 # Up to here an append runs on the loop: about 2 ms.
 INLINE_CELLS_MAX: Final = 20_000
 INLINE_SERIES_MAX: Final = 200
@@ -201,15 +204,21 @@ class StorageActor:
                 self._trouble("fsync of the write-ahead log failed", error)
 
     async def _tell_problems(self) -> None:
-        """Logs each fault of the data directory that the store found and survived."""
-        told: list[str] = []
+        """Logs each cause of faults that the store found and survived, and once a minute that it goes on."""
+        told: dict[tuple[str, str], tuple[Problem, float]] = {}
+        seen: tuple[Problem, ...] = ()
         while True:
-            problems = self.store.problems
-            if problems is not told:
-                for problem in problems:
-                    if problem not in told:
-                        self._log.error("fault in the data directory", detail=problem)
-                told = problems
+            faults, now_s = self.store.faults, trio.current_time()
+            if faults is not seen:
+                for problem in faults:
+                    known = told.get((problem.kind, problem.subject))
+                    if known is None or (
+                        problem.count > known[0].count and now_s >= known[1] + REPEATED_INTERVAL_S
+                    ):
+                        self._log.error("fault in the data directory", detail=problem.line())
+                        told[problem.kind, problem.subject] = (problem, now_s)
+                pending = any(p.count > told[p.kind, p.subject][0].count for p in faults)
+                seen = () if pending else faults
             await trio.sleep(PROBLEMS_INTERVAL_S)
 
     async def _handle(self, batch: Sequence[StorageMessage]) -> None:

@@ -148,6 +148,13 @@ FLAGS: Final = (
         "storage.tsdb.block-reload-interval", "duration", "1m", "How often blocks are looked for on the disk."
     ),
     Flag(
+        "storage.strict-reads",
+        "bool",
+        "false",
+        "Refuse queries that touch damaged parts of blocks, instead of answering with a warning.",
+        own=True,
+    ),
+    Flag(
         "storage.wal-fsync",
         "choice",
         "interval",
@@ -256,6 +263,7 @@ BY_NAME: Final = {flag.name: flag for flag in FLAGS}
 
 _SERVER_ALONE: Final = (
     "storage.tsdb.",
+    "storage.strict-reads",
     "storage.wal-fsync",
     "storage.series-max",
     "storage.remote.read-",

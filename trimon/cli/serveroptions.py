@@ -117,6 +117,7 @@ def store_options(flags: ServerFlags, config: Config, features: frozenset[str]) 
         wal_segment_bytes=flags["storage.tsdb.wal-segment-size"] or WAL_SEGMENT_BYTES,
         lockfile=not flags["storage.tsdb.no-lockfile"],
         exemplars_max=limits.exemplars_max,
+        strict_reads=flags["storage.strict-reads"],
     )
 
 

@@ -110,6 +110,8 @@ def _dump(path: Path, matches: tuple[str, ...], start_ms: int, end_ms: int, *, o
     )
     for line in lines:
         sys.stdout.write(line + "\n")
+    for line in opened.missing():
+        click.echo(f"# {line}", err=True)
 
 
 _RANGE: Final = (

@@ -28,7 +28,8 @@ class SampleFrame:
     `histograms`, where present, holds a FloatHistogram for every sample that is one and None for floats, beside
     `values`, which mean nothing there.
     Arrays are never written after the frame is made. `facts`, present where the frame is kept for others, is what
-    readers found out about all of it, a value a row; an entry is never changed.
+    readers found out about all of it, a value a row; an entry is never changed. `missing` says, a line each, what of
+    the samples asked for could not be read because stored bytes are damaged.
     """
 
     values: Values
@@ -40,6 +41,7 @@ class SampleFrame:
     starts: Times | None = None
     histograms: npt.NDArray[np.object_] | None = None
     facts: dict[str, npt.NDArray[np.bool_]] | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -50,7 +50,8 @@ class Selection(Protocol):
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval `[start_ms, end_ms]`, rows in the order of `labels`.
 
-        A row may be empty. Raises OperatingError when data cannot be read (checksum, I/O).
+        A row may be empty. What is damaged is left out, and the frame says so; a store that is strict raises
+        OperatingError instead.
         """
         ...
 
@@ -76,4 +77,8 @@ class Snapshot(Protocol):
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Values of one label over the matching series, ascending. Without matchers: all."""
+        ...
+
+    def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
+        """Which series of the closed interval are not known because stored bytes are damaged, a line each."""
         ...

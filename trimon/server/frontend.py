@@ -53,6 +53,7 @@ class Frontend:
             snapshot=storage.actor.snapshot,
             store=storage.store,
             writer=storage.writer,
+            clean_tombstones=storage.compactor.clean_tombstones,
             ready=storage.actor.replayed.is_set,
             scrape_pools=lambda: scraping.manager.scrape_pools,
             rules=lambda: list(parts.rules.manager.groups.values()),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trimon.errors import OperatingError
+from trimon.files import is_full
 from trimon.limits import FUTURE_MS_MAX
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
 from trimon.storage.head.acceptance import TimeBounds
@@ -202,8 +203,16 @@ class Appender:
                 return live.head
         return newest
 
-    def open_head(self, time_ms: int) -> Head:
-        """A new head for the window of a time, with a log of its own. Raises OperatingError."""
+    @property
+    def open_epochs(self) -> set[int]:
+        """The runs that are still written."""
+        return {live.log.epoch for live in self.open_heads if live.log is not None}
+
+    def open_head(self, time_ms: int, *, at_start: bool = False) -> Head:
+        """A new head for the window of a time, with a log of its own. Raises OperatingError.
+
+        A full disk is no error `at_start`: the log is made with the first append for which there is room.
+        """
         core = self._core
         length_ms = core.options.min_block_ms
         start_ms = time_ms // length_ms * length_ms
@@ -214,7 +223,9 @@ class Appender:
         try:
             log.open()
         except OSError as error:
-            raise OperatingError(f"WAL: {error}") from error
+            if not (at_start and is_full(error)):
+                raise OperatingError(f"WAL: {error}") from error
+            core.disk_is_full(error)
         self._next_epoch += 1
         live = LiveHead(Head(*window, log, core.pages), log, frozenset({epoch}), core.clock.now_ms())
         self.open_heads.append(live)

@@ -26,7 +26,8 @@ class StoreOptions:
     """The settings of a store; zero switches a limit off.
 
     `series_max` caps the series of the newest head, `exemplars_max` the ring of exemplars. The block range
-    `min_block_ms` is also the window of a head.
+    `min_block_ms` is also the window of a head. With `strict_reads` a query that touches damage is refused instead of
+    answered with a warning.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class StoreOptions:
     wal_segment_bytes: int = 64 * 2**20
     lockfile: bool = True
     exemplars_max: int = 100_000
+    strict_reads: bool = False
 
     @property
     def block_ms_max(self) -> int:

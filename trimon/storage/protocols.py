@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,8 +12,9 @@ from trimon.model.snapshot import Snapshot
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import ExemplarStore
 from trimon.storage.options import StoreOptions
+from trimon.storage.problems import Problem
 from trimon.storage.statistics import HeadCardinality, StoreFigures
-from trimon.storage.upkeep.jobs import MaintenanceJob
+from trimon.storage.upkeep.jobs import MaintenanceJob, MergeJob
 from trimon.storage.wal.replay import ReplayReport
 
 
@@ -27,7 +28,12 @@ class WrittenStore(Protocol):
 
     @property
     def problems(self) -> list[str]:
-        """Faults of the data directory since the start; another list after every change."""
+        """Faults of the data directory since the start, a line for each cause."""
+        ...
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """The same as entries; another tuple after every fault."""
         ...
 
     @property
@@ -65,6 +71,10 @@ class MaintainedStore(Protocol):
 
     def plan(self, now_ms: int) -> list[MaintenanceJob]:
         """Maintenance that is due, to be done in this order."""
+        ...
+
+    def clean_job(self, skipped: Collection[str]) -> MergeJob | None:
+        """The job that rewrites the next block with deletions, but those named; None if there is none."""
         ...
 
 
@@ -123,10 +133,6 @@ class ServedStore(Protocol):
 
     def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
         """Delete samples in the closed interval. The writer's turn. Raises OperatingError."""
-        ...
-
-    def clean_tombstones(self) -> None:
-        """Rewrite every block that has deletions. Long. Raises OperatingError."""
         ...
 
     def write_snapshot(self, *, skip_head: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,15 +13,18 @@ from trimon.clock import Clock
 from trimon.files import Files
 from trimon.random import Randomness
 from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.options import StoreOptions
+from trimon.storage.problems import Problems
 from trimon.storage.read.framecache import CachedSnapshot, FrameCache, frames_bytes
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
+from trimon.storage.wal.ends import save_ends, write_identity
 from trimon.storage.wal.log import HeadLog
 
 # Up to this many groups are measured whenever somebody asks.
@@ -66,8 +70,12 @@ class StoreCore:
         self.state = StoreState((), ())
         self.newest_ms = NEVER_MS
         self.counts: Counter[str] = Counter()
-        self.problems: list[str] = []
+        self.problems = Problems(clock)
+        self.lost: tuple[Loss, ...] = ()
+        """What cannot be read of blocks that were set aside; replaced as a whole."""
         self.log_id = ""
+        self.is_named = False
+        """Whether the name of the log is written down."""
         self._measured: tuple[int, int] | None = None
 
     @property
@@ -84,7 +92,7 @@ class StoreCore:
         """All data as of the last complete append."""
         state = self.state
         self.memory.serve(state)
-        return CachedSnapshot(state.sources(), self.memory)
+        return CachedSnapshot(state.sources(), self.memory, self.lost, strict=self.options.strict_reads)
 
     def measure_heads(self) -> tuple[int, int]:
         """Count chunks and bytes of all heads, which takes milliseconds for a thousand groups."""
@@ -99,12 +107,32 @@ class StoreCore:
         groups = sum(len(live.head.groups) for live in self.state.heads)
         return self._measured if self._measured is not None and groups > _GROUPS_MAX else self.measure_heads()
 
-    def epochs_in_blocks(self) -> set[int]:
+    def epochs_in_blocks(self, log_id: str) -> set[int]:
         """Runs of our own log whose samples are in blocks. Blocks of another directory tell of another log."""
-        own = (block.meta for block in self.state.blocks if block.meta.log == self.log_id)
+        own = (block.meta for block in self.state.blocks if block.meta.log == log_id)
         return {epoch for meta in own for epoch in meta.epochs}
 
-    def problem(self, text: str) -> None:
-        """Note a fault for log, metric and status page."""
-        self.counts["problems"] += 1
-        self.problems = [*self.problems[-99:], text]
+    def name_log(self) -> None:
+        """Write the name of the log down, if it is not yet. Raises OSError."""
+        if not self.is_named:
+            write_identity(self.files, self.path, self.log_id)
+            self.is_named = True
+
+    def save_ends(self, *, without: Collection[int] = ()) -> None:
+        """Note where the segments of the log end, but those of runs that are removed next or still written. Raises OSError."""
+        self.name_log()
+        save_ends(self.files, self.path, self.log_id, without=without)
+
+    def disk_is_full(self, error: OSError) -> None:
+        """Note that there is no room for samples."""
+        self.problem("files", "disk", f"the disk is full: samples are refused until there is room: {error}")
+
+    def problem(self, kind: str, subject: str, text: str, count: int = 1) -> None:
+        """Note a fault for log, metric and status page; see Problems."""
+        self.problems.note(kind, subject, text, count)
+        self.counts["problems"] = self.problems.total
+
+    def damaged_block(self, block: str, text: str) -> None:
+        """Note damage in a block."""
+        self.counts["damaged_pages"] += 1
+        self.problem("blocks", block, text)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from trimon.clock import Clock
 from trimon.errors import OperatingError
-from trimon.files import DirectoryLock, Files
+from trimon.files import DirectoryLock, Files, is_full
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.random import SYSTEM_RANDOMNESS, Randomness
@@ -20,14 +20,16 @@ from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import OUT_OF_ORDER, ExemplarStore, StoredExemplar, from_rows, to_rows
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
+from trimon.storage.problems import Problem
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.statistics import HeadCardinality, StoreFigures, cardinality
 from trimon.storage.upkeep.admin import StoreAdmin
 from trimon.storage.upkeep.changes import StoreChanges
-from trimon.storage.upkeep.jobs import MaintenanceJob
+from trimon.storage.upkeep.jobs import MaintenanceJob, MergeJob
 from trimon.storage.upkeep.maintenance import MaintenancePlanner
-from trimon.storage.wal.log import list_segments, make_log_identity, remove_segments
+from trimon.storage.wal.ends import FILE, IDENTITY, inspect_log, new_identity
+from trimon.storage.wal.log import remove_segments
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
 from trimon.storage.wal.sections import EXEMPLARS, METADATA
@@ -57,17 +59,19 @@ class Store:
         self._core = core = StoreCore(options, files, clock, randomness)
         self._book = MetadataBook()
         self.exemplars = ExemplarStore(options.exemplars_max, options.out_of_order_window_ms)
-        opened = open_blocks(files, options.path, core.cache)
-        for problem in opened.problems:
-            core.problem(problem)
+        opened = open_blocks(files, options.path, core.cache, core.damaged_block)
+        for block, problem in opened.problems:
+            core.problem("blocks", block, problem)
+        core.lost = tuple(opened.losses)
         core.state = StoreState(tuple(opened.blocks), ())
-        core.log_id = make_log_identity(files, options.path, randomness)
-        segments = list_segments(files, core.wal_path)
-        done = core.epochs_in_blocks()
-        self._to_replay = [name for name in segments if name.epoch not in done]
-        self._done_epochs = {name.epoch for name in segments} & done
-        last_epoch = max(segments[-1].epoch if segments else -1, max(done, default=-1))
-        self._appender = Appender(core, self._book, last_epoch + 1)
+        self._log = log = inspect_log(files, options.path, core.epochs_in_blocks)
+        for subject, text in log.problems:
+            core.problem("files" if subject in (IDENTITY, FILE) else "log", subject, text)
+        core.log_id = log.log_id or new_identity(randomness)
+        core.is_named = bool(log.log_id) and not log.is_unnamed
+        self._to_replay = [name for name in log.segments if name.epoch not in log.done]
+        self._done_epochs = {name.epoch for name in log.segments} & log.done
+        self._appender = Appender(core, self._book, log.last_epoch + 1)
         changes = StoreChanges(core, self._appender, self._book)
         self._maintenance = MaintenancePlanner(core, changes)
         self._admin = StoreAdmin(core, self._appender, changes)
@@ -82,7 +86,7 @@ class Store:
         """
         lock: DirectoryLock | None = None
         try:
-            files.make_directory(options.path / "wal")
+            _make_directories(files, options.path)
             clean_start: Literal[-1, 0, 1] = -1
             if options.lockfile:
                 # Who stops in order removes the file; one that is there and not held is of a process that was killed.
@@ -90,7 +94,8 @@ class Store:
                 lock = files.lock(options.path / "lock")
             store = cls(options, files, clock, lock, randomness)
             store.clean_start = clean_start
-            store._appender.open_head(clock.now_ms())
+            store._name_log()
+            store._appender.open_head(clock.now_ms(), at_start=True)
             store._load_metadata()
         except OSError as error:
             if lock is not None:
@@ -102,22 +107,38 @@ class Store:
             raise
         return store
 
+    def _name_log(self) -> None:
+        """Write the name of the log. Raises OSError; without room on the disk that is done later."""
+        try:
+            self._core.name_log()
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self._core.disk_is_full(error)
+
     def _load_metadata(self) -> None:
         core = self._core
         try:
             self._book.load(core.files, core.path / "metadata")
         except OperatingError as error:
-            core.problem(str(error))
+            core.problem("files", "metadata", str(error))
 
     def close(self) -> None:
         """Sync and close the logs and give the lock back."""
         with self._core.writing:
             try:
                 self._appender.close()
+                self._note_ends()
             finally:
                 if self._lock is not None:
                     self._lock.release()
                     self._lock = None
+
+    def _note_ends(self) -> None:
+        try:
+            self._core.save_ends()
+        except OSError as error:
+            self._core.problem("files", FILE, f"{FILE} cannot be written: {error}")
 
     def configure(self, limits: StoreLimits) -> None:
         """Take over other limits; they hold from the next append and the next plan on. Any thread may call it."""
@@ -133,8 +154,13 @@ class Store:
 
     @property
     def problems(self) -> list[str]:
-        """Faults of the data directory since the start, the newest hundred."""
-        return self._core.problems
+        """Faults of the data directory since the start, a line for each cause."""
+        return self._core.problems.lines()
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """The same as entries; another tuple after every fault."""
+        return self._core.problems.entries
 
     @property
     def metadata(self) -> dict[str, tuple[str, str, str]]:
@@ -189,6 +215,7 @@ class Store:
             self._to_replay,
             self._on_progress,
             self._on_note,
+            closed=self._log.closed,
             cache=core.pages,
         )
         windows = recovery.run()
@@ -199,21 +226,22 @@ class Store:
             core.state = StoreState(core.state.blocks, (*kept, *core.state.heads))
             core.newest_ms = max([core.newest_ms, *(live.head.max_ms for live in kept)])
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
-            for problem in recovery.report.problems:
-                core.problem(problem)
+            for (kind, subject), (text, count) in recovery.report.causes.items():
+                core.problem(kind, subject, text, count)
             self._appender.link_older_heads()
             self.ready = True
         self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)
         return recovery.report
 
     def _remove_logs(self, epochs: set[int]) -> None:
-        if not epochs:
-            return
+        core, kept = self._core, self._appender.open_epochs
         try:
-            self._book.save(self._core.files, self._core.path / "metadata")
-            remove_segments(self._core.files, self._core.wal_path, epochs)
+            if epochs:
+                self._book.save(core.files, core.path / "metadata")
+            core.save_ends(without=epochs | kept)
+            remove_segments(core.files, core.wal_path, epochs)
         except OSError as error:
-            self._core.problem(f"WAL segments of finished runs cannot be removed: {error}")
+            core.problem("files", "wal", f"WAL segments of finished runs cannot be removed or noted: {error}")
 
     def _on_progress(self, done: int, total: int) -> None:
         self.replay_progress = (done, total)
@@ -289,10 +317,20 @@ class Store:
             raise OperatingError("TSDB not ready")
         return self._admin.delete_series(matchers, start_ms, end_ms)
 
-    def clean_tombstones(self, progress: Progress = no_progress) -> None:
-        """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError."""
-        self._admin.clean_tombstones(progress)
+    def clean_job(self, skipped: Collection[str] = (), progress: Progress = no_progress) -> MergeJob | None:
+        """The job that rewrites the next block with deletions, but those named; None if there is none. Not beside others."""
+        return self._admin.clean_job(skipped, progress)
 
     def write_snapshot(self, *, skip_head: bool = False, progress: Progress = no_progress) -> str:
         """A copy of all data under `snapshots/`, blocks as hard links; its name. Long. Raises OperatingError."""
         return self._admin.write_snapshot(skip_head=skip_head, progress=progress)
+
+
+def _make_directories(files: Files, path: Path) -> None:
+    """The data directory and the log's. Raises OSError, but not where only the log's has no room on the disk."""
+    files.make_directory(path)
+    try:
+        files.make_directory(path / "wal")
+    except OSError as error:
+        if not is_full(error):
+            raise

@@ -58,6 +58,8 @@ class WebContext:
     """Raises NotReady while the log is replayed."""
     store: ServedStore
     writer: Writer
+    clean_tombstones: Callable[[], Awaitable[None]]
+    """Rewrites every block that has deletions; waits for its turn. Raises OperatingError."""
     ready: Callable[[], bool]
     scrape_pools: Callable[[], Mapping[str, ScrapePool]]
     rules: Callable[[], Sequence[RuleGroup]]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
+
+import orjson
 
 from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import Bench, exact
@@ -28,7 +31,11 @@ def test_a_block_that_cannot_be_read_now_is_not_set_aside(bench: Bench) -> None:
     assert any("left out until the next start" in problem for problem in failing.problems)
     failing.close()
     meta = (path / "meta.json").read_bytes()
-    (path / "meta.json").write_bytes(meta.replace(b'"format": 1', b'"format": 2'))
+    document = orjson.loads(meta)
+    document["trimon"]["format"] = 2
+    del document["trimon"]["checksum"]
+    document["trimon"]["checksum"] = zlib.crc32(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
+    (path / "meta.json").write_bytes(orjson.dumps(document))
     newer = Store.open(bench.options, DiskFiles(), bench.clock)
     assert any("format 2, known is 1" in problem for problem in newer.problems)
     newer.close()

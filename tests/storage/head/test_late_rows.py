@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.storage.conftest import EVER, START_MS, Bench, batch, first_row, series
+from tests.support.upkeep import clean_tombstones
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Columns, Row
 from trimon.storage.upkeep.jobs import CutJob
@@ -86,7 +87,7 @@ def test_a_rewritten_block_stays_before_those_that_came_later(bench: Bench) -> N
     blocks = [meta for meta, _ in bench.store.blocks() if meta.min_ms == START_MS]
     assert len(blocks) == 2
     bench.store.delete_series([Matcher("__name__", MatchType.EQUAL, "b")], *EVER)
-    bench.store.clean_tombstones()
+    clean_tombstones(bench.store)
     assert {meta.ulid for meta in blocks} != {
         meta.ulid for meta, _ in bench.store.blocks() if meta.min_ms == START_MS
     }

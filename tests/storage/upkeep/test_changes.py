@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.storage.block.test_blocks import fill, maintain
-from tests.storage.conftest import EVER, START_MS, Bench
+from tests.storage.conftest import EVER, Bench
+from tests.support.upkeep import clean_tombstones
 from trimon.model.matcher import Matcher, MatchType
-from trimon.storage.upkeep import admin
 from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
 from trimon.storage.upkeep.jobs import CutJob
 
@@ -40,34 +40,12 @@ def test_a_deletion_while_tombstones_are_cleaned_stays(bench: Bench, monkeypatch
     maintain(bench)
     bench.store.delete_series((FIRST,), *EVER)
     meanwhile(monkeypatch, "replace_blocks", lambda: bench.store.delete_series((SECOND,), *EVER))
-    bench.store.clean_tombstones()
+    clean_tombstones(bench.store)
     assert {"m2", "m3"} <= shown(bench)
     assert not {"m0", "m1"} & shown(bench)
     bench.reopen()
     assert not {"m0", "m1"} & shown(bench)
     assert all(meta.tombstones == 0 for meta, _ in bench.store.blocks())
-
-
-def test_cleaning_gives_up_when_somebody_deletes_without_end(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A block that changes at each try is told as such after so many tries, and nothing is lost."""
-    fill(bench, 5)
-    maintain(bench)
-    bench.store.delete_series((FIRST,), *EVER)
-    original: Any = StoreChanges.replace_blocks
-    ends = iter(range(10_000))
-
-    def late(self: StoreChanges, *args: Any) -> None:
-        bench.store.delete_series((SECOND,), EVER[0], START_MS + next(ends))
-        original(self, *args)
-
-    monkeypatch.setattr(StoreChanges, "replace_blocks", late)
-    monkeypatch.setattr(admin, "CLEAN_TRIES_MAX", 3)
-    with pytest.raises(ChangedMeanwhile):
-        bench.store.clean_tombstones()
-    assert next(ends) == 3
-    assert "m0" not in shown(bench)
 
 
 def test_a_deletion_while_a_head_is_cut_stays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,18 +62,3 @@ def test_a_deletion_while_a_head_is_cut_stays(bench: Bench, monkeypatch: pytest.
     bench.reopen()
     assert "m0" not in shown(bench)
     assert {"m1", "m2"} <= shown(bench)
-
-
-def test_a_block_that_failed_keeps_its_deletions(bench: Bench) -> None:
-    """A mark on a block that was changed meanwhile is put on the block as it is now."""
-    fill(bench, 5)
-    maintain(bench)
-    changes: Any = bench.store._admin._changes
-    block = changes.blocks_named({meta.ulid for meta, _ in bench.store.blocks()})[0]
-    bench.store.delete_series((FIRST,), *EVER)
-    changes.mark_failed(block)
-    bench.reopen()
-    (meta,) = [meta for meta, _ in bench.store.blocks() if meta.ulid == block.meta.ulid]
-    assert meta.failed
-    assert meta.tombstones
-    assert "m0" not in shown(bench)

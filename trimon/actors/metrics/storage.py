@@ -74,6 +74,11 @@ _COUNTS: Final = (
         "Samples refused for a timestamp that has another value.",
     ),
     ("trimon_tsdb_series_refused_total", "series_refused", "New series refused by the series limit."),
+    (
+        "trimon_tsdb_damaged_pages_total",
+        "damaged_pages",
+        "Pages and sections of blocks that were found damaged, each counted once.",
+    ),
     ("trimon_tsdb_problems_total", "problems", "Faults of the data directory that were found and survived."),
 )
 

@@ -82,6 +82,11 @@ class MemoryStore:
         codes, values = table.column(name)
         return sorted({values[code] for code in codes.tolist() if code})
 
+    def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
+        """Nothing."""
+        del start_ms, end_ms
+        return ()
+
 
 def _as_stored(last: FloatHistogram | None, histogram: FloatHistogram) -> FloatHistogram:
     """A histogram with the hint that a TSDB gives when it is read back.

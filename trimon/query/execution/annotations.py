@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from trimon.query.language.errors import positions_of
@@ -19,6 +20,11 @@ class Annotations:
     text: str = ""
     _warnings: dict[str, int] = field(default_factory=dict)
     _infos: dict[str, int] = field(default_factory=dict)
+    _missing: dict[str, None] = field(default_factory=dict)
+
+    def miss(self, messages: Iterable[str]) -> None:
+        """Add warnings of storage, which are about no part of the query."""
+        self._missing.update(dict.fromkeys(messages))
 
     def warn(self, message: str, start: int) -> None:
         """Add a warning about the sub-expression at `start`."""
@@ -29,8 +35,8 @@ class Annotations:
         self._infos[message] = start
 
     def warnings(self) -> tuple[str, ...]:
-        """The warnings as Prometheus prints them, with positions."""
-        return self._render("PromQL warning", self._warnings)
+        """The warnings as Prometheus prints them, with positions; those of storage first."""
+        return (*self._missing, *self._render("PromQL warning", self._warnings))
 
     def infos(self) -> tuple[str, ...]:
         """The infos as Prometheus prints them, with positions."""

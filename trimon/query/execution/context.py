@@ -73,8 +73,11 @@ class QueryContext:
         """The series of a source; asked of storage once."""
         found = self._selections.get(id(source))
         if found is None:
-            with watched(self.budget.check):
-                found = self.snapshot.select(source.matchers, source.start_ms, source.end_ms)
+            try:
+                with watched(self.budget.check):
+                    found = self.snapshot.select(source.matchers, source.start_ms, source.end_ms)
+            except OperatingError as error:
+                raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
             self._selections[id(source)] = found
         return found
 
@@ -92,6 +95,7 @@ class QueryContext:
                 found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
+            self.annotations.miss(found.missing)
             self.budget.keep_bytes(found.size_bytes)
             self._counts[id(source)] = found.count(source.start_ms, source.end_ms)
             self.budget.read += self._counts[id(source)]

@@ -12,7 +12,7 @@ import orjson
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.random import Randomness
-from trimon.storage.block.container import DamagedError
+from trimon.storage.block.damage import DamagedError
 
 FORMAT: Final = 1
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -127,10 +127,10 @@ class BlockMeta:
             own = document.get("trimon", {})
             if not foreign and "format" not in own:
                 raise ForeignBlockError("meta.json says nothing of trimon")
-            if not foreign and own["format"] != FORMAT:
-                raise OperatingError(f"meta.json: format {own['format']!r}, known is {FORMAT}")
             if not foreign and own.pop("checksum", None) != _checksum(document):
                 raise DamagedError("meta.json does not pass its checksum")
+            if not foreign and own["format"] != FORMAT:
+                raise OperatingError(f"meta.json: format {own['format']!r}, known is {FORMAT}")
             if document["version"] != 1:
                 raise OperatingError(f"meta.json: version {document['version']!r}, known is 1")
             stats, compaction = document.get("stats", {}), document.get("compaction", {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import zlib
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,14 +17,22 @@ from trimon.files import Files
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
-from trimon.storage.block.bands import PageRows, unpack_page
 from trimon.storage.block.cache import ArrayCache
-from trimon.storage.block.container import Container, DamagedError
+from trimon.storage.block.container import MAGIC
+from trimon.storage.block.damage import (
+    BlockDamage,
+    DamagedError,
+    Loss,
+    Tell,
+    UnreadableIndexError,
+    tell_nobody,
+)
 from trimon.storage.block.dictionary import Dictionary
-from trimon.storage.block.meta import BlockMeta
-from trimon.storage.block.timetable import ENTRIES_PER_PAGE, unpack_times
+from trimon.storage.block.index import BlockIndex
+from trimon.storage.block.meta import BlockMeta, ForeignBlockError
+from trimon.storage.block.samples import BlockSamples
 from trimon.storage.block.writer import DATA_MAGIC, STRIPE_SERIES
-from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Bools, Int32s, Int64s
 from trimon.storage.head.matching import codes_matching
 from trimon.storage.read.deletions import (
     Deletion,
@@ -40,17 +47,23 @@ TOMBSTONES: Final = "tombstones"
 
 
 class Block:
-    """One block, readable from any thread. Reading raises OperatingError where bytes are damaged."""
+    """One block, readable from any thread.
 
-    def __init__(self, files: Files, path: Path, cache: ArrayCache) -> None:
-        """Open the directory of a block.
+    Damaged pages are left out and noted in `damage`. Where nothing can be found any more UnreadableIndexError is raised.
+    """
+
+    def __init__(self, files: Files, path: Path, cache: ArrayCache, tell: Tell = tell_nobody) -> None:
+        """Open the directory of a block. `tell` hears of damage.
 
         Raises DamagedError if files are missing or broken, OperatingError if they cannot be read now or are not ours.
         """
         self.path = path
+        self.damage = BlockDamage(path.name.partition(".")[0], tell)
+        self.meta_fault = ""
+        """Why meta.json could not be used; it was made anew from the index then, but not written."""
         try:
-            self.meta = BlockMeta.from_json(files.read(path / "meta.json"))
-            self._index = Container(files.map(path / "index"), path / "index")
+            self._index = self._open_index(files)
+            self.meta = self._read_meta(files)
             self._data = files.map(path / "data")
             index_bytes = files.size(path / "index")
         except FileNotFoundError as error:
@@ -60,12 +73,41 @@ class Block:
         about = self._index.about
         self.series: int = about["series"]
         self.names: list[str] = about["names"]
-        if len(self._data) != about["data_bytes"] or bytes(self._data[: len(DATA_MAGIC)]) != DATA_MAGIC:
-            raise DamagedError(f"{path / 'data'}: {len(self._data)} bytes instead of {about['data_bytes']}")
+        if bytes(self._data[: len(DATA_MAGIC)]) != DATA_MAGIC:
+            self.damage.survive("the first bytes of its data are damaged")
+        if len(self._data) != about["data_bytes"]:
+            self.damage.survive(f"its data has {len(self._data)} bytes instead of {about['data_bytes']}")
+        self._index.times_ms = (self.meta.min_ms, self.meta.max_ms - 1)
+        self._samples = BlockSamples(self._index, self._data, path / "data", cache)
         self.size_bytes = index_bytes + len(self._data)
         self.meta = replace(self.meta, size_bytes=self.size_bytes)
         self._cache = cache
         self.deletions = self._read_deletions(files)
+
+    def _open_index(self, files: Files) -> BlockIndex:
+        """The index. Raises DamagedError, or OperatingError if the block is none of ours."""
+        data = files.map(self.path / "index")
+        try:
+            return BlockIndex(data, self.path / "index", self.damage)
+        except DamagedError:
+            # Prometheus' blocks have an index, too.
+            if MAGIC[:4] not in bytes(data[:8]):
+                BlockMeta.from_json(files.read(self.path / "meta.json"))
+            raise
+
+    def _read_meta(self, files: Files) -> BlockMeta:
+        """What meta.json says or, where it is damaged or missing, what the index says it said."""
+        try:
+            return BlockMeta.from_json(files.read(self.path / "meta.json"))
+        except (FileNotFoundError, DamagedError, ForeignBlockError) as error:
+            self.meta_fault = str(error)
+        kept = self._index.about.get("meta")
+        if kept is not None:
+            return replace(BlockMeta.from_json(kept), ulid=self.damage.block)
+        pages = {name: self._index.numbers(f"page/{name}") for name in ("first_ms", "last_ms", "samples")}
+        first_ms, last_ms = int(pages["first_ms"].min()), int(pages["last_ms"].max())
+        series = self._index.about["series"]
+        return BlockMeta(self.damage.block, first_ms, last_ms + 1, series=series)
 
     def _read_deletions(self, files: Files) -> Deletions:
         if TOMBSTONES not in files.names(self.path):
@@ -109,8 +151,24 @@ class Block:
     # ---- labels
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
-        """Whether any sample may lie in the closed interval."""
-        return self.meta.min_ms <= end_ms and self.meta.max_ms > start_ms
+        """Whether any sample may lie in the closed interval, as far as anything can be read."""
+        return self.meta.min_ms <= end_ms and self.meta.max_ms > start_ms and not self.damage.whole
+
+    def losses(self, series: Int32s | None, start_ms: int, end_ms: int) -> tuple[Loss, ...]:
+        """What of the closed interval is known to be unreadable of these series; with None what concerns the whole block."""
+        known = self.damage.losses
+        if not known:
+            return ()
+        if self.damage.whole:
+            return tuple(loss for loss in known if loss.touches(start_ms, end_ms) and series is None)
+        if series is None:
+            return ()
+        bands = self._samples.bands(series)
+        return tuple(
+            loss
+            for loss in known
+            if loss.touches(start_ms, end_ms) and (loss.band is None or loss.band in bands)
+        )
 
     def dictionary(self, number: int) -> Dictionary:
         """The values of a label by the label's number."""
@@ -204,51 +262,6 @@ class Block:
         """All values of a label, in any order."""
         return self.dictionary(self.names.index(name))[1:] if name in self.names else []
 
-    # ---- samples
-
-    @cached_property
-    def _pages(self) -> dict[str, Int64s]:
-        columns = ("band", "slice", "offset", "length", "checksum", "first_ms", "last_ms", "samples")
-        return {name: self._index.numbers(f"page/{name}") for name in columns}
-
-    @cached_property
-    def _times(self) -> dict[str, Int64s]:
-        columns = ("slice", "first", "offset", "length", "checksum")
-        return {name: self._index.numbers(f"times/{name}") for name in columns}
-
-    @cached_property
-    def _series_band(self) -> Int32s:
-        return self._index.numbers("series/band").astype(np.int32)
-
-    @cached_property
-    def _band_sizes(self) -> Int64s:
-        return np.bincount(self._series_band)
-
-    @cached_property
-    def _series_place(self) -> Int32s:
-        return self._index.numbers("series/place").astype(np.int32)
-
-    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
-        """Which of some series may have samples in the closed interval: those with a page that touches it."""
-        pages = self._pages
-        touched = np.zeros(len(self._band_sizes), np.bool_)
-        touched[pages["band"][(pages["first_ms"] <= end_ms) & (pages["last_ms"] >= start_ms)]] = True
-        return touched[self._series_band[series]]
-
-    def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
-        """At most how many samples lie in the closed interval."""
-        bands = np.bincount(self._series_band[series]) if len(series) else np.zeros(1, np.int64)
-        pages = self._pages
-        touched = (
-            (pages["first_ms"] <= end_ms) & (pages["last_ms"] >= start_ms) & (pages["band"] < len(bands))
-        )
-        spans = np.maximum(1, pages["last_ms"][touched] - pages["first_ms"][touched])
-        inside = np.minimum(pages["last_ms"][touched], end_ms) - np.maximum(
-            pages["first_ms"][touched], start_ms
-        )
-        share = np.minimum(pages["samples"][touched], pages["samples"][touched] * inside // spans + 2)
-        return int((bands[pages["band"][touched]] * share).sum())
-
     @property
     def identity(self) -> Hashable:
         """Stands for this block and its deletions: another value after a deletion."""
@@ -291,104 +304,29 @@ class Block:
         del series, start_ms, end_ms, now
         return []
 
+    # ---- samples
+
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series may have samples in the closed interval: those with a page that touches it."""
+        return self._samples.living(series, start_ms, end_ms)
+
+    def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
+        """At most how many samples lie in the closed interval."""
+        return self._samples.estimate(series, start_ms, end_ms)
+
     def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """Samples of ascending series, whole pages that touch the closed interval."""
-        bands = self._series_band[series]
-        order = np.argsort(bands, kind="stable")
-        ordered = bands[order]
-        pages = self._pages
-        found: dict[int, list[tuple[Int64s, PageRows]]] = {}
-        band_sizes = self._band_sizes
-        edges = np.flatnonzero(np.diff(ordered, prepend=-1, append=-1)).tolist()
-        firsts = np.searchsorted(pages["band"], ordered[edges[:-1]]).tolist()
-        lasts = np.searchsorted(pages["band"], ordered[edges[:-1]], side="right").tolist()
-        for begin, end, first, last in zip(edges[:-1], edges[1:], firsts, lasts, strict=True):
-            rows = order[begin:end]
-            places = self._series_place[series[rows]].astype(np.int64)
-            for page in range(first, last):
-                if pages["first_ms"][page] <= end_ms and pages["last_ms"][page] >= start_ms:
-                    read = self._page(page, places, whole=4 * len(places) >= band_sizes[ordered[begin]])
-                    found.setdefault(int(pages["slice"][page]), []).append((rows, read))
-        read_pieces = [self._piece(number, found[number]) for number in sorted(found)]
-        return without_deleted(read_pieces, series, self.deletions) if self.deletions else read_pieces
-
-    def _page(self, page: int, places: Int64s, *, whole: bool) -> PageRows:
-        """Rows of a page. A page that is read as a whole, or nearly, is kept decoded."""
-        key = (self.meta.ulid, "page", page)
-        if whole:
-            return self._cache.get(key, lambda: unpack_page(self._checked(self._pages, page), None)).pick(
-                places
-            )
-        kept = self._cache.peek(key)
-        if isinstance(kept, PageRows):
-            return kept.pick(places)
-        return unpack_page(self._checked(self._pages, page), places)
-
-    def _checked(self, directory: dict[str, Int64s], page: int) -> memoryview:
-        """The bytes of a page. Raises DamagedError."""
-        offset, length = int(directory["offset"][page]), int(directory["length"][page])
-        data = self._data[offset : offset + length]
-        if len(data) != length or zlib.crc32(data) != int(directory["checksum"][page]):
-            raise DamagedError(f"{self.path / 'data'}: the page at byte {offset} does not pass its checksum")
-        return data
-
-    def _piece(self, number: int, parts: list[tuple[Int64s, PageRows]]) -> PartialFrame:
-        """All that was read of one slice as one partial frame, with every distinct time array once."""
-        lengths = np.concatenate([part.lengths for _, part in parts])
-        entries = np.concatenate([part.entries for _, part in parts])
-        starts = np.concatenate([part.starts for _, part in parts])
-        values = parts[0][1].values if len(parts) == 1 else np.concatenate([part.values for _, part in parts])
-        key = (entries << 40) | (starts << 20) | np.minimum(lengths, (1 << 20) - 1)
-        _, chosen, time_of_row = np.unique(key, return_index=True, return_inverse=True)
-        times = self._entries(number, entries[chosen], starts[chosen], lengths[chosen])
-        return PartialFrame(
-            np.concatenate([rows for rows, _ in parts]),
-            values,
-            np.concatenate(([0], np.cumsum(lengths))),
-            times,
-            np.concatenate(([0], np.cumsum(lengths[chosen]))),
-            time_of_row.astype(np.int32),
-        )
-
-    def _entries(self, number: int, entries: Int64s, starts: Int64s, lengths: Int64s) -> Int64s:
-        """The concatenated times of parts of entries of a slice's timetable."""
-        wanted = entries // ENTRIES_PER_PAGE
-        flats: list[Int64s] = []
-        sources = np.zeros(len(entries), np.int64)
-        base = 0
-        for place in np.unique(wanted).tolist():
-            flat, offsets = self._timetable_page(number, place)
-            mine = wanted == place
-            sources[mine] = base + offsets[entries[mine] - place * ENTRIES_PER_PAGE] + starts[mine]
-            flats.append(flat)
-            base += len(flat)
-        return np.concatenate(flats)[ragged_positions(sources, lengths)] if flats else np.zeros(0, np.int64)
-
-    def _timetable_page(self, number: int, place: int) -> tuple[Int64s, Int64s]:
-        times = self._times
-        page = int(np.searchsorted(times["slice"], number)) + place
-        return self._cache.get(
-            (self.meta.ulid, "times", page), lambda: unpack_times(self._checked(times, page))
-        )
+        """Samples of ascending series, whole pages that touch the closed interval; those that are damaged are noted."""
+        read = self._samples.partial_frames(series, start_ms, end_ms)
+        return without_deleted(read, series, self.deletions) if self.deletions else read
 
     def verify(self) -> list[str]:
         """Every section and page that does not pass its checksum or cannot be decoded, a line each."""
-        problems: list[str] = []
-        for name in self._index.names():
-            try:
-                self._index.read(name)
-            except OperatingError as error:
-                problems.append(str(error))
-        if problems:
+        problems = self._index.verify()
+        if self.meta_fault:
+            problems.append(f"block {self.path.name}: {self.meta_fault}")
+        if bytes(self._data[: len(DATA_MAGIC)]) != DATA_MAGIC:
+            problems.append(f"{self.path / 'data'}: the first bytes are not those of a block's data")
+        try:
+            return problems + self._samples.verify()
+        except UnreadableIndexError:
             return problems
-        for directory, is_page in ((self._pages, True), (self._times, False)):
-            for page in range(len(directory["offset"])):
-                try:
-                    data = self._checked(directory, page)
-                    if is_page:
-                        unpack_page(data, None)
-                    else:
-                        unpack_times(data)
-                except OperatingError as error:
-                    problems.append(str(error))
-        return problems

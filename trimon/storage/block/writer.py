@@ -122,13 +122,14 @@ class BlockWriter:
         finally:
             data.close()
         rows = np.concatenate(kept)
+        meta = replace(self._meta, samples=self._samples, series=len(rows), chunks=self._chunks)
         index = self._files.create(beside / "index")
         try:
-            self._write_index(index, labels.take(rows), timetable, data_bytes)
+            self._write_index(index, labels.take(rows), timetable, data_bytes, meta)
             index.sync()
         finally:
             index.close()
-        return replace(self._meta, samples=self._samples, series=len(rows), chunks=self._chunks)
+        return meta
 
     def _batches(self, selection: StoreSelection, order: Int64s) -> Sequence[Int64s]:
         estimate = selection.estimate(self._meta.min_ms, self._meta.max_ms - 1)
@@ -214,7 +215,12 @@ class BlockWriter:
     # ---- index
 
     def _write_index(
-        self, file: AppendFile, labels: LabelTable, timetable: npt.NDArray[np.int64], data_bytes: int
+        self,
+        file: AppendFile,
+        labels: LabelTable,
+        timetable: npt.NDArray[np.int64],
+        data_bytes: int,
+        meta: BlockMeta,
     ) -> None:
         used = [position for position, column in enumerate(labels.columns) if column.any()]
         about: dict[str, Any] = {
@@ -222,6 +228,7 @@ class BlockWriter:
             "names": [labels.names[position] for position in used],
             "slices": len(self._timetables),
             "data_bytes": data_bytes,
+            "meta": meta.to_json(),
         }
         out = ContainerWriter(file, about)
         for number, position in enumerate(used):

@@ -11,6 +11,7 @@ import numpy as np
 from trimon.model.matcher import Matcher
 from trimon.model.sample import is_absent
 from trimon.model.table import LabelTable
+from trimon.storage.block.damage import Loss
 from trimon.storage.head import matching
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import IndexView
@@ -38,6 +39,11 @@ class HeadView:
     samples: int
     deletions: HeadDeletions
     number: int
+
+    def losses(self, series: Int32s | None, start_ms: int, end_ms: int) -> tuple[Loss, ...]:
+        """Nothing: what is damaged is not in it, or an error."""
+        del series, start_ms, end_ms
+        return ()
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
         """Whether any sample may lie in the closed interval."""

@@ -13,6 +13,7 @@ from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
+from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.head.matching import codes_matching
@@ -68,6 +69,11 @@ class PrometheusBlock:
             columns.append(column)
         texts = tuple(names[number] for number in ordered)
         return LabelTable(index.series, texts, tuple(columns), (values,) * len(ordered))
+
+    def losses(self, series: Int32s | None, start_ms: int, end_ms: int) -> tuple[Loss, ...]:
+        """Nothing: what is damaged is not in it, or an error."""
+        del series, start_ms, end_ms
+        return ()
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
         """Whether any sample may lie in the closed interval."""

@@ -10,7 +10,7 @@ import msgpack
 import numpy as np
 
 from trimon.model.sample import ABSENT
-from trimon.storage.block.container import DamagedError
+from trimon.storage.block.damage import DamagedError
 from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
 from trimon.storage.read.partialframe import PartialFrame
 

@@ -44,11 +44,12 @@ from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit
 from trimon.model.table import LabelTable
 from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.partialframe import PartialFrame
 from trimon.storage.read.settledsource import SettledSource
-from trimon.storage.read.snapshot import FramePart, StoreSelection, StoreSnapshot
+from trimon.storage.read.snapshot import FramePart, StoreSelection, StoreSnapshot, readable
 
 SELECTIONS_BYTES: Final = 16 * 2**20
 FRAMES_BYTES_MIN: Final = 64 * 2**20
@@ -289,18 +290,28 @@ class _CachedRead:
 class CachedSnapshot(StoreSnapshot):
     """A snapshot whose selections and samples are looked up in what earlier queries left."""
 
-    def __init__(self, sources: Sequence[SettledSource], memory: FrameCache) -> None:
-        super().__init__(sources)
+    def __init__(
+        self,
+        sources: Sequence[SettledSource],
+        memory: FrameCache,
+        lost: Sequence[Loss] = (),
+        *,
+        strict: bool = False,
+    ) -> None:
+        super().__init__(sources, lost, strict=strict)
         self._memory = memory
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
         """The series that satisfy every matcher and may have samples in the closed interval."""
+        return readable(lambda: self._cached_select(matchers, start_ms, end_ms))
+
+    def _cached_select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
         sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
         conditions = tuple(matchers)
         versions = tuple(source.labels_version for source in sources)
         found = self._memory.selections.peek((conditions, versions))
         if not isinstance(found, _Selected):
-            plain = super().select(matchers, start_ms, end_ms)
+            plain = self._select(matchers, start_ms, end_ms)
             places = tuple(
                 _CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
                 for part in plain.parts
@@ -309,7 +320,7 @@ class CachedSnapshot(StoreSnapshot):
             self._memory.selections.put((conditions, versions), found)
         now = dict(zip(versions, sources, strict=True))
         parts = [FramePart(now[place.version], place.series, place.rows) for place in found.places]
-        return CachedSelection(found.labels, parts, conditions, self._memory)
+        return CachedSelection(found.labels, parts, self, conditions, self._memory)
 
 
 class CachedSelection(StoreSelection):
@@ -319,15 +330,20 @@ class CachedSelection(StoreSelection):
         self,
         labels: LabelTable,
         parts: Sequence[FramePart],
+        snapshot: CachedSnapshot,
         matchers: tuple[Matcher, ...],
         memory: FrameCache,
     ) -> None:
-        super().__init__(labels, parts)
+        super().__init__(labels, parts, snapshot)
         self._matchers = matchers
         self._frames = memory.frames
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval, and perhaps others; see Selection."""
+        frame = readable(lambda: self._wide_frame(start_ms, end_ms, admit))
+        return self.told(frame, start_ms, end_ms)
+
+    def _wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         reading = _CachedRead(self.labels.rows, self.parts, start_ms, end_ms)
         if not reading.parts:
             return SampleFrame.empty(reading.rows)
@@ -339,7 +355,8 @@ class CachedSelection(StoreSelection):
             self._frames.put(
                 key, _CachedFrame(reading.places, reading.versions, _asked_bytes(self._matchers))
             )
-            return super().wide_frame(start_ms, end_ms, admit)
+            admit(self.estimate(start_ms, end_ms).size_bytes)
+            return self._frame(start_ms, end_ms)
         whole = kept.whole_for(start_ms, end_ms, reading.versions)
         if whole is not None:
             return whole

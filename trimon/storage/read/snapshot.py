@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
+from trimon.storage.block.damage import DamagedError, Loss, UnreadableIndexError
 from trimon.storage.head.arena import Bools, Int32s, Int64s
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.labels import merge_tables
@@ -53,6 +54,10 @@ class SeriesSource(Protocol):
         """All values of a label, in any order."""
         ...
 
+    def losses(self, series: Int32s | None, start_ms: int, end_ms: int) -> tuple[Loss, ...]:
+        """What of the closed interval is known to be unreadable of some series, or of the whole source with None."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FramePart:
@@ -69,12 +74,25 @@ class FramePart:
             yield clipped if self.rows is None else replace(clipped, rows=self.rows[clipped.rows])
 
 
+Read = TypeVar("Read")
+
+
+def readable(work: Callable[[], Read]) -> Read:
+    """Does it again when a block has turned out to be unreadable, without that block."""
+    while True:
+        try:
+            return work()
+        except UnreadableIndexError:
+            continue
+
+
 class StoreSelection:
     """The series that match; samples are read when `frame` is called."""
 
-    def __init__(self, labels: LabelTable, parts: Sequence[FramePart]) -> None:
+    def __init__(self, labels: LabelTable, parts: Sequence[FramePart], snapshot: StoreSnapshot) -> None:
         self._labels = labels
         self.parts = parts
+        self._snapshot = snapshot
 
     @property
     def labels(self) -> LabelTable:
@@ -91,19 +109,24 @@ class StoreSelection:
             chosen = np.flatnonzero(mine >= 0)
             if len(chosen):
                 parts.append(FramePart(part.source, part.series[chosen], mine[chosen]))
-        return StoreSelection(self._labels.take(rows), parts)
+        return StoreSelection(self._labels.take(rows), parts, self._snapshot)
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """At most how many series, samples and bytes there are in the closed interval."""
-        samples = sum(
-            part.source.estimate(part.series, start_ms, end_ms)
-            for part in self.parts
-            if part.source.overlaps(start_ms, end_ms)
+        samples = readable(
+            lambda: sum(
+                part.source.estimate(part.series, start_ms, end_ms)
+                for part in self.parts
+                if part.source.overlaps(start_ms, end_ms)
+            )
         )
         return Estimate(self._labels.rows, samples, samples * 16)
 
     def living(self, start_ms: int, end_ms: int) -> Bools:
         """Which series have samples in the closed interval; see Selection."""
+        return readable(lambda: self._living(start_ms, end_ms))
+
+    def _living(self, start_ms: int, end_ms: int) -> Bools:
         alive = np.zeros(self._labels.rows, np.bool_)
         for part in self.parts:
             if part.source.overlaps(start_ms, end_ms):
@@ -112,7 +135,19 @@ class StoreSelection:
         return alive
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
-        """The samples in the closed interval. Raises OperatingError when data cannot be read."""
+        """The samples in the closed interval; see Selection."""
+        return self.told(readable(lambda: self._frame(start_ms, end_ms)), start_ms, end_ms)
+
+    def told(self, frame: SampleFrame, start_ms: int, end_ms: int) -> SampleFrame:
+        """The frame with what is missing of the closed interval. Raises DamagedError if anything is and the store is strict."""
+        missing = [*self._snapshot.losses(start_ms, end_ms)]
+        for part in self.parts:
+            missing += part.source.losses(part.series, start_ms, end_ms)
+        if not missing:
+            return frame
+        return replace(frame, missing=self._snapshot.judged(missing))
+
+    def _frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         partials: list[PartialFrame] = []
         for part in self.parts:
             if part.source.overlaps(start_ms, end_ms):
@@ -127,29 +162,61 @@ class StoreSelection:
 
 
 class StoreSnapshot:
-    """Sources in order of precedence: of samples of one series at one time the first source's is kept."""
+    """Sources in order of precedence: of samples of one series at one time the first source's is kept.
 
-    def __init__(self, sources: Sequence[SeriesSource]) -> None:
+    `lost` is what cannot be read of blocks that are no source; with `strict` that is an error, and not a warning.
+    """
+
+    def __init__(
+        self, sources: Sequence[SeriesSource], lost: Sequence[Loss] = (), *, strict: bool = False
+    ) -> None:
         self.sources = tuple(sources)
+        self._lost = lost
+        self.strict = strict
+
+    def losses(self, start_ms: int, end_ms: int) -> Iterator[Loss]:
+        """What of the closed interval is known to be lost with whole blocks."""
+        yield from (loss for loss in self._lost if loss.touches(start_ms, end_ms))
+        for source in self.sources:
+            yield from source.losses(None, start_ms, end_ms)
+
+    def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
+        """Which series of the closed interval are not known; see Snapshot. Raises DamagedError if the store is strict."""
+        return self.judged(list(self.losses(start_ms, end_ms)))
+
+    def judged(self, losses: Sequence[Loss]) -> tuple[str, ...]:
+        """The lines of losses, each once. Raises DamagedError if there are any and the store is strict."""
+        lines = tuple(dict.fromkeys(loss.line() for loss in losses))
+        if lines and self.strict:
+            raise DamagedError(
+                "; ".join(lines[:3]) + (f"; and {len(lines) - 3} more" if len(lines) > 3 else "")
+            )
+        return lines
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> StoreSelection:
         """The series that satisfy every matcher and may have samples in the closed interval."""
+        return readable(lambda: self._select(matchers, start_ms, end_ms))
+
+    def _select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> StoreSelection:
         found: list[tuple[SeriesSource, Int32s]] = []
         for source in self._overlapping(start_ms, end_ms):
             series = source.select(matchers)
             if len(series):
                 found.append((source, series))
         if not found:
-            return StoreSelection(LabelTable.empty(), ())
+            return StoreSelection(LabelTable.empty(), (), self)
         if len(found) == 1:
             source, series = found[0]
-            return StoreSelection(source.table(series), (FramePart(source, series, None),))
+            return StoreSelection(source.table(series), (FramePart(source, series, None),), self)
         labels, rows = merge_tables([source.table(series) for source, series in found])
         parts = [FramePart(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
-        return StoreSelection(labels, parts)
+        return StoreSelection(labels, parts, self)
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Label names of the matching series, ascending."""
+        return readable(lambda: self._label_names(matchers, start_ms, end_ms))
+
+    def _label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         names: set[str] = set()
         for source in self._overlapping(start_ms, end_ms):
             if not matchers:
@@ -161,6 +228,9 @@ class StoreSnapshot:
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Values of one label over the matching series, ascending."""
+        return readable(lambda: self._label_values(name, matchers, start_ms, end_ms))
+
+    def _label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         values: set[str] = set()
         for source in self._overlapping(start_ms, end_ms):
             if not matchers:

@@ -9,14 +9,13 @@ from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.files import Files
-from trimon.storage.block.blockset import SET_ASIDE
+from trimon.storage.block.blockset import SET_ASIDE, losses_aside, remove_block, set_aside
 from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.damage import LOSSES, Loss, pack_losses
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import is_ulid, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
-from trimon.storage.head.arena import Int32s
-from trimon.storage.read.partialframe import PartialFrame
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.tools.offline import open_offline
 from trimon.storage.wal.log import list_segments
@@ -40,6 +39,9 @@ def verify(files: Files, path: Path) -> Iterator[tuple[bool, str]]:
         yield from ((False, problem) for problem in problems)
         if not problems:
             yield True, f"block {block.meta.ulid}: {block.meta.series} series, {block.meta.samples} samples"
+    for name in files.names(path):
+        if name.endswith(SET_ASIDE) and is_ulid(name.removesuffix(SET_ASIDE)):
+            yield _verify_aside(files, path / name)
     report = opened.replay
     lines = report.lines()
     yield from ((False, f"log: {line}") for line in lines)
@@ -47,47 +49,48 @@ def verify(files: Files, path: Path) -> Iterator[tuple[bool, str]]:
         yield True, f"log: {report.segments} segments, {report.samples} samples"
 
 
-class _Salvage:
-    """A damaged block as a source of what can still be read of it."""
-
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self.lost_series: set[int] = set()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._block, name)
-
-    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """Samples of the series that can be read; the others are noted, found by halving."""
-        try:
-            return self._block.partial_frames(series, start_ms, end_ms)
-        except OperatingError:
-            if len(series) == 1:
-                self.lost_series.add(int(series[0]))
-                return []
-        middle = len(series) // 2
-        first = self.partial_frames(series[:middle], start_ms, end_ms)
-        second = self.partial_frames(series[middle:], start_ms, end_ms)
-        return [*first, *(replace(partial, rows=partial.rows + middle) for partial in second)]
+def _verify_aside(files: Files, path: Path) -> tuple[bool, str]:
+    """About a block that is set aside: whether what can be read of it is in other blocks."""
+    name = path.name
+    try:
+        if LOSSES in files.names(path):
+            lost = "; ".join(loss.line() for loss in losses_aside(files, path))
+            return True, f"block {name} is set aside, what could be read is in other blocks. {lost}"
+        block = Block(files, path, ArrayCache())
+    except (OSError, OperatingError) as error:
+        return False, f"block {name} is set aside and nothing of it can be read: {error}"
+    what = "; ".join(block.verify()[:3]) or "it is in order"
+    return False, f"block {name} is set aside, repair brings it back as far as it can be read: {what}"
 
 
 def repair(files: Files, path: Path, progress: Progress = no_progress) -> Iterator[str]:
     """Write what can be read of damaged blocks as new ones, set the old ones aside, cut torn tails of the log.
 
+    So it is with blocks that were set aside before, unless what could be read of them is in other blocks already.
     The server must not run. Raises OperatingError if nothing can be written.
     """
     cache = ArrayCache()
     for name in files.names(path):
-        if not is_ulid(name) or files.is_directory(path / name / "chunks"):
+        aside = name.endswith(SET_ASIDE) and is_ulid(name.removesuffix(SET_ASIDE))
+        if not (aside or is_ulid(name)) or files.is_directory(path / name / "chunks"):
+            continue
+        if aside and LOSSES in files.names(path / name):
             continue
         try:
             block = Block(files, path / name, cache)
-            problems: Sequence[str] = block.verify()
         except OperatingError as error:
-            yield _set_aside(files, path / name, str(error))
+            yield (
+                f"block {name}: nothing can be read: {error}"
+                if aside
+                else _set_aside(files, path / name, str(error))
+            )
             continue
-        if problems:
+        if aside or block.verify():
             yield from _rewrite(files, path, block, progress)
+    yield from _repair_log(files, path)
+
+
+def _repair_log(files: Files, path: Path) -> Iterator[str]:
     segments = list_segments(files, path / "wal")
     recovery = Recovery(files, path / "wal", segments, no_progress, lambda _numbers: None)
     recovery.run()
@@ -96,23 +99,32 @@ def repair(files: Files, path: Path, progress: Progress = no_progress) -> Iterat
 
 
 def _rewrite(files: Files, path: Path, block: Block, progress: Progress) -> Iterator[str]:
-    source = _Salvage(block)
-    meta = replace(block.meta, ulid=next_ulid(block.meta.ulid), tombstones=0)
-    try:
-        selection = StoreSnapshot([source]).select((), *_EVER)  # type: ignore[list-item] # by __getattr__
-        written = BlockWriter(files, path, meta).write(selection, progress)
-    except OperatingError as error:
-        yield _set_aside(files, block.path, str(error))
-        return
-    lost = len(source.lost_series)
+    """What can be read of a block as a new one. It tells of no log: much may have happened since the block was in use."""
+    name = block.damage.block
+    meta = replace(block.meta, ulid=next_ulid(name), tombstones=0, parents=(), log="", epochs=())
+    selection = StoreSnapshot([block]).select((), *_EVER)
+    written = BlockWriter(files, path, meta).write(selection, progress)
+    losses = block.damage.losses
     kept = written.samples if written is not None else 0
-    new = f", the rest is in {written.ulid}" if written is not None else ""
-    yield _set_aside(files, block.path, f"{lost} series could not be read, {kept} samples could{new}")
-
-
-def _set_aside(files: Files, path: Path, why: str) -> str:
+    new = f", they are in {written.ulid}" if written is not None else ""
+    told = "; ".join(loss.line() for loss in losses) or "nothing is lost"
+    if losses:
+        yield _set_aside(files, block.path, f"{kept} samples could be read{new}. {told}", losses)
+        return
     try:
-        files.rename(path, path.with_name(path.name + SET_ASIDE))
+        remove_block(files, block.path)
+    except OSError as error:
+        raise OperatingError(f"block {block.path.name} cannot be removed: {error}") from error
+    yield f"block {block.path.name} is written anew: {kept} samples could be read{new}. {told}"
+
+
+def _set_aside(files: Files, path: Path, why: str, losses: Sequence[Loss] | None = None) -> str:
+    try:
+        if path.name.endswith(SET_ASIDE):
+            if losses is not None:
+                files.write_atomic(path / LOSSES, pack_losses(losses))
+            return f"block {path.name}: {why}"
+        aside = set_aside(files, path, losses)
     except OSError as error:
         raise OperatingError(f"block {path.name} cannot be set aside: {error}") from error
-    return f"block {path.name} is set aside as {path.name}{SET_ASIDE}: {why}"
+    return f"block {path.name} is set aside as {aside.name}: {why}"

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from trimon.gotext.floats import format_g
-from trimon.gotext.strings import go_quote
-from trimon.model.labels import METRIC_NAME, Labels, format_labels
+from trimon.model.labels import METRIC_NAME, Labels, format_label_set, format_labels
 from trimon.model.matcher import Matcher
 from trimon.storage.block.writer import sorted_rows
 from trimon.storage.read.snapshot import StoreSnapshot
@@ -42,7 +41,7 @@ def dump(
 ) -> Iterator[str]:
     """`{labels} value milliseconds`, a line per sample of the closed interval."""
     for labels, times, values in _batches(snapshot, matchers, start_ms, end_ms):
-        shown = "{" + ", ".join(f"{name}={go_quote(value)}" for name, value in labels) + "}"
+        shown = format_label_set(labels)
         for time_ms, value in zip(times, values, strict=True):
             yield f"{shown} {format_g(value)} {time_ms}"
 

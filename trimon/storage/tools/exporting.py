@@ -34,6 +34,8 @@ def export_directory(
         written = export_block(files, target, selection, meta, progress)
         if written is not None:
             yield f"block {block.meta.ulid}: {written.samples} samples as {written.ulid}", written
+    for line in opened.missing():
+        yield line, None
     for written in _export_heads(files, opened.heads, target, names, progress):
         yield f"log: {written.samples} samples as {written.ulid}", written
 

@@ -14,7 +14,7 @@ from trimon.storage.block.reader import Block
 from trimon.storage.head.view import HeadView
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.read.snapshot import StoreSnapshot
-from trimon.storage.wal.log import list_segments, log_identity
+from trimon.storage.wal.ends import inspect_log
 from trimon.storage.wal.recovery import Recovery
 from trimon.storage.wal.replay import ReplayReport
 
@@ -36,6 +36,15 @@ class OfflineDirectory:
         """All that could be read."""
         return StoreSnapshot([*self.blocks, *self.heads])
 
+    def missing(self) -> list[str]:
+        """What could not be read of the blocks, a line each; known when everything has been read."""
+        losses = [loss for block in self.blocks if isinstance(block, Block) for loss in block.damage.losses]
+        return [loss.line() for loss in losses]
+
+    def epochs_in_blocks(self, log_id: str) -> set[int]:
+        """The runs of a log whose samples are in blocks."""
+        return {epoch for meta in self.metas() if meta.log == log_id for epoch in meta.epochs}
+
     def metas(self) -> list[BlockMeta]:
         """The blocks' metas, oldest first."""
         return [block.meta for block in self.blocks]
@@ -52,6 +61,8 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> OfflineDirect
             continue
         try:
             block = _open_block(files, path / name, cache)
+            if isinstance(block, Block) and block.meta_fault:
+                opened.problems.append(f"block {name}: {block.meta_fault}")
             opened.blocks.append(block)
             if isinstance(block, PrometheusBlock):
                 counts = block.left_out().items()
@@ -60,9 +71,9 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> OfflineDirect
             opened.problems.append(str(error))
     opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
     if log:
-        name = log_identity(files, path)
-        done = {epoch for meta in opened.metas() if meta.log == name for epoch in meta.epochs}
-        segments = [name for name in list_segments(files, path / "wal") if name.epoch not in done]
+        found = inspect_log(files, path, opened.epochs_in_blocks)
+        opened.problems.extend(text for _, text in found.problems)
+        segments = [name for name in found.segments if name.epoch not in found.done]
         recovery = Recovery(files, path / "wal", segments, _nothing, _no_note, mend=False)
         opened.heads = [head.view for head, _ in recovery.run() if head.samples]
         opened.replay = recovery.report

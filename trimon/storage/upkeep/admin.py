@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.state import StoreCore, StoreState
-from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
+from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import MergeJob
 from trimon.storage.upkeep.planning import PlannedMerge
 from trimon.storage.wal import sections
-
-# Deletions that come while blocks are rewritten are rare; who deletes without end is told.
-CLEAN_TRIES_MAX: Final = 20
 
 
 class StoreAdmin:
@@ -53,21 +49,12 @@ class StoreAdmin:
                 hit += hit_here
         return hit
 
-    def clean_tombstones(self, progress: Progress = no_progress) -> None:
-        """Rewrite every block that has deletions. Long: a worker thread's. Raises OperatingError.
-
-        A block that is changed meanwhile is rewritten again, for so many times.
-        """
-        tries = 0
-        while block := next((block for block in self._core.state.blocks if block.deletions), None):
-            job = MergeJob(self._changes, PlannedMerge((block.meta,), "tombstones"), progress)
-            try:
-                job.run()
-                job.install()
-            except ChangedMeanwhile:
-                tries += 1
-                if tries == CLEAN_TRIES_MAX:
-                    raise
+    def clean_job(self, skipped: Collection[str], progress: Progress = no_progress) -> MergeJob | None:
+        """The job that rewrites the next block with deletions, but those named; None if there is none."""
+        for block in self._core.state.blocks:
+            if block.deletions and block.meta.ulid not in skipped:
+                return MergeJob(self._changes, PlannedMerge((block.meta,), "tombstones"), progress)
+        return None
 
     def write_snapshot(self, *, skip_head: bool, progress: Progress = no_progress) -> str:
         """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.appender import Appender
-from trimon.storage.block.blockset import remove_block
+from trimon.storage.block.blockset import remove_block, set_aside
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.metadata import MetadataBook
@@ -61,7 +61,8 @@ class StoreChanges:
 
     def open_block(self, ulid: str) -> Block:
         """A block that was just written; not visible yet."""
-        return Block(self._core.files, self._core.path / ulid, self._core.cache)
+        core = self._core
+        return Block(core.files, core.path / ulid, core.cache, core.damaged_block)
 
     @property
     def log_id(self) -> str:
@@ -98,6 +99,7 @@ class StoreChanges:
             added = list(blocks)
             try:
                 self._book.save(core.files, core.path / "metadata")
+                core.name_log()
                 if added:
                     # Only now that all of the window is on disk does a block say that these logs are done with.
                     meta = replace(added[-1].meta, log=core.log_id, epochs=tuple(sorted(epochs)))
@@ -106,6 +108,7 @@ class StoreChanges:
                 heads = tuple(live for live in core.state.heads if live not in lives)
                 core.state = StoreState(_sorted((*core.state.blocks, *added)), heads)
                 self._appender.link_older_heads()
+                core.save_ends(without=epochs | self._appender.open_epochs)
                 remove_segments(core.files, core.wal_path, epochs)
             except OSError as error:
                 raise OperatingError(f"WAL: {error}") from error
@@ -113,7 +116,7 @@ class StoreChanges:
             core.counts["compactions"] += len(added)
 
     def replace_blocks(self, gone: Sequence[Block], added: Sequence[Block]) -> None:
-        """Swap blocks, then remove the files of those that are gone.
+        """Swap blocks, then remove the files of those that are gone; one that could not be read in whole is set aside.
 
         Raises ChangedMeanwhile when one that should go is not in the store any more, OperatingError when the disk fails.
         """
@@ -124,7 +127,25 @@ class StoreChanges:
             kept = [block for block in core.state.blocks if block not in gone]
             core.state = StoreState(_sorted((*kept, *added)), core.state.heads)
             core.counts["compactions"] += len(added)
-        self.discard(gone)
+            damaged = [block for block in gone if block.damage.losses]
+            core.lost = (*core.lost, *(loss for block in damaged for loss in block.damage.losses))
+        self.discard([block for block in gone if block not in damaged])
+        for block in damaged:
+            self._set_aside(block)
+
+    def _set_aside(self, block: Block) -> None:
+        """Keep a block that another one has what could be read of. Raises OperatingError."""
+        core, name = self._core, block.meta.ulid
+        try:
+            aside = set_aside(core.files, block.path, block.damage.losses)
+        except OSError as error:
+            raise OperatingError(f"block {name} cannot be set aside: {error}") from error
+        lost = len(block.damage.losses)
+        core.problem(
+            "blocks",
+            name,
+            f"block {name} was merged without {lost} damaged parts and is kept as {aside.name}",
+        )
 
     def discard(self, blocks: Sequence[Block]) -> None:
         """Remove the files of blocks that are not in use. Raises OperatingError."""
@@ -134,24 +155,15 @@ class StoreChanges:
             except OSError as error:
                 raise OperatingError(f"block {block.meta.ulid} cannot be removed: {error}") from error
 
-    def mark_failed(self, block: Block) -> None:
-        """Note that a block could not be merged, so that it is not tried for ever."""
-        core = self._core
-        core.problem(f"block {block.meta.ulid} cannot be merged")
-        with core.writing:
-            blocks = tuple(
-                other.noted(core.files, replace(other.meta, failed=True))
-                if other.meta.ulid == block.meta.ulid
-                else other
-                for other in core.state.blocks
-            )
-            core.state = StoreState(blocks, core.state.heads)
-
     def drop_blocks(self, ulids: Collection[str], reason: str) -> None:
         """Remove blocks beyond a retention. Raises OperatingError."""
-        with self._core.writing:
-            self.replace_blocks(self.blocks_named(ulids), [])
-            self._core.counts[f"{reason}_retentions"] += len(ulids)
+        core = self._core
+        with core.writing:
+            gone = self.blocks_named(ulids)
+            kept = tuple(block for block in core.state.blocks if block not in gone)
+            core.state = StoreState(kept, core.state.heads)
+            core.counts[f"{reason}_retentions"] += len(ulids)
+        self.discard(gone)
 
 
 def _sorted(blocks: Sequence[Block]) -> tuple[Block, ...]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from trimon.errors import OperatingError
-from trimon.storage.block.container import DamagedError
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
-from trimon.storage.codec.matrix import CodecError
 from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead
@@ -88,7 +86,7 @@ class CutJob:
 
 
 class MergeJob:
-    """Writes blocks as one, without what was deleted."""
+    """Writes blocks as one, without what was deleted and what cannot be read."""
 
     def __init__(self, store: StoreChanges, action: PlannedMerge, progress: Progress = no_progress) -> None:
         self.action = action
@@ -109,7 +107,7 @@ class MergeJob:
         self._sources = store.blocks_named({meta.ulid for meta in self.action.blocks})
         metas = [block.meta for block in self._sources]
         if len(metas) != len(self.action.blocks):
-            raise OperatingError("blocks to be merged are gone")
+            raise ChangedMeanwhile("blocks were changed before they were merged")
         start_ms, end_ms = min(meta.min_ms for meta in metas), max(meta.max_ms for meta in metas)
         epochs = {epoch for meta in metas if meta.log == store.log_id for epoch in meta.epochs}
         late = all(FROM_OUT_OF_ORDER in meta.hints for meta in metas)
@@ -127,12 +125,7 @@ class MergeJob:
             else (),
         )
         selection = StoreSnapshot(self._sources).select((), *_EVER)
-        try:
-            written = BlockWriter(store.files, store.path, meta).write(selection, self._progress)
-        except (DamagedError, CodecError):
-            for block in self._sources:
-                store.mark_failed(block)
-            raise
+        written = BlockWriter(store.files, store.path, meta).write(selection, self._progress)
         self._written = store.open_block(written.ulid) if written is not None else None
         self._ran = True
 

@@ -36,7 +36,7 @@ class MaintenancePlanner:
         jobs: list[MaintenanceJob] = [
             LoadJob(live.head, core.problem)
             for live in state.heads
-            if isinstance(live.head, LoggedHead) and live.head.waiting
+            if isinstance(live.head, LoggedHead) and (live.head.waiting or live.head.faults)
         ]
         for action in actions:
             match action:

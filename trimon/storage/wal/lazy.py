@@ -27,6 +27,8 @@ from trimon.storage.wal.rowstate import RowState
 _PLACE_BITS: Final = 20
 # Rows unpacked under one lock: some tenths of a second.
 _BATCH_ROWS: Final = 4000
+# A kind of problem.
+GROUPS_OF_LOG: Final = "groups of the log"
 
 
 class LogRows:
@@ -54,8 +56,11 @@ class LogRows:
         """How many sections wait for each group that is not unpacked."""
         return {group: len(entries) for group, entries in list(self._entries.items())}
 
-    def take(self, groups: Collection[int]) -> Iterator[tuple[int, Payload, int]]:
-        """(group, payload, place) of all sections of these groups in order; they wait no longer."""
+    def take(self, groups: Collection[int]) -> Iterator[tuple[int, Payload | None, int]]:
+        """(group, payload, place) of all sections of these groups in order; they wait no longer.
+
+        The payload is None where it does not pass its checksum any more.
+        """
         listed = [
             (group, np.array(self._entries.pop(group), np.int64))
             for group in groups
@@ -70,9 +75,13 @@ class LogRows:
         payload: Payload | None = None
         for entry, group in zip(entries[order].tolist(), owners[order].tolist(), strict=True):
             record, place = entry >> _PLACE_BITS, entry & (1 << _PLACE_BITS) - 1
-            if payload is None or record != current:
+            if record != current:
                 segment, offset = self._records[record]
-                payload, current = Payload(record_payload(self._segments[segment], offset)), record
+                current = record
+                try:
+                    payload = Payload(record_payload(self._segments[segment], offset))
+                except OperatingError:
+                    payload = None
             yield group, payload, place
 
 
@@ -84,7 +93,8 @@ class LoggedHead(Head):
 
     def __init__(self, start_ms: int, end_ms: int, cache: ArrayCache | None = None) -> None:
         self.runs: list[LogRows] = []
-        self.problems: list[str] = []
+        self.faults: list[tuple[str, str]] = []
+        """(group, what was found to be wrong with it) since the last LoadJob."""
         self._loading = threading.RLock()
         super().__init__(start_ms, end_ms, cache=cache)
 
@@ -131,15 +141,17 @@ class LoggedHead(Head):
             if number in broken:
                 continue
             group, state = builders[number]
-            numbers = payload.sections[place]
             try:
+                if payload is None:
+                    raise CellsError("a record of the log has changed since it was first read")
+                numbers = payload.sections[place]
                 if numbers[0] == s.GRANT:
                     self._unpack_grant(group, state, run.series, payload, place)
                 else:
                     self._unpack_row(group, state, numbers, payload, place)
             except CellsError as error:
                 broken.add(number)
-                self.problems.append(f"group {group.name}: {error}")
+                self.faults.append((group.name, f"group {group.name}: {error}"))
         for number, (group, _) in builders.items():
             self.groups[number].view = group.view
 
@@ -232,7 +244,7 @@ class LoggedGroupViews(GroupViews):
 class LoadJob:
     """Unpacks what is left in the logs of a replayed head, a few groups at a time."""
 
-    def __init__(self, head: LoggedHead, problem: Callable[[str], None]) -> None:
+    def __init__(self, head: LoggedHead, problem: Callable[[str, str, str], None]) -> None:
         self._head = head
         self._problem = problem
 
@@ -245,8 +257,8 @@ class LoadJob:
         """Unpack group after group; queries go on in between. Raises OperatingError."""
         while self._head.load_some():
             pass
-        for text in self._head.problems:
-            self._problem(text)
+        while self._head.faults:
+            self._problem(GROUPS_OF_LOG, *self._head.faults.pop(0))
 
     def install(self) -> None:
         """Does nothing: readers see what was unpacked at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgpack
 import numpy as np
@@ -13,15 +13,12 @@ import zstandard
 
 from trimon.errors import OperatingError
 from trimon.files import AppendFile, Files
-from trimon.random import Randomness
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
 from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
 from trimon.storage.wal.rowstate import RowState
-
-_IDENTITY: Final = "log-id"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -263,6 +260,7 @@ class HeadLog:
             file.sync()
         name = SegmentName(self.epoch, self.segment + 1)
         path = self._directory / str(name)
+        self._files.make_directory(self._directory)
         opened = self._files.create(path)
         try:
             about = {"epoch": name.epoch, "segment": name.segment, "window": list(self.window)}
@@ -276,26 +274,6 @@ class HeadLog:
         self._close_file()
         self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False
         return opened
-
-
-def log_identity(files: Files, directory: Path) -> str:
-    """The name of a data directory's log, which tells its runs from those of others; empty if it has none yet.
-
-    Raises OSError.
-    """
-    try:
-        return files.read(directory / _IDENTITY).decode("ascii", "replace").strip()
-    except FileNotFoundError:
-        return ""
-
-
-def make_log_identity(files: Files, directory: Path, randomness: Randomness) -> str:
-    """As `log_identity`; one that is not there yet is made. Raises OSError."""
-    known = log_identity(files, directory)
-    if not known:
-        known = randomness.token(16).hex()
-        files.write_atomic(directory / _IDENTITY, known.encode("ascii"))
-    return known
 
 
 def list_segments(files: Files, directory: Path) -> list[SegmentName]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from trimon.model.matcher import Matcher, MatchType
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.wal.lazy import LoggedHead
 from trimon.storage.wal.log import SegmentName
-from trimon.storage.wal.replay import EpochReplay, ReplayReport, read_window, replay_segment
+from trimon.storage.wal.replay import SEGMENTS, EpochReplay, ReplayReport, read_window, replay_segment
 from trimon.storage.wal.sections import DELETE
 
 
 class Recovery:
-    """Reads the segments of earlier runs; runs of one window become one head."""
+    """Reads the segments of earlier runs; runs of one window become one head.
+
+    With `mend` a torn tail is cut off, of segments that are not `closed`, which were whole once.
+    """
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class Recovery:
         note: Callable[[list[Any]], None],
         *,
         mend: bool = True,
+        closed: Collection[SegmentName] = (),
         cache: ArrayCache | None = None,
     ) -> None:
         self._cache = ArrayCache() if cache is None else cache
@@ -39,6 +43,7 @@ class Recovery:
         self._on_progress = on_progress
         self._note = note
         self._mend = mend
+        self._closed = closed
 
     def run(self) -> list[tuple[LoggedHead, set[int]]]:
         """The heads, oldest window first, and the runs each was made of."""
@@ -53,11 +58,12 @@ class Recovery:
             target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
             for name in segments:
                 try:
-                    mend = self._mend and name is segments[-1]
+                    # what was whole once has no torn tail
+                    mend = self._mend and name is segments[-1] and name not in self._closed
                     path = self._directory / str(name)
                     replay_segment(self._files, path, name, target, self.report, mend=mend)
                 except (OSError, OperatingError) as error:
-                    self.report.problem(f"WAL segment {name}: {error}")
+                    self.report.problem(SEGMENTS, str(name), f"WAL segment {name}: {error}")
                 done += 1
                 self._on_progress(done, total)
         for head, _ in heads.values():

@@ -14,6 +14,7 @@ from trimon.files import Files
 from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.head.scrapegroup import ScrapeGroup
+from trimon.storage.problems import OTHERS, SUBJECTS_MAX
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.frame import (
@@ -25,17 +26,18 @@ from trimon.storage.wal.frame import (
     records,
     segment_seed,
 )
-from trimon.storage.wal.lazy import LoggedHead
+from trimon.storage.wal.lazy import GROUPS_OF_LOG, LoggedHead
 from trimon.storage.wal.log import SegmentName
 from trimon.storage.wal.payload import BrokenSectionError, Payload, grant_of, looked_up
 
-_PROBLEMS_MAX: Final = 100
+SEGMENTS: Final = "segments of the log"
+_SERIES: Final = "series of the log"
 _NOTES: Final = (s.METADATA, s.EXEMPLARS, s.DELETE)
 
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What a replay found; `problems` names every loss in a line."""
+    """What a replay found; `problems` names the cause of every loss in a line."""
 
     segments: int = 0
     records: int = 0
@@ -46,7 +48,13 @@ class ReplayReport:
     lost_samples: int = 0
     lost_sections: int = 0
     torn_tails: int = 0
-    problems: list[str] = field(default_factory=list)
+    causes: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    """(kind, subject) of a cause, to what was said of it last and how often."""
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each cause."""
+        return [f"{text} ({count} times)" if count > 1 else text for text, count in self.causes.values()]
 
     def lines(self) -> list[str]:
         """What was lost, for people; empty if nothing was."""
@@ -71,10 +79,12 @@ class ReplayReport:
             "torn_tails": self.torn_tails,
         }
 
-    def problem(self, text: str) -> None:
-        """Note a loss; beyond a hundred only the counts go on."""
-        if len(self.problems) < _PROBLEMS_MAX:
-            self.problems.append(text)
+    def problem(self, kind: str, subject: str, text: str) -> None:
+        """Note a loss; of one kind so many subjects are told apart."""
+        cause = (kind, subject)
+        if cause not in self.causes and sum(known[0] == kind for known in self.causes) >= SUBJECTS_MAX:
+            cause = (kind, OTHERS)
+        self.causes[cause] = (text, self.causes.get(cause, ("", 0))[1] + 1)
 
 
 @dataclass(slots=True)
@@ -121,7 +131,7 @@ class EpochReplay:
             except (BrokenSectionError, CellsError) as error:
                 self._report.lost_sections += 1
                 self._report.lost_rows += kind == s.ROW
-                self._report.problem(str(error))
+                self._report.problem(GROUPS_OF_LOG, str(error).partition(": ")[0], str(error))
 
     def _apply_pairs(self, payload: Payload, place: int) -> None:
         _, first, names, places, values = payload.sections[place]
@@ -136,7 +146,9 @@ class EpochReplay:
         known = np.ones(count, np.bool_)
         if (flat < 0).any():
             known = ~np.logical_or.reduceat(flat < 0, np.cumsum(lengths) - lengths)
-            self._report.problem(f"{count - int(known.sum())} series are lost with their labels")
+            self._report.problem(
+                _SERIES, "labels", f"{count - int(known.sum())} series are lost with their labels"
+            )
         found = np.full(count, -1, np.int32)
         found[known] = self._head.create_pairs(
             flat[np.repeat(known, lengths)], lengths[known], RefusalTally()
@@ -236,7 +248,7 @@ def replay_segment(
     target.rows.begin_segment(data)
     if len(data) and bytes(data[: len(MAGIC)]) != MAGIC:
         report.damaged_bytes += len(MAGIC)
-        report.problem(f"WAL segment {name}: its first bytes are not a segment's")
+        report.problem(SEGMENTS, str(name), f"WAL segment {name}: its first bytes are not a segment's")
     for record in records(data, segment_seed(name.epoch, name.segment)):
         if isinstance(record, DamagedBytes):
             at_end = record.offset + record.size_bytes == len(data)
@@ -246,7 +258,9 @@ def replay_segment(
                 files.truncate(path, record.offset)
             else:
                 report.problem(
-                    f"WAL segment {name}: {record.size_bytes} bytes at {record.offset} are damaged"
+                    SEGMENTS,
+                    str(name),
+                    f"WAL segment {name}: {record.size_bytes} bytes at {record.offset} are damaged",
                 )
         elif record.type == RECORD_BATCH:
             report.records += 1

@@ -45,7 +45,7 @@ def admin_endpoints(context: WebContext) -> list[Endpoint]:
         return Answer(b"", 204, "")
 
     async def clean_tombstones(_: Request) -> Answer:
-        await context.offload.run(context.store.clean_tombstones)
+        await context.clean_tombstones()
         return Answer(b"", 204, "")
 
     async def snapshot(request: Request) -> Answer:

@@ -63,6 +63,8 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         most, texts = parameters.limit(values), values.getlist("match[]")
         named = request.path.endswith("/series")
 
+        warnings: list[str] = []
+
         def work(snapshot: Snapshot, budget: Budget) -> list[object]:
             selectors = parameters.selectors(texts, budget.check, named=named)
             if start_ms > end_ms and not named:
@@ -70,10 +72,11 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
             with watched(budget.check):
                 # As Prometheus does not look which of the two is later, /series finds what lies between them.
                 first_ms, last_ms = min(start_ms, end_ms), max(start_ms, end_ms)
-                return look_up(selectors, first_ms, last_ms, most, snapshot, budget)
+                found = look_up(selectors, first_ms, last_ms, most, snapshot, budget)
+                warnings.extend(snapshot.missing(first_ms, last_ms))
+                return found
 
         found = await context.queries.run(request.path, context.query_options(), work)
-        warnings: list[str] = []
         return success(parameters.truncated(found, most, warnings), warnings, escaped=not named)
 
     async def series(request: Request) -> Answer:

@@ -1,0 +1,133 @@
+"""What is missing of the log is found out at the next start and by verify; the start goes on."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.storage.block.test_blocks import HOUR, fill, maintain
+from tests.storage.conftest import START_MS, Bench, first_row, series
+from trimon.files import DiskFiles
+from trimon.model.rows import Row
+from trimon.storage.block.damage import DamagedError
+from trimon.storage.store import Store
+from trimon.storage.tools.checking import verify
+from trimon.storage.wal.ends import LogEnds
+from trimon.storage.wal.log import SegmentName
+
+T = START_MS
+
+
+def rows(bench: Bench, count: int = 50) -> None:
+    """Rows that fill a few small segments."""
+    bench.configure(wal_segment_bytes=1500)
+    names = tuple(series("m", i=str(i)) for i in range(20))
+    (answer,) = bench.append(first_row("g", T, dict.fromkeys(names, 1.0)))
+    for step in range(1, count):
+        values = np.sin(np.arange(20) * step)
+        bench.append(Row("g", T + step * 1000, answer.columns, values))
+
+
+def started(bench: Bench) -> list[str]:
+    """The problems of another start."""
+    bench.store = Store.open(bench.options, bench.files, bench.clock)
+    bench.store.replay()
+    return bench.store.problems
+
+
+def damaged(bench: Bench) -> list[str]:
+    """The bad lines of verify."""
+    return [line for fine, line in verify(DiskFiles(), bench.options.path) if not fine]
+
+
+def test_a_log_that_vanished_is_told(bench: Bench) -> None:
+    """Without any segment, and with one fewer, start and verify say which; the store goes on, and says it once."""
+    rows(bench)
+    bench.store.close()
+    wal = bench.options.path / "wal"
+    names = sorted(path.name for path in wal.iterdir())
+    assert len(names) > 3
+    (wal / names[1]).unlink()
+    assert any(f"{names[1]} has vanished" in line for line in damaged(bench))
+    assert any(f"{names[1]} has vanished" in line for line in started(bench))
+    bench.reopen()
+    assert not any("has vanished, it had" in line for line in bench.store.problems)
+    bench.store.close()
+    shutil.rmtree(wal)
+    assert any("the log has vanished" in line for line in damaged(bench))
+    assert any("the log has vanished" in line for line in started(bench))
+    (answer,) = bench.append(first_row("g", T + 60_000, {series("fresh"): 1.0}))
+    assert answer.appended == 1
+    bench.reopen()
+    assert bench.store.problems == []
+    assert list(bench.read()) == [series("fresh")]
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 1.0])
+def test_a_log_that_was_cut_is_told(bench: Bench, keep: float) -> None:
+    """A segment that ends before it did, between records or within one, has lost something and is named."""
+    rows(bench)
+    bench.store.close()
+    last = max(path for path in (bench.options.path / "wal").iterdir() if path.stat().st_size > 500)
+    content = last.read_bytes()
+    # at a mark of a record, or just within the last one
+    places = [at for at in range(len(content)) if content[at : at + 2] == b"\xa9\x57"]
+    cut = len(content) - 5 if keep == 1.0 else places[int(keep * (len(places) - 1))]
+    last.write_bytes(content[:cut])
+    wanted = f"{last.name} was cut: {cut} bytes are left of {len(content)}"
+    assert any(wanted in line for line in damaged(bench))
+    assert any(wanted in line for line in started(bench))
+
+
+def test_another_name_of_the_log_is_told_and_mended(bench: Bench) -> None:
+    """The name that the log's own records of itself say counts: blocks that tell of its runs go on to count."""
+    fill(bench, 2.5)
+    maintain(bench)
+    bench.store.close()
+    path = bench.options.path / "log-id"
+    name = path.read_text()
+    for other in ("0" * 32, None):
+        path.unlink()
+        if other is not None:
+            path.write_text(other)
+        assert any(name in line for line in damaged(bench))
+        assert any("log-id" in line and name in line for line in started(bench))
+        assert path.read_text() == name
+        bench.reopen()
+        assert bench.store.problems == []
+        bench.store.close()
+    bench.store = Store.open(bench.options, bench.files, bench.clock)
+    bench.store.replay()
+
+
+def test_a_kill_is_no_fault(bench: Bench) -> None:
+    """A process that died, and one that was cut into blocks, leave a log of which nothing is said to be missing."""
+    fill(bench, 4.5)
+    maintain(bench)
+    bench.store.sync()
+    copy = bench.options.path.with_name("killed")
+    shutil.copytree(bench.options.path, copy)
+    for _ in range(3):
+        assert not [line for line in damaged(bench) if "WAL" in line or "log" in line]
+        bench.reopen()
+        assert bench.store.problems == []
+        bench.clock.value_ms += 4 * HOUR
+        maintain(bench)
+    options = bench.options
+    bench.store.close()
+    bench.options = type(options)(copy)
+    assert started(bench) == []
+
+
+def test_ends_of_a_log_keep_and_check_themselves() -> None:
+    """What is packed is unpacked; a flipped bit anywhere is found."""
+    ends = LogEnds("abc", {SegmentName(3, 1): 77, SegmentName(2, 9): 5})
+    content = ends.pack()
+    assert LogEnds.unpack(content) == ends
+    for at in range(len(content)):
+        broken = bytearray(content)
+        broken[at] ^= 1
+        with pytest.raises(DamagedError):
+            LogEnds.unpack(bytes(broken))
