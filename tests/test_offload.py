@@ -7,7 +7,7 @@ import time
 
 import trio
 
-from trimon.offload import AbandoningOffload
+from trimon.offload import AbandoningOffload, ThreadOffload
 
 
 def test_a_cancelled_caller_leaves_hanging_work_behind() -> None:
@@ -32,3 +32,36 @@ def test_a_cancelled_caller_leaves_hanging_work_behind() -> None:
 
     trio.run(main)
     assert heard == ["told"]
+
+
+def test_threads_are_left_behind_once_the_process_is_to_end() -> None:
+    """A cancelled caller waits for its thread; after `abandon` it goes on without, and what the thread says is nobody's."""
+    go_on = threading.Event()
+    ended: list[str] = []
+
+    async def main() -> int:
+        offload = ThreadOffload(2)
+
+        def work(name: str) -> None:
+            go_on.wait(20)
+            ended.append(name)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(offload.run, lambda: work("first"))
+            await trio.sleep(0.05)
+            nursery.cancel_scope.cancel()
+            threading.Timer(0.1, go_on.set).start()
+        assert ended == ["first"]
+        go_on.clear()
+        offload.abandon()
+        with trio.move_on_after(0.05) as scope:
+            await offload.run(lambda: work("second"))
+        assert scope.cancelled_caught
+        assert offload.abandoned == 1
+        assert await offload.run(lambda: 7) == 7
+        go_on.set()
+        while len(ended) < 2:  # noqa: ASYNC110 # a thread's own list
+            await trio.sleep(0.01)
+        return offload.abandoned
+
+    assert trio.run(main) == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar, cast
 
 import trio
@@ -34,6 +35,9 @@ class ThreadOffload:
 
     def __init__(self, threads_max: int) -> None:
         self._limiter = trio.CapacityLimiter(threads_max)
+        self._abandons = False
+        self.abandoned = 0
+        """Threads that were left behind at work."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def run(self, work: Callable[[], T], on_cancel: Callable[[], None] | None = None) -> T:
@@ -42,9 +46,39 @@ class ThreadOffload:
         place = object()
         await self._limiter.acquire_on_behalf_of(place)
         try:
-            return await _in_thread(work, on_cancel)
+            return await self._in_thread(work, on_cancel)
         finally:
             self._limiter.release_on_behalf_of(place)
+
+    def abandon(self) -> None:
+        """From now on a caller that is cancelled goes on without its thread, as the process is about to end."""
+        self._abandons = True
+
+    async def _in_thread(self, work: Callable[[], T], on_cancel: Callable[[], None] | None) -> T:
+        task = trio.lowlevel.current_task()
+        token = trio.lowlevel.current_trio_token()
+        left = False
+
+        def resume(result: Any) -> None:  # an outcome
+            if not left:
+                trio.lowlevel.reschedule(task, result)
+
+        def deliver(result: Any) -> None:
+            with suppress(trio.RunFinishedError):  # it was left behind
+                token.run_sync_soon(resume, result)
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            nonlocal left
+            if on_cancel is not None:
+                on_cancel()
+            if not self._abandons:
+                return trio.lowlevel.Abort.FAILED
+            left = True
+            self.abandoned += 1
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        trio.lowlevel.start_thread_soon(work, deliver)
+        return cast("T", await trio.lowlevel.wait_task_rescheduled(abort))
 
     def inspect(self) -> dict[str, object]:
         """Threads at work, the most allowed, and how many tasks wait."""
@@ -54,22 +88,6 @@ class ThreadOffload:
             "threads_max": statistics.total_tokens,
             "waiting": statistics.tasks_waiting,
         }
-
-
-async def _in_thread(work: Callable[[], T], on_cancel: Callable[[], None] | None) -> T:
-    task = trio.lowlevel.current_task()
-    token = trio.lowlevel.current_trio_token()
-
-    def deliver(result: Any) -> None:  # an outcome
-        token.run_sync_soon(trio.lowlevel.reschedule, task, result)
-
-    def abort(_: object) -> trio.lowlevel.Abort:
-        if on_cancel is not None:
-            on_cancel()
-        return trio.lowlevel.Abort.FAILED
-
-    trio.lowlevel.start_thread_soon(work, deliver)
-    return cast("T", await trio.lowlevel.wait_task_rescheduled(abort))
 
 
 class AbandoningOffload:

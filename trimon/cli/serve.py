@@ -41,6 +41,7 @@ from trimon.selfmetrics import SelfMetrics
 from trimon.server import RULES_MAX, LoadedConfiguration, Seams, Server, Settings, complete
 from trimon.server.configuration import warn_of
 from trimon.server.descriptors import plan, raise_limit, say
+from trimon.server.forcedstop import end_process
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.web.externalurl import bracketed
@@ -117,6 +118,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         writer_threads=ThreadOffload(WRITER_THREADS),
         query_threads=ThreadOffload(settings.queries_max),
         parse_threads=ThreadOffload(PARSE_THREADS),
+        scrape_threads=ThreadOffload(PARSE_THREADS),
         discovery_threads=AbandoningOffload(DISCOVERY_THREADS),
         rule_threads=ThreadOffload(RULES_MAX),
         registry=registry,
@@ -126,7 +128,10 @@ def _start(flags: ServerFlags, log: Log) -> int:
     print(f"trimon listens on {url}/ (targets: {url}/api/v1/targets, actors: {url}/debug/actors)", flush=True)
     server = Server(settings, seams, store, sockets, loaded, source.at_reload)
     _tune_collector()
-    return trio.run(server.run)
+    code = trio.run(server.run)
+    if seams.scrape_threads.abandoned:
+        end_process(code)  # the interpreter's own end is not made for threads that are at work
+    return code
 
 
 class StartError(UserError):

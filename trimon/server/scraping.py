@@ -37,7 +37,7 @@ class ScrapingPart:
             self.mailbox,
             storage.writer,
             seams.clock,
-            seams.parse_threads,
+            seams.scrape_threads,
             seams.log,
             seed=schedule_seed(socket.gethostname(), labels_of(current.config.global_.external_labels)),
             reports=reports,

@@ -45,6 +45,7 @@ class Server:
         load: Callable[[], LoadedConfiguration],
     ) -> None:
         self._log = seams.log
+        self._scrape_threads = seams.scrape_threads
         self._stopping = False
         self._current = CurrentConfiguration(loaded, settings.query)
         self.reports = CrashReports(self._log_crash, shown=redacted)
@@ -124,6 +125,7 @@ class Server:
     async def _stop(self) -> None:
         self._stopping = True
         self.parts.stopping()
+        self._scrape_threads.abandon()
         await self.root.stop(STOP_S)
 
     def quit(self) -> bool:

@@ -10,7 +10,7 @@ from trimon.actors.notifier import NotifierSettings
 from trimon.clock import Clock
 from trimon.discovery.registry import Registry
 from trimon.log import Log
-from trimon.offload import Offload
+from trimon.offload import Offload, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server.descriptors import DescriptorPlan
@@ -60,6 +60,8 @@ class Seams:
     writer_threads: Offload
     query_threads: Offload
     parse_threads: Offload
+    scrape_threads: ThreadOffload
+    """Left behind at a stop: what a target sent is of no use any more."""
     discovery_threads: Offload
     rule_threads: Offload
     registry: Registry

@@ -29,8 +29,10 @@ from trimon.server.autoreload import AutoReload
 from trimon.server.parts import ServerParts
 from trimon.web.http.server import WebActor
 
-# All of a stop; each child has its own share in its spec.
-STOP_S: Final = 30.0
+# All of an orderly stop; each child has its own share in its spec. After it the process is ended, within 30 s in all.
+STOP_S: Final = 25.0
+# Whatever is fetched or read then is of no use; what is on its way to storage is seen through however long it takes.
+SCRAPE_DRAIN_S: Final = 1.0
 # The writer has no second life in one process: the next start replays the log.
 NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
 
@@ -54,7 +56,7 @@ def supervision_tree(
         ChildSpec("alertmanager-discovery", lambda: notify.discovery.group, restart=always, drain_s=5.0),
         ChildSpec("discovery", lambda: scraping.discovery.group, restart=always, drain_s=5.0),
         ChildSpec("scrape-manager", lambda: scraping.manager, scraping.mailbox, always, drain_s=2.0),
-        ChildSpec("scrape", lambda: scraping.pools, restart=always, drain_s=12.0),
+        ChildSpec("scrape", lambda: scraping.pools, restart=always, drain_s=SCRAPE_DRAIN_S),
         ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
         ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
         ChildSpec("lag", lambda: parts.lag, restart=always),
