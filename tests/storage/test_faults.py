@@ -254,6 +254,35 @@ def test_a_full_disk_refuses_appends_until_there_is_room(tmp_path: Path) -> None
     store.close()
 
 
+@pytest.mark.parametrize("room_bytes", [0, 20, 60])
+def test_a_start_on_a_full_disk_answers_and_goes_on_with_room(tmp_path: Path, room_bytes: int) -> None:
+    """Without room for the log and its name the store opens, reads, refuses samples with a reason, and later takes them."""
+    clock = StoppedClock(T)
+    store = Store.open(StoreOptions(tmp_path, lockfile=False), DiskFiles(), clock)
+    store.append([first_row("g", T, {series("a"): 1.0})])
+    store.close()
+    files = FaultyFiles()
+    files.room_bytes = room_bytes
+    (tmp_path / "log-id").unlink()
+    store = Store.open(StoreOptions(tmp_path, lockfile=False), files, clock)
+    store.replay()
+    assert any("the disk is full" in problem for problem in store.problems)
+    for step in range(1, 4):
+        with pytest.raises(OperatingError, match="No space left"):
+            store.append([first_row("g", T + step, {series("b"): 1.0})])
+    assert any("samples are refused" in problem and "3 times" in problem for problem in store.problems)
+    assert read(store) == {series("a"): [(T, 1.0)]}
+    files.room_bytes = None
+    (answer,) = store.append([first_row("g", T + 9, {series("b"): 2.0})])
+    assert answer.appended == 1
+    store.close()
+    assert len((tmp_path / "log-id").read_text()) == 32
+    store, _ = found_after(tmp_path, clock)
+    assert read(store) == {series("a"): [(T, 1.0)], series("b"): [(T + 9, 2.0)]}
+    assert store.problems == []
+    store.close()
+
+
 @pytest.mark.parametrize("room_bytes", [0, 20, 120])
 def test_a_disk_full_at_the_first_sample_of_another_window(tmp_path: Path, room_bytes: int) -> None:
     """When the log of a window cannot be made the append fails, and the next one with room succeeds."""

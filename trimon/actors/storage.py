@@ -31,6 +31,7 @@ MAILBOX_MESSAGES_MAX: Final = 4096
 MAILBOX_BYTES_MAX: Final = 512 * 2**20
 PERFORM_TIMEOUT_S: Final = 600.0
 SYNC_INTERVAL_S: Final = 1.0
+APPEND_FAILED: Final = "append failed"
 PROBLEMS_INTERVAL_S: Final = 2.0
 # What is said again says how often it happened meanwhile.
 REPEATED_INTERVAL_S: Final = 60.0
@@ -127,6 +128,14 @@ class Writer:
         return await ask(self.mailbox, Perform(what, work), PERFORM_TIMEOUT_S)
 
 
+@dataclass(slots=True)
+class _Trouble:
+    """A failure that goes on: how often it was since it was logged, and until when it is not logged again."""
+
+    count: int = 0
+    quiet_until_s: float = 0.0
+
+
 class StorageActor:
     """The single writer of samples.
 
@@ -157,6 +166,7 @@ class StorageActor:
         self.append_failures = 0
         self._threads_until_s = 0.0
         self._last_error = ""
+        self._troubles: dict[str, _Trouble] = {}
 
     async def run(self) -> None:
         """Appends what waits until the mailbox is closed and empty; replays the log meanwhile."""
@@ -243,10 +253,11 @@ class StorageActor:
             answers = await self._store(flat)
         except OperatingError as error:
             self.append_failures += 1
-            self._trouble("append failed", error)
+            self._trouble(APPEND_FAILED, error)
             for append in appends:
                 append.reply.fail(error)
             return
+        self._over(APPEND_FAILED)
         position = 0
         for append in appends:
             end = position + len(append.messages)
@@ -279,9 +290,24 @@ class StorageActor:
         message.reply.send(result)
 
     def _trouble(self, what: str, error: OperatingError) -> None:
+        """Counts a failure and logs it; one that goes on once a minute, with how often it was."""
         self._failures += 1
         self._last_error = f"{what}: {error}"
-        self._log.error(what, err=str(error))
+        trouble = self._troubles.setdefault(what, _Trouble())
+        trouble.count += 1
+        now_s = trio.current_time()
+        if now_s >= trouble.quiet_until_s:
+            self._log.error(what, err=str(error), count=trouble.count)
+            trouble.quiet_until_s = now_s + REPEATED_INTERVAL_S
+            trouble.count = 0
+
+    def _over(self, what: str) -> None:
+        """What failed does not any more."""
+        if not self._troubles:
+            return
+        trouble = self._troubles.pop(what, None)
+        if trouble is not None:
+            self._log.info(f"{what}, and does so no more", count=trouble.count)
 
     def snapshot(self) -> Snapshot:
         """All data of this moment, for readers. Raises NotReady while the log is replayed."""

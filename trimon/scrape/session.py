@@ -265,8 +265,11 @@ class ScrapeSession:
         self.counts.out_of_bounds += appended.out_of_bounds + appended.too_old
 
     def lost(self, error: str) -> None:
-        """Storage could not take the last row: nothing of it is stored, and all series are offered anew."""
-        self.state = replace(self.state, health="down", last_error=redacted(error))
+        """Storage could not take the last row: nothing of it is stored, and all series are offered anew.
+
+        That says nothing against the target, whose health stays.
+        """
+        self.state = replace(self.state, last_error=redacted(error))
         self._columns.lost()
         self._layout.keep(NOTHING)
 

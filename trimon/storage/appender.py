@@ -40,6 +40,10 @@ class Appender:
             try:
                 answers = [self._append_one(message) for message in messages]
                 self.commit()
+            except OperatingError as error:
+                self._roll_back()
+                core.problem("log", "append", f"samples are refused: {error}")
+                raise
             except BaseException:
                 self._roll_back()
                 raise

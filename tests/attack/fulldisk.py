@@ -1,0 +1,202 @@
+"""A full disk under the real server: it starts, answers, says why it stores nothing, and goes on when there is room.
+
+The data directory is on a tmpfs of a few megabytes, which takes root to mount; `--directory` names one that is there already.
+Each round fills the disk under the running server, looks at it, makes room, and starts it anew on the full disk.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if __package__ in {None, ""}:
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.attack.figures import arguments, figure
+from tests.support.process import Server
+
+WAIT_S = 20.0
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: self
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+@dataclass
+class Tally:
+    """What came of the rounds."""
+
+    starts: int = 0
+    rounds: int = 0
+    failures: list[str] = field(default_factory=list)
+    log_lines: int = 0
+    resumed_s: list[float] = field(default_factory=list)
+
+    def expect(self, good: object, what: str) -> None:
+        """Note what is not as it should be."""
+        if not good:
+            self.failures.append(what)
+
+
+@contextmanager
+def small_disk(size: str) -> Iterator[Path]:
+    """A file system of its own. Raises CalledProcessError where that may not be mounted."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "disk"
+        path.mkdir()
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], check=True, capture_output=True
+        )
+        try:
+            yield path
+        finally:
+            subprocess.run(["umount", "-l", path], check=True)
+
+
+def may_mount() -> bool:
+    """Whether this user can mount a file system."""
+    try:
+        with small_disk("64k"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all the room there is."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return filler
+
+
+def _until(condition: Callable[[], object], within_s: float = WAIT_S) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _look(server: Server, tally: Tally, where: str) -> None:
+    """What must hold on a full disk."""
+
+    def refused() -> bool:
+        return any(
+            "samples are refused" in line for line in server.get("/api/v1/status/storage")["data"]["problems"]
+        )
+
+    tally.expect(_until(refused), f"{where}: no problem is told")
+    tally.expect(server.query("vector(1)"), f"{where}: a query has no answer")
+
+    def told() -> bool:
+        targets = server.get("/api/v1/targets")["data"]["activeTargets"]
+        return bool(targets and targets[0]["lastError"])
+
+    tally.expect(_until(told), f"{where}: the target says nothing")
+    (target,) = server.get("/api/v1/targets")["data"]["activeTargets"]
+    tally.expect(target["health"] == "up", f"{where}: the target is {target['health']}")
+    tally.expect("No space left" in target["lastError"], f"{where}: the target says {target['lastError']!r}")
+    metrics = server.text("/metrics")[1].splitlines()
+    failed = next(line for line in metrics if line.startswith("prometheus_tsdb_wal_writes_failed_total"))
+    tally.expect(float(failed.split()[-1]) > 0, f"{where}: no failed write is counted")
+
+
+def _samples(server: Server) -> int:
+    found = server.query("count_over_time(up[1h])")
+    return int(found[0]["value"][1]) if found else 0
+
+
+def _goes_on(server: Server, tally: Tally, where: str) -> None:
+    """Room again: samples come within seconds, and none that were there are gone."""
+    before, began_s = _samples(server), time.monotonic()
+    good = _until(lambda: _samples(server) > before)
+    tally.expect(good, f"{where}: it does not go on when there is room")
+    tally.resumed_s.append(time.monotonic() - began_s)
+
+
+def attack(disk: Path, seed: int, rounds: int) -> Tally:
+    """Fill and free the disk under a server, and start it on the full disk."""
+    dice, tally = random.Random(seed), Tally()
+    fill(disk)
+    data = disk / "data"
+    (disk / "filler").unlink()
+    data.mkdir(exist_ok=True)
+    fill(disk)
+    with tempfile.TemporaryDirectory() as outside:
+        server = Server(Path(outside) / "data")
+        port = server.port
+        server = Server(Path(outside) / "data", CONFIG.format(port=port), port=port)
+        server.command[3] = f"--storage.tsdb.path={data}"
+        try:
+            for number in range(rounds):
+                _round(server, disk, dice, tally, number)
+        finally:
+            server.stop()
+    return tally
+
+
+def _round(server: Server, disk: Path, dice: random.Random, tally: Tally, number: int) -> None:
+    tally.rounds += 1
+    fill(disk)
+    server.start()
+    tally.starts += 1
+    _look(server, tally, f"round {number}, started on a full disk")
+    (disk / "filler").unlink()
+    _goes_on(server, tally, f"round {number}, started on a full disk")
+    time.sleep(dice.random())
+    fill(disk)
+    _look(server, tally, f"round {number}, filled while it ran")
+    (disk / "filler").unlink()
+    _goes_on(server, tally, f"round {number}, filled while it ran")
+    before = _samples(server)
+    if dice.random() < 0.5:
+        fill(disk)
+    server.stop()
+    lines = server.log.read_text().splitlines()
+    tally.log_lines = max(tally.log_lines, sum("append failed" in line for line in lines))
+    tally.expect(not any("Traceback" in line for line in lines), f"round {number}: a traceback")
+    server.start()
+    tally.expect(_samples(server) >= before, f"round {number}: samples are gone after a restart")
+    server.stop()
+    server.log.write_text("")
+
+
+def main() -> None:
+    """Mount, attack, and print the table's line."""
+    parser = arguments(__doc__ or "", rounds=10)
+    parser.add_argument("--size", default="4m", help="of the tmpfs")
+    options = parser.parse_args()
+    print(f"seed {options.seed}, {options.rounds} rounds", flush=True)
+    if not may_mount():
+        print(f"user {os.getuid()} may not mount a tmpfs: nothing was tried")
+        return
+    with small_disk(options.size) as disk:
+        tally = attack(disk, options.seed, options.rounds)
+    for failure in tally.failures:
+        print(failure)
+    figure(
+        "full disk at start and under the running server",
+        f"{len(tally.failures)} failures; at most {tally.log_lines} lines about appends in the log of a round",
+        f"{tally.rounds} rounds, goes on within {max(tally.resumed_s, default=0):.1f} s",
+    )
+
+
+if __name__ == "__main__":
+    main()
