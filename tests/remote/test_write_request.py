@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support import protobuf
 from trimon import limits
-from trimon.remote.wire import WireError
+from trimon.remote.wire import TooManyFields, WireError
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 
 NOW = 1_700_000_000_000
@@ -185,3 +185,38 @@ def test_metadata_exemplars_and_what_is_not_stored() -> None:
     assert request.exemplars == [((("__name__", "m"),), (("trace_id", "abc"),), 0.25, 7)]
     assert request.histograms == 1
     assert decoded(request) == {(("__name__", "m"),): [(5, bits(1.5))]}
+
+
+@pytest.mark.parametrize(
+    "body", [bytes(1_000_000), b"\x03" * 9, b"\x0f\x01", b"\xff\xff\xff\xff\xff\x0f\x01"]
+)
+def test_tags_that_no_field_has_are_errors_at_once(body: bytes) -> None:
+    """Field number 0, groups and unknown wire types end the reading where they stand."""
+    with pytest.raises(WireError, match=r"illegal (tag|wireType)"):
+        WriteDecoder().decode(body, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x78\x00" * 1000,  # a field nobody knows
+        b"\x0a\x00" * 1000,  # series of nothing
+        b"\x1a\x00" * 1000,  # metadata of nothing
+        protobuf.field(1, protobuf.labels([("__name__", "m")]) + b"\x12\x00" * 1000),  # samples of nothing
+        protobuf.field(1, protobuf.labels([("__name__", "m")]) + protobuf.field(2, b"\x78\x00" * 1000)),
+        protobuf.field(1, protobuf.labels([("__name__", "m")]) + protobuf.field(3, b"\x78\x00" * 1000)),
+        protobuf.field(1, protobuf.field(1, b"\x78\x00" * 1000)),
+        protobuf.field(3, b"\x78\x00" * 1000),
+    ],
+)
+def test_fields_that_are_read_one_by_one_are_bounded(body: bytes) -> None:
+    """Two bytes a field, wherever they stand: more of them than any sender has are refused, and fewer are read."""
+    with pytest.raises(TooManyFields, match="more than 900 fields"):
+        WriteDecoder().decode(body, 900)
+    WriteDecoder().decode(body, 1100)
+
+
+def test_labels_without_end_are_refused() -> None:
+    """A series of a million empty labels is refused before they are all looked at."""
+    with pytest.raises(WireError, match="more than 10000 labels"):
+        WriteDecoder().decode(protobuf.field(1, b"\x0a\x00" * 1_000_000))

@@ -12,16 +12,21 @@ from trimon.remote.wire import WireError, varint
 CORRUPT: Final = "s2: corrupt input"
 
 
+def decompressed_size(body: bytes) -> int:
+    """How many bytes a block claims to hold. Raises UserError when it is no block."""
+    try:
+        return varint(body, 0)[0]
+    except WireError:
+        raise UserError(CORRUPT) from None
+
+
 def decompress(body: bytes, size_max: int) -> bytes:
     """The bytes of a block.
 
     Raises UserError when it is no block or claims to hold more than `size_max` bytes: the claim is read before
     anything is decompressed, and a block that does not hold what it claims is corrupt.
     """
-    try:
-        size, _ = varint(body, 0)
-    except WireError:
-        raise UserError(CORRUPT) from None
+    size = decompressed_size(body)
     if size > size_max:
         raise UserError(f"snappy: decoded block of {size} bytes exceeds the limit of {size_max}")
     try:

@@ -16,8 +16,15 @@ LENGTH: Final = 2
 FIXED32: Final = 5
 
 
+WIRE_TYPES: Final = frozenset((VARINT, FIXED64, LENGTH, FIXED32))
+
+
 class WireError(UserError):
     """Bytes that are not the message they claim to be."""
+
+
+class TooManyFields(WireError):
+    """A message that costs more to read than any sender's does."""
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:
@@ -35,6 +42,27 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise WireError("proto: integer overflow")
+
+
+class FieldCount:
+    """How many fields may still be read one by one, each of which costs a microsecond; two bytes are enough for one."""
+
+    __slots__ = ("_left", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+
+    def tag(self, data: bytes, position: int) -> tuple[int, int]:
+        """The tag of a field and the position after it. Raises WireError for one that no field has, TooManyFields."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooManyFields(f"more than {self._most} fields of unusual form in a message")
+        tag, position = varint(data, position)
+        if tag & 7 not in WIRE_TYPES:
+            raise WireError(f"proto: illegal wireType {tag & 7}")
+        if not 8 <= tag < 1 << 32:
+            raise WireError(f"proto: illegal tag {tag >> 3} (wire type {tag & 7})")
+        return tag, position
 
 
 def signed(value: int) -> int:

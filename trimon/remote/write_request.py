@@ -19,7 +19,7 @@ import numpy.typing as npt
 from trimon import limits
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
-from trimon.remote.wire import FIXED64, LENGTH, VARINT, WireError, block, signed, skip, varint
+from trimon.remote.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 # Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
 _WHOLE: Final = 18
@@ -27,6 +27,12 @@ _ZERO: Final = 9
 _WHOLE_HEAD: Final = b"\x12\x10\x09"
 _ZERO_HEAD: Final = b"\x12\x07\x10"
 _TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
+
+# Fields of a request that are read one by one: twice as many as there are series in the largest request of any sender, and
+# still a matter of seconds. Samples of the usual encodings do not count.
+FIELDS_MAX: Final = 2_000_000
+# Labels of a series that are looked at before it is known to have too many.
+LABELS_READ_MAX: Final = 10_000
 
 # Bytes of labels that are remembered, a million usual series; beyond it the memory starts over.
 REMEMBERED_BYTES_MAX: Final = 256 * 2**20
@@ -73,7 +79,7 @@ class _Samples:
 
 
 class WriteDecoder:
-    """Decodes requests and remembers labels. One at a time; may run in a worker thread."""
+    """Decodes requests and remembers labels. Several threads may decode at once: what they share are single dict operations."""
 
     def __init__(self) -> None:
         self._labels: dict[bytes, Labels | None] = {}
@@ -81,8 +87,9 @@ class WriteDecoder:
         self._beyond: dict[bytes, str] = {}
         self._remembered_bytes = 0
 
-    def decode(self, data: bytes) -> WriteRequest:
-        """The samples and metadata of a request. Raises WireError; nothing is half decoded."""
+    def decode(self, data: bytes, fields_max: int = FIELDS_MAX) -> WriteRequest:
+        """The samples and metadata of a request. Raises WireError, TooManyFields; nothing is half decoded."""
+        fields = FieldCount(fields_max)
         series: list[Labels] = []
         samples = _Samples()
         families: list[tuple[str, str, str, str]] = []
@@ -92,16 +99,16 @@ class WriteDecoder:
             position = self._familiar(data, position, end, series, samples)
             if position == end:
                 break
-            tag, position = varint(data, position)
+            tag, position = fields.tag(data, position)
             if tag == 0x0A:
                 start, position = block(data, position, end)
-                self._series(data, start, position, series, samples, request)
+                self._series(data, start, position, series, samples, request, fields)
             elif tag == 0x1A:
                 start, position = block(data, position, end)
-                families.append(_metadata(data, start, position))
+                families.append(_metadata(data, start, position, fields))
             else:
                 position = skip(data, position, end, tag & 7)
-        request.batch = _batch(data, series, samples, request)
+        request.batch = _batch(data, series, samples, request, fields)
         request.metadata = Metadata(tuple(families))
         return request
 
@@ -146,9 +153,14 @@ class WriteDecoder:
         series: list[Labels],
         samples: _Samples,
         request: WriteRequest,
+        fields: FieldCount,
     ) -> None:
         position = start
+        labels_left = LABELS_READ_MAX
         while position < end and data[position] == 0x0A:
+            labels_left -= 1
+            if labels_left < 0:
+                raise WireError(f"more than {LABELS_READ_MAX} labels in a series")
             size = data[position + 1] if position + 1 < end else 0x80
             if size < 0x80:
                 position += 2 + size
@@ -159,11 +171,12 @@ class WriteDecoder:
         key = data[start:position]
         labels = self._labels.get(key, _UNSEEN)
         if labels is _UNSEEN:
-            labels = self._remember(key)
+            labels = self._remember(key, fields)
         if labels is None:
             request.invalid_series += 1
-            if key in self._beyond:
-                request.beyond_limits[self._beyond[key]] += 1
+            beyond = self._beyond.get(key)
+            if beyond is not None:
+                request.beyond_limits[beyond] += 1
             return
         number = len(series)
         series.append(labels)
@@ -175,11 +188,11 @@ class WriteDecoder:
             samples.zero.add(position, size // _ZERO, number)
             samples.count = size // _ZERO
         else:
-            _odd_samples(data, position, end, (number, labels), samples, request)
+            _odd_samples(data, position, end, (number, labels), samples, request, fields)
 
-    def _remember(self, key: bytes) -> Labels | None:
+    def _remember(self, key: bytes, fields: FieldCount) -> Labels | None:
         try:
-            labels = self._decode_labels(key)
+            labels = self._decode_labels(key, fields)
             beyond = ""
         except _BeyondLimitError as error:
             labels, beyond = None, str(error)
@@ -194,7 +207,7 @@ class WriteDecoder:
             self._beyond[key] = beyond
         return labels
 
-    def _decode_labels(self, key: bytes) -> Labels | None:
+    def _decode_labels(self, key: bytes, fields: FieldCount) -> Labels | None:
         """The labels of a series; None when they are not valid. Raises _BeyondLimitError."""
         found: dict[str, tuple[str, str]] = {}
         known = self._pairs
@@ -206,7 +219,7 @@ class WriteDecoder:
             pair = known.get(raw)
             if pair is None:
                 try:
-                    pair = known[raw] = _strings(raw, 0, len(raw))
+                    pair = known[raw] = _strings(raw, 0, len(raw), fields)
                 except UnicodeDecodeError:
                     return None
             name = pair[0]
@@ -241,11 +254,11 @@ _NO_SAMPLES: Final = SampleBatch(
 )
 
 
-def _strings(data: bytes, start: int, end: int) -> tuple[str, str]:
+def _strings(data: bytes, start: int, end: int, fields: FieldCount) -> tuple[str, str]:
     """Fields 1 and 2 of a message of two strings."""
     first = second = b""
     while start < end:
-        tag, start = varint(data, start)
+        tag, start = fields.tag(data, start)
         if tag & 7 != LENGTH:
             start = skip(data, start, end, tag & 7)
             continue
@@ -258,30 +271,36 @@ def _strings(data: bytes, start: int, end: int) -> tuple[str, str]:
 
 
 def _odd_samples(
-    data: bytes, position: int, end: int, owner: tuple[int, Labels], samples: _Samples, request: WriteRequest
+    data: bytes,
+    position: int,
+    end: int,
+    owner: tuple[int, Labels],
+    samples: _Samples,
+    request: WriteRequest,
+    fields: FieldCount,
 ) -> None:
     """Samples of any encoding and exemplars, one by one; histograms are counted."""
     number, series = owner
     while position < end:
-        tag, position = varint(data, position)
+        tag, position = fields.tag(data, position)
         if tag & 7 != LENGTH:
             position = skip(data, position, end, tag & 7)
             continue
         start, position = block(data, position, end)
         if tag == 0x12:
-            samples.odd.append((number, *_sample(data, start, position)))
+            samples.odd.append((number, *_sample(data, start, position, fields)))
         elif tag == 0x1A:
-            request.exemplars.append((series, *_exemplar(data, start, position)))
+            request.exemplars.append((series, *_exemplar(data, start, position, fields)))
         elif tag == 0x22:
             request.histograms += 1
         elif tag == 0x0A:
             raise WireError("labels after samples in a series")
 
 
-def _sample(data: bytes, position: int, end: int) -> tuple[int, float]:
+def _sample(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int, float]:
     timestamp_ms, value = 0, 0.0
     while position < end:
-        tag, position = varint(data, position)
+        tag, position = fields.tag(data, position)
         if tag == (1 << 3 | FIXED64) and position + 8 <= end:
             (value,) = struct.unpack_from("<d", data, position)
             position += 8
@@ -293,16 +312,16 @@ def _sample(data: bytes, position: int, end: int) -> tuple[int, float]:
     return timestamp_ms, value
 
 
-def _exemplar(data: bytes, position: int, end: int) -> tuple[Labels, float, int]:
+def _exemplar(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[Labels, float, int]:
     """Labels, value, timestamp; labels that are no text are left out."""
     pairs: list[tuple[str, str]] = []
     value, timestamp_ms = 0.0, 0
     while position < end:
-        tag, position = varint(data, position)
+        tag, position = fields.tag(data, position)
         if tag == (1 << 3 | LENGTH):
             start, position = block(data, position, end)
             with contextlib.suppress(UnicodeDecodeError):
-                pairs.append(_strings(data, start, position))
+                pairs.append(_strings(data, start, position, fields))
         elif tag == (2 << 3 | FIXED64) and position + 8 <= end:
             (value,) = struct.unpack_from("<d", data, position)
             position += 8
@@ -314,11 +333,11 @@ def _exemplar(data: bytes, position: int, end: int) -> tuple[Labels, float, int]
     return labels_of(pairs), value, timestamp_ms
 
 
-def _metadata(data: bytes, position: int, end: int) -> tuple[str, str, str, str]:
+def _metadata(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[str, str, str, str]:
     kind = 0
     texts = {2: "", 4: "", 5: ""}
     while position < end:
-        tag, position = varint(data, position)
+        tag, position = fields.tag(data, position)
         if tag == 8:
             kind, position = varint(data, position)
         elif tag & 7 == LENGTH:
@@ -352,7 +371,9 @@ class _OddError(Exception):
     """Samples that only look like the usual encoding."""
 
 
-def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteRequest) -> SampleBatch:
+def _batch(
+    data: bytes, series: list[Labels], samples: _Samples, request: WriteRequest, fields: FieldCount
+) -> SampleBatch:
     """All samples in order of arrival."""
     numbers, times, values = [], [], []
     for runs, size, head in ((samples.whole, _WHOLE, _WHOLE_HEAD), (samples.zero, _ZERO, _ZERO_HEAD)):
@@ -367,7 +388,7 @@ def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteR
                 raise _OddError
             decoded = _timestamps(cells[:, -6:])
         except _OddError:
-            _one_by_one(data, runs, size, series, samples, request)
+            _one_by_one(data, runs, size, series, samples, request, fields)
             continue
         times.append(decoded)
         if size == _WHOLE:
@@ -394,7 +415,13 @@ def _batch(data: bytes, series: list[Labels], samples: _Samples, request: WriteR
 
 
 def _one_by_one(
-    data: bytes, runs: _Runs, size: int, series: list[Labels], samples: _Samples, request: WriteRequest
+    data: bytes,
+    runs: _Runs,
+    size: int,
+    series: list[Labels],
+    samples: _Samples,
+    request: WriteRequest,
+    fields: FieldCount,
 ) -> None:
     for begin, count, number in zip(runs.at, runs.count, runs.series, strict=True):
-        _odd_samples(data, begin, begin + count * size, (number, series[number]), samples, request)
+        _odd_samples(data, begin, begin + count * size, (number, series[number]), samples, request, fields)

@@ -15,7 +15,8 @@ from trimon.actors.kernel.reply import ActorGone
 from trimon.errors import OperatingError, UserError
 from trimon.model.labels import format_label_set
 from trimon.model.rows import Appended, Exemplars
-from trimon.remote.snappy import decompress
+from trimon.remote.snappy import decompress, decompressed_size
+from trimon.remote.wire import TooManyFields
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, error_text, text
@@ -26,8 +27,15 @@ DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-r
 MEDIA_TYPE: Final = "application/x-protobuf"
 MESSAGE_V1: Final = "prometheus.WriteRequest"
 MESSAGE_V2: Final = "io.prometheus.write.v2.Request"
-# A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one.
+# A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one. One of so many
+# fields of unusual form is not as cheap, and begins again in a thread.
 INLINE_BYTES_MAX: Final = 32 * 1024
+INLINE_FIELDS_MAX: Final = 1000
+# Bigger bodies are decoded side by side: those that hold more than this wait for one another and keep nobody else waiting.
+# Together they hold at most twice this and one body of the largest size in memory.
+BIG_BYTES_MIN: Final = 4 * 2**20
+SMALL_AT_ONCE: Final = 2
+BIG_AT_ONCE: Final = 1
 RETRY_AFTER_S: Final = 5
 WARN_EVERY_S: Final = 60.0
 
@@ -84,7 +92,8 @@ class WriteReceiver:
     def __init__(self, context: WebContext) -> None:
         self._context = context
         self._decoder = WriteDecoder()
-        self._decoding = trio.Lock()
+        self._small = trio.Semaphore(SMALL_AT_ONCE)
+        self._big = trio.Semaphore(BIG_AT_ONCE)
         self._beyond = 0
         """Series beyond a limit since the last warning of them."""
         self._warns_at_s = -math.inf
@@ -158,13 +167,15 @@ class WriteReceiver:
             self._beyond = 0
 
     async def _decode(self, body: bytes) -> WriteRequest:
-        def work() -> WriteRequest:
-            return self._decoder.decode(decompress(body, limits.REMOTE_WRITE_DECODED_BYTES_MAX))
-
-        async with self._decoding:
-            if len(body) <= INLINE_BYTES_MAX:
-                return work()
-            return await self._context.offload.run(work)
+        most = limits.REMOTE_WRITE_DECODED_BYTES_MAX
+        if len(body) <= INLINE_BYTES_MAX:
+            try:
+                return self._decoder.decode(decompress(body, most), INLINE_FIELDS_MAX)
+            except TooManyFields:
+                pass
+        lane = self._big if decompressed_size(body) >= BIG_BYTES_MIN else self._small
+        async with lane:
+            return await self._context.offload.run(lambda: self._decoder.decode(decompress(body, most)))
 
     async def _store_exemplars(self, written: WriteRequest) -> None:
         """Exemplars that are refused fail no request, as in Prometheus."""
