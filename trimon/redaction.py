@@ -39,7 +39,7 @@ _BROKEN_USERINFO = re.compile(
     r"(?P<before>^[a-zA-Z][a-zA-Z0-9+.-]*://|^)(?P<user>[^/:@?#]*):(?!//|[0-9]{1,5}[/?#])(?P<password>.*)@",
     re.DOTALL,
 )
-_PARAMETER = re.compile(r"(?P<before>[?&;])(?P<name>[^=&;#\s]+)=(?P<value>[^&;#\s]+)")
+_PARAMETER = re.compile(r"(?P<before>[?&;])(?P<name>[^?=&;#\s]+)=(?P<value>[^&;#\s]+)")
 
 
 @lru_cache(maxsize=4096)

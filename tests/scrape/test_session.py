@@ -245,3 +245,33 @@ def test_live_series_are_those_of_the_last_good_body(sequence: list[dict[str, in
             values = scraper.scrape("".join(f"{name} {value}\n" for name, value in step.items()).encode())
             expected = {name: float(value) for name, value in step.items()}
         assert {name: value for name, value in values.items() if len(name) == 1} == expected
+
+
+@pytest.mark.parametrize("known", [0, 3000])
+def test_a_body_is_not_read_on_after_its_time(known: int) -> None:
+    """What takes too long to read has failed, with the words of a time-out, in both ways of reading."""
+    scraper = Scraper()
+    if known:
+        scraper.scrape("".join(f"m{number} 1\n" for number in range(known)).encode())
+    asked = 0
+
+    def is_late() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 2
+
+    body = "".join(f"m{number} 1\n" for number in range(known + 5000)).encode()
+    answer = Response(200, "OK", "text/plain; version=0.0.4", body, len(body))
+    outcome = scraper.session.succeed(answer, scraper.now_ms + 15_000, 0.1, is_late)
+    assert scraper.session.state.health == "down"
+    assert "context deadline exceeded" in scraper.session.state.last_error
+    assert 2 < asked < 8
+    assert scraper.store(outcome)["up"] == 0.0
+
+
+def test_an_error_is_not_as_long_as_its_body() -> None:
+    """A number of a million digits is told in a few thousand characters."""
+    scraper = Scraper()
+    scraper.scrape(b"m " + b"1" * 1_000_000 + b"x\n")
+    assert scraper.session.state.health == "down"
+    assert 1000 < len(scraper.session.state.last_error) < 5000

@@ -128,7 +128,15 @@ class TargetActor:
         inline_max = WARM_BODY_BYTES_MAX if session.warm else COLD_BODY_BYTES_MAX
         if len(answer.body) <= inline_max:
             return session.succeed(answer, timestamp_ms, duration_s)
-        return await self._offload.run(lambda: session.succeed(answer, timestamp_ms, duration_s))
+        clock = self._clock
+        timeout_s = session.target.timeout_ms / 1000
+
+        def read() -> ScrapeOutcome:
+            # the time counts from here: waiting for a thread is not the target's fault
+            until_s = clock.monotonic_s() + timeout_s
+            return session.succeed(answer, timestamp_ms, duration_s, lambda: clock.monotonic_s() >= until_s)
+
+        return await self._offload.run(read)
 
     async def _store(self, outcome: ScrapeOutcome, timestamp_ms: int) -> None:
         try:

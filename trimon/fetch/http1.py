@@ -28,7 +28,7 @@ INFLATED_BYTES_AT_ONCE: Final = 2**20
 GZIP_HEAD_BYTES: Final = 10
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n\x00]*))?")
-_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00]*?)[ \t]*")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+([^\r\n\x00]*+)")
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _FORBIDDEN = re.compile(r"[\x00\r\n]")
 
@@ -179,7 +179,7 @@ class ResponseReader:
             match = _HEADER.fullmatch(line.removesuffix(b"\r"))
             if match is None:
                 raise FetchError(f"malformed HTTP header {line[:40]!r}")
-            name, value = match[1].decode().lower(), match[2].decode("latin-1")
+            name, value = match[1].decode().lower(), match[2].rstrip(b" \t").decode("latin-1")
             if name in headers:
                 if name == "content-length" and headers[name] != value:
                     raise FetchError("malformed HTTP response: two values of Content-Length")

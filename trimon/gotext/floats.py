@@ -7,7 +7,8 @@ import re
 
 from trimon.errors import UserError
 
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+# Nothing is given back once it is taken: a million digits that are no number in the end would take hours otherwise.
+_PLAIN = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
 _SPECIAL = {"nan": math.nan}
 _SPECIAL |= {sign + word: math.inf for sign in ("", "+") for word in ("inf", "infinity")}
 _SPECIAL |= {"-" + word: -math.inf for word in ("inf", "infinity")}

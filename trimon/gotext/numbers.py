@@ -20,9 +20,10 @@ _INTEGER = re.compile(
     re.ASCII,
 )
 _BASES: Final = (16, 2, 8, 8, 10)
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+# Nothing is given back once it is taken: a million digits that are no number in the end would take hours otherwise.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?", re.ASCII)
 _HEXADECIMAL = re.compile(
-    r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+", re.ASCII
+    r"[+-]?0[xX](?:[0-9a-fA-F]++\.?+[0-9a-fA-F]*+|\.[0-9a-fA-F]++)[pP][+-]?[0-9]++", re.ASCII
 )
 # An underscore that is not between digits; the base's prefix counts as one.
 _MISPLACED = re.compile(r"(?<![0-9])_|_(?![0-9])", re.ASCII)

@@ -28,7 +28,14 @@ from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
 from trimon.redaction import redacted
 from trimon.scrape.columns import SeriesColumns
-from trimon.scrape.exposition.bodymemory import NOTHING, BodyReading, BrokenBody, Ints
+from trimon.scrape.exposition.bodymemory import (
+    NOTHING,
+    BodyReading,
+    BrokenBody,
+    Ints,
+    Lateness,
+    never_late,
+)
 from trimon.scrape.exposition.families import BodyFamily
 from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.negotiation import choose_format
@@ -59,6 +66,7 @@ EXTRA_REPORT = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_si
 
 # Series that storage refused are offered again after this long: memory pressure may be over.
 REFUSED_RETRY_MS: Final = 60_000
+ERROR_CHARACTERS_MAX: Final = 4096
 
 
 class ScrapeSession:
@@ -110,8 +118,10 @@ class ScrapeSession:
         """What to ask the target; the same object every time."""
         return self._request
 
-    def succeed(self, response: Response, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
-        """The rows of an answer; an answer that is no good becomes a failed scrape."""
+    def succeed(
+        self, response: Response, timestamp_ms: int, duration_s: float, is_late: Lateness = never_late
+    ) -> ScrapeOutcome:
+        """The rows of an answer; one that is no good, or not read before `is_late`, becomes a failed scrape."""
         if response.status != 200:
             error = FetchError(f"server returned HTTP status {response.status_line}")
             return self.fail(error, timestamp_ms, duration_s)
@@ -122,7 +132,7 @@ class ScrapeSession:
             if self._refused_ms and timestamp_ms - self._refused_ms >= REFUSED_RETRY_MS:
                 self._refused_ms = 0
                 self._relearn()
-            reading = self._layout.read(response.body, bounds_ms(timestamp_ms))
+            reading = self._layout.read(response.body, bounds_ms(timestamp_ms), is_late)
         except BrokenBody as error:
             return self._bad_body(error, timestamp_ms, duration_s, len(response.body))
         except ExpositionError as error:
@@ -162,7 +172,7 @@ class ScrapeSession:
     ) -> ScrapeOutcome:
         self.counts.scrapes += 1
         self.counts.failures += 1
-        self.state = TargetState("down", redacted(str(error)), timestamp_ms, duration_s)
+        self.state = TargetState("down", shown_error(str(error)), timestamp_ms, duration_s)
         report = self._report(0.0, duration_s, counts, body_bytes)
         return ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
 
@@ -269,7 +279,7 @@ class ScrapeSession:
 
         That says nothing against the target, whose health stays.
         """
-        self.state = replace(self.state, last_error=redacted(error))
+        self.state = replace(self.state, last_error=shown_error(error))
         self._columns.lost()
         self._layout.keep(NOTHING)
 
@@ -300,6 +310,13 @@ class ScrapeSession:
     def end(self, timestamp_ms: int) -> Row | None:
         """The row that ends every series, the report's too; None when the target never stored anything."""
         return self._columns.end(timestamp_ms)
+
+
+def shown_error(text: str) -> str:
+    """An error for people: without secrets, and no longer than anybody reads; a target may have written most of it."""
+    if len(text) > ERROR_CHARACTERS_MAX:
+        text = text[:ERROR_CHARACTERS_MAX] + "…"
+    return redacted(text)
 
 
 def _report_labels(name: str, target_labels: Labels) -> Labels:

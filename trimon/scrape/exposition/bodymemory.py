@@ -25,9 +25,18 @@ BLANK: Final = b"\n"
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+# Whether the time for reading a body is over; asked now and then.
+Lateness: TypeAlias = Callable[[], bool]
 SeriesRule: TypeAlias = Callable[[Pairs, FamilyDeclaration], Labels | None]
 
 NOTHING: Final = np.zeros(0, np.int64)
+# Lines that are read before it is asked again: two milliseconds, or ten when each is something new.
+LINES_AT_ONCE: Final = 1024
+
+
+def never_late() -> bool:
+    """There is time without end."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)

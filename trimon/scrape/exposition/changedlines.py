@@ -31,12 +31,15 @@ from trimon.scrape.exposition.alignment import Alignment
 from trimon.scrape.exposition.bodymemory import (
     BLANK,
     DROPPED,
+    LINES_AT_ONCE,
     REMARK,
     BodyReading,
     Ints,
     KnownLines,
+    Lateness,
     SampleRules,
     SeriesExemplar,
+    never_late,
 )
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
 from trimon.scrape.exposition.linebyline import is_remark
@@ -66,11 +69,12 @@ def read_changed(
     before: KnownLines,
     rules: SampleRules,
     known_families: dict[str, BodyFamily],
+    is_late: Lateness = never_late,
 ) -> tuple[KnownLines, BodyReading] | None:
     """The lines as they are now, and their numbers; None when the body has to be read line by line.
 
-    That is so with timestamps, with series given twice, and when a line is not what it seemed. Costs a little more than
-    reading an unchanged body, and what new series cost. `body_bytes` is without line ends.
+    That is so with timestamps, with series given twice, when a line is not what it seemed, and when it is late. Costs a
+    little more than reading an unchanged body, and what new series cost. `body_bytes` is without line ends.
     """
     if before.one_by_one or before.timed_labels or before.duplicates or not before.heads:
         return None
@@ -90,7 +94,7 @@ def read_changed(
     if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
         return None
     families = _families(lines, kinds, before, rules, known_families)
-    news = families and _parse_unread(lines, aligned, kinds, before, families, rules)
+    news = families and _parse_unread(lines, aligned, kinds, before, families, rules, is_late)
     if not families or not news:
         return None
     slotted = (kinds >= 0) | (kinds == _NEW)
@@ -182,6 +186,7 @@ def _parse_unread(
     before: KnownLines,
     families: BodyFamilies,
     rules: SampleRules,
+    is_late: Lateness,
 ) -> _News | None:
     """Parses the lines that were not found, and notes what they are; None when one is not plain or breaks a limit."""
     news = _News()
@@ -190,7 +195,9 @@ def _parse_unread(
         return news
     remarks_above = np.cumsum(kinds == REMARK)
     missed: dict[bytes, int] | None = None
-    for place in unread:
+    for count, place in enumerate(unread):
+        if not count % LINES_AT_ONCE and is_late():
+            return None
         line = lines[place]
         plain = rules.text_format.head(line)
         if plain is None:

@@ -20,8 +20,10 @@ from trimon.scrape.exposition.bodymemory import (
     BrokenBody,
     Ints,
     KnownLines,
+    Lateness,
     SampleRules,
     SeriesRule,
+    never_late,
 )
 from trimon.scrape.exposition.changedlines import read_changed, series_exemplars
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache
@@ -87,8 +89,10 @@ class BodyLayout:
         """By slot the hash of the series' labels."""
         return self._lines.hashes
 
-    def read(self, body: bytes, bounds_ms: tuple[int, int] | None = None) -> BodyReading:
-        """The numbers of the next body. Raises BrokenBody.
+    def read(
+        self, body: bytes, bounds_ms: tuple[int, int] | None = None, is_late: Lateness = never_late
+    ) -> BodyReading:
+        """The numbers of the next body. Raises BrokenBody, also when it is late.
 
         Samples with timestamps outside `bounds_ms` are not expected to be stored.
         """
@@ -100,10 +104,10 @@ class BodyLayout:
         size = len(body) - len(lines) + 1
         reading = self._unchanged(lines, size)
         if reading is None:
-            changed = read_changed(lines, size, known, rules, self._metadata.by_name)
+            changed = read_changed(lines, size, known, rules, self._metadata.by_name, is_late)
             limit = self._sample_limit
             if changed is None or self._texts or (limit and changed[1].kept > limit):
-                changed = self._line_by_line(body, lines, bounds_ms)
+                changed = self._line_by_line(body, lines, bounds_ms, is_late)
             self._lines, reading = changed
             self._texts = set()
             self._texts_good = len(self._lines.heads)
@@ -137,10 +141,16 @@ class BodyLayout:
         )
 
     def _line_by_line(
-        self, body: bytes, lines: list[bytes], bounds_ms: tuple[int, int] | None
+        self, body: bytes, lines: list[bytes], bounds_ms: tuple[int, int] | None, is_late: Lateness
     ) -> tuple[KnownLines, BodyReading]:
         reader = LineByLine(
-            self._rules, self._lines, self._metadata.by_name, self._texts, bounds_ms, self._sample_limit
+            self._rules,
+            self._lines,
+            self._metadata.by_name,
+            self._texts,
+            bounds_ms,
+            self._sample_limit,
+            is_late,
         )
         try:
             return reader.read(body, lines)

@@ -9,18 +9,22 @@ from trimon.scrape.exposition.bodymemory import (
     BLANK,
     DROPPED,
     DUPLICATE,
+    LINES_AT_ONCE,
     REMARK,
     TIMED,
     BodyReading,
     BrokenBody,
     KnownLines,
+    Lateness,
     SampleRules,
     SeriesExemplar,
+    never_late,
 )
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
 from trimon.scrape.exposition.numbers import NUMBER_BYTES
 from trimon.scrape.exposition.records import (
     ExpositionError,
+    LateError,
     MetadataLine,
     Pairs,
     SampleLimitError,
@@ -41,7 +45,7 @@ class LineByLine:
     """One pass over a body; every line is looked up by its head, and parsed when it is not known.
 
     `known_texts` are series texts that are not new although no slot has them; `sample_limit` 0 is none; samples with
-    timestamps outside `bounds_ms` are not expected to be stored.
+    timestamps outside `bounds_ms` are not expected to be stored. When `is_late` says so the body has failed.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class LineByLine:
         known_texts: set[bytes] | None = None,
         bounds_ms: tuple[int, int] | None = None,
         sample_limit: int = 0,
+        is_late: Lateness = never_late,
     ) -> None:
         self.families = BodyFamilies(before.families, known_families)
         self.texts: set[bytes] = set()
@@ -61,6 +66,7 @@ class LineByLine:
         self._known_texts = before.texts().union(known_texts or ())
         self._bounds_ms = bounds_ms
         self._sample_limit = sample_limit
+        self._is_late = is_late
         self._heads: list[bytes] = []
         self._slots: list[int] = []
         self._values: list[float] = []
@@ -140,6 +146,8 @@ class LineByLine:
         # where the line `counted` begins
         offset = counted = resume = 0
         for index, line in enumerate(lines):
+            if not index % LINES_AT_ONCE and self._is_late():
+                raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
             if index < resume:
                 continue
             if index != last and line != end_mark:

@@ -16,6 +16,8 @@ _BY_MEDIA_TYPE: dict[str, TextFormats] = {
     "text/plain": TextFormat,
     "application/openmetrics-text": OpenMetricsFormat,
 }
+# What any exporter says has a tenth of it.
+CONTENT_TYPE_CHARACTERS_MAX = 2048
 _PROTOBUF = "application/vnd.google.protobuf"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z{}-]+")
 _PARAMETER = re.compile(
@@ -25,6 +27,8 @@ _PARAMETER = re.compile(
 
 def media_type_of(content_type: str) -> str:
     """The media type in lower case; the parameters must be well-formed. Raises UserError with Go's wording."""
+    if len(content_type) > CONTENT_TYPE_CHARACTERS_MAX:
+        raise UserError(f"mime: more than {CONTENT_TYPE_CHARACTERS_MAX} characters")
     media_type, separator, _ = content_type.partition(";")
     media_type = media_type.strip().lower()
     kind = _TOKEN.match(media_type)

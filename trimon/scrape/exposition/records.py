@@ -22,6 +22,10 @@ class LabelLimitError(ExpositionError):
     """A series has too many labels, or one that is too long."""
 
 
+class LateError(ExpositionError):
+    """A body that takes longer to read than a scrape may."""
+
+
 class SampleLimitError(ExpositionError):
     """A body has more samples than the job allows."""
 

@@ -31,7 +31,8 @@ _FOREVER: Final = {
     "+292277025-08-18T07:12:54.999999999Z": 2**52,
     "292277025-08-18T07:12:54.999999999Z": 2**52,
 }
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+# Nothing is given back once it is taken: a million digits that are no number in the end would take hours otherwise.
+_NUMBER = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
