@@ -40,19 +40,19 @@ async def test_the_one_that_waited_longest_ends(autojump_clock: trio.testing.Moc
         place = all_.take("127.0.0.1", ended(closed, name))
         assert place is not None
         places.append(place)
-    places[0].enter(Phase.BUSY)
-    places[1].enter(Phase.BODY)
+    places[0].enter(Phase.BUSY, trio.current_time())
+    places[1].enter(Phase.BODY, trio.current_time())
     places[1].body_bytes = 100_000
-    places[2].enter(Phase.BODY)
+    places[2].enter(Phase.BODY, trio.current_time())
     places[2].body_bytes = 10
-    places[3].enter(Phase.HEAD)
-    places[4].enter(Phase.BUSY)
+    places[3].enter(Phase.HEAD, trio.current_time())
+    places[4].enter(Phase.BUSY, trio.current_time())
     await trio.sleep(2)
-    places[4].enter(Phase.IDLE)  # it waits since just now
+    places[4].enter(Phase.IDLE, trio.current_time())  # it waits since just now
     for _ in range(5):
         newer = all_.take("127.0.0.1", lambda: None)
         assert newer is not None
-        newer.enter(Phase.BUSY)
+        newer.enter(Phase.BUSY, trio.current_time())
     assert closed == [3, 2, 5, 1, 4]
     assert (len(all_), all_.closed["pressure"]) == (6, 5)
 
@@ -67,7 +67,7 @@ async def test_one_client_does_not_take_all_places() -> None:
     assert all_.take("::ffff:10.0.0.1", lambda: None) is not None
     assert closed == [0]
     for place in all_._open:
-        place.enter(Phase.BUSY)
+        place.enter(Phase.BUSY, trio.current_time())
     assert all_.take("10.0.0.1", lambda: None) is None
     assert all_.take("10.0.0.3", lambda: None) is not None
     assert all_.closed["client"] == 2
@@ -100,7 +100,7 @@ async def _play(steps: list[tuple[int, Any]]) -> None:
         elif name in live and step == "leave":
             all_.leave(live.pop(name))
         elif name in live and step != "take":
-            live[name].enter(step)
+            live[name].enter(step, trio.current_time())
     assert set(all_._open) == set(live.values())
     for phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
         assert set(all_._waiting[phase]) == {place for place in live.values() if place.phase is phase}

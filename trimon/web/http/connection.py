@@ -18,7 +18,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 
 from trimon import limits
-from trimon.web.http.connections import Phase, Place
+from trimon.web.http.connections import BUSY, IDLE, Phase, Place
 from trimon.web.http.h11server import ServerProtocol
 
 # A longer body is not copied behind its head: sending twice costs less.
@@ -49,47 +49,48 @@ class ConnectionWatch:
         self._place = place
         self._close = close
         self._scope = trio.CancelScope()
-        self._deadline_s = math.inf
+        self._deadline_s = self._armed_s = math.inf
         self._begun = self._ended = False
         self._body_left_s = 0.0
         self._waits_since_s = 0.0
 
     async def restart(self, task_group: TaskGroup, _: Callable[[], Awaitable[None]]) -> None:
         """The connection is idle from now on."""
-        self._place.enter(Phase.IDLE)
+        now_s = trio.current_time()
+        self._place.enter(IDLE, now_s)
         if self._begun:
-            self._until(trio.current_time() + limits.CONNECTION_IDLE_S)
+            self._until(now_s + limits.CONNECTION_IDLE_S)
             return
         self._begun = True
-        self._until(trio.current_time() + limits.CONNECTION_FIRST_S)
+        self._until(now_s + limits.CONNECTION_FIRST_S)
         task_group.spawn(self._watch)
 
     async def stop(self) -> None:
         """The connection has a request."""
-        self._place.enter(Phase.BUSY)
+        self._place.enter(BUSY, 0.0)
         self._body_left_s = limits.REQUEST_BODY_S
-        self._place.body_bytes = 0
-        self._until(math.inf)
+        self._deadline_s = math.inf
 
     def waits_for_head(self) -> None:
         """What came is no whole head."""
-        if self._place.phase is Phase.IDLE:
-            self._place.enter(Phase.HEAD)
-            self._until(trio.current_time() + limits.REQUEST_HEAD_S)
+        if self._place.phase is IDLE:
+            now_s = trio.current_time()
+            self._place.enter(Phase.HEAD, now_s)
+            self._until(now_s + limits.REQUEST_HEAD_S)
 
     def waits_for_body(self) -> None:
         """More of a body has to come."""
-        self._place.enter(Phase.BODY)
         self._waits_since_s = trio.current_time()
+        self._place.enter(Phase.BODY, self._waits_since_s)
         self._until(self._waits_since_s + self._body_left_s)
 
     def body_came(self, size_bytes: int) -> None:
         """More of a body, or of what follows it."""
-        self._place.enter(Phase.BUSY)
+        self._place.enter(BUSY, 0.0)
         self._place.body_bytes += size_bytes
         self._body_left_s += size_bytes / limits.REQUEST_BODY_BYTES_PER_S_MIN
         self._body_left_s -= trio.current_time() - self._waits_since_s
-        self._until(math.inf)
+        self._deadline_s = math.inf
 
     def end(self) -> None:
         """The connection has gone."""
@@ -97,10 +98,14 @@ class ConnectionWatch:
         self._scope.cancel()
 
     def _until(self, deadline_s: float) -> None:
-        self._deadline_s = self._scope.deadline = deadline_s
+        self._deadline_s = deadline_s
+        # A later one is looked at when the earlier has come: moving it for each request costs more than a query may.
+        if deadline_s < self._armed_s:
+            self._scope.deadline = self._armed_s = deadline_s
 
     async def _watch(self) -> None:
         while not self._ended:
+            self._armed_s = self._deadline_s
             with trio.CancelScope(deadline=self._deadline_s) as self._scope:
                 await self._terminated.wait()
                 if self._place.phase is Phase.BODY:
@@ -169,7 +174,7 @@ class ServerConnection(TCPServer):
         """What comes next; whether it is waited for as part of a head or of a body is noted."""
         protocol = self.protocol.protocol
         assert isinstance(protocol, H11Protocol)
-        if self._place.phase is not Phase.BUSY:
+        if self._place.phase is not BUSY:
             if protocol.connection.trailing_data[0]:
                 self._watch.waits_for_head()
         elif protocol.connection.their_state is h11.SEND_BODY:

@@ -37,6 +37,10 @@ class Phase(IntEnum):
     BUSY = 3
 
 
+# Members of an enumeration are found slowly, and these are asked for with every request.
+IDLE: Final = Phase.IDLE
+BUSY: Final = Phase.BUSY
+
 CLOSED_BECAUSE: Final = {
     "idle": "Nothing was asked for so long.",
     "slow_head": "A request's head did not come in time.",
@@ -77,10 +81,10 @@ class Place:
         self.body_bytes = 0
         """What came of the body that is still coming."""
 
-    def enter(self, phase: Phase) -> None:
-        """The connection does something else from now on."""
+    def enter(self, phase: Phase, now_s: float) -> None:
+        """The connection does something else from now on; the time counts for what waits."""
         if phase is not self.phase:
-            self._connections.move(self, phase)
+            self._connections.move(self, phase, now_s)
 
     def is_fed(self) -> bool:
         """Whether it sends a body at a good pace."""
@@ -142,16 +146,19 @@ class Connections:
             del self._of_client[place.client]
         self._stir()
 
-    def move(self, place: Place, phase: Phase) -> None:
+    def move(self, place: Place, phase: Phase, now_s: float) -> None:
         """A connection does something else."""
         if place in self._open:
-            if place.phase is not Phase.BUSY:
+            if place.phase is not BUSY:
                 del self._waiting[place.phase][place]
-            if phase is not Phase.BUSY:
+            if phase is not BUSY:
                 self._waiting[phase][place] = None
-                if phase is not Phase.BODY or not place.body_bytes:
-                    place.since_s = trio.current_time()
-                self._stir()
+                if phase is IDLE:
+                    place.body_bytes = 0
+                if not place.body_bytes:
+                    place.since_s = now_s
+                if self._stirred is not None:
+                    self._stir()
         place.phase = phase
 
     def end_oldest(self, reason: str) -> bool:
