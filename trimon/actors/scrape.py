@@ -20,6 +20,7 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.logfiles import LineFiles
 from trimon.actors.storage import Writer
 from trimon.actors.target import CRASHED, TargetActor
+from trimon.actors.turns import Turns
 from trimon.clock import Clock
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.request import Fetch
@@ -161,6 +162,7 @@ class ScrapeManager:
         self._leaving: dict[str, _LeavingTargets] = {}
         self._gone = ScrapeCounts()
         self._sleep = trio.CancelScope()
+        self._turns = Turns()
 
     def configure(self, configs: Sequence[JobConfig]) -> None:
         """The jobs of a new configuration: new ones start empty, changed ones restart, the others go on."""
@@ -186,7 +188,12 @@ class ScrapeManager:
         return ChildSpec(name, lambda: job.pool, restart=Restart.ALWAYS, drain_s=30.0, version=id(job.pool))
 
     async def run(self) -> None:
-        """Takes over what discovery sends, and ends the series of targets that stay away."""
+        """Takes over what discovery sends, ends the series of targets that stay away, and lets targets begin in turns."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._turns.run)
+            await self._take_messages()
+
+    async def _take_messages(self) -> None:
         while True:
             message = None
             with trio.move_on_after(self._patience_s()) as self._sleep:
@@ -278,6 +285,7 @@ class ScrapeManager:
             ended=lambda ended: self._left(job, ended),
             failed=self._failure_logger(config, target),
             interval_s=self._times.interval_s.labels(format_go_duration(target.interval_ms)).observe,
+            turns=self._turns,
         )
 
     def _failure_logger(self, config: JobConfig, target: Target) -> Callable[[str], None] | None:
@@ -373,4 +381,5 @@ class ScrapeManager:
                 for name, job in self.scrape_pools.items()
             },
             "leaving": len(self._leaving),
+            "waited_for_a_turn": self._turns.waited,
         }

@@ -10,6 +10,7 @@ from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Writer
+from trimon.actors.turns import Turns
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchError, Response
@@ -51,7 +52,9 @@ class TargetActor:
         ended: Callable[[ScrapeSession], None],
         failed: Callable[[str], None] | None = None,
         interval_s: Callable[[float], None] = lambda _: None,
+        turns: Turns | None = None,
     ) -> None:
+        self._turns = turns if turns is not None else Turns()
         self._interval_s = interval_s
         self._last_start_s: float | None = None
         self.session = session
@@ -69,6 +72,11 @@ class TargetActor:
         """Scrapes until drained."""
         try:
             while (slot_ms := await self._schedule.wait()) is not None:
+                if not self._turns.free():
+                    with self._schedule.interruptible() as scope:
+                        await self._turns.take()
+                    if scope.cancelled_caught:
+                        continue
                 try:
                     await self._scrape(slot_ms)
                 except Exception:

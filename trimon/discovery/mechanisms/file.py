@@ -129,11 +129,19 @@ class FileDiscovery:
             else:
                 file.groups, file.mtime_s = reading.groups, reading.mtime_s
         after = {group.source: group for file in self._files.values() for group in file.groups}
-        gone = [TargetGroup(source) for source in before.keys() - after.keys()]
-        changed = gone + [group for source, group in after.items() if before.get(source) != group]
-        if sum(len(group.targets) for group in changed) <= CHECK_INLINE_MAX:
-            return check_groups(changed)
-        return await self._context.offload.run(lambda: check_groups(changed))
+
+        def check() -> CheckedGroups:
+            gone = [TargetGroup(source) for source in before.keys() - after.keys()]
+            return check_groups(
+                gone + [group for source, group in after.items() if before.get(source) != group]
+            )
+
+        if (
+            sum(len(group.targets) for groups in (before, after) for group in groups.values())
+            <= CHECK_INLINE_MAX
+        ):
+            return check()
+        return await self._context.offload.run(check)
 
     def _read_all(self) -> list[_Read]:
         return [_read(path) for path in self._matching()]

@@ -1,0 +1,40 @@
+"""Turns on the event loop: few begin at once, all begin in the end, and nobody waits without need."""
+
+from __future__ import annotations
+
+import trio
+from trio.testing import MockClock
+
+from trimon.actors.turns import Turns
+
+
+async def test_a_crowd_begins_in_slices(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Of a thousand tasks no more than a slice begin between two looks of the loop, in the order in which they came."""
+    turns = Turns(10)
+    nursery.start_soon(turns.run)
+    begun: list[int] = []
+
+    async def one(number: int) -> None:
+        if not turns.free():
+            await turns.take()
+        begun.append(number)
+
+    async with trio.open_nursery() as crowd:
+        for number in range(1000):
+            crowd.start_soon(one, number)
+        most = last = 0
+        while len(begun) < 1000:
+            await trio.lowlevel.checkpoint()
+            most, last = max(most, len(begun) - last), len(begun)
+    assert most <= 20
+    assert turns.waited == 990
+    nursery.cancel_scope.cancel()
+
+
+async def test_nobody_waits_without_a_crowd(autojump_clock: MockClock) -> None:
+    """A turn now and then is there at once, for ever."""
+    turns = Turns(3)
+    for _ in range(100):
+        assert [turns.free() for _ in range(4)] == [True, True, True, False]
+        await trio.sleep(0.01)
+    assert turns.waited == 0
