@@ -2,7 +2,7 @@
 
 Each round flips one bit of a copy of a store whose content is known, opens it, reads everything, and verifies it offline.
 What is missing then must lie in the page that was hit: of the data a page of samples or of a timetable, of the index and
-of `meta.json` nothing at all, of the log the record and the rows that build on it, up to the next whole one.
+of all other files of a block nothing at all, of the log the record and the rows that build on it, up to the next whole one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tests.attack.figures import arguments, figure
 from trimon.clock import StoppedClock
 from trimon.files import AppendFile, DiskFiles
 from trimon.model.labels import Labels, labels_of
+from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row, SampleBatch
 from trimon.random import SeededRandomness
 from trimon.storage.block.bands import unpack_page
@@ -48,8 +49,8 @@ EVER: Final = (-(1 << 60), 1 << 60)
 STEP_MS: Final = 120_000
 WINDOWS: Final = 3
 GROUPS: Final = 3
-SERIES: Final = 250
-KINDS: Final = ("index", "data", "meta.json", "wal")
+SERIES: Final = 40
+KINDS: Final = ("index", "data", "meta.json", "wal", "tombstones", "names of the log")
 
 Numbers = npt.NDArray[np.int64]
 
@@ -107,7 +108,7 @@ def _names(group: int) -> tuple[Labels, ...]:
 def build(directory: Path) -> World:
     """Blocks of two windows, merged and not, and a log of a third; closed in order."""
     clock = StoppedClock(START_MS)
-    options = StoreOptions(directory, fsync="never", max_block_ms=2 * HOUR_MS, wal_segment_bytes=50_000)
+    options = StoreOptions(directory, fsync="never", max_block_ms=2 * HOUR_MS, wal_segment_bytes=15_000)
     store = Store.open(options, _QuickFiles(), clock, SeededRandomness(1))
     store.replay()
     columns: list[npt.NDArray[np.int32]] = []
@@ -125,7 +126,7 @@ def build(directory: Path) -> World:
                     _values(step, group),
                 )
                 columns.append(store.append([row])[0].columns)
-            elif (step + group) % 17:
+            elif (step + group) % 17 and step % (2 * group + 1) == 0:
                 store.append([Row(f"g{group}", time_ms, columns[group], _values(step, group))])
         if step % 3 == 0:
             one = SampleBatch(
@@ -136,6 +137,7 @@ def build(directory: Path) -> World:
             for job in store.plan(clock.value_ms):
                 job.run()
                 job.install()
+    store.delete_series((Matcher("i", MatchType.EQUAL, "7"),), START_MS + HOUR_MS, START_MS + 2 * HOUR_MS)
     numbers: dict[Labels, int] = {}
     content = read(store, numbers)
     store.close()
@@ -179,7 +181,12 @@ def _aim(world: World) -> None:
         assert isinstance(block, Block)
         for kind in ("index", "meta.json"):
             targets[kind].append(Target(block.path / kind, lambda _offset: nothing))
+        if (block.path / "tombstones").exists():
+            targets["tombstones"].append(Target(block.path / "tombstones", lambda _offset: nothing))
         targets["data"].append(_data_target(world, block))
+    targets["names of the log"] = [
+        Target(world.path / name, lambda _offset: nothing) for name in ("log-id", "log-ends")
+    ]
     segments = list_segments(_QuickFiles(), world.path / "wal")
     for _, names in groupby(segments, key=lambda name: name.epoch):
         targets["wal"].extend(_log_targets(world, list(names)))
@@ -338,8 +345,10 @@ def attack(seed: int, rounds: int) -> Tally:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
         directory = Path(name)
         world = build(directory / "store")
-        for _ in range(rounds):
+        for number in range(rounds):
             flip_once(world, directory, dice, tally)
+            if number % 1000 == 999:
+                sys.stderr.write(f"{number + 1} places, {sum(tally.failures.values())} failures\n")
     return tally
 
 

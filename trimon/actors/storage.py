@@ -195,9 +195,8 @@ class StorageActor:
         self.replay_s = trio.current_time() - began_s
         self.wal_corruptions = len(report.problems)
         self.replayed.set()
-        for line in report.lines():
-            if line not in self.store.problems:
-                self._log.warning("write-ahead log", detail=line)
+        for line in report.lines()[len(report.problems) :]:  # the problems are told with all others
+            self._log.warning("write-ahead log", detail=line)
         self._log.info("storage is ready", **report.fields())
 
     async def _sync(self) -> None:

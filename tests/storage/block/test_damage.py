@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.storage.block.test_blocks import HOUR, fill, maintain
-from tests.storage.conftest import ALL, EVER, START_MS, Bench, exact, series
+from tests.storage.conftest import ALL, EVER, START_MS, Bench, exact, first_row, series
 from trimon.files import DiskFiles
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
@@ -254,3 +254,48 @@ def test_a_superseded_block_that_is_damaged_is_not_thrown_away_untold(bench: Ben
     (line,) = bench.store.snapshot().missing(T, T + HOUR)
     assert ulid in line
     assert (bench.options.path / f"{ulid}.damaged" / "losses.json").exists()
+
+
+def test_what_was_set_aside_goes_with_the_retention(bench: Bench) -> None:
+    """When blocks of its time are dropped a block set aside is removed, and queries say no more that it is missing."""
+    bench.configure(retention_ms=24 * HOUR)
+    wide(bench, 4.5)
+    path = lose_first_page(bench)
+    bench.store.close()
+    aside = path.with_name(path.name + ".damaged")
+    path.rename(aside)
+    bench.store = Store.open(bench.options, bench.files, bench.clock)
+    bench.store.replay()
+    assert bench.store.snapshot().missing(*EVER)
+    later_ms = bench.clock.value_ms = T + 40 * HOUR
+    for step in range(3):
+        bench.clock.value_ms = later_ms + step * 2 * HOUR
+        bench.append(first_row("h", bench.clock.value_ms, {series("new", i=str(step)): 1.0}))
+        bench.clock.value_ms += HOUR
+        maintain(bench)
+    assert not aside.exists()
+    assert bench.store.snapshot().missing(*EVER) == ()
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_deletions_are_there_twice(bench: Bench, copies: int) -> None:
+    """One damaged copy shows nothing of what was deleted, and is told; with both the block is set aside."""
+    fill(bench, 2.5)
+    maintain(bench)
+    bench.store.delete_series((Matcher("__name__", MatchType.EQUAL, "m0"),), *EVER)
+    before = exact(bench.read())
+    path = open_blocks_of(bench)[0].path
+    bench.store.close()
+    size = (path / "tombstones").stat().st_size
+    for copy in range(copies):
+        flip(path / "tombstones", 20 + copy * size // 2)
+    assert not all(fine for fine, _ in verify(DiskFiles(), bench.options.path))
+    bench.store = Store.open(bench.options, bench.files, bench.clock)
+    bench.store.replay()
+    (problem,) = bench.store.problems
+    assert "tombstones" in problem
+    if copies == 1:
+        assert exact(bench.read()) == before
+    else:
+        assert not any(dict(labels)["__name__"] == "m0" for labels in bench.read())
+        assert bench.store.snapshot().missing(T, T + HOUR)

@@ -21,5 +21,5 @@ class BlockIndex(Container):
         try:
             return super().read(name)
         except DamagedError as error:
-            self.damage.lose_all(str(error), *self.times_ms)
+            self.damage.lose_all(f"its index, of which section {name} is damaged,", *self.times_ms)
             raise UnreadableIndexError(str(error)) from error

@@ -61,6 +61,7 @@ class Block:
         self.damage = BlockDamage(path.name.partition(".")[0], tell)
         self.meta_fault = ""
         """Why meta.json could not be used; it was made anew from the index then, but not written."""
+        self.tombstones_fault = ""
         try:
             self._index = self._open_index(files)
             self.meta = self._read_meta(files)
@@ -113,9 +114,13 @@ class Block:
         if TOMBSTONES not in files.names(self.path):
             return ()
         try:
-            return unpack_deletions(files.read(self.path / TOMBSTONES))
+            deletions, damaged = unpack_deletions(files.read(self.path / TOMBSTONES))
         except OSError as error:
             raise OperatingError(f"block {self.path.name}: {error}") from error
+        if damaged:
+            self.tombstones_fault = "a copy of its tombstones does not pass its checksum"
+            self.damage.survive(self.tombstones_fault)
+        return deletions
 
     def delete(self, files: Files, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Block | None:
         """The block without the matching samples in the closed interval; None if there are none.
@@ -322,8 +327,9 @@ class Block:
     def verify(self) -> list[str]:
         """Every section and page that does not pass its checksum or cannot be decoded, a line each."""
         problems = self._index.verify()
-        if self.meta_fault:
-            problems.append(f"block {self.path.name}: {self.meta_fault}")
+        problems += [
+            f"block {self.path.name}: {text}" for text in (self.meta_fault, self.tombstones_fault) if text
+        ]
         if bytes(self._data[: len(DATA_MAGIC)]) != DATA_MAGIC:
             problems.append(f"{self.path / 'data'}: the first bytes are not those of a block's data")
         try:

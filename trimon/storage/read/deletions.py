@@ -82,20 +82,35 @@ def _blanked(partial: PartialFrame, hit: Bools, deletion: Deletion) -> PartialFr
 
 
 def pack_deletions(deletions: Deletions) -> bytes:
-    """The content of a tombstones file."""
+    """The content of a tombstones file: the same twice, since nobody may see again what was deleted."""
     listed = [(d.start_ms, d.end_ms, d.series.astype("<i4").tobytes()) for d in deletions]
     body = msgpack.packb(listed)
-    return b"".join((MAGIC, zlib.crc32(body).to_bytes(4, "little"), body))
+    return 2 * b"".join((MAGIC, zlib.crc32(body).to_bytes(4, "little"), body))
 
 
-def unpack_deletions(data: bytes) -> Deletions:
-    """The inverse of `pack_deletions`. Raises DamagedError."""
+def unpack_deletions(data: bytes) -> tuple[Deletions, bool]:
+    """The inverse of `pack_deletions`, and whether one of the copies is damaged. Files of older versions have one copy.
+
+    Raises DamagedError.
+    """
+    half = len(data) // 2
+    bodies = [_body(data[:half]), _body(data[half:])]
+    good = next((body for body in bodies if body is not None), None)
+    if good is None:
+        alone = _body(data)
+        if alone is None:
+            raise DamagedError("tombstones do not pass their checksum")
+        return _unpacked(alone), False
+    return _unpacked(good), None in bodies
+
+
+def _body(data: bytes) -> bytes | None:
     body = data[len(MAGIC) + 4 :]
-    if (
-        data[: len(MAGIC)] != MAGIC
-        or zlib.crc32(body).to_bytes(4, "little") != data[len(MAGIC) : len(MAGIC) + 4]
-    ):
-        raise DamagedError("tombstones do not pass their checksum")
+    fine = data[: len(MAGIC) + 4] == MAGIC + zlib.crc32(body).to_bytes(4, "little")
+    return body if fine else None
+
+
+def _unpacked(body: bytes) -> Deletions:
     return tuple(
         Deletion(np.frombuffer(series, "<i4").astype(np.int32), start_ms, end_ms)
         for start_ms, end_ms, series in msgpack.unpackb(body)

@@ -9,7 +9,7 @@ from pathlib import Path
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.storage.appender import Appender
-from trimon.storage.block.blockset import remove_block, set_aside
+from trimon.storage.block.blockset import SET_ASIDE, remove_block, set_aside
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.metadata import MetadataBook
@@ -164,6 +164,24 @@ class StoreChanges:
             core.state = StoreState(kept, core.state.heads)
             core.counts[f"{reason}_retentions"] += len(ulids)
         self.discard(gone)
+        self._forget_aside(max((block.meta.max_ms for block in gone), default=0))
+
+    def _forget_aside(self, until_ms: int) -> None:
+        """Remove blocks that were set aside and of which nothing is missing after a time that is beyond a retention."""
+        core = self._core
+        lasts_ms = {
+            name: max(loss.end_ms for loss in core.lost if loss.block == name)
+            for name in {loss.block for loss in core.lost}
+        }
+        old = {name for name, last_ms in lasts_ms.items() if last_ms < until_ms}
+        for name in sorted(old):
+            path = core.path / (name + SET_ASIDE)
+            try:
+                if core.files.is_directory(path):
+                    remove_block(core.files, path)
+            except OSError as error:
+                raise OperatingError(f"block {path.name} cannot be removed: {error}") from error
+        core.lost = tuple(loss for loss in core.lost if loss.block not in old)
 
 
 def _sorted(blocks: Sequence[Block]) -> tuple[Block, ...]:
