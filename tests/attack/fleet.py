@@ -134,7 +134,7 @@ def attack(
         (folder / "next.json").write_text(text)
         (folder / "next.json").rename(file)
         awaited(lambda: known(server, 0) == count, 120)
-        time.sleep(interval_s + 5)
+        time.sleep(interval_s + 1)
 
     try:
         count = min(targets, 29_000)
