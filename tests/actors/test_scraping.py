@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trio
 from trio.testing import MockClock
@@ -14,6 +16,8 @@ from trimon.actors.discovered import Discovered
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.target import CRASHED
 from trimon.fetch.request import FetchError
+from trimon.model.labels import labels_of
+from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Row
 
 
 @pytest.fixture
@@ -253,3 +257,42 @@ async def test_a_target_that_is_no_longer_wanted_ends_in_quarantine(
         assert pool.pool.children() == ()
         await trio.sleep(1800)
         assert here.samples("up")[0][1] == points
+
+
+async def test_a_crowd_of_new_series_keeps_no_other_target_waiting(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New series of one target are stored in slices with the rows of others between them, and all of them arrive."""
+    async with world(tmp_path) as here:
+        monkeypatch.setattr("trimon.actors.storage.NEW_SERIES_AT_ONCE", 500)
+        order: list[tuple[int, int]] = []
+        store = here.store.append
+
+        def noted(messages: Sequence[object]) -> object:
+            rows = [message for message in messages if isinstance(message, Row)]
+            order.append((sum(len(row.new_series) for row in rows), len(rows)))
+            return store(messages)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(here.store, "append", noted)
+        async with trio.open_nursery() as senders:
+            labels = [labels_of({"__name__": "big", "n": str(number)}) for number in range(5250)]
+            big = Row("big", here.clock.now_ms(), NO_COLUMNS, NO_VALUES, tuple(labels), np.arange(5250.0))
+            answers: list[Appended] = []
+
+            async def send_big() -> None:
+                answers.extend(await here.writer.append(big))
+
+            senders.start_soon(send_big)
+            for number in range(40):
+                small = labels_of({"__name__": "small", "n": str(number)})
+                row = Row(f"s{number}", here.clock.now_ms(), NO_COLUMNS, NO_VALUES, (small,), np.ones(1))
+                senders.start_soon(here.writer.append, row)
+        assert max(new for new, _ in order) <= 540
+        assert len(order) >= 11
+        (answer,) = answers
+        assert (len(set(answer.columns.tolist())), answer.series_created) == (5250, 5250)
+        assert len(here.samples("big")) == 5250
+        assert sorted(points[0][1] or 0.0 for _, points in here.samples("big")) == list(
+            map(float, range(5250))
+        )
+        assert len(here.samples("small")) == 40

@@ -7,7 +7,7 @@ answer each, so that batches grow by themselves when the disk is slow.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import trio
@@ -17,7 +17,7 @@ from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
 from trimon.actors.kernel.reply import Reply
 from trimon.errors import OperatingError
 from trimon.log import Log
-from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
+from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Exemplars, Metadata, Row, SampleBatch, merged
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.storage.problems import Problem
@@ -40,6 +40,8 @@ INLINE_CELLS_MAX: Final = 20_000
 INLINE_SERIES_MAX: Final = 200
 # An append on the loop that took longer than this met a disk that stalls: threads for the next minute.
 STALL_S: Final = 0.01
+# New series of one row that are stored at once, some 20 µs each: what is more waits behind the rows of others.
+NEW_SERIES_AT_ONCE: Final = 4000
 STALLED_S: Final = 60.0
 # What a new series weighs beside its sample: labels as Python strings, in transit.
 _SERIES_BYTES: Final = 500
@@ -97,6 +99,10 @@ def _is_small(messages: Sequence[Message]) -> bool:
     return cells <= INLINE_CELLS_MAX and new_series <= INLINE_SERIES_MAX
 
 
+def _new_series(append: Append) -> int:
+    return sum(len(message.new_series) for message in append.messages if isinstance(message, Row))
+
+
 def storage_mailbox() -> Mailbox[StorageMessage]:
     """The mailbox of the writer: full means the senders wait, and scrapes slow down."""
     return Mailbox(
@@ -117,11 +123,34 @@ class Writer:
     async def append(self, *messages: Message) -> tuple[Appended, ...]:
         """Stores the messages; one answer each. Raises OperatingError, ActorGone.
 
-        Waits as long as storage takes: a scrape has nothing better to do, and a jam is to be seen, not hidden.
+        Waits as long as storage takes: a scrape has nothing better to do, and a jam is to be seen, not hidden. A row of
+        many new series is stored in several turns, its known series with the first; readers may see a part of it.
         """
+        if any(
+            isinstance(message, Row) and len(message.new_series) > NEW_SERIES_AT_ONCE for message in messages
+        ):
+            return tuple([await self._in_slices(message) for message in messages])
         message = Append(messages)
         await self.mailbox.send(message)
         return await message.reply.wait()
+
+    async def _in_slices(self, message: Message) -> Appended:
+        if not isinstance(message, Row):
+            return (await self.append(message))[0]
+        size = NEW_SERIES_AT_ONCE
+        first = replace(message, new_series=message.new_series[:size], new_values=message.new_values[:size])
+        answers = [(await self.append(first))[0]]
+        for begin in range(size, len(message.new_series), size):
+            rest = Row(
+                message.group,
+                message.timestamp_ms,
+                NO_COLUMNS,
+                NO_VALUES,
+                message.new_series[begin : begin + size],
+                message.new_values[begin : begin + size],
+            )
+            answers += await self.append(rest)
+        return merged(answers)
 
     async def perform(self, what: str, work: Callable[[], object]) -> object:
         """Runs `work` in the writer's turn; its error passes through."""
@@ -243,8 +272,16 @@ class StorageActor:
         await self._append(appends)
 
     async def _append(self, appends: list[Append]) -> None:
-        if not appends:
-            return
+        """Stores what waits, known series first: rows of many new series, each for itself, keep nobody else waiting."""
+        quick = [append for append in appends if _new_series(append) <= INLINE_SERIES_MAX]
+        if quick:
+            await self._append_together(quick)
+        if len(quick) < len(appends):
+            for append in appends:
+                if _new_series(append) > INLINE_SERIES_MAX:
+                    await self._append_together([append])
+
+    async def _append_together(self, appends: list[Append]) -> None:
         flat = [message for append in appends for message in append.messages]
         self._appends += len(flat)
         self._batches += 1

@@ -5,6 +5,7 @@ An array put in one of these is given away: the sender never writes to it again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,3 +94,20 @@ class Appended:
     series_refused: int = 0
     error: str = ""
     refused_sample: tuple[Labels, int] | None = None
+
+
+def merged(parts: Sequence[Appended]) -> Appended:
+    """The answer to a row, from those to the parts in which it was stored."""
+    told = next((part for part in parts if part.error), parts[0])
+    return Appended(
+        np.concatenate([part.columns for part in parts]),
+        sum(part.appended for part in parts),
+        sum(part.series_created for part in parts),
+        sum(part.out_of_order for part in parts),
+        sum(part.duplicate for part in parts),
+        sum(part.out_of_bounds for part in parts),
+        sum(part.too_old for part in parts),
+        sum(part.series_refused for part in parts),
+        told.error,
+        told.refused_sample,
+    )
