@@ -50,6 +50,10 @@ CONNECTION_IDLE_S: Final = 120.0
 REQUEST_HEAD_S: Final = 10.0
 REQUEST_BODY_S: Final = 10.0
 REQUEST_BODY_BYTES_PER_S_MIN: Final = 1024
+# A client that reads its answer slowly keeps its place: it has so long for each piece, and less when all places are taken.
+ANSWER_PIECE_BYTES: Final = 256 * 2**10
+ANSWER_PIECE_S: Final = 30.0
+ANSWER_PIECE_CROWDED_S: Final = 5.0
 # One client may not take all places; this machine may, as proxies on it ask for everybody.
 CONNECTIONS_PER_CLIENT_SHARE: Final = 0.75
 # Places beyond the most, for probes and for this machine (no more than half of them), when all others are at work.

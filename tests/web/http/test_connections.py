@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from tests.web.http.test_connection import GET, OK, Application, answer, connect
 from trimon import limits
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.context import WebOptions
+from trimon.web.http import server
 from trimon.web.http.answer import text
 from trimon.web.http.connections import Connections, Phase, Place, client_key
 from trimon.web.http.endpoint import Access, Endpoint, EndpointTable
@@ -208,6 +210,57 @@ async def test_what_follows_a_last_request_is_not_kept() -> None:
         with trio.fail_after(5):
             while b"GET /slow " not in got:
                 got += await stream.receive_some()
+
+
+async def test_who_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not read its answer keeps its place for a bounded time; a slow but steady one gets all."""
+    monkeypatch.setattr(limits, "ANSWER_PIECE_S", 0.4)
+    monkeypatch.setattr(limits, "ANSWER_PIECE_BYTES", 4096)
+    monkeypatch.setattr(server, "SLOW_EVERY_S", 0.1)
+    small = (socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    (listener,) = bind([("127.0.0.1", 0)])
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    app: Any = Application()
+    actor = WebActor(app, [listener], 10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        streams = []
+        for _ in range(2):
+            made = trio.socket.socket()
+            made.setsockopt(*small)
+            await made.connect(listener.getsockname())
+            streams.append(trio.SocketStream(made))
+            await streams[-1].send_all(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        mute, slow = streams
+        got = b""
+        with trio.fail_after(20):
+            while part := await slow.receive_some(8192):
+                got += part
+                await trio.sleep(0.02)
+            assert len(got) > 300_000
+            while not actor.connections.closed["slow_reader"]:  # noqa: ASYNC110 # the server's own count
+                await trio.sleep(0.01)
+        assert (actor.connections.closed["slow_reader"], len(actor.connections)) == (1, 0)
+        for stream in (mute, slow):
+            await stream.aclose()
+        actor.drain()
+    listener.close()
+
+
+async def test_slow_readers_give_way_in_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all places are at work those whose client has not read for a while are ended for others."""
+    monkeypatch.setattr(limits, "ANSWER_PIECE_CROWDED_S", 0.05)
+    all_, closed = Connections(2, 1), list[int]()
+    for name in range(3):
+        place = all_.take("127.0.0.1", ended(closed, name))
+        assert place is not None
+        place.enter(Phase.BUSY, 0.0)
+        if name == 1:
+            place.writes_since_s = trio.current_time()
+    await trio.sleep(0.1)
+    with trio.fail_after(2):
+        await all_.room()
+    assert (closed, all_.closed["slow_reader"]) == ([1], 1)
 
 
 @asynccontextmanager

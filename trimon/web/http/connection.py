@@ -237,10 +237,17 @@ class ServerConnection(TCPServer):
             await self._write(data)
 
     async def _write(self, data: bytes) -> None:
+        place = self._place
         try:
-            await super().protocol_send(RawData(data))
+            # pieces, so that a client that reads slowly is told from one that gets much
+            for at in range(0, len(data), limits.ANSWER_PIECE_BYTES):
+                piece = data[at : at + limits.ANSWER_PIECE_BYTES]  # the whole of a short one is no copy
+                place.writes_since_s = trio.current_time()
+                await super().protocol_send(RawData(piece))
         except trio.BusyResourceError:  # the reader closes the connection at this moment
             await self.protocol.handle(Closed())
+        finally:
+            place.writes_since_s = math.inf
 
     def _has_begun_a_response(self) -> bool:
         """Whether what was just written is the head of a final response, not an interim one or another protocol."""

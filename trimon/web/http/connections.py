@@ -9,6 +9,7 @@ kept, for probes (`/-/healthy`) and for this machine; the guard answers everybod
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import IntEnum
@@ -25,6 +26,8 @@ from trimon.web.http.hosts import is_loopback
 COMPARED_MAX: Final = 64
 # Whoever waits for less may have asked already, and we have not read it yet.
 NEW_S: Final = 1.0
+# How often it is looked for slow readers while nobody else can be accepted.
+ROOM_S: Final = 1.0
 _NETWORK_BITS: Final = 64
 
 
@@ -45,6 +48,7 @@ CLOSED_BECAUSE: Final = {
     "idle": "Nothing was asked for so long.",
     "slow_head": "A request's head did not come in time.",
     "slow_body": "A request's body came too slowly.",
+    "slow_reader": "A client did not read its answer.",
     "pressure": "All places were taken and another came.",
     "client": "One client had too many.",
     "files": "The process may open no more files.",
@@ -69,7 +73,7 @@ def client_key(address: str) -> str:
 class Place:
     """One connection among the others."""
 
-    __slots__ = ("_connections", "body_bytes", "client", "close", "phase", "since_s")
+    __slots__ = ("_connections", "body_bytes", "client", "close", "phase", "since_s", "writes_since_s")
 
     def __init__(self, connections: Connections, client: str, close: Callable[[], object]) -> None:
         self._connections = connections
@@ -80,6 +84,8 @@ class Place:
         """When it began to wait, or, of a body that is still coming, when that began."""
         self.body_bytes = 0
         """What came of the body that is still coming."""
+        self.writes_since_s = math.inf
+        """Since when a piece of an answer is written; infinite while none is."""
 
     def enter(self, phase: Phase, now_s: float) -> None:
         """The connection does something else from now on; the time counts for what waits."""
@@ -116,8 +122,11 @@ class Connections:
     async def room(self) -> None:
         """Waits until another connection may be accepted."""
         while len(self._open) >= self.most + self.kept and not any(self._waiting):
+            if self.end_slow_readers(limits.ANSWER_PIECE_CROWDED_S):
+                return
             self._stirred = trio.Event()
-            await self._stirred.wait()
+            with trio.move_on_after(ROOM_S):
+                await self._stirred.wait()
 
     def take(self, address: str, close: Callable[[], object]) -> Place | None:
         """A place for a new connection, for which another may end; None when its client has too many at work."""
@@ -125,8 +134,8 @@ class Connections:
         if client and self._of_client[client] >= self.per_client_max and not self._end_one("client", client):
             self.closed["client"] += 1
             return None
-        if len(self._open) >= self.most:
-            self._end_one("pressure")
+        if len(self._open) >= self.most and not self._end_one("pressure"):
+            self.end_slow_readers(limits.ANSWER_PIECE_CROWDED_S)
         place = Place(self, client, close)
         self._open[place] = None
         self._of_client[client] += 1
@@ -165,6 +174,14 @@ class Connections:
         """Ends the connection that waited longest; False when every one has a request at work."""
         return self._end_one(reason)
 
+    def end_slow_readers(self, within_s: float) -> int:
+        """Ends connections whose client took longer than this for a piece of its answer; how many there were."""
+        before_s = trio.current_time() - within_s
+        slow = [place for place in self._open if place.writes_since_s < before_s]
+        for place in slow:
+            self._end(place, "slow_reader")
+        return len(slow)
+
     def _stir(self) -> None:
         if self._stirred is not None:
             self._stirred.set()
@@ -174,10 +191,13 @@ class Connections:
         victim = self._oldest(client)
         if victim is None:
             return False
-        self.closed[reason] += 1
-        self.leave(victim)
-        victim.close()
+        self._end(victim, reason)
         return True
+
+    def _end(self, place: Place, reason: str) -> None:
+        self.closed[reason] += 1
+        self.leave(place)
+        place.close()
 
     def _oldest(self, client: str | None) -> Place | None:
         idle, head = self._first(Phase.IDLE, client), self._first(Phase.HEAD, client)

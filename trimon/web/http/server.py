@@ -32,6 +32,7 @@ DRAIN_S: Final = 10.0
 # The machine has no file or memory left for one more connection: those that are open may end meanwhile.
 FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 FULL_PAUSE_S: Final = 0.1
+SLOW_EVERY_S: Final = 5.0
 
 
 def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
@@ -124,6 +125,7 @@ class WebActor:
                             connections,
                             partial(ServerConnection, app, config, worker),
                         )
+                    acceptors.start_soon(self._end_slow_readers)
             await worker.terminated.set()
             # connections that are merely kept open need not be waited for
             with trio.move_on_after(DRAIN_S):
@@ -169,6 +171,11 @@ class WebActor:
                     stream.socket.close()
                 else:
                     connections.start_soon(self._serve, server, stream, place)
+
+    async def _end_slow_readers(self) -> None:
+        while True:
+            await trio.sleep(SLOW_EVERY_S)
+            self.connections.end_slow_readers(limits.ANSWER_PIECE_S)
 
     async def _next(self, listener: trio.SocketListener) -> trio.SocketStream:
         while True:
