@@ -28,9 +28,9 @@ _WHOLE_HEAD: Final = b"\x12\x10\x09"
 _ZERO_HEAD: Final = b"\x12\x07\x10"
 _TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 
-# Fields of a request that are read one by one: twice as many as there are series in the largest request of any sender, and
+# Fields of a request that are read one by one: more than there are series in the largest request of any sender, and
 # still a matter of seconds. Samples of the usual encodings do not count.
-FIELDS_MAX: Final = 2_000_000
+FIELDS_MAX: Final = 1_000_000
 # Labels of a series that are looked at before it is known to have too many.
 LABELS_READ_MAX: Final = 10_000
 
