@@ -175,6 +175,18 @@ async def test_kinds_of_requests(request_: bytes, body: list[bytes]) -> None:
         assert [part.partition(b"\r\n\r\n")[2] for part in got.split(OK)[1:]] == body
 
 
+@pytest.mark.parametrize("method", [b"HEAD", b"head", b"HeAD"])
+async def test_an_answer_to_head_has_no_body_in_whatever_case(method: bytes) -> None:
+    """A method in another case is answered like the one it stands for, and the connection is used again."""
+    async with serving() as (port, _, actor), await connected(port) as stream:
+        await stream.send_all(
+            GET.replace(b"GET", method) + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        )
+        got = await everything(stream)
+        assert [part.partition(b"\r\n\r\n")[2] for part in got.split(OK)[1:]] == [b"", b"GET /small "]
+        assert not actor._reports.latest()
+
+
 async def test_expect_100_continue() -> None:
     """A client that asks first is told to go on before it sends its body."""
     async with serving() as (port, _, _actor), await connected(port) as stream:

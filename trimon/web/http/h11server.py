@@ -53,6 +53,8 @@ class ServerProtocol(h11.Connection):
         event = super().next_event()
         if not isinstance(event, h11.Request):
             return event
+        # the HTTP server takes a method in any case, so what the answer to it looks like must not depend on that
+        self._request_method = event.method.upper()
         absolute = _ABSOLUTE.match(event.target)
         if absolute is not None or self._cstate.pending_switch_proposals:
             target = event.target if absolute is None else event.target[absolute.end() :]
