@@ -127,6 +127,10 @@ class Files(Protocol):
         """Cut a closed file to `size_bytes`."""
         ...
 
+    def sync(self, path: Path) -> None:
+        """Wait until the medium holds what was written to a closed file."""
+        ...
+
     def lock(self, path: Path) -> DirectoryLock:
         """Take the lock file. Raises OperatingError with the owner's pid if another process has it."""
         ...
@@ -303,6 +307,14 @@ class DiskFiles:
     def truncate(self, path: Path, size_bytes: int) -> None:
         """Cut a closed file."""
         os.truncate(path, size_bytes)
+
+    def sync(self, path: Path) -> None:
+        """Sync a closed file."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def lock(self, path: Path) -> DirectoryLock:
         """Take the lock file."""

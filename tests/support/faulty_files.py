@@ -138,6 +138,11 @@ class FaultyFiles(DiskFiles):
         self.change(f"truncate {path.name}")
         super().truncate(path, size_bytes)
 
+    def sync(self, path: Path) -> None:
+        self.change(f"sync {path.name}")
+        super().sync(path)
+        self.synced[path] = self.size(path)
+
     def lock(self, path: Path) -> DirectoryLock:
         self.change("lock")
         return super().lock(path)

@@ -64,6 +64,12 @@ class Written:
         self.newest_ms = time_ms if self.newest_ms is None else max(self.newest_ms, time_ms)
         return True
 
+    def restore(self, labels: Labels, samples: dict[int, float]) -> None:
+        """What a store still has of a series after a crash."""
+        self.samples[labels] = dict(samples)
+        self._newest[labels] = newest_ms = max(samples)
+        self.newest_ms = newest_ms if self.newest_ms is None else max(self.newest_ms, newest_ms)
+
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> None:
         """Samples that are there now go; what comes later for these times stays."""
         for labels, samples in self.samples.items():

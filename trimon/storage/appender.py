@@ -38,6 +38,7 @@ class Appender:
         core = self._core
         with core.writing:
             try:
+                self._prepare_logs()
                 answers = [self._append_one(message) for message in messages]
                 self.commit()
             except OperatingError as error:
@@ -51,6 +52,11 @@ class Appender:
             for answer in answers:
                 self._count(answer)
             return answers
+
+    def _prepare_logs(self) -> None:
+        for live in self.open_heads:
+            if live.log is not None:
+                live.log.prepare()
 
     def commit(self) -> None:
         """Write to the logs what the heads have collected since the last commit. Raises OperatingError."""
@@ -137,6 +143,7 @@ class Appender:
         log = self.open_heads[-1].log if log is None else log
         if log is None:
             return
+        self._prepare_logs()
         log.note(numbers)
         try:
             self.commit()
@@ -228,6 +235,8 @@ class Appender:
             log.open()
         except OSError as error:
             if not (at_start and is_full(error)):
+                # A name that is taken by what could not be removed is never tried again.
+                self._next_epoch += log.left_behind
                 raise OperatingError(f"WAL: {error}") from error
             core.disk_is_full(error)
         self._next_epoch += 1

@@ -219,6 +219,7 @@ class Store:
             cache=core.pages,
         )
         windows = recovery.run()
+        self._sync_replayed()
         now_ms = core.clock.now_ms()
         with core.writing:
             recovered = [LiveHead(head, None, frozenset(epochs), now_ms) for head, epochs in windows]
@@ -232,6 +233,18 @@ class Store:
             self.ready = True
         self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)
         return recovery.report
+
+    def _sync_replayed(self) -> None:
+        """What a process that was killed had not synced yet lasts from here on, as the policy promises."""
+        core = self._core
+        if core.options.fsync == "never":
+            return
+        try:
+            for name in self._to_replay:
+                core.files.sync(core.wal_path / str(name))
+            core.files.sync_directory(core.wal_path)
+        except OSError as error:
+            core.problem("log", "fsync", f"the log of the last run cannot be synced: {error}")
 
     def _remove_logs(self, epochs: set[int]) -> None:
         core, kept = self._core, self._appender.open_epochs

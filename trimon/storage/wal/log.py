@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,8 @@ class HeadLog:
         self._file_lock = threading.Lock()
         self._torn_at = -1
         self._worn = False
+        self.left_behind = False
+        """Whether the segment that was to be next could be neither finished nor removed."""
         self._unsynced = False
 
     # ---- journal
@@ -187,6 +190,25 @@ class HeadLog:
         """Make the first segment."""
         self._ready_file()
 
+    def prepare(self) -> None:
+        """Before anything is collected: where the medium may lose what this segment holds, begin one that does not build on it.
+
+        Raises OperatingError.
+        """
+        if not self._worn:
+            return
+        try:
+            if self._file is not None and self._unsynced and self._fsync != "never":
+                # What was written before the torn end is whole and is to last.
+                self._unsynced = False
+                self._file.sync()
+            self._next_file()
+        except OSError as error:
+            raise OperatingError(f"WAL segment {self._name()}: {error}") from error
+        self._pairs = self._series = self._groups = 0
+        for state in self._row_states:
+            state.rows = s.next_key_row(state.rows)
+
     def sync(self) -> None:
         """Wait until the medium holds everything committed. May run beside `commit`. Raises OperatingError."""
         with self._file_lock:
@@ -224,6 +246,10 @@ class HeadLog:
                 self._file = None
 
     def _write(self, payload: bytes) -> None:
+        if self._worn:
+            raise OperatingError(
+                f"WAL segment {self._name()} failed meanwhile: the log goes on in the next one"
+            )
         try:
             file = self._ready_file()
             record = wrap(RECORD_BATCH, payload, segment_seed(self.epoch, self.segment), self._compressor)
@@ -254,13 +280,25 @@ class HeadLog:
         file = self._file
         if file is not None and self._torn_at >= 0:
             self._mend(file)
-        if file is not None and not self._worn and file.size_bytes < self._segment_bytes:
+        if self._worn:
+            raise OSError(errno.EIO, "its torn end cannot be cut off")
+        if file is not None and file.size_bytes < self._segment_bytes:
             return file
-        if file is not None and self._fsync != "never" and not self._worn:
-            file.sync()
+        if file is not None and self._fsync != "never":
+            try:
+                file.sync()
+            except OSError:
+                self._worn = True
+                raise
+        return self._next_file()
+
+    def _next_file(self) -> AppendFile:
         name = SegmentName(self.epoch, self.segment + 1)
         path = self._directory / str(name)
         self._files.make_directory(self._directory)
+        if self.left_behind:
+            self._files.remove(path)
+            self.left_behind = False
         opened = self._files.create(path)
         try:
             about = {"epoch": name.epoch, "segment": name.segment, "window": list(self.window)}
@@ -269,7 +307,10 @@ class HeadLog:
             self._files.sync_directory(self._directory)
         except OSError:
             opened.close()
+            # Where it cannot be removed either, the next attempt does: the name is this log's alone.
+            self.left_behind = True
             self._files.remove(path)
+            self.left_behind = False
             raise
         self._close_file()
         self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False

@@ -51,6 +51,11 @@ def is_key_row(number: int) -> bool:
     return number % KEY_ROW_EVERY == 0
 
 
+def next_key_row(number: int) -> int:
+    """The number of the next row that starts afresh, this one included."""
+    return -(-number // KEY_ROW_EVERY) * KEY_ROW_EVERY
+
+
 def payload_of(sections: list[Section]) -> bytes:
     """One record's payload."""
     header = msgpack.packb([[*numbers, len(data)] for numbers, data in sections])
