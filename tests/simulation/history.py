@@ -43,6 +43,8 @@ class History:
         self._unsure: set[tuple[Labels, int]] = set()
         self._columns: dict[str, dict[int, Labels]] = {}
         self.taken = 0
+        self.lost = 0
+        """Samples that the last start did not bring back though it had to: only of a damaged disk."""
 
     # ---- what is handed over
 
@@ -181,6 +183,7 @@ class History:
         ]
         if power_failed:
             lost = [each for each in lost if each not in self._pending]
+        self.lost = len(lost)
         if lost and not damaged:
             return f"{len(lost)} samples are lost, such as {min(lost, key=lambda each: each[1])}"
         self._begin_again(found, power_failed=power_failed)

@@ -68,6 +68,7 @@ class World:
         self.disk.on_sync_failed = self.history.not_synced
         self.clock = VirtualClock(1_700_006_400_000)
         self.told = False
+        self.damaged, self.damaged_before = "", False
         self.log: list[str] = [f"seed {seed}, fsync {self.options.fsync}"]
         self.targets: tuple[str, ...] = ("a:1", "b:1")
 
@@ -85,7 +86,8 @@ class World:
         for _ in range(self.pick.randint(2, LIVES_MAX)):
             self.told = False
             ended = await self._life(power_failed)
-            # One that ended before it told what is left leaves that to the next.
+            # One that ended before it told what is left leaves that to the next, which may not hear of all of it again.
+            self.damaged_before = bool(self.damaged)
             power_failed = ended or (power_failed and not self.told)
         self.disk.start(power_failed=power_failed)
         self.note(f"{self.history.taken} samples were taken")
@@ -95,6 +97,9 @@ class World:
     async def _life(self, power_failed: bool) -> bool:
         """One process; whether it ended because the power failed."""
         self.disk.start(power_failed=power_failed)
+        if self.pick.random() < 0.1 and (path := self.disk.flip(_holds_data)):
+            self.damaged = path
+            self.note(f"a bit of {path} flips")
         scope = trio.CancelScope()
         self.disk.on_death = scope.cancel
         if self.pick.random() < 0.2:
@@ -136,9 +141,13 @@ class World:
         with trio.fail_after(600):
             await machine.storage.replayed.wait()
         found = self.found(machine)
-        wrong = self.history.survived(found, power_failed=power_failed)
+        wrong = self.history.survived(found, power_failed=power_failed, damaged=bool(self.damaged))
         if wrong:
             self.fail(wrong)
+        told = machine.store.problems or _torn(machine) or self.damaged_before
+        if self.history.lost and not told:
+            self.fail(f"{self.history.lost} samples are lost in {self.damaged}, and nobody is told")
+        self.damaged, self.damaged_before = "", False
         self.told = True
         self.note(f"started, {sum(map(len, found.values()))} samples, problems {machine.store.problems}")
         machine.scrape(*self.targets)
@@ -293,6 +302,15 @@ class World:
         self.targets = tuple(self.pick.sample(sorted(self.network.targets), self.pick.randint(0, 3)))
         self.note(f"targets are {self.targets}")
         machine.scrape(*self.targets)
+
+
+def _torn(machine: Machine) -> bool:
+    """Whether the start told of a torn tail: a flipped bit in the last record cannot be told from a write that stopped."""
+    return any(what == "storage is ready" and fields["torn_tails"] for _, what, fields in machine.log.entries)
+
+
+def _holds_data(path: str) -> bool:
+    return not path.endswith("/lock") and ".tmp" not in path
 
 
 def play(seed: int) -> World:
