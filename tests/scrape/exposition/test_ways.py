@@ -167,6 +167,7 @@ def compare(text_format: type[TextFormat | OpenMetricsFormat], base: bytes, bodi
 @example([TEXT.replace(b'{cpu="0"', b'{5cpu="0"')])
 @example([TEXT.replace(b'="0"', b'="0\n"')])
 @example([TEXT.replace(b"# just", b"#  TYPE \n# just")])
+@example([TEXT.replace(b'"c.d"', b'"\nc.d"').removesuffix(b"\nlast -0.5")])
 @given(sequences(TEXT))
 def test_text_is_read_alike_in_all_ways(bodies: list[bytes]) -> None:
     """Samples, timestamps, counts and the words of errors are those of the scanner, whatever was read before."""

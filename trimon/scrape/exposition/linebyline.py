@@ -196,7 +196,8 @@ class LineByLine:
                 self._parsed(record.head, record.pairs, record.tail)
                 if not scanner.at_start:
                     scanner.next()
-            lines += body.count(b"\n", begin, end)
+            # The last line of a body may have no end: the scanner puts one behind the body.
+            lines += body.count(b"\n", begin, end) + (scanner.place > len(body))
             # Null bytes behind a line's end belong to the record before them, and the next one begins within the line.
             if body[end - 1 : end] != b"\0":
                 break
