@@ -49,6 +49,9 @@ ECHOES = (
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n",
 )
 
+# The configuration is shown as Prometheus shows it, which takes parameters, relabeling and addresses for no secrets.
+SHOWN_IN_CONFIG = frozenset({"param_token", "param_api_key", "relabeled_param", "alertmanager_url"})
+
 
 class Echo(StreamRequestHandler):
     """A target that answers with what it was asked, or with one line of it."""
@@ -214,7 +217,7 @@ def fetched(server: Server, path: str) -> str:
 
 
 def attack(folder: Path, rounds: int, seed: int) -> tuple[dict[str, list[str]], int, int]:
-    """Where which secrets came out; how many there were, and how many texts were searched."""
+    """Where which secrets came out that should not; how many there were, and how many texts were searched."""
     canaries = Canaries()
     leaks: dict[str, list[str]] = {}
     searched = 0
@@ -222,8 +225,9 @@ def attack(folder: Path, rounds: int, seed: int) -> tuple[dict[str, list[str]], 
     def search(where: str, text: str) -> None:
         nonlocal searched
         searched += 1
+        shown = SHOWN_IN_CONFIG if where.startswith("/api/v1/status/config") else frozenset()
         for place in canaries.found(text):
-            if place not in leaks.setdefault(where, []):
+            if place not in shown and place not in leaks.setdefault(where, []):
                 leaks[where].append(place)
 
     generator = random.Random(seed)

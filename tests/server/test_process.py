@@ -75,6 +75,21 @@ def test_reload_takes_over_and_a_bad_file_changes_nothing(tmp_path: Path) -> Non
         assert "prometheus_config_last_reload_successful 1.0" in server.text("/metrics")[1]
 
 
+def test_the_configuration_is_shown_whole(tmp_path: Path) -> None:
+    """A password that is an everyday word is masked where it stands, and blanks that word nowhere else."""
+    config = """\
+scrape_configs:
+- job_name: monitoring
+  basic_auth: {username: monitoring, password: monitoring}
+  static_configs: [{targets: ['127.0.0.1:1'], labels: {team: monitoring}}]
+"""
+    with running(tmp_path / "data", config) as server:
+        shown = server.get("/api/v1/status/config")["data"]["yaml"]
+    assert "job_name: monitoring\n" in shown
+    assert "username: monitoring\n    password: <secret>\n" in shown
+    assert "team: monitoring\n" in shown
+
+
 def test_a_reload_takes_over_every_part_that_is_good(tmp_path: Path) -> None:
     """Retention follows the file; a bad scrape config file leaves the jobs as they were, and the reload has failed."""
     port = free_port()

@@ -10,6 +10,7 @@ import pytest
 from tests.support.web_world import web_world
 from tests.web.test_requests import API, asked
 from trimon.errors import UserError
+from trimon.redaction import redacted
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl
 
@@ -55,6 +56,14 @@ def test_what_is_no_url(url: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason) as refusal:
         ExternalUrl(url).check()
     assert str(refusal.value).startswith(f'parse external URL "{url}": ')
+
+
+def test_its_password_is_in_no_text() -> None:
+    """What sends our URL back, as Alertmanagers may, sends a text without the password in it."""
+    ExternalUrl("http://me:pass%2Dof-mine@x/").check()
+    assert redacted("bad: http://me:pass%2Dof-mine@x/graph, pass-of-mine") == (
+        "bad: http://me:<secret>@x/graph, <secret>"
+    )
 
 
 # What Prometheus answers, listening on 9099.

@@ -12,7 +12,6 @@ import trio
 from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
 from trimon.gotext.times import rfc3339
-from trimon.redaction import redacted
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.parts import ServerParts
 from trimon.server.reload import Reload
@@ -63,7 +62,7 @@ class Frontend:
             plugins=scraping.discovery.plugins,
             reload=self._reload.run,
             quit=quit_,
-            config_yaml=lambda: redacted(effective_yaml(self._current.config)),
+            config_yaml=lambda: effective_yaml(self._current.config),
             flags=self._settings.flags,
             runtime=self._runtime,
             mask=scraping.discovery.mask,

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from trimon.errors import UserError
-from trimon.redaction import masked_url
+from trimon.redaction import REDACTOR, masked_url
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)(.*)", re.DOTALL)
@@ -37,7 +37,9 @@ class ExternalUrl:
     own_port: str = "9090"
 
     def check(self) -> None:
-        """Raises UserError for what is no URL."""
+        """Raises UserError for what is no URL. From now on a password in it is masked in every text."""
+        # Alertmanagers get this URL with every alert, and may send it back.
+        REDACTOR.add_url(self.url)
         reason = "invalid URL escape" if _BAD_ESCAPE.search(self.url) else ""
         if self.url.startswith(":"):
             reason = f'parse "{masked_url(self.url)}": missing protocol scheme'
