@@ -33,7 +33,7 @@ from trimon.model.sample import STALE_NAN
 from trimon.storage.options import StoreOptions
 from trimon.virtualclock import VirtualClock
 
-BLOCK_MS = 60_000
+BLOCK_MS = 20_000
 WINDOW_MS = 3 * 3_600_000  # as `Written` has it
 ALL = (Matcher("__name__", MatchType.REGEXP, ".+"),)
 PUSHED = tuple(labels_of({"__name__": "p", "i": str(i)}) for i in range(4))
@@ -106,9 +106,9 @@ class World:
             self.disk.crash_in = self.pick.randint(1, 30)
             self.note(f"it will end at change {self.disk.crash_in}")
         try:
-            machine = machines.build(
-                self.options, self.disk, self.history, self.clock, self.network, self.seed
-            )
+            # Names are random: two lives at one moment must not make the same ones.
+            names = self.pick.randrange(1 << 60)
+            machine = machines.build(self.options, self.disk, self.history, self.clock, self.network, names)
         except OperatingError as error:
             if not self.disk.dead:
                 self.fail(f"no start: {error}")
@@ -121,7 +121,7 @@ class World:
             if self.disk.dead:
                 scope.cancel()
         if not self.disk.dead and machine.reports.total:
-            self.fail(f"a crash report: {machine.reports.latest()}")
+            self.fail(f"crash reports: {[(each.path, each.error) for each in machine.reports.latest()]}")
         return self._ended()
 
     async def _run(self, machine: Machine, scope: trio.CancelScope) -> None:
@@ -169,7 +169,7 @@ class World:
         await trio.sleep(3)
         answer = await self._push(machine, [(ALIVE, self.clock.now_ms(), 1.0)])
         if machine.reports.total:
-            self.fail(f"a crash report: {machine.reports.latest()}")
+            self.fail(f"crash reports: {[(each.path, each.error) for each in machine.reports.latest()]}")
         if answer.status_code != 204:
             self.fail(f"healed, and a push is answered {answer.status_code}: {answer.body!r}")
 
@@ -215,7 +215,7 @@ class World:
         await event(machine)
 
     async def _wait(self, machine: Machine) -> None:
-        seconds = self.pick.choice((1, 7, 20, 61))
+        seconds = self.pick.choice((1, 3, 9, 21))
         self.note(f"{seconds} s pass")
         await trio.sleep(seconds)
 
@@ -224,7 +224,7 @@ class World:
         samples = [
             (labels, now_ms - late_ms + step * 1000, float(pick.randint(0, 9)))
             for labels in pick.sample(PUSHED, pick.randint(1, len(PUSHED)))
-            for late_ms in [pick.choice((0, 0, 0, 40_000, 400_000))]
+            for late_ms in [pick.choice((0, 0, 0, 15_000, 100_000))]
             for step in range(pick.choice((1, 1, 5)))
         ]
         samples = [each for each in samples if each[:2] not in self.history.written.removed]
@@ -287,8 +287,8 @@ class World:
         self.note(f"it will end at change {self.disk.crash_in}")
 
     async def _delete(self, machine: Machine) -> None:
-        end_ms = self.clock.now_ms() - self.pick.choice((20_000, 100_000))
-        start_ms = end_ms - self.pick.choice((1_000, 60_000, 1_000_000))
+        end_ms = self.clock.now_ms() - self.pick.choice((7_000, 40_000))
+        start_ms = end_ms - self.pick.choice((1_000, 20_000, 1_000_000))
         name = self.pick.choice(("a", "p", "up"))
         form = {"match[]": name, "start": start_ms / 1000, "end": end_ms / 1000}
         answer = await machine.client.post("/api/v1/admin/tsdb/delete_series", form=form)
