@@ -24,12 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 from tests.attack.figures import arguments, figure
 from tests.support import protobuf
 from tests.support.process import Server
+from tests.support.pusher import HEADERS
 
-HEADERS = {
-    "Content-Encoding": "snappy",
-    "Content-Type": "application/x-protobuf",
-    "X-Prometheus-Remote-Write-Version": "0.1.0",
-}
 ATTACKERS = 4
 BOUND_S = 10.0
 BIG = 16_000_000
