@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from trio.testing import MockClock
 from tests.support.rule_world import RuleWorld, rule_world
 from tests.support.store_world import until
 from trimon.actors.kernel.tree import find
+from trimon.actors.querying.gate import Queries
 
 KEY = "/etc/rules/r.yml;g"
 
@@ -62,6 +64,33 @@ async def test_later_rules_see_earlier_ones(tmp_path: Path, autojump_clock: Mock
         here.configure(rules("{record: one, expr: 'time()'}", "{record: two, expr: 'one * 2'}"))
         await until(lambda: len(here.points("two")) == 1)
         assert here.points("two")[()][0] == (here.points("one")[()][0][0], here.points("one")[()][0][1] * 2)  # type: ignore[operator]
+
+
+async def test_rules_that_read_no_other_are_evaluated_at_once(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many at once as the limit says; a rule that reads another comes after it; results are those of one by one."""
+    at_work: list[int] = [0, 0]
+    run = Queries.run
+
+    async def counted(*args: Any) -> Any:
+        at_work[0] += 1
+        at_work[1] = max(at_work)
+        await trio.sleep(0.1)
+        try:
+            return await run(*args)
+        finally:
+            at_work[0] -= 1
+
+    monkeypatch.setattr(Queries, "run", counted)
+    async with rule_world(tmp_path, rules_at_once=3) as here:
+        lines = [f"{{record: r{number}, expr: 'time() + {number}'}}" for number in range(8)]
+        here.configure(rules("{record: last, expr: 'r7 * 2'}", *lines))
+        await until(lambda: len(here.points("last")) == 1)
+        ((time_ms, value),) = here.points("last")[()][:1]
+        assert here.points("r7")[()][0][0] == time_ms
+        assert value == 2 * (time_ms / 1000 + 7)
+        assert at_work[1] == 3
 
 
 async def test_the_query_offset_moves_query_and_result(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -72,6 +72,7 @@ async def rule_world(
     *,
     notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None,
     start_ms: int = 1_700_000_000_000,
+    rules_at_once: int = 0,
 ) -> AsyncIterator[RuleWorld]:
     """A running world with rules; it is stopped in order at the end."""
     async with world(directory, start_ms=start_ms) as here:
@@ -84,6 +85,7 @@ async def rule_world(
             here.storage.replayed,
             QueryOptions,
             alerting=AlertingSeams(notify=notify),
+            at_once=trio.CapacityLimiter(rules_at_once) if rules_at_once else None,
         )
         pool: Pool[str] = Pool("rules", reports=here.reports)
         manager = RuleManager(pool, seams)

@@ -32,6 +32,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import Alert
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.alertsession import AlertingSession
+from trimon.rules.dependencies import Batch
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import GroupSpec
@@ -83,10 +84,12 @@ class RuleSeams:
     on_group: Callable[[float], object] = _ignore
     """Hears how many seconds an iteration of a group took."""
     alerting: AlertingSeams = field(default_factory=AlertingSeams)
+    at_once: trio.CapacityLimiter | None = None
+    """How many rules are evaluated beside others of their group; None: they go one after the other."""
 
 
 class RuleGroupActor:
-    """One group, evaluated once an interval at its own phase, its rules one after the other.
+    """One group, evaluated once an interval at its own phase, its rules one after the other, or as they depend on another.
 
     Owns: the group's sessions.
     Receives: nothing.
@@ -126,9 +129,12 @@ class RuleGroupActor:
         stamp_ms = slot_ms - group.spec.query_offset_ms
         while group.leftovers:
             await self._end(group.leftovers.popitem()[1], stamp_ms)
-        for session in group.rules:
-            self._at_work = session.spec.name
-            await self._evaluate(session, slot_ms, stamp_ms)
+        if self._seams.at_once is None:
+            for session in group.rules:
+                await self._evaluate(session, slot_ms, stamp_ms)
+        else:
+            for batch in group.batches:
+                await self._evaluate_batch(batch, slot_ms, stamp_ms, self._seams.at_once)
         self._at_work = ""
         group.last_evaluation_ms = slot_ms
         group.duration_s = trio.current_time() - began_s
@@ -146,8 +152,24 @@ class RuleGroupActor:
         except (OperatingError, ActorGone, AskTimeout) as error:
             self._seams.log.error("ending the series of a removed rule failed", err=str(error))
 
+    async def _evaluate_batch(
+        self, batch: Batch, slot_ms: int, stamp_ms: int, at_once: trio.CapacityLimiter
+    ) -> None:
+        async def evaluate(session: RuleSession) -> None:
+            async with at_once:
+                await self._evaluate(session, slot_ms, stamp_ms)
+
+        sessions = [self.group.rules[place] for place in batch]
+        if len(sessions) == 1:
+            await self._evaluate(sessions[0], slot_ms, stamp_ms)
+            return
+        async with trio.open_nursery() as nursery:
+            for session in sessions:
+                nursery.start_soon(evaluate, session)
+
     async def _evaluate(self, session: RuleSession, slot_ms: int, stamp_ms: int) -> None:
         group, seams = self.group, self._seams
+        self._at_work = session.spec.name
         began_s = trio.current_time()
         options = seams.options()
         origin = {"ruleGroup": {"file": group.spec.file, "name": group.spec.name}}

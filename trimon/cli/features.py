@@ -24,7 +24,7 @@ class Feature:
 _HISTOGRAMS: Final = "native histograms are not scraped by this version"
 FEATURES: Final[dict[str, Feature]] = {
     "auto-reload-config": Feature(note="deprecated; use --config.auto-reload"),
-    "concurrent-rule-eval": Feature(inert="rules of a group run one after the other"),
+    "concurrent-rule-eval": Feature(),
     "created-timestamp-zero-ingestion": Feature(inert="_created series are stored as they are"),
     "delayed-compaction": Feature(inert="compactions are not delayed"),
     "exemplar-storage": Feature(),

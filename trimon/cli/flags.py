@@ -204,7 +204,12 @@ FLAGS: Final = (
     ),
     Flag("rules.alert.for-grace-period", "duration", "10m", "How long restored alerts wait at least."),
     Flag("rules.alert.resend-delay", "duration", "1m", "How often an alert is sent again."),
-    Flag("rules.max-concurrent-evals", "count", "4", "Most rules evaluated at once within groups."),
+    Flag(
+        "rules.max-concurrent-evals",
+        "count",
+        "4",
+        "Most rules of groups at once, with `concurrent-rule-eval`.",
+    ),
     Flag("scrape.adjust-timestamps", "bool", "true", "Align timestamps to the interval."),
     Flag("scrape.timestamp-tolerance", "go-duration", "2ms", "How far a timestamp is moved."),
     Flag(
@@ -306,7 +311,6 @@ INERT: Final = {
     "storage.remote.read-concurrent-limit": _READ,
     "storage.remote.read-max-bytes-in-frame": _READ,
     "web.search.max-limit": "the search API is not served by this version",
-    "rules.max-concurrent-evals": "rules of a group run one after the other",
     "scrape.adjust-timestamps": _ALIGNED,
     "scrape.timestamp-tolerance": _ALIGNED,
     "write-documentation": "the documentation of the flags is docs/flags.md",

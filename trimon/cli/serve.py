@@ -23,6 +23,7 @@ from trimon.cli.serveroptions import (
     notifier_settings,
     place_of,
     query_options,
+    rules_at_once,
     shown_flags,
     store_options,
     web_options,
@@ -109,6 +110,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         auto_reload_s=auto_reload_s(flags, features),
         notifier=notifier_settings(flags),
         alerts=alert_settings(flags),
+        rules_at_once=rules_at_once(flags, features),
         flags=shown_flags(flags, web.route_prefix, store.options),
     )
     seams = Seams(
@@ -120,7 +122,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         parse_threads=ThreadOffload(PARSE_THREADS),
         scrape_threads=ThreadOffload(PARSE_THREADS),
         discovery_threads=AbandoningOffload(DISCOVERY_THREADS),
-        rule_threads=ThreadOffload(RULES_MAX),
+        rule_threads=ThreadOffload(max(RULES_MAX, settings.rules_at_once)),
         registry=registry,
     )
     url = f"http://{own}{web.route_prefix}"

@@ -26,6 +26,7 @@ from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.hosts import is_loopback_name
 
 EXEMPLARS: Final = "exemplar-storage"
+CONCURRENT_RULES: Final = "concurrent-rule-eval"
 AUTO_RELOAD_MS_MIN: Final = 1_000
 WAL_SEGMENT_BYTES: Final = 128 * 2**20
 _MIB: Final = 2**20
@@ -152,6 +153,11 @@ def _allowed_hosts(given: Sequence[str], addresses: Sequence[tuple[str, int]]) -
     if not names and not all(is_loopback_name(host) for host in hosts):
         return None
     return (*names, *(host for host in hosts if host))
+
+
+def rules_at_once(flags: ServerFlags, features: frozenset[str]) -> int:
+    """How many rules are evaluated beside others of their group; 0: none."""
+    return max(0, flags["rules.max-concurrent-evals"]) if CONCURRENT_RULES in features else 0
 
 
 def query_options(flags: ServerFlags, features: frozenset[str]) -> QueryOptions:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from functools import cached_property
 from typing import Final
 
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertingRule, AlertOrigin
 from trimon.rules.alertsession import AlertingSession
+from trimon.rules.dependencies import Batch, batches_of
 from trimon.rules.recording import RecordingRule
 from trimon.rules.session import RecordingSession, RuleSession
 from trimon.rules.spec import GroupSpec, RecordingSpec, RuleSpec
@@ -51,6 +53,7 @@ class RuleGroup:
         self.leftovers: dict[tuple[str, int], RuleSession] = {}
         """Sessions of rules that a reload took away: their series end with the next iteration."""
         self._identities = _identities(spec.rules)
+        self._options = options
         self.rules = [
             self._session(
                 rule, f"rules/{spec.file}/{spec.name}/{digest}-{number}", options, origin or AlertOrigin()
@@ -65,6 +68,11 @@ class RuleGroup:
             return RecordingSession(RecordingRule(rule, options), scrape_group)
         alerting = AlertingRule(rule, options, origin)
         return AlertingSession(alerting, scrape_group, restored=not self.restores)
+
+    @cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """The rules by what may be evaluated at once."""
+        return batches_of(self.spec.rules, self._options)
 
     @property
     def alerting(self) -> list[AlertingSession]:

@@ -28,7 +28,7 @@ class ServerParts:
         reports: CrashReports,
     ) -> None:
         self.storage = StoragePart(store, settings, seams)
-        self.queries = QueryPart(self.storage, seams, settings.queries_max)
+        self.queries = QueryPart(self.storage, seams, settings.queries_max, settings.rules_at_once)
         self.notify = NotifyPart(settings, seams, reports)
         self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)
         self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)

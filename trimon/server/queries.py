@@ -21,17 +21,18 @@ from trimon.server.storage import StoragePart
 class QueryPart:
     """Two gates to the data, one for clients and one for rules, over one journal and one query log."""
 
-    def __init__(self, storage: StoragePart, seams: Seams, queries_max: int) -> None:
+    def __init__(self, storage: StoragePart, seams: Seams, queries_max: int, rules_at_once: int) -> None:
         self.line_mailbox = line_mailbox()
         self.lines = LineFiles(self.line_mailbox, seams.clock, seams.parse_threads, seams.log)
         self.query_log = QueryLog(self.lines)
         directory = storage.store.options.path
-        self._journal = _open_journal(directory / "queries.active", queries_max + RULES_MAX, seams.log)
+        rules_max = max(RULES_MAX, rules_at_once)
+        self._journal = _open_journal(directory / "queries.active", queries_max + rules_max, seams.log)
         self._storage = storage
         self._seams = seams
         self._costs = QueryCosts(seams.metrics)
         self.queries = self._gate(seams.query_threads, queries_max)
-        self.rule_queries = self._gate(seams.rule_threads, RULES_MAX)
+        self.rule_queries = self._gate(seams.rule_threads, rules_max)
         seams.metrics.collect(query_metrics(self.queries, self.query_log, self.lines))
 
     def _gate(self, threads: Offload, concurrency_max: int) -> Queries:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import trio
+
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
@@ -54,6 +56,7 @@ class RulePart:
                     settings.alerts.outage_tolerance_ms,
                     settings.alerts.grace_period_ms,
                 ),
+                trio.CapacityLimiter(settings.rules_at_once) if settings.rules_at_once else None,
             ),
         )
         seams.metrics.collect(rule_metrics(lambda: self.manager.groups, templates))

@@ -16,7 +16,7 @@ from trimon.selfmetrics import SelfMetrics
 from trimon.server.descriptors import DescriptorPlan
 from trimon.web.context import WebOptions
 
-# Rules evaluated at once; the rules of one group go one after the other.
+# Rules evaluated at once, of all groups.
 RULES_MAX: Final = 4
 
 
@@ -45,6 +45,8 @@ class Settings:
     flags: Mapping[str, str]
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    rules_at_once: int = 0
+    """How many rules are evaluated beside others of their own group; 0: they go one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
