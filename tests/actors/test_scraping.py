@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,26 @@ async def test_up_follows_health(tmp_path: Path, autojump_clock: MockClock) -> N
         await trio.sleep(10)
         assert [value for _, value in here.samples("up")[0][1]] == [1.0, 1.0, 0.0, 1.0]
         assert [value for _, value in here.samples("m")[0][1]] == [1.0, 1.0, None, 2.0]
+
+
+async def test_targets_leave_no_cycles(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Neither a failed scrape nor a target that went leaves garbage that only the collector of cycles would find."""
+    async with world(tmp_path) as here:
+        addresses = [f"a:{port}" for port in range(1, 51)]
+        for address in addresses:
+            here.targets.bodies[url(address)] = FetchError("down")
+        here.manager.configure([here.job()])
+        for known in (addresses, []):  # what is done once is done
+            discover(here, *known)
+            await trio.sleep(40)
+        here.targets.requests.clear()
+        discover(here, *addresses)
+        gc.collect()
+        await trio.sleep(40)
+        discover(here)
+        await trio.sleep(40)
+        assert len(here.targets.requests) > 150
+        assert gc.collect() < 50
 
 
 async def test_a_vanished_target_ends_after_two_intervals(tmp_path: Path, autojump_clock: MockClock) -> None:

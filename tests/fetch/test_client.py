@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import re
 from collections.abc import AsyncIterator, Callable
@@ -121,6 +122,30 @@ async def test_refused_names_the_address(peer: Peer) -> None:
     """A closed port gives Go's dial error."""
     with pytest.raises(FetchError, match=r"dial tcp 127.0.0.1:1: connect: connection refused"):
         await HttpFetch().send(FetchRequest("http://127.0.0.1:1/metrics"))
+
+
+async def test_a_dead_peer_leaves_no_cycles() -> None:
+    """An address that refuses costs an exception and no garbage that only the collector of cycles would find."""
+    fetch, request = HttpFetch(), FetchRequest("http://127.0.0.1:1/metrics")
+
+    async def refused(times: int) -> None:
+        for _ in range(times):
+            with contextlib.suppress(FetchError):
+                await fetch.send(request)
+
+    await refused(3)
+    gc.collect()
+    await refused(50)
+    assert gc.collect() < 50
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1"])
+async def test_names_and_addresses(peer: Peer, host: str) -> None:
+    """What is an address is connected to as it is, everything else is looked up."""
+    peer.answers["/m"] = ok(b"a")
+    fetch = HttpFetch()
+    assert (await fetch.send(FetchRequest(f"http://{host}:{peer.port}/m"))).body == b"a"
+    await fetch.aclose()
 
 
 @pytest.mark.parametrize(

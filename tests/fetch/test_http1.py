@@ -6,7 +6,7 @@ import gzip
 
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.fetch.http1 import CHUNKS_AT_ONCE, ResponseReader, request_bytes
@@ -90,6 +90,7 @@ def inflated(body: bytes, body_bytes_max: int) -> bytes:
     return reader.response().body
 
 
+@settings(deadline=None)
 @given(answers(), st.data())
 def test_reads_what_h11_reads(data: bytes, choices: st.DataObject) -> None:
     """Status, body and reuse of an answer are the same however it is cut into pieces."""

@@ -66,7 +66,9 @@ class TargetActor:
         self._ended = ended
         self._failed = failed
         target = session.target
-        self._schedule = Schedule(clock, target.interval_ms, target.offset_ms(seed), self._missed)
+        # All sessions of one target count together. A method of this actor would make a cycle of the two.
+        missed = session.counts.miss
+        self._schedule = Schedule(clock, target.interval_ms, target.offset_ms(seed), missed)
 
     async def run(self) -> None:
         """Scrapes until drained."""
@@ -91,9 +93,6 @@ class TargetActor:
         """Stops waiting; a row on its way to storage is still seen through."""
         self._schedule.drain()
 
-    def _missed(self, slots: int) -> None:
-        self.session.counts.missed += slots
-
     async def _scrape(self, slot_ms: int) -> None:
         session = self.session
         start_ms = self._clock.now_ms()
@@ -109,7 +108,8 @@ class TargetActor:
                 try:
                     answer = await self._fetch.send(session.request())
                 except FetchError as error:
-                    answer = error
+                    # With its traceback, which holds this frame, it would be garbage that only the collector finds.
+                    answer = error.with_traceback(None)
             if scope.cancelled_caught:
                 return
         duration_s = trio.current_time() - start_s

@@ -181,12 +181,36 @@ async def _dial(endpoint: PeerAddress) -> trio.SocketStream:
     try:
         if endpoint.unix_socket:
             return await trio.open_unix_socket(endpoint.unix_socket)
-        return await trio.open_tcp_stream(endpoint.host, endpoint.port)
+        family = _family(endpoint.host)
+        if family is None:
+            return await trio.open_tcp_stream(endpoint.host, endpoint.port)
+        return await _connect(family, endpoint)
     except (OSError, ValueError) as error:
         where = (
             f"unix {endpoint.unix_socket}" if endpoint.unix_socket else f"tcp {endpoint.host}:{endpoint.port}"
         )
         raise FetchError(f"dial {where}: {_reason(error)}") from None
+
+
+def _family(host: str) -> socket.AddressFamily | None:
+    """The family of a host that is an address; None for a name."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.inet_pton(family, host)
+    except (OSError, ValueError):
+        return None
+    return family
+
+
+async def _connect(family: socket.AddressFamily, endpoint: PeerAddress) -> trio.SocketStream:
+    """Connects to an address. There is one to try: no race of tasks, and no cycles of their errors for the collector."""
+    connecting = trio.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        await connecting.connect((endpoint.host, endpoint.port))
+    except BaseException:
+        connecting.close()
+        raise
+    return trio.SocketStream(connecting)
 
 
 class PeerClosed(FetchError):

@@ -153,6 +153,8 @@ class SeriesColumns:
 
     def end_all_but(self, slots: Ints) -> None:
         """All series end but those of some slots, which are held without a value."""
+        if not self._slots and not len(self._unsure) and not len(self._lapsed):
+            return  # a target that stays down
         self._unshadow()
         held = self._columns[: self._slots]
         going_on = held[slots]

@@ -50,6 +50,10 @@ class ScrapeCounts:
     label_limit_exceeded: int = 0
     cache_flushes_forced: int = 0
 
+    def miss(self, slots: int) -> None:
+        """So many scrapes did not begin in time."""
+        self.missed += slots
+
     def add(self, other: ScrapeCounts) -> None:
         """Adds the counts of another target."""
         for name in self.__slots__:
