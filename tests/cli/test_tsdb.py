@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commandline import Ran, run_trimon
-from tests.support.process import peer
+from tests.support.process import peer, running
 
 START_S = 1_700_000_000
 
@@ -111,3 +111,87 @@ def test_nothing_there(tmp_path: Path) -> None:
     result = run("list", tmp_path / "absent")
     assert result.exit_code == 1
     assert "no such directory" in result.stderr
+
+
+RULES = """\
+groups:
+- name: g
+  interval: 1m
+  rules:
+  - {record: "job:a:sum", expr: "sum by (x) (a_total)", labels: {team: t}}
+  - {alert: A, expr: "a_total > 1"}
+- name: h
+  rules:
+  - {record: "a:rate", expr: "rate(a_total{s='3'}[5m])", labels: {s: ""}}
+"""
+
+
+@pytest.mark.peer
+def test_blocks_of_rules_are_those_of_promtool(data: Path, tmp_path: Path) -> None:
+    """Recording rules give the series that promtool makes of the same server, at whole multiples of the interval."""
+    tool = peer("promtool")
+    file = tmp_path / "rules.yml"
+    file.write_text(RULES)
+    span = ("--start", str(START_S + 100), "--end", str(START_S + 8000))
+    with running(data, "scrape_configs: []\n", "--storage.tsdb.retention.time=100y") as server:
+        made = run(
+            "create-blocks-from", "rules", "--url", server.url, *span, "--output-dir", tmp_path / "ours", file
+        )
+        assert made.exit_code == 0, made.output
+        assert "A is an alerting rule and left out" in made.stderr
+        theirs = [
+            f"--url={server.url}",
+            *(f"{name}={value}" for name, value in zip(span[::2], span[1::2], strict=True)),
+        ]
+        subprocess.run(
+            [
+                tool,
+                "tsdb",
+                "create-blocks-from",
+                "rules",
+                *theirs,
+                f"--output-dir={tmp_path / 'theirs'}",
+                str(file),
+            ],
+            check=True,
+            capture_output=True,
+        )
+    (tmp_path / "theirs" / "wal").mkdir()
+    dumped = subprocess.run(
+        [tool, "tsdb", "dump", str(tmp_path / "theirs")], check=True, capture_output=True, text=True
+    )
+    mine, their = (_points(text) for text in (output("dump", tmp_path / "ours"), dumped.stdout))
+    assert mine.keys() == their.keys()
+    for labels, points in mine.items():
+        # Groups of promtool have phases of their own.
+        assert abs(len(points) - len(their[labels])) <= 1
+    recorded = mine['{__name__="job:a:sum", team="t", x="y"}']
+    assert all(time_ms % 60_000 == 0 for time_ms, _ in recorded)
+    for time_ms, value in recorded:
+        assert value == (time_ms // 1000 - START_S) // 15 * 10 + 5 * 0.25
+
+
+def _points(dump: str) -> dict[str, list[tuple[int, float]]]:
+    """Times and values of a dump, by series."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in dump.splitlines():
+        labels, _, rest = line.rpartition("} ")
+        value, time_ms = rest.split()
+        found.setdefault(labels + "}", []).append((int(time_ms), float(value)))
+    return found
+
+
+def test_rules_whose_server_cannot_be_asked(tmp_path: Path) -> None:
+    """A server that is not there, or times the wrong way round, are one line and no blocks."""
+    file = tmp_path / "rules.yml"
+    file.write_text(RULES)
+    for options, words in (
+        (("--url", "http://127.0.0.1:1", "--start", "1000"), "127.0.0.1:1"),
+        (("--start", "2000", "--end", "1000"), "start time is not before end time"),
+        (("--start", "yesterday"), 'cannot parse "yesterday" to a valid timestamp'),
+    ):
+        made = run("create-blocks-from", "rules", *options, "--output-dir", tmp_path / "out", file)
+        assert made.exit_code != 0
+        assert words in made.stderr
+        assert "Traceback" not in made.stderr
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True

@@ -10,6 +10,7 @@ from typing import Final
 import click
 import numpy as np
 
+from trimon.cli.ruleblocks import rules
 from trimon.clock import WallClock
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
@@ -198,6 +199,9 @@ def export_prometheus(path: Path, target: Path) -> None:
 @tsdb.group("create-blocks-from", help="Make blocks from files.")
 def create_blocks_from() -> None:
     """The group of back-filling commands."""
+
+
+create_blocks_from.add_command(rules)
 
 
 @create_blocks_from.command("openmetrics")
