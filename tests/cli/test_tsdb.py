@@ -161,7 +161,8 @@ def test_blocks_of_rules_are_those_of_promtool(data: Path, tmp_path: Path) -> No
         [tool, "tsdb", "dump", str(tmp_path / "theirs")], check=True, capture_output=True, text=True
     )
     mine, their = (_points(text) for text in (output("dump", tmp_path / "ours"), dumped.stdout))
-    assert mine.keys() == their.keys()
+    # Debian's promtool takes alerting rules for recording ones.
+    assert mine.keys() == {labels for labels in their if '"A"' not in labels}
     for labels, points in mine.items():
         # Groups of promtool have phases of their own.
         assert abs(len(points) - len(their[labels])) <= 1
