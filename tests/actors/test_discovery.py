@@ -39,9 +39,13 @@ def consumers(*jobs: str, plugin: str = "") -> list[Consumer]:
 
 
 @asynccontextmanager
-async def discovery() -> AsyncIterator[tuple[DiscoveryManager, Mailbox[Discovered], SelfMetrics]]:
+async def discovery(
+    log: LogBuffer | None = None,
+) -> AsyncIterator[tuple[DiscoveryManager, Mailbox[Discovered], SelfMetrics]]:
     box = discovered_mailbox("test")
-    here = DiscoveryManager("scrape", box, VirtualClock(), InlineOffload(), LogBuffer(), 5.0, CrashReports())
+    clock = VirtualClock()
+    reports = CrashReports(now_s=lambda: clock.now_ms() / 1000)
+    here = DiscoveryManager("scrape", box, clock, InlineOffload(), log or LogBuffer(), 5.0, reports)
     metrics = SelfMetrics()
     metrics.collect(discovery_metrics([here]))
     async with trio.open_nursery() as nursery:
@@ -145,6 +149,37 @@ async def test_a_source_in_trouble_is_tried_for_ever(autojump_clock: MockClock) 
         assert "(backoff)" in str(plugin["running"])
         (failures,) = here.failures().values()
         assert failures > 7 * 24 * 10
+
+
+class Stubborn:
+    """A plug-in that does not hear of its cancellation for a while."""
+
+    def __init__(self, options: object, context: object) -> None:
+        """Needs neither."""
+
+    async def run(self, sink: Sink) -> None:
+        """Publishes nothing, and goes on for a minute after it was cancelled."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(60)
+
+
+async def test_a_discovery_that_does_not_stop_is_named(autojump_clock: MockClock) -> None:
+    """A plug-in that goes on after a reload took it away is told of once, with its actor; one that stops is not."""
+    log = LogBuffer()
+    async with discovery(log) as (here, _, __):
+        here.configure(consumers("one", plugin=f"{__name__}:Stubborn"))
+        await trio.sleep(20)
+        here.configure(consumers("two"))
+        await trio.sleep(50)
+        told = [fields for _, what, fields in log.entries if what.startswith("a discovery was told to stop")]
+        assert len(told) == 1
+        assert "Stubborn" in str(told[0]["actor"]) or "plugin" in str(told[0]["actor"])
+        assert 10 <= int(str(told[0]["for_s"])) <= 15
+        await trio.sleep(60)
+        assert len(here.runs()) == 1
 
 
 async def test_an_inspect_that_raises_harms_nobody(autojump_clock: MockClock) -> None:

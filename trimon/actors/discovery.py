@@ -32,6 +32,9 @@ from trimon.offload import Offload
 
 # The first change is passed on at once, for a quick start; the ones that follow are collected.
 SETTLE_S: Final = 0.1
+# A discovery that has not stopped after so long is named; how often is looked for such.
+LATE_STOP_S: Final = 10.0
+LOOK_S: Final = 5.0
 # A discovery whose source is in trouble is started again for ever, ever more slowly; one that has a bug for about an
 # hour, then it is put in quarantine until its configuration or its code changes, or a reload, and tried once an hour
 # until then. Its targets stay.
@@ -83,6 +86,47 @@ class HubActor:
         return self._hub.inspect()
 
 
+class LateStops:
+    """Names discoveries that were told to stop, by a reload, and do not: a plug-in that catches its cancellation.
+
+    Owns: what it has told.
+    Receives: nothing.
+    Sends: nothing; it logs.
+    Crashes when: never.
+    On restart: tells of those again.
+    """
+
+    def __init__(self, providers: Pool[str], log: Log) -> None:
+        self._providers = providers
+        self._log = log
+        self._told: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Looks now and then, for ever."""
+        while True:
+            await trio.sleep(LOOK_S)
+            self._look()
+
+    def _look(self) -> None:
+        waiting = {
+            child.path: child.since_s for child in self._providers.children() if child.state is State.STOPPING
+        }
+        now_s = self._providers.reports.now_s()
+        for path, since_s in waiting.items():
+            if now_s - since_s >= LATE_STOP_S and self._told.get(path) != since_s:
+                self._told[path] = since_s
+                self._log.warning(
+                    "a discovery was told to stop and goes on: it holds back the same one of the new configuration",
+                    actor=path,
+                    for_s=round(now_s - since_s),
+                )
+        self._told = {path: since_s for path, since_s in self._told.items() if waiting.get(path) == since_s}
+
+    def inspect(self) -> Mapping[str, object]:
+        """Who does not stop."""
+        return {"late": sorted(self._told)}
+
+
 class DiscoveryManager:
     """The subtree of discovery for one kind of consumers, and its configuration.
 
@@ -116,6 +160,7 @@ class DiscoveryManager:
             [
                 ChildSpec("hub", lambda: self.hub_actor, restart=Restart.ALWAYS),
                 ChildSpec("providers", lambda: self._providers, restart=Restart.ALWAYS),
+                ChildSpec("late-stops", lambda: LateStops(self._providers, log), restart=Restart.ALWAYS),
             ],
             reports=reports,
         )
