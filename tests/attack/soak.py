@@ -35,6 +35,8 @@ SERIES: Final = 50
 CUT_SHARE: Final = 0.05
 REST_S: Final = 15.0
 """So long an idle thread of the server stays, and some more."""
+CALM_S: Final = 120.0
+"""So long a busy machine may take to see that most targets have gone."""
 SAMPLE_S: Final = 15.0
 RULES: Final = """
 groups:
@@ -261,10 +263,17 @@ def _actors(node: dict[str, Any]) -> Iterator[str]:
 
 async def _measure(load: Load, rest_s: float) -> Measure:
     """Lets everything rest, and looks."""
+    server = load.server
     load.publish(BASE_TARGETS)
     await trio.to_thread.run_sync(load.reload)
+
+    def targets() -> int:
+        return len(server.get("/api/v1/targets", state="active")["data"]["activeTargets"])
+
+    with trio.fail_after(CALM_S):
+        while await trio.to_thread.run_sync(targets) != BASE_TARGETS + 1:  # noqa: ASYNC110 # the server's own work
+            await trio.sleep(0.5)
     await trio.sleep(rest_s)
-    server = load.server
     assert server.process is not None
     tree = await trio.to_thread.run_sync(lambda: server.get("/debug/actors"))
     info = await trio.to_thread.run_sync(lambda: server.get("/api/v1/status/runtimeinfo"))

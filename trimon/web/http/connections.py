@@ -119,9 +119,14 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def full(self) -> bool:
+        """Whether no other connection may be accepted: all places are taken, and none waits for its client."""
+        return len(self._open) >= self.most + self.kept and not any(self._waiting)
+
     async def room(self) -> None:
         """Waits until another connection may be accepted."""
-        while len(self._open) >= self.most + self.kept and not any(self._waiting):
+        while self.full:
             if self.end_slow_readers(limits.ANSWER_PIECE_CROWDED_S):
                 return
             self._stirred = trio.Event()

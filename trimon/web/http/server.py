@@ -18,6 +18,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from trimon import limits
 from trimon.actors.kernel.report import CrashReports
 from trimon.errors import OperatingError
+from trimon.web.http.arrivals import Arrivals
 from trimon.web.http.connection import ServerConnection
 from trimon.web.http.connections import Connections, Place
 from trimon.web.http.messages import set_crowded
@@ -32,6 +33,12 @@ DRAIN_S: Final = 10.0
 # The machine has no file or memory left for one more connection: those that are open may end meanwhile.
 FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 FULL_PAUSE_S: Final = 0.1
+# Nobody is there to be accepted, or has gone again.
+PASSING: Final = frozenset(
+    {errno.EAGAIN, errno.ECONNABORTED, errno.EINTR, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH}
+)
+# So many at a time; whatever else waits for the loop has its turn between them.
+ACCEPTED_MAX: Final = 32
 SLOW_EVERY_S: Final = 5.0
 
 
@@ -70,13 +77,6 @@ def _config() -> Config:
     return config
 
 
-def _address_of(stream: trio.SocketStream) -> str:
-    try:
-        return str(stream.socket.getpeername()[0])
-    except OSError:  # it has gone
-        return ""
-
-
 class WebActor:
     """Serves the application on the bound sockets, at most `connections_max` connections at once, and a few for probes.
 
@@ -101,6 +101,7 @@ class WebActor:
         self.connections = Connections(connections_max, connections_kept)
         self._reports = reports if reports is not None else CrashReports()
         self._accepting = trio.CancelScope()
+        self._arrivals: Arrivals | None = None
         self._draining = False
         self._failed = 0
         self._requests = 0
@@ -114,17 +115,20 @@ class WebActor:
         config = _config()
         worker = WorkerContext(None)
         app = ASGIWrapper(self._counted)
+        server = partial(ServerConnection, app, config, worker)
         async with trio.open_nursery() as connections:
+
+            def serve(accepted: socket.socket, place: Place) -> None:
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
+                place.close = stream.socket.close
+                connections.start_soon(self._serve, server, stream, place)
+
+            arrivals = self._arrivals = Arrivals(self.connections, serve)
             with self._accepting:
                 async with trio.open_nursery() as acceptors:
+                    acceptors.start_soon(arrivals.run)
                     for listener in self._sockets:
-                        duplicate = trio.socket.from_stdlib_socket(listener.dup())
-                        acceptors.start_soon(
-                            self._accept,
-                            trio.SocketListener(duplicate),
-                            connections,
-                            partial(ServerConnection, app, config, worker),
-                        )
+                        acceptors.start_soon(self._accept, listener.dup(), arrivals)
                     acceptors.start_soon(self._end_slow_readers)
             await worker.terminated.set()
             # connections that are merely kept open need not be waited for
@@ -159,33 +163,37 @@ class WebActor:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
 
-    async def _accept(
-        self, listener: trio.SocketListener, connections: trio.Nursery, server: partial[ServerConnection]
-    ) -> None:
-        async with listener:
+    async def _accept(self, listener: socket.socket, arrivals: Arrivals) -> None:
+        with listener:
+            listener.setblocking(False)
             while True:
                 await self.connections.room()
-                stream = await self._next(listener)
-                place = self.connections.take(_address_of(stream), stream.socket.close)
-                if place is None:
-                    stream.socket.close()
-                else:
-                    connections.start_soon(self._serve, server, stream, place)
+                await trio.lowlevel.wait_readable(listener)
+                if not self._take_some(listener, arrivals):
+                    await trio.sleep(FULL_PAUSE_S)
+
+    def _take_some(self, listener: socket.socket, arrivals: Arrivals) -> bool:
+        """Takes what has come, up to some; whether the machine has files and memory for more."""
+        for _ in range(ACCEPTED_MAX):
+            if self.connections.full:
+                return True
+            try:
+                accepted, address = listener.accept()
+            except OSError as error:
+                if error.errno in PASSING:
+                    return True
+                if error.errno in FULL:
+                    self.connections.end_oldest("files")
+                elif not self._draining:
+                    raise
+                return False
+            arrivals.add(accepted, str(address[0]))
+        return True
 
     async def _end_slow_readers(self) -> None:
         while True:
             await trio.sleep(SLOW_EVERY_S)
             self.connections.end_slow_readers(limits.ANSWER_PIECE_S)
-
-    async def _next(self, listener: trio.SocketListener) -> trio.SocketStream:
-        while True:
-            try:
-                return await listener.accept()
-            except OSError as error:
-                if error.errno not in FULL and not self._draining:
-                    raise
-                self.connections.end_oldest("files")
-                await trio.sleep(FULL_PAUSE_S)
 
     async def _serve(
         self, server: partial[ServerConnection], stream: trio.SocketStream, place: Place
@@ -205,6 +213,7 @@ class WebActor:
         return {
             "addresses": ["{}:{}".format(*listener.getsockname()[:2]) for listener in self._sockets],
             "connections": len(self.connections),
+            "connections_without_request": len(self._arrivals) if self._arrivals is not None else 0,
             "connections_max": self.connections.most,
             "served": self.connections.served,
             "closed": dict(self.connections.closed),
