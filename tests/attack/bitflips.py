@@ -25,6 +25,7 @@ import numpy.typing as npt
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.attack import bitflips_peer
 from tests.attack.figures import arguments, figure
 from trimon.clock import StoppedClock
 from trimon.files import AppendFile, DiskFiles
@@ -354,8 +355,16 @@ def attack(seed: int, rounds: int) -> Tally:
 
 def main() -> None:
     """Flip, and print the table's lines."""
-    options = arguments(__doc__ or "", rounds=10_000).parse_args()
+    parser = arguments(__doc__ or "", rounds=10_000)
+    parser.add_argument(
+        "--peer", action="store_true", help="flip bits of a block of Debian's prometheus instead"
+    )
+    options = parser.parse_args()
     print(f"seed {options.seed}, {options.rounds} places", flush=True)
+    if options.peer:
+        for result, count in bitflips_peer.attack(options.seed, options.rounds).most_common():
+            figure("a flipped bit in index or chunks of a block of Prometheus", result, f"{count} places")
+        return
     tally = attack(options.seed, options.rounds)
     for example in tally.examples:
         print(example)

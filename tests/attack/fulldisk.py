@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.attack.figures import arguments, figure
-from tests.support.process import Server
+from tests.support.peer_prometheus import PROMETHEUS, ask
+from tests.support.process import Server, free_port
 
 WAIT_S = 20.0
 CONFIG = """
@@ -178,14 +180,73 @@ def _round(server: Server, disk: Path, dice: random.Random, tally: Tally, number
     server.log.write_text("")
 
 
+def attack_peer(disk: Path, rounds: int) -> Counter[str]:
+    """The same disk under Debian's prometheus: how often what came of it."""
+    assert PROMETHEUS is not None, "prometheus is not installed"
+    results = Counter[str]()
+    with tempfile.TemporaryDirectory() as outside:
+        folder, port = Path(outside), free_port()
+        (folder / "prometheus.yml").write_text(CONFIG.format(port=port))
+        command = [
+            PROMETHEUS, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={disk / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.wal-segment-size=10MB", "--log.level=error",
+        ]  # fmt: skip
+        (disk / "data").mkdir(exist_ok=True)
+        for _ in range(rounds):
+            fill(disk)
+            _peer_round(command, port, disk, results, "started on a full disk")
+            (disk / "filler").unlink()
+            _peer_round(command, port, disk, results, "filled while it ran")
+            (disk / "filler").unlink(missing_ok=True)
+    return results
+
+
+def _peer_round(command: list[str], port: int, disk: Path, results: Counter[str], where: str) -> None:
+    """One start; where the disk has room it is filled after some seconds, and has room again after some more."""
+    url = f"http://127.0.0.1:{port}"
+
+    def answers(expr: str) -> bool:
+        try:
+            return bool(ask(url, "query", query=expr)["data"]["result"])
+        except (OSError, KeyError):
+            return False
+
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            started = _until(lambda: process.poll() is not None or answers("vector(1)"))
+            if not started or process.poll() is not None:
+                results[f"{where}: it does not start"] += 1
+                return
+            results[f"{where}: it starts"] += 1
+            if not (disk / "filler").exists():
+                _until(lambda: answers("up"))
+                fill(disk)
+                time.sleep(5)
+            results[
+                f"{where}: {'answers' if answers('vector(1)') else 'does not answer'} when it is full"
+            ] += 1
+            (disk / "filler").unlink()
+            time.sleep(5)
+            fresh = answers("timestamp(up) > time() - 4")
+            results[f"{where}: {'goes on' if fresh else 'stores nothing'} when there is room"] += 1
+        finally:
+            process.kill()
+
+
 def main() -> None:
     """Mount, attack, and print the table's line."""
     parser = arguments(__doc__ or "", rounds=10)
     parser.add_argument("--size", default="4m", help="of the tmpfs")
+    parser.add_argument("--peer", action="store_true", help="fill the disk under Debian's prometheus instead")
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.rounds} rounds", flush=True)
     if not may_mount():
         print(f"user {os.getuid()} may not mount a tmpfs: nothing was tried")
+        return
+    if options.peer:
+        with small_disk(options.size) as disk:
+            for result, count in sorted(attack_peer(disk, options.rounds).items()):
+                figure("full disk under Prometheus", result, f"{count} times in {options.rounds} rounds")
         return
     with small_disk(options.size) as disk:
         tally = attack(disk, options.seed, options.rounds)
