@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from tests.support.store_world import World, world
 from trimon.actors.compactor import INTERVAL_S, LOOK_S, Compactor
 from trimon.errors import OperatingError
-from trimon.memory import give_back
+from trimon.memory.allocator import give_back
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload

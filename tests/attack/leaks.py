@@ -32,7 +32,7 @@ ROUTES = (
     "/api/v1/rules", "/api/v1/scrape_pools", "/api/v1/metadata", "/api/v1/targets/metadata", "/api/v1/status/config",
     "/api/v1/status/flags", "/api/v1/status/runtimeinfo", "/api/v1/status/buildinfo", "/api/v1/status/tsdb",
     "/api/v1/status/storage", "/api/v1/status/walreplay", "/api/v1/labels", "/debug/actors", "/debug/crashes",
-    "/debug/plugins", "/debug/queries", "/debug/actors/trimon/scrape", "/debug/actors/trimon/discovery",
+    "/debug/plugins", "/debug/queries", "/debug/memory", "/debug/actors/trimon/scrape", "/debug/actors/trimon/discovery",
     "/debug/actors/trimon/notifier", "/debug/actors/trimon/alertmanagers",
 )  # fmt: skip
 

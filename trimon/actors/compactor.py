@@ -15,7 +15,7 @@ from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.log import Log
-from trimon.memory import give_back
+from trimon.memory.allocator import give_back
 from trimon.offload import Offload
 from trimon.storage.protocols import MaintainedStore
 from trimon.storage.upkeep.changes import ChangedMeanwhile

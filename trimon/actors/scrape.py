@@ -18,6 +18,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.logfiles import LineFiles
+from trimon.actors.memory import ProcessMemory
 from trimon.actors.storage import Writer
 from trimon.actors.target import CRASHED, TargetActor
 from trimon.actors.turns import Turns
@@ -145,11 +146,13 @@ class ScrapeManager:
         reports: CrashReports,
         lines: LineFiles | None = None,
         times: ScrapeTimes | None = None,
+        memory: ProcessMemory | None = None,
     ) -> None:
         self.scrape_pools: dict[str, ScrapePool] = {}
         self.pool_counts = PoolCounts()
         self._times = times if times is not None else ScrapeTimes(SelfMetrics(clock))
         self.stopping = False
+        self._memory = memory
         self._pools = pools
         self._mailbox = mailbox
         self._writer = writer
@@ -269,7 +272,8 @@ class ScrapeManager:
         )
 
     def _make(self, job: ScrapePool, config: JobConfig, target: Target, forced: str) -> TargetActor:
-        session = ScrapeSession(target, config.options, forced)
+        memory = self._memory
+        session = ScrapeSession(target, config.options, forced, memory.series if memory is not None else None)
         predecessor = self._leaving.pop(target.group, None)
         if predecessor is not None:
             session.inherit(predecessor.session)
@@ -286,6 +290,7 @@ class ScrapeManager:
             failed=self._failure_logger(config, target),
             interval_s=self._times.interval_s.labels(format_go_duration(target.interval_ms)).observe,
             turns=self._turns,
+            bodies=memory.bodies if memory is not None else None,
         )
 
     def _failure_logger(self, config: JobConfig, target: Target) -> Callable[[str], None] | None:
@@ -295,6 +300,10 @@ class ScrapeManager:
             return None
         fields = {"job_name": config.options.job, "target": target.shown_url}
         return lambda error: lines.write(path, "ERROR", error, fields)
+
+    def sessions(self) -> list[ScrapeSession]:
+        """The sessions of all targets."""
+        return [session for job in self.scrape_pools.values() for session in job.sessions.values()]
 
     def _left(self, job: ScrapePool, session: ScrapeSession) -> None:
         """A target's actor ended: keep its session for a successor, or for its last row."""

@@ -20,7 +20,7 @@ from trimon.log import Log
 from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Exemplars, Metadata, Row, SampleBatch, merged
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
-from trimon.storage.problems import Problem
+from trimon.storage.problems import MEMORY, Problem
 from trimon.storage.protocols import WrittenStore
 from trimon.storage.upkeep.changes import ChangedMeanwhile
 
@@ -32,6 +32,8 @@ MAILBOX_BYTES_MAX: Final = 512 * 2**20
 PERFORM_TIMEOUT_S: Final = 600.0
 SYNC_INTERVAL_S: Final = 1.0
 APPEND_FAILED: Final = "append failed"
+DISK_FAULT: Final = "fault in the data directory"
+MEMORY_FAULT: Final = "memory is short"
 PROBLEMS_INTERVAL_S: Final = 2.0
 # What is said again says how often it happened meanwhile.
 REPEATED_INTERVAL_S: Final = 60.0
@@ -253,7 +255,8 @@ class StorageActor:
                     if known is None or (
                         problem.count > known[0].count and now_s >= known[1] + REPEATED_INTERVAL_S
                     ):
-                        self._log.error("fault in the data directory", detail=problem.line())
+                        what = MEMORY_FAULT if problem.kind == MEMORY else DISK_FAULT
+                        self._log.error(what, detail=problem.line())
                         told[problem.kind, problem.subject] = (problem, now_s)
                 pending = any(p.count > told[p.kind, p.subject][0].count for p in faults)
                 seen = () if pending else faults

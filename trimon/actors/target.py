@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 
 import trio
@@ -15,6 +16,7 @@ from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchError, Response
 from trimon.log import Log
+from trimon.memory.bodies import BodyMemory
 from trimon.offload import Offload
 from trimon.scrape.outcome import ScrapeOutcome
 from trimon.scrape.session import ScrapeSession
@@ -24,6 +26,9 @@ TOLERANCE_MS = 2
 # Bodies bigger than this are read in a thread; a body never seen costs fifty times one that is known.
 COLD_BODY_BYTES_MAX = 8 * 1024
 WARM_BODY_BYTES_MAX = 1024 * 1024
+# What reading a body takes, as a multiple of its size: its lines, and for new series their labels.
+WARM_MEMORY = 4
+COLD_MEMORY = 12
 
 CRASHED = "scraping this target crashed: see the crash reports under /debug/crashes"
 
@@ -53,7 +58,9 @@ class TargetActor:
         failed: Callable[[str], None] | None = None,
         interval_s: Callable[[float], None] = lambda _: None,
         turns: Turns | None = None,
+        bodies: BodyMemory | None = None,
     ) -> None:
+        self._bodies = bodies if bodies is not None else BodyMemory(sys.maxsize)
         self._turns = turns if turns is not None else Turns()
         self._interval_s = interval_s
         self._last_start_s: float | None = None
@@ -144,7 +151,9 @@ class TargetActor:
             until_s = clock.monotonic_s() + timeout_s
             return session.succeed(answer, timestamp_ms, duration_s, lambda: clock.monotonic_s() >= until_s)
 
-        return await self._offload.run(read)
+        times = WARM_MEMORY if session.warm else COLD_MEMORY
+        async with self._bodies.turn(times * len(answer.body)):
+            return await self._offload.run(read)
 
     async def _store(self, outcome: ScrapeOutcome, timestamp_ms: int) -> None:
         try:

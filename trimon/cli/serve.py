@@ -34,7 +34,8 @@ from trimon.discovery.registry import Registry
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log, make_log
-from trimon.memory import one_arena
+from trimon.memory.allocator import configure_allocator
+from trimon.memory.limit import memory_limit
 from trimon.offload import AbandoningOffload, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.redaction import redacted
@@ -70,7 +71,7 @@ scrape_configs:
 def main(flags: ServerFlags) -> int:
     """Runs the server; the exit code."""
     log = make_log(flags["log.level"], flags["log.format"])
-    one_arena()
+    configure_allocator()
     try:
         return _start(flags, log)
     except StartError as error:
@@ -111,6 +112,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         notifier=notifier_settings(flags),
         alerts=alert_settings(flags),
         rules_at_once=rules_at_once(flags, features),
+        memory=memory_limit(flags["storage.memory-max"]),
         flags=shown_flags(flags, web.route_prefix, store.options),
     )
     seams = Seams(

@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
+from trimon.memory.series import LOOKED_AT_BYTES, SeriesAdmission, SeriesGrant
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
 from trimon.redaction import redacted
@@ -39,7 +40,12 @@ from trimon.scrape.exposition.bodymemory import (
 from trimon.scrape.exposition.families import BodyFamily
 from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.negotiation import choose_format
-from trimon.scrape.exposition.records import ExpositionError, LabelLimitError, SampleLimitError
+from trimon.scrape.exposition.records import (
+    ExpositionError,
+    LabelLimitError,
+    SampleLimitError,
+    SeriesRoomError,
+)
 from trimon.scrape.exposition.textformat import TextFormat
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import (
@@ -72,7 +78,16 @@ ERROR_CHARACTERS_MAX: Final = 4096
 class ScrapeSession:
     """The state of one target between scrapes. Not thread-safe; belongs to the target's actor."""
 
-    def __init__(self, target: Target, options: PoolOptions, forced_error: str = "") -> None:
+    def __init__(
+        self,
+        target: Target,
+        options: PoolOptions,
+        forced_error: str = "",
+        admission: SeriesAdmission | None = None,
+    ) -> None:
+        self._admission = admission
+        # new series that memory was granted for, on their way to storage
+        self._coming = 0
         self.target = target
         self.options = options
         self.forced_error = forced_error
@@ -110,6 +125,11 @@ class ScrapeSession:
         return self._layout.slots > 0
 
     @property
+    def size_bytes(self) -> int:
+        """About how much memory the remembered body takes."""
+        return self._layout.size_bytes
+
+    @property
     def families(self) -> dict[str, BodyFamily]:
         """Metadata by metric family, as of the last good scrape."""
         return self._layout.families
@@ -132,14 +152,49 @@ class ScrapeSession:
             if self._refused_ms and timestamp_ms - self._refused_ms >= REFUSED_RETRY_MS:
                 self._refused_ms = 0
                 self._relearn()
-            reading = self._layout.read(response.body, bounds_ms(timestamp_ms), is_late)
-        except BrokenBody as error:
-            return self._bad_body(error, timestamp_ms, duration_s, len(response.body))
-        except ExpositionError as error:
-            return self._failed(error, timestamp_ms, duration_s, len(response.body))
+            reading, remark = self._read(response.body, timestamp_ms, is_late)
+        except BrokenBody as broken:
+            return self._bad_body(broken, timestamp_ms, duration_s, len(response.body))
+        except ExpositionError as bad:
+            return self._failed(bad, timestamp_ms, duration_s, len(response.body))
         self.counts.scrapes += 1
-        self.state = TargetState("up", "", timestamp_ms, duration_s, reading.samples, len(reading.values))
+        self.state = TargetState("up", remark, timestamp_ms, duration_s, reading.samples, len(reading.values))
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
+
+    def _read(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
+        """The numbers of a body, and what is wrong with it all the same. Raises BrokenBody and ExpositionError."""
+        layout, admission, group = self._layout, self._admission, self.target.group
+        grant = None
+        if admission is not None and len(body) >= LOOKED_AT_BYTES:
+            lines = layout.line_count
+            grant = admission.grant(group, lines, 0 if lines else len(self._columns.held()), body)
+        if admission is None or grant is None:
+            return layout.read(body, bounds_ms(timestamp_ms), is_late), ""
+        try:
+            self._check_fits(body, grant)
+            reading = layout.read(body, bounds_ms(timestamp_ms), is_late, grant)
+        except BaseException:
+            admission.landed(admission.settle(group, grant))
+            raise
+        self._coming += admission.settle(group, grant)
+        if not grant.refused:
+            return reading, ""
+        return reading, f"{grant.refused} new series are refused: {grant.limit_text}"
+
+    def _landed(self) -> None:
+        """The series that were on their way are stored, or lost."""
+        if self._coming and self._admission is not None:
+            self._admission.landed(self._coming)
+        self._coming = 0
+
+    def _check_fits(self, body: bytes, grant: SeriesGrant) -> None:
+        """Raises SeriesRoomError for a body that surely does not fit, although it must, before memory is taken to read it."""
+        if not grant.is_whole or self.options.metric_relabeling:
+            return  # it may be that most of it is dropped
+        series = body.count(b"\n") - body.count(b"\n#")
+        if series > grant.left + grant.allowed // 100:  # blank lines
+            grant.refused += series
+            raise SeriesRoomError(f"{series} new series are refused: {grant.limit_text}")
 
     def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """The row of a scrape without an answer: every series ends, and `up` is 0."""
@@ -264,6 +319,7 @@ class ScrapeSession:
     def granted(self, appended: Appended, timestamp_ms: int) -> None:
         """Takes in storage's answer to the last row."""
         self.counted(appended)
+        self._landed()
         self._columns.granted(appended.columns)
         if appended.series_refused and not self._refused_ms:
             self._refused_ms = timestamp_ms
@@ -279,6 +335,7 @@ class ScrapeSession:
 
         That says nothing against the target, whose health stays.
         """
+        self._landed()
         self.state = replace(self.state, last_error=shown_error(error))
         self._columns.lost()
         self._layout.keep(NOTHING)
@@ -294,7 +351,8 @@ class ScrapeSession:
 
     def successor(self) -> ScrapeSession:
         """A new session of the same target that goes on where this one is."""
-        session = ScrapeSession(self.target, self.options, self.forced_error)
+        session = ScrapeSession(self.target, self.options, self.forced_error, self._admission)
+        self._landed()
         session.inherit(self)
         return session
 

@@ -66,6 +66,8 @@ class Frontend:
             flags=self._settings.flags,
             runtime=self._runtime,
             mask=scraping.discovery.mask,
+            memory=parts.memory.describe,
+            bodies=parts.memory.memory.bodies,
         )
 
     def _runtime(self) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ from trimon.actors.looplag import LagMonitor
 from trimon.actors.metrics.discovery import discovery_metrics
 from trimon.actors.watchdog import Watchdog
 from trimon.server.configuration import CurrentConfiguration
+from trimon.server.memory import MemoryPart
 from trimon.server.notify import NotifyPart
 from trimon.server.queries import QueryPart
 from trimon.server.rules import RulePart
@@ -28,10 +29,16 @@ class ServerParts:
         reports: CrashReports,
     ) -> None:
         self.storage = StoragePart(store, settings, seams)
-        self.queries = QueryPart(self.storage, seams, settings.queries_max, settings.rules_at_once)
+        self.memory = MemoryPart(store, settings, seams)
+        self.queries = QueryPart(
+            self.storage, self.memory, seams, settings.queries_max, settings.rules_at_once
+        )
         self.notify = NotifyPart(settings, seams, reports)
         self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)
-        self.scraping = ScrapingPart(self.storage, self.queries, current, settings, seams, reports)
+        self.scraping = ScrapingPart(
+            self.storage, self.queries, self.memory, current, settings, seams, reports
+        )
+        self.memory.collect(self.scraping.manager, seams)
         seams.metrics.collect(discovery_metrics([self.scraping.discovery, self.notify.discovery]))
         self.lag = LagMonitor(seams.metrics, Watchdog(seams.log))
 

@@ -10,10 +10,12 @@ from trimon.actors.querying.activequeries import ActiveFile, left_over
 from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
+from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.errors import OperatingError
 from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
+from trimon.server.memory import MemoryPart
 from trimon.server.settings import RULES_MAX, Seams
 from trimon.server.storage import StoragePart
 
@@ -21,7 +23,14 @@ from trimon.server.storage import StoragePart
 class QueryPart:
     """Two gates to the data, one for clients and one for rules, over one journal and one query log."""
 
-    def __init__(self, storage: StoragePart, seams: Seams, queries_max: int, rules_at_once: int) -> None:
+    def __init__(
+        self,
+        storage: StoragePart,
+        memory: MemoryPart,
+        seams: Seams,
+        queries_max: int,
+        rules_at_once: int,
+    ) -> None:
         self.line_mailbox = line_mailbox()
         self.lines = LineFiles(self.line_mailbox, seams.clock, seams.parse_threads, seams.log)
         self.query_log = QueryLog(self.lines)
@@ -29,13 +38,14 @@ class QueryPart:
         rules_max = max(RULES_MAX, rules_at_once)
         self._journal = _open_journal(directory / "queries.active", queries_max + rules_max, seams.log)
         self._storage = storage
+        self._memory = memory
         self._seams = seams
         self._costs = QueryCosts(seams.metrics)
-        self.queries = self._gate(seams.query_threads, queries_max)
+        self.queries = self._gate(seams.query_threads, queries_max, memory.room)
         self.rule_queries = self._gate(seams.rule_threads, rules_max)
         seams.metrics.collect(query_metrics(self.queries, self.query_log, self.lines))
 
-    def _gate(self, threads: Offload, concurrency_max: int) -> Queries:
+    def _gate(self, threads: Offload, concurrency_max: int, room: WaitingRoom | None = None) -> Queries:
         return Queries(
             self._storage.actor.snapshot,
             threads,
@@ -44,6 +54,8 @@ class QueryPart:
             journal=self._journal,
             query_log=self.query_log,
             costs=self._costs,
+            memory=self._memory.memory.queries,
+            room=room,
         )
 
 

@@ -13,6 +13,7 @@ from trimon.actors.scrape import ScrapeManager, ScrapeTimes
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
 from trimon.server.configuration import CurrentConfiguration
+from trimon.server.memory import MemoryPart
 from trimon.server.queries import QueryPart
 from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart
@@ -25,6 +26,7 @@ class ScrapingPart:
         self,
         storage: StoragePart,
         queries: QueryPart,
+        memory: MemoryPart,
         current: CurrentConfiguration,
         settings: Settings,
         seams: Seams,
@@ -43,6 +45,7 @@ class ScrapingPart:
             reports=reports,
             lines=queries.lines,
             times=ScrapeTimes(seams.metrics),
+            memory=memory.memory,
         )
         self.discovery = DiscoveryManager(
             "scrape",

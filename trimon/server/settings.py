@@ -10,6 +10,7 @@ from trimon.actors.notifier import NotifierSettings
 from trimon.clock import Clock
 from trimon.discovery.registry import Registry
 from trimon.log import Log
+from trimon.memory.limit import MemoryLimit
 from trimon.offload import Offload, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
@@ -47,6 +48,8 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     rules_at_once: int = 0
     """How many rules are evaluated beside others of their own group; 0: they go one after the other."""
+    memory: MemoryLimit | None = None
+    """The most memory of the process; None for what the system says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ trimon
 ├── rule-manager       ends the series of removed rule groups
 ├── rules/<file>/<group>
 ├── config-watch       reloads when a file of the configuration changes, with --config.auto-reload
+├── memory             the budget of memory, and who is refused when it is used up
 ├── lag                the event loop's pulse
 └── web
 """
@@ -59,6 +60,7 @@ def supervision_tree(
         ChildSpec("scrape", lambda: scraping.pools, restart=always, drain_s=SCRAPE_DRAIN_S),
         ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
         ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
+        ChildSpec("memory", lambda: parts.memory.monitor, restart=always),
         ChildSpec("lag", lambda: parts.lag, restart=always),
         ChildSpec("web", lambda: web, restart=always, drain_s=12.0),
     ]

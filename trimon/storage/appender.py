@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,15 +98,24 @@ class Appender:
         match message:
             case Row():
                 head = self._head_for_row(message, bounds)
-                answer = head.append_row(message, bounds, self._core.options.series_max)
+                answer = self._explained(head.append_row(message, bounds, self._core.series_max))
                 known = self._registry.get(message.group)
                 if known is None or known[0] is not head:
                     self._registry[message.group] = (head, head.group(message.group))
                 return answer
             case SampleBatch():
-                return self._append_batch(message, bounds)
+                return self._explained(self._append_batch(message, bounds))
             case Metadata():
                 return self._append_metadata(message)
+
+    def _explained(self, answer: Appended) -> Appended:
+        """The answer, which says so where it is memory that refuses new series."""
+        limit = self._core.memory_series_max
+        if not answer.series_refused or not limit or self._core.series_max != limit:
+            return answer
+        return dataclasses.replace(
+            answer, error=f"{answer.error}, which is what memory allows: see --storage.memory-max"
+        )
 
     def bounds(self) -> TimeBounds:
         """The times that an append accepts now."""
@@ -119,7 +129,7 @@ class Appender:
 
     def _append_batch(self, batch: SampleBatch, bounds: TimeBounds) -> Appended:
         parts = split_batch(batch, bounds, self.newest(), self._head_finder())
-        series_max = self._core.options.series_max
+        series_max = self._core.series_max
         if batch.atomic and len(parts) == 1:
             head, part = parts[0]
             return head.append_whole(part, bounds, series_max)

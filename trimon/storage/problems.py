@@ -12,6 +12,8 @@ from trimon.gotext.times import rfc3339
 # Of one kind (blocks, groups of the log, ...) so many subjects are listed; all others share one entry.
 SUBJECTS_MAX: Final = 20
 OTHERS: Final = ""
+# Not of the directory, but of the memory of the process: series or queries are refused.
+MEMORY: Final = "memory"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,40 @@ class MaintainedStore(Protocol):
         ...
 
 
+class BoundedStore(Protocol):
+    """A store as seen by whoever watches over the memory of the process. Any thread may call it."""
+
+    @property
+    def head_series(self) -> int:
+        """Series of the largest head."""
+        ...
+
+    @property
+    def cache_bytes(self) -> int:
+        """What all caches hold."""
+        ...
+
+    def figures(self) -> StoreFigures:
+        """Gauges and counters. Cheap."""
+        ...
+
+    def limit_series(self, series_max: int) -> None:
+        """Memory allows no more series in the head; 0 for any number."""
+        ...
+
+    def limit_caches(self, size_bytes: int) -> None:
+        """All caches together hold no more than this."""
+        ...
+
+    def shed_caches(self) -> None:
+        """Forget what caches hold."""
+        ...
+
+    def note_problem(self, kind: str, subject: str, text: str, count: int = 1) -> None:
+        """Note a fault with those of the data directory."""
+        ...
+
+
 class MeasuredStore(Protocol):
     """A store as the metrics about it see it."""
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from trimon.clock import Clock
 from trimon.files import Files
 from trimon.random import Randomness
-from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.cache import CACHE_BYTES, ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
@@ -20,7 +20,7 @@ from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problems
-from trimon.storage.read.framecache import CachedSnapshot, FrameCache, frames_bytes
+from trimon.storage.read.framecache import SELECTIONS_BYTES, CachedSnapshot, FrameCache, frames_bytes
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
@@ -66,6 +66,8 @@ class StoreCore:
         self.pages = ArrayCache()
         """Decoded pages of heads, which every dashboard asks for again and again."""
         self.memory = FrameCache(frames_bytes())
+        self.memory_series_max = 0
+        """The most series of a head that memory allows; 0 for any number."""
         self.writing = threading.RLock()
         self.state = StoreState((), ())
         self.newest_ms = NEVER_MS
@@ -93,6 +95,34 @@ class StoreCore:
         state = self.state
         self.memory.serve(state)
         return CachedSnapshot(state.sources(), self.memory, self.lost, strict=self.options.strict_reads)
+
+    @property
+    def series_max(self) -> int:
+        """The most series that the newest head may have; 0 for any number."""
+        limits = [limit for limit in (self.options.series_max, self.memory_series_max) if limit]
+        return min(limits, default=0)
+
+    @property
+    def caches_bytes(self) -> int:
+        """What all caches hold."""
+        return self.cache.used_bytes + self.pages.used_bytes + self.memory.used_bytes
+
+    def limit_caches(self, size_bytes: int) -> None:
+        """All caches together hold no more than this, nor each more than it would."""
+        parts = {
+            self.cache: CACHE_BYTES,
+            self.pages: CACHE_BYTES,
+            self.memory.selections: SELECTIONS_BYTES,
+            self.memory.frames: frames_bytes(),
+        }
+        part = min(size_bytes / sum(parts.values()), 1.0)
+        for cache, most_bytes in parts.items():
+            cache.limit(int(most_bytes * part))
+
+    def shed_caches(self) -> None:
+        """Forget what caches hold."""
+        for cache in (self.cache, self.pages, self.memory):
+            cache.clear()
 
     def measure_heads(self) -> tuple[int, int]:
         """Count chunks and bytes of all heads, which takes milliseconds for a thousand groups."""

@@ -204,6 +204,39 @@ class Store:
             counts=dict(core.counts),
         )
 
+    # ---- bounds
+
+    @property
+    def head_series(self) -> int:
+        """Series of the largest head."""
+        return max((len(live.head.index) for live in self._core.state.heads), default=0)
+
+    def group_series(self, group: str) -> int:
+        """How many series a sender has, or had, in the newest head that knows it."""
+        heads = (live.head for live in reversed(self._core.state.heads))
+        return next((head.group(group).width for head in heads if head.has_group(group)), 0)
+
+    @property
+    def cache_bytes(self) -> int:
+        """What all caches hold."""
+        return self._core.caches_bytes
+
+    def limit_series(self, series_max: int) -> None:
+        """Memory allows no more series in the head; 0 for any number. It holds from the next append on."""
+        self._core.memory_series_max = series_max
+
+    def limit_caches(self, size_bytes: int) -> None:
+        """All caches together hold no more than this."""
+        self._core.limit_caches(size_bytes)
+
+    def shed_caches(self) -> None:
+        """Forget what caches hold."""
+        self._core.shed_caches()
+
+    def note_problem(self, kind: str, subject: str, text: str, count: int = 1) -> None:
+        """Note a fault with those of the data directory."""
+        self._core.problem(kind, subject, text, count)
+
     # ---- replay
 
     def replay(self) -> ReplayReport:

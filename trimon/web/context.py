@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.log import Log
+from trimon.memory.bodies import BodyMemory
 from trimon.model.labels import Labels
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
@@ -76,3 +78,7 @@ class WebContext:
     runtime: Callable[[], Mapping[str, object]]
     mask: Callable[[Labels], Labels]
     """Hides the values of discovered labels that look like secrets."""
+    memory: Callable[[], Mapping[str, object]] = dict
+    """The budget of memory, its owners, and what the kernel counts."""
+    bodies: BodyMemory = field(default_factory=lambda: BodyMemory(sys.maxsize))
+    """The memory of big requests and answers."""

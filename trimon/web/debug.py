@@ -133,7 +133,7 @@ async def _tree_page(found: Sequence[tuple[int, Supervisor | Child]], first: int
 
 
 def debug_endpoints(context: WebContext) -> list[Endpoint]:
-    """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins, /debug/queries."""
+    """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins, /debug/queries, /debug/memory."""
     handlers = DebugHandler(context)
     rows = {
         "/debug/actors": handlers.actors,
@@ -141,6 +141,7 @@ def debug_endpoints(context: WebContext) -> list[Endpoint]:
         "/debug/crashes": handlers.crashes,
         "/debug/plugins": handlers.plugins,
         "/debug/queries": handlers.queries,
+        "/debug/memory": handlers.memory,
     }
     return [Endpoint(path, ("GET",), handler, Access.LOOPBACK) for path, handler in rows.items()]
 
@@ -184,6 +185,11 @@ class DebugHandler:
     async def queries(self, _: Request) -> Answer:
         """/debug/queries."""
         return plain_json(dict(self._context.queries.inspect()))
+
+    async def memory(self, request: Request) -> Answer:
+        """/debug/memory."""
+        answer = plain_json(dict(self._context.memory()))
+        return _code_page("Memory", answer.body) if _wants_html(request) else answer
 
 
 def _code_page(title: str, text: bytes) -> Answer:

@@ -28,6 +28,7 @@ _LINKS = (
     ("/debug/actors", "every actor and what it is doing"),
     ("/debug/crashes", "crash reports, which should be none"),
     ("/debug/queries", "running queries"),
+    ("/debug/memory", "the budget of memory"),
 )
 
 

@@ -102,11 +102,11 @@ async def test_only_so_many_costs_are_remembered() -> None:
     """Memory of what queries took is bounded, and the oldest goes first."""
     queries = gate(InlineOffload())
     await queries.run("heavy", OPTIONS, burn)
-    assert list(queries._took_s) == ["heavy"]
+    assert list(queries._took) == ["heavy"]
     for number in range(REMEMBERED_MAX):
         queries._remember(number, 0.0)
-    assert len(queries._took_s) == REMEMBERED_MAX
-    assert "heavy" not in queries._took_s
+    assert len(queries._took) == REMEMBERED_MAX
+    assert "heavy" not in queries._took
 
 
 async def test_too_many_that_wait_are_refused_and_time_in_the_queue_counts() -> None:

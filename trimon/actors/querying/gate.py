@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.activequeries import ActiveFile
 from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
+from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.clock import Clock
+from trimon.memory.queries import FREE_BYTES, MemoryShort, QueryMemory, Reservation
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.query.execution.budget import QUEUE, Budget
+from trimon.query.language.errors import MemoryFull, QueryError
 from trimon.query.language.options import QueryOptions
 
 T = TypeVar("T")
@@ -51,6 +55,8 @@ class Queries:
 
     A query that was heavy the last time waits, for a quarter of a second at most, until few others compute.
     A caller that is cancelled (its client went away) cancels its query, which stops at its next check.
+    With `memory` all queries together hold no more than their share. Of those that find it taken, clients' wait in the
+    `room`, without a place or a thread, and begin anew; where there is no room, as for rules, they fail.
     """
 
     def __init__(
@@ -64,6 +70,8 @@ class Queries:
         journal: ActiveFile | None = None,
         query_log: QueryLog | None = None,
         costs: QueryCosts | None = None,
+        memory: QueryMemory | None = None,
+        room: WaitingRoom | None = None,
     ) -> None:
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
@@ -77,10 +85,13 @@ class Queries:
         self._journal = journal
         self._query_log = query_log
         self._costs = costs
+        self._memory = memory
+        self._room = room
         self._numbers = itertools.count()
         self._waiting = 0
         self._heavy = trio.CapacityLimiter(HEAVY_MAX)
-        self._took_s: OrderedDict[object, float] = OrderedDict()
+        # Seconds of a core and bytes that queries took the last time.
+        self._took: OrderedDict[object, tuple[float, int]] = OrderedDict()
 
     async def run(
         self,
@@ -91,30 +102,73 @@ class Queries:
     ) -> T:
         """`work(snapshot, budget)` in a worker thread; with a `record` the query log hears of it.
 
-        Raises MailboxFull when too many wait already, QueryError when time is up before there is a place,
-        NotReady, and whatever `work` raises.
+        Where memory is short the work may be begun several times. Raises MailboxFull when too many wait already,
+        QueryError when time is up before there is a place or memory, NotReady, and whatever `work` raises.
         """
         if self._waiting >= self._waiting_max:
             self.refused += 1
             raise MailboxFull("queries", self._waiting_max, self._waiting_max, RETRY_AFTER_S)
-        budget = Budget(options)
+        if self._room is not None:
+            self._room.check_open()
+        reservation = self._reservation()
+        budget = Budget(options, reservation)
         number = next(self._numbers)
         self.active[number] = ActiveQuery(text, self._clock.now_ms(), budget)
         key = (text, record.step_ms, record.end_ms - record.start_ms) if record is not None else text
         try:
-            turn = self._took_s.get(key, 0.0) > HEAVY_S and await self._turn(number, budget)
-            try:
-                await self._enter(number, budget)
+            needed_bytes = self._took.get(key, (0.0, 0))[1]
+            if reservation is not None and needed_bytes and not reservation.raise_to(needed_bytes):
+                await self._wait_for_memory(budget, needed_bytes)
+            while True:
+                budget.begin_again()
                 try:
-                    return await self._run(key, text, work, budget, record)
-                finally:
-                    self._gate.release_on_behalf_of(number)
-            finally:
-                if turn:
-                    self._heavy.release_on_behalf_of(number)
+                    return await self._compute(number, key, text, work, budget, record)
+                except MemoryShort as short:
+                    needed_bytes = short.needed_bytes
+                await self._wait_for_memory(budget, needed_bytes)
+        except MemoryFull as error:
+            self.refused += 1
+            self._note(record, str(error))
+            raise
         finally:
             self.served += 1
             del self.active[number]
+            if reservation is not None:
+                reservation.release()
+
+    def _reservation(self) -> Reservation | None:
+        return None if self._memory is None else Reservation(self._memory, for_rules=self._room is None)
+
+    async def _wait_for_memory(self, budget: Budget, needed_bytes: int) -> None:
+        """Gives up what is reserved and waits for all that is needed. Raises MemoryFull."""
+        assert budget.reservation is not None
+        budget.reservation.release()
+        if self._room is None:
+            raise MemoryFull(
+                f"query needs {needed_bytes} bytes of memory, and other queries hold "
+                f"{budget.reservation.pool.taken_bytes} of {budget.reservation.most_bytes}"
+            )
+        await self._room.wait(budget.reservation, needed_bytes, budget.timeout_s - budget.elapsed_s)
+
+    async def _compute(
+        self,
+        number: int,
+        key: object,
+        text: str,
+        work: Callable[[Snapshot, Budget], T],
+        budget: Budget,
+        record: QueryRecord | None,
+    ) -> T:
+        turn = self._took.get(key, (0.0, 0))[0] > HEAVY_S and await self._turn(number, budget)
+        try:
+            await self._enter(number, budget)
+            try:
+                return await self._run(key, text, work, budget, record)
+            finally:
+                self._gate.release_on_behalf_of(number)
+        finally:
+            if turn:
+                self._heavy.release_on_behalf_of(number)
 
     def run_now(
         self,
@@ -181,6 +235,12 @@ class Queries:
         slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
         try:
             result = await self._offload.run(timed, budget.cancel)
+        except (MemoryShort, QueryError) as error:
+            # the frames hold all that the query had made, and are let go only when garbage is collected
+            traceback.clear_frames(error.__traceback__)
+            if isinstance(error, QueryError):
+                self._note(record, str(error))
+            raise
         except Exception as error:
             self._note(record, str(error))
             raise
@@ -188,15 +248,15 @@ class Queries:
             if journal is not None:
                 journal.end(slot)
             if took_s:
-                self._remember(key, took_s[0])
+                self._remember(key, took_s[0], budget.reservation.size_bytes if budget.reservation else 0)
         self._note(record)
         return result
 
-    def _remember(self, key: object, took_s: float) -> None:
-        self._took_s[key] = took_s
-        self._took_s.move_to_end(key)
-        if len(self._took_s) > REMEMBERED_MAX:
-            self._took_s.popitem(last=False)
+    def _remember(self, key: object, took_s: float, reserved_bytes: int = 0) -> None:
+        self._took[key] = took_s, reserved_bytes if reserved_bytes > FREE_BYTES else 0
+        self._took.move_to_end(key)
+        if len(self._took) > REMEMBERED_MAX:
+            self._took.popitem(last=False)
 
     def _note(self, record: QueryRecord | None, error: str = "") -> None:
         if record is not None and record.stats is not None and self._costs is not None:
@@ -217,11 +277,13 @@ class Queries:
             "heavy_max": HEAVY_MAX,
             "served": self.served,
             "refused": self.refused,
+            **(self._room.inspect() if self._room is not None else {}),
             "active": [
                 {
                     "query": query.text,
                     "age_s": (now_ms - query.started_ms) / 1000,
                     "samples": query.budget.read,
+                    "reserved_bytes": query.budget.reservation.size_bytes if query.budget.reservation else 0,
                 }
                 for query in list(self.active.values())[:50]
             ],

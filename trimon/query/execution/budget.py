@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol, TypeVar
 
+from trimon.memory.queries import FREE_BYTES, MemoryShort, Reservation
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import QueryOptions
 
@@ -32,9 +34,10 @@ class Budget:
     thread that evaluates. `held` is the number of samples alive now, `peak` the highest it was, `read` the
     number of samples that selectors took from storage, `passing` the most that the running operator's windows show at
     once. `bytes_held` is the size of the values alive now, `bytes_kept` that of what storage gave, which stays to the end.
+    With a `reservation` all queries together stay within their share of memory: MemoryShort says that others have it now.
     """
 
-    def __init__(self, options: QueryOptions) -> None:
+    def __init__(self, options: QueryOptions, reservation: Reservation | None = None) -> None:
         self.samples_max = options.samples_max
         self.bytes_max = options.bytes_max
         self.timeout_s = options.timeout_s
@@ -46,7 +49,16 @@ class Budget:
         self.passing = 0
         self.bytes_held = 0
         self.bytes_kept = 0
+        self.reservation = reservation
+        # What may be held without asking again.
+        self._reserved_bytes = sys.maxsize if reservation is None else FREE_BYTES
         self._canceled = threading.Event()
+
+    def begin_again(self) -> None:
+        """Nothing was read or computed yet; time goes on. What is reserved may be more than before."""
+        self.held = self.peak = self.read = self.passing = self.bytes_held = self.bytes_kept = 0
+        if self.reservation is not None:
+            self._reserved_bytes = max(FREE_BYTES, self.reservation.size_bytes)
 
     def cancel(self) -> None:
         """Stop the query at its next check."""
@@ -89,13 +101,39 @@ class Budget:
     def take_bytes(self, size_bytes: int, what: str | Describable) -> None:
         """Raise QueryError when an allocation and what the query holds would together be more than it may use."""
         held_bytes = self.bytes_held + self.bytes_kept
-        if held_bytes + size_bytes > self.bytes_max:
-            name = what if isinstance(what, str) else what.describe()
-            raise self._error(
-                f"query needs {size_bytes} bytes for {name} and holds {held_bytes}: more than the limit of {self.bytes_max}; "
-                f"it has read {self.read} samples in {self.elapsed_s:.1f} s",
-                FailureKind.EXECUTION,
-            )
+        needed_bytes = held_bytes + size_bytes
+        if needed_bytes > self.bytes_max:
+            raise self._too_much(size_bytes, what, f"the limit of {self.bytes_max}")
+        if needed_bytes > self._reserved_bytes:
+            assert self.reservation is not None
+            if needed_bytes > self.reservation.most_bytes:
+                most = (
+                    f"the {self.reservation.most_bytes} that one query may hold of the memory of this process"
+                )
+                raise self._too_much(size_bytes, what, most)
+            if not self.reservation.raise_to(needed_bytes):
+                raise MemoryShort(needed_bytes)
+            self._reserved_bytes = needed_bytes
+
+    def expect_bytes(self, size_bytes: int) -> None:
+        """Reserve what will surely be asked for soon, so that a query does not begin what it cannot end now.
+
+        An estimate is no reason to refuse: the most that a query may hold is reserved then.
+        """
+        if self.reservation is None:
+            return
+        needed_bytes = self.bytes_held + self.bytes_kept + size_bytes
+        needed_bytes = min(needed_bytes, self.reservation.most_bytes, self.bytes_max)
+        if needed_bytes > self._reserved_bytes:
+            self.take_bytes(needed_bytes - self.bytes_held - self.bytes_kept, "what is expected")
+
+    def _too_much(self, size_bytes: int, what: str | Describable, limit: str) -> QueryError:
+        name = what if isinstance(what, str) else what.describe()
+        return self._error(
+            f"query needs {size_bytes} bytes for {name} and holds {self.bytes_held + self.bytes_kept}: more than {limit}; "
+            f"it has read {self.read} samples in {self.elapsed_s:.1f} s",
+            FailureKind.EXECUTION,
+        )
 
     def evaluated(self, size_bytes: int) -> None:
         """Nothing is left but a result of so many bytes."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from trimon.errors import OperatingError
+from trimon.memory.queries import FREE_BYTES
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher, watched
 from trimon.model.snapshot import Selection, Snapshot
@@ -16,6 +18,9 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.stats import QueryStats
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import DELAYED_NAME_REMOVAL, START_TIMESTAMPS, TYPE_AND_UNIT, QueryOptions
+
+# A value and whether there is one.
+_CELL_BYTES: Final = 9
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +114,10 @@ class QueryContext:
 
     def _admit(self, size_bytes: int) -> None:
         self.budget.take_bytes(size_bytes, "samples from storage")
+        if size_bytes > FREE_BYTES:
+            steps = (self.end_ms - self.start_ms) // self.step_ms + 1 if self.step_ms else 1
+            rows = sum(selection.labels.rows for selection in self._selections.values())
+            self.budget.expect_bytes(size_bytes + rows * steps * _CELL_BYTES)
 
 
 def quiet() -> np.errstate:

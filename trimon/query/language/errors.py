@@ -56,6 +56,12 @@ class QueryError(TrimonError):
         self.elapsed_s = elapsed_s
 
 
+class MemoryFull(QueryError):
+    """A query for which there is no memory now, as others hold it; it may be asked again later."""
+
+    retry_after_s = 5.0
+
+
 def position_of(text: str, offset: int) -> Position:
     """Line and column of a byte offset; columns count bytes from 1."""
     return positions_of(text, (offset,))[0]

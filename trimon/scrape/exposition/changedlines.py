@@ -26,6 +26,7 @@ from itertools import compress
 
 import numpy as np
 
+from trimon.memory.series import SeriesGrant
 from trimon.model.labels import Labels
 from trimon.scrape.exposition.alignment import Alignment
 from trimon.scrape.exposition.bodymemory import (
@@ -70,11 +71,13 @@ def read_changed(
     rules: SampleRules,
     known_families: dict[str, BodyFamily],
     is_late: Lateness = never_late,
+    grant: SeriesGrant | None = None,
 ) -> tuple[KnownLines, BodyReading] | None:
     """The lines as they are now, and their numbers; None when the body has to be read line by line.
 
-    That is so with timestamps, with series given twice, when a line is not what it seemed, and when it is late. Costs a
-    little more than reading an unchanged body, and what new series cost. `body_bytes` is without line ends.
+    That is so with timestamps, with series given twice, when a line is not what it seemed, when it is late, and when there
+    may be more new series than the `grant` allows. Costs a little more than reading an unchanged body, and what new series
+    cost. `body_bytes` is without line ends.
     """
     if before.one_by_one or before.timed_labels or before.duplicates or not before.heads:
         return None
@@ -92,6 +95,8 @@ def read_changed(
             heads[place] = line or BLANK
             kinds[place] = REMARK
     if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
+        return None
+    if grant is not None and np.count_nonzero(kinds == _UNREAD) > grant.left:
         return None
     families = _families(lines, kinds, before, rules, known_families)
     news = families and _parse_unread(lines, aligned, kinds, before, families, rules, is_late)

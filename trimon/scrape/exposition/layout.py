@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from trimon import limits
+from trimon.memory.series import SeriesGrant
 from trimon.scrape.exposition.bodymemory import (
     BLANK,
     NOTHING,
@@ -36,6 +37,8 @@ from trimon.scrape.exposition.textformat import ExpositionFormat
 _PROBES: Final = 12
 # Texts of failed scrapes are kept up to so many more than twice those of the last good one, as in Prometheus.
 _TEXTS_SPARE: Final = 1000
+# What a line takes beside its text: an object and its place, the slot, the hash.
+_LINE_BYTES: Final = 70
 
 
 class BodyLayout:
@@ -85,16 +88,30 @@ class BodyLayout:
         return len(self._lines.hashes)
 
     @property
+    def line_count(self) -> int:
+        """Number of lines that are remembered."""
+        return len(self._lines.heads)
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory the lines take."""
+        return self._lines.heads_bytes + _LINE_BYTES * len(self._lines.heads)
+
+    @property
     def hashes(self) -> Ints:
         """By slot the hash of the series' labels."""
         return self._lines.hashes
 
     def read(
-        self, body: bytes, bounds_ms: tuple[int, int] | None = None, is_late: Lateness = never_late
+        self,
+        body: bytes,
+        bounds_ms: tuple[int, int] | None = None,
+        is_late: Lateness = never_late,
+        grant: SeriesGrant | None = None,
     ) -> BodyReading:
         """The numbers of the next body. Raises BrokenBody, also when it is late.
 
-        Samples with timestamps outside `bounds_ms` are not expected to be stored.
+        Samples with timestamps outside `bounds_ms` are not expected to be stored. New series beyond the `grant` are refused.
         """
         lines = body.split(b"\n")
         if len(lines) > limits.SCRAPE_LINES_MAX:
@@ -104,10 +121,12 @@ class BodyLayout:
         size = len(body) - len(lines) + 1
         reading = self._unchanged(lines, size)
         if reading is None:
-            changed = read_changed(lines, size, known, rules, self._metadata.by_name, is_late)
+            changed = read_changed(lines, size, known, rules, self._metadata.by_name, is_late, grant)
             limit = self._sample_limit
             if changed is None or self._texts or (limit and changed[1].kept > limit):
-                changed = self._line_by_line(body, lines, bounds_ms, is_late)
+                changed = self._line_by_line(body, lines, bounds_ms, is_late, grant)
+            elif grant is not None:
+                grant.left -= len(changed[1].new_labels)
             self._lines, reading = changed
             self._texts = set()
             self._texts_good = len(self._lines.heads)
@@ -141,7 +160,12 @@ class BodyLayout:
         )
 
     def _line_by_line(
-        self, body: bytes, lines: list[bytes], bounds_ms: tuple[int, int] | None, is_late: Lateness
+        self,
+        body: bytes,
+        lines: list[bytes],
+        bounds_ms: tuple[int, int] | None,
+        is_late: Lateness,
+        grant: SeriesGrant | None,
     ) -> tuple[KnownLines, BodyReading]:
         reader = LineByLine(
             self._rules,
@@ -151,6 +175,7 @@ class BodyLayout:
             bounds_ms,
             self._sample_limit,
             is_late,
+            grant,
         )
         try:
             return reader.read(body, lines)

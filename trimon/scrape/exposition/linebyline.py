@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trimon.memory.series import SeriesGrant
 from trimon.model.labels import Labels
 from trimon.scrape.exposition.bodymemory import (
     BLANK,
@@ -29,6 +30,7 @@ from trimon.scrape.exposition.records import (
     Pairs,
     SampleLimitError,
     SampleTail,
+    SeriesRoomError,
 )
 from trimon.scrape.exposition.scanner import BodyScanner
 
@@ -45,7 +47,8 @@ class LineByLine:
     """One pass over a body; every line is looked up by its head, and parsed when it is not known.
 
     `known_texts` are series texts that are not new although no slot has them; `sample_limit` 0 is none; samples with
-    timestamps outside `bounds_ms` are not expected to be stored. When `is_late` says so the body has failed.
+    timestamps outside `bounds_ms` are not expected to be stored. When `is_late` says so the body has failed. New series beyond
+    the `grant` are left out and not remembered; where nothing of the target is stored yet, the body has failed.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class LineByLine:
         bounds_ms: tuple[int, int] | None = None,
         sample_limit: int = 0,
         is_late: Lateness = never_late,
+        grant: SeriesGrant | None = None,
     ) -> None:
+        self._grant = grant
         self.families = BodyFamilies(before.families, known_families)
         self.texts: set[bytes] = set()
         """The texts of all series that were read, without white space."""
@@ -291,17 +296,32 @@ class LineByLine:
             return
         self._samples += 1
         labels = self._rules.series_labels(pairs, self.families.declared)
-        self._heads.append(head)
         if labels is None:
+            self._heads.append(head)
             self._slots.append(DROPPED)
             return
         # it may be a series that is known in other words
         key = hash(labels)
         old = self._slot_by_hash.get(key, -1)
+        if old < 0 and key not in self._claimed and self._is_refused():
+            return
+        self._heads.append(head)
         if self._claim(head, key, tail.value, old) and old < 0:
             self._new_labels.append(labels)
         if tail.exemplar is not None:
             self._exemplar(head, labels, tail, None)
+
+    def _is_refused(self) -> bool:
+        """Whether there is no memory for one new series more. Raises SeriesRoomError where the body has to fit as a whole."""
+        grant = self._grant
+        if grant is None or grant.take():
+            return False
+        if grant.is_whole:
+            raise SeriesRoomError(f"new series are refused: {grant.limit_text}")
+        # the lines are not those of the body any more
+        self._one_by_one = True
+        self._kept += 1
+        return True
 
     def _timed_sample(self, head: bytes, pairs: Pairs, tail: SampleTail) -> None:
         """A sample with a timestamp of its own: it has no slot, and its series does not end by vanishing."""
@@ -311,6 +331,8 @@ class LineByLine:
             labels = self._before.timed_labels[head]
         else:
             labels = self._rules.series_labels(pairs, self.families.declared)
+            if labels is not None and head not in self._timed_labels and self._is_refused():
+                return
         self._heads.append(head)
         self._timed_labels[head] = labels
         self._slots.append(TIMED)

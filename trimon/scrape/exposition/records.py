@@ -30,6 +30,10 @@ class SampleLimitError(ExpositionError):
     """A body has more samples than the job allows."""
 
 
+class SeriesRoomError(ExpositionError):
+    """A body has more new series than there is memory for."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineExemplar:
     """An exemplar as written behind a sample; without a timestamp it has the sample's."""

@@ -91,6 +91,13 @@ class ArrayCache:
             while self._used_bytes > self._limit_bytes:
                 self._used_bytes -= self._kept.popitem(last=False)[1][1]
 
+    def limit(self, limit_bytes: int) -> None:
+        """Keep no more than so many bytes from now on."""
+        with self._lock:
+            self._limit_bytes = limit_bytes
+            while self._used_bytes > limit_bytes:
+                self._used_bytes -= self._kept.popitem(last=False)[1][1]
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.memory import give_back
+from trimon.memory.allocator import give_back
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
 from trimon.web.http import parameters

@@ -159,12 +159,14 @@ class QueryHandler:
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
                 if is_trivial(text, expr, steps):
                     return queries.run_now(options, work, record)
-            return await request.attended(lambda: queries.run(text, options, work, record))
+            answer = await request.attended(lambda: queries.run(text, options, work, record))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(
                 "query", error if error.position.line or not text else error.message
             ) from None
+        self._context.bodies.hold_while_alive(answer, len(answer.body))
+        return answer
 
 
 def query_endpoints(context: WebContext) -> list[Endpoint]:

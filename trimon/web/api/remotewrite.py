@@ -186,12 +186,21 @@ class WriteReceiver:
             self._context.log.debug("exemplars were refused", count=refused, err=answer.error)
 
 
+def _size_bytes(request: Request) -> int:
+    """How much memory the body may take: as much as it says; where it does not, what few are larger than."""
+    length = request.header("content-length")
+    if not length.isdigit():
+        return BIG_BYTES_MIN
+    return min(int(length), limits.REMOTE_WRITE_BODY_BYTES_MAX)
+
+
 class WriteHandler:
     """What /write answers. Only on the loop's thread."""
 
     def __init__(self, context: WebContext) -> None:
         self._enabled = context.options.enable_remote_write
         self._ready = context.ready
+        self._bodies = context.bodies
         self._receiver = WriteReceiver(context)
 
     async def write(self, request: Request) -> Answer:
@@ -204,13 +213,19 @@ class WriteHandler:
             return answer
         try:
             check_encoding(request.header("content-encoding"))
-            body = await self._body(request)
-            if request.method != "POST":
-                raise WriteRefused(405, "Method Not Allowed")
-            check_content_type(request.header("content-type"))
-            await self._receiver.store(body)
+            with self._bodies.holding(_size_bytes(request)) as is_held:
+                if not is_held:
+                    taken, share = self._bodies.taken_bytes, self._bodies.share_bytes
+                    raise WriteRefused(
+                        503,
+                        f"other requests and answers hold {taken} of the {share} bytes of memory that there are for bodies",
+                    )
+                await self._take(request)
         except WriteRefused as refusal:
-            return error_text(refusal.message, refusal.status)
+            answer = error_text(refusal.message, refusal.status)
+            if refusal.status == 503:
+                answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+            return answer
         except (MailboxFull, ActorGone, AskTimeout) as error:
             answer = error_text(str(error), 503)
             answer.headers["Retry-After"] = str(RETRY_AFTER_S)
@@ -218,6 +233,13 @@ class WriteHandler:
         except OperatingError as error:
             return error_text(str(error), 500)
         return Answer(b"", 204, "")
+
+    async def _take(self, request: Request) -> None:
+        body = await self._body(request)
+        if request.method != "POST":
+            raise WriteRefused(405, "Method Not Allowed")
+        check_content_type(request.header("content-type"))
+        await self._receiver.store(body)
 
     @staticmethod
     async def _body(request: Request) -> bytes:

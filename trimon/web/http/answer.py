@@ -43,7 +43,7 @@ def bad_parameter(name: str, reason: object) -> ApiError:
     return ApiError("bad_data", f'invalid parameter "{name}": {reason}')
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Answer:
     """An answer of the API, before it is sent."""
 

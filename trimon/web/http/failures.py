@@ -7,7 +7,7 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.storage import NotReady
 from trimon.errors import OperatingError, UserError
-from trimon.query.language.errors import QueryError
+from trimon.query.language.errors import MemoryFull, QueryError
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, ApiError, failure
 
@@ -17,6 +17,8 @@ def as_api_error(error: Exception) -> ApiError | None:
     match error:
         case ApiError():
             return error
+        case MemoryFull():
+            return ApiError("unavailable", str(error), status=503, retry_after_s=error.retry_after_s)
         case QueryError():
             return ApiError(error.kind.value, str(error))
         case UserError():

@@ -1,0 +1,196 @@
+"""The memory monitor: compares what owners hold with what the kernel counts, and relieves pressure in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+import trio
+
+from trimon.log import Log
+from trimon.memory.allocator import give_back
+from trimon.memory.bodies import BodyMemory
+from trimon.memory.limit import resident_bytes
+from trimon.memory.plan import MemoryPlan
+from trimon.memory.queries import QueryMemory
+from trimon.memory.series import SeriesAdmission
+from trimon.offload import Offload
+from trimon.storage.problems import MEMORY
+from trimon.storage.protocols import BoundedStore
+
+LOOK_S: Final = 0.25
+# After so much was given back by queries and bodies, the allocator is told to give it to the system; and at the
+# latest after some seconds, when it was less.
+TRIM_BYTES: Final = 64 * 2**20
+TRIM_SMALL_BYTES: Final = 8 * 2**20
+TRIM_S: Final = 1.0
+TRIM_SMALL_S: Final = 10.0
+TRIM_PRESSED_S: Final = 5.0
+FORGET_S: Final = 300.0
+TOLD_S: Final = 60.0
+
+
+class Pressure(IntEnum):
+    """What is done about memory, each beside all before it. Known series are scraped and alerts evaluated always."""
+
+    NONE = 0
+    CACHES = 1
+    """Caches are emptied."""
+    SERIES = 2
+    """The targets that grow fastest get no new series."""
+    EXPENSIVE_QUERIES = 3
+    """Queries that need more than they may hold without asking wait."""
+    QUERIES = 4
+    """Clients' queries are refused."""
+
+
+# From these parts of the budget on.
+STEPS: Final = (
+    (Pressure.QUERIES, 0.98),
+    (Pressure.EXPENSIVE_QUERIES, 0.94),
+    (Pressure.SERIES, 0.90),
+    (Pressure.CACHES, 0.85),
+)
+
+
+@dataclass(slots=True)
+class ProcessMemory:
+    """The budget of the process, its owners, and what they hold."""
+
+    plan: MemoryPlan
+    queries: QueryMemory
+    series: SeriesAdmission
+    bodies: BodyMemory
+    used_bytes: Callable[[], int] = resident_bytes
+    """What the kernel counts of what the limit is about."""
+    pressure: Pressure = Pressure.NONE
+    trims: int = 0
+    pressed_s: dict[Pressure, float] = field(default_factory=dict)
+    """For how long there was pressure of each kind."""
+
+    @property
+    def given_bytes(self) -> int:
+        """What queries and bodies have given back since the start."""
+        return self.queries.given_bytes + self.bodies.given_bytes
+
+
+class MemoryMonitor:
+    """Looks four times a second.
+
+    Owns: the pressure; the room for new series; what was given back and may go to the system.
+    Receives: nothing.
+    Sends: nothing; it opens and closes what others ask before they take memory, and empties caches.
+    Crashes when: never.
+    On restart: looks anew.
+    """
+
+    def __init__(
+        self,
+        memory: ProcessMemory,
+        store: BoundedStore,
+        offload: Offload,
+        log: Log,
+        release: Callable[[], object] = give_back,
+    ) -> None:
+        self._memory = memory
+        self._store = store
+        self._offload = offload
+        self._log = log
+        self._release = release
+        self._trimmed_bytes = 0
+        self._trimmed_s = 0.0
+        self._highest_bytes = 0
+        self._quiet_until_s = 0.0
+        self._told: set[str] = set()
+        store.limit_caches(memory.plan.caches_bytes)
+
+    async def run(self) -> None:
+        """Looks, for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._forget)
+            while True:
+                self.look()
+                if self._is_trim_due():
+                    await self._trim()
+                await trio.sleep(LOOK_S)
+
+    async def _forget(self) -> None:
+        while True:
+            await trio.sleep(FORGET_S)
+            self._memory.series.forget()
+
+    def look(self) -> None:
+        """Finds the pressure and what is free; some 20 microseconds."""
+        memory, store = self._memory, self._store
+        used_bytes = memory.used_bytes()
+        self._highest_bytes = max(self._highest_bytes, used_bytes)
+        budget_bytes = memory.plan.budget_bytes
+        pressure = next((step for step, part in STEPS if used_bytes >= part * budget_bytes), Pressure.NONE)
+        self._change(pressure, used_bytes)
+        series, caches_bytes = store.head_series, store.cache_bytes
+        others_bytes = memory.queries.taken_bytes + memory.bodies.taken_bytes + caches_bytes
+        memory.series.refill(series, max(used_bytes - memory.plan.base_bytes - others_bytes, 0))
+        store.limit_series(max(series + memory.series.coming, 1))
+        self._tell_refusals()
+
+    def _change(self, pressure: Pressure, used_bytes: int) -> None:
+        memory = self._memory
+        if pressure:
+            memory.pressed_s[pressure] = memory.pressed_s.get(pressure, 0.0) + LOOK_S
+            self._store.shed_caches()
+        was, memory.pressure = memory.pressure, pressure
+        memory.series.is_pressed = pressure >= Pressure.SERIES
+        memory.queries.is_closed = pressure >= Pressure.EXPENSIVE_QUERIES
+        memory.queries.is_shut = pressure >= Pressure.QUERIES
+        if pressure < was:
+            memory.queries.on_given()
+        now_s = trio.current_time()
+        if pressure > max(was, Pressure.CACHES) and now_s >= self._quiet_until_s:
+            self._quiet_until_s = now_s + TOLD_S
+            self._log.warning(
+                "memory is short",
+                pressure=pressure.name.lower(),
+                used_bytes=used_bytes,
+                budget_bytes=memory.plan.budget_bytes,
+            )
+
+    def _tell_refusals(self) -> None:
+        series = self._memory.series
+        for group, count in series.take_refusals().items():
+            if group in self._told:
+                continue
+            self._told.add(group)
+            self._store.note_problem(
+                MEMORY,
+                group,
+                f"new series of {group} are refused ({count} at once): memory for series is used up, "
+                f"{series.share_bytes} bytes of the {self._memory.plan.limit.size_bytes} of {self._memory.plan.limit.source}",
+            )
+
+    def _is_trim_due(self) -> bool:
+        memory, now_s = self._memory, trio.current_time()
+        given_bytes = memory.given_bytes - self._trimmed_bytes
+        since_s = now_s - self._trimmed_s
+        if given_bytes >= TRIM_BYTES and since_s >= TRIM_S:
+            return True
+        if given_bytes >= TRIM_SMALL_BYTES and since_s >= TRIM_SMALL_S:
+            return True
+        return memory.pressure > Pressure.NONE and since_s >= TRIM_PRESSED_S
+
+    async def _trim(self) -> None:
+        self._trimmed_bytes, self._trimmed_s = self._memory.given_bytes, trio.current_time()
+        self._memory.trims += 1
+        await self._offload.run(self._release)
+
+    def inspect(self) -> Mapping[str, object]:
+        """The pressure and what there is."""
+        memory = self._memory
+        return {
+            "pressure": memory.pressure.name.lower(),
+            "budget_bytes": memory.plan.budget_bytes,
+            "highest_bytes": self._highest_bytes,
+            "trims": memory.trims,
+            "series_room": memory.series.room,
+        }

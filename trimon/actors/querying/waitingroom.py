@@ -1,0 +1,110 @@
+"""Where queries wait for memory: in order, only so many, and not for ever. They hold nothing meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from trimon.memory.queries import QueryMemory, Reservation
+from trimon.query.language.errors import MemoryFull
+
+WAITING_MAX: Final = 64
+# Whoever asked has given up by then, or would rather hear that there is too much to do.
+WAIT_S_MAX: Final = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A query that waits."""
+
+    reservation: Reservation
+    needed_bytes: int
+    admitted: trio.Event = field(default_factory=trio.Event)
+
+
+class WaitingRoom:
+    """Queries that found the memory taken. Only on the loop's thread.
+
+    The first is admitted when all that it needs is free; those behind it wait, so that a large one is not passed by
+    without end. Small queries need no memory from here and never come.
+    """
+
+    def __init__(
+        self,
+        memory: QueryMemory,
+        *,
+        waiting_max: int = WAITING_MAX,
+        wait_s_max: float = WAIT_S_MAX,
+        on_short: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.admitted = 0
+        self.refused = 0
+        self._memory = memory
+        self._waiting_max = waiting_max
+        self._wait_s_max = wait_s_max
+        self._on_short = on_short
+        self._line: deque[_Waiting] = deque()
+        memory.on_given = self.look
+
+    def check_open(self) -> None:
+        """Raises MemoryFull when the process is so short of memory that no query is taken."""
+        if self._memory.is_shut:
+            self.refused += 1
+            raise MemoryFull(
+                "the memory of this process is used up: no queries are taken, scrapes and rules go on; see /debug/memory"
+            )
+
+    async def wait(self, reservation: Reservation, needed_bytes: int, patience_s: float) -> None:
+        """Returns when `needed_bytes` are reserved. Raises MemoryFull when too many wait, or it takes too long."""
+        self._on_short()
+        if len(self._line) >= self._waiting_max:
+            raise self._full(needed_bytes, f"{len(self._line)} queries wait for it already")
+        waiting = _Waiting(reservation, needed_bytes)
+        self._line.append(waiting)
+        self.look()
+        wait_s = max(0.0, min(patience_s, self._wait_s_max))
+        try:
+            with trio.move_on_after(wait_s):
+                await waiting.admitted.wait()
+        finally:
+            if not waiting.admitted.is_set():
+                self._line.remove(waiting)
+                self.look()
+        if not waiting.admitted.is_set():
+            raise self._full(needed_bytes, f"it was not free for {wait_s:.0f} s")
+
+    def _full(self, needed_bytes: int, why: str) -> MemoryFull:
+        self.refused += 1
+        memory = self._memory
+        return MemoryFull(
+            f"query needs about {needed_bytes} bytes of memory, and of the {memory.most_bytes(for_rules=False)} that "
+            f"queries may hold together {memory.taken_bytes} are taken: {why}"
+        )
+
+    def look(self) -> None:
+        """Admit whom there is memory for; to be called when some was given back."""
+        while self._line:
+            first = self._line[0]
+            if not first.reservation.raise_to(first.needed_bytes):
+                return
+            self._line.popleft()
+            self.admitted += 1
+            first.admitted.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
+    def inspect(self) -> Mapping[str, object]:
+        """How many wait for memory, and what became of those that did."""
+        return {
+            "memory_waiting": self.waiting,
+            "memory_waiting_max": self._waiting_max,
+            "memory_admitted": self.admitted,
+            "memory_refused": self.refused,
+        }

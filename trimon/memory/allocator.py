@@ -1,0 +1,44 @@
+"""The C library's allocator: it keeps what was freed, in case it is wanted again, unless it is told otherwise."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+# mallopt's numbers for what is set.
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+# From here on an array has a mapping of its own, which goes back to the system with it. Blocks of the tiles that queries
+# compute in (1 MiB) stay below: they come and go all the time, and a new mapping costs a fault a page.
+MAPPED_BYTES_MIN: Final = 4 * 2**20
+# So much free memory at the top of the heap is kept for what comes next.
+TOP_BYTES_MAX: Final = 32 * 2**20
+
+
+def configure_allocator() -> bool:
+    """Have all threads allocate from one place, and big arrays from mappings; whether the C library (glibc) can.
+
+    To be called before threads are started. Otherwise every thread that ever ran a query keeps freed memory for itself;
+    under the interpreter's lock they hardly ever allocate at the same time. And glibc raises by itself the size from
+    which arrays have mappings, up to 32 MiB, after which they leave holes in the heap.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    done = [
+        mallopt(_M_ARENA_MAX, 1),
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES_MIN),
+        mallopt(_M_TRIM_THRESHOLD, TOP_BYTES_MAX),
+    ]
+    return all(done)
+
+
+def give_back() -> bool:
+    """Returns freed memory to the system where the C library can (glibc); whether any was. Milliseconds: in a thread."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(trim(0))

@@ -1,0 +1,132 @@
+"""Which new series are taken while memory gets short: those of the target that grows fastest are refused first."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+# What a series takes when its first sample is stored: labels, index, the texts and columns of its target.
+SERIES_BYTES: Final = 1200
+# What it comes to take before its window is cut, with samples every 15 s.
+SERIES_BYTES_LATER: Final = 2500
+# Of the series that there may be, the last ones are for targets that do not grow much.
+KEPT_SHARE: Final = 0.2
+# Who brings no more than this within some minutes is not among those that grow.
+SMALL_GROWTH: Final = 1000
+# `up` and its like are stored of every target.
+REPORT_SERIES_MAX: Final = 8
+# A smaller body has too few series to be looked at: what is beyond the limit in it, storage refuses.
+LOOKED_AT_BYTES: Final = 64 * 2**10
+
+
+@dataclass(slots=True)
+class SeriesGrant:
+    """How many new series one body may bring. `is_whole`: a target of which nothing is stored must fit as a whole."""
+
+    allowed: int
+    left: int
+    is_whole: bool
+    limit_text: str
+    refused: int = 0
+
+    def take(self) -> bool:
+        """Whether one series more may come; it is counted either way."""
+        if self.left > 0:
+            self.left -= 1
+            return True
+        self.refused += 1
+        return False
+
+
+class SeriesAdmission:
+    """Room for new series, found anew several times a second; what was granted since is taken off. Any thread."""
+
+    def __init__(self, share_bytes: int, stored: Callable[[str], int] = lambda _: 0) -> None:
+        self._stored = stored
+        self.share_bytes = share_bytes
+        self.series_max = max(share_bytes // SERIES_BYTES_LATER, 1)
+        self.refused = 0
+        self.is_pressed = False
+        """Whether who grows gets nothing, as the process is short of memory."""
+        self._room = self.series_max
+        self._used = 0
+        # granted and not yet in the head
+        self._pending = 0
+        self._growth: Counter[str] = Counter()
+        self._refused_by: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @property
+    def room(self) -> int:
+        """How many series may still come."""
+        return max(self._room, 0)
+
+    @property
+    def coming(self) -> int:
+        """How many series may still come, those that are on their way included."""
+        return self.room + self._pending
+
+    def refill(self, series: int, used_bytes: int) -> None:
+        """What is there now: series in the head, and bytes that nobody else than the head accounts for."""
+        by_bytes = (self.share_bytes - used_bytes) // SERIES_BYTES
+        with self._lock:
+            self._used = used_bytes
+            self._room = min(self.series_max - series, by_bytes) - self._pending
+
+    def forget(self) -> None:
+        """Half of what grew is forgotten; to be called every few minutes."""
+        with self._lock:
+            self._growth = Counter({group: count // 2 for group, count in self._growth.items() if count > 1})
+
+    def grant(self, group: str, lines: int, held: int, body: bytes) -> SeriesGrant | None:
+        """What a body may bring; None for a small one. To be settled when it was read.
+
+        `lines` are those that are remembered of the body before, `held` how many of the target's series are stored: without
+        lines they look new. The lines of the body are counted, which takes 0.1 ms a megabyte.
+        """
+        if len(body) < LOOKED_AT_BYTES:
+            return None
+        known = lines or max((held or self._stored(group)) - REPORT_SERIES_MAX, 0)
+        wanted = max(body.count(b"\n") - known, 0)
+        with self._lock:
+            free = self._room
+            growth = self._growth[group] + wanted
+            if growth > SMALL_GROWTH and growth >= max(self._growth.values(), default=0):
+                free = 0 if self.is_pressed else free - int(self.series_max * KEPT_SHARE)
+            allowed = min(wanted, max(free, 0))
+            self._room -= allowed
+            self._pending += allowed
+            self._growth[group] += allowed
+        text = (
+            f"memory for series is {self.share_bytes} bytes (see --storage.memory-max), of which the head has about "
+            f"{self._used}; that is for {self.series_max} series, and this target may bring {allowed} new ones now"
+        )
+        return SeriesGrant(allowed, allowed if lines else allowed + known, known == 0, text)
+
+    def settle(self, group: str, grant: SeriesGrant) -> int:
+        """Takes back what a body did not need, and counts what was refused; how many series have still to be `landed`."""
+        unused = min(grant.left, grant.allowed)
+        with self._lock:
+            self._room += unused
+            self._pending -= unused
+            self._growth[group] -= unused
+            if self._growth[group] <= 0:
+                del self._growth[group]
+            if grant.refused:
+                self.refused += grant.refused
+                self._refused_by[group] += grant.refused
+        return grant.allowed - unused
+
+    def landed(self, count: int) -> None:
+        """So many series that were granted are stored, or never will be."""
+        with self._lock:
+            self._pending -= count
+
+    def take_refusals(self) -> dict[str, int]:
+        """Series that were refused since the last call, by target."""
+        with self._lock:
+            refused, self._refused_by = dict(self._refused_by), Counter()
+        return refused

@@ -1,0 +1,94 @@
+"""The part that watches over memory: the plan, what owners reserve from, and the monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trimon.actors.memory import MemoryMonitor, ProcessMemory
+from trimon.actors.metrics.memory import memory_metrics, owners
+from trimon.actors.querying.waitingroom import WaitingRoom
+from trimon.actors.scrape import ScrapeManager
+from trimon.memory.bodies import BodyMemory
+from trimon.memory.limit import ADDRESS_SPACE, address_bytes, cgroup_of, memory_limit, resident_bytes
+from trimon.memory.plan import divide
+from trimon.memory.queries import QueryMemory
+from trimon.memory.series import SeriesAdmission
+from trimon.server.settings import Seams, Settings
+from trimon.storage.store import Store
+
+
+class MemoryPart:
+    """One budget for the process, divided between head, queries, caches and bodies on their way."""
+
+    def __init__(self, store: Store, settings: Settings, seams: Seams) -> None:
+        limit = settings.memory if settings.memory is not None else memory_limit(0)
+        used_bytes = address_bytes if limit.source == ADDRESS_SPACE else resident_bytes
+        plan = divide(limit, used_bytes())
+        self.memory = ProcessMemory(
+            plan,
+            QueryMemory(plan.queries_bytes),
+            SeriesAdmission(plan.head_bytes, store.group_series),
+            BodyMemory(plan.bodies_bytes),
+            used_bytes,
+        )
+        self.room = WaitingRoom(self.memory.queries)
+        self.monitor = MemoryMonitor(self.memory, store, seams.parse_threads, seams.log)
+        self._store = store
+        self._manager: ScrapeManager | None = None
+        seams.log.info(
+            "memory is divided", limit_bytes=limit.size_bytes, source=limit.source, **_named(plan.shares())
+        )
+
+    def collect(self, manager: ScrapeManager, seams: Seams) -> None:
+        """Shows what owners hold under the self metrics; `manager` has the bodies that targets are remembered by."""
+        self._manager = manager
+        seams.metrics.collect(memory_metrics(self.memory, self.room, self._owners))
+
+    def _owners(self) -> dict[str, int]:
+        sessions = [] if self._manager is None else self._manager.sessions()
+        return owners(self.memory, self._store, sessions)
+
+    def describe(self) -> Mapping[str, object]:
+        """What `/debug/memory` shows: the owners beside what the kernel counts, and the difference."""
+        memory, plan = self.memory, self.memory.plan
+        held, resident, cgroup = self._owners(), resident_bytes(), cgroup_of()
+        return {
+            "limit": {"bytes": plan.limit.size_bytes, "source": plan.limit.source},
+            "budget_bytes": plan.budget_bytes,
+            "shares": plan.shares(),
+            "owners": held,
+            "owners_bytes": sum(held.values()),
+            "kernel": {
+                "resident_bytes": resident,
+                "address_bytes": address_bytes(),
+                "cgroup": None
+                if cgroup is None
+                else {"limit_bytes": cgroup.limit_bytes, "used_bytes": cgroup.used_bytes},
+            },
+            "difference": {
+                "bytes": resident - sum(held.values()),
+                "what": "Python objects nobody counts, memory freed and not yet given back, reservations not yet used",
+            },
+            "pressure": memory.pressure.name.lower(),
+            "pressed_s": {step.name.lower(): seconds for step, seconds in memory.pressed_s.items()},
+            "series": {
+                "room": memory.series.room,
+                "max": memory.series.series_max,
+                "refused": memory.series.refused,
+            },
+            "queries": {
+                "reserved_bytes": memory.queries.taken_bytes,
+                "reserved_bytes_peak": memory.queries.peak_bytes,
+                **self.room.inspect(),
+            },
+            "bodies": {
+                "held_bytes": memory.bodies.taken_bytes,
+                "waiting": memory.bodies.waiting,
+                "refused": memory.bodies.refused,
+            },
+            "trims": memory.trims,
+        }
+
+
+def _named(shares: Mapping[str, int]) -> dict[str, int]:
+    return {f"{owner}_bytes": size_bytes for owner, size_bytes in shares.items()}
