@@ -175,6 +175,7 @@ def test_informational_answers_end() -> None:
         ResponseReader().feed(early * 6)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=50), st.integers(1, 3))
 def test_tiny_chunks_are_read_in_turns(piece: bytes, times: int) -> None:
     """Thousands of chunks are not read at one go; with as many calls as it asks for the body is whole."""

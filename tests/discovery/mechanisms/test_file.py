@@ -9,10 +9,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+import trimon.discovery.mechanisms.file as file_mechanism
 from trimon import limits
 from trimon.discovery.doubles import Found, context_of_doubles
 from trimon.discovery.mechanisms.file import FileDiscovery
 from trimon.discovery.mechanisms.static import StaticDiscovery
+from trimon.discovery.plugin import TargetGroup
 from trimon.discovery.targetfile import read_groups
 from trimon.errors import UserError
 from trimon.offload import ThreadOffload
@@ -126,6 +128,36 @@ async def test_unchanged_files_publish_nothing(
     await trio.sleep(100)
     assert found.changes == 1
     assert found.sink.stats.publishes >= 9
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_file_that_did_not_change_is_not_read_again(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is read again when its time stamps, size or inode say so, or were made a moment before the reading."""
+    path = tmp_path / "a.json"
+    read: list[Path] = []
+
+    def counted(path: Path) -> list[TargetGroup]:
+        read.append(path)
+        return read_groups(path)
+
+    monkeypatch.setattr(file_mechanism, "read_groups", counted)
+    write(path, "a:1")
+    found = Found()
+    discovery = FileDiscovery({"files": [str(path)], "refresh_s": 10}, context_of_doubles())
+    nursery.start_soon(discovery.run, found.sink)
+    await trio.sleep(95)
+    assert len(read) > 5  # it changed just now
+    monkeypatch.setattr(file_mechanism, "SETTLED_S", -1.0)
+    await trio.sleep(30)
+    read.clear()
+    await trio.sleep(100)
+    assert read == []
+    write(path, "a:2")
+    await trio.sleep(100)
+    assert len(read) == 1
+    assert found.changes == 2
     nursery.cancel_scope.cancel()
 
 

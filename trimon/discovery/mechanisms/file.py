@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Final
 import trio
 from watchfiles._rust_notify import RustNotify  # documented as the direct way to its backend
 
+from trimon.clock import WallClock
 from trimon.config.globs import files_like
 from trimon.discovery.plugin import CheckedGroups, Context, Sink, TargetGroup
 from trimon.discovery.sink import BadPublish, check_groups
@@ -23,6 +25,8 @@ REFRESH_S: Final = 300.0
 LOOK_S: Final = 1.0
 # More changed targets than this are checked in a thread.
 CHECK_INLINE_MAX: Final = 200
+# A file that changed less than this ago may change again under the same time stamps.
+SETTLED_S: Final = 2.0
 _PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
 
 
@@ -37,12 +41,13 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What one reading of a file gave."""
+    """What one reading of a file gave. The same stamp means the same contents; without one it is read again."""
 
     path: Path
     mtime_s: float
     groups: tuple[TargetGroup, ...] = ()
     error: str = ""
+    stamp: tuple[int, ...] = ()
 
 
 class FileDiscovery:
@@ -64,6 +69,7 @@ class FileDiscovery:
         self._context = context
         self._log = context.log.bind(discovery=context.name)
         self._files: dict[Path, _File] = {}
+        self._last: list[_Read] = []
         self._read_errors = 0
         self._watch_errors = 0
         self._scan_s = 0.0
@@ -74,6 +80,7 @@ class FileDiscovery:
     async def run(self, sink: Sink) -> None:
         """Read, publish what changed, wait; for ever."""
         self._files.clear()
+        self._last = []
         while True:
             watcher = await self._context.offload.run(self._watch)
             try:
@@ -107,17 +114,21 @@ class FileDiscovery:
             sink.publish(await self._refresh())
         except BadPublish as error:
             self._files, self._refused = before, str(error)
+            self._last = []
             self._log.error("the targets of all files were refused", err=str(error))
         else:
             self._refused = ""
 
     async def _refresh(self) -> CheckedGroups:
         """Read everything again; what changed, groups that are gone as empty ones."""
-        before = {group.source: group for file in self._files.values() for group in file.groups}
         began_s = trio.current_time()
-        readings = await self._context.offload.run(self._read_all)
+        last, readings = self._last, await self._context.offload.run(self._read_all)
         self._readings += 1
         self._scan_s += trio.current_time() - began_s
+        self._last = readings
+        if len(readings) == len(last) and all(map(operator.is_, readings, last)):
+            return check_groups([])
+        before = {group.source: group for file in self._files.values() for group in file.groups}
         for path in self._files.keys() - {reading.path for reading in readings}:
             del self._files[path]
         for reading in readings:
@@ -144,7 +155,8 @@ class FileDiscovery:
         return await self._context.offload.run(check)
 
     def _read_all(self) -> list[_Read]:
-        return [_read(path) for path in self._matching()]
+        last = {reading.path: reading for reading in self._last}
+        return [_read(path, last.get(path)) for path in self._matching()]
 
     def _matching(self) -> list[Path]:
         found: dict[Path, None] = {}
@@ -179,12 +191,19 @@ class FileDiscovery:
                     return
 
 
-def _read(path: Path) -> _Read:
+def _read(path: Path, last: _Read | None) -> _Read:
+    """A reading of a file; the last one again when the file has not changed since."""
     try:
         with os_errors(path):
-            mtime_s = path.stat().st_mtime
+            found = path.stat()
+        stamp: tuple[int, ...] = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+        if last is not None and last.stamp == stamp:
+            return last
+        changed_s = max(found.st_mtime, found.st_ctime)
+        if WallClock().now_ms() / 1000 - changed_s < SETTLED_S:
+            stamp = ()
         groups = tuple(read_groups(path))
         check_groups(groups)
-        return _Read(path, mtime_s, groups)
+        return _Read(path, found.st_mtime, groups, stamp=stamp)
     except (UserError, BadPublish, OSError) as error:
         return _Read(path, 0.0, error=str(error))
