@@ -195,7 +195,7 @@ def attack_peer(disk: Path, rounds: int) -> Counter[str]:
         for _ in range(rounds):
             fill(disk)
             _peer_round(command, port, disk, results, "started on a full disk")
-            (disk / "filler").unlink()
+            (disk / "filler").unlink(missing_ok=True)
             _peer_round(command, port, disk, results, "filled while it ran")
             (disk / "filler").unlink(missing_ok=True)
     return results
@@ -225,7 +225,7 @@ def _peer_round(command: list[str], port: int, disk: Path, results: Counter[str]
             results[
                 f"{where}: {'answers' if answers('vector(1)') else 'does not answer'} when it is full"
             ] += 1
-            (disk / "filler").unlink()
+            (disk / "filler").unlink(missing_ok=True)
             time.sleep(5)
             fresh = answers("timestamp(up) > time() - 4")
             results[f"{where}: {'goes on' if fresh else 'stores nothing'} when there is room"] += 1
