@@ -48,6 +48,8 @@ class Scarcity:
     """Of targets that are down, without their addresses."""
     debug_s: float = -1.0
     """How long the page of actors took; -1 where there is none."""
+    crashes: int = 0
+    """Crash reports."""
 
 
 def config(port: int, targets: int) -> str:
@@ -97,6 +99,9 @@ def _look(port: int, result: Scarcity, *, peer: bool) -> None:
         began_s = time.monotonic()
         ask(port, "/debug/actors")
         result.debug_s = time.monotonic() - began_s
+        crashes = ask(port, "/debug/crashes")
+        assert isinstance(crashes, list)
+        result.crashes = len(crashes)
 
 
 async def attack(port: int, target_port: int, delay_s: float, rounds: int, *, peer: bool = False) -> Scarcity:
@@ -113,7 +118,10 @@ async def attack(port: int, target_port: int, delay_s: float, rounds: int, *, pe
             nursery.start_soon(client, port, b"", result.crowd, generator)
         await trio.sleep(INTERVAL_S)
         await probes(port, result.crowd, rounds)
-        await trio.to_thread.run_sync(lambda: _look(port, result, peer=peer))
+        try:
+            await trio.to_thread.run_sync(lambda: _look(port, result, peer=peer))
+        except OSError:
+            result.errors.add("no page of targets within 10 s")
         nursery.cancel_scope.cancel()
     return result
 
@@ -151,7 +159,7 @@ def main() -> None:
         figure(
             f"{options.limit} files, {options.targets} targets that answer in {delay_s:.0f} s, {CLIENTS} silent clients",
             f"{result.up} up, {result.down} down {sorted(result.errors)[:3]}",
-            f"{result.crowd.text()}; actors in {result.debug_s:.2f} s",
+            f"{result.crowd.text()}; actors in {result.debug_s:.2f} s, {result.crashes} crashes",
         )
 
 

@@ -20,3 +20,4 @@ def test_slow_targets_are_down_with_a_reason_and_the_web_answers() -> None:
     assert result.crowd.failures == 0
     assert max(result.crowd.waits_s) < 3  # a second, on a machine that does nothing else
     assert 0 <= result.debug_s < 5
+    assert result.crashes == 0

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from trimon.fetch.budget import WAIT_S, ConnectionBudget, NoDescriptor
 from trimon.fetch.client import HttpFetch
@@ -129,3 +130,20 @@ async def test_failures_and_cancellations_give_their_place_back() -> None:
         del lost, connection
         gc.collect()
         assert len(budget) == 0
+
+
+async def test_a_place_that_comes_too_late_is_none(mock_clock: trio.testing.MockClock) -> None:
+    """Who is woken after its time, on a machine that is busy, and finds no place is refused like others."""
+    budget = ConnectionBudget(1)
+
+    async def late() -> None:
+        with pytest.raises(NoDescriptor):
+            async with budget.place():
+                pytest.fail("there was none")
+
+    async with budget.place(), trio.open_nursery() as nursery:
+        nursery.start_soon(late)
+        await trio.testing.wait_all_tasks_blocked()
+        budget._waiting.unpark()
+        mock_clock.jump(WAIT_S + 1)
+    assert budget.refused == 1

@@ -88,7 +88,7 @@ class ConnectionBudget:
                 self.closed += 1
                 oldest.close_now()
                 continue
-            with trio.move_on_after(until_s - trio.current_time()) as waited:
+            with trio.move_on_at(until_s) as waited:
                 await self._waiting.park()
             if waited.cancelled_caught:
                 self.refused += 1
