@@ -101,11 +101,11 @@ class History:
     def synced(self, pending: set[tuple[Labels, int]]) -> None:
         """A sync that began when these were pending has succeeded."""
         self._pending -= pending - self._dropped
-        self._deleted = set()
+        self._deleted &= self._dropped
 
     def not_synced(self) -> None:
         """A sync failed, and said so: what the system has dropped then no later sync brings to the medium."""
-        self._dropped |= self._pending
+        self._dropped |= self._pending | self._deleted
 
     def delete(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> None:
         """Before the store is asked to delete: from here on nobody knows, until it answers."""
@@ -160,20 +160,16 @@ class History:
             for time_ms, value in samples.items():
                 if value not in self._attempted.get((labels, time_ms), ()):
                     return f"{labels} at {time_ms}: {value} was never given"
-                if (labels, time_ms) in self._gone and not (
-                    power_failed and (labels, time_ms) in self._deleted
-                ):
-                    return f"{labels} at {time_ms} was deleted"
+                if (labels, time_ms) in self._gone:
+                    # The record of a deletion may be lost as any other.
+                    if not damaged and not (power_failed and (labels, time_ms) in self._deleted):
+                        return f"{labels} at {time_ms} was deleted"
+                    self._gone.discard((labels, time_ms))
                 known = wanted.get(labels, {}).get(time_ms)
                 # Of two values for one time the first counts; where it is lost or deleted, the second may be left.
-                if (
-                    known is not None
-                    and known != value
-                    and not (
-                        (labels, time_ms) in self._unsure
-                        or (power_failed and (labels, time_ms) in self._pending)
-                    )
-                ):
+                excused = damaged or (labels, time_ms) in self._unsure
+                excused |= power_failed and (labels, time_ms) in self._pending
+                if known is not None and known != value and not excused:
                     return f"{labels} at {time_ms}: {value} instead of {known}"
         lost = [
             (labels, time_ms)
@@ -200,6 +196,6 @@ class History:
         here = {(labels, time_ms) for labels, samples in found.items() for time_ms in samples}
         # What was attempted and is here after all may be as little synced as what was not yet.
         self._pending = set() if power_failed else (self._pending | (here - before)) & here
-        self._dropped &= self._pending
+        self._dropped &= self._pending | self._deleted
         self._deleted = set() if power_failed else self._deleted
         self._unsure = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import EVER, Bench
 from tests.support.upkeep import clean_tombstones
+from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher, MatchType
+from trimon.storage.metadata import MetadataBook
 from trimon.storage.upkeep.changes import ChangedMeanwhile, StoreChanges
 from trimon.storage.upkeep.jobs import CutJob
 
@@ -59,6 +62,29 @@ def test_a_deletion_while_a_head_is_cut_stays(bench: Bench, monkeypatch: pytest.
     assert "m0" not in shown(bench)
     maintain(bench)
     assert "m0" not in shown(bench)
+    bench.reopen()
+    assert "m0" not in shown(bench)
+    assert {"m1", "m2"} <= shown(bench)
+
+
+def test_a_block_that_was_not_installed_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cut whose installation fails takes its block away, if need be with the next job: nothing deleted comes back."""
+    fill(bench, 3)
+    (cut,) = [job for job in bench.store.plan(bench.clock.now_ms()) if isinstance(job, CutJob)]
+    cut.run()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetadataBook, "save", full)
+        patch.setattr("trimon.storage.upkeep.changes.remove_block", full)
+        with pytest.raises(OperatingError):
+            cut.install()
+    assert len(list(bench.options.path.glob("*/meta.json"))) == 1
+    bench.store.delete_series((FIRST,), *EVER)
+    maintain(bench)
+    assert len(list(bench.options.path.glob("*/meta.json"))) == len(bench.store.blocks())
     bench.reopen()
     assert "m0" not in shown(bench)
     assert {"m1", "m2"} <= shown(bench)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class StoreChanges:
         self._core = core
         self._appender = appender
         self._book = book
+        self._doomed: list[str] = []
 
     @property
     def files(self) -> Files:
@@ -129,7 +130,7 @@ class StoreChanges:
             core.counts["compactions"] += len(added)
             damaged = [block for block in gone if block.damage.losses]
             core.lost = (*core.lost, *(loss for block in damaged for loss in block.damage.losses))
-        self.discard([block for block in gone if block not in damaged])
+        self.discard(block.meta.ulid for block in gone if block not in damaged)
         for block in damaged:
             self._set_aside(block)
 
@@ -147,13 +148,22 @@ class StoreChanges:
             f"block {name} was merged without {lost} damaged parts and is kept as {aside.name}",
         )
 
-    def discard(self, blocks: Sequence[Block]) -> None:
-        """Remove the files of blocks that are not in use. Raises OperatingError."""
-        for block in blocks:
+    def discard(self, ulids: Iterable[str] = ()) -> None:
+        """Remove the files of blocks, but of those in use; those that could not be removed before too. Raises OperatingError.
+
+        One that stayed would be taken for a block at the next start, and bring back what was deleted meanwhile.
+        """
+        core = self._core
+        used = {block.meta.ulid for block in core.state.blocks}
+        self._doomed += [ulid for ulid in ulids if ulid not in used]
+        for ulid in list(self._doomed):
+            path = core.path / ulid
             try:
-                remove_block(self._core.files, block.path)
+                if core.files.is_directory(path):
+                    remove_block(core.files, path)
             except OSError as error:
-                raise OperatingError(f"block {block.meta.ulid} cannot be removed: {error}") from error
+                raise OperatingError(f"block {ulid} cannot be removed: {error}") from error
+            self._doomed.remove(ulid)
 
     def drop_blocks(self, ulids: Collection[str], reason: str) -> None:
         """Remove blocks beyond a retention. Raises OperatingError."""
@@ -163,7 +173,7 @@ class StoreChanges:
             kept = tuple(block for block in core.state.blocks if block not in gone)
             core.state = StoreState(kept, core.state.heads)
             core.counts[f"{reason}_retentions"] += len(ulids)
-        self.discard(gone)
+        self.discard(block.meta.ulid for block in gone)
         self._forget_aside(max((block.meta.max_ms for block in gone), default=0))
 
     def _forget_aside(self, until_ms: int) -> None:

@@ -60,18 +60,20 @@ class CutJob:
     def run(self) -> None:
         """Freeze the heads and write a block for every aligned range they have samples in."""
         store = self._store
+        store.discard()
         self._heads = store.freeze(self.action.start_ms, self.action.end_ms)
         views = [live.head.view for live in self._heads]
         self._deletions = [view.deletions for view in views]
         start_ms = self.action.start_ms
-        self._written = []
+        names: list[str] = []
         try:
             for meta in write_heads(
                 store.files, store.path, views, store.min_block_ms, store.names, start_ms, self._progress
             ):
-                self._written.append(store.open_block(meta.ulid))
+                names.append(meta.ulid)  # noqa: PERF401 - what was written before an error counts
+            self._written = [store.open_block(name) for name in names]
         except OperatingError:
-            store.discard(self._written)
+            store.discard(names)
             raise
         self._ran = True
 
@@ -80,8 +82,8 @@ class CutJob:
         _must_have_run(self.what, self._ran)
         try:
             self._store.install_cut(self._heads, self._deletions, self._written)
-        except ChangedMeanwhile:
-            self._store.discard(self._written)
+        except OperatingError:
+            self._store.discard(block.meta.ulid for block in self._written)
             raise
 
 
@@ -104,6 +106,7 @@ class MergeJob:
     def run(self) -> None:
         """Write the merged block."""
         store = self._store
+        store.discard()
         self._sources = store.blocks_named({meta.ulid for meta in self.action.blocks})
         metas = [block.meta for block in self._sources]
         if len(metas) != len(self.action.blocks):
@@ -126,7 +129,11 @@ class MergeJob:
         )
         selection = StoreSnapshot(self._sources).select((), *_EVER)
         written = BlockWriter(store.files, store.path, meta).write(selection, self._progress)
-        self._written = store.open_block(written.ulid) if written is not None else None
+        try:
+            self._written = store.open_block(written.ulid) if written is not None else None
+        except OperatingError:
+            store.discard([meta.ulid])
+            raise
         self._ran = True
 
     def install(self) -> None:
@@ -135,8 +142,8 @@ class MergeJob:
         added = [self._written] if self._written is not None else []
         try:
             self._store.replace_blocks(self._sources, added)
-        except ChangedMeanwhile:
-            self._store.discard(added)
+        except OperatingError:
+            self._store.discard(block.meta.ulid for block in added)
             raise
 
 
