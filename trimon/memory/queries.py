@@ -33,6 +33,8 @@ class QueryMemory:
         """Whether clients get nothing more: the whole process is short of memory."""
         self.is_shut = False
         """Whether clients' queries are refused, small ones too: there is hardly any memory left."""
+        self.is_awaited = False
+        """Whether somebody waits, whom newcomers are not to pass by."""
         self.on_given: Callable[[], object] = lambda: None
         self._lock = threading.Lock()
 
@@ -71,10 +73,15 @@ class Reservation:
         self.most_bytes = pool.most_bytes(for_rules=for_rules)
         self.size_bytes = 0
 
-    def raise_to(self, needed_bytes: int) -> bool:
-        """Reserve so many bytes in all; False when they are not free, and nothing has changed."""
+    def raise_to(self, needed_bytes: int, *, in_turn: bool = False) -> bool:
+        """Reserve so many bytes in all; False when they are not free, and nothing has changed.
+
+        Who has nothing yet gets nothing before those that wait, unless it is `in_turn`.
+        """
         more_bytes = needed_bytes - self.size_bytes
         if more_bytes > 0:
+            if self.pool.is_awaited and not (self.size_bytes or in_turn or self.for_rules):
+                return False
             if not self.pool.take(more_bytes, for_rules=self.for_rules):
                 return False
             self.size_bytes = needed_bytes

@@ -116,6 +116,8 @@ class ScrapeSession:
             target.group, tuple(_report_labels(name, target.labels) for name in names)
         )
         self._refused_ms = 0
+        # what storage said of series that it refused, until they are offered again
+        self._refusal = ""
         self._told: dict[str, BodyFamily] = {}
         self._exemplars = ExemplarReader()
 
@@ -150,7 +152,7 @@ class ScrapeSession:
         try:
             self._use_format(response.content_type)
             if self._refused_ms and timestamp_ms - self._refused_ms >= REFUSED_RETRY_MS:
-                self._refused_ms = 0
+                self._refused_ms, self._refusal = 0, ""
                 self._relearn()
             reading, remark = self._read(response.body, timestamp_ms, is_late)
         except BrokenBody as broken:
@@ -158,7 +160,9 @@ class ScrapeSession:
         except ExpositionError as bad:
             return self._failed(bad, timestamp_ms, duration_s, len(response.body))
         self.counts.scrapes += 1
-        self.state = TargetState("up", remark, timestamp_ms, duration_s, reading.samples, len(reading.values))
+        self.state = TargetState(
+            "up", remark or self._refusal, timestamp_ms, duration_s, reading.samples, len(reading.values)
+        )
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
 
     def _read(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
@@ -167,7 +171,7 @@ class ScrapeSession:
         grant = None
         if admission is not None and len(body) >= LOOKED_AT_BYTES:
             lines = layout.line_count
-            grant = admission.grant(group, lines, 0 if lines else len(self._columns.held()), body)
+            grant = admission.grant(group, lines, 0 if lines else len(self._columns.held()), len(body))
         if admission is None or grant is None:
             return layout.read(body, bounds_ms(timestamp_ms), is_late), ""
         try:
@@ -179,7 +183,7 @@ class ScrapeSession:
         self._coming += admission.settle(group, grant)
         if not grant.refused:
             return reading, ""
-        return reading, f"{grant.refused} new series are refused: {grant.limit_text}"
+        return reading, grant.text()
 
     def _landed(self) -> None:
         """The series that were on their way are stored, or lost."""
@@ -192,9 +196,9 @@ class ScrapeSession:
         if not grant.is_whole or self.options.metric_relabeling:
             return  # it may be that most of it is dropped
         series = body.count(b"\n") - body.count(b"\n#")
-        if series > grant.left + grant.allowed // 100:  # blank lines
+        if not grant.reserve(series):
             grant.refused += series
-            raise SeriesRoomError(f"{series} new series are refused: {grant.limit_text}")
+            raise SeriesRoomError(grant.text())
 
     def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """The row of a scrape without an answer: every series ends, and `up` is 0."""
@@ -323,6 +327,9 @@ class ScrapeSession:
         self._columns.granted(appended.columns)
         if appended.series_refused and not self._refused_ms:
             self._refused_ms = timestamp_ms
+            self._refusal = shown_error(f"{appended.series_refused} new series are refused: {appended.error}")
+            if self.state.health == "up" and not self.state.last_error:
+                self.state = replace(self.state, last_error=self._refusal)
 
     def counted(self, appended: Appended) -> None:
         """Takes in what storage refused of a row or a batch."""

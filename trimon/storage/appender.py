@@ -17,6 +17,7 @@ from trimon.storage.head.head import Head
 from trimon.storage.head.routing import split_batch
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 from trimon.storage.metadata import MetadataBook
+from trimon.storage.problems import MEMORY
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.wal import sections
 from trimon.storage.wal.log import HeadLog
@@ -113,9 +114,9 @@ class Appender:
         limit = self._core.memory_series_max
         if not answer.series_refused or not limit or self._core.series_max != limit:
             return answer
-        return dataclasses.replace(
-            answer, error=f"{answer.error}, which is what memory allows: see --storage.memory-max"
-        )
+        error = f"{answer.error}, which is what memory allows: see --storage.memory-max"
+        self._core.problem(MEMORY, "series", f"new series are refused: {error}", answer.series_refused)
+        return dataclasses.replace(answer, error=error)
 
     def bounds(self) -> TimeBounds:
         """The times that an append accepts now."""

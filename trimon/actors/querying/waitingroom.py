@@ -89,11 +89,12 @@ class WaitingRoom:
         """Admit whom there is memory for; to be called when some was given back."""
         while self._line:
             first = self._line[0]
-            if not first.reservation.raise_to(first.needed_bytes):
-                return
+            if not first.reservation.raise_to(first.needed_bytes, in_turn=True):
+                break
             self._line.popleft()
             self.admitted += 1
             first.admitted.set()
+        self._memory.is_awaited = bool(self._line)
 
     @property
     def waiting(self) -> int:

@@ -55,7 +55,8 @@ class BodyReading:
     `values[slot]` for every slot. When `moved` is set the slots are new ones: slot `i` was slot
     `old_slot[i]`, or -1 for a series that is new, whose labels are in `new_labels` by order. Slots of the
     former memory that are in nobody's `old_slot` are gone. `timed` are samples with timestamps of their own. `added`
-    counts the series texts that the memory did not know; `repeats` those duplicates that are spelled alike.
+    counts the series texts that the memory did not know; `repeats` those duplicates that are spelled alike; `refused` those
+    new series for which there was no memory.
     """
 
     values: Floats
@@ -68,11 +69,12 @@ class BodyReading:
     timed: tuple[tuple[Labels, int, float], ...] = ()
     added: int = 0
     exemplars: tuple[SeriesExemplar, ...] = ()
+    refused: int = 0
 
     @property
     def kept(self) -> int:
         """Samples that relabeling left."""
-        return len(self.values) + len(self.timed) + self.duplicates
+        return len(self.values) + len(self.timed) + self.duplicates + self.refused
 
 
 class BrokenBody(ExpositionError):

@@ -96,7 +96,7 @@ def read_changed(
             kinds[place] = REMARK
     if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
         return None
-    if grant is not None and np.count_nonzero(kinds == _UNREAD) > grant.left:
+    if grant is not None and not grant.reserve(int(np.count_nonzero(kinds == _UNREAD))):
         return None
     families = _families(lines, kinds, before, rules, known_families)
     news = families and _parse_unread(lines, aligned, kinds, before, families, rules, is_late)

@@ -96,6 +96,7 @@ class LineByLine:
         self._kept = 0
         self._added = 0
         self._repeats = 0
+        self._refused = 0
         # slots of the former memory that were read while the limit held
         self._reached: list[int] = []
         self._one_by_one = False
@@ -128,7 +129,7 @@ class LineByLine:
         now.exemplar_labels = self._exemplar_labels
         reading = BodyReading(
             np.array(self._values, np.float64),
-            now.samples,
+            now.samples + self._refused,
             now.duplicates,
             self._repeats,
             moved=True,
@@ -137,6 +138,7 @@ class LineByLine:
             timed=tuple(self._timed),
             added=self._added,
             exemplars=tuple(self._exemplars),
+            refused=self._refused,
         )
         return now, reading
 
@@ -317,10 +319,11 @@ class LineByLine:
         if grant is None or grant.take():
             return False
         if grant.is_whole:
-            raise SeriesRoomError(f"new series are refused: {grant.limit_text}")
+            raise SeriesRoomError(grant.text())
         # the lines are not those of the body any more
         self._one_by_one = True
         self._kept += 1
+        self._refused += 1
         return True
 
     def _timed_sample(self, head: bytes, pairs: Pairs, tail: SampleTail) -> None:
