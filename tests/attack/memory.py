@@ -22,7 +22,7 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -60,6 +60,10 @@ class Target(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """One request after the other."""
+        with suppress(ConnectionError):
+            self._answer_all()
+
+    def _answer_all(self) -> None:
         while line := self.rfile.readline():
             while self.rfile.readline().strip():
                 pass
@@ -383,14 +387,15 @@ def main() -> None:
     parser.add_argument(
         "--hold", type=float, default=size.hold_s, help="seconds that huge targets are scraped"
     )
-    parser.add_argument("--peer", action="store_true", help="the same against a real Prometheus")
+    parser.add_argument("--peer", action="store_true", help="against a real Prometheus instead")
     options = parser.parse_args()
     size = Size(options.limit, options.series, options.queries, options.target_series, hold_s=options.hold)
     for _ in range(options.rounds):
-        for name, against in (("trimon", against_trimon), ("prometheus", against_peer)):
-            if name == "trimon" or options.peer:
-                with tempfile.TemporaryDirectory() as folder:
-                    tell(name, size, against(Path(folder), size))
+        with tempfile.TemporaryDirectory() as folder:
+            if options.peer:
+                tell("prometheus", size, against_peer(Path(folder), size))
+            else:
+                tell("trimon", size, against_trimon(Path(folder), size))
 
 
 if __name__ == "__main__":

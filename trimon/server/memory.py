@@ -51,7 +51,7 @@ class MemoryPart:
     def describe(self) -> Mapping[str, object]:
         """What `/debug/memory` shows: the owners beside what the kernel counts, and the difference."""
         memory, plan = self.memory, self.memory.plan
-        held, resident, cgroup = self._owners(), resident_bytes(), cgroup_of()
+        held, counted_bytes, cgroup = self._owners(), memory.used_bytes(), cgroup_of()
         return {
             "limit": {"bytes": plan.limit.size_bytes, "source": plan.limit.source},
             "budget_bytes": plan.budget_bytes,
@@ -59,14 +59,15 @@ class MemoryPart:
             "owners": held,
             "owners_bytes": sum(held.values()),
             "kernel": {
-                "resident_bytes": resident,
+                "counted_bytes": counted_bytes,
+                "resident_bytes": resident_bytes(),
                 "address_bytes": address_bytes(),
                 "cgroup": None
                 if cgroup is None
                 else {"limit_bytes": cgroup.limit_bytes, "used_bytes": cgroup.used_bytes},
             },
             "difference": {
-                "bytes": resident - sum(held.values()),
+                "bytes": counted_bytes - sum(held.values()),
                 "what": "Python objects nobody counts, memory freed and not yet given back, reservations not yet used",
             },
             "pressure": memory.pressure.name.lower(),

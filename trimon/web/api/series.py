@@ -27,6 +27,8 @@ Find = Callable[[Snapshot, *Where], Iterable[str]]
 """From what there is, matchers, start and end (milliseconds) to names or values."""
 
 _FOREVER_MS = 2**52
+# What a label set takes while it is sorted and written: its labels twice, its text, and JSON.
+_SERIES_BYTES = 1500
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
 
@@ -77,7 +79,9 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
                 return found
 
         found = await context.queries.run(request.path, context.query_options(), work)
-        return success(parameters.truncated(found, most, warnings), warnings, escaped=not named)
+        answer = success(parameters.truncated(found, most, warnings), warnings, escaped=not named)
+        context.bodies.hold_while_alive(answer, len(answer.body))
+        return answer
 
     async def series(request: Request) -> Answer:
         values = await request.values()
@@ -122,7 +126,11 @@ def _series(
         selection = snapshot.select(matchers, start_ms, end_ms)
         table = selection.labels
         budget.check()
-        for row in budget.watch(np.flatnonzero(selection.living(start_ms, end_ms)).tolist()):
+        living = np.flatnonzero(selection.living(start_ms, end_ms)).tolist()
+        shown = min(len(living), most + 1) if most and len(selectors) == 1 else len(living)
+        budget.take_bytes(shown * _SERIES_BYTES, "label sets")
+        budget.keep_bytes(shown * _SERIES_BYTES)
+        for row in budget.watch(living):
             labels = table.labels(row)
             found[labels] = dict(labels)
             if most and len(selectors) == 1 and len(found) > most:

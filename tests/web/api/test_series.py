@@ -1,0 +1,41 @@
+"""Lists of label sets: what they may take."""
+
+from __future__ import annotations
+
+import pytest
+
+from trimon.memory.queries import MemoryShort, QueryMemory, Reservation
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import QueryOptions
+from trimon.web.api.series import _series
+
+MIB = 2**20
+
+
+def store(series: int) -> MemoryStore:
+    made = MemoryStore()
+    for place in range(series):
+        made.append((("__name__", "a"), ("place", str(place))), 1000, 1.0)
+    return made
+
+
+def listed(budget: Budget, most: int = 0) -> int:
+    return len(_series([()], 0, 2000, most, store(5000), budget))
+
+
+def test_label_sets_count_as_memory_of_their_query() -> None:
+    """More than a query may hold is an error with the numbers; a limit of the request makes it less."""
+    assert listed(Budget(QueryOptions())) == 5000
+    with pytest.raises(QueryError, match="bytes for label sets"):
+        listed(Budget(QueryOptions(bytes_max=MIB)))
+    assert listed(Budget(QueryOptions(bytes_max=MIB)), most=10) == 11
+
+
+def test_label_sets_wait_for_memory_as_queries_do() -> None:
+    """What others hold is not there for them."""
+    memory = QueryMemory(20 * MIB)
+    assert Reservation(memory).raise_to(15 * MIB)
+    with pytest.raises(MemoryShort):
+        listed(Budget(QueryOptions(), Reservation(memory)))
