@@ -19,6 +19,8 @@ FOUND = {
     54: "what a killed process had not synced yet was never synced by the next",
     82: "after a failed sync later segments built on what the medium had lost",
     1145: "a segment left because of its torn end was not synced",
+    101906: "a block that was written and not installed came back at the next start",
+    200356: "of two heads of one window the older one took the later sample",
 }
 
 

@@ -220,7 +220,8 @@ class Appender:
             return self._replace_newest(time_ms)
         if time_ms >= newest.end_ms:
             return self.open_head(time_ms)
-        for live in self.open_heads:
+        # Two may be open for one window. The older one's samples count, so what comes now goes to the newer one.
+        for live in reversed(self.open_heads):
             if live.head.start_ms <= time_ms < live.head.end_ms:
                 return live.head
         return newest
