@@ -41,7 +41,7 @@ SAMPLE_S: Final = 15.0
 RULES: Final = """
 groups:
   - {name: sums, interval: 2s, rules: [{record: 'job:m:sum%d', expr: 'sum by (job) (m)'}]}
-  - {name: alerts, interval: 2s, rules: [{alert: Down, expr: 'up == 0', for: 4s}, {alert: Odd, expr: 'm %% 2 == 1'}]}
+  - {name: alerts, interval: 2s, rules: [{alert: Down, expr: 'up == 0', for: 4s}, {alert: Odd, expr: 'm{series="0"} %% 2 == 1'}]}
 """
 CONFIG: Final = """
 global: {scrape_interval: 2s, scrape_timeout: 1s}
@@ -328,7 +328,9 @@ def world(folder: Path, seed: int) -> Iterator[Load]:
 def main() -> None:
     """Runs for the rounds and prints both ends."""
     parser = arguments(__doc__ or "", 60)
-    parser.add_argument("--settle", type=float, default=10.0, help="minutes before the first look")
+    parser.add_argument(
+        "--settle", type=float, default=20.0, help="minutes before the first look; alerts are kept for 15"
+    )
     options = parser.parse_args()
     sys.stderr.write(f"seed {options.seed}\n")
     with tempfile.TemporaryDirectory() as folder, world(Path(folder), options.seed) as load:
