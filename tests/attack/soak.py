@@ -41,7 +41,9 @@ SAMPLE_S: Final = 15.0
 RULES: Final = """
 groups:
   - {name: sums, interval: 2s, rules: [{record: 'job:m:sum%d', expr: 'sum by (job) (m)'}]}
-  - {name: alerts, interval: 2s, rules: [{alert: Down, expr: 'up == 0', for: 4s}, {alert: Odd, expr: 'm{series="0"} %% 2 == 1'}]}
+  - name: alerts
+    interval: 2s
+    rules: [{alert: Down, expr: 'up == 0', for: 4s}, {alert: Odd, expr: 'm{series="0"} %% 2 == 1'}]
 """
 CONFIG: Final = """
 global: {scrape_interval: 2s, scrape_timeout: 1s}
