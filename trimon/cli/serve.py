@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from trimon.cli.serveroptions import (
     web_options,
 )
 from trimon.clock import WallClock
+from trimon.collector import Collector
 from trimon.config.load import ConfigError, FlagDefaults, load, load_text
 from trimon.discovery.registry import Registry
 from trimon.errors import OperatingError, UserError
@@ -56,7 +56,6 @@ WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
 # Discoveries have their own: one whose library hangs keeps no scrape waiting.
 DISCOVERY_THREADS: Final = 16
-COLLECTOR_THRESHOLDS: Final = (50_000, 20, 50)
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
 global:
   scrape_interval: 15s
@@ -131,7 +130,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
     log.info("trimon is up", url=f"{url}/", data=str(store.options.path), jobs=len(config.scrape_configs))
     print(f"trimon listens on {url}/ (targets: {url}/api/v1/targets, actors: {url}/debug/actors)", flush=True)
     server = Server(settings, seams, store, sockets, loaded, source.at_reload)
-    _tune_collector()
+    Collector(seams.clock).start()
     code = trio.run(server.run)
     if seams.scrape_threads.abandoned:
         end_process(code)  # the interpreter's own end is not made for threads that are at work
@@ -228,10 +227,3 @@ def _warn_of_open_ports(sockets: Sequence[socket.socket], log: Log) -> None:
             "listening on more than loopback without authentication: anybody who reaches the port may read and query",
             addresses=",".join(open_to_all),
         )
-
-
-def _tune_collector() -> None:
-    """Lets the cycle collector rest: most of what is allocated has no cycles, and what is here now stays."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
