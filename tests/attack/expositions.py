@@ -41,7 +41,7 @@ http_requests_total{method="post",code="200"} 1027 1395066363000
 http_requests_total{method="post",code="400"}    3
 msdos_file_access_time_seconds{path="C:\\\\DIR\\\\FILE.TXT",error="Cannot find file:\\n\\"FILE.TXT\\""} 1.458255915e9
 metric_without_timestamp_and_labels 12.47
-something_weird{problem="division by zero"} +Inf -3982045
+something_weird{problem="division by zero"} +Inf 3982045
 # TYPE http_request_duration_seconds histogram
 http_request_duration_seconds_bucket{le="0.05"} 24054
 http_request_duration_seconds_bucket{le="+Inf"} 144320
@@ -76,7 +76,10 @@ TOKENS = (
     b"-",     b"\xff", b"\xc3", b"\xf0\x9f\x98\x80", b"1e999", b"0x1p-3", b"_", b"e", b"# {", b"le=", b'""',
     b"9" * 25,
 )  # fmt: skip
+# By format: OpenMetrics has no free remarks.
+REMARKS = ((b"", b"# a remark", b"# HELP new_1 text", b"#"), (b"# HELP new_1 text", b"# TYPE new_1 gauge"))
 BOUND_S = 1.0
+TARGETS = 10
 
 
 @dataclass
@@ -90,8 +93,45 @@ class Outcome:
     slow: int = 0
 
 
+def gently_mutated(body: bytes, generator: random.Random) -> bytes:
+    """A body with other values, labels and lines, and most often a good one: not errors are tried, but what changes."""
+    lines = body.split(b"\n")
+    end = [b"# EOF", b""] if body.endswith(b"# EOF\n") else [b""]
+    lines = lines[: -len(end)]
+    for _ in range(generator.choice((1, 2, 5))):
+        place = generator.randrange(len(lines))
+        line = lines[place]
+        match generator.randrange(8):
+            case 0:
+                lines.insert(place, lines.pop(generator.randrange(len(lines))))
+            case 1 if len(lines) > 1:
+                del lines[place]
+            case 2:
+                lines.insert(place, line)
+            case 3:
+                lines.insert(
+                    place, b'new_%d{a="%d"} %d' % (generator.randrange(50), place, generator.randrange(9))
+                )
+            case 4:
+                put = generator.choice((b"x", b"\\n", b"\xc3\xa4", b"\\\\", b" ", b"}", b"\0"))
+                lines[place] = line.replace(b'"', b'"' + put, 1)
+            case 5:
+                head, blank, _ = line.rpartition(b" ")
+                if blank and not line.startswith(b"#"):
+                    lines[place] = (
+                        head
+                        + b" "
+                        + generator.choice((b"1", b"-0", b"1e99", b"+Inf", b"NaN", b"0.1", b"9" * 25))
+                    )
+            case 6:
+                lines[place] = line + generator.choice((b"", b"", b" ", b"\t", b"\r"))
+            case _:
+                lines.insert(place, generator.choice(REMARKS[len(end) - 1]))
+    return b"\n".join(lines + end)
+
+
 def mutated(body: bytes, generator: random.Random) -> bytes:
-    """A body with some bytes, lines or lengths changed."""
+    """A body with some bytes, lines or lengths changed: hardly ever a good one."""
     data = bytearray(body)
     for _ in range(generator.choice((0, 1, 1, 2, 3, 8))):
         place = generator.randrange(len(data) + 1)
@@ -126,7 +166,10 @@ def answer(generator: random.Random) -> bytes:
     """A whole answer, as its bytes go over the connection."""
     kind = generator.randrange(2)
     body = (TEXT, OPENMETRICS)[kind]
-    if generator.random() < 0.7:
+    kind_of_change = generator.random()
+    if kind_of_change < 0.6:
+        body = gently_mutated(body, generator)
+    elif kind_of_change < 0.85:
         body = mutated(body, generator)
     head = [
         b"HTTP/1.1 200 OK",
@@ -145,7 +188,7 @@ def answer(generator: random.Random) -> bytes:
         head.append(b"Transfer-Encoding: chunked")
     elif framing == 1:
         head.append(b"Content-Length: %d" % len(body))
-    if generator.random() < 0.15:
+    if generator.random() < 0.07:
         lies = (
             b"Content-Encoding: gzip", b"Content-Encoding: br", b"Content-Length: 5", b"Content-Length: -1",
             b"Transfer-Encoding: gzip", b"Location: http://[::1", b"X: " + b" " * 60_000 + b"\0", b"X" * 60_000, b"\0: \0",
@@ -155,9 +198,9 @@ def answer(generator: random.Random) -> bytes:
         head[0] = generator.choice(
             (b"HTTP/1.1 302 Found", b"HTTP/1.1 204 x", b"HTTP/1.1 500 " + b"x" * 9000, b"HTTP/9 1")
         )
-    early = b"HTTP/1.1 100 Continue\r\n\r\n" * generator.choice((0, 0, 0, 0, 1, 5, 6, 500))
+    early = b"HTTP/1.1 100 Continue\r\n\r\n" * generator.choice((0,) * 12 + (1, 5, 6, 500))
     whole = early + b"\r\n".join(head) + b"\r\n\r\n" + body
-    return mutated(whole, generator) if generator.random() < 0.1 else whole
+    return mutated(whole, generator) if generator.random() < 0.05 else whole
 
 
 async def serve(generator: random.Random, stream: trio.SocketStream) -> None:
@@ -178,8 +221,8 @@ class Scrapes:
         self._store.replay()
         self._generator = generator
         self._port = port
-        self._sessions = [self._session(number) for number in range(10)]
-        self._number = 10
+        self._numbers = list(range(TARGETS))
+        self._sessions = [self._session(number) for number in self._numbers]
 
     def _session(self, number: int) -> ScrapeSession:
         options = PoolOptions("j", timeout_ms=2000, sample_limit=0, label_limit=30 if number % 2 else 0)
@@ -191,8 +234,9 @@ class Scrapes:
         """One scrape; what no part of it may raise is a crash."""
         place = self._generator.randrange(len(self._sessions))
         if self._generator.random() < 0.1:
-            self._number += 1
-            self._sessions[place] = self._session(self._number)
+            # Each place has five targets of its own that come back: no target is there twice.
+            self._numbers[place] += TARGETS
+            self._sessions[place] = self._session(self._numbers[place])
         session = self._sessions[place]
         self._clock.value_ms += 1000
         now_ms = self._clock.value_ms
@@ -217,8 +261,8 @@ class Scrapes:
         outcome.errors[session.state.last_error.partition(":")[0][:40]] += 1
 
 
-async def attack(folder: Path, rounds: int, seed: int) -> Outcome:
-    """So many scrapes."""
+async def attack(folder: Path, rounds: int, seed: int, progress: int = 0) -> Outcome:
+    """So many scrapes; every so many, if that is not 0, the figures so far are printed."""
     generator = random.Random(seed)
     outcome = Outcome()
     async with trio.open_nursery() as nursery:
@@ -230,6 +274,8 @@ async def attack(folder: Path, rounds: int, seed: int) -> Outcome:
                 await scrapes.scrape(outcome)
             except Exception:  # noqa: BLE001 # whatever it is, it is a crash and the next one is tried
                 outcome.crashes.append(f"round {number}\n{traceback.format_exc()}")
+            if progress and not (number + 1) % progress:
+                print(f"{number + 1:,}: {dict(outcome.health)}, {len(outcome.crashes)} crashes", flush=True)
         nursery.cancel_scope.cancel()
     return outcome
 
@@ -238,7 +284,7 @@ def main() -> None:
     """Runs the attack and prints its figures."""
     options = arguments(__doc__ or "", 100_000).parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        outcome = trio.run(attack, Path(folder), options.rounds, options.seed)
+        outcome = trio.run(attack, Path(folder), options.rounds, options.seed, 5000)
     health = ", ".join(f"{count:,} {state}" for state, count in outcome.health.most_common())
     figure(
         f"{options.rounds:,} mutated expositions over real connections",
