@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -257,10 +257,13 @@ def descriptors(server: Server) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
 
-def _actors(node: dict[str, Any]) -> Iterator[str]:
-    yield node["path"]
-    for child in node["children"]:
-        yield from _actors(child)
+def _actors(server: Server) -> int:
+    """How many there are."""
+    waiting, found = [server.get("/debug/actors")], 0
+    while waiting:
+        waiting += waiting.pop()["children"]
+        found += 1
+    return found
 
 
 async def _measure(load: Load, rest_s: float) -> Measure:
@@ -276,16 +279,21 @@ async def _measure(load: Load, rest_s: float) -> Measure:
         while await trio.to_thread.run_sync(targets) != BASE_TARGETS + 1:  # noqa: ASYNC110 # the server's own work
             await trio.sleep(0.5)
     await trio.sleep(rest_s)
-    assert server.process is not None
-    tree = await trio.to_thread.run_sync(lambda: server.get("/debug/actors"))
-    info = await trio.to_thread.run_sync(lambda: server.get("/api/v1/status/runtimeinfo"))
-    await trio.sleep(0.5)
+    with trio.move_on_after(CALM_S):
+        # targets that were replaced leave at the end of their last interval
+        before = 0
+        while before != (actors := await trio.to_thread.run_sync(lambda: _actors(server))):
+            before = actors
+            await trio.sleep(5)
+    return await trio.to_thread.run_sync(lambda: _look(server))
+
+
+def _look(server: Server) -> Measure:
+    info = server.get("/api/v1/status/runtimeinfo")["data"]
+    actors = _actors(server)
+    time.sleep(0.5)
     return Measure(
-        rss_bytes(server),
-        descriptors(server),
-        status(server, "Threads"),
-        info["data"]["goroutineCount"],
-        len(list(_actors(tree))),
+        rss_bytes(server), descriptors(server), status(server, "Threads"), info["goroutineCount"], actors
     )
 
 

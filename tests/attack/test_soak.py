@@ -16,7 +16,7 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
     with world(tmp_path, seed=5) as load:
         soak = trio.run(attack, load, 10.0, 15.0)
     assert soak.crashes == 0
-    assert (soak.last.tasks, soak.last.actors) == (soak.first.tasks, soak.first.actors)
+    assert (soak.last.tasks, soak.last.actors) == (soak.first.tasks, soak.first.actors), soak
     assert soak.last.threads <= soak.first.threads + 1
     # blocks that queries touched are kept open
     assert soak.last.descriptors <= soak.first.descriptors + 10
