@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -21,12 +22,11 @@ from trimon.storage.problems import MEMORY
 from trimon.storage.protocols import BoundedStore
 
 LOOK_S: Final = 0.25
-# After so much was given back by queries and bodies, the allocator is told to give it to the system; and at the
-# latest after some seconds, when it was less.
-TRIM_BYTES: Final = 64 * 2**20
-TRIM_SMALL_BYTES: Final = 8 * 2**20
-TRIM_S: Final = 1.0
-TRIM_SMALL_S: Final = 10.0
+# When so much was given back by queries and bodies, and nothing more for a moment, the allocator is told to give it to the
+# system: who comes next at once would have to fetch it again. After some seconds it is told all the same.
+TRIM_BYTES: Final = 32 * 2**20
+TRIM_QUIET_S: Final = 1.5
+TRIM_S_MAX: Final = 15.0
 TRIM_PRESSED_S: Final = 5.0
 FORGET_S: Final = 300.0
 TOLD_S: Final = 60.0
@@ -101,6 +101,11 @@ class MemoryMonitor:
         self._release = release
         self._trimmed_bytes = 0
         self._trimmed_s = 0.0
+        # what had been given back at the last look, and since when
+        self._given_bytes = 0
+        self._given_s = 0.0
+        # since when there is enough to be trimmed
+        self._due_s = math.inf
         self._highest_bytes = 0
         self._quiet_until_s = 0.0
         self._told: set[str] = set()
@@ -171,16 +176,17 @@ class MemoryMonitor:
 
     def _is_trim_due(self) -> bool:
         memory, now_s = self._memory, trio.current_time()
-        given_bytes = memory.given_bytes - self._trimmed_bytes
-        since_s = now_s - self._trimmed_s
-        if given_bytes >= TRIM_BYTES and since_s >= TRIM_S:
-            return True
-        if given_bytes >= TRIM_SMALL_BYTES and since_s >= TRIM_SMALL_S:
-            return True
+        given_bytes, since_s = memory.given_bytes, now_s - self._trimmed_s
+        if given_bytes != self._given_bytes:
+            self._given_bytes, self._given_s = given_bytes, now_s
+        if given_bytes - self._trimmed_bytes >= TRIM_BYTES:
+            self._due_s = min(self._due_s, now_s)
+            return now_s - self._given_s >= TRIM_QUIET_S or now_s - self._due_s >= TRIM_S_MAX
         return memory.pressure > Pressure.NONE and since_s >= TRIM_PRESSED_S
 
     async def _trim(self) -> None:
         self._trimmed_bytes, self._trimmed_s = self._memory.given_bytes, trio.current_time()
+        self._due_s = math.inf
         self._memory.trims += 1
         await self._offload.run(self._release)
 

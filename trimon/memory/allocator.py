@@ -9,19 +9,19 @@ from typing import Final
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-# From here on an array has a mapping of its own, which goes back to the system with it. Blocks of the tiles that queries
-# compute in (1 MiB) stay below: they come and go all the time, and a new mapping costs a fault a page.
-MAPPED_BYTES_MIN: Final = 4 * 2**20
+# From here on an array has a mapping of its own, which goes back to the system with it; a new one costs a fault a page, so
+# that smaller ones, which queries make and drop all the time, are left to the heap and its trimming. It is what glibc comes
+# to by itself, once it has met an array as large.
+MAPPED_BYTES_MIN: Final = 32 * 2**20
 # So much free memory at the top of the heap is kept for what comes next.
-TOP_BYTES_MAX: Final = 32 * 2**20
+TOP_BYTES_MAX: Final = 64 * 2**20
 
 
 def configure_allocator() -> bool:
-    """Have all threads allocate from one place, and big arrays from mappings; whether the C library (glibc) can.
+    """Have all threads allocate from one place, and the biggest arrays from mappings; whether the C library (glibc) can.
 
     To be called before threads are started. Otherwise every thread that ever ran a query keeps freed memory for itself;
-    under the interpreter's lock they hardly ever allocate at the same time. And glibc raises by itself the size from
-    which arrays have mappings, up to 32 MiB, after which they leave holes in the heap.
+    under the interpreter's lock they hardly ever allocate at the same time.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
