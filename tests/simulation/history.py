@@ -40,6 +40,7 @@ class History:
         self._dropped: set[tuple[Labels, int]] = set()
         self._deleted: set[tuple[Labels, int]] = set()
         self._gone: set[tuple[Labels, int]] = set()
+        self._refused: set[tuple[Labels, int]] = set()
         self._unsure: set[tuple[Labels, int]] = set()
         self._columns: dict[str, dict[int, Labels]] = {}
         self.taken = 0
@@ -71,6 +72,11 @@ class History:
             for labels, time_ms, value in self.samples_of(message):
                 self._attempted.setdefault((labels, time_ms), set()).add(bits(value))
                 self._gone.discard((labels, time_ms))
+
+    def refused(self, messages: Sequence[Row | SampleBatch | Metadata | Exemplars]) -> None:
+        """After the store has failed to take them."""
+        for message in messages:
+            self._refused.update((labels, time_ms) for labels, time_ms, _ in self.samples_of(message))
 
     def take(
         self,
@@ -167,7 +173,8 @@ class History:
                     self._gone.discard((labels, time_ms))
                 known = wanted.get(labels, {}).get(time_ms)
                 # Of two values for one time the first counts; where it is lost or deleted, the second may be left.
-                excused = damaged or (labels, time_ms) in self._unsure
+                # What was refused because the disk failed may be in the log all the same, before what was taken later.
+                excused = damaged or (labels, time_ms) in self._unsure | self._refused
                 excused |= power_failed and (labels, time_ms) in self._pending
                 if known is not None and known != value and not excused:
                     return f"{labels} at {time_ms}: {value} instead of {known}"

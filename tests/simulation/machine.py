@@ -34,6 +34,7 @@ from trimon.actors.querying.gate import Queries
 from trimon.actors.rules import AlertingSeams, RuleManager, RuleSeams
 from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
+from trimon.errors import OperatingError
 from trimon.log import LogBuffer
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
@@ -87,7 +88,11 @@ class RecordedStore:
         """As the store's; recorded."""
         self._history.attempt(messages)
         pending = self._history.pending()
-        answers = self._store.append(messages)
+        try:
+            answers = self._store.append(messages)
+        except OperatingError:
+            self._history.refused(messages)
+            raise
         self._history.take(messages, answers, self._clock.now_ms())
         if self._store.options.fsync == "always":
             self._history.synced(pending | self._history.pending())
