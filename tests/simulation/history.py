@@ -174,7 +174,8 @@ class History:
                 known = wanted.get(labels, {}).get(time_ms)
                 # Of two values for one time the first counts; where it is lost or deleted, the second may be left.
                 # What was refused because the disk failed may be in the log all the same, before what was taken later.
-                excused = damaged or (labels, time_ms) in self._unsure | self._refused
+                excused = damaged or (labels, time_ms) in self._unsure
+                excused |= (labels, time_ms) in self._refused
                 excused |= power_failed and (labels, time_ms) in self._pending
                 if known is not None and known != value and not excused:
                     return f"{labels} at {time_ms}: {value} instead of {known}"
