@@ -15,7 +15,7 @@ from trimon.clock import Clock
 # Objects that the youngest generation gathers, and how many collections of one generation make one of the next: 5,000 objects
 # are looked at at once, and then up to 15,000.
 THRESHOLDS: Final = (5_000, 2, 10)
-# From so many on, what survived both is old.
+# Fewer old objects are not worth another look.
 OLD_MIN: Final = 30_000
 # Old objects are looked at again when as many have become old since the last time, but not more often than this.
 FULL_INTERVAL_S: Final = 3600.0
@@ -25,7 +25,7 @@ class Collector:
     """Keeps collections small: what has survived two is set aside, and looked at again only when that is due.
 
     What is set aside is freed as ever when nobody refers to it; only a cycle that dies there waits for the next full
-    collection. With fewer objects than OLD_MIN, beside those of the start, nothing is set aside.
+    collection.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -53,15 +53,14 @@ class Collector:
         full = info["generation"] == 2
         if self._waits_for_full and not full:
             return
-        old = len(gc.get_objects(generation=2))
+        # Counted by what is set aside: a list of the objects would hold tuples that other threads have not finished.
+        before = gc.get_freeze_count()
+        gc.freeze()
         if self._waits_for_full:
             self._waits_for_full, self._full_s = False, self._clock.monotonic_s()
-            self._old = self._old_at_full = old
-        elif old < OLD_MIN:
-            return
+            self._old = self._old_at_full = gc.get_freeze_count()
         else:
-            self._old += old
-        gc.freeze()
+            self._old += gc.get_freeze_count() - before
         if self._is_due():
             self._waits_for_full = True
             gc.unfreeze()  # the next one of the oldest generation looks at everything

@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,18 @@ def os_errors(path: str | Path) -> Iterator[None]:
 def is_full(error: OSError) -> bool:
     """Whether there was no room on the disk, or none left for this user."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def require_regular(path: Path, bytes_max: int | None = None) -> None:
+    """Before a file is read that must not keep its reader waiting: a pipe, a device and what is too large are OSErrors."""
+    with os_errors(path):
+        found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if bytes_max is not None and found.st_size > bytes_max:
+        raise OSError(errno.EFBIG, f"{found.st_size} bytes, but {bytes_max} are the most", str(path))
 
 
 class AppendFile(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
 import pytest
 
+from trimon import limits
 from trimon.config import load_text
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.request import FetchError
@@ -60,3 +62,22 @@ def test_a_certificate_in_the_configuration_that_is_no_ascii_fails_the_handshake
     """So does one that stands in the configuration itself."""
     with pytest.raises(ssl.SSLError, match="not ASCII"):
         client_options(job(f"tls_config: {{{text}}}")).tls()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "huge"])
+def test_files_that_would_keep_the_server_waiting_are_refused(kind: str, tmp_path: Path) -> None:
+    """A pipe, a device and a file that is too large are errors of the request, at once, as secrets and as certificates."""
+    path = tmp_path / "file"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(b"")
+        os.truncate(path, limits.CERTIFICATE_FILE_BYTES_MAX + 1)
+    secret = client_options(job(f"basic_auth: {{username: u, password_file: {path}}}"))
+    with pytest.raises(FetchError, match="unable to read file"):
+        secret.credentials()
+    certificate = client_options(job(f"tls_config: {{ca_file: {path}}}"))
+    with pytest.raises(OSError, match=r"not a regular file|are the most"):
+        certificate.tls()

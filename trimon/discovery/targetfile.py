@@ -14,6 +14,7 @@ from trimon.config.model import Source
 from trimon.config.yamltree import Document
 from trimon.discovery.plugin import TargetGroup
 from trimon.errors import Position, UserError
+from trimon.files import require_regular
 
 FILE_LABEL: Final = "__meta_filepath"
 NULL_ITEM: Final = "nil target group item found"
@@ -33,6 +34,10 @@ def read_groups(path: Path) -> list[TargetGroup]:
 
 def read_target_file(path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
     """Targets and labels of each group of a file, as they stand there. Blocks on the disk. Raises UserError."""
+    try:
+        require_regular(path)
+    except OSError as error:
+        raise UserError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
     text = read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
     return _from_json(text, str(path)) if path.suffix.lower() == ".json" else _from_yaml(text, path)
 

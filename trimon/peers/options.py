@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from trimon import limits
 from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
 from trimon.fetch.request import FetchError
-from trimon.files import os_errors
+from trimon.files import os_errors, require_regular
 from trimon.redaction import REDACTOR
 
 _VERSIONS: Final = {
@@ -39,6 +40,7 @@ def client_options(config: HttpClient) -> ClientOptions:
 def _read(path: str) -> str:
     try:
         with os_errors(path):
+            require_regular(Path(path), limits.SECRET_FILE_BYTES_MAX)
             text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:  # the latter: a path with a null byte, a text that is not UTF-8
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
@@ -106,6 +108,9 @@ class TlsContexts:
 
     def _make(self) -> ssl.SSLContext:
         config = self._config
+        for path in (config.ca_file, config.cert_file, config.key_file):
+            if path:
+                require_regular(Path(path), limits.CERTIFICATE_FILE_BYTES_MAX)
         context = ssl.create_default_context(
             cafile=config.ca_file or None, cadata=config.ca.encode("ascii").decode() or None
         )

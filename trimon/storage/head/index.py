@@ -101,7 +101,8 @@ class SeriesIndex:
         parts = (
             self._offsets.size_bytes + self._flat.size_bytes + self._hashes.size_bytes + self._table.nbytes
         )
-        return parts + sum(posting.size_bytes for posting in self._postings.values())
+        # A copy, made in one step: the writer may add postings meanwhile, in its thread.
+        return parts + sum(posting.size_bytes for posting in tuple(self._postings.values()))
 
     def find(self, label_sets: Sequence[Labels]) -> Int32s:
         """Series numbers, -1 where there is none; pairs never seen are not interned.
