@@ -140,25 +140,27 @@ class _Windows:
                 probed = slice(first.start, first.start + first.step * _PROBE, first.step)
                 weak = np.flatnonzero(~(matrix.values[:, first.start + (first.step * _PROBE)] >= later))
                 if 2 * len(weak) <= len(later):
-                    found.append(self._below(matrix, result, slice(None), slice(steps.start, at), probed))
+                    found.append(
+                        self._below(matrix, ratio, result, slice(None), slice(steps.start, at), probed)
+                    )
                     if not len(weak):
                         continue
                     steps, rows = slice(at, steps.stop), weak
                     first = slice(probed.stop, first.stop, first.step)
-            found.append(self._below(matrix, result, rows, steps, first))
+            found.append(self._below(matrix, ratio, result, rows, steps, first))
         return np.concatenate(found) if found else np.zeros(0, np.intp)
 
     def _below(
         self,
         matrix: WindowMatrix,
+        ratio: Matrix,
         result: Matrix,
         rows: slice | Index,
         steps: slice,
         first: slice | Index,
     ) -> Index:
         """The steps at which one of the rows may have been zero within the extrapolated time."""
-        ratio = (self.sampled / self.to_start)[steps]
-        below = matrix.values[rows][:, first] * ratio < result[rows, steps]
+        below = matrix.values[rows][:, first] * ratio[steps] < result[rows, steps]
         found: Index = np.flatnonzero(below.any(axis=0) & self.enough[steps]) + steps.start
         return found
 
