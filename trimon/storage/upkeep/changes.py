@@ -184,13 +184,7 @@ class StoreChanges:
             for name in {loss.block for loss in core.lost}
         }
         old = {name for name, last_ms in lasts_ms.items() if last_ms < until_ms}
-        for name in sorted(old):
-            path = core.path / (name + SET_ASIDE)
-            try:
-                if core.files.is_directory(path):
-                    remove_block(core.files, path)
-            except OSError as error:
-                raise OperatingError(f"block {path.name} cannot be removed: {error}") from error
+        self.discard(name + SET_ASIDE for name in sorted(old))
         core.lost = tuple(loss for loss in core.lost if loss.block not in old)
 
 
