@@ -40,7 +40,7 @@ from trimon.offload import AbandoningOffload, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.redaction import redacted
 from trimon.selfmetrics import SelfMetrics
-from trimon.server import RULES_MAX, LoadedConfiguration, Seams, Server, Settings, complete
+from trimon.server import LoadedConfiguration, Seams, Server, Settings, complete
 from trimon.server.configuration import warn_of
 from trimon.server.descriptors import plan, raise_limit, say
 from trimon.server.forcedstop import end_process
@@ -123,7 +123,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         parse_threads=ThreadOffload(PARSE_THREADS),
         scrape_threads=ThreadOffload(PARSE_THREADS),
         discovery_threads=AbandoningOffload(DISCOVERY_THREADS),
-        rule_threads=ThreadOffload(max(RULES_MAX, settings.rules_at_once)),
+        rule_threads=ThreadOffload(settings.rules_max),
         registry=registry,
     )
     url = f"http://{own}{web.route_prefix}"

@@ -6,6 +6,6 @@ Reading order: `settings` and `configuration`; the parts `storage`, `queries`, `
 
 from trimon.server.configuration import LoadedConfiguration, complete
 from trimon.server.server import Server
-from trimon.server.settings import RULES_MAX, Seams, Settings
+from trimon.server.settings import Seams, Settings
 
-__all__ = ["RULES_MAX", "LoadedConfiguration", "Seams", "Server", "Settings", "complete"]
+__all__ = ["LoadedConfiguration", "Seams", "Server", "Settings", "complete"]

@@ -30,9 +30,7 @@ class ServerParts:
     ) -> None:
         self.storage = StoragePart(store, settings, seams)
         self.memory = MemoryPart(store, settings, seams)
-        self.queries = QueryPart(
-            self.storage, self.memory, seams, settings.queries_max, settings.rules_at_once
-        )
+        self.queries = QueryPart(self.storage, self.memory, seams, settings.queries_max, settings.rules_max)
         self.notify = NotifyPart(settings, seams, reports)
         self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)
         self.scraping = ScrapingPart(

@@ -16,7 +16,7 @@ from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.server.memory import MemoryPart
-from trimon.server.settings import RULES_MAX, Seams
+from trimon.server.settings import Seams
 from trimon.server.storage import StoragePart
 
 
@@ -29,13 +29,12 @@ class QueryPart:
         memory: MemoryPart,
         seams: Seams,
         queries_max: int,
-        rules_at_once: int,
+        rules_max: int,
     ) -> None:
         self.line_mailbox = line_mailbox()
         self.lines = LineFiles(self.line_mailbox, seams.clock, seams.parse_threads, seams.log)
         self.query_log = QueryLog(self.lines)
         directory = storage.store.options.path
-        rules_max = max(RULES_MAX, rules_at_once)
         self._journal = _open_journal(directory / "queries.active", queries_max + rules_max, seams.log)
         self._storage = storage
         self._memory = memory

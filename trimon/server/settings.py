@@ -48,6 +48,12 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     rules_at_once: int = 0
     """How many rules are evaluated beside others of their own group; 0: they go one after the other."""
+
+    @property
+    def rules_max(self) -> int:
+        """How many rules are evaluated at once, of all groups."""
+        return max(RULES_MAX, self.rules_at_once)
+
     memory: MemoryLimit | None = None
     """The most memory of the process; None for what the system says."""
 
