@@ -21,6 +21,7 @@ FOUND = {
     1145: "a segment left because of its torn end was not synced",
     101906: "a block that was written and not installed came back at the next start",
     200356: "of two heads of one window the older one took the later sample",
+    405470: "after a start in an earlier window than that of the last samples, the later of two late samples counted",
 }
 
 

@@ -26,10 +26,14 @@ from trimon.storage.wal.log import HeadLog
 class Appender:
     """Appends messages to the open heads, one per window of time, each with a log of its own."""
 
-    def __init__(self, core: StoreCore, book: MetadataBook, next_epoch: int) -> None:
+    def __init__(
+        self, core: StoreCore, book: MetadataBook, next_epoch: int, logged_ms: int | None = None
+    ) -> None:
         self._core = core
         self._book = book
         self._next_epoch = next_epoch
+        # Where the latest window begins that logs of before the start are of: heads are made of them later.
+        self._logged_ms = NEVER_MS if logged_ms is None else logged_ms
         self.open_heads: list[LiveHead] = []
         self._registry: dict[str, tuple[Head, ScrapeGroup]] = {}
 
@@ -216,7 +220,8 @@ class Appender:
         """The open head for a time; the newest one takes what is too late for the others."""
         newest = self.newest()
         empty = newest.samples == 0 and not newest.groups
-        if replace and empty and not newest.start_ms <= time_ms < newest.end_ms:
+        outside = not newest.start_ms <= time_ms < newest.end_ms
+        if replace and empty and outside and self._window_ms(time_ms) >= self._lowest_window_ms():
             return self._replace_newest(time_ms)
         if time_ms >= newest.end_ms:
             return self.open_head(time_ms)
@@ -226,10 +231,27 @@ class Appender:
                 return live.head
         return newest
 
+    def _window_ms(self, time_ms: int) -> int:
+        length_ms = self._core.options.min_block_ms
+        return time_ms // length_ms * length_ms
+
+    def _lowest_window_ms(self) -> int:
+        """Where a new head may begin at the earliest: no head comes after one of a later window.
+
+        That one may hold samples that came too late for their own window. They were first, and must be read first; but a
+        head of their own window becomes a block before it, and blocks are read before heads.
+        """
+        others = (live.head.start_ms for live in self._core.state.heads if live is not self.open_heads[-1])
+        return max(self._logged_ms, *others, NEVER_MS)
+
     @property
     def open_epochs(self) -> set[int]:
         """The runs that are still written."""
         return {live.log.epoch for live in self.open_heads if live.log is not None}
+
+    def open_first_head(self, now_ms: int) -> Head:
+        """The head that a start begins with. Raises OperatingError."""
+        return self.open_head(max(now_ms, self._logged_ms), at_start=True)
 
     def open_head(self, time_ms: int, *, at_start: bool = False) -> Head:
         """A new head for the window of a time, with a log of its own. Raises OperatingError.
@@ -237,9 +259,8 @@ class Appender:
         A full disk is no error `at_start`: the log is made with the first append for which there is room.
         """
         core = self._core
-        length_ms = core.options.min_block_ms
-        start_ms = time_ms // length_ms * length_ms
-        window = (start_ms, start_ms + length_ms)
+        start_ms = self._window_ms(time_ms)
+        window = (start_ms, start_ms + core.options.min_block_ms)
         epoch = self._next_epoch
         options = core.options
         log = HeadLog(core.files, core.wal_path, epoch, window, options.wal_segment_bytes, options.fsync)

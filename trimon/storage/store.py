@@ -30,7 +30,7 @@ from trimon.storage.upkeep.jobs import MaintenanceJob, MergeJob
 from trimon.storage.upkeep.maintenance import MaintenancePlanner
 from trimon.storage.wal.ends import FILE, IDENTITY, inspect_log, new_identity
 from trimon.storage.wal.log import remove_segments
-from trimon.storage.wal.recovery import Recovery
+from trimon.storage.wal.recovery import Recovery, latest_window
 from trimon.storage.wal.replay import ReplayReport
 from trimon.storage.wal.sections import EXEMPLARS, METADATA
 
@@ -71,7 +71,8 @@ class Store:
         core.is_named = bool(log.log_id) and not log.is_unnamed
         self._to_replay = [name for name in log.segments if name.epoch not in log.done]
         self._done_epochs = {name.epoch for name in log.segments} & log.done
-        self._appender = Appender(core, self._book, log.last_epoch + 1)
+        latest_ms = latest_window(files, core.wal_path, self._to_replay)
+        self._appender = Appender(core, self._book, log.last_epoch + 1, latest_ms)
         changes = StoreChanges(core, self._appender, self._book)
         self._maintenance = MaintenancePlanner(core, changes)
         self._admin = StoreAdmin(core, self._appender, changes)
@@ -95,7 +96,7 @@ class Store:
             store = cls(options, files, clock, lock, randomness)
             store.clean_start = clean_start
             store._name_log()
-            store._appender.open_head(clock.now_ms(), at_start=True)
+            store._appender.open_first_head(clock.now_ms())
             store._load_metadata()
         except OSError as error:
             if lock is not None:

@@ -52,7 +52,7 @@ class Recovery:
         self._on_progress(done, total)
         for epoch, names in groupby(self._segments, key=lambda name: name.epoch):
             segments = list(names)
-            window = self._window(segments)
+            window = _window(self._files, self._directory, segments) or (0, 0)
             head, epochs = heads.setdefault(window, (LoggedHead(*window, self._cache), set()))
             epochs.add(epoch)
             target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
@@ -81,13 +81,21 @@ class Recovery:
             if epochs.intersection(deleted_in):
                 head.delete(matchers, start_ms, end_ms)
 
-    def _window(self, segments: Sequence[SegmentName]) -> tuple[int, int]:
-        """The window any of the run's segments tells; (0, 0) if none does."""
-        for name in segments:
-            try:
-                window = read_window(self._files, self._directory / str(name), name)
-            except OSError:
-                continue
-            if window is not None:
-                return window
-        return 0, 0
+
+def latest_window(files: Files, directory: Path, segments: Sequence[SegmentName]) -> int | None:
+    """The start of the latest window that the logs of earlier runs tell; None if none does. Reads a record of each run."""
+    runs = groupby(segments, key=lambda name: name.epoch)
+    windows = [_window(files, directory, list(names)) for _, names in runs]
+    return max((window[0] for window in windows if window is not None), default=None)
+
+
+def _window(files: Files, directory: Path, segments: Sequence[SegmentName]) -> tuple[int, int] | None:
+    """The window any of a run's segments tells; None if none does."""
+    for name in segments:
+        try:
+            window = read_window(files, directory / str(name), name)
+        except OSError:
+            continue
+        if window is not None:
+            return window
+    return None
