@@ -7,7 +7,7 @@ import time
 
 import trio
 
-from trimon.offload import AbandoningOffload, ThreadOffload
+from trimon.offload import AbandoningLanes, ThreadOffload
 
 
 def test_a_cancelled_caller_leaves_hanging_work_behind() -> None:
@@ -16,7 +16,7 @@ def test_a_cancelled_caller_leaves_hanging_work_behind() -> None:
     heard: list[str] = []
 
     async def main() -> None:
-        offload = AbandoningOffload(1)
+        offload = AbandoningLanes(1).lane("a")
         assert await offload.run(lambda: 7) == 7
         began_s = time.monotonic()
         with trio.move_on_after(0.1) as scope:

@@ -90,12 +90,35 @@ class ThreadOffload:
         }
 
 
-class AbandoningOffload:
+class OffloadLanes(Protocol):
+    """Threads for several users of whom each may hang: none can take those of another."""
+
+    def lane(self, name: str) -> Offload:
+        """The threads of one user, always the same for a name."""
+        ...
+
+
+class AbandoningLanes:
     """Worker threads for work that may hang, such as a call of somebody else's library.
 
-    A caller that is cancelled goes on without the thread, which counts among the `threads_max` until it ends; what it
-    does then is nobody's. It ends with the process.
+    A caller that is cancelled goes on without the thread, which counts among the `threads_max` of its lane until it ends;
+    what it does then is nobody's. It ends with the process.
     """
+
+    def __init__(self, threads_max: int) -> None:
+        self._threads_max = threads_max
+        self._lanes: dict[str, AbandoningOffload] = {}
+
+    def lane(self, name: str) -> AbandoningOffload:
+        """The threads of one user, always the same for a name."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = AbandoningOffload(self._threads_max)
+        return lane
+
+
+class AbandoningOffload:
+    """One lane of such threads."""
 
     def __init__(self, threads_max: int) -> None:
         self._limiter = trio.CapacityLimiter(threads_max)
@@ -121,3 +144,7 @@ class InlineOffload:
         """The result of `work()`, computed at once on the loop."""
         await trio.lowlevel.checkpoint()
         return work()
+
+    def lane(self, name: str) -> InlineOffload:  # noqa: ARG002 # all are the same
+        """Itself: nothing hangs there without everything doing so."""
+        return self

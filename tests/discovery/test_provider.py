@@ -18,7 +18,7 @@ from trimon.config import load, load_text
 from trimon.discovery.doubles import context_of_doubles
 from trimon.discovery.hub import Hub
 from trimon.discovery.mask import LabelMask
-from trimon.discovery.plugin import Context, Sink, TargetGroup
+from trimon.discovery.plugin import Context, Discovery, Sink, TargetGroup
 from trimon.discovery.provider import ProviderRun
 from trimon.discovery.providers import consumer_of, providers_of
 from trimon.discovery.registry import BUILT_IN, Registry, check_plugins
@@ -170,7 +170,7 @@ def test_plugins_are_found_by_entry_point(plugins: str) -> None:
         ("nope", 'discovery plug-in "nope" not found; there are: file, static; or module:attribute'),
         ("no_such_module:X", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("plugins_for_tests:None_", "AttributeError: "),
-        ("plugins_for_tests:nothing", "is a int, not something to call"),
+        ("plugins_for_tests:nothing", "is of type int; a plug-in is a class with async run"),
         (":", "ValueError: "),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_module_that_raises_is_an_error_of_its_own(tmp_path: Path, monkeypatch
     registry = Registry(list)
     with pytest.raises(UserError, match="RuntimeError: half written"):
         registry.factory("half_written_plugin:X")
-    module.write_text("def X(options, context): ...\n# longer than before\n")
+    module.write_text("class X:\n    async def run(self, sink): ...\n# longer than before\n")
     assert callable(registry.factory("half_written_plugin:X"))
     assert next(info for info in registry.listing() if info.kind == "module").error == ""
 
@@ -212,7 +212,7 @@ class Rude(BaseException):
 def test_a_constructor_may_raise_anything(error: type[BaseException], plugins: str) -> None:
     """It is the error of the plug-in, with its place."""
 
-    def make(options: object, context: object) -> None:
+    def make(options: object, context: object) -> Discovery:
         raise error("no")
 
     vars(sys.modules[plugins])["make"] = make

@@ -28,13 +28,15 @@ from trimon.errors import OperatingError
 from trimon.fetch.client import HttpFetch
 from trimon.log import Log
 from trimon.model.labels import Labels
-from trimon.offload import Offload
+from trimon.offload import OffloadLanes
 
 # The first change is passed on at once, for a quick start; the ones that follow are collected.
 SETTLE_S: Final = 0.1
 # A discovery that has not stopped after so long is named; how often is looked for such.
 LATE_STOP_S: Final = 10.0
 LOOK_S: Final = 5.0
+# The threads in which plug-ins' constructors are called, which always come back.
+MAKING: Final = "constructors"
 # A discovery whose source is in trouble is started again for ever, ever more slowly; one that has a bug for about an
 # hour, then it is put in quarantine until its configuration or its code changes, or a reload, and tried once an hour
 # until then. Its targets stay.
@@ -138,7 +140,7 @@ class DiscoveryManager:
         kind: str,
         mailbox: Mailbox[Discovered],
         clock: Clock,
-        offload: Offload,
+        lanes: OffloadLanes,
         log: Log,
         interval_s: float,
         reports: CrashReports,
@@ -148,7 +150,7 @@ class DiscoveryManager:
         self.registry = registry if registry is not None else Registry()
         self.label_mask = LabelMask()
         self._clock = clock
-        self._offload = offload
+        self._lanes = lanes
         self._log = log
         self.hub = Hub(self._wake)
         self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s)
@@ -201,7 +203,8 @@ class DiscoveryManager:
         )
 
     def _make(self, provider: Provider) -> ProviderRun:
-        return ProviderRun(provider, self.registry, self.hub, self._context(provider), self.label_mask)
+        context, making = self._context(provider), self._lanes.lane(MAKING)
+        return ProviderRun(provider, self.registry, self.hub, context, self.label_mask, making)
 
     def runs(self) -> dict[str, ProviderRun]:
         """The providers that have been started, by key."""
@@ -222,15 +225,24 @@ class DiscoveryManager:
 
     def _context(self, provider: Provider) -> Context:
         log = self._log.bind(discovery=provider.mechanism, jobs=",".join(provider.consumers))
-        return Context(provider.key, HttpFetch(provider.client()), self._clock, self._offload, log)
+        offload = self._lanes.lane(provider.request()[0])
+        return Context(provider.key, HttpFetch(provider.client()), self._clock, offload, log)
 
     def plugins(self) -> list[Mapping[str, object]]:
-        """What /debug/plugins lists: every discovery that can be named, and who runs it now."""
+        """What /debug/plugins lists: every discovery that can be named, who runs it now, and its calls that hang."""
+        hanging = self.registry.calls.hanging()
         running: dict[str, list[str]] = {}
         for child in self._providers.children():
             if isinstance(child.actor, ProviderRun):
                 running.setdefault(child.actor.plugin, []).append(f"{child.path} ({child.state.value})")
-        return [{**asdict(info), "running": running.get(info.name, [])} for info in self.registry.listing()]
+        return [
+            {
+                **asdict(info),
+                "running": running.get(info.name, []),
+                "hanging": hanging.get(info.name, []),
+            }
+            for info in self.registry.listing()
+        ]
 
     def mask(self, labels: Labels) -> Labels:
         """Discovered labels with what looks like a secret hidden."""

@@ -36,7 +36,7 @@ from trimon.files import DiskFiles
 from trimon.log import Log, make_log
 from trimon.memory.allocator import configure_allocator
 from trimon.memory.limit import memory_limit
-from trimon.offload import AbandoningOffload, ThreadOffload
+from trimon.offload import AbandoningLanes, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.redaction import redacted
 from trimon.selfmetrics import SelfMetrics
@@ -54,7 +54,7 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
-# Discoveries have their own: one whose library hangs keeps no scrape waiting.
+# Of each kind of discovery, which has its own: one whose library hangs keeps no scrape and no other discovery waiting.
 DISCOVERY_THREADS: Final = 16
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
 global:
@@ -122,7 +122,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         query_threads=ThreadOffload(settings.queries_max),
         parse_threads=ThreadOffload(PARSE_THREADS),
         scrape_threads=ThreadOffload(PARSE_THREADS),
-        discovery_threads=AbandoningOffload(DISCOVERY_THREADS),
+        discovery_threads=AbandoningLanes(DISCOVERY_THREADS),
         rule_threads=ThreadOffload(settings.rules_max),
         registry=registry,
     )

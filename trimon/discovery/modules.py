@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeAlias
@@ -35,6 +36,37 @@ def load_attribute(reference: str) -> object:
     except FAULTS as error:
         raise UserError(f'discovery plug-in "{reference}": {described(error)}') from error
     return found
+
+
+def load_past_hanging(reference: str) -> object:
+    """The same while an import of that module hangs, whose lock another import would wait for. Raises UserError."""
+    for name in _package_of(reference):
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    module_name = reference.partition(":")[0].strip()
+    parts = module_name.split(".")
+    try:
+        for count in range(1, len(parts) + 1):
+            _execute(".".join(parts[:count]))
+    except FAULTS as error:
+        raise UserError(f'discovery plug-in "{reference}": {described(error)}') from error
+    return load_attribute(reference)
+
+
+def _execute(name: str) -> None:
+    """Imports one module without the lock that imports of it share."""
+    if name in sys.modules:
+        return
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except FAULTS:
+        sys.modules.pop(name, None)
+        raise
 
 
 def stamp_of(reference: str) -> Stamp:

@@ -15,6 +15,7 @@ from trimon.discovery.plugin import Context, Discovery
 from trimon.discovery.providers import Provider
 from trimon.discovery.registry import Registry
 from trimon.discovery.sink import BadPublish, CheckedSink, Receiver, SinkStats
+from trimon.offload import Offload
 
 # Closing a kept connection is quick; a peer that hangs must not hold a stop up.
 CLOSE_S: Final = 1.0
@@ -33,6 +34,7 @@ class ProviderRun:
         receiver: Receiver,
         context: Context,
         mask: LabelMask | None = None,
+        making: Offload | None = None,
     ) -> None:
         self.provider = provider
         self.consumers = provider.consumers
@@ -40,6 +42,7 @@ class ProviderRun:
         self._registry = registry
         self._context = context
         self._mask = mask
+        self._making = making if making is not None else context.offload
         self._name, self._options = provider.request()
         self._sink = CheckedSink(provider.key, receiver, context.clock)
         self._discovery: Discovery | None = None
@@ -69,8 +72,7 @@ class ProviderRun:
     async def run(self) -> None:
         """Make the discovery and run it. Raises what it raises, UserError when it cannot be made."""
         try:
-            factory = self._registry.factory(self._name)
-            self._discovery = factory(self._options, self._context)
+            self._discovery = await self._make()
             names = getattr(self._discovery, "secret_labels", ())
             if self._mask is not None and isinstance(names, Iterable) and not isinstance(names, str):
                 self._mask.add(str(name) for name in names)
@@ -80,6 +82,12 @@ class ProviderRun:
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
                 await self._context.fetch.aclose()
+
+    async def _make(self) -> Discovery:
+        """The discovery; what is not ours is made in a thread, since its constructor may take its time."""
+        if self._registry.is_built_in(self._name):
+            return self._registry.made(self._name, self._options, self._context)
+        return await self._making.run(lambda: self._registry.made(self._name, self._options, self._context))
 
     def inspect(self) -> Mapping[str, object]:
         """What it is, for whom, what it found; and the fields of the discovery's own `inspect`, if it has one."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final, cast
+from typing import Final
 
 from trimon.clock import WallClock
 from trimon.config.discovery.table import MECHANISMS
 from trimon.config.load import Config
+from trimon.discovery.calls import PluginCalls
 from trimon.discovery.doubles import context_of_doubles
+from trimon.discovery.factory import factory_of
 from trimon.discovery.modules import (
     FAULTS,
     Stamp,
@@ -18,6 +20,7 @@ from trimon.discovery.modules import (
     has_changed,
     load_again,
     load_attribute,
+    load_past_hanging,
     stamp_of,
 )
 from trimon.discovery.plugin import Context, Discovery, Factory
@@ -58,7 +61,12 @@ def _installed() -> Iterable[EntryPoint]:
 class Registry:
     """The discoveries of this installation. Loading is remembered; a failure is tried again."""
 
-    def __init__(self, installed: Callable[[], Iterable[EntryPoint]] = _installed) -> None:
+    def __init__(
+        self,
+        installed: Callable[[], Iterable[EntryPoint]] = _installed,
+        calls: PluginCalls | None = None,
+    ) -> None:
+        self.calls = calls if calls is not None else PluginCalls()
         self._known: dict[str, PluginInfo] = {
             name: PluginInfo(name, "built-in", reference, "trimon") for name, reference in BUILT_IN.items()
         }
@@ -76,9 +84,13 @@ class Registry:
         self._loaded: dict[str, _Loaded] = {}
 
     def factory(self, name: str) -> Factory:
-        """The factory of a name; imports it the first time. Raises UserError."""
+        """The factory of a name; imports it the first time, which blocks. Raises UserError."""
         loaded = self._loaded.get(name)
         return loaded.factory if loaded is not None else self._load(name, load_attribute)
+
+    def is_built_in(self, name: str) -> bool:
+        """Whether a name is one of ours, which is quickly made."""
+        return name in BUILT_IN
 
     def refresh(self, names: Iterable[str]) -> None:
         """Load those anew whose files have changed since they were loaded. Blocks on the disk. Raises UserError."""
@@ -92,10 +104,13 @@ class Registry:
         return loaded.stamp if loaded is not None else ()
 
     def make(self, name: str, options: Mapping[str, object], context: Context) -> Discovery:
-        """A discovery that has done nothing yet. Raises UserError when it cannot be loaded or refuses its options."""
-        factory = self.factory(name)
+        """A discovery that has done nothing yet. Raises UserError when it cannot be loaded or refuses its options.
+
+        It blocks, for as long as a plug-in's constructor may take.
+        """
+        self.factory(name)
         try:
-            return factory(options, context)
+            return self.made(name, options, context)
         except UserError:
             raise
         except FAULTS as error:
@@ -103,24 +118,31 @@ class Registry:
                 f'discovery "{name}" cannot be made with these options: {described(error)}'
             ) from error
 
+    def made(self, name: str, options: Mapping[str, object], context: Context) -> Discovery:
+        """The same, but raises what the constructor raises."""
+        factory = self.factory(name)
+        if self.is_built_in(name):
+            return factory(options, context)
+        return self.calls.call(name, "constructor", lambda: factory(options, context))
+
     def listing(self) -> list[PluginInfo]:
         """All that were found or asked for, built-in ones first, then by name."""
         return sorted(self._known.values(), key=lambda info: (info.kind != "built-in", info.name))
 
     def _load(self, name: str, load: Callable[[str], object]) -> Factory:
         info = self._info(name)
+        if any(call["what"] == "import" for call in self.calls.hanging().get(name, ())):
+            load = load_past_hanging
         try:
-            found = load(info.reference)
-            if not callable(found):
-                raise UserError(
-                    f'discovery plug-in "{info.reference}" is a {type(found).__name__}, not something to call '
-                    "with (options, context)"
-                )
+            if info.kind == "built-in":
+                found = load(info.reference)
+            else:
+                found = self.calls.call(name, "import", lambda: load(info.reference))
+            factory = factory_of(info.reference, found)
         except UserError as error:
             self._known[name] = replace(info, error=error.message)
             raise
         self._known[name] = replace(info, error="")
-        factory = cast("Factory", found)
         self._loaded[name] = _Loaded(factory, stamp_of(info.reference))
         return factory
 
@@ -139,28 +161,37 @@ class Registry:
 def check_plugins(config: Config, registry: Registry) -> list[UserError]:
     """An error, with its place, for each discovery of a configuration that cannot be loaded or made.
 
-    Plug-ins whose files have changed are loaded anew. Blocks: imports them, and calls their constructors.
+    Plug-ins whose files have changed are loaded anew. Blocks: imports them, and calls their constructors; one that hangs
+    is waited for once, however many jobs name it.
     """
     errors = []
+    hang: set[str] = set()
     for provider in providers_of(map(consumer_of, config.scrape_configs)).values():
+        name, _ = provider.request()
+        if name in hang:
+            continue
+        hung_before = len(registry.calls.hanging().get(name, ()))
         try:
             _check(provider, registry)
         except UserError as error:
             errors.append(error)
+            if len(registry.calls.hanging().get(name, ())) > hung_before:
+                hang.add(name)
     return errors
 
 
 def _check(provider: Provider, registry: Registry) -> None:
     name, options = provider.request()
     place = provider.configs[0].place
+    of_jobs = "" if registry.is_built_in(name) else f' (job "{", ".join(provider.consumers)}")'
     try:
         registry.refresh([name])
         registry.factory(name)
     except UserError as error:
-        raise UserError(error.message, place(provider.configs[0].name_field)) from None
+        raise UserError(error.message + of_jobs, place(provider.configs[0].name_field)) from None
     # A constructor looks at its options and asks nobody; whatever it tries to fetch here is refused.
     context = context_of_doubles(name=provider.key, clock=WallClock())
     try:
         registry.make(name, options, context)
     except UserError as error:
-        raise UserError(error.message, place("options")) from None
+        raise UserError(error.message + of_jobs, place("options")) from None

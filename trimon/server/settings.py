@@ -11,7 +11,7 @@ from trimon.clock import Clock
 from trimon.discovery.registry import Registry
 from trimon.log import Log
 from trimon.memory.limit import MemoryLimit
-from trimon.offload import Offload, ThreadOffload
+from trimon.offload import Offload, OffloadLanes, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server.descriptors import DescriptorPlan
@@ -73,6 +73,6 @@ class Seams:
     parse_threads: Offload
     scrape_threads: ThreadOffload
     """Left behind at a stop: what a target sent is of no use any more."""
-    discovery_threads: Offload
+    discovery_threads: OffloadLanes
     rule_threads: Offload
     registry: Registry
