@@ -22,6 +22,7 @@ FOUND = {
     101906: "a block that was written and not installed came back at the next start",
     200356: "of two heads of one window the older one took the later sample",
     405470: "after a start in an earlier window than that of the last samples, the later of two late samples counted",
+    504524: "a block of a new process, made in the same millisecond as one of the process before, was taken for the first",
 }
 
 

@@ -62,6 +62,7 @@ class Store:
         opened = open_blocks(files, options.path, core.cache, core.damaged_block)
         for block, problem in opened.problems:
             core.problem("blocks", block, problem)
+        core.names.follow(block.meta.ulid for block in opened.blocks)
         core.lost = tuple(opened.losses)
         core.state = StoreState(tuple(opened.blocks), ())
         self._log = log = inspect_log(files, options.path, core.epochs_in_blocks)

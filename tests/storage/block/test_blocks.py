@@ -376,3 +376,14 @@ def test_names_of_blocks_ascend() -> None:
     assert all(is_ulid(name) for name in behind)
     assert sorted([*names, *behind]) == [name for pair in zip(names, behind, strict=True) for name in pair]
     assert next_ulid("0" * 25 + "Z") == "0" * 24 + "10"
+
+
+def test_names_of_a_new_process_come_after_those_of_the_last_one() -> None:
+    """Also where its clock was set back by a year; a name that no clock has given does not count."""
+    clock = StoppedClock()
+    clock.value_ms = 1_700_000_000_000
+    before = [BlockNames(clock, SeededRandomness(3)).new() for _ in range(3)]
+    clock.value_ms -= 365 * 24 * HOUR
+    given = BlockNames(clock, SeededRandomness(4))
+    given.follow([*before, "7" + "Z" * 25])
+    assert max(before) < given.new() < given.new() < "4"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from trimon.storage.block.damage import DamagedError
 FORMAT: Final = 1
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FROM_OUT_OF_ORDER: Final = "from-out-of-order"
+# Names from the last half of all times, which no clock has given, leave no room for others after them.
+_FOLLOWED_BELOW: Final = "4"
 
 
 class ForeignBlockError(OperatingError):
@@ -45,13 +48,22 @@ class BlockNames:
             self._last = number
         return _written(number)
 
+    def follow(self, names: Iterable[str]) -> None:
+        """New names come after these too, which an earlier process gave, also when the clock was set back meanwhile."""
+        with self._lock:
+            self._last = max([self._last, *(_number(name) for name in names if name < _FOLLOWED_BELOW)])
+
 
 def next_ulid(name: str) -> str:
     """The name of what takes the place of a block: it sorts right behind it."""
+    return _written(_number(name) + 1)
+
+
+def _number(name: str) -> int:
     number = 0
     for letter in name:
         number = number << 5 | _ALPHABET.index(letter)
-    return _written(number + 1)
+    return number
 
 
 def _written(number: int) -> str:
