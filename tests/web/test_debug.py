@@ -14,7 +14,8 @@ from tests.support.asgi import Call
 from tests.support.web_world import web_world
 from trimon.actors.kernel import ChildSpec, Group, Pool, tree
 from trimon.web.context import WebOptions
-from trimon.web.debug import PAGE_ROWS, SLICE_S, gathered, tree_json
+from trimon.web.debug import PAGE_ROWS, tree_json
+from trimon.web.http.pieces import SLICE_S, gathered
 
 
 class Idle:

@@ -8,6 +8,7 @@ from trimon.errors import UserError
 
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92}
 _SHOWN = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\v"}
+_ESCAPED_BYTES: Final = 256 * 1024
 _GO_ESCAPES: Final = tuple(
     (character.encode()[:1], character.encode(), f"\\u{ord(character):04x}".encode())
     for character in "<>&\u2028\u2029"
@@ -116,6 +117,20 @@ def can_backquote(text: str) -> bool:
 
 def go_json(body: bytes) -> bytes:
     """JSON with the characters escaped that Go escapes: those that mean something in HTML, and two ends of lines."""
+    if len(body) <= _ESCAPED_BYTES:
+        return _go_escaped(body)
+    # One call over tens of megabytes would hold the interpreter's lock for all of them.
+    pieces, at = [], 0
+    while at < len(body):
+        end = at + _ESCAPED_BYTES
+        while end < len(body) and 0x80 <= body[end] < 0xC0:  # a character stays whole
+            end += 1
+        pieces.append(_go_escaped(body[at:end]))
+        at = end
+    return b"".join(pieces)
+
+
+def _go_escaped(body: bytes) -> bytes:
     for first, character, escape in _GO_ESCAPES:
         # One byte is looked for at the speed of memory, several are not: answers have megabytes.
         if first in body:

@@ -21,6 +21,7 @@ from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.protocols import ServedStore
 from trimon.web.externalurl import ExternalUrl
+from trimon.web.http.answer import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,8 @@ class WebContext:
     """The budget of memory, its owners, and what the kernel counts."""
     bodies: BodyMemory = field(default_factory=lambda: BodyMemory(sys.maxsize))
     """The memory of big requests and answers."""
+
+    def held(self, answer: Answer) -> Answer:
+        """An answer, whose memory is counted until it has gone."""
+        self.bodies.hold_while_alive(answer, len(answer.body))
+        return answer

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import html
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 import orjson
-import trio
 
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.supervisor import Supervisor
@@ -18,6 +16,7 @@ from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, plain_json
 from trimon.web.http.endpoint import Access, Endpoint
+from trimon.web.http.pieces import gathered
 from trimon.web.http.request import Request
 
 _STYLE = """
@@ -31,8 +30,6 @@ code{font:12px ui-monospace,monospace;white-space:pre-wrap;word-break:break-word
 # Of actors on a page; a browser takes long for more.
 PAGE_ROWS: Final = 1000
 ROWS_MAX: Final = 10_000_000
-# Everything else waits for so long, while a tree of many actors is written.
-SLICE_S: Final = 0.003
 _GOOD = ("running", "stopped")
 
 
@@ -57,17 +54,6 @@ def tree_json(start: Supervisor | Child) -> Iterator[bytes]:
         yield (
             (b"" if closed == before else b"\n" + b" " * (4 * closed + 2)) + b"]\n" + b" " * 4 * closed + b"}"
         )
-
-
-async def gathered(pieces: Iterable[bytes]) -> bytes:
-    """Pieces as a whole; whatever else waits for the loop has its turn between them."""
-    out, until_s = [], time.perf_counter() + SLICE_S
-    for piece in pieces:
-        out.append(piece)
-        if time.perf_counter() >= until_s:
-            await trio.lowlevel.checkpoint()
-            until_s = time.perf_counter() + SLICE_S
-    return b"".join(out)
 
 
 def _wants_html(request: Request) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
+from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
 from trimon.storage.block.damage import DamagedError, Loss, UnreadableIndexError
@@ -234,11 +235,11 @@ class StoreSnapshot:
         values: set[str] = set()
         for source in self._overlapping(start_ms, end_ms):
             if not matchers:
-                values.update(source.label_values(name))
+                add_in_slices(values, source.label_values(name))
                 continue
             codes, dictionary = source.table(source.select(matchers)).column(name)
             values.update(dictionary[code] for code in np.unique(codes).tolist() if code)
-        return sorted(values)
+        return sorted_in_slices(values)
 
     def _overlapping(self, start_ms: int, end_ms: int) -> list[SeriesSource]:
         return [source for source in self.sources if source.overlaps(start_ms, end_ms)]

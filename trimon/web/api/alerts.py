@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from trimon.gotext.floats import format_e
 from trimon.gotext.times import json_time
 from trimon.model.histogram import FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.rules.alert import Alert, AlertState, AlertValue
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
 
@@ -20,7 +22,7 @@ def alerts_endpoints(context: WebContext) -> list[Endpoint]:
     """/alerts and /alertmanagers."""
 
     async def alerts(_: Request) -> Answer:
-        return success({"alerts": active_alerts(context.rules)})
+        return context.held(await success_in_slices({"alerts": active_alerts(context.rules)}))
 
     async def alertmanagers(_: Request) -> Answer:
         active, dropped = context.alertmanagers()
@@ -36,16 +38,18 @@ def _urls(urls: Sequence[str]) -> list[dict[str, str]]:
     return [{"url": url} for url in urls]
 
 
-def active_alerts(groups: Callable[[], Sequence[RuleGroup]]) -> list[dict[str, object]]:
+def active_alerts(groups: Callable[[], Sequence[RuleGroup]]) -> Iterator[dict[str, object]]:
     """All alerts that are pending or firing, by group and rule."""
-    ordered = sorted(groups(), key=lambda group: (group.spec.file, group.spec.name))
-    return [
-        shown_alert(alert)
-        for group in ordered
-        for session in group.alerting
-        for alert in session.alerts.values()
-        if alert.state is not AlertState.INACTIVE
-    ]
+    for group in sorted(groups(), key=lambda group: (group.spec.file, group.spec.name)):
+        for session in group.alerting:
+            yield from shown_alerts(session)
+
+
+def shown_alerts(session: AlertingSession) -> Iterator[dict[str, object]]:
+    """The alerts of a rule that are pending or firing."""
+    for alert in list(session.alerts.values()):
+        if alert.state is not AlertState.INACTIVE:
+            yield shown_alert(alert)
 
 
 def shown_alert(alert: Alert) -> dict[str, object]:

@@ -165,8 +165,7 @@ class QueryHandler:
             raise bad_parameter(
                 "query", error if error.position.line or not text else error.message
             ) from None
-        self._context.bodies.hold_while_alive(answer, len(answer.body))
-        return answer
+        return self._context.held(answer)
 
 
 def query_endpoints(context: WebContext) -> list[Endpoint]:

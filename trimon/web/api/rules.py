@@ -10,15 +10,15 @@ from trimon.gotext.times import json_time
 from trimon.model.matcher import Matcher
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
-from trimon.rules.alert import AlertState
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import RuleSession
-from trimon.web.api.alerts import shown_alert
+from trimon.web.api.alerts import shown_alerts
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import Answer, bad_parameter, seconds, success
+from trimon.web.http.answer import Answer, bad_parameter, seconds
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
 
@@ -34,7 +34,7 @@ def _rule(session: RuleSession, *, with_alerts: bool) -> dict[str, object]:
             "keepFiringFor": seconds(session.spec.keep_firing_for_ms / 1000),
             "labels": dict(spec.labels),
             "annotations": dict(session.spec.annotations),
-            "alerts": _alerts(session) if with_alerts else None,
+            "alerts": shown_alerts(session) if with_alerts else None,
             "health": session.health,
         }
     else:
@@ -52,16 +52,11 @@ def _rule(session: RuleSession, *, with_alerts: bool) -> dict[str, object]:
     return shown
 
 
-def _alerts(session: AlertingSession) -> list[dict[str, object]]:
-    alerts = session.alerts.values()
-    return [shown_alert(alert) for alert in alerts if alert.state is not AlertState.INACTIVE]
-
-
 def _group(group: RuleGroup, rules: list[RuleSession], *, with_alerts: bool) -> dict[str, object]:
     return {
         "name": group.spec.name,
         "file": group.spec.file,
-        "rules": [_rule(session, with_alerts=with_alerts) for session in rules],
+        "rules": (_rule(session, with_alerts=with_alerts) for session in rules),
         "interval": seconds(group.spec.interval_ms / 1000),
         "limit": group.spec.limit,
         "evaluationTime": seconds(group.duration_s),
@@ -159,10 +154,10 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
                 following = page_token(group)
                 break
             shown.append(_group(group, listed, with_alerts=wanted.with_alerts))
-        data: dict[str, object] = {"groups": shown}
+        data: dict[str, object] = {"groups": iter(shown)}
         if following:
             data["groupNextToken"] = following
-        return success(data)
+        return context.held(await success_in_slices(data))
 
     return [
         Endpoint(API_PREFIX + "/rules", ("GET",), rules),

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import itemgetter
+from typing import cast
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from werkzeug.datastructures import MultiDict
 
-from trimon.model.labels import format_labels
+from trimon.model.labels import Labels, format_labels
 from trimon.model.matcher import Matcher, watched
+from trimon.model.ordering import add_in_slices, sorted_by_text, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.pieces import json_list
 from trimon.web.http.request import Request
 
 LookUp = Callable[[Sequence[tuple[Matcher, ...]], int, int, int, Snapshot, Budget], list[object]]
@@ -29,6 +33,8 @@ Find = Callable[[Snapshot, *Where], Iterable[str]]
 _FOREVER_MS = 2**52
 # What a label set takes while it is sorted and written: its labels twice, its text, and JSON.
 _SERIES_BYTES = 1500
+_CHECKED_EVERY = 1024
+_FIRST = itemgetter(0)
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
 
@@ -65,23 +71,21 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         most, texts = parameters.limit(values), values.getlist("match[]")
         named = request.path.endswith("/series")
 
-        warnings: list[str] = []
-
-        def work(snapshot: Snapshot, budget: Budget) -> list[object]:
+        def work(snapshot: Snapshot, budget: Budget) -> Answer:
             selectors = parameters.selectors(texts, budget.check, named=named)
-            if start_ms > end_ms and not named:
-                return []
-            with watched(budget.check):
-                # As Prometheus does not look which of the two is later, /series finds what lies between them.
-                first_ms, last_ms = min(start_ms, end_ms), max(start_ms, end_ms)
-                found = look_up(selectors, first_ms, last_ms, most, snapshot, budget)
-                warnings.extend(snapshot.missing(first_ms, last_ms))
-                return found
+            warnings: list[str] = []
+            found: list[object] = []
+            if start_ms <= end_ms or named:
+                with watched(budget.check):
+                    # As Prometheus does not look which of the two is later, /series finds what lies between them.
+                    first_ms, last_ms = min(start_ms, end_ms), max(start_ms, end_ms)
+                    found = look_up(selectors, first_ms, last_ms, most, snapshot, budget)
+                    warnings.extend(snapshot.missing(first_ms, last_ms))
+                found = parameters.truncated(found, most, warnings)
+            data = json_list(found, budget.check, _members if named else None)
+            return success(data, warnings, escaped=not named)
 
-        found = await context.queries.run(request.path, context.query_options(), work)
-        answer = success(parameters.truncated(found, most, warnings), warnings, escaped=not named)
-        context.bodies.hold_while_alive(answer, len(answer.body))
-        return answer
+        return context.held(await context.queries.run(request.path, context.query_options(), work))
 
     async def series(request: Request) -> Answer:
         values = await request.values()
@@ -112,6 +116,11 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
     ]
 
 
+def _members(labels: object) -> object:
+    """Labels as JSON has them."""
+    return dict(cast("Labels", labels))
+
+
 def _series(
     selectors: Sequence[tuple[Matcher, ...]],
     start_ms: int,
@@ -121,7 +130,7 @@ def _series(
     budget: Budget,
 ) -> list[object]:
     """Distinct label sets in order; one more than `most`, so that the caller sees that there are more."""
-    found = {}
+    found: set[Labels] = set()
     for matchers in selectors:
         selection = snapshot.select(matchers, start_ms, end_ms)
         table = selection.labels
@@ -131,12 +140,16 @@ def _series(
         budget.take_bytes(shown * _SERIES_BYTES, "label sets")
         budget.keep_bytes(shown * _SERIES_BYTES)
         for row in budget.watch(living):
-            labels = table.labels(row)
-            found[labels] = dict(labels)
+            found.add(table.labels(row))
             if most and len(selectors) == 1 and len(found) > most:
                 break
-    names = {labels: format_labels(labels) for labels in budget.watch(found)}
-    return [found[labels] for labels in sorted(found, key=names.__getitem__)]
+    named = []
+    while found:
+        labels = found.pop()
+        named.append((format_labels(labels), labels))
+        if not len(named) % _CHECKED_EVERY:
+            budget.check()
+    return [labels for _, labels in sorted_by_text(named, _FIRST)]
 
 
 def _label_names(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
@@ -153,8 +166,11 @@ def _texts(
     budget: Budget,
 ) -> list[object]:
     """Distinct names or values in order; those of everything where there are no selectors."""
-    found: set[str] = set()
-    for matchers in selectors or [()]:
+    ordered = list[str]()
+    found = set[str]()
+    for place, matchers in enumerate(selectors or [()]):
         budget.check()
-        found.update(find(snapshot, matchers, start_ms, end_ms))
-    return [*sorted(found)]
+        ordered = list(find(snapshot, matchers, start_ms, end_ms))
+        if place or len(selectors) > 1:
+            add_in_slices(found, ordered)
+    return [*(sorted_in_slices(found) if found else ordered)]

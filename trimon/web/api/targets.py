@@ -12,6 +12,7 @@ from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer, seconds, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
 
@@ -44,28 +45,23 @@ def targets_endpoints(context: WebContext) -> list[Endpoint]:
         values = request.query()
         state = values.get("state", "").lower() or "any"
         pools = jobs(values.get("scrapePool", ""))
-        active: list[object] = []
-        dropped: list[object] = []
-        counts: dict[str, int] | None = None
+        shown: dict[str, object] = {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": None}
         if state in ("any", "active"):
-            active = [
+            shown["activeTargets"] = (
                 _active(
-                    target,
-                    job.sessions.get(key),
-                    context.options.external,
-                    context.mask(target.discovered),
+                    target, pool.sessions.get(key), context.options.external, context.mask(target.discovered)
                 )
-                for _, job in pools
-                for key, target in sorted(job.targets.items(), key=lambda item: item[1].labels)
-            ]
+                for _, pool in pools
+                for key, target in sorted(pool.targets.items(), key=lambda item: item[1].labels)
+            )
         if state in ("any", "dropped"):
-            counts = {name: job.dropped_count for name, job in jobs("")}
-            dropped = [
+            shown["droppedTargetCounts"] = {name: job.dropped_count for name, job in jobs("")}
+            shown["droppedTargets"] = (
                 {"discoveredLabels": dict(context.mask(target.discovered)), "scrapePool": name}
-                for name, job in pools
-                for target in job.dropped
-            ]
-        return success({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": counts})
+                for name, pool in pools
+                for target in list(pool.dropped)
+            )
+        return context.held(await success_in_slices(shown))
 
     async def scrape_pools(_: Request) -> Answer:
         return success({"scrapePools": sorted(context.scrape_pools())})
