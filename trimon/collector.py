@@ -17,7 +17,7 @@ from trimon.clock import Clock
 THRESHOLDS: Final = (5_000, 2, 10)
 # Fewer old objects are not worth another look.
 OLD_MIN: Final = 30_000
-# Old objects are looked at again when as many have become old since the last time, but not more often than this.
+# Old objects are counted this often, and looked at again when as many have become old since the last time.
 FULL_INTERVAL_S: Final = 3600.0
 
 
@@ -30,15 +30,15 @@ class Collector:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._old = 0
-        self._old_at_full = 0
-        self._full_s = clock.monotonic_s()
+        self._at_start = self._at_full = 0
+        self._looked_s = clock.monotonic_s()
         self._waits_for_full = False
 
     def start(self) -> None:
         """From now on; what is there now stays for good."""
         gc.collect()
         gc.freeze()
+        self._at_start = self._at_full = gc.get_freeze_count()
         gc.set_threshold(*THRESHOLDS)
         gc.callbacks.append(self.collected)
 
@@ -53,19 +53,15 @@ class Collector:
         full = info["generation"] == 2
         if self._waits_for_full and not full:
             return
-        # Counted by what is set aside: a list of the objects would hold tuples that other threads have not finished.
-        before = gc.get_freeze_count()
         gc.freeze()
+        now_s = self._clock.monotonic_s()
         if self._waits_for_full:
-            self._waits_for_full, self._full_s = False, self._clock.monotonic_s()
-            self._old = self._old_at_full = gc.get_freeze_count()
-        else:
-            self._old += gc.get_freeze_count() - before
-        if self._is_due():
-            self._waits_for_full = True
-            gc.unfreeze()  # the next one of the oldest generation looks at everything
-
-    def _is_due(self) -> bool:
-        aged = self._old - self._old_at_full
-        enough = aged > max(self._old_at_full, OLD_MIN)
-        return enough and self._clock.monotonic_s() - self._full_s >= FULL_INTERVAL_S
+            self._waits_for_full, self._looked_s = False, now_s
+            self._at_full = gc.get_freeze_count()
+        elif now_s - self._looked_s >= FULL_INTERVAL_S:
+            # Counting walks over all that is set aside, so it is not done after each collection.
+            self._looked_s = now_s
+            aged = gc.get_freeze_count() - self._at_full
+            if aged > max(self._at_full - self._at_start, OLD_MIN):
+                self._waits_for_full = True
+                gc.unfreeze()  # the next one of the oldest generation looks at everything

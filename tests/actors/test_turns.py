@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import trio
 from trio.testing import MockClock
 
@@ -31,10 +33,35 @@ async def test_a_crowd_begins_in_slices(nursery: trio.Nursery, autojump_clock: M
     nursery.cancel_scope.cancel()
 
 
-async def test_nobody_waits_without_a_crowd(autojump_clock: MockClock) -> None:
+async def test_nobody_waits_without_a_crowd(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """A turn now and then is there at once, for ever."""
     turns = Turns(3)
+    nursery.start_soon(turns.run)
     for _ in range(100):
         assert [turns.free() for _ in range(4)] == [True, True, True, False]
         await trio.sleep(0.01)
     assert turns.waited == 0
+    nursery.cancel_scope.cancel()
+
+
+async def test_time_gives_no_turns(nursery: trio.Nursery) -> None:
+    """Tasks that take long are no more between two looks than others."""
+    turns = Turns(10)
+    nursery.start_soon(turns.run)
+    looks = slow = 0
+
+    async def one() -> None:
+        nonlocal slow
+        if not turns.free():
+            await turns.take()
+        time.sleep(0.002)  # noqa: ASYNC251 - the loop is to be held
+        slow += 1
+
+    async with trio.open_nursery() as crowd:
+        for _ in range(100):
+            crowd.start_soon(one)
+        while slow < 100:
+            looks += 1
+            await trio.lowlevel.checkpoint()
+    assert looks >= 10
+    nursery.cancel_scope.cancel()
