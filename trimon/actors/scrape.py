@@ -365,21 +365,18 @@ class ScrapeManager:
         job = self.scrape_pools.get(session.target.job)
         if job is not None and job.sessions.get(session.target.key) is session:
             del job.sessions[session.target.key]
-        self._gone.add(session.counts)
+        self._gone.add([session.counts])
         row = session.end(leaving.stale_ms)
         if row is not None:
             await self._writer.append(row)
 
     def counts(self) -> ScrapeCounts:
         """The counts of all targets there are and were."""
+        # One that stays down is in both.
+        sessions = {session for job in self.scrape_pools.values() for session in job.sessions.values()}
+        sessions.update(leaving.session for leaving in self._leaving.values())
         total = ScrapeCounts()
-        total.add(self._gone)
-        sessions = [session for job in self.scrape_pools.values() for session in job.sessions.values()]
-        sessions += [leaving.session for leaving in self._leaving.values()]
-        for session in {
-            id(session): session for session in sessions
-        }.values():  # one that stays down is in both
-            total.add(session.counts)
+        total.add([self._gone, *(session.counts for session in sessions)])
         return total
 
     def inspect(self) -> Mapping[str, object]:

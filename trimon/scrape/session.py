@@ -93,6 +93,8 @@ class ScrapeSession:
         self.forced_error = forced_error
         self.state = TargetState()
         self.counts = ScrapeCounts()
+        self.metadata_bytes = 0
+        """Length of the texts of all metadata."""
         names = REPORT + EXTRA_REPORT if options.extra_metrics else REPORT
         self._request = FetchRequest(
             target.url,
@@ -294,6 +296,8 @@ class ScrapeSession:
             return None
         news = [(name, family) for name, family in families.items() if self._told.get(name) != family]
         self._told = dict(families)
+        texts = ((name, family.type, family.help, family.unit) for name, family in families.items())
+        self.metadata_bytes = sum(len(text) for family in texts for text in family)
         if not news:
             return None
         return Metadata(tuple((name, family.type, family.help, family.unit) for name, family in news))

@@ -41,11 +41,7 @@ def scrape_metrics(manager: ScrapeManager) -> Callable[[], Iterator[MetricFamily
 
 
 def _metadata_bytes(job: ScrapePool) -> int:
-    return sum(
-        len(name) + len(family.type) + len(family.help) + len(family.unit)
-        for session in job.sessions.values()
-        for name, family in session.families.items()
-    )
+    return sum(session.metadata_bytes for session in job.sessions.values())
 
 
 _BY_JOB: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[ScrapePool], float]], ...]] = (
