@@ -234,6 +234,29 @@ def test_a_bad_http_client_block_is_refused(text: str, message: str) -> None:
     assert message in error_of(job(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'http_headers: {X-A: {values: [fine, "hunter2\\nhv"]}}',
+        'http_headers: {X-A: {secrets: ["hunter2\\r\\nX-Tok: hs"]}}',
+        'authorization: {credentials: "hunter2\\n"}',
+        'authorization: {type: "hunter2\\nX"}',
+        'bearer_token: "hunter2\\0"',
+    ],
+)
+def test_what_cannot_be_sent_in_a_header_is_refused(text: str) -> None:
+    """Line breaks and control characters, each with its place and without the secret."""
+    error = error_of(job(text))
+    assert "value cannot be sent in a header: it has a" in error
+    assert "hunter2" not in error
+    assert error.startswith("3:")
+
+
+def test_a_password_may_have_line_breaks() -> None:
+    """It is sent in base64."""
+    read(job('basic_auth: {username: "a\\n", password: "b\\n"}'))
+
+
 def test_a_bearer_token_becomes_authorization() -> None:
     """The old fields mean the new one."""
     a = read(job("bearer_token: hunter2")).scrape_configs[0]

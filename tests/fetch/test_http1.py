@@ -194,9 +194,24 @@ def test_tiny_chunks_are_read_in_turns(piece: bytes, times: int) -> None:
 
 @pytest.mark.parametrize(
     ("target", "header"),
-    [("/a b", ("X", "y")), ("/", ("X", "y\r\nEvil: 1")), ("/\r\n", ("X", "y")), ("/", ("X", "€"))],
+    [
+        ("/a b", ("X", "y")),
+        ("/", ("X", "y\r\nEvil: 1")),
+        ("/\r\n", ("X", "y")),
+        ("/€", ("X", "y")),
+        ("/", ("X", "\0")),
+        ("/", ("X", "\x7f")),
+        ("/", ("X: y\r\nEvil", "1")),
+        ("/", ("X y", "1")),
+        ("/", ("", "1")),
+    ],
 )
 def test_requests_cannot_be_broken_out_of(target: str, header: tuple[str, str]) -> None:
-    """A target or header with a line break, or outside latin-1, is refused and never sent."""
+    """A target or header with a line break, or a target outside latin-1, is refused and never sent."""
     with pytest.raises(FetchError, match="bad request"):
         request_bytes("GET", target, [header])
+
+
+def test_values_of_headers_are_sent_as_utf_8() -> None:
+    """As Go's client does; a tab may stand in them."""
+    assert request_bytes("GET", "/", [("X", "ü\t€")]) == "GET / HTTP/1.1\r\nX: ü\t€\r\n\r\n".encode()

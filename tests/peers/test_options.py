@@ -81,3 +81,21 @@ def test_files_that_would_keep_the_server_waiting_are_refused(kind: str, tmp_pat
     certificate = client_options(job(f"tls_config: {{ca_file: {path}}}"))
     with pytest.raises(OSError, match=r"not a regular file|are the most"):
         certificate.tls()
+
+
+@pytest.mark.parametrize(
+    "text", ["authorization: {{credentials_file: {file}}}", "http_headers: {{X-A: {{files: [{file}]}}}}"]
+)
+def test_a_file_with_several_lines_fails_the_request(text: str, tmp_path: Path) -> None:
+    """What cannot be sent in a header is an error of the request that names the file, and not what it says."""
+    file = tmp_path / "token"
+    file.write_text("  hunter2\n")
+    options = client_options(job(text.format(file=file)))
+    assert options.credentials()[0][1].endswith("hunter2")
+    file.write_text("hunter2\r\nX-Evil: 1\n")
+    with pytest.raises(
+        FetchError, match=r"cannot be sent in a header: it has a line break \(U\+000A\)"
+    ) as error:
+        options.credentials()
+    assert str(file) in str(error.value)
+    assert "hunter2" not in str(error.value)

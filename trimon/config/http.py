@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, Url, one_of
 from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
+from trimon.fetch.headers import fault_of_value
 from trimon.gotext.strings import go_quote
 
 TLS_VERSIONS: Final = ("", "TLS10", "TLS11", "TLS12", "TLS13")
@@ -50,6 +51,11 @@ def _header_name(text: str) -> str | None:
     return None
 
 
+def _header_value(text: str) -> str | None:
+    fault = fault_of_value(text)
+    return f"value cannot be sent in a header: it has {fault}" if fault else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class BasicAuth(Model):
     """User and password, each from the configuration or from a file that is read at every request."""
@@ -83,8 +89,8 @@ class Authorization(Model):
 
     yaml_type: ClassVar[str] = "config.plain"
 
-    type: str = setting(Text(), "Bearer")
-    credentials: Secret = setting(Hidden(), NO_SECRET)
+    type: str = setting(Text(_header_value), "Bearer")
+    credentials: Secret = setting(Hidden(_header_value), NO_SECRET)
     credentials_file: str = setting(FilePath(), "")
     credentials_ref: str = setting(Text(), "", only_default=True)
 
@@ -146,8 +152,8 @@ class HttpHeader(Model):
 
     yaml_type: ClassVar[str] = "config.Header"
 
-    values: tuple[str, ...] = setting(Listed(Text()), ())
-    secrets: tuple[Secret, ...] = setting(Listed(Hidden()), ())
+    values: tuple[str, ...] = setting(Listed(Text(_header_value)), ())
+    secrets: tuple[Secret, ...] = setting(Listed(Hidden(_header_value)), ())
     files: tuple[str, ...] = setting(Listed(FilePath()), ())
 
 
@@ -160,7 +166,7 @@ class HttpClient(Model):
 
     basic_auth: BasicAuth | None = setting(Of(BasicAuth))
     authorization: Authorization | None = setting(Of(Authorization))
-    bearer_token: Secret = setting(Hidden(), NO_SECRET)
+    bearer_token: Secret = setting(Hidden(_header_value), NO_SECRET)
     bearer_token_file: str = setting(FilePath(), "")
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
     follow_redirects: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)

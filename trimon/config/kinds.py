@@ -155,11 +155,17 @@ SIZE = _Measure(parse_size_bytes, format_size)
 class Hidden:
     """A secret."""
 
+    check: Callable[[str], str | None] | None = None
+    """Gives the error message of a bad secret, without the secret."""
+
     def read(self, node: Node, source: Source) -> Secret:
         """The secret; an error about it does not show it."""
         if node.shape is not Shape.SCALAR:
             source.document.mismatch(node, "string")
         text = source.document.text(node, "string")
+        message = self.check(text) if self.check is not None else None
+        if message:
+            source.document.refuse(node, message)
         _refuse_no_text(text, node, source)
         REDACTOR.add(text)
         return Secret(text)

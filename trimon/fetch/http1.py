@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final
 
+from trimon.fetch.headers import encoded_headers
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, StreamedResponse
 
 # A response head beyond this is refused.
@@ -35,17 +36,14 @@ _FORBIDDEN = re.compile(r"[\x00\r\n]")
 
 def request_bytes(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> bytes:
     """A whole request. Raises FetchError when a header would break out of its line."""
-    lines = [f"{method} {target} HTTP/1.1"]
-    for name, value in headers:
-        if _FORBIDDEN.search(name + value):
-            raise FetchError(f"bad request: header {name!r} has a line break")
-        lines.append(f"{name}: {value}")
     if _FORBIDDEN.search(target) or " " in target:
         raise FetchError(f"bad request: malformed target {target!r}")
     try:
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+        lines = [f"{method} {target} HTTP/1.1".encode("latin-1")]
     except UnicodeEncodeError:
-        raise FetchError("bad request: a header is not latin-1") from None
+        raise FetchError("bad request: the target is not latin-1") from None
+    lines += [b"%b: %b" % header for header in encoded_headers(headers)]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 class ResponseReader:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult
 
 import httpx
 
+from trimon.fetch.headers import encoded_headers
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response, StreamedResponse
 
 
@@ -77,12 +78,13 @@ class ProxyClient:
         timeout: httpx.Timeout,
     ) -> httpx.Response:
         """The head of the answer; `stack` closes the connection. Raises FetchError."""
+        sent = encoded_headers(headers)
         try:
             verify = tls() if url.scheme == "https" else False
             client = httpx.AsyncClient(proxy=self._proxy_url, verify=verify, trust_env=False, timeout=timeout)
             await stack.enter_async_context(client)
             return await stack.enter_async_context(
-                client.stream(request.method, url.geturl(), headers=headers, content=request.body)
+                client.stream(request.method, url.geturl(), headers=sent, content=request.body)
             )
         except Exception as error:  # noqa: BLE001 # see _told
             raise _told(error) from None

@@ -12,6 +12,7 @@ from typing import Final
 from trimon import limits
 from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
+from trimon.fetch.headers import fault_of_value
 from trimon.fetch.request import FetchError
 from trimon.files import os_errors, require_regular
 from trimon.redaction import REDACTOR
@@ -49,6 +50,14 @@ def _read(path: str) -> str:
     return text
 
 
+def _read_header(path: str) -> str:
+    """A file whose contents become the value of a header."""
+    text = _read(path)
+    if fault := fault_of_value(text):
+        raise FetchError(f"file {path} cannot be sent in a header: it has {fault}")
+    return text
+
+
 def _headers(config: HttpClient) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, header in config.http_headers for value in header.values)
 
@@ -68,12 +77,14 @@ def _credentials(config: HttpClient) -> Callable[[], tuple[tuple[str, str], ...]
         if config.authorization is not None:
             bearer = config.authorization
             secret = (
-                _read(bearer.credentials_file) if bearer.credentials_file else bearer.credentials.reveal()
+                _read_header(bearer.credentials_file)
+                if bearer.credentials_file
+                else bearer.credentials.reveal()
             )
             found.append(("Authorization", f"{bearer.type} {secret}"))
         for name, header in config.http_headers:
             found += [(name, secret.reveal()) for secret in header.secrets]
-            found += [(name, _read(path)) for path in header.files]
+            found += [(name, _read_header(path)) for path in header.files]
         return tuple(found)
 
     return credentials
