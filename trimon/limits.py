@@ -77,3 +77,12 @@ TEMPLATE_OUTPUT_BYTES_MAX: Final = 4 * 2**20
 TEMPLATE_TIME_MAX_S: Final = 30.0
 # Each level takes up to six of Python's frames, of which there are a thousand.
 TEMPLATE_DEPTH_MAX: Final = 100
+
+# Backtests of rules. Times of one group as points of a range query; alerts and changes of state are objects of Python, half
+# a kilobyte each.
+BACKTEST_TIMES_MAX: Final = 11_000
+BACKTEST_ALERTS_MAX: Final = 10_000
+BACKTEST_EVENTS_MAX: Final = 100_000
+BACKTEST_TEXT_BYTES_MAX: Final = 64 * 2**20
+# Of what a recording rule gives.
+BACKTEST_SERIES_SHOWN_MAX: Final = 1000

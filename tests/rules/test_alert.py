@@ -15,6 +15,7 @@ from trimon.rules.alert import (
     FoundAlert,
     advance,
     is_due,
+    next_change_ms,
     restored_active_ms,
     sent,
 )
@@ -108,6 +109,33 @@ def test_value_and_annotations_follow_the_series() -> None:
     alerts = advance({}, [FoundAlert(NAMES[0], (("s", "one"),), 1.0)], 1000, 9000, 0)
     (alert,) = advance(alerts, [FoundAlert(NAMES[0], (("s", "two"),), 2.0)], 2000, 9000, 0).values()
     assert (alert.value, alert.annotations, alert.active_at_ms) == (2.0, (("s", "two"),), 1000)
+
+
+@given(
+    st.sampled_from((0, 60_000, 150_000)),
+    st.sampled_from((0, 60_000, 200_000)),
+    st.lists(st.booleans(), min_size=1, max_size=20),
+    st.booleans(),
+    st.integers(1, 30),
+)
+def test_an_alert_changes_at_the_time_that_is_foretold(
+    for_ms: int, keep_ms: int, steps: list[bool], is_found: bool, later: int
+) -> None:
+    """Up to the foretold time evaluations that all find an alert, or all miss it, change its value alone; then the state."""
+    found = [FoundAlert(NAMES[0], (), 1.0)]
+    alerts: dict[Labels, Alert] = {}
+    now = 0
+    for step in [True, *steps, is_found]:
+        now += STEP_MS
+        alerts = advance(alerts, found if step else [], now, for_ms, keep_ms)
+    if not alerts:
+        return
+    (alert,) = alerts.values()
+    due_ms = next_change_ms(alert, for_ms, keep_ms, is_found=is_found)
+    then_ms = now + later * STEP_MS // 3
+    after = advance(alerts, found if is_found else [], then_ms, for_ms, keep_ms)
+    changed = shown(after) != shown(alerts)
+    assert changed == (due_ms is not None and then_ms >= due_ms)
 
 
 def test_when_alerts_are_sent() -> None:

@@ -126,6 +126,20 @@ def _aged(alert: Alert, time_ms: int, for_ms: int) -> Alert:
     return alert
 
 
+def next_change_ms(alert: Alert, for_ms: int, keep_firing_for_ms: int, *, is_found: bool) -> int | None:
+    """The first time at which an evaluation may do more to an alert than give it a value and annotations; None: never.
+
+    It holds for an alert as `advance` left it, while every evaluation goes on finding it, or goes on not finding it.
+    """
+    if alert.state is AlertState.PENDING:
+        return alert.active_at_ms + for_ms if is_found else 0
+    if alert.state is AlertState.INACTIVE:
+        return 0 if is_found else alert.resolved_at_ms + RESOLVED_RETENTION_MS + 1
+    if is_found:
+        return None
+    return alert.keep_firing_since_ms + keep_firing_for_ms if alert.keep_firing_since_ms else 0
+
+
 def is_due(alert: Alert, time_ms: int, resend_delay_ms: int) -> bool:
     """Whether the Alertmanagers are to hear of an alert now: its end at once, everything else once a while."""
     if alert.state is AlertState.PENDING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +21,12 @@ from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
 from trimon.rules.alert import Alert, AlertState, AlertValue, FoundAlert
-from trimon.rules.recording import NOT_A_VECTOR, Recorded
+from trimon.rules.recording import Recorded
+from trimon.rules.slots import NOT_A_VECTOR
 from trimon.rules.spec import AlertingSpec
 from trimon.templates.alerts import AlertData, AlertTemplates
 from trimon.templates.errors import TemplateError
-from trimon.templates.functions.function import QuerySample
+from trimon.templates.functions.function import QueryFunction, QuerySample
 
 ALERTS: Final = "ALERTS"
 ALERTS_FOR_STATE: Final = "ALERTS_FOR_STATE"
@@ -71,6 +72,22 @@ class AlertingRule:
         if result.type not in ("vector", "scalar"):
             raise QueryError(NOT_A_VECTOR)
 
+        query = self.query_function(snapshot, time_ms, options, budget)
+        errors: list[TemplateError] = []
+        alerts = tuple(
+            self.found(labels, value, query, time_ms, errors)
+            for labels, value in budget.watch(samples_of(result))
+        )
+        if len({each.labels for each in alerts}) < len(alerts):
+            raise QueryError(SAME_LABELS)
+        expansions = len(alerts) * (len(self.spec.labels) + len(self.spec.annotations))
+        return FoundAlerts(alerts, result.stats, expansions, tuple(errors))
+
+    def query_function(
+        self, snapshot: Snapshot, time_ms: int, options: QueryOptions, budget: Budget
+    ) -> QueryFunction:
+        """What `query` in a template asks at a time."""
+
         def query(text: str) -> list[QuerySample]:
             try:
                 told = instant(snapshot, text, time_ms, options, budget)
@@ -78,23 +95,40 @@ class AlertingRule:
                 raise UserError(str(error)) from None
             return [QuerySample(dict(labels), value) for labels, value in samples_of(told)]
 
-        errors: list[TemplateError] = []
+        return query
+
+    def found(
+        self,
+        labels: Labels,
+        value: AlertValue,
+        query: QueryFunction,
+        time_ms: int,
+        errors: list[TemplateError],
+    ) -> FoundAlert:
+        """The alert of a series of the result; what templates fail with is added to `errors`."""
+        texts = self._templates.expand(self._data(labels, value), query, time_ms)
+        errors.extend(texts.errors)
+        annotations = tuple(sorted(texts.annotations.items()))
+        return FoundAlert(self._merged(labels, texts.labels), annotations, value)
+
+    def identity(self, labels: Labels, value: AlertValue, query: QueryFunction, time_ms: int) -> Labels:
+        """The labels of the alert of a series: what it is known by."""
+        return self._merged(labels, self._templates.expand_labels(self._data(labels, value), query, time_ms))
+
+    @property
+    def identity_is_fixed(self) -> bool:
+        """Whether the alert of a series is the same at every time and with every value."""
+        return self._templates.labels_are_fixed
+
+    def _data(self, labels: Labels, value: AlertValue) -> AlertData:
         external = dict(self._origin.external_labels())
+        return AlertData(dict(labels), value, external, self._origin.external_url)
 
-        def found(labels: Labels, value: AlertValue) -> FoundAlert:
-            data = AlertData(dict(labels), value, external, self._origin.external_url)
-            texts = self._templates.expand(data, query, time_ms)
-            errors.extend(texts.errors)
-            merged = {name: text for name, text in labels if name != METRIC_NAME}
-            merged |= texts.labels
-            merged[ALERT_NAME] = self.spec.alert
-            return FoundAlert(labels_of(merged), tuple(sorted(texts.annotations.items())), value)
-
-        alerts = tuple(found(labels, value) for labels, value in budget.watch(samples_of(result)))
-        if len({each.labels for each in alerts}) < len(alerts):
-            raise QueryError(SAME_LABELS)
-        expansions = len(alerts) * (len(self.spec.labels) + len(self.spec.annotations))
-        return FoundAlerts(alerts, result.stats, expansions, tuple(errors))
+    def _merged(self, labels: Labels, expanded: Mapping[str, str]) -> Labels:
+        merged = {name: text for name, text in labels if name != METRIC_NAME}
+        merged |= expanded
+        merged[ALERT_NAME] = self.spec.alert
+        return labels_of(merged)
 
     def recorded(self, alerts: Iterable[Alert], stats: QueryStats | None = None) -> Recorded:
         """ALERTS and ALERTS_FOR_STATE of the alerts that are pending or firing."""
@@ -109,6 +143,11 @@ class AlertingRule:
         values = np.ones(len(sets))
         values[1::2] = [alert.active_at_ms // 1000 for alert in shown]
         return Recorded(LabelTable.of(sets), values, stats)
+
+
+def too_many(limit: int, alerts: int) -> str:
+    """The error of a rule that has more alerts than its group's limit."""
+    return f"exceeded limit of {limit} with {alerts} alerts"
 
 
 def samples_of(result: QueryResult) -> list[tuple[Labels, AlertValue]]:

@@ -20,7 +20,7 @@ from trimon.rules.alert import (
     restored_active_ms,
     sent,
 )
-from trimon.rules.alerting import ALERT_NAME, ALERTS_FOR_STATE, AlertingRule
+from trimon.rules.alerting import ALERT_NAME, ALERTS_FOR_STATE, AlertingRule, too_many
 from trimon.rules.recording import Recorded
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import AlertingSpec
@@ -73,7 +73,7 @@ class AlertingSession(RuleSession):
         active = sum(alert.state is not AlertState.INACTIVE for alert in alerts.values())
         if 0 < evaluation.limit < active:
             self.alerts = {}
-            raise QueryError(f"exceeded limit of {evaluation.limit} with {active} alerts")
+            raise QueryError(too_many(evaluation.limit, active))
         self.alerts = alerts
         shown = alerts.values() if self.restored else ()
         return self.rule.recorded(shown, found.stats)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,16 @@ from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.engine import instant, parse
 from trimon.query.execution.budget import Budget
-from trimon.query.execution.labelcodes import distinct, drop_names, with_column
+from trimon.query.execution.grid import Grid
+from trimon.query.execution.labelcodes import distinct, drop_names, group, with_column
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import holds
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
+from trimon.rules.slots import NOT_A_VECTOR, SlotResults, evaluate_slots
 from trimon.rules.spec import RecordingSpec
 
-NOT_A_VECTOR = "rule result is not a vector or scalar"
 SAME_LABELS = "vector contains metrics with the same labelset after applying rule labels"
 HISTOGRAMS = "rule result has native histograms, which cannot be recorded yet"
 
@@ -66,8 +67,36 @@ class RecordingRule:
         if not distinct(labels):
             raise QueryError(SAME_LABELS)
         if 0 < limit < labels.rows:
-            raise QueryError(f"exceeded limit of {limit} with {labels.rows} series")
+            raise QueryError(_too_many(limit, labels.rows))
         return Recorded(labels, np.ascontiguousarray(values, np.float64), result.stats, histograms)
+
+    def over(
+        self,
+        snapshot: Snapshot,
+        grid: Grid,
+        options: QueryOptions,
+        budget: Budget,
+        limit: int = 0,
+        held_bytes: int = 0,
+    ) -> SlotResults:
+        """The samples at every time of a grid, as `evaluate` gives them one time after the other.
+
+        Where that raises, the time is among the failures. `held_bytes` is what the caller keeps meanwhile. Raises ParseError,
+        and QueryError when time or memory is over.
+        """
+        found = evaluate_slots(snapshot, self.spec.expr, grid, options, budget, held_bytes)
+        labels = self._relabeled(found.labels)
+        groups = group(labels)
+        if groups.count < labels.rows:
+            found = found.joined(labels.take(groups.first), groups.codes, SAME_LABELS)
+        else:
+            found = replace(found, labels=labels)
+        if limit <= 0:
+            return found
+        counts = found.present.sum(axis=0)
+        return found.without(
+            {place: _too_many(limit, int(counts[place])) for place in np.flatnonzero(counts > limit).tolist()}
+        )
 
     def _relabeled(self, labels: LabelTable) -> LabelTable:
         removed = [name for name, value in self.spec.labels if not value]
@@ -76,3 +105,7 @@ class RecordingRule:
         for name, value in given:
             labels = with_column(labels, name, np.ones(labels.rows, np.int32), ("", value))
         return labels
+
+
+def _too_many(limit: int, series: int) -> str:
+    return f"exceeded limit of {limit} with {series} series"

@@ -71,10 +71,8 @@ def _logs_error(config: Config) -> UserError | None:
 
 
 def _with_rules(config: Config, query: QueryOptions) -> LoadedConfiguration:
-    main = config.global_
-    defaults = RuleDefaults(config.evaluation_interval_ms, main.rule_query_offset, query)
     try:
-        return LoadedConfiguration(config, load_rules(config.rule_paths(), defaults))
+        return LoadedConfiguration(config, load_rules(config.rule_paths(), _rule_defaults(config, query)))
     except PatternError as error:
         detail = f"{error.pattern}: {error.message}"
         problem = RulesError(
@@ -86,6 +84,10 @@ def _with_rules(config: Config, query: QueryOptions) -> LoadedConfiguration:
         detail = f"parse rules from file {go_quote(error.position.file)}: {error}"
         problem = RulesError("error loading rules, previous rule set restored", error, detail)
     return LoadedConfiguration(config, rules_error=problem)
+
+
+def _rule_defaults(config: Config, query: QueryOptions) -> RuleDefaults:
+    return RuleDefaults(config.evaluation_interval_ms, config.global_.rule_query_offset, query)
 
 
 def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
@@ -115,3 +117,7 @@ class CurrentConfiguration:
     def query_options(self) -> QueryOptions:
         """How queries run; the default step of subqueries is the configuration's."""
         return replace(self._query, subquery_step_ms=self.config.evaluation_interval_ms)
+
+    def rule_defaults(self) -> RuleDefaults:
+        """How rule files are read."""
+        return _rule_defaults(self.config, self._query)

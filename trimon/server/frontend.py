@@ -57,6 +57,8 @@ class Frontend:
             ready=storage.actor.replayed.is_set,
             scrape_pools=lambda: scraping.manager.scrape_pools,
             rules=lambda: list(parts.rules.manager.groups.values()),
+            rule_defaults=self._current.rule_defaults,
+            alert_origin=parts.rules.origin,
             alertmanagers=lambda: (parts.notify.notifier.active, parts.notify.notifier.dropped),
             tree=tree,
             plugins=scraping.discovery.plugins,

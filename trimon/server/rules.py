@@ -37,6 +37,8 @@ class RulePart:
             "prometheus_rule_group_duration_seconds", "The duration of rule group evaluations."
         )
         templates = TemplateCounts()
+        external_url = settings.web.external.url
+        self.origin = AlertOrigin(lambda: current.config.global_.external_labels, external_url)
         self.manager = RuleManager(
             self.pool,
             RuleSeams(
@@ -49,7 +51,7 @@ class RulePart:
                 rule_s.observe,
                 group_s.observe,
                 AlertingSeams(
-                    AlertOrigin(lambda: current.config.global_.external_labels, settings.web.external.url),
+                    self.origin,
                     notify.notify,
                     templates,
                     settings.alerts.resend_delay_ms,

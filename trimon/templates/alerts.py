@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,8 @@ PRELUDE: Final = (
     "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
     "{{$externalURL := .ExternalURL}}{{$value := .Value}}"
 )
+# What shows a label of the series and nothing else.
+_OF_SERIES: Final = re.compile(r"\{\{(?:- )?\s*(?:\$labels|\.Labels)\.\w+\s*(?: -)?\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +93,35 @@ class AlertTemplates:
     def expand(self, data: AlertData, query: QueryFunction, time_ms: int) -> Expanded:
         """The texts of an alert; where a template fails, its text is the error, as Prometheus shows it."""
         errors: list[TemplateError] = []
+        labels = _texts(self._labels, data, query, time_ms, errors)
+        annotations = _texts(self._annotations, data, query, time_ms, errors)
+        return Expanded(labels, annotations, tuple(errors))
 
-        def texts(templates: Mapping[str, AlertTemplate]) -> dict[str, str]:
-            found = {}
-            for name, template in templates.items():
-                try:
-                    found[name] = template.expand(data, query, time_ms)
-                except TemplateError as error:
-                    errors.append(error)
-                    found[name] = readable(failure_text(error))
-            return found
+    def expand_labels(self, data: AlertData, query: QueryFunction, time_ms: int) -> dict[str, str]:
+        """The texts of the labels alone."""
+        return _texts(self._labels, data, query, time_ms, [])
 
-        labels = texts(self._labels)
-        return Expanded(labels, texts(self._annotations), tuple(errors))
+    @property
+    def labels_are_fixed(self) -> bool:
+        """Whether the labels of an alert follow from those of its series, whatever its value and the time."""
+        return all("{{" not in _OF_SERIES.sub("", template.text) for template in self._labels.values())
+
+
+def _texts(
+    templates: Mapping[str, AlertTemplate],
+    data: AlertData,
+    query: QueryFunction,
+    time_ms: int,
+    errors: list[TemplateError],
+) -> dict[str, str]:
+    found = {}
+    for name, template in templates.items():
+        try:
+            found[name] = template.expand(data, query, time_ms)
+        except TemplateError as error:
+            errors.append(error)
+            found[name] = readable(failure_text(error))
+    return found
 
 
 def failure_text(error: TemplateError) -> str:

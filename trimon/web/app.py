@@ -8,6 +8,7 @@ from hypercorn.typing import ASGIFramework
 
 from trimon.web.api.admin import admin_endpoints
 from trimon.web.api.alerts import alerts_endpoints
+from trimon.web.api.backtest import backtest_endpoints
 from trimon.web.api.expressions import expression_endpoints
 from trimon.web.api.metadata import metadata_endpoints
 from trimon.web.api.queries import query_endpoints
@@ -31,6 +32,7 @@ _AREAS: Final = (
     metadata_endpoints,
     targets_endpoints,
     rules_endpoints,
+    backtest_endpoints,
     alerts_endpoints,
     status_endpoints,
     admin_endpoints,

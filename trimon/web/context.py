@@ -17,7 +17,9 @@ from trimon.model.labels import Labels
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.query.language.options import QueryOptions
+from trimon.rules.alerting import AlertOrigin
 from trimon.rules.group import RuleGroup
+from trimon.rules.spec import RuleDefaults
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.protocols import ServedStore
 from trimon.web.externalurl import ExternalUrl
@@ -79,6 +81,10 @@ class WebContext:
     runtime: Callable[[], Mapping[str, object]]
     mask: Callable[[Labels], Labels]
     """Hides the values of discovered labels that look like secrets."""
+    rule_defaults: Callable[[], RuleDefaults] = RuleDefaults
+    """How the text of a rule file is read."""
+    alert_origin: AlertOrigin = field(default_factory=AlertOrigin)
+    """What templates of alerts know of the server."""
     memory: Callable[[], Mapping[str, object]] = dict
     """The budget of memory, its owners, and what the kernel counts."""
     bodies: BodyMemory = field(default_factory=lambda: BodyMemory(sys.maxsize))

@@ -60,6 +60,12 @@ class Budget:
         if self.reservation is not None:
             self._reserved_bytes = max(FREE_BYTES, self.reservation.size_bytes)
 
+    def keep_only(self, size_bytes: int, what: str) -> None:
+        """Nothing is left of the queries so far but so many bytes of their results, and another one begins."""
+        self.held = self.passing = self.bytes_held = self.bytes_kept = 0
+        self.take_bytes(size_bytes, what)
+        self.bytes_kept = size_bytes
+
     def cancel(self) -> None:
         """Stop the query at its next check."""
         self._canceled.set()

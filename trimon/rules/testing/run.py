@@ -23,7 +23,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import ALERT_NAME, AlertOrigin, samples_of
 from trimon.rules.file import RuleFileErrors, load_rules
 from trimon.rules.group import RuleGroup
-from trimon.rules.recording import NOT_A_VECTOR
+from trimon.rules.slots import NOT_A_VECTOR
 from trimon.rules.spec import GroupSpec, RuleDefaults
 from trimon.rules.testing.difference import difference
 from trimon.rules.testing.file import (

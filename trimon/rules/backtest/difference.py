@@ -1,0 +1,205 @@
+"""How two versions of rules differ over the same range: what only one of them does, and what they do at other times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trimon.model.frame import Times
+from trimon.model.histogram import FloatHistogram
+from trimon.model.histogramtext import histogram_text
+from trimon.model.labels import Labels
+from trimon.query.answer.json import format_value
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.labelcodes import shared_groups
+from trimon.query.execution.values import Index, Mask, holds
+from trimon.rules.backtest.run import RuleOutcome
+from trimon.rules.backtest.series import RecordedSeries
+from trimon.rules.backtest.timeline import AlertEvent, Episode, episodes_of
+from trimon.rules.spec import AlertingSpec
+
+# Rule by its group, whether it is an alerting one, its name, and how many before it are named the same.
+_Key = tuple[str, bool, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDifference:
+    """How one alert differs. `texts` is how many changes of state at the same time have other annotations."""
+
+    labels: Labels
+    only_first: tuple[Episode, ...]
+    only_second: tuple[Episode, ...]
+    moved: tuple[tuple[Episode, Episode], ...]
+    texts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDifference:
+    """How many recorded samples only one version has, and how many have another value; when the first of all these is."""
+
+    only_first: int
+    only_second: int
+    different: int
+    first_ms: int | None
+
+    def __bool__(self) -> bool:
+        return self.first_ms is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleDifference:
+    """How a rule differs; None stands for a version that has no such rule."""
+
+    group: str
+    name: str
+    first: RuleOutcome | None
+    second: RuleOutcome | None
+    alerts: tuple[AlertDifference, ...] = ()
+    samples: SampleDifference | None = None
+
+    @property
+    def failures(self) -> tuple[int, int]:
+        """How many evaluations of each version failed."""
+        first, second = (
+            0 if outcome is None else len(outcome.problems.failures) for outcome in (self.first, self.second)
+        )
+        return first, second
+
+    def __bool__(self) -> bool:
+        missing = self.first is None or self.second is None
+        failures = self.failures
+        return missing or bool(self.alerts or self.samples) or failures[0] != failures[1]
+
+
+def differences(
+    first: Sequence[RuleOutcome], second: Sequence[RuleOutcome], budget: Budget
+) -> list[RuleDifference]:
+    """The rules that differ, in the order of the first version. Raises QueryError when memory or time is over."""
+    ours, theirs = _by_key(first), _by_key(second)
+    found = (_difference(key, ours.get(key), theirs.get(key), budget) for key in {**ours, **theirs})
+    return [each for each in found if each]
+
+
+def _by_key(outcomes: Sequence[RuleOutcome]) -> dict[_Key, RuleOutcome]:
+    seen: Counter[tuple[str, bool, str]] = Counter()
+    out: dict[_Key, RuleOutcome] = {}
+    for outcome in outcomes:
+        spec = outcome.rule.spec
+        named = (outcome.rule.group.name, isinstance(spec, AlertingSpec), spec.name)
+        out[*named, seen[named]] = outcome
+        seen[named] += 1
+    return out
+
+
+def _difference(
+    key: _Key, first: RuleOutcome | None, second: RuleOutcome | None, budget: Budget
+) -> RuleDifference:
+    group, alerting, name, _ = key
+    budget.check()
+    outcomes = first, second
+    if alerting:
+        timelines = [_timelines(outcome) for outcome in outcomes]
+        return RuleDifference(group, name, first, second, alerts=tuple(_alerts(*timelines)))
+    recorded = [
+        outcome.recorded for outcome in outcomes if outcome is not None and outcome.recorded is not None
+    ]
+    if len(recorded) == 2:
+        samples = _samples(recorded[0], recorded[1], budget)
+    else:
+        count, first_ms = _points(recorded[0])
+        samples = SampleDifference(count if first else 0, count if second else 0, 0, first_ms)
+    return RuleDifference(group, name, first, second, samples=samples)
+
+
+def _timelines(outcome: RuleOutcome | None) -> dict[Labels, list[AlertEvent]]:
+    return outcome.timelines.events if outcome is not None and outcome.timelines is not None else {}
+
+
+def _alerts(
+    first: dict[Labels, list[AlertEvent]], second: dict[Labels, list[AlertEvent]]
+) -> Iterator[AlertDifference]:
+    for labels in sorted({**first, **second}):
+        ours, theirs = first.get(labels, []), second.get(labels, [])
+        only_first, only_second, moved = _moved(episodes_of(ours), episodes_of(theirs))
+        texts = {(event.change, event.at_ms): event.annotations for event in ours}
+        others = sum(
+            texts.get((event.change, event.at_ms), event.annotations) != event.annotations for event in theirs
+        )
+        if only_first or only_second or moved or others:
+            yield AlertDifference(labels, tuple(only_first), tuple(only_second), tuple(moved), others)
+
+
+def _moved(
+    first: Sequence[Episode], second: Sequence[Episode]
+) -> tuple[list[Episode], list[Episode], list[tuple[Episode, Episode]]]:
+    """Episodes of one alert: those of one version alone, and those that overlap and differ. Both are in order of time."""
+    only_first: list[Episode] = []
+    only_second = list(second)
+    moved: list[tuple[Episode, Episode]] = []
+    for episode in first:
+        other = next((each for each in only_second if episode.overlaps(each)), None)
+        if other is None:
+            only_first.append(episode)
+            continue
+        only_second.remove(other)
+        if other != episode:
+            moved.append((episode, other))
+    return only_first, only_second, moved
+
+
+def _points(series: RecordedSeries) -> tuple[int, int | None]:
+    """The number of samples, and the time of the first."""
+    places = np.flatnonzero(series.present.any(axis=0))
+    first_ms = series.grid.start_ms + int(places[0]) * series.grid.step_ms if len(places) else None
+    return int(np.count_nonzero(series.present)), first_ms
+
+
+def _samples(first: RecordedSeries, second: RecordedSeries, budget: Budget) -> SampleDifference:
+    times = np.union1d(first.grid.times_ms(), second.grid.times_ms())
+    rows_first, rows_second, count = shared_groups(first.labels, second.labels)
+    budget.take_bytes(40 * count * len(times), "the comparison of recorded samples")
+    ours, here = _spread(first, rows_first, count, times)
+    theirs, there = _spread(second, rows_second, count, times)
+    different = here & there
+    rows, places = np.nonzero(different)
+    different[rows, places] = _unequal(ours[rows, places], theirs[rows, places])
+    any_at = np.flatnonzero(((here != there) | different).any(axis=0))
+    return SampleDifference(
+        int(np.count_nonzero(here & ~there)),
+        int(np.count_nonzero(there & ~here)),
+        int(np.count_nonzero(different)),
+        int(times[any_at[0]]) if len(any_at) else None,
+    )
+
+
+def _spread(series: RecordedSeries, rows: Index, count: int, times: Times) -> tuple[npt.NDArray[Any], Mask]:
+    """The samples, objects where some are histograms, at common rows and times; and which there are."""
+    held = series.labels.rows
+    places = np.searchsorted(times, series.grid.times_ms())
+    target = np.ix_(rows, places)
+    values: npt.NDArray[Any] = np.zeros((count, len(times)))
+    shown: npt.NDArray[Any] = series.values[:held]
+    if series.histograms is not None:
+        cells = series.histograms[:held]
+        shown = np.where(holds(cells), cells, shown.astype(np.object_))
+        values = values.astype(np.object_)
+    present = np.zeros(values.shape, np.bool_)
+    values[target], present[target] = shown, series.present[:held]
+    return values, present
+
+
+def _unequal(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> Mask:
+    if np.object_ not in (ours.dtype, theirs.dtype):
+        # by bits: a NaN is equal to itself
+        return np.asarray(ours.view(np.int64) != theirs.view(np.int64), np.bool_)
+    texts = [[_text(value) for value in values.tolist()] for values in (ours, theirs)]
+    return np.array([one != other for one, other in zip(*texts, strict=True)], np.bool_)
+
+
+def _text(value: float | FloatHistogram) -> str:
+    return histogram_text(value) if isinstance(value, FloatHistogram) else format_value(value)

@@ -1,0 +1,97 @@
+"""Backtests: what rules would have done over stored samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from werkzeug.datastructures import MultiDict
+
+from trimon.errors import UserError
+from trimon.model.snapshot import Snapshot
+from trimon.query.execution.budget import Budget
+from trimon.rules.backtest.report import BacktestRequest
+from trimon.rules.backtest.run import Span
+from trimon.rules.file import read_rules
+from trimon.rules.spec import GroupSpec, RuleDefaults
+from trimon.web.api.queries import request_options
+from trimon.web.context import WebContext
+from trimon.web.http import parameters
+from trimon.web.http.answer import Answer, bad_parameter, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.request import Request
+
+
+def backtest_endpoints(context: WebContext) -> list[Endpoint]:
+    """/rules/backtest."""
+
+    async def backtest(request: Request) -> Answer:
+        values = await request.values()
+        span = _span(values)
+        loaded = [group.spec for group in context.rules()]
+        defaults, options = context.rule_defaults(), request_options(context, values)
+        wanted = await context.offload.run(lambda: _request(values, loaded, defaults, span))
+
+        def work(snapshot: Snapshot, budget: Budget) -> Answer:
+            return success(wanted.answer(snapshot, options, context.alert_origin, budget))
+
+        names = ", ".join(group.name for group in wanted.groups[:10])
+        title = f"{request.path} {names} from {span.start_ms} to {span.end_ms} ms"
+        answer = await request.attended(lambda: context.queries.run(title, options, work))
+        context.bodies.hold_while_alive(answer, len(answer.body))
+        return answer
+
+    return [
+        Endpoint(API_PREFIX + "/rules/backtest", ("GET", "POST"), backtest, watches_client=True),
+    ]
+
+
+def _span(values: MultiDict[str, str]) -> Span:
+    start_ms, end_ms = (parameters.required_time_ms(values, name) for name in ("start", "end"))
+    if end_ms < start_ms:
+        raise bad_parameter("end", "end timestamp must not be before start time")
+    interval_ms = 0
+    if text := values.get("interval", ""):
+        try:
+            interval_ms = parameters.parse_span_ms(text)
+        except UserError as error:
+            raise bad_parameter("interval", error) from None
+        if interval_ms <= 0:
+            raise bad_parameter("interval", f"{text} is not at least a millisecond")
+    return Span(start_ms, end_ms, interval_ms, frozenset(values.getlist("rule")))
+
+
+def _request(
+    values: MultiDict[str, str], loaded: Sequence[GroupSpec], defaults: RuleDefaults, span: Span
+) -> BacktestRequest:
+    """What a request asks for. Raises ApiError. In a thread: rule files may be long."""
+    groups = _parsed(values, "rules", defaults) if "rules" in values else _loaded(values, loaded)
+    compared = _parsed(values, "compare", defaults) if "compare" in values else None
+    wanted = set(values.getlist("group"))
+    if wanted:
+        groups = tuple(group for group in groups if group.name in wanted)
+        compared = compared and tuple(group for group in compared if group.name in wanted)
+        if not groups and not compared:
+            raise bad_parameter("group", f"there is no group named {', '.join(sorted(wanted))}")
+    return BacktestRequest(groups, compared, span)
+
+
+def _parsed(values: MultiDict[str, str], name: str, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
+    try:
+        return read_rules(values[name], Path(name), defaults)
+    except UserError as error:
+        raise bad_parameter(name, error) from None
+
+
+def _loaded(values: MultiDict[str, str], loaded: Sequence[GroupSpec]) -> tuple[GroupSpec, ...]:
+    """The loaded groups of the files that are named, or that have the rules that are."""
+    files, rules = set(values.getlist("file")), set(values.getlist("rule"))
+    if not files and not rules and "group" not in values:
+        raise bad_parameter("rules", "give the text of a rule file, or a file, group or rule that is loaded")
+    if unknown := files - {group.file for group in loaded}:
+        raise bad_parameter("file", f"no rule file named {', '.join(sorted(unknown))} is loaded")
+    groups = [group for group in loaded if not files or group.file in files]
+    if rules and not files:
+        found = {group.file for group in groups if any(rule.name in rules for rule in group.rules)}
+        groups = [group for group in groups if group.file in found]
+    return tuple(groups)
