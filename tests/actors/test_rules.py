@@ -235,3 +235,22 @@ async def test_the_tree_names_file_and_group(tmp_path: Path, autojump_clock: Moc
         node = find(here.pool, f"{here.pool.path}/r.yml/g")
         assert node is not None
         assert node["fields"]["failing"] == {"r": "rule result is not a vector or scalar"}
+
+
+async def test_a_rule_that_can_give_nothing_is_told_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A selector that matches nothing for ten minutes makes a rule dead; it is told once, and again when it matches."""
+    async with rule_world(tmp_path) as here, trio.open_nursery() as nursery:
+        nursery.start_soon(keep_pushing, here, {"a": "1"})
+        here.configure(rules("{record: 'r:x', expr: 'm / misspelt'}", "{record: 'r:m', expr: 'm'}"))
+        await trio.sleep(500)
+        group = here.manager.groups[KEY]
+        assert [session.selectors.told for session in group.rules] == [False, False]
+        await trio.sleep(300)
+        assert [session.selectors.told for session in group.rules] == [True, False]
+        use = group.rules[0].selectors.uses[0]
+        assert use.matched
+        assert use.last_matched_ms == group.last_evaluation_ms
+        await here.push("misspelt", 1.0, a="1")
+        await trio.sleep(20)
+        assert not group.rules[0].selectors.told
+        nursery.cancel_scope.cancel()

@@ -31,7 +31,8 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rules import AlertingSeams, RuleManager, RuleSeams
+from trimon.actors.rulegroup import AlertingSeams, RuleSeams
+from trimon.actors.rules import RuleManager
 from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.errors import OperatingError

@@ -15,7 +15,8 @@ from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rules import AlertingSeams, RuleGroupActor, RuleManager, RuleSeams
+from trimon.actors.rulegroup import AlertingSeams, RuleGroupActor, RuleSeams
+from trimon.actors.rules import RuleManager
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload

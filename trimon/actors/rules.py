@@ -1,285 +1,29 @@
-"""Rules: one actor a group, and the manager that keeps the groups in line with the configuration."""
+"""Rules: the manager that keeps one actor a group in line with the configuration."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import trio
 
 from trimon.actors.kernel.ask import AskTimeout
-from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.querying.gate import Queries
-from trimon.actors.querying.querylog import QueryRecord
-from trimon.actors.schedule import Schedule
-from trimon.actors.storage import Writer
-from trimon.clock import Clock
-from trimon.errors import OperatingError, UserError
-from trimon.log import Log
-from trimon.model.rows import Appended, Row
-from trimon.model.snapshot import Snapshot
-from trimon.query.execution.budget import Budget
-from trimon.query.language.errors import QueryError
-from trimon.query.language.options import QueryOptions
-from trimon.rules.alert import Alert
-from trimon.rules.alerting import AlertOrigin
-from trimon.rules.alertsession import AlertingSession
-from trimon.rules.dependencies import Batch
+from trimon.actors.rulegroup import RuleGroupActor, RuleSeams
+from trimon.errors import OperatingError
 from trimon.rules.group import RuleGroup
-from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import GroupSpec
 
 # A group may end its iteration when it is told to stop.
 DRAIN_S: Final = 10.0
-# Evaluations before the alerts of before a restart are looked for: their series are scraped again by then.
-RESTORED_AFTER: Final = 2
 POLICY: Final = RestartPolicy()
-
-
-def _ignore(_: float) -> None:
-    """Does nothing with a duration."""
-
-
-@dataclass(slots=True)
-class TemplateCounts:
-    """How many templates were expanded since the start, and in how many that failed."""
-
-    expansions: int = 0
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AlertingSeams:
-    """What alerting rules work with, and where their alerts go."""
-
-    origin: AlertOrigin = field(default_factory=AlertOrigin)
-    notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None
-    """Hears of alerts that the Alertmanagers are to hear of, and of their rule's expression."""
-    templates: TemplateCounts = field(default_factory=TemplateCounts)
-    resend_delay_ms: int = 60_000
-    outage_tolerance_ms: int = 3_600_000
-    grace_period_ms: int = 600_000
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSeams:
-    """What groups work with. `options` gives the limits of a query as they are now."""
-
-    queries: Queries
-    writer: Writer
-    clock: Clock
-    log: Log
-    replayed: trio.Event
-    options: Callable[[], QueryOptions]
-    on_rule: Callable[[float], object] = _ignore
-    """Hears how many seconds a rule took."""
-    on_group: Callable[[float], object] = _ignore
-    """Hears how many seconds an iteration of a group took."""
-    alerting: AlertingSeams = field(default_factory=AlertingSeams)
-    at_once: trio.CapacityLimiter | None = None
-    """How many rules are evaluated beside others of their group; None: they go one after the other."""
-
-
-class RuleGroupActor:
-    """One group, evaluated once an interval at its own phase, its rules one after the other, or as they depend on another.
-
-    Owns: the group's sessions.
-    Receives: nothing.
-    Sends: Append to storage, one a rule, so that later rules see what earlier ones recorded.
-    Crashes when: a session has a bug. A rule that fails is a health field and a counter.
-    On restart: the sessions offer their series anew, in the same columns.
-    """
-
-    def __init__(self, group: RuleGroup, seams: RuleSeams, ended: Callable[[RuleGroup], None]) -> None:
-        self.group = group
-        self._seams = seams
-        self._ended = ended
-        self._at_work = ""
-        self._schedule = Schedule(seams.clock, group.spec.interval_ms, group.offset_ms, self._missed)
-
-    async def run(self) -> None:
-        """Evaluates until drained; begins when storage can be read."""
-        schedule = self._schedule
-        try:
-            with schedule.interruptible():
-                await self._seams.replayed.wait()
-            while (slot_ms := await schedule.wait()) is not None:
-                await self._iterate(slot_ms)
-        finally:
-            self._ended(self.group)
-
-    def drain(self) -> None:
-        """Stops waiting; an iteration is seen through."""
-        self._schedule.drain()
-
-    def _missed(self, slots: int) -> None:
-        self.group.missed += slots
-
-    async def _iterate(self, slot_ms: int) -> None:
-        group = self.group
-        began_s = trio.current_time()
-        stamp_ms = slot_ms - group.spec.query_offset_ms
-        while group.leftovers:
-            await self._end(group.leftovers.popitem()[1], stamp_ms)
-        if self._seams.at_once is None:
-            for session in group.rules:
-                await self._evaluate(session, slot_ms, stamp_ms)
-        else:
-            for batch in group.batches:
-                await self._evaluate_batch(batch, slot_ms, stamp_ms, self._seams.at_once)
-        self._at_work = ""
-        group.last_evaluation_ms = slot_ms
-        group.duration_s = trio.current_time() - began_s
-        self._seams.on_group(group.duration_s)
-        group.iterations += 1
-        if group.restores and group.iterations >= RESTORED_AFTER:
-            await self._restore()
-
-    async def _end(self, session: RuleSession, stamp_ms: int) -> None:
-        row = session.end(stamp_ms)
-        if row is None:
-            return
-        try:
-            await self._seams.writer.append(row)
-        except (OperatingError, ActorGone, AskTimeout) as error:
-            self._seams.log.error("ending the series of a removed rule failed", err=str(error))
-
-    async def _evaluate_batch(
-        self, batch: Batch, slot_ms: int, stamp_ms: int, at_once: trio.CapacityLimiter
-    ) -> None:
-        async def evaluate(session: RuleSession) -> None:
-            async with at_once:
-                await self._evaluate(session, slot_ms, stamp_ms)
-
-        sessions = [self.group.rules[place] for place in batch]
-        if len(sessions) == 1:
-            await self._evaluate(sessions[0], slot_ms, stamp_ms)
-            return
-        async with trio.open_nursery() as nursery:
-            for session in sessions:
-                nursery.start_soon(evaluate, session)
-
-    async def _evaluate(self, session: RuleSession, slot_ms: int, stamp_ms: int) -> None:
-        group, seams = self.group, self._seams
-        self._at_work = session.spec.name
-        began_s = trio.current_time()
-        options = seams.options()
-        origin = {"ruleGroup": {"file": group.spec.file, "name": group.spec.name}}
-        record = QueryRecord(session.query, stamp_ms, stamp_ms, 0, origin)
-
-        def work(snapshot: Snapshot, budget: Budget) -> Row | None:
-            evaluation = Evaluation(slot_ms, stamp_ms, options, budget, group.spec.limit)
-            row, record.stats = session.evaluate(snapshot, evaluation)
-            return row
-
-        row, failure = None, ""
-        try:
-            row = await seams.queries.run(session.query, options, work, record)
-        except (UserError, QueryError, OperatingError, MailboxFull) as error:
-            failure = str(error) or type(error).__name__
-        if failure:
-            session.failed(failure)
-        else:
-            if isinstance(session, AlertingSession):
-                self._count_templates(session)
-                self._notify(session, slot_ms)
-            await self._store(session, row)
-        session.last_evaluation_ms = slot_ms
-        session.duration_s = trio.current_time() - began_s
-        seams.on_rule(session.duration_s)
-        group.evaluations += 1
-        if failure:
-            group.failures += 1
-        if session.health == "err":
-            seams.log.warning(
-                "evaluating a rule failed",
-                file=group.spec.file,
-                group=group.spec.name,
-                rule=session.spec.name,
-                err=session.last_error,
-            )
-
-    def _count_templates(self, session: AlertingSession) -> None:
-        seams = self._seams
-        counts, errors = seams.alerting.templates, session.template_errors
-        counts.expansions += session.expansions
-        counts.failures += len(errors)
-        if errors:
-            seams.log.warning(
-                "Expanding alert template failed",
-                file=self.group.spec.file,
-                group=self.group.spec.name,
-                alert=session.spec.alert,
-                count=len(errors),
-                err=str(errors[0]),
-            )
-
-    def _notify(self, session: AlertingSession, slot_ms: int) -> None:
-        alerting = self._seams.alerting
-        due = session.take_due(slot_ms, self.group.spec.interval_ms, alerting.resend_delay_ms)
-        if due:
-            alerting.notify(due, session.query)
-
-    async def _restore(self) -> None:
-        """After two evaluations: alerts that were active before a restart go on from then."""
-        group, seams = self.group, self._seams
-        options = seams.options()
-        bounds = seams.alerting.outage_tolerance_ms, seams.alerting.grace_period_ms
-        now_ms = seams.clock.now_ms()
-        group.restores = False
-        for session in group.alerting:
-
-            def work(snapshot: Snapshot, _: Budget, session: AlertingSession = session) -> int:
-                return session.restore(snapshot, now_ms, *bounds)
-
-            try:
-                await seams.queries.run(f"restore {session.spec.name}", options, work)
-            except (UserError, QueryError, OperatingError, MailboxFull) as error:
-                seams.log.error(
-                    "restoring the state of an alert failed",
-                    group=group.spec.name,
-                    rule=session.spec.name,
-                    err=str(error),
-                )
-
-    async def _store(self, session: RuleSession, row: Row | None) -> None:
-        if row is None:
-            session.granted(Appended())
-            return
-        try:
-            answers = await self._seams.writer.append(row)
-        except OperatingError as error:
-            session.lost(f"storage: {error}", certain=True)
-        except (ActorGone, AskTimeout) as error:
-            session.lost(f"storage: {error}", certain=False)
-        else:
-            session.granted(answers[0])
-
-    def inspect(self) -> Mapping[str, object]:
-        """The last iteration, and which rules fail."""
-        group = self.group
-        return {
-            "rules": len(group.rules),
-            "interval_s": group.spec.interval_ms / 1000,
-            "at_work": self._at_work,
-            "next_slot_ms": self._schedule.slot_ms,
-            "last_evaluation_ms": group.last_evaluation_ms,
-            "last_duration_s": group.duration_s,
-            "iterations": group.iterations,
-            "missed": group.missed,
-            "evaluations": group.evaluations,
-            "failures": group.failures,
-            "failing": {s.spec.name: s.last_error for s in group.rules if s.health == "err"},
-            "alerts": sum(len(session.alerts) for session in group.alerting),
-        }
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
 from trimon.rules.alert import Alert, AlertState, AlertValue, FoundAlert
 from trimon.rules.recording import Recorded
+from trimon.rules.selectors import selectors_of
 from trimon.rules.slots import NOT_A_VECTOR
 from trimon.rules.spec import AlertingSpec
 from trimon.templates.alerts import AlertData, AlertTemplates
@@ -59,7 +60,9 @@ class AlertingRule:
 
     def __init__(self, spec: AlertingSpec, options: QueryOptions, origin: AlertOrigin) -> None:
         self.spec = spec
-        self.query = print_expr(parse(spec.expr, options))
+        parsed = parse(spec.expr, options)
+        self.selectors = selectors_of(parsed)
+        self.query = print_expr(parsed)
         """The expression as the API shows it."""
         self._origin = origin
         self._templates = AlertTemplates(spec.alert, spec.labels, spec.annotations)

@@ -35,7 +35,7 @@ class AlertingSession(RuleSession):
     """
 
     def __init__(self, rule: AlertingRule, group: str, *, restored: bool = True) -> None:
-        super().__init__(group)
+        super().__init__(group, rule.selectors)
         self.rule = rule
         self.alerts: ActiveAlerts = {}
         self.restored = restored

@@ -11,14 +11,15 @@ group goes one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
 from trimon.query.engine import parse
-from trimon.query.language.nodes import Expr, VectorSelector, children
+from trimon.query.language.nodes import Expr, VectorSelector
 from trimon.query.language.options import QueryOptions
+from trimon.rules.selectors import selectors_of
 from trimon.rules.spec import AlertingSpec, RuleSpec
 
 _ALERTS: Final = frozenset(("ALERTS", "ALERTS_FOR_STATE"))
@@ -48,11 +49,11 @@ def batches_of(rules: Sequence[RuleSpec], options: QueryOptions) -> tuple[Batch,
 def _read_by(expr: Expr, rules: Sequence[RuleSpec]) -> set[int] | None:
     """The rules whose output an expression reads; None where that can be anything."""
     found: set[int] = set()
-    for selector in _selectors(expr):
-        name = _name(selector)
+    for selector in selectors_of(expr):
+        name = _name(selector.expr)
         if not name:
             return None
-        found.update(place for place, rule in enumerate(rules) if _writes(rule, name, selector.matchers))
+        found.update(place for place, rule in enumerate(rules) if _writes(rule, name, selector.expr.matchers))
     return found
 
 
@@ -68,13 +69,3 @@ def _name(selector: VectorSelector) -> str:
         if matcher.name == METRIC_NAME and matcher.type is MatchType.EQUAL:
             return matcher.value
     return ""
-
-
-def _selectors(expr: Expr) -> Iterator[VectorSelector]:
-    """All selectors; without recursion, since chains of operators may be longer than a stack is deep."""
-    waiting = [expr]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, VectorSelector):
-            yield each
-        waiting += children(each)

@@ -19,6 +19,7 @@ from trimon.query.execution.values import holds
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
+from trimon.rules.selectors import selectors_of
 from trimon.rules.slots import NOT_A_VECTOR, SlotResults, evaluate_slots
 from trimon.rules.spec import RecordingSpec
 
@@ -42,7 +43,9 @@ class RecordingRule:
 
     def __init__(self, spec: RecordingSpec, options: QueryOptions) -> None:
         self.spec = spec
-        self.query = print_expr(parse(spec.expr, options))
+        parsed = parse(spec.expr, options)
+        self.selectors = selectors_of(parsed)
+        self.query = print_expr(parsed)
         """The expression as the API shows it."""
 
     def evaluate(

@@ -7,6 +7,7 @@ The order is always: `evaluate`, then `granted` with storage's answer, or `lost`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ from trimon.query.execution.stats import QueryStats
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.rules.recording import HISTOGRAMS, Recorded, RecordingRule
+from trimon.rules.selectors import RuleSelector, SelectorWatch
 from trimon.rules.spec import RecordingSpec, RuleSpec
 
 Health = Literal["unknown", "ok", "err"]
@@ -84,8 +86,9 @@ class RuleSession(ABC):
     `group` is the name of its scrape group in storage.
     """
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, selectors: Sequence[RuleSelector] = ()) -> None:
         self.group = group
+        self.selectors = SelectorWatch(selectors)
         self.health: Health = "unknown"
         self.last_error = ""
         self.last_evaluation_ms = 0
@@ -113,6 +116,8 @@ class RuleSession(ABC):
     def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
         """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError."""
         recorded = self.recorded(snapshot, evaluation)
+        if recorded.stats is not None:
+            self.selectors.note(recorded.stats.matched, evaluation.time_ms)
         return self.row(recorded, evaluation.stamp_ms), recorded.stats
 
     def row(self, recorded: Recorded, time_ms: int) -> Row | None:
@@ -195,6 +200,7 @@ class RuleSession(ABC):
         self.health, self.last_error = predecessor.health, predecessor.last_error
         self.last_evaluation_ms, self.duration_s = predecessor.last_evaluation_ms, predecessor.duration_s
         self.samples = predecessor.samples
+        self.selectors.inherit(predecessor.selectors)
 
     @property
     def series(self) -> int:
@@ -214,7 +220,7 @@ class RecordingSession(RuleSession):
     """The state of a recording rule."""
 
     def __init__(self, rule: RecordingRule, group: str) -> None:
-        super().__init__(group)
+        super().__init__(group, rule.selectors)
         self.rule = rule
 
     @property

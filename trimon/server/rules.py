@@ -7,7 +7,8 @@ import trio
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
-from trimon.actors.rules import AlertingSeams, RuleManager, RuleSeams, TemplateCounts
+from trimon.actors.rulegroup import AlertingSeams, RuleSeams, TemplateCounts
+from trimon.actors.rules import RuleManager
 from trimon.rules.alerting import AlertOrigin
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.notify import NotifyPart

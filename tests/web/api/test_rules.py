@@ -113,3 +113,23 @@ async def test_whole_seconds_have_no_fraction(tmp_path: Path) -> None:
     assert '"interval":90,"limit":3,"evaluationTime":0,' in text
     assert '"interval":15,"limit":0,"evaluationTime":0.25,' in text
     assert "0.0" not in text
+
+
+async def test_what_rules_read(tmp_path: Path) -> None:
+    """Each rule comes with its selectors and whether they matched; filters are those of /rules, and dead rules alone."""
+    every = groups()
+    rule = every[0].rules[0]
+    for number in range(11):
+        rule.selectors.note({rule.selectors.uses[0].selector.key: False}, number * 60_000 + 1)
+    rule.selectors.told = True
+    async with web_world(tmp_path, changes={"rules": lambda: every}) as here:
+        answer = await (await here.client.get("/api/v1/rules/selectors?rule_group[]=g1&dead=true")).get_json()
+        everything = await (await here.client.get("/api/v1/rules/selectors")).get_json()
+    (group,) = answer["data"]["groups"]
+    assert (group["file"], group["name"]) == ("/b.yml", "g1")
+    (shown,) = group["rules"]
+    assert (shown["name"], shown["type"], shown["dead"]) == ("r1", "recording", True)
+    assert shown["selectors"] == [
+        {"selector": "up", "optional": False, "matched": False, "lastMatched": None, "evaluations": 11}
+    ]
+    assert len(names(everything)) == 3

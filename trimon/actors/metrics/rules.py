@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
-from trimon.actors.rules import TemplateCounts
+from trimon.actors.rulegroup import TemplateCounts
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import MetricFamily
 
@@ -70,13 +70,19 @@ _FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Ru
         "gauge",
         lambda group: len(group.rules),
     ),
+    (
+        "trimon_rule_group_dead_rules",
+        "Rules that read what has never matched any series.",
+        "gauge",
+        lambda group: sum(session.selectors.told for session in group.rules),
+    ),
 )
 
 
 def rule_metrics(
     groups: Callable[[], Mapping[str, RuleGroup]], templates: TemplateCounts
 ) -> Callable[[], Iterator[MetricFamily]]:
-    """prometheus_rule_* of every group, and prometheus_template_* of all."""
+    """prometheus_rule_* of every group, its dead rules, and prometheus_template_* of all."""
 
     def families() -> Iterator[MetricFamily]:
         live = groups()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.matcher import Matcher
 from trimon.query.execution.values import Ranges, Value, Vector
 
 
@@ -36,6 +37,8 @@ class QueryStats:
     samples_per_step: npt.NDArray[np.int64] = field(init=False)
     read_per_step: npt.NDArray[np.int64] = field(init=False)
     nodes: dict[int, NodeStats] = field(default_factory=dict)
+    matched: dict[frozenset[Matcher], bool] = field(default_factory=dict)
+    """Of the matchers of each selector that was read whether there were samples in its time."""
 
     def __post_init__(self) -> None:
         self.samples_per_step = np.zeros(self.steps, np.int64)

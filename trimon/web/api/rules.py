@@ -12,6 +12,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
+from trimon.rules.selectors import SelectorUse
 from trimon.rules.session import RuleSession
 from trimon.web.api.alerts import shown_alerts
 from trimon.web.context import WebContext
@@ -130,8 +131,35 @@ def _limit(values: MultiDict[str, str]) -> int:
     return number
 
 
+def _read_by(group: RuleGroup, sessions: list[RuleSession]) -> dict[str, object]:
+    return {
+        "name": group.spec.name,
+        "file": group.spec.file,
+        "rules": (
+            {
+                "name": session.spec.name,
+                "type": "alerting" if isinstance(session, AlertingSession) else "recording",
+                "query": session.query,
+                "dead": session.selectors.told,
+                "selectors": [_selector(use) for use in session.selectors.uses],
+            }
+            for session in sessions
+        ),
+    }
+
+
+def _selector(use: SelectorUse) -> dict[str, object]:
+    return {
+        "selector": use.selector.text,
+        "optional": use.selector.optional,
+        "matched": use.matched,
+        "lastMatched": json_time(use.last_matched_ms) if use.last_matched_ms else None,
+        "evaluations": use.evaluations,
+    }
+
+
 def rules_endpoints(context: WebContext) -> list[Endpoint]:
-    """/rules."""
+    """/rules, and what the rules read."""
 
     async def rules(request: Request) -> Answer:
         values = await request.values()
@@ -159,6 +187,20 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
             data["groupNextToken"] = following
         return context.held(await success_in_slices(data))
 
+    async def selectors(request: Request) -> Answer:
+        values = await request.values()
+        wanted = await context.offload.run(lambda: RuleFilter(values, context.query_options()))
+        only_dead = parameters.boolean(values, "dead")
+        groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))
+        listed = (
+            (group, [each for each in wanted.rules_of(group) if each.selectors.told or not only_dead])
+            for group in groups
+            if wanted.takes_group(group)
+        )
+        shown = (_read_by(group, sessions) for group, sessions in listed if sessions)
+        return context.held(await success_in_slices({"groups": shown}))
+
     return [
         Endpoint(API_PREFIX + "/rules", ("GET",), rules),
+        Endpoint(API_PREFIX + "/rules/selectors", ("GET",), selectors),
     ]
