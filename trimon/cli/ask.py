@@ -15,11 +15,20 @@ TIMEOUT_S = 130.0
 
 def get(server: str, path: str, params: dict[str, Any]) -> Any:
     """The `data` of an API answer. Raises OperatingError with the server's own words."""
+    return _asked("GET", server, path, params=params)
+
+
+def post(server: str, path: str, form: dict[str, Any], timeout_s: float = TIMEOUT_S) -> Any:
+    """The same of a form, which may be long."""
+    return _asked("POST", server, path, data=form, timeout=timeout_s)
+
+
+def _asked(method: str, server: str, path: str, **given: Any) -> Any:
     url = server.rstrip("/") + path
     if "://" not in url:
         url = "http://" + url
     try:
-        answer = httpx.get(url, params=params, timeout=TIMEOUT_S, trust_env=False)
+        answer = httpx.request(method, url, trust_env=False, **{"timeout": TIMEOUT_S, **given})
         body = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise OperatingError(f"{url}: {error}") from None

@@ -212,7 +212,7 @@ def usage() -> str:
     """What `--help` prints of the server."""
     lines = [
         "usage: trimon [<flags>]",
-        "       trimon check | promql | query | test | tsdb --help",
+        "       trimon check | promql | query | rules | test | tsdb --help",
         "",
         "A monitoring server: a drop-in for Prometheus. Without a command it serves.",
         "",

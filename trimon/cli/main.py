@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "check": "trimon.cli.check:check",
     "promql": "trimon.cli.promql:promql",
     "query": "trimon.cli.ask:query",
+    "rules": "trimon.cli.backtest:rules",
     "test": "trimon.cli.unittests:test",
     "tsdb": "trimon.cli.tsdb:tsdb",
 }

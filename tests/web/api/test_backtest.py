@@ -105,6 +105,7 @@ async def test_what_is_refused(tmp_path: Path) -> None:
         cases = {
             "start": {"start": "x", "rules": TEXT},
             "end": {"end": "17", "rules": TEXT},
+            "not within the years": {"start": "9e14", "end": "9e14", "rules": TEXT},
             "interval": {"interval": "0", "rules": TEXT},
             "rules": {},
             'invalid parameter "rules"': {"rules": "groups: [{name: g, rules: [{alert: A, expr: 'up =='}]}]"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
@@ -28,6 +29,10 @@ from trimon.rules.slots import HELD
 from trimon.rules.spec import AlertingSpec, GroupSpec, RecordingSpec
 from trimon.units import format_duration
 
+# The first and the last millisecond that has a date.
+FIRST_MS: Final = -62_135_596_800_000
+LAST_MS: Final = 253_402_300_799_999
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -37,6 +42,12 @@ class Span:
     end_ms: int
     interval_ms: int = 0
     rules: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Raises UserError for times that cannot be written as dates."""
+        for time_ms in (self.start_ms, self.end_ms):
+            if not FIRST_MS <= time_ms <= LAST_MS:
+                raise UserError(f"the time {time_ms / 1000} is not within the years 1 to 9999")
 
     def grid(self, group: GroupSpec) -> Grid:
         """The times at which a group is evaluated: multiples of its interval. Raises UserError for too many and for none."""
