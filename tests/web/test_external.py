@@ -9,7 +9,10 @@ import pytest
 
 from tests.support.web_world import web_world
 from tests.web.test_requests import API, asked
+from trimon.cli.commandline import read_command_line
+from trimon.cli.serveroptions import check_flags, web_options
 from trimon.errors import UserError
+from trimon.log import LogBuffer
 from trimon.redaction import redacted
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl
@@ -37,6 +40,35 @@ def test_prefixes(url: str, asked_for: str, prefix: str) -> None:
     external = ExternalUrl(url)
     external.check()
     assert external.prefix(asked_for) == prefix
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("https://u:hunter2@h:1/p/?q=a@b", "https://h:1/p/?q=a@b"),
+        ("https://u@h/", "https://h/"),
+        ("https://u:hun@ter2@h/", "https://h/"),
+        ("//u:hunter2@h/p", "//h/p"),
+        ("https://[::1]:9/a@b", "https://[::1]:9/a@b"),
+        ("/prom/a@b", "/prom/a@b"),
+    ],
+)
+def test_links_have_no_user_and_no_password(url: str, link: str) -> None:
+    """What stands before the host's @ is left out, and nothing else."""
+    external = ExternalUrl(url)
+    assert external.without_userinfo().url == link
+    assert external.has_userinfo == (url != link)
+    assert not external.without_userinfo().has_userinfo
+
+
+def test_a_password_in_the_flag_stays_in_the_process() -> None:
+    """The server's options have the URL without it, and the start warns."""
+    flags = read_command_line(["--web.external-url=http://u:hunter22@h:1/p"])
+    options, log = web_options(flags, "127.0.0.1:9090", [("127.0.0.1", 9090)]), LogBuffer()
+    assert options.external.url == "http://h:1/p"
+    check_flags(flags, log)
+    (line,) = [line for line in log.entries if "external-url" in str(line)]
+    assert "hunter22" not in str(line)
 
 
 @pytest.mark.parametrize(

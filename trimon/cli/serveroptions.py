@@ -58,6 +58,11 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
         raise OperatingError("flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB")
     if flags["query.max-concurrency"] == 0:
         log.warning("no query could run with --query.max-concurrency=0, so one runs at a time")
+    if ExternalUrl(flags["web.external-url"]).has_userinfo:
+        log.warning(
+            "user and password in --web.external-url are left out of all links: alerts would take them to other servers",
+            url=shown_url(flags["web.external-url"]),
+        )
     if flags["web.config.file"]:
         _check_web_config(Path(flags["web.config.file"]))
 
@@ -127,6 +132,7 @@ def web_options(flags: ServerFlags, own: str, addresses: Sequence[tuple[str, int
     port = own.rpartition(":")[2]
     external = ExternalUrl(flags["web.external-url"] or f"http://{own}/", port)
     external.check()
+    external = external.without_userinfo()
     cors_origin: str = flags["web.cors.origin"] or ".*"
     try:
         compile_regexp(anchored(cors_origin))

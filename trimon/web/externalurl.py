@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +12,7 @@ from trimon.redaction import REDACTOR, masked_url
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)(.*)", re.DOTALL)
+_USERINFO = re.compile(r"([^/?#]*//)[^/?#]*@")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
@@ -51,6 +52,15 @@ class ExternalUrl:
             reason = str(error)
         if reason:
             raise UserError(f'parse external URL "{masked_url(self.url)}": {reason}')
+
+    @property
+    def has_userinfo(self) -> bool:
+        """Whether there is a user, or a user and password, in it."""
+        return _USERINFO.match(self.url) is not None
+
+    def without_userinfo(self) -> ExternalUrl:
+        """The same for links: alerts go to other servers with them, templates and pages show them."""
+        return replace(self, url=_USERINFO.sub(r"\1", self.url, count=1))
 
     @property
     def path(self) -> str:
