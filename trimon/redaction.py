@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
@@ -77,6 +77,17 @@ def password_of(url: str) -> str:
     return found["password"] if found is not None else ""
 
 
+def secrets_in_url(url: str) -> Iterator[str]:
+    """The password inside a URL and the values of its parameters whose name looks like a secret, each also decoded."""
+    if password := password_of(url):
+        yield password
+        yield unquote(password)
+    for found in _PARAMETER.finditer(url):
+        if looks_secret(unquote(found["name"])):
+            yield found["value"]
+            yield unquote(found["value"])
+
+
 class Redactor:
     """A memory of secrets, each in the forms in which a text may have it. May be used in any thread."""
 
@@ -106,13 +117,8 @@ class Redactor:
 
     def add_url(self, url: str) -> None:
         """The password inside a URL, and the values of its parameters whose name looks like a secret."""
-        if password := password_of(url):
-            self.add(password)
-            self.add(unquote(password))
-        for found in _PARAMETER.finditer(url):
-            if looks_secret(unquote(found["name"])):
-                self.add(found["value"])
-                self.add(unquote(found["value"]))
+        for secret in secrets_in_url(url):
+            self.add(secret)
 
     def redacted(self, text: str) -> str:
         """The text with every known secret replaced by `<secret>`, also one that was cut short."""
@@ -140,6 +146,12 @@ class Redactor:
                 end = place + length
         out.append(text[end:])
         return "".join(out)
+
+
+def spellings(secrets: Iterable[str]) -> Iterator[str]:
+    """All forms in which a text may have one of these secrets."""
+    for secret in secrets:
+        yield from _forms(secret)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from trimon.fetch.request import Fetch, FetchError, Response
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
 from trimon.offload import Offload
+from trimon.scrape.echoes import ECHOED
 from trimon.scrape.outcome import ScrapeOutcome
 from trimon.scrape.session import ScrapeSession
 
@@ -73,6 +74,7 @@ class TargetActor:
         self._ended = ended
         self._failed = failed
         target = session.target
+        self._told_of_echo = False
         # All sessions of one target count together. A method of this actor would make a cycle of the two.
         missed = session.counts.miss
         self._schedule = Schedule(clock, target.interval_ms, target.offset_ms(seed), missed)
@@ -124,6 +126,9 @@ class TargetActor:
             outcome = await self._read(answer, timestamp_ms, duration_s)
         else:
             outcome = session.fail(answer, timestamp_ms, duration_s)
+        if session.state.last_error is ECHOED and not self._told_of_echo:
+            self._told_of_echo = True
+            self._log.warning(ECHOED, scrape_pool=session.target.job, target=session.target.shown_url)
         if self._failed is not None and session.state.health == "down":
             self._failed(session.state.last_error)
         with trio.CancelScope(shield=True):

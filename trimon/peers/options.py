@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import ssl
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +24,14 @@ _VERSIONS: Final = {
 }
 
 
-def client_options(config: HttpClient) -> ClientOptions:
-    """The options of a client for one peer; its TLS context is shared by all that come from one config."""
+def client_options(config: HttpClient, credentials: Credentials | None = None) -> ClientOptions:
+    """The options of a client for one peer, with credentials of its own unless they are given.
+
+    Its TLS context is shared by all that come from one config.
+    """
     return ClientOptions(
         headers=_headers(config),
-        credentials=_credentials(config),
+        credentials=credentials or Credentials(config),
         tls=TlsContexts(config.tls_config).context,
         server_name=config.tls_config.server_name,
         follow_redirects=config.follow_redirects,
@@ -62,17 +64,26 @@ def _headers(config: HttpClient) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, header in config.http_headers for value in header.values)
 
 
-def _credentials(config: HttpClient) -> Callable[[], tuple[tuple[str, str], ...]]:
-    """What is secret or read from a file at every request; raises FetchError when a file cannot be read."""
+class Credentials:
+    """What is secret or read from a file at every request."""
 
-    def credentials() -> tuple[tuple[str, str], ...]:
+    def __init__(self, config: HttpClient) -> None:
+        self._config = config
+        self.sent: tuple[str, ...] = ()
+        """The secrets of the last request, as they were given and as they were sent."""
+
+    def __call__(self) -> tuple[tuple[str, str], ...]:
+        """The headers of the next request. Raises FetchError when a file cannot be read."""
+        config = self._config
         found: list[tuple[str, str]] = []
+        secrets: list[str] = []
         if config.basic_auth is not None:
             basic = config.basic_auth
             user = _read(basic.username_file) if basic.username_file else basic.username
             password = _read(basic.password_file) if basic.password_file else basic.password.reveal()
             token = base64.b64encode(f"{user}:{password}".encode()).decode()
             REDACTOR.add(token)
+            secrets += (password, token)
             found.append(("Authorization", f"Basic {token}"))
         if config.authorization is not None:
             bearer = config.authorization
@@ -81,13 +92,15 @@ def _credentials(config: HttpClient) -> Callable[[], tuple[tuple[str, str], ...]
                 if bearer.credentials_file
                 else bearer.credentials.reveal()
             )
+            secrets.append(secret)
             found.append(("Authorization", f"{bearer.type} {secret}"))
         for name, header in config.http_headers:
-            found += [(name, secret.reveal()) for secret in header.secrets]
-            found += [(name, _read_header(path)) for path in header.files]
+            own = [*(secret.reveal() for secret in header.secrets), *map(_read_header, header.files)]
+            secrets += own
+            found += [(name, secret) for secret in own]
+        if (sent := tuple(secrets)) != self.sent:
+            self.sent = sent
         return tuple(found)
-
-    return credentials
 
 
 class TlsContexts:

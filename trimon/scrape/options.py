@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,6 +47,8 @@ class PoolOptions:
     keep_dropped_targets: int = 0
     relabeling: Relabeling = field(default_factory=lambda: Relabeling(()))
     metric_relabeling: Relabeling = field(default_factory=lambda: Relabeling(()))
+    sent_secrets: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False, compare=False)
+    """The credentials of the job's last request."""
 
     @property
     def accept(self) -> str:

@@ -29,6 +29,7 @@ from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
 from trimon.redaction import redacted
 from trimon.scrape.columns import SeriesColumns
+from trimon.scrape.echoes import Echoes
 from trimon.scrape.exposition.bodymemory import (
     NOTHING,
     BodyReading,
@@ -107,12 +108,14 @@ class ScrapeSession:
             body_bytes_max=options.body_bytes_max,
             unix_socket=target.unix_socket,
         )
+        self._echoes = Echoes(options.sent_secrets, target.url)
         self._series_labels = SeriesLabels(target.labels, options)
         self._layout = BodyLayout(
             TextFormat(),
             self._series_labels,
             honor_timestamps=options.honor_timestamps,
             sample_limit=options.sample_limit,
+            shown=self._echoes.shown,
         )
         self._columns = SeriesColumns(
             target.group, tuple(_report_labels(name, target.labels) for name in names)
@@ -162,9 +165,9 @@ class ScrapeSession:
         except ExpositionError as bad:
             return self._failed(bad, timestamp_ms, duration_s, len(response.body))
         self.counts.scrapes += 1
-        self.state = TargetState(
-            "up", remark or self._refusal, timestamp_ms, duration_s, reading.samples, len(reading.values)
-        )
+        echoed = self._echoes.remark(response.body, changed=bool(reading.moved or reading.timed))
+        remark = remark or self._refusal or echoed
+        self.state = TargetState("up", remark, timestamp_ms, duration_s, reading.samples, len(reading.values))
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
 
     def _read(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from trimon import limits
@@ -10,7 +11,7 @@ from trimon.config.dump import fingerprint
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import HttpFetch
 from trimon.model.relabel import Relabeling
-from trimon.peers.options import client_options
+from trimon.peers.options import Credentials, client_options
 from trimon.scrape.options import PoolOptions
 
 _LEGACY: Final = "legacy"
@@ -49,10 +50,12 @@ def pool_options(config: ScrapeConfig, *, type_and_unit_labels: bool = False) ->
 
 def job_config(config: ScrapeConfig, *, type_and_unit_labels: bool = False) -> JobConfig:
     """A job; `version` changes with anything that concerns its pool."""
-    client = client_options(config)
+    credentials = Credentials(config)
+    client = client_options(config, credentials)
     pool = config.without_discovery()
+    options = pool_options(config, type_and_unit_labels=type_and_unit_labels)
     return JobConfig(
-        pool_options(config, type_and_unit_labels=type_and_unit_labels),
+        replace(options, sent_secrets=lambda: credentials.sent),
         fingerprint("job", pool),
         lambda: HttpFetch(client),
         config.scrape_failure_log_file,

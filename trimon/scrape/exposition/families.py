@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from trimon.scrape.exposition.records import MetadataLine
 
@@ -20,6 +20,10 @@ class BodyFamily:
     type: str = "unknown"
     help: str = ""
     unit: str = ""
+
+
+ShownFamilies: TypeAlias = Callable[[Mapping[str, BodyFamily]], Mapping[str, BodyFamily]]
+"""From what a body says of its families to what is kept of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,9 @@ class BodyFamilies:
 class MetadataCache:
     """Families of a target over its scrapes: those exposed now, and for a while those that no longer are."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: ShownFamilies = dict) -> None:
         self.by_name: dict[str, BodyFamily] = {}
+        self._shown = shown
         self._now: BodyFamilies | None = None
         self._scrape = 0
         # the last scrape at which a family was exposed that is not now
@@ -122,5 +127,5 @@ class MetadataCache:
             self._left[name] = self._scrape - 1
         for name in families.by_name:
             self._left.pop(name, None)
-        self.by_name = {**self.by_name, **families.by_name}
+        self.by_name = {**self.by_name, **self._shown(families.by_name)}
         self._now = families

@@ -27,7 +27,7 @@ from trimon.scrape.exposition.bodymemory import (
     never_late,
 )
 from trimon.scrape.exposition.changedlines import read_changed, series_exemplars
-from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache, ShownFamilies
 from trimon.scrape.exposition.linebyline import LineByLine
 from trimon.scrape.exposition.numbers import read_numbers
 from trimon.scrape.exposition.records import ExpositionError
@@ -56,10 +56,11 @@ class BodyLayout:
         *,
         honor_timestamps: bool = True,
         sample_limit: int = 0,
+        shown: ShownFamilies = dict,
     ) -> None:
         self.flushes_forced = 0
         """How often so many texts of failed scrapes had gathered that they were forgotten."""
-        self._metadata = MetadataCache()
+        self._metadata = MetadataCache(shown)
         self._sample_limit = sample_limit
         self._rules = SampleRules(text_format, series_labels, honor_timestamps)
         self._lines = KnownLines(BodyFamilies())
