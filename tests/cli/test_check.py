@@ -125,3 +125,22 @@ def test_a_number_without_end_is_told(tmp_path: Path) -> None:
     ran = run_trimon("check", "config", config)
     assert ran.exit_code == 1
     assert "line 3: cannot unmarshal !!int `9999999...` into uint" in ran.stderr
+
+
+def test_strict_checks_refuse_what_prometheus_does_not_know(tmp_path: Path) -> None:
+    """Keys of ours are unknown fields with `--compat=strict`, in both kinds of files, and in rules that are tested."""
+    main, rules, unit = tmp_path / "c.yml", tmp_path / "r.yml", tmp_path / "t.yml"
+    rules.write_text("groups: [{name: g, rules: [{alert: A, expr: up == 0, on_no_data: keep}]}]")
+    main.write_text(
+        "rule_files: [r.yml]\nscrape_configs: [{job_name: a, trimon_sd_configs: [{plugin: 'a:b'}]}]"
+    )
+    unit.write_text("rule_files: [r.yml]\ntests: [{interval: 1m}]")
+    for arguments, lacking in (
+        (("check", "rules", rules), "field on_no_data not found in type rulefmt."),
+        (("check", "config", "--syntax-only", main), "field trimon_sd_configs not found in type config."),
+        (("test", "rules", unit), "field on_no_data not found in type rulefmt."),
+    ):
+        assert run_trimon(*arguments).exit_code == 0
+        ran = run_trimon(*arguments, "--compat=strict")
+        assert ran.exit_code == 1
+        assert lacking in ran.stdout + ran.stderr

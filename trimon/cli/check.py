@@ -12,12 +12,14 @@ from trimon.cli.argument import ExistingFile
 from trimon.cli.findings import (
     LONG_INTERVAL,
     Findings,
+    compat_option,
     features_option,
     ignore_option,
     lint_fatal_option,
     lint_option,
     positions_option,
 )
+from trimon.cli.flags import STRICT
 from trimon.cli.rulefiles import check_rule_files, rules
 from trimon.config.alerting import AlertmanagerConfig
 from trimon.config.discovery import FileSdConfig, PluginSdConfig
@@ -49,6 +51,7 @@ check.add_command(rules)
 @lint_fatal_option
 @ignore_option
 @features_option
+@compat_option
 @positions_option
 def config(  # click's own way of calling
     files: tuple[Path, ...],
@@ -60,6 +63,7 @@ def config(  # click's own way of calling
     lint_fatal: bool,
     ignore_unknown_fields: bool,
     features: tuple[str, ...],
+    compat: str,
     positions: bool | None,
 ) -> int:
     """Check that each FILE is a configuration that the server would take."""
@@ -68,7 +72,7 @@ def config(  # click's own way of calling
     for file in files:
         click.echo(f"Checking {file}")
         try:
-            loaded = load(file, defaults=FlagDefaults(agent=agent))
+            loaded = load(file, defaults=FlagDefaults(agent=agent, strict=compat == STRICT))
             for name in loaded.unset_variables:
                 click.echo(f'level=WARN msg="Empty environment variable" name={name}', err=True)
             paths = () if syntax_only else rule_files(loaded)
@@ -81,7 +85,9 @@ def config(  # click's own way of calling
         if paths:
             click.echo(f"  SUCCESS: {len(paths)} rule files found")
         click.echo(f" SUCCESS: {file} is valid prometheus config file syntax\n")
-        check_rule_files(paths, findings, features, ignore_unknown_fields=ignore_unknown_fields)
+        check_rule_files(
+            paths, findings, features, ignore_unknown_fields=ignore_unknown_fields, strict=compat == STRICT
+        )
     return findings.exit_code()
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from trimon.cli.flags import COMPATIBILITIES
 from trimon.errors import UserError
 from trimon.redaction import redacted
 
@@ -28,6 +29,13 @@ lint_fatal_option = click.option(
 )
 ignore_option = click.option(
     "--ignore-unknown-fields", is_flag=True, help="Take rule groups and rules with unknown fields."
+)
+compat_option = click.option(
+    "--compat",
+    type=click.Choice(COMPATIBILITIES),
+    default=COMPATIBILITIES[0],
+    show_default=True,
+    help="strict: refuse what Prometheus does not know.",
 )
 positions_option = click.option(
     "--positions/--no-positions",

@@ -46,6 +46,9 @@ class Flag:
         return _AGENT if self.mode == "agent" else INERT.get(self.name, "")
 
 
+STRICT: Final = "strict"
+COMPATIBILITIES: Final = ("extended", STRICT)
+
 FLAGS: Final = (
     Flag(
         "config.file",
@@ -60,6 +63,14 @@ FLAGS: Final = (
         "Reload when the configuration file, rule files or scrape config files change.",
     ),
     Flag("config.auto-reload-interval", "duration", "30s", "How often these files are looked at."),
+    Flag(
+        "compat",
+        "choice",
+        "extended",
+        "strict: files may have nothing that Prometheus does not know.",
+        own=True,
+        choices=COMPATIBILITIES,
+    ),
     Flag("web.listen-address", "texts", "127.0.0.1:9090", "Address to listen on. Repeatable."),
     Flag(
         "web.allow-remote-debug",

@@ -16,12 +16,14 @@ from trimon.cli.features import named_features
 from trimon.cli.findings import (
     DUPLICATE_RULES,
     Findings,
+    compat_option,
     features_option,
     ignore_option,
     lint_fatal_option,
     lint_option,
     positions_option,
 )
+from trimon.cli.flags import STRICT
 from trimon.config.yamltree import ShapeErrors
 from trimon.errors import UserError
 
@@ -43,6 +45,7 @@ _INNER_TYPES: Final = (
 @lint_fatal_option
 @ignore_option
 @features_option
+@compat_option
 @positions_option
 @click.pass_context
 def rules(
@@ -53,26 +56,28 @@ def rules(
     lint_fatal: bool,
     ignore_unknown_fields: bool,
     features: tuple[str, ...],
+    compat: str,
     positions: bool | None,
 ) -> int:
     """Check that each FILE is a rule file that the server would take. No file, or -: standard input."""
+    strict = compat == STRICT
     findings = Findings(lint, lint_fatal=lint_fatal, positions=positions)
     if not files or files == (STANDARD_INPUT,):
-        defaults = _defaults(features, ignore_unknown_fields=ignore_unknown_fields)
+        defaults = _defaults(features, ignore_unknown_fields=ignore_unknown_fields, strict=strict)
         _check_text(sys.stdin.read(), defaults, findings)
         return findings.exit_code()
     kind = ExistingFile()
     paths = tuple(kind.convert(file, None, context) for file in files)
-    check_rule_files(paths, findings, features, ignore_unknown_fields=ignore_unknown_fields)
+    check_rule_files(paths, findings, features, ignore_unknown_fields=ignore_unknown_fields, strict=strict)
     return findings.exit_code()
 
 
-def _defaults(features: Sequence[str], *, ignore_unknown_fields: bool) -> RuleDefaults:
+def _defaults(features: Sequence[str], *, ignore_unknown_fields: bool, strict: bool) -> RuleDefaults:
     from trimon.query.language.options import QueryOptions  # noqa: PLC0415 # rules alone need it
     from trimon.rules.spec import RuleDefaults  # noqa: PLC0415 # the same
 
     query = QueryOptions(features=frozenset(named_features(features)))
-    return RuleDefaults(query=query, ignore_unknown_fields=ignore_unknown_fields)
+    return RuleDefaults(query=query, ignore_unknown_fields=ignore_unknown_fields, strict=strict)
 
 
 def check_rule_files(
@@ -81,13 +86,14 @@ def check_rule_files(
     features: Sequence[str] = (),
     *,
     ignore_unknown_fields: bool = False,
+    strict: bool = False,
 ) -> None:
     """Look at rule files, and tell of each whether the server would take it."""
     if not files:
         return
     from trimon.rules.file import load_rule_file  # noqa: PLC0415 # rules alone need it
 
-    defaults = _defaults(features, ignore_unknown_fields=ignore_unknown_fields)
+    defaults = _defaults(features, ignore_unknown_fields=ignore_unknown_fields, strict=strict)
     for file in files:
         click.echo(f"Checking {file}")
         try:

@@ -12,6 +12,7 @@ import trio
 
 from trimon.cli.commandline import ServerFlags
 from trimon.cli.features import enabled_features
+from trimon.cli.flags import STRICT
 from trimon.cli.serveroptions import (
     EXEMPLARS,
     alert_settings,
@@ -164,7 +165,9 @@ class ConfigurationSource:
         self._query = query
         self._registry = registry
         self._defaults = FlagDefaults(
-            retention=flag_retention(flags), extra_scrape_metrics="extra-scrape-metrics" in features
+            retention=flag_retention(flags),
+            extra_scrape_metrics="extra-scrape-metrics" in features,
+            strict=flags["compat"] == STRICT,
         )
 
     def _read(self) -> LoadedConfiguration:

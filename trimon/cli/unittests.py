@@ -14,7 +14,8 @@ import click
 
 from trimon.cli.argument import ExistingFile
 from trimon.cli.features import named_features
-from trimon.cli.findings import features_option, ignore_option
+from trimon.cli.findings import compat_option, features_option, ignore_option
+from trimon.cli.flags import STRICT
 from trimon.errors import UserError
 from trimon.query.conformance.script import run_script
 from trimon.rules.testing.junit import junit_xml
@@ -64,6 +65,7 @@ def test_promql(files: tuple[Path, ...]) -> None:
 )
 @ignore_option
 @features_option
+@compat_option
 def test_rules(
     files: tuple[Path, ...],
     *,
@@ -72,6 +74,7 @@ def test_rules(
     junit: Path | None,
     ignore_unknown_fields: bool,
     features: tuple[str, ...],
+    compat: str,
 ) -> int:
     """Run the unit tests of each FILE, several files side by side. The exit code is 1 when something failed."""
     try:
@@ -79,7 +82,11 @@ def test_rules(
     except re.error as error:
         raise UserError(f"--run: {error}") from None
     options = RunOptions(
-        frozenset(named_features(features)), patterns, shows_difference, ignore_unknown_fields
+        frozenset(named_features(features)),
+        patterns,
+        shows_difference,
+        ignore_unknown_fields,
+        strict=compat == STRICT,
     )
     outcomes = []
     for outcome in _outcomes(files, options):

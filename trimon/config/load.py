@@ -104,6 +104,8 @@ class FlagDefaults:
     extra_scrape_metrics: bool = False
     agent: bool = False
     """Whether sections are refused that need queries or rules."""
+    strict: bool = False
+    """Whether fields are refused that Prometheus does not have; in rule files too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,8 @@ class Config:
     """What is wrong with the first bad scrape config file; the jobs are then those of the main file alone."""
     unset_variables: tuple[str, ...] = ()
     """Names in external_labels that the environment does not have."""
+    strict: bool = False
+    """Whether rule files may have no fields that Prometheus does not have."""
 
     @property
     def global_(self) -> GlobalConfig:
@@ -187,7 +191,7 @@ def load_text(
     try:
         # A file that two patterns name is read twice, and refused then: its jobs are there twice.
         scrape_paths = tuple(path for pattern in main.scrape_config_files for path in expand_glob(pattern))
-        others = _jobs_of_files(scrape_paths, main)
+        others = _jobs_of_files(scrape_paths, main, strict=defaults.strict)
     except ConfigError as error:
         problem = error
     except PatternError as error:
@@ -201,13 +205,14 @@ def load_text(
         path=path,
         scrape_files_error=problem,
         unset_variables=unset,
+        strict=defaults.strict,
     )
 
 
 def _main_file(
     text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults
 ) -> tuple[MainFile, tuple[str, ...]]:
-    main = _read(MainFile, text, path)
+    main = _read(MainFile, text, path, strict=defaults.strict)
     global_ = main.global_
     if defaults.extra_scrape_metrics and not global_.given("extra_scrape_metrics"):
         global_ = replace(global_, extra_scrape_metrics=True)
@@ -227,12 +232,13 @@ def _main_file(
     return replace(main, global_=global_, scrape_configs=tuple(jobs), storage=storage), unset
 
 
-def _jobs_of_files(paths: tuple[Path, ...], main: MainFile) -> tuple[ScrapeConfig, ...]:
+def _jobs_of_files(paths: tuple[Path, ...], main: MainFile, *, strict: bool) -> tuple[ScrapeConfig, ...]:
     first_in = dict.fromkeys((job.job_name for job in main.scrape_configs), "main config file")
     jobs = []
     for path in paths:
         try:
-            for job in _read(ScrapeFile, read_text(path, limits.CONFIG_FILE_BYTES_MAX), path).scrape_configs:
+            text = read_text(path, limits.CONFIG_FILE_BYTES_MAX)
+            for job in _read(ScrapeFile, text, path, strict=strict).scrape_configs:
                 jobs.append(job.complete(main.global_))
                 if job.job_name in first_in:
                     name, where = go_quote(job.job_name), first_in[job.job_name]
@@ -262,7 +268,7 @@ def read_text(path: Path, bytes_max: int) -> str:
         raise UserError("yaml: invalid UTF-8", Position(line, 0, str(path))) from None
 
 
-def _read(model: type[M], text: str, path: Path) -> M:
+def _read(model: type[M], text: str, path: Path, *, strict: bool) -> M:
     document = Document(text, str(path))
     if document.root is None:
         filled = model()
@@ -271,7 +277,7 @@ def _read(model: type[M], text: str, path: Path) -> M:
     if document.root.is_null:
         return zero_model(model)
     try:
-        return model.read(document.root, Source(document, path.parent))
+        return model.read(document.root, Source(document, path.parent, strict=strict))
     except UserError:
         # the error may quote what stands in the place of a secret and was not read as one
         _remember_secrets(document.root)

@@ -32,6 +32,8 @@ class Source:
     directory: Path
     ignore_unknown: bool = False
     """Whether fields that no model has are passed over."""
+    strict: bool = False
+    """Whether fields that Prometheus does not have are unknown here too."""
 
 
 class Kind(Protocol):
@@ -75,12 +77,14 @@ def setting(
     name: str = "",
     shown: Shown = Shown.FILLED,
     only_default: bool = False,
+    own: bool = False,
 ) -> Any:
     """A field of a model. `name` is its name in the file where Python's must differ.
 
+    `own`: Prometheus does not have it.
     `only_default`: nothing acts on the field yet, so every value that asks for something is refused by name.
     """
-    metadata = {"kind": kind, "name": name, "shown": shown, "only_default": only_default}
+    metadata = {"kind": kind, "name": name, "shown": shown, "only_default": only_default, "own": own}
     if default_factory is not None:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -159,7 +163,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     value_places: dict[str, Position] = {}
     for name, (key, value) in entries.items():
         place = document.at(key)
-        if name not in known:
+        if name not in known or (source.strict and known[name].metadata["own"]):
             if name in cls.not_yet or name in UNSUPPORTED.get(cls.section, ()):
                 refuse_unsupported(name, document.plain(value), place)
             elif not source.ignore_unknown:

@@ -57,6 +57,8 @@ class FoundAlert:
     labels: Labels
     annotations: Labels
     value: AlertValue
+    source: Labels = ()
+    """The labels of the series itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Alert:
     keep_firing_since_ms: int = 0
     last_sent_ms: int = 0
     valid_until_ms: int = 0
+    source: Labels = ()
+    """The labels of the series that it was found as."""
 
 
 ActiveAlerts: TypeAlias = Mapping[Labels, Alert]
@@ -100,7 +104,7 @@ def advance(
 
 
 def _new(seen: FoundAlert, time_ms: int) -> Alert:
-    return Alert(seen.labels, seen.annotations, seen.value, AlertState.PENDING, time_ms)
+    return Alert(seen.labels, seen.annotations, seen.value, AlertState.PENDING, time_ms, source=seen.source)
 
 
 def _missing(alert: Alert, time_ms: int, keep_firing_for_ms: int) -> Alert | None:

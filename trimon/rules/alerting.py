@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,11 +21,12 @@ from trimon.query.execution.stats import QueryStats
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
-from trimon.rules.alert import Alert, AlertState, AlertValue, FoundAlert
+from trimon.rules.alert import ActiveAlerts, Alert, AlertState, AlertValue, FoundAlert
+from trimon.rules.nodata import RuleInputs
 from trimon.rules.recording import Recorded
 from trimon.rules.selectors import selectors_of
 from trimon.rules.slots import NOT_A_VECTOR
-from trimon.rules.spec import AlertingSpec
+from trimon.rules.spec import AlertingSpec, OnNoData
 from trimon.templates.alerts import AlertData, AlertTemplates
 from trimon.templates.errors import TemplateError
 from trimon.templates.functions.function import QueryFunction, QuerySample
@@ -33,6 +35,8 @@ ALERTS: Final = "ALERTS"
 ALERTS_FOR_STATE: Final = "ALERTS_FOR_STATE"
 ALERT_NAME: Final = "alertname"
 ALERT_STATE: Final = "alertstate"
+NO_DATA: Final = "no_data"
+"""The annotation of an alert that is there because a selector gives nothing: which one."""
 SAME_LABELS: Final = "vector contains metrics with the same labelset after applying alert labels"
 
 
@@ -86,6 +90,30 @@ class AlertingRule:
         expansions = len(alerts) * (len(self.spec.labels) + len(self.spec.annotations))
         return FoundAlerts(alerts, result.stats, expansions, tuple(errors))
 
+    def completed(
+        self,
+        found: FoundAlerts,
+        alerts: ActiveAlerts,
+        snapshot: Snapshot,
+        time_ms: int,
+        options: QueryOptions,
+        budget: Budget,
+    ) -> FoundAlerts:
+        """What was found, with what counts as found for want of data, by `on_no_data`. Raises QueryError."""
+        mode = self.spec.on_no_data
+        if mode is OnNoData.RESOLVE:
+            return found
+        inputs = RuleInputs(self.selectors, snapshot, time_ms, options, budget)
+        every = {each.labels: each for each in (*found.alerts, *inputs.held(alerts, found.alerts))}
+        errors = list(found.template_errors)
+        if mode is OnNoData.ALERT:
+            query = self.query_function(snapshot, time_ms, options, budget)
+            for selector, labels in inputs.silent():
+                told = self.found(labels, math.nan, query, time_ms, errors)
+                annotations = {**dict(told.annotations), NO_DATA: f"{selector.text} gives nothing"}
+                every.setdefault(told.labels, replace(told, annotations=labels_of(annotations)))
+        return replace(found, alerts=tuple(every.values()), template_errors=tuple(errors))
+
     def query_function(
         self, snapshot: Snapshot, time_ms: int, options: QueryOptions, budget: Budget
     ) -> QueryFunction:
@@ -112,7 +140,7 @@ class AlertingRule:
         texts = self._templates.expand(self._data(labels, value), query, time_ms)
         errors.extend(texts.errors)
         annotations = tuple(sorted(texts.annotations.items()))
-        return FoundAlert(self._merged(labels, texts.labels), annotations, value)
+        return FoundAlert(self._merged(labels, texts.labels), annotations, value, labels)
 
     def identity(self, labels: Labels, value: AlertValue, query: QueryFunction, time_ms: int) -> Labels:
         """The labels of the alert of a series: what it is known by."""

@@ -66,7 +66,8 @@ class AlertingSession(RuleSession):
 
         A failed evaluation leaves the alerts as they were, but too many of them are all forgotten.
         """
-        found = self.rule.evaluate(snapshot, evaluation.stamp_ms, evaluation.options, evaluation.budget)
+        told = evaluation.stamp_ms, evaluation.options, evaluation.budget
+        found = self.rule.completed(self.rule.evaluate(snapshot, *told), self.alerts, snapshot, *told)
         self.expansions, self.template_errors = found.expansions, found.template_errors
         spec = self.spec
         alerts = advance(self.alerts, found.alerts, evaluation.time_ms, spec.for_ms, spec.keep_firing_for_ms)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from trimon import limits
-from trimon.config.kinds import DURATION, Listed, Mapped, Of, Text, Whole
+from trimon.config.kinds import DURATION, Listed, Mapped, Of, Text, Whole, one_of
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
 from trimon.config.yamltree import Document
@@ -16,11 +16,14 @@ from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.query.engine import parse
-from trimon.rules.spec import AlertingSpec, GroupSpec, Pairs, RecordingSpec, RuleDefaults, RuleSpec
+from trimon.rules.spec import AlertingSpec, GroupSpec, OnNoData, Pairs, RecordingSpec, RuleDefaults, RuleSpec
 from trimon.templates.alerts import AlertTemplate
 from trimon.templates.errors import TemplateError
 
 _LABELS = Mapped(Text(), "map[string]string")
+_NO_DATA = one_of(
+    ("", *(each.value for each in OnNoData)), "on_no_data must be keep, alert or resolve, got {}"
+)
 
 
 class RuleFileErrors(UserError):
@@ -48,6 +51,7 @@ class RuleEntry(Model):
     keep_firing_for: int = setting(DURATION, 0)
     labels: Pairs = setting(_LABELS, ())
     annotations: Pairs = setting(_LABELS, ())
+    on_no_data: str = setting(Text(_NO_DATA), "", own=True)
 
     @property
     def title(self) -> str:
@@ -93,7 +97,9 @@ def read_rules(text: str, path: Path, defaults: RuleDefaults) -> tuple[GroupSpec
     document = Document(text, str(path), unique_keys=True)
     if document.root is None:
         return ()
-    file = RuleFile.read(document.root, Source(document, path.parent, defaults.ignore_unknown_fields))
+    file = RuleFile.read(
+        document.root, Source(document, path.parent, defaults.ignore_unknown_fields, defaults.strict)
+    )
     errors: list[UserError] = []
     seen: set[str] = set()
     for group in file.groups:
@@ -114,7 +120,10 @@ def _rule(group: GroupEntry, rule: RuleEntry) -> RuleSpec:
     if rule.record:
         return RecordingSpec(rule.record, rule.expr, labels)
     annotations = tuple(sorted(rule.annotations))
-    return AlertingSpec(rule.alert, rule.expr, rule.for_, rule.keep_firing_for, labels, annotations)
+    on_no_data = OnNoData(rule.on_no_data or OnNoData.RESOLVE)
+    return AlertingSpec(
+        rule.alert, rule.expr, rule.for_, rule.keep_firing_for, labels, annotations, on_no_data
+    )
 
 
 def _group_errors(group: GroupEntry, seen: set[str], defaults: RuleDefaults) -> Iterator[UserError]:
@@ -149,7 +158,7 @@ def _rule_errors(rule: RuleEntry, where: str, defaults: RuleDefaults) -> Iterato
         except UserError as error:
             yield _placed(rule, f"{where}could not parse expression: {error}", expr)
     if rule.record:
-        for name in ("annotations", "for_", "keep_firing_for"):
+        for name in ("annotations", "for_", "keep_firing_for", "on_no_data"):
             if getattr(rule, name):
                 message = f"{where}invalid field '{name.rstrip('_')}' in recording rule"
                 yield _placed(rule, message, record)

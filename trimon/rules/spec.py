@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TypeAlias
 
 from trimon.query.language.options import QueryOptions
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names and values, ascending by name."""
+
+
+class OnNoData(Enum):
+    """What becomes of alerts whose inputs have no data."""
+
+    RESOLVE = "resolve"
+    """They resolve, as in Prometheus."""
+    KEEP = "keep"
+    """They stay as they are."""
+    ALERT = "alert"
+    """They stay, and a selector that gives nothing at all is an alert itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class AlertingSpec:
     keep_firing_for_ms: int = 0
     labels: Pairs = ()
     annotations: Pairs = ()
+    on_no_data: OnNoData = OnNoData.RESOLVE
 
     @property
     def name(self) -> str:
@@ -70,3 +83,5 @@ class RuleDefaults:
     query_offset_ms: int = 0
     query: QueryOptions = field(default_factory=QueryOptions)
     ignore_unknown_fields: bool = False
+    strict: bool = False
+    """Whether fields are unknown that Prometheus does not have."""

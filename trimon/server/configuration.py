@@ -87,7 +87,9 @@ def _with_rules(config: Config, query: QueryOptions) -> LoadedConfiguration:
 
 
 def _rule_defaults(config: Config, query: QueryOptions) -> RuleDefaults:
-    return RuleDefaults(config.evaluation_interval_ms, config.global_.rule_query_offset, query)
+    return RuleDefaults(
+        config.evaluation_interval_ms, config.global_.rule_query_offset, query, strict=config.strict
+    )
 
 
 def warn_of(loaded: LoadedConfiguration, log: Log) -> None:

@@ -35,6 +35,8 @@ class Mechanism:
     """What Prometheus calls the list in its errors."""
     factory: str
     """`module:attribute` of what finds the targets; empty when the configuration names it."""
+    own: bool = False
+    """Whether Prometheus does not have it."""
     together: bool = False
     """All of one consumer are one provider."""
 
@@ -48,7 +50,7 @@ class Mechanism:
 # In the order in which a configuration shows them: as Prometheus, static ones last.
 MECHANISMS: Final = (
     Mechanism("file", "file_sd_configs", FileSdConfig, "[]*file.SDConfig", f"{_ROOM}.file:FileDiscovery"),
-    Mechanism("plugin", "trimon_sd_configs", PluginSdConfig, "[]*trimon.PluginSDConfig", ""),
+    Mechanism("plugin", "trimon_sd_configs", PluginSdConfig, "[]*trimon.PluginSDConfig", "", own=True),
     Mechanism(
         "static",
         "static_configs",
@@ -109,7 +111,7 @@ def with_discovery(cls: C) -> C:
     for row in MECHANISMS:
         kind = Listed(Of(row.model), row.yaml_type, f"empty or null section in {row.field}")
         cls.__annotations__[row.field] = tuple[row.model, ...]  # type: ignore[name-defined]  # known at run time
-        setattr(cls, row.field, setting(kind, ()))
+        setattr(cls, row.field, setting(kind, (), own=row.own))
     cls.not_yet = tuple(f"{name}_sd_configs" for name in NOT_YET)
     return cls
 

@@ -52,6 +52,7 @@ class RunOptions:
     """Only tests with a matching name run; empty: all."""
     shows_difference: bool = False
     ignore_unknown_fields: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class UnitTestRun:
         interval_ms = test.interval or file.interval_ms
         query = QueryOptions(features=options.features, subquery_step_ms=file.interval_ms)
         samples = input_samples(test, interval_ms)
-        defaults = RuleDefaults(interval_ms, 0, query, options.ignore_unknown_fields)
+        defaults = RuleDefaults(interval_ms, 0, query, options.ignore_unknown_fields, options.strict)
         groups = in_order(load_rules(rule_files, defaults), file.group_eval_order)
         origin = AlertOrigin(lambda: test.external_labels, test.external_url)
         self._world = World(samples, [RuleGroup(group, query, origin) for group in groups], query)
