@@ -8,44 +8,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import mmap
 import os
 import shutil
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from trimon.errors import OperatingError
-
-
-@contextmanager
-def os_errors(path: str | Path) -> Iterator[None]:
-    """Inside, a path that the system cannot even be asked about, such as one with a NUL, is an OSError like others."""
-    try:
-        yield
-    except UnicodeDecodeError:  # of what is in the file
-        raise
-    except ValueError:
-        raise OSError(errno.EINVAL, "Invalid argument", str(path)) from None
+from trimon.openfiles import READ_BYTES_MAX, DiskReadFile, ReadFile, open_regular, read_regular
 
 
 def is_full(error: OSError) -> bool:
     """Whether there was no room on the disk, or none left for this user."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def require_regular(path: Path, bytes_max: int | None = None) -> None:
-    """Before a file is read that must not keep its reader waiting: a pipe, a device and what is too large are OSErrors."""
-    with os_errors(path):
-        found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    if bytes_max is not None and found.st_size > bytes_max:
-        raise OSError(errno.EFBIG, f"{found.st_size} bytes, but {bytes_max} are the most", str(path))
 
 
 class AppendFile(Protocol):
@@ -88,12 +62,12 @@ class Files(Protocol):
         """A new, empty file; it must not exist."""
         ...
 
-    def read(self, path: Path) -> bytes:
-        """The whole content."""
+    def read(self, path: Path, bytes_max: int = READ_BYTES_MAX) -> bytes:
+        """The whole content. Raises OddFileError where the name is not that of a regular file, or of one far too large."""
         ...
 
-    def map(self, path: Path) -> memoryview:
-        """The content, mapped read-only; pages are read when touched. It outlives a removal of the file."""
+    def open(self, path: Path) -> ReadFile:
+        """A file to read parts of; closed with the last reference. Raises OddFileError if it is no regular file."""
         ...
 
     def write_atomic(self, path: Path, data: bytes) -> None:
@@ -194,7 +168,7 @@ class _FlockedFile:
         self._path = path
         self._descriptors: list[int] = []
         try:
-            self._take(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+            self._take(open_regular(path, os.O_RDWR | os.O_CREAT))
         except OSError as error:
             if not is_full(error):
                 raise
@@ -216,7 +190,7 @@ class _FlockedFile:
 
     def _owner(self) -> str:
         try:
-            owner = self._path.read_bytes()[:32].decode("ascii", "replace").strip()
+            owner = read_regular(self._path)[:32].decode("ascii", "replace").strip()
         except OSError:
             return ""
         return f" (pid {owner})" if owner.isdecimal() else ""
@@ -247,16 +221,13 @@ class DiskFiles:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         return _DiskAppendFile(os.open(path, flags, 0o644))
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: Path, bytes_max: int = READ_BYTES_MAX) -> bytes:
         """The whole content."""
-        return path.read_bytes()
+        return read_regular(path, bytes_max)
 
-    def map(self, path: Path) -> memoryview:
-        """The content, mapped read-only."""
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                return memoryview(b"")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    def open(self, path: Path) -> ReadFile:
+        """A file to read parts of."""
+        return DiskReadFile(path)
 
     def write_atomic(self, path: Path, data: bytes) -> None:
         """Write beside, sync, rename, sync the directory."""
@@ -319,11 +290,15 @@ class DiskFiles:
 
     def truncate(self, path: Path, size_bytes: int) -> None:
         """Cut a closed file."""
-        os.truncate(path, size_bytes)
+        descriptor = open_regular(path, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, size_bytes)
+        finally:
+            os.close(descriptor)
 
     def sync(self, path: Path) -> None:
         """Sync a closed file."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_regular(path)
         try:
             os.fdatasync(descriptor)
         finally:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from trimon.files import AppendFile, DirectoryLock
+from trimon.openfiles import READ_BYTES_MAX, ReadFile
 
 TOTAL_BYTES: Final = 1 << 40
 
@@ -86,6 +87,18 @@ class _Lock:
     def release(self) -> None:
         if not self._disk.dead:
             self._disk.names_now.pop(self._path, None)
+
+
+class _ReadNode:
+    """A file that is read by offset; it outlives its name."""
+
+    def __init__(self, node: _Node) -> None:
+        self._node = node
+        self.size_bytes = len(node.content)
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """These bytes, or fewer."""
+        return bytes(self._node.content[offset : offset + size_bytes])
 
 
 class SimulatedDisk:
@@ -203,13 +216,14 @@ class SimulatedDisk:
         self._note("name", path, node)
         return _OpenFile(self, node)
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: Path, bytes_max: int = READ_BYTES_MAX) -> bytes:
         """The whole content."""
+        del bytes_max
         return bytes(self._node(path).content)
 
-    def map(self, path: Path) -> memoryview:
-        """The content of now."""
-        return memoryview(bytes(self._node(path).content))
+    def open(self, path: Path) -> ReadFile:
+        """A file to read parts of, as its content is then."""
+        return _ReadNode(self._node(path))
 
     def write_atomic(self, path: Path, data: bytes) -> None:
         """Write beside, sync, rename, sync the directory."""

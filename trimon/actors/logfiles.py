@@ -13,10 +13,10 @@ import orjson
 from trimon.actors.kernel.mailbox import Mailbox, MessageTooLarge, Overflow
 from trimon.actors.kernel.reply import ActorGone
 from trimon.clock import Clock
-from trimon.files import os_errors
 from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
+from trimon.openfiles import os_errors
 
 MAILBOX_LINES_MAX: Final = 10_000
 MAILBOX_BYTES_MAX: Final = 16 * 2**20

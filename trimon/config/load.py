@@ -24,8 +24,8 @@ from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.yamltree import Document, Node, Shape
 from trimon.errors import Position, UserError
-from trimon.files import os_errors
 from trimon.gotext.strings import go_quote
+from trimon.openfiles import os_errors
 from trimon.redaction import REDACTOR, looks_secret, redacted
 from trimon.units import parse_duration_ms
 

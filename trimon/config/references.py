@@ -9,8 +9,8 @@ from trimon.config.globs import expand_glob
 from trimon.config.http import HttpClient
 from trimon.config.load import Config
 from trimon.errors import Position, UserError
-from trimon.files import os_errors
 from trimon.gotext.strings import go_quote
+from trimon.openfiles import os_errors
 
 
 def rule_files(config: Config) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ from trimon.config.model import Source
 from trimon.config.yamltree import Document
 from trimon.discovery.plugin import TargetGroup
 from trimon.errors import Position, UserError
-from trimon.files import require_regular
+from trimon.openfiles import require_regular
 
 FILE_LABEL: Final = "__meta_filepath"
 NULL_ITEM: Final = "nil target group item found"

@@ -13,7 +13,7 @@ from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
 from trimon.fetch.headers import fault_of_value
 from trimon.fetch.request import FetchError
-from trimon.files import os_errors, require_regular
+from trimon.openfiles import os_errors, require_regular
 from trimon.redaction import REDACTOR
 
 _VERSIONS: Final = {

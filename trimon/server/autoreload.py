@@ -11,8 +11,8 @@ import trio
 from trimon import limits
 from trimon.config.globs import PatternError, expand_globs
 from trimon.config.load import Config
-from trimon.files import os_errors
 from trimon.offload import Offload
+from trimon.openfiles import os_errors
 
 
 class AutoReload:

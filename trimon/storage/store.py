@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from trimon.errors import OperatingError
 from trimon.files import DirectoryLock, Files, is_full
 from trimon.model.matcher import Matcher
 from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
+from trimon.openfiles import OddFileError
 from trimon.random import SYSTEM_RANDOMNESS, Randomness
 from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import open_blocks
@@ -102,7 +104,8 @@ class Store:
         except OSError as error:
             if lock is not None:
                 lock.release()
-            raise OperatingError(f"data directory {options.path}: {error}") from error
+            advice = ": move it away" if isinstance(error, OddFileError) else ""
+            raise OperatingError(f"data directory {options.path}: {error}{advice}") from error
         except OperatingError:
             if lock is not None:
                 lock.release()
@@ -274,12 +277,13 @@ class Store:
         core = self._core
         if core.options.fsync == "never":
             return
-        try:
-            for name in self._to_replay:
-                core.files.sync(core.wal_path / str(name))
-            core.files.sync_directory(core.wal_path)
-        except OSError as error:
-            core.problem("log", "fsync", f"the log of the last run cannot be synced: {error}")
+        files, wal = core.files, core.wal_path
+        works = [partial(files.sync, wal / str(name)) for name in self._to_replay]
+        for work in (*works, partial(files.sync_directory, wal)):
+            try:
+                work()
+            except OSError as error:
+                core.problem("log", "fsync", f"the log of the last run cannot be synced: {error}")
 
     def _remove_logs(self, epochs: set[int]) -> None:
         core, kept = self._core, self._appender.open_epochs

@@ -10,6 +10,7 @@ import orjson
 from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import Bench, exact
 from trimon.files import DiskFiles
+from trimon.openfiles import ReadFile
 from trimon.storage.store import Store
 
 
@@ -21,10 +22,10 @@ def test_a_block_that_cannot_be_read_now_is_not_set_aside(bench: Bench) -> None:
     _, path = bench.store.blocks()[0]
 
     class Failing(DiskFiles):
-        def map(self, path: Path) -> memoryview:
+        def open(self, path: Path) -> ReadFile:
             if path.name == "index":
                 raise OSError(24, "Too many open files")
-            return super().map(path)
+            return super().open(path)
 
     bench.store.close()
     failing = Store.open(bench.options, Failing(), bench.clock)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
+import contextlib
 import os
 import re
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from trimon.errors import OperatingError
+from trimon.openfiles import open_regular
 
 ENTRY_BYTES: Final = 1000
 # What an entry has besides the query: names, punctuation, the time.
@@ -30,7 +32,7 @@ def _entry(query: str, time_s: int) -> bytes:
 def left_over(path: Path, bytes_max: int = 2**20) -> list[tuple[str, int]]:
     """(query, Unix second) of all that an earlier run did not finish; nothing of a file that is none or damaged."""
     try:
-        with path.open("rb") as file:
+        with FileIO(open_regular(path)) as file:
             data = file.read(bytes_max)
     except OSError:
         return []
@@ -45,39 +47,48 @@ def left_over(path: Path, bytes_max: int = 2**20) -> list[tuple[str, int]]:
 
 
 class ActiveFile:
-    """A mapped file of `slots` entries of a fixed size; the kernel keeps it when the process dies.
+    """A file of `slots` entries of a fixed size; the kernel keeps what was written when the process dies.
 
-    Writing an entry copies a thousand bytes into memory and never waits for the disk. Only on the loop's thread.
+    Writing an entry copies a thousand bytes to the kernel, whose place on the disk was taken before. Only on the loop's thread.
     """
 
     def __init__(self, path: Path, slots: int) -> None:
         """Makes the file anew. Raises OperatingError."""
-        size = 1 + slots * ENTRY_BYTES
+        self._descriptor = -1
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-            try:
-                # blocks are taken now: a full disk would end the process when a page is touched later
-                os.posix_fallocate(descriptor, 0, size)
-                self._map = mmap.mmap(descriptor, size)
-            finally:
-                os.close(descriptor)
+            self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
+            os.ftruncate(self._descriptor, 0)
+            os.posix_fallocate(self._descriptor, 0, 1 + slots * ENTRY_BYTES)
+            os.pwrite(self._descriptor, b"[", 0)
         except OSError as error:
+            self.close()
             raise OperatingError(f"{path}: {error.strerror}") from None
-        self._map[0:1] = b"["
         self._free = list(range(slots - 1, -1, -1))
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
 
     def begin(self, query: str, time_s: int) -> int:
         """Notes a query; the slot to give back, -1 when all are taken."""
         if not self._free:
             return -1
         slot = self._free.pop()
-        at = 1 + slot * ENTRY_BYTES
-        self._map[at : at + ENTRY_BYTES] = _entry(query, time_s).ljust(ENTRY_BYTES, b"\0")
+        self._write(slot, _entry(query, time_s).ljust(ENTRY_BYTES, b"\0"))
         return slot
 
     def end(self, slot: int) -> None:
         """The query of a slot is over."""
         if slot >= 0:
-            at = 1 + slot * ENTRY_BYTES
-            self._map[at : at + ENTRY_BYTES] = bytes(ENTRY_BYTES)
+            self._write(slot, bytes(ENTRY_BYTES))
             self._free.append(slot)
+
+    def _write(self, slot: int, entry: bytes) -> None:
+        # A journal that somebody cut, on a disk that is full or fails, is no reason to refuse a query.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, entry, 1 + slot * ENTRY_BYTES)

@@ -18,7 +18,7 @@ from trimon.discovery.plugin import CheckedGroups, Context, Sink, TargetGroup
 from trimon.discovery.sink import BadPublish, check_groups
 from trimon.discovery.targetfile import read_groups
 from trimon.errors import UserError
-from trimon.files import os_errors
+from trimon.openfiles import os_errors
 
 REFRESH_S: Final = 300.0
 # How often the watcher is asked; a file written a moment ago is seen within this time.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +20,17 @@ import numpy.typing as npt
 import zstandard
 
 from trimon.files import AppendFile
+from trimon.openfiles import ReadFile
 from trimon.storage.block.damage import DamagedError
 
 MAGIC: Final = b"TRIMIDX1"
 _TAIL: Final = struct.Struct("<QII8s")
 _ZSTD_LEVEL: Final = 9
 _SECTION_BYTES_MAX: Final = 1 << 32
+# How much is read at once where a directory is looked for.
+_SEARCH_BYTES: Final = 1 << 20
+# And where of that something cannot be read.
+_SECTOR_BYTES: Final = 512
 
 
 class ContainerWriter:
@@ -71,34 +77,40 @@ class ContainerWriter:
 class _Copy:
     """One copy of the sections, found through its directory."""
 
-    def __init__(self, data: memoryview, end: int) -> None:
+    def __init__(self, file: ReadFile, end: int) -> None:
         """The copy that ends at a byte. Raises DamagedError."""
-        length, checksum, zero, magic = _TAIL.unpack_from(data, end - _TAIL.size)
         directory_end = end - _TAIL.size
+        tail = _bytes_at(file, directory_end, _TAIL.size)
+        length, checksum, zero, magic = _TAIL.unpack(tail or bytes(_TAIL.size))
         begin = directory_end - length
-        directory = data[begin:directory_end] if begin >= 0 else data[:0]
-        if magic != MAGIC or zero or not length or zlib.crc32(directory) != checksum:
+        if magic != MAGIC or zero or not length or begin < 0:
+            raise DamagedError("the directory does not pass its checksum")
+        directory = _bytes_at(file, begin, length)
+        if directory is None or zlib.crc32(directory) != checksum:
             raise DamagedError("the directory does not pass its checksum")
         document = msgpack.unpackb(directory)
         self.about: dict[str, Any] = document["about"]
         self.sections: dict[str, list[Any]] = document["sections"]
         self.begin = min((section[0] for section in self.sections.values()), default=begin)
 
-    def read(self, data: memoryview, name: str) -> bytes | None:
-        """The stored bytes of a section; None if they do not pass their checksum."""
+    def read(self, file: ReadFile, name: str) -> bytes | None:
+        """The stored bytes of a section; None if they cannot be read or do not pass their checksum."""
         offset, length, checksum, _ = self.sections[name]
-        stored = data[offset : offset + length]
-        return bytes(stored) if len(stored) == length and zlib.crc32(stored) == checksum else None
+        stored = _bytes_at(file, offset, length)
+        return stored if stored is not None and zlib.crc32(stored) == checksum else None
 
 
 class Container:
-    """Reads sections from a mapped file. `survive` hears of damage that the other copy makes good."""
+    """Reads sections from a file. `survive` hears of damage that the other copy makes good.
 
-    def __init__(self, data: memoryview, path: Path, survive: Callable[[str], None]) -> None:
-        self._data = data
+    What the file does not have any more, or the disk fails to read, is damaged like what does not pass its checksum.
+    """
+
+    def __init__(self, file: ReadFile, path: Path, survive: Callable[[str], None]) -> None:
+        self._file = file
         self._path = path
         self._survive = survive
-        self._copies, damage = _copies(data)
+        self._copies, damage = _copies(file)
         if not self._copies:
             raise DamagedError(f"{path}: {damage or 'not an index file, or cut off'}")
         if damage:
@@ -117,7 +129,7 @@ class Container:
         if name not in self:
             raise DamagedError(f"{self._path}: there is no section {name}")
         for copy in self._copies:
-            stored = copy.read(self._data, name)
+            stored = copy.read(self._file, name)
             if stored is not None:
                 if not copy.sections[name][3]:
                     return stored
@@ -131,10 +143,10 @@ class Container:
 
     def verify(self) -> list[str]:
         """Every part of every copy that does not pass its checksum, a line each."""
-        problems = [text for text in (_copies(self._data)[1],) if text]
+        problems = [text for text in (_copies(self._file)[1],) if text]
         for copy in self._copies:
             problems += [
-                self._damaged(copy, name) for name in copy.sections if copy.read(self._data, name) is None
+                self._damaged(copy, name) for name in copy.sections if copy.read(self._file, name) is None
             ]
         return [f"{self._path}: {text}" for text in problems]
 
@@ -145,32 +157,61 @@ class Container:
         return np.cumsum(wide, dtype=np.int64)
 
 
-def _copies(data: memoryview) -> tuple[list[_Copy], str]:
+def _bytes_at(file: ReadFile, offset: int, size_bytes: int) -> bytes | None:
+    """These bytes; None if the file ends before, or cannot be read there."""
+    try:
+        data = file.read(offset, size_bytes)
+    except OSError:
+        return None
+    return data if len(data) == size_bytes else None
+
+
+def _copies(file: ReadFile) -> tuple[list[_Copy], str]:
     """The readable copies of a file, the last one first, and what is wrong with its frame."""
-    if len(data) < len(MAGIC) + _TAIL.size:
+    size_bytes = file.size_bytes
+    if size_bytes < len(MAGIC) + _TAIL.size:
         return [], "cut off"
-    damage = "" if bytes(data[: len(MAGIC)]) == MAGIC else "the first bytes are not those of an index"
+    damage = "" if _bytes_at(file, 0, len(MAGIC)) == MAGIC else "the first bytes are not those of an index"
     found: list[_Copy] = []
     try:
-        found.append(_Copy(data, len(data)))
+        found.append(_Copy(file, size_bytes))
     except DamagedError as error:
         damage = str(error)
-        end = len(data)
-        while not found and (end := _magic_before(data, end)) > 0:
+        end = size_bytes
+        while not found and (end := _magic_before(file, end)) > 0:
             try:
-                found.append(_Copy(data, end))
+                found.append(_Copy(file, end))
             except DamagedError:
                 continue
         return found, damage
     if found[0].begin > len(MAGIC):
         try:
-            found.append(_Copy(data, found[0].begin))
+            found.append(_Copy(file, found[0].begin))
         except DamagedError as error:
             damage = f"the first copy: {error}"
     return found, damage
 
 
-def _magic_before(data: memoryview, end: int) -> int:
+def _readable(file: ReadFile, begin: int, stop: int) -> bytes:
+    """The bytes between two places, with zeros for those that the disk does not give."""
+    whole = _bytes_at(file, begin, stop - begin)
+    if whole is not None:
+        return whole
+    first = begin // _SECTOR_BYTES + 1
+    edges = [begin, *range(first * _SECTOR_BYTES, stop, _SECTOR_BYTES), stop]
+    return b"".join(_bytes_at(file, one, next_ - one) or bytes(next_ - one) for one, next_ in pairwise(edges))
+
+
+def _magic_before(file: ReadFile, end: int) -> int:
     """Where the last magic ends that ends before a byte and may end a copy; 0 if there is none."""
-    place = bytes(data[:end]).rfind(MAGIC, _TAIL.size, end - 1)
-    return place + len(MAGIC) if place > 0 else 0
+    stop = end - 1
+    while stop - len(MAGIC) >= _TAIL.size:
+        begin = max(_TAIL.size, stop - _SEARCH_BYTES)
+        place = _readable(file, begin, stop).rfind(MAGIC)
+        if place >= 0:
+            return begin + place + len(MAGIC)
+        if begin == _TAIL.size:
+            break
+        # A magic may lie across the edge.
+        stop = begin + len(MAGIC) - 1
+    return 0

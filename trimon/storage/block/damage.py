@@ -20,7 +20,11 @@ WHOLE: Final = "all of it"
 
 
 class DamagedError(OperatingError):
-    """Stored bytes that do not pass their check."""
+    """Stored bytes that do not pass their check, or cannot be read; `reason` is why, in a word or two."""
+
+    def __init__(self, text: str, reason: str | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason or "checksum"
 
 
 class UnreadableIndexError(DamagedError):
@@ -82,6 +86,11 @@ class BlockDamage:
         """Note damage that costs nothing, since there is a copy; told the first time."""
         if self._is_new(what):
             self._tell(self.block, f"block {self.block}: {what}; nothing is lost")
+
+    def note(self, what: str) -> None:
+        """Note damage of which nobody knows yet what it costs; told the first time."""
+        if self._is_new(what):
+            self._tell(self.block, f"block {self.block}: {what}")
 
     def _is_new(self, what: str) -> bool:
         with self._lock:

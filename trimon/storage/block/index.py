@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trimon.openfiles import ReadFile
 from trimon.storage.block.container import Container
 from trimon.storage.block.damage import BlockDamage, DamagedError, UnreadableIndexError
 
@@ -11,8 +12,8 @@ from trimon.storage.block.damage import BlockDamage, DamagedError, UnreadableInd
 class BlockIndex(Container):
     """Sections of an index. `times` is the closed interval of the block, which is named when it becomes unreadable."""
 
-    def __init__(self, data: memoryview, path: Path, damage: BlockDamage) -> None:
-        super().__init__(data, path, damage.survive)
+    def __init__(self, file: ReadFile, path: Path, damage: BlockDamage) -> None:
+        super().__init__(file, path, damage.survive)
         self.damage = damage
         self.times_ms = (0, 0)
 

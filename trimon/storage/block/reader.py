@@ -17,6 +17,7 @@ from trimon.files import Files
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
+from trimon.openfiles import OddFileError, ReadFile
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.container import MAGIC
 from trimon.storage.block.damage import (
@@ -31,7 +32,7 @@ from trimon.storage.block.dictionary import Dictionary
 from trimon.storage.block.index import BlockIndex
 from trimon.storage.block.meta import BlockMeta, ForeignBlockError
 from trimon.storage.block.samples import BlockSamples
-from trimon.storage.block.writer import DATA_MAGIC, STRIPE_SERIES
+from trimon.storage.block.writer import STRIPE_SERIES
 from trimon.storage.head.arena import Bools, Int32s, Int64s
 from trimon.storage.head.matching import codes_matching
 from trimon.storage.read.deletions import (
@@ -65,42 +66,52 @@ class Block:
         try:
             self._index = self._open_index(files)
             self.meta = self._read_meta(files)
-            self._data = files.map(path / "data")
+            self._data = files.open(path / "data")
             index_bytes = files.size(path / "index")
-        except FileNotFoundError as error:
+        except (FileNotFoundError, OddFileError) as error:
             raise DamagedError(f"block {path.name}: {error}") from error
         except OSError as error:
             raise OperatingError(f"block {path.name}: {error}") from error
         about = self._index.about
         self.series: int = about["series"]
         self.names: list[str] = about["names"]
-        if bytes(self._data[: len(DATA_MAGIC)]) != DATA_MAGIC:
-            self.damage.survive("the first bytes of its data are damaged")
-        if len(self._data) != about["data_bytes"]:
-            self.damage.survive(f"its data has {len(self._data)} bytes instead of {about['data_bytes']}")
         self._index.times_ms = (self.meta.min_ms, self.meta.max_ms - 1)
         self._samples = BlockSamples(self._index, self._data, path / "data", cache)
-        self.size_bytes = index_bytes + len(self._data)
+        data_bytes = self._data.size_bytes
+        if data_bytes < about["data_bytes"]:
+            self._samples.lose_end(data_bytes, about["data_bytes"])
+        elif data_bytes > about["data_bytes"]:
+            self.damage.survive(f"its data has {data_bytes} bytes instead of {about['data_bytes']}")
+        if data_bytes and not self._samples.begins_right():
+            self.damage.survive("the first bytes of its data are damaged")
+        self.size_bytes = index_bytes + data_bytes
         self.meta = replace(self.meta, size_bytes=self.size_bytes)
         self._cache = cache
         self.deletions = self._read_deletions(files)
 
     def _open_index(self, files: Files) -> BlockIndex:
         """The index. Raises DamagedError, or OperatingError if the block is none of ours."""
-        data = files.map(self.path / "index")
+        file = files.open(self.path / "index")
         try:
-            return BlockIndex(data, self.path / "index", self.damage)
+            return BlockIndex(file, self.path / "index", self.damage)
         except DamagedError:
             # Prometheus' blocks have an index, too.
-            if MAGIC[:4] not in bytes(data[:8]):
-                BlockMeta.from_json(files.read(self.path / "meta.json"))
+            if MAGIC[:4] not in _first_bytes(file):
+                self._refuse_foreign(files)
             raise
+
+    def _refuse_foreign(self, files: Files) -> None:
+        """Raises what says of a block that is not ours, or of another version, that it is. Not what is damaged."""
+        try:
+            BlockMeta.from_json(files.read(self.path / "meta.json"))
+        except (OSError, DamagedError):
+            return
 
     def _read_meta(self, files: Files) -> BlockMeta:
         """What meta.json says or, where it is damaged or missing, what the index says it said."""
         try:
             return BlockMeta.from_json(files.read(self.path / "meta.json"))
-        except (FileNotFoundError, DamagedError, ForeignBlockError) as error:
+        except (FileNotFoundError, OddFileError, DamagedError, ForeignBlockError) as error:
             self.meta_fault = str(error)
         kept = self._index.about.get("meta")
         if kept is not None:
@@ -330,9 +341,16 @@ class Block:
         problems += [
             f"block {self.path.name}: {text}" for text in (self.meta_fault, self.tombstones_fault) if text
         ]
-        if bytes(self._data[: len(DATA_MAGIC)]) != DATA_MAGIC:
+        if not self._samples.begins_right():
             problems.append(f"{self.path / 'data'}: the first bytes are not those of a block's data")
         try:
             return problems + self._samples.verify()
         except UnreadableIndexError:
             return problems
+
+
+def _first_bytes(file: ReadFile) -> bytes:
+    try:
+        return file.read(0, len(MAGIC))
+    except OSError:
+        return b""

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from trimon.errors import OperatingError
+from trimon.gotext.times import rfc3339
+from trimon.openfiles import ReadFile
 from trimon.storage.block.bands import PageRows, unpack_page
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.damage import DamagedError, Loss, UnreadableIndexError
 from trimon.storage.block.index import BlockIndex
 from trimon.storage.block.timetable import ENTRIES_PER_PAGE, unpack_times
+from trimon.storage.block.writer import DATA_MAGIC
 from trimon.storage.codec.matrix import CodecError
 from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
 from trimon.storage.read.partialframe import PartialFrame
@@ -22,12 +25,37 @@ from trimon.storage.read.partialframe import PartialFrame
 class BlockSamples:
     """Reads samples by number of series. Damaged pages are left out and noted in the damage of the index."""
 
-    def __init__(self, index: BlockIndex, data: memoryview, path: Path, cache: ArrayCache) -> None:
+    def __init__(self, index: BlockIndex, file: ReadFile, path: Path, cache: ArrayCache) -> None:
         self._index = index
         self._block = index.damage.block
-        self._data = data
+        self._file = file
         self._path = path
         self._cache = cache
+
+    def begins_right(self) -> bool:
+        """Whether the first bytes of the file are those of a block's data."""
+        try:
+            return self._file.read(0, len(DATA_MAGIC)) == DATA_MAGIC
+        except OSError:
+            return False
+
+    def lose_end(self, size_bytes: int, whole_bytes: int) -> None:
+        """Note that the file is shorter than it was, and which time the pages are of that are gone."""
+        what = f"its data has {size_bytes} bytes instead of {whole_bytes}"
+        try:
+            pages, times = self._pages, self._times
+        except UnreadableIndexError:
+            return
+        cut = pages["offset"] + pages["length"] > size_bytes
+        cut |= np.isin(pages["slice"], times["slice"][times["offset"] + times["length"] > size_bytes])
+        if not cut.any():
+            self._index.damage.survive(what)
+            return
+        first, last = int(pages["first_ms"][cut].min()), int(pages["last_ms"][cut].max())
+        self._index.damage.note(
+            f"{what}: of {int(cut.sum())} of {len(cut)} pages, from {rfc3339(first)} to {rfc3339(last)}, "
+            "samples cannot be read"
+        )
 
     def bands(self, series: Int32s) -> set[int]:
         """The bands of some series."""
@@ -115,10 +143,16 @@ class BlockSamples:
     def _checked(self, directory: dict[str, Int64s], page: int) -> memoryview:
         """The bytes of a page. Raises DamagedError."""
         offset, length = int(directory["offset"][page]), int(directory["length"][page])
-        data = self._data[offset : offset + length]
-        if len(data) != length or zlib.crc32(data) != int(directory["checksum"][page]):
+        try:
+            data = self._file.read(offset, length)
+        except OSError as error:
+            raise DamagedError(f"{self._path}: the page at byte {offset}: {error}", error.strerror) from error
+        if len(data) != length:
+            what = f"{self._path}: the page at byte {offset} is cut off, the file is shorter"
+            raise DamagedError(what, "cut off")
+        if zlib.crc32(data) != int(directory["checksum"][page]):
             raise DamagedError(f"{self._path}: the page at byte {offset} does not pass its checksum")
-        return data
+        return memoryview(data)
 
     def _lose_page(self, page: int, error: OperatingError) -> None:
         pages = self._pages
@@ -220,4 +254,4 @@ class BlockSamples:
 
 
 def _reason(error: OperatingError) -> str:
-    return "checksum" if isinstance(error, DamagedError) else str(error)
+    return error.reason if isinstance(error, DamagedError) else str(error)

@@ -13,13 +13,14 @@ from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
+from trimon.openfiles import ReadFile
 from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.head.matching import codes_matching
 from trimon.storage.prometheus import xor, xor2
 from trimon.storage.prometheus.crc import crc32c_many
-from trimon.storage.prometheus.index import read_index
+from trimon.storage.prometheus.index import Bytes, read_index
 from trimon.storage.prometheus.tombstones import read_tombstones
 from trimon.storage.prometheus.varint import FormatError, read_at
 from trimon.storage.read.partialframe import PartialFrame
@@ -30,6 +31,10 @@ _FLOAT_DECODERS: Final = {1: xor.decode_chunks, 4: xor2.decode_chunks}
 _HISTOGRAM_ENCODINGS: Final = frozenset({2, 3, 5, 6})
 NATIVE_HISTOGRAMS: Final = "samples that are native histograms"
 _BATCH_CHUNKS: Final = 1 << 15
+# An index is read as a whole, of a chunk file so much at once; the length before a chunk has at most so many bytes.
+INDEX_BYTES_MAX: Final = 1 << 36
+_WINDOW_BYTES: Final = 32 << 20
+_LENGTH_BYTES_MAX: Final = 10
 _VERIFY_SERIES: Final = 1024
 
 
@@ -41,14 +46,14 @@ class PrometheusBlock:
         self.path = path
         try:
             self.meta = BlockMeta.from_json(files.read(path / "meta.json"), foreign=True)
-            self.index = read_index(files.map(path / "index"), path / "index")
+            self.index = read_index(memoryview(files.read(path / "index", INDEX_BYTES_MAX)), path / "index")
             names = [name for name in files.names(path / "chunks") if name.isdecimal()]
-            self._segments = [files.map(path / "chunks" / name) for name in names]
+            self._segments = [files.open(path / "chunks" / name) for name in names]
             self._tombstones = read_tombstones(files, path).placed(self.index.refs)
         except OSError as error:
             raise OperatingError(f"block {path.name}: {error}") from error
         for name, segment in zip(names, self._segments, strict=True):
-            if int.from_bytes(segment[:4], "big") != SEGMENT_MAGIC:
+            if int.from_bytes(self._bytes(segment, 0, 4), "big") != SEGMENT_MAGIC:
                 raise FormatError(f"{path / 'chunks' / name}: no chunk file")
         self._labels = self._make_table()
 
@@ -123,8 +128,7 @@ class PrometheusBlock:
     def left_out(self) -> Counter[str]:
         """What the block holds that cannot be read, in words, and how much of it: by the heads of all chunks."""
         found: Counter[str] = Counter()
-        for segment, offsets, _ in self._by_segment(np.arange(len(self.index.chunk_ref))):
-            raw = np.frombuffer(segment, np.uint8)
+        for raw, offsets, _ in self._by_window(np.arange(len(self.index.chunk_ref))):
             _, begins = read_at(raw, offsets)
             encodings = raw[begins]
             samples = raw[begins + 1].astype(np.int64) << 8 | raw[begins + 2]
@@ -167,7 +171,32 @@ class PrometheusBlock:
         touching = (self.index.chunk_min[chunks] <= end_ms) & (self.index.chunk_max[chunks] >= start_ms)
         return chunks[touching], rows[touching]
 
-    def _by_segment(self, chunks: Int64s) -> Iterator[tuple[memoryview, Int64s, Int64s]]:
+    def _by_window(self, chunks: Int64s) -> Iterator[tuple[Bytes, Int64s, Int64s]]:
+        """Parts of chunk files: the bytes, where chunks begin in them, and their places among those asked for."""
+        for file, offsets, mine in self._by_segment(chunks):
+            order = np.argsort(offsets, kind="stable")
+            ordered = offsets[order]
+            begin = 0
+            while begin < len(ordered):
+                first = int(ordered[begin])
+                end = int(np.searchsorted(ordered, first + _WINDOW_BYTES))
+                last = int(ordered[end - 1])
+                head = np.frombuffer(self._bytes(file, last, _LENGTH_BYTES_MAX), np.uint8)
+                lengths, begins = read_at(head, np.zeros(1, np.int64))
+                stop = last + int(begins[0]) + 1 + int(lengths[0]) + 4
+                if stop > file.size_bytes:
+                    raise FormatError(f"{self.path}: a chunk runs past the end of its file")
+                raw = np.frombuffer(self._bytes(file, first, stop - first), np.uint8)
+                yield raw, ordered[begin:end] - first, mine[order[begin:end]]
+                begin = end
+
+    def _bytes(self, file: ReadFile, offset: int, size_bytes: int) -> bytes:
+        try:
+            return file.read(offset, size_bytes)
+        except OSError as error:
+            raise OperatingError(f"block {self.path.name}: chunks: {error}") from error
+
+    def _by_segment(self, chunks: Int64s) -> Iterator[tuple[ReadFile, Int64s, Int64s]]:
         """Chunk file by chunk file: the file, where chunks begin in it, and their places among those asked for."""
         refs = self.index.chunk_ref[chunks]
         numbers, offsets = refs >> 32, refs & 0xFFFFFFFF
@@ -181,17 +210,14 @@ class PrometheusBlock:
         """Times, values and sample counts of chunks, in the given order."""
         counts = np.zeros(len(chunks), np.int64)
         decoded: list[tuple[Int64s, Floats, Int64s]] = []
-        for segment, offsets, mine in self._by_segment(chunks):
-            for times, values, found, part in self._decode(segment, offsets):
+        for raw, offsets, mine in self._by_window(chunks):
+            for times, values, found, part in self._decode(raw, offsets):
                 counts[mine[part]] = found
                 decoded.append((times, values, mine[part]))
         return *_interleaved(decoded, counts), counts
 
-    def _decode(
-        self, segment: memoryview, offsets: Int64s
-    ) -> Iterator[tuple[Int64s, Floats, Int64s, Int64s]]:
+    def _decode(self, raw: Bytes, offsets: Int64s) -> Iterator[tuple[Int64s, Floats, Int64s, Int64s]]:
         """Encoding by encoding: times, values, sample counts, and the places of these chunks among the offsets."""
-        raw = np.frombuffer(segment, np.uint8)
         lengths_found, begins = read_at(raw, offsets)
         lengths = lengths_found.astype(np.int64)
         ends = begins + 1 + lengths

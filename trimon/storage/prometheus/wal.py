@@ -131,7 +131,7 @@ def read_log(files: Files, path: Path, report: WalReport) -> Iterator[WalPart]:
     for segment in segment_files(files, path):
         report.segments += 1
         try:
-            data = files.map(segment)
+            data = memoryview(files.read(segment))
         except OSError as error:
             raise OperatingError(f"{segment}: {error}") from error
         for record in read_records(data, segment.name, report):

@@ -18,7 +18,7 @@ from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.tools.offline import open_offline
-from trimon.storage.wal.log import list_segments
+from trimon.storage.wal.ends import inspect_log
 from trimon.storage.wal.recovery import Recovery
 
 _EVER: Final = (-(1 << 62), 1 << 62)
@@ -91,7 +91,12 @@ def repair(files: Files, path: Path, progress: Progress = no_progress) -> Iterat
 
 
 def _repair_log(files: Files, path: Path) -> Iterator[str]:
-    segments = list_segments(files, path / "wal")
+    try:
+        found = inspect_log(files, path, lambda _log_id: ())
+        segments = found.segments
+    except OSError as error:
+        raise OperatingError(f"log of {path}: {error}") from error
+    yield from (f"log: {text}" for _, text in found.problems)
     recovery = Recovery(files, path / "wal", segments, no_progress, lambda _numbers: None)
     recovery.run()
     yield from (f"log: {line}" for line in recovery.report.lines())

@@ -16,6 +16,7 @@ from trimon.storage.upkeep.planning import (
     plan_cuts,
 )
 from trimon.storage.wal.lazy import LoadJob, LoggedHead
+from trimon.storage.wal.log import list_segments, segment_bytes
 
 
 class MaintenancePlanner:
@@ -57,7 +58,8 @@ class MaintenancePlanner:
         """Bytes of the log, and of the file system."""
         core = self._core
         try:
-            wal_bytes = sum(core.files.size(core.wal_path / name) for name in core.files.names(core.wal_path))
+            segments = list_segments(core.files, core.wal_path)
+            wal_bytes = sum(segment_bytes(core.files, core.wal_path, name) or 0 for name in segments)
             disk_bytes = core.files.disk_bytes(core.path)[0] if core.options.retention_percentage else 0
         except OSError:
             return DiskUsage()

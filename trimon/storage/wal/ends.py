@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final
 
 import msgpack
 
 from trimon.files import Files
+from trimon.openfiles import OddFileError
 from trimon.random import Randomness
 from trimon.storage.block.damage import DamagedError
-from trimon.storage.wal.log import SegmentName, list_segments
+from trimon.storage.wal.log import SegmentName, list_segments, segment_bytes
 
 FILE: Final = "log-ends"
 IDENTITY: Final = "log-id"
 MAGIC: Final = b"TRIMEND1"
+EPOCHS_MAX: Final = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class LogEnds:
 class InspectedLog:
     """The log of a directory before it is read: its name, its segments, and what is missing of it.
 
-    `closed` are segments that are known to have been whole, `last_epoch` the last run known of, `done` are those that are
+    `closed` are segments that are known to have been whole, `last_epoch` the run before the next one, `done` are those that are
     in blocks. Problems are (subject, text).
     """
 
@@ -68,39 +70,79 @@ def inspect_log(files: Files, path: Path, done_of: Callable[[str], Collection[in
     """What there is of the log of a data directory; `done_of` tells the runs of a log that are in blocks. Raises OSError."""
     problems: list[tuple[str, str]] = []
     segments = list_segments(files, path / "wal")
-    ends = LogEnds()
+    ends = _read_ends(files, path, problems)
     try:
-        ends = LogEnds.unpack(files.read(path / FILE))
-    except FileNotFoundError:
-        pass
-    except DamagedError as error:
-        problems.append((FILE, str(error)))
-    known = read_identity(files, path)
+        known = read_identity(files, path)
+    except OddFileError as error:
+        known = ""
+        if not ends.log_id:
+            problems.append((IDENTITY, f"{error}: which runs of the log are in blocks nobody can tell"))
     if ends.log_id and known != ends.log_id:
         what = f"is {known!r}" if known else "is missing"
         problems.append((IDENTITY, f"{IDENTITY} {what} instead of {ends.log_id!r}, which is the log's name"))
     if (known or ends.log_id) and not segments:
         problems.append(("log", f"the log has vanished: {path / 'wal'} holds no segment"))
-    done = done_of(ends.log_id or known)
-    there = set(segments)
-    for name, size in ends.sizes.items():
-        if name.epoch in done:
-            continue
-        if name not in there:
-            problems.append((str(name), f"WAL segment {name} has vanished, it had {size} bytes"))
-        elif (now := files.size(path / "wal" / str(name))) < size:
-            problems.append((str(name), f"WAL segment {name} was cut: {now} bytes are left of {size}"))
-    for epoch, names in groupby(segments, key=lambda name: name.epoch):
-        numbers = [name.segment for name in names]
-        for number in sorted(set(range(numbers[-1])).difference(numbers)):
-            gone = SegmentName(epoch, number)
-            if epoch not in done and gone not in ends.sizes:
-                problems.append((str(gone), f"WAL segment {gone} has vanished"))
-    last = max([*done, *(name.epoch for name in (*segments, *ends.sizes))], default=-1)
     log_id = ends.log_id or known
-    return InspectedLog(
-        log_id, log_id != known, segments, there.intersection(ends.sizes), last, set(done), problems
-    )
+    done = set(done_of(log_id))
+    expected = sorted({*segments, *ends.sizes})
+    for epoch, names in groupby(expected, key=lambda name: name.epoch):
+        if epoch not in done:
+            problems += _missing(files, path / "wal", list(names), set(segments), ends.sizes)
+    used = done.union(name.epoch for name in expected)
+    # Numbers of runs that nobody has counted up to leave no room above them; new runs go below.
+    last = max((epoch for epoch in used if epoch < EPOCHS_MAX), default=-1)
+    while last + 1 in used:
+        last += 1
+    closed = set(segments).intersection(ends.sizes)
+    return InspectedLog(log_id, log_id != known, segments, closed, last, done, problems)
+
+
+def _read_ends(files: Files, path: Path, problems: list[tuple[str, str]]) -> LogEnds:
+    """What the file of ends says; nothing if it cannot be read, which is a problem."""
+    try:
+        return LogEnds.unpack(files.read(path / FILE))
+    except FileNotFoundError:
+        pass
+    except DamagedError as error:
+        problems.append((FILE, str(error)))
+    except OSError as error:
+        problems.append((FILE, f"{error}: nobody can tell whether the log is complete"))
+    return LogEnds()
+
+
+def _missing(
+    files: Files,
+    wal: Path,
+    expected: Sequence[SegmentName],
+    there: Collection[SegmentName],
+    sizes: Mapping[SegmentName, int],
+) -> list[tuple[str, str]]:
+    """Problems of the segments of one run: those that vanished, were cut or emptied."""
+    found: list[tuple[str, str]] = []
+    for name in expected:
+        size = sizes.get(name)
+        now = segment_bytes(files, wal, name)
+        if name not in there:
+            found.append((str(name), f"WAL segment {name} has vanished, it had {size} bytes"))
+        elif size is not None and now is not None and now < size:
+            found.append((str(name), f"WAL segment {name} was cut: {now} bytes are left of {size}"))
+        elif size is None and now == 0:
+            found.append((str(name), f"WAL segment {name} is empty: what it held, if anything, is lost"))
+    return found + _gaps(expected)
+
+
+def _gaps(expected: Sequence[SegmentName]) -> list[tuple[str, str]]:
+    """Problems of segments that are missing between those of a run, a line for each range."""
+    found: list[tuple[str, str]] = []
+    epoch = expected[0].epoch
+    for before, number in pairwise((-1, *(name.segment for name in expected))):
+        first, last = SegmentName(epoch, before + 1), SegmentName(epoch, number - 1)
+        if first == last:
+            found.append((str(first), f"WAL segment {first} has vanished"))
+        elif first < last:
+            count = number - before - 1
+            found.append((str(first), f"{count} WAL segments have vanished: {first} to {last}"))
+    return found
 
 
 def read_identity(files: Files, path: Path) -> str:
@@ -127,7 +169,6 @@ def write_identity(files: Files, path: Path, log_id: str) -> None:
 def save_ends(files: Files, path: Path, log_id: str, *, without: Collection[int] = ()) -> None:
     """Note where all segments end, but those of runs that are removed next or still written. Raises OSError."""
     wal = path / "wal"
-    sizes = {
-        name: files.size(wal / str(name)) for name in list_segments(files, wal) if name.epoch not in without
-    }
+    listed = {name: segment_bytes(files, wal, name) for name in list_segments(files, wal)}
+    sizes = {name: size for name, size in listed.items() if size is not None and name.epoch not in without}
     files.write_atomic(path / FILE, LogEnds(log_id, sizes).pack())

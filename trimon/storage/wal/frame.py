@@ -15,6 +15,7 @@ from typing import Final
 import zstandard
 
 from trimon.errors import OperatingError
+from trimon.openfiles import ReadFile
 
 MAGIC: Final = b"TRIMWAL1"
 HEAD_BYTES: Final = 16
@@ -25,6 +26,9 @@ _FLAG_ZSTD: Final = 1
 _COMPRESS_MIN: Final = 64
 # A record is one append; a million new series with long labels stay far below.
 _PAYLOAD_BYTES_MAX: Final = 1 << 30
+# A segment is full at 256 MiB or earlier and gets no record after that: a larger file is none that was written here.
+SEGMENT_BYTES_MAX: Final = (256 << 20) + HEAD_BYTES + _PAYLOAD_BYTES_MAX
+_WINDOW_BYTES: Final = 1 << 20
 
 RECORD_SEGMENT: Final = 1
 RECORD_BATCH: Final = 2
@@ -64,17 +68,56 @@ def wrap(kind: int, payload: bytes, seed: int, compressor: zstandard.ZstdCompres
     return b"".join((head, _CRC.pack(zlib.crc32(head, seed)), payload))
 
 
-def records(data: memoryview, seed: int) -> Iterator[LogRecord | DamagedBytes]:
-    """Every readable record of a segment after its magic, and what lies unreadable between them."""
+class _Window:
+    """The bytes of a segment, read in pieces: of each only a window is in memory."""
+
+    def __init__(self, file: ReadFile) -> None:
+        self._file = file
+        self.end = min(file.size_bytes, SEGMENT_BYTES_MAX)
+        self._begin = 0
+        self._held = b""
+
+    def take(self, offset: int, size_bytes: int) -> bytes:
+        """These bytes; fewer at the end, and where the file was cut or the disk fails."""
+        size_bytes = min(size_bytes, self.end - offset)
+        if size_bytes > _WINDOW_BYTES:
+            return self._read(offset, size_bytes)
+        place = offset - self._begin
+        if place < 0 or place + size_bytes > len(self._held):
+            self._begin, place = offset, 0
+            self._held = self._read(offset, min(_WINDOW_BYTES, self.end - offset))
+            if len(self._held) < size_bytes:
+                # Of a window that cannot be read as a whole these bytes may be.
+                self._held = self._read(offset, size_bytes)
+        return self._held[place : place + size_bytes]
+
+    def _read(self, offset: int, size_bytes: int) -> bytes:
+        try:
+            return self._file.read(offset, size_bytes)
+        except OSError:
+            return b""
+
+
+def begins_right(file: ReadFile) -> bool:
+    """Whether the first bytes are those of a segment."""
+    return _Window(file).take(0, len(MAGIC)) == MAGIC
+
+
+def records(file: ReadFile, seed: int) -> Iterator[LogRecord | DamagedBytes]:
+    """Every readable record of a segment after its magic, and what lies unreadable between them.
+
+    What is beyond SEGMENT_BYTES_MAX is not looked at.
+    """
+    window = _Window(file)
     offset = len(MAGIC)
     damaged_from = -1
     decompressor = zstandard.ZstdDecompressor()
-    while offset < len(data):
-        record = _record_at(data, offset, seed, decompressor)
+    while offset < window.end:
+        record = _record_at(window, offset, seed, decompressor)
         if record is None:
             if damaged_from < 0:
                 damaged_from = offset
-            offset = _next_mark(data, offset + 1)
+            offset = _next_mark(window, offset + 1)
             continue
         if damaged_from >= 0:
             yield DamagedBytes(damaged_from, offset - damaged_from)
@@ -82,46 +125,49 @@ def records(data: memoryview, seed: int) -> Iterator[LogRecord | DamagedBytes]:
         yield record
         offset = record.end
     if damaged_from >= 0:
-        yield DamagedBytes(damaged_from, len(data) - damaged_from)
+        yield DamagedBytes(damaged_from, window.end - damaged_from)
 
 
-def record_payload(data: memoryview, offset: int) -> bytes:
-    """The payload of a record that passed its checks before. Raises OperatingError if it does not any more."""
-    _, _, flags, length, checksum = _HEAD.unpack_from(data, offset)
-    payload = data[offset + HEAD_BYTES : offset + HEAD_BYTES + length]
-    if len(payload) < length or zlib.crc32(payload) != checksum:
+def record_payload(file: ReadFile, offset: int) -> bytes:
+    """The payload of a record that passed its checks before. Raises OperatingError if it does not any more, OSError."""
+    head = file.read(offset, HEAD_BYTES)
+    _, _, flags, length, checksum = _HEAD.unpack_from(head.ljust(HEAD_BYTES, b"\0"))
+    payload = b"" if length > _PAYLOAD_BYTES_MAX else file.read(offset + HEAD_BYTES, length)
+    if len(head) < HEAD_BYTES or len(payload) < length or zlib.crc32(payload) != checksum:
         raise OperatingError(f"WAL record at byte {offset} has changed since it was first read")
     if not flags & _FLAG_ZSTD:
-        return bytes(payload)
+        return payload
     return zstandard.ZstdDecompressor().decompress(payload, max_output_size=_PAYLOAD_BYTES_MAX)
 
 
-def _next_mark(data: memoryview, offset: int) -> int:
-    window = 1 << 20
-    while offset < len(data):
-        found = bytes(data[offset : offset + window]).find(_MARK)
+def _next_mark(window: _Window, offset: int) -> int:
+    while offset < window.end:
+        size_bytes = min(_WINDOW_BYTES, window.end - offset)
+        found = window.take(offset, size_bytes).find(_MARK)
         if found >= 0:
             return offset + found
-        offset += max(1, min(window, len(data) - offset) - 1)
-        if offset >= len(data) - 1:
+        # A mark may lie across the edge.
+        offset += max(1, size_bytes - 1)
+        if offset >= window.end - 1:
             break
-    return len(data)
+    return window.end
 
 
 def _record_at(
-    data: memoryview, offset: int, seed: int, decompressor: zstandard.ZstdDecompressor
+    window: _Window, offset: int, seed: int, decompressor: zstandard.ZstdDecompressor
 ) -> LogRecord | None:
-    head = bytes(data[offset : offset + HEAD_BYTES])
+    head = window.take(offset, HEAD_BYTES)
     if len(head) < HEAD_BYTES or head[:2] != _MARK:
         return None
     if _CRC.unpack_from(head, 12)[0] != zlib.crc32(head[:12], seed):
         return None
     _, kind, flags, length, checksum = _HEAD.unpack_from(head)
     begin = offset + HEAD_BYTES
-    payload = data[begin : begin + length]
-    if len(payload) < length or zlib.crc32(payload) != checksum:
+    if length > min(_PAYLOAD_BYTES_MAX, window.end - begin):
         return None
-    plain = bytes(payload)
+    plain = window.take(begin, length)
+    if len(plain) < length or zlib.crc32(plain) != checksum:
+        return None
     if flags & _FLAG_ZSTD:
         try:
             plain = decompressor.decompress(plain, max_output_size=_PAYLOAD_BYTES_MAX)

@@ -14,6 +14,7 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels
+from trimon.openfiles import ReadFile
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Floats, Int32s, Int64s
 from trimon.storage.head.head import Head
@@ -35,14 +36,14 @@ class LogRows:
     """Where the good sections of every group of one run are: (record, place in it), in order."""
 
     def __init__(self) -> None:
-        self._segments: list[memoryview] = []
+        self._segments: list[ReadFile] = []
         self._records: list[tuple[int, int]] = []
         self._entries: dict[int, list[int]] = {}
         self.series: Int32s = np.zeros(0, np.int32)
 
-    def begin_segment(self, data: memoryview) -> None:
+    def begin_segment(self, file: ReadFile) -> None:
         """Later records are in this segment."""
-        self._segments.append(data)
+        self._segments.append(file)
 
     def begin_record(self, offset: int) -> None:
         """Later sections are in the record at this offset."""
@@ -59,7 +60,7 @@ class LogRows:
     def take(self, groups: Collection[int]) -> Iterator[tuple[int, Payload | None, int]]:
         """(group, payload, place) of all sections of these groups in order; they wait no longer.
 
-        The payload is None where it does not pass its checksum any more.
+        The payload is None where it cannot be read, or does not pass its checksum any more.
         """
         listed = [
             (group, np.array(self._entries.pop(group), np.int64))
@@ -80,7 +81,7 @@ class LogRows:
                 current = record
                 try:
                     payload = Payload(record_payload(self._segments[segment], offset))
-                except OperatingError:
+                except (OSError, OperatingError):
                     payload = None
             yield group, payload, place
 
@@ -143,7 +144,9 @@ class LoggedHead(Head):
             group, state = builders[number]
             try:
                 if payload is None:
-                    raise CellsError("a record of the log has changed since it was first read")
+                    raise CellsError(
+                        "a record of the log cannot be read again, or has changed since it was first read"
+                    )
                 numbers = payload.sections[place]
                 if numbers[0] == s.GRANT:
                     self._unpack_grant(group, state, run.series, payload, place)

@@ -6,7 +6,7 @@ import errno
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 import numpy as np
@@ -20,6 +20,9 @@ from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.frame import MAGIC, RECORD_BATCH, RECORD_SEGMENT, segment_seed, wrap
 from trimon.storage.wal.rowstate import RowState
+
+# What is longer is no number of a run or segment, which have 64 bits.
+_DIGITS_MAX: Final = 18
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,9 +39,10 @@ class SegmentName:
     def parse(cls, name: str) -> SegmentName | None:
         """The segment that a file name stands for; None if it is no segment."""
         epoch, _, segment = name.partition("-")
-        if len(epoch) == 8 and len(segment) == 6 and epoch.isdecimal() and segment.isdecimal():
-            return cls(int(epoch), int(segment))
-        return None
+        if not (epoch.isdecimal() and segment.isdecimal() and max(len(epoch), len(segment)) <= _DIGITS_MAX):
+            return None
+        parsed = cls(int(epoch), int(segment))
+        return parsed if str(parsed) == name else None
 
 
 class _RowUndo(NamedTuple):
@@ -323,8 +327,20 @@ def list_segments(files: Files, directory: Path) -> list[SegmentName]:
     return sorted(name for name in names if name is not None)
 
 
+def segment_bytes(files: Files, directory: Path, name: SegmentName) -> int | None:
+    """The size of a segment; None if nothing can be told of it, as of a symbolic link that leads nowhere."""
+    try:
+        return files.size(directory / str(name))
+    except OSError:
+        return None
+
+
 def remove_segments(files: Files, directory: Path, epochs: set[int]) -> None:
-    """Remove all segments of some runs, newest first, so that what is left is always a beginning."""
+    """Remove all segments of some runs, newest first, so that what is left is always a beginning.
+
+    A directory that has the name of one is left alone.
+    """
     for name in reversed(list_segments(files, directory)):
-        if name.epoch in epochs:
-            files.remove(directory / str(name))
+        path = directory / str(name)
+        if name.epoch in epochs and not files.is_directory(path):
+            files.remove(path)

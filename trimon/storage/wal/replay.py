@@ -21,8 +21,10 @@ from trimon.storage.wal.frame import (
     MAGIC,
     RECORD_BATCH,
     RECORD_SEGMENT,
+    SEGMENT_BYTES_MAX,
     DamagedBytes,
     LogRecord,
+    begins_right,
     records,
     segment_seed,
 )
@@ -230,8 +232,7 @@ def _placed(table: Int32s, first: int, numbers: Int32s) -> Int32s:
 
 def read_window(files: Files, path: Path, name: SegmentName) -> tuple[int, int] | None:
     """The window of the head a segment belongs to; None if its beginning is unreadable."""
-    data = files.map(path)
-    for record in records(data, segment_seed(name.epoch, name.segment)):
+    for record in records(files.open(path), segment_seed(name.epoch, name.segment)):
         if isinstance(record, LogRecord) and record.type == RECORD_SEGMENT:
             start_ms, end_ms = msgpack.unpackb(record.payload)["window"]
             return int(start_ms), int(end_ms)
@@ -243,15 +244,16 @@ def replay_segment(
     files: Files, path: Path, name: SegmentName, target: EpochReplay, report: ReplayReport, *, mend: bool
 ) -> None:
     """Apply a segment, stepping over damage. With `mend` (the last one of its run) a torn tail is cut off."""
-    data = files.map(path)
+    file = files.open(path)
+    excess_bytes = file.size_bytes - SEGMENT_BYTES_MAX
     report.segments += 1
-    target.rows.begin_segment(data)
-    if len(data) and bytes(data[: len(MAGIC)]) != MAGIC:
+    target.rows.begin_segment(file)
+    if file.size_bytes and not begins_right(file):
         report.damaged_bytes += len(MAGIC)
         report.problem(SEGMENTS, str(name), f"WAL segment {name}: its first bytes are not a segment's")
-    for record in records(data, segment_seed(name.epoch, name.segment)):
+    for record in records(file, segment_seed(name.epoch, name.segment)):
         if isinstance(record, DamagedBytes):
-            at_end = record.offset + record.size_bytes == len(data)
+            at_end = record.offset + record.size_bytes == file.size_bytes
             report.damaged_bytes += record.size_bytes
             if at_end and mend:
                 report.torn_tails += 1
@@ -265,3 +267,11 @@ def replay_segment(
         elif record.type == RECORD_BATCH:
             report.records += 1
             target.apply(record.offset, record.payload)
+    if excess_bytes > 0:
+        report.damaged_bytes += excess_bytes
+        report.problem(
+            SEGMENTS,
+            str(name),
+            f"WAL segment {name} has {file.size_bytes} bytes, but {SEGMENT_BYTES_MAX} are the most that is ever "
+            "written: what is beyond is not read",
+        )
