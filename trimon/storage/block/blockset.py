@@ -49,6 +49,8 @@ def open_blocks(files: Files, directory: Path, cache: ArrayCache, tell: Tell = t
             _remove(files, directory / name, opened)
         elif is_ulid(name) and files.is_directory(directory / name):
             _open_one(files, directory / name, cache, tell, opened)
+        elif is_ulid(name):
+            opened.problems.append((name, f"block {name} is left out: it is no directory that can be read"))
     parents = {ulid for block in opened.blocks for ulid, _, _ in block.meta.parents}
     for block in [block for block in opened.blocks if block.meta.ulid in parents]:
         opened.blocks.remove(block)

@@ -95,7 +95,8 @@ def _repair_log(files: Files, path: Path) -> Iterator[str]:
         found = inspect_log(files, path, lambda _log_id: ())
         segments = found.segments
     except OSError as error:
-        raise OperatingError(f"log of {path}: {error}") from error
+        yield f"log: it cannot be read: {error}"
+        return
     yield from (f"log: {text}" for _, text in found.problems)
     recovery = Recovery(files, path / "wal", segments, no_progress, lambda _numbers: None)
     recovery.run()

@@ -71,7 +71,11 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> OfflineDirect
             opened.problems.append(str(error))
     opened.blocks.sort(key=lambda block: (block.meta.min_ms, block.meta.ulid))
     if log:
-        found = inspect_log(files, path, opened.epochs_in_blocks)
+        try:
+            found = inspect_log(files, path, opened.epochs_in_blocks)
+        except OSError as error:
+            opened.problems.append(f"the log cannot be read: {error}")
+            return opened
         opened.problems.extend(text for _, text in found.problems)
         segments = [name for name in found.segments if name.epoch not in found.done]
         recovery = Recovery(files, path / "wal", segments, _nothing, _no_note, mend=False)
