@@ -10,6 +10,8 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Protocol
 
@@ -54,6 +56,10 @@ class DirectoryLock(Protocol):
         """Give the lock back and remove its file."""
         ...
 
+    def abandon(self) -> None:
+        """Give the lock back; its file may be another one by now, and stays."""
+        ...
+
 
 class Files(Protocol):
     """The file system."""
@@ -84,6 +90,10 @@ class Files(Protocol):
 
     def size(self, path: Path) -> int:
         """Bytes of a file."""
+        ...
+
+    def identity(self, path: Path) -> Hashable | None:
+        """Stands for a directory as long as it is open, also after a move; None if there is no directory."""
         ...
 
     def make_directory(self, path: Path) -> None:
@@ -212,6 +222,9 @@ class _FlockedFile:
             self._path.unlink(missing_ok=True)
             self._close()
 
+    def abandon(self) -> None:
+        self._close()
+
 
 class DiskFiles:
     """The real file system."""
@@ -256,6 +269,14 @@ class DiskFiles:
     def size(self, path: Path) -> int:
         """Bytes of a file."""
         return path.stat().st_size
+
+    def identity(self, path: Path) -> Hashable | None:
+        """Stands for a directory."""
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
 
     def make_directory(self, path: Path) -> None:
         """Make a directory and its parents."""

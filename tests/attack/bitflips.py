@@ -32,6 +32,7 @@ from trimon.files import AppendFile, DiskFiles
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row, SampleBatch
+from trimon.openfiles import DiskReadFile
 from trimon.random import SeededRandomness
 from trimon.storage.block.bands import unpack_page
 from trimon.storage.block.reader import Block
@@ -233,7 +234,7 @@ def _log_targets(world: World, names: list[SegmentName]) -> list[Target]:
     With labels of series, or columns, everything that comes after may go.
     """
     paths = [world.path / "wal" / str(name) for name in names]
-    contents = [memoryview(path.read_bytes()) for path in paths]
+    contents = [DiskReadFile(path) for path in paths]
     found = [
         (number, record, Payload(record.payload).sections if record.type == RECORD_BATCH else [])
         for number, name in enumerate(names)
@@ -249,7 +250,7 @@ def _log_targets(world: World, names: list[SegmentName]) -> list[Target]:
                 rows.setdefault(part[1], {})[part[2]] = part[3]
                 moments[-1].add(part[3])
     last_ms = max((time_ms for mine in moments for time_ms in mine), default=0)
-    by_byte = [np.full(len(content), -1, np.int64) for content in contents]
+    by_byte = [np.full(content.size_bytes, -1, np.int64) for content in contents]
     allowed: list[Numbers] = []
     for number, record, parts in found:
         by_byte[number][record.offset : record.end] = len(allowed)

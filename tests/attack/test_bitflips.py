@@ -29,7 +29,7 @@ def test_the_attack_sees_what_is_not_checked(monkeypatch: pytest.MonkeyPatch) ->
 
     def unchecked(self: BlockSamples, directory: dict[str, list[int]], page: int) -> memoryview:
         offset, length = int(directory["offset"][page]), int(directory["length"][page])
-        return self._data[offset : offset + length]
+        return memoryview(self._file.read(offset, length))
 
     monkeypatch.setattr(BlockSamples, "_checked", unchecked)
     assert attack(seed=8, rounds=30).failures

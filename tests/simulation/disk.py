@@ -84,6 +84,9 @@ class _Lock:
         self._disk = disk
         self._path = path
 
+    def abandon(self) -> None:
+        """Nothing is held that would have to be closed."""
+
     def release(self) -> None:
         if not self._disk.dead:
             self._disk.names_now.pop(self._path, None)
@@ -246,6 +249,10 @@ class SimulatedDisk:
     def is_directory(self, path: Path) -> bool:
         """Whether `path` is a directory."""
         return str(path) in self._directories
+
+    def identity(self, path: Path) -> str | None:
+        """Stands for a directory."""
+        return str(path) if self.is_directory(path) else None
 
     def size(self, path: Path) -> int:
         """Bytes of a file."""

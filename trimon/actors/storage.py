@@ -31,6 +31,7 @@ MAILBOX_MESSAGES_MAX: Final = 4096
 MAILBOX_BYTES_MAX: Final = 512 * 2**20
 PERFORM_TIMEOUT_S: Final = 600.0
 SYNC_INTERVAL_S: Final = 1.0
+DIRECTORY_INTERVAL_S: Final = 10.0
 APPEND_FAILED: Final = "append failed"
 DISK_FAULT: Final = "fault in the data directory"
 MEMORY_FAULT: Final = "memory is short"
@@ -206,6 +207,7 @@ class StorageActor:
                 nursery.start_soon(self._replay)
                 nursery.start_soon(self._sync)
                 nursery.start_soon(self._tell_problems)
+                nursery.start_soon(self._check_directory)
                 await self._serve()
                 nursery.cancel_scope.cancel()
         finally:
@@ -242,6 +244,15 @@ class StorageActor:
                 self.fsync_s += trio.current_time() - began_s
             except OperatingError as error:
                 self._trouble("fsync of the write-ahead log failed", error)
+
+    async def _check_directory(self) -> None:
+        """Notices when the data directory is removed or replaced."""
+        while True:
+            await trio.sleep(DIRECTORY_INTERVAL_S)
+            try:
+                await self._offload.run(self.store.check_directory)
+            except OperatingError as error:
+                self._trouble("data directory", error)
 
     async def _tell_problems(self) -> None:
         """Logs each cause of faults that the store found and survived, and once a minute that it goes on."""

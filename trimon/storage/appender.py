@@ -60,6 +60,7 @@ class Appender:
             return answers
 
     def _prepare_logs(self) -> None:
+        self._core.require_directory()
         for live in self.open_heads:
             if live.log is not None:
                 live.log.prepare()

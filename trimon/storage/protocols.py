@@ -53,6 +53,10 @@ class WrittenStore(Protocol):
         """Wait until the medium holds everything appended. From any thread. Raises OperatingError."""
         ...
 
+    def check_directory(self) -> None:
+        """Look whether somebody has removed or replaced the data directory. In another thread. Raises OperatingError."""
+        ...
+
     def snapshot(self) -> Snapshot:
         """All data as of the last complete append. Cheap; from any thread."""
         ...

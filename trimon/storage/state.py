@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trimon.clock import Clock
+from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.random import Randomness
 from trimon.storage.block.cache import CACHE_BYTES, ArrayCache
@@ -78,6 +79,10 @@ class StoreCore:
         self.log_id = ""
         self.is_named = False
         """Whether the name of the log is written down."""
+        self.refusal = ""
+        """Why nothing may be written to the data directory, which is that of somebody else; empty if it may."""
+        self.missing_blocks: set[str] = set()
+        """Blocks in use whose files were removed."""
         self._measured: tuple[int, int] | None = None
 
     @property
@@ -152,6 +157,11 @@ class StoreCore:
         """Note where the segments of the log end, but those of runs that are removed next or still written. Raises OSError."""
         self.name_log()
         save_ends(self.files, self.path, self.log_id, without=without)
+
+    def require_directory(self) -> None:
+        """Before something is written: the data directory must be ours. Raises OperatingError."""
+        if self.refusal:
+            raise OperatingError(self.refusal)
 
     def disk_is_full(self, error: OSError) -> None:
         """Note that there is no room for samples."""

@@ -28,6 +28,7 @@ from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.statistics import HeadCardinality, StoreFigures, cardinality
 from trimon.storage.upkeep.admin import StoreAdmin
 from trimon.storage.upkeep.changes import StoreChanges
+from trimon.storage.upkeep.directory import DataDirectory
 from trimon.storage.upkeep.jobs import MaintenanceJob, MergeJob
 from trimon.storage.upkeep.maintenance import MaintenancePlanner
 from trimon.storage.wal.ends import FILE, IDENTITY, inspect_log, new_identity
@@ -57,7 +58,6 @@ class Store:
         self.replay_progress = (0, 0)
         self.clean_start: Literal[-1, 0, 1] = -1
         """1: the last process that had the directory stopped in order; 0: it did not; -1: nobody can tell."""
-        self._lock = lock
         self._core = core = StoreCore(options, files, clock, randomness)
         self._book = MetadataBook()
         self.exemplars = ExemplarStore(options.exemplars_max, options.out_of_order_window_ms)
@@ -79,6 +79,7 @@ class Store:
         changes = StoreChanges(core, self._appender, self._book)
         self._maintenance = MaintenancePlanner(core, changes)
         self._admin = StoreAdmin(core, self._appender, changes)
+        self._directory = DataDirectory(core, self._appender, lock)
 
     @classmethod
     def open(
@@ -133,11 +134,10 @@ class Store:
         with self._core.writing:
             try:
                 self._appender.close()
-                self._note_ends()
+                if not self._core.refusal:
+                    self._note_ends()
             finally:
-                if self._lock is not None:
-                    self._lock.release()
-                    self._lock = None
+                self._directory.release()
 
     def _note_ends(self) -> None:
         try:
@@ -347,6 +347,13 @@ class Store:
             if log is not None:
                 log.sync()
 
+    def check_directory(self) -> None:
+        """Look whether somebody has removed or replaced the data directory, and go on as well as can be. In another thread.
+
+        Raises OperatingError if that cannot be done.
+        """
+        self._directory.check()
+
     # ---- maintenance
 
     def plan(self, now_ms: int, progress: Progress = no_progress) -> list[MaintenanceJob]:
@@ -354,11 +361,11 @@ class Store:
 
         Ask again when all are done; empty when nothing is due, and before the replay has ended.
         """
-        return self._maintenance.plan(now_ms, progress) if self.ready else []
+        return self._maintenance.plan(now_ms, progress) if self.ready and not self._core.refusal else []
 
     def is_cut_due(self, now_ms: int) -> bool:
         """Whether `plan` would cut a window now; microseconds, from any thread. False before the replay has ended."""
-        return self.ready and self._maintenance.is_cut_due(now_ms)
+        return self.ready and not self._core.refusal and self._maintenance.is_cut_due(now_ms)
 
     def delete_series(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
         """Delete the samples of matching series in the closed interval; how many series that hit.
@@ -367,14 +374,17 @@ class Store:
         """
         if not self.ready:
             raise OperatingError("TSDB not ready")
+        self._core.require_directory()
         return self._admin.delete_series(matchers, start_ms, end_ms)
 
     def clean_job(self, skipped: Collection[str] = (), progress: Progress = no_progress) -> MergeJob | None:
         """The job that rewrites the next block with deletions, but those named; None if there is none. Not beside others."""
+        self._core.require_directory()
         return self._admin.clean_job(skipped, progress)
 
     def write_snapshot(self, *, skip_head: bool = False, progress: Progress = no_progress) -> str:
         """A copy of all data under `snapshots/`, blocks as hard links; its name. Long. Raises OperatingError."""
+        self._core.require_directory()
         return self._admin.write_snapshot(skip_head=skip_head, progress=progress)
 
 

@@ -213,6 +213,26 @@ class HeadLog:
         for state in self._row_states:
             state.rows = s.next_key_row(state.rows)
 
+    def is_whole(self) -> bool:
+        """Whether the file that is written to is on the disk, with all that was written. Beside `commit` it may be wrong."""
+        file = self._file
+        if file is None:
+            return True
+        before = file.size_bytes
+        there = segment_bytes(self._files, self._directory, self._name())
+        return there is not None and there >= min(before, file.size_bytes)
+
+    def restart(self) -> None:
+        """Go on in another file that builds on nothing before it. Raises OperatingError."""
+        if self._file is None:
+            return
+        numbers = [
+            name.segment for name in list_segments(self._files, self._directory) if name.epoch == self.epoch
+        ]
+        self.segment = max([self.segment, *numbers])
+        self._torn_at, self._worn = -1, True
+        self.prepare()
+
     def sync(self) -> None:
         """Wait until the medium holds everything committed. May run beside `commit`. Raises OperatingError."""
         with self._file_lock:
