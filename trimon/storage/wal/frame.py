@@ -26,8 +26,9 @@ _FLAG_ZSTD: Final = 1
 _COMPRESS_MIN: Final = 64
 # A record is one append; a million new series with long labels stay far below.
 _PAYLOAD_BYTES_MAX: Final = 1 << 30
-# A segment is full at 256 MiB or earlier and gets no record after that: a larger file is none that was written here.
-SEGMENT_BYTES_MAX: Final = (256 << 20) + HEAD_BYTES + _PAYLOAD_BYTES_MAX
+# A segment is full at 256 MiB or earlier, no record begins beyond; a file of more than that and a record was not written here.
+_RECORDS_END: Final = 256 << 20
+SEGMENT_BYTES_MAX: Final = _RECORDS_END + HEAD_BYTES + _PAYLOAD_BYTES_MAX
 _WINDOW_BYTES: Final = 1 << 20
 
 RECORD_SEGMENT: Final = 1
@@ -106,13 +107,13 @@ def begins_right(file: ReadFile) -> bool:
 def records(file: ReadFile, seed: int) -> Iterator[LogRecord | DamagedBytes]:
     """Every readable record of a segment after its magic, and what lies unreadable between them.
 
-    What is beyond SEGMENT_BYTES_MAX is not looked at.
+    Where no record can begin none is looked for, and what is beyond SEGMENT_BYTES_MAX is not told of.
     """
     window = _Window(file)
     offset = len(MAGIC)
     damaged_from = -1
     decompressor = zstandard.ZstdDecompressor()
-    while offset < window.end:
+    while offset < min(window.end, _RECORDS_END):
         record = _record_at(window, offset, seed, decompressor)
         if record is None:
             if damaged_from < 0:
@@ -124,6 +125,8 @@ def records(file: ReadFile, seed: int) -> Iterator[LogRecord | DamagedBytes]:
             damaged_from = -1
         yield record
         offset = record.end
+    if damaged_from < 0 and offset < window.end:
+        damaged_from = offset
     if damaged_from >= 0:
         yield DamagedBytes(damaged_from, window.end - damaged_from)
 
@@ -141,16 +144,17 @@ def record_payload(file: ReadFile, offset: int) -> bytes:
 
 
 def _next_mark(window: _Window, offset: int) -> int:
-    while offset < window.end:
-        size_bytes = min(_WINDOW_BYTES, window.end - offset)
+    end = min(window.end, _RECORDS_END)
+    while offset < end:
+        size_bytes = min(_WINDOW_BYTES, end - offset)
         found = window.take(offset, size_bytes).find(_MARK)
         if found >= 0:
             return offset + found
         # A mark may lie across the edge.
         offset += max(1, size_bytes - 1)
-        if offset >= window.end - 1:
+        if offset >= end - 1:
             break
-    return window.end
+    return end
 
 
 def _record_at(
