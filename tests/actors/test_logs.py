@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.spec import ChildSpec
-from trimon.actors.logfiles import LineFiles, line_mailbox
+from trimon.actors.logfiles import LineFiles, check_log, line_mailbox
 from trimon.actors.querying.activequeries import ENTRY_BYTES, ActiveFile, left_over
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.clock import StoppedClock
@@ -154,3 +155,14 @@ async def test_records_of_queries(tmp_path: Path) -> None:
         "step": 15,
     }
     assert (line["error"], line["httpRequest"]) == ("boom", {"path": "/api/v1/query_range"})
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A log that is a pipe nobody reads cannot be opened, which is said at once; with a reader it can."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="No such device or address"):
+        check_log(str(path))
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    check_log(str(path))
+    os.close(reader)

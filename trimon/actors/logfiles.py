@@ -37,8 +37,10 @@ def check_log(path: str) -> None:
 
 
 def _open(path: str) -> int:
+    # A pipe that nobody reads is an error, at once, and one that is full loses lines: nobody waits for a log.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
     with os_errors(path):
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        return os.open(path, flags, 0o666)
 
 
 def line_mailbox() -> Mailbox[Line]:

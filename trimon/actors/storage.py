@@ -249,10 +249,7 @@ class StorageActor:
         """Notices when the data directory is removed or replaced."""
         while True:
             await trio.sleep(DIRECTORY_INTERVAL_S)
-            try:
-                await self._offload.run(self.store.check_directory)
-            except OperatingError as error:
-                self._trouble("data directory", error)
+            await self._offload.run(self.store.check_directory)
 
     async def _tell_problems(self) -> None:
         """Logs each cause of faults that the store found and survived, and once a minute that it goes on."""

@@ -54,7 +54,7 @@ class WrittenStore(Protocol):
         ...
 
     def check_directory(self) -> None:
-        """Look whether somebody has removed or replaced the data directory. In another thread. Raises OperatingError."""
+        """Look whether somebody has removed or replaced the data directory. In another thread."""
         ...
 
     def snapshot(self) -> Snapshot:

@@ -348,10 +348,7 @@ class Store:
                 log.sync()
 
     def check_directory(self) -> None:
-        """Look whether somebody has removed or replaced the data directory, and go on as well as can be. In another thread.
-
-        Raises OperatingError if that cannot be done.
-        """
+        """Look whether somebody has removed or replaced the data directory, and go on as well as can be. In another thread."""
         self._directory.check()
 
     # ---- maintenance

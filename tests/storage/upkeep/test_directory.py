@@ -108,6 +108,21 @@ def test_storing_goes_on_where_the_directory_was(bench: Bench, harm: object) -> 
     assert all(set(kept[labels]) <= set(sent[labels]) for labels in kept)
 
 
+def test_a_file_in_its_place_is_told_until_it_is_gone(bench: Bench) -> None:
+    """Where no directory can be made nothing is lost of memory, and storing goes on as soon as one can."""
+    sender = Sender(bench)
+    shutil.rmtree(bench.options.path)
+    bench.options.path.write_text("no directory")
+    for _ in range(2):
+        bench.store.check_directory()
+    assert any("cannot be used" in line and "(2 times" in line for line in bench.store.problems)
+    bench.options.path.unlink()
+    bench.store.check_directory()
+    sender.send()
+    killed(bench)
+    assert (sender.time_ms, sender.time_ms % 977) in bench.read()[series("m", i="0")]
+
+
 def test_all_of_the_window_is_on_disk_when_it_is_over(bench: Bench) -> None:
     """What the log has lost is still in memory, and becomes a block as ever."""
     sender = Sender(bench)

@@ -33,25 +33,22 @@ class DataDirectory:
             self.lock = None
 
     def check(self) -> None:
-        """Notice what happened to it, and go on as well as can be. Not in the loop. Raises OperatingError."""
+        """Notice what happened to it, and go on as well as can be; all is told as problems. Not in the loop."""
         core = self._core
         try:
             if not self._fault() and not self._missing_blocks() and not core.refusal:
                 return
             # Something may have changed while it was looked at; under the lock nothing does.
             with core.writing:
-                for name in self._missing_blocks():
-                    core.missing_blocks.add(name)
-                    core.problem(
-                        "blocks",
-                        name,
-                        f"block {name} was removed while it is in use: it is read until the server stops",
-                    )
                 fault = self._fault()
                 if fault or core.refusal:
                     self._go_on(fault)
-        except OSError as error:
-            raise OperatingError(f"data directory {core.path}: {error}") from error
+                for name in self._missing_blocks():
+                    core.missing_blocks.add(name)
+                    what = f"block {name} was removed while it is in use: it is read until the server stops"
+                    core.problem("blocks", name, what)
+        except (OSError, OperatingError) as error:
+            core.problem("files", "directory", f"data directory {core.path} cannot be used: {error}")
 
     def _fault(self) -> str:
         """What is wrong with the directory or the log in it; empty if nothing is."""
