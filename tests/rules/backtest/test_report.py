@@ -173,3 +173,15 @@ def test_one_rule_is_evaluated_with_what_it_reads() -> None:
     text = "groups: [{name: g, rules: [{record: up, expr: 'vector(0)'}, {alert: A, expr: 'up == 0'}]}]"
     (rule,) = answer(text, rules=frozenset("A"))["groups"][0]["rules"]
     assert [each["labels"] for each in rule["series"]] == [{"alertname": "A"}]
+
+
+def test_alerts_that_flap_are_compared_in_order() -> None:
+    """Of an alert that comes and goes each time is in one version, in both, or moved."""
+    text = "groups: [{name: g, rules: [{alert: A, expr: 'minute() % 4 < X'}]}]"
+    (found,) = answer(text.replace("X", "1"), text.replace("X", "3"))["difference"]["rules"]
+    (series,) = found["series"]
+    assert (len(series["moved"]), series["onlyFirst"], len(series["onlySecond"])) == (15, [], 1)
+    shifted = text.replace("minute()", "(minute() + 2)").replace("X", "1")
+    (found,) = answer(text.replace("X", "1"), shifted)["difference"]["rules"]
+    (series,) = found["series"]
+    assert (series["moved"], len(series["onlyFirst"]), len(series["onlySecond"])) == ([], 15, 15)

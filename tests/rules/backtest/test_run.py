@@ -217,3 +217,23 @@ def rule_files(draw: st.DrawFn) -> str:
 def test_a_backtest_does_what_the_sessions_of_a_server_do(found: Samples, text: str) -> None:
     """Changes of state with values and annotations, recorded samples and failures are those of evaluations one by one."""
     check_equal(found, text)
+
+
+def test_groups_of_different_intervals_see_one_another_as_in_time() -> None:
+    """A group sees of an earlier one what was recorded up to the time, of a later one what was recorded before it."""
+    text = """
+groups:
+- {name: a, interval: 15s, rules: [{record: fast, expr: vector(time())}, {record: back, expr: slow}]}
+- {name: b, interval: 1m, rules: [{record: slow, expr: fast}, {alert: A, expr: "back < fast"}]}
+"""
+    fast, back, slow, alert = run(MemoryStore(), text)
+    assert alert.grid.count == SLOTS // 4
+    (fasts,), (slows,) = recorded_of([fast]).values(), recorded_of([slow]).values()
+    assert list(slows) == [time_ms for time_ms in fasts if time_ms % 60_000 == 0]
+    assert {time_ms: fasts[time_ms] for time_ms in slows} == slows
+    (backs,) = recorded_of([back]).values()
+    for time_ms, bits in backs.items():
+        assert bits == slows[max(each for each in slows if each < time_ms)]
+    assert alert.timelines is not None
+    ((first, *_),) = alert.timelines.events.values()
+    assert first.at_ms == list(slows)[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,17 +139,19 @@ def _moved(
 ) -> tuple[list[Episode], list[Episode], list[tuple[Episode, Episode]]]:
     """Episodes of one alert: those of one version alone, and those that overlap and differ. Both are in order of time."""
     only_first: list[Episode] = []
-    only_second = list(second)
+    only_second: list[Episode] = []
     moved: list[tuple[Episode, Episode]] = []
-    for episode in first:
-        other = next((each for each in only_second if episode.overlaps(each)), None)
-        if other is None:
-            only_first.append(episode)
-            continue
-        only_second.remove(other)
-        if other != episode:
-            moved.append((episode, other))
-    return only_first, only_second, moved
+    ours, theirs = deque(first), deque(second)
+    while ours and theirs:
+        if ours[0].overlaps(theirs[0]):
+            pair = ours.popleft(), theirs.popleft()
+            if pair[0] != pair[1]:
+                moved.append(pair)
+        elif ours[0].began_ms < theirs[0].began_ms:
+            only_first.append(ours.popleft())
+        else:
+            only_second.append(theirs.popleft())
+    return [*only_first, *ours], [*only_second, *theirs], moved
 
 
 def _points(series: RecordedSeries) -> tuple[int, int | None]:
