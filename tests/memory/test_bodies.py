@@ -55,8 +55,7 @@ async def test_who_stops_waiting_gives_its_turn_away(autojump_clock: trio.testin
         async with memory.turn(size_bytes):
             pass
 
-    with memory.holding(8 * MIB) as is_held:
-        assert is_held
+    with memory.counted(8 * MIB):
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(1):
                 async with trio.open_nursery() as inner:
@@ -66,17 +65,6 @@ async def test_who_stops_waiting_gives_its_turn_away(autojump_clock: trio.testin
                     await trio.testing.wait_all_tasks_blocked()
                     assert memory.waiting == 2
     assert (memory.taken_bytes, memory.waiting) == (0, 0)
-
-
-def test_what_cannot_wait_is_refused() -> None:
-    """A request is refused while others hold the share, unless it is small."""
-    memory = BodyMemory(10 * MIB)
-    with memory.holding(8 * MIB):
-        with memory.holding(4 * MIB) as is_held:
-            assert not is_held
-        with memory.holding(1000) as is_held:
-            assert is_held
-    assert (memory.taken_bytes, memory.refused) == (0, 1)
 
 
 def test_answers_count_until_they_are_gone() -> None:

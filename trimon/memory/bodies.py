@@ -65,16 +65,21 @@ class BodyMemory:
                 self._admit()
             raise
 
-    @contextmanager
-    def holding(self, size_bytes: int) -> Iterator[bool]:
-        """Holds so many bytes at once where there is room; else nothing is held, and it is False."""
-        if size_bytes >= SMALL_BYTES and not self._fits(size_bytes):
-            self.refused += 1
-            yield False
-            return
+    def take(self, size_bytes: int) -> None:
+        """Counts what is there already, whether there is room for it or not."""
         self.taken_bytes += size_bytes
+
+    def give(self, size_bytes: int) -> None:
+        """Gives back what was taken."""
+        if size_bytes:
+            self._give(size_bytes)
+
+    @contextmanager
+    def counted(self, size_bytes: int) -> Iterator[None]:
+        """The same for a while; for work of which little runs at once."""
+        self.take(size_bytes)
         try:
-            yield True
+            yield
         finally:
             self._give(size_bytes)
 

@@ -173,9 +173,11 @@ class WriteReceiver:
                 return self._decoder.decode(decompress(body, most), INLINE_FIELDS_MAX)
             except TooManyFields:
                 pass
-        lane = self._big if decompressed_size(body) >= BIG_BYTES_MIN else self._small
+        size_bytes = decompressed_size(body)
+        lane = self._big if size_bytes >= BIG_BYTES_MIN else self._small
         async with lane:
-            return await self._context.offload.run(lambda: self._decoder.decode(decompress(body, most)))
+            with self._context.bodies.counted(min(size_bytes, most)):
+                return await self._context.offload.run(lambda: self._decoder.decode(decompress(body, most)))
 
     async def _store_exemplars(self, written: WriteRequest) -> None:
         """Exemplars that are refused fail no request, as in Prometheus."""
@@ -186,21 +188,12 @@ class WriteReceiver:
             self._context.log.debug("exemplars were refused", count=refused, err=answer.error)
 
 
-def _size_bytes(request: Request) -> int:
-    """How much memory the body may take: as much as it says; where it does not, what few are larger than."""
-    length = request.header("content-length")
-    if not length.isdigit():
-        return BIG_BYTES_MIN
-    return min(int(length), limits.REMOTE_WRITE_BODY_BYTES_MAX)
-
-
 class WriteHandler:
     """What /write answers. Only on the loop's thread."""
 
     def __init__(self, context: WebContext) -> None:
         self._enabled = context.options.enable_remote_write
         self._ready = context.ready
-        self._bodies = context.bodies
         self._receiver = WriteReceiver(context)
 
     async def write(self, request: Request) -> Answer:
@@ -213,14 +206,7 @@ class WriteHandler:
             return answer
         try:
             check_encoding(request.header("content-encoding"))
-            with self._bodies.holding(_size_bytes(request)) as is_held:
-                if not is_held:
-                    taken, share = self._bodies.taken_bytes, self._bodies.share_bytes
-                    raise WriteRefused(
-                        503,
-                        f"other requests and answers hold {taken} of the {share} bytes of memory that there are for bodies",
-                    )
-                await self._take(request)
+            await self._take(request)
         except WriteRefused as refusal:
             answer = error_text(refusal.message, refusal.status)
             if refusal.status == 503:

@@ -1,8 +1,9 @@
 """The chain that every request passes, from the socket's side inward.
 
-    socket ─ hypercorn ─ RequestMetrics ─ Guard ─ Cors ─ Compression ─ Router ┬ plain request ─ handler
-                         │                │       │      │                    └ framework ───── the same handler
-                         │                │       │      └ packs bodies the client wants packed
+    socket ─ hypercorn ─ RequestMetrics ─ Guard ─ Cors ─ Intake ─ Compression ─ Router ┬ plain request ─ handler
+                         │                │       │      │        │                    └ framework ───── the same handler
+                         │                │       │      │        └ packs bodies the client wants packed
+                         │                │       │      └ counts bodies as memory while they come, refuses those beyond it
                          │                │       └ adds the headers that browsers ask for, to the API's answers
                          │                └ refuses: too long a body, another's host or origin, not from this machine, too often
                          └ finds the endpoint, counts, takes the time
@@ -38,6 +39,7 @@ from trimon.web.http.endpoint import Endpoint, EndpointTable
 from trimon.web.http.failures import answer_of_error
 from trimon.web.http.framework import create_framework
 from trimon.web.http.guard import Guard
+from trimon.web.http.intake import Intake
 from trimon.web.http.requestmetrics import RequestMetrics
 from trimon.web.http.router import Router
 
@@ -52,6 +54,6 @@ def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramewor
     table = EndpointTable(options.route_prefix, endpoints)
     router = Router(create_framework(table, failed, context.offload), table, failed, context.offload)
     packed = Compression(router, context.offload)
-    shared = Cors(packed, table, options.cors_origin)
+    shared = Cors(Intake(packed, context.bodies), table, options.cors_origin)
     guarded = Guard(shared, options)
     return RequestMetrics(guarded, table, context.metrics)
