@@ -31,8 +31,8 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rulegroup import AlertingSeams, RuleSeams
 from trimon.actors.rules import RuleManager
+from trimon.actors.ruleseams import AlertingSeams, RuleSeams
 from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.errors import OperatingError
@@ -171,7 +171,14 @@ def build(
         alerts.extend(str(alert.labels) for alert in found)
 
     seams = RuleSeams(
-        queries, writer, clock, log, storage.replayed, QueryOptions, alerting=AlertingSeams(notify=notify)
+        queries,
+        writer,
+        clock,
+        log,
+        storage.replayed,
+        QueryOptions,
+        alerting=AlertingSeams(notify=notify),
+        catch_up_ms=60_000,
     )
     rule_pool: Pool[str] = Pool("rules", reports=reports)
     rules = RuleManager(rule_pool, seams)

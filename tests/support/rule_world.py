@@ -15,8 +15,9 @@ from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rulegroup import AlertingSeams, RuleGroupActor, RuleSeams
+from trimon.actors.rulegroup import RuleGroupActor
 from trimon.actors.rules import RuleManager
+from trimon.actors.ruleseams import AlertingSeams, RuleSeams
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
@@ -74,6 +75,7 @@ async def rule_world(
     notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None,
     start_ms: int = 1_700_000_000_000,
     rules_at_once: int = 0,
+    catch_up_ms: int = 0,
 ) -> AsyncIterator[RuleWorld]:
     """A running world with rules; it is stopped in order at the end."""
     async with world(directory, start_ms=start_ms) as here:
@@ -87,6 +89,7 @@ async def rule_world(
             QueryOptions,
             alerting=AlertingSeams(notify=notify),
             at_once=trio.CapacityLimiter(rules_at_once) if rules_at_once else None,
+            catch_up_ms=catch_up_ms,
         )
         pool: Pool[str] = Pool("rules", reports=here.reports)
         manager = RuleManager(pool, seams)

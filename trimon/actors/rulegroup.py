@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
 
+from trimon.actors.catchup import CatchUp
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
-from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryRecord
-from trimon.actors.schedule import Schedule
-from trimon.actors.storage import Writer
-from trimon.clock import Clock
+from trimon.actors.ruleseams import RuleSeams
+from trimon.actors.schedule import Schedule, first_slot_ms
 from trimon.errors import OperatingError, UserError
-from trimon.log import Log
 from trimon.model.rows import Appended, Row
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
-from trimon.query.language.options import QueryOptions
-from trimon.rules.alert import Alert
-from trimon.rules.alerting import AlertOrigin
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.dependencies import Batch
 from trimon.rules.group import RuleGroup
@@ -32,50 +26,6 @@ from trimon.rules.session import Evaluation, RuleSession
 
 # Evaluations before the alerts of before a restart are looked for: their series are scraped again by then.
 RESTORED_AFTER: Final = 2
-
-
-def _ignore(_: float) -> None:
-    """Does nothing with a duration."""
-
-
-@dataclass(slots=True)
-class TemplateCounts:
-    """How many templates were expanded since the start, and in how many that failed."""
-
-    expansions: int = 0
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AlertingSeams:
-    """What alerting rules work with, and where their alerts go."""
-
-    origin: AlertOrigin = field(default_factory=AlertOrigin)
-    notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None
-    """Hears of alerts that the Alertmanagers are to hear of, and of their rule's expression."""
-    templates: TemplateCounts = field(default_factory=TemplateCounts)
-    resend_delay_ms: int = 60_000
-    outage_tolerance_ms: int = 3_600_000
-    grace_period_ms: int = 600_000
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSeams:
-    """What groups work with. `options` gives the limits of a query as they are now."""
-
-    queries: Queries
-    writer: Writer
-    clock: Clock
-    log: Log
-    replayed: trio.Event
-    options: Callable[[], QueryOptions]
-    on_rule: Callable[[float], object] = _ignore
-    """Hears how many seconds a rule took."""
-    on_group: Callable[[float], object] = _ignore
-    """Hears how many seconds an iteration of a group took."""
-    alerting: AlertingSeams = field(default_factory=AlertingSeams)
-    at_once: trio.CapacityLimiter | None = None
-    """How many rules are evaluated beside others of their group; None: they go one after the other."""
 
 
 class RuleGroupActor:
@@ -101,10 +51,24 @@ class RuleGroupActor:
         try:
             with schedule.interruptible():
                 await self._seams.replayed.wait()
+            await self._catch_up()
             while (slot_ms := await schedule.wait()) is not None:
                 await self._iterate(slot_ms)
         finally:
             self._ended(self.group)
+
+    async def _catch_up(self) -> None:
+        """After a start, before the first iteration: what was missed, but for no longer than the first may be late."""
+        group, seams = self.group, self._seams
+        wanted, group.catches_up = group.catches_up and seams.catch_up_ms > 0, False
+        if not wanted or self._schedule.draining:
+            return
+        until_ms = first_slot_ms(seams.clock.now_ms(), group.offset_ms, group.spec.interval_ms)
+        with self._schedule.interruptible():
+            self._at_work = "catching up"
+            caught_up = await CatchUp(group.spec, group.offset_ms, until_ms, seams).run()
+            group.caught_up += caught_up.iterations
+            self._at_work = ""
 
     def drain(self) -> None:
         """Stops waiting; an iteration is seen through."""

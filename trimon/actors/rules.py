@@ -16,7 +16,8 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.rulegroup import RuleGroupActor, RuleSeams
+from trimon.actors.rulegroup import RuleGroupActor
+from trimon.actors.ruleseams import RuleSeams
 from trimon.errors import OperatingError
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import GroupSpec

@@ -223,6 +223,13 @@ FLAGS: Final = (
     Flag("rules.alert.for-grace-period", "duration", "10m", "How long restored alerts wait at least."),
     Flag("rules.alert.resend-delay", "duration", "1m", "How often an alert is sent again."),
     Flag(
+        "rules.catch-up-max",
+        "duration",
+        "1h",
+        "How far back a start catches up with iterations of rule groups that were missed; 0s: not at all.",
+        own=True,
+    ),
+    Flag(
         "rules.max-concurrent-evals",
         "count",
         "4",

@@ -23,7 +23,7 @@ from trimon.cli.serveroptions import (
     notifier_settings,
     place_of,
     query_options,
-    rules_at_once,
+    rule_settings,
     shown_flags,
     store_options,
     web_options,
@@ -111,7 +111,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         auto_reload_s=auto_reload_s(flags, features),
         notifier=notifier_settings(flags),
         alerts=alert_settings(flags),
-        rules_at_once=rules_at_once(flags, features),
+        rules=rule_settings(flags, features),
         memory=memory_limit(flags["storage.memory-max"]),
         flags=shown_flags(flags, web.route_prefix, store.options),
     )

@@ -18,7 +18,7 @@ from trimon.log import Log
 from trimon.model.matcher import anchored, compile_regexp
 from trimon.query.language.options import QueryOptions
 from trimon.redaction import shown_url
-from trimon.server.settings import AlertSettings
+from trimon.server.settings import AlertSettings, RuleSettings
 from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
 from trimon.web.context import WebOptions
@@ -161,9 +161,10 @@ def _allowed_hosts(given: Sequence[str], addresses: Sequence[tuple[str, int]]) -
     return (*names, *(host for host in hosts if host))
 
 
-def rules_at_once(flags: ServerFlags, features: frozenset[str]) -> int:
-    """How many rules are evaluated beside others of their group; 0: none."""
-    return max(0, flags["rules.max-concurrent-evals"]) if CONCURRENT_RULES in features else 0
+def rule_settings(flags: ServerFlags, features: frozenset[str]) -> RuleSettings:
+    """How rules are evaluated."""
+    at_once = max(0, flags["rules.max-concurrent-evals"]) if CONCURRENT_RULES in features else 0
+    return RuleSettings(at_once, flags["rules.catch-up-max"])
 
 
 def query_options(flags: ServerFlags, features: frozenset[str]) -> QueryOptions:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from trimon import limits
-from trimon.config.kinds import DURATION, Listed, Mapped, Of, Text, Whole, one_of
+from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Of, Text, Whole, one_of
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
 from trimon.config.yamltree import Document
@@ -69,6 +69,7 @@ class GroupEntry(Model):
     interval: int = setting(DURATION, 0)
     query_offset: int | None = setting(DURATION, None)
     limit: int = setting(Whole(), 0)
+    catch_up: bool = setting(Boolean(), default=True, own=True)
     labels: Pairs = setting(_LABELS, ())
     rules: tuple[RuleEntry, ...] = setting(Listed(Of(RuleEntry), "[]rulefmt.Rule"), ())
 
@@ -112,7 +113,8 @@ def read_rules(text: str, path: Path, defaults: RuleDefaults) -> tuple[GroupSpec
 def _group(group: GroupEntry, file: str, defaults: RuleDefaults) -> GroupSpec:
     offset_ms = group.query_offset if group.query_offset is not None else defaults.query_offset_ms
     rules = tuple(_rule(group, rule) for rule in group.rules)
-    return GroupSpec(file, group.name, group.interval or defaults.interval_ms, offset_ms, group.limit, rules)
+    interval_ms = group.interval or defaults.interval_ms
+    return GroupSpec(file, group.name, interval_ms, offset_ms, group.limit, rules, group.catch_up)
 
 
 def _rule(group: GroupEntry, rule: RuleEntry) -> RuleSpec:

@@ -15,7 +15,15 @@ from trimon.rules.recording import RecordingRule
 from trimon.rules.session import RecordingSession, RuleSession
 from trimon.rules.spec import GroupSpec, RecordingSpec, RuleSpec
 
-_CARRIED: Final = ("last_evaluation_ms", "duration_s", "iterations", "missed", "evaluations", "failures")
+_CARRIED: Final = (
+    "last_evaluation_ms",
+    "duration_s",
+    "iterations",
+    "missed",
+    "evaluations",
+    "failures",
+    "caught_up",
+)
 
 
 def _identities(rules: tuple[RuleSpec, ...]) -> list[tuple[str, int]]:
@@ -41,9 +49,13 @@ class RuleGroup:
         *,
         restores: bool = False,
     ) -> None:
+        """`restores` for a group of the first configuration: it may have been there before a restart."""
         self.spec = spec
         self.restores = restores
         """Whether the alerts of before a restart are still to be looked for."""
+        self.catches_up = restores and spec.catch_up
+        """Whether iterations that were missed before the start are still to be caught up with."""
+        self.caught_up = 0
         self.last_evaluation_ms = 0
         self.duration_s = 0.0
         self.iterations = 0
@@ -93,7 +105,7 @@ class RuleGroup:
             if predecessor is not None:
                 session.inherit(predecessor)
         self.leftovers = sessions
-        self.restores = old.restores
+        self.restores, self.catches_up = old.restores, old.catches_up
         for name in _CARRIED:
             setattr(self, name, getattr(old, name))
 

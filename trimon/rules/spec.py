@@ -68,6 +68,8 @@ class GroupSpec:
     query_offset_ms: int = 0
     limit: int = 0
     rules: tuple[RuleSpec, ...] = ()
+    catch_up: bool = True
+    """Whether iterations that were missed without a server are evaluated after a start."""
 
     @property
     def key(self) -> str:

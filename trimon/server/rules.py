@@ -7,8 +7,8 @@ import trio
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
-from trimon.actors.rulegroup import AlertingSeams, RuleSeams, TemplateCounts
 from trimon.actors.rules import RuleManager
+from trimon.actors.ruleseams import AlertingSeams, RuleSeams, TemplateCounts
 from trimon.rules.alerting import AlertOrigin
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.notify import NotifyPart
@@ -59,7 +59,8 @@ class RulePart:
                     settings.alerts.outage_tolerance_ms,
                     settings.alerts.grace_period_ms,
                 ),
-                trio.CapacityLimiter(settings.rules_at_once) if settings.rules_at_once else None,
+                trio.CapacityLimiter(settings.rules.at_once) if settings.rules.at_once else None,
+                settings.rules.catch_up_ms,
             ),
         )
         seams.metrics.collect(rule_metrics(lambda: self.manager.groups, templates))

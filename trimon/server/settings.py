@@ -31,6 +31,16 @@ class AlertSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """What flags say of all rules."""
+
+    at_once: int = 0
+    """How many rules are evaluated beside others of their own group; 0: they go one after the other."""
+    catch_up_ms: int = 3_600_000
+    """How far back missed iterations are caught up with after a start; 0: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What flags say, beyond the configuration file."""
 
@@ -46,13 +56,12 @@ class Settings:
     flags: Mapping[str, str]
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
-    rules_at_once: int = 0
-    """How many rules are evaluated beside others of their own group; 0: they go one after the other."""
+    rules: RuleSettings = field(default_factory=RuleSettings)
 
     @property
     def rules_max(self) -> int:
         """How many rules are evaluated at once, of all groups."""
-        return max(RULES_MAX, self.rules_at_once)
+        return max(RULES_MAX, self.rules.at_once)
 
     memory: MemoryLimit | None = None
     """The most memory of the process; None for what the system says."""

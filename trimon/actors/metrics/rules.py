@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
-from trimon.actors.rulegroup import TemplateCounts
+from trimon.actors.ruleseams import TemplateCounts
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import MetricFamily
 
@@ -69,6 +69,12 @@ _FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Ru
         "The number of rules.",
         "gauge",
         lambda group: len(group.rules),
+    ),
+    (
+        "trimon_rule_group_caught_up_iterations_total",
+        "Iterations from before the start that were evaluated after it.",
+        "counter",
+        lambda group: group.caught_up,
     ),
     (
         "trimon_rule_group_dead_rules",

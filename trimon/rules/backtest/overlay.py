@@ -26,14 +26,18 @@ class Overlay:
     """Implements Snapshot: a stored one under the results of rules.
 
     Nothing is seen of what is stored under the metrics that the rules record, nor of the series of their alerts: it may be
-    another version of the rules that wrote it. Of two rules that record the same sample the first one's counts.
+    another version of the rules that wrote it. Only with `hides` false it is seen, under what they record. Of two rules that
+    record the same sample the first one's counts.
     """
 
-    def __init__(self, stored: Snapshot, rules: Iterable[RuleSpec], held_bytes: int = 0) -> None:
+    def __init__(
+        self, stored: Snapshot, rules: Iterable[RuleSpec], held_bytes: int = 0, *, hides: bool = True
+    ) -> None:
         self.recorded: list[RecordedSeries] = []
         """In the order of evaluation."""
         self._stored = stored
         self._held_bytes = held_bytes
+        self._hides = hides
         rules = list(rules)
         self._metrics = frozenset(rule.record for rule in rules if isinstance(rule, RecordingSpec))
         self._alerts = frozenset(rule.alert for rule in rules if not isinstance(rule, RecordingSpec))
@@ -53,7 +57,7 @@ class Overlay:
             rows = series.matching(matchers)
             if len(rows):
                 parts.append(_Recorded(series, rows))
-        if name not in self._metrics:
+        if name not in self._metrics or not self._hides:
             stored = self._stored.select(matchers, start_ms, end_ms)
             shown = np.flatnonzero(~self._is_hidden(stored.labels))
             if not parts and len(shown) == stored.labels.rows:
@@ -63,6 +67,8 @@ class Overlay:
 
     def _is_hidden(self, table: LabelTable) -> npt.NDArray[np.bool_]:
         """The series that the rules would have written."""
+        if not self._hides:
+            return np.zeros(table.rows, np.bool_)
         metrics, alerts = _among(table, METRIC_NAME, self._metrics), _among(table, ALERT_NAME, self._alerts)
         return metrics | (_among(table, METRIC_NAME, frozenset(_OF_ALERTS)) & alerts)
 

@@ -42,6 +42,8 @@ class Span:
     end_ms: int
     interval_ms: int = 0
     rules: frozenset[str] = frozenset()
+    phase_ms: int = 0
+    """How far into an interval, counted from the epoch, the times are."""
 
     def __post_init__(self) -> None:
         """Raises UserError for times that cannot be written as dates."""
@@ -52,7 +54,7 @@ class Span:
     def grid(self, group: GroupSpec) -> Grid:
         """The times at which a group is evaluated: multiples of its interval. Raises UserError for too many and for none."""
         interval_ms = self.interval_ms or group.interval_ms
-        first_ms = -(-self.start_ms // interval_ms) * interval_ms
+        first_ms = self.start_ms + (self.phase_ms - self.start_ms) % interval_ms
         grid = Grid.between(first_ms, self.end_ms, interval_ms)
         shown = f"{json_time(self.start_ms)} to {json_time(self.end_ms)}"
         if not grid.count:
@@ -91,16 +93,21 @@ def backtest(
     origin: AlertOrigin,
     budget: Budget,
     held_bytes: int = 0,
+    *,
+    continues: bool = False,
 ) -> list[RuleOutcome]:
     """What the rules of the groups would have done, in their order. To be run in a thread.
 
-    `held_bytes` is what the caller keeps of other backtests within the same budget.
+    When it `continues`, the rules see what is stored under their own results from before. `held_bytes` is what the caller
+    keeps of other backtests within the same budget.
     Raises UserError for what does not fit into the limits, QueryError when time or memory is over.
     """
     rules = [PlacedRule(group, place) for group in groups for place in range(len(group.rules))]
     wanted = [at for at, rule in enumerate(rules) if not span.rules or rule.spec.name in span.rules]
     needed = Dependencies(rules, options, budget.check).needed(wanted)
-    run = _Run(snapshot, [rules[at] for at in needed], span, options, origin, budget, held_bytes)
+    run = _Run(
+        snapshot, [rules[at] for at in needed], span, options, origin, budget, held_bytes, continues=continues
+    )
     outcomes = dict(zip(needed, run.outcomes(), strict=True))
     return [outcomes[at] for at in wanted]
 
@@ -117,12 +124,14 @@ class _Run:
         origin: AlertOrigin,
         budget: Budget,
         held_bytes: int,
+        *,
+        continues: bool,
     ) -> None:
         self._rules = rules
         self._options = options
         self._origin = origin
         self._budget = budget
-        self._overlay = Overlay(snapshot, [rule.spec for rule in rules], held_bytes)
+        self._overlay = Overlay(snapshot, [rule.spec for rule in rules], held_bytes, hides=not continues)
         self._outcomes = [RuleOutcome(rule, span.grid(rule.group)) for rule in rules]
 
     def outcomes(self) -> list[RuleOutcome]:

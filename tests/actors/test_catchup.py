@@ -1,0 +1,120 @@
+"""Iterations that were missed without a server are caught up with, in virtual time, over a real store."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.actors.test_rules import KEY, keep_pushing, rules
+from tests.support.rule_world import RuleWorld, rule_world
+
+START_MS = 1_700_000_000_000
+RULES = rules(
+    "{record: 'r:m', expr: 'm * 10'}",
+    "{record: 'r:twice', expr: 'r:m * 2'}",
+    "{record: 'r:before', expr: 'count_over_time(r:before[1h]) or vector(0)'}",
+    "{alert: A, expr: 'm >= 0'}",
+)
+
+
+@pytest.fixture
+def autojump_clock() -> MockClock:
+    return MockClock(autojump_threshold=0)
+
+
+async def first_run(directory: Path, text: str, seconds: float) -> dict[str, list[int]]:
+    async with (
+        rule_world(directory, start_ms=START_MS, catch_up_ms=3_600_000) as here,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(keep_pushing, here, {"a": "1"}, {"a": "2"})
+        here.configure(text)
+        await trio.sleep(seconds)
+        assert here.manager.groups[KEY].caught_up == 0
+        nursery.cancel_scope.cancel()
+        return times_of(here)
+
+
+def times_of(here: RuleWorld) -> dict[str, list[int]]:
+    """When each metric of the rules has a sample that is no marker; its series have the same."""
+    found = {}
+    for name in ("r:m", "r:twice", "r:before", "ALERTS"):
+        every = [[t for t, value in points if value is not None] for points in here.points(name).values()]
+        found[name] = sorted(set(itertools.chain.from_iterable(every)))
+    return found
+
+
+async def second_run(
+    directory: Path, text: str, after_s: float, **how: int
+) -> tuple[RuleWorld, dict[str, list[int]]]:
+    catch_up_ms = how.get("catch_up_ms", 3_600_000)
+    async with rule_world(
+        directory, start_ms=START_MS + int(after_s * 1000), catch_up_ms=catch_up_ms
+    ) as here:
+        here.configure(text)
+        await trio.sleep(45)
+        return here, times_of(here)
+
+
+def steps(times: list[int]) -> set[int]:
+    return {later - earlier for earlier, later in itertools.pairwise(times)}
+
+
+async def test_recording_rules_have_no_hole(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """After two minutes without a server every slot has its sample, also of rules that read others or themselves."""
+    before = await first_run(tmp_path, RULES, 65)
+    here, after = await second_run(tmp_path, RULES, 185)
+    group = here.manager.groups[KEY]
+    assert group.caught_up in (11, 12, 13)
+    for name in ("r:m", "r:twice", "r:before"):
+        assert after[name][: len(before[name])] == before[name]
+        assert steps(after[name]) == {10_000}
+        assert {time_ms % 10_000 for time_ms in after[name]} == {group.offset_ms}
+    (counted,) = here.points("r:before").values()
+    values = [value for _, value in counted]
+    assert values == [float(number) for number in range(len(values))]
+    assert max(steps(after["ALERTS"])) > 100_000  # alerts are not caught up with
+    assert group.missed == 0
+
+
+async def test_a_series_that_went_before_the_first_missed_slot_ends_there(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """What a rule gave last and does not give at the first missed slot gets its marker there."""
+    text = rules("{record: 'r:m', expr: 'last_over_time(m[20s])'}")
+    before = await first_run(tmp_path, text, 65)
+    here, _ = await second_run(tmp_path, text, 185)
+    last_ms = before["r:m"][-1]
+    for points in here.points("r:m").values():
+        marker = next(time_ms for time_ms, value in points if value is None)
+        assert last_ms < marker <= last_ms + 30_000
+        assert points[-1] == (marker, None)
+
+
+async def test_how_far_back_it_goes(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Not further than the flag says; not at all with 0, or when the group says so; a new rule file has missed nothing."""
+    await first_run(tmp_path, RULES, 65)
+    here, after = await second_run(tmp_path, RULES, 185, catch_up_ms=40_000)
+    assert here.manager.groups[KEY].caught_up == 4
+    assert min(steps(after["r:twice"])) == 10_000
+    assert len([step for step in steps(after["r:twice"]) if step > 10_000]) == 1
+    here, _ = await second_run(tmp_path, RULES, 385, catch_up_ms=0)
+    assert here.manager.groups[KEY].caught_up == 0
+    unwilling = rules("{record: 'r:m', expr: 'm * 10'}", more="    catch_up: false\n")
+    here, _ = await second_run(tmp_path, unwilling, 585)
+    assert here.manager.groups[KEY].caught_up == 0
+    here, _ = await second_run(tmp_path, rules("{record: 'new', expr: 'vector(1)'}"), 785)
+    assert here.manager.groups[KEY].caught_up == 0
+
+
+async def test_a_rule_that_fails_keeps_no_other_from_it(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Its evaluations fail one by one, as they would have; the others are stored."""
+    text = rules("{record: 'r:bad', expr: 'm + on () m'}", "{record: 'r:m', expr: 'm'}")
+    before = await first_run(tmp_path, text, 65)
+    here, after = await second_run(tmp_path, text, 185)
+    assert here.manager.groups[KEY].caught_up >= 11
+    assert len(after["r:m"]) > len(before["r:m"]) + 10

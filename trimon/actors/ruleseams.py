@@ -1,0 +1,62 @@
+"""What rule groups work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from trimon.actors.querying.gate import Queries
+from trimon.actors.storage import Writer
+from trimon.clock import Clock
+from trimon.log import Log
+from trimon.query.language.options import QueryOptions
+from trimon.rules.alert import Alert
+from trimon.rules.alerting import AlertOrigin
+
+
+def _ignore(_: float) -> None:
+    """Does nothing with a duration."""
+
+
+@dataclass(slots=True)
+class TemplateCounts:
+    """How many templates were expanded since the start, and in how many that failed."""
+
+    expansions: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingSeams:
+    """What alerting rules work with, and where their alerts go."""
+
+    origin: AlertOrigin = field(default_factory=AlertOrigin)
+    notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None
+    """Hears of alerts that the Alertmanagers are to hear of, and of their rule's expression."""
+    templates: TemplateCounts = field(default_factory=TemplateCounts)
+    resend_delay_ms: int = 60_000
+    outage_tolerance_ms: int = 3_600_000
+    grace_period_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSeams:
+    """What groups work with. `options` gives the limits of a query as they are now."""
+
+    queries: Queries
+    writer: Writer
+    clock: Clock
+    log: Log
+    replayed: trio.Event
+    options: Callable[[], QueryOptions]
+    on_rule: Callable[[float], object] = _ignore
+    """Hears how many seconds a rule took."""
+    on_group: Callable[[float], object] = _ignore
+    """Hears how many seconds an iteration of a group took."""
+    alerting: AlertingSeams = field(default_factory=AlertingSeams)
+    at_once: trio.CapacityLimiter | None = None
+    """How many rules are evaluated beside others of their group; None: they go one after the other."""
+    catch_up_ms: int = 0
+    """How far back iterations that were missed before the start are caught up with; 0: not at all."""

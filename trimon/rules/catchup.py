@@ -1,0 +1,130 @@
+"""What recording rules would have recorded while there was no server: their missed iterations, evaluated from stored data.
+
+            last recorded         start                 first slot
+    ────●────●────●╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌│╌╌╌╌╌╌╌╌╌●───────●──────────→
+                  L   ○    ○    ○      ○
+                      the missed slots of the group: evaluated and stored before the first one is due
+
+The rules of a group are evaluated as a backtest does, at all missed times at once where that gives the same. They see what is
+stored under their own results. The last slot that was recorded is evaluated again and not stored: a series that it gave and the
+first missed one does not give ends there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from trimon.model.labels import METRIC_NAME
+from trimon.model.matcher import Matcher, MatchType
+from trimon.model.rows import SampleBatch
+from trimon.model.snapshot import Snapshot
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.values import holds
+from trimon.query.language.options import QueryOptions
+from trimon.rules.alerting import AlertOrigin
+from trimon.rules.backtest.run import Span, backtest
+from trimon.rules.backtest.series import RecordedSeries
+from trimon.rules.spec import GroupSpec, RecordingSpec
+
+SAMPLES_AT_ONCE: Final = 50_000
+"""So many samples are stored in one go."""
+
+
+KNOWN_MS: Final = 86_400_000
+"""A group that has recorded nothing for so long is a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """What the missed iterations of a group came to."""
+
+    iterations: int = 0
+    skipped: int = 0
+    """Those from before the furthest time that is caught up with."""
+    failures: int = 0
+    """Evaluations of a rule that failed."""
+    batches: tuple[SampleBatch, ...] = ()
+
+
+def catch_up(
+    snapshot: Snapshot,
+    group: GroupSpec,
+    offset_ms: int,
+    most_ms: int,
+    until_ms: int,
+    options: QueryOptions,
+    budget: Budget,
+) -> CaughtUp:
+    """The missed slots of a group within `most_ms` before `until_ms`, its next one. In a thread.
+
+    Raises QueryError when time or memory is over, OperatingError when samples cannot be read.
+    """
+    rules = tuple(rule for rule in group.rules if isinstance(rule, RecordingSpec))
+    last_ms = _last_recorded_ms(snapshot, rules, until_ms - KNOWN_MS, until_ms, budget)
+    if last_ms is None:
+        return CaughtUp()
+    interval_ms = group.interval_ms
+    # The slot of what was recorded last is evaluated again.
+    slot_ms = last_ms + group.query_offset_ms
+    first_ms = slot_ms - (slot_ms - offset_ms) % interval_ms
+    missed = (until_ms - first_ms) // interval_ms - 1
+    if missed <= 0:
+        return CaughtUp()
+    skipped = max(0, missed - most_ms // interval_ms)
+    first_ms += skipped * interval_ms
+    last_ms = max(last_ms, first_ms - group.query_offset_ms)
+    span = Span(first_ms, until_ms - interval_ms, phase_ms=offset_ms % interval_ms)
+    recording = replace(group, rules=rules)
+    outcomes = backtest(snapshot, [recording], span, options, AlertOrigin(), budget, continues=True)
+    batches: list[SampleBatch] = []
+    for outcome in outcomes:
+        assert outcome.recorded is not None
+        batches += _batches(outcome.recorded, last_ms)
+    failures = sum(len(outcome.problems.failures) for outcome in outcomes)
+    return CaughtUp(missed - skipped, skipped, failures, tuple(batches))
+
+
+def _last_recorded_ms(
+    snapshot: Snapshot, rules: Sequence[RecordingSpec], oldest_ms: int, until_ms: int, budget: Budget
+) -> int | None:
+    """When any of the rules recorded something last, or None: not since `oldest_ms`."""
+    found: int | None = None
+    for rule in budget.watch(rules):
+        since_ms = oldest_ms if found is None else found + 1
+        named = [(METRIC_NAME, rule.record), *rule.labels]
+        matchers = [Matcher(name, MatchType.EQUAL, value) for name, value in named]
+        selection = snapshot.select(matchers, since_ms, until_ms)
+        if not selection.living(since_ms, until_ms).any():
+            continue
+        # There is something at `low` or later, and nothing after `high`.
+        low, high = since_ms, until_ms
+        while low < high:
+            middle = (low + high + 1) // 2
+            if selection.living(middle, until_ms).any():
+                low = middle
+            else:
+                high = middle - 1
+        found = low
+    return found
+
+
+def _batches(recorded: RecordedSeries, after_ms: int) -> Iterator[SampleBatch]:
+    """All that a rule recorded after a time; native histograms, which storage does not take, are left out."""
+    table = recorded.labels
+    begin = 0
+    rows_at_once = max(1, SAMPLES_AT_ONCE // recorded.grid.count)
+    while begin < table.rows:
+        rows = np.arange(begin, min(begin + rows_at_once, table.rows))
+        begin += len(rows)
+        frame = recorded.frame(rows, after_ms + 1, recorded.grid.end_ms)
+        index = np.repeat(np.arange(len(rows), dtype=np.int32), frame.lengths)
+        within = np.arange(len(index)) - frame.offsets[index]
+        times = frame.times[frame.time_offsets[frame.time_of_row[index]] + within]
+        kept = np.ones(len(index), np.bool_) if frame.histograms is None else ~holds(frame.histograms)
+        if kept.any():
+            series = tuple(table.labels(int(row)) for row in rows)
+            yield SampleBatch(series, index[kept], times[kept], frame.values[kept])
