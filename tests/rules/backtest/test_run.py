@@ -195,6 +195,7 @@ def rules(draw: st.DrawFn, number: int) -> dict[str, object]:
         "keep_firing_for": draw(st.sampled_from(("0s", "0s", "15s", "50s"))),
         "labels": {"severity": draw(st.sampled_from(LABELS))},
         "annotations": {"text": ANNOTATION},
+        "on_no_data": draw(st.sampled_from(("resolve", "resolve", "keep", "alert"))),
     }
 
 

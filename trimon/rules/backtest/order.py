@@ -9,7 +9,7 @@ that a server would not have had yet:
 
 A rule that looks ahead of its time (a negative offset, `@`, `smoothed`), or has a smaller query offset than what it reads,
 would see the future of that one: all from the one to the other are evaluated in turn. So is an alerting rule whose ALERTS
-another rule reads.
+another rule reads, and one that says what becomes of its alerts when its inputs are missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trimon.query.language.nodes import Duration, DurationNumber, Expr, Subquery
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from trimon.rules.slots import durations_of
-from trimon.rules.spec import AlertingSpec, GroupSpec, RecordingSpec, RuleSpec
+from trimon.rules.spec import AlertingSpec, GroupSpec, OnNoData, RecordingSpec, RuleSpec
 
 _ASKS: Final = "query"
 
@@ -107,6 +107,8 @@ class Dependencies:
         """All rules in the order of evaluation."""
         together: list[tuple[int, int]] = []
         for place, read in enumerate(self._read):
+            if _asks_for_data(self._rules[place].spec):
+                together.append((place, place))
             for other in read:
                 if isinstance(self._rules[other].spec, AlertingSpec):
                     together.append((other, other))
@@ -156,6 +158,11 @@ def _looks_ahead(node: Expr) -> bool:
 
 def _may_be_negative(duration: Duration) -> bool:
     return not isinstance(duration, DurationNumber) or duration.value < 0
+
+
+def _asks_for_data(spec: RuleSpec) -> bool:
+    """Whether what becomes of its alerts depends on which of its inputs there are at a time."""
+    return isinstance(spec, AlertingSpec) and spec.on_no_data is not OnNoData.RESOLVE
 
 
 def _written(spec: RuleSpec) -> tuple[str, ...]:
