@@ -53,6 +53,7 @@ class Intake:
             message = await receive()
             if message["type"] == "http.request":
                 if not receipt.grow(len(message["body"]), trio.current_time()):
+                    receipt.end()  # at once: else others would be refused for it, too
                     refuse()
                     await trio.lowlevel.checkpoint()
                 elif not message["more_body"]:
