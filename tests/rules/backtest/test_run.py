@@ -144,6 +144,7 @@ EXPRESSIONS = (
     "vector(time()) % 60 < 20",
     "up @ start() == 0",
     "count(ALERTS{alertstate='firing'}) > 1",
+    "ALERTS{alertstate='firing', alertname!='A1'} unless up",
     "label_replace(up, 'instance', 'x', '', '') > 1",
 )
 RECORDED = (

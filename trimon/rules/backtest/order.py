@@ -8,8 +8,8 @@ that a server would not have had yet:
     a: sum(x)      b: b offset 1m + a                                     a, then at each time b
 
 A rule that looks ahead of its time (a negative offset, `@`, `smoothed`), or has a smaller query offset than what it reads,
-would see the future of that one: all from the one to the other are evaluated in turn. So is an alerting rule whose ALERTS
-another rule reads, and one that says what becomes of its alerts when its inputs are missing.
+would see the future of that one: all from the one to the other are evaluated in turn. So is an alerting rule that says
+what becomes of its alerts when its inputs are missing.
 """
 
 from __future__ import annotations
@@ -103,24 +103,28 @@ class Dependencies:
                 waiting += self._read[place]
         return sorted(found)
 
+    def read(self) -> frozenset[int]:
+        """The rules that some rule reads."""
+        return frozenset().union(*self._read)
+
     def turns(self) -> list[Turn]:
         """All rules in the order of evaluation."""
-        together: list[tuple[int, int]] = []
-        for place, read in enumerate(self._read):
-            if _asks_for_data(self._rules[place].spec):
-                together.append((place, place))
-            for other in read:
-                if isinstance(self._rules[other].spec, AlertingSpec):
-                    together.append((other, other))
-                if not self._is_complete(place, other):
-                    together.append((min(place, other), max(place, other)))
+        together = [
+            (min(place, other), max(place, other))
+            for place, read in enumerate(self._read)
+            for other in read
+            if not self._is_complete(place, other)
+        ]
+        together += [(at, at) for at, rule in enumerate(self._rules) if _asks_for_data(rule.spec)]
         turns: list[Turn] = []
-        at = 0
+        begin = 0
         for first, last in _united(together):
-            turns += [Turn(range(place, place + 1), at_once=True) for place in range(at, first)]
+            turns += [Turn(range(place, place + 1), at_once=True) for place in range(begin, first)]
             turns.append(Turn(range(first, last + 1), at_once=False))
-            at = last + 1
-        return turns + [Turn(range(place, place + 1), at_once=True) for place in range(at, len(self._rules))]
+            begin = last + 1
+        return turns + [
+            Turn(range(place, place + 1), at_once=True) for place in range(begin, len(self._rules))
+        ]
 
     def _is_complete(self, reader: int, read: int) -> bool:
         """Whether all that a rule may see of an earlier one at a time has been recorded by then."""

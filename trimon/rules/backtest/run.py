@@ -19,6 +19,7 @@ from trimon.rules.alert import ActiveAlerts
 from trimon.rules.alerting import AlertingRule, AlertOrigin
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.backtest.alerts import AlertRun, RuleProblems
+from trimon.rules.backtest.alertseries import alert_series
 from trimon.rules.backtest.order import Dependencies, PlacedRule
 from trimon.rules.backtest.overlay import Overlay
 from trimon.rules.backtest.series import RecordedSeries
@@ -136,15 +137,17 @@ class _Run:
 
     def outcomes(self) -> list[RuleOutcome]:
         """Evaluates all."""
-        for turn in Dependencies(self._rules, self._options, self._budget.check).turns():
+        dependencies = Dependencies(self._rules, self._options, self._budget.check)
+        read = dependencies.read()
+        for turn in dependencies.turns():
             some = [self._outcomes[at] for at in turn.rules]
             if turn.at_once:
-                self._at_once(some[0])
+                self._at_once(some[0], is_read=turn.rules[0] in read)
             else:
                 self._in_turn(some)
         return self._outcomes
 
-    def _at_once(self, outcome: RuleOutcome) -> None:
+    def _at_once(self, outcome: RuleOutcome, *, is_read: bool) -> None:
         rule, group, grid = outcome.rule.spec, outcome.rule.group, outcome.grid
         overlay, options, budget = self._overlay, self._options, self._budget
         if isinstance(rule, AlertingSpec):
@@ -152,6 +155,11 @@ class _Run:
             run = AlertRun(alerting, grid, group.query_offset_ms, group.limit, overlay, options, budget)
             run.run()
             outcome.timelines, outcome.problems = run.timelines, run.problems
+            if is_read:
+                budget.keep_only(overlay.size_bytes, HELD)
+                series = RecordedSeries(_stamps(outcome))
+                series.fill(alert_series(alerting, run.timelines, grid, run.problems.failures, budget))
+                overlay.recorded.append(series)
             return
         stamps = _stamps(outcome)
         results = RecordingRule(rule, options).over(
