@@ -11,6 +11,7 @@ import numpy as np
 import trio
 
 from tests.support.store_world import World, world
+from trimon.actors.alerthistory import AlertHistory, history_mailbox
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.spec import ChildSpec, Restart
@@ -18,12 +19,14 @@ from trimon.actors.querying.gate import Queries
 from trimon.actors.rulegroup import RuleGroupActor
 from trimon.actors.rules import RuleManager
 from trimon.actors.ruleseams import AlertingSeams, RuleSeams
+from trimon.files import DiskFiles
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
 from trimon.offload import InlineOffload
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import Alert
 from trimon.rules.file import read_rules
+from trimon.rules.history import HistoryFiles
 from trimon.rules.spec import RuleDefaults
 
 FILE = Path("/etc/rules/r.yml")
@@ -36,6 +39,7 @@ class RuleWorld:
     world: World
     manager: RuleManager
     pool: Pool[str]
+    history: AlertHistory
 
     def configure(self, text: str) -> None:
         """Takes over the text of the rule file."""
@@ -80,6 +84,9 @@ async def rule_world(
     """A running world with rules; it is stopped in order at the end."""
     async with world(directory, start_ms=start_ms) as here:
         queries = Queries(here.storage.snapshot, InlineOffload(), here.clock, concurrency_max=4)
+        mailbox = history_mailbox()
+        files = HistoryFiles(DiskFiles(), directory, 1 << 20)
+        history = AlertHistory(files, mailbox, InlineOffload(), here.log)
         seams = RuleSeams(
             queries,
             here.writer,
@@ -87,13 +94,14 @@ async def rule_world(
             here.log,
             here.storage.replayed,
             QueryOptions,
-            alerting=AlertingSeams(notify=notify),
+            alerting=AlertingSeams(notify=notify, changed=history.tell),
             at_once=trio.CapacityLimiter(rules_at_once) if rules_at_once else None,
             catch_up_ms=catch_up_ms,
         )
         pool: Pool[str] = Pool("rules", reports=here.reports)
         manager = RuleManager(pool, seams)
         specs = [
+            ChildSpec("alert-history", lambda: history, mailbox, Restart.ALWAYS),
             ChildSpec("rule-manager", lambda: manager, restart=Restart.ALWAYS),
             ChildSpec("rules", lambda: pool, restart=Restart.ALWAYS, drain_s=12.0),
         ]
@@ -101,7 +109,7 @@ async def rule_world(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(root.run)
             await root.ready.wait()
-            yield RuleWorld(here, manager, pool)
+            yield RuleWorld(here, manager, pool, history)
             manager.stopping = True
             await root.stop(within_s=60)
         assert here.reports.total == 0

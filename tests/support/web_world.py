@@ -10,9 +10,12 @@ from typing import Any
 
 from tests.support.asgi import Client
 from tests.support.store_world import World, world
+from trimon.actors.alerthistory import AlertHistory, history_mailbox
 from trimon.actors.querying.gate import Queries
+from trimon.files import DiskFiles
 from trimon.offload import InlineOffload
 from trimon.query.language.options import QueryOptions
+from trimon.rules.history import HistoryFiles
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.app import create_app
 from trimon.web.context import WebContext, WebOptions
@@ -50,6 +53,9 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
         ready=here.storage.replayed.is_set,
         scrape_pools=lambda: here.manager.scrape_pools,
         rules=list,
+        alert_history=AlertHistory(
+            HistoryFiles(DiskFiles(), here.store.options.path, 1 << 20), history_mailbox(), offload, here.log
+        ),
         alertmanagers=lambda: ((), ()),
         tree=lambda: here.root,
         plugins=list,

@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.alerthistory import RuleChanges
 from trimon.actors.catchup import CatchUp
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
@@ -22,10 +23,17 @@ from trimon.query.language.errors import QueryError
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.dependencies import Batch
 from trimon.rules.group import RuleGroup
+from trimon.rules.history import RuleName
 from trimon.rules.session import Evaluation, RuleSession
+from trimon.rules.spec import GroupSpec
 
 # Evaluations before the alerts of before a restart are looked for: their series are scraped again by then.
 RESTORED_AFTER: Final = 2
+
+
+def rule_name(group: GroupSpec, session: AlertingSession) -> RuleName:
+    """What the history calls a rule."""
+    return RuleName(group.file, group.name, session.spec.alert, session.group.rpartition("/")[2])
 
 
 class RuleGroupActor:
@@ -98,6 +106,9 @@ class RuleGroupActor:
             await self._restore()
 
     async def _end(self, session: RuleSession, stamp_ms: int) -> None:
+        if isinstance(session, AlertingSession):
+            name = rule_name(self.group.spec, session)
+            self._seams.alerting.changed(RuleChanges(name, stamp_ms, complete=True))
         row = session.end(stamp_ms)
         if row is None:
             return
@@ -139,6 +150,8 @@ class RuleGroupActor:
             row = await seams.queries.run(session.query, options, work, record)
         except (UserError, QueryError, OperatingError, MailboxFull) as error:
             failure = str(error) or type(error).__name__
+        if isinstance(session, AlertingSession):
+            self._tell_changes(session, slot_ms)
         if failure:
             session.failed(failure)
         else:
@@ -161,6 +174,12 @@ class RuleGroupActor:
                 rule=session.spec.name,
                 err=session.last_error,
             )
+
+    def _tell_changes(self, session: AlertingSession, slot_ms: int) -> None:
+        """Tells the history what an evaluation changed; before alerts are restored nobody knows what is new."""
+        events = session.take_changes()
+        if events and session.restored:
+            self._seams.alerting.changed(RuleChanges(rule_name(self.group.spec, session), slot_ms, events))
 
     def _tell_dead(self, session: RuleSession, slot_ms: int) -> None:
         """Says once of a rule that it can never give anything, and when it can after all."""
@@ -221,6 +240,9 @@ class RuleGroupActor:
                     rule=session.spec.name,
                     err=str(error),
                 )
+            every = tuple(session.alerts.values())
+            name = rule_name(group.spec, session)
+            seams.alerting.changed(RuleChanges(name, group.last_evaluation_ms, alerts=every, complete=True))
 
     async def _store(self, session: RuleSession, row: Row | None) -> None:
         if row is None:

@@ -11,14 +11,16 @@ from typing import Final
 
 import trio
 
+from trimon.actors.alerthistory import RuleChanges
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.rulegroup import RuleGroupActor
+from trimon.actors.rulegroup import RuleGroupActor, rule_name
 from trimon.actors.ruleseams import RuleSeams
 from trimon.errors import OperatingError
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import GroupSpec
 
@@ -129,6 +131,10 @@ class RuleManager:
 
     async def _end(self, leaving: _LeavingGroup) -> None:
         sessions = [*leaving.group.leftovers.values(), *leaving.group.rules]
+        for session in sessions:
+            if isinstance(session, AlertingSession):
+                name = rule_name(leaving.group.spec, session)
+                self._seams.alerting.changed(RuleChanges(name, leaving.stamp_ms, complete=True))
         rows = [row for session in sessions if (row := session.end(leaving.stamp_ms)) is not None]
         if not rows:
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from trimon.actors.alerthistory import RuleChanges
 from trimon.actors.querying.gate import Queries
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
@@ -35,6 +36,8 @@ class AlertingSeams:
     origin: AlertOrigin = field(default_factory=AlertOrigin)
     notify: Callable[[Sequence[Alert], str], object] = lambda _alerts, _expression: None
     """Hears of alerts that the Alertmanagers are to hear of, and of their rule's expression."""
+    changed: Callable[[RuleChanges], object] = lambda _changes: None
+    """Hears of changes of the states of alerts."""
     templates: TemplateCounts = field(default_factory=TemplateCounts)
     resend_delay_ms: int = 60_000
     outage_tolerance_ms: int = 3_600_000

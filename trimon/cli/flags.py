@@ -221,6 +221,13 @@ FLAGS: Final = (
         "rules.alert.for-outage-tolerance", "duration", "1h", "How long an outage may be for alerts to go on."
     ),
     Flag("rules.alert.for-grace-period", "duration", "10m", "How long restored alerts wait at least."),
+    Flag(
+        "rules.alert.history-max",
+        "size",
+        "64MB",
+        "How much of the history of alerts is kept in the data directory; 0 for none.",
+        own=True,
+    ),
     Flag("rules.alert.resend-delay", "duration", "1m", "How often an alert is sent again."),
     Flag(
         "rules.catch-up-max",

@@ -164,7 +164,7 @@ def _allowed_hosts(given: Sequence[str], addresses: Sequence[tuple[str, int]]) -
 def rule_settings(flags: ServerFlags, features: frozenset[str]) -> RuleSettings:
     """How rules are evaluated."""
     at_once = max(0, flags["rules.max-concurrent-evals"]) if CONCURRENT_RULES in features else 0
-    return RuleSettings(at_once, flags["rules.catch-up-max"])
+    return RuleSettings(at_once, flags["rules.catch-up-max"], flags["rules.alert.history-max"])
 
 
 def query_options(flags: ServerFlags, features: frozenset[str]) -> QueryOptions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -246,3 +246,8 @@ class Matcher:
 
     def __str__(self) -> str:
         return f'{self.name}{self.type.value}"{self.value}"'
+
+
+def satisfied(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
+    """Whether one label set satisfies every matcher: for a few, series are matched by their tables."""
+    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)

@@ -21,6 +21,7 @@ from trimon.rules.alert import (
     sent,
 )
 from trimon.rules.alerting import ALERT_NAME, ALERTS_FOR_STATE, AlertingRule, too_many
+from trimon.rules.changes import AlertEvent, change_between
 from trimon.rules.recording import Recorded
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import AlertingSpec
@@ -42,6 +43,7 @@ class AlertingSession(RuleSession):
         self.expansions = 0
         """How many templates the last evaluation expanded."""
         self.template_errors: tuple[TemplateError, ...] = ()
+        self._changes: tuple[tuple[Alert, AlertEvent], ...] = ()
 
     @property
     def spec(self) -> AlertingSpec:
@@ -73,11 +75,30 @@ class AlertingSession(RuleSession):
         alerts = advance(self.alerts, found.alerts, evaluation.time_ms, spec.for_ms, spec.keep_firing_for_ms)
         active = sum(alert.state is not AlertState.INACTIVE for alert in alerts.values())
         if 0 < evaluation.limit < active:
-            self.alerts = {}
+            self._replace({}, evaluation.time_ms)
             raise QueryError(too_many(evaluation.limit, active))
-        self.alerts = alerts
+        self._replace(alerts, evaluation.time_ms)
         shown = alerts.values() if self.restored else ()
         return self.rule.recorded(shown, found.stats)
+
+    def _replace(self, alerts: ActiveAlerts, time_ms: int) -> None:
+        before, self.alerts = self.alerts, alerts
+        changed = [
+            labels
+            for labels, alert in alerts.items()
+            if labels not in before or before[labels].state is not alert.state
+        ]
+        changed += [labels for labels in before if labels not in alerts]
+        self._changes = tuple(
+            (before.get(labels) or alerts[labels], event)
+            for labels in changed
+            if (event := change_between(before.get(labels), alerts.get(labels), time_ms)) is not None
+        )
+
+    def take_changes(self) -> tuple[tuple[Alert, AlertEvent], ...]:
+        """What the last evaluation changed, each told once."""
+        changes, self._changes = self._changes, ()
+        return changes
 
     def take_due(self, time_ms: int, interval_ms: int, resend_delay_ms: int) -> list[Alert]:
         """The alerts that the Alertmanagers are to hear of now; they count as sent."""

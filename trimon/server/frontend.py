@@ -59,6 +59,7 @@ class Frontend:
             rules=lambda: list(parts.rules.manager.groups.values()),
             rule_defaults=self._current.rule_defaults,
             alert_origin=parts.rules.origin,
+            alert_history=parts.rules.history,
             alertmanagers=lambda: (parts.notify.notifier.active, parts.notify.notifier.dropped),
             tree=tree,
             plugins=scraping.discovery.plugins,

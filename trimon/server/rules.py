@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import trio
 
+from trimon.actors.alerthistory import AlertHistory, RuleChanges, history_mailbox
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
 from trimon.actors.rules import RuleManager
 from trimon.actors.ruleseams import AlertingSeams, RuleSeams, TemplateCounts
+from trimon.files import DiskFiles
 from trimon.rules.alerting import AlertOrigin
+from trimon.rules.history import HistoryFiles
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.notify import NotifyPart
 from trimon.server.queries import QueryPart
 from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart
+
+
+def _nobody(_: RuleChanges) -> None:
+    """Hears of changes where no history is kept."""
 
 
 class RulePart:
@@ -38,6 +45,9 @@ class RulePart:
             "prometheus_rule_group_duration_seconds", "The duration of rule group evaluations."
         )
         templates = TemplateCounts()
+        self.history_mailbox = history_mailbox()
+        files = HistoryFiles(DiskFiles(), storage.store.options.path, settings.rules.history_bytes)
+        self.history = AlertHistory(files, self.history_mailbox, seams.parse_threads, seams.log)
         external_url = settings.web.external.url
         self.origin = AlertOrigin(lambda: current.config.global_.external_labels, external_url)
         self.manager = RuleManager(
@@ -54,6 +64,7 @@ class RulePart:
                 AlertingSeams(
                     self.origin,
                     notify.notify,
+                    self.history.tell if settings.rules.history_bytes else _nobody,
                     templates,
                     settings.alerts.resend_delay_ms,
                     settings.alerts.outage_tolerance_ms,
@@ -63,4 +74,4 @@ class RulePart:
                 settings.rules.catch_up_ms,
             ),
         )
-        seams.metrics.collect(rule_metrics(lambda: self.manager.groups, templates))
+        seams.metrics.collect(rule_metrics(lambda: self.manager.groups, templates, self.history))

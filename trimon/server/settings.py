@@ -38,6 +38,8 @@ class RuleSettings:
     """How many rules are evaluated beside others of their own group; 0: they go one after the other."""
     catch_up_ms: int = 3_600_000
     """How far back missed iterations are caught up with after a start; 0: not at all."""
+    history_bytes: int = 64 << 20
+    """How much of the history of alerts is kept; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ trimon
 ├── discovery          one provider a source of targets, and the hub that coalesces
 ├── scrape-manager     from label sets to targets
 ├── scrape/<job>/<target>
+├── alert-history      every change of an alert, kept through restarts
 ├── rule-manager       ends the series of removed rule groups
 ├── rules/<file>/<group>
 ├── config-watch       reloads when a file of the configuration changes, with --config.auto-reload
@@ -58,6 +59,7 @@ def supervision_tree(
         ChildSpec("discovery", lambda: scraping.discovery.group, restart=always, drain_s=5.0),
         ChildSpec("scrape-manager", lambda: scraping.manager, scraping.mailbox, always, drain_s=2.0),
         ChildSpec("scrape", lambda: scraping.pools, restart=always, drain_s=SCRAPE_DRAIN_S),
+        ChildSpec("alert-history", lambda: rules.history, rules.history_mailbox, restart=always, drain_s=2.0),
         ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
         ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
         ChildSpec("memory", lambda: parts.memory.monitor, restart=always),

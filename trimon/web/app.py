@@ -7,6 +7,7 @@ from typing import Final
 from hypercorn.typing import ASGIFramework
 
 from trimon.web.api.admin import admin_endpoints
+from trimon.web.api.alerthistory import alert_history_endpoints
 from trimon.web.api.alerts import alerts_endpoints
 from trimon.web.api.backtest import backtest_endpoints
 from trimon.web.api.expressions import expression_endpoints
@@ -34,6 +35,7 @@ _AREAS: Final = (
     rules_endpoints,
     backtest_endpoints,
     alerts_endpoints,
+    alert_history_endpoints,
     status_endpoints,
     admin_endpoints,
     management_endpoints,

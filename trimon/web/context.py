@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trimon.actors.alerthistory import AlertHistory
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
 from trimon.actors.scrape import ScrapePool
@@ -68,6 +69,7 @@ class WebContext:
     ready: Callable[[], bool]
     scrape_pools: Callable[[], Mapping[str, ScrapePool]]
     rules: Callable[[], Sequence[RuleGroup]]
+    alert_history: AlertHistory
     alertmanagers: Callable[[], tuple[Sequence[str], Sequence[str]]]
     """URLs of those that get alerts, and of those that relabeling dropped."""
     tree: Callable[[], Supervisor]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
+from trimon.actors.alerthistory import AlertHistory
 from trimon.actors.ruleseams import TemplateCounts
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import MetricFamily
@@ -86,7 +87,7 @@ _FAMILIES: Final[tuple[tuple[str, str, Literal["counter", "gauge"], Callable[[Ru
 
 
 def rule_metrics(
-    groups: Callable[[], Mapping[str, RuleGroup]], templates: TemplateCounts
+    groups: Callable[[], Mapping[str, RuleGroup]], templates: TemplateCounts, history: AlertHistory
 ) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_rule_* of every group, its dead rules, and prometheus_template_* of all."""
 
@@ -107,5 +108,13 @@ def rule_metrics(
             "counter",
             [((), float(templates.failures))],
         )
+        for name, help_text, count in (
+            ("changes", "Changes of alerts that were written to their history.", history.written),
+            ("failures", "Changes of alerts that could not be written.", history.failures),
+            ("dropped", "Messages of changes that were lost as the disk is too slow.", history.dropped),
+        ):
+            yield MetricFamily(
+                f"trimon_alert_history_{name}_total", help_text, "counter", [((), float(count))]
+            )
 
     return families

@@ -20,7 +20,8 @@ from trimon.query.execution.labelcodes import shared_groups
 from trimon.query.execution.values import Index, Mask, holds
 from trimon.rules.backtest.run import RuleOutcome
 from trimon.rules.backtest.series import RecordedSeries
-from trimon.rules.backtest.timeline import AlertEvent, Episode, episodes_of
+from trimon.rules.backtest.timeline import Episode, episodes_of
+from trimon.rules.changes import AlertEvent
 from trimon.rules.spec import AlertingSpec
 
 # Rule by its group, whether it is an alerting one, its name, and how many before it are named the same.

@@ -23,7 +23,8 @@ from trimon.rules.alerting import AlertOrigin
 from trimon.rules.backtest.difference import AlertDifference, RuleDifference, differences
 from trimon.rules.backtest.run import RuleOutcome, Span, backtest
 from trimon.rules.backtest.series import RecordedSeries
-from trimon.rules.backtest.timeline import AlertEvent, Episode, Timelines, episodes_of
+from trimon.rules.backtest.timeline import Episode, Timelines, episodes_of
+from trimon.rules.changes import AlertEvent
 from trimon.rules.slots import HELD
 from trimon.rules.spec import AlertingSpec, GroupSpec
 

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 
 from trimon import limits
 from trimon.errors import UserError
 from trimon.model.labels import Labels, format_label_set
-from trimon.rules.alert import ActiveAlerts, Alert, AlertState, AlertValue
-
-
-class Change(Enum):
-    """What became of an alert; the value is the word that reports have."""
-
-    PENDING = "pending"
-    FIRING = "firing"
-    RESOLVED = "resolved"
-    """It was firing and is over: Alertmanagers would hear of its end."""
-    INACTIVE = "inactive"
-    """It was pending and is over, or all alerts of the rule were forgotten as they were more than its limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertEvent:
-    """A change of state, with the value and the annotations of the alert at that time, or of the last time it was found."""
-
-    change: Change
-    at_ms: int
-    value: AlertValue
-    annotations: Labels
+from trimon.rules.alert import ActiveAlerts
+from trimon.rules.changes import AlertEvent, Change, change_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +48,7 @@ class Timelines:
     ) -> None:
         """Takes in what an evaluation did to some alerts. Raises UserError when there are too many of them, or of changes."""
         for each in labels:
-            event = _event(before.get(each), after.get(each), at_ms)
+            event = change_between(before.get(each), after.get(each), at_ms)
             if event is None:
                 continue
             events = self.events.get(each)
@@ -97,20 +76,6 @@ class Timelines:
                 f"rule {self.rule}: more than {limits.BACKTEST_ALERTS_MAX} different alerts, the limit of a rule in a "
                 f"backtest; one is {format_label_set(labels)}"
             )
-
-
-def _event(before: Alert | None, after: Alert | None, at_ms: int) -> AlertEvent | None:
-    was = AlertState.INACTIVE if before is None else before.state
-    now = AlertState.INACTIVE if after is None else after.state
-    if was is now:
-        return None
-    if now is AlertState.INACTIVE:
-        assert before is not None
-        change = Change.INACTIVE if after is None else Change.RESOLVED
-        return AlertEvent(change, at_ms, before.value, before.annotations)
-    assert after is not None
-    change = Change.FIRING if now is AlertState.FIRING else Change.PENDING
-    return AlertEvent(change, at_ms, after.value, after.annotations)
 
 
 def episodes_of(events: Iterable[AlertEvent]) -> list[Episode]:

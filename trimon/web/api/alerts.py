@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from trimon.gotext.floats import format_e
 from trimon.gotext.times import json_time
-from trimon.model.histogram import FloatHistogram
-from trimon.model.histogramtext import histogram_text
-from trimon.rules.alert import Alert, AlertState, AlertValue
+from trimon.rules.alert import Alert, AlertState
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
+from trimon.rules.history import value_text
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
@@ -62,11 +60,5 @@ def shown_alert(alert: Alert) -> dict[str, object]:
     }
     if alert.keep_firing_since_ms:
         shown["keepFiringSince"] = json_time(alert.keep_firing_since_ms)
-    shown["value"] = _value(alert.value)
+    shown["value"] = value_text(alert.value)
     return shown
-
-
-def _value(value: AlertValue) -> str:
-    if isinstance(value, FloatHistogram):
-        return histogram_text(value)
-    return format_e(value)

@@ -7,7 +7,7 @@ import hashlib
 from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.times import json_time
-from trimon.model.matcher import Matcher
+from trimon.model.matcher import satisfied
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alertsession import AlertingSession
@@ -102,11 +102,7 @@ class RuleFilter:
         if self._names and spec.name not in self._names:
             return False
         labels = dict(spec.labels)
-        return not self._selectors or any(_satisfied(matchers, labels) for matchers in self._selectors)
-
-
-def _satisfied(matchers: tuple[Matcher, ...], labels: dict[str, str]) -> bool:
-    return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+        return not self._selectors or any(satisfied(matchers, labels) for matchers in self._selectors)
 
 
 def _limit(values: MultiDict[str, str]) -> int:
