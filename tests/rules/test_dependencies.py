@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trimon.query.language.options import QueryOptions
-from trimon.rules.dependencies import batches_of
+from trimon.rules.dependencies import batches_of, readings_of
 from trimon.rules.spec import AlertingSpec, RecordingSpec, RuleSpec
 
 
@@ -47,3 +47,24 @@ def test_long_chains_are_read() -> None:
     """A chain of operators that is longer than a stack is deep has its selectors found."""
     long = " + ".join(["x"] * 5000)
     assert batches_of(rules(f"a: {long}", f"b: a + {long}"), QueryOptions()) == ((0,), (1,))
+
+
+@pytest.mark.parametrize(
+    ("texts", "readings"),
+    [
+        (("a: x", "b: x", "!C: x > 1"), (0, 0, 0)),
+        (("a: x", "b: a", "c: a"), (0, 1, 1)),
+        (("a: a", "b: x", "c: b + a"), (0, 0, 2)),
+        (("!A: x", '!B: ALERTS{alertname="A"}'), (0, 1)),
+        (("a: x", 'b: {job="j"}', "c: x"), (0, 1, 1)),
+    ],
+)
+def test_which_rules_share_a_reading(texts: tuple[str, ...], readings: tuple[int, ...]) -> None:
+    """A new reading begins where a rule reads what another one has recorded since the last one began."""
+    assert readings_of(rules(*texts), QueryOptions()) == readings
+
+
+def test_a_template_may_read_anything() -> None:
+    """A rule whose texts ask queries begins a reading."""
+    asking = AlertingSpec("B", "x", annotations=(("s", '{{ query "a" }}'),))
+    assert readings_of([*rules("a: x"), asking], QueryOptions()) == (0, 1)

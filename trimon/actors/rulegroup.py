@@ -24,6 +24,7 @@ from trimon.rules.alertsession import AlertingSession
 from trimon.rules.dependencies import Batch
 from trimon.rules.group import RuleGroup
 from trimon.rules.history import RuleName
+from trimon.rules.reading import RuleReading
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import GroupSpec
 
@@ -92,8 +93,11 @@ class RuleGroupActor:
         while group.leftovers:
             await self._end(group.leftovers.popitem()[1], stamp_ms)
         if self._seams.at_once is None:
-            for session in group.rules:
-                await self._evaluate(session, slot_ms, stamp_ms)
+            reading, number = RuleReading(), 0
+            for session, its_number in zip(group.rules, group.readings, strict=True):
+                if its_number != number:
+                    reading, number = RuleReading(), its_number
+                await self._evaluate(session, slot_ms, stamp_ms, reading)
         else:
             for batch in group.batches:
                 await self._evaluate_batch(batch, slot_ms, stamp_ms, self._seams.at_once)
@@ -120,19 +124,23 @@ class RuleGroupActor:
     async def _evaluate_batch(
         self, batch: Batch, slot_ms: int, stamp_ms: int, at_once: trio.CapacityLimiter
     ) -> None:
+        reading = RuleReading()
+
         async def evaluate(session: RuleSession) -> None:
             async with at_once:
-                await self._evaluate(session, slot_ms, stamp_ms)
+                await self._evaluate(session, slot_ms, stamp_ms, reading)
 
         sessions = [self.group.rules[place] for place in batch]
         if len(sessions) == 1:
-            await self._evaluate(sessions[0], slot_ms, stamp_ms)
+            await self._evaluate(sessions[0], slot_ms, stamp_ms, reading)
             return
         async with trio.open_nursery() as nursery:
             for session in sessions:
                 nursery.start_soon(evaluate, session)
 
-    async def _evaluate(self, session: RuleSession, slot_ms: int, stamp_ms: int) -> None:
+    async def _evaluate(
+        self, session: RuleSession, slot_ms: int, stamp_ms: int, reading: RuleReading
+    ) -> None:
         group, seams = self.group, self._seams
         self._at_work = session.spec.name
         began_s = trio.current_time()
@@ -142,7 +150,7 @@ class RuleGroupActor:
 
         def work(snapshot: Snapshot, budget: Budget) -> Row | None:
             evaluation = Evaluation(slot_ms, stamp_ms, options, budget, group.spec.limit)
-            row, record.stats = session.evaluate(snapshot, evaluation)
+            row, record.stats = session.evaluate(reading.of(snapshot), evaluation)
             return row
 
         row, failure = None, ""

@@ -1,4 +1,4 @@
-"""Which rules of a group read what others of it write, and so which may be evaluated at once.
+"""Which rules of a group read what others of it write, and so which may be evaluated at once, or share a reading.
 
 The order is Prometheus': all rules that read of no other at once, then those in the middle one by one, in the order of the
 file, then at once those of which nobody reads.
@@ -22,6 +22,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.rules.selectors import selectors_of
 from trimon.rules.spec import AlertingSpec, RuleSpec
 
+_QUERY: Final = "query"
 _ALERTS: Final = frozenset(("ALERTS", "ALERTS_FOR_STATE"))
 
 Batch = tuple[int, ...]
@@ -44,6 +45,27 @@ def batches_of(rules: Sequence[RuleSpec], options: QueryOptions) -> tuple[Batch,
     middle = [place for place, others in enumerate(read) if others and place in wanted]
     last = tuple(place for place, others in enumerate(read) if others and place not in wanted)
     return tuple(batch for batch in (free, *((place,) for place in middle), last) if batch)
+
+
+def readings_of(rules: Sequence[RuleSpec], options: QueryOptions) -> tuple[int, ...]:
+    """Of every rule the number of the reading that it may share, when they go one after the other; the numbers ascend.
+
+    A new reading begins before a rule that may read what another one has recorded since the last one began.
+    """
+    numbers: list[int] = []
+    first = 0
+    for place, rule in enumerate(rules):
+        read = None if _asks(rule) else _read_by(parse(rule.expr, options), rules)
+        if place and (read is None or any(first <= other < place for other in read)):
+            first = place
+        numbers.append(first)
+    return tuple(numbers)
+
+
+def _asks(rule: RuleSpec) -> bool:
+    """Whether a template of a rule asks a query, which may read anything."""
+    texts = (*rule.labels, *rule.annotations) if isinstance(rule, AlertingSpec) else ()
+    return any("{{" in text and _QUERY in text for _, text in texts)
 
 
 def _read_by(expr: Expr, rules: Sequence[RuleSpec]) -> set[int] | None:

@@ -10,7 +10,7 @@ from typing import Final
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertingRule, AlertOrigin
 from trimon.rules.alertsession import AlertingSession
-from trimon.rules.dependencies import Batch, batches_of
+from trimon.rules.dependencies import Batch, batches_of, readings_of
 from trimon.rules.recording import RecordingRule
 from trimon.rules.session import RecordingSession, RuleSession
 from trimon.rules.spec import GroupSpec, RecordingSpec, RuleSpec
@@ -85,6 +85,11 @@ class RuleGroup:
     def batches(self) -> tuple[Batch, ...]:
         """The rules by what may be evaluated at once."""
         return batches_of(self.spec.rules, self._options)
+
+    @cached_property
+    def readings(self) -> tuple[int, ...]:
+        """Of every rule the number of the reading that it may share."""
+        return readings_of(self.spec.rules, self._options)
 
     @property
     def alerting(self) -> list[AlertingSession]:
