@@ -129,3 +129,23 @@ def test_several_files_are_told_in_order(tmp_path: Path) -> None:
         '        got: {__name__="a", job="a"} 2E+00\n'
     )
     assert run_trimon("test", "rules", "--run", "nothing", *files).exit_code == 0
+
+
+def test_too_little_coverage_fails(tmp_path: Path) -> None:
+    """`--coverage` tells what no test has tried; with `--coverage-min` too little is exit code 1."""
+    (tmp_path / "r.yml").write_text(
+        "groups: [{name: g, rules: [{record: a, expr: x}, {alert: B, expr: x > 9}]}]"
+    )
+    tests = tmp_path / "t.yml"
+    tests.write_text(
+        "rule_files: [r.yml]\ntests:\n- input_series: [{series: x, values: 1x5}]\n"
+        "  promql_expr_test: [{expr: a, eval_time: 3m, exp_samples: [{labels: a, value: 1}]}]\n"
+    )
+    ran = run_trimon("test", "rules", "--coverage", tests)
+    assert ran.exit_code == 0
+    assert "Coverage: 1 of 2 rules (50.0%)" in ran.stdout
+    assert 'group "g", rule 2, "B" never fires' in ran.stdout
+    assert run_trimon("test", "rules", "--coverage-min=50", tests).exit_code == 0
+    ran = run_trimon("test", "rules", "--coverage-min=51", tests)
+    assert ran.exit_code == 1
+    assert "fewer than 51% of the rules were tried" in ran.stderr

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from trimon.cli.findings import compat_option, features_option, ignore_option
 from trimon.cli.flags import STRICT
 from trimon.errors import UserError
 from trimon.query.conformance.script import run_script
+from trimon.rules.testing.coverage import Coverage
 from trimon.rules.testing.junit import junit_xml
 from trimon.rules.testing.run import FileOutcome, RunOptions, run_file
 
@@ -63,6 +65,13 @@ def test_promql(files: tuple[Path, ...]) -> None:
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML to this file."
 )
+@click.option("--coverage", is_flag=True, help="Tell which rules no test has tried.")
+@click.option(
+    "--coverage-min",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="The same, and exit with 1 when fewer rules were tried.",
+)
 @ignore_option
 @features_option
 @compat_option
@@ -72,6 +81,8 @@ def test_rules(
     selected: tuple[str, ...],
     shows_difference: bool,
     junit: Path | None,
+    coverage: bool,
+    coverage_min: float | None,
     ignore_unknown_fields: bool,
     features: tuple[str, ...],
     compat: str,
@@ -94,7 +105,10 @@ def test_rules(
         outcomes.append(outcome)
     if junit is not None:
         junit.write_text(junit_xml(outcomes, datetime.now()), encoding="utf-8")  # noqa: DTZ005 # JUnit's is local
-    return int(any(outcome.failures for outcome in outcomes))
+    covers = True
+    if coverage or coverage_min is not None:
+        covers = _tell_coverage(outcomes, coverage_min or 0.0)
+    return int(not covers or any(outcome.failures for outcome in outcomes))
 
 
 def _outcomes(files: tuple[Path, ...], options: RunOptions) -> list[FileOutcome]:
@@ -104,6 +118,19 @@ def _outcomes(files: tuple[Path, ...], options: RunOptions) -> list[FileOutcome]
         return [run_file(file, options) for file in files]
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(run_file, files, [options] * len(files)))
+
+
+def _tell_coverage(outcomes: Sequence[FileOutcome], least_percent: float) -> bool:
+    """Tells which rules were tried; whether they are enough."""
+    every = Coverage()
+    for outcome in outcomes:
+        every.add(outcome.coverage)
+    for line in every.lines():
+        click.echo(line)
+    enough = every.share * 100 >= least_percent
+    if not enough:
+        click.echo(f"  FAILED: fewer than {least_percent:g}% of the rules were tried", err=True)
+    return enough
 
 
 def _tell(outcome: FileOutcome) -> None:

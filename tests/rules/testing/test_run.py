@@ -116,3 +116,21 @@ def test_junit_has_a_failure_for_each_thing(tmp_path: Path) -> None:
     assert 'tests="1" failures="1" errors="0" skipped="0" timestamp="2026-01-02T03:04:05"' in xml
     assert '<testcase name="a &amp; b"><failure>' in xml
     assert "<error>no</error>" in xml
+
+
+def test_coverage_names_rules_that_nothing_has_tried(tmp_path: Path) -> None:
+    """A recording rule counts when it records something in any test, an alert when it fires in any."""
+    quiet = run(tmp_path, "- input_series: [{series: 'x{a=\"1\"}', values: '1x10'}]\n")
+    assert quiet.coverage.share == 0.5
+    assert quiet.coverage.lines() == [
+        "Coverage: 1 of 2 rules (50.0%)",
+        f'  {tmp_path / "r.yml"}: group "g", rule 2, "Big" never fires',
+    ]
+    loud = run(tmp_path, INPUT + "  alert_rule_test: [{eval_time: 9m, alertname: Other}]\n")
+    quiet.coverage.add(loud.coverage)
+    assert quiet.coverage.lines() == ["Coverage: 2 of 2 rules (100.0%)"]
+    nothing = run(tmp_path, "- input_series: [{series: y, values: '1x10'}]\n")
+    assert (
+        nothing.coverage.lines()[1]
+        == f'  {tmp_path / "r.yml"}: group "g", rule 1, "total" never records anything'
+    )

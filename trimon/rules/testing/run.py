@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trimon.errors import UserError
@@ -25,6 +25,7 @@ from trimon.rules.file import RuleFileErrors, load_rules
 from trimon.rules.group import RuleGroup
 from trimon.rules.slots import NOT_A_VECTOR
 from trimon.rules.spec import GroupSpec, RuleDefaults
+from trimon.rules.testing.coverage import Coverage, rules_of
 from trimon.rules.testing.difference import difference
 from trimon.rules.testing.file import (
     AlertTest,
@@ -71,6 +72,7 @@ class FileOutcome:
     tests: tuple[TestOutcome, ...] = ()
     error: str = ""
     unmatched: tuple[str, ...] = ()
+    coverage: Coverage = field(default_factory=Coverage)
 
     @property
     def failures(self) -> list[str]:
@@ -86,20 +88,28 @@ def run_file(path: Path, options: RunOptions) -> FileOutcome:
         rule_files, unmatched = rule_files_of(file, path.parent)
     except UserError as error:
         return FileOutcome(path, error=error.message)
+    coverage = Coverage()
     tests = tuple(
-        _run(file, number, test, rule_files, options)
+        _run(file, number, test, rule_files, options, coverage)
         for number, test in enumerate(file.tests)
         if not options.selected or any(each.search(test.name) for each in options.selected)
     )
-    return FileOutcome(path, tests, unmatched=tuple(unmatched))
+    return FileOutcome(path, tests, unmatched=tuple(unmatched), coverage=coverage)
 
 
 def _run(
-    file: UnitTestFile, number: int, test: UnitTest, rule_files: Sequence[Path], options: RunOptions
+    file: UnitTestFile,
+    number: int,
+    test: UnitTest,
+    rule_files: Sequence[Path],
+    options: RunOptions,
+    coverage: Coverage,
 ) -> TestOutcome:
     name = test.name or f"unnamed#{number}"
     try:
-        failures = tuple(UnitTestRun(file, test, rule_files, options).failures())
+        run = UnitTestRun(file, test, rule_files, options)
+        failures = tuple(run.failures())
+        coverage.add(run.coverage)
     except RuleFileErrors as error:
         failures = tuple(f"{error.file}: {text}" for text in error.texts)
     except UserError as error:
@@ -125,6 +135,11 @@ class UnitTestRun:
         origin = AlertOrigin(lambda: test.external_labels, test.external_url)
         self._world = World(samples, [RuleGroup(group, query, origin) for group in groups], query)
         self._equal = _nearly_equal if file.fuzzy_compare else float.__eq__
+
+    @property
+    def coverage(self) -> Coverage:
+        """The rules, and those that have recorded something or fired up to now."""
+        return Coverage(rules_of(group.spec for group in self._world.groups), self._world.tried)
 
     def failures(self) -> Iterator[str]:
         """Evaluates all rules step by step; what is not as expected."""

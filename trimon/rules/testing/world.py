@@ -21,9 +21,11 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import ParseError, QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import AlertState
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import GroupSpec
+from trimon.rules.testing.coverage import CoveredRule, covered_rule
 from trimon.rules.testing.file import UnitTest
 from trimon.rules.testing.text import FiringAlert
 
@@ -71,6 +73,8 @@ class World:
         self.options = options
         # The series that each rule wrote last.
         self._written: dict[RuleSession, frozenset[Labels]] = {}
+        self.tried: set[CoveredRule] = set()
+        """The rules that have recorded something, or fired."""
         self._samples = samples
         self._arrived = 0
 
@@ -82,15 +86,17 @@ class World:
             self._arrived += 1
         failures: list[str] = []
         for group in self.groups:
-            for session in group.rules:
+            for place, session in enumerate(group.rules):
                 try:
-                    self._evaluate(group.spec, session, time_ms)
+                    if self._evaluate(group.spec, session, time_ms):
+                        self.tried.add(covered_rule(group.spec, place))
                 except (UserError, QueryError) as error:
                     when = format_go_duration(time_ms)
                     failures.append(f"    rule: {session.spec.name}, time: {when}, err: {error}")
         return failures
 
-    def _evaluate(self, spec: GroupSpec, session: RuleSession, time_ms: int) -> None:
+    def _evaluate(self, spec: GroupSpec, session: RuleSession, time_ms: int) -> bool:
+        """Evaluates a rule; whether it has recorded something, or fires."""
         stamp_ms = time_ms - spec.query_offset_ms
         evaluation = Evaluation(time_ms, stamp_ms, self.options, Budget(self.options), spec.limit)
         recorded = session.recorded(self.store, evaluation)
@@ -104,6 +110,9 @@ class World:
         for labels in self._written.get(session, frozenset()) - written:
             self._store(labels, stamp_ms, STALE_NAN)
         self._written[session] = frozenset(written)
+        if isinstance(session, AlertingSession):
+            return any(alert.state is AlertState.FIRING for alert in session.alerts.values())
+        return bool(written)
 
     def _store(self, labels: Labels, stamp_ms: int, sample: SampleValue) -> None:
         """Stores a sample of a rule; one that is there already stays, as in a server."""
