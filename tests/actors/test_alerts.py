@@ -170,3 +170,24 @@ async def test_too_many_alerts_are_forgotten(tmp_path: Path, autojump_clock: Moc
         await trio.sleep(15)
         assert (session.health, len(session.alerts)) == ("ok", 1)
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, -1.0, 2.6e11])
+async def test_a_restart_takes_no_time_that_is_none(
+    tmp_path: Path, value: float, autojump_clock: MockClock
+) -> None:
+    """Whoever may push can push ALERTS_FOR_STATE: what is no time up to now does not count, and nothing crashes."""
+    async with rule_world(tmp_path) as here:
+        await here.push("ALERTS_FOR_STATE", value, alertname="Down", i="a", severity="page")
+        start_ms = here.world.clock.now_ms() + 1000
+    async with rule_world(tmp_path, start_ms=start_ms) as here, trio.open_nursery() as nursery:
+        switch = Switch()
+        switch.on = True
+        nursery.start_soon(switch.run, here)
+        here.configure(rule("for: 20m"))
+        await trio.sleep(180)
+        group = here.manager.groups[KEY]
+        assert not group.restores
+        (alert,) = group.alerting[0].alerts.values()
+        assert start_ms <= alert.active_at_ms <= start_ms + 60_000
+        nursery.cancel_scope.cancel()

@@ -118,3 +118,22 @@ async def test_a_rule_that_fails_keeps_no_other_from_it(tmp_path: Path, autojump
     here, after = await second_run(tmp_path, text, 185)
     assert here.manager.groups[KEY].caught_up >= 11
     assert len(after["r:m"]) > len(before["r:m"]) + 10
+
+
+async def test_hundreds_of_groups_wait_for_a_place(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """More groups than queries may wait all catch up, some at a time, and one line tells of all."""
+    groups = "".join(
+        f"  - {{name: g{number}, rules: [{{record: 'r:{number}', expr: 'm'}}]}}\n" for number in range(400)
+    )
+    text = f"groups:\n{groups}"
+    async with rule_world(tmp_path, start_ms=START_MS) as here, trio.open_nursery() as nursery:
+        nursery.start_soon(keep_pushing, here, {"a": "1"})
+        here.configure(text)
+        await trio.sleep(25)
+        nursery.cancel_scope.cancel()
+    async with rule_world(tmp_path, start_ms=START_MS + 85_000, catch_up_ms=3_600_000) as here:
+        here.configure(text)
+        await trio.sleep(15)
+        assert all(group.caught_up for group in here.manager.groups.values())
+        told = [message for _, message, _ in here.world.log.entries if "caught up" in message]
+        assert len(told) == 1

@@ -32,7 +32,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules import RuleManager
-from trimon.actors.ruleseams import AlertingSeams, RuleSeams
+from trimon.actors.ruleseams import AlertingSeams, CatchUps, RuleSeams
 from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.errors import OperatingError
@@ -178,7 +178,7 @@ def build(
         storage.replayed,
         QueryOptions,
         alerting=AlertingSeams(notify=notify),
-        catch_up_ms=60_000,
+        catch_ups=CatchUps(60_000),
     )
     rule_pool: Pool[str] = Pool("rules", reports=reports)
     rules = RuleManager(rule_pool, seams)

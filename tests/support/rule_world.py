@@ -18,7 +18,7 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rulegroup import RuleGroupActor
 from trimon.actors.rules import RuleManager
-from trimon.actors.ruleseams import AlertingSeams, RuleSeams
+from trimon.actors.ruleseams import AlertingSeams, CatchUps, RuleSeams
 from trimon.files import DiskFiles
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
@@ -96,7 +96,7 @@ async def rule_world(
             QueryOptions,
             alerting=AlertingSeams(notify=notify, changed=history.tell),
             at_once=trio.CapacityLimiter(rules_at_once) if rules_at_once else None,
-            catch_up_ms=catch_up_ms,
+            catch_ups=CatchUps(catch_up_ms),
         )
         pool: Pool[str] = Pool("rules", reports=here.reports)
         manager = RuleManager(pool, seams)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 
 from tests.support.asgi import Call
 from tests.support.web_world import web_world
@@ -219,3 +220,26 @@ async def test_dropped_counts_are_those_of_all_pools(tmp_path: Path) -> None:
         for pool in ("a", "nope"):
             data = (await asked(here, "GET", f"{API}/targets?scrapePool={pool}"))[2]["data"]
             assert data["droppedTargetCounts"] == {"a": 1, "b": 2}
+
+
+async def test_all_who_ask_at_once_get_one_exposition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own metrics are made once for those who ask together, and anew for the next."""
+    async with web_world(tmp_path) as here:
+        made = 0
+        expose = here.metrics.expose
+
+        def counted() -> bytes:
+            nonlocal made
+            made += 1
+            return expose()
+
+        monkeypatch.setattr(here.metrics, "expose", counted)
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(here.client.get, "/metrics")
+        assert 1 <= made <= 5
+        before = made
+        assert (await here.client.get("/metrics")).status_code == 200
+        assert made == before + 1

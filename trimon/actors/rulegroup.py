@@ -69,7 +69,7 @@ class RuleGroupActor:
     async def _catch_up(self) -> None:
         """After a start, before the first iteration: what was missed, but for no longer than the first may be late."""
         group, seams = self.group, self._seams
-        wanted, group.catches_up = group.catches_up and seams.catch_up_ms > 0, False
+        wanted, group.catches_up = group.catches_up and seams.catch_ups.most_ms > 0, False
         if not wanted or self._schedule.draining:
             return
         until_ms = first_slot_ms(seams.clock.now_ms(), group.offset_ms, group.spec.interval_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
@@ -15,6 +16,9 @@ from trimon.log import Log
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import Alert
 from trimon.rules.alerting import AlertOrigin
+
+# Groups that catch up at once: those that rules are evaluated in at once as well.
+CATCHING_UP_MAX: Final = 4
 
 
 def _ignore(_: float) -> None:
@@ -44,6 +48,25 @@ class AlertingSeams:
     grace_period_ms: int = 600_000
 
 
+@dataclass(slots=True)
+class CatchUps:
+    """All groups that catch up after a start, some at a time, and what came of them."""
+
+    most_ms: int = 0
+    """How far back; 0: not at all."""
+    places: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(CATCHING_UP_MAX))
+    groups: int = 0
+    """Groups that are not done yet."""
+    caught_up: int = 0
+    """Groups that had missed something and caught up, since the last summary."""
+    iterations: int = 0
+    skipped: int = 0
+    failed: int = 0
+    """Groups that could not, or not with all of it."""
+    problem: str = ""
+    """Of the first of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSeams:
     """What groups work with. `options` gives the limits of a query as they are now."""
@@ -61,5 +84,5 @@ class RuleSeams:
     alerting: AlertingSeams = field(default_factory=AlertingSeams)
     at_once: trio.CapacityLimiter | None = None
     """How many rules are evaluated beside others of their group; None: they go one after the other."""
-    catch_up_ms: int = 0
-    """How far back iterations that were missed before the start are caught up with; 0: not at all."""
+    catch_ups: CatchUps = field(default_factory=CatchUps)
+    """Iterations that were missed before the start."""

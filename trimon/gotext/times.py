@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
+from typing import Final
 
+# The first and the last millisecond that has a date.
+FIRST_MS: Final = -62_135_596_800_000
+LAST_MS: Final = 253_402_300_799_999
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:[.,](\d{1,9})\d*)?(Z|[+-]\d{2}:\d{2})", re.ASCII
 )
 
 
 def rfc3339(timestamp_ms: int) -> str:
-    """A time in UTC with milliseconds, `2006-01-02T15:04:05.000Z`."""
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp_ms // 1000))
-    return f"{whole}.{timestamp_ms % 1000:03d}Z"
+    """A time in UTC with milliseconds, `2006-01-02T15:04:05.000Z`; of years that have four digits."""
+    timestamp_ms = min(max(timestamp_ms, FIRST_MS), LAST_MS)
+    return f"{_to_the_second(timestamp_ms)}.{timestamp_ms % 1000:03d}Z"
+
+
+def _to_the_second(timestamp_ms: int) -> str:
+    return datetime.fromtimestamp(timestamp_ms // 1000, UTC).isoformat()[: len("2006-01-02T15:04:05")]
 
 
 def json_time(timestamp_ms: int) -> str:
-    """A time as Go's JSON writes it; 0 is Go's zero time."""
+    """A time as Go's JSON writes it; 0 is Go's zero time. One beyond the years 1 to 9999 is the nearest within them."""
     if not timestamp_ms:
         return "0001-01-01T00:00:00Z"
-    moment = datetime.fromtimestamp(timestamp_ms // 1000, UTC)
+    timestamp_ms = min(max(timestamp_ms, FIRST_MS), LAST_MS)
     fraction = f".{timestamp_ms % 1000:03d}".rstrip("0") if timestamp_ms % 1000 else ""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + fraction + "Z"
+    return f"{_to_the_second(timestamp_ms)}{fraction}Z"
 
 
 def format_go_duration(duration_ms: int) -> str:

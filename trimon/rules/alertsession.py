@@ -141,7 +141,8 @@ class AlertingSession(RuleSession):
         for row in np.flatnonzero(frame.lengths).tolist():
             last = int(frame.offsets[row] + frame.lengths[row] - 1)
             value = frame.values[last : last + 1]
-            if is_stale(value).any():
+            # Whoever may push can push this metric: what is no time up to now is left out.
+            if is_stale(value).any() or not 0 <= value[0] * 1000 <= end_ms:
                 continue
             labels = tuple(pair for pair in selection.labels.labels(row) if pair[0] != METRIC_NAME)
             last_ms = int(frame.times[frame.time_offsets[frame.time_of_row[row] + 1] - 1])

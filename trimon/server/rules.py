@@ -9,7 +9,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
 from trimon.actors.rules import RuleManager
-from trimon.actors.ruleseams import AlertingSeams, RuleSeams, TemplateCounts
+from trimon.actors.ruleseams import AlertingSeams, CatchUps, RuleSeams, TemplateCounts
 from trimon.files import DiskFiles
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.history import HistoryFiles
@@ -71,7 +71,7 @@ class RulePart:
                     settings.alerts.grace_period_ms,
                 ),
                 trio.CapacityLimiter(settings.rules.at_once) if settings.rules.at_once else None,
-                settings.rules.catch_up_ms,
+                CatchUps(settings.rules.catch_up_ms),
             ),
         )
         seams.metrics.collect(rule_metrics(lambda: self.manager.groups, templates, self.history))

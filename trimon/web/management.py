@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import orjson
+import trio
 
 from trimon import __version__
 from trimon.errors import TrimonError
@@ -48,6 +49,7 @@ class ManagementHandler:
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
+        self._exposed: bytes | None = None
 
     async def healthy(self, _: Request) -> Answer:
         """/-/healthy."""
@@ -88,8 +90,14 @@ class ManagementHandler:
         return None
 
     async def metrics(self, _: Request) -> Answer:
-        """/metrics."""
-        return Answer(self._context.metrics.expose(), 200, CONTENT_TYPE)
+        """/metrics; all who ask between two looks of the loop at the network get the same."""
+        if self._exposed is None:
+            self._exposed = self._context.metrics.expose()
+            trio.lowlevel.current_trio_token().run_sync_soon(self._forget, idempotent=True)
+        return Answer(self._exposed, 200, CONTENT_TYPE)
+
+    def _forget(self) -> None:
+        self._exposed = None
 
     async def version(self, _: Request) -> Answer:
         """/version."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
-from trimon.gotext.times import json_time
+from trimon.gotext.times import FIRST_MS, LAST_MS, json_time
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.grid import Grid
@@ -29,10 +28,6 @@ from trimon.rules.session import Evaluation, RecordingSession, RuleSession
 from trimon.rules.slots import HELD
 from trimon.rules.spec import AlertingSpec, GroupSpec, RecordingSpec
 from trimon.units import format_duration
-
-# The first and the last millisecond that has a date.
-FIRST_MS: Final = -62_135_596_800_000
-LAST_MS: Final = 253_402_300_799_999
 
 
 @dataclass(frozen=True, slots=True)

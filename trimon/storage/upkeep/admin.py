@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 
 from trimon.errors import OperatingError
+from trimon.gotext.times import rfc3339
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
@@ -59,8 +59,8 @@ class StoreAdmin:
     def write_snapshot(self, *, skip_head: bool, progress: Progress = no_progress) -> str:
         """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError."""
         core = self._core
-        now = datetime.fromtimestamp(core.clock.now_ms() / 1000, UTC)
-        name = f"{now:%Y%m%dT%H%M%SZ}-{core.randomness.token(8).hex()}"
+        now = rfc3339(core.clock.now_ms()).replace("-", "").replace(":", "")
+        name = f"{now.partition('.')[0]}Z-{core.randomness.token(8).hex()}"
         directory = core.path / "snapshots" / name
         state = core.state
         try:
