@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from tests.storage.conftest import first_row, series
 from tests.support.store_world import world
-from trimon.actors.storage import APPEND_FAILED, REPEATED_INTERVAL_S
+from trimon.actors.storage import APPEND_FAILED, CALM_S, REPEATED_INTERVAL_S
 from trimon.errors import OperatingError
 
 
@@ -22,7 +22,7 @@ def autojump_clock() -> MockClock:
 async def test_appends_that_fail_are_logged_once_a_minute_with_a_count(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hundreds of failures are a few lines that add up; the end of it is told, and the next failure at once."""
+    """Hundreds of failures are a few lines that add up; the end of it is told after a moment, and the next failure at once."""
     async with world(tmp_path) as here:
         await here.storage.replayed.wait()
 
@@ -38,6 +38,8 @@ async def test_appends_that_fail_are_logged_once_a_minute_with_a_count(
         with monkeypatch.context() as patch:
             patch.setattr(here.store, "append", full)
             await fail(300)
+        await here.writer.append(first_row("g", here.clock.now_ms(), {series("a"): 1.0}))
+        await trio.sleep(CALM_S)
         await here.writer.append(first_row("g", here.clock.now_ms(), {series("a"): 1.0}))
         with monkeypatch.context() as patch:
             patch.setattr(here.store, "append", full)

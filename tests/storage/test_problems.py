@@ -44,3 +44,18 @@ def test_a_damaged_group_of_the_log_is_one_line() -> None:
         "group g: a row that builds on a lost one (500 times)",
         "bytes are damaged",
     ]
+
+
+def test_what_is_over_says_since_when() -> None:
+    """A cause that does not happen any more says so, until it happens again."""
+    clock = StoppedClock(1_700_000_000_000)
+    problems = Problems(clock)
+    problems.over("log", "append")
+    problems.note("log", "append", "samples are refused")
+    clock.value_ms += 5_000
+    problems.over("log", "append")
+    clock.value_ms += 5_000
+    problems.over("log", "append")
+    assert problems.lines() == ["samples are refused; it is over since 2023-11-14T22:13:25.000Z"]
+    problems.note("log", "append", "samples are refused")
+    assert "over since" not in problems.lines()[0]

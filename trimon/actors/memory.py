@@ -113,6 +113,14 @@ class MemoryMonitor:
 
     async def run(self) -> None:
         """Looks, for ever."""
+        plan = self._memory.plan
+        if plan.budget_bytes <= plan.base_bytes:
+            self._log.warning(
+                "the limit of memory is below what the process itself takes: nothing new is taken",
+                limit_bytes=plan.limit.size_bytes,
+                source=plan.limit.source,
+                process_bytes=plan.base_bytes,
+            )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._forget)
             while True:

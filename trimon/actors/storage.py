@@ -38,6 +38,8 @@ MEMORY_FAULT: Final = "memory is short"
 PROBLEMS_INTERVAL_S: Final = 2.0
 # What is said again says how often it happened meanwhile.
 REPEATED_INTERVAL_S: Final = 60.0
+# Trouble is over when it has not been for so long.
+CALM_S: Final = 2.0
 # Up to here an append runs on the loop: about 2 ms.
 INLINE_CELLS_MAX: Final = 20_000
 INLINE_SERIES_MAX: Final = 200
@@ -166,6 +168,8 @@ class _Trouble:
 
     count: int = 0
     quiet_until_s: float = 0.0
+    last_s: float = 0.0
+    """When it was last."""
 
 
 class StorageActor:
@@ -342,18 +346,19 @@ class StorageActor:
         self._last_error = f"{what}: {error}"
         trouble = self._troubles.setdefault(what, _Trouble())
         trouble.count += 1
-        now_s = trio.current_time()
+        now_s = trouble.last_s = trio.current_time()
         if now_s >= trouble.quiet_until_s:
             self._log.error(what, err=str(error), count=trouble.count)
             trouble.quiet_until_s = now_s + REPEATED_INTERVAL_S
             trouble.count = 0
 
     def _over(self, what: str) -> None:
-        """What failed does not any more."""
+        """What failed does not any more; told when it has not for a moment: around a full disk it comes and goes."""
         if not self._troubles:
             return
-        trouble = self._troubles.pop(what, None)
-        if trouble is not None:
+        trouble = self._troubles.get(what)
+        if trouble is not None and trio.current_time() - trouble.last_s >= CALM_S:
+            del self._troubles[what]
             self._log.info(f"{what}, and does so no more", count=trouble.count)
 
     def snapshot(self) -> Snapshot:

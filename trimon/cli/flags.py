@@ -90,7 +90,12 @@ FLAGS: Final = (
     Flag("auto-gomemlimit", "bool", "true", "Fit GOMEMLIMIT to the container or machine."),
     Flag("auto-gomemlimit.ratio", "number", "0.9", "Share of the memory that GOMEMLIMIT gets."),
     Flag("auto-gomemlimit.refresh-interval", "go-duration", "0s", "How often GOMEMLIMIT is set anew."),
-    Flag("web.config.file", "text", "", "File with TLS and passwords of the server's own HTTP."),
+    Flag(
+        "web.config.file",
+        "text",
+        "",
+        "File with TLS and passwords of the server's own HTTP; one that asks for something is refused.",
+    ),
     Flag("web.read-timeout", "duration", "5m", "The longest a request may take to arrive."),
     Flag("web.max-connections", "count", "512", "Most connections at once.", least="1"),
     Flag("web.max-notifications-subscribers", "count", "16", "Most subscribers of live notifications."),

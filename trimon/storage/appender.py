@@ -35,6 +35,8 @@ class Appender:
         # Where the latest window begins that logs of before the start are of: heads are made of them later.
         self._logged_ms = NEVER_MS if logged_ms is None else logged_ms
         self.open_heads: list[LiveHead] = []
+        # Whether the last append failed, or began without room for a log.
+        self._fails = False
         self._registry: dict[str, tuple[Head, ScrapeGroup]] = {}
 
     # ---- messages
@@ -50,10 +52,15 @@ class Appender:
             except OperatingError as error:
                 self._roll_back()
                 core.problem("log", "append", f"samples are refused: {error}")
+                self._fails = True
                 raise
             except BaseException:
                 self._roll_back()
                 raise
+            if self._fails:
+                self._fails = False
+                core.problems.over("log", "append")
+                core.problems.over("files", "disk")
             self._publish()
             for answer in answers:
                 self._count(answer)
@@ -273,6 +280,7 @@ class Appender:
                 self._next_epoch += log.left_behind
                 raise OperatingError(f"WAL: {error}") from error
             core.disk_is_full(error)
+            self._fails = True
         self._next_epoch += 1
         live = LiveHead(Head(*window, log, core.pages), log, frozenset({epoch}), core.clock.now_ms())
         self.open_heads.append(live)

@@ -26,14 +26,17 @@ class Problem:
     count: int
     first_ms: int
     last_ms: int
+    over_ms: int = 0
+    """Since when it is over; 0: it is not, or nobody can tell."""
 
     def line(self) -> str:
         """For people: the text, and how often where it was more than once."""
+        text = f"{self.text}; it is over since {rfc3339(self.over_ms)}" if self.over_ms else self.text
         if self.count == 1:
-            return self.text
+            return text
         times = f"{self.count} times, first {rfc3339(self.first_ms)}, last {rfc3339(self.last_ms)}"
         others = "" if self.subject else f", {self.kind} of which more than {SUBJECTS_MAX} are damaged"
-        return f"{self.text} ({times}{others})"
+        return f"{text} ({times}{others})"
 
 
 class Problems:
@@ -60,8 +63,19 @@ class Problems:
                 entries.append(Problem(kind, subject, text, count, now_ms, now_ms))
             else:
                 known = entries[place]
-                entries[place] = replace(known, text=text, count=known.count + count, last_ms=now_ms)
+                entries[place] = replace(
+                    known, text=text, count=known.count + count, last_ms=now_ms, over_ms=0
+                )
             self.entries = tuple(entries)
+
+    def over(self, kind: str, subject: str) -> None:
+        """What was noted does not happen any more; nothing if it was not noted."""
+        with self._lock:
+            entries = list(self.entries)
+            place = _place(entries, kind, subject)
+            if place is not None and not entries[place].over_ms:
+                entries[place] = replace(entries[place], over_ms=self._clock.now_ms())
+                self.entries = tuple(entries)
 
     def lines(self) -> list[str]:
         """A line for each cause."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.storage.block.test_blocks import HOUR, fill, maintain, same
 from tests.storage.conftest import ALL, EVER, NAMES, START_MS, Bench, batch, exact, read, series
+from trimon.errors import OperatingError
 from trimon.files import DiskFiles
 from trimon.gotext import sizes, times
 from trimon.gotext.floats import format_g
@@ -96,7 +98,14 @@ def test_verify_finds_and_repair_keeps(bench: Bench) -> None:
     bench.store.replay()
     after = bench.read()
     assert all(set(pairs) <= set(exact(before)[labels]) for labels, pairs in exact(after).items())
+    with pytest.raises(OperatingError, match="locked|lock"):
+        list(repair(DiskFiles(), bench.options.path))
+    bench.store.close()
     assert next(iter(repair(DiskFiles(), bench.options.path))).startswith("log: ")
+    assert "lock" not in DiskFiles().names(bench.options.path)
+    (bench.options.path / "lock").touch()  # the last server was killed, which the next one is to see
+    list(repair(DiskFiles(), bench.options.path))
+    assert "lock" in DiskFiles().names(bench.options.path)
 
 
 def test_backfilled_blocks_hold_the_samples(bench: Bench) -> None:

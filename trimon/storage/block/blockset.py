@@ -130,7 +130,10 @@ def _open_one(files: Files, path: Path, cache: ArrayCache, tell: Tell, opened: O
     try:
         block = Block(files, path, cache, tell)
     except ForeignBlockError:
-        problem(f"{path.name} is a block of Prometheus: it is left alone, import it to use it")
+        problem(
+            f"{path.name} is a block of Prometheus: it is left alone, "
+            "`trimon tsdb import-prometheus` brings it into another directory"
+        )
     except DamagedError as error:
         try:
             aside = set_aside(files, path)

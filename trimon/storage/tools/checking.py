@@ -35,7 +35,7 @@ def verify(files: Files, path: Path) -> Iterator[tuple[bool, str]]:
         if problem not in log_problems:
             yield False, problem
     for block in opened.blocks:
-        problems = block.verify()
+        problems = [problem for problem in block.verify() if problem not in opened.problems]
         yield from ((False, problem) for problem in problems)
         if not problems:
             yield True, f"block {block.meta.ulid}: {block.meta.series} series, {block.meta.samples} samples"
@@ -58,7 +58,10 @@ def _verify_aside(files: Files, path: Path) -> tuple[bool, str]:
             return True, f"block {name} is set aside, what could be read is in other blocks. {lost}"
         block = Block(files, path, ArrayCache())
     except (OSError, OperatingError) as error:
-        return False, f"block {name} is set aside and nothing of it can be read: {error}"
+        return (
+            False,
+            f"block {name} is set aside and nothing of it can be read (remove it to accept that): {error}",
+        )
     what = "; ".join(block.verify()[:3]) or "it is in order"
     return False, f"block {name} is set aside, repair brings it back as far as it can be read: {what}"
 
@@ -67,8 +70,23 @@ def repair(files: Files, path: Path, progress: Progress = no_progress) -> Iterat
     """Write what can be read of damaged blocks as new ones, set the old ones aside, cut torn tails of the log.
 
     So it is with blocks that were set aside before, unless what could be read of them is in other blocks already.
-    The server must not run. Raises OperatingError if nothing can be written.
+    Raises OperatingError if nothing can be written, or while a server has the directory.
     """
+    if not files.is_directory(path):
+        raise OperatingError(f"{path}: no such directory")
+    # A lock file that stays tells the next start that the last server was killed.
+    was_killed = "lock" in files.names(path)
+    lock = files.lock(path / "lock")
+    try:
+        yield from _repair(files, path, progress)
+    finally:
+        if was_killed:
+            lock.abandon()
+        else:
+            lock.release()
+
+
+def _repair(files: Files, path: Path, progress: Progress) -> Iterator[str]:
     cache = ArrayCache()
     for name in files.names(path):
         aside = name.endswith(SET_ASIDE) and is_ulid(name.removesuffix(SET_ASIDE))
