@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -174,6 +174,30 @@ class Appender:
             log.discard()
             raise
 
+    def note_deletion(self, live: LiveHead, numbers: list[Any]) -> None:
+        """Write down a deletion in a head. Raises OperatingError.
+
+        In its own log, if it still has one: what comes later is not deleted by a replay either.
+        """
+        self.note(numbers, live.log)
+        if live.log is None:
+            log = self.open_heads[-1].log
+            live.foreign_notes.append((-1 if log is None else log.epoch, numbers))
+
+    def keep_deletions(self, gone: Collection[int]) -> None:
+        """Before logs are removed: deletions in heads that stay are written down once more. Raises OperatingError."""
+        for live in self._core.state.heads:
+            moved = [each for each in live.foreign_notes if each[0] in gone]
+            if not moved or live.epochs <= set(gone):
+                continue
+            live.foreign_notes = [each for each in live.foreign_notes if each[0] not in gone]
+            for each in moved:
+                try:
+                    self.note_deletion(live, each[1])
+                except OperatingError:
+                    live.foreign_notes.append(each)
+                    raise
+
     # ---- heads
 
     def newest(self) -> Head:
@@ -307,6 +331,7 @@ class Appender:
                 core.state.blocks, tuple(live for live in core.state.heads if live is not replaced)
             )
             if replaced.log is not None:
+                self.keep_deletions({replaced.log.epoch})
                 replaced.log.remove()
         except OSError as error:
             raise OperatingError(f"WAL: {error}") from error

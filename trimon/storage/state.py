@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trimon.clock import Clock
 from trimon.errors import OperatingError
@@ -40,6 +40,8 @@ class LiveHead:
     log: HeadLog | None
     epochs: frozenset[int]
     last_append_ms: int
+    foreign_notes: list[tuple[int, list[Any]]] = field(default_factory=list)
+    """Deletions in it that stand in the logs of other runs, each with the run: a head without a log has none of its own."""
 
 
 class StoreState(NamedTuple):

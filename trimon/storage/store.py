@@ -260,7 +260,10 @@ class Store:
         self._sync_replayed()
         now_ms = core.clock.now_ms()
         with core.writing:
-            recovered = [LiveHead(head, None, frozenset(epochs), now_ms) for head, epochs in windows]
+            recovered = [
+                LiveHead(head, None, frozenset(epochs), now_ms, recovery.deletions_in(epochs))
+                for head, epochs in windows
+            ]
             kept = [live for live in recovered if live.head.samples]
             core.state = StoreState(core.state.blocks, (*kept, *core.state.heads))
             core.newest_ms = max([core.newest_ms, *(live.head.max_ms for live in kept)])
@@ -290,9 +293,11 @@ class Store:
         try:
             if epochs:
                 self._book.save(core.files, core.path / "metadata")
+                with core.writing:
+                    self._appender.keep_deletions(epochs)
             core.save_ends(without=epochs | kept)
             remove_segments(core.files, core.wal_path, epochs)
-        except OSError as error:
+        except (OSError, OperatingError) as error:
             core.problem("files", "wal", f"WAL segments of finished runs cannot be removed or noted: {error}")
 
     def _on_progress(self, done: int, total: int) -> None:

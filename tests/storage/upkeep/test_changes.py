@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.storage.block.test_blocks import fill, maintain
-from tests.storage.conftest import EVER, Bench
+from tests.storage.conftest import EVER, START_MS, Bench, batch, series
 from tests.support.upkeep import clean_tombstones
 from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher, MatchType
@@ -88,3 +88,24 @@ def test_a_block_that_was_not_installed_leaves_nothing(bench: Bench, monkeypatch
     bench.reopen()
     assert "m0" not in shown(bench)
     assert {"m1", "m2"} <= shown(bench)
+
+
+def test_a_deletion_outlives_the_log_it_stands_in(bench: Bench) -> None:
+    """In a head from before a restart it stands in the log of another one, which may be replaced or removed while empty."""
+    bench.append(batch((series("a"), START_MS, 1.0), (series("b"), START_MS, 2.0)))
+    left = {series("b"): [(START_MS, 2.0)]}
+    bench.reopen()
+    bench.store.delete_series((Matcher("__name__", MatchType.EQUAL, "a"),), *EVER)
+    assert bench.read() == left
+    # The head that has the note is empty, and gives way to one of another window.
+    bench.clock.value_ms += 3 * HOUR
+    bench.append(batch((series("c"), START_MS + 3 * HOUR, 3.0)))
+    left[series("c")] = [(START_MS + 3 * HOUR, 3.0)]
+    bench.reopen()
+    assert bench.read() == left
+    bench.store.delete_series((Matcher("__name__", MatchType.EQUAL, "c"),), *EVER)
+    del left[series("c")]
+    for _ in range(3):
+        # Nothing comes: each start makes a log, and the next one removes it.
+        bench.reopen()
+        assert bench.read() == left

@@ -43,9 +43,8 @@ class StoreAdmin:
                 hit_here = live.head.delete(matchers, start_ms, end_ms)
                 if hit_here:
                     live.head.publish()
-                    # in its own log, if it still has one: what comes later is not deleted by a replay either
-                    epochs = sorted(live.epochs)
-                    self._appender.note([sections.DELETE, start_ms, end_ms, listed, epochs], live.log)
+                    numbers = [sections.DELETE, start_ms, end_ms, listed, sorted(live.epochs)]
+                    self._appender.note_deletion(live, numbers)
                 hit += hit_here
         return hit
 

@@ -109,6 +109,7 @@ class StoreChanges:
                 heads = tuple(live for live in core.state.heads if live not in lives)
                 core.state = StoreState(_sorted((*core.state.blocks, *added)), heads)
                 self._appender.link_older_heads()
+                self._appender.keep_deletions(epochs)
                 core.save_ends(without=epochs | self._appender.open_epochs)
                 remove_segments(core.files, core.wal_path, epochs)
             except OSError as error:

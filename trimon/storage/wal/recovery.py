@@ -37,6 +37,8 @@ class Recovery:
     ) -> None:
         self._cache = ArrayCache() if cache is None else cache
         self.report = ReplayReport()
+        self.deletions: list[tuple[int, list[Any]]] = []
+        """The notes of deletions, each with the run in whose log it stands."""
         self._files = files
         self._directory = directory
         self._segments = segments
@@ -55,7 +57,11 @@ class Recovery:
             window = _window(self._files, self._directory, segments) or (0, 0)
             head, epochs = heads.setdefault(window, (LoggedHead(*window, self._cache), set()))
             epochs.add(epoch)
-            target = EpochReplay(head, self.report, lambda numbers: self._noted(numbers, heads.values()))
+
+            def noted(numbers: list[Any], epoch: int = epoch) -> None:
+                self._noted(epoch, numbers, heads.values())
+
+            target = EpochReplay(head, self.report, noted)
             for name in segments:
                 try:
                     # what was whole once has no torn tail
@@ -70,11 +76,17 @@ class Recovery:
             head.publish()
         return [heads[window] for window in sorted(heads)]
 
-    def _noted(self, numbers: list[Any], heads: Iterable[tuple[LoggedHead, set[int]]]) -> None:
+    def deletions_in(self, epochs: Collection[int]) -> list[tuple[int, list[Any]]]:
+        """Those that are in the head of some runs, and stand in the logs of others."""
+        wanted = set(epochs)
+        return [each for each in self.deletions if each[0] not in wanted and wanted.intersection(each[1][4])]
+
+    def _noted(self, epoch: int, numbers: list[Any], heads: Iterable[tuple[LoggedHead, set[int]]]) -> None:
         """Deletions are applied here, to the heads they name; other notes are passed on."""
         if numbers[0] != DELETE:
             self._note(numbers)
             return
+        self.deletions.append((epoch, numbers))
         _, start_ms, end_ms, listed, deleted_in = numbers
         matchers = [Matcher(name, MatchType(kind), value) for name, kind, value in listed]
         for head, epochs in heads:
