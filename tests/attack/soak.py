@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -78,6 +78,8 @@ class Measure:
 
     rss_bytes: int
     descriptors: int
+    data_files: int
+    """Open files of the data directory: of blocks, which are more or fewer as they are cut and merged, and of the log."""
     threads: int
     tasks: int
     actors: int
@@ -85,7 +87,7 @@ class Measure:
     def text(self) -> str:
         """In words."""
         return (
-            f"{self.rss_bytes / 1e6:.0f} MB, {self.descriptors} descriptors, {self.threads} threads, "
+            f"{self.rss_bytes / 1e6:.0f} MB, {self.descriptors} descriptors and {self.data_files} of data, {self.threads} threads, "
             f"{self.tasks} tasks, {self.actors} actors"
         )
 
@@ -251,10 +253,15 @@ def rss_bytes(server: Server) -> int:
     return status(server, "VmRSS") * 1024
 
 
-def descriptors(server: Server) -> int:
-    """How many files it has open."""
+def descriptors(server: Server) -> tuple[int, int]:
+    """How many files it has open besides those of the data directory, and how many of these."""
     assert server.process is not None
-    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+    names = []
+    for link in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            names.append(str(link.readlink()))
+    data = sum(name.startswith(f"{server.data}/") for name in names)
+    return len(names) - data, data
 
 
 def _actors(server: Server) -> int:
@@ -293,7 +300,7 @@ def _look(server: Server) -> Measure:
     actors = _actors(server)
     time.sleep(0.5)
     return Measure(
-        rss_bytes(server), descriptors(server), status(server, "Threads"), info["goroutineCount"], actors
+        rss_bytes(server), *descriptors(server), status(server, "Threads"), info["goroutineCount"], actors
     )
 
 

@@ -18,8 +18,10 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
     assert soak.crashes == 0
     assert (soak.last.tasks, soak.last.actors) == (soak.first.tasks, soak.first.actors), soak
     assert soak.last.threads <= soak.first.threads + 1
+    # a connection to a target may be between two scrapes
+    assert soak.last.descriptors <= soak.first.descriptors + 2
     # blocks that queries touched are kept open
-    assert soak.last.descriptors <= soak.first.descriptors + 10
+    assert soak.last.data_files <= soak.first.data_files + 10
     assert soak.last.rss_bytes < soak.first.rss_bytes + 80e6
     assert soak.done["requests cut"] > 5
     assert soak.done["answers cut"] > 5
