@@ -10,7 +10,7 @@ from trimon.query.execution.values import Value
 
 
 class Operator:
-    """One node of a plan. `compute` gets the values of `children`, in their order."""
+    """One node of a plan. `compute` gets the values of its inputs, which are its `children`, in their order."""
 
     children: tuple[Operator, ...] = ()
     source: SampleSource | None = None
@@ -20,6 +20,21 @@ class Operator:
     replaces: bool = False
     # Whether the samples its children looked at are counted in another way.
     recounts: bool = False
+    # The child without whose samples at a step there are none of its own at that step; None where there is no such child.
+    leading: int | None = None
+
+    def inputs(self, context: QueryContext) -> tuple[Operator, ...]:
+        """The children whose values `compute` gets; the others it runs itself."""
+        del context
+        return self.children
+
+    def extent(self, context: QueryContext) -> slice | None:
+        """The steps outside of which there are surely no samples; None where that is not known.
+
+        To be asked only of what has no leading child.
+        """
+        del context
+        return None
 
     def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The samples looked at per step of the query, from those before and after the children ran."""
@@ -33,3 +48,10 @@ class Operator:
     def describe(self) -> str:
         """One line for the plan."""
         raise NotImplementedError
+
+
+def extent_of(context: QueryContext, operator: Operator) -> slice | None:
+    """The steps outside of which an operator surely gives nothing; None where that is not known. Reads what it selects from."""
+    while operator.leading is not None:
+        operator = operator.children[operator.leading]
+    return operator.extent(context)

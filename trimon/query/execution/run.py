@@ -15,10 +15,11 @@ from trimon.query.execution.values import Value
 class _Pending:
     """An operator whose inputs are not all there, and the counts from before any of them was made."""
 
-    __slots__ = ("before", "held", "held_bytes", "inputs", "operator")
+    __slots__ = ("before", "children", "held", "held_bytes", "inputs", "operator")
 
     def __init__(self, context: QueryContext, operator: Operator) -> None:
         self.operator = operator
+        self.children = operator.inputs(context)
         self.inputs: list[Value] = []
         self.held, self.held_bytes = context.budget.held, context.budget.bytes_held
         self.before: npt.NDArray[np.int64] | None = None
@@ -34,9 +35,8 @@ def run(context: QueryContext, operator: Operator) -> Value:
     waiting = [_Pending(context, operator)]
     while True:
         pending = waiting[-1]
-        children = pending.operator.children
-        if len(pending.inputs) < len(children):
-            waiting.append(_Pending(context, children[len(pending.inputs)]))
+        if len(pending.inputs) < len(pending.children):
+            waiting.append(_Pending(context, pending.children[len(pending.inputs)]))
             continue
         value = _compute(context, pending)
         waiting.pop()

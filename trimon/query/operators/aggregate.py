@@ -42,6 +42,8 @@ class AggregateOperator(Operator):
     working = 4
     replaces = True
 
+    leading = -1
+
     def __init__(
         self,
         op: str,

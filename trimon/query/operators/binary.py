@@ -47,8 +47,16 @@ class VectorScalarOperator(Operator):
     """A vector and a scalar, in either order."""
 
     def __init__(
-        self, op: str, left: Operator, right: Operator, *, return_bool: bool, start: int = 0
+        self,
+        op: str,
+        left: Operator,
+        right: Operator,
+        *,
+        return_bool: bool,
+        scalar_left: bool = False,
+        start: int = 0,
     ) -> None:
+        self.leading = int(scalar_left)
         self.op = op
         self.return_bool = return_bool
         self._start = start
@@ -113,6 +121,7 @@ class SetOperator(Operator):
     """`and`, `or`, `unless`: samples of either side by the presence of matches on the other."""
 
     def __init__(self, op: str, left: Operator, right: Operator, matching: Matching) -> None:
+        self.leading = None if op == "or" else 0
         self.op = op
         self.matching = matching
         self.children = (left, right)

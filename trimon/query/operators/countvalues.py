@@ -28,6 +28,8 @@ _CELL_BYTES = 25
 class CountValuesOperator(Operator):
     """`count_values("label", v)`: a series per group and distinct value."""
 
+    leading = -1
+
     def __init__(
         self, vector: Operator, label: Operator, grouping: tuple[str, ...], *, without: bool
     ) -> None:

@@ -154,6 +154,8 @@ def _computed(context: QueryContext, function: Callable[[Matrix], Matrix], value
 class ElementwiseOperator(Operator):
     """A function of each sample, with scalar arguments per step. Inputs: the vector, then the scalars."""
 
+    leading = 0
+
     def __init__(self, function: str, vector: Operator, params: Sequence[Operator]) -> None:
         self.function = function
         self.children = (vector, *params)
@@ -184,6 +186,8 @@ class NegateOperator(Operator):
     """A sign before a vector or a scalar."""
 
     replaces = True
+
+    leading = 0
 
     def __init__(self, child: Operator) -> None:
         self.children = (child,)
@@ -303,6 +307,8 @@ class PairScalarOperator(Operator):
 class TimestampOperator(Operator):
     """`timestamp(v)` of anything but a selector: the evaluation time."""
 
+    leading = 0
+
     def __init__(self, child: Operator, grid: Grid) -> None:
         self.children = (child,)
         self.grid = grid
@@ -323,6 +329,8 @@ class NamelessOperator(Operator):
     """A selector read for its timestamps: the values are no longer the metric's."""
 
     replaces = True
+
+    leading = 0
 
     def __init__(self, child: Operator) -> None:
         self.children = (child,)

@@ -249,6 +249,8 @@ class QuantileOperator(Operator):
 
     working = 4
 
+    leading = 0
+
     def __init__(
         self,
         vector: Operator,
@@ -318,6 +320,8 @@ def _labelled(part: Vector, label: str, values: Matrix) -> Vector:
 
 class FractionOperator(Operator):
     """`histogram_fraction(lower, upper, v)`. Inputs: the vector, the two scalars."""
+
+    leading = 0
 
     def __init__(self, vector: Operator, lower: Operator, upper: Operator, vector_start: int) -> None:
         self.children = (vector, lower, upper)

@@ -26,6 +26,8 @@ _IDENTITY: Final = (INSTANCE_LABEL, JOB_LABEL)
 class InfoOperator(Operator):
     """Inputs: the base vector, the info series' values, the same series' sample times."""
 
+    leading = 0
+
     def __init__(
         self,
         base: Operator,

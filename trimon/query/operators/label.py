@@ -32,6 +32,8 @@ class LabelReplaceOperator(Operator):
 
     replaces = True
 
+    leading = 0
+
     def __init__(self, vector: Operator, texts: Sequence[Operator]) -> None:
         self.children = (vector, *texts)
 
@@ -100,6 +102,8 @@ class LabelJoinOperator(Operator):
     """Set a label to others joined. Inputs: the vector, the target, the separator, the sources."""
 
     replaces = True
+
+    leading = 0
 
     def __init__(self, vector: Operator, texts: Sequence[Operator]) -> None:
         self.children = (vector, *texts)

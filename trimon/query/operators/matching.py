@@ -83,6 +83,7 @@ class MatchOperator(Operator):
         return_bool: bool,
         start: int = 0,
     ) -> None:
+        self.leading = None if matching.fills else 0
         self._start = start
         self.op = op
         self.matching = matching

@@ -44,6 +44,8 @@ _FIGURES: Final[dict[str, Callable[[FloatHistogram], float]]] = {
 class FigureOperator(Operator):
     """`histogram_count`, `_sum`, `_avg`, `_stddev`, `_stdvar`; floats have none of these."""
 
+    leading = 0
+
     def __init__(self, function: str, vector: Operator) -> None:
         self.function = function
         self.children = (vector,)

@@ -21,6 +21,8 @@ _NO_EFFECT: Final = "sort is ineffective for range queries since results are alw
 class SortOperator(Operator):
     """Orders the series of an instant query; in a range query it only warns. Inputs: vector, label names."""
 
+    leading = 0
+
     def __init__(
         self, function: str, vector: Operator, labels: Sequence[Operator], start: int, *, ranged: bool
     ) -> None:

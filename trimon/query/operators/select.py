@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from trimon.model.histogram import FloatHistogram
 from trimon.model.sample import is_stale
 from trimon.query.execution.annotationtext import remark
 from trimon.query.execution.context import QueryContext, SampleSource
-from trimon.query.execution.grid import Grid
+from trimon.query.execution.grid import Grid, RefTimes
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
 from trimon.query.windows.extended import interpolate_instant
@@ -26,6 +27,9 @@ from trimon.query.windows.histogramwindows import (
     with_resets,
 )
 from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
+
+# What a step takes besides its cells: when it is, where its window begins and ends, and some such.
+STEP_BYTES: Final = 96
 
 
 class Pick(Enum):
@@ -45,7 +49,7 @@ class SelectOperator(Operator):
     def __init__(
         self,
         source: SampleSource,
-        refs_ms: Times,
+        refs: RefTimes,
         lookback_ms: int,
         text: str,
         *,
@@ -55,7 +59,7 @@ class SelectOperator(Operator):
         stats_only: bool = False,
     ) -> None:
         self.source = self._source = source
-        self.refs_ms = refs_ms
+        self.refs = refs
         self.lookback_ms = lookback_ms
         self.pick = pick
         self.smoothed = smoothed
@@ -68,24 +72,31 @@ class SelectOperator(Operator):
         shown = "" if self.pick is Pick.VALUE else f" {self.pick.value}"
         return f"select{shown} {self._text}"
 
-    def _smoothed(self, context: QueryContext, frame: SampleFrame, values: Matrix, present: Mask) -> Vector:
+    def extent(self, context: QueryContext) -> slice:
+        """The steps within the lookback of some sample."""
+        after_ms = self.lookback_ms if self.smoothed else 0
+        return _near_samples(context.frame(self._source), self.refs, self.lookback_ms, after_ms)
+
+    def _smoothed(
+        self, context: QueryContext, frame: SampleFrame, refs_ms: Times, values: Matrix, present: Mask
+    ) -> Vector:
         labels = context.labels(self._source)
         if frame.histograms is None:
-            interpolate_instant(frame, self.refs_ms, self.lookback_ms, values, present)
+            interpolate_instant(frame, refs_ms, self.lookback_ms, values, present)
             return Vector(labels, values, present).compact()
         cells = np.full(values.shape, None, np.object_)
         native = rows_with_histograms(frame)
         everything = np.zeros_like(native)
-        interpolate_instant(floats_of(frame, everything), self.refs_ms, self.lookback_ms, values, present)
+        interpolate_instant(floats_of(frame, everything), refs_ms, self.lookback_ms, values, present)
         for index in np.flatnonzero(native).tolist():
             row = HistogramRow.of(frame, index)
             notes: set[tuple[str, str]] = set()
-            windows = bounds_of(row, self.refs_ms + self.lookback_ms, 2 * self.lookback_ms)
+            windows = bounds_of(row, refs_ms + self.lookback_ms, 2 * self.lookback_ms)
             for step, (low, high) in enumerate(windows):
                 if all(isinstance(sample, float) for sample in row.samples[low:high]):
                     continue
                 present[index, step] = False
-                found = smoothed_instant(row, int(self.refs_ms[step]), self.lookback_ms, notes)
+                found = smoothed_instant(row, int(refs_ms[step]), self.lookback_ms, notes)
                 put(found, index, step, values, present, cells)
             remark(context.annotations, notes, labels, index, self.start)
         return Vector(labels, values, present, None, cells).compact()
@@ -94,17 +105,18 @@ class SelectOperator(Operator):
         """A Vector."""
         del inputs
         frame = context.frame(self._source)
-        steps = len(self.refs_ms)
+        steps = len(self.refs)
         shape = (frame.rows, steps)
-        context.budget.take_bytes(frame.rows * steps * 9, "the result of a selector")
+        context.budget.take_bytes((frame.rows * 9 + STEP_BYTES) * steps, "the result of a selector")
+        refs_ms = self.refs.times_ms()
         values = np.zeros(shape)
         present = np.zeros(shape, np.bool_)
         if self.smoothed:
-            return self._smoothed(context, frame, values, present)
+            return self._smoothed(context, frame, refs_ms, values, present)
         cells: Cells | None = None
         if frame.histograms is not None and self.pick is Pick.VALUE:
             cells = np.full(shape, None, np.object_)
-        for windows in window_matrices(frame, self.refs_ms, self.lookback_ms, drop_stale=False):
+        for windows in window_matrices(frame, refs_ms, self.lookback_ms, drop_stale=False):
             context.budget.check()
             _newest(windows, self.pick, values, present)
             found = windows.pick_cells(windows.hi - 1)
@@ -150,13 +162,20 @@ def _newest(windows: WindowMatrix, pick: Pick, values: Matrix, present: Mask) ->
     present[rows] = shown
 
 
+def _near_samples(frame: SampleFrame, refs: RefTimes, before_ms: int, after_ms: int) -> slice:
+    """The steps that look at the times from `before_ms` before to `after_ms` after any sample of a frame."""
+    if not len(frame.times):
+        return slice(0, 0)
+    return refs.steps_within(int(frame.times.min()) - after_ms, int(frame.times.max()) + before_ms)
+
+
 class RangeOperator(Operator):
     """The windows of a range selector: the frame itself, nothing is copied."""
 
     def __init__(
         self,
         source: SampleSource,
-        refs_ms: Times,
+        refs: RefTimes,
         range_ms: int,
         text: str,
         *,
@@ -167,7 +186,7 @@ class RangeOperator(Operator):
     ) -> None:
         self.stats_only = stats_only
         self.source = self._source = source
-        self.refs_ms = refs_ms
+        self.refs = refs
         self.range_ms = range_ms
         self.lookback_ms = lookback_ms
         self.anchored = anchored
@@ -178,13 +197,20 @@ class RangeOperator(Operator):
         """One line for the plan."""
         return f"windows {self._text}"
 
+    def extent(self, context: QueryContext) -> slice:
+        """The steps whose windows are near some sample."""
+        after_ms = self.lookback_ms if self.smoothed else 0
+        frame = context.frame(self._source)
+        return _near_samples(frame, self.refs, self.range_ms + self.lookback_ms, after_ms)
+
     def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """Ranges."""
         del inputs
+        context.budget.take_bytes(STEP_BYTES * len(self.refs), "the times of windows")
         return Ranges(
             context.labels(self._source),
             context.frame(self._source),
-            self.refs_ms,
+            self.refs.times_ms(),
             self.range_ms,
             context.count(self._source),
             self.lookback_ms,

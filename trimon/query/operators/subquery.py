@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.frame import SampleFrame, Times
-from trimon.model.histogram import FloatHistogram, ResetHint
+from trimon.model.frame import SampleFrame
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
-from trimon.query.execution.grid import Grid
-from trimon.query.execution.operator import Operator
-from trimon.query.execution.values import Ranges, Value, Vector, only
-from trimon.query.histograms.cells import map_cells
+from trimon.query.execution.grid import Grid, RefTimes
+from trimon.query.execution.operator import Operator, extent_of
+from trimon.query.execution.run import run
+from trimon.query.execution.values import Mask, Ranges, Value, Vector
+from trimon.query.language.errors import QueryError
+from trimon.query.operators.frameparts import FrameParts, frame_of
+from trimon.query.operators.select import STEP_BYTES
+
+# Steps are evaluated at once as far as their cells and arrays take no more than this; else in parts of half of it.
+_WHOLE_BYTES: Final = 32 << 20
+_PART_STEPS_MIN: Final = 64
+_STEPS_FEW: Final = 64
+_CELL_BYTES: Final = 9
 
 
 class SubqueryOperator(Operator):
-    """Makes windows of a vector; `inner` is the grid the vector was evaluated on.
+    """Makes windows of a vector; `inner` is the grid the vector is evaluated on.
 
-    There is no child where no time of the inner grid falls into the windows.
+    There is no child where no time of the inner grid falls into the windows. Over many steps the vector is evaluated part
+    by part, each by an operator of its own that `plan` makes, and only where it can have samples.
     """
 
     replaces = True
     recounts = True
 
-    def __init__(self, child: Operator | None, inner: Grid, refs_ms: Times, range_ms: int) -> None:
+    def __init__(
+        self,
+        child: Operator | None,
+        plan: Callable[[Grid], Operator],
+        inner: Grid,
+        refs: RefTimes,
+        range_ms: int,
+    ) -> None:
         self.children = () if child is None else (child,)
         self.inner = inner
-        self.refs_ms = refs_ms
+        self.refs = refs
         self.range_ms = range_ms
+        self._plan = plan
 
     def recount(self, before: npt.NDArray[np.int64], after: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The samples that count are those its windows are made of."""
@@ -39,70 +59,79 @@ class SubqueryOperator(Operator):
         """One line for the plan."""
         return f"subquery of {self.inner.count} steps every {self.inner.step_ms} ms"
 
+    def inputs(self, context: QueryContext) -> tuple[Operator, ...]:
+        """The child, or nothing where it is evaluated in parts."""
+        if not self.children or self.inner.count <= _STEPS_FEW:
+            return self.children
+        size_bytes = self.inner.count * self._step_bytes(context)
+        if size_bytes > _WHOLE_BYTES:
+            return ()
+        context.budget.take_bytes(size_bytes, self)
+        return self.children
+
+    def _step_bytes(self, context: QueryContext) -> int:
+        rows, order = 0, list(self.children)
+        for operator in order:
+            order += operator.children
+            if operator.source is not None:
+                rows = max(rows, context.labels(operator.source).rows)
+        return STEP_BYTES + rows * _CELL_BYTES
+
+    def extent(self, context: QueryContext) -> slice | None:
+        """The steps whose windows reach where the child can have samples."""
+        if not self.children:
+            return slice(0, 0)
+        inner = extent_of(context, self.children[0])
+        if inner is None:
+            return None
+        if inner.start >= inner.stop:
+            return slice(0, 0)
+        some = self.inner.part(inner)
+        return self.refs.steps_within(some.start_ms, some.end_ms + self.range_ms)
+
     def compute(self, context: QueryContext, inputs: list[Value]) -> Value:
         """Ranges."""
-        del context
-        if not inputs:
-            return Ranges(LabelTable.empty(), SampleFrame.empty(), self.refs_ms, self.range_ms, 0)
-        (vector,) = inputs
-        assert isinstance(vector, Vector)
-        frame = frame_of(vector, self.inner)
-        samples = len(frame.values)
+        if inputs:
+            (vector,) = inputs
+            assert isinstance(vector, Vector)
+            labels, frame, drop_name = vector.labels, frame_of(vector, self.inner), vector.drop_name
+        elif self.children:
+            labels, frame, drop_name = self._in_parts(context)
+        else:
+            labels, frame, drop_name = LabelTable.empty(), SampleFrame.empty(), None
+        context.budget.take_bytes(STEP_BYTES * len(self.refs), "the times of windows")
         return Ranges(
-            vector.labels,
+            labels,
             frame,
-            self.refs_ms,
+            self.refs.times_ms(),
             self.range_ms,
-            samples,
-            drop_name=vector.drop_name,
+            len(frame.values),
+            drop_name=drop_name,
             owned=True,
         )
 
-
-def _without_claim(histogram: FloatHistogram) -> FloatHistogram:
-    claims = histogram.hint in (ResetHint.RESET, ResetHint.NOT_RESET)
-    return histogram.with_hint(ResetHint.UNKNOWN) if claims else histogram
-
-
-def frame_of(vector: Vector, grid: Grid) -> SampleFrame:
-    """The samples of a vector as a frame: rows without gaps share the grid's times."""
-    rows, steps = vector.values.shape
-    if rows == 0 or steps == 0:
-        return SampleFrame.empty(rows)
-    times = grid.times_ms()
-    has_stale = np.zeros(rows, np.bool_)
-    full = vector.present.all(axis=1)
-    cells = None
-    if vector.histograms is not None:
-        # Whether a counter was reset must be found out again: samples may have been left out in between.
-        cells = map_cells(_without_claim, only(vector.histograms, vector.are_histograms()))
-    if full.all():
-        offsets = np.arange(rows + 1, dtype=np.int64) * steps
-        values = np.ascontiguousarray(vector.values).reshape(-1)
-        return SampleFrame(
-            values,
-            offsets,
-            times,
-            np.array([0, steps], np.int64),
-            np.zeros(rows, np.int32),
-            has_stale,
-            None,
-            None if cells is None else cells.reshape(-1),
-        )
-    lengths = vector.present.sum(axis=1)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    gaps = np.flatnonzero(~full)
-    private = np.broadcast_to(times, (len(gaps), steps))[vector.present[gaps]]
-    time_offsets = np.concatenate([[0, steps], steps + np.cumsum(lengths[gaps])]).astype(np.int64)
-    time_of_row = np.zeros(rows, np.int32)
-    time_of_row[gaps] = np.arange(1, len(gaps) + 1)
-    return SampleFrame(
-        vector.values[vector.present],
-        offsets,
-        np.concatenate([times, private]),
-        time_offsets,
-        time_of_row,
-        has_stale,
-        None,
-        None if cells is None else cells[vector.present],
-    )
+    def _in_parts(self, context: QueryContext) -> tuple[LabelTable, SampleFrame, Mask | None]:
+        """Series and samples of the child, evaluated for some steps after the other."""
+        budget, stats = context.budget, context.stats
+        held, held_bytes, counts = budget.held, budget.bytes_held, stats.samples_per_step.copy()
+        steps = extent_of(context, self.children[0]) or slice(0, self.inner.count)
+        step_bytes = self._step_bytes(context)
+        size = max(_PART_STEPS_MIN, _WHOLE_BYTES // 2 // step_bytes)
+        whole = self.inner.part(steps)
+        if whole.count > budget.samples_max:
+            raise QueryError("query processing would load too many samples into memory in query execution")
+        parts = FrameParts(whole)
+        for begin in range(0, whole.count, size):
+            part = whole.part(slice(begin, min(begin + size, whole.count)))
+            budget.take_bytes(part.count * step_bytes, self)
+            vector = run(context, self._plan(part))
+            assert isinstance(vector, Vector)
+            parts.add(vector, begin)
+            budget.held, budget.bytes_held = held, held_bytes
+            budget.hold(parts.samples)
+            budget.take_bytes(parts.size_bytes, self)
+            budget.bytes_held += parts.size_bytes
+        budget.take_bytes(parts.size_bytes, self)
+        if self.recounts:
+            stats.samples_per_step = self.recount(counts, stats.samples_per_step)
+        return parts.labels, parts.frame(), parts.drop_name

@@ -29,6 +29,8 @@ class KeepOperator(Operator):
     working = 4
     replaces = True
 
+    leading = -1
+
     def __init__(
         self,
         op: str,

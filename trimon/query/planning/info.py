@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimon.model.frame import Times
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
-from trimon.query.execution.grid import Grid
+from trimon.query.execution.grid import Grid, RefTimes
 from trimon.query.execution.operator import Operator
 from trimon.query.language.nodes import (
     Call,
@@ -38,7 +37,7 @@ def plan_info(scope: PlanScope, expr: Call, grid: Grid) -> Operator:
         chosen = [Matcher(METRIC_NAME, MatchType.EQUAL, _DEFAULT)]
     elif not positive:
         chosen.append(Matcher(METRIC_NAME, MatchType.REGEXP, ".+_info"))
-    refs = _reference_times(scope, expr.args[0], grid.times_ms())
+    refs = _reference_times(scope, expr.args[0], RefTimes(grid))
     wanted = VectorSelector("", (*chosen, *data))
     return InfoOperator(
         scope.plan(expr.args[0], grid),
@@ -49,12 +48,12 @@ def plan_info(scope: PlanScope, expr: Call, grid: Grid) -> Operator:
     )
 
 
-def _reference_times(scope: PlanScope, expr: Expr, times_ms: Times) -> Times:
+def _reference_times(scope: PlanScope, expr: Expr, refs: RefTimes) -> RefTimes:
     """The times the first selector of an expression looks at: what `@` and `offset` make of the steps."""
     found = _first_path(expr)
     for modifiers in found or ():
-        times_ms = scope.shifted(modifiers, times_ms)
-    return times_ms
+        refs = scope.shifted(modifiers, refs)
+    return refs
 
 
 def _first_path(expr: Expr) -> tuple[Modifiers, ...] | None:

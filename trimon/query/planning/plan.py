@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-import numpy as np
-
-from trimon.model.frame import Times
 from trimon.model.matcher import Matcher
 from trimon.query.execution.context import SampleSource
-from trimon.query.execution.grid import Grid
+from trimon.query.execution.grid import Grid, RefTimes
 from trimon.query.execution.operator import Operator
 from trimon.query.language.durations import milliseconds
 from trimon.query.language.errors import QueryError
@@ -47,9 +43,6 @@ from trimon.query.operators.topk import KeepOperator
 from trimon.query.planning.facts import TreeFacts
 from trimon.query.planning.functions import plan_call
 from trimon.query.planning.rules import fold
-
-# Times this far from the epoch hold no samples; nearer ones can be added and subtracted without overflow.
-_FAR_MS: Final = 1 << 61
 
 
 @dataclass(slots=True)
@@ -117,6 +110,14 @@ class Planner:
         wanted = tuple(matchers)
         sources = self.sources.setdefault(wanted, [])
         for source in sources:
+            # Parts of a subquery are planned when their source may have been read: it is not to grow.
+            if (
+                source.start_ms <= start_ms
+                and end_ms <= source.end_ms
+                and source.covers_cheaply(start_ms, end_ms)
+            ):
+                return source
+        for source in sources:
             if source.covers_cheaply(start_ms, end_ms):
                 source.extend(start_ms, end_ms)
                 return source
@@ -124,11 +125,11 @@ class Planner:
         sources.append(made)
         return made
 
-    def refs(self, modifiers: Modifiers, grid: Grid) -> Times:
+    def refs(self, modifiers: Modifiers, grid: Grid) -> RefTimes:
         """The times at which a selector looks, one per step."""
-        return self.shifted(modifiers, grid.times_ms())
+        return self.shifted(modifiers, RefTimes(grid))
 
-    def shifted(self, modifiers: Modifiers, times_ms: Times) -> Times:
+    def shifted(self, modifiers: Modifiers, refs: RefTimes) -> RefTimes:
         """Evaluation times after `@` and `offset`."""
         offset_ms = 0
         if modifiers.offset is not None:
@@ -138,20 +139,17 @@ class Planner:
             fixed = self.grid.start_ms
         elif modifiers.at is AtModifier.END:
             fixed = self.end_ms
-        if fixed is not None:
-            return np.full(len(times_ms), min(max(fixed, -_FAR_MS), _FAR_MS) - offset_ms, np.int64)
-        return np.clip(times_ms, -_FAR_MS, _FAR_MS) - offset_ms
+        return refs.shifted(fixed, offset_ms)
 
     def select(self, expr: VectorSelector, grid: Grid, pick: Pick) -> Operator:
         """An instant selector that reads values or timestamps."""
         return self.select_at(expr, self.refs(expr.modifiers, grid), pick)
 
-    def select_at(self, expr: VectorSelector, refs: Times, pick: Pick) -> Operator:
+    def select_at(self, expr: VectorSelector, refs: RefTimes, pick: Pick) -> Operator:
         """An instant selector that looks at given times."""
         lookback_ms = self.options.lookback_ms
         after_ms = lookback_ms if expr.smoothed else 0
-        first, last = _ends(refs)
-        source = self.source(expr.matchers, first - lookback_ms + 1, last + after_ms)
+        source = self.source(expr.matchers, refs.first_ms - lookback_ms + 1, refs.last_ms + after_ms)
         return SelectOperator(
             source,
             refs,
@@ -170,8 +168,8 @@ class Planner:
         extended = vector.anchored or vector.smoothed
         before_ms = self.options.lookback_ms if extended else 0
         after_ms = self.options.lookback_ms if vector.smoothed else 0
-        first, last = _ends(refs)
-        source = self.source(vector.matchers, first - range_ms - before_ms + 1, last + after_ms)
+        first_ms = refs.first_ms - range_ms - before_ms + 1
+        source = self.source(vector.matchers, first_ms, refs.last_ms + after_ms)
         return RangeOperator(
             source,
             refs,
@@ -200,16 +198,16 @@ class Planner:
         refs = self.refs(expr.modifiers, grid)
         step_ms = self._step_ms(expr.step)
         range_ms = self.duration(expr.range)
-        first, last = _ends(refs)
-        begin = step_ms * _truncated(first - range_ms, step_ms)
-        if begin <= first - range_ms:
+        begin = step_ms * _truncated(refs.first_ms - range_ms, step_ms)
+        if begin <= refs.first_ms - range_ms:
             begin += step_ms
-        inner = Grid.between(begin, last, step_ms)
-        if inner.count > self.options.samples_max:
-            raise QueryError("query processing would load too many samples into memory in query execution")
-        # Samples may be left out between two steps: counter resets must be seen in the buckets.
-        child = self.plan_with(expr.expr, inner, stats_only=False) if inner.count else None
-        return SubqueryOperator(child, inner, refs, range_ms)
+        inner = Grid.between(begin, refs.last_ms, step_ms)
+
+        def part(grid: Grid) -> Operator:
+            # Samples may be left out between two steps: counter resets must be seen in the buckets.
+            return self.plan_with(expr.expr, grid, stats_only=False)
+
+        return SubqueryOperator(part(inner) if inner.count else None, part, inner, refs, range_ms)
 
     def _chain(self, expr: Binary, grid: Grid) -> Operator:
         """The operators of a chain: from its last one down to the operand at the left, and up again."""
@@ -237,7 +235,10 @@ class Planner:
             )
         if self._facts.kind(expr) is ValueType.SCALAR:
             return ScalarBinaryOperator(expr.op, left, right)
-        return VectorScalarOperator(expr.op, left, right, return_bool=expr.return_bool, start=expr.start)
+        scalar_left = self._facts.kind(expr.lhs) is ValueType.SCALAR
+        return VectorScalarOperator(
+            expr.op, left, right, return_bool=expr.return_bool, scalar_left=scalar_left, start=expr.start
+        )
 
     def _aggregation(self, expr: Aggregation, grid: Grid) -> Operator:
         vector = fold(expr.op, self.plan(expr.expr, grid), expr.grouping, without=expr.without)
@@ -265,10 +266,6 @@ class Planner:
             param_start=start,
             start=expr.expr.start,
         )
-
-
-def _ends(refs: Times) -> tuple[int, int]:
-    return int(refs[0]), int(refs[-1])
 
 
 def _truncated(value: int, step: int) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from trimon.model.frame import Times
-from trimon.query.execution.grid import Grid
+from trimon.query.execution.grid import Grid, RefTimes
 from trimon.query.execution.operator import Operator
 from trimon.query.language.nodes import Expr, Modifiers, VectorSelector
 from trimon.query.language.options import QueryOptions
@@ -53,7 +52,7 @@ class PlanScope(Protocol):
         """Plan an expression of whose histograms only count and sum are wanted, or everything again."""
         ...
 
-    def shifted(self, modifiers: Modifiers, times_ms: Times) -> Times:
+    def shifted(self, modifiers: Modifiers, refs: RefTimes) -> RefTimes:
         """Evaluation times after `@` and `offset`."""
         ...
 
@@ -61,6 +60,6 @@ class PlanScope(Protocol):
         """An instant selector that reads values or timestamps."""
         ...
 
-    def select_at(self, expr: VectorSelector, refs: Times, pick: Pick) -> Operator:
+    def select_at(self, expr: VectorSelector, refs: RefTimes, pick: Pick) -> Operator:
         """An instant selector that looks at given times."""
         ...

@@ -114,6 +114,8 @@ class _Seen:
 class WindowOperator(Operator):
     """`function(range vector, scalars...)`. The inputs are the scalars, then the range vector."""
 
+    leading = -1
+
     def __init__(
         self,
         function: str,

@@ -1,0 +1,145 @@
+"""Subqueries over many steps: evaluated part by part, where there are samples, and the same as at once."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from tests.query.fuzz_grammar import Generator
+from tests.query.test_steps import at, near
+from tests.support.promql_data import odd_store
+from trimon.errors import UserError
+from trimon.model.labels import labels_of
+from trimon.query.answer.result import QueryResult
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.engine import instant, range_
+from trimon.query.execution.budget import Budget
+from trimon.query.execution.grid import Grid, RefTimes
+from trimon.query.language.errors import QueryError
+from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
+from trimon.query.operators import subquery
+
+QUERIES = 400
+MIB = 1 << 20
+NOW_MS = 1_700_000_000_000
+DAY_MS = 86_400_000
+
+
+def outcome(query: str, options: QueryOptions) -> tuple[QueryResult | str, int]:
+    """The result or the error of a range query, and the samples it looked at."""
+    budget = Budget(options)
+    try:
+        result = range_(odd_store(), query, 60_000, 460_000, 80_000, options, budget)
+    except (UserError, QueryError) as error:
+        return str(error), 0
+    return result, result.stats.samples_total
+
+
+def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random subqueries give the same series, samples, notes and counts however few steps are evaluated at a time."""
+    seed = random.SystemRandom().randint(0, 10**6)
+    print(f"seed {seed}")
+    compared = 0
+    for index in range(QUERIES):
+        generator = Generator(seed * 1_000_003 + index)
+        inner, step = generator.query(), generator.random.choice(("7s", "15s", "1m"))
+        function = generator.random.choice(("count", "last", "sum", "absent", "max", "quantile"))
+        offset = generator.random.choice(("", "", " offset 1m", " @ 300", " offset -77s"))
+        first = "0.3, " if function == "quantile" else ""
+        query = f"{function}_over_time({first}({inner})[10m:{step}]{offset})"
+        features = ALL_LANGUAGE_FEATURES - (frozenset() if index % 2 else {DELAYED_NAME_REMOVAL})
+        options = QueryOptions(features=features, samples_max=2_000_000, timeout_s=20)
+        whole, looked_at = outcome(query, options)
+        with monkeypatch.context() as patch:
+            patch.setattr(subquery, "_WHOLE_BYTES", 1)
+            patch.setattr(subquery, "_PART_STEPS_MIN", generator.random.choice((1, 3, 16)))
+            patch.setattr(subquery, "_STEPS_FEW", 0)
+            parts, parts_looked_at = outcome(query, options)
+        shown = f"seed {seed}, query {index}: {query}"
+        if isinstance(whole, str) or isinstance(parts, str):
+            # A step with an error may lie where there are no samples.
+            assert isinstance(whole, str), (shown, parts)
+            continue
+        assert looked_at == parts_looked_at, shown
+        assert set(parts.warnings) <= set(whole.warnings), shown
+        for column in range(6):
+            one, other = at(whole, column), at(parts, column)
+            assert one.keys() == other.keys(), shown
+            assert all(near(one[labels], other[labels]) for labels in one), shown
+        compared += whole.series > 0
+    assert compared > QUERIES // 8
+
+
+def young_store(series: int = 1) -> MemoryStore:
+    """`m` for the last ten minutes, every 15 s."""
+    store = MemoryStore()
+    for number in range(series):
+        labels = labels_of({"__name__": "m", "i": str(number)})
+        store.extend(labels, [(NOW_MS - k * 15_000, float(k % 7)) for k in range(40, -1, -1)])
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        # 600 s of samples, and the one at the beginning is seen from its own second on.
+        ("count_over_time(m[1y:1s])", 601),
+        ("count_over_time((-m)[1y:1s] offset 5m)", 301),
+        ("count_over_time((m > bool 3)[1y:1s])", 601),
+        ("count_over_time((5 * m)[1y:1s])", 601),
+        ("count_over_time((m * on () group_left () m)[1y:1s])", 601),
+        ("count_over_time((m and m)[1y:1s])", 601),
+        ("count_over_time(sum(rate(m[1m]))[1y:1s])", 586),
+        ("count_over_time(topk(1, m)[1y:1s])", 601),
+        ("sum_over_time(count_over_time(m[1h:1s])[1y:10m])", None),
+        ("count_over_time(absent(m)[10d:1s])", 864_000 - 601),
+        ("count_over_time((m or m)[10d:1s])", 601),
+        ("count_over_time(m[10h:1ms])", 600_001),
+        ("count_over_time(no[1y:1s])", None),
+    ],
+)
+def test_a_year_of_seconds_takes_little(query: str, expected: int | None) -> None:
+    """Steps without samples take no memory, and those that have some take what is found."""
+    options = QueryOptions()
+    budget = Budget(options)
+    tracemalloc.start()
+    try:
+        result = instant(young_store(), query, NOW_MS, options, budget)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 48 * MIB
+    if expected is not None:
+        assert result.values[0, 0] == expected
+
+
+def test_what_is_kept_is_refused_before_it_is_there() -> None:
+    """Where every step has a sample, the query is refused when its share is used up, and held no more than that."""
+    options = QueryOptions(bytes_max=60 * MIB)
+    tracemalloc.start()
+    try:
+        with pytest.raises(QueryError, match="more than the limit"):
+            instant(young_store(), "count_over_time(absent(m)[500d:1s])", NOW_MS, options, Budget(options))
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 60 * MIB
+
+
+def test_steps_within() -> None:
+    """The steps found by division are those that a look at all times finds."""
+    random_ = random.Random(7)
+    for _ in range(2000):
+        grid = Grid(random_.randint(-50, 50), random_.randint(1, 9), random_.randint(1, 12))
+        fixed = random_.choice((None, None, random_.randint(-20, 20)))
+        refs = RefTimes(grid).shifted(fixed, random_.randint(-9, 9)).shifted(None, random_.randint(-9, 9))
+        first = random_.randint(-80, 150)
+        last = first + random_.randint(-3, 60)
+        times = refs.times_ms()
+        assert (refs.first_ms, refs.last_ms, len(refs)) == (times[0], times[-1], len(times))
+        expected = np.flatnonzero((times >= first) & (times <= last)).tolist()
+        found = refs.steps_within(first, last)
+        assert list(range(found.start, found.stop)) == expected, (grid, refs, first, last)
