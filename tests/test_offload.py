@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 import trio
 
-from trimon.offload import AbandoningLanes, ThreadOffload
+from trimon.offload import AbandoningLanes, ThreadOffload, ThreadsShort
 
 
 def test_a_cancelled_caller_leaves_hanging_work_behind() -> None:
@@ -65,3 +66,21 @@ def test_threads_are_left_behind_once_the_process_is_to_end() -> None:
         return offload.abandoned
 
     assert trio.run(main) == 1
+
+
+def test_without_threads_work_fails_as_an_operating_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the system starts no thread the work is refused, its place is free again, and nothing crashes."""
+
+    def refused(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        offload = ThreadOffload(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(trio.lowlevel, "start_thread_soon", refused)
+            with pytest.raises(ThreadsShort, match="no more threads"):
+                await offload.run(lambda: None)
+        with trio.fail_after(5):
+            assert await offload.run(lambda: 7) == 7
+
+    trio.run(main)

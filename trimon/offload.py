@@ -12,10 +12,16 @@ from typing import Any, Protocol, TypeVar, cast
 
 import trio
 
+from trimon.errors import OperatingError
+
 T = TypeVar("T")
 
 # CPython hands the interpreter lock over after 5 ms by default; a scrape must not wait that long for a query.
 SWITCH_INTERVAL_S = 0.0005
+
+
+class ThreadsShort(OperatingError):
+    """No thread can be started: memory for its stack, or the number of threads, is used up."""
 
 
 class Offload(Protocol):
@@ -77,7 +83,10 @@ class ThreadOffload:
             self.abandoned += 1
             return trio.lowlevel.Abort.SUCCEEDED
 
-        trio.lowlevel.start_thread_soon(work, deliver)
+        try:
+            trio.lowlevel.start_thread_soon(work, deliver)
+        except RuntimeError as error:  # it is raised for this alone
+            raise ThreadsShort(f"the system gives this process no more threads: {error}") from None
         return cast("T", await trio.lowlevel.wait_task_rescheduled(abort))
 
     def inspect(self) -> dict[str, object]:

@@ -6,6 +6,7 @@ import random
 import tracemalloc
 
 import numpy as np
+import orjson
 import pytest
 
 from tests.query.fuzz_grammar import Generator
@@ -13,6 +14,7 @@ from tests.query.test_steps import at, near
 from tests.support.promql_data import odd_store
 from trimon.errors import UserError
 from trimon.model.labels import labels_of
+from trimon.query.answer.json import render_data
 from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
@@ -143,3 +145,41 @@ def test_steps_within() -> None:
         expected = np.flatnonzero((times >= first) & (times <= last)).tolist()
         found = refs.steps_within(first, last)
         assert list(range(found.start, found.stop)) == expected, (grid, refs, first, last)
+
+
+def test_a_long_series_is_written_in_pieces() -> None:
+    """The text of a series of many samples is that of its samples, and takes little more on the way than it is long."""
+    options = QueryOptions()
+    result = instant(young_store(), "m[10h:1ms]", NOW_MS, options, Budget(options))
+    tracemalloc.start()
+    try:
+        text = render_data(result)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (series,) = orjson.loads(text)["result"]
+    assert series["metric"] == {"__name__": "m", "i": "0"}
+    times = [round(sample[0] * 1000) for sample in series["values"]]
+    assert times == list(range(NOW_MS - 600_000, NOW_MS + 1))
+    assert [float(sample[1]) for sample in series["values"][::15_000]] == [
+        float(k % 7) for k in range(40, -1, -1)
+    ]
+    assert peak_bytes < 2 * len(text) + 16 * MIB
+
+
+def test_wide_windows_are_sorted_in_slices() -> None:
+    """Quantiles of long windows at many steps take slices at a time, and are those of each window alone."""
+    options = QueryOptions()
+    query = "quantile_over_time(0.5, (time() % 977)[1h:1s])"
+    query = query.replace("time()", "vector(time())")
+    end_ms = NOW_MS + 10_999_000
+    tracemalloc.start()
+    try:
+        result = range_(young_store(), query, NOW_MS, end_ms, 1000, options, Budget(options))
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 24 * MIB
+    for step in (0, 1, 5432, 10_999):
+        alone = instant(young_store(), query, NOW_MS + step * 1000, options, Budget(options))
+        assert result.values[0, step] == alone.values[0, 0]

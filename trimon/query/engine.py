@@ -6,9 +6,10 @@ import sys
 import time
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
@@ -43,6 +44,10 @@ if sys.getrecursionlimit() < _RECURSION:
 # Characters. Dashboards ask the same short queries again and again; long ones would only fill memory. These take no more
 # than some 10 ms to parse.
 REMEMBERED_MAX: Final = 8192
+# What a sample of a range vector takes on its way into the result, where all are shown and where some are picked.
+_OWNED_BYTES: Final = 16
+_WINDOW_BYTES: Final = 64
+T = TypeVar("T", bound=np.generic)
 
 
 def _parse(text: str, features: frozenset[str]) -> Expr:
@@ -137,8 +142,11 @@ def _evaluate(
     value = run_plan(context, root)
     evaluated = time.perf_counter()
     budget.check()
-    if isinstance(value, Ranges) and not value.owned:
-        budget.hold(value.samples)
+    if isinstance(value, Ranges):
+        budget.take_bytes(
+            value.samples * (_OWNED_BYTES if value.owned else _WINDOW_BYTES), "the samples that are shown"
+        )
+        budget.hold(0 if value.owned else value.samples)
     with quiet():
         result = _result(value, grid, stats, ranged=ranged)
     if isinstance(value, Ranges) and not value.owned and result.samples is not None:
@@ -171,12 +179,9 @@ def context_of(
 
 
 def run_plan(context: QueryContext, root: Operator) -> Value:
-    """The value of a plan. Raises QueryError; what numpy or memory refuse is one, too."""
-    try:
-        with quiet():
-            return run(context, root)
-    except MemoryError:
-        raise QueryError("query needs more memory than there is") from None
+    """The value of a plan. Raises QueryError."""
+    with quiet():
+        return run(context, root)
 
 
 def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> QueryResult:
@@ -196,7 +201,7 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
             alone = np.ones((value.labels.rows, 1), np.bool_)
             named = Vector(value.labels, np.zeros(alone.shape), alone, value.drop_name)
             value = replace(value, labels=remove_marked(named).labels, drop_name=None)
-        return _windows(value, times, stats)
+        return _all_samples(value, times, stats) if value.owned else _windows(value, times, stats)
     vector = remove_marked(value).compact()
     if ranged:
         order = sort_order(vector.labels)
@@ -206,6 +211,32 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
     result = QueryResult(kind, vector.labels, times, vector.values, vector.present, stats)
     result.histograms = vector.histograms
     return result
+
+
+def _all_samples(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResult:
+    """The samples of an instant subquery, which are all that its frame has."""
+    frame, lengths = ranges.frame, ranges.frame.lengths
+    alive = np.flatnonzero(lengths)
+    labels = ranges.labels.take(alive)
+    order = sort_order(labels)
+    rows = alive[order]
+    begins, sizes = frame.offsets[rows].tolist(), lengths[rows].tolist()
+    stamps = frame.time_offsets[frame.time_of_row[rows]].tolist()
+
+    def taken(array: npt.NDArray[T], starts: list[int]) -> npt.NDArray[T]:
+        if len(starts) == 1:
+            return array[starts[0] : starts[0] + sizes[0]]
+        runs = [array[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+        return np.concatenate(runs) if runs else array[:0]
+
+    samples = RangeSamples(
+        np.concatenate([[0], np.cumsum(lengths[rows])]).astype(np.int64),
+        taken(frame.times, stamps),
+        taken(frame.values, begins),
+        None if frame.histograms is None else taken(frame.histograms, begins),
+    )
+    empty = np.zeros((len(alive), 0))
+    return QueryResult("matrix", labels.take(order), times, empty, empty.astype(np.bool_), stats, samples)
 
 
 def _windows(ranges: Ranges, times: np.ndarray, stats: QueryStats) -> QueryResult:

@@ -31,7 +31,7 @@ class MemoryPart:
             BodyMemory(plan.bodies_bytes),
             used_bytes,
         )
-        self.room = WaitingRoom(self.memory.queries)
+        self.room = WaitingRoom(self.memory.queries, log=seams.log)
         self.monitor = MemoryMonitor(self.memory, store, seams.parse_threads, seams.log)
         self._store = store
         self._manager: ScrapeManager | None = None

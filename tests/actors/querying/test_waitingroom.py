@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import trio
 
 from trimon.actors.querying.gate import Queries
-from trimon.actors.querying.waitingroom import WAIT_S_MAX, WaitingRoom
+from trimon.actors.querying.waitingroom import TOLD_S, WAIT_S_MAX, WaitingRoom
 from trimon.clock import WallClock
 from trimon.memory.queries import FREE_BYTES, QueryMemory, Reservation
-from trimon.offload import InlineOffload
+from trimon.offload import InlineOffload, ThreadsShort
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import MemoryFull, QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.web.http.failures import as_api_error
 
 MIB = 2**20
+
+
+class Lines:
+    """A log that keeps its warnings."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, object]]] = []
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append((event, fields))
+
+    debug = info = error = warning
+
+    def bind(self, **fields: object) -> Lines:
+        del fields
+        return self
+
+
 OPTIONS = QueryOptions()
 
 
@@ -127,7 +146,51 @@ async def test_a_query_too_large_for_itself_is_told_so() -> None:
     ) as caught:
         await gate(memory, WaitingRoom(memory)).run("q", OPTIONS, needing(90 * MIB, runs))
     assert not isinstance(caught.value, MemoryFull)
+    assert "--storage.memory-max" in str(caught.value)
     assert (len(runs), memory.taken_bytes) == (1, 0)
+
+
+async def test_every_refusal_counts_and_is_told_once_a_minute(autojump_clock: trio.testing.MockClock) -> None:
+    """Queries too large, without memory of the system, or too many: each counts, and the log has a line a minute."""
+    del autojump_clock
+    memory, log = QueryMemory(100 * MIB), Lines()
+    room = WaitingRoom(memory, log=log)
+    queries = gate(memory, room)
+
+    def failing(_: object, budget: Budget) -> int:
+        del budget
+        return len(np.zeros(1 << 45))
+
+    for work in (needing(90 * MIB, []), failing, needing(2**40, [])):
+        with pytest.raises(QueryError):
+            await queries.run("q", OPTIONS, work)
+    with pytest.raises(MemoryFull):
+        queries.run_now(OPTIONS, failing)
+    memory.is_shut = True
+    with pytest.raises(MemoryFull):
+        await queries.run("q", OPTIONS, needing(1, []))
+    assert (room.refused, room.inspect()["memory_refused"]) == (5, 5)
+    assert [fields["refused"] for _, fields in log.lines] == [1]
+    assert "--storage.memory-max" in str(log.lines[0][1]["last"])
+    await trio.sleep(TOLD_S + 1)
+    with pytest.raises(MemoryFull):
+        await queries.run("q", OPTIONS, needing(1, []))
+    assert [fields["refused"] for _, fields in log.lines] == [1, 6]
+
+
+async def test_want_of_memory_is_no_bug() -> None:
+    """What the system refuses to a query or a request is answered with 503: the client may come again."""
+    memory = QueryMemory(100 * MIB)
+
+    def failing(*_: object) -> int:
+        raise MemoryError
+
+    with pytest.raises(MemoryFull, match="more memory than the system gives") as caught:
+        await gate(memory, WaitingRoom(memory)).run("q", OPTIONS, failing)
+    for error in (caught.value, MemoryError(), ThreadsShort("no threads")):
+        answer = as_api_error(error)
+        assert answer is not None
+        assert (answer.status, answer.kind) == (503, "unavailable")
 
 
 async def test_rules_have_the_last_fifth_and_do_not_wait() -> None:

@@ -114,7 +114,7 @@ def test_values_that_wait_are_counted(store: BenchSnapshot) -> None:
     with pytest.raises(QueryError) as caught:
         ask(store, f"abs({waiting})", limit)
     found = re.fullmatch(
-        r"query needs (\d+) bytes for (.+) and holds (\d+): more than the limit of (\d+); "
+        r"query needs (\d+) bytes for (.+) and holds (\d+): more than the limit of (\d+) \(--query\.max-memory\); "
         r"it has read (\d+) samples in \d+\.\d s",
         str(caught.value),
     )

@@ -23,11 +23,15 @@ from trimon.memory.queries import FREE_BYTES, MemoryShort, QueryMemory, Reservat
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.query.execution.budget import QUEUE, Budget
-from trimon.query.language.errors import MemoryFull, QueryError
+from trimon.query.language.errors import MemoryExceeded, MemoryFull, QueryError
 from trimon.query.language.options import QueryOptions
 
 T = TypeVar("T")
 
+NO_MEMORY: Final = (
+    "query needs more memory than the system gives to this process now; where that is less than it should be, "
+    "--storage.memory-max says how much there is"
+)
 # Queries that may wait for a place; more are refused at once: they would time out anyway.
 WAITING_MAX: Final = 256
 RETRY_AFTER_S: Final = 2.0
@@ -129,12 +133,20 @@ class Queries:
         except MemoryFull as error:
             self.refused += 1
             self._note(record, str(error))
+            self._tell(error)
+            raise
+        except MemoryExceeded as error:
+            self._tell(error)
             raise
         finally:
             self.served += 1
             del self.active[number]
             if reservation is not None:
                 reservation.release()
+
+    def _tell(self, error: QueryError) -> None:
+        if self._room is not None:
+            self._room.refuse(str(error))
 
     def _reservation(self) -> Reservation | None:
         return None if self._memory is None else Reservation(self._memory, for_rules=self._room is None)
@@ -183,6 +195,11 @@ class Queries:
         snapshot, budget = self._snapshot(), Budget(options)
         try:
             result = work(snapshot, budget)
+        except MemoryError:
+            self._note(record, NO_MEMORY)
+            full = MemoryFull(NO_MEMORY)
+            self._tell(full)
+            raise full from None
         except Exception as error:
             self._note(record, str(error))
             raise
@@ -235,9 +252,11 @@ class Queries:
         slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
         try:
             result = await self._offload.run(timed, budget.cancel)
-        except (MemoryShort, QueryError) as error:
+        except (MemoryShort, QueryError, MemoryError) as error:
             # the frames hold all that the query had made, and are let go only when garbage is collected
             traceback.clear_frames(error.__traceback__)
+            if isinstance(error, MemoryError):
+                raise MemoryFull(NO_MEMORY) from None
             if isinstance(error, QueryError):
                 self._note(record, str(error))
             raise

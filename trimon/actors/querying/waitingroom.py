@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +10,14 @@ from typing import Final
 
 import trio
 
+from trimon.log import Log
 from trimon.memory.queries import QueryMemory, Reservation
 from trimon.query.language.errors import MemoryFull
 
 WAITING_MAX: Final = 64
 # Whoever asked has given up by then, or would rather hear that there is too much to do.
 WAIT_S_MAX: Final = 30.0
+TOLD_S: Final = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +43,7 @@ class WaitingRoom:
         waiting_max: int = WAITING_MAX,
         wait_s_max: float = WAIT_S_MAX,
         on_short: Callable[[], object] = lambda: None,
+        log: Log | None = None,
     ) -> None:
         self.admitted = 0
         self.refused = 0
@@ -47,16 +51,25 @@ class WaitingRoom:
         self._waiting_max = waiting_max
         self._wait_s_max = wait_s_max
         self._on_short = on_short
+        self._log = log
+        self._told_s = -math.inf
         self._line: deque[_Waiting] = deque()
         memory.on_given = self.look
 
     def check_open(self) -> None:
         """Raises MemoryFull when the process is so short of memory that no query is taken."""
         if self._memory.is_shut:
-            self.refused += 1
-            raise MemoryFull(
-                "the memory of this process is used up: no queries are taken, scrapes and rules go on; see /debug/memory"
-            )
+            text = "the memory of this process is used up: no queries are taken, scrapes and rules go on; see /debug/memory"
+            self.refuse(text)
+            raise MemoryFull(text)
+
+    def refuse(self, reason: str) -> None:
+        """Counts a query that was refused for want of memory, and says so in the log once in a while."""
+        self.refused += 1
+        now_s = trio.current_time()
+        if self._log is not None and now_s >= self._told_s + TOLD_S:
+            self._log.warning("queries are refused for want of memory", refused=self.refused, last=reason)
+            self._told_s = now_s
 
     async def wait(self, reservation: Reservation, needed_bytes: int, patience_s: float) -> None:
         """Returns when `needed_bytes` are reserved. Raises MemoryFull when too many wait, or it takes too long."""
@@ -78,7 +91,6 @@ class WaitingRoom:
             raise self._full(needed_bytes, f"it was not free for {wait_s:.0f} s")
 
     def _full(self, needed_bytes: int, why: str) -> MemoryFull:
-        self.refused += 1
         memory = self._memory
         return MemoryFull(
             f"query needs about {needed_bytes} bytes of memory, and of the {memory.most_bytes(for_rules=False)} that "

@@ -25,6 +25,8 @@ _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
 _ROWS: Final = 1 << 16
+# So few series have hardly a time in common.
+_SERIES_FEW: Final = 4
 # Memory of the text of a sample, in pieces and joined.
 _TEXT_BYTES: Final = 70
 _LABEL_COPIES: Final = 3
@@ -228,6 +230,10 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
         begin, last = offsets[row], row + 1
         while last < result.series and offsets[last + 1] - begin <= _CHUNK:
             last += 1
+        if offsets[last] - begin > 2 * _CHUNK:
+            rows += _long_row(sets[row], values, heads, (row, begin, offsets[last]), comma, check)
+            row, comma = last, ","
+            continue
         texts = format_values(values[begin : offsets[last]])
         for index in range(row, last):
             low, high = offsets[index], offsets[index + 1]
@@ -247,22 +253,54 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
     return rows
 
 
+def _long_row(
+    metric: str,
+    values: Matrix,
+    heads: _Heads,
+    span: tuple[int, int, int],
+    comma: str,
+    check: Callable[[], None],
+) -> list[bytes]:
+    """A series in pieces; `span` is its row, and from where to where its samples are."""
+    row, low, high = span
+    rows = [f'{comma}{{"metric":{metric},"values":['.encode()]
+    on_grid = heads.of(row, low, high) if heads.on_grid else []
+    for begin in range(low, high, _CHUNK):
+        check()
+        end = min(begin + _CHUNK, high)
+        pieces = [""] * (2 * (end - begin))
+        pieces[0::2] = on_grid[begin - low : end - low] if on_grid else heads.of(row, begin, end)
+        pieces[1::2] = format_values(values[begin:end])
+        if begin == low:
+            pieces[0] = pieces[0][3:]
+        rows.append("".join(pieces).encode())
+    rows.append(b'"]]}')
+    return rows
+
+
 class _Heads:
     """`"],[TIME,"` before every value, made once per distinct time."""
 
     def __init__(self, result: QueryResult) -> None:
-        self._on_grid = result.samples is None
+        self.on_grid = result.samples is None
+        self._once: list[str] = []
         if result.samples is None:
             self._full = np.logical_and.reduce(result.present, axis=1).tolist()
             self._present = result.present
             distinct = result.times_ms
         else:
-            distinct, self._codes = np.unique(result.samples.times_ms, return_inverse=True)
+            # Times of one series are all different: they are written when it is their turn.
+            self._times = result.samples.times_ms
+            if result.series < _SERIES_FEW:
+                return
+            distinct, self._codes = np.unique(self._times, return_inverse=True)
         self._once = [f'"],[{time},"' for time in format_times(distinct)]
 
     def of(self, row: int, low: int, high: int) -> list[str]:
         """The heads of one series, whose samples are `low:high` of all."""
-        if not self._on_grid:
+        if not self.on_grid:
+            if not self._once:
+                return [f'"],[{time},"' for time in format_times(self._times[low:high])]
             return [self._once[code] for code in self._codes[low:high].tolist()]
         if self._full[row]:
             return self._once

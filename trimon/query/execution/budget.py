@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol, TypeVar
 
 from trimon.memory.queries import FREE_BYTES, MemoryShort, Reservation
-from trimon.query.language.errors import FailureKind, QueryError
+from trimon.query.language.errors import FailureKind, MemoryExceeded, QueryError
 from trimon.query.language.options import QueryOptions
 
 EVALUATION: Final = "expression evaluation"
@@ -28,7 +28,7 @@ class Describable(Protocol):
 
 
 class Budget:
-    """Checked between operators; every excess is a QueryError with Prometheus' text.
+    """Checked between operators; every excess is a QueryError with Prometheus' text, where there is one.
 
     One budget serves one query. `cancel` may be called from any thread; everything else belongs to the
     thread that evaluates. `held` is the number of samples alive now, `peak` the highest it was, `read` the
@@ -105,18 +105,18 @@ class Budget:
             )
 
     def take_bytes(self, size_bytes: int, what: str | Describable) -> None:
-        """Raise QueryError when an allocation and what the query holds would together be more than it may use."""
+        """Raise MemoryExceeded when an allocation and what the query holds would together be more than it may use."""
         held_bytes = self.bytes_held + self.bytes_kept
         needed_bytes = held_bytes + size_bytes
         if needed_bytes > self.bytes_max:
-            raise self._too_much(size_bytes, what, f"the limit of {self.bytes_max}")
+            raise self._too_much(size_bytes, what, f"the limit of {self.bytes_max}", "--query.max-memory")
         if needed_bytes > self._reserved_bytes:
             assert self.reservation is not None
             if needed_bytes > self.reservation.most_bytes:
                 most = (
                     f"the {self.reservation.most_bytes} that one query may hold of the memory of this process"
                 )
-                raise self._too_much(size_bytes, what, most)
+                raise self._too_much(size_bytes, what, most, "--storage.memory-max")
             if not self.reservation.raise_to(needed_bytes):
                 raise MemoryShort(needed_bytes)
             self._reserved_bytes = needed_bytes
@@ -133,12 +133,14 @@ class Budget:
         if needed_bytes > self._reserved_bytes:
             self.take_bytes(needed_bytes - self.bytes_held - self.bytes_kept, "what is expected")
 
-    def _too_much(self, size_bytes: int, what: str | Describable, limit: str) -> QueryError:
+    def _too_much(self, size_bytes: int, what: str | Describable, limit: str, flag: str) -> MemoryExceeded:
         name = what if isinstance(what, str) else what.describe()
-        return self._error(
-            f"query needs {size_bytes} bytes for {name} and holds {self.bytes_held + self.bytes_kept}: more than {limit}; "
-            f"it has read {self.read} samples in {self.elapsed_s:.1f} s",
+        return MemoryExceeded(
+            f"query needs {size_bytes} bytes for {name} and holds {self.bytes_held + self.bytes_kept}: more than {limit} "
+            f"({flag}); it has read {self.read} samples in {self.elapsed_s:.1f} s",
             FailureKind.EXECUTION,
+            self.read,
+            self.elapsed_s,
         )
 
     def evaluated(self, size_bytes: int) -> None:

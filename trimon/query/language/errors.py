@@ -56,6 +56,10 @@ class QueryError(TrimonError):
         self.elapsed_s = elapsed_s
 
 
+class MemoryExceeded(QueryError):
+    """A query that needs more memory than one query may hold; to ask it again later does not help."""
+
+
 class MemoryFull(QueryError):
     """A query for which there is no memory now, as others hold it; it may be asked again later."""
 

@@ -41,7 +41,7 @@ from trimon.query.windows.histogramwindows import (
 from trimon.query.windows.regularwindows import WindowParts
 from trimon.query.windows.resetfree import RESET_FREE, note_reset_free
 from trimon.query.windows.windowarguments import Kernel, WindowCall, WindowResults
-from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
+from trimon.query.windows.windowmatrix import CELLS_MAX, WindowMatrix, window_matrices
 
 _INCREASING: Final = ("rate", "increase")
 KERNELS: Final[dict[str, Kernel]] = {
@@ -82,6 +82,8 @@ START_TIME_KERNELS: Final[dict[str, Kernel]] = {
 IN_PARTS: Final = frozenset(
     f"{name}_over_time" for name in ("avg", "sum", "min", "max", "stddev", "stdvar", "quantile", "mad")
 ) | {"deriv", "predict_linear"}
+# What a kernel makes of a cell on its way: some arrays of numbers. Of usual window matrices that is little.
+_WORKING_BYTES: Final = 80
 _IGNORED: Final = "ignored histograms in a range containing both floats and histograms"
 COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
 
@@ -156,7 +158,9 @@ class WindowOperator(Operator):
         assert isinstance(ranges, Ranges)
         params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
         self._check(ranges)
-        call = WindowCall(ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set())
+        call = WindowCall(
+            ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set(), context.budget.check
+        )
         if self.function in _INCREASING:
             note_reset_free(ranges.frame)
         if self._fold is not None and self._foldable(context, ranges):
@@ -204,9 +208,12 @@ class WindowOperator(Operator):
             )
         ):
             context.budget.check()
+            cells = max(windows.values.size, len(windows.rows) * ranges.steps)
+            if cells > CELLS_MAX:
+                context.budget.take_bytes(cells * _WORKING_BYTES, self)
             for steps, part, part_call in [(slice(None), windows, call)] if whole else cutter.of(windows):
-                cells, shown = self._kernel(context, ranges, part, part_call)
-                yield windows, steps, cells, shown
+                values, shown = self._kernel(context, ranges, part, part_call)
+                yield windows, steps, values, shown
             context.budget.passing = max(context.budget.passing, seen.add(windows))
 
     def _ends_only(self, ranges: Ranges) -> bool:

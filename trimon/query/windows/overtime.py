@@ -217,7 +217,7 @@ def quantile(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """The quantile `params[0]` of each window."""
     (wanted,) = call.params
     if isinstance(windows, RegularWindowMatrix) and 0 <= wanted[0] <= 1 and (wanted == wanted[0]).all():
-        found = window_quantiles(windows, float(wanted[0]))
+        found = window_quantiles(windows, float(wanted[0]), call.check)
         if found is not None:
             return found, _filled(windows)
     out = np.full(_shape(windows), np.nan)

@@ -14,13 +14,17 @@ from trimon.query.windows.windowmatrix import WindowMatrix
 WindowResults: TypeAlias = tuple[Matrix, Mask]
 
 
+def _unchecked() -> None:
+    """Nobody stops it."""
+
+
 @dataclass(frozen=True, slots=True)
 class WindowCall:
     """The windows end at `refs_ms[k]` and are `range_ms` long; `times_ms` are the evaluation times.
 
     `params` are the scalar arguments, float64[steps] each. `overlaps` collects rows of the frame whose
     start timestamps contradict one another. In `memo` a kernel keeps what the next window matrix may have in common with this
-    one.
+    one. `check` raises when the query is to stop.
     """
 
     refs_ms: Times
@@ -28,6 +32,7 @@ class WindowCall:
     times_ms: Times
     params: tuple[Matrix, ...] = ()
     overlaps: set[int] | None = None
+    check: Callable[[], None] = _unchecked
     memo: dict[str, object] = field(default_factory=dict)
 
 

@@ -24,6 +24,8 @@ CELLS_MAX: Final = 1 << 19
 _COPIED_MIN: Final = 64
 # A window matrix costs some 40 us besides its cells, a cell of rows with times of their own about 30 ns more than another.
 _ARRAYS_MANY: Final = 8
+# A row of more samples is not copied to be padded.
+_ALONE_MIN: Final = 1 << 16
 _CELLS_MIN: Final = 1200
 _T = TypeVar("_T", bound=np.generic)
 _FAR: Final = np.iinfo(np.int64).max
@@ -221,10 +223,33 @@ def _ragged(runs: _GridRuns, refs_ms: Times, range_ms: int, *, drop_stale: bool)
         stop = int(np.searchsorted(lengths, widest, side="right"))
         width = max(widest, len(refs_ms))
         stop = min(stop, at + max(1, CELLS_MAX // width))
-        windows = _padded(runs.take(slice(at, stop)), refs_ms, range_ms, drop_stale=drop_stale)
+        made = _alone if stop - at == 1 and lengths[at] >= _ALONE_MIN else _padded
+        windows = made(runs.take(slice(at, stop)), refs_ms, range_ms, drop_stale=drop_stale)
         if windows is not None:
             yield windows
         at = stop
+
+
+def _alone(runs: _GridRuns, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> WindowMatrix | None:
+    """The only row, whose times are those of its window matrix: nothing is copied but where there are stale markers."""
+    frame, row, skip, length = runs.frame, int(runs.rows[0]), int(runs.skips[0]), int(runs.lengths[0])
+    first = int(frame.time_offsets[frame.time_of_row[row]]) + skip
+    times, begin = frame.times[first : first + length], int(frame.offsets[row]) + skip
+    taken: slice | Index = slice(begin, begin + length)
+    if drop_stale and frame.has_stale[row]:
+        kept = np.flatnonzero(~is_stale(frame.values[taken]))
+        times, taken = times[kept], kept + begin
+    if not len(times):
+        return None
+    return WindowMatrix(
+        runs.rows,
+        times,
+        frame.values[taken][None, :],
+        np.searchsorted(times, refs_ms - range_ms, side="right"),
+        np.searchsorted(times, refs_ms, side="right"),
+        None if frame.starts is None else frame.starts[taken][None, :],
+        None if frame.histograms is None else frame.histograms[taken][None, :],
+    )
 
 
 def _padded(runs: _GridRuns, refs_ms: Times, range_ms: int, *, drop_stale: bool) -> WindowMatrix | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -14,6 +16,8 @@ from trimon.query.windows.regularwindows import RegularWindowMatrix
 # Cells of one array while lists are merged; a dozen of them stay in the second-level cache.
 _CELLS_MAX: Final = 1 << 13
 _SORTED_MAX: Final = 1 << 16
+# Cells of the lists of one row: longer ones take more memory than sorting every window does.
+_LISTED_MAX: Final = 1 << 21
 # Relative cost of sorting a sample in its window, and of one element of a merge.
 _SORT_COST: Final = 7.0
 
@@ -21,8 +25,13 @@ _SORT_COST: Final = 7.0
 _Lists = list[Matrix]
 
 
-def window_quantiles(matrix: RegularWindowMatrix, quantile: float) -> Matrix | None:
-    """The quantile (0 to 1) of every window; None when there is NaN among the values."""
+def window_quantiles(
+    matrix: RegularWindowMatrix, quantile: float, check: Callable[[], None]
+) -> Matrix | None:
+    """The quantile (0 to 1) of every window; None when there is NaN among the values.
+
+    `check` is called between some windows and the next, and may raise.
+    """
     values = matrix.values[:, int(matrix.lo[0]) : int(matrix.hi[-1])]
     if np.isnan(values.max()):
         return None
@@ -35,13 +44,17 @@ def window_quantiles(matrix: RegularWindowMatrix, quantile: float) -> Matrix | N
     merge = _RankMerge.of(matrix, lower, upper)
     if merge is None:
         windows = sliding_window_view(values, matrix.width, axis=1)[:, :: matrix.stride]
-        chunk = max(1, _SORTED_MAX // (shape[1] * matrix.width))
-        for at in range(0, shape[0], chunk):
-            ordered = np.sort(windows[at : at + chunk], axis=2)
-            out[at : at + chunk] = ordered[:, :, lower] * (1 - weight) + ordered[:, :, upper] * weight
+        rows = max(1, _SORTED_MAX // (shape[1] * matrix.width))
+        steps = min(shape[1], max(1, _SORTED_MAX // matrix.width))
+        for at, first in product(range(0, shape[0], rows), range(0, shape[1], steps)):
+            check()
+            part = slice(at, at + rows), slice(first, first + steps)
+            ordered = np.sort(windows[part], axis=2)
+            out[part] = ordered[:, :, lower] * (1 - weight) + ordered[:, :, upper] * weight
         return out
     chunk = max(1, _CELLS_MAX // (values.shape[1] // merge.block))
     for at in range(0, shape[0], chunk):
+        check()
         low, high = merge.ends(values[at : at + chunk])
         out[at : at + chunk] = low * (1 - weight) + high * weight
     return out
@@ -70,7 +83,7 @@ class _RankMerge:
         merges = blocks.bit_length() + blocks.bit_count() - 2
         cells = (count - 1) * apart + blocks
         cost = cells * (2 * block * min(depth, block) + merges * depth * depth)
-        if cost > _SORT_COST * count * width:
+        if cost > _SORT_COST * count * width or cells * min(depth, width) > _LISTED_MAX:
             return None
         if top:
             last = width - 1

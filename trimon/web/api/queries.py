@@ -17,7 +17,7 @@ from trimon.query.answer.result import QueryResult
 from trimon.query.answer.statsdata import stats_data
 from trimon.query.execution.annotations import limited
 from trimon.query.execution.budget import Budget
-from trimon.query.language.errors import ParseError, QueryError
+from trimon.query.language.errors import ParseError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
 from trimon.web.context import WebContext
@@ -146,10 +146,7 @@ class QueryHandler:
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             result = evaluate(snapshot, text, options, budget)
             record.stats = result.stats
-            try:
-                return success(*_rendered(result, budget, series_max, stats, per_step))
-            except MemoryError:
-                raise QueryError("the query's answer needs more memory than there is") from None
+            return success(*_rendered(result, budget, series_max, stats, per_step))
 
         queries = self._context.queries
         start_ms, end_ms, step_ms = times_ms

@@ -7,6 +7,7 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.storage import NotReady
 from trimon.errors import OperatingError, UserError
+from trimon.offload import ThreadsShort
 from trimon.query.language.errors import MemoryFull, QueryError
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, ApiError, failure
@@ -25,9 +26,12 @@ def as_api_error(error: Exception) -> ApiError | None:
             return ApiError("bad_data", str(error))
         case MailboxFull():
             return ApiError("unavailable", str(error), status=503, retry_after_s=error.retry_after_s)
+        case MemoryError():
+            text = "this process has no memory for the request now; see /debug/memory"
+            return ApiError("unavailable", text, status=503, retry_after_s=MemoryFull.retry_after_s)
         case NotReady():
             return ApiError("unavailable", str(error), status=503, retry_after_s=1)
-        case ActorGone() | AskTimeout():
+        case ActorGone() | AskTimeout() | ThreadsShort():
             return ApiError("unavailable", str(error), status=503, retry_after_s=1)
         case OperatingError():
             return ApiError("internal", str(error))

@@ -146,6 +146,8 @@ class WebActor:
             set_crowded(scope, for_loopback=beyond <= self.connections.kept // 2)
         try:
             await self._app(scope, receive, send)
+        except* MemoryError:  # want of memory is no bug: the connection ends
+            raise
         except* Exception as errors:  # the HTTP server says nothing of it
             self._reports.add(f"web{scope.get('path', '')}", 1, errors, 0.0, "")
             raise
@@ -201,6 +203,8 @@ class WebActor:
         began_s = trio.current_time()
         try:
             await server(ConnectionState({}), stream, place)
+        except* MemoryError:
+            self._failed += 1
         except* Exception as errors:  # noqa: BLE001 # what one client does must not end all connections
             self._failed += 1
             self._reports.add("web/connection", 1, errors, trio.current_time() - began_s, "")
