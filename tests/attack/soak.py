@@ -87,8 +87,8 @@ class Measure:
     def text(self) -> str:
         """In words."""
         return (
-            f"{self.rss_bytes / 1e6:.0f} MB, {self.descriptors} descriptors and {self.data_files} of data, {self.threads} threads, "
-            f"{self.tasks} tasks, {self.actors} actors"
+            f"{self.rss_bytes / 1e6:.0f} MB, {self.descriptors} descriptors and {self.data_files} of data, "
+            f"{self.threads} threads, {self.tasks} tasks, {self.actors} actors"
         )
 
 
