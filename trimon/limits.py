@@ -66,6 +66,24 @@ CONNECTIONS_KEPT: Final = 32
 CONFIG_FILE_BYTES_MAX: Final = 16 * 2**20
 DISCOVERY_FILE_BYTES_MAX: Final = 64 * 2**20
 TARGETS_PER_PUBLISH_MAX: Final = 200_000
+# Groups without targets are nothing to scrape, but cost as much as a target.
+GROUPS_PER_PUBLISH_MAX: Final = 200_000
+# A read of a discovery's file that takes longer hangs: the other files are read without it.
+DISCOVERY_READ_S: Final = 10.0
+# Who feeds a pipe that a configuration is read from has so long for each piece.
+PIPE_READ_S: Final = 10.0
+# Values of one YAML text and their characters, aliases counted each time: they make a small text large. Far above those of a
+# real file of the largest size that is read. A node takes 120 bytes, and 580 with the rule that is made of it at the most.
+YAML_NODES_MAX: Final = 2_000_000
+YAML_NODE_BYTES: Final = 600
+YAML_CHARACTERS_MAX: Final = DISCOVERY_FILE_BYTES_MAX
+YAML_DEPTH_MAX: Final = 100
+# Lists and objects of a discovery file in JSON, which take more memory than text: three for each group that may be there.
+JSON_CONTAINERS_MAX: Final = 3 * GROUPS_PER_PUBLISH_MAX + 1
+RULES_PER_FILE_MAX: Final = 100_000
+# Errors of one text that are told; the others are counted. A name in one may be as long as the text.
+ERRORS_TOLD_MAX: Final = 100
+ERROR_CHARACTERS_MAX: Final = 4096
 
 # Templates of alerts and consoles: anybody who may write a rule may write a loop. The steps of the largest consoles of
 # Prometheus are some ten thousand; this many take about a second. Text counts as steps too, so does every query.

@@ -10,8 +10,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimon.config.yamltree import Document, ShapeErrors
-from trimon.errors import UserError
+from trimon import limits
+from trimon.config.shapefaults import Faults, ShapeErrors
+from trimon.config.yamltree import Document
+from trimon.errors import Position, UserError
 
 # Prometheus' reader takes these for numbers and booleans, PyYAML for text that needs no quotes.
 OTHER_ELSEWHERE = re.compile(r"[-+]?([\d._]+[eE][-+]?[\d_]+|0o[0-7_]+)|[yYnN]", re.ASCII)
@@ -105,3 +107,59 @@ def test_no_text_makes_the_reader_fall(text: str) -> None:
     except UserError as error:
         file = error.position.file
     assert file in ("", "f.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a: &a {x: 1}\nb: &b [*a, *a, *a, *a]\nc: [*b, *b]\nd: [*b, *b, *b,\n  *b]\n",
+            "f.yml:5:3: yaml: document has 101 nodes and more; it may have 100 nodes, aliases counted each time",
+        ),
+        (
+            "[&a xxxxxxxxxxxxxxxxxxxxxxxxx,\n*a,\n*a,\n*a]",
+            "f.yml:4:1: yaml: document has values of 100 characters and more; they may have 90, aliases counted each time",
+        ),
+        ("[" * 11, "f.yml:1:11: yaml: nested deeper than 10 levels"),
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in range(12)),
+            "f.yml:10:10: yaml: nested deeper than 10 levels",
+        ),
+    ],
+)
+def test_a_text_has_a_most_of_nodes_characters_and_levels(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too much is refused where it begins to be, aliases counted each time, before anything is made of it."""
+    monkeypatch.setattr(limits, "YAML_NODES_MAX", 100)
+    monkeypatch.setattr(limits, "YAML_CHARACTERS_MAX", 90)
+    monkeypatch.setattr(limits, "YAML_DEPTH_MAX", 10)
+    with pytest.raises(UserError) as refused:
+        Document(text, "f.yml")
+    assert str(refused.value) == message
+
+
+def test_nodes_are_counted_as_they_are_read() -> None:
+    """The count is that of the nodes of the plain value, whatever is an alias, and who watches hears of it."""
+    text = "- &a {x: &x [1, 2]}\n" + "- *a\n" * 999 + "- *x\n" * 500
+    heard: list[int] = []
+    document = Document(text, "f.yml", watch=heard.append)
+    assert document.nodes == 1 + 1000 * 5 + 500 * 3
+    assert len(heard) == document.nodes // 1024
+
+
+def test_of_many_faults_the_first_are_told() -> None:
+    """A hundred faults are told, each shortened, and how many there are besides."""
+    text = "".join(f"k{i}: 1\nk{i}: 2\n" for i in range(250)) + "k0: 3\n" * 50
+    document = Document(text, "f.yml", unique_keys=True)
+    assert document.root is not None
+    with pytest.raises(ShapeErrors) as refused:
+        document.entries(document.root, "map", "{}", Faults())
+    lines = refused.value.message.splitlines()
+    assert (len(lines), lines[1]) == (102, '  line 2: mapping key "k0" already defined at line 1')
+    assert lines[-1] == "  ... and 200 more"
+    long = Faults()
+    long.add(Position(1, 1), "x" * 10_000_000)
+    with pytest.raises(ShapeErrors, match=re.escape("xxx... (10000000 characters)")) as shown:
+        long.raise_any()
+    assert len(str(shown.value)) < 5000

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import peer
+from trimon import limits
 from trimon.errors import UserError
 from trimon.query.language.options import QueryOptions
-from trimon.rules.file import load_rules, read_rules
+from trimon.rules.file import RuleFileErrors, load_rules, read_rules
 from trimon.rules.spec import GroupSpec, RecordingSpec, RuleDefaults
 
 FILE = Path("/etc/rules.yml")
@@ -156,3 +157,23 @@ def test_the_words_are_those_of_promtool(text: str, tmp_path: Path) -> None:
         load_rules([path], RuleDefaults())
     # Where 3.14 looks for a place another version looks elsewhere.
     assert re.sub(r"^(\d+:\d+: )+", "", refused.value.message) in done.stdout + done.stderr
+
+
+def test_a_file_has_a_most_of_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aliases count each time; the group that goes beyond is named by its place."""
+    monkeypatch.setattr(limits, "RULES_PER_FILE_MAX", 5)
+    text = "groups:\n- {name: a, rules: &r [{record: a, expr: up}, {record: b, expr: up}, {record: c, expr: up}]}\n"
+    assert len(read(text)[0].rules) == 3
+    with pytest.raises(UserError, match=r"6 rules and more in one file; at most 5 are allowed") as refused:
+        read(text + "- name: b\n  rules: *r\n")
+    assert refused.value.position.line == 4
+
+
+def test_of_many_errors_the_first_are_told() -> None:
+    """A hundred errors of meaning are told and the others counted, and no text is repeated at its whole length."""
+    name = "n" * 100_000
+    text = "groups:\n- {name: &n " + name + ", rules: [" + "{record: *n}," * 500 + "]}\n"
+    with pytest.raises(RuleFileErrors) as refused:
+        read(text)
+    assert (len(refused.value.texts), refused.value.texts[-1]) == (101, "... and 400 more")
+    assert len(str(refused.value)) < 600_000

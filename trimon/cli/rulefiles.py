@@ -24,7 +24,7 @@ from trimon.cli.findings import (
     positions_option,
 )
 from trimon.cli.flags import STRICT
-from trimon.config.yamltree import ShapeErrors
+from trimon.config.shapefaults import ShapeErrors
 from trimon.errors import UserError
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def rule_failures(error: UserError) -> Iterator[str]:
     again = error.message
     if isinstance(error, ShapeErrors):
         faults = [fault for fault in error.faults if not _UNKNOWN_FIELD.match(fault[1])]
-        again = ShapeErrors(faults).message if faults else ""
+        again = ShapeErrors(faults, error.more).message if faults else ""
         for outer, inner in _INNER_TYPES:
             again = outer.sub(inner, again)
     if again:

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from trimon.config.model import Kind, Model, Source, show_model, zero_model
 from trimon.config.secret import MASK, Secret, SecretUrl, masked_url
+from trimon.config.shapefaults import Faults, ShapeErrors
 from trimon.config.yamltext import InOneLine, natural_order
-from trimon.config.yamltree import Node, Shape, ShapeErrors
-from trimon.errors import Position, UserError
+from trimon.config.yamltree import Node, Shape
+from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.redaction import REDACTOR
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
@@ -246,7 +247,7 @@ class Listed:
         """The items in order."""
         document = source.document
         out: list[Any] = []
-        faults: list[tuple[Position, str]] = []
+        faults = Faults()
         for inner in document.items(node, self.go_type):
             if inner.is_null:
                 if self.null_item:
@@ -256,9 +257,8 @@ class Listed:
             try:
                 out.append(self.item.read(inner, source))
             except ShapeErrors as error:
-                faults += error.faults
-        if faults:
-            raise ShapeErrors(faults)
+                faults.take(error)
+        faults.raise_any()
         return tuple(out)
 
     def zero(self) -> tuple[Any, ...]:
@@ -282,7 +282,7 @@ class Mapped:
     def read(self, node: Node, source: Source) -> tuple[tuple[str, Any], ...]:
         """The pairs, sorted by key."""
         document = source.document
-        faults: list[tuple[Position, str]] = []
+        faults = Faults()
         entries = document.entries(node, self.go_type, 'key "{}" already set in map', faults, of_map=True)
         pairs = []
         for name, (key, value) in entries.items():
@@ -293,9 +293,8 @@ class Mapped:
             try:
                 pairs.append((name, self.item.zero() if value.is_null else self.item.read(value, source)))
             except ShapeErrors as error:
-                faults += error.faults
-        if faults:
-            raise ShapeErrors(faults)
+                faults.take(error)
+        faults.raise_any()
         return tuple(sorted(pairs, key=lambda pair: pair[0]))
 
     def zero(self) -> tuple[tuple[str, Any], ...]:

@@ -17,8 +17,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
+from trimon.config.shapefaults import Faults, ShapeErrors
 from trimon.config.support import UNSUPPORTED, refuse_unsupported, unsupported
-from trimon.config.yamltree import Document, Node, ShapeErrors
+from trimon.config.yamltree import Document, Node
 from trimon.errors import Position, UserError
 
 M = TypeVar("M", bound="Model")
@@ -156,7 +157,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     """Read, check, and mark a model. Raises ShapeErrors with all that has the wrong shape in it."""
     document = source.document
     known = settings_of(cls)
-    faults: list[tuple[Position, str]] = []
+    faults = Faults()
     entries = document.entries(node, cls.yaml_type, f"field {{}} already set in type {cls.yaml_type}", faults)
     values: dict[str, Any] = {}
     places: dict[str, Position] = {}
@@ -167,7 +168,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
             if name in cls.not_yet or name in UNSUPPORTED.get(cls.section, ()):
                 refuse_unsupported(name, document.plain(value), place)
             elif not source.ignore_unknown:
-                faults.append((place, f"field {name} not found in type {cls.yaml_type}"))
+                faults.add(place, f"field {name} not found in type {cls.yaml_type}")
             continue
         each = known[name]
         places[each.name] = place
@@ -175,15 +176,14 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
         try:
             values[each.name] = _read_field(each, value, source)
         except ShapeErrors as error:
-            faults += error.faults
+            faults.take(error)
             continue
         if each.metadata["only_default"] and values[each.name] not in (
             each.default,
             each.metadata["kind"].zero(),
         ):
             raise unsupported(name, place)
-    if faults:
-        raise ShapeErrors(faults)
+    faults.raise_any()
     model = cls(**values, marks=Marks(document.at(node), places, value_places))
     model.check()
     return model

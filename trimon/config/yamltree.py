@@ -11,75 +11,25 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, NoReturn
 
 import yaml
 
+from trimon import limits
+from trimon.config.shapefaults import Faults, ShapeErrors
+from trimon.config.yamlscalars import BOOL, INT, NULL, type_of
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 
-# A document nested deeper than this says nothing we could use.
-DEPTH_MAX: Final = 100
-# Aliases make a small file large; this is far above the nodes of a real file of the largest size we read.
-NODES_MAX: Final = 2_000_000
+# Nodes between two calls of who watches.
+WATCHED: Final = 1024
 # No field holds such a number; reading it takes time that grows with its square.
 _DIGITS_MAX: Final = 400
 
 _PREFIX: Final = "tag:yaml.org,2002:"
 _TAGS: Final = frozenset(("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value"))
-_NULL: Final = frozenset(("", "~", "null", "Null", "NULL"))
-_BOOL: Final = {
-    form: truth
-    for truth, words in ((True, ("y", "yes", "on", "true")), (False, ("n", "no", "off", "false")))
-    for word in words
-    for form in (word, word.capitalize(), word.upper())
-}
-_INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0b[01_]+|0o?[0-7_]+|[1-9][0-9_]*|0)", re.ASCII)
-_FLOAT = re.compile(
-    r"[-+]?(?:[0-9][0-9_]*+\.?+[0-9_]*+|\.[0-9][0-9_]*+)(?:[eE][-+]?[0-9]++)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-    re.ASCII,
-)
-
-
-# What Prometheus' writer quotes besides: numbers to the base 60 and times.
-_OTHER_TYPES = re.compile(
-    r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ]+[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?(?:\s*(?:Z|[-+][0-9:]+))?)?",
-    re.ASCII,
-)
-
-
-def is_plain_text(text: str) -> bool:
-    """Whether a text without quotes reads as text."""
-    return _type_of(text) == "str" and not _OTHER_TYPES.fullmatch(text)
-
-
-def _type_of(text: str) -> str:
-    """The short tag of a plain scalar, as YAML 1.1 says."""
-    if text in _NULL:
-        return "null"
-    if text in _BOOL:
-        return "bool"
-    if _INT.fullmatch(text):
-        return "int"
-    if _FLOAT.fullmatch(text):
-        return "float"
-    return "merge" if text == "<<" else "str"
-
-
-class ShapeErrors(UserError):
-    """Values of the wrong shape in one file: unknown fields, fields given twice, wrong types; one line each."""
-
-    def __init__(self, faults: Sequence[tuple[Position, str]]) -> None:
-        self.faults = tuple(sorted(faults, key=lambda fault: fault[0].line))
-        lines = (f"\n  line {place.line}: {message}" for place, message in self.faults)
-        super().__init__("yaml: unmarshal errors:" + "".join(lines), self.faults[0][0])
-
-    def __str__(self) -> str:
-        file = self.position.file
-        return f"{file}: {self.message}" if file else self.message
 
 
 class Shape(Enum):
@@ -106,20 +56,48 @@ class Node:
     @property
     def is_null(self) -> bool:
         """Whether the node is null or nothing."""
-        return (not self.tag and self.value in _NULL) if self.shape is Shape.SCALAR else False
+        return (not self.tag and self.value in NULL) if self.shape is Shape.SCALAR else False
 
     def resolved(self) -> str:
         """The short tag, that of a plain scalar found from its text as YAML 1.1 says."""
-        return self.tag or _type_of(self.value)
+        return self.tag or type_of(self.value)
+
+
+class _Extent:
+    """How large a node is with all that is in it, aliases counted each time; that of an open collection grows."""
+
+    __slots__ = ("characters", "height", "node", "nodes")
+
+    def __init__(self, node: Node, nodes: int, characters: int) -> None:
+        self.node = node
+        self.nodes = nodes
+        self.characters = characters
+        self.height = 0
+        """Levels below."""
+
+    def take(self, inner: _Extent) -> None:
+        """One more node, complete, in this collection."""
+        self.nodes += inner.nodes
+        self.characters += inner.characters
+        self.height = max(self.height, inner.height + 1)
 
 
 class Document:
     """One YAML text and its node tree; `root` is None when there is nothing in it. Raises UserError."""
 
-    def __init__(self, text: str, file: str, *, unique_keys: bool = False) -> None:
-        """With `unique_keys` a mapping with a repeated key is refused before its fields are looked at."""
+    def __init__(
+        self, text: str, file: str, *, unique_keys: bool = False, watch: Callable[[int], None] | None = None
+    ) -> None:
+        """With `unique_keys` a mapping with a repeated key is refused before its fields are looked at.
+
+        `watch` is called every now and then with the number of nodes so far, aliases counted each time, and may raise.
+        """
         self.file = file
         self.unique_keys = unique_keys
+        self.nodes = 0
+        """All nodes, aliases counted each time."""
+        self._characters = 0
+        self._watch = watch
         self._read = 0
         self.root: Node | None = None
         try:
@@ -130,30 +108,54 @@ class Document:
             raise UserError(f"yaml: {error}", Position(file=file)) from None
 
     def _build(self, text: str) -> None:
-        stack: list[Node] = []
-        anchors: dict[str, Node] = {}
+        stack: list[_Extent] = []
+        anchors: dict[str, _Extent] = {}
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
-                node = self._node(event)
+                characters = len(event.value) if isinstance(event, yaml.ScalarEvent) else 0
+                extent = _Extent(self._node(event), 1, characters)
                 if event.anchor is not None:
-                    anchors[event.anchor] = node
-            elif isinstance(event, yaml.CollectionEndEvent):
-                stack.pop()
-                continue
+                    anchors[event.anchor] = extent
             elif isinstance(event, yaml.AliasEvent):
-                node = self._alias(event, anchors, stack)
+                extent = self._alias(event, anchors, stack)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                closed = stack.pop()
+                if stack:
+                    stack[-1].take(closed)
+                continue
             elif isinstance(event, yaml.DocumentEndEvent):
                 return
             else:
                 continue
+            self._count(event, extent)
             if stack:
-                stack[-1].value.append(node)
+                stack[-1].node.value.append(extent.node)
             else:
-                self.root = node
+                self.root = extent.node
             if isinstance(event, yaml.CollectionStartEvent):
-                stack.append(node)
-                if len(stack) > DEPTH_MAX:
-                    raise UserError(f"yaml: nested deeper than {DEPTH_MAX} levels", self._mark(event))
+                stack.append(extent)
+            elif stack:
+                stack[-1].take(extent)
+            if len(stack) + extent.height > limits.YAML_DEPTH_MAX:
+                self._refuse_event(event, f"nested deeper than {limits.YAML_DEPTH_MAX} levels")
+
+    def _count(self, event: yaml.Event, extent: _Extent) -> None:
+        before = self.nodes
+        self.nodes += extent.nodes
+        self._characters += extent.characters
+        if self.nodes > limits.YAML_NODES_MAX:
+            most = f"{limits.YAML_NODES_MAX} nodes, aliases counted each time"
+            self._refuse_event(event, f"document has {self.nodes} nodes and more; it may have {most}")
+        if self._characters > limits.YAML_CHARACTERS_MAX:
+            most = f"{limits.YAML_CHARACTERS_MAX}, aliases counted each time"
+            self._refuse_event(
+                event, f"document has values of {self._characters} characters and more; they may have {most}"
+            )
+        if self._watch is not None and before // WATCHED != self.nodes // WATCHED:
+            self._watch(self.nodes)
+
+    def _refuse_event(self, event: yaml.Event, message: str) -> NoReturn:
+        raise UserError(f"yaml: {message}", self._mark(event))
 
     def _unreadable(self, error: yaml.MarkedYAMLError) -> UserError:
         """The error of a text that is no YAML; the line in the words is counted as Prometheus' reader counts it."""
@@ -190,13 +192,13 @@ class Document:
                 raise UserError(f"unknown tag {given}", Position(line, column, self.file))
         return Node(shape, value, tag, line, column)
 
-    def _alias(self, event: yaml.AliasEvent, anchors: dict[str, Node], stack: list[Node]) -> Node:
-        node = anchors.get(event.anchor or "")
-        if node is None:
-            raise UserError(f"yaml: unknown anchor '{event.anchor}' referenced", self._mark(event))
-        if any(node is outer for outer in stack):
-            raise UserError(f"yaml: anchor '{event.anchor}' value contains itself", self._mark(event))
-        return node
+    def _alias(self, event: yaml.AliasEvent, anchors: dict[str, _Extent], stack: list[_Extent]) -> _Extent:
+        extent = anchors.get(event.anchor or "")
+        if extent is None:
+            self._refuse_event(event, f"unknown anchor '{event.anchor}' referenced")
+        if any(extent is outer for outer in stack):
+            self._refuse_event(event, f"anchor '{event.anchor}' value contains itself")
+        return extent
 
     def at(self, node: Node | None) -> Position:
         """Where a node begins."""
@@ -217,14 +219,14 @@ class Document:
         message = f"cannot unmarshal !!{node.resolved()}{shown} into {wanted}"
         raise ShapeErrors([(self.at(node), message)])
 
-    def _count(self, node: Node) -> None:
+    def _tick(self) -> None:
         self._read += 1
-        if self._read > NODES_MAX:
-            self.refuse(node, f"document has more than {NODES_MAX} nodes, aliases counted each time")
+        if self._watch is not None and not self._read % WATCHED:
+            self._watch(self.nodes)
 
     def items(self, node: Node, wanted: str) -> list[Node]:
         """The nodes of a list; null is an empty list."""
-        self._count(node)
+        self._tick()
         if node.is_null:
             return []
         if node.shape is not Shape.LIST:
@@ -236,7 +238,7 @@ class Document:
         node: Node,
         wanted: str,
         duplicate: str,
-        faults: list[tuple[Position, str]],
+        faults: Faults,
         *,
         of_map: bool = False,
     ) -> dict[str, tuple[Node, Node]]:
@@ -245,7 +247,7 @@ class Document:
         `duplicate` is the message for a key that comes twice, with `{}` for the key; it is added to `faults`, with
         the place of the value if the mapping is a map with free keys (`of_map`).
         """
-        self._count(node)
+        self._tick()
         if node.is_null:
             return {}
         if node.shape is not Shape.MAP:
@@ -265,17 +267,17 @@ class Document:
             try:
                 name = self.text(key, "string")
             except ShapeErrors as error:
-                faults += error.faults
+                faults.take(error)
                 continue
             if name in found:
-                faults.append((self.at(value if of_map else key), duplicate.format(name)))
+                faults.add(self.at(value if of_map else key), duplicate.format(name))
             else:
                 found[name] = (key, value)
         return merged | found if merged else found
 
     def _refuse_repeated(self, node: Node) -> None:
         """Raise ShapeErrors for keys that come again in a mapping."""
-        faults: list[tuple[Position, str]] = []
+        faults = Faults()
         first: dict[tuple[Shape, str], Node] = {}
         for key in node.value[::2]:
             if key.shape is not Shape.SCALAR:
@@ -283,13 +285,12 @@ class Document:
             known = first.setdefault((key.shape, key.value), key)
             if known is not key:
                 message = f"mapping key {go_quote(key.value)} already defined at line {known.line}"
-                faults.append((self.at(key), message))
-        if faults:
-            raise ShapeErrors(faults)
+                faults.add(self.at(key), message)
+        faults.raise_any()
 
     def text(self, node: Node, wanted: str) -> str:
         """A scalar as it is written; null is empty."""
-        self._count(node)
+        self._tick()
         if node.shape is not Shape.SCALAR:
             self.mismatch(node, wanted)
         if node.is_null:
@@ -310,9 +311,9 @@ class Document:
         text = self.text(node, "bool")
         if node.is_null:
             return False
-        if node.resolved() != "bool" or text not in _BOOL:
+        if node.resolved() != "bool" or text not in BOOL:
             self.mismatch(node, "bool")
-        return _BOOL[text]
+        return BOOL[text]
 
     def integer(self, node: Node, wanted: str = "int") -> int:
         """A whole number, a decimal one cut to its whole part; null is 0."""
@@ -324,7 +325,7 @@ class Document:
             if not math.isfinite(number):
                 self.mismatch(node, wanted)
             return int(number)
-        if node.resolved() != "int" or not _INT.fullmatch(text):
+        if node.resolved() != "int" or not INT.fullmatch(text):
             self.mismatch(node, wanted)
         digits = text.replace("_", "")
         if len(digits) > _DIGITS_MAX:
@@ -354,17 +355,16 @@ class Document:
         if node.shape is Shape.LIST:
             return [self.plain(inner, depth + 1) for inner in self.items(node, "list")]
         if node.shape is Shape.MAP:
-            faults: list[tuple[Position, str]] = []
+            faults = Faults()
             pairs = self.entries(node, "map", 'key "{}" already set in map', faults, of_map=True)
-            if faults:
-                raise ShapeErrors(faults)
+            faults.raise_any()
             return {name: self.plain(value, depth + 1) for name, (_, value) in pairs.items()}
         match node.resolved():
             case "null":
                 return None
             case "bool":
                 return self.boolean(node)
-            case "int" if _INT.fullmatch(node.value):
+            case "int" if INT.fullmatch(node.value):
                 return self.integer(node)
             case "float":
                 return self.number(node)

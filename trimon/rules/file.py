@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +11,7 @@ from trimon import limits
 from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Of, Text, Whole, one_of
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
+from trimon.config.shapefaults import and_more, first_errors, shortened
 from trimon.config.yamltree import Document
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
@@ -29,10 +30,14 @@ _NO_DATA = one_of(
 class RuleFileErrors(UserError):
     """What is wrong with the meaning of a rule file, a text each, with Prometheus' positions in it."""
 
-    def __init__(self, file: str, errors: Sequence[UserError]) -> None:
-        super().__init__("\n".join(error.message for error in errors), errors[0].position)
+    def __init__(self, file: str, errors: Sequence[UserError], more: int = 0) -> None:
+        """`more`: errors there are besides, which are only counted."""
+        texts = [shortened(error.message) for error in errors]
+        if more:
+            texts.append(and_more(more))
+        super().__init__("\n".join(texts), errors[0].position)
         self.file = file
-        self.texts = tuple(error.message for error in errors)
+        self.texts = tuple(texts)
 
     def __str__(self) -> str:
         return "\n".join(f"{self.file}: {text}" for text in self.texts)
@@ -93,21 +98,46 @@ def load_rule_file(path: Path, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
     return read_rules(read_text(path, limits.CONFIG_FILE_BYTES_MAX), path, defaults)
 
 
-def read_rules(text: str, path: Path, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
-    """The groups of a rule file's text; `path` is what errors name. Raises UserError."""
-    document = Document(text, str(path), unique_keys=True)
+def read_rules(
+    text: str, path: Path, defaults: RuleDefaults, watch: Callable[[int], None] | None = None
+) -> tuple[GroupSpec, ...]:
+    """The groups of a rule file's text; `path` is what errors name. Raises UserError.
+
+    `watch` is called every now and then with the number of YAML nodes known by then, and may raise.
+    """
+    document = Document(text, str(path), unique_keys=True, watch=watch)
     if document.root is None:
         return ()
     file = RuleFile.read(
         document.root, Source(document, path.parent, defaults.ignore_unknown_fields, defaults.strict)
     )
-    errors: list[UserError] = []
+    _require_few(file)
+    errors, more = first_errors(_errors(file, document, defaults, watch))
+    if errors:
+        raise RuleFileErrors(str(path), errors, more)
+    return tuple(_group(group, str(path), defaults) for group in file.groups)
+
+
+def _require_few(file: RuleFile) -> None:
+    rules = 0
+    for group in file.groups:
+        rules += len(group.rules)
+        if rules > limits.RULES_PER_FILE_MAX:
+            message = f"{rules} rules and more in one file; at most {limits.RULES_PER_FILE_MAX} are allowed"
+            raise group.refuse("rules", message)
+
+
+def _errors(
+    file: RuleFile, document: Document, defaults: RuleDefaults, watch: Callable[[int], None] | None
+) -> Iterator[UserError]:
     seen: set[str] = set()
     for group in file.groups:
-        errors += _group_errors(group, seen, defaults)
-    if errors:
-        raise RuleFileErrors(str(path), errors)
-    return tuple(_group(group, str(path), defaults) for group in file.groups)
+        yield from _group_errors(group, seen)
+        for number, rule in enumerate(group.rules, 1):
+            if watch is not None:
+                watch(document.nodes)
+            where = f"group {go_quote(group.name)}, rule {number}, {go_quote(rule.title)}: "
+            yield from _rule_errors(rule, where, defaults)
 
 
 def _group(group: GroupEntry, file: str, defaults: RuleDefaults) -> GroupSpec:
@@ -128,7 +158,7 @@ def _rule(group: GroupEntry, rule: RuleEntry) -> RuleSpec:
     )
 
 
-def _group_errors(group: GroupEntry, seen: set[str], defaults: RuleDefaults) -> Iterator[UserError]:
+def _group_errors(group: GroupEntry, seen: set[str]) -> Iterator[UserError]:
     if not group.name:
         yield _placed(group, "Groupname must not be empty", None)
     if group.name in seen:
@@ -139,9 +169,6 @@ def _group_errors(group: GroupEntry, seen: set[str], defaults: RuleDefaults) -> 
             yield UserError(
                 f"invalid label name: {name} in group {go_quote(group.name)}", group.place("labels")
             )
-    for number, rule in enumerate(group.rules, 1):
-        where = f"group {go_quote(group.name)}, rule {number}, {go_quote(rule.title)}: "
-        yield from _rule_errors(rule, where, defaults)
 
 
 def _rule_errors(rule: RuleEntry, where: str, defaults: RuleDefaults) -> Iterator[UserError]:

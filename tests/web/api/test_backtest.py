@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import numpy as np
 from tests.support.asgi import Client
 from tests.support.store_world import World
 from tests.support.web_world import web_world
+from trimon.config.yamltree import Document, Node
+from trimon.errors import Position
+from trimon.memory.queries import QueryMemory
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertOrigin
-from trimon.rules.file import read_rules
+from trimon.rules.file import RuleEntry, read_rules
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import RuleDefaults
 
@@ -121,3 +126,49 @@ async def test_what_is_refused(tmp_path: Path) -> None:
             assert expected in answer["error"]
         late = await ask(here.client, rules=TEXT, timeout="1ns")
     assert late["status"] == "error"
+
+
+def bad_texts() -> dict[str, str]:
+    """Texts that are wrong only when much has been made of them."""
+    return {
+        "shapes": "{groups: [{name: x, rules: [" + "{recor: a}," * 3000 + "]}]}",
+        "meanings": "{groups: [{name: x, rules: [" + "{record: a}," * 3000 + "]}]}",
+        "aliases": "groups:\n- {name: g, rules: [&r {record: a, expr: up}" + ",*r" * 3000 + ", {}]}\n",
+    }
+
+
+async def test_a_wrong_text_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What was made of it is gone with the answer, without the collector of cycles; the answer is short."""
+    async with web_world(tmp_path, changes=changes(tmp_path)) as here:
+        for text in bad_texts().values():
+            await ask(here.client, rules=text)
+        gc.collect()
+        gc.disable()
+        try:
+            for text in bad_texts().values():
+                for _ in range(3):
+                    answer = await ask(here.client, rules=text)
+                    assert answer["errorType"] == "bad_data"
+                    assert len(answer["error"]) < 100_000
+            kinds = (Node, RuleEntry, Position, Document)
+            left = [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)]
+        finally:
+            gc.enable()
+    assert len(left) < 1000, Counter(left)
+
+
+async def test_texts_are_read_within_time_and_memory(tmp_path: Path) -> None:
+    """The time-out ends the reading, and what a text becomes counts as memory of queries before it is made."""
+    memory = QueryMemory(2_000_000)
+    async with web_world(tmp_path, changes=changes(tmp_path)) as here:
+        for name, text in bad_texts().items():
+            answer = await ask(here.client, rules=text, timeout="5ms")
+            assert answer["error"] == "query timed out in query preparation", name
+        gate = here.context.queries
+        gate._memory = memory
+        for name, text in bad_texts().items():
+            for rules in ({"rules": text}, {"rules": TEXT, "compare": text}):
+                answer = await ask(here.client, **rules)
+                assert "YAML nodes of its rules" in answer["error"], (name, answer)
+        assert (memory.taken_bytes, memory.peak_bytes < 2_000_000) == (0, True)
+        assert (await ask(here.client, rules=TEXT))["status"] == "success"

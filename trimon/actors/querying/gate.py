@@ -19,6 +19,7 @@ from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.clock import Clock
+from trimon.errors import TrimonError
 from trimon.memory.queries import FREE_BYTES, MemoryShort, QueryMemory, Reservation
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
@@ -252,12 +253,11 @@ class Queries:
         slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
         try:
             result = await self._offload.run(timed, budget.cancel)
-        except (MemoryShort, QueryError, MemoryError) as error:
-            # the frames hold all that the query had made, and are let go only when garbage is collected
-            traceback.clear_frames(error.__traceback__)
+        except (MemoryShort, TrimonError, MemoryError) as error:
+            _let_go(error)
             if isinstance(error, MemoryError):
                 raise MemoryFull(NO_MEMORY) from None
-            if isinstance(error, QueryError):
+            if not isinstance(error, MemoryShort):
                 self._note(record, str(error))
             raise
         except Exception as error:
@@ -307,3 +307,11 @@ class Queries:
                 for query in list(self.active.values())[:50]
             ],
         }
+
+
+def _let_go(error: BaseException) -> None:
+    """Empties the frames behind an error and behind those it came of: they hold all that the query had made."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__context__

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from werkzeug.datastructures import MultiDict
 
+from trimon import limits
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
-from trimon.query.execution.budget import Budget
+from trimon.query.execution.budget import PREPARATION, Budget
 from trimon.rules.backtest.report import BacktestRequest
 from trimon.rules.backtest.run import Span
 from trimon.rules.file import read_rules
@@ -30,13 +31,12 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
         span = _span(values)
         loaded = [group.spec for group in context.rules()]
         defaults, options = context.rule_defaults(), request_options(context, values)
-        wanted = await context.offload.run(lambda: _request(values, loaded, defaults, span))
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
+            wanted = _request(values, loaded, defaults, span, budget)
             return success(wanted.answer(snapshot, options, context.alert_origin, budget))
 
-        names = ", ".join(group.name for group in wanted.groups[:10])
-        title = f"{request.path} {names} from {span.start_ms} to {span.end_ms} ms"
+        title = f"{request.path} {_title(values)} from {span.start_ms} to {span.end_ms} ms"
         answer = await request.attended(lambda: context.queries.run(title, options, work))
         context.bodies.hold_while_alive(answer, len(answer.body))
         return answer
@@ -61,12 +61,24 @@ def _span(values: MultiDict[str, str]) -> Span:
     return Span(start_ms, end_ms, interval_ms, frozenset(values.getlist("rule")))
 
 
+def _title(values: MultiDict[str, str]) -> str:
+    """What is asked for, in short: texts by their length."""
+    texts = [f"{name} of {len(values[name])} characters" for name in ("rules", "compare") if name in values]
+    named = [name[:100] for kind in ("file", "group", "rule") for name in values.getlist(kind)[:10]]
+    return ", ".join(texts + named)
+
+
 def _request(
-    values: MultiDict[str, str], loaded: Sequence[GroupSpec], defaults: RuleDefaults, span: Span
+    values: MultiDict[str, str],
+    loaded: Sequence[GroupSpec],
+    defaults: RuleDefaults,
+    span: Span,
+    budget: Budget,
 ) -> BacktestRequest:
-    """What a request asks for. Raises ApiError. In a thread: rule files may be long."""
-    groups = _parsed(values, "rules", defaults) if "rules" in values else _loaded(values, loaded)
-    compared = _parsed(values, "compare", defaults) if "compare" in values else None
+    """What a request asks for. Raises ApiError, QueryError. In a thread: rule files may be long."""
+    reader = _TextReader(values, defaults, budget)
+    groups = reader.read("rules") if "rules" in values else _loaded(values, loaded)
+    compared = reader.read("compare") if "compare" in values else None
     wanted = set(values.getlist("group"))
     if wanted:
         groups = tuple(group for group in groups if group.name in wanted)
@@ -76,11 +88,31 @@ def _request(
     return BacktestRequest(groups, compared, span)
 
 
-def _parsed(values: MultiDict[str, str], name: str, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
-    try:
-        return read_rules(values[name], Path(name), defaults)
-    except UserError as error:
-        raise bad_parameter(name, error) from None
+class _TextReader:
+    """Reads the texts of a request within its budget: memory and time are those of a query."""
+
+    def __init__(self, values: MultiDict[str, str], defaults: RuleDefaults, budget: Budget) -> None:
+        self._values = values
+        self._defaults = defaults
+        self._budget = budget
+        self._nodes = 0
+        self._nodes_before = 0
+
+    def read(self, name: str) -> tuple[GroupSpec, ...]:
+        """The groups of a text. Raises ApiError, QueryError."""
+        self._nodes_before += self._nodes
+        self._nodes = 0
+        try:
+            return read_rules(self._values[name], Path(name), self._defaults, self._watch)
+        except UserError as error:
+            raise bad_parameter(name, error) from None
+
+    def _watch(self, nodes: int) -> None:
+        self._budget.check(PREPARATION)
+        if nodes != self._nodes:
+            self._nodes = nodes
+            size_bytes = (self._nodes_before + nodes) * limits.YAML_NODE_BYTES
+            self._budget.take_bytes(size_bytes, f"the {self._nodes_before + nodes} YAML nodes of its rules")
 
 
 def _loaded(values: MultiDict[str, str], loaded: Sequence[GroupSpec]) -> tuple[GroupSpec, ...]:

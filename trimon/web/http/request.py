@@ -178,7 +178,11 @@ class PlainRequest:
             raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
         if self._left is not None or failure is None:
             raise ClientGone
-        raise failure
+        try:
+            raise failure
+        finally:
+            # The error refers to this frame by its traceback: without its name here there is no cycle, and it goes at once.
+            del failure
 
     async def _watch(self, scope: trio.CancelScope, half_closed: bool) -> None:
         message = await self._receive()
