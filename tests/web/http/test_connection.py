@@ -333,10 +333,19 @@ async def test_it_serves_again_after_a_restart() -> None:
 
 
 async def test_the_preface_of_http_2_is_refused() -> None:
-    """A client that speaks HTTP/2 without asking is refused and its connection ends."""
-    async with serving() as (port, _, _actor), await connected(port) as stream:
-        await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        assert b"HTTP/1.1 400 " in await everything(stream)
+    """A client that speaks HTTP/2 without asking, or another version, is refused with 505 alone and its connection ends."""
+    async with serving() as (port, _, _actor):
+        for text in (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"PRI * HTTP/2.0\r\nHost: x\r\n\r\nSM\r\n\r\n",
+            b"GET / HTTP/3.0\r\nHost: x\r\n\r\n" * 2,
+            b"GET / HTTP/0.9\r\nHost: x\r\n\r\n",
+        ):
+            async with await connected(port) as stream:
+                await stream.send_all(text)
+                got = await everything(stream)
+                assert got.startswith(b"HTTP/1.1 505 ")
+                assert got.count(b"HTTP/1.1 ") == 1
 
 
 async def test_a_real_client() -> None:

@@ -29,7 +29,8 @@ class ServerProtocol(h11.Connection):
     A target may have bytes above ASCII, as some clients send them: they are read as if they were escaped. What
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
     is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
-    servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts, and its host.
+    servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts, and its host. A
+    version that is not 1 is answered with 505.
     """
 
     def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
@@ -53,6 +54,9 @@ class ServerProtocol(h11.Connection):
         event = super().next_event()
         if not isinstance(event, h11.Request):
             return event
+        if not event.http_version.startswith(b"1."):
+            self._process_error(self.their_role)
+            raise h11.RemoteProtocolError("HTTP version not supported", error_status_hint=505)
         # the HTTP server takes a method in any case, so what the answer to it looks like must not depend on that
         self._request_method = event.method.upper()
         absolute = _ABSOLUTE.match(event.target)
