@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.fetch.request import FetchError, Response
+from trimon.fetch.request import BodyTooBig, FetchError, Response
 from trimon.model.labels import Labels
 from trimon.model.rows import Appended, Row
 from trimon.scrape.options import PoolOptions
@@ -275,3 +275,20 @@ def test_an_error_is_not_as_long_as_its_body() -> None:
     scraper.scrape(b"m " + b"1" * 1_000_000 + b"x\n")
     assert scraper.session.state.health == "down"
     assert 1000 < len(scraper.session.state.last_error) < 5000
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (PoolOptions("j", body_size_limit=10, body_bytes_max=9), "body size limit exceeded"),
+        (PoolOptions("j", body_bytes_max=9),
+         "body of more than 9 bytes, the most that is taken without body_size_limit"),
+    ],
+)  # fmt: skip
+def test_a_body_that_is_too_big_names_the_limit_that_it_met(options: PoolOptions, error: str) -> None:
+    """A limit of the configuration has Prometheus' words, the one that always holds its value; both count."""
+    scraper = Scraper(options)
+    outcome = scraper.session.fail(BodyTooBig(9), 1000, 0.5)
+    assert scraper.store(outcome)["up"] == 0
+    assert scraper.session.state.last_error == error
+    assert scraper.session.counts.body_size_exceeded == 1

@@ -14,7 +14,7 @@ import trio
 from trimon import PROMETHEUS_VERSION, __version__
 from trimon.fetch.budget import OUTGOING, ConnectionBudget
 from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
-from trimon.fetch.http1 import request_bytes
+from trimon.fetch.http1 import REDIRECTS, request_bytes
 from trimon.fetch.proxy import ProxyClient
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 from trimon.fetch.url import joined_url, same_place, split_url
@@ -22,7 +22,6 @@ from trimon.redaction import shown_url
 
 USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
 REDIRECTS_MAX: Final = 10
-_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 # These repeat the request as it was; the others ask for the new place with GET.
 _REPEATING: Final = frozenset((307, 308))
 _BODY_METHODS: Final = frozenset(("POST", "PUT", "PATCH"))
@@ -53,8 +52,8 @@ class ClientOptions:
 class HttpFetch:
     """The real Fetch: HTTP/1.1 over one kept connection, or through a proxy where the options name one.
 
-    One request at a time. A request that finds its kept connection closed by the peer is sent once more on a new one, if
-    it is idempotent; one that is not goes out on a kept connection only while the peer holds that open.
+    One request at a time. A kept connection that the peer has closed, or on which anything came that nobody asked for, is
+    replaced. A request that finds out later that its kept connection was closed is sent once more if it is idempotent.
     """
 
     def __init__(self, options: ClientOptions | None = None, budget: ConnectionBudget = OUTGOING) -> None:
@@ -64,19 +63,26 @@ class HttpFetch:
         # the last question and its bytes: a scraper asks the same one for months
         self._asked: tuple[FetchRequest, SplitResult, tuple[tuple[str, str], ...]] | None = None
         self._asked_bytes = b""
+        self._asked_of = PeerAddress("", 0, secure=False)
+        self._origin = ("", SplitResult("", "", "", "", ""))
+        # where redirects have led the request that is under way
+        self._at = ""
         self._proxy = ProxyClient(self._options.proxy_url, self._options.no_proxy)
 
     async def send(self, request: FetchRequest) -> Response:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
+        self._at = request.url
         try:
             with trio.fail_after(request.timeout_s):
                 return await self._follow(request)
         except trio.TooSlowError:
+            error: FetchError = FetchTimeout("context deadline exceeded")
+            answering = self._connection is not None and self._connection.answering
             await self.aclose()
-            raise _timeout(request) from None
+            raise error if answering else _told(request.method, self._at, error) from None
         except FetchError as error:
             await self.aclose()
-            raise _told(request, error) from None
+            raise _told(request.method, self._at, error) from None
         except trio.Cancelled:
             await self.aclose()
             raise
@@ -88,7 +94,7 @@ class HttpFetch:
             url = split_url(request.url)
             own = self._own_headers()
         except FetchError as error:
-            raise _told(request, error) from None
+            raise _told(request.method, request.url, error) from None
         if self._proxy.applies(url):
             headers = self._headers(url, request, own)
             async with (
@@ -103,7 +109,7 @@ class HttpFetch:
         except trio.TooSlowError:
             raise _timeout(request) from None
         except FetchError as error:
-            raise _told(request, error) from None
+            raise _told(request.method, request.url, error) from None
         try:
             try:
                 with trio.fail_after(request.timeout_s):
@@ -111,7 +117,7 @@ class HttpFetch:
             except trio.TooSlowError:
                 raise _timeout(request) from None
             except FetchError as error:
-                raise _told(request, error) from None
+                raise _told(request.method, request.url, error) from None
             async with aclosing(answer.pieces):  # type: ignore[type-var] # it is a generator
                 yield answer
         finally:
@@ -119,45 +125,48 @@ class HttpFetch:
                 await connection.aclose()
 
     async def _follow(self, request: FetchRequest) -> Response:
-        url = origin = split_url(request.url)
-        trusted = True
-        for _ in range(REDIRECTS_MAX + 1):
+        if self._origin[0] != request.url:
+            self._origin = (request.url, split_url(request.url))
+        url = origin = self._origin[1]
+        trusted, location = True, ""
+        for _ in range(REDIRECTS_MAX):
             # who was led to a stranger once gets nothing secret any more, wherever the stranger leads back to
-            trusted = trusted and same_place(origin, url)
+            trusted = trusted and (url is origin or same_place(origin, url))
             response = await self._once(url, request, trusted=trusted)
-            if response.status not in _REDIRECTS or not self._options.follow_redirects:
+            if response.status not in REDIRECTS or not self._options.follow_redirects:
                 return response
-            location = response.headers.get("location")
+            location = response.headers.get("location", "")
             if not location:
                 return response
             url = joined_url(url, location)
+            self._at = url.geturl()
             if response.status not in _REPEATING and request.method not in ("GET", "HEAD"):
                 request = replace(request, method="GET", body=b"")
+        self._at = location
         raise FetchError(f"stopped after {REDIRECTS_MAX} redirects")
 
     async def _once(self, url: SplitResult, request: FetchRequest, *, trusted: bool) -> Response:
         own = self._own_headers() if trusted else ()
+        follows = self._options.follow_redirects
         if self._proxy.applies(url):
             headers = self._headers(url, request, own)
             async with self._budget.place():
-                return await self._proxy.send(url, headers, request, self._options.tls)
+                return await self._proxy.send(url, headers, request, self._options.tls, follows=follows)
         question = (request, url, own)
         if self._asked != question:
             self._asked_bytes = self._bytes(request, url, own)
+            self._asked_of = PeerAddress.of(url, request.unix_socket)
             self._asked = question
-        endpoint = PeerAddress.of(url, request.unix_socket)
+        endpoint = self._asked_of
         connection, kept = await self._connected(endpoint)
-        if kept and not request.idempotent and connection.is_closed():
-            await self._drop()
-            connection, kept = await self._connected(endpoint)
         try:
-            response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
+            response = await connection.exchange(request, self._asked_bytes, follows=follows)
         except PeerClosed:
             await self._drop()
             if not kept or not request.idempotent:
                 raise
             connection, _ = await self._connected(endpoint)
-            response = await connection.exchange(self._asked_bytes, request.body_bytes_max)
+            response = await connection.exchange(request, self._asked_bytes, follows=follows)
         if connection.reusable:
             self._budget.rest(connection)
         else:
@@ -188,7 +197,7 @@ class HttpFetch:
 
     async def _connected(self, endpoint: PeerAddress) -> tuple[ClientConnection, bool]:
         kept = self._connection
-        if kept is not None and kept.endpoint == endpoint and self._budget.wake(kept):
+        if kept is not None and kept.endpoint == endpoint and self._budget.wake(kept) and not kept.is_stale():
             return kept, True
         await self._drop()
         self._connection = await self._opened(endpoint)
@@ -216,14 +225,12 @@ def _canonical(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _told(request: FetchRequest, error: FetchError) -> FetchError:
+def _told(method: str, url: str, error: FetchError) -> FetchError:
     """An error with the request that it is about; one about the body of an answer stands for itself."""
     if isinstance(error, BodyError):
         return error
-    return type(error)(f'{request.method.capitalize()} "{shown_url(request.url)}": {error}')
+    return type(error)(f'{method.capitalize()} "{shown_url(url)}": {error}')
 
 
-def _timeout(request: FetchRequest) -> FetchTimeout:
-    return FetchTimeout(
-        f'{request.method.capitalize()} "{shown_url(request.url)}": context deadline exceeded'
-    )
+def _timeout(request: FetchRequest) -> FetchError:
+    return _told(request.method, request.url, FetchTimeout("context deadline exceeded"))

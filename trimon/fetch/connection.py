@@ -16,12 +16,15 @@ from urllib.parse import SplitResult
 
 import trio
 
-from trimon.fetch.http1 import INFLATED_BYTES_AT_ONCE, Inflater, ResponseReader
-from trimon.fetch.request import FetchError, Response, StreamedResponse
+from trimon.fetch.http1 import ResponseReader
+from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
+from trimon.fetch.request import BodyError, FetchError, FetchRequest, Response, StreamedResponse
 from trimon.fetch.url import port_of
 
 RECEIVE_BYTES = 256 * 1024
 TLS_HANDSHAKE_TIMEOUT_S = 10.0
+# A body that nobody wants is waited for so long, so that its connection can be used again.
+UNWANTED_BODY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class ClientConnection:
         """Whether another request can go over this connection."""
         self.on_close: Callable[[ClientConnection], object] | None = None
         """Called once when this side closes it."""
+        self.answering = False
+        """Whether the head of an answer has come, and not yet the whole answer."""
         self._stream = stream
 
     @classmethod
@@ -64,27 +69,57 @@ class ClientConnection:
             await trio.aclose_forcefully(stream)
             raise
 
-    async def exchange(self, request: bytes, body_bytes_max: int) -> Response:
-        """One request and its answer. Raises FetchError; `PeerClosed` when nothing at all came back."""
-        reader = ResponseReader(body_bytes_max, head_only=request.startswith(b"HEAD "))
-        self.reusable = False
+    async def exchange(self, request: FetchRequest, sent: bytes, *, follows: bool) -> Response:
+        """One request, as the bytes `sent`, and its answer; one that `follows` redirects does not want their bodies.
+
+        Raises FetchError; `PeerClosed` when nothing at all came back.
+        """
+        reader = ResponseReader(
+            request.body_bytes_max,
+            head_only=request.method == "HEAD",
+            follows=follows,
+            only_ok=request.only_ok,
+        )
+        self.reusable = self.answering = False
         try:
-            await self._stream.send_all(request)
-            while True:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-                if not data:
-                    if not reader.started:
-                        raise PeerClosed("EOF")
-                    reader.end()
-                    break
-                if await _read(reader, bytes(data)):
+            await self._stream.send_all(sent)
+            while not await self._read_some(reader):
+                self.answering = reader.begun
+                if reader.unwanted:
+                    await self._read_unwanted(reader)
                     break
         except trio.BrokenResourceError as error:
-            raise PeerClosed(f"read: {_reason(error.__cause__ or error)}") from None
+            raise _broken(reader, error) from None
         self.reusable = reader.reusable
         for _ in reader.inflate():
             await trio.lowlevel.checkpoint()
+        self.answering = False
         return reader.response()
+
+    async def _read_some(self, reader: ResponseReader) -> bool:
+        """Whether the answer is complete with what comes next; others have their turn between its parts."""
+        data = await self._stream.receive_some(RECEIVE_BYTES)
+        if not data:
+            if not reader.started:
+                raise PeerClosed("EOF")
+            reader.end()
+            return True
+        complete = reader.feed(bytes(data))
+        while reader.unread and not complete:
+            await trio.lowlevel.checkpoint()
+            complete = reader.feed(b"")
+        return complete
+
+    async def _read_unwanted(self, reader: ResponseReader) -> None:
+        """Reads the rest of a body that nobody wants, if it is short and comes soon."""
+        with trio.move_on_after(UNWANTED_BODY_S) as waited:
+            try:
+                while not await self._read_some(reader):
+                    pass
+            except trio.BrokenResourceError:
+                reader.reusable = False
+        if waited.cancelled_caught:
+            reader.reusable = False
 
     async def begin(self, request: bytes) -> StreamedResponse:
         """Sends a request and waits until its answer begins; the body comes afterwards. Raises FetchError."""
@@ -94,38 +129,36 @@ class ClientConnection:
             await self._stream.send_all(request)
             ended = False
             while not reader.begun:
-                ended = await _read(reader, await self._receive(reader))
+                ended = await self._read_some(reader)
         except trio.BrokenResourceError as error:
-            raise PeerClosed(f"read: {_reason(error.__cause__ or error)}") from None
+            raise _broken(reader, error) from None
         return reader.begun_response(self._pieces(reader, ended=ended))
-
-    async def _receive(self, reader: ResponseReader) -> bytes:
-        data = await self._stream.receive_some(RECEIVE_BYTES)
-        if not data and not reader.started:
-            raise PeerClosed("EOF")
-        if not data:
-            reader.end()
-        return bytes(data)
 
     async def _pieces(self, reader: ResponseReader, *, ended: bool) -> AsyncIterator[bytes]:
         inflater = Inflater() if reader.compressed else None
         while True:
             piece = reader.take()
-            while piece:
-                yield inflater.feed(piece, INFLATED_BYTES_AT_ONCE) if inflater is not None else piece
-                piece = inflater.rest if inflater is not None else b""
+            if inflater is None and piece:
+                yield piece
+            elif inflater is not None:
+                rest = memoryview(piece)
+                while rest:
+                    yield inflater.feed(rest, INFLATED_BYTES_AT_ONCE)
+                    rest = inflater.rest
             if ended:
                 if inflater is not None:
                     inflater.end()
                 return
             try:
-                data = await self._receive(reader)
+                ended = await self._read_some(reader)
             except trio.BrokenResourceError as error:
-                raise FetchError(f"read: {_reason(error.__cause__ or error)}") from None
-            ended = not data or await _read(reader, data)
+                raise _broken(reader, error) from None
 
-    def is_closed(self) -> bool:
-        """Whether the peer has closed, or sent what nobody asked for. Does not wait."""
+    def is_stale(self) -> bool:
+        """Whether the peer has closed, or sent what nobody asked for: that must not become the next answer. Does not wait."""
+        stream = self._stream
+        if isinstance(stream, trio.SSLStream) and (stream._incoming.pending or stream._ssl_object.pending()):
+            return True  # what came with the last answer, and is not on the socket any more
         return self._socket().is_readable()
 
     def close_now(self) -> None:
@@ -147,15 +180,6 @@ class ClientConnection:
         stream = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
         assert isinstance(stream, trio.SocketStream)
         return stream.socket
-
-
-async def _read(reader: ResponseReader, data: bytes) -> bool:
-    """Whether the answer is complete with this piece; others have their turn between its parts."""
-    complete = reader.feed(data)
-    while reader.unread and not complete:
-        await trio.lowlevel.checkpoint()
-        complete = reader.feed(b"")
-    return complete
 
 
 async def _secured(
@@ -224,6 +248,16 @@ async def _connect(family: socket.AddressFamily, endpoint: PeerAddress) -> trio.
         connecting.close()
         raise
     return trio.SocketStream(trio.socket.from_stdlib_socket(connecting))
+
+
+def _broken(reader: ResponseReader, error: trio.BrokenResourceError) -> FetchError:
+    """What a reset connection means, by how much of an answer came before it."""
+    cause = error.__cause__ or error
+    reason = (
+        os.strerror(cause.errno).lower() if isinstance(cause, OSError) and cause.errno else _reason(cause)
+    )
+    kind = BodyError if reader.begun else FetchError if reader.started else PeerClosed
+    return kind(f"read: {reason}")
 
 
 class PeerClosed(FetchError):

@@ -8,36 +8,33 @@ from __future__ import annotations
 
 import re
 import sys
-import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Final
 
+from trimon.fetch.head import Fields, HeadReader, ResponseHead
 from trimon.fetch.headers import encoded_headers
+from trimon.fetch.inflater import inflated
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, StreamedResponse
+from trimon.gotext.strings import go_quote
 
-# A response head beyond this is refused.
-HEAD_BYTES_MAX: Final = 128 * 1024
+REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 CHUNK_LINE_BYTES_MAX: Final = 4096
-# Answers that only announce the answer (100 Continue and the like); Go's client gives up after as many.
-INFORMATIONAL_MAX: Final = 5
+TRAILER_BYTES_MAX: Final = 64 * 1024
 # Chunks that are read at a stretch: about a millisecond.
 CHUNKS_AT_ONCE: Final = 1000
 # Pieces of a body beyond this many are joined: each is an object of its own.
 PIECES_MAX: Final = 256
-# A body is inflated so much at a stretch: a few milliseconds.
-INFLATED_BYTES_AT_ONCE: Final = 2**20
-GZIP_HEAD_BYTES: Final = 10
+# So much of a body that nobody wants is read, so that its connection can be used again.
+UNWANTED_BODY_BYTES_MAX: Final = 2048
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n\x00]*))?")
-_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+([^\r\n\x00]*+)")
-_CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
-_FORBIDDEN = re.compile(r"[\x00\r\n]")
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 def request_bytes(method: str, target: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> bytes:
     """A whole request. Raises FetchError when a header would break out of its line."""
-    if _FORBIDDEN.search(target) or " " in target:
-        raise FetchError(f"bad request: malformed target {target!r}")
+    if _FORBIDDEN.search(target):
+        raise FetchError(f"bad request: malformed target {go_quote(target)}")
     try:
         lines = [f"{method} {target} HTTP/1.1".encode("latin-1")]
     except UnicodeEncodeError:
@@ -46,9 +43,15 @@ def request_bytes(method: str, target: str, headers: Iterable[tuple[str, str]], 
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
+def is_unwanted(status: int, headers: Mapping[str, str], *, follows: bool, only_ok: bool) -> bool:
+    """Whether nobody wants the body of an answer, by its head."""
+    return (follows and status in REDIRECTS and bool(headers.get("location"))) or (only_ok and status != 200)
+
+
 class ResponseReader:
     """Collects one answer from pieces. `body_bytes_max` holds for the decompressed body; None is no bound. With
-    `head_only` the answer is one to HEAD: it has no body, whatever its headers say.
+    `head_only` the answer is one to HEAD: it has no body, whatever its headers say. With `follows` the body of a redirect
+    is not wanted, with `only_ok` that of any answer but 200: it is read only as far as it is short.
 
     `feed` and `end` say whether the answer is complete; then `response()` gives it, and `reusable` whether the connection
     may be used again. `feed` does not read on for ever: while `unread` is true it is to be called again, with nothing.
@@ -56,21 +59,27 @@ class ResponseReader:
     much of it.
     """
 
-    def __init__(self, body_bytes_max: int | None = None, *, head_only: bool = False) -> None:
+    def __init__(
+        self,
+        body_bytes_max: int | None = None,
+        *,
+        head_only: bool = False,
+        follows: bool = False,
+        only_ok: bool = False,
+    ) -> None:
         self.reusable = False
+        self.unwanted = False
+        """Whether the head has come, and says that nobody wants the body."""
+        self._follows = follows
+        self._only_ok = only_ok
         self._head_only = head_only
         self._max = sys.maxsize if body_bytes_max is None else body_bytes_max
+        self._head_reader = HeadReader(head_only=head_only)
+        self._head: ResponseHead | None = None
         self._buffer = b""
-        self._status = 0
-        self._reason = b""
-        self._headers: dict[str, str] = {}
-        self._informational = 0
-        # where the end of the head is looked for: what is before was searched
-        self._searched = 0
-        self._length: int | None = None
-        self._chunked = False
         self._chunk_left = 0
         self._chunk_ended = True
+        self._trailer_fields: Fields | None = None
         self._pieces: list[bytes] = []
         self._joined = bytearray()
         self._received = 0
@@ -82,17 +91,22 @@ class ResponseReader:
     @property
     def started(self) -> bool:
         """Whether any byte of an answer came."""
-        return bool(self._status or self._buffer)
+        return self._head is not None or self._head_reader.started
 
     @property
     def begun(self) -> bool:
         """Whether the head of the answer is all there."""
-        return bool(self._status)
+        return self._head is not None
 
     @property
     def compressed(self) -> bool:
         """Whether the body is to be gunzipped; the name of the coding is taken to the letter, as Prometheus does."""
-        return self._headers.get("content-encoding") == "gzip"
+        return self._begun.headers.get("content-encoding") == "gzip"
+
+    @property
+    def _begun(self) -> ResponseHead:
+        assert self._head is not None, "the head of the answer has not come"
+        return self._head
 
     def take(self) -> bytes:
         """What came of the body since it was last taken, as it came over the connection."""
@@ -102,112 +116,74 @@ class ResponseReader:
 
     def begun_response(self, pieces: AsyncIterator[bytes]) -> StreamedResponse:
         """The head of the answer, and its body to come."""
-        return StreamedResponse(self._status, self._reason.decode("latin-1"), self._headers, pieces)
+        head = self._begun
+        return StreamedResponse(head.status, head.reason, head.headers, pieces)
 
     def feed(self, data: bytes) -> bool:
         """Takes the next piece; True when the answer is complete."""
-        if not self._status:
-            self._buffer += data
-            if not self._head():
+        if self._head is None:
+            head = self._head_reader.feed(data)
+            if head is None:
+                self.unread = self._head_reader.unread
                 return False
-            data, self._buffer = self._buffer, b""
-        if self._chunked:
-            return self._chunks(data)
-        self._take(data)
-        if self._length is None:
-            return False
-        if self._received > self._length:
-            self.reusable = False  # more than one answer came: nobody asked for the rest
-            raise FetchError("malformed HTTP response: more bytes than Content-Length")
-        return self._received == self._length
+            data = self._head_reader.rest
+            self._begin(head)
+        head = self._begun
+        try:
+            complete = self._chunks(data) if head.chunked else self._counted(data, head.length)
+        except BodyError:
+            if not self.unwanted:
+                raise
+            self.reusable = False
+            return True
+        if self.unwanted and not complete:
+            # the rest is not waited for when it is known to be long, or turns out to be
+            size = max(self._received, self._chunk_left, head.length or 0)
+            complete = size > UNWANTED_BODY_BYTES_MAX
+            self.reusable = self.reusable and not complete
+        return complete
+
+    def _begin(self, head: ResponseHead) -> None:
+        self._head = head
+        self.reusable = head.keeps
+        self.unread = False
+        self.unwanted = is_unwanted(head.status, head.headers, follows=self._follows, only_ok=self._only_ok)
+        if self.unwanted:
+            self._max = sys.maxsize
+        elif head.length is not None and head.length > self._max:
+            raise BodyTooBig(self._max)
 
     def end(self) -> None:
         """The peer closed. Raises FetchError unless that is how this answer ends."""
-        if self._status and self._length is None and not self._chunked:
-            self.reusable = False
-            return
-        if self._status:
+        self.reusable = False
+        if self._head is None:
+            raise self._head_reader.cut()
+        if not self.unwanted and (self._head.chunked or self._head.length is not None):
             raise BodyError("unexpected EOF")
-        raise FetchError("unexpected EOF")
+
+    def _counted(self, data: bytes, length: int | None) -> bool:
+        """Takes a piece of a body that has a length, or ends with the connection."""
+        if length is not None and self._received + len(data) > length:
+            # The answer counts; what follows it was not asked for, and must not become the next one.
+            data = data[: length - self._received]
+            self.reusable = False
+        self._take(data)
+        return self._received == length
 
     def _take(self, data: bytes) -> None:
         self._received += len(data)
         if self._received > self._max:
-            raise BodyTooBig("body size limit exceeded")
-        if not data:
+            raise BodyTooBig(self._max)
+        if not data or self.unwanted:
             return
         self._pieces.append(data)
         if len(self._pieces) >= PIECES_MAX:
             self._joined += b"".join(self._pieces)
             self._pieces = []
 
-    def _head(self) -> bool:
-        """Reads the head from the buffer, leaving what follows; False while it is not all there."""
-        while True:
-            end = _HEAD_END.search(self._buffer, self._searched)
-            if end is None:
-                self._searched = max(0, len(self._buffer) - 3)
-                if len(self._buffer) > HEAD_BYTES_MAX or (
-                    self._buffer and not self._buffer.startswith(b"HTTP/1."[: len(self._buffer)])
-                ):
-                    raise FetchError(f"malformed HTTP response {self._buffer[:40]!r}")
-                return False
-            lines = self._buffer[: end.start()].split(b"\n")
-            self._buffer = self._buffer[end.end() :]
-            self._searched = 0
-            match = _STATUS.fullmatch(lines[0].rstrip(b"\r"))
-            if match is None:
-                raise FetchError(f"malformed HTTP response {lines[0][:40]!r}")
-            status = int(match[2])
-            headers = self._parse(lines[1:])
-            if status >= 200:
-                self._status, self._reason, self._headers = status, match[3] or b"", headers
-                self._frame(minor=match[1])
-                return True
-            self._informational += 1
-            if self._informational > INFORMATIONAL_MAX:
-                raise FetchError(
-                    f"too many 1xx informational responses, at most {INFORMATIONAL_MAX} are taken"
-                )
-
-    @staticmethod
-    def _parse(lines: list[bytes]) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        for line in lines:
-            match = _HEADER.fullmatch(line.removesuffix(b"\r"))
-            if match is None:
-                raise FetchError(f"malformed HTTP header {line[:40]!r}")
-            name, value = match[1].decode().lower(), match[2].rstrip(b" \t").decode("latin-1")
-            if name in headers:
-                if name == "content-length" and headers[name] != value:
-                    raise FetchError("malformed HTTP response: two values of Content-Length")
-                if name != "content-length":
-                    value = f"{headers[name]}, {value}"
-            headers[name] = value
-        return headers
-
-    def _frame(self, minor: bytes) -> None:
-        headers = self._headers
-        connection = headers.get("connection", "").lower()
-        self.reusable = minor == b"1" and "close" not in connection
-        coding = headers.get("transfer-encoding")
-        if self._head_only or self._status in (204, 304):
-            self._length = 0
-        elif coding is not None:
-            if coding.strip().lower() != "chunked":
-                raise FetchError(f"unsupported transfer encoding {coding!r}")
-            self._chunked = True
-        elif "content-length" in headers:
-            text = headers["content-length"]
-            if not text.isascii() or not text.isdigit() or len(text) > 15:
-                raise FetchError(f"bad Content-Length {text!r}")
-            self._length = int(text)
-            if self._length > self._max:
-                raise BodyTooBig("body size limit exceeded")
-        else:
-            self.reusable = False
-
     def _chunks(self, data: bytes) -> bool:
+        if self._trailer_fields is not None:
+            return self._read_trailer(self._trailer_fields)
         if self._buffer:
             data, self._buffer = self._buffer + data, b""
         position = 0
@@ -226,19 +202,17 @@ class ResponseReader:
                     self._buffer = data[position:]
                     return False
                 if data[position : position + 2] != b"\r\n":
-                    raise BodyError("malformed chunk: no line break at its end")
+                    raise BodyError("malformed chunked encoding")
                 position += 2
                 self._chunk_ended = True
             size_line = _CHUNK.match(data, position)
             if size_line is None:
-                rest = data[position:]
-                if b"\r\n" in rest or len(rest) > CHUNK_LINE_BYTES_MAX:
-                    raise BodyError(f"malformed chunk {rest[:40]!r}")
-                self._buffer = rest
+                _check_chunk_line(data[position : position + CHUNK_LINE_BYTES_MAX + 1])
+                self._buffer = data[position:]
                 return False
             self._chunk_left = int(size_line[1], 16)
             if self._chunk_left > self._max:
-                raise BodyTooBig("body size limit exceeded")
+                raise BodyTooBig(self._max)
             if self._chunk_left == 0:
                 return self._trailer(data, position, size_line.end())
             position = size_line.end()
@@ -249,18 +223,27 @@ class ResponseReader:
     def _trailer(self, data: bytes, last_chunk: int, start: int) -> bool:
         """After the last chunk; while it is not all there, the last chunk's line is read again next time."""
         rest = data[start:]
-        end = 2 if rest.startswith(b"\r\n") else 0
-        if not end:
-            found = _HEAD_END.search(rest)
-            if found is None:
-                if len(rest) > HEAD_BYTES_MAX:
-                    raise BodyError("trailer is too long")
-                self._buffer = data[last_chunk:]
-                return False
-            self._parse(rest[: found.start()].split(b"\n"))
-            end = found.end()
-        self.reusable = self.reusable and end == len(rest)
-        return True
+        if rest.startswith(b"\r\n"):
+            self.reusable = self.reusable and len(rest) == 2
+            return True
+        found = _HEAD_END.search(rest)
+        if len(rest) > TRAILER_BYTES_MAX and (found is None or found.start() > TRAILER_BYTES_MAX):
+            raise BodyError(f"trailer of more than {TRAILER_BYTES_MAX} bytes, which is the limit")
+        if found is None:
+            self._buffer = data[last_chunk:]
+            return False
+        self.reusable = self.reusable and found.end() == len(rest)
+        self._trailer_fields = Fields(rest[: found.start()])
+        return self._read_trailer(self._trailer_fields)
+
+    def _read_trailer(self, fields: Fields) -> bool:
+        """Nobody wants what it says, but it has to be one."""
+        try:
+            complete = fields.read()
+        except FetchError as error:
+            raise BodyError(str(error)) from None
+        self.unread = not complete
+        return complete
 
     def inflate(self) -> Iterator[None]:
         """Decompresses the body, if it is compressed, a step at a time. Raises BodyError, BodyTooBig."""
@@ -268,63 +251,47 @@ class ResponseReader:
         data = self.take()
         self._wire_bytes = len(data)
         self._pieces = [data]
-        if not data or not self.compressed:
+        if self.unwanted or not self.compressed or not (data or self._has_body):
             return
-        inflater = Inflater()
-        pieces, size = [], 0
-        while data:
-            room = min(INFLATED_BYTES_AT_ONCE, self._max + 1 - size)
-            piece = inflater.feed(data, room)
-            pieces.append(piece)
-            size += len(piece)
-            if size > self._max:
-                raise BodyTooBig("body size limit exceeded")
-            data = inflater.rest
-            if data:
+        self._pieces = []
+        for piece in inflated(data, self._max):
+            if self._pieces:
                 yield
-        inflater.end()
-        self._pieces = pieces
+            self._pieces.append(piece)
+
+    @property
+    def _has_body(self) -> bool:
+        """Whether there is a body, even if an empty one."""
+        return self._begun.status == 200 and not self._head_only
 
     def response(self) -> Response:
         """The answer with its body decompressed. Raises FetchError, BodyTooBig."""
         if not self._inflated:
             for _ in self.inflate():
                 pass
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        head = self._begun
         return Response(
-            status=self._status,
-            reason=self._reason.decode("latin-1"),
-            content_type=self._headers.get("content-type", ""),
-            body=body,
+            status=head.status,
+            reason=head.reason,
+            content_type=head.headers.get("content-type", ""),
+            body=self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces),
             wire_bytes=self._wire_bytes,
-            headers=self._headers,
+            headers=head.headers,
         )
 
 
-class Inflater:
-    """Gunzips a body as it comes."""
-
-    def __init__(self) -> None:
-        self._decompressor = zlib.decompressobj(31)
-        self._began = b""
-
-    def feed(self, data: bytes, bytes_max: int) -> bytes:
-        """What a piece inflates to, at most `bytes_max`; then `rest` is to be fed next. Raises BodyError."""
-        self._began = (self._began + data[:GZIP_HEAD_BYTES])[:GZIP_HEAD_BYTES]
-        try:
-            return self._decompressor.decompress(data, bytes_max)
-        except zlib.error:
-            if len(self._began) < GZIP_HEAD_BYTES:
-                raise BodyError("unexpected EOF") from None
-            what = "header" if not self._began.startswith(b"\x1f\x8b\x08") else "data"
-            raise BodyError(f"gzip: invalid {what}") from None
-
-    @property
-    def rest(self) -> bytes:
-        """What `bytes_max` left of the piece that was fed last."""
-        return self._decompressor.unconsumed_tail
-
-    def end(self) -> None:
-        """There is nothing more. Raises BodyError when that cannot be."""
-        if not self._decompressor.eof:
-            raise BodyError("unexpected EOF")
+def _check_chunk_line(line: bytes) -> None:
+    """Raises BodyError for what cannot be the beginning of a chunk."""
+    text, newline, _ = line.partition(b"\n")
+    if not newline:
+        if len(line) > CHUNK_LINE_BYTES_MAX:
+            raise BodyError(f"line of a chunk of more than {CHUNK_LINE_BYTES_MAX} bytes, which is the limit")
+        return
+    if not text.endswith(b"\r"):
+        raise BodyError("chunked line ends with bare LF")
+    size = text.removesuffix(b"\r").partition(b";")[0].rstrip(b" \t")
+    if not size:
+        raise BodyError("empty hex number for chunk length")
+    if re.fullmatch(rb"[0-9a-fA-F]+", size):
+        raise BodyError("http chunk length too large")
+    raise BodyError("invalid byte in chunk length")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import cast
 from urllib.parse import SplitResult
 
 import httpx
+import trio
 
 from trimon.fetch.headers import encoded_headers
+from trimon.fetch.http1 import is_unwanted
+from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response, StreamedResponse
 
 
@@ -46,12 +50,17 @@ class ProxyClient:
         headers: list[tuple[str, str]],
         request: FetchRequest,
         tls: Callable[[], ssl.SSLContext],
+        *,
+        follows: bool,
     ) -> Response:
-        """One request, redirects not followed. Raises FetchError, BodyTooBig."""
+        """One request; one that `follows` redirects does not want their bodies. Raises FetchError, BodyTooBig."""
         async with AsyncExitStack() as stack:
             # the caller's cancel scope bounds the whole exchange
             answer = await self._asked(stack, url, headers, request, tls, httpx.Timeout(None))
-            return await _whole(answer, request.body_bytes_max)
+            unwanted = is_unwanted(
+                answer.status_code, answer.headers, follows=follows, only_ok=request.only_ok
+            )
+            return _answer(answer, b"" if unwanted else await _body(answer, request.body_bytes_max))
 
     @asynccontextmanager
     async def stream(
@@ -66,7 +75,8 @@ class ProxyClient:
             timeout = httpx.Timeout(request.timeout_s, read=None)
             answer = await self._asked(stack, url, headers, request, tls, timeout)
             known = {name.lower(): value for name, value in answer.headers.items()}
-            yield StreamedResponse(answer.status_code, answer.reason_phrase, known, _pieces(answer))
+            async with aclosing(_pieces(answer)) as pieces:
+                yield StreamedResponse(answer.status_code, answer.reason_phrase, known, pieces)
 
     async def _asked(
         self,
@@ -90,34 +100,57 @@ class ProxyClient:
             raise _told(error) from None
 
 
-async def _whole(answer: httpx.Response, body_bytes_max: int) -> Response:
+async def _body(answer: httpx.Response, body_bytes_max: int) -> bytes:
     pieces, size = [], 0
-    async for piece in _pieces(answer):
-        size += len(piece)
-        if size > body_bytes_max:
-            raise BodyTooBig("body size limit exceeded")
-        pieces.append(piece)
+    async with aclosing(_pieces(answer)) as coming:
+        async for piece in coming:
+            size += len(piece)
+            if size > body_bytes_max:
+                raise BodyTooBig(body_bytes_max)
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _answer(answer: httpx.Response, body: bytes) -> Response:
     return Response(
         status=answer.status_code,
         reason=answer.reason_phrase,
         content_type=answer.headers.get("content-type", ""),
-        body=b"".join(pieces),
+        body=body,
         wire_bytes=answer.num_bytes_downloaded,
         headers={name.lower(): value for name, value in answer.headers.items()},
     )
 
 
-async def _pieces(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _pieces(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
     """The body, decompressed. Raises FetchError."""
-    pieces = answer.aiter_bytes()
-    while True:
-        try:
-            piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except Exception as error:  # noqa: BLE001 # see _told
-            raise _told(error) from None
-        yield piece
+    # httpx stops after the first member of gzip, and inflates a piece without a bound
+    inflater = Inflater() if answer.headers.get("content-encoding") == "gzip" else None
+    read = answer.aiter_bytes() if inflater is None else answer.aiter_raw()
+    async with aclosing(cast("AsyncGenerator[bytes, None]", read)) as coming:
+        while piece := await _next(coming):
+            if inflater is None:
+                yield piece
+                continue
+            rest = memoryview(piece)
+            while rest:
+                yield inflater.feed(rest, INFLATED_BYTES_AT_ONCE)
+                rest = inflater.rest
+                await trio.lowlevel.checkpoint()
+    has_body = answer.status_code == 200 and answer.request.method != "HEAD"
+    if inflater is not None and (answer.num_bytes_downloaded or has_body):
+        inflater.end()
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    """The next piece that is not empty; empty at the end. Raises FetchError."""
+    try:
+        async for piece in pieces:
+            if piece:
+                return piece
+    except Exception as error:  # noqa: BLE001 # see _told
+        raise _told(error) from None
+    return b""
 
 
 def _told(error: Exception) -> FetchError:

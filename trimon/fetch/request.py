@@ -28,6 +28,8 @@ class FetchRequest:
     method: str = "GET"
     body: bytes = b""
     unix_socket: str = ""
+    only_ok: bool = False
+    """Whether answers other than 200 are wanted without their bodies."""
 
     @property
     def idempotent(self) -> bool:
@@ -50,7 +52,7 @@ class Response:
     @property
     def status_line(self) -> str:
         """`404 Not Found`."""
-        return f"{self.status} {self.reason}".rstrip()
+        return f"{self.status:03d} {self.reason}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class BodyError(FetchError):
 
 class BodyTooBig(BodyError):
     """The body, decompressed, is bigger than `body_bytes_max`."""
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(f"body of more than {bytes_max} bytes, which is the limit")
 
 
 class Fetch(Protocol):

@@ -10,8 +10,10 @@ from trimon.fetch.request import FetchError
 from trimon.gotext.strings import go_quote
 from trimon.redaction import shown_url
 
-# The longest URL that is followed; a head of an answer may hold more.
-URL_CHARACTERS_MAX: Final = 16_384
+# The longest URL that is asked for; a head of an answer may hold more.
+URL_CHARACTERS_MAX: Final = 2**20
+# What cannot stand in the line of a request; servers write it into locations all the same.
+_UNSENT = re.compile(r"[^\x21-\x7e]+")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -38,13 +40,24 @@ def split_url(text: str) -> SplitResult:
 
 
 def joined_url(base: SplitResult, location: str) -> SplitResult:
-    """Where a redirect leads. Raises FetchError."""
+    """Where a redirect leads; `location` as it came, in latin-1. Raises FetchError."""
+    if _CONTROL.search(location.replace(" ", "")):
+        raise FetchError(
+            f"failed to parse Location header {go_quote(shown_url(location))}: "
+            "net/url: invalid control character in URL"
+        )
     try:
-        return split_url(urljoin(base.geturl(), location))
+        joined = urlsplit(urljoin(base.geturl(), location))
+        path, query = (_UNSENT.sub(_escaped, part) for part in (joined.path, joined.query))
+        return split_url(joined._replace(path=path, query=query, fragment="").geturl())
     except ValueError as error:
         raise FetchError(
             f"failed to parse Location header {go_quote(shown_url(location))}: {error}"
         ) from None
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("latin-1", "replace"))
 
 
 def same_place(one: SplitResult, other: SplitResult) -> bool:

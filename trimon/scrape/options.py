@@ -43,6 +43,7 @@ class PoolOptions:
     label_limit: int = 0
     label_name_length_limit: int = 0
     label_value_length_limit: int = 0
+    body_size_limit: int = 0
     body_bytes_max: int = limits.SCRAPE_BODY_BYTES_MAX
     keep_dropped_targets: int = 0
     relabeling: Relabeling = field(default_factory=lambda: Relabeling(()))

@@ -107,6 +107,7 @@ class ScrapeSession:
             timeout_s=target.timeout_ms / 1000,
             body_bytes_max=options.body_bytes_max,
             unix_socket=target.unix_socket,
+            only_ok=True,
         )
         self._echoes = Echoes(options.sent_secrets, target.url)
         self._series_labels = SeriesLabels(target.labels, options)
@@ -208,8 +209,15 @@ class ScrapeSession:
     def fail(self, error: Exception, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         """The row of a scrape without an answer: every series ends, and `up` is 0."""
         too_big = isinstance(error, BodyTooBig)
+        if too_big:
+            error = FetchError(self._too_big())
         self.counts.body_size_exceeded += too_big
         return self._failed(error, timestamp_ms, duration_s, -1 if too_big else 0)
+
+    def _too_big(self) -> str:
+        if self.options.body_size_limit:
+            return "body size limit exceeded"
+        return f"body of more than {self.options.body_bytes_max} bytes, the most that is taken without body_size_limit"
 
     def _failed(
         self, error: Exception, timestamp_ms: int, duration_s: float, body_bytes: int

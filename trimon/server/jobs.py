@@ -40,6 +40,7 @@ def pool_options(config: ScrapeConfig, *, type_and_unit_labels: bool = False) ->
         label_limit=config.label_limit,
         label_name_length_limit=config.label_name_length_limit,
         label_value_length_limit=config.label_value_length_limit,
+        body_size_limit=config.body_size_limit,
         # a body of exactly the limit is too big already, as in Prometheus
         body_bytes_max=config.body_size_limit - 1 if config.body_size_limit else limits.SCRAPE_BODY_BYTES_MAX,
         keep_dropped_targets=config.keep_dropped_targets,
