@@ -8,7 +8,8 @@ from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
-from trimon.gotext.floats import format_label, parse_float
+from trimon.gotext.floats import format_label
+from trimon.gotext.numbers import parse_go_float
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import (
     BUCKET_LABEL,
@@ -157,8 +158,8 @@ def _normalise(pairs: Pairs, declared: FamilyDeclaration) -> Pairs:
 
 @lru_cache(maxsize=4096)
 def _as_float(text: str) -> str:
-    """A number as OpenMetrics writes it; what is no number stays. Bounds repeat in every histogram."""
+    """A number, in any form that Go reads, as OpenMetrics writes it; what is no number stays. Bounds repeat."""
     try:
-        return format_label(parse_float(text))
+        return format_label(parse_go_float(text))
     except UserError:
         return text

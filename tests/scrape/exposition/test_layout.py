@@ -184,6 +184,17 @@ def test_le_becomes_a_float_where_the_type_says_so() -> None:
     assert found == ["1.0", "1e+06", "1"]
 
 
+def test_le_and_quantile_are_numbers_in_any_form_of_go() -> None:
+    """Hexadecimal numbers, underscores and infinities become decimal; what Go does not read stays."""
+    given = ["0x1p-3", "0X1.8P1", "1_000", "inf", "0x1", "1__0", "1e400", "x", "-0x0p0"]
+    body = "# TYPE h histogram\n" + "".join(f'h_bucket{{le="{value}"}} 1\n' for value in given)
+    body += "# TYPE s summary\n" + "".join(f's{{quantile="{value}"}} 1\n' for value in given)
+    found = [dict(labels) for labels in fresh().read(body.encode()).new_labels]
+    expected = ["0.125", "3.0", "1000.0", "+Inf", "0x1", "1__0", "1e400", "x", "0.0"]
+    assert [labels["le"] for labels in found if "le" in labels] == expected
+    assert [labels["quantile"] for labels in found if "quantile" in labels] == expected
+
+
 def test_openmetrics_needs_its_end() -> None:
     """OpenMetrics without `# EOF`, or with something after it, is refused."""
     layout = BodyLayout(OpenMetricsFormat(), SeriesLabels(TARGET, PoolOptions("j")))
