@@ -4,7 +4,7 @@
 
 A process that comes to hold more than the limit is killed, as the kernel would do. Three parts, on one server: range queries
 over many series at once; three targets of very many series each; and what is still held half a minute later. Meanwhile a small
-target is scraped each second and /-/healthy is asked five times a second.
+target is scraped each second and /-/healthy is asked five times a second. Small texts that ask for much: memoryqueries.py.
 """
 
 from __future__ import annotations

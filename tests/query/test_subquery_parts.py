@@ -183,3 +183,23 @@ def test_wide_windows_are_sorted_in_slices() -> None:
     for step in (0, 1, 5432, 10_999):
         alone = instant(young_store(), query, NOW_MS + step * 1000, options, Budget(options))
         assert result.values[0, step] == alone.values[0, 0]
+
+
+def test_what_is_the_same_at_every_step_is_not_copied() -> None:
+    """A vector at a fixed time is there once however many steps show it, and one who computes with it asks first."""
+    options = QueryOptions(bytes_max=20 * MIB)
+    store, end_ms = young_store(500), NOW_MS + 10_999_000
+    tracemalloc.start()
+    try:
+        result = range_(store, "-m @ end()", NOW_MS, end_ms, 1000, options, Budget(options))
+        assert (result.series, result.points) == (0, 0)
+        fixed = f"m @ {NOW_MS / 1000}"
+        result = range_(store, fixed, NOW_MS, end_ms, 1000, options, Budget(options))
+        assert result.size_bytes < MIB
+        with pytest.raises(QueryError, match="more than the limit"):
+            range_(store, f"({fixed}) * time()", NOW_MS, end_ms, 1000, options, Budget(options))
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (result.series, result.points) == (500, 500 * 11_000)
+    assert peak_bytes < 20 * MIB

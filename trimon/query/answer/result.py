@@ -9,7 +9,7 @@ import numpy as np
 from trimon.model.frame import Offsets, Times
 from trimon.model.table import LabelTable
 from trimon.query.execution.stats import QueryStats
-from trimon.query.execution.values import Cells, Mask, Matrix
+from trimon.query.execution.values import Cells, Mask, Matrix, array_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class QueryResult:
     @property
     def size_bytes(self) -> int:
         """The memory of its samples, about."""
-        size = self.values.nbytes + self.present.nbytes
+        size = array_bytes(self.values) + array_bytes(self.present)
         if self.samples is not None:
             size += self.samples.times_ms.nbytes + self.samples.values.nbytes
         return size

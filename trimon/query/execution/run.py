@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.operator import Operator
-from trimon.query.execution.values import Value
+from trimon.query.execution.values import Value, Vector
 
 
 class _Pending:
@@ -55,8 +55,9 @@ def _compute(context: QueryContext, pending: _Pending) -> Value:
     if pending.before is not None:
         context.stats.samples_per_step = operator.recount(pending.before, context.stats.samples_per_step)
     budget.check()
-    # All that is above `held_bytes` are the inputs.
-    budget.take_bytes(operator.working * (budget.bytes_held - held_bytes), operator)
+    # All that is above `held_bytes` are the inputs. What is the same at every step is copied by those that compute with it.
+    repeated = sum(value.repeated_bytes() for value in pending.inputs if isinstance(value, Vector))
+    budget.take_bytes(operator.working * (budget.bytes_held - held_bytes) + repeated, operator)
     began = time.perf_counter()
     value = operator.compute(context, pending.inputs)
     points = value.points()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,24 @@ Cells: TypeAlias = npt.NDArray[np.object_]
 Index: TypeAlias = npt.NDArray[np.intp]
 
 
-def _array_bytes(array: npt.NDArray[Any]) -> int:
+_T = TypeVar("_T", bound=np.generic)
+
+
+def _is_repeated(array: npt.NDArray[Any]) -> bool:
+    """Whether all columns are the same one."""
+    return array.ndim > 1 and array.shape[1] > 1 and array.strides[1] == 0
+
+
+def array_bytes(array: npt.NDArray[Any]) -> int:
     """The memory of an array; what is the same in every column is there once."""
-    repeated = array.ndim > 1 and array.shape[1] > 1 and array.strides[1] == 0
-    return array.nbytes // array.shape[1] if repeated else array.nbytes
+    return array.nbytes // array.shape[1] if _is_repeated(array) else array.nbytes
+
+
+def _rows_of(array: npt.NDArray[_T], rows: Index) -> npt.NDArray[_T]:
+    """Some rows; what is the same in every column stays so."""
+    if _is_repeated(array):
+        return np.broadcast_to(array[:, :1][rows], (len(rows), array.shape[1]))
+    return array[rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +71,24 @@ class Vector:
 
     def size_bytes(self) -> int:
         """The memory it takes, about."""
-        size = _array_bytes(self.values) + _array_bytes(self.present) + 4 * self.rows * len(self.labels.names)
+        size = array_bytes(self.values) + array_bytes(self.present) + 4 * self.rows * len(self.labels.names)
         if self.histograms is not None:
-            size += _array_bytes(self.histograms) + HISTOGRAM_BYTES * int(
+            size += array_bytes(self.histograms) + HISTOGRAM_BYTES * int(
                 np.count_nonzero(self.are_histograms())
             )
         return size
 
+    def repeated_bytes(self) -> int:
+        """What is added to its memory when a copy is made of columns that are all the same."""
+        arrays = (self.values, self.present, self.histograms)
+        return sum(array.nbytes - array_bytes(array) for array in arrays if array is not None)
+
     def take(self, rows: Index) -> Vector:
         """The given rows, in the given order."""
         drop = None if self.drop_name is None else self.drop_name[rows]
-        cells = None if self.histograms is None else self.histograms[rows]
-        return Vector(self.labels.take(rows), self.values[rows], self.present[rows], drop, cells)
+        cells = None if self.histograms is None else _rows_of(self.histograms, rows)
+        values, present = _rows_of(self.values, rows), _rows_of(self.present, rows)
+        return Vector(self.labels.take(rows), values, present, drop, cells)
 
     def compact(self) -> Vector:
         """Without the series that have no sample at any step."""
