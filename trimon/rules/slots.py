@@ -32,7 +32,7 @@ from trimon.query.language.nodes import (
     Subquery,
     ValueType,
     VectorSelector,
-    children,
+    nodes_of,
 )
 from trimon.query.language.options import QueryOptions
 
@@ -94,9 +94,7 @@ class SlotResults:
 
 def is_ranged(expr: Expr) -> bool:
     """Whether a range query gives at every step what a query at that time alone gives, errors aside."""
-    waiting = [expr]
-    while waiting:
-        each = waiting.pop()
+    for each in nodes_of(expr):
         match each:
             case VectorSelector() | Subquery() if each.modifiers.at in (AtModifier.START, AtModifier.END):
                 return False
@@ -106,7 +104,6 @@ def is_ranged(expr: Expr) -> bool:
                 return False
         if any(_is_of_the_query(duration) for duration in durations_of(each)):
             return False
-        waiting += children(each)
     return True
 
 

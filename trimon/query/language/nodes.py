@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -264,3 +265,12 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return args
         case _:
             return ()
+
+
+def nodes_of(expr: Expr) -> Iterator[Expr]:
+    """An expression and all in it, in no order; without recursion, since chains may be longer than a stack is deep."""
+    waiting = [expr]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting += children(each)

@@ -14,14 +14,14 @@ what becomes of its alerts when its inputs are missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import MatchType
 from trimon.query.engine import parse
-from trimon.query.language.nodes import Duration, DurationNumber, Expr, Subquery, VectorSelector, children
+from trimon.query.language.nodes import Duration, DurationNumber, Expr, Subquery, VectorSelector, nodes_of
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from trimon.rules.slots import durations_of
@@ -65,7 +65,7 @@ class Dependencies:
                 by_metric.setdefault(metric, []).append(place)
         for rule in rules:
             check()
-            nodes = list(_nodes(parse(rule.spec.expr, options)))
+            nodes = list(nodes_of(parse(rule.spec.expr, options)))
             self._ahead.append(any(_looks_ahead(node) for node in nodes))
             asked = _asked_in_templates(rule.spec)
             read = {
@@ -141,14 +141,6 @@ def _united(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             out.append((first, last))
     return out
-
-
-def _nodes(expr: Expr) -> Iterator[Expr]:
-    waiting = [expr]
-    while waiting:
-        each = waiting.pop()
-        yield each
-        waiting += children(each)
 
 
 def _looks_ahead(node: Expr) -> bool:
