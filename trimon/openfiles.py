@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
 from typing import Final, Protocol
 
 # What a file that is read as a whole may have: the largest there is, of metadata, stays far below.
 READ_BYTES_MAX: Final = 512 * 2**20
+_PIECE_BYTES: Final = 16 * 2**20
 _KINDS: Final = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a pipe"),
@@ -119,6 +120,46 @@ class DiskReadFile:
 
 
 def read_regular(path: Path, bytes_max: int = READ_BYTES_MAX) -> bytes:
-    """The content of a regular file. Raises OddFileError, OSError."""
-    with FileIO(open_regular(path, bytes_max=bytes_max)) as file:
-        return file.readall()
+    """The content of a regular file. Never waits for it. Raises OddFileError, OSError."""
+    descriptor = open_regular(path, bytes_max=bytes_max)
+    try:
+        data = _read(descriptor, path, bytes_max, wait_s=0.0)
+    finally:
+        os.close(descriptor)
+    if len(data) > bytes_max:  # what the kernel makes up as it is read has no size before
+        raise OddFileError(errno.EFBIG, f"it has more than {bytes_max} bytes, which are the most", str(path))
+    return data
+
+
+def read_start(path: Path, size_bytes: int, wait_s: float) -> bytes:
+    """The first bytes of a file or of a pipe, which may keep its reader waiting for each piece so long. Raises OSError."""
+    with os_errors(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return _read(descriptor, path, size_bytes - 1, wait_s=0.0 if regular else wait_s)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, path: Path, bytes_max: int, wait_s: float) -> bytes:
+    """All up to a byte more than the most. What looks like a file may have nothing now, as kernel logs do."""
+    parts: list[bytes] = []
+    left = bytes_max + 1
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while left:
+        # A pipe that nobody has opened for writing yet reads as empty: it is waited for first.
+        if wait_s and not poll.poll(wait_s * 1000):
+            raise OddFileError(errno.ETIMEDOUT, f"nothing came within {wait_s:g} s", str(path))
+        try:
+            part = os.read(descriptor, min(left, _PIECE_BYTES))
+        except BlockingIOError:
+            raise OddFileError(
+                errno.EAGAIN, "it keeps its reader waiting, as no regular file does", str(path)
+            ) from None
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

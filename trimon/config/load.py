@@ -25,7 +25,7 @@ from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.yamltree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
-from trimon.openfiles import os_errors
+from trimon.openfiles import read_start
 from trimon.redaction import REDACTOR, looks_secret, redacted
 from trimon.units import parse_duration_ms
 
@@ -251,10 +251,9 @@ def _jobs_of_files(paths: tuple[Path, ...], main: MainFile, *, strict: bool) -> 
 
 
 def read_text(path: Path, bytes_max: int) -> str:
-    """The text of a file of at most `bytes_max`. Raises UserError that names the file."""
+    """The text of a file, or of a pipe that is fed now, of at most `bytes_max`. Raises UserError that names the file."""
     try:
-        with os_errors(path), path.open("rb") as file:
-            data = file.read(bytes_max + 1)
+        data = read_start(path, bytes_max + 1, limits.PIPE_READ_S)
     except OSError as error:
         verb = "read" if isinstance(error, IsADirectoryError) else "open"
         reason = (error.strerror or str(error)).lower()

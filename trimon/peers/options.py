@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import ssl
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +15,7 @@ from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
 from trimon.fetch.headers import fault_of_value
 from trimon.fetch.request import FetchError
-from trimon.openfiles import os_errors, require_regular
+from trimon.openfiles import os_errors, read_regular
 from trimon.redaction import REDACTOR
 
 _VERSIONS: Final = {
@@ -43,8 +45,8 @@ def client_options(config: HttpClient, credentials: Credentials | None = None) -
 def _read(path: str) -> str:
     try:
         with os_errors(path):
-            require_regular(Path(path), limits.SECRET_FILE_BYTES_MAX)
-            text = Path(path).read_text(encoding="utf-8").strip()
+            data = read_regular(Path(path), limits.SECRET_FILE_BYTES_MAX).replace(b"\r\n", b"\n")
+            text = data.decode("utf-8").strip()
     except (OSError, ValueError) as error:  # the latter: a path with a null byte, a text that is not UTF-8
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise FetchError(f"unable to read file {path}: {reason}") from None
@@ -132,12 +134,11 @@ class TlsContexts:
 
     def _make(self) -> ssl.SSLContext:
         config = self._config
-        for path in (config.ca_file, config.cert_file, config.key_file):
-            if path:
-                require_regular(Path(path), limits.CERTIFICATE_FILE_BYTES_MAX)
-        context = ssl.create_default_context(
-            cafile=config.ca_file or None, cadata=config.ca.encode("ascii").decode() or None
-        )
+        if config.ca_file:
+            with _short_lived(_read_certificate(config.ca_file)) as name:
+                context = ssl.create_default_context(cafile=name)
+        else:
+            context = ssl.create_default_context(cadata=config.ca.encode("ascii").decode() or None)
         if config.insecure_skip_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -151,10 +152,21 @@ class TlsContexts:
 
     def _load_certificate(self, context: ssl.SSLContext) -> None:
         config = self._config
-        certificate = config.cert or Path(config.cert_file).read_text(encoding="ascii")
-        key = config.key.reveal() or Path(config.key_file).read_text(encoding="ascii")
-        # ssl reads certificates from files only; this one is gone again at once
-        with tempfile.NamedTemporaryFile("w", encoding="ascii", suffix=".pem") as file:
-            file.write(certificate + "\n" + key)
-            file.flush()
-            context.load_cert_chain(file.name)
+        certificate = config.cert.encode("ascii") or _read_certificate(config.cert_file)
+        key = config.key.reveal().encode("ascii") or _read_certificate(config.key_file)
+        (certificate + key).decode("ascii")
+        with _short_lived(certificate + b"\n" + key) as name:
+            context.load_cert_chain(name)
+
+
+def _read_certificate(path: str) -> bytes:
+    return read_regular(Path(path), limits.CERTIFICATE_FILE_BYTES_MAX)
+
+
+@contextmanager
+def _short_lived(content: bytes) -> Iterator[str]:
+    """The name of a file with the content: ssl reads from files only, and would wait for ever for one that is none."""
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(content)
+        file.flush()
+        yield file.name

@@ -12,7 +12,7 @@ from trimon import limits
 from trimon.config.globs import PatternError, expand_globs
 from trimon.config.load import Config
 from trimon.offload import Offload
-from trimon.openfiles import os_errors
+from trimon.openfiles import os_errors, read_regular
 
 
 class AutoReload:
@@ -72,7 +72,7 @@ def files_digest(config: Config) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        with os_errors(path), path.open("rb") as file:
-            return file.read(limits.CONFIG_FILE_BYTES_MAX + 1)
+        with os_errors(path):
+            return read_regular(path, limits.CONFIG_FILE_BYTES_MAX)
     except OSError:
         return b""
