@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,42 @@ def test_rules_go_on_after_a_kill(tmp_path: Path) -> None:
         times = [time for time, _ in after["values"]]
         assert times == sorted(set(times))
         assert "actor crashed" not in again.log.read_text()
+    finally:
+        assert again.stop() == 0
+
+
+ALWAYS = """
+groups:
+  - name: g
+    interval: 2s
+    rules:
+      - {record: "always", expr: vector(1)}
+      - {record: "always:sum", expr: "sum_over_time(always[10m])"}
+      - {alert: Always, expr: vector(2), annotations: {is: "{{ $value }}"}}
+"""
+
+
+def test_a_kill_leaves_no_hole_and_changes_no_alert(tmp_path: Path) -> None:
+    """After kill -9 and a while the missed iterations are there, and the alert that fired before is told once."""
+    (tmp_path / "rules.yml").write_text(ALWAYS)
+    config = CONFIG.format(port=9)
+    with running(tmp_path / "data", config) as server:
+        server.until("count_over_time(always[10m]) >= 3")
+        port = server.port
+        server.kill()
+    time.sleep(7)
+    again = Server(tmp_path / "data", config, port=port).start()
+    try:
+        again.until("count_over_time(always[10m]) >= 9")
+        (once,) = again.query("always[10m]")
+        times = [at for at, _ in once["values"]]
+        assert {round(later - earlier, 3) for earlier, later in itertools.pairwise(times)} == {2.0}
+        (sums,) = again.query("always:sum[10m]")
+        assert [value for _, value in sums["values"]] == [str(n) for n in range(1, len(sums["values"]) + 1)]
+        (change,) = again.get("/api/v1/alerts/history")["data"]["changes"]
+        assert (change["state"], change["alert"], change["annotations"]) == ("firing", "Always", {"is": "2"})
+        assert 'caught_up_iterations_total{rule_group="' in again.text("/metrics")[1]
+        assert "missed iterations of rules were caught up with" in again.log.read_text()
     finally:
         assert again.stop() == 0
 
