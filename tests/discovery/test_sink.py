@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import time
 from collections.abc import Mapping
 
@@ -14,7 +15,7 @@ from trimon import limits
 from trimon.clock import StoppedClock
 from trimon.discovery.hub import Hub
 from trimon.discovery.plugin import TargetGroup
-from trimon.discovery.sink import BadPublish, CheckedSink, LabelSets, check_groups
+from trimon.discovery.sink import BadPublish, CheckedSink, LabelSets, TooManyTargets, check_groups
 
 
 class Recorder:
@@ -191,3 +192,12 @@ def test_long_labels_that_are_allowed_pass() -> None:
     """Labels that are long together, but each within its limit, are taken."""
     labels = {f"{'n' * 10_000}{number}": "v" * 200_000 for number in range(3)}
     assert check_groups([TargetGroup("s", [labels])]).by_source["s"] == (labels,)
+
+
+def test_groups_without_targets_have_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A discovery that names groups without end is refused as soon as they are too many."""
+    monkeypatch.setattr(limits, "GROUPS_PER_PUBLISH_MAX", 10)
+    endless = (TargetGroup(str(number)) for number in itertools.count())
+    with pytest.raises(TooManyTargets, match="more than 10 groups without targets in one publish"):
+        check_groups(endless)
+    assert next(endless).source == "11"

@@ -19,13 +19,18 @@ from trimon.gotext.strings import go_quote
 from trimon.redaction import REDACTOR
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 
-_NO_TEXT = re.compile("[\ud800-\udfff]")
 _HOST = re.compile(r"[^\s/?#]+")
 
 
 def is_text(text: str) -> bool:
     """Whether a text can be written as UTF-8; escapes and binary values of YAML can name half characters."""
-    return _NO_TEXT.search(text) is None
+    if text.isascii():  # which is known without a look at it
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_no_text(text: str, node: Node, source: Source) -> None:

@@ -91,11 +91,15 @@ class CheckedSink:
 def check_groups(groups: Iterable[TargetGroup]) -> CheckedGroups:
     """Groups with the labels of each put into its targets, all checked. From any thread. Raises BadPublish."""
     merged: dict[str, LabelSets] = {}
-    total = 0
+    total = empty = 0
     for group in groups:
         checked = merge_group(group)
         if group.source in merged:
             raise BadPublish(f"source {group.source!r} is there twice")
+        empty += not checked
+        if empty > limits.GROUPS_PER_PUBLISH_MAX:
+            most = limits.GROUPS_PER_PUBLISH_MAX
+            raise TooManyTargets(f"more than {most} groups without targets in one publish")
         total += len(checked)
         if total > limits.TARGETS_PER_PUBLISH_MAX:
             raise TooManyTargets(f"more than {limits.TARGETS_PER_PUBLISH_MAX} targets in one publish")

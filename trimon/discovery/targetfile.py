@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,29 +18,58 @@ from trimon.errors import Position, UserError
 from trimon.openfiles import require_regular
 
 FILE_LABEL: Final = "__meta_filepath"
+_JSON_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_OPENING: Final = re.compile(r"[\[{]")
 NULL_ITEM: Final = "nil target group item found"
 
 
 def read_groups(path: Path) -> list[TargetGroup]:
-    """The groups of a file, sources `<file>:<index>`, labelled with the path. Blocks on the disk.
+    """The groups of a file, as `groups_of` has them. Blocks on the disk. Raises UserError."""
+    return groups_of(target_text(path), path)
+
+
+def groups_of(text: str, path: Path) -> list[TargetGroup]:
+    """The groups of a file's text, sources `<file>:<index>`, labelled with the path.
 
     Unknown fields, wrong types and null items refuse the whole file. Raises UserError.
     """
-    found = read_target_file(path)
     return [
         TargetGroup.of_addresses(f"{path}:{index}", targets, {**labels, FILE_LABEL: str(path)})
-        for index, (targets, labels) in enumerate(found)
+        for index, (targets, labels) in enumerate(_parsed(text, path))
     ]
 
 
-def read_target_file(path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
-    """Targets and labels of each group of a file, as they stand there. Blocks on the disk. Raises UserError."""
+def target_text(path: Path) -> str:
+    """The text of a file. Blocks on the disk. Raises UserError."""
     try:
         require_regular(path)
     except OSError as error:
         raise UserError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
-    text = read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
+    return read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
+
+
+def read_target_file(path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+    """Targets and labels of each group of a file, as they stand there. Blocks on the disk. Raises UserError."""
+    return _parsed(target_text(path), path)
+
+
+def _parsed(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
     return _from_json(text, str(path)) if path.suffix.lower() == ".json" else _from_yaml(text, path)
+
+
+def _require_few(groups: int, file: str) -> None:
+    if groups > limits.GROUPS_PER_PUBLISH_MAX:
+        message = f"{groups} target groups; a file may have {limits.GROUPS_PER_PUBLISH_MAX}"
+        raise UserError(message, Position(file=file))
+
+
+def _require_few_containers(text: str, file: str) -> None:
+    """What is only brackets takes thirty times as much memory as text."""
+    found, most = text.count("[") + text.count("{"), limits.JSON_CONTAINERS_MAX
+    if found > most:  # those in texts do not count
+        found = len(_OPENING.findall(_JSON_TEXT.sub('""', text)))
+    if found > most:
+        raise UserError(f"json: {found} lists and objects; a file may have {most}", Position(file=file))
 
 
 def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
@@ -48,7 +78,9 @@ def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, s
         return []
     source = Source(document, path.parent)
     groups = []
-    for index, item in enumerate(document.items(document.root, "[]*targetgroup.Group")):
+    items = document.items(document.root, "[]*targetgroup.Group")
+    _require_few(len(items), str(path))
+    for index, item in enumerate(items):
         if item.is_null:
             document.refuse(item, f"{NULL_ITEM} (index {index})")
         group = StaticConfig.read(item, source)
@@ -57,6 +89,7 @@ def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, s
 
 
 def _from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+    _require_few_containers(text, file)
     try:
         items = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -68,6 +101,7 @@ def _from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, st
         return []
     if not isinstance(items, list):
         _refuse(file, "a list of target groups is needed", items)
+    _require_few(len(items), file)
     groups = []
     for index, item in enumerate(items):
         if item is None:

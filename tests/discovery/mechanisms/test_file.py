@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from trimon import limits
 from trimon.discovery.doubles import Found, context_of_doubles
 from trimon.discovery.mechanisms.file import FileDiscovery
 from trimon.discovery.mechanisms.static import StaticDiscovery
-from trimon.discovery.plugin import TargetGroup
-from trimon.discovery.targetfile import read_groups
+from trimon.discovery.plugin import CheckedGroups
+from trimon.discovery.targetfile import read_groups, target_text
 from trimon.errors import UserError
 from trimon.offload import ThreadOffload
 
@@ -138,11 +139,11 @@ async def test_a_file_that_did_not_change_is_not_read_again(
     path = tmp_path / "a.json"
     read: list[Path] = []
 
-    def counted(path: Path) -> list[TargetGroup]:
+    def counted(path: Path) -> str:
         read.append(path)
-        return read_groups(path)
+        return target_text(path)
 
-    monkeypatch.setattr(file_mechanism, "read_groups", counted)
+    monkeypatch.setattr(file_mechanism, "target_text", counted)
     write(path, "a:1")
     found = Found()
     discovery = FileDiscovery({"files": [str(path)], "refresh_s": 10}, context_of_doubles())
@@ -261,3 +262,86 @@ async def test_a_path_that_no_file_can_have_finds_nothing(pattern: str, autojump
     assert (found.published, names(found)) == (True, [])
     # Others may write in the directory that is watched.
     assert int(str(discovery.inspect()["readings"])) >= 3
+
+
+@pytest.mark.parametrize("suffix", ["json", "yml"])
+def test_a_file_has_a_most_of_groups(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups without targets count, so do lists and objects of JSON, but not brackets in texts."""
+    monkeypatch.setattr(limits, "GROUPS_PER_PUBLISH_MAX", 5)
+    monkeypatch.setattr(limits, "JSON_CONTAINERS_MAX", 16)
+    path = tmp_path / f"t.{suffix}"
+    path.write_text(json.dumps([{"targets": ['[[[[[{{{{{\\"[[[['], "labels": {"a": "{{{{{{"}}] * 5))
+    assert len(read_groups(path)) == 5
+    path.write_text("[" + ",".join(["{}"] * 6) + "]")
+    with pytest.raises(UserError, match=rf"t.{suffix}: 6 target groups; a file may have 5"):
+        read_groups(path)
+    if suffix == "json":
+        path.write_text('[{"targets": [' + ",".join(["[]"] * 20) + "]}]")
+        with pytest.raises(UserError, match=r"t.json: json: 23 lists and objects; a file may have 16"):
+            read_groups(path)
+
+
+async def test_many_groups_are_compared_in_a_thread(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups without targets too: the loop does not wait for them, and they are not published."""
+    places: list[threading.Thread] = []
+
+    def noted(*args: object) -> CheckedGroups:
+        places.append(threading.current_thread())
+        return changes(*args)  # type: ignore[arg-type]  # passed on
+
+    changes = file_mechanism._changes
+    monkeypatch.setattr(file_mechanism, "_changes", noted)
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps([{"targets": [], "labels": {"a": str(i)}} for i in range(5000)]))
+    write(tmp_path / "one.json", "a:1")
+    found = Found()
+    discovery = FileDiscovery(
+        {"files": [str(tmp_path / "*.json")]}, context_of_doubles(offload=ThreadOffload(2))
+    )
+    nursery.start_soon(discovery.run, found.sink)
+    with trio.fail_after(5):
+        while not found.changes:  # noqa: ASYNC110 # the sink of tests has no event
+            await trio.sleep(0.01)
+    assert names(found) == ["a:1"]
+    assert places
+    assert threading.main_thread() not in places
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_read_that_hangs_stops_no_other_file(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, keeps what the file had, and is not tried again before it has come back."""
+    slow, fast = tmp_path / "a.json", tmp_path / "b.json"
+    write(slow, "a:1")
+    write(fast, "b:1")
+    released, tries = threading.Event(), list[Path]()
+
+    def text(path: Path) -> str:
+        if path == slow and tries:
+            tries.append(path)
+            released.wait(20)
+        return target_text(path)
+
+    monkeypatch.setattr(limits, "DISCOVERY_READ_S", 0.1)
+    monkeypatch.setattr(file_mechanism, "target_text", text)
+    found, context = Found(), context_of_doubles()
+    discovery = FileDiscovery({"files": [str(tmp_path / "*.json")], "refresh_s": 10}, context)
+    nursery.start_soon(discovery.run, found.sink)
+    await trio.sleep(5)
+    assert names(found) == ["a:1", "b:1"]
+    tries.append(slow)
+    write(slow, "a:2")
+    write(fast, "b:2")
+    await trio.sleep(60)
+    assert names(found) == ["a:1", "b:2"]
+    assert len(tries) == 2
+    assert list(discovery.inspect()["hanging"]) == [str(slow)]  # type: ignore[call-overload]  # a mapping
+    assert "has not come back" in discovery.inspect()["files"][str(slow)]["error"]  # type: ignore[index]  # mappings
+    tries.clear()
+    released.set()
+    await trio.sleep(30)
+    assert (names(found), discovery.inspect()["hanging"]) == (["a:2", "b:2"], {})
+    nursery.cancel_scope.cancel()

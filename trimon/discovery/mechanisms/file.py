@@ -14,9 +14,10 @@ from watchfiles._rust_notify import RustNotify  # documented as the direct way t
 
 from trimon.clock import WallClock
 from trimon.config.globs import files_like
+from trimon.discovery.filereads import FileReads
 from trimon.discovery.plugin import CheckedGroups, Context, Sink, TargetGroup
 from trimon.discovery.sink import BadPublish, check_groups
-from trimon.discovery.targetfile import read_groups
+from trimon.discovery.targetfile import groups_of, target_text
 from trimon.errors import UserError
 from trimon.openfiles import os_errors
 
@@ -30,7 +31,7 @@ SETTLED_S: Final = 2.0
 _PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _File:
     """What is known of one file."""
 
@@ -76,6 +77,8 @@ class FileDiscovery:
         self._readings = 0
         self._refused = ""
         self._watching: tuple[str, ...] = ()
+        self._reads = FileReads()
+        self._matched: dict[Path, tuple[Path, ...]] = {}
 
     async def run(self, sink: Sink) -> None:
         """Read, publish what changed, wait; for ever."""
@@ -101,6 +104,7 @@ class FileDiscovery:
             "watch_errors": self._watch_errors,
             "scan_s": self._scan_s,
             "refused": self._refused,
+            "hanging": dict(self._reads.hanging()),
             "files": {
                 str(path): {"groups": len(file.groups), "mtime_s": file.mtime_s, "error": file.error}
                 for path, file in self._files.items()
@@ -109,69 +113,61 @@ class FileDiscovery:
 
     async def _publish(self, sink: Sink) -> None:
         """Read and publish; what is too much in all changes nothing, and is tried again when something changes."""
-        before = {path: replace(file) for path, file in self._files.items()}
-        try:
-            sink.publish(await self._refresh())
-        except BadPublish as error:
-            self._files, self._refused = before, str(error)
-            self._last = []
-            self._log.error("the targets of all files were refused", err=str(error))
-        else:
-            self._refused = ""
-
-    async def _refresh(self) -> CheckedGroups:
-        """Read everything again; what changed, groups that are gone as empty ones."""
         began_s = trio.current_time()
         last, readings = self._last, await self._context.offload.run(self._read_all)
         self._readings += 1
         self._scan_s += trio.current_time() - began_s
-        self._last = readings
-        if len(readings) == len(last) and all(map(operator.is_, readings, last)):
-            return check_groups([])
-        before = {group.source: group for file in self._files.values() for group in file.groups}
-        for path in self._files.keys() - {reading.path for reading in readings}:
-            del self._files[path]
         for reading in readings:
-            file = self._files.setdefault(reading.path, _File())
-            file.error = reading.error
             if reading.error:
                 self._read_errors += 1
                 self._log.error("Error reading file", path=str(reading.path), err=reading.error)
-            else:
-                file.groups, file.mtime_s = reading.groups, reading.mtime_s
-        after = {group.source: group for file in self._files.values() for group in file.groups}
-
-        def check() -> CheckedGroups:
-            gone = [TargetGroup(source) for source in before.keys() - after.keys()]
-            return check_groups(
-                gone + [group for source, group in after.items() if before.get(source) != group]
+        self._last = readings
+        if len(readings) == len(last) and all(map(operator.is_, readings, last)):
+            sink.publish(check_groups([]))
+            return
+        files = _after(self._files, readings)
+        try:
+            before = self._files
+            found = (
+                _changes(before, files)
+                if _size(before) + _size(files) <= CHECK_INLINE_MAX
+                else await self._context.offload.run(lambda: _changes(before, files))
             )
-
-        if (
-            sum(len(group.targets) for groups in (before, after) for group in groups.values())
-            <= CHECK_INLINE_MAX
-        ):
-            return check()
-        return await self._context.offload.run(check)
+            sink.publish(found)
+        except BadPublish as error:
+            self._refused, self._last = str(error), []
+            self._log.error("the targets of all files were refused", err=str(error))
+        else:
+            self._files, self._refused = files, ""
 
     def _read_all(self) -> list[_Read]:
         last = {reading.path: reading for reading in self._last}
-        return [_read(path, last.get(path)) for path in self._matching()]
+        with self._reads.session():
+            return [_read(path, last.get(path), self._reads) for path in self._matching()]
 
     def _matching(self) -> list[Path]:
+        """The files of all patterns; those of a directory that does not answer are the ones of before."""
         found: dict[Path, None] = {}
         for pattern in self._patterns:
-            found.update(dict.fromkeys(files_like(pattern)))
+            try:
+                self._matched[pattern] = self._reads.call(str(pattern), lambda one=pattern: files_like(one))  # type: ignore[misc] # mypy cannot infer it
+            except OSError as error:
+                self._log.error("Error listing files", path=str(pattern), err=str(error))
+            found.update(dict.fromkeys(self._matched.get(pattern, ())))
         return list(found)
 
     def _watch(self) -> RustNotify | None:
         """A watcher of the directories that exist; None when there is none or the system gives none."""
-        directories = sorted({str(pattern.parent) for pattern in self._patterns if pattern.parent.is_dir()})
-        self._watching = tuple(directories)
-        if not directories:
-            return None
+        directories = sorted({str(pattern.parent) for pattern in self._patterns})
         try:
-            return RustNotify(directories, False, False, 0, False, True)
+            with self._reads.session():
+                directories = [name for name in directories if self._reads.call(name, Path(name).is_dir)]
+                self._watching = tuple(directories)
+                if not directories:
+                    return None
+                return self._reads.call(
+                    "changes", lambda: RustNotify(directories, False, False, 0, False, True)
+                )
         except (OSError, RuntimeError) as error:
             self._watch_errors += 1
             self._log.error("Error watching directories", err=str(error))
@@ -191,18 +187,51 @@ class FileDiscovery:
                     return
 
 
-def _read(path: Path, last: _Read | None) -> _Read:
+def _size(files: Mapping[Path, _File]) -> int:
+    """How many groups there are and, where they are few, targets."""
+    groups = sum(len(file.groups) for file in files.values())
+    if groups > CHECK_INLINE_MAX:
+        return groups
+    return groups + sum(len(group.targets) for file in files.values() for group in file.groups)
+
+
+def _after(files: Mapping[Path, _File], readings: Sequence[_Read]) -> dict[Path, _File]:
+    """What is known after a reading: a bad file keeps what it had, one that is gone has nothing."""
+    found = {}
+    for reading in readings:
+        if reading.error:
+            found[reading.path] = replace(files.get(reading.path, _File()), error=reading.error)
+        else:
+            found[reading.path] = _File(reading.groups, reading.mtime_s)
+    return found
+
+
+def _changes(before: Mapping[Path, _File], after: Mapping[Path, _File]) -> CheckedGroups:
+    """The groups that are new or others, and those that are gone, as empty ones. Raises BadPublish.
+
+    Groups that neither had targets nor have any are left out: files may have any number of them.
+    """
+    old, new = _with_targets(before), _with_targets(after)
+    gone = [TargetGroup(source) for source in old.keys() - new.keys()]
+    return check_groups(gone + [group for source, group in new.items() if old.get(source) != group])
+
+
+def _with_targets(files: Mapping[Path, _File]) -> dict[str, TargetGroup]:
+    return {group.source: group for file in files.values() for group in file.groups if group.targets}
+
+
+def _read(path: Path, last: _Read | None, reads: FileReads) -> _Read:
     """A reading of a file; the last one again when the file has not changed since."""
     try:
         with os_errors(path):
-            found = path.stat()
+            found = reads.call(str(path), path.stat)
         stamp: tuple[int, ...] = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         if last is not None and last.stamp == stamp:
             return last
         changed_s = max(found.st_mtime, found.st_ctime)
         if WallClock().now_ms() / 1000 - changed_s < SETTLED_S:
             stamp = ()
-        groups = tuple(read_groups(path))
+        groups = tuple(groups_of(reads.call(str(path), lambda: target_text(path)), path))
         check_groups(groups)
         return _Read(path, found.st_mtime, groups, stamp=stamp)
     except (UserError, BadPublish, OSError) as error:
