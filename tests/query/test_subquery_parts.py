@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import orjson
 import pytest
 
 from tests.query.fuzz_grammar import Generator
-from tests.query.test_steps import at, near
+from tests.query.test_steps import Shown, at, near
 from tests.support.promql_data import odd_store
 from trimon.errors import UserError
 from trimon.model.labels import labels_of
+from trimon.query import engine
 from trimon.query.answer.json import render_data
 from trimon.query.answer.result import QueryResult
 from trimon.query.conformance.memory import MemoryStore
@@ -56,7 +58,7 @@ def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
         options = QueryOptions(features=features, samples_max=2_000_000, timeout_s=20)
         whole, looked_at = outcome(query, options)
         with monkeypatch.context() as patch:
-            patch.setattr(subquery, "_WHOLE_BYTES", 1)
+            patch.setattr(subquery, "WHOLE_BYTES", 1)
             patch.setattr(subquery, "_PART_STEPS_MIN", generator.random.choice((1, 3, 16)))
             patch.setattr(subquery, "_STEPS_FEW", 0)
             parts, parts_looked_at = outcome(query, options)
@@ -203,3 +205,46 @@ def test_what_is_the_same_at_every_step_is_not_copied() -> None:
         tracemalloc.stop()
     assert (result.series, result.points) == (500, 500 * 11_000)
     assert peak_bytes < 20 * MIB
+
+
+def test_steps_without_samples_are_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long range over many young series takes what their samples take, and random ranges show what they show whole."""
+    options = QueryOptions(bytes_max=32 * MIB)
+    store, end_ms = young_store(1000), NOW_MS + 60_000
+    for query, series, points in (
+        ("topk(5, m)", 5, 5 * 661),
+        ("sum(rate(m[1m]))", 1, 630),
+        ("m @ 0", 0, 0),
+        ("max(m offset 5m)", 1, 361),
+    ):
+        result = range_(store, query, end_ms - 10_999_000, end_ms, 1000, options, Budget(options))
+        assert (result.series, result.points) == (series, points), query
+    seed = random.SystemRandom().randint(0, 10**6)
+    print(f"seed {seed}")
+    narrowed = 0
+    for index in range(QUERIES):
+        generator = Generator(seed * 1_000_003 + index)
+        options = QueryOptions(features=ALL_LANGUAGE_FEATURES, samples_max=2_000_000, timeout_s=20)
+        query = generator.query()
+        found: list[QueryResult] = []
+        for whole_bytes in (2**40, 0):
+            with monkeypatch.context() as patch, suppress(UserError, QueryError):
+                patch.setattr(engine, "WHOLE_BYTES", whole_bytes)
+                found.append(
+                    range_(odd_store(), query, -400_000, 1_800_000, 77_777, options, Budget(options))
+                )
+        if len(found) < 2:
+            # An error may lie where there are no samples.
+            continue
+        whole, part = found
+        shown = f"seed {seed}, query {index}: {query}"
+        assert whole.stats.samples_total >= part.stats.samples_total, shown
+        first = whole.times_ms.tolist().index(part.times_ms[0])
+        narrowed += len(part.times_ms) < len(whole.times_ms)
+        nothing: Shown = {}
+        for column in range(len(whole.times_ms)):
+            place = column - first
+            one, other = at(whole, column), at(part, place) if 0 <= place < len(part.times_ms) else nothing
+            assert one.keys() == other.keys(), (shown, column)
+            assert all(near(one[labels], other[labels]) for labels in one), (shown, column)
+    assert narrowed > QUERIES // 8

@@ -20,7 +20,7 @@ from trimon.query.execution.context import QueryContext, quiet
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import sort_order
 from trimon.query.execution.names import remove_marked
-from trimon.query.execution.operator import Operator
+from trimon.query.execution.operator import WHOLE_BYTES, Operator, extent_of, step_bytes
 from trimon.query.execution.run import run
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Ranges, Scalar, TextValue, Value, Vector
@@ -28,7 +28,7 @@ from trimon.query.language.astjson import ast_data
 from trimon.query.language.checker import Checker, type_of
 from trimon.query.language.errors import ParseError, QueryError
 from trimon.query.language.nodes import Expr, ValueType
-from trimon.query.language.options import DURATION_EXPRESSIONS, QueryOptions
+from trimon.query.language.options import DURATION_EXPRESSIONS, PER_STEP_STATS, QueryOptions
 from trimon.query.language.parser import Parser
 from trimon.query.language.pretty import prettify
 from trimon.query.operators.subquery import SubqueryOperator
@@ -136,8 +136,12 @@ def _evaluate(
     began = time.perf_counter()
     budget.check(PREPARATION)
     stats = QueryStats(grid.count, queue_s=budget.elapsed_s)
-    _, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
+    expr, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
     context = context_of(snapshot, query, grid, options, budget, stats, planner)
+    some = _steps_with_samples(context, root, grid)
+    if some.count < grid.count:
+        grid, root = some, planner.plan(expr, some)
+        stats.narrow(some.count)
     planned = time.perf_counter()
     value = run_plan(context, root)
     evaluated = time.perf_counter()
@@ -160,6 +164,19 @@ def _evaluate(
     stats.sort_s = time.perf_counter() - evaluated if ranged else 0.0
     stats.samples_peak = budget.peak
     return result
+
+
+def _steps_with_samples(context: QueryContext, root: Operator, grid: Grid) -> Grid:
+    """The steps to evaluate: where many series have samples in a small part of the time, only that part."""
+    if grid.count == 1 or context.options.has(PER_STEP_STATS):
+        return grid
+    if grid.count * step_bytes(context, (root,)) <= WHOLE_BYTES:
+        return grid
+    with quiet():
+        steps = extent_of(context, root)
+    if steps is None:
+        return grid
+    return grid.part(steps) if steps.stop > steps.start else grid.first()
 
 
 def context_of(

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from trimon.query.execution.context import QueryContext, SampleSource
 from trimon.query.execution.values import Value
+
+# What is evaluated at once without a thought of its steps.
+WHOLE_BYTES: Final = 32 << 20
+# What a step takes besides its cells: when it is, where its window begins and ends, and some such.
+STEP_BYTES: Final = 96
+_CELL_BYTES: Final = 9
 
 
 class Operator:
@@ -55,3 +64,13 @@ def extent_of(context: QueryContext, operator: Operator) -> slice | None:
     while operator.leading is not None:
         operator = operator.children[operator.leading]
     return operator.extent(context)
+
+
+def step_bytes(context: QueryContext, operators: Sequence[Operator]) -> int:
+    """What a step of some operators and those below them takes, about: a cell of all series of the selector that has most."""
+    rows, order = 0, list(operators)
+    for operator in order:
+        order += operator.children
+        if operator.source is not None:
+            rows = max(rows, context.labels(operator.source).rows)
+    return STEP_BYTES + rows * _CELL_BYTES

@@ -44,6 +44,11 @@ class QueryStats:
         self.samples_per_step = np.zeros(self.steps, np.int64)
         self.read_per_step = np.zeros(self.steps, np.int64)
 
+    def narrow(self, steps: int) -> None:
+        """Only so many steps are evaluated, as the others have no samples. Nothing is counted yet."""
+        self.steps = steps
+        self.__post_init__()
+
     @property
     def samples_total(self) -> int:
         """Samples looked at over all steps."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from trimon.model.sample import is_stale
 from trimon.query.execution.annotationtext import remark
 from trimon.query.execution.context import QueryContext, SampleSource
 from trimon.query.execution.grid import Grid, RefTimes
-from trimon.query.execution.operator import Operator
+from trimon.query.execution.operator import STEP_BYTES, Operator
 from trimon.query.execution.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
 from trimon.query.windows.extended import interpolate_instant
 from trimon.query.windows.extendedhistograms import smoothed_instant
@@ -27,9 +26,6 @@ from trimon.query.windows.histogramwindows import (
     with_resets,
 )
 from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
-
-# What a step takes besides its cells: when it is, where its window begins and ends, and some such.
-STEP_BYTES: Final = 96
 
 
 class Pick(Enum):

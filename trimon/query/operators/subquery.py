@@ -12,18 +12,15 @@ from trimon.model.frame import SampleFrame
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid, RefTimes
-from trimon.query.execution.operator import Operator, extent_of
+from trimon.query.execution.operator import STEP_BYTES, WHOLE_BYTES, Operator, extent_of, step_bytes
 from trimon.query.execution.run import run
 from trimon.query.execution.values import Mask, Ranges, Value, Vector
 from trimon.query.language.errors import QueryError
 from trimon.query.operators.frameparts import FrameParts, frame_of
-from trimon.query.operators.select import STEP_BYTES
 
-# Steps are evaluated at once as far as their cells and arrays take no more than this; else in parts of half of it.
-_WHOLE_BYTES: Final = 32 << 20
+# More steps than what is evaluated at once are evaluated in parts of half of it.
 _PART_STEPS_MIN: Final = 64
 _STEPS_FEW: Final = 64
-_CELL_BYTES: Final = 9
 
 
 class SubqueryOperator(Operator):
@@ -63,19 +60,11 @@ class SubqueryOperator(Operator):
         """The child, or nothing where it is evaluated in parts."""
         if not self.children or self.inner.count <= _STEPS_FEW:
             return self.children
-        size_bytes = self.inner.count * self._step_bytes(context)
-        if size_bytes > _WHOLE_BYTES:
+        size_bytes = self.inner.count * step_bytes(context, self.children)
+        if size_bytes > WHOLE_BYTES:
             return ()
         context.budget.take_bytes(size_bytes, self)
         return self.children
-
-    def _step_bytes(self, context: QueryContext) -> int:
-        rows, order = 0, list(self.children)
-        for operator in order:
-            order += operator.children
-            if operator.source is not None:
-                rows = max(rows, context.labels(operator.source).rows)
-        return STEP_BYTES + rows * _CELL_BYTES
 
     def extent(self, context: QueryContext) -> slice | None:
         """The steps whose windows reach where the child can have samples."""
@@ -115,15 +104,15 @@ class SubqueryOperator(Operator):
         budget, stats = context.budget, context.stats
         held, held_bytes, counts = budget.held, budget.bytes_held, stats.samples_per_step.copy()
         steps = extent_of(context, self.children[0]) or slice(0, self.inner.count)
-        step_bytes = self._step_bytes(context)
-        size = max(_PART_STEPS_MIN, _WHOLE_BYTES // 2 // step_bytes)
+        each_bytes = step_bytes(context, self.children)
+        size = max(_PART_STEPS_MIN, WHOLE_BYTES // 2 // each_bytes)
         whole = self.inner.part(steps)
         if whole.count > budget.samples_max:
             raise QueryError("query processing would load too many samples into memory in query execution")
         parts = FrameParts(whole)
         for begin in range(0, whole.count, size):
             part = whole.part(slice(begin, min(begin + size, whole.count)))
-            budget.take_bytes(part.count * step_bytes, self)
+            budget.take_bytes(part.count * each_bytes, self)
             vector = run(context, self._plan(part))
             assert isinstance(vector, Vector)
             parts.add(vector, begin)
