@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Iterator
 
 import pytest
 
 from trimon.clock import StoppedClock
-from trimon.collector import FULL_INTERVAL_S, OLD_MIN, THRESHOLDS, Collector
+from trimon.collector import FULL_INTERVAL_S, OLD_MIN, THRESHOLDS, Collector, uncollected
 
 
 class Cycle:
@@ -75,3 +76,30 @@ def test_old_cycles_go_when_that_is_due(collector: Collector, clock: StoppedCloc
     kept += [age() for _ in range(4)]
     assert gc.get_freeze_count() < before + 4 * 6 * OLD_MIN - 3 * OLD_MIN
     del collector
+
+
+def test_nothing_is_collected_while_much_is_made() -> None:
+    """No collection begins inside, many new objects are set aside at the end, few are not; also when it fails."""
+    collections: list[str] = []
+
+    def collected(phase: str, info: dict[str, int]) -> None:
+        collections.append(phase)
+
+    gc.collect()
+    before = gc.get_freeze_count()
+    gc.callbacks.append(collected)
+    try:
+        with contextlib.suppress(ValueError), uncollected():
+            kept = [[number] for number in range(OLD_MIN * 2)]
+            raise ValueError
+        assert not collections
+    finally:
+        gc.callbacks.remove(collected)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() - before > OLD_MIN
+    assert len(kept) == OLD_MIN * 2
+    gc.unfreeze()
+    gc.collect()
+    with uncollected():
+        assert [[]]
+    assert gc.get_freeze_count() == before

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from trimon import limits
+from trimon.collector import uncollected
 from trimon.config.alerting import AlertingConfig
 from trimon.config.globals import DEFAULT_INTERVAL_MS, GlobalConfig, RuntimeConfig
 from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_error
@@ -176,9 +177,15 @@ def load_text(
 
     Scrape config files are read from the disk. Raises ConfigError.
     """
-    path, defaults = Path(path), defaults or FlagDefaults()
+    with uncollected():
+        return _loaded(
+            text, Path(path), os.environ if environment is None else environment, defaults or FlagDefaults()
+        )
+
+
+def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults) -> Config:
     try:
-        main, unset = _main_file(text, path, os.environ if environment is None else environment, defaults)
+        main, unset = _main_file(text, path, environment, defaults)
     except UserError as error:
         raise ConfigError(f"parsing YAML file {path}: {error.message}", error.position) from None
     if defaults.agent:
