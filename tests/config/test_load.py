@@ -389,6 +389,23 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
         load(bad)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le", "utf-16-be"])
+def test_a_byte_order_mark_says_how_a_file_is_written(tmp_path: Path, encoding: str) -> None:
+    """UTF-16 with its mark, and UTF-8 with one, are read as YAML has it; half a character is an error with its line."""
+    text = "scrape_configs:\n- job_name: größe 🎉\n"
+    mark = "" if encoding == "utf-8-sig" else "\ufeff"
+    path = tmp_path / "p.yml"
+    path.write_bytes((mark + text).encode(encoding))
+    assert [job.job_name for job in load(path).scrape_configs] == ["größe 🎉"]
+    if mark:
+        path.write_bytes((mark + text).encode(encoding) + b"x")
+        with pytest.raises(UserError, match=r"p\.yml:3: yaml: invalid UTF-16"):
+            load(path)
+        path.write_bytes(text.encode(encoding))
+        with pytest.raises(UserError, match="yaml: "):
+            load(path)
+
+
 @pytest.mark.parametrize(
     "bomb",
     [

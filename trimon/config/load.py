@@ -7,6 +7,7 @@ as it was, as in Prometheus.
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -152,6 +153,13 @@ class Config:
         return next((job for job in self.scrape_configs if job.job_name == name), None)
 
 
+# `utf-16` reads the mark itself, and leaves it out
+_MARKED: Final = {
+    codecs.BOM_UTF16_LE: ("utf-16", "UTF-16"),
+    codecs.BOM_UTF16_BE: ("utf-16", "UTF-16"),
+}
+
+
 def load(
     path: Path | str,
     *,
@@ -267,11 +275,19 @@ def read_text(path: Path, bytes_max: int) -> str:
         raise UserError(f"{verb} {path}: {reason}") from None
     if len(data) > bytes_max:
         raise UserError(f"file is larger than {bytes_max} bytes", Position(file=str(path)))
+    return _decoded(data, path)
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    """UTF-8, or what a byte order mark says, as YAML has it."""
+    encoding, name = next(
+        (found for mark, found in _MARKED.items() if data.startswith(mark)), ("utf-8", "UTF-8")
+    )
     try:
-        return data.decode("utf-8")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError("yaml: invalid UTF-8", Position(line, 0, str(path))) from None
+        before = data[: error.start].decode(encoding, "replace")
+        raise UserError(f"yaml: invalid {name}", Position(before.count("\n") + 1, 0, str(path))) from None
 
 
 def _read(model: type[M], text: str, path: Path, *, strict: bool) -> M:
