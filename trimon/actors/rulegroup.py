@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import trio
@@ -30,6 +33,8 @@ from trimon.rules.spec import GroupSpec
 
 # Evaluations before the alerts of before a restart are looked for: their series are scraped again by then.
 RESTORED_AFTER: Final = 2
+# So many samples of several rules are stored in one go: others are to have their turn.
+CELLS_AT_ONCE: Final = 10_000
 
 
 def rule_name(group: GroupSpec, session: AlertingSession) -> RuleName:
@@ -37,12 +42,21 @@ def rule_name(group: GroupSpec, session: AlertingSession) -> RuleName:
     return RuleName(group.file, group.name, session.spec.alert, session.group.rpartition("/")[2])
 
 
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What an evaluation came to: a row to be stored, nothing, or a failure."""
+
+    session: RuleSession
+    row: Row | None
+    failure: str
+
+
 class RuleGroupActor:
     """One group, evaluated once an interval at its own phase, its rules one after the other, or as they depend on another.
 
     Owns: the group's sessions.
     Receives: nothing.
-    Sends: Append to storage, one a rule, so that later rules see what earlier ones recorded.
+    Sends: Append to storage: one for all rules that do not read one another, before others read what they recorded.
     Crashes when: a session has a bug. A rule that fails is a health field and a counter.
     On restart: the sessions offer their series anew, in the same columns.
     """
@@ -93,14 +107,16 @@ class RuleGroupActor:
         while group.leftovers:
             await self._end(group.leftovers.popitem()[1], stamp_ms)
         if self._seams.at_once is None:
-            reading, number = RuleReading(), 0
-            for session, its_number in zip(group.rules, group.readings, strict=True):
-                if its_number != number:
-                    reading, number = RuleReading(), its_number
-                await self._evaluate(session, slot_ms, stamp_ms, reading)
+            for _, members in groupby(zip(group.readings, group.rules, strict=True), itemgetter(0)):
+                reading = RuleReading()
+                evaluated = [
+                    await self._evaluate(session, slot_ms, stamp_ms, reading) for _, session in members
+                ]
+                await self._conclude(evaluated, slot_ms)
         else:
             for batch in group.batches:
-                await self._evaluate_batch(batch, slot_ms, stamp_ms, self._seams.at_once)
+                evaluated = await self._evaluate_batch(batch, slot_ms, stamp_ms, self._seams.at_once)
+                await self._conclude(evaluated, slot_ms)
         self._at_work = ""
         group.last_evaluation_ms = slot_ms
         group.duration_s = trio.current_time() - began_s
@@ -123,24 +139,21 @@ class RuleGroupActor:
 
     async def _evaluate_batch(
         self, batch: Batch, slot_ms: int, stamp_ms: int, at_once: trio.CapacityLimiter
-    ) -> None:
-        reading = RuleReading()
+    ) -> list[_Evaluated]:
+        reading, evaluated = RuleReading(), []
 
         async def evaluate(session: RuleSession) -> None:
             async with at_once:
-                await self._evaluate(session, slot_ms, stamp_ms, reading)
+                evaluated.append(await self._evaluate(session, slot_ms, stamp_ms, reading))
 
-        sessions = [self.group.rules[place] for place in batch]
-        if len(sessions) == 1:
-            await self._evaluate(sessions[0], slot_ms, stamp_ms, reading)
-            return
         async with trio.open_nursery() as nursery:
-            for session in sessions:
-                nursery.start_soon(evaluate, session)
+            for place in batch:
+                nursery.start_soon(evaluate, self.group.rules[place])
+        return evaluated
 
     async def _evaluate(
         self, session: RuleSession, slot_ms: int, stamp_ms: int, reading: RuleReading
-    ) -> None:
+    ) -> _Evaluated:
         group, seams = self.group, self._seams
         self._at_work = session.spec.name
         began_s = trio.current_time()
@@ -160,28 +173,58 @@ class RuleGroupActor:
             failure = str(error) or type(error).__name__
         if isinstance(session, AlertingSession):
             self._tell_changes(session, slot_ms)
-        if failure:
-            session.failed(failure)
-        else:
-            if isinstance(session, AlertingSession):
+            if not failure:
                 self._count_templates(session)
                 self._notify(session, slot_ms)
-            await self._store(session, row)
-        session.last_evaluation_ms = slot_ms
         session.duration_s = trio.current_time() - began_s
-        seams.on_rule(session.duration_s)
-        group.evaluations += 1
-        if failure:
-            group.failures += 1
-        self._tell_dead(session, slot_ms)
-        if session.health == "err":
-            seams.log.warning(
-                "evaluating a rule failed",
-                file=group.spec.file,
-                group=group.spec.name,
-                rule=session.spec.name,
-                err=session.last_error,
-            )
+        return _Evaluated(session, row, failure)
+
+    async def _conclude(self, evaluated: Sequence[_Evaluated], slot_ms: int) -> None:
+        """Stores what rules have found that do not read one another, in one go, and keeps their health."""
+        group, seams = self.group, self._seams
+        await self._store([each for each in evaluated if not each.failure])
+        for each in evaluated:
+            session = each.session
+            if each.failure:
+                session.failed(each.failure)
+                group.failures += 1
+            session.last_evaluation_ms = slot_ms
+            seams.on_rule(session.duration_s)
+            group.evaluations += 1
+            self._tell_dead(session, slot_ms)
+            if session.health == "err":
+                seams.log.warning(
+                    "evaluating a rule failed",
+                    file=group.spec.file,
+                    group=group.spec.name,
+                    rule=session.spec.name,
+                    err=session.last_error,
+                )
+
+    async def _store(self, evaluated: Sequence[_Evaluated]) -> None:
+        some: list[tuple[RuleSession, Row]] = []
+        cells = 0
+        for each in evaluated:
+            if each.row is None:
+                each.session.granted(Appended())
+                continue
+            some.append((each.session, each.row))
+            cells += len(each.row.values) + len(each.row.new_values)
+            if cells >= CELLS_AT_ONCE:
+                await self._append(some)
+                some, cells = [], 0
+        if some:
+            await self._append(some)
+
+    async def _append(self, some: Sequence[tuple[RuleSession, Row]]) -> None:
+        try:
+            answers = await self._seams.writer.append(*(row for _, row in some))
+        except (OperatingError, ActorGone, AskTimeout) as error:
+            for session, _ in some:
+                session.lost(f"storage: {error}", certain=isinstance(error, OperatingError))
+        else:
+            for (session, _), answer in zip(some, answers, strict=True):
+                session.granted(answer)
 
     def _tell_changes(self, session: AlertingSession, slot_ms: int) -> None:
         """Tells the history what an evaluation changed; before alerts are restored nobody knows what is new."""
@@ -251,19 +294,6 @@ class RuleGroupActor:
             every = tuple(session.alerts.values())
             name = rule_name(group.spec, session)
             seams.alerting.changed(RuleChanges(name, group.last_evaluation_ms, alerts=every, complete=True))
-
-    async def _store(self, session: RuleSession, row: Row | None) -> None:
-        if row is None:
-            session.granted(Appended())
-            return
-        try:
-            answers = await self._seams.writer.append(row)
-        except OperatingError as error:
-            session.lost(f"storage: {error}", certain=True)
-        except (ActorGone, AskTimeout) as error:
-            session.lost(f"storage: {error}", certain=False)
-        else:
-            session.granted(answers[0])
 
     def inspect(self) -> Mapping[str, object]:
         """The last iteration, and which rules fail."""
