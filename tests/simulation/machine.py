@@ -31,8 +31,8 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rules import RuleManager
-from trimon.actors.ruleseams import AlertingSeams, CatchUps, RuleSeams
+from trimon.actors.rules.manager import RuleManager
+from trimon.actors.rules.seams import AlertingSeams, CatchUps, RuleSeams
 from trimon.actors.scrape import JobConfig, ScrapeManager
 from trimon.actors.storage import StorageActor, Writer, storage_mailbox
 from trimon.errors import OperatingError

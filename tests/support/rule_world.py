@@ -11,14 +11,14 @@ import numpy as np
 import trio
 
 from tests.support.store_world import World, world
-from trimon.actors.alerthistory import AlertHistory, history_mailbox
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.querying.gate import Queries
-from trimon.actors.rulegroup import RuleGroupActor
-from trimon.actors.rules import RuleManager
-from trimon.actors.ruleseams import AlertingSeams, CatchUps, RuleSeams
+from trimon.actors.rules.group import RuleGroupActor
+from trimon.actors.rules.history import AlertHistory, history_mailbox
+from trimon.actors.rules.manager import RuleManager
+from trimon.actors.rules.seams import AlertingSeams, CatchUps, RuleSeams
 from trimon.files import DiskFiles
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch

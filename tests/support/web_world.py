@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.support.asgi import Client
 from tests.support.store_world import World, world
-from trimon.actors.alerthistory import AlertHistory, history_mailbox
 from trimon.actors.querying.gate import Queries
+from trimon.actors.rules.history import AlertHistory, history_mailbox
 from trimon.files import DiskFiles
 from trimon.offload import InlineOffload
 from trimon.query.language.options import QueryOptions

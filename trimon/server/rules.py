@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import trio
 
-from trimon.actors.alerthistory import AlertHistory, RuleChanges, history_mailbox
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.rules import rule_metrics
-from trimon.actors.rules import RuleManager
-from trimon.actors.ruleseams import AlertingSeams, CatchUps, RuleSeams, TemplateCounts
+from trimon.actors.rules.history import AlertHistory, RuleChanges, history_mailbox
+from trimon.actors.rules.manager import RuleManager
+from trimon.actors.rules.seams import AlertingSeams, CatchUps, RuleSeams, TemplateCounts
 from trimon.files import DiskFiles
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.history import HistoryFiles

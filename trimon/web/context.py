@@ -6,9 +6,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trimon.actors.alerthistory import AlertHistory
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
+from trimon.actors.rules.history import AlertHistory
 from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
 from trimon.clock import Clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
-from trimon.actors.alerthistory import AlertHistory
-from trimon.actors.ruleseams import TemplateCounts
+from trimon.actors.rules.history import AlertHistory
+from trimon.actors.rules.seams import TemplateCounts
 from trimon.rules.group import RuleGroup
 from trimon.selfmetrics import MetricFamily
 

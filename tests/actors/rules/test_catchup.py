@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.actors.test_rules import KEY, keep_pushing, rules
+from tests.actors.rules.test_rules import KEY, keep_pushing, rules
 from tests.support.rule_world import RuleWorld, rule_world
 
 START_MS = 1_700_000_000_000

@@ -10,13 +10,13 @@ from typing import Final
 
 import trio
 
-from trimon.actors.alerthistory import RuleChanges
-from trimon.actors.catchup import CatchUp
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.querying.querylog import QueryRecord
-from trimon.actors.ruleseams import RuleSeams
+from trimon.actors.rules.catchup import CatchUp
+from trimon.actors.rules.history import RuleChanges
+from trimon.actors.rules.seams import RuleSeams
 from trimon.actors.schedule import Schedule, first_slot_ms
 from trimon.errors import OperatingError, UserError
 from trimon.model.rows import Appended, Row

@@ -10,7 +10,7 @@ import trio
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
-from trimon.actors.ruleseams import RuleSeams
+from trimon.actors.rules.seams import RuleSeams
 from trimon.errors import OperatingError, UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget

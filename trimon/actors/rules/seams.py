@@ -8,8 +8,8 @@ from typing import Final
 
 import trio
 
-from trimon.actors.alerthistory import RuleChanges
 from trimon.actors.querying.gate import Queries
+from trimon.actors.rules.history import RuleChanges
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.log import Log

@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.actors.test_alerts import KEY, SERIES, Switch, rule
+from tests.actors.rules.test_alerts import KEY, SERIES, Switch, rule
 from tests.support.rule_world import RuleWorld, rule_world
-from trimon.actors.alerthistory import AlertHistory, RuleChanges, history_mailbox
+from trimon.actors.rules.history import AlertHistory, RuleChanges, history_mailbox
 from trimon.files import AppendFile, DiskFiles
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload

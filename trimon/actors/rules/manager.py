@@ -11,14 +11,14 @@ from typing import Final
 
 import trio
 
-from trimon.actors.alerthistory import RuleChanges
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.rulegroup import RuleGroupActor, rule_name
-from trimon.actors.ruleseams import RuleSeams
+from trimon.actors.rules.group import RuleGroupActor, rule_name
+from trimon.actors.rules.history import RuleChanges
+from trimon.actors.rules.seams import RuleSeams
 from trimon.errors import OperatingError
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
