@@ -25,7 +25,6 @@ import numpy as np
 
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.memory.series import LOOKED_AT_BYTES, SeriesAdmission, SeriesGrant
-from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import Appended, Columns, Metadata, Row
 from trimon.redaction import redacted
 from trimon.scrape.columns import SeriesColumns
@@ -59,17 +58,9 @@ from trimon.scrape.outcome import (
     bounds_ms,
     timed_batch,
 )
+from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.target import Target
-
-REPORT = (
-    "up",
-    "scrape_duration_seconds",
-    "scrape_samples_scraped",
-    "scrape_samples_post_metric_relabeling",
-    "scrape_series_added",
-)
-EXTRA_REPORT = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")
 
 # Series that storage refused are offered again after this long: memory pressure may be over.
 REFUSED_RETRY_MS: Final = 60_000
@@ -119,7 +110,7 @@ class ScrapeSession:
             shown=self._echoes.shown,
         )
         self._columns = SeriesColumns(
-            target.group, tuple(_report_labels(name, target.labels) for name in names)
+            target.group, tuple(report_labels(name, target.labels) for name in names)
         )
         self._refused_ms = 0
         # what storage said of series that it refused, until they are offered again
@@ -397,12 +388,3 @@ def shown_error(text: str) -> str:
     if len(text) > ERROR_CHARACTERS_MAX:
         text = text[:ERROR_CHARACTERS_MAX] + "…"
     return redacted(text)
-
-
-def _report_labels(name: str, target_labels: Labels) -> Labels:
-    """The labels of a report series. A target's `exported_x` gives way where the target has a label `x` too."""
-    labels = {METRIC_NAME: name}
-    for label, value in target_labels:
-        labels.pop(f"exported_{label}", None)
-        labels[label] = value
-    return labels_of(labels)
