@@ -262,9 +262,8 @@ def _log_targets(world: World, names: list[SegmentName]) -> list[Target]:
                 times = [rows[part[1]][row] for row in range(part[2], end) if row in rows[part[1]]]
                 mine.extend(_inside(world, None, time_ms, time_ms) for time_ms in times)
             elif part[0] == sections.LOOSE:
-                before_ms = began_ms - STEP_MS
-                # The last record of a run may have a sample some milliseconds after the next row would have been.
-                mine.append(_inside(world, None, before_ms, began_ms + 2 * STEP_MS))
+                # Records of a run are written after one another, and so are their late samples; rows may lie between.
+                mine.append(_inside(world, None, began_ms - 8 * STEP_MS, began_ms + 2 * STEP_MS))
             elif part[0] in (sections.PAIRS, sections.SERIES, sections.GROUPS) or (
                 part[0] == sections.GRANT and len(allowed) < 2
             ):
