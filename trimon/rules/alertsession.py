@@ -89,10 +89,14 @@ class AlertingSession(RuleSession):
             if labels not in before or before[labels].state is not alert.state
         ]
         changed += [labels for labels in before if labels not in alerts]
+        events = (
+            (labels, change_between(before.get(labels), alerts.get(labels), time_ms)) for labels in changed
+        )
+        # What ends is told of as it was; one that comes back is a new alert.
         self._changes = tuple(
-            (before.get(labels) or alerts[labels], event)
-            for labels in changed
-            if (event := change_between(before.get(labels), alerts.get(labels), time_ms)) is not None
+            (before[labels] if event.is_end else alerts[labels], event)
+            for labels, event in events
+            if event is not None
         )
 
     def take_changes(self) -> tuple[tuple[Alert, AlertEvent], ...]:

@@ -29,6 +29,11 @@ class AlertEvent:
     value: AlertValue
     annotations: Labels
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the alert is over."""
+        return self.change in (Change.RESOLVED, Change.INACTIVE)
+
 
 def change_between(before: Alert | None, after: Alert | None, at_ms: int) -> AlertEvent | None:
     """What an evaluation did to an alert; None if its state is the same."""

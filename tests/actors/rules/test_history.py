@@ -84,6 +84,39 @@ async def test_a_restart_changes_nothing(tmp_path: Path, autojump_clock: MockClo
         nursery.cancel_scope.cancel()
 
 
+async def test_what_fires_is_not_pending_again_after_a_restart(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """It passes through pending for the server, and fires on for the history; its end is that of what was firing."""
+    async with rule_world(tmp_path) as here, trio.open_nursery() as nursery:
+        await live(here, nursery, rule("for: 11m"), on=True)
+        await trio.sleep(700)
+        assert await told(here.history) == ["pending", "firing"]
+        start_ms = here.world.clock.now_ms() + 1
+        nursery.cancel_scope.cancel()
+    async with rule_world(tmp_path, start_ms=start_ms) as here, trio.open_nursery() as nursery:
+        switch = await live(here, nursery, rule("for: 11m"), on=True)
+        assert await told(here.history) == ["pending", "firing"]
+        switch.on = False
+        await trio.sleep(30)
+        assert await told(here.history) == ["pending", "firing", "resolved"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_alert_that_comes_back_is_a_new_one(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """It is active since it came back, and not since its former life."""
+    async with rule_world(tmp_path) as here, trio.open_nursery() as nursery:
+        switch = await live(here, nursery, rule(), on=True)
+        switch.on = False
+        await trio.sleep(60)
+        switch.on = True
+        await trio.sleep(20)
+        (last, *_), _ = await here.history.find(lambda _: True, 1)
+        assert last.event.change is Change.PENDING
+        assert last.active_at_ms == last.event.at_ms
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("text", ["groups: []", "groups: [{name: g, rules: [{alert: Other, expr: m == 7}]}]"])
 async def test_a_rule_that_a_reload_takes_away_ends_its_alerts(
     tmp_path: Path, text: str, autojump_clock: MockClock

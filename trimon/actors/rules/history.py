@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -88,20 +88,27 @@ class AlertHistory:
     def _news(self, message: RuleChanges) -> list[AlertChange]:
         """What is not known yet of what a rule tells."""
         known = self._known.setdefault(message.rule, {})
-        told = [(alert, event) for alert, event in message.events]
-        if message.complete:
-            told += [
-                (alert, _standing(alert, message.at_ms)) for alert in message.alerts if alert.state in _ACTIVE
-            ]
-        changes = [
-            AlertChange(message.rule, alert.labels, event, alert.active_at_ms, value_text(event.value))
-            for alert, event in told
-            if alert.labels not in known or known[alert.labels].event.change is not event.change
+        told = list(message.events)
+        active = [alert for alert in message.alerts if alert.state in _ACTIVE]
+        # What fired before a restart is pending for some evaluations after it, and fires on for whoever reads the history.
+        told += [
+            (alert, _standing(alert, message.at_ms))
+            for alert in active
+            if alert.labels not in known or known[alert.labels].event.change is not Change.FIRING
         ]
+        changes: list[AlertChange] = []
+        for alert, event in told:
+            before = known.get(alert.labels)
+            if before is not None and before.event.change is event.change:
+                continue
+            if event.is_end and before is not None:
+                event = replace(event, change=_end_of(before))
+            value = value_text(event.value)
+            changes.append(AlertChange(message.rule, alert.labels, event, alert.active_at_ms, value))
         if message.complete:
-            active = {alert.labels for alert in message.alerts if alert.state in _ACTIVE}
+            labels_now = {alert.labels for alert in active}
             changes += [
-                _over(change, message.at_ms) for labels, change in known.items() if labels not in active
+                _over(change, message.at_ms) for labels, change in known.items() if labels not in labels_now
             ]
         for change in changes:
             if change.event.change in (Change.PENDING, Change.FIRING):
@@ -171,8 +178,11 @@ def _standing(alert: Alert, at_ms: int) -> AlertEvent:
     return AlertEvent(_ACTIVE[alert.state], at_ms, alert.value, alert.annotations)
 
 
+def _end_of(change: AlertChange) -> Change:
+    return Change.RESOLVED if change.event.change is Change.FIRING else Change.INACTIVE
+
+
 def _over(change: AlertChange, at_ms: int) -> AlertChange:
     """The end of an alert of which only the history knows."""
-    ended = Change.RESOLVED if change.event.change is Change.FIRING else Change.INACTIVE
-    event = AlertEvent(ended, at_ms, change.event.value, change.event.annotations)
+    event = AlertEvent(_end_of(change), at_ms, change.event.value, change.event.annotations)
     return AlertChange(change.rule, change.labels, event, change.active_at_ms, change.value)
