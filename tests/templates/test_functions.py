@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.template_world import NOW_MS, no_queries
 from trimon.templates.alerts import AlertData, AlertTemplate
+from trimon.templates.consoles import ConsoleData, ConsoleTemplate
 
 DATA = AlertData({}, 1.0, {}, "http://p.example/mon")
 
@@ -29,3 +30,24 @@ DATA = AlertData({}, 1.0, {}, "http://p.example/mon")
 def test_texts(template: str, want: str) -> None:
     """Words, hosts, replacements and times are what Go makes of them."""
     assert AlertTemplate("x", template).expand(DATA, no_queries, NOW_MS) == want
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "prefix"),
+    [
+        ("http://mon.example:9/", "http://mon.example:9", ""),
+        ("http://mon.example:9", "http://mon.example:9", ""),
+        ("http://mon.example/x//", "http://mon.example/x", "/x"),
+        ("http://mon.example/a%20b/?c=/", "http://mon.example/a%20b?c=/", "/a b"),
+        ("http://[::1/", "http://[::1", ""),
+        ("/x/", "/x", "/x"),
+        ("", "", ""),
+    ],
+)
+def test_links_have_one_slash(url: str, base: str, prefix: str) -> None:
+    """`externalURL` and `pathPrefix` are what links are put behind, so no slash ends them, in alerts and consoles."""
+    text = '{{ externalURL }}{{ graphLink "x" }} {{ pathPrefix }}'
+    expanded = AlertTemplate("x", text).expand(AlertData({}, 1.0, {}, url), no_queries, NOW_MS)
+    assert expanded == f"{base}/graph?g0.expr=x&g0.tab=0 {prefix}"
+    page = ConsoleTemplate("x.html", "{{ externalURL | safeHtml }}|{{ pathPrefix }}")
+    assert page.render(ConsoleData("x.html", {}, {}, url), no_queries, NOW_MS) == f"{base}|{prefix}"

@@ -61,6 +61,23 @@ def test_links_have_no_user_and_no_password(url: str, link: str) -> None:
     assert not external.without_userinfo().has_userinfo
 
 
+@pytest.mark.parametrize(
+    ("flag", "url"),
+    [
+        ("", "http://127.0.0.1:9090"),
+        ("http://mon.example:9/", "http://mon.example:9"),
+        ("http://mon.example:9/x/", "http://mon.example:9/x"),
+        ("http://me:hunter22@h/x/", "http://h/x"),
+        ("/x/", "/x"),
+        ("x/", "/x"),
+    ],
+)
+def test_links_begin_with_it(flag: str, url: str) -> None:
+    """What alerts, templates and backtests see of the flag has no slash at the end: paths are put behind it."""
+    flags = read_command_line([f"--web.external-url={flag}"])
+    assert web_options(flags, "127.0.0.1:9090", [("127.0.0.1", 9090)]).external.url == url
+
+
 def test_a_password_in_the_flag_stays_in_the_process() -> None:
     """The server's options have the URL without it, and the start warns."""
     flags = read_command_line(["--web.external-url=http://u:hunter22@h:1/p"])

@@ -132,7 +132,7 @@ def web_options(flags: ServerFlags, own: str, addresses: Sequence[tuple[str, int
     port = own.rpartition(":")[2]
     external = ExternalUrl(flags["web.external-url"] or f"http://{own}/", port)
     external.check()
-    external = external.without_userinfo()
+    external = external.for_links()
     cors_origin: str = flags["web.cors.origin"] or ".*"
     try:
         compile_regexp(anchored(cors_origin))

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from trimon.errors import UserError
+from trimon.gotext.urls import without_end_slash
 from trimon.redaction import REDACTOR, masked_url
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -61,6 +62,11 @@ class ExternalUrl:
     def without_userinfo(self) -> ExternalUrl:
         """The same for links: alerts go to other servers with them, templates and pages show them."""
         return replace(self, url=_USERINFO.sub(r"\1", self.url, count=1))
+
+    def for_links(self) -> ExternalUrl:
+        """The same for what is put before a path, which begins with a slash."""
+        external = self.without_userinfo()
+        return replace(external, url=without_end_slash(external.url))
 
     @property
     def path(self) -> str:

@@ -6,12 +6,12 @@ import ipaddress
 import re
 import unicodedata
 from typing import Final
-from urllib.parse import urlsplit
 
 from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.replacement import Replacement
 from trimon.gotext.strings import go_quote
+from trimon.gotext.urls import path_of, without_end_slash
 from trimon.gotext.values import STRING, GoScalar, Value
 from trimon.model.matcher import compile_search
 from trimon.templates.errors import CallError
@@ -175,11 +175,11 @@ def _safe_html(_: Calling, text: str) -> Value:
 
 
 def _external_url(calling: Calling) -> str:
-    return calling.external_url
+    return without_end_slash(calling.external_url)
 
 
 def _path_prefix(calling: Calling) -> str:
-    return urlsplit(calling.external_url).path
+    return path_of(without_end_slash(calling.external_url))
 
 
 FUNCTIONS = (
