@@ -127,9 +127,10 @@ def _tell_coverage(outcomes: Sequence[FileOutcome], least_percent: float) -> boo
         every.add(outcome.coverage)
     for line in every.lines():
         click.echo(line)
-    enough = every.share * 100 >= least_percent
+    enough = every.reaches(least_percent / 100)
     if not enough:
-        click.echo(f"  FAILED: fewer than {least_percent:g}% of the rules were tried", err=True)
+        words = "it is not known whether" if every.unread else "fewer than"
+        click.echo(f"  FAILED: {words} {least_percent:g}% of the rules were tried", err=True)
     return enough
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -116,6 +118,45 @@ def test_junit_has_a_failure_for_each_thing(tmp_path: Path) -> None:
     assert 'tests="1" failures="1" errors="0" skipped="0" timestamp="2026-01-02T03:04:05"' in xml
     assert '<testcase name="a &amp; b"><failure>' in xml
     assert "<error>no</error>" in xml
+
+
+@pytest.mark.parametrize("named", ["a", "a \x1b[0;33mb\x00\x0b\ufffe\udc80"])
+def test_junit_is_always_xml(tmp_path: Path, named: str) -> None:
+    """Colours of --diff are left out, and what XML cannot have is replaced, in texts and names."""
+    tests = INPUT + "  alert_rule_test: [{eval_time: 9m, alertname: Big}]\n"
+    outcome = run(tmp_path, tests, options=RunOptions(shows_difference=True))
+    (test,) = outcome.tests
+    assert "\x1b[" in test.failures[0]
+    odd = replace(test, name=named, failures=(*test.failures, f"x\x1b\x08{named}"))
+    wrong = FileOutcome(Path(f"{named}.yml"), error=named)
+    xml = junit_xml([replace(outcome, tests=(odd,)), wrong], datetime(2026, 1, 2, tzinfo=UTC))
+    case = ET.fromstring(xml.encode()).find("testsuite/testcase")  # it is our own
+    assert case is not None
+    shown = named.replace("\x1b[0;33m", "")
+    shown = "".join("\ufffd" if each in "\x00\x0b\ufffe\udc80" else each for each in shown)
+    assert case.get("name") == shown
+    texts = [each.text for each in case]
+    assert texts[0] == re.sub("\x1b[^m]*m", "", test.failures[0])
+    assert texts[1] == f"x\ufffd\ufffd{shown}"
+
+
+def test_coverage_of_rules_that_cannot_be_read(tmp_path: Path) -> None:
+    """What is not known is not enough, even where all that is known was tried; tests that fail later count."""
+    loud = run(tmp_path, INPUT + "  alert_rule_test: [{eval_time: 9m, alertname: Other}]\n").coverage
+    assert loud.reaches(1.0)
+    (tmp_path / "bad.yml").write_text("groups: [{rules: [{}]}]")
+    (tmp_path / "u.yml").write_text("rule_files: [bad.yml]\ntests: [{}]\n")
+    unread = run_file(tmp_path / "u.yml", RunOptions()).coverage
+    line = f"  {tmp_path / 'u.yml'}: a test could not begin, so its rules are not known"
+    assert unread.lines() == ["Coverage: 0 of 0 rules (not known)", line]
+    (tmp_path / "u.yml").write_text("tests: 7\n")
+    assert run_file(tmp_path / "u.yml", RunOptions()).coverage.lines()[1] == line
+    loud.add(unread)
+    assert loud.lines() == ["Coverage: 2 of 2 rules (100.0%)", line]
+    assert not loud.reaches(0.0)
+    unnamed = run(tmp_path, INPUT + "  alert_rule_test: [{eval_time: 9m}]\n")
+    assert unnamed.failures
+    assert unnamed.coverage.lines()[0] == "Coverage: 0 of 2 rules (0.0%)"
 
 
 def test_coverage_names_rules_that_nothing_has_tried(tmp_path: Path) -> None:

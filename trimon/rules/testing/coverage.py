@@ -31,21 +31,32 @@ class Coverage:
 
     rules: set[CoveredRule] = field(default_factory=set)
     tried: set[CoveredRule] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
+    """Files of tests that could not begin, so that their rules are not known."""
 
     def add(self, other: Coverage) -> None:
         """Takes over what other tests did."""
         self.rules |= other.rules
         self.tried |= other.tried
+        self.unread |= other.unread
 
     @property
     def share(self) -> float:
-        """Of all rules those that were tried, from 0 to 1; 1 if there are none."""
-        return len(self.tried) / len(self.rules) if self.rules else 1.0
+        """Of all rules those that were tried, from 0 to 1; 0 if there are none."""
+        return len(self.tried) / len(self.rules) if self.rules else 0.0
+
+    def reaches(self, share: float) -> bool:
+        """Whether it is known that so many were tried."""
+        return not self.unread and self.share >= share
 
     def lines(self) -> list[str]:
         """How many, and which are missing."""
-        head = f"Coverage: {len(self.tried)} of {len(self.rules)} rules ({self.share * 100:.1f}%)"
-        return [head, *(f"  {rule.missing()}" for rule in sorted(self.rules - self.tried))]
+        share = f"{self.share * 100:.1f}%" if self.rules else "not known"
+        head = f"Coverage: {len(self.tried)} of {len(self.rules)} rules ({share})"
+        unread = (
+            f"  {file}: a test could not begin, so its rules are not known" for file in sorted(self.unread)
+        )
+        return [head, *unread, *(f"  {rule.missing()}" for rule in sorted(self.rules - self.tried))]
 
 
 def rules_of(groups: Iterable[GroupSpec]) -> set[CoveredRule]:

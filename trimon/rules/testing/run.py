@@ -87,10 +87,10 @@ def run_file(path: Path, options: RunOptions) -> FileOutcome:
         file = load_unit_tests(path)
         rule_files, unmatched = rule_files_of(file, path.parent)
     except UserError as error:
-        return FileOutcome(path, error=error.message)
+        return FileOutcome(path, error=error.message, coverage=Coverage(unread={str(path)}))
     coverage = Coverage()
     tests = tuple(
-        _run(file, number, test, rule_files, options, coverage)
+        _run(path, file, number, test, rule_files, options, coverage)
         for number, test in enumerate(file.tests)
         if not options.selected or any(each.search(test.name) for each in options.selected)
     )
@@ -98,6 +98,7 @@ def run_file(path: Path, options: RunOptions) -> FileOutcome:
 
 
 def _run(
+    path: Path,
     file: UnitTestFile,
     number: int,
     test: UnitTest,
@@ -106,14 +107,15 @@ def _run(
     coverage: Coverage,
 ) -> TestOutcome:
     name = test.name or f"unnamed#{number}"
+    run: UnitTestRun | None = None
     try:
         run = UnitTestRun(file, test, rule_files, options)
         failures = tuple(run.failures())
-        coverage.add(run.coverage)
     except RuleFileErrors as error:
         failures = tuple(f"{error.file}: {text}" for text in error.texts)
     except UserError as error:
         failures = (error.message,)
+    coverage.add(Coverage(unread={str(path)}) if run is None else run.coverage)
     return TestOutcome(name, failures)
 
 
