@@ -333,3 +333,22 @@ class DiskFiles:
         """Total and free bytes of the file system."""
         usage = shutil.disk_usage(path)
         return usage.total, usage.free
+
+
+def is_in_use(directory: Path) -> bool:
+    """Whether a process holds the lock of a data directory, be it ours or Prometheus'. Nothing is written."""
+    for path in (directory / "lock", directory):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            # There is no asking without taking; it is given back at once.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no file system with locks
+            continue
+        finally:
+            os.close(descriptor)
+    return False

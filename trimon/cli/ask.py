@@ -15,15 +15,17 @@ TIMEOUT_S = 130.0
 
 def get(server: str, path: str, params: dict[str, Any]) -> Any:
     """The `data` of an API answer. Raises OperatingError with the server's own words."""
-    return _asked("GET", server, path, params=params)
+    return _asked("GET", server, path, params=params)["data"]
 
 
-def post(server: str, path: str, form: dict[str, Any], timeout_s: float = TIMEOUT_S) -> Any:
-    """The same of a form, which may be long."""
-    return _asked("POST", server, path, data=form, timeout=timeout_s)
+def post(server: str, path: str, form: dict[str, Any], timeout_s: float = TIMEOUT_S) -> tuple[Any, list[str]]:
+    """The same of a form, which may be long, with the warnings of the answer."""
+    body = _asked("POST", server, path, data=form, timeout=timeout_s)
+    return body["data"], body.get("warnings", [])
 
 
 def _asked(method: str, server: str, path: str, **given: Any) -> Any:
+    """The body of an answer that says success."""
     url = server.rstrip("/") + path
     if "://" not in url:
         url = "http://" + url
@@ -36,7 +38,7 @@ def _asked(method: str, server: str, path: str, **given: Any) -> Any:
         kind = body.get("errorType", "error") if isinstance(body, dict) else "error"
         text = body.get("error", answer.text[:200]) if isinstance(body, dict) else answer.text[:200]
         raise OperatingError(f"{kind}: {text}")
-    return body["data"]
+    return body
 
 
 def shown(data: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from trimon.cli.features import named_features
 from trimon.cli.findings import features_option
 from trimon.clock import WallClock
 from trimon.config.load import read_text
-from trimon.errors import UserError
-from trimon.files import DiskFiles
+from trimon.errors import OperatingError, UserError
+from trimon.files import DiskFiles, is_in_use
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertOrigin
@@ -41,7 +42,7 @@ def rules() -> None:
 
 @rules.command("backtest")
 @click.argument("file", type=ExistingFile())
-@click.option("--compare", type=ExistingFile(), help="Another version of FILE: show what differs.")
+@click.option("--compare", type=ExistingFile(), help="The old version of FILE: show what FILE changes.")
 @click.option("--url", default="", help="The server to ask.  [default: http://localhost:9090]")
 @click.option(
     "--storage.tsdb.path",
@@ -78,7 +79,8 @@ def backtest(
 ) -> int:
     """Show what the rules of FILE would have done: when alerts would have been pending and firing, and what is recorded.
 
-    The exit code is 1 when FILE and --compare differ.
+    With --compare lines of the old version begin with -, those of FILE with +, and the exit code is 1 when they differ. It
+    is 2 for every error.
     """
     if url and directory is not None:
         raise UserError("--url and --storage.tsdb.path exclude one another")
@@ -108,6 +110,7 @@ def backtest(
 
 def _asked(url: str, file: Path, compare: Path | None, span: Span, timeout_s: float) -> Any:
     form: dict[str, Any] = {
+        "rules_file": str(file),
         "rules": read_text(file, limits.CONFIG_FILE_BYTES_MAX),
         "start": f"{span.start_ms / 1000:.3f}",
         "end": f"{span.end_ms / 1000:.3f}",
@@ -118,7 +121,10 @@ def _asked(url: str, file: Path, compare: Path | None, span: Span, timeout_s: fl
         form["interval"] = str(span.interval_ms / 1000)
     if compare is not None:
         form["compare"] = read_text(compare, limits.CONFIG_FILE_BYTES_MAX)
-    return post(url, PATH, form, timeout_s + SLACK_S)
+        form["compare_file"] = str(compare)
+    data, warnings = post(url, PATH, form, timeout_s + SLACK_S)
+    _warn(warnings)
+    return data
 
 
 def _read(directory: Path, file: Path, compare: Path | None, span: Span, options: QueryOptions) -> Any:
@@ -127,10 +133,24 @@ def _read(directory: Path, file: Path, compare: Path | None, span: Span, options
     groups = load_rule_file(file, defaults)
     compared = None if compare is None else load_rule_file(compare, defaults)
     opened = open_offline(DiskFiles(), directory)
-    for problem in (*opened.problems, *opened.left_out):
-        click.echo(f"# {problem}", err=True)
-    request = BacktestRequest(groups, compared, span)
-    data = request.answer(opened.snapshot(), options, AlertOrigin(), Budget(options))
-    for line in opened.missing():
-        click.echo(f"# {line}", err=True)
+    if not opened.is_data_directory:
+        raise OperatingError(
+            f"{directory}: there is neither a block nor a log in it, so it is no data directory"
+        )
+    if is_in_use(directory):
+        _warn(
+            [
+                f"{directory} is that of a running server: its newest samples may be missing; --url asks the server"
+            ]
+        )
+    _warn((*opened.problems, *opened.left_out))
+    request = BacktestRequest(groups, compared, span, str(file), str(compare or ""))
+    snapshot = opened.snapshot()
+    data = request.answer(snapshot, options, AlertOrigin(), Budget(options))
+    _warn((*opened.missing(), *request.warnings(snapshot)))
     return data
+
+
+def _warn(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(f"# {line}", err=True)

@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "test": "trimon.cli.unittests:test",
     "tsdb": "trimon.cli.tsdb:tsdb",
 }
+# The exit code of errors where 1 says something else: `diff` does so, too.
+FAILED: Final[dict[tuple[str, ...], int]] = {("rules", "backtest"): 2}
 
 
 def command(name: str) -> click.Group:
@@ -45,10 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()
     except OSError as error:
-        sys.exit(_unwritable(error))
+        sys.exit(_unwritable(error, _failed(arguments)))
 
 
-def _unwritable(error: OSError) -> int:
+def _failed(arguments: Sequence[str]) -> int:
+    """The exit code of an error of a command."""
+    return FAILED.get(tuple(arguments[:2]), 1)
+
+
+def _unwritable(error: OSError, code: int) -> int:
     """Ends the output, which nobody reads or takes any more; the exit code."""
     try:
         number = sys.stdout.fileno()
@@ -60,7 +67,7 @@ def _unwritable(error: OSError) -> int:
         os.close(nowhere)
     if not isinstance(error, BrokenPipeError):
         print(f"trimon: error: {_reason(error)}", file=sys.stderr)
-    return 1
+    return code
 
 
 def _reason(error: OSError) -> str:
@@ -95,6 +102,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
     from trimon.errors import TrimonError  # noqa: PLC0415 # see above
     from trimon.redaction import redacted  # noqa: PLC0415 # see above
 
+    failed = _failed([name, *arguments])
     try:
         code = command(name).main(
             arguments,
@@ -105,17 +113,17 @@ def _run_command(name: str, arguments: list[str]) -> int:
         )
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
-        return 1
+        return failed
     except click.UsageError as error:
         print(f"trimon: error: {_usage_error(error)}, try --help", file=sys.stderr)
-        return 1
+        return failed
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
-        return 1
+        return failed
     except TrimonError as error:
         print(f"trimon: error: {redacted(str(error))}", file=sys.stderr)
-        return 1
+        return failed
     return code if isinstance(code, int) else 0
 
 

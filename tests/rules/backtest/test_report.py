@@ -37,11 +37,11 @@ def store() -> MemoryStore:
     return here
 
 
-def answer(text: str, compared: str | None = None, options: QueryOptions = OPTIONS, **span: Any) -> Any:
+def answer(text: str, new: str | None = None, options: QueryOptions = OPTIONS, **span: Any) -> Any:
+    """The backtest of a text; of two the first is the old version, which the other one is compared with."""
     bounds = {"start_ms": START_MS, "end_ms": START_MS + 59 * MINUTE_MS, **span}
-    specs = [each and read_rules(each, Path("r.yml"), RuleDefaults()) for each in (text, compared)]
-    assert specs[0]
-    request = BacktestRequest(specs[0], specs[1] or None, Span(**bounds))
+    groups, old = (read_rules(each, Path("r.yml"), RuleDefaults()) for each in (new or text, text))
+    request = BacktestRequest(groups, old if new else None, Span(**bounds), "new.yml", "old.yml")
     return request.answer(store(), options, AlertOrigin(), Budget(options))
 
 
@@ -99,38 +99,43 @@ def test_the_timeline_of_an_alert() -> None:
 def test_what_differs_between_two_versions() -> None:
     """A higher `for` moves what fires; other labels are other alerts; other values are counted with the first time."""
     text = DOWN.replace("FOR", "5m")
-    assert answer(text, text)["difference"] == {"equal": True, "rules": []}
+    assert answer(text, text)["difference"] == {
+        "old": "old.yml",
+        "new": "new.yml",
+        "equal": True,
+        "rules": [],
+    }
     (moved,) = answer(text, DOWN.replace("FOR", "15m"))["difference"]["rules"]
     (series,) = moved["series"]
-    assert (series["onlyFirst"], series["onlySecond"]) == ([], [])
+    assert (series["onlyOld"], series["onlyNew"]) == ([], [])
     assert series["moved"] == [
         {
-            "first": {"active": at(10), "firing": at(15), "ended": at(20)},
-            "second": {"active": at(10), "firing": None, "ended": at(20)},
+            "old": {"active": at(10), "firing": at(15), "ended": at(20)},
+            "new": {"active": at(10), "firing": None, "ended": at(20)},
         },
         {
-            "first": {"active": at(40), "firing": at(45), "ended": None},
-            "second": {"active": at(40), "firing": at(55), "ended": None},
+            "old": {"active": at(40), "firing": at(45), "ended": None},
+            "new": {"active": at(40), "firing": at(55), "ended": None},
         },
     ]
     (other,) = answer(text, text.replace("page", "mail"))["difference"]["rules"]
-    assert [(len(each["onlyFirst"]), len(each["onlySecond"])) for each in other["series"]] == [(0, 2), (2, 0)]
+    assert [(len(each["onlyOld"]), len(each["onlyNew"])) for each in other["series"]] == [(0, 2), (2, 0)]
     (texts,) = answer(text, text.replace("has", "shows"))["difference"]["rules"]
     assert texts["series"][0]["otherAnnotations"] == 5
     (counted,) = answer(text, text.replace("sum(up)", "sum(up) + (time() > bool 1700002440)"))["difference"][
         "rules"
     ]
-    assert counted["samples"] == {"onlyFirst": 0, "onlySecond": 0, "different": 19}
+    assert counted["samples"] == {"onlyOld": 0, "onlyNew": 0, "different": 19}
     assert counted["firstDifference"] == at(41)
     (gone,) = answer(text, text.split("  - alert")[0])["difference"]["rules"]
-    assert (gone["name"], gone["in"]) == ("Down", "first")
+    assert (gone["name"], gone["in"]) == ("Down", "old")
 
 
 def test_versions_at_different_intervals() -> None:
     """Samples of versions with other intervals are compared by their times."""
     text = DOWN.replace("FOR", "0s").split("  - alert")[0]
     (found,) = answer(text, text.replace("name: g", "name: g\n  interval: 2m"))["difference"]["rules"]
-    assert found["samples"] == {"onlyFirst": 30, "onlySecond": 0, "different": 0}
+    assert found["samples"] == {"onlyOld": 30, "onlyNew": 0, "different": 0}
 
 
 def test_evaluations_that_fail_are_counted() -> None:
@@ -180,8 +185,8 @@ def test_alerts_that_flap_are_compared_in_order() -> None:
     text = "groups: [{name: g, rules: [{alert: A, expr: 'minute() % 4 < X'}]}]"
     (found,) = answer(text.replace("X", "1"), text.replace("X", "3"))["difference"]["rules"]
     (series,) = found["series"]
-    assert (len(series["moved"]), series["onlyFirst"], len(series["onlySecond"])) == (15, [], 1)
+    assert (len(series["moved"]), series["onlyOld"], len(series["onlyNew"])) == (15, [], 1)
     shifted = text.replace("minute()", "(minute() + 2)").replace("X", "1")
     (found,) = answer(text.replace("X", "1"), shifted)["difference"]["rules"]
     (series,) = found["series"]
-    assert (series["moved"], len(series["onlyFirst"]), len(series["onlySecond"])) == ([], 15, 15)
+    assert (series["moved"], len(series["onlyOld"]), len(series["onlyNew"])) == ([], 15, 15)

@@ -14,6 +14,7 @@ from tests.support.store_world import World
 from tests.support.web_world import web_world
 from trimon.config.yamltree import Document, Node
 from trimon.errors import Position
+from trimon.gotext.times import json_time
 from trimon.memory.queries import QueryMemory
 from trimon.model.labels import labels_of
 from trimon.model.rows import SampleBatch
@@ -96,11 +97,33 @@ async def test_two_versions_are_compared(tmp_path: Path) -> None:
         await push(here.world)
         moved = await ask(here.client, file="/r.yml", compare=TEXT.replace("2m", "5m"))
         same = await ask(here.client, rules=TEXT, compare=TEXT)
-    assert same["data"]["difference"] == {"equal": True, "rules": []}
+    assert same["data"]["difference"] == {"old": "compare", "new": "rules", "equal": True, "rules": []}
     difference = moved["data"]["difference"]
     assert [rule["name"] for rule in difference["rules"]] == ["Down"]
-    assert difference["rules"][0]["series"][0]["moved"][0]["second"]["firing"] == "2023-11-14T19:42:00Z"
+    assert difference["rules"][0]["series"][0]["moved"][0]["old"]["firing"] == "2023-11-14T19:42:00Z"
+    assert (difference["old"], difference["new"]) == ("compare", "/r.yml")
     assert len(moved["data"]["compared"]) == 2
+
+
+async def test_texts_have_names_and_the_end_is_now(tmp_path: Path) -> None:
+    """Names of texts are in answer and errors; without `end` the range goes up to now; where nothing is stored is told."""
+    async with web_world(tmp_path, changes=changes(tmp_path)) as here:
+        await push(here.world)
+        named = await ask(here.client, rules=TEXT, compare=TEXT, rules_file="a/n.yml", compare_file="o.yml")
+        bad = await ask(here.client, rules="x: 1", rules_file="a/n.yml")
+        long = await ask(here.client, rules=TEXT, rules_file="x" * 4097)
+        now = await ask(here.client, rules=TEXT, end="", interval="1h")
+        early = await ask(here.client, rules=TEXT, start="600", end="1200")
+        backwards = await ask(here.client, rules=TEXT, start="9e10", end="")
+    data = named["data"]
+    assert [data["groups"][0]["file"], data["compared"][0]["file"]] == ["a/n.yml", "o.yml"]
+    assert (data["difference"]["old"], data["difference"]["new"]) == ("o.yml", "a/n.yml")
+    assert "warnings" not in named
+    assert 'invalid parameter "rules": a/n.yml' in bad["error"]
+    assert 'invalid parameter "rules_file"' in long["error"]
+    assert now["data"]["end"].startswith(json_time(here.world.clock.now_ms())[:19])
+    assert early["warnings"] == ["no sample is stored between 1970-01-01T00:10:00Z and 1970-01-01T00:20:00Z"]
+    assert 'invalid parameter "end"' in backwards["error"]
 
 
 async def test_what_is_refused(tmp_path: Path) -> None:

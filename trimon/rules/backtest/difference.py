@@ -33,8 +33,8 @@ class AlertDifference:
     """How one alert differs. `texts` is how many changes of state at the same time have other annotations."""
 
     labels: Labels
-    only_first: tuple[Episode, ...]
-    only_second: tuple[Episode, ...]
+    only_old: tuple[Episode, ...]
+    only_new: tuple[Episode, ...]
     moved: tuple[tuple[Episode, Episode], ...]
     texts: int = 0
 
@@ -43,8 +43,8 @@ class AlertDifference:
 class SampleDifference:
     """How many recorded samples only one version has, and how many have another value; when the first of all these is."""
 
-    only_first: int
-    only_second: int
+    only_old: int
+    only_new: int
     different: int
     first_ms: int | None
 
@@ -58,30 +58,30 @@ class RuleDifference:
 
     group: str
     name: str
-    first: RuleOutcome | None
-    second: RuleOutcome | None
+    old: RuleOutcome | None
+    new: RuleOutcome | None
     alerts: tuple[AlertDifference, ...] = ()
     samples: SampleDifference | None = None
 
     @property
     def failures(self) -> tuple[int, int]:
         """How many evaluations of each version failed."""
-        first, second = (
-            0 if outcome is None else len(outcome.problems.failures) for outcome in (self.first, self.second)
+        old, new = (
+            0 if outcome is None else len(outcome.problems.failures) for outcome in (self.old, self.new)
         )
-        return first, second
+        return old, new
 
     def __bool__(self) -> bool:
-        missing = self.first is None or self.second is None
+        missing = self.old is None or self.new is None
         failures = self.failures
         return missing or bool(self.alerts or self.samples) or failures[0] != failures[1]
 
 
 def differences(
-    first: Sequence[RuleOutcome], second: Sequence[RuleOutcome], budget: Budget
+    old: Sequence[RuleOutcome], new: Sequence[RuleOutcome], budget: Budget
 ) -> list[RuleDifference]:
-    """The rules that differ, in the order of the first version. Raises QueryError when memory or time is over."""
-    ours, theirs = _by_key(first), _by_key(second)
+    """The rules that differ, in the order of the old version. Raises QueryError when memory or time is over."""
+    ours, theirs = _by_key(old), _by_key(new)
     found = (_difference(key, ours.get(key), theirs.get(key), budget) for key in {**ours, **theirs})
     return [each for each in found if each]
 
@@ -98,14 +98,14 @@ def _by_key(outcomes: Sequence[RuleOutcome]) -> dict[_Key, RuleOutcome]:
 
 
 def _difference(
-    key: _Key, first: RuleOutcome | None, second: RuleOutcome | None, budget: Budget
+    key: _Key, old: RuleOutcome | None, new: RuleOutcome | None, budget: Budget
 ) -> RuleDifference:
     group, alerting, name, _ = key
     budget.check()
-    outcomes = first, second
+    outcomes = old, new
     if alerting:
         timelines = [_timelines(outcome) for outcome in outcomes]
-        return RuleDifference(group, name, first, second, alerts=tuple(_alerts(*timelines)))
+        return RuleDifference(group, name, old, new, alerts=tuple(_alerts(*timelines)))
     recorded = [
         outcome.recorded for outcome in outcomes if outcome is not None and outcome.recorded is not None
     ]
@@ -113,8 +113,8 @@ def _difference(
         samples = _samples(recorded[0], recorded[1], budget)
     else:
         count, first_ms = _points(recorded[0])
-        samples = SampleDifference(count if first else 0, count if second else 0, 0, first_ms)
-    return RuleDifference(group, name, first, second, samples=samples)
+        samples = SampleDifference(count if old else 0, count if new else 0, 0, first_ms)
+    return RuleDifference(group, name, old, new, samples=samples)
 
 
 def _timelines(outcome: RuleOutcome | None) -> dict[Labels, list[AlertEvent]]:
@@ -122,37 +122,37 @@ def _timelines(outcome: RuleOutcome | None) -> dict[Labels, list[AlertEvent]]:
 
 
 def _alerts(
-    first: dict[Labels, list[AlertEvent]], second: dict[Labels, list[AlertEvent]]
+    old: dict[Labels, list[AlertEvent]], new: dict[Labels, list[AlertEvent]]
 ) -> Iterator[AlertDifference]:
-    for labels in sorted({**first, **second}):
-        ours, theirs = first.get(labels, []), second.get(labels, [])
-        only_first, only_second, moved = _moved(episodes_of(ours), episodes_of(theirs))
+    for labels in sorted({**old, **new}):
+        ours, theirs = old.get(labels, []), new.get(labels, [])
+        only_old, only_new, moved = _moved(episodes_of(ours), episodes_of(theirs))
         texts = {(event.change, event.at_ms): event.annotations for event in ours}
         others = sum(
             texts.get((event.change, event.at_ms), event.annotations) != event.annotations for event in theirs
         )
-        if only_first or only_second or moved or others:
-            yield AlertDifference(labels, tuple(only_first), tuple(only_second), tuple(moved), others)
+        if only_old or only_new or moved or others:
+            yield AlertDifference(labels, tuple(only_old), tuple(only_new), tuple(moved), others)
 
 
 def _moved(
-    first: Sequence[Episode], second: Sequence[Episode]
+    old: Sequence[Episode], new: Sequence[Episode]
 ) -> tuple[list[Episode], list[Episode], list[tuple[Episode, Episode]]]:
     """Episodes of one alert: those of one version alone, and those that overlap and differ. Both are in order of time."""
-    only_first: list[Episode] = []
-    only_second: list[Episode] = []
+    only_old: list[Episode] = []
+    only_new: list[Episode] = []
     moved: list[tuple[Episode, Episode]] = []
-    ours, theirs = deque(first), deque(second)
+    ours, theirs = deque(old), deque(new)
     while ours and theirs:
         if ours[0].overlaps(theirs[0]):
             pair = ours.popleft(), theirs.popleft()
             if pair[0] != pair[1]:
                 moved.append(pair)
         elif ours[0].began_ms < theirs[0].began_ms:
-            only_first.append(ours.popleft())
+            only_old.append(ours.popleft())
         else:
-            only_second.append(theirs.popleft())
-    return [*only_first, *ours], [*only_second, *theirs], moved
+            only_new.append(theirs.popleft())
+    return [*only_old, *ours], [*only_new, *theirs], moved
 
 
 def _points(series: RecordedSeries) -> tuple[int, int | None]:
@@ -162,12 +162,12 @@ def _points(series: RecordedSeries) -> tuple[int, int | None]:
     return int(np.count_nonzero(series.present)), first_ms
 
 
-def _samples(first: RecordedSeries, second: RecordedSeries, budget: Budget) -> SampleDifference:
-    times = np.union1d(first.grid.times_ms(), second.grid.times_ms())
-    rows_first, rows_second, count = shared_groups(first.labels, second.labels)
+def _samples(old: RecordedSeries, new: RecordedSeries, budget: Budget) -> SampleDifference:
+    times = np.union1d(old.grid.times_ms(), new.grid.times_ms())
+    rows_old, rows_new, count = shared_groups(old.labels, new.labels)
     budget.take_bytes(40 * count * len(times), "the comparison of recorded samples")
-    ours, here = _spread(first, rows_first, count, times)
-    theirs, there = _spread(second, rows_second, count, times)
+    ours, here = _spread(old, rows_old, count, times)
+    theirs, there = _spread(new, rows_new, count, times)
     different = here & there
     rows, places = np.nonzero(different)
     different[rows, places] = _unequal(ours[rows, places], theirs[rows, places])

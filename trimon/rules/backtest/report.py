@@ -31,11 +31,16 @@ from trimon.rules.spec import AlertingSpec, GroupSpec
 
 @dataclass(frozen=True, slots=True)
 class BacktestRequest:
-    """What is asked for: the groups of some rules, of another version of them where two are compared, and the times."""
+    """What is asked for: the groups of some rules, of their old version where two are compared, and the times.
+
+    The names are those of both versions, as people know them.
+    """
 
     groups: tuple[GroupSpec, ...]
     compared: tuple[GroupSpec, ...] | None
     span: Span
+    name: str = ""
+    compared_name: str = ""
 
     def answer(
         self, snapshot: Snapshot, options: QueryOptions, origin: AlertOrigin, budget: Budget
@@ -44,15 +49,32 @@ class BacktestRequest:
 
         Raises UserError for what exceeds a limit, QueryError when time or memory is over.
         """
-        first = backtest(snapshot, self.groups, self.span, options, origin, budget)
+        new = backtest(snapshot, self.groups, self.span, options, origin, budget)
         if self.compared is None:
-            self._check(first)
-            return report(first, self.span)
-        held_bytes = sum(outcome.size_bytes for outcome in first)
-        second = backtest(snapshot, self.compared, self.span, options, origin, budget, held_bytes)
-        self._check([*first, *second])
-        budget.keep_only(held_bytes + sum(outcome.size_bytes for outcome in second), HELD)
-        return comparison(first, second, self.span, budget)
+            self._check(new)
+            return report(new, self.span)
+        held_bytes = sum(outcome.size_bytes for outcome in new)
+        old = backtest(snapshot, self.compared, self.span, options, origin, budget, held_bytes)
+        self._check([*old, *new])
+        budget.keep_only(held_bytes + sum(outcome.size_bytes for outcome in old), HELD)
+        rules = [_difference(each) for each in differences(old, new, budget)]
+        return {
+            **report(new, self.span),
+            "compared": _groups(old),
+            "difference": {
+                "old": self.compared_name,
+                "new": self.name,
+                "equal": not rules,
+                "rules": rules,
+            },
+        }
+
+    def warnings(self, snapshot: Snapshot) -> list[str]:
+        """What makes an answer worth little: that there is nothing to try the rules on."""
+        if snapshot.label_names((), self.span.start_ms, self.span.end_ms):
+            return []
+        start, end = json_time(self.span.start_ms), json_time(self.span.end_ms)
+        return [f"no sample is stored between {start} and {end}"]
 
     def _check(self, outcomes: Sequence[RuleOutcome]) -> None:
         if not outcomes:
@@ -63,18 +85,6 @@ class BacktestRequest:
 def report(outcomes: Sequence[RuleOutcome], span: Span) -> dict[str, object]:
     """One run: its groups with their rules."""
     return {"start": json_time(span.start_ms), "end": json_time(span.end_ms), "groups": _groups(outcomes)}
-
-
-def comparison(
-    first: Sequence[RuleOutcome], second: Sequence[RuleOutcome], span: Span, budget: Budget
-) -> dict[str, object]:
-    """Two runs over the same times, and what differs between them. Raises QueryError when memory or time is over."""
-    rules = [_difference(each) for each in differences(first, second, budget)]
-    return {
-        **report(first, span),
-        "compared": _groups(second),
-        "difference": {"equal": not rules, "rules": rules},
-    }
 
 
 def _groups(outcomes: Sequence[RuleOutcome]) -> list[dict[str, object]]:
@@ -186,20 +196,20 @@ def _sample(series: RecordedSeries, row: int, place: int) -> str:
 
 
 def _difference(found: RuleDifference) -> dict[str, object]:
-    ways = "both" if found.first and found.second else "first" if found.first else "second"
+    ways = "both" if found.old and found.new else "old" if found.old else "new"
     shown: dict[str, object] = {
         "group": found.group,
         "name": found.name,
         "type": "alerting" if found.samples is None else "recording",
         "in": ways,
-        "failures": dict(zip(("first", "second"), found.failures, strict=True)),
+        "failures": dict(zip(("old", "new"), found.failures, strict=True)),
     }
     if found.samples is None:
         return {**shown, "series": [_alert_difference(each) for each in found.alerts]}
     counts = found.samples
     shown["samples"] = {
-        "onlyFirst": counts.only_first,
-        "onlySecond": counts.only_second,
+        "onlyOld": counts.only_old,
+        "onlyNew": counts.only_new,
         "different": counts.different,
     }
     if counts.first_ms is not None:
@@ -210,9 +220,9 @@ def _difference(found: RuleDifference) -> dict[str, object]:
 def _alert_difference(found: AlertDifference) -> dict[str, object]:
     return {
         "labels": dict(found.labels),
-        "onlyFirst": [_episode(episode) for episode in found.only_first],
-        "onlySecond": [_episode(episode) for episode in found.only_second],
-        "moved": [{"first": _episode(one), "second": _episode(other)} for one, other in found.moved],
+        "onlyOld": [_episode(episode) for episode in found.only_old],
+        "onlyNew": [_episode(episode) for episode in found.only_new],
+        "moved": [{"old": _episode(one), "new": _episode(other)} for one, other in found.moved],
         "otherAnnotations": found.texts,
     }
 

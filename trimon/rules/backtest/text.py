@@ -10,7 +10,7 @@ from trimon.model.labels import format_label_set, format_labels, labels_of
 from trimon.units import format_duration
 
 _STATE_WIDTH: Final = len("resolved")
-_MARKS: Final = (("onlyFirst", "-"), ("onlySecond", "+"))
+_MARKS: Final = (("onlyOld", "-"), ("onlyNew", "+"))
 
 
 def report_lines(data: dict[str, Any]) -> Iterator[str]:
@@ -93,22 +93,24 @@ def _milliseconds(text: str) -> int:
 def _difference(data: dict[str, Any]) -> Iterator[str]:
     found = data["difference"]
     if found["equal"]:
-        yield f"no difference, {data['start']} to {data['end']}"
+        yield f"no difference between {found['old']} and {found['new']}, {data['start']} to {data['end']}"
         return
-    yield f"- first version, + second version, {data['start']} to {data['end']}"
+    yield f"--- {found['old']}"
+    yield f"+++ {found['new']}"
+    yield f"{data['start']} to {data['end']}"
     for rule in found["rules"]:
-        only = "" if rule["in"] == "both" else f", only in the {rule['in']} version"
+        only = "" if rule["in"] == "both" else f", only in {found[rule['in']]}"
         yield ""
         yield f"{'alert' if rule['type'] == 'alerting' else 'record'} {rule['name']} of group {rule['group']}{only}"
         failures = rule["failures"]
-        if failures["first"] != failures["second"]:
-            yield f"  evaluations that failed: {failures['first']}, {failures['second']}"
+        if failures["old"] != failures["new"]:
+            yield f"  evaluations that failed: - {failures['old']} + {failures['new']}"
         if rule["type"] == "alerting":
             for series in rule["series"]:
                 yield from _alert_difference(series)
             continue
         samples = rule["samples"]
-        yield f"  - {samples['onlyFirst']} + {samples['onlySecond']} samples, {samples['different']} with another value"
+        yield f"  - {samples['onlyOld']} + {samples['onlyNew']} samples, {samples['different']} with another value"
         if "firstDifference" in rule:
             yield f"  first at {rule['firstDifference']}"
 
@@ -119,8 +121,8 @@ def _alert_difference(series: dict[str, Any]) -> Iterator[str]:
     for name, mark in _MARKS:
         lines += [(episode["active"], mark, _episode(episode)) for episode in series[name]]
     for moved in series["moved"]:
-        began = moved["first"]["active"]
-        lines += [(began, "-", _episode(moved["first"])), (began, "+", _episode(moved["second"]))]
+        began = moved["old"]["active"]
+        lines += [(began, "-", _episode(moved["old"])), (began, "+", _episode(moved["new"]))]
     for _, mark, text in sorted(lines, key=lambda line: line[0]):
         yield f"    {mark} {text}"
     if series["otherAnnotations"]:

@@ -29,8 +29,14 @@ class OfflineDirectory:
     blocks: list[Block | PrometheusBlock] = field(default_factory=list)
     heads: list[HeadView] = field(default_factory=list)
     replay: ReplayReport = field(default_factory=ReplayReport)
+    has_log: bool = False
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+
+    @property
+    def is_data_directory(self) -> bool:
+        """Whether there is a block or a log, be it damaged."""
+        return bool(self.blocks or self.problems or self.has_log)
 
     def snapshot(self) -> StoreSnapshot:
         """All that could be read."""
@@ -54,7 +60,7 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> OfflineDirect
     """Open a directory for reading; damaged blocks are named in `problems`. Raises OperatingError."""
     if not files.is_directory(path):
         raise OperatingError(f"{path}: no such directory")
-    opened = OfflineDirectory()
+    opened = OfflineDirectory(has_log=files.is_directory(path / "wal"))
     cache = ArrayCache()
     for name in files.names(path):
         if not is_ulid(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
@@ -22,19 +23,23 @@ from trimon.web.http.answer import Answer, bad_parameter, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
+# As long as a path may be.
+_NAME_CHARACTERS_MAX: Final = 4096
+
 
 def backtest_endpoints(context: WebContext) -> list[Endpoint]:
     """/rules/backtest."""
 
     async def backtest(request: Request) -> Answer:
         values = await request.values()
-        span = _span(values)
+        span = _span(values, context.clock.now_ms())
         loaded = [group.spec for group in context.rules()]
         defaults, options = context.rule_defaults(), request_options(context, values)
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             wanted = _request(values, loaded, defaults, span, budget)
-            return success(wanted.answer(snapshot, options, context.alert_origin, budget))
+            data = wanted.answer(snapshot, options, context.alert_origin, budget)
+            return success(data, wanted.warnings(snapshot))
 
         title = f"{request.path} {_title(values)} from {span.start_ms} to {span.end_ms} ms"
         answer = await request.attended(lambda: context.queries.run(title, options, work))
@@ -46,8 +51,9 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
     ]
 
 
-def _span(values: MultiDict[str, str]) -> Span:
-    start_ms, end_ms = (parameters.required_time_ms(values, name) for name in ("start", "end"))
+def _span(values: MultiDict[str, str], now_ms: int) -> Span:
+    start_ms = parameters.required_time_ms(values, "start")
+    end_ms = parameters.required_time_ms(values, "end") if values.get("end", "") else now_ms
     if end_ms < start_ms:
         raise bad_parameter("end", "end timestamp must not be before start time")
     interval_ms = 0
@@ -85,7 +91,18 @@ def _request(
         compared = compared and tuple(group for group in compared if group.name in wanted)
         if not groups and not compared:
             raise bad_parameter("group", f"there is no group named {', '.join(sorted(wanted))}")
-    return BacktestRequest(groups, compared, span)
+    files = ", ".join(dict.fromkeys(group.file for group in groups))
+    name = _name_of(values, "rules") if "rules" in values else files
+    return BacktestRequest(groups, compared, span, name, _name_of(values, "compare"))
+
+
+def _name_of(values: MultiDict[str, str], name: str) -> str:
+    """What the text of a parameter is called in the answer and in errors."""
+    parameter = f"{name}_file"
+    text = values.get(parameter, "") or name
+    if len(text) > _NAME_CHARACTERS_MAX or "\0" in text:
+        raise bad_parameter(parameter, f"not a name of at most {_NAME_CHARACTERS_MAX} characters")
+    return text
 
 
 class _TextReader:
@@ -102,8 +119,9 @@ class _TextReader:
         """The groups of a text. Raises ApiError, QueryError."""
         self._nodes_before += self._nodes
         self._nodes = 0
+        path = Path(_name_of(self._values, name))
         try:
-            return read_rules(self._values[name], Path(name), self._defaults, self._watch)
+            return read_rules(self._values[name], path, self._defaults, self._watch)
         except UserError as error:
             raise bad_parameter(name, error) from None
 
