@@ -10,7 +10,7 @@ or damaged is left out. Nothing is synced: what the system has not written when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from trimon.gotext.floats import format_e
 from trimon.model.histogram import FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import Labels, labels_of
+from trimon.openfiles import OddFileError
 from trimon.rules.alert import AlertValue
 from trimon.rules.changes import AlertEvent, Change
 
@@ -29,6 +30,8 @@ DIRECTORY: Final = "alert-history"
 FILES_KEPT: Final = 8
 """A file has at most this share of all bytes."""
 LINE_BYTES_MAX: Final = 1 << 20
+FILE_BYTES_MAX: Final = 8 << 20
+"""That of the usual bound; files of one that was larger may be twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class HistoryFiles:
         self._path = path / DIRECTORY
         self._bytes_max = bytes_max
         self._open: AppendFile | None = None
+        # What is larger was not written here.
+        self._file_bytes_max = 2 * max(bytes_max // FILES_KEPT, FILE_BYTES_MAX) + LINE_BYTES_MAX
 
     def append(self, changes: Iterable[AlertChange]) -> None:
         """Writes changes. Raises OSError: the next ones go into a new file then."""
@@ -124,30 +129,42 @@ class HistoryFiles:
         return self._open
 
     def _names(self) -> list[str]:
-        return [name for name in self._files.names(self._path) if name.isdecimal() and len(name) == 8]
+        """Names of files, the oldest first, also of what only has such a name."""
+        names = self._files.names(self._path)
+        return sorted((name for name in names if name.isdecimal() and 8 <= len(name) <= 18), key=int)
 
-    def _remove_oldest(self, names: Iterable[str]) -> None:
+    def _remove_oldest(self, names: Sequence[str]) -> None:
         """Makes room for one more file."""
-        sizes = {name: self._files.size(self._path / name) for name in names}
+        sizes = {
+            name: self._files.size(self._path / name)
+            for name in names
+            if not self._files.is_directory(self._path / name)
+        }
         for name, size_bytes in sizes.items():
             if sum(sizes.values()) <= self._bytes_max - self._bytes_max // FILES_KEPT:
                 return
             self._files.remove(self._path / name)
             sizes = {**sizes, name: sizes[name] - size_bytes}
 
-    def newest_first(self) -> Iterator[AlertChange]:
-        """All changes, the last one first. Raises OSError."""
+    def newest_first(self) -> Iterator[AlertChange | None]:
+        """All changes, the last one first, and None for a line or a file that is damaged. Raises OSError."""
         damaged = 0
         for name in reversed(self._names()):
             try:
-                data = self._files.read(self._path / name)
+                data = self._files.read(self._path / name, self._file_bytes_max)
             except FileNotFoundError:
                 continue  # it was removed meanwhile, as the oldest one
-            for line in reversed(data.split(b"\n")):
-                change = AlertChange.of_line(line) if line else None
-                if change is not None:
-                    yield change
-                damaged += bool(line) and change is None
+            except (OddFileError, IsADirectoryError):
+                damaged += 1
+                yield None
+                continue
+            end = len(data)
+            while end > 0:
+                begin = data.rfind(b"\n", 0, end - 1) + 1
+                change = AlertChange.of_line(data[begin:end])
+                damaged += change is None
+                yield change
+                end = begin
         self.damaged_lines = damaged
 
     def close(self) -> None:

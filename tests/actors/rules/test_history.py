@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def autojump_clock() -> MockClock:
 
 async def told(history: AlertHistory) -> list[str]:
     """The words of all changes, the first one first."""
-    changes, more = await history.find(lambda _: True, 1000)
+    changes, more = history.find(lambda _: True, 1000)
     assert not more
     return [change.event.change.value for change in reversed(changes)]
 
@@ -59,7 +60,7 @@ async def test_every_change_is_told_once(tmp_path: Path, autojump_clock: MockClo
         switch.on = False
         await trio.sleep(30)
         assert (await told(here.history))[3:] == ["pending", "inactive"]
-        changes, _ = await here.history.find(lambda change: change.event.change is Change.FIRING, 10)
+        changes, _ = here.history.find(lambda change: change.event.change is Change.FIRING, 10)
         (fired,) = changes
         assert (fired.labels, fired.value, dict(fired.event.annotations)) == (SERIES, "1e+00", {"s": "down"})
         assert fired.event.at_ms - fired.active_at_ms == 30_000
@@ -111,7 +112,7 @@ async def test_an_alert_that_comes_back_is_a_new_one(tmp_path: Path, autojump_cl
         await trio.sleep(60)
         switch.on = True
         await trio.sleep(20)
-        (last, *_), _ = await here.history.find(lambda _: True, 1)
+        (last, *_), _ = here.history.find(lambda _: True, 1)
         assert last.event.change is Change.PENDING
         assert last.active_at_ms == last.event.at_ms
         nursery.cancel_scope.cancel()
@@ -167,7 +168,7 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
     files = HistoryFiles(DiskFiles(), tmp_path, 40_000)
     for number in range(1000):
         files.append(changes([number]))
-    kept = [change.active_at_ms for change in files.newest_first()]
+    kept = [change.active_at_ms for change in files.newest_first() if change]
     assert kept == list(range(999, 999 - len(kept), -1))
     assert 100 < len(kept) < 400
     assert sum(path.stat().st_size for path in (tmp_path / DIRECTORY).iterdir()) <= 40_000
@@ -183,8 +184,21 @@ def test_damage_costs_a_line(tmp_path: Path) -> None:
     path.write_bytes(lines[0] + b'{"at": "x"}\n' + b"".join(lines[2:4]) + lines[4][:30])
     files = HistoryFiles(DiskFiles(), tmp_path, 1 << 20)
     files.append(changes([9]))
-    assert [change.active_at_ms for change in files.newest_first()] == [9, 3, 2, 0]
+    assert [change.active_at_ms for change in files.newest_first() if change] == [9, 3, 2, 0]
     assert files.damaged_lines == 2
+
+
+def test_odd_names_stop_nothing(tmp_path: Path) -> None:
+    """A directory, a pipe and a file that is far too large are passed over, and a name beyond all of them is free."""
+    (tmp_path / DIRECTORY / "00000001").mkdir(parents=True)
+    os.mkfifo(tmp_path / DIRECTORY / "00000002")
+    with (tmp_path / DIRECTORY / "99999999").open("wb") as file:
+        file.truncate(1 << 30)
+    files = HistoryFiles(DiskFiles(), tmp_path, 64 << 20)
+    files.append(changes([1]))
+    files.append(changes([2]))
+    assert [change.active_at_ms for change in files.newest_first() if change] == [2, 1]
+    assert (tmp_path / DIRECTORY / "100000000").is_file()
 
 
 class FullDisk(DiskFiles):

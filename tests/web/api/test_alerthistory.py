@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.web_world import web_world
 from trimon.files import DiskFiles
 from trimon.rules.changes import AlertEvent, Change
@@ -61,3 +63,14 @@ async def test_parameters_without_sense_are_refused(tmp_path: Path) -> None:
         for query in ("state=broken", "start=x", "match[]={", "limit=-1"):
             answer = await here.client.get(f"/api/v1/alerts/history?{query}")
             assert answer.status_code == 400, query
+
+
+async def test_looking_for_changes_has_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many selectors over many changes end with their time."""
+    files = HistoryFiles(DiskFiles(), tmp_path, 1 << 20)
+    files.append([change(number, Change.FIRING, i=str(number)) for number in range(1, 1500)])
+    monkeypatch.setattr("trimon.web.api.alerthistory.FIND_S", 0.01)
+    asked = "&".join(f'match[]={{i="a{number}"}}' for number in range(300))
+    async with web_world(tmp_path) as here:
+        answer = await here.client.get(f"/api/v1/alerts/history?{asked}")
+        assert answer.status_code == 503

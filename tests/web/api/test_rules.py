@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.web_world import web_world
 from trimon.query.language.options import QueryOptions
 from trimon.rules.file import read_rules
@@ -133,3 +135,17 @@ async def test_what_rules_read(tmp_path: Path) -> None:
         {"selector": "up", "optional": False, "matched": False, "lastMatched": None, "evaluations": 11}
     ]
     assert len(names(everything)) == 3
+
+
+async def test_choosing_by_labels_has_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of selectors over thousands of rules end with their time, and hold nobody else up."""
+    monkeypatch.setattr("trimon.web.api.rules.FILTER_S", 0.01)
+    lines = "".join(f"      - {{record: r{number}, expr: up, labels: {{n: x}}}}\n" for number in range(2000))
+    (spec,) = read_rules(f"groups:\n  - name: g\n    rules:\n{lines}", Path("r.yml"), RuleDefaults())
+    every = [RuleGroup(spec, QueryOptions())]
+    asked = "&".join(f'match[]={{n="a{number}"}}' for number in range(300))
+    async with web_world(tmp_path, changes={"rules": lambda: every}) as here:
+        for path in ("rules", "rules/selectors"):
+            answer = await here.client.get(f"/api/v1/{path}?{asked}")
+            assert answer.status_code == 503
+            assert (await answer.get_json())["errorType"] == "timeout"

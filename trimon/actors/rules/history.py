@@ -137,6 +137,8 @@ class AlertHistory:
         known: dict[RuleName, dict[Labels, AlertChange]] = {}
         try:
             for change in islice(self._files.newest_first(), LOOKED_AT_MAX):
+                if change is None:
+                    continue
                 key = (change.rule, change.labels)
                 if key not in seen and change.event.change in (Change.PENDING, Change.FIRING):
                     known.setdefault(change.rule, {})[change.labels] = change
@@ -149,16 +151,19 @@ class AlertHistory:
             )
         return known
 
-    async def find(self, wanted: Callable[[AlertChange], bool], most: int) -> tuple[list[AlertChange], bool]:
-        """The newest changes that are wanted, the last one first, and whether there are or may be more. Raises OSError."""
-        return await self._offload.run(lambda: self._find(wanted, most))
+    def find(
+        self, wanted: Callable[[AlertChange], bool], most: int, check: Callable[[], None] = lambda: None
+    ) -> tuple[list[AlertChange], bool]:
+        """The newest changes that are wanted, the last one first, and whether there are or may be more.
 
-    def _find(self, wanted: Callable[[AlertChange], bool], most: int) -> tuple[list[AlertChange], bool]:
+        In a thread; `check` is called for each change and may raise. Raises OSError.
+        """
         found: list[AlertChange] = []
         for number, change in enumerate(self._files.newest_first()):
+            check()
             if number >= LOOKED_AT_MAX:
                 return found, True
-            if wanted(change):
+            if change is not None and wanted(change):
                 if len(found) == most:
                     return found, True
                 found.append(change)

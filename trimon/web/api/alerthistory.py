@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
@@ -10,6 +11,7 @@ from trimon.clock import Clock
 from trimon.gotext.strings import go_quote
 from trimon.gotext.times import json_time
 from trimon.model.matcher import satisfied
+from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.changes import Change
@@ -23,6 +25,8 @@ from trimon.web.http.request import Request
 
 CHANGES_DEFAULT: Final = 1000
 CHANGES_MAX: Final = 10_000
+# Looking for changes takes no longer.
+FIND_S: Final = 10.0
 
 
 class HistoryFilter:
@@ -67,11 +71,17 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
 
     async def history(request: Request) -> Answer:
         values = await request.values()
-        wanted = await context.offload.run(
-            lambda: HistoryFilter(values, context.query_options(), context.clock)
-        )
+        options = context.query_options()
+        options = replace(options, timeout_s=min(options.timeout_s, FIND_S))
+        wanted = await context.offload.run(lambda: HistoryFilter(values, options, context.clock))
+
+        def work(_: Snapshot, budget: Budget) -> tuple[list[AlertChange], bool]:
+            return context.alert_history.find(wanted.takes, wanted.most, budget.check)
+
         try:
-            changes, more = await context.alert_history.find(wanted.takes, wanted.most)
+            changes, more = await request.attended(
+                lambda: context.queries.run("alert history", options, work)
+            )
         except OSError as error:
             reason = f"the history of alerts cannot be read: {error.strerror or error}"
             raise ApiError("unavailable", reason, 503) from None

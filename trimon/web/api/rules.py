@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.times import json_time
 from trimon.model.matcher import satisfied
+from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alertsession import AlertingSession
@@ -21,6 +25,9 @@ from trimon.web.http.answer import Answer, bad_parameter, seconds
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
+
+# Choosing rules by their labels takes no longer.
+FILTER_S: Final = 10.0
 
 
 def _rule(session: RuleSession, *, with_alerts: bool) -> dict[str, object]:
@@ -82,19 +89,30 @@ class RuleFilter:
         self._names = set(values.getlist("rule_name[]"))
         self._groups = set(values.getlist("rule_group[]"))
         self._files = set(values.getlist("file[]"))
-        budget = Budget(options)
-        self._selectors = parameters.selectors(values.getlist("match[]"), budget.check)
+        self._selectors = parameters.selectors(values.getlist("match[]"), Budget(options).check)
 
-    def takes_group(self, group: RuleGroup) -> bool:
-        """Whether a group is asked for."""
+    @property
+    def is_dear(self) -> bool:
+        """Whether it matches labels, which takes a rule and a selector some time each."""
+        return bool(self._selectors)
+
+    def _takes_group(self, group: RuleGroup) -> bool:
         named = not self._groups or group.spec.name in self._groups
         return named and (not self._files or group.spec.file in self._files)
 
-    def rules_of(self, group: RuleGroup) -> list[RuleSession]:
-        """The rules of a group that are asked for."""
-        return [session for session in group.rules if self._takes(session)]
+    def chosen(
+        self, groups: Sequence[RuleGroup], check: Callable[[], None] = lambda: None
+    ) -> list[tuple[RuleGroup, list[RuleSession]]]:
+        """The groups that are asked for and have rules that are, with those. In a thread; `check` may raise."""
+        found = [
+            (group, [session for session in group.rules if self._takes(session, check)])
+            for group in groups
+            if self._takes_group(group)
+        ]
+        return [(group, sessions) for group, sessions in found if sessions]
 
-    def _takes(self, session: RuleSession) -> bool:
+    def _takes(self, session: RuleSession, check: Callable[[], None]) -> bool:
+        check()
         spec = session.spec
         alerting = isinstance(session, AlertingSession)
         if self._kind and alerting != (self._kind == "alert"):
@@ -154,46 +172,57 @@ def _selector(use: SelectorUse) -> dict[str, object]:
     }
 
 
+def _from_token(groups: Sequence[RuleGroup], token: str) -> list[RuleGroup]:
+    """The groups in their order, from that of a token on. Raises ApiError."""
+    ordered = sorted(groups, key=lambda group: (group.spec.file, group.spec.name))
+    if not token:
+        return ordered
+    tokens = [page_token(group) for group in ordered]
+    if token not in tokens:
+        raise bad_parameter(
+            "group_next_token", f"invalid group_next_token '{token}'. were rule groups changed?"
+        )
+    return ordered[tokens.index(token) :]
+
+
 def rules_endpoints(context: WebContext) -> list[Endpoint]:
     """/rules, and what the rules read."""
 
+    async def chosen(
+        request: Request, values: MultiDict[str, str], token: str = ""
+    ) -> tuple[RuleFilter, list[tuple[RuleGroup, list[RuleSession]]]]:
+        """What a request asks for, from the group of a token on. Raises ApiError."""
+        options = context.query_options()
+        options = replace(options, timeout_s=min(options.timeout_s, FILTER_S))
+        wanted = await context.offload.run(lambda: RuleFilter(values, options))
+        groups = _from_token(context.rules(), token)
+        if not wanted.is_dear:
+            return wanted, await context.offload.run(lambda: wanted.chosen(groups))
+
+        def work(_: Snapshot, budget: Budget) -> list[tuple[RuleGroup, list[RuleSession]]]:
+            return wanted.chosen(groups, budget.check)
+
+        return wanted, await request.attended(lambda: context.queries.run("rules", options, work))
+
     async def rules(request: Request) -> Answer:
         values = await request.values()
-        wanted = await context.offload.run(lambda: RuleFilter(values, context.query_options()))
         most, token = _limit(values), values.get("group_next_token", "")
-        groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))
-        if token:
-            tokens = [page_token(group) for group in groups]
-            if token not in tokens:
-                reason = f"invalid group_next_token '{token}'. were rule groups changed?"
-                raise bad_parameter("group_next_token", reason)
-            groups = groups[tokens.index(token) :]
-        shown: list[object] = []
-        following = ""
-        for group in groups:
-            listed = wanted.rules_of(group) if wanted.takes_group(group) else []
-            if not listed:
-                continue
-            if most and len(shown) == most:
-                following = page_token(group)
-                break
-            shown.append(_group(group, listed, with_alerts=wanted.with_alerts))
+        wanted, listed = await chosen(request, values, token)
+        shown = [_group(*each, with_alerts=wanted.with_alerts) for each in listed[: most or None]]
         data: dict[str, object] = {"groups": iter(shown)}
-        if following:
-            data["groupNextToken"] = following
+        if most and len(listed) > most:
+            data["groupNextToken"] = page_token(listed[most][0])
         return context.held(await success_in_slices(data))
 
     async def selectors(request: Request) -> Answer:
         values = await request.values()
-        wanted = await context.offload.run(lambda: RuleFilter(values, context.query_options()))
         only_dead = parameters.boolean(values, "dead")
-        groups = sorted(context.rules(), key=lambda group: (group.spec.file, group.spec.name))
-        listed = (
-            (group, [each for each in wanted.rules_of(group) if each.selectors.told or not only_dead])
-            for group in groups
-            if wanted.takes_group(group)
+        _, listed = await chosen(request, values)
+        kept = (
+            (group, [session for session in sessions if session.selectors.told or not only_dead])
+            for group, sessions in listed
         )
-        shown = (_read_by(group, sessions) for group, sessions in listed if sessions)
+        shown = (_read_by(group, sessions) for group, sessions in kept if sessions)
         return context.held(await success_in_slices({"groups": shown}))
 
     return [
