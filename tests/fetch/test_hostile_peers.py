@@ -377,3 +377,18 @@ async def test_a_proxy_brings_no_body_that_nobody_wants(peer: Peer) -> None:
     response = await fetch.send(FetchRequest("http://metrics.test/r", timeout_s=2.0, body_bytes_max=100))
     assert response.body == b"there"
     await fetch.aclose()
+
+
+async def test_plain_text_where_tls_was_awaited_is_told(nursery: trio.Nursery) -> None:
+    """In Go's words, and not as a number of the system, which would be a missing permission."""
+
+    async def answer(stream: trio.SocketStream) -> None:
+        await stream.receive_some(1000)
+        await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, answer, [listener])
+    port = listener.socket.getsockname()[1]
+    with pytest.raises(FetchError, match="tls: first record does not look like a TLS handshake"):
+        await HttpFetch().send(FetchRequest(f"https://127.0.0.1:{port}/metrics"))
+    nursery.cancel_scope.cancel()

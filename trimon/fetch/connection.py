@@ -268,6 +268,11 @@ def _reason(error: BaseException) -> str:
     """The innermost cause in the words of Go's network library, which operators know by heart."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"failed to verify certificate: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        # Its number is not the system's: 1 would be "operation not permitted".
+        if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            return "first record does not look like a TLS handshake"
+        return error.reason.lower().replace("_", " ")
     if isinstance(error, socket.gaierror | UnicodeError):  # the latter: a name that DNS cannot hold
         return "no such host"
     if isinstance(error, ExceptionGroup):  # trio's report of every address it tried
