@@ -13,7 +13,7 @@ from trimon import limits
 from trimon.errors import UserError
 from trimon.query.language.options import QueryOptions
 from trimon.rules.file import RuleFileErrors, load_rules, read_rules
-from trimon.rules.spec import GroupSpec, RecordingSpec, RuleDefaults
+from trimon.rules.spec import AlertingSpec, GroupSpec, OnNoData, RecordingSpec, RuleDefaults
 
 FILE = Path("/etc/rules.yml")
 SAMPLES = Path(__file__).parents[2] / "config"
@@ -177,3 +177,53 @@ def test_of_many_errors_the_first_are_told() -> None:
         read(text)
     assert (len(refused.value.texts), refused.value.texts[-1]) == (101, "... and 400 more")
     assert len(str(refused.value)) < 600_000
+
+
+@pytest.mark.parametrize(
+    ("text", "errors"),
+    [
+        (
+            (
+                "groups:\n- name: g\n  catch_up: perhaps\n  rules:\n  - {alert: A, expr: up, on_no_data: maybe}\n"
+                "  - {alert: B, expr: 'up =='}\n"
+            ),
+            [
+                '3:13: group "g": catch_up must be true or false, got "perhaps"',
+                '5:38: group "g", rule 1, "A": on_no_data must be keep, alert or resolve, got "maybe"',
+                '6:22: group "g", rule 2, "B": could not parse expression: ',
+            ],
+        ),
+        (
+            "groups: [{name: g, catch_up: [1], rules: [{alert: A, expr: up, on_no_data: {a: b}}]}]",
+            [
+                '1:30: group "g": catch_up must be true or false, got a list',
+                '1:76: group "g", rule 1, "A": on_no_data must be keep, alert or resolve, got a mapping',
+            ],
+        ),
+        (
+            "groups: [{name: g, catch_up: 1, rules: [{record: a, expr: up, on_no_data: no}]}]",
+            [
+                '1:30: group "g": catch_up must be true or false, got "1"',
+                '1:75: group "g", rule 1, "a": on_no_data must be keep, alert or resolve, got "no"',
+                '1:50: group "g", rule 1, "a": invalid field \'on_no_data\' in recording rule',
+            ],
+        ),
+    ],
+)
+def test_values_of_fields_of_our_own_are_told_with_their_rule(text: str, errors: list[str]) -> None:
+    """Each is an error with line, group and rule, beside all the others of the file."""
+    with pytest.raises(RuleFileErrors) as refusal:
+        read_rules(text, Path("r.yml"), RuleDefaults())
+    assert len(refusal.value.texts) == len(errors)
+    for told, expected in zip(refusal.value.texts, errors, strict=True):
+        assert told.startswith(expected)
+
+
+def test_values_that_fields_of_our_own_have() -> None:
+    """Booleans of YAML 1.1 and the three words are taken; null is nothing."""
+    text = "groups: [{name: g, catch_up: off, rules: [{alert: A, expr: up, on_no_data: %s}]}]"
+    for word, value in (("keep", OnNoData.KEEP), ("'alert'", OnNoData.ALERT), ("~", OnNoData.RESOLVE)):
+        (group,) = read_rules(text % word, Path("r.yml"), RuleDefaults())
+        assert group.catch_up is False
+        assert isinstance(group.rules[0], AlertingSpec)
+        assert group.rules[0].on_no_data is value

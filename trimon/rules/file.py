@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trimon import limits
 from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Of, Text, Whole, one_of
 from trimon.config.load import read_text
-from trimon.config.model import Model, Source, setting
+from trimon.config.model import Kind, Model, Source, setting
 from trimon.config.shapefaults import and_more, first_errors, shortened
-from trimon.config.yamltree import Document
+from trimon.config.yamltree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
@@ -22,9 +22,40 @@ from trimon.templates.alerts import AlertTemplate
 from trimon.templates.errors import TemplateError
 
 _LABELS = Mapped(Text(), "map[string]string")
-_NO_DATA = one_of(
-    ("", *(each.value for each in OnNoData)), "on_no_data must be keep, alert or resolve, got {}"
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecoded:
+    """What a file has for a field of our own that is none of the values of it."""
+
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """A field that Prometheus does not have: a value of another kind is told with its rule, as errors of meaning are."""
+
+    kind: Kind
+
+    def read(self, node: Node, source: Source) -> Any:
+        """The value; Undecoded where it is none."""
+        try:
+            return self.kind.read(node, source)
+        except UserError:
+            if node.shape is Shape.SCALAR:
+                return Undecoded(go_quote(node.value))
+            return Undecoded("a list" if node.shape is Shape.LIST else "a mapping")
+
+    def zero(self) -> Any:
+        """That of the kind."""
+        return self.kind.zero()
+
+    def show(self, value: Any) -> object:
+        """As the kind does."""
+        return self.kind.show(value)
+
+
+_NO_DATA = Text(one_of(("", *(each.value for each in OnNoData)), "{}"))
 
 
 class RuleFileErrors(UserError):
@@ -56,7 +87,7 @@ class RuleEntry(Model):
     keep_firing_for: int = setting(DURATION, 0)
     labels: Pairs = setting(_LABELS, ())
     annotations: Pairs = setting(_LABELS, ())
-    on_no_data: str = setting(Text(_NO_DATA), "", own=True)
+    on_no_data: str | Undecoded = setting(_Own(_NO_DATA), "", own=True)
 
     @property
     def title(self) -> str:
@@ -74,7 +105,7 @@ class GroupEntry(Model):
     interval: int = setting(DURATION, 0)
     query_offset: int | None = setting(DURATION, None)
     limit: int = setting(Whole(), 0)
-    catch_up: bool = setting(Boolean(), default=True, own=True)
+    catch_up: bool | Undecoded = setting(_Own(Boolean()), default=True, own=True)
     labels: Pairs = setting(_LABELS, ())
     rules: tuple[RuleEntry, ...] = setting(Listed(Of(RuleEntry), "[]rulefmt.Rule"), ())
 
@@ -144,6 +175,7 @@ def _group(group: GroupEntry, file: str, defaults: RuleDefaults) -> GroupSpec:
     offset_ms = group.query_offset if group.query_offset is not None else defaults.query_offset_ms
     rules = tuple(_rule(group, rule) for rule in group.rules)
     interval_ms = group.interval or defaults.interval_ms
+    assert isinstance(group.catch_up, bool)  # others are refused by now
     return GroupSpec(file, group.name, interval_ms, offset_ms, group.limit, rules, group.catch_up)
 
 
@@ -164,6 +196,9 @@ def _group_errors(group: GroupEntry, seen: set[str]) -> Iterator[UserError]:
     if group.name in seen:
         yield _placed(group, f"groupname: {go_quote(group.name)} is repeated in the same file", None)
     seen.add(group.name)
+    if isinstance(group.catch_up, Undecoded):
+        message = f"group {go_quote(group.name)}: catch_up must be true or false, got {group.catch_up.shown}"
+        yield _placed(group, message, group.value_place("catch_up"))
     for name, _ in group.labels:
         if not _is_label_name(name):
             yield UserError(
@@ -186,14 +221,11 @@ def _rule_errors(rule: RuleEntry, where: str, defaults: RuleDefaults) -> Iterato
             parse(rule.expr, defaults.query)
         except UserError as error:
             yield _placed(rule, f"{where}could not parse expression: {error}", expr)
+    if isinstance(rule.on_no_data, Undecoded):
+        message = f"{where}on_no_data must be keep, alert or resolve, got {rule.on_no_data.shown}"
+        yield _placed(rule, message, rule.value_place("on_no_data"))
     if rule.record:
-        for name in ("annotations", "for_", "keep_firing_for", "on_no_data"):
-            if getattr(rule, name):
-                message = f"{where}invalid field '{name.rstrip('_')}' in recording rule"
-                yield _placed(rule, message, record)
-        if "{" in rule.record or "}" in rule.record:
-            braces = "braces present in the recording rule name; should it be in expr?"
-            yield _placed(rule, f"{where}{braces}: {rule.record}", record)
+        yield from _recording_errors(rule, where)
     for name, _ in rule.labels:
         if not _is_label_name(name):
             yield UserError(f"{where}invalid label name: {name}", rule.place("labels"))
@@ -202,6 +234,17 @@ def _rule_errors(rule: RuleEntry, where: str, defaults: RuleDefaults) -> Iterato
             yield UserError(f"{where}invalid annotation name: {name}", rule.place("annotations"))
     if rule.alert:
         yield from _template_errors(rule, where)
+
+
+def _recording_errors(rule: RuleEntry, where: str) -> Iterator[UserError]:
+    record = rule.value_place("record")
+    for name in ("annotations", "for_", "keep_firing_for", "on_no_data"):
+        if getattr(rule, name):
+            message = f"{where}invalid field '{name.rstrip('_')}' in recording rule"
+            yield _placed(rule, message, record)
+    if "{" in rule.record or "}" in rule.record:
+        braces = "braces present in the recording rule name; should it be in expr?"
+        yield _placed(rule, f"{where}{braces}: {rule.record}", record)
 
 
 def _template_errors(rule: RuleEntry, where: str) -> Iterator[UserError]:
