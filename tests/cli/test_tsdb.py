@@ -189,6 +189,7 @@ def test_rules_whose_server_cannot_be_asked(tmp_path: Path) -> None:
     for options, words in (
         (("--url", "http://127.0.0.1:1", "--start", "1000"), "127.0.0.1:1"),
         (("--start", "2000", "--end", "1000"), "start time is not before end time"),
+        (("--start", "4000000000"), "start time is not before end time: without --end it is 3 hours ago, 20"),
         (("--start", "yesterday"), 'cannot parse "yesterday" to a valid timestamp'),
     ):
         made = run("create-blocks-from", "rules", *options, "--output-dir", tmp_path / "out", file)

@@ -13,6 +13,7 @@ from trimon.cli.ask import get
 from trimon.clock import WallClock
 from trimon.errors import OperatingError
 from trimon.files import DiskFiles
+from trimon.gotext.times import json_time
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import SampleBatch
 from trimon.query.language.options import QueryOptions
@@ -56,7 +57,10 @@ def rules(
     start_ms = parse_time_ms(start)
     end_ms = parse_time_ms(end) if end else clock.now_ms() - RECENT_MS
     if end_ms < start_ms:
-        raise OperatingError("start time is not before end time")
+        without = (
+            "" if end else f": without --end it is {RECENT_MS // HOUR_MS} hours ago, {json_time(end_ms)}"
+        )
+        raise OperatingError(f"start time is not before end time{without}")
     defaults = RuleDefaults(parse_duration_ms(eval_interval), query=QueryOptions())
     groups = load_rules(files, defaults)
     for meta in create_blocks(

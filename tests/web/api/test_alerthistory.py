@@ -41,6 +41,7 @@ async def test_changes_are_shown_and_filtered(tmp_path: Path) -> None:
         assert await ask("start=2&end=3") == (["03Z", "02Z"], False)
         assert await ask('match[]={i="a"}&state=firing&state=resolved') == (["04Z", "02Z"], False)
         assert await ask("limit=1") == (["04Z"], True)
+        assert await ask("limit=0") == await ask("limit=20000") == await ask("")
         answer = await (await here.client.get("/api/v1/alerts/history?limit=1")).get_json()
         assert answer["data"]["changes"] == [
             {
