@@ -148,13 +148,9 @@ def rule_failures(error: UserError) -> Iterator[str]:
 
 
 def duplicate_rules(groups: Iterable[GroupSpec]) -> tuple[tuple[str, str], ...]:
-    """Name and labels, one a line, of each rule that is there a second time."""
-    seen: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
-    doubles = []
-    for group in groups:
-        for rule in group.rules:
-            key = (rule.name, rule.labels)
-            seen[key] += 1
-            if seen[key] == 2:
-                doubles.append((rule.name, "".join(f"\t{name}: {value}\n" for name, value in rule.labels)))
-    return tuple(doubles)
+    """Name and labels, one a line, of each rule that is there a second time, by name and labels."""
+    seen = Counter((rule.name, rule.labels) for group in groups for rule in group.rules)
+    doubles = sorted(key for key, count in seen.items() if count > 1)
+    return tuple(
+        (name, "".join(f"\t{label}: {value}\n" for label, value in labels)) for name, labels in doubles
+    )

@@ -175,3 +175,11 @@ def test_coverage_names_rules_that_nothing_has_tried(tmp_path: Path) -> None:
         nothing.coverage.lines()[1]
         == f'  {tmp_path / "r.yml"}: group "g", rule 1, "total" never records anything'
     )
+
+
+def test_a_rule_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    """Which of the rule files it is stands before the error."""
+    (tmp_path / "bad.yml").write_text("groups:\n- {name: g\n")
+    (tmp_path / "t.yml").write_text("rule_files: ['bad.yml']\ntests: [{interval: 1m}]\n")
+    (failure,) = run_file(tmp_path / "t.yml", RunOptions()).failures
+    assert failure.startswith(f"{tmp_path / 'bad.yml'}: yaml: ")

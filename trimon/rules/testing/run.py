@@ -114,7 +114,8 @@ def _run(
     except RuleFileErrors as error:
         failures = tuple(f"{error.file}: {text}" for text in error.texts)
     except UserError as error:
-        failures = (error.message,)
+        named = error.position.file if error.position.file in map(str, rule_files) else ""
+        failures = (f"{named}: {error.message}" if named else error.message,)
     coverage.add(Coverage(unread={str(path)}) if run is None else run.coverage)
     return TestOutcome(name, failures)
 
