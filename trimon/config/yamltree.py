@@ -161,9 +161,12 @@ class Document:
         """The error of a text that is no YAML; the line in the words is counted as Prometheus' reader counts it."""
         mark = error.problem_mark or error.context_mark
         place = Position(mark.line + 1, mark.column + 1, self.file) if mark else Position(file=self.file)
-        line = 0
-        if error.problem_mark and error.problem_mark.line:
-            line = error.problem_mark.line + isinstance(error, yaml.scanner.ScannerError)
+        line, scanned = 0, isinstance(error, yaml.scanner.ScannerError)
+        if self.unique_keys and error.context_mark and error.context_mark.line:
+            # The reader of rule files is a newer one than that of configurations: it names the line where it all began.
+            line = error.context_mark.line + scanned
+        elif error.problem_mark and error.problem_mark.line:
+            line = error.problem_mark.line + scanned
         elif error.context_mark:
             line = error.context_mark.line
         where = f"line {line}: " if line else ""
