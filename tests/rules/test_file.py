@@ -230,6 +230,6 @@ def test_values_that_fields_of_our_own_have() -> None:
 
 
 def test_the_line_of_what_is_no_yaml() -> None:
-    """It is that where the reader of rule files says it began, as in Prometheus, which reads configurations with an older one."""
+    """It is where the reader of rule files says it began; Prometheus reads configurations with an older one."""
     with pytest.raises(UserError, match="yaml: line 3: could not find expected ':'"):
         read_rules("groups:\n  - name: test\n  invalid_yaml_reason\n", Path("r.yml"), RuleDefaults())
