@@ -206,6 +206,7 @@ def test_a_merge_goes_on_without_what_is_damaged(bench: Bench) -> None:
         assert bench.store.snapshot().missing(T + 3 * HOUR, T + 4 * HOUR) == ()
         assert sum(path.name in problem for problem in bench.store.problems) == 1
         bench.reopen()
+    bench.store.close()
     lines = list(repair(DiskFiles(), bench.options.path))
     assert not any(path.name in line for line in lines)
 
