@@ -100,13 +100,14 @@ class SelectorWatch:
 
     def __init__(self, selectors: Sequence[RuleSelector]) -> None:
         self.uses = tuple(SelectorUse(selector) for selector in selectors)
+        self._keys = tuple(selector.key for selector in selectors)
         self.told = False
         """Whether the log has heard that one of them is dead."""
 
     def note(self, matched: Mapping[MatchKey, bool], time_ms: int) -> None:
         """An evaluation has ended; a selector that it did not come to is as it was."""
-        for use in self.uses:
-            answer = matched.get(use.selector.key)
+        for use, key in zip(self.uses, self._keys, strict=True):
+            answer = matched.get(key)
             if answer is not None:
                 use.note(answer, time_ms)
 

@@ -105,8 +105,7 @@ class QueryContext:
             self._counts[id(source)] = found.count(source.start_ms, source.end_ms)
             self.budget.read += self._counts[id(source)]
             self._frames[id(source)] = found
-            key = frozenset(source.matchers)
-            self.stats.matched[key] = self.stats.matched.get(key, False) or self._counts[id(source)] > 0
+            self.stats.selected.append((source.matchers, self._counts[id(source)] > 0))
         return found
 
     def count(self, source: SampleSource) -> int:

@@ -37,8 +37,8 @@ class QueryStats:
     samples_per_step: npt.NDArray[np.int64] = field(init=False)
     read_per_step: npt.NDArray[np.int64] = field(init=False)
     nodes: dict[int, NodeStats] = field(default_factory=dict)
-    matched: dict[frozenset[Matcher], bool] = field(default_factory=dict)
-    """Of the matchers of each selector that was read whether there were samples in its time."""
+    selected: list[tuple[tuple[Matcher, ...], bool]] = field(default_factory=list)
+    """The matchers of everything that was read, and whether there were samples in its time."""
 
     def __post_init__(self) -> None:
         self.samples_per_step = np.zeros(self.steps, np.int64)
@@ -48,6 +48,15 @@ class QueryStats:
         """Only so many steps are evaluated, as the others have no samples. Nothing is counted yet."""
         self.steps = steps
         self.__post_init__()
+
+    @property
+    def matched(self) -> dict[frozenset[Matcher], bool]:
+        """Of the matchers of each selector that was read whether there were samples in any of its times."""
+        found: dict[frozenset[Matcher], bool] = {}
+        for matchers, has_samples in self.selected:
+            key = frozenset(matchers)
+            found[key] = found.get(key, False) or has_samples
+        return found
 
     @property
     def samples_total(self) -> int:
