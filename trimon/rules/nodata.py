@@ -19,11 +19,12 @@ With `on_no_data: alert` a selector that gives nothing at all is besides an aler
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.matcher import MatchType
@@ -74,52 +75,58 @@ class RuleInputs:
 
     def silent(self) -> list[tuple[RuleSelector, Labels]]:
         """The selectors that give nothing at all, with the labels that absent() of them would have. Raises QueryError."""
-        tables = zip(self._selectors, self._given, strict=True)
-        return [(selector, _asked_for(selector)) for selector, table in tables if not table.rows]
+        given = zip(self._selectors, self._given, strict=True)
+        return [(selector, _asked_for(selector)) for selector, series in given if not series.table.rows]
 
     def _lacks(self, alert: Alert) -> bool:
-        if all(_agree(table, alert.source) for table in self._given):
+        if all(series.agreeing(alert.source).any() for series in self._given):
             return False
-        agreeing = _rows(self._up.labels, alert.source)
+        values, series = self._up
+        agreeing = series.agreeing(alert.source)
         if agreeing.any():
-            return bool((self._up.values[agreeing, 0] == 0).any())
-        return not _agree(self._up_before, alert.source)
+            return bool((values[agreeing] == 0).any())
+        return not self._up_before.agreeing(alert.source).any()
 
     @cached_property
-    def _given(self) -> list[LabelTable]:
-        return [_present(self._ask(each.expr)) for each in self._selectors]
+    def _given(self) -> list[_GivenSeries]:
+        return [self._present(each.expr) for each in self._selectors]
 
     @cached_property
-    def _up(self) -> QueryResult:
-        return self._ask(_UP)
+    def _up(self) -> tuple[npt.NDArray[np.float64], _GivenSeries]:
+        result = self._ask(_UP)
+        return result.values[:, 0], _GivenSeries(result.labels)
 
     @cached_property
-    def _up_before(self) -> LabelTable:
-        return _present(self._ask(_UP_BEFORE))
+    def _up_before(self) -> _GivenSeries:
+        return self._present(_UP_BEFORE)
+
+    def _present(self, query: str | Expr) -> _GivenSeries:
+        result = self._ask(query)
+        return _GivenSeries(result.labels.take(np.flatnonzero(result.present[:, 0])))
 
     def _ask(self, query: str | Expr) -> QueryResult:
         return instant(self._snapshot, query, self._time_ms, self._options, self._budget)
 
 
-def _present(result: QueryResult) -> LabelTable:
-    return result.labels.take(np.flatnonzero(result.present[:, 0]))
+class _GivenSeries:
+    """Series that are asked for by labels again and again: each dictionary is turned around once."""
 
+    def __init__(self, table: LabelTable) -> None:
+        self.table = table
+        self._codes: dict[str, dict[str, int]] = {}
 
-def _agree(table: LabelTable, labels: Labels) -> bool:
-    return bool(_rows(table, labels).any())
-
-
-def _rows(table: LabelTable, labels: Labels) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """The rows that have no other value of any label than `labels`, where both have it."""
-    agree = np.ones(table.rows, np.bool_)
-    wanted: Mapping[str, str] = dict(labels)
-    for name, column, values in zip(table.names, table.columns, table.values, strict=True):
-        if name == METRIC_NAME or name not in wanted:
-            continue
-        value = wanted[name]
-        codes = [0, *(code for code, known in enumerate(values) if code and known == value)]
-        agree &= np.isin(column, codes)
-    return agree
+    def agreeing(self, labels: Labels) -> npt.NDArray[np.bool_]:
+        """Which rows have no other value of any label than `labels`, where both have it."""
+        agree = np.ones(self.table.rows, np.bool_)
+        wanted = dict(labels)
+        for name, column, values in zip(self.table.names, self.table.columns, self.table.values, strict=True):
+            if name == METRIC_NAME or name not in wanted:
+                continue
+            codes = self._codes.get(name)
+            if codes is None:
+                codes = self._codes[name] = {value: code for code, value in enumerate(values)}
+            agree &= (column == 0) | (column == codes.get(wanted[name], 0))
+        return agree
 
 
 def _asked_for(selector: RuleSelector) -> Labels:
