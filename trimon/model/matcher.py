@@ -251,3 +251,8 @@ class Matcher:
 def satisfied(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
     """Whether one label set satisfies every matcher: for a few, series are matched by their tables."""
     return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
+
+
+def equal_to(pairs: Iterable[tuple[str, str]]) -> list[Matcher]:
+    """The matchers of series that have these names and values."""
+    return [Matcher(name, MatchType.EQUAL, value) for name, value in pairs]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from trimon.model.labels import METRIC_NAME, Labels
-from trimon.model.matcher import Matcher, MatchType
+from trimon.model.matcher import equal_to
 from trimon.model.sample import is_stale
 from trimon.model.snapshot import Snapshot
 from trimon.query.language.errors import QueryError
@@ -138,8 +138,7 @@ class AlertingSession(RuleSession):
         """By label set when its state was stored last, and since when it was active then."""
         wanted = [(METRIC_NAME, ALERTS_FOR_STATE), (ALERT_NAME, self.spec.alert)]
         wanted += [(name, value) for name, value in self.spec.labels if "{{" not in value]
-        matchers = [Matcher(name, MatchType.EQUAL, value) for name, value in wanted]
-        selection = snapshot.select(matchers, start_ms, end_ms)
+        selection = snapshot.select(equal_to(wanted), start_ms, end_ms)
         frame = selection.frame(start_ms, end_ms)
         out: dict[Labels, tuple[int, int]] = {}
         for row in np.flatnonzero(frame.lengths).tolist():

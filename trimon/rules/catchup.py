@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from trimon.model.labels import METRIC_NAME
-from trimon.model.matcher import Matcher, MatchType
+from trimon.model.matcher import equal_to
 from trimon.model.rows import SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
@@ -95,8 +95,7 @@ def _last_recorded_ms(
     found: int | None = None
     for rule in budget.watch(rules):
         since_ms = oldest_ms if found is None else found + 1
-        named = [(METRIC_NAME, rule.record), *rule.labels]
-        matchers = [Matcher(name, MatchType.EQUAL, value) for name, value in named]
+        matchers = equal_to([(METRIC_NAME, rule.record), *rule.labels])
         selection = snapshot.select(matchers, since_ms, until_ms)
         if not selection.living(since_ms, until_ms).any():
             continue

@@ -190,13 +190,9 @@ class Appender:
             moved = [each for each in live.foreign_notes if each[0] in gone]
             if not moved or live.epochs <= set(gone):
                 continue
-            live.foreign_notes = [each for each in live.foreign_notes if each[0] not in gone]
             for each in moved:
-                try:
-                    self.note_deletion(live, each[1])
-                except OperatingError:
-                    live.foreign_notes.append(each)
-                    raise
+                self.note_deletion(live, each[1])
+                live.foreign_notes.remove(each)
 
     # ---- heads
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import trio
@@ -63,8 +62,7 @@ class CatchUp:
 
     async def _evaluate(self, patience_s: float) -> CaughtUp:
         seams, group = self._seams, self._group
-        options = seams.options()
-        options = replace(options, timeout_s=min(options.timeout_s, patience_s))
+        options = seams.options().with_(timeout_s=patience_s)
         most_ms = seams.catch_ups.most_ms
 
         def work(snapshot: Snapshot, budget: Budget) -> CaughtUp:

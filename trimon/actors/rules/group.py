@@ -23,6 +23,7 @@ from trimon.model.rows import Appended, Row
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
+from trimon.rules.alert import Alert
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.dependencies import Batch
 from trimon.rules.group import RuleGroup
@@ -37,9 +38,16 @@ RESTORED_AFTER: Final = 2
 CELLS_AT_ONCE: Final = 10_000
 
 
-def rule_name(group: GroupSpec, session: AlertingSession) -> RuleName:
+def _rule_name(group: GroupSpec, session: AlertingSession) -> RuleName:
     """What the history calls a rule."""
     return RuleName(group.file, group.name, session.spec.alert, session.group.rpartition("/")[2])
+
+
+def tell_standing(
+    seams: RuleSeams, group: GroupSpec, session: AlertingSession, at_ms: int, alerts: Sequence[Alert]
+) -> None:
+    """Tells the history all alerts that a rule has now; none when it is removed."""
+    seams.alerting.changed(RuleChanges(_rule_name(group, session), at_ms, alerts=alerts, complete=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +135,7 @@ class RuleGroupActor:
 
     async def _end(self, session: RuleSession, stamp_ms: int) -> None:
         if isinstance(session, AlertingSession):
-            name = rule_name(self.group.spec, session)
-            self._seams.alerting.changed(RuleChanges(name, stamp_ms, complete=True))
+            tell_standing(self._seams, self.group.spec, session, stamp_ms, ())
         row = session.end(stamp_ms)
         if row is None:
             return
@@ -230,7 +237,7 @@ class RuleGroupActor:
         """Tells the history what an evaluation changed; before alerts are restored nobody knows what is new."""
         events = session.take_changes()
         if events and session.restored:
-            self._seams.alerting.changed(RuleChanges(rule_name(self.group.spec, session), slot_ms, events))
+            self._seams.alerting.changed(RuleChanges(_rule_name(self.group.spec, session), slot_ms, events))
 
     def _tell_dead(self, session: RuleSession, slot_ms: int) -> None:
         """Says once of a rule that it can never give anything, and when it can after all."""
@@ -292,8 +299,7 @@ class RuleGroupActor:
                     err=str(error),
                 )
             every = tuple(session.alerts.values())
-            name = rule_name(group.spec, session)
-            seams.alerting.changed(RuleChanges(name, group.last_evaluation_ms, alerts=every, complete=True))
+            tell_standing(seams, group.spec, session, group.last_evaluation_ms, every)
 
     def inspect(self) -> Mapping[str, object]:
         """The last iteration, and which rules fail."""

@@ -111,10 +111,10 @@ class AlertHistory:
                 _over(change, message.at_ms) for labels, change in known.items() if labels not in labels_now
             ]
         for change in changes:
-            if change.event.change in (Change.PENDING, Change.FIRING):
-                known[change.labels] = change
-            else:
+            if change.event.is_end:
                 known.pop(change.labels, None)
+            else:
+                known[change.labels] = change
         if not known:
             del self._known[message.rule]
         return changes
@@ -140,7 +140,7 @@ class AlertHistory:
                 if change is None:
                     continue
                 key = (change.rule, change.labels)
-                if key not in seen and change.event.change in (Change.PENDING, Change.FIRING):
+                if key not in seen and not change.event.is_end:
                     known.setdefault(change.rule, {})[change.labels] = change
                 seen.add(key)
         except OSError as error:

@@ -16,8 +16,7 @@ from trimon.actors.kernel.pool import Pool
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
-from trimon.actors.rules.group import RuleGroupActor, rule_name
-from trimon.actors.rules.history import RuleChanges
+from trimon.actors.rules.group import RuleGroupActor, tell_standing
 from trimon.actors.rules.seams import RuleSeams
 from trimon.errors import OperatingError
 from trimon.rules.alertsession import AlertingSession
@@ -133,8 +132,7 @@ class RuleManager:
         sessions = [*leaving.group.leftovers.values(), *leaving.group.rules]
         for session in sessions:
             if isinstance(session, AlertingSession):
-                name = rule_name(leaving.group.spec, session)
-                self._seams.alerting.changed(RuleChanges(name, leaving.stamp_ms, complete=True))
+                tell_standing(self._seams, leaving.group.spec, session, leaving.stamp_ms, ())
         rows = [row for session in sessions if (row := session.end(leaving.stamp_ms)) is not None]
         if not rows:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
@@ -71,8 +70,7 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
 
     async def history(request: Request) -> Answer:
         values = await request.values()
-        options = context.query_options()
-        options = replace(options, timeout_s=min(options.timeout_s, FIND_S))
+        options = context.query_options().with_(timeout_s=FIND_S)
         wanted = await context.offload.run(lambda: HistoryFilter(values, options, context.clock))
 
         def work(_: Snapshot, budget: Budget) -> tuple[list[AlertChange], bool]:

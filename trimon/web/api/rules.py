@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
@@ -192,8 +191,7 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
         request: Request, values: MultiDict[str, str], token: str = ""
     ) -> tuple[RuleFilter, list[tuple[RuleGroup, list[RuleSession]]]]:
         """What a request asks for, from the group of a token on. Raises ApiError."""
-        options = context.query_options()
-        options = replace(options, timeout_s=min(options.timeout_s, FILTER_S))
+        options = context.query_options().with_(timeout_s=FILTER_S)
         wanted = await context.offload.run(lambda: RuleFilter(values, options))
         groups = _from_token(context.rules(), token)
         if not wanted.is_dear:
