@@ -15,7 +15,7 @@ from trimon.actors.kernel.tree import Plain, locate, node, walk
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, plain_json
-from trimon.web.http.endpoint import Access, Endpoint
+from trimon.web.http.endpoint import Access, Endpoint, Role
 from trimon.web.http.pieces import gathered
 from trimon.web.http.request import Request
 
@@ -129,7 +129,7 @@ def debug_endpoints(context: WebContext) -> list[Endpoint]:
         "/debug/queries": handlers.queries,
         "/debug/memory": handlers.memory,
     }
-    return [Endpoint(path, ("GET",), handler, Access.LOOPBACK) for path, handler in rows.items()]
+    return [Endpoint(path, ("GET",), handler, Access.LOOPBACK, Role.DEBUG) for path, handler in rows.items()]
 
 
 class DebugHandler:

@@ -10,7 +10,7 @@ from trimon.errors import TrimonError
 from trimon.selfmetrics import CONTENT_TYPE
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, TEXT, Answer, error_text, text
-from trimon.web.http.endpoint import Endpoint
+from trimon.web.http.endpoint import Endpoint, Role
 from trimon.web.http.request import Request
 
 # The version that clients see: Grafana and others switch features on by it.
@@ -35,10 +35,10 @@ def management_endpoints(context: WebContext) -> list[Endpoint]:
     # Load balancers ask the probes with HEAD; nothing else takes it.
     probed, changed = ("GET", "HEAD"), ("GET", "POST", "PUT")
     return [
-        Endpoint("/-/healthy", probed, handlers.healthy, probe=True),
-        Endpoint("/-/ready", probed, handlers.ready, probe=True),
-        Endpoint("/-/reload", changed, handlers.reload, changes=True),
-        Endpoint("/-/quit", changed, handlers.quit, changes=True),
+        Endpoint("/-/healthy", probed, handlers.healthy, role=Role.NONE, probe=True),
+        Endpoint("/-/ready", probed, handlers.ready, role=Role.NONE, probe=True),
+        Endpoint("/-/reload", changed, handlers.reload, role=Role.ADMIN, changes=True),
+        Endpoint("/-/quit", changed, handlers.quit, role=Role.ADMIN, changes=True),
         Endpoint("/metrics", ("GET",), handlers.metrics),
         Endpoint("/version", ("GET",), handlers.version),
     ]

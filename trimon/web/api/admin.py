@@ -7,7 +7,7 @@ from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
-from trimon.web.http.endpoint import API_PREFIX, Endpoint, Handler
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Handler, Role
 from trimon.web.http.request import Request
 
 _FOREVER_MS = 2**52
@@ -62,6 +62,12 @@ def admin_endpoints(context: WebContext) -> list[Endpoint]:
 
     handlers = {"delete_series": delete_series, "clean_tombstones": clean_tombstones, "snapshot": snapshot}
     return [
-        Endpoint(f"{API_PREFIX}/admin/tsdb/{name}", ("POST", "PUT"), enabled(handler), changes=True)
+        Endpoint(
+            f"{API_PREFIX}/admin/tsdb/{name}",
+            ("POST", "PUT"),
+            enabled(handler),
+            role=Role.ADMIN,
+            changes=True,
+        )
         for name, handler in handlers.items()
     ]

@@ -20,7 +20,7 @@ from trimon.remote.wire import TooManyFields
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, error_text, text
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
 from trimon.web.http.request import BodyTooLong, Request
 
 DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver"
@@ -243,4 +243,4 @@ def write_endpoints(context: WebContext) -> list[Endpoint]:
     """/write."""
     handler = WriteHandler(context)
     methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
-    return [Endpoint(API_PREFIX + "/write", methods, handler.write, watches_client=True)]
+    return [Endpoint(API_PREFIX + "/write", methods, handler.write, role=Role.WRITE, watches_client=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,6 +53,11 @@ class Answer:
     """Empty for none."""
     headers: dict[str, str] = field(default_factory=dict)
     """Beyond Content-Type and Content-Length."""
+    pieces: AsyncGenerator[bytes] | None = None
+    """What follows `body`, each piece sent as soon as it is there; None when the body is all, and its length is told.
+
+    It is closed when the client leaves. An error in it cuts the connection, since the status has been sent.
+    """
 
 
 def success(

@@ -30,6 +30,45 @@ class Access(Enum):
     """This machine alone, unless a flag opens it to others; and not too often."""
 
 
+class Role(Enum):
+    """What a user must be allowed to do, where users are told apart; each route needs one."""
+
+    NONE = "none"
+    """Nobody is asked who he is."""
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+    DEBUG = "debug"
+
+
+class Kind(Enum):
+    """What the text of a parameter is."""
+
+    TEXT = "text"
+    TIMESTAMP = "timestamp"
+    """Seconds since 1970, or RFC 3339."""
+    DURATION = "duration"
+    """Seconds, or as in PromQL."""
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    EXPRESSION = "expression"
+    """PromQL."""
+    SELECTOR = "selector"
+    """A series selector of PromQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a URL's query, or of a form where the route takes POST."""
+
+    name: str
+    summary: str
+    kind: Kind = Kind.TEXT
+    required: bool = False
+    repeated: bool = False
+    choices: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One route: a path without the route prefix, its methods, and the handler from a request to an answer.
@@ -42,12 +81,17 @@ class Endpoint:
     methods: tuple[str, ...]
     handler: Handler
     access: Access = Access.ANYBODY
+    role: Role = Role.READ
     changes: bool = False
     """Whether what is asked changes the server or what it keeps: pages of other origins may not."""
     probe: bool = False
     """Whether it says nothing but that the server lives: whoever comes gets it, also while all places are taken."""
     watches_client: bool = False
     """The handler sees to it itself that it ends when its client leaves, where it waits at all; else the router does."""
+    summary: str = ""
+    """What it does, in a sentence without a subject, for the description of the API."""
+    parameters: tuple[Parameter, ...] = ()
+    """Those of the query or form; those of the path stand in `path`."""
 
     @property
     def allowed(self) -> str:

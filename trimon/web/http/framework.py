@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import TypeVar
 
 from quart import Response, request
@@ -89,9 +90,20 @@ class QuartRequest:
         return await work()
 
 
+async def _streamed(body: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(pieces):
+        if body:
+            yield body
+        async for piece in pieces:
+            yield piece
+
+
 def as_response(answer: Answer) -> Response:
     """An answer as the framework's response."""
-    response = Response(answer.body, status=answer.status, content_type=answer.content_type or None)
+    content = answer.body if answer.pieces is None else _streamed(answer.body, answer.pieces)
+    response = Response(content, status=answer.status, content_type=answer.content_type or None)
+    if answer.pieces is not None:
+        response.timeout = None  # a stream lasts as long as its client listens
     if not answer.content_type:
         response.headers.remove("Content-Type")
     if answer.status in WITHOUT_BODY:

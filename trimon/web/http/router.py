@@ -7,6 +7,7 @@ the framework, which has the same handlers and a parser for every kind of body. 
 from __future__ import annotations
 
 import posixpath
+from contextlib import aclosing
 from functools import partial
 from urllib.parse import quote
 
@@ -104,7 +105,21 @@ class Router:
             answer = error_text("408 request timeout", 408)
         except Exception as error:  # noqa: BLE001 # mapped, and reported when it is a bug
             answer = self._answer_of_error(error, request.method, request.path)
-        await send_answer(send, answer)
+        if answer.pieces is None:
+            await send_answer(send, answer)
+        else:
+            await self._stream(request, answer, send)
+
+    async def _stream(self, request: PlainRequest, answer: Answer, send: ASGISendCallable) -> None:
+        """Sends an answer that comes in pieces, until it is complete or its client has gone."""
+        assert answer.pieces is not None
+        try:
+            async with aclosing(answer.pieces):
+                await request.attended(partial(send_answer, send, answer), half_closed=True)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 # the status has gone out: the connection is cut instead
+            self._answer_of_error(error, request.method, request.path)
 
 
 def _without_host(scope: HTTPScope) -> HTTPScope:
