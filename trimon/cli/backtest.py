@@ -26,6 +26,7 @@ from trimon.rules.backtest.run import Span
 from trimon.rules.backtest.text import report_lines
 from trimon.rules.file import load_rule_file
 from trimon.rules.spec import RuleDefaults
+from trimon.storage.prometheus.coexistence import read_directory
 from trimon.storage.tools.offline import open_offline
 from trimon.units import parse_duration_ms
 from trimon.web.http.parameters import parse_time_ms
@@ -132,6 +133,7 @@ def _read(directory: Path, file: Path, compare: Path | None, span: Span, options
     defaults = RuleDefaults(query=options)
     groups = load_rule_file(file, defaults)
     compared = None if compare is None else load_rule_file(compare, defaults)
+    directory = read_directory(DiskFiles(), directory)
     opened = open_offline(DiskFiles(), directory)
     if not opened.is_data_directory:
         raise OperatingError(

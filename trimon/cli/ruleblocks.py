@@ -22,6 +22,7 @@ from trimon.rules.file import load_rules
 from trimon.rules.spec import GroupSpec, RecordingSpec, RuleDefaults
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.options import HOUR_MS
+from trimon.storage.prometheus.coexistence import own_directory
 from trimon.storage.tools.backfill import create_blocks
 from trimon.units import parse_duration_ms
 from trimon.web.http.parameters import parse_time_ms
@@ -63,9 +64,9 @@ def rules(
         raise OperatingError(f"start time is not before end time{without}")
     defaults = RuleDefaults(parse_duration_ms(eval_interval), query=QueryOptions())
     groups = load_rules(files, defaults)
-    for meta in create_blocks(
-        DiskFiles(), output_dir, _batches(url, groups, start_ms, end_ms), BlockNames(clock, SYSTEM_RANDOMNESS)
-    ):
+    names = BlockNames(clock, SYSTEM_RANDOMNESS)
+    directory = own_directory(DiskFiles(), output_dir)
+    for meta in create_blocks(DiskFiles(), directory, _batches(url, groups, start_ms, end_ms), names):
         click.echo(f"{meta.ulid}: {meta.series} series, {meta.samples} samples")
 
 

@@ -100,6 +100,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
     descriptors = plan(raise_limit(), flags["web.max-connections"])
     say(descriptors, log)
     sockets, store = _opened(addresses, store_options(flags, config, features))
+    _tell_of_prometheus(Path(flags["storage.tsdb.path"]), store.options.path, log)
     _warn_of_open_ports(sockets, log)
     settings = Settings(
         web=web,
@@ -220,6 +221,16 @@ def _opened(addresses: Sequence[tuple[str, int]], options: StoreOptions) -> tupl
         for listener in sockets:
             listener.close()
         raise
+
+
+def _tell_of_prometheus(named: Path, own: Path, log: Log) -> None:
+    """Say that the data directory is another's, where samples go, and how those of before come along."""
+    if own != named:
+        log.warning(
+            "the data directory is that of a Prometheus, which stays untouched: samples go into a folder of their own inside",
+            data=str(own),
+            history=f"while no trimon runs on it: trimon tsdb import-prometheus {named}",
+        )
 
 
 def _warn_of_open_ports(sockets: Sequence[socket.socket], log: Log) -> None:

@@ -14,6 +14,7 @@ from trimon.config.load import RETENTION_DEFAULT_MS, Config
 from trimon.config.storage import RetentionConfig
 from trimon.config.web import WebConfig, load_web_config
 from trimon.errors import OperatingError, UserError
+from trimon.files import DiskFiles
 from trimon.log import Log
 from trimon.model.matcher import anchored, compile_regexp
 from trimon.query.language.options import QueryOptions
@@ -21,6 +22,7 @@ from trimon.redaction import shown_url
 from trimon.server.settings import AlertSettings, RuleSettings
 from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
+from trimon.storage.prometheus.coexistence import own_directory
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.hosts import is_loopback_name
@@ -108,10 +110,10 @@ def flag_retention(flags: ServerFlags) -> RetentionConfig:
 
 
 def store_options(flags: ServerFlags, config: Config, features: frozenset[str]) -> StoreOptions:
-    """How the store is opened."""
+    """How the store is opened. Blocks on the disk."""
     limits = limits_of(config.storage, exemplars=EXEMPLARS in features)
     return StoreOptions(
-        path=Path(flags["storage.tsdb.path"]),
+        path=own_directory(DiskFiles(), Path(flags["storage.tsdb.path"])),
         fsync=flags["storage.wal-fsync"],
         out_of_order_window_ms=limits.out_of_order_window_ms,
         retention_ms=limits.retention_ms,

@@ -23,6 +23,7 @@ from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
 from trimon.scrape.exposition.records import ExpositionError, Pairs, SampleTail
 from trimon.scrape.exposition.scanner import ScannedSample
 from trimon.storage.block.meta import BlockNames
+from trimon.storage.prometheus.coexistence import own_directory, read_directory
 from trimon.storage.prometheus.importing import ImportReport, import_directory
 from trimon.storage.tools.analysis import analyze as analysis_of
 from trimon.storage.tools.backfill import create_blocks
@@ -36,7 +37,20 @@ from trimon.storage.tools.listing import list_blocks
 from trimon.storage.tools.offline import open_offline
 from trimon.units import parse_duration_ms
 
-DATA: Final = click.argument("path", default="data/", type=click.Path(path_type=Path))
+
+def _own(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Where the samples of a data directory are, also when it is a Prometheus'."""
+    return None if path is None else own_directory(DiskFiles(), path)
+
+
+def _read(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    """Where samples of a data directory are read; a Prometheus' can be read, too."""
+    return read_directory(DiskFiles(), path)
+
+
+_PATH: Final = click.Path(path_type=Path)
+DATA: Final = click.argument("path", default="data/", type=_PATH, callback=_read)
+FILLED: Final = click.argument("path", default="data/", type=_PATH, callback=_own)
 BATCH_SAMPLES: Final = 100_000
 # Shorter work shows no bar.
 QUIET_S: Final = 1.0
@@ -163,14 +177,18 @@ def repair(path: Path) -> None:
 
 @tsdb.command("import-prometheus")
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@DATA
-def import_prometheus(source: Path, path: Path) -> None:
+@click.argument("path", required=False, type=_PATH, callback=_own)
+def import_prometheus(source: Path, path: Path | None) -> None:
     """Import the blocks and the log of a Prometheus data directory SOURCE into PATH.
+
+    Without PATH they go into a folder inside SOURCE, where a server that is started with SOURCE looks for them.
 
     The exit code is 1 when anything had to be left out, which is then said.
     """
     report = ImportReport()
-    for line, so_far in import_directory(DiskFiles(), source, path, _names(), Bar("import")):
+    for line, so_far in import_directory(
+        DiskFiles(), source, path or own_directory(DiskFiles(), source), _names(), Bar("import")
+    ):
         click.echo(line)
         report = so_far
     for problem in report.problems:
@@ -208,7 +226,7 @@ create_blocks_from.add_command(rules)
 @click.option("--max-block-duration", default="2h", show_default=True, help="Longest range of a block.")
 @click.option("--label", "labels", multiple=True, help="NAME=VALUE added to every series. Repeatable.")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@DATA
+@FILLED
 def openmetrics(source: Path, path: Path, max_block_duration: str, labels: tuple[str, ...]) -> None:
     """Make blocks in PATH from the OpenMetrics file SOURCE; every sample needs a timestamp."""
     extra = dict(label.split("=", 1) for label in labels if "=" in label)
