@@ -94,5 +94,5 @@ class WebContext:
 
     def held(self, answer: Answer) -> Answer:
         """An answer, whose memory is counted until it has gone."""
-        self.bodies.hold_while_alive(answer, len(answer.body))
+        self.bodies.hold_while_alive(answer, answer.size_bytes)
         return answer

@@ -40,7 +40,7 @@ DIFFERENT = {
     "a218": "lists the names of native histograms, which are not stored",
     "a414": "tells trimon's own revision, and the version of Prometheus that clients look at",
     "a417": "HEAD tells the type that GET has",
-    "a432": "answers below a kilobyte are not worth compressing",
+    "a432": "Vary names Accept-Encoding too: a cache would give packed answers to those who cannot read them",
     "a232": "which values a limit leaves is by chance of Prometheus' index; here the first in order",
 }
 

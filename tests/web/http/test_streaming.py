@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncGenerator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import trio
@@ -14,7 +16,7 @@ from tests.support.asgi import Call
 from tests.support.web_world import WebWorld, web_world
 from tests.web.http.test_pipeline import by_framework
 from trimon.selfmetrics import SelfMetrics
-from trimon.web.http.answer import Answer
+from trimon.web.http.answer import Answer, success_in_parts
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.pipeline import pipeline
 from trimon.web.http.request import Request
@@ -81,3 +83,28 @@ async def test_a_stream_that_fails_is_cut(tmp_path: Path) -> None:
         await call.to(stream.app)
         assert call.sent[-1]["more_body"]
         assert len(list(here.context.tree().reports.latest())) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_long_answer_in_parts_is_whole(way: str, encoding: str, tmp_path: Path) -> None:
+    """An answer that is there in parts is sent in several messages, with its length where it is not packed."""
+
+    async def handler(_: Request) -> Answer:
+        return success_in_parts(b"[" + b"1" * 100_000 + b"]" for _ in range(20))
+
+    whole = b"".join((await handler(MagicMock())).parts or ())
+    async with web_world(tmp_path) as here:
+        context = replace(here.context, metrics=SelfMetrics())
+        app = pipeline(context, [Endpoint("/long", ("GET",), handler)])
+        call = Call("GET", "/long", {"accept-encoding": encoding})
+        with WAYS[way]():
+            status, headers, body = await call.to(app)
+    assert status == 200
+    if encoding == "gzip":
+        assert b"content-length" not in dict(headers)
+        body = gzip.decompress(body)
+    else:
+        assert dict(headers)[b"content-length"] == str(len(whole)).encode()
+        assert len(call.sent) > 6
+    assert body == whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import compress
 from typing import Final
 
@@ -24,11 +24,11 @@ _LARGE: Final = 1e21
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
-_ROWS: Final = 1 << 16
+_ROWS: Final = 1 << 12
 # So few series have hardly a time in common.
 _SERIES_FEW: Final = 4
-# Memory of the text of a sample, in pieces and joined.
-_TEXT_BYTES: Final = 70
+# Memory of the text of a sample, and of what is at work on the way to it.
+_TEXT_BYTES: Final = 48
 _LABEL_COPIES: Final = 3
 # Up to this share of whole numbers, cutting ".0" off each is quicker than looking for it in the text.
 _FEW: Final = 0.1
@@ -48,19 +48,28 @@ def render_data(result: QueryResult, stats: bytes = b"", check: Callable[[], Non
 
     `check` is called every few thousand samples, and may raise.
     """
+    return b"".join(data_pieces(result, stats, check))
+
+
+def data_pieces(
+    result: QueryResult, stats: bytes = b"", check: Callable[[], None] = _unchecked
+) -> Iterator[bytes]:
+    """The same in pieces, the longest of some hundred kilobytes; each begins and ends with a whole character."""
     kind = result.type
-    pieces = [f'{{"resultType":"{kind}","result":['.encode()]
+    yield f'{{"resultType":"{kind}","result":['.encode()
     if kind == "scalar":
         value = format_plain(float(result.values[0, 0]))
-        pieces.append(f"{_shortest(result.times_ms)},{json_quoted(value)}".encode())
+        yield f"{_shortest(result.times_ms)},{json_quoted(value)}".encode()
     elif kind == "string":
-        pieces.append(f"{_shortest(result.times_ms)},{json_quoted(result.text)}".encode())
+        yield f"{_shortest(result.times_ms)},{json_quoted(result.text)}".encode()
     elif kind == "vector":
-        pieces += _vector(result, check)
+        yield from _vector(result, check)
     else:
-        pieces += _matrix(result, check)
-    pieces += [b'],"stats":', stats, b"}"] if stats else [b"]}"]
-    return b"".join(pieces)
+        yield from _matrix(result, check)
+    if stats:
+        yield b'],"stats":' + stats + b"}"
+    else:
+        yield b"]}"
 
 
 def format_values(values: Matrix) -> list[str]:
@@ -142,9 +151,8 @@ def format_times(times_ms: Times) -> list[str]:
     return out
 
 
-def _vector(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
+def _vector(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
     """The series, some at a time, each with its comma."""
-    out: list[bytes] = []
     for start in range(0, result.series, _ROWS):
         check()
         stop = min(start + _ROWS, result.series)
@@ -153,8 +161,7 @@ def _vector(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
             labels = labels.take(np.arange(start, stop, dtype=np.intp))
         cells = None if result.histograms is None else result.histograms[start:stop, 0]
         text = _rows(labels, result.values[start:stop, 0], cells, result.times_ms)
-        out += [b",", text.encode()] if out else [text.encode()]
-    return out
+        yield ("," + text if start else text).encode()
 
 
 def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Times) -> str:
@@ -187,10 +194,9 @@ def _histogram(histogram: FloatHistogram) -> str:
 
 def _mixed_matrix(
     result: QueryResult, samples: RangeSamples, cells: Cells, check: Callable[[], None]
-) -> list[bytes]:
+) -> Iterator[bytes]:
     """A matrix that holds histograms, series by series."""
     sets = format_label_sets(result.labels)
-    rows: list[bytes] = []
     for row in range(result.series):
         check()
         part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
@@ -204,16 +210,16 @@ def _mixed_matrix(
         found = [f"[{t},{_histogram(h)}]" for t, h in zip(times, native, strict=True) if h is not None]
         if found:
             lists += f',"histograms":[{",".join(found)}]'
-        rows.append(f'{"," if rows else ""}{{"metric":{sets[row]}{lists}}}'.encode())
-    return rows
+        yield f'{"," if row else ""}{{"metric":{sets[row]}{lists}}}'.encode()
 
 
-def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
+def _matrix(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
     """The series, each with its comma."""
     if result.histograms is not None or result.samples is not None:
         samples = result.flat()
         if samples.histograms is not None:
-            return _mixed_matrix(result, samples, samples.histograms, check)
+            yield from _mixed_matrix(result, samples, samples.histograms, check)
+            return
         ends, values = samples.offsets[1:], samples.values
     else:  # on the grid, whose times are known
         full = result.present.all()
@@ -222,7 +228,6 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
     heads = _Heads(result)
     sets = format_label_sets(result.labels)
     offsets = [0, *ends.tolist()]
-    rows: list[bytes] = []
     row, comma = 0, ""
     while row < result.series:
         check()
@@ -231,16 +236,17 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
         while last < result.series and offsets[last + 1] - begin <= _CHUNK:
             last += 1
         if offsets[last] - begin > 2 * _CHUNK:
-            rows += _long_row(sets[row], values, heads, (row, begin, offsets[last]), comma, check)
+            yield from _long_row(sets[row], values, heads, (row, begin, offsets[last]), comma, check)
             row, comma = last, ","
             continue
         texts = format_values(values[begin : offsets[last]])
+        rows: list[str] = []
         for index in range(row, last):
             low, high = offsets[index], offsets[index + 1]
             metric = f'{comma}{{"metric":{sets[index]},"values":['
             comma = ","
             if low == high:
-                rows.append(f"{metric}]}}".encode())
+                rows.append(f"{metric}]}}")
                 continue
             pieces = [""] * (2 * (high - low))
             pieces[0::2] = heads.of(index, low, high)
@@ -248,9 +254,9 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> list[bytes]:
             # Every head begins by closing the value before it: the first closes nothing.
             pieces[0] = metric + pieces[0][3:]
             pieces.append('"]]}')
-            rows.append("".join(pieces).encode())
+            rows.append("".join(pieces))
+        yield "".join(rows).encode()
         row = last
-    return rows
 
 
 def _long_row(
@@ -260,10 +266,10 @@ def _long_row(
     span: tuple[int, int, int],
     comma: str,
     check: Callable[[], None],
-) -> list[bytes]:
+) -> Iterator[bytes]:
     """A series in pieces; `span` is its row, and from where to where its samples are."""
     row, low, high = span
-    rows = [f'{comma}{{"metric":{metric},"values":['.encode()]
+    yield f'{comma}{{"metric":{metric},"values":['.encode()
     on_grid = heads.of(row, low, high) if heads.on_grid else []
     for begin in range(low, high, _CHUNK):
         check()
@@ -273,9 +279,8 @@ def _long_row(
         pieces[1::2] = format_values(values[begin:end])
         if begin == low:
             pieces[0] = pieces[0][3:]
-        rows.append("".join(pieces).encode())
-    rows.append(b'"]]}')
-    return rows
+        yield "".join(pieces).encode()
+    yield b'"]]}'
 
 
 class _Heads:

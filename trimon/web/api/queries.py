@@ -12,7 +12,7 @@ from trimon.actors.querying.querylog import QueryRecord
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
-from trimon.query.answer.json import render_data, text_bytes
+from trimon.query.answer.json import data_pieces, text_bytes
 from trimon.query.answer.result import QueryResult
 from trimon.query.answer.statsdata import stats_data
 from trimon.query.execution.annotations import limited
@@ -22,11 +22,10 @@ from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import Answer, ApiError, bad_parameter, success
+from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
-Rendered = tuple[bytes, list[str], list[str]]
 Evaluate = Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
 
 
@@ -81,8 +80,8 @@ def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
     return step_ms
 
 
-def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, per_step: bool) -> Rendered:
-    """JSON of a result, warnings and infos; runs in the query's own thread."""
+def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, per_step: bool) -> Answer:
+    """The answer that a result is, with its warnings and infos; made in the query's own thread."""
     warnings = limited(result.warnings, "warning")
     if series_max:
         result, cut = result.limited(series_max)
@@ -97,7 +96,7 @@ def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, 
     budget.take_bytes(text_bytes(result), "the answer's text")
     per_step_of = result.times_ms.tolist() if per_step and stats == "all" else []
     shown = orjson.dumps(stats_data(result.stats, per_step_of)) if stats else b""
-    return render_data(result, shown, budget.check), warnings, limited(result.infos, "info")
+    return success_in_parts(data_pieces(result, shown, budget.check), warnings, limited(result.infos, "info"))
 
 
 class QueryHandler:
@@ -146,7 +145,7 @@ class QueryHandler:
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             result = evaluate(snapshot, text, options, budget)
             record.stats = result.stats
-            return success(*_rendered(result, budget, series_max, stats, per_step))
+            return _rendered(result, budget, series_max, stats, per_step)
 
         queries = self._context.queries
         start_ms, end_ms, step_ms = times_ms

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +24,8 @@ STATUS: Final = {
 }
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
+# Of a body that is not joined; a shorter one is.
+PART_BYTES: Final = 256 * 1024
 # Of every refusal while the log is replayed: the server is starting, not on its way out.
 STARTING: Final = {"X-Prometheus-Stopping": "false"}
 
@@ -54,10 +57,22 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     """Beyond Content-Type and Content-Length."""
     pieces: AsyncGenerator[bytes] | None = None
-    """What follows `body`, each piece sent as soon as it is there; None when the body is all, and its length is told.
+    """What follows `body`, each piece sent as soon as it is there; None when all is there, and its length is told.
 
     It is closed when the client leaves. An error in it cuts the connection, since the status has been sent.
     """
+    parts: deque[bytes] | None = None
+    """What follows `body` of a long answer that is there: never joined, and each part is let go when it was sent."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The length of what is there, as long as nothing was sent."""
+        return len(self.body) + (sum(map(len, self.parts)) if self.parts is not None else 0)
+
+    def taken(self) -> Iterator[bytes]:
+        """The parts, each of which is the caller's alone from then on."""
+        while self.parts:
+            yield self.parts.popleft()
 
 
 def success(
@@ -75,6 +90,33 @@ def success(
     parts.append(b"}")
     body = b"".join(parts)
     return Answer(go_json(body) if escaped else body)
+
+
+def success_in_parts(
+    data: Iterable[bytes], warnings: Sequence[str] = (), infos: Sequence[str] = ()
+) -> Answer:
+    """A success envelope around ready-made JSON in pieces, which is in memory once, however long it is. For a thread.
+
+    A piece begins and ends with a whole character. Nothing is sent before all is there, so that an error is an error.
+    """
+    pieces, size_bytes = [b'{"status":"success","data":'], 0
+    parts: deque[bytes] = deque()
+    for piece in data:
+        pieces.append(piece)
+        size_bytes += len(piece)
+        if size_bytes >= PART_BYTES:
+            parts.append(go_json(b"".join(pieces)))
+            pieces, size_bytes = [], 0
+    if warnings:
+        pieces += [b',"warnings":', orjson.dumps(list(warnings))]
+    if infos:
+        pieces += [b',"infos":', orjson.dumps(list(infos))]
+    pieces.append(b"}")
+    last = go_json(b"".join(pieces))
+    if not parts:
+        return Answer(last)
+    parts.append(last)
+    return Answer(b"", parts=parts)
 
 
 def seconds(number: float) -> float | int:

@@ -98,12 +98,26 @@ async def _streamed(body: bytes, pieces: AsyncGenerator[bytes]) -> AsyncGenerato
             yield piece
 
 
+async def _parted(answer: Answer) -> AsyncGenerator[bytes]:
+    if answer.body:
+        yield answer.body
+    for part in answer.taken():
+        yield part
+
+
 def as_response(answer: Answer) -> Response:
     """An answer as the framework's response."""
-    content = answer.body if answer.pieces is None else _streamed(answer.body, answer.pieces)
+    content: bytes | AsyncGenerator[bytes] = answer.body
+    if answer.pieces is not None:
+        content = _streamed(answer.body, answer.pieces)
+    elif answer.parts:
+        content = _parted(answer)
     response = Response(content, status=answer.status, content_type=answer.content_type or None)
     if answer.pieces is not None:
         response.timeout = None  # a stream lasts as long as its client listens
+    elif answer.parts:
+        response.timeout = None  # slow readers are the connection's matter
+        response.headers["Content-Length"] = str(answer.size_bytes)
     if not answer.content_type:
         response.headers.remove("Content-Type")
     if answer.status in WITHOUT_BODY:

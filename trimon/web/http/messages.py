@@ -48,10 +48,10 @@ def header_of(scope: HTTPScope, name: bytes) -> bytes:
 
 
 async def send_answer(send: ASGISendCallable, answer: Answer) -> None:
-    """Send an answer: in two messages, or piece by piece."""
+    """Send an answer: in two messages, or part by part."""
     headers = [(b"content-type", answer.content_type.encode("latin1"))] if answer.content_type else []
     if answer.status not in WITHOUT_BODY and answer.pieces is None:
-        headers.append((b"content-length", b"%d" % len(answer.body)))
+        headers.append((b"content-length", b"%d" % answer.size_bytes))
     for name, value in answer.headers.items():
         headers.append((name.lower().encode("latin1"), value.encode("latin1")))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -62,4 +62,10 @@ async def send_answer(send: ASGISendCallable, answer: Answer) -> None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+    if not answer.parts:
+        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+        return
+    if answer.body:
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    for part in answer.taken():
+        await send({"type": "http.response.body", "body": part, "more_body": bool(answer.parts)})
