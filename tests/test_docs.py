@@ -10,6 +10,7 @@ import pytest
 from tests.support.web_world import web_world
 from trimon.cli.features import FEATURES
 from trimon.cli.flags import BY_NAME, FLAGS, REFUSED
+from trimon.web.context import WebOptions
 from trimon.web.http.answer import STATUS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,8 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
         for cells, methods, *_ in rows("http-api.md", "| route |")
         for path in re.findall("`([^`]+)`", cells)
     }
-    async with web_world(tmp_path) as here:
+    directories = WebOptions(user_assets=tmp_path, console_templates=tmp_path)
+    async with web_world(tmp_path, directories) as here:
         table = here.client.app._table.endpoints  # type: ignore[attr-defined]
     assert described == {endpoint.path.replace("<path:", "<"): set(endpoint.methods) for endpoint in table}
 

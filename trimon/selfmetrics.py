@@ -222,6 +222,10 @@ class SelfMetrics:
         """The present value of one sample, None if it does not exist. For status pages and tests."""
         return self._registry.get_sample_value(name, labels or {})
 
+    def collected(self) -> Iterable[Metric]:
+        """All families as they are now, in no order."""
+        return self._registry.collect()
+
     def expose(self) -> bytes:
         """The text format 0.0.4."""
         return prometheus_client.generate_latest(self._registry)

@@ -15,6 +15,7 @@ from trimon.selfmetrics import SelfMetrics
 from trimon.server.configuration import LoadedConfiguration
 from trimon.server.reload import Reload
 from trimon.virtualclock import VirtualClock
+from trimon.web.notifications import Notifications
 
 
 async def test_a_bug_in_a_reload_is_a_failed_reload() -> None:
@@ -30,7 +31,8 @@ async def test_a_bug_in_a_reload_is_a_failed_reload() -> None:
             raise answer
         return LoadedConfiguration(load_text("", "p.yml"))
 
-    reload = Reload(None, SimpleNamespace(loaded=None), seams, load)  # type: ignore[arg-type] # no part is reached
+    told = Notifications(clock)
+    reload = Reload(None, SimpleNamespace(loaded=None), seams, load, told)  # type: ignore[arg-type] # no part is reached
     reload._steps = lambda: ()  # type: ignore[method-assign]
     name = "prometheus_config_last_reload_successful"
     assert metrics.value(name, {}) == 1

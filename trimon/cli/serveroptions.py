@@ -147,6 +147,12 @@ def web_options(flags: ServerFlags, own: str, addresses: Sequence[tuple[str, int
         enable_lifecycle=flags["web.enable-lifecycle"],
         enable_admin_api=flags["web.enable-admin-api"],
         enable_remote_write=flags["web.enable-remote-write-receiver"],
+        notification_subscribers_max=flags["web.max-notifications-subscribers"],
+        otlp_asked_for=flags["web.enable-otlp-receiver"],
+        page_title=flags["web.page-title"],
+        user_assets=Path(flags["web.user-assets"]) if flags["web.user-assets"] else None,
+        console_templates=Path(flags["web.console.templates"]) if flags["web.console.templates"] else None,
+        console_libraries=Path(flags["web.console.libraries"]) if flags["web.console.libraries"] else None,
         allow_remote_debug=flags["web.allow-remote-debug"],
         allowed_hosts=_allowed_hosts(flags["web.allowed-hosts"], addresses),
         # the default lets every page read; none may change anything by default

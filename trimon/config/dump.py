@@ -22,6 +22,11 @@ def effective_yaml(config: Config) -> str:
     return to_yaml(show_model(config.main))
 
 
+def section_yaml(section: Model) -> str:
+    """A section on its own, in the same way."""
+    return to_yaml(show_model(section))
+
+
 def fingerprint(*values: object) -> str:
     """A digest of models and plain values, secrets included: equal values give equal digests in one process.
 

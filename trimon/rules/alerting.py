@@ -79,7 +79,7 @@ class AlertingRule:
         if result.type not in ("vector", "scalar"):
             raise QueryError(NOT_A_VECTOR)
 
-        query = self.query_function(snapshot, time_ms, options, budget)
+        query = template_query(snapshot, time_ms, options, budget)
         errors: list[TemplateError] = []
         alerts = tuple(
             self.found(labels, value, query, time_ms, errors)
@@ -107,26 +107,12 @@ class AlertingRule:
         every = {each.labels: each for each in (*found.alerts, *inputs.held(alerts, found.alerts))}
         errors = list(found.template_errors)
         if mode is OnNoData.ALERT:
-            query = self.query_function(snapshot, time_ms, options, budget)
+            query = template_query(snapshot, time_ms, options, budget)
             for selector, labels in inputs.silent():
                 told = self.found(labels, math.nan, query, time_ms, errors)
                 annotations = {**dict(told.annotations), NO_DATA: f"{selector.text} gives nothing"}
                 every.setdefault(told.labels, replace(told, annotations=labels_of(annotations)))
         return replace(found, alerts=tuple(every.values()), template_errors=tuple(errors))
-
-    def query_function(
-        self, snapshot: Snapshot, time_ms: int, options: QueryOptions, budget: Budget
-    ) -> QueryFunction:
-        """What `query` in a template asks at a time."""
-
-        def query(text: str) -> list[QuerySample]:
-            try:
-                told = instant(snapshot, text, time_ms, options, budget)
-            except QueryError as error:
-                raise UserError(str(error)) from None
-            return [QuerySample(dict(labels), value) for labels, value in samples_of(told)]
-
-        return query
 
     def found(
         self,
@@ -191,3 +177,16 @@ def samples_of(result: QueryResult) -> list[tuple[Labels, AlertValue]]:
         value = cell if isinstance(cell, FloatHistogram) else float(result.values[row, 0])
         out.append((result.labels.labels(row), value))
     return out
+
+
+def template_query(snapshot: Snapshot, time_ms: int, options: QueryOptions, budget: Budget) -> QueryFunction:
+    """What `query` in a template asks at a time."""
+
+    def query(text: str) -> list[QuerySample]:
+        try:
+            told = instant(snapshot, text, time_ms, options, budget)
+        except QueryError as error:
+            raise UserError(str(error)) from None
+        return [QuerySample(dict(labels), value) for labels, value in samples_of(told)]
+
+    return query

@@ -8,6 +8,7 @@ from typing import Final
 from trimon.actors.logfiles import check_log
 from trimon.config.globs import PatternError
 from trimon.config.load import Config
+from trimon.config.scrape import ScrapeConfig
 from trimon.discovery.registry import Registry, check_plugins
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
@@ -115,6 +116,10 @@ class CurrentConfiguration:
     def config(self) -> Config:
         """The configuration file."""
         return self.loaded.config
+
+    def scrape_config(self, job: str) -> ScrapeConfig | None:
+        """The section of a job; None when there is none."""
+        return next((each for each in self.config.scrape_configs if each.job_name == job), None)
 
     def query_options(self) -> QueryOptions:
         """How queries run; the default step of subqueries is the configuration's."""

@@ -18,6 +18,7 @@ from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings
 from trimon.units import format_duration, format_size
 from trimon.web.context import WebContext
+from trimon.web.notifications import Notifications
 
 
 class Frontend:
@@ -30,7 +31,9 @@ class Frontend:
         reload: Reload,
         settings: Settings,
         seams: Seams,
+        notifications: Notifications,
     ) -> None:
+        self._notifications = notifications
         self._parts = parts
         self._current = current
         self._reload = reload
@@ -71,6 +74,8 @@ class Frontend:
             mask=scraping.discovery.mask,
             memory=parts.memory.describe,
             bodies=parts.memory.memory.bodies,
+            notifications=self._notifications,
+            scrape_config=self._current.scrape_config,
         )
 
     def _runtime(self) -> Mapping[str, object]:

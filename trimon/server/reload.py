@@ -14,6 +14,7 @@ from trimon.server.configuration import CurrentConfiguration, LoadedConfiguratio
 from trimon.server.jobs import job_config, job_warnings
 from trimon.server.parts import ServerParts
 from trimon.server.settings import Seams
+from trimon.web.notifications import RELOAD_FAILED, Notifications
 
 
 class ApplyError(UserError):
@@ -34,6 +35,7 @@ class Reload:
         current: CurrentConfiguration,
         seams: Seams,
         load: Callable[[], LoadedConfiguration],
+        notifications: Notifications,
     ) -> None:
         self.ok = True
         self.succeeded_ms = seams.clock.now_ms()
@@ -41,6 +43,7 @@ class Reload:
         self._current = current
         self._seams = seams
         self._load = load
+        self._notifications = notifications
         self._lock = trio.Lock()
         ok = seams.metrics.gauge(
             "prometheus_config_last_reload_successful",
@@ -67,18 +70,23 @@ class Reload:
                 warn_of(loaded, seams.log)
                 self.apply(loaded)
             except TrimonError as error:
-                self.ok = False
+                self._failed()
                 place = {"at": error.position} if isinstance(error, UserError) and error.position.line else {}
                 seams.log.error("reloading the configuration failed", err=str(error), **place)
                 raise
             except Exception as error:
-                self.ok = False
+                self._failed()
                 seams.log.error("reloading the configuration failed by a bug", err=repr(error))
                 raise
             self.ok = True
+            self._notifications.remove(RELOAD_FAILED)
             self.succeeded_ms = seams.clock.now_ms()
             took_s = round(seams.clock.monotonic_s() - began_s, 3)
             seams.log.info("completed loading of configuration", file=str(loaded.config.path), took_s=took_s)
+
+    def _failed(self) -> None:
+        self.ok = False
+        self._notifications.add(RELOAD_FAILED)
 
     async def run_quietly(self) -> None:
         """The same for a signal, which has nobody to tell."""

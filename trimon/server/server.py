@@ -28,6 +28,7 @@ from trimon.server.tree import STOP_S, supervision_tree
 from trimon.storage.store import Store
 from trimon.web.app import create_app
 from trimon.web.http.server import WebActor
+from trimon.web.notifications import STARTING, STOPPING, Notifications
 
 Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
@@ -52,8 +53,9 @@ class Server:
         seams.metrics.process()
         seams.metrics.collect(kernel_metrics(self.reports))
         self.parts = ServerParts(store, self._current, settings, seams, self.reports)
-        self.reload = Reload(self.parts, self._current, seams, load)
-        frontend = Frontend(self.parts, self._current, self.reload, settings, seams)
+        self.notifications = Notifications(seams.clock, settings.web.notification_subscribers_max)
+        self.reload = Reload(self.parts, self._current, seams, load, self.notifications)
+        frontend = Frontend(self.parts, self._current, self.reload, settings, seams, self.notifications)
         app = create_app(frontend.context(lambda: self.root, self.quit))
         web = WebActor(
             app,
@@ -88,6 +90,7 @@ class Server:
         self.reload.apply(self._current.loaded)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signals)
+            nursery.start_soon(self._tell_of_start)
             try:
                 await self.root.run()
             except BudgetExhausted as error:
@@ -98,6 +101,13 @@ class Server:
                 nursery.cancel_scope.cancel()
         self._log.info("stopped")
         return 0
+
+    async def _tell_of_start(self) -> None:
+        replayed = self.parts.storage.actor.replayed
+        if not replayed.is_set():
+            self.notifications.add(STARTING)
+            await replayed.wait()
+            self.notifications.remove(STARTING)
 
     async def _signals(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -124,6 +134,8 @@ class Server:
 
     async def _stop(self) -> None:
         self._stopping = True
+        self.notifications.add(STOPPING)
+        self.notifications.close()
         self.parts.stopping()
         self._scrape_threads.abandon()
         await self.root.stop(STOP_S)

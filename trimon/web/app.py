@@ -12,18 +12,23 @@ from trimon.web.api.alerts import alerts_endpoints
 from trimon.web.api.backtest import backtest_endpoints
 from trimon.web.api.expressions import expression_endpoints
 from trimon.web.api.metadata import metadata_endpoints
+from trimon.web.api.notifications import notification_endpoints
+from trimon.web.api.otlp import otlp_endpoints
 from trimon.web.api.queries import query_endpoints
 from trimon.web.api.remotewrite import write_endpoints
 from trimon.web.api.rules import rules_endpoints
 from trimon.web.api.series import series_endpoints
 from trimon.web.api.status import status_endpoints
 from trimon.web.api.targets import targets_endpoints
+from trimon.web.consoles import console_endpoints
 from trimon.web.context import WebContext
 from trimon.web.debug import debug_endpoints
+from trimon.web.federation import federation_endpoints
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.pipeline import pipeline
 from trimon.web.index import index_endpoints
 from trimon.web.management import management_endpoints
+from trimon.web.userassets import user_asset_endpoints
 
 _AREAS: Final = (
     query_endpoints,
@@ -38,6 +43,11 @@ _AREAS: Final = (
     alert_history_endpoints,
     status_endpoints,
     admin_endpoints,
+    notification_endpoints,
+    federation_endpoints,
+    otlp_endpoints,
+    console_endpoints,
+    user_asset_endpoints,
     management_endpoints,
     debug_endpoints,
     index_endpoints,

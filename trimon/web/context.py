@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.history import AlertHistory
 from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
-from trimon.clock import Clock
+from trimon.clock import Clock, WallClock
+from trimon.config.scrape import ScrapeConfig
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
 from trimon.model.labels import Labels
@@ -25,6 +27,7 @@ from trimon.selfmetrics import SelfMetrics
 from trimon.storage.protocols import ServedStore
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer
+from trimon.web.notifications import SUBSCRIBERS_MAX, Notifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,16 @@ class WebOptions:
     enable_admin_api: bool = False
     enable_remote_write: bool = False
     allow_remote_debug: bool = False
+    notification_subscribers_max: int = SUBSCRIBERS_MAX
+    search_enabled: bool = False
+    search_limit_max: int = 10_000
+    otlp_asked_for: bool = False
+    page_title: str = ""
+    user_assets: Path | None = None
+    """Directory of files served under /user."""
+    console_templates: Path | None = None
+    """Directory of console templates; None where the server has none."""
+    console_libraries: Path | None = None
     allowed_hosts: tuple[str, ...] | None = None
     """Hosts that requests may name, beside this machine's own and the external URL's; None: every host."""
     changing_origin: str = ""
@@ -91,6 +104,10 @@ class WebContext:
     """The budget of memory, its owners, and what the kernel counts."""
     bodies: BodyMemory = field(default_factory=lambda: BodyMemory(sys.maxsize))
     """The memory of big requests and answers."""
+    notifications: Notifications = field(default_factory=lambda: Notifications(WallClock()))
+    """What is told to everybody."""
+    scrape_config: Callable[[str], ScrapeConfig | None] = lambda _: None
+    """The section of the configuration that a scrape pool is made of."""
 
     def held(self, answer: Answer) -> Answer:
         """An answer, whose memory is counted until it has gone."""

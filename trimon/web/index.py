@@ -1,8 +1,10 @@
-"""The page at `/`: what can be asked, in plain words."""
+"""The page at `/query`: what can be asked, in plain words; and where old links to pages lead."""
 
 from __future__ import annotations
 
 import html
+import string
+from typing import Final
 from urllib.parse import quote
 
 from trimon import __version__
@@ -11,6 +13,8 @@ from trimon.web.http.answer import Answer
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.request import Request
 
+# What a query may have as it is; there are no control characters and no spaces in a request line.
+_QUERY_SAFE: Final = string.punctuation
 _STYLE = (
     "body{font:16px/1.6 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}"
     "code{font:14px ui-monospace,monospace}a{color:#0b57d0;text-decoration:none}"
@@ -35,12 +39,13 @@ _LINKS = (
 def index_endpoints(context: WebContext) -> list[Endpoint]:
     """/."""
     prefix = html.escape(quote(context.options.link_prefix))
+    title = html.escape(context.options.page_title or "trimon")
     items = "".join(
         f'<li><a href="{prefix}{html.escape(path)}"><code>{html.escape(path)}</code></a> {what}</li>'
         for path, what in _LINKS
     )
     page = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>trimon</title><style>{_STYLE}</style>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
         f"<h1>trimon {html.escape(__version__)}</h1><p>A monitoring server that does what Prometheus does. "
         f"It has no other pages yet; Grafana, promtool and <code>curl</code> can ask it:</p><ul>{items}</ul>"
     ).encode()
@@ -48,4 +53,27 @@ def index_endpoints(context: WebContext) -> list[Endpoint]:
     async def index(_: Request) -> Answer:
         return Answer(page, 200, "text/html; charset=utf-8")
 
-    return [Endpoint("/", ("GET",), index)]
+    async def to_index(_: Request) -> Answer:
+        return _found(f"{quote(context.options.link_prefix)}/query", "")
+
+    async def graph(request: Request) -> Answer:
+        return _found(
+            f"{quote(context.options.link_prefix)}/query",
+            quote(request.raw_query.encode("latin1"), _QUERY_SAFE),
+        )
+
+    return [
+        Endpoint("/", ("GET",), to_index, summary="Leads to the page of queries."),
+        Endpoint("/graph", ("GET",), graph, summary="Leads to the page of queries, with its parameters."),
+        Endpoint("/query", ("GET",), index, summary="A page that says what can be asked."),
+    ]
+
+
+def _found(path: str, query: str) -> Answer:
+    """A redirect, with a page for who does not follow it."""
+    where = f"{path}?{query}" if query else path
+    answer = Answer(
+        f'<a href="{html.escape(where)}">Found</a>.\n\n'.encode(), 302, "text/html; charset=utf-8"
+    )
+    answer.headers["Location"] = where
+    return answer

@@ -9,6 +9,9 @@ from trimon import __version__
 from trimon.errors import TrimonError
 from trimon.selfmetrics import CONTENT_TYPE
 from trimon.web.context import WebContext
+from trimon.web.exposition.families import written
+from trimon.web.exposition.negotiation import encoding_for
+from trimon.web.exposition.selffamilies import families_of
 from trimon.web.http.answer import STARTING, TEXT, Answer, error_text, text
 from trimon.web.http.endpoint import Endpoint, Role
 from trimon.web.http.request import Request
@@ -51,17 +54,17 @@ class ManagementHandler:
         self._context = context
         self._exposed: bytes | None = None
 
-    async def healthy(self, _: Request) -> Answer:
+    async def healthy(self, request: Request) -> Answer:
         """/-/healthy."""
-        return text("Prometheus Server is Healthy.\n")
+        return _probed(request, text("Prometheus Server is Healthy.\n"))
 
-    async def ready(self, _: Request) -> Answer:
+    async def ready(self, request: Request) -> Answer:
         """/-/ready."""
         if not self._context.ready():
             answer = text("Service Unavailable", 503)
             answer.headers.update(STARTING)
-            return answer
-        return text("Prometheus Server is Ready.\n")
+            return _probed(request, answer)
+        return _probed(request, text("Prometheus Server is Ready.\n"))
 
     async def reload(self, request: Request) -> Answer:
         """/-/reload."""
@@ -89,8 +92,12 @@ class ManagementHandler:
             return text("Lifecycle API is not enabled.", 403)
         return None
 
-    async def metrics(self, _: Request) -> Answer:
-        """/metrics; all who ask between two looks of the loop at the network get the same."""
+    async def metrics(self, request: Request) -> Answer:
+        """/metrics; all who ask for text between two looks of the loop at the network get the same."""
+        encoding = encoding_for(request.header("accept"))
+        if encoding.content_type != CONTENT_TYPE:
+            families = families_of(self._context.metrics.collected())
+            return Answer(written(encoding, families), 200, encoding.content_type)
         if self._exposed is None:
             self._exposed = self._context.metrics.expose()
             trio.lowlevel.current_trio_token().run_sync_soon(self._forget, idempotent=True)
@@ -102,3 +109,8 @@ class ManagementHandler:
     async def version(self, _: Request) -> Answer:
         """/version."""
         return Answer(orjson.dumps(build_info()), 200, TEXT)
+
+
+def _probed(request: Request, answer: Answer) -> Answer:
+    """The answer to a probe, which has a type where it has a body."""
+    return Answer(b"", answer.status, "", answer.headers) if request.method == "HEAD" else answer

@@ -26,20 +26,17 @@ HEADERS = ("content-type", "vary", "x-content-type-options", "allow", "content-e
 MISSING = {
     r"nh_|query_range\?query=nh|histogram_count": "native histograms are not stored",
     r"^/api/v1/search": "search",
-    r"^/federate": "federation",
     r"^/api/v1/read": "remote read",
-    r"^/api/v1/otlp": "OTLP",
-    r"^/api/v1/features|^/api/v1/openapi|^/api/v1/notifications|status/self_metrics": "not yet",
+    r"^/api/v1/features|^/api/v1/openapi": "not yet",
     r"^/api/v1/alerts|^/api/v1/alertmanagers": "alerts are not evaluated",
-    r"^/graph|^/$": "the web UI",
     r"status/(flags|config|runtimeinfo|buildinfo|tsdb|walreplay)": "about a process: compared where one runs",
+    r"self_metrics\?.*(build|ready)": "the texts are our own",
     r"^/(api/v1/)?write": "compared in its own test",
 }
 # What differs by design, or by chance in Prometheus itself.
 DIFFERENT = {
     "a218": "lists the names of native histograms, which are not stored",
     "a414": "tells trimon's own revision, and the version of Prometheus that clients look at",
-    "a417": "HEAD tells the type that GET has",
     "a432": "Vary names Accept-Encoding too: a cache would give packed answers to those who cannot read them",
     "a232": "which values a limit leaves is by chance of Prometheus' index; here the first in order",
 }

@@ -223,8 +223,8 @@ async def test_a_busy_server_says_so_with_its_reason(tmp_path: Path) -> None:
     [
         (b"http://x/api/v1/query?query=1", b"200 OK"),
         (b"HTTPS://y:9/-/healthy", b"200 OK"),
-        (b"http://x", b"200 OK"),
-        (b"http://x?a=b", b"200 OK"),
+        (b"http://x", b"302 Found"),
+        (b"http://x?a=b", b"302 Found"),
         (b"http://x/nothing", b"404 Not Found"),
         (b"/api/v1/label/%zz/values", b"400 Bad Request"),
         (b"/api/v1/label/%4/values", b"400 Bad Request"),

@@ -376,7 +376,7 @@ async def test_streams_are_packed_piece_by_piece() -> None:
         ("", "//evil.org/metrics", (301, "/evil.org/metrics")),
         ("", "/api/v1/label//values", (301, "/api/v1/label/values")),
         ("", "/nothing/", (404, "")),
-        ("", "/", (200, "")),
+        ("", "/", (302, "/query")),
     ],
 )
 async def test_what_has_moved_is_told(
@@ -392,5 +392,7 @@ async def test_links_go_where_people_are(tmp_path: Path) -> None:
     """Behind a proxy that takes a path away, links have that path."""
     options = WebOptions(external=ExternalUrl("http://x.test/prom/"), route_prefix="")
     async with web_world(tmp_path, options) as here:
-        _, _, body = await Call("GET", "/").to(here.client.app)
+        _, headers, _ = await Call("GET", "/graph?g0.expr=a%20b&x=%3C").to(here.client.app)
+        assert dict(headers)[b"location"] == b"/prom/query?g0.expr=a%20b&x=%3C"
+        _, _, body = await Call("GET", "/query").to(here.client.app)
         assert b'href="/prom/api/v1/targets"' in body

@@ -16,7 +16,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.execution.values import Index, Mask
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import Alert, AlertState, AlertValue, FoundAlert, advance, next_change_ms
-from trimon.rules.alerting import SAME_LABELS, AlertingRule, too_many
+from trimon.rules.alerting import SAME_LABELS, AlertingRule, template_query, too_many
 from trimon.rules.backtest.overlay import Overlay
 from trimon.rules.backtest.timeline import Timelines
 from trimon.rules.slots import HELD, SlotResults, evaluate_slots
@@ -166,7 +166,7 @@ class AlertRun:
     def _found(self, number: int, place: int) -> FoundAlert:
         row, stamp_ms = self._findings.row(number, place), int(self._stamps[place])
         self._budget.keep_only(self._held_bytes, HELD)
-        query = self._rule.query_function(self._overlay, stamp_ms, self._options, self._budget)
+        query = template_query(self._overlay, stamp_ms, self._options, self._budget)
         errors: list[TemplateError] = []
         found = self._rule.found(
             self._results.labels.labels(row), self._value(row, place), query, stamp_ms, errors
@@ -204,7 +204,7 @@ class AlertRun:
         ):
             stamp_ms = int(self._stamps[place])
             self._budget.keep_only(self._held_bytes, HELD)
-            query = self._rule.query_function(self._overlay, stamp_ms, self._options, self._budget)
+            query = template_query(self._overlay, stamp_ms, self._options, self._budget)
             labels = self._rule.identity(results.labels.labels(row), self._value(row, place), query, stamp_ms)
             codes[at] = numbers.setdefault(labels, len(numbers))
             self.timelines.check_alerts(len(numbers), labels)

@@ -6,8 +6,12 @@ from dataclasses import asdict
 
 import orjson
 
+from trimon.errors import UserError
+from trimon.model.matcher import anchored, compile_regexp, full_match
 from trimon.storage.statistics import HeadCardinality, Ranking
 from trimon.web.context import WebContext
+from trimon.web.exposition.protojson import protojson
+from trimon.web.exposition.selffamilies import families_of
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
@@ -49,6 +53,16 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
         figures = asdict(context.store.figures())
         return success({"problems": context.store.problems, "figures": figures})
 
+    async def self_metrics(request: Request) -> Answer:
+        text = request.query().get("metric_name_pattern", "")
+        try:
+            pattern = compile_regexp(anchored(text)) if text else None
+        except UserError as error:
+            raise ApiError("bad_data", f"invalid metric_name_pattern: {error.message}") from None
+        families = families_of(context.metrics.collected())
+        shown = [protojson(each) for each in families if pattern is None or full_match(pattern, each.name)]
+        return success(b"".join((b"[", b",".join(shown), b"]")))
+
     async def replay(_: Request) -> Answer:
         done, total = context.store.replay_progress
         return success({"min": 0, "max": max(0, total - 1), "current": max(0, done - 1)})
@@ -62,6 +76,7 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
         Endpoint(API_PREFIX + "/status/tsdb/blocks", ("GET",), blocks),
         Endpoint(API_PREFIX + "/status/storage", ("GET",), storage),
         Endpoint(API_PREFIX + "/status/walreplay", ("GET",), replay),
+        Endpoint(API_PREFIX + "/status/self_metrics", ("GET",), self_metrics),
     ]
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import orjson
+
 from trimon.actors.scrape import ScrapePool
+from trimon.config.dump import section_yaml
+from trimon.config.model import show_model
+from trimon.config.relabel import RelabelConfig
+from trimon.config.scrape import ScrapeConfig
+from trimon.gotext.strings import go_quote, go_quote_rune
 from trimon.gotext.times import json_time
 from trimon.model.labels import Labels
+from trimon.model.relabel import Relabeling
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
-from trimon.web.http.answer import Answer, seconds, success
+from trimon.web.http.answer import Answer, ApiError, seconds, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
@@ -66,7 +74,81 @@ def targets_endpoints(context: WebContext) -> list[Endpoint]:
     async def scrape_pools(_: Request) -> Answer:
         return success({"scrapePools": sorted(context.scrape_pools())})
 
+    def config_of(pool: str) -> ScrapeConfig:
+        if not pool:
+            raise ApiError("bad_data", "no scrapePool parameter provided")
+        found = context.scrape_config(pool)
+        if found is None:
+            reason = f"error retrieving scrape config: scrape pool {go_quote(pool)} not found"
+            raise ApiError("bad_data", reason)
+        return found
+
+    async def pool_config(request: Request) -> Answer:
+        found = config_of(request.query().get("scrapePool", ""))
+        return success({"yaml": await context.offload.run(lambda: section_yaml(found))})
+
+    async def relabel_steps(request: Request) -> Answer:
+        values = request.query()
+        pool, text = values.get("scrapePool", ""), values.get("labels", "")
+        if not pool:
+            raise ApiError("bad_data", "no scrapePool parameter provided")
+        if not text:
+            raise ApiError("bad_data", "no labels parameter provided")
+        labels = _labels(text)
+        rules = config_of(pool).relabel_configs
+
+        def work() -> Answer:
+            steps = zip(rules, Relabeling(rules).steps(labels), strict=True)
+            shown = [
+                {"rule": _rule(rule), "output": dict(step.labels), "keep": step.keep} for rule, step in steps
+            ]
+            return success({"steps": shown})
+
+        return await context.offload.run(work)
+
     return [
         Endpoint(API_PREFIX + "/targets", ("GET",), targets),
+        Endpoint(API_PREFIX + "/targets/relabel_steps", ("GET",), relabel_steps),
         Endpoint(API_PREFIX + "/scrape_pools", ("GET",), scrape_pools),
+        Endpoint(API_PREFIX + "/scrape_pools/config", ("GET",), pool_config),
     ]
+
+
+def _rule(rule: RelabelConfig) -> dict[str, object]:
+    """A rule as JSON, which tells its pattern always."""
+    shown = show_model(rule)
+    before: dict[str, object] = {
+        name: shown.pop(name) for name in ("source_labels", "separator") if name in shown
+    }
+    shown.pop("regex", None)
+    return {**before, "regex": rule.regex, **shown}
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Labels of a JSON object. Raises ApiError."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ApiError("bad_data", f"error parsing labels: {_fault(text, error.pos)}") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ApiError("bad_data", "error parsing labels: it is no JSON object whose values are texts")
+    return found
+
+
+def _fault(text: str, place: int) -> str:
+    """What is wrong at a place of a flat JSON object, as Go says it."""
+    place = next((at for at in range(place, len(text)) if not text[at].isspace()), len(text))
+    before = text[:place].rstrip()
+    if place >= len(text):
+        return "unexpected end of JSON input"
+    where = {
+        "{": "looking for beginning of object key string",
+        ",": "looking for beginning of object key string",
+        "}": "after top-level value",
+    }.get(before[-1:], "looking for beginning of value")
+    if before.endswith('"'):
+        member = before[max(before.rfind("{"), before.rfind(",")) :]
+        where = "after object key:value pair" if ":" in member else "after object key"
+    return f"invalid character {go_quote_rune(text[place])} {where}"

@@ -49,6 +49,11 @@ class QuartRequest:
         return raw
 
     @property
+    def raw_query(self) -> str:
+        """The URL's query as it was sent, escapes and all."""
+        return request.query_string.decode("latin1")
+
+    @property
     def client(self) -> str:
         """The client's address, `<local>` when it has none."""
         return request.remote_addr or "<local>"

@@ -50,6 +50,11 @@ class Request(Protocol):
         ...
 
     @property
+    def raw_query(self) -> str:
+        """The URL's query as it was sent, escapes and all."""
+        ...
+
+    @property
     def path_values(self) -> Mapping[str, str]:
         """The values of the path's parameters, decoded; what was no UTF-8 is U+FFFD."""
         ...
@@ -124,6 +129,11 @@ class PlainRequest:
         self._receive = receive
         self._body = b""
         self._left: ASGIReceiveEvent | None = None
+
+    @property
+    def raw_query(self) -> str:
+        """The URL's query as it was sent, escapes and all."""
+        return self._query.decode("latin1")
 
     def header(self, name: str) -> str:
         """A header by its name in lower case, empty when there is none."""
