@@ -10,6 +10,7 @@ Scheduling is seeded too, so a world goes the same way each time; `World.log` is
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -337,4 +338,6 @@ def broken_story(seed: int) -> str:
         play(seed)
     except Broken as broken:
         return str(broken)
+    except Exception:  # noqa: BLE001 # a start that fails is a broken world, and the others are played all the same
+        return f"seed {seed}: {traceback.format_exc()}"
     return ""

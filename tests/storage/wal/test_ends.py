@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
@@ -131,3 +132,22 @@ def test_ends_of_a_log_keep_and_check_themselves() -> None:
         broken[at] ^= 1
         with pytest.raises(DamagedError):
             LogEnds.unpack(bytes(broken))
+
+
+@pytest.mark.parametrize("with_ends", [True, False], ids=["with ends", "without ends"])
+def test_a_name_of_the_log_that_is_none_is_told_and_never_taken(with_ends: bool, bench: Bench) -> None:
+    """A flipped bit in the name makes it damaged, not another name: it is told, a good one is written, nothing is lost."""
+    fill(bench, 2.5)
+    bench.store.close()
+    path = bench.options.path / "log-id"
+    name = path.read_bytes()
+    path.write_bytes(name[:5] + bytes([name[5] ^ 0x80]) + name[6:])
+    if not with_ends:
+        (bench.options.path / "log-ends").unlink()
+    assert any("log-id is damaged" in line for line in damaged(bench))
+    assert any("log-id is damaged" in line for line in started(bench))
+    now = path.read_bytes()
+    assert re.fullmatch(rb"[0-9a-f]{32}", now)
+    assert (now == name) == with_ends
+    bench.reopen()
+    assert bench.store.problems == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ FILE: Final = "log-ends"
 IDENTITY: Final = "log-id"
 MAGIC: Final = b"TRIMEND1"
 EPOCHS_MAX: Final = 10**15
+_NAME: Final = re.compile(rb"[0-9a-f]{32}")
+_SHOWN_BYTES: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,16 @@ def inspect_log(files: Files, path: Path, done_of: Callable[[str], Collection[in
     problems: list[tuple[str, str]] = []
     segments = list_segments(files, path / "wal")
     ends = _read_ends(files, path, problems)
+    what = f"{IDENTITY} is missing"
     try:
-        known = read_identity(files, path)
-    except OddFileError as error:
-        known = ""
+        if known := read_identity(files, path):
+            what = f"{IDENTITY} is {known!r}"
+    except (OddFileError, DamagedError) as error:
+        known, what = "", str(error)
         if not ends.log_id:
             problems.append((IDENTITY, f"{error}: which runs of the log are in blocks nobody can tell"))
     if ends.log_id and known != ends.log_id:
-        what = f"is {known!r}" if known else "is missing"
-        problems.append((IDENTITY, f"{IDENTITY} {what} instead of {ends.log_id!r}, which is the log's name"))
+        problems.append((IDENTITY, f"{what} instead of {ends.log_id!r}, which is the log's name"))
     if (known or ends.log_id) and not segments:
         problems.append(("log", f"the log has vanished: {path / 'wal'} holds no segment"))
     log_id = ends.log_id or known
@@ -148,12 +152,15 @@ def _gaps(expected: Sequence[SegmentName]) -> list[tuple[str, str]]:
 def read_identity(files: Files, path: Path) -> str:
     """The name of a data directory's log, which tells its runs from those of others; empty if it has none yet.
 
-    Raises OSError.
+    Raises OSError, and DamagedError for what is no such name: taken for one, it would be another log's.
     """
     try:
-        return files.read(path / IDENTITY).decode("ascii", "replace").strip()
+        content = files.read(path / IDENTITY).strip()
     except FileNotFoundError:
         return ""
+    if content and not _NAME.fullmatch(content):
+        raise DamagedError(f"{IDENTITY} is damaged: it holds {content[:_SHOWN_BYTES]!r}")
+    return content.decode("ascii")
 
 
 def new_identity(randomness: Randomness) -> str:
