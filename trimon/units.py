@@ -22,6 +22,17 @@ DURATION_MS_MAX = (2**63 - 1) // 1_000_000
 _COUNT_MAX = 2**64 - 1
 _COUNT_DIGITS_MAX = 20
 
+_GO_UNITS_NS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_GO_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+
 _SIZE_PART = re.compile(r"([0-9]*(?:\.[0-9]*)?)([^0-9.]*)", re.ASCII)
 _SIZE_POWERS = "KMGTPE"
 _SIZE_BYTES_MAX = 2**63 - 1
@@ -72,6 +83,16 @@ def format_duration(duration_ms: int) -> str:
         if count:
             out.append(f"{count}{unit}")
     return sign + "".join(out)
+
+
+def parse_go_duration_ns(text: str) -> int:
+    """Nanoseconds of a duration as Go writes it: `1h30m`, `1.5s`, `-2us`. Raises UserError."""
+    unsigned = text[1:] if text[:1] in ("+", "-") else text
+    parts = list(_GO_PART.finditer(unsigned))
+    if unsigned != "0" and (not parts or "".join(part[0] for part in parts) != unsigned):
+        raise UserError(f'time: invalid duration "{text}"')
+    total = sum(round(float(part[1]) * _GO_UNITS_NS[part[2]]) for part in parts)
+    return -total if text.startswith("-") else total
 
 
 def parse_size_bytes(text: str) -> int:

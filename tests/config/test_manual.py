@@ -28,5 +28,5 @@ def test_the_examples_of_the_manual_load(tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     path.write_text(web)
     config = load_web_config(path)
-    assert config.tls_server_config is not None
+    assert config.tls_server_config.cert_file
     assert len(config.basic_auth_users) == 1

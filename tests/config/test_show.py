@@ -73,16 +73,26 @@ def test_missing_files_are_named_where_they_stand(tmp_path: Path) -> None:
     [
         ("tls_server_config: {cert_file: a}", "1:20: missing one of key or key_file"),
         ("tls_server_config: {key_file: a}", "1:20: missing one of cert or cert_file"),
-        ("tls_server_config: {cert_file: a, key_file: b, client_auth_type: X}", 'Invalid ClientAuth: "X"'),
+        ("tls_server_config: {client_auth_type: NoClientCert}", "missing one of cert or cert_file"),
+        ("tls_server_config: {min_version: SSL3}", "unknown TLS version: SSL3"),
         (
-            "tls_server_config: {cert_file: a, key_file: b, client_auth_type: RequireAndVerifyClientCert}",
-            "a client CA is needed",
+            "tls_server_config: {cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]}",
+            "unknown cipher: TLS_RSA_WITH_RC4_128_SHA",
         ),
-        ("tls_server_config: {cert_file: a, key_file: b, client_ca_file: c}", "without a Client Auth Policy"),
-        ("basic_auth_users: {a: password}", "the password of user a is not a bcrypt hash"),
+        ("tls_server_config: {curve_preferences: [P224]}", "unknown curve: P224"),
+        ("basic_auth_users: {a: password}", "hashedSecret too short"),
+        (f"basic_auth_users: {{a: '{'x' * 60}'}}", "bcrypt hashes must start with '$'"),
+        (f"basic_auth_users: {{a: '$3{'x' * 60}'}}", "version '3' requested is newer"),
+        (f"basic_auth_users: {{a: '$2b$xx${'x' * 60}'}}", "the cost of a hash is no number"),
+        ("trimon: {roles: {a: [read]}}", 'user "a" has roles, but is not in basic_auth_users'),
+        ("trimon: {roles: {a: [root]}}", 'unknown role "root", known are read, write, admin, debug'),
+        ("trimon: {tokens: [{name: a}]}", "a token has no file"),
+        ("trimon: {tokens: [{name: a, file: b}, {name: a, file: c}]}", 'token "a" is there twice'),
+        ("trimon: {exempt_paths: [metrics]}", 'path "metrics" does not begin with a slash'),
+        ('http_server_config: {headers: {X-XSS-Protection: "1\\r\\nX: y"}}', "has a line break"),
         ("http_server_config: {headers: {X: y}}", 'HTTP header "X" can not be configured'),
         ("http_server_config: {headers: {X-Frame-Options: maybe}}", "invalid value for X-Frame-Options"),
-        ("rate_limit: {burst: 1}", "field rate_limit is not supported by this version of trimon"),
+        ("rate_limit: {interval: often}", "cannot unmarshal !!str `often` into time.Duration"),
         ("users: {}", "field users not found in type web.Config"),
     ],
 )
@@ -96,6 +106,15 @@ def test_a_bad_web_config_is_refused(tmp_path: Path, text: str, message: str) ->
     assert (refused.value.position.file, refused.value.position.line) == (str(path), 1)
 
 
+def test_strict_refuses_what_prometheus_does_not_know(tmp_path: Path) -> None:
+    """The section of our own is an unknown field with --compat=strict."""
+    path = tmp_path / "web.yml"
+    path.write_text("trimon: {exempt_paths: [/metrics]}\n")
+    assert load_web_config(path).trimon.exempt_paths == ("/metrics",)
+    with pytest.raises(UserError, match=r"field trimon not found in type web\.Config"):
+        load_web_config(path, strict=True)
+
+
 def test_a_web_config_is_read(tmp_path: Path) -> None:
     """Paths are joined, hashes are secrets, versions and HTTP/2 have their defaults; an empty file is fine."""
     path = tmp_path / "web.yml"
@@ -103,7 +122,6 @@ def test_a_web_config_is_read(tmp_path: Path) -> None:
         f"tls_server_config: {{cert_file: c, key_file: /k}}\nbasic_auth_users: {{alice: '{HASH}'}}\n"
     )
     config = load_web_config(path)
-    assert config.tls_server_config is not None
     assert config.tls_server_config.cert_file == str(tmp_path / "c")
     assert (config.tls_server_config.min_version, config.http_server_config.http2) == ("TLS12", True)
     assert [(user, hashed.reveal()) for user, hashed in config.basic_auth_users] == [("alice", HASH)]

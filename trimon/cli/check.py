@@ -91,6 +91,27 @@ def config(  # click's own way of calling
     return findings.exit_code()
 
 
+@check.command("web-config")
+@click.argument("files", nargs=-1, required=True, type=ExistingFile())
+@compat_option
+@positions_option
+def web_config(files: tuple[Path, ...], *, compat: str, positions: bool | None) -> int:
+    """Check that each FILE is a web configuration, and that what it names can be read."""
+    from trimon.web.auth.security import load_security  # noqa: PLC0415 # no other check needs the server's parts
+
+    findings = Findings("none", lint_fatal=False, positions=positions)
+    for file in files:
+        try:
+            security = load_security(file, strict=compat == STRICT)
+        except UserError as error:
+            findings.failure(error, str(file))
+            continue
+        for caution in security.cautions:
+            findings.caution(caution.message, caution.place)
+        click.echo(f"{file} SUCCESS", err=True)
+    return findings.exit_code()
+
+
 def _check_jobs(config: Config, *, syntax_only: bool) -> None:
     """What is wrong with files that jobs name, and with their targets. Raises UserError."""
     bad = config.scrape_files_error

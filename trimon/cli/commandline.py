@@ -16,19 +16,15 @@ from typing import Any, Final
 
 from trimon.cli.flags import BY_NAME, FLAGS, REFUSED, Flag
 from trimon.errors import UserError
-from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
+from trimon.units import (
+    format_duration,
+    format_size,
+    parse_duration_ms,
+    parse_go_duration_ns,
+    parse_size_bytes,
+)
 
 MESSAGES: Final = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
-_GO_UNITS_NS: Final = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-_GO_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 
 
@@ -138,7 +134,7 @@ def read_value(flag: Flag, text: str) -> Any:
         case "duration":
             return parse_duration_ms(text) if text or flag.default else None
         case "go-duration":
-            return _go_duration_ns(text)
+            return parse_go_duration_ns(text)
         case "size":
             return parse_size_bytes(text)
         case "bool":
@@ -168,15 +164,6 @@ def _messages(text: str) -> tuple[str, ...]:
             known = ", ".join(MESSAGES)
             raise UserError(f"unknown type for remote write protobuf message {message}, supported: {known}")
     return found
-
-
-def _go_duration_ns(text: str) -> int:
-    unsigned = text[1:] if text[:1] in ("+", "-") else text
-    parts = list(_GO_PART.finditer(unsigned))
-    if unsigned != "0" and (not parts or "".join(part[0] for part in parts) != unsigned):
-        raise UserError(f'time: invalid duration "{text}"')
-    total = sum(round(float(part[1]) * _GO_UNITS_NS[part[2]]) for part in parts)
-    return -total if text.startswith("-") else total
 
 
 def _go_duration(duration_ns: int) -> str:

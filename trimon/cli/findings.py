@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from trimon.cli.flags import COMPATIBILITIES
-from trimon.errors import UserError
+from trimon.errors import Position, UserError
 from trimon.redaction import redacted
 
 EXIT_FAILED: Final = 1
@@ -67,11 +67,17 @@ class Findings:
                 click.echo(f'WARNING: unknown lint option: "{name}"')
         return frozenset(LINTS) if "all" in names else frozenset(names) & frozenset(LINTS)
 
-    def failure(self, error: UserError) -> None:
-        """Tell a failure."""
+    def failure(self, error: UserError, file: str = " ") -> None:
+        """Tell a failure, after the name of its file where that was not told before."""
         self.failed = True
-        click.echo(f"  FAILED: {redacted(error.message)}", err=True)
-        self._place(error)
+        click.echo(f"{file} FAILED: {redacted(error.message)}", err=True)
+        self._place(error.position)
+
+    def caution(self, message: str, place: Position) -> None:
+        """Tell what holds otherwise than a reader may think, where positions are told, too: promtool tells neither."""
+        if self._positions:
+            click.echo(f"  WARNING: {redacted(message)}", err=True)
+            self._place(place)
 
     def failures(self, texts: Sequence[str]) -> None:
         """Tell what is wrong with a rule file, a line a text."""
@@ -83,9 +89,9 @@ class Findings:
         self.linted = True
         click.echo(f"  FAILED:{text}", err=True)
 
-    def _place(self, error: UserError) -> None:
-        if self._positions and error.position.line:
-            click.echo(f"  at {error.position}", err=True)
+    def _place(self, place: Position) -> None:
+        if self._positions and place.line:
+            click.echo(f"  at {place}", err=True)
 
     def exit_code(self) -> int:
         """The exit code of all that was found."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -21,12 +23,14 @@ from trimon.cli.serveroptions import (
     flag_retention,
     listen_addresses,
     notifier_settings,
+    own_address,
     place_of,
     query_options,
     rule_settings,
     shown_flags,
     store_options,
     web_options,
+    web_security,
 )
 from trimon.clock import WallClock
 from trimon.collector import Collector
@@ -47,14 +51,22 @@ from trimon.server.descriptors import plan, raise_limit, say
 from trimon.server.forcedstop import end_process
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
-from trimon.web.externalurl import bracketed
-from trimon.web.http.hosts import is_loopback
-from trimon.web.http.server import bind
+from trimon.web.auth.security import CurrentSecurity
+from trimon.web.auth.watch import warn
+from trimon.web.http.listening import (
+    Address,
+    BoundPaths,
+    bind,
+    is_open,
+    shown_address,
+    systemd_sockets,
+)
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
+PASSWORD_THREADS: Final = 2
 # Of each kind of discovery, which has its own: one whose library hangs keeps no scrape and no other discovery waiting.
 DISCOVERY_THREADS: Final = 16
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
@@ -88,10 +100,12 @@ def main(flags: ServerFlags) -> int:
 def _start(flags: ServerFlags, log: Log) -> int:
     check_flags(flags, log)
     features = enabled_features(flags["enable-feature"], log)
-    addresses = listen_addresses(flags["web.listen-address"])
-    host, port = addresses[0]
-    own = f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104 # compared, not bound
-    web = web_options(flags, own, addresses)
+    security = web_security(flags)
+    scheme = "http" if security.now.tls is None else "https"
+    handed = systemd_sockets(os.environ) if flags["web.systemd-socket"] else None
+    addresses = listen_addresses(flags["web.listen-address"] if handed is None else _names(handed))
+    own = own_address(addresses)
+    web = web_options(flags, own, addresses, scheme)
     query = query_options(flags, features)
     registry = Registry()
     source = ConfigurationSource(flags, features, own, query, registry)
@@ -99,9 +113,13 @@ def _start(flags: ServerFlags, log: Log) -> int:
     config = loaded.config
     descriptors = plan(raise_limit(), flags["web.max-connections"])
     say(descriptors, log)
-    sockets, store = _opened(addresses, store_options(flags, config, features))
+    sockets, store = _opened(addresses, handed, store_options(flags, config, features))
     _tell_of_prometheus(Path(flags["storage.tsdb.path"]), store.options.path, log)
-    _warn_of_open_ports(sockets, log)
+    paths = BoundPaths(addresses if handed is None else ())
+    warn(log, security.now.cautions)
+    _warn_of_open_ports(sockets, security, log)
+    if source.embedded and not (security.now.is_open and security.now.tls is None):
+        log.warning("the built-in configuration cannot scrape a server with TLS or users: write one")
     settings = Settings(
         web=web,
         query=query,
@@ -115,6 +133,9 @@ def _start(flags: ServerFlags, log: Log) -> int:
         rules=rule_settings(flags, features),
         memory=memory_limit(flags["storage.memory-max"]),
         flags=shown_flags(flags, web.route_prefix, store.options),
+        security=security,
+        read_timeout_s=flags["web.read-timeout"] / 1000 or math.inf,
+        notify_socket=os.environ.get("NOTIFY_SOCKET", ""),
     )
     seams = Seams(
         clock=WallClock(),
@@ -126,14 +147,16 @@ def _start(flags: ServerFlags, log: Log) -> int:
         scrape_threads=ThreadOffload(PARSE_THREADS),
         discovery_threads=AbandoningLanes(DISCOVERY_THREADS),
         rule_threads=ThreadOffload(settings.rules_max),
+        password_threads=ThreadOffload(PASSWORD_THREADS),
         registry=registry,
     )
-    url = f"http://{own}{web.route_prefix}"
+    url = f"{scheme}://{own}{web.route_prefix}"
     log.info("trimon is up", url=f"{url}/", data=str(store.options.path), jobs=len(config.scrape_configs))
     print(f"trimon listens on {url}/ (targets: {url}/api/v1/targets, actors: {url}/debug/actors)", flush=True)
     server = Server(settings, seams, store, sockets, loaded, source.at_reload)
     Collector(seams.clock).start()
     code = trio.run(server.run)
+    paths.remove()
     if seams.scrape_threads.abandoned:
         end_process(code)  # the interpreter's own end is not made for threads that are at work
     return code
@@ -161,7 +184,7 @@ class ConfigurationSource:
         registry: Registry,
     ) -> None:
         self._name: str = flags["config.file"]
-        self._embedded = "config.file" not in flags.given and not Path(self._name).exists()
+        self.embedded = "config.file" not in flags.given and not Path(self._name).exists()
         self._own = own
         self._query = query
         self._registry = registry
@@ -172,7 +195,7 @@ class ConfigurationSource:
         )
 
     def _read(self) -> LoadedConfiguration:
-        if self._embedded:
+        if self.embedded:
             text = EMBEDDED.format(address=self._own)
             config = load_text(text, Path("embedded.yml").absolute(), defaults=self._defaults)
         elif not self._name:
@@ -212,9 +235,16 @@ class ConfigurationSource:
             raise ConfigError(message, error.position) from None
 
 
-def _opened(addresses: Sequence[tuple[str, int]], options: StoreOptions) -> tuple[list[socket.socket], Store]:
+def _names(sockets: Sequence[socket.socket]) -> tuple[str, ...]:
+    """Where sockets that were handed over listen, as a command line would have it."""
+    return tuple(map(shown_address, sockets))
+
+
+def _opened(
+    addresses: Sequence[Address], handed: list[socket.socket] | None, options: StoreOptions
+) -> tuple[list[socket.socket], Store]:
     """The listening sockets and the store; no socket stays open when the store can not be opened."""
-    sockets = bind(addresses)
+    sockets = bind(addresses) if handed is None else handed
     try:
         return sockets, Store.open(options, DiskFiles(), WallClock())
     except OperatingError:
@@ -233,11 +263,12 @@ def _tell_of_prometheus(named: Path, own: Path, log: Log) -> None:
         )
 
 
-def _warn_of_open_ports(sockets: Sequence[socket.socket], log: Log) -> None:
+def _warn_of_open_ports(sockets: Sequence[socket.socket], security: CurrentSecurity, log: Log) -> None:
     """Say that anybody may ask, when a socket is bound to more than loopback, whatever the flag called it."""
-    names = [str(listener.getsockname()[0]) for listener in sockets]
-    if open_to_all := [name for name in names if not is_loopback(name)]:
+    names = [shown_address(listener) for listener in sockets if is_open(listener)]
+    if names and security.now.is_open:
         log.warning(
             "listening on more than loopback without authentication: anybody who reaches the port may read and query",
-            addresses=",".join(open_to_all),
+            addresses=",".join(names),
+            see="--web.config.file",
         )

@@ -9,10 +9,9 @@ from typing import Final
 
 from trimon.actors.notifier import NotifierSettings
 from trimon.cli.commandline import ServerFlags, read_value, shown_value
-from trimon.cli.flags import BY_NAME, FLAGS, REFUSED
+from trimon.cli.flags import BY_NAME, FLAGS, REFUSED, STRICT
 from trimon.config.load import RETENTION_DEFAULT_MS, Config
 from trimon.config.storage import RetentionConfig
-from trimon.config.web import WebConfig, load_web_config
 from trimon.errors import OperatingError, UserError
 from trimon.files import DiskFiles
 from trimon.log import Log
@@ -23,9 +22,11 @@ from trimon.server.settings import AlertSettings, RuleSettings
 from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
 from trimon.storage.prometheus.coexistence import own_directory
+from trimon.web.auth.security import CurrentSecurity, load_possible_security
 from trimon.web.context import WebOptions
-from trimon.web.externalurl import ExternalUrl
+from trimon.web.externalurl import ExternalUrl, bracketed
 from trimon.web.http.hosts import is_loopback_name
+from trimon.web.http.listening import UNIX, Address, UnixPath
 
 EXEMPLARS: Final = "exemplar-storage"
 CONCURRENT_RULES: Final = "concurrent-rule-eval"
@@ -65,20 +66,19 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
             "user and password in --web.external-url are left out of all links: alerts would take them to other servers",
             url=shown_url(flags["web.external-url"]),
         )
-    if flags["web.config.file"]:
-        _check_web_config(Path(flags["web.config.file"]))
 
 
-def _check_web_config(path: Path) -> None:
+def web_security(flags: ServerFlags) -> CurrentSecurity:
+    """What the web config file says. Raises OperatingError when a server cannot start with it."""
+    name = flags["web.config.file"]
+    if not name:
+        return CurrentSecurity()
+    path, strict = Path(name), flags["compat"] == STRICT
     try:
-        config = load_web_config(path)
+        return CurrentSecurity(load_possible_security(path, strict=strict), path, strict)
     except UserError as error:
-        raise OperatingError(f"Unable to validate web configuration file: {error.message}") from None
-    if config != WebConfig():
-        raise OperatingError(
-            f"web configuration file {path}: TLS, headers and passwords of the server's own HTTP "
-            "are not supported by this version of trimon"
-        )
+        where = f" ({error.position})" if error.position.line else ""
+        raise OperatingError(f"Unable to validate web configuration file: {error.message}{where}") from None
 
 
 def auto_reload_s(flags: ServerFlags, features: frozenset[str]) -> float:
@@ -88,12 +88,16 @@ def auto_reload_s(flags: ServerFlags, features: frozenset[str]) -> float:
     return float(max(AUTO_RELOAD_MS_MIN, flags["config.auto-reload-interval"])) / 1000
 
 
-def listen_addresses(texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """(host, port) of each --web.listen-address. Raises UserError."""
+def listen_addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
+    """(host, port) or the path of each --web.listen-address. Raises UserError."""
     return tuple(_address(text) for text in texts)
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str) -> Address:
+    if text.startswith(UNIX):
+        if not (path := text.removeprefix(UNIX)):
+            raise UserError(f"address {text} has no path")
+        return UnixPath(path)
     host, colon, port = text.rpartition(":")
     if not colon:
         raise UserError(f'parse external URL "": address {text}: missing port in address')
@@ -129,10 +133,21 @@ def store_options(flags: ServerFlags, config: Config, features: frozenset[str]) 
     )
 
 
-def web_options(flags: ServerFlags, own: str, addresses: Sequence[tuple[str, int]]) -> WebOptions:
+def own_address(addresses: Sequence[Address]) -> str:
+    """Host and port under which a client on this machine finds the server; of a Unix socket, what such clients send."""
+    for address in addresses:
+        if not isinstance(address, UnixPath):
+            host, port = address
+            return f"{'127.0.0.1' if host in ('', '0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104 # compared
+    return "localhost:80"
+
+
+def web_options(
+    flags: ServerFlags, own: str, addresses: Sequence[Address], scheme: str = "http"
+) -> WebOptions:
     """How the front end answers. Raises UserError."""
     port = own.rpartition(":")[2]
-    external = ExternalUrl(flags["web.external-url"] or f"http://{own}/", port)
+    external = ExternalUrl(flags["web.external-url"] or f"{scheme}://{own}/", port)
     external.check()
     external = external.for_links()
     cors_origin: str = flags["web.cors.origin"] or ".*"
@@ -160,10 +175,10 @@ def web_options(flags: ServerFlags, own: str, addresses: Sequence[tuple[str, int
     )
 
 
-def _allowed_hosts(given: Sequence[str], addresses: Sequence[tuple[str, int]]) -> tuple[str, ...] | None:
+def _allowed_hosts(given: Sequence[str], addresses: Sequence[Address]) -> tuple[str, ...] | None:
     """The hosts that requests may name: on loopback alone those given, elsewhere every host when none is given."""
     names = [name.strip() for text in given for name in text.split(",") if name.strip()]
-    hosts = [host for host, _ in addresses]
+    hosts = [address[0] for address in addresses if not isinstance(address, UnixPath)]
     if not names and not all(is_loopback_name(host) for host in hosts):
         return None
     return (*names, *(host for host in hosts if host))

@@ -25,8 +25,6 @@ UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
         "proxy_connect_header",
         "sigv4",
     ),
-    "web": ("rate_limit",),
-    "web.tls_server_config": ("client_allowed_sans", "curve_preferences"),
 }
 
 _NEVER_EMPTY: Final = ("tracing",)

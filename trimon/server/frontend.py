@@ -76,6 +76,8 @@ class Frontend:
             bodies=parts.memory.memory.bodies,
             notifications=self._notifications,
             scrape_config=self._current.scrape_config,
+            security=self._settings.security,
+            password_threads=seams.password_threads,
         )
 
     def _runtime(self) -> Mapping[str, object]:

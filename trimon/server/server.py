@@ -23,10 +23,12 @@ from trimon.server.forcedstop import ForcedStop
 from trimon.server.frontend import Frontend
 from trimon.server.parts import ServerParts
 from trimon.server.reload import Reload
+from trimon.server.servicemanager import ServiceManager
 from trimon.server.settings import Seams, Settings
 from trimon.server.tree import STOP_S, supervision_tree
 from trimon.storage.store import Store
 from trimon.web.app import create_app
+from trimon.web.auth.watch import WebConfigWatch
 from trimon.web.http.server import WebActor
 from trimon.web.notifications import STARTING, STOPPING, Notifications
 
@@ -63,10 +65,16 @@ class Server:
             settings.descriptors.connections_max,
             self.reports,
             settings.descriptors.connections_kept,
+            settings.security,
+            settings.read_timeout_s,
         )
         seams.metrics.collect(web.connections.metrics)
+        seams.metrics.collect(web.handshakes.metrics)
+        seams.metrics.collect(settings.security.metrics)
+        web_watch = WebConfigWatch(settings.security, seams.parse_threads, seams.log)
+        self._manager = ServiceManager(settings.notify_socket)
         seams.metrics.collect(OutgoingConnections(settings.descriptors, OUTGOING, self._log).metrics)
-        self.root = supervision_tree(self.parts, web, self._watch(settings, seams), self.reports)
+        self.root = supervision_tree(self.parts, web, web_watch, self._watch(settings, seams), self.reports)
         self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)
 
     def _watch(self, settings: Settings, seams: Seams) -> AutoReload | None:
@@ -91,6 +99,7 @@ class Server:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signals)
             nursery.start_soon(self._tell_of_start)
+            nursery.start_soon(self._manager.tell_ready, self.parts.storage.actor.replayed)
             try:
                 await self.root.run()
             except BudgetExhausted as error:
@@ -136,6 +145,7 @@ class Server:
         self._stopping = True
         self.notifications.add(STOPPING)
         self.notifications.close()
+        self._manager.tell("STOPPING=1")
         self.parts.stopping()
         self._scrape_threads.abandon()
         await self.root.stop(STOP_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,6 +16,7 @@ from trimon.offload import Offload, OffloadLanes, ThreadOffload
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server.descriptors import DescriptorPlan
+from trimon.web.auth.security import CurrentSecurity
 from trimon.web.context import WebOptions
 
 # Rules evaluated at once, of all groups.
@@ -67,6 +69,12 @@ class Settings:
 
     memory: MemoryLimit | None = None
     """The most memory of the process; None for what the system says."""
+    security: CurrentSecurity = field(default_factory=CurrentSecurity)
+    """What the web config file says."""
+    read_timeout_s: float = math.inf
+    """The longest that a request may take to come."""
+    notify_socket: str = ""
+    """Where the service manager hears that the server is ready, and that it stops; empty: it does not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +94,6 @@ class Seams:
     """Left behind at a stop: what a target sent is of no use any more."""
     discovery_threads: OffloadLanes
     rule_threads: Offload
+    password_threads: Offload
+    """Comparing passwords takes long: whoever guesses keeps nothing else waiting."""
     registry: Registry

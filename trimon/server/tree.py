@@ -14,6 +14,7 @@ trimon
 ├── rule-manager       ends the series of removed rule groups
 ├── rules/<file>/<group>
 ├── config-watch       reloads when a file of the configuration changes, with --config.auto-reload
+├── web-config         reads the web config file again when it or what it names changes
 ├── memory             the budget of memory, and who is refused when it is used up
 ├── lag                the event loop's pulse
 └── web
@@ -29,6 +30,7 @@ from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.autoreload import AutoReload
 from trimon.server.parts import ServerParts
+from trimon.web.auth.watch import WebConfigWatch
 from trimon.web.http.server import WebActor
 
 # All of an orderly stop; each child has its own share in its spec. After it the process is ended, within 30 s in all.
@@ -40,7 +42,11 @@ NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
 
 
 def supervision_tree(
-    parts: ServerParts, web: WebActor, watch: AutoReload | None, reports: CrashReports
+    parts: ServerParts,
+    web: WebActor,
+    web_watch: WebConfigWatch,
+    watch: AutoReload | None,
+    reports: CrashReports,
 ) -> Group:
     """The root of all actors; `watch` is None when the files of the configuration are not watched."""
     storage, scraping, rules, notify = parts.storage, parts.scraping, parts.rules, parts.notify
@@ -62,6 +68,7 @@ def supervision_tree(
         ChildSpec("alert-history", lambda: rules.history, rules.history_mailbox, restart=always, drain_s=2.0),
         ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
         ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
+        ChildSpec("web-config", lambda: web_watch, restart=always),
         ChildSpec("memory", lambda: parts.memory.monitor, restart=always),
         ChildSpec("lag", lambda: parts.lag, restart=always),
         ChildSpec("web", lambda: web, restart=always, drain_s=12.0),

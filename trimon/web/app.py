@@ -17,6 +17,7 @@ from trimon.web.api.otlp import otlp_endpoints
 from trimon.web.api.queries import query_endpoints
 from trimon.web.api.remotewrite import write_endpoints
 from trimon.web.api.rules import rules_endpoints
+from trimon.web.api.security import security_endpoints
 from trimon.web.api.series import series_endpoints
 from trimon.web.api.status import status_endpoints
 from trimon.web.api.targets import targets_endpoints
@@ -42,6 +43,7 @@ _AREAS: Final = (
     alerts_endpoints,
     alert_history_endpoints,
     status_endpoints,
+    security_endpoints,
     admin_endpoints,
     notification_endpoints,
     federation_endpoints,

@@ -25,6 +25,7 @@ from trimon.rules.group import RuleGroup
 from trimon.rules.spec import RuleDefaults
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.protocols import ServedStore
+from trimon.web.auth.security import CurrentSecurity
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer
 from trimon.web.notifications import SUBSCRIBERS_MAX, Notifications
@@ -102,6 +103,10 @@ class WebContext:
     """What templates of alerts know of the server."""
     memory: Callable[[], Mapping[str, object]] = dict
     """The budget of memory, its owners, and what the kernel counts."""
+    security: CurrentSecurity = field(default_factory=CurrentSecurity)
+    """What the web config file says."""
+    password_threads: Offload | None = None
+    """Where passwords are compared; None: where other work is done."""
     bodies: BodyMemory = field(default_factory=lambda: BodyMemory(sys.maxsize))
     """The memory of big requests and answers."""
     notifications: Notifications = field(default_factory=lambda: Notifications(WallClock()))

@@ -16,15 +16,18 @@ from hypothesis import strategies as st
 from tests.web.http.test_connection import GET, OK, Application, answer, connected, everything, serving
 from trimon import limits
 from trimon.selfmetrics import SelfMetrics
+from trimon.web.auth.headers import AnswerHeaders
+from trimon.web.auth.security import CurrentSecurity
 from trimon.web.context import WebOptions
 from trimon.web.http import server
 from trimon.web.http.answer import text
 from trimon.web.http.connections import Connections, Phase, Place, client_key
 from trimon.web.http.endpoint import Access, Endpoint, EndpointTable
 from trimon.web.http.guard import Guard
+from trimon.web.http.listening import bind
 from trimon.web.http.messages import send_answer
 from trimon.web.http.requestmetrics import RequestMetrics
-from trimon.web.http.server import WebActor, bind
+from trimon.web.http.server import WebActor
 
 SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
@@ -284,7 +287,9 @@ async def guarded(connections_max: int, kept: int) -> AsyncIterator[tuple[int, t
         ],
     )
     (listener,) = bind([("127.0.0.1", 0)])
-    chain: Any = RequestMetrics(Guard(app, WebOptions()), table, SelfMetrics())
+    chain: Any = RequestMetrics(
+        Guard(app, WebOptions()), table, SelfMetrics(), AnswerHeaders(CurrentSecurity())
+    )
     actor = WebActor(chain, [listener], connections_max, connections_kept=kept)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(actor.run)

@@ -9,7 +9,8 @@ import trio
 
 from tests.web.http.test_connection import GET, Application, answer, connected, everything, serving
 from trimon import limits
-from trimon.web.http.server import WebActor, bind
+from trimon.web.http.listening import bind
+from trimon.web.http.server import WebActor
 
 
 async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:

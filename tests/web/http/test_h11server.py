@@ -18,7 +18,8 @@ from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebOptions
 from trimon.web.http import connection
-from trimon.web.http.server import WebActor, bind
+from trimon.web.http.listening import bind
+from trimon.web.http.server import WebActor
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -15,8 +15,9 @@ from trimon.memory.bodies import BodyMemory
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.app import create_app
 from trimon.web.context import WebContext, WebOptions
+from trimon.web.http.listening import bind
 from trimon.web.http.parameters import FORM
-from trimon.web.http.server import WebActor, bind
+from trimon.web.http.server import WebActor
 
 MIB = 2**20
 CLIENTS = 12

@@ -18,6 +18,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 
 from trimon import limits
+from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.connections import BUSY, IDLE, Phase, Place
 from trimon.web.http.h11server import ServerProtocol
 
@@ -44,10 +45,19 @@ class ConnectionWatch:
     request is at work there is no deadline, and what a client is not waited for does not count against it.
     """
 
-    def __init__(self, context: WorkerContext, place: Place, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        place: Place,
+        close: Callable[[], Awaitable[None]],
+        read_timeout_s: float = math.inf,
+    ) -> None:
         self._terminated = context.terminated
         self._place = place
         self._close = close
+        self._read_timeout_s = read_timeout_s
+        """The longest that a whole request may take to come."""
+        self._read_until_s = math.inf
         self._scope = trio.CancelScope()
         self._deadline_s = self._armed_s = math.inf
         self._begun = self._ended = False
@@ -58,11 +68,12 @@ class ConnectionWatch:
         """The connection is idle from now on."""
         now_s = trio.current_time()
         self._place.enter(IDLE, now_s)
+        self._read_until_s = math.inf
         if self._begun:
-            self._until(now_s + limits.CONNECTION_IDLE_S)
+            self._until(now_s + min(limits.CONNECTION_IDLE_S, self._read_timeout_s))
             return
         self._begun = True
-        self._until(now_s + limits.CONNECTION_FIRST_S)
+        self._until(now_s + min(limits.CONNECTION_FIRST_S, self._read_timeout_s))
         task_group.spawn(self._watch)
 
     async def stop(self) -> None:
@@ -76,13 +87,16 @@ class ConnectionWatch:
         if self._place.phase is IDLE:
             now_s = trio.current_time()
             self._place.enter(Phase.HEAD, now_s)
-            self._until(now_s + limits.REQUEST_HEAD_S)
+            self._read_until_s = now_s + self._read_timeout_s
+            self._until(min(now_s + limits.REQUEST_HEAD_S, self._read_until_s))
 
     def waits_for_body(self) -> None:
         """More of a body has to come."""
         self._waits_since_s = trio.current_time()
+        if self._read_until_s == math.inf:
+            self._read_until_s = self._waits_since_s + self._read_timeout_s
         self._place.enter(Phase.BODY, self._waits_since_s)
-        self._until(self._waits_since_s + self._body_left_s)
+        self._until(min(self._waits_since_s + self._body_left_s, self._read_until_s))
 
     def body_came(self, size_bytes: int) -> None:
         """More of a body, or of what follows it."""
@@ -136,12 +150,13 @@ class ServerConnection(TCPServer):
         config: Config,
         context: WorkerContext,
         state: LifespanState,
-        stream: trio.SocketStream,
+        stream: trio.SocketStream | TlsStream,
         place: Place,
+        read_timeout_s: float = math.inf,
     ) -> None:
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]  # as its own worker calls it
         self._place = place
-        self._watch = ConnectionWatch(context, place, self._close_by_time)
+        self._watch = ConnectionWatch(context, place, self._close_by_time, read_timeout_s)
         self.idle_task = self._watch  # type: ignore[assignment]  # it is only asked to restart and to stop
         self._head = b""
         self._head_is_next = False

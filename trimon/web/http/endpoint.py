@@ -14,6 +14,19 @@ from typing import Final, NamedTuple
 
 from trimon.web.http.answer import Answer
 from trimon.web.http.request import Request
+from trimon.web.http.role import Role
+
+__all__ = [
+    "API_PREFIX",
+    "Access",
+    "Endpoint",
+    "EndpointTable",
+    "Handler",
+    "Kind",
+    "Match",
+    "Parameter",
+    "Role",
+]
 
 API_PREFIX: Final = "/api/v1"
 _PARAMETER: Final = re.compile(r"<(path:)?(\w+)>")
@@ -28,17 +41,6 @@ class Access(Enum):
     ANYBODY = "anybody"
     LOOPBACK = "loopback"
     """This machine alone, unless a flag opens it to others; and not too often."""
-
-
-class Role(Enum):
-    """What a user must be allowed to do, where users are told apart; each route needs one."""
-
-    NONE = "none"
-    """Nobody is asked who he is."""
-    READ = "read"
-    WRITE = "write"
-    ADMIN = "admin"
-    DEBUG = "debug"
 
 
 class Kind(Enum):

@@ -15,7 +15,7 @@ from trimon import limits
 from trimon.offload import Offload
 from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.endpoint import EndpointTable, Handler
-from trimon.web.http.messages import WITHOUT_BODY
+from trimon.web.http.messages import WITHOUT_BODY, user_of
 from trimon.web.http.parameters import FORM, decoded
 from trimon.web.http.request import BodyTooLong, Request, read_parameters
 
@@ -57,6 +57,11 @@ class QuartRequest:
     def client(self) -> str:
         """The client's address, `<local>` when it has none."""
         return request.remote_addr or "<local>"
+
+    @property
+    def user(self) -> str:
+        """Who asks; empty when nobody was asked who he is."""
+        return user_of(request.scope)  # type: ignore[arg-type]  # as the server gave it
 
     def header(self, name: str) -> str:
         """A header by its name, empty when there is none."""

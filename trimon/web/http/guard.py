@@ -1,6 +1,6 @@
-"""The guard, which every request passes before anything is done for it: sizes that are told, and who may ask what.
+"""The guard, which every request passes before anything is done for it: sizes that are told, hosts, origins, this machine.
 
-Authentication and roles belong here: a request that the guard refuses reaches neither router nor framework.
+What it looks at costs nothing; who asks is found out behind it (`web/auth/authentication.py`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import trio
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from trimon import limits
@@ -18,6 +17,7 @@ from trimon.web.http.endpoint import Access
 from trimon.web.http.hosts import AllowedHosts, AllowedOrigins, is_loopback, own_hosts
 from trimon.web.http.messages import crowded_of, header_of, match_of, send_answer
 from trimon.web.http.parameters import FORM, form_too_long
+from trimon.web.http.ratelimit import RateLimit
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -25,26 +25,6 @@ FOREIGN_HOST: Final = "this server is not reached under the host that the reques
 DEBUG_RATE: Final = 50.0
 DEBUG_BURST: Final = 100
 SHOWN_BYTES_MAX: Final = 200
-
-
-class RateLimit:
-    """A token bucket: `rate` requests a second in the long run, `burst` at once."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = float(burst)
-        self._at_s = 0.0
-
-    def take(self) -> float:
-        """0.0 when the request may pass, else the seconds after which one may."""
-        now_s = trio.current_time()
-        self._tokens = min(self._burst, self._tokens + (now_s - self._at_s) * self._rate)
-        self._at_s = now_s
-        if self._tokens < 1:
-            return (1 - self._tokens) / self._rate
-        self._tokens -= 1
-        return 0.0
 
 
 def shown(header: bytes) -> str:

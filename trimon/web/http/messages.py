@@ -11,6 +11,7 @@ from trimon.web.http.endpoint import Match
 
 _MATCH: Final = "trimon.match"
 _CROWDED: Final = "trimon.crowded"
+_USER: Final = "trimon.user"
 # Statuses without a body have no length either.
 WITHOUT_BODY: Final = frozenset({204, 304})
 
@@ -37,6 +38,18 @@ def crowded_of(scope: HTTPScope) -> bool | None:
     crowded = cast("dict[str, Any]", scope).get(_CROWDED)
     assert crowded is None or isinstance(crowded, bool)
     return crowded
+
+
+def set_user(scope: HTTPScope, name: str) -> None:
+    """Note who sends a request."""
+    cast("dict[str, Any]", scope)[_USER] = name
+
+
+def user_of(scope: HTTPScope) -> str:
+    """The name of the user or token that sends a request; empty when nobody was asked."""
+    name = cast("dict[str, Any]", scope).get(_USER, "")
+    assert isinstance(name, str)
+    return name
 
 
 def header_of(scope: HTTPScope, name: bytes) -> bytes:

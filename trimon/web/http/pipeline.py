@@ -1,12 +1,13 @@
 """The chain that every request passes, from the socket's side inward.
 
-    socket ─ hypercorn ─ RequestMetrics ─ Guard ─ Cors ─ Intake ─ Compression ─ Router ┬ plain request ─ handler
-                         │                │       │      │        │                    └ framework ───── the same handler
-                         │                │       │      │        └ packs bodies the client wants packed
-                         │                │       │      └ counts bodies as memory while they come, refuses those beyond it
-                         │                │       └ adds the headers that browsers ask for, to the API's answers
+    socket ─ hypercorn ─ RequestMetrics ─ Guard ─ Authentication ─ Cors ─ Intake ─ Compression ─ Router ┬ plain ─ handler
+                         │                │       │                │      │        │                    └ framework ─ same
+                         │                │       │                │      │        └ packs bodies the client wants packed
+                         │                │       │                │      └ counts bodies as memory while they come
+                         │                │       │                └ adds the headers that browsers ask for
+                         │                │       └ refuses who does not say who he is, and who may not ask for this
                          │                └ refuses: too long a body, another's host or origin, not from this machine, too often
-                         └ finds the endpoint, counts, takes the time
+                         └ finds the endpoint, counts, takes the time, adds the headers of all answers
 
 Each link is an ASGI application around the next one. A link may answer itself (a refusal is counted and has its
 CORS headers all the same, since it goes out through the links before it), or change the messages that come back.
@@ -31,6 +32,8 @@ from collections.abc import Sequence
 
 from hypercorn.typing import ASGIFramework
 
+from trimon.web.auth.authentication import Authentication
+from trimon.web.auth.headers import AnswerHeaders
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer
 from trimon.web.http.compression import Compression
@@ -55,5 +58,7 @@ def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramewor
     router = Router(create_framework(table, failed, context.offload), table, failed, context.offload)
     packed = Compression(router, context.offload)
     shared = Cors(Intake(packed, context.bodies), table, options.cors_origin)
-    guarded = Guard(shared, options)
-    return RequestMetrics(guarded, table, context.metrics)
+    threads = context.password_threads or context.offload
+    known = Authentication(shared, context.security, threads, context.metrics)
+    guarded = Guard(known, options)
+    return RequestMetrics(guarded, table, context.metrics, AnswerHeaders(context.security))

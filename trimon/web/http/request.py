@@ -64,6 +64,11 @@ class Request(Protocol):
         """The client's address, `<local>` when it has none."""
         ...
 
+    @property
+    def user(self) -> str:
+        """Who asks: the name of a user or of a token; empty when nobody was asked who he is."""
+        ...
+
     def header(self, name: str) -> str:
         """A header by its name in lower case, empty when there is none; of several the first."""
         ...
@@ -107,6 +112,7 @@ class PlainRequest:
         "path",
         "path_values",
         "raw_path",
+        "user",
     )
 
     def __init__(
@@ -116,6 +122,7 @@ class PlainRequest:
         path_values: Mapping[str, str],
         receive: ASGIReceiveCallable,
         offload: Offload,
+        user: str = "",
     ) -> None:
         self._offload = offload
         self.method: str = scope["method"]
@@ -124,6 +131,7 @@ class PlainRequest:
         self.path_values = path_values
         client = scope.get("client")
         self.client: str = client[0] if client else "<local>"
+        self.user = user
         self._query: bytes = scope["query_string"]
         self._headers = headers
         self._receive = receive

@@ -1,4 +1,7 @@
-"""The outermost link of the chain: finds a request's endpoint, counts the request and takes its time."""
+"""The outermost link of the chain: finds a request's endpoint, counts the request and takes its time.
+
+It sees each answer last, so the headers that all have are added here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from prometheus_client import Counter, Histogram
 
 from trimon.selfmetrics import SelfMetrics
+from trimon.web.auth.headers import AnswerHeaders
 from trimon.web.http.endpoint import EndpointTable
 from trimon.web.http.messages import set_match
 
@@ -20,9 +24,12 @@ _NO_ENDPOINT: Final = "not found"
 class RequestMetrics:
     """Counts what was answered by endpoint and status, with duration and size of the body as sent."""
 
-    def __init__(self, app: ASGIFramework, table: EndpointTable, metrics: SelfMetrics) -> None:
+    def __init__(
+        self, app: ASGIFramework, table: EndpointTable, metrics: SelfMetrics, headers: AnswerHeaders
+    ) -> None:
         self._app = app
         self._table = table
+        self._headers = headers
         self._requests = metrics.counter(
             "prometheus_http_requests_total", "Counter of HTTP requests.", ("handler", "code")
         )
@@ -57,6 +64,7 @@ class RequestMetrics:
             nonlocal status, size_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = self._headers.complete(message["headers"])
             elif message["type"] == "http.response.body":
                 size_bytes += len(message["body"])
                 if not message["more_body"]:

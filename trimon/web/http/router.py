@@ -27,7 +27,7 @@ from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.connection import SENDS_NO_MORE
 from trimon.web.http.endpoint import EndpointTable, Match
 from trimon.web.http.framework import AnswerOfError
-from trimon.web.http.messages import match_of, send_answer
+from trimon.web.http.messages import match_of, send_answer, user_of
 from trimon.web.http.parameters import FORM
 from trimon.web.http.request import ClientGone, PlainRequest
 
@@ -68,7 +68,7 @@ class Router:
         # of a header that is there twice, the first counts
         headers = dict(reversed(list(scope["headers"])))
         if is_plain(scope, headers):
-            plain = PlainRequest(scope, headers, match.values, receive, self._offload)
+            plain = PlainRequest(scope, headers, match.values, receive, self._offload, user_of(scope))
             await self._answer(plain, match, send)
             return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,16 +18,14 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 
 from trimon import limits
 from trimon.actors.kernel.report import CrashReports
-from trimon.errors import OperatingError
+from trimon.web.auth.handshake import Handshakes, TlsStream
+from trimon.web.auth.security import CurrentSecurity
 from trimon.web.http.arrivals import Arrivals
 from trimon.web.http.connection import ServerConnection
-from trimon.web.http.connections import Connections, Place
+from trimon.web.http.connections import Connections, Phase, Place
+from trimon.web.http.listening import is_open, shown_address
 from trimon.web.http.messages import set_crowded
 
-# The kernel has a bound of its own. Whoever comes in a crowd is looked at in turn, not left to try again in a second.
-BACKLOG: Final = 4096
-# A client that stops reading would otherwise hold its connection, and our stop, for ever.
-USER_TIMEOUT_MS: Final = 30_000
 # As Go's: a query may be in the target.
 HEAD_BYTES_MAX: Final = 2**20
 DRAIN_S: Final = 10.0
@@ -40,29 +39,6 @@ PASSING: Final = frozenset(
 # So many at a time; whatever else waits for the loop has its turn between them.
 ACCEPTED_MAX: Final = 32
 SLOW_EVERY_S: Final = 5.0
-
-
-def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
-    """Listening sockets, bound early so that a port in use is one clear line. Raises OperatingError."""
-    sockets: list[socket.socket] = []
-    for host, port in addresses:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-        try:
-            listener.bind((host or "0.0.0.0", port))  # noqa: S104 # ":9090" means every address, as in Go
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            for other in sockets:
-                other.close()
-            raise OperatingError(
-                f"listen tcp {host}:{port}: bind: {(error.strerror or str(error)).lower()}"
-            ) from None
-        listener.setblocking(False)
-        sockets.append(listener)
-    return sockets
 
 
 def _config() -> Config:
@@ -95,11 +71,17 @@ class WebActor:
         connections_max: int,
         reports: CrashReports | None = None,
         connections_kept: int = limits.CONNECTIONS_KEPT,
+        security: CurrentSecurity | None = None,
+        read_timeout_s: float = math.inf,
     ) -> None:
         self._app = app
         self._sockets = sockets
         self.connections = Connections(connections_max, connections_kept)
         self._reports = reports if reports is not None else CrashReports()
+        self._security = security if security is not None else CurrentSecurity()
+        self._security.open_addresses = self._open_addresses
+        self._read_timeout_s = read_timeout_s
+        self.handshakes = Handshakes()
         self._accepting = trio.CancelScope()
         self._arrivals: Arrivals | None = None
         self._draining = False
@@ -115,7 +97,7 @@ class WebActor:
         config = _config()
         worker = WorkerContext(None)
         app = ASGIWrapper(self._counted)
-        server = partial(ServerConnection, app, config, worker)
+        server = partial(ServerConnection, app, config, worker, read_timeout_s=self._read_timeout_s)
         async with trio.open_nursery() as connections:
 
             def serve(accepted: socket.socket, place: Place) -> None:
@@ -189,7 +171,8 @@ class WebActor:
                 elif not self._draining:
                     raise
                 return False
-            arrivals.add(accepted, str(address[0]))
+            # A Unix socket has no address; whoever reaches it is on this machine.
+            arrivals.add(accepted, str(address[0]) if isinstance(address, tuple) else "")
         return True
 
     async def _end_slow_readers(self) -> None:
@@ -202,7 +185,9 @@ class WebActor:
     ) -> None:
         began_s = trio.current_time()
         try:
-            await server(ConnectionState({}), stream, place)
+            shaken = await self._with_tls(stream, place)
+            if shaken is not None:
+                await server(ConnectionState({}), shaken, place)
         except* MemoryError:
             self._failed += 1
         except* Exception as errors:  # noqa: BLE001 # what one client does must not end all connections
@@ -212,15 +197,31 @@ class WebActor:
             stream.socket.close()  # when cancelled, the HTTP server leaves it open
             self.connections.leave(place)
 
+    async def _with_tls(
+        self, stream: trio.SocketStream, place: Place
+    ) -> trio.SocketStream | TlsStream | None:
+        """The connection as requests come over it; None when there is none after all."""
+        tls = self._security.now.tls
+        if tls is None:
+            return stream
+        place.enter(Phase.HEAD, trio.current_time())
+        shaken = await self.handshakes.wrapped(stream, tls)
+        place.enter(Phase.IDLE, trio.current_time())
+        return shaken
+
+    def _open_addresses(self) -> list[str]:
+        return [shown_address(listener) for listener in self._sockets if is_open(listener)]
+
     def inspect(self) -> Mapping[str, object]:
         """Addresses, and how many connections there are and were."""
         return {
-            "addresses": ["{}:{}".format(*listener.getsockname()[:2]) for listener in self._sockets],
+            "addresses": list(map(shown_address, self._sockets)),
             "connections": len(self.connections),
             "connections_without_request": len(self._arrivals) if self._arrivals is not None else 0,
             "connections_max": self.connections.most,
             "served": self.connections.served,
             "closed": dict(self.connections.closed),
             "failed": self._failed,
+            "handshakes": dict(self.handshakes.outcomes),
             "requests": self._requests,
         }

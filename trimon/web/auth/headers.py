@@ -1,0 +1,52 @@
+"""Headers that every answer has, so that a browser takes it for what it is, and shows it nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from trimon.web.auth.security import CurrentSecurity
+
+_TYPE: Final = b"content-type"
+_TYPE_OPTIONS: Final = b"x-content-type-options"
+_POLICY: Final = b"content-security-policy"
+_NOSNIFF: Final = (_TYPE_OPTIONS, b"nosniff")
+# Our pages have a style sheet in their text, and no script there.
+_PAGE_POLICY: Final = (
+    b"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+)
+_PAGE: Final = (
+    (_POLICY, _PAGE_POLICY),
+    (b"x-frame-options", b"sameorigin"),
+    (b"referrer-policy", b"same-origin"),
+)
+
+
+class AnswerHeaders:
+    """Adds what an answer has not said itself; what the web config file says goes before both."""
+
+    def __init__(self, security: CurrentSecurity) -> None:
+        self._security = security
+
+    def complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """All headers of an answer. With every request: it takes half a microsecond."""
+        out = list(headers)
+        is_page = has_options = has_policy = False
+        for name, value in out:
+            if name == _TYPE:
+                is_page = value.startswith(b"text/html")
+            elif name == _TYPE_OPTIONS:
+                has_options = True
+            elif name == _POLICY:
+                has_policy = True
+        if not has_options:
+            out.append(_NOSNIFF)
+        if is_page and not has_policy:
+            out += _PAGE
+        configured = self._security.now.headers
+        if configured:
+            names = {name for name, _ in configured}
+            out = [header for header in out if header[0] not in names]
+            out += configured
+        return out

@@ -1,0 +1,189 @@
+"""TLS of the listener: from the section of the web config file to what connections are wrapped with."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from trimon.config.web import CIPHER_SUITES, CURVES, NO_CERTIFICATE, UNVERIFIED, WebTlsConfig
+from trimon.errors import Position
+from trimon.web.auth.certificates import load_authorities, load_key_pair
+
+_VERSIONS: Final = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_OLD: Final = ("TLS10", "TLS11")
+# Their signatures are weaker than what the library takes by itself.
+_FOR_OLD_VERSIONS: Final = ":@SECLEVEL=0"
+_VERIFY: Final = {
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something in the file that holds otherwise than its reader may think."""
+
+    message: str
+    place: Position
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What connections are wrapped with, and which client certificates are welcome."""
+
+    context: ssl.SSLContext
+    allowed_names: frozenset[str]
+    """Of these subject alternative names a client certificate must have one; empty: any certificate will do."""
+    requires_certificate: bool
+    """Whether whoever has no certificate that can be verified is turned away."""
+
+    def allows(self, tls: ssl.SSLObject) -> bool:
+        """Whether the client of a connection whose handshake is done is welcome."""
+        if not self.allowed_names:
+            return True
+        certificate = tls.getpeercert() or {}
+        names = certificate.get("subjectAltName", ())
+        assert isinstance(names, tuple)
+        return any(_plain_name(str(value)) in self.allowed_names for _, value in names)
+
+
+def _plain_name(text: str) -> str:
+    """A name of a certificate as it is compared: addresses in their shortest form."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def server_tls(config: WebTlsConfig, http2_place: Position | None) -> tuple[ServerTls | None, list[Caution]]:
+    """TLS as a section says, None when it asks for none. Blocks on the disk. Raises UserError.
+
+    `http2_place`: where HTTP/2 is asked for, if it is.
+    """
+    if config.asks_for_nothing:
+        given = [
+            name
+            for name in ("cipher_suites", "curve_preferences", "client_allowed_sans")
+            if getattr(config, name)
+        ]
+        return None, [
+            Caution(f"{name} has no effect without a certificate", config.place(name)) for name in given
+        ]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_key_pair(context, config)
+    config.require_client_policy()
+    context.set_alpn_protocols(["http/1.1"])
+    # Whoever renegotiates makes the server work, and gets nothing that a new connection does not give.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if config.prefer_server_cipher_suites:
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    else:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    cautions = [*_set_versions(context, config), *_set_suites(context, config), *_set_curves(context, config)]
+    allowed = _set_client_certificates(context, config)
+    cautions += _client_cautions(config)
+    if http2_place is not None:
+        message = "HTTP/2 is not offered by this version of trimon: clients are answered in HTTP/1.1"
+        cautions.append(Caution(message, http2_place))
+    required = context.verify_mode is ssl.CERT_REQUIRED
+    return ServerTls(context, allowed, required), cautions
+
+
+def _set_versions(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Caution]:
+    least, most = config.min_version or "TLS12", config.max_version or "TLS13"
+    with warnings.catch_warnings():
+        # Old versions are deprecated, as whoever asks for them knows.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.maximum_version = _VERSIONS[most]
+        context.minimum_version = _VERSIONS[least]
+    if least in _OLD:
+        context.set_ciphers("DEFAULT" + _FOR_OLD_VERSIONS)
+        yield Caution(f"{least} is known to be weak", config.place("min_version"))
+    if most < least:
+        place = config.place("max_version" if config.given("max_version") else "min_version")
+        yield Caution(f"no client can connect: max_version {most} is below min_version {least}", place)
+
+
+def _set_suites(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Caution]:
+    if not config.cipher_suites:
+        return
+    names = [name for suite in config.cipher_suites if (name := CIPHER_SUITES[suite])]
+    place = config.place("cipher_suites")
+    if len(names) < len(config.cipher_suites):
+        yield Caution(
+            "cipher suites of TLS 1.3 are not chosen by cipher_suites: all of them are offered", place
+        )
+    if names:
+        context.set_ciphers(":".join(names) + (_FOR_OLD_VERSIONS if config.min_version in _OLD else ""))
+    elif context.minimum_version < ssl.TLSVersion.TLSv1_3:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        yield Caution("cipher_suites has none of TLS 1.2: clients need TLS 1.3", place)
+
+
+def _set_curves(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Caution]:
+    curves = [CURVES[name] for name in config.curve_preferences]
+    if not curves:
+        return
+    if len(curves) == 1:
+        context.set_ecdh_curve(curves[0])
+    elif hasattr(context, "set_groups"):  # since Python 3.15
+        context.set_groups(":".join(curves))
+    else:
+        message = (
+            "of curve_preferences this version of Python can set one alone: with several, the library's own choice "
+            "of curves holds"
+        )
+        yield Caution(message, config.place("curve_preferences"))
+
+
+def _set_client_certificates(context: ssl.SSLContext, config: WebTlsConfig) -> frozenset[str]:
+    """Sets who needs a certificate; the names of which it must have one."""
+    mode = _VERIFY.get(config.client_auth_type)
+    if mode is None:
+        return frozenset()
+    load_authorities(context, config)
+    context.verify_mode = mode
+    return frozenset(_plain_name(name) for name in config.client_allowed_sans)
+
+
+def _fault_of_client_policy(config: WebTlsConfig) -> str:
+    """Why a server cannot hold a policy about client certificates; empty when it can.
+
+    The library verifies every certificate that it asks for. One that nobody verifies proves nothing, unless its owner must
+    have one at all, or a name in it counts.
+    """
+    kind = config.client_auth_type
+    if kind not in UNVERIFIED or (kind == "RequestClientCert" and not config.client_allowed_sans):
+        return ""
+    return (
+        f"client_auth_type {kind} takes certificates that nobody has verified, which is not supported by this "
+        "version of trimon; use RequireAndVerifyClientCert"
+    )
+
+
+def require_possible(config: WebTlsConfig) -> None:
+    """Raise UserError for what is valid, and no server of this version can do."""
+    if not config.asks_for_nothing and (fault := _fault_of_client_policy(config)):
+        raise config.refuse("client_auth_type", fault)
+
+
+def _client_cautions(config: WebTlsConfig) -> Iterable[Caution]:
+    kind, place = config.client_auth_type, config.place("client_auth_type")
+    if fault := _fault_of_client_policy(config):
+        yield Caution(fault, place)
+    elif kind in UNVERIFIED:
+        yield Caution(f"client_auth_type {kind} lets everybody in, so no certificate is asked for", place)
+    elif kind in NO_CERTIFICATE and config.client_allowed_sans:
+        message = "client_allowed_sans has no effect: client_auth_type asks for no certificate"
+        yield Caution(message, config.place("client_allowed_sans"))
+    if config.client_ca and config.client_ca_file:
+        yield Caution("client_ca has no effect beside client_ca_file", config.place("client_ca"))
