@@ -291,6 +291,23 @@ FLAGS: Final = (
         own=True,
     ),
     Flag(
+        "query.cost-max",
+        "count",
+        "0",
+        "Most samples that an instant query of a client may look at by the estimate of its plan; it is refused before it runs. "
+        "0: any number.",
+        own=True,
+        least="0",
+    ),
+    Flag(
+        "query.range-cost-max",
+        "count",
+        "0",
+        "The same of a range query, over all its steps.",
+        own=True,
+        least="0",
+    ),
+    Flag(
         "enable-feature", "texts", "", "Feature flags, comma separated. Repeatable. Unknown ones only warn."
     ),
     Flag("agent", "bool", "false", "Run as an agent, without queries and rules."),

@@ -172,6 +172,8 @@ def web_options(
         allowed_hosts=_allowed_hosts(flags["web.allowed-hosts"], addresses),
         # the default lets every page read; none may change anything by default
         changing_origin=cors_origin if "web.cors.origin" in flags.given else "",
+        query_cost_max=flags["query.cost-max"],
+        query_range_cost_max=flags["query.range-cost-max"],
     )
 
 

@@ -32,6 +32,7 @@ from trimon.query.language.options import DURATION_EXPRESSIONS, PER_STEP_STATS, 
 from trimon.query.language.parser import Parser
 from trimon.query.language.pretty import prettify
 from trimon.query.operators.subquery import SubqueryOperator
+from trimon.query.planning.cost import check_cost
 from trimon.query.planning.plan import Planner
 from trimon.query.windows.windowmatrix import window_matrices
 
@@ -138,6 +139,7 @@ def _evaluate(
     stats = QueryStats(grid.count, queue_s=budget.elapsed_s)
     expr, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
     context = context_of(snapshot, query, grid, options, budget, stats, planner)
+    check_cost(context, root, ranged=ranged)
     some = _steps_with_samples(context, root, grid)
     if some.count < grid.count:
         grid, root = some, planner.plan(expr, some)

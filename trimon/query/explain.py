@@ -14,6 +14,7 @@ from trimon.query.execution.operator import Operator
 from trimon.query.execution.stats import NodeStats, QueryStats
 from trimon.query.language.nodes import Expr
 from trimon.query.language.options import QueryOptions
+from trimon.query.planning.cost import check_cost
 
 # Levels that are told by indentation.
 _LEVELS_MAX: Final = 64
@@ -96,6 +97,7 @@ def explain(
     limits = budget or Budget(options)
     context = engine.context_of(snapshot, query, grid, options, limits, stats, planner)
     if analyze:
+        check_cost(context, root, ranged=ranged)
         engine.run_plan(context, root)
     return _node(context, root, stats if analyze else None)
 

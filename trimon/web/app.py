@@ -6,6 +6,7 @@ from typing import Final
 
 from hypercorn.typing import ASGIFramework
 
+from trimon.web.api.activequeries import active_query_endpoints
 from trimon.web.api.admin import admin_endpoints
 from trimon.web.api.alerthistory import alert_history_endpoints
 from trimon.web.api.alerts import alerts_endpoints
@@ -33,6 +34,7 @@ from trimon.web.userassets import user_asset_endpoints
 
 _AREAS: Final = (
     query_endpoints,
+    active_query_endpoints,
     write_endpoints,
     expression_endpoints,
     series_endpoints,

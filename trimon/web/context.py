@@ -56,6 +56,9 @@ class WebOptions:
     """Hosts that requests may name, beside this machine's own and the external URL's; None: every host."""
     changing_origin: str = ""
     """Regular expression of origins whose pages may change something; empty: none but the server's own."""
+    query_cost_max: int = 0
+    """Samples that an instant query of a client may look at; 0: any number. Rules have no such limit."""
+    query_range_cost_max: int = 0
 
     @property
     def link_prefix(self) -> str:

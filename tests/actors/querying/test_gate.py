@@ -12,8 +12,11 @@ import trio
 
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.gate import HEAVY_MAX, HEAVY_S, PATIENCE_S, REMEMBERED_MAX, Queries
+from trimon.actors.querying.places import Asker
+from trimon.actors.querying.query import Phase
 from trimon.clock import WallClock
 from trimon.offload import InlineOffload, ThreadOffload
+from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import QueryOptions
 
@@ -166,3 +169,61 @@ async def test_threads_are_bounded_and_errors_pass() -> None:
     with pytest.raises(ZeroDivisionError):
         await offload.run(fails)
     assert offload.inspect()["busy"] == 0
+
+
+async def test_one_client_keeps_no_other_out() -> None:
+    """With a crowd of one client at work and waiting, a query of another starts at once."""
+    queries, crowd, other = gate(places=4, waiting_max=8), Crowd(), Crowd()
+    many, few = Asker("10.0.0.1", "10.0.0.1"), Asker("10.0.0.2", "10.0.0.2")
+    async with trio.open_nursery() as nursery:
+
+        async def ask(asker: Asker, work: Crowd) -> None:
+            await queries.run("q", OPTIONS, work, asker=asker)
+
+        for _ in range(9):
+            nursery.start_soon(ask, many, crowd)
+        await until(lambda: queries.inspect()["waiting"] == 6)
+        with pytest.raises(MailboxFull, match=r"queries of 10\.0\.0\.1 is full: 6 of 6") as raised:
+            await queries.run("q", OPTIONS, crowd, asker=many)
+        assert raised.value.retry_after_s > 0
+        nursery.start_soon(ask, few, other)
+        await until(lambda: other.inside == 1)
+        assert crowd.inside == 3
+        other.go.set()
+        crowd.go.set()
+    assert not queries._waiting_of
+
+
+async def test_a_query_is_cancelled_where_it_computes_and_where_it_waits() -> None:
+    """Cancelled, a query at work ends at its next look and one in the queue at once, both with an error; others go on."""
+    queries, failed = gate(places=1), []
+
+    def patient(_: object, budget: Budget) -> None:
+        while True:
+            budget.check()
+            time.sleep(0.001)
+
+    async def ask(text: str, work: Any) -> None:
+        try:
+            await queries.run(text, OPTIONS, work, asker=Asker("x", "10.0.0.1", "eve"))
+        except QueryError as error:
+            failed.append((text, error.kind, str(error)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, "first", patient)
+        await until(lambda: any(query.phase is Phase.COMPUTES for query in queries.active.values()))
+        nursery.start_soon(ask, "second", patient)
+        await until(lambda: queries.inspect()["waiting"] == 1)
+        first, second = queries.listed(10)
+        assert (first["phase"], second["phase"]) == ("computes", "waits for a place")
+        assert (second["user"], second["client"], second["query"]) == ("eve", "10.0.0.1", "second")
+        assert queries.cancel(int(str(second["id"])))
+        await until(lambda: len(failed) == 1)
+        assert queries.cancel(int(str(first["id"])))
+    assert failed == [
+        ("second", FailureKind.CANCELED, "query was canceled in query queue"),
+        ("first", FailureKind.CANCELED, "query was canceled in expression evaluation"),
+    ]
+    assert not queries.cancel(int(str(first["id"])))
+    assert not queries.active
+    assert await queries.run("third", OPTIONS, lambda *_: 3) == 3

@@ -6,9 +6,10 @@ import itertools
 import os
 import time
 import traceback
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from typing import Final, TypeVar
 
 import trio
@@ -16,6 +17,8 @@ import trio
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.activequeries import ActiveFile
 from trimon.actors.querying.costs import QueryCosts
+from trimon.actors.querying.places import KEPT_FROM, NOBODY, Asker, Places
+from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.clock import Clock
@@ -33,8 +36,9 @@ NO_MEMORY: Final = (
     "query needs more memory than the system gives to this process now; where that is less than it should be, "
     "--storage.memory-max says how much there is"
 )
-# Queries that may wait for a place; more are refused at once: they would time out anyway.
+# Queries that may wait for a place; more are refused at once: they would time out anyway. One client has at most a share.
 WAITING_MAX: Final = 256
+WAITING_SHARE: Final = 0.75
 RETRY_AFTER_S: Final = 2.0
 # A query that took more of a core than this is heavy. More heavy ones at once than there are cores fight for the
 # interpreter and for the caches, and all of them end later.
@@ -44,21 +48,15 @@ HEAVY_MAX: Final = min(max(2, os.cpu_count() or 1), 8)
 PATIENCE_S: Final = 0.25
 # Of so many queries it is remembered what they took.
 REMEMBERED_MAX: Final = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveQuery:
-    """A query at work or waiting."""
-
-    text: str
-    started_ms: int
-    budget: Budget
+# Of those at work.
+LISTED_MAX: Final = 50
 
 
 class Queries:
     """The gate through which every query goes. Only on the loop's thread; queries themselves run in workers.
 
-    A query that was heavy the last time waits, for a quarter of a second at most, until few others compute.
+    A query that was heavy the last time waits, for a quarter of a second at most, until few others compute. Places are given
+    to clients in turn.
     A caller that is cancelled (its client went away) cancels its query, which stops at its next check.
     With `memory` all queries together hold no more than their share. Of those that find it taken, clients' wait in the
     `room`, without a place or a thread, and begin anew; where there is no room, as for rules, they fail.
@@ -85,7 +83,7 @@ class Queries:
         self._snapshot = snapshot
         self._offload = offload
         self._clock = clock
-        self._gate = trio.CapacityLimiter(concurrency_max)
+        self._places = Places(concurrency_max, keeps_one=concurrency_max >= KEPT_FROM)
         self._waiting_max = waiting_max
         self._journal = journal
         self._query_log = query_log
@@ -94,7 +92,8 @@ class Queries:
         self._room = room
         self._numbers = itertools.count()
         self._waiting = 0
-        self._heavy = trio.CapacityLimiter(HEAVY_MAX)
+        self._waiting_of: Counter[str] = Counter()
+        self._heavy = Places(HEAVY_MAX)
         # Seconds of a core and bytes that queries took the last time.
         self._took: OrderedDict[object, tuple[float, int]] = OrderedDict()
 
@@ -104,33 +103,27 @@ class Queries:
         options: QueryOptions,
         work: Callable[[Snapshot, Budget], T],
         record: QueryRecord | None = None,
+        asker: Asker = NOBODY,
     ) -> T:
         """`work(snapshot, budget)` in a worker thread; with a `record` the query log hears of it.
 
         Where memory is short the work may be begun several times. Raises MailboxFull when too many wait already,
-        QueryError when time is up before there is a place or memory, NotReady, and whatever `work` raises.
+        QueryError when time is up before there is a place or memory or it is cancelled, NotReady, and whatever `work` raises.
         """
-        if self._waiting >= self._waiting_max:
-            self.refused += 1
-            raise MailboxFull("queries", self._waiting_max, self._waiting_max, RETRY_AFTER_S)
+        self._check_room(asker)
         if self._room is not None:
             self._room.check_open()
         reservation = self._reservation()
         budget = Budget(options, reservation)
         number = next(self._numbers)
-        self.active[number] = ActiveQuery(text, self._clock.now_ms(), budget)
+        query = ActiveQuery(number, text, self._clock.now_ms(), budget, asker, trio.CancelScope())
+        self.active[number] = query
         key = (text, record.step_ms, record.end_ms - record.start_ms) if record is not None else text
         try:
-            needed_bytes = self._took.get(key, (0.0, 0))[1]
-            if reservation is not None and needed_bytes and not reservation.raise_to(needed_bytes):
-                await self._wait_for_memory(budget, needed_bytes)
-            while True:
-                budget.begin_again()
-                try:
-                    return await self._compute(number, key, text, work, budget, record)
-                except MemoryShort as short:
-                    needed_bytes = short.needed_bytes
-                await self._wait_for_memory(budget, needed_bytes)
+            with query.scope:
+                return await self._run_until_done(query, key, work, record)
+            budget.check(QUEUE)  # cancelled while it waited
+            raise AssertionError("a query that was cancelled goes on")
         except MemoryFull as error:
             self.refused += 1
             self._note(record, str(error))
@@ -145,6 +138,44 @@ class Queries:
             if reservation is not None:
                 reservation.release()
 
+    def cancel(self, number: int) -> bool:
+        """Ends a query with an error; False when there is none of this number, or it has ended."""
+        query = self.active.get(number)
+        if query is None or query.canceled:
+            return False
+        query.cancel()
+        return True
+
+    def _check_room(self, asker: Asker) -> None:
+        """Raises MailboxFull when too many wait, or too many of one client."""
+        if self._waiting >= self._waiting_max:
+            self.refused += 1
+            raise MailboxFull("queries", self._waiting, self._waiting_max, RETRY_AFTER_S)
+        waiting, most = self._waiting_of[asker.key], max(1, int(self._waiting_max * WAITING_SHARE))
+        if asker.key and waiting >= most:
+            self.refused += 1
+            raise MailboxFull(f"queries of {asker.key}", waiting, most, RETRY_AFTER_S)
+
+    async def _run_until_done(
+        self,
+        query: ActiveQuery,
+        key: object,
+        work: Callable[[Snapshot, Budget], T],
+        record: QueryRecord | None,
+    ) -> T:
+        """Computes, and begins anew whenever others had the memory."""
+        budget, reservation = query.budget, query.budget.reservation
+        needed_bytes = query.expected_bytes = self._took.get(key, (0.0, 0))[1]
+        if reservation is not None and needed_bytes and not reservation.raise_to(needed_bytes):
+            await self._wait_for_memory(query, needed_bytes)
+        while True:
+            budget.begin_again()
+            try:
+                return await self._compute(query, key, work, record)
+            except MemoryShort as short:
+                needed_bytes = query.expected_bytes = short.needed_bytes
+            await self._wait_for_memory(query, needed_bytes)
+
     def _tell(self, error: QueryError) -> None:
         if self._room is not None:
             self._room.refuse(str(error))
@@ -152,8 +183,9 @@ class Queries:
     def _reservation(self) -> Reservation | None:
         return None if self._memory is None else Reservation(self._memory, for_rules=self._room is None)
 
-    async def _wait_for_memory(self, budget: Budget, needed_bytes: int) -> None:
+    async def _wait_for_memory(self, query: ActiveQuery, needed_bytes: int) -> None:
         """Gives up what is reserved and waits for all that is needed. Raises MemoryFull."""
+        budget = query.budget
         assert budget.reservation is not None
         budget.reservation.release()
         if self._room is None:
@@ -161,27 +193,28 @@ class Queries:
                 f"query needs {needed_bytes} bytes of memory, and other queries hold "
                 f"{budget.reservation.pool.taken_bytes} of {budget.reservation.most_bytes}"
             )
-        await self._room.wait(budget.reservation, needed_bytes, budget.timeout_s - budget.elapsed_s)
+        query.phase = Phase.WAITS_FOR_MEMORY
+        patience_s = budget.timeout_s - budget.elapsed_s
+        await self._room.wait(budget.reservation, needed_bytes, patience_s, query.asker.key)
 
     async def _compute(
         self,
-        number: int,
+        query: ActiveQuery,
         key: object,
-        text: str,
         work: Callable[[Snapshot, Budget], T],
-        budget: Budget,
         record: QueryRecord | None,
     ) -> T:
-        turn = self._took.get(key, (0.0, 0))[0] > HEAVY_S and await self._turn(number, budget)
+        asker = query.asker.key
+        turn = self._took.get(key, (0.0, 0))[0] > HEAVY_S and await self._turn(query)
         try:
-            await self._enter(number, budget)
+            await self._enter(query)
             try:
-                return await self._run(key, text, work, budget, record)
+                return await self._run(key, query, work, record)
             finally:
-                self._gate.release_on_behalf_of(number)
+                self._places.leave(asker)
         finally:
             if turn:
-                self._heavy.release_on_behalf_of(number)
+                self._heavy.leave(asker)
 
     def run_now(
         self,
@@ -209,37 +242,53 @@ class Queries:
         self._note(record)
         return result
 
-    async def _turn(self, number: int, budget: Budget) -> bool:
-        """Waits until fewer heavy queries compute, but not for ever; whether it is one of them."""
+    @contextmanager
+    def _waits(self, query: ActiveQuery, phase: Phase) -> Iterator[None]:
+        """Counts a query as one that waits."""
+        key = query.asker.key
+        query.phase = phase
         self._waiting += 1
+        self._waiting_of[key] += 1
         try:
-            with trio.move_on_after(min(PATIENCE_S, budget.timeout_s)) as patience:
-                await self._heavy.acquire_on_behalf_of(number)
+            yield
         finally:
             self._waiting -= 1
+            self._waiting_of[key] -= 1
+            if not self._waiting_of[key]:
+                del self._waiting_of[key]
+
+    async def _turn(self, query: ActiveQuery) -> bool:
+        """Waits until fewer heavy queries compute, but not for ever; whether it is one of them."""
+        if self._heavy.try_enter(query.asker.key):
+            return True
+        with (
+            self._waits(query, Phase.WAITS_FOR_TURN),
+            trio.move_on_after(min(PATIENCE_S, query.budget.timeout_s)) as patience,
+        ):
+            await self._heavy.enter(query.asker.key)
         return not patience.cancelled_caught
 
-    async def _enter(self, number: int, budget: Budget) -> None:
-        try:
-            self._gate.acquire_on_behalf_of_nowait(number)
-        except trio.WouldBlock:
-            self._waiting += 1
-            try:
-                with trio.move_on_at(trio.current_time() + budget.timeout_s - budget.elapsed_s) as queue:
-                    await self._gate.acquire_on_behalf_of(number)
-            finally:
-                self._waiting -= 1
-            if queue.cancelled_caught:
-                budget.check(QUEUE)
+    async def _enter(self, query: ActiveQuery) -> None:
+        if self._places.try_enter(query.asker.key):
+            return
+        budget = query.budget
+        with (
+            self._waits(query, Phase.WAITS_FOR_PLACE),
+            trio.move_on_at(trio.current_time() + budget.timeout_s - budget.elapsed_s) as queue,
+        ):
+            await self._places.enter(query.asker.key)
+        if queue.cancelled_caught:
+            budget.check(QUEUE)
 
     async def _run(
         self,
         key: object,
-        text: str,
+        query: ActiveQuery,
         work: Callable[[Snapshot, Budget], T],
-        budget: Budget,
         record: QueryRecord | None,
     ) -> T:
+        text, budget = query.text, query.budget
+        query.phase = Phase.COMPUTES
         journal, snapshot = self._journal, self._snapshot()
         took_s: list[float] = []
 
@@ -285,28 +334,23 @@ class Queries:
 
     def inspect(self) -> Mapping[str, object]:
         """How many run and wait, and what they are."""
-        statistics = self._gate.statistics()
-        now_ms = self._clock.now_ms()
         return {
-            "running": statistics.borrowed_tokens,
+            "running": self._places.taken,
             "running_max": self.concurrency_max,
             "waiting": self._waiting,
             "waiting_max": self._waiting_max,
-            "heavy": self._heavy.borrowed_tokens,
+            "heavy": self._heavy.taken,
             "heavy_max": HEAVY_MAX,
             "served": self.served,
             "refused": self.refused,
             **(self._room.inspect() if self._room is not None else {}),
-            "active": [
-                {
-                    "query": query.text,
-                    "age_s": (now_ms - query.started_ms) / 1000,
-                    "samples": query.budget.read,
-                    "reserved_bytes": query.budget.reservation.size_bytes if query.budget.reservation else 0,
-                }
-                for query in list(self.active.values())[:50]
-            ],
+            "active": self.listed(LISTED_MAX),
         }
+
+    def listed(self, most: int) -> list[dict[str, object]]:
+        """The oldest queries at work or waiting, as plain data."""
+        now_ms = self._clock.now_ms()
+        return [query.describe(now_ms) for query in islice(self.active.values(), most)]
 
 
 def _let_go(error: BaseException) -> None:

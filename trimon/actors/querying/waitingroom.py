@@ -15,6 +15,7 @@ from trimon.memory.queries import QueryMemory, Reservation
 from trimon.query.language.errors import MemoryFull
 
 WAITING_MAX: Final = 64
+CLIENT_SHARE: Final = 0.75
 # Whoever asked has given up by then, or would rather hear that there is too much to do.
 WAIT_S_MAX: Final = 30.0
 TOLD_S: Final = 60.0
@@ -26,6 +27,7 @@ class _Waiting:
 
     reservation: Reservation
     needed_bytes: int
+    key: str
     admitted: trio.Event = field(default_factory=trio.Event)
 
 
@@ -71,12 +73,20 @@ class WaitingRoom:
             self._log.warning("queries are refused for want of memory", refused=self.refused, last=reason)
             self._told_s = now_s
 
-    async def wait(self, reservation: Reservation, needed_bytes: int, patience_s: float) -> None:
-        """Returns when `needed_bytes` are reserved. Raises MemoryFull when too many wait, or it takes too long."""
+    async def wait(
+        self, reservation: Reservation, needed_bytes: int, patience_s: float, key: str = ""
+    ) -> None:
+        """Returns when `needed_bytes` are reserved. Raises MemoryFull when too many wait, or it takes too long.
+
+        Of one client, whose `key` is not empty, only some may wait.
+        """
         self._on_short()
         if len(self._line) >= self._waiting_max:
             raise self._full(needed_bytes, f"{len(self._line)} queries wait for it already")
-        waiting = _Waiting(reservation, needed_bytes)
+        own = sum(waiting.key == key for waiting in self._line) if key else 0
+        if own >= max(1, int(self._waiting_max * CLIENT_SHARE)):
+            raise self._full(needed_bytes, f"{own} queries of {key} wait for it already")
+        waiting = _Waiting(reservation, needed_bytes, key)
         self._line.append(waiting)
         self.look()
         wait_s = max(0.0, min(patience_s, self._wait_s_max))

@@ -35,6 +35,10 @@ class QueryOptions:
     timeout_s: float = 120.0
     subquery_step_ms: int = 60_000
     features: frozenset[str] = frozenset()
+    cost_max: int = 0
+    """Samples that an instant query may look at by the estimate of its plan; 0: any number."""
+    range_cost_max: int = 0
+    """The same of a range query, over all its steps."""
 
     def has(self, feature: str) -> bool:
         """Whether a feature flag is set."""

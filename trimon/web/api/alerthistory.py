@@ -18,6 +18,7 @@ from trimon.rules.history import AlertChange
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
@@ -78,7 +79,7 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
 
         try:
             changes, more = await request.attended(
-                lambda: context.queries.run("alert history", options, work)
+                lambda: context.queries.run("alert history", options, work, asker=asker_of(request))
             )
         except OSError as error:
             reason = f"the history of alerts cannot be read: {error.strerror or error}"

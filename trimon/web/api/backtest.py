@@ -20,6 +20,7 @@ from trimon.web.api.queries import request_options
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, success
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
@@ -42,7 +43,9 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
             return success(data, wanted.warnings(snapshot))
 
         title = f"{request.path} {_title(values)} from {span.start_ms} to {span.end_ms} ms"
-        answer = await request.attended(lambda: context.queries.run(title, options, work))
+        answer = await request.attended(
+            lambda: context.queries.run(title, options, work, asker=asker_of(request))
+        )
         context.bodies.hold_while_alive(answer, len(answer.body))
         return answer
 

@@ -22,6 +22,7 @@ from trimon.web.api.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
@@ -74,7 +75,9 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
             return plan.data(), plan.lines()
 
         try:
-            plan, lines = await context.queries.run(f"{request.path} {text}", options, work)
+            plan, lines = await context.queries.run(
+                f"{request.path} {text}", options, work, asker=asker_of(request)
+            )
         except ParseError as error:
             raise bad_parameter("query", error) from None
         return success({"plan": plan, "text": "\n".join(lines)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import orjson
 from werkzeug.datastructures import MultiDict
@@ -23,6 +24,7 @@ from trimon.query.planning.trivial import is_trivial
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
@@ -45,7 +47,9 @@ def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOp
             lookback_ms = lookback_ms if lookback_ms > 0 else None
         except UserError as error:
             raise ApiError("bad_data", f"error parsing lookback delta duration: {error}") from None
-    return context.query_options().with_(lookback_ms=lookback_ms, timeout_s=timeout_s)
+    options = context.query_options().with_(lookback_ms=lookback_ms, timeout_s=timeout_s)
+    costs = context.options.query_cost_max, context.options.query_range_cost_max
+    return replace(options, cost_max=costs[0], range_cost_max=costs[1]) if any(costs) else options
 
 
 def query_text(values: MultiDict[str, str]) -> str:
@@ -147,7 +151,7 @@ class QueryHandler:
             record.stats = result.stats
             return _rendered(result, budget, series_max, stats, per_step)
 
-        queries = self._context.queries
+        queries, asker = self._context.queries, asker_of(request)
         start_ms, end_ms, step_ms = times_ms
         steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
         try:
@@ -155,7 +159,7 @@ class QueryHandler:
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
                 if is_trivial(text, expr, steps):
                     return queries.run_now(options, work, record)
-            answer = await request.attended(lambda: queries.run(text, options, work, record))
+            answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(

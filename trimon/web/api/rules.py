@@ -21,6 +21,7 @@ from trimon.web.api.alerts import shown_alerts
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, seconds
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
@@ -200,7 +201,9 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
         def work(_: Snapshot, budget: Budget) -> list[tuple[RuleGroup, list[RuleSession]]]:
             return wanted.chosen(groups, budget.check)
 
-        return wanted, await request.attended(lambda: context.queries.run("rules", options, work))
+        return wanted, await request.attended(
+            lambda: context.queries.run("rules", options, work, asker=asker_of(request))
+        )
 
     async def rules(request: Request) -> Answer:
         values = await request.values()

@@ -20,6 +20,7 @@ from trimon.query.execution.budget import Budget
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.pieces import json_list
 from trimon.web.http.request import Request
@@ -85,7 +86,9 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
             data = json_list(found, budget.check, _members if named else None)
             return success(data, warnings, escaped=not named)
 
-        return context.held(await context.queries.run(request.path, context.query_options(), work))
+        return context.held(
+            await context.queries.run(request.path, context.query_options(), work, asker=asker_of(request))
+        )
 
     async def series(request: Request) -> Answer:
         values = await request.values()

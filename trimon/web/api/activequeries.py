@@ -1,0 +1,65 @@
+"""Queries at work: which there are, and an end to one."""
+
+from __future__ import annotations
+
+from trimon.web.context import WebContext
+from trimon.web.http.answer import Answer, ApiError, success
+from trimon.web.http.asking import asker_of
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
+from trimon.web.http.hosts import is_loopback
+from trimon.web.http.request import Request
+
+PATH = API_PREFIX + "/trimon/queries"
+
+
+def active_query_endpoints(context: WebContext) -> list[Endpoint]:
+    """/trimon/queries, /trimon/queries/<id>/cancel."""
+
+    def check(request: Request) -> None:
+        """Raises ApiError. Where users are told apart the role has been checked; where they are not, this machine may."""
+        if not (asker_of(request).user or is_loopback(request.client) or context.options.enable_admin_api):
+            message = (
+                "queries at work are shown to this machine and to users with the role admin alone, "
+                "unless --web.enable-admin-api opens them"
+            )
+            raise ApiError("unavailable", message, status=403)
+
+    async def listed(request: Request) -> Answer:
+        check(request)
+        return success({"queries": context.queries.listed(len(context.queries.active))})
+
+    async def cancel(request: Request) -> Answer:
+        check(request)
+        text = request.path_values["id"]
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+        query = context.queries.active.get(number)
+        if query is None:
+            raise ApiError("not_found", f'no query at work has the id "{text}"')
+        context.queries.cancel(number)
+        who = asker_of(request)
+        context.log.info(
+            "query canceled",
+            id=number,
+            query=query.text[:1000],
+            by=who.user or who.client,
+            of=query.asker.client,
+        )
+        return success({"id": number, "query": query.text, "phase": query.phase.value})
+
+    return [
+        Endpoint(
+            PATH,
+            ("GET",),
+            listed,
+            role=Role.ADMIN,
+            summary="Lists the queries that are at work or wait: who asks, since when, what each does and holds.",
+        ),
+        Endpoint(
+            PATH + "/<id>/cancel",
+            ("POST",),
+            cancel,
+            role=Role.ADMIN,
+            changes=True,
+            summary="Ends a query at work with an error for its client.",
+        ),
+    ]
