@@ -25,7 +25,7 @@ from trimon.web.http.messages import header_of, match_of
 # Shorter bodies are packed where Prometheus packs them: those of the API. It takes three microseconds.
 BODY_BYTES_MIN: Final = 1024
 INLINE_BYTES_MAX: Final = 64 * 1024
-_API: Final = "/api/"
+_ALWAYS: Final = ("/api/", "/federate")
 _NEVER: Final = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*", re.ASCII)
 # zlib's window: with gzip's frame, with its own.
 _WINDOWS: Final = {"gzip": 31, "deflate": 15}
@@ -123,7 +123,7 @@ class Compression:
             await self._app(scope, receive, send)
             return
         match = match_of(scope)
-        bytes_min = 1 if match is not None and match.endpoint.path.startswith(_API) else BODY_BYTES_MIN
+        bytes_min = 1 if match is not None and match.endpoint.path.startswith(_ALWAYS) else BODY_BYTES_MIN
         await self._app(scope, receive, _Packing(send, encoding, bytes_min, self._offload).send)
 
 

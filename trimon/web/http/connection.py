@@ -22,6 +22,8 @@ from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.connections import BUSY, IDLE, Phase, Place
 from trimon.web.http.h11server import ServerProtocol
 
+# Of an answer that is whole when its head is made.
+_LENGTH: Final = b"\r\ncontent-length: "
 # A longer body is not copied behind its head: sending twice costs less.
 JOIN_BYTES_MAX: Final = 64 * 1024
 READ_BYTES_MAX: Final = 64 * 1024
@@ -240,9 +242,10 @@ class ServerConnection(TCPServer):
 
     async def _send(self, data: bytes) -> None:
         if self._head_is_next and self._has_begun_a_response():
-            # its body, or its end, follows at once
-            self._head, self._head_is_next = data, False
-            return
+            self._head_is_next = False
+            if _LENGTH in data:  # its body follows at once, where that of a stream may take hours
+                self._head = data
+                return
         head, self._head = self._head, b""
         if head and len(data) > JOIN_BYTES_MAX:
             await self._write(head)
