@@ -22,7 +22,7 @@ from trimon.server.settings import AlertSettings, RuleSettings
 from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
 from trimon.storage.prometheus.coexistence import own_directory
-from trimon.web.auth.security import CurrentSecurity, load_possible_security
+from trimon.web.auth.security import CurrentSecurity, read_security
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl, bracketed
 from trimon.web.http.hosts import is_loopback_name
@@ -75,7 +75,7 @@ def web_security(flags: ServerFlags) -> CurrentSecurity:
         return CurrentSecurity()
     path, strict = Path(name), flags["compat"] == STRICT
     try:
-        return CurrentSecurity(load_possible_security(path, strict=strict), path, strict)
+        return read_security(path, strict=strict)
     except UserError as error:
         where = f" ({error.position})" if error.position.line else ""
         raise OperatingError(f"Unable to validate web configuration file: {error.message}{where}") from None

@@ -9,6 +9,7 @@ import trio
 
 from tests.web.http.test_connection import GET, Application, answer, connected, everything, serving
 from trimon import limits
+from trimon.web.http import server
 from trimon.web.http.listening import bind
 from trimon.web.http.server import WebActor
 
@@ -52,6 +53,25 @@ async def test_draining_finishes_requests_and_closes_idle_connections() -> None:
             assert (await everything(busy)).endswith(b"GET /slow ")
     for stream in (idle, used, busy):
         await stream.aclose()
+    listener.close()
+
+
+async def test_a_client_that_stops_reading_does_not_keep_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection in the middle of an answer that nobody reads is closed when the time for a stop is over."""
+    monkeypatch.setattr(server, "DRAIN_S", 0.3)
+    app: Any = Application()
+    (listener,) = bind([("127.0.0.1", 0)])
+    actor = WebActor(app, [listener], 10)
+    stream = await connected(listener.getsockname()[1])
+    with trio.fail_after(8):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(actor.run)
+            for _ in range(40):  # more than the buffers of both sides hold
+                await stream.send_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+            await stream.receive_some(10)
+            await trio.sleep(0.2)
+            actor.drain()
+    await stream.aclose()
     listener.close()
 
 

@@ -109,6 +109,8 @@ class CurrentSecurity:
     now: Security = field(default_factory=Security)
     path: Path | None = None
     strict: bool = False
+    stamp: Stamp = ()
+    """When the files that were read last had been changed."""
     reload_ok: bool = True
     """Whether the file could be taken when it was read last."""
     open_addresses: Callable[[], Sequence[str]] = tuple
@@ -135,3 +137,10 @@ class CurrentSecurity:
         )
         for name, text, value in figures:
             yield MetricFamily(name, text, "gauge", [((), float(value))])
+
+
+def read_security(path: Path, *, strict: bool = False) -> CurrentSecurity:
+    """What a web config file says, to start with. Blocks on the disk. Raises UserError."""
+    # The stamp is taken first: what changes while the files are read is seen by the first look.
+    stamp = stamp_of(path, strict=strict)
+    return CurrentSecurity(load_possible_security(path, strict=strict), path, strict, stamp)

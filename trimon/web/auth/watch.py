@@ -12,7 +12,7 @@ from trimon.errors import UserError
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.redaction import redacted
-from trimon.web.auth.security import CurrentSecurity, Security, Stamp, load_possible_security, stamp_of
+from trimon.web.auth.security import CurrentSecurity, Security, load_possible_security, stamp_of
 from trimon.web.auth.tls import Caution
 
 LOOK_EVERY_S: Final = 2.0
@@ -21,11 +21,11 @@ LOOK_EVERY_S: Final = 2.0
 class WebConfigWatch:
     """Looks at the files every so often, and takes over what they say.
 
-    Owns: when the files were changed.
+    Owns: what the current security is.
     Receives: nothing.
     Sends: nothing; who wants to know looks at the current security.
     Crashes when: never by a file: one that is wrong is told, and what held before goes on.
-    On restart: what is on the disk is read.
+    On restart: it goes on looking.
     """
 
     def __init__(self, security: CurrentSecurity, offload: Offload, log: Log) -> None:
@@ -38,14 +38,12 @@ class WebConfigWatch:
         path = self._security.path
         if path is None:
             await trio.sleep_forever()
-        known: Stamp | None = None
         while True:
             # The stamp is taken first: what changes while the files are read is seen the next time.
             found = await self._offload.run(lambda: stamp_of(path, strict=self._security.strict))
-            if found != known:
-                if known is not None or not self._security.reload_ok:
-                    await self._reload(path)
-                known = found
+            if found != self._security.stamp:
+                self._security.stamp = found
+                await self._reload(path)
             await trio.sleep(LOOK_EVERY_S)
 
     async def _reload(self, path: Path) -> None:

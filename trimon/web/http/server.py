@@ -106,19 +106,27 @@ class WebActor:
                 connections.start_soon(self._serve, server, stream, place)
 
             arrivals = self._arrivals = Arrivals(self.connections, serve)
-            with self._accepting:
-                async with trio.open_nursery() as acceptors:
-                    acceptors.start_soon(arrivals.run)
-                    for listener in self._sockets:
-                        acceptors.start_soon(self._accept, listener.dup(), arrivals)
-                    acceptors.start_soon(self._end_slow_readers)
-            await worker.terminated.set()
-            # connections that are merely kept open need not be waited for
-            with trio.move_on_after(DRAIN_S):
-                while self._requests:
-                    self._quiet = trio.Event()
-                    await self._quiet.wait()
+            try:
+                await self._accept_all(arrivals)
+                await worker.terminated.set()
+                # connections that are merely kept open need not be waited for
+                with trio.move_on_after(DRAIN_S):
+                    while self._requests:
+                        self._quiet = trio.Event()
+                        await self._quiet.wait()
+            finally:
+                # A piece of an answer that nobody reads is not cancelled, it fails.
+                self.connections.close_all()
             connections.cancel_scope.cancel()
+
+    async def _accept_all(self, arrivals: Arrivals) -> None:
+        """Accepts from all sockets until drained."""
+        with self._accepting:
+            async with trio.open_nursery() as acceptors:
+                acceptors.start_soon(arrivals.run)
+                for listener in self._sockets:
+                    acceptors.start_soon(self._accept, listener.dup(), arrivals)
+                acceptors.start_soon(self._end_slow_readers)
 
     async def _counted(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """The application, with requests counted while they are answered."""
