@@ -276,11 +276,11 @@ def test_a_bearer_token_becomes_authorization() -> None:
 )
 def test_what_is_not_supported_says_so(section: str, text: str) -> None:
     """Every field of the table is refused by name with its place, unless it asks for nothing; an empty item asks."""
-    for field in (*UNSUPPORTED[section], *(ScrapeConfig.not_yet if section == "scrape" else ())):
+    for field in (*UNSUPPORTED.get(section, ()), *(ScrapeConfig.not_yet if section == "scrape" else ())):
         message = error_of(text.format(field=field))
         assert message.endswith(f": field {field} is not supported by this version of trimon")
         assert message.startswith("1:")
-    for field in (*UNSUPPORTED[section], *(ScrapeConfig.not_yet if section == "scrape" else ())):
+    for field in (*UNSUPPORTED.get(section, ()), *(ScrapeConfig.not_yet if section == "scrape" else ())):
         empty = text.format(field=field).replace("[{url: 'http://x'}]", "null").replace("[{}]", "null")
         read(empty)
 

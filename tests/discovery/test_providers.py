@@ -51,7 +51,7 @@ def test_a_source_is_reached_as_it_is_configured() -> None:
     made = providers_of(consumers(plain, secret))
     assert len(made) == 2
     client = next(iter(made.values())).client()
-    assert client.proxy_url == "http://p:1"
+    assert client.proxy.url == "http://p:1"
     assert client.credentials() == (("Authorization", "Basic dTpvbmU="),)
     assert "one" not in "".join(made)
 

@@ -12,7 +12,7 @@ import trio
 
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch.client import ClientOptions, HttpFetch
-from trimon.fetch.proxy import bypasses_proxy
+from trimon.fetch.proxy import ProxyOptions, bypasses_proxy
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
 from trimon.fetch.url import same_place, split_url
 
@@ -163,7 +163,7 @@ BAD_ADDRESSES = [
 @pytest.mark.parametrize("scheme", ["http", "https", "ftp", ""])
 async def test_no_address_is_a_crash(address: str, scheme: str) -> None:
     """Whatever stands for an address, the request ends in an error about it."""
-    for fetch in (HttpFetch(), HttpFetch(ClientOptions(proxy_url="http://127.0.0.1:1"))):
+    for fetch in (HttpFetch(), HttpFetch(ClientOptions(proxy=ProxyOptions("http://127.0.0.1:1")))):
         with pytest.raises(FetchError):
             await fetch.send(FetchRequest(f"{scheme}://{address}/metrics", timeout_s=2.0))
 
@@ -194,7 +194,7 @@ async def test_no_server_name_is_a_crash(peer: Peer, name: str) -> None:
 async def test_no_proxy_is_a_crash(proxy: str) -> None:
     """A proxy that is no address, or does not answer, is an error of the request."""
     with pytest.raises(FetchError):
-        await HttpFetch(ClientOptions(proxy_url=proxy)).send(
+        await HttpFetch(ClientOptions(proxy=ProxyOptions(proxy))).send(
             FetchRequest("http://127.0.0.1:1/", timeout_s=2.0)
         )
 
@@ -210,7 +210,7 @@ async def test_goes_through_a_proxy(peer: Peer) -> None:
     """With a proxy the request goes to the proxy with an absolute URL, unless no_proxy names the host."""
     peer.answers["http://metrics.test/m"] = ok(b"via")
     peer.answers["/m"] = ok(b"direct")
-    fetch = HttpFetch(ClientOptions(proxy_url=peer.url(""), no_proxy="127.0.0.1"))
+    fetch = HttpFetch(ClientOptions(proxy=ProxyOptions(peer.url(""), "127.0.0.1")))
     assert (await fetch.send(FetchRequest("http://metrics.test/m"))).body == b"via"
     assert (await fetch.send(FetchRequest(peer.url("/m")))).body == b"direct"
     await fetch.aclose()

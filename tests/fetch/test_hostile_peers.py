@@ -15,6 +15,7 @@ import trio
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.head import HEAD_BYTES_MAX, HEADERS_MAX
+from trimon.fetch.proxy import ProxyOptions
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
 
 GZIP = "Content-Encoding: gzip\r\n"
@@ -345,7 +346,7 @@ async def test_a_body_that_does_not_come_in_time_stands_for_itself(peer: Peer) -
 
 def proxied(peer: Peer) -> HttpFetch:
     """A client that asks the peer for everything, as its proxy."""
-    return HttpFetch(ClientOptions(proxy_url=peer.url("")))
+    return HttpFetch(ClientOptions(proxy=ProxyOptions(peer.url(""))))
 
 
 # The generators of httpx below the body that is given up are its own; the connection is closed.

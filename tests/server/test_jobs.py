@@ -8,7 +8,6 @@ import pytest
 
 from trimon.config.load import load_text
 from trimon.config.scrape import ScrapeConfig
-from trimon.config.support import UNSUPPORTED
 from trimon.errors import UserError
 from trimon.peers.options import client_options
 from trimon.scrape.options import PoolOptions
@@ -22,7 +21,10 @@ EXAMPLES = {
     "bearer_token": "t",
     "bearer_token_file": "/t",
     "tls_config": "{server_name: s}",
+    "oauth2": "{client_id: c, client_secret: s, token_url: 'http://127.0.0.1:1/t'}",
     "proxy_url": "http://p:1",
+    "proxy_from_environment": "true",
+    "proxy_connect_header": "{X-A: [b]}\n  proxy_url: http://p:1",
     "no_proxy": "n\n  proxy_url: http://p:1",
     "follow_redirects": "false",
     "http_headers": "{X-A: {values: [a]}}",
@@ -90,7 +92,7 @@ def seen(config: ScrapeConfig) -> tuple[object, ...]:
         credentials: object = client.credentials()
     except Exception as error:  # noqa: BLE001 # a file with a secret that is not there is known to the client too
         credentials = str(error)
-    known = (client.headers, client.server_name, client.follow_redirects, client.proxy_url, client.no_proxy)
+    known = (client.headers, client.server_name, client.follow_redirects, client.proxy)
     return plain, relabeling, made.failure_log, known, credentials, config.discovery()
 
 
@@ -102,8 +104,7 @@ def test_every_field_is_on_a_list() -> None:
     """A new field of a scrape config has to say here what it does."""
     known = EXAMPLES.keys() | REFUSED.keys() | WARNED.keys()
     named = {field.name for field in fields(ScrapeConfig)} - {"marks"}
-    assert named - set(UNSUPPORTED["scrape"]) == known
-    assert not known & set(UNSUPPORTED["scrape"])
+    assert named == known
 
 
 @pytest.mark.parametrize("field", EXAMPLES)
@@ -112,7 +113,7 @@ def test_a_field_reaches_whom_it_concerns(field: str) -> None:
     assert seen(job(field, EXAMPLES[field])) != seen(job())
 
 
-@pytest.mark.parametrize("field", sorted({*REFUSED, *UNSUPPORTED["scrape"]}))
+@pytest.mark.parametrize("field", sorted(REFUSED))
 def test_what_is_not_done_is_refused_by_name(field: str) -> None:
     """A field without effect that asks for something names itself."""
     with pytest.raises(UserError, match=field):

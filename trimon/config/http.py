@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, Url, one_of
-from trimon.config.model import Model, Shown, setting
+from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret, SecretUrl
+from trimon.config.yamltree import Node, Shape
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.strings import go_quote
 
@@ -37,6 +40,10 @@ _RESERVED_HEADERS: Final = frozenset(
 )
 NO_SECRET: Final = Secret()
 NO_URL: Final = SecretUrl()
+PROXIES: Final = ("http", "https", "socks5")
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+SIGNATURE_ALGORITHMS: Final = ("RS256", "RS384", "RS512")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _tls_version(text: str) -> str | None:
@@ -54,6 +61,15 @@ def _header_name(text: str) -> str | None:
 def _header_value(text: str) -> str | None:
     fault = fault_of_value(text)
     return f"value cannot be sent in a header: it has {fault}" if fault else None
+
+
+def _connect_header() -> Mapped:
+    """Headers that a proxy is sent when it is asked for a tunnel."""
+    return Mapped(Listed(Hidden(_header_value)), "map[string][]config.Secret", _connect_header_name)
+
+
+def _connect_header_name(text: str) -> str | None:
+    return None if _TOKEN.fullmatch(text) else f"{go_quote(text)} is not a valid header name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +162,106 @@ class TlsConfig(Model):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """A mapping of any shape, kept as JSON."""
+
+    def read(self, node: Node, source: Source) -> str:
+        """The claims."""
+        if node.shape is not Shape.MAP:
+            source.document.mismatch(node, "map[string]any")
+        try:
+            return json.dumps(source.document.plain(node), sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError):
+            source.document.refuse(node, "claims have a value that JSON cannot hold")
+
+    def zero(self) -> str:
+        """No claims."""
+        return ""
+
+    def show(self, value: str) -> object:
+        """The mapping."""
+        return json.loads(value)
+
+
+def _check_proxy(config: OAuth2 | HttpClient) -> None:
+    """A proxy comes from one place, and what is said of it is said of one."""
+    if config.proxy_from_environment and config.proxy_url:
+        raise config.refuse(
+            "proxy_url", "if proxy_from_environment is configured, proxy_url must not be configured"
+        )
+    if config.proxy_from_environment and config.no_proxy:
+        raise config.refuse(
+            "no_proxy", "if proxy_from_environment is configured, no_proxy must not be configured"
+        )
+    if config.no_proxy and not config.proxy_url:
+        raise config.refuse("no_proxy", "if no_proxy is configured, proxy_url must also be configured")
+    if config.proxy_connect_header and not (config.proxy_url or config.proxy_from_environment):
+        raise config.refuse(
+            "proxy_connect_header",
+            "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuth2(Model):
+    """Where tokens for requests are got, with a secret of the client or a key that it signs with. `claims` is JSON."""
+
+    yaml_type: ClassVar[str] = "config.plain"
+
+    client_id: str = setting(Text(), "")
+    client_secret: Secret = setting(Hidden(), NO_SECRET)
+    client_secret_file: str = setting(FilePath(), "")
+    client_secret_ref: str = setting(Text(), "", only_default=True)
+    client_certificate_key_id: str = setting(Text(), "")
+    client_certificate_key: Secret = setting(Hidden(), NO_SECRET)
+    client_certificate_key_file: str = setting(FilePath(), "")
+    client_certificate_key_ref: str = setting(Text(), "", only_default=True)
+    grant_type: str = setting(Text(), "")
+    signature_algorithm: str = setting(Text(), "")
+    iss: str = setting(Text(), "")
+    audience: str = setting(Text(), "")
+    claims: str = setting(_Claims(), "")
+    scopes: tuple[str, ...] = setting(Listed(Text()), ())
+    token_url: SecretUrl = setting(Url(), NO_URL)
+    endpoint_params: tuple[tuple[str, str], ...] = setting(Mapped(Text()), ())
+    tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
+    proxy_url: SecretUrl = setting(Url(PROXIES), NO_URL, shown=Shown.GIVEN)
+    no_proxy: str = setting(Text(), "")
+    proxy_from_environment: bool = setting(Boolean(), default=False)
+    proxy_connect_header: tuple[tuple[str, tuple[Secret, ...]], ...] = setting(_connect_header(), ())
+
+    def check(self) -> None:
+        """The client and the place of tokens are named, and what it proves itself with comes from one place."""
+        if not self.client_id:
+            raise self.refuse("client_id", "oauth2 client_id must be configured")
+        if not self.token_url:
+            raise self.refuse("token_url", "oauth2 token_url must be configured")
+        if self.signs:
+            if self.client_certificate_key and self.client_certificate_key_file:
+                raise self.refuse(
+                    "client_certificate_key_file", _one_of_keys("client_certificate_key", JWT_BEARER)
+                )
+            if self.signature_algorithm not in ("", *SIGNATURE_ALGORITHMS):
+                raise self.refuse(
+                    "signature_algorithm", "valid signature algorithms are RS256, RS384 and RS512"
+                )
+        elif self.client_secret and self.client_secret_file:
+            raise self.refuse("client_secret_file", _one_of_keys("client_secret", "client_credentials"))
+        _check_proxy(self)
+
+    @property
+    def signs(self) -> bool:
+        """Whether the client signs what it claims; else it sends its secret."""
+        return self.grant_type == JWT_BEARER
+
+
+def _one_of_keys(name: str, grant: str) -> str:
+    return (
+        f"at most one of oauth2 {name}, {name}_file & {name}_ref must be configured using grant-type={grant}"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class HttpHeader(Model):
     """The values of one header, in this order: values, secrets, the contents of files."""
@@ -166,13 +282,16 @@ class HttpClient(Model):
 
     basic_auth: BasicAuth | None = setting(Of(BasicAuth))
     authorization: Authorization | None = setting(Of(Authorization))
+    oauth2: OAuth2 | None = setting(Of(OAuth2))
     bearer_token: Secret = setting(Hidden(_header_value), NO_SECRET)
     bearer_token_file: str = setting(FilePath(), "")
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
     follow_redirects: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
     enable_http2: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
-    proxy_url: SecretUrl = setting(Url(("http", "https", "socks5")), NO_URL, shown=Shown.GIVEN)
+    proxy_url: SecretUrl = setting(Url(PROXIES), NO_URL, shown=Shown.GIVEN)
     no_proxy: str = setting(Text(), "")
+    proxy_from_environment: bool = setting(Boolean(), default=False)
+    proxy_connect_header: tuple[tuple[str, tuple[Secret, ...]], ...] = setting(_connect_header(), ())
     http_headers: tuple[tuple[str, HttpHeader], ...] = setting(
         Mapped(Of(HttpHeader, reads_null=True), "map[string]config.Header", _header_name), ()
     )
@@ -189,17 +308,15 @@ class HttpClient(Model):
             raise self.refuse(
                 bearer_field, "authorization is not compatible with bearer_token & bearer_token_file"
             )
-        if bearer and self.basic_auth is not None:
+        if bearer and (self.basic_auth is not None or self.oauth2 is not None):
             raise self.refuse(
                 bearer_field,
                 "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured",
             )
-        if self.basic_auth is not None and self.authorization is not None:
-            raise self.refuse(
-                "authorization", "at most one of basic_auth, oauth2 & authorization must be configured"
-            )
-        if self.no_proxy and not self.proxy_url:
-            raise self.refuse("no_proxy", "if no_proxy is configured, proxy_url must also be configured")
+        ways = [name for name in ("basic_auth", "authorization", "oauth2") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise self.refuse(ways[1], "at most one of basic_auth, oauth2 & authorization must be configured")
+        _check_proxy(self)
         if bearer:
             authorization = Authorization(
                 credentials=self.bearer_token, credentials_file=self.bearer_token_file

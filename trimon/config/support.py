@@ -14,17 +14,7 @@ from trimon.errors import Position, UserError
 
 UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
     "config": ("remote_write", "remote_read", "tracing"),
-    "scrape": (
-        "oauth2",
-        "proxy_from_environment",
-        "proxy_connect_header",
-    ),
-    "alertmanager": (
-        "oauth2",
-        "proxy_from_environment",
-        "proxy_connect_header",
-        "sigv4",
-    ),
+    "alertmanager": ("sigv4",),
 }
 
 _NEVER_EMPTY: Final = ("tracing",)

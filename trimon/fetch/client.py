@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,7 +15,7 @@ from trimon import PROMETHEUS_VERSION, __version__
 from trimon.fetch.budget import OUTGOING, ConnectionBudget
 from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
 from trimon.fetch.http1 import REDIRECTS, request_bytes
-from trimon.fetch.proxy import ProxyClient
+from trimon.fetch.proxy import ProxyClient, ProxyOptions
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 from trimon.fetch.url import joined_url, same_place, split_url
 from trimon.redaction import shown_url
@@ -31,22 +31,27 @@ def _no_credentials() -> tuple[tuple[str, str], ...]:
     return ()
 
 
+async def _nothing_to_wait_for() -> None:
+    """Credentials that are always at hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
     """How to talk to a peer.
 
-    `credentials` is asked at every request, so that files with secrets may change. Neither its headers nor `headers` are
-    sent on a redirect to another host or port, or from https to http. `tls` is asked whenever a TLS connection is opened,
-    for the same reason.
+    `credentials` is asked at every request, so that files with secrets may change; what has to be fetched for them is
+    fetched by `prepare` before. Neither its headers nor `headers` are sent on a redirect to another host or port, or from
+    https to http. `tls` is asked whenever a TLS connection is opened, for the same reason.
     """
 
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Callable[[], tuple[tuple[str, str], ...]] = _no_credentials
+    prepare: Callable[[], Awaitable[None]] = _nothing_to_wait_for
+    """Raises FetchError."""
     tls: Callable[[], ssl.SSLContext] = field(default=ssl.create_default_context)
     server_name: str = ""
     follow_redirects: bool = True
-    proxy_url: str = ""
-    no_proxy: str = ""
+    proxy: ProxyOptions = field(default_factory=ProxyOptions)
 
 
 class HttpFetch:
@@ -58,6 +63,7 @@ class HttpFetch:
 
     def __init__(self, options: ClientOptions | None = None, budget: ConnectionBudget = OUTGOING) -> None:
         self._options = options or ClientOptions()
+        self._waits = self._options.prepare is not _nothing_to_wait_for
         self._budget = budget
         self._connection: ClientConnection | None = None
         # the last question and its bytes: a scraper asks the same one for months
@@ -67,7 +73,7 @@ class HttpFetch:
         self._origin = ("", SplitResult("", "", "", "", ""))
         # where redirects have led the request that is under way
         self._at = ""
-        self._proxy = ProxyClient(self._options.proxy_url, self._options.no_proxy)
+        self._proxy = ProxyClient(self._options.proxy)
 
     async def send(self, request: FetchRequest) -> Response:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
@@ -92,7 +98,11 @@ class HttpFetch:
         """The answer while its body comes; redirects are not followed, and no timeout holds once it began."""
         try:
             url = split_url(request.url)
+            with trio.fail_after(request.timeout_s):
+                await self._options.prepare()
             own = self._own_headers()
+        except trio.TooSlowError:
+            raise _timeout(request) from None
         except FetchError as error:
             raise _told(request.method, request.url, error) from None
         if self._proxy.applies(url):
@@ -146,6 +156,8 @@ class HttpFetch:
         raise FetchError(f"stopped after {REDIRECTS_MAX} redirects")
 
     async def _once(self, url: SplitResult, request: FetchRequest, *, trusted: bool) -> Response:
+        if trusted and self._waits:
+            await self._options.prepare()
         own = self._own_headers() if trusted else ()
         follows = self._options.follow_redirects
         if self._proxy.applies(url):

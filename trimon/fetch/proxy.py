@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import cast
 from urllib.parse import SplitResult
 
@@ -16,6 +19,7 @@ from trimon.fetch.headers import encoded_headers
 from trimon.fetch.http1 import is_unwanted
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response, StreamedResponse
+from trimon.redaction import REDACTOR
 
 
 def bypasses_proxy(host: str, no_proxy: str) -> bool:
@@ -33,16 +37,60 @@ def bypasses_proxy(host: str, no_proxy: str) -> bool:
     return False
 
 
-class ProxyClient:
-    """Requests through one proxy. A client object is made for each request: nothing is shared, nothing leaks."""
+@dataclass(frozen=True, slots=True)
+class ProxyOptions:
+    """Which proxy a request takes. `connect_headers` are sent with the wish for a tunnel, to the proxy alone."""
 
-    def __init__(self, proxy_url: str, no_proxy: str) -> None:
-        self._proxy_url = proxy_url
-        self._no_proxy = no_proxy
+    url: str = ""
+    no_proxy: str = ""
+    from_environment: bool = False
+    """Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say, or the same in lower case, as they were at the start."""
+    connect_headers: tuple[tuple[str, str], ...] = ()
+
+    def chosen(self, url: SplitResult) -> str:
+        """The URL of the proxy for a request to `url`; empty for none."""
+        proxy, no_proxy = self.url, self.no_proxy
+        if self.from_environment:
+            proxy, no_proxy = _of_environment(url.scheme)
+        if not proxy:
+            return ""
+        host = (url.hostname or "").lower()
+        if (self.from_environment or no_proxy) and _is_loopback(host):
+            return ""
+        return "" if bypasses_proxy(host, no_proxy) else proxy
+
+
+@cache
+def _of_environment(scheme: str) -> tuple[str, str]:
+    """The proxy of a scheme and the hosts without one."""
+
+    def value(name: str) -> str:
+        return os.environ.get(name) or os.environ.get(name.lower()) or ""
+
+    proxy = value(f"{scheme.upper()}_PROXY")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    REDACTOR.add_url(proxy)
+    return proxy, value("NO_PROXY")
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or address; it is not asked through a proxy that is chosen by host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class ProxyClient:
+    """Requests through a proxy. A client object is made for each request: nothing is shared, nothing leaks."""
+
+    def __init__(self, options: ProxyOptions) -> None:
+        self._options = options
 
     def applies(self, url: SplitResult) -> bool:
-        """Whether a request to `url` goes through the proxy."""
-        return bool(self._proxy_url) and not bypasses_proxy((url.hostname or "").lower(), self._no_proxy)
+        """Whether a request to `url` goes through a proxy."""
+        return bool(self._options.chosen(url))
 
     async def send(
         self,
@@ -91,7 +139,10 @@ class ProxyClient:
         sent = encoded_headers(headers)
         try:
             verify = tls() if url.scheme == "https" else False
-            client = httpx.AsyncClient(proxy=self._proxy_url, verify=verify, trust_env=False, timeout=timeout)
+            # a proxy that is asked for the page itself, and not for a tunnel, would hand the headers on
+            tunnel = self._options.connect_headers if url.scheme == "https" else ()
+            proxy = httpx.Proxy(self._options.chosen(url), headers=list(tunnel))
+            client = httpx.AsyncClient(proxy=proxy, verify=verify, trust_env=False, timeout=timeout)
             await stack.enter_async_context(client)
             return await stack.enter_async_context(
                 client.stream(request.method, url.geturl(), headers=sent, content=request.body)

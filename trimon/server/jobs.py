@@ -11,7 +11,8 @@ from trimon.config.dump import fingerprint
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import HttpFetch
 from trimon.model.relabel import Relabeling
-from trimon.peers.options import Credentials, client_options
+from trimon.peers.credentials import Credentials
+from trimon.peers.options import client_options
 from trimon.scrape.options import PoolOptions
 
 _LEGACY: Final = "legacy"
