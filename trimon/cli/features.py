@@ -44,7 +44,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "promql-experimental-functions": Feature(),
     "promql-extended-range-selectors": Feature(),
     "promql-per-step-stats": Feature(),
-    "search-api": Feature(inert="the search API is not served by this version"),
+    "search-api": Feature(),
     "st-storage": Feature(inert="no start timestamps are stored"),
     "st-synthesis": Feature(inert="counters are stored as they are"),
     "type-and-unit-labels": Feature(),

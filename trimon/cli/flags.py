@@ -371,7 +371,6 @@ INERT: Final = {
     "storage.remote.read-sample-limit": _READ,
     "storage.remote.read-concurrent-limit": _READ,
     "storage.remote.read-max-bytes-in-frame": _READ,
-    "web.search.max-limit": "the search API is not served by this version",
     "scrape.adjust-timestamps": _ALIGNED,
     "scrape.timestamp-tolerance": _ALIGNED,
     "write-documentation": "the documentation of the flags is docs/flags.md",

@@ -163,6 +163,7 @@ def web_options(
         enable_admin_api=flags["web.enable-admin-api"],
         enable_remote_write=flags["web.enable-remote-write-receiver"],
         notification_subscribers_max=flags["web.max-notifications-subscribers"],
+        search_limit_max=flags["web.search.max-limit"],
         otlp_asked_for=flags["web.enable-otlp-receiver"],
         page_title=flags["web.page-title"],
         user_assets=Path(flags["web.user-assets"]) if flags["web.user-assets"] else None,

@@ -18,6 +18,7 @@ from trimon.web.api.otlp import otlp_endpoints
 from trimon.web.api.queries import query_endpoints
 from trimon.web.api.remotewrite import write_endpoints
 from trimon.web.api.rules import rules_endpoints
+from trimon.web.api.search import search_endpoints
 from trimon.web.api.security import security_endpoints
 from trimon.web.api.series import series_endpoints
 from trimon.web.api.status import status_endpoints
@@ -38,6 +39,7 @@ _AREAS: Final = (
     write_endpoints,
     expression_endpoints,
     series_endpoints,
+    search_endpoints,
     metadata_endpoints,
     targets_endpoints,
     rules_endpoints,

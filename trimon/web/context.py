@@ -43,7 +43,6 @@ class WebOptions:
     enable_remote_write: bool = False
     allow_remote_debug: bool = False
     notification_subscribers_max: int = SUBSCRIBERS_MAX
-    search_enabled: bool = False
     search_limit_max: int = 10_000
     otlp_asked_for: bool = False
     page_title: str = ""
