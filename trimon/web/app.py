@@ -12,8 +12,10 @@ from trimon.web.api.alerthistory import alert_history_endpoints
 from trimon.web.api.alerts import alerts_endpoints
 from trimon.web.api.backtest import backtest_endpoints
 from trimon.web.api.expressions import expression_endpoints
+from trimon.web.api.features import feature_endpoints
 from trimon.web.api.metadata import metadata_endpoints
 from trimon.web.api.notifications import notification_endpoints
+from trimon.web.api.openapi import openapi_endpoint
 from trimon.web.api.otlp import otlp_endpoints
 from trimon.web.api.queries import query_endpoints
 from trimon.web.api.remotewrite import write_endpoints
@@ -49,6 +51,7 @@ _AREAS: Final = (
     status_endpoints,
     security_endpoints,
     admin_endpoints,
+    feature_endpoints,
     notification_endpoints,
     federation_endpoints,
     otlp_endpoints,
@@ -62,7 +65,8 @@ _AREAS: Final = (
 
 def all_endpoints(context: WebContext) -> list[Endpoint]:
     """Every route of the server."""
-    return [endpoint for area in _AREAS for endpoint in area(context)]
+    endpoints = [endpoint for area in _AREAS for endpoint in area(context)]
+    return [*endpoints, openapi_endpoint(context, endpoints)]
 
 
 def create_app(context: WebContext) -> ASGIFramework:

@@ -122,14 +122,17 @@ def debug_endpoints(context: WebContext) -> list[Endpoint]:
     """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins, /debug/queries, /debug/memory."""
     handlers = DebugHandler(context)
     rows = {
-        "/debug/actors": handlers.actors,
-        "/debug/actors/<path:path>": handlers.actor,
-        "/debug/crashes": handlers.crashes,
-        "/debug/plugins": handlers.plugins,
-        "/debug/queries": handlers.queries,
-        "/debug/memory": handlers.memory,
+        "/debug/actors": (handlers.actors, "Shows the supervision tree."),
+        "/debug/actors/<path:path>": (handlers.actor, "Shows one part of the supervision tree."),
+        "/debug/crashes": (handlers.crashes, "Lists crash reports."),
+        "/debug/plugins": (handlers.plugins, "Lists discoveries."),
+        "/debug/queries": (handlers.queries, "Lists queries at work."),
+        "/debug/memory": (handlers.memory, "Shows the budget of memory, and who holds how much."),
     }
-    return [Endpoint(path, ("GET",), handler, Access.LOOPBACK, Role.DEBUG) for path, handler in rows.items()]
+    return [
+        Endpoint(path, ("GET",), handler, Access.LOOPBACK, Role.DEBUG, summary=summary)
+        for path, (handler, summary) in rows.items()
+    ]
 
 
 class DebugHandler:

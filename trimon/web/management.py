@@ -38,12 +38,35 @@ def management_endpoints(context: WebContext) -> list[Endpoint]:
     # Load balancers ask the probes with HEAD; nothing else takes it.
     probed, changed = ("GET", "HEAD"), ("GET", "POST", "PUT")
     return [
-        Endpoint("/-/healthy", probed, handlers.healthy, role=Role.NONE, probe=True),
-        Endpoint("/-/ready", probed, handlers.ready, role=Role.NONE, probe=True),
-        Endpoint("/-/reload", changed, handlers.reload, role=Role.ADMIN, changes=True),
-        Endpoint("/-/quit", changed, handlers.quit, role=Role.ADMIN, changes=True),
-        Endpoint("/metrics", ("GET",), handlers.metrics),
-        Endpoint("/version", ("GET",), handlers.version),
+        Endpoint(
+            "/-/healthy",
+            probed,
+            handlers.healthy,
+            role=Role.NONE,
+            probe=True,
+            summary="Says that the server lives.",
+        ),
+        Endpoint(
+            "/-/ready",
+            probed,
+            handlers.ready,
+            role=Role.NONE,
+            probe=True,
+            summary="Says whether the server can answer queries.",
+        ),
+        Endpoint(
+            "/-/reload",
+            changed,
+            handlers.reload,
+            role=Role.ADMIN,
+            changes=True,
+            summary="Reads the configuration anew.",
+        ),
+        Endpoint(
+            "/-/quit", changed, handlers.quit, role=Role.ADMIN, changes=True, summary="Ends the server."
+        ),
+        Endpoint("/metrics", ("GET",), handlers.metrics, summary="The server's own metrics, to be scraped."),
+        Endpoint("/version", ("GET",), handlers.version, summary="Shows the version."),
     ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trimon.memory.allocator import give_back
 from trimon.query.execution.budget import Budget
+from trimon.web.api.described import BETWEEN, MATCH
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
-from trimon.web.http.endpoint import API_PREFIX, Endpoint, Handler, Role
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Handler, Kind, Parameter, Role
 from trimon.web.http.request import Request
 
 _FOREVER_MS = 2**52
@@ -60,7 +63,19 @@ def admin_endpoints(context: WebContext) -> list[Endpoint]:
 
         return success({"name": await context.offload.run(work)})
 
-    handlers = {"delete_series": delete_series, "clean_tombstones": clean_tombstones, "snapshot": snapshot}
+    rows: dict[str, tuple[Handler, str, tuple[Parameter, ...]]] = {
+        "delete_series": (
+            delete_series,
+            "Deletes the samples of series in a range.",
+            (replace(MATCH, required=True), *BETWEEN),
+        ),
+        "clean_tombstones": (clean_tombstones, "Rewrites blocks without what was deleted.", ()),
+        "snapshot": (
+            snapshot,
+            "Copies all data into a directory of its own.",
+            (Parameter("skip_head", "Whether what is in no block yet is left out.", Kind.BOOLEAN),),
+        ),
+    }
     return [
         Endpoint(
             f"{API_PREFIX}/admin/tsdb/{name}",
@@ -68,6 +83,8 @@ def admin_endpoints(context: WebContext) -> list[Endpoint]:
             enabled(handler),
             role=Role.ADMIN,
             changes=True,
+            summary=summary,
+            parameters=given,
         )
-        for name, handler in handlers.items()
+        for name, (handler, summary, given) in rows.items()
     ]

@@ -15,11 +15,12 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.changes import Change
 from trimon.rules.history import AlertChange
+from trimon.web.api.described import BETWEEN, LIMIT, MATCH
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter
 from trimon.web.http.asking import asker_of
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Parameter
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
@@ -88,5 +89,21 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
         return context.held(await success_in_slices({"changes": shown, "more": more}))
 
     return [
-        Endpoint(API_PREFIX + "/alerts/history", ("GET",), history),
+        Endpoint(
+            API_PREFIX + "/alerts/history",
+            ("GET",),
+            history,
+            summary="Lists changes of the states of alerts, the last one first.",
+            parameters=(
+                *BETWEEN,
+                MATCH,
+                Parameter(
+                    "state",
+                    "States that alerts came into.",
+                    repeated=True,
+                    choices=("pending", "firing", "resolved", "inactive"),
+                ),
+                LIMIT,
+            ),
+        ),
     ]

@@ -27,8 +27,15 @@ def alerts_endpoints(context: WebContext) -> list[Endpoint]:
         return success({"activeAlertmanagers": _urls(active), "droppedAlertmanagers": _urls(dropped)})
 
     return [
-        Endpoint(API_PREFIX + "/alerts", ("GET",), alerts),
-        Endpoint(API_PREFIX + "/alertmanagers", ("GET",), alertmanagers),
+        Endpoint(
+            API_PREFIX + "/alerts", ("GET",), alerts, summary="Lists alerts that are pending or firing."
+        ),
+        Endpoint(
+            API_PREFIX + "/alertmanagers",
+            ("GET",),
+            alertmanagers,
+            summary="Lists the Alertmanagers that get alerts, and those that were dropped.",
+        ),
     ]
 
 

@@ -16,16 +16,32 @@ from trimon.rules.backtest.report import BacktestRequest
 from trimon.rules.backtest.run import Span
 from trimon.rules.file import read_rules
 from trimon.rules.spec import GroupSpec, RuleDefaults
+from trimon.web.api.described import TIMEOUT
 from trimon.web.api.queries import request_options
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, success
 from trimon.web.http.asking import asker_of
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.request import Request
 
 # As long as a path may be.
 _NAME_CHARACTERS_MAX: Final = 4096
+
+
+_PARAMETERS: Final = (
+    Parameter("rules", "The text of a rule file."),
+    Parameter("rules_file", "What that text is called."),
+    Parameter("compare", "The text of the old version."),
+    Parameter("compare_file", "What that text is called."),
+    Parameter("file", "Files of loaded rules.", repeated=True),
+    Parameter("group", "Groups.", repeated=True),
+    Parameter("rule", "Rules.", repeated=True),
+    Parameter("start", "The begin of the past to look at.", Kind.TIMESTAMP, required=True),
+    Parameter("end", "Its end; now by default.", Kind.TIMESTAMP),
+    Parameter("interval", "From one evaluation to the next; the groups' own by default.", Kind.DURATION),
+    TIMEOUT,
+)
 
 
 def backtest_endpoints(context: WebContext) -> list[Endpoint]:
@@ -50,7 +66,14 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
         return answer
 
     return [
-        Endpoint(API_PREFIX + "/rules/backtest", ("GET", "POST"), backtest, watches_client=True),
+        Endpoint(
+            API_PREFIX + "/rules/backtest",
+            ("GET", "POST"),
+            backtest,
+            watches_client=True,
+            summary="Evaluates rules over the past: what they would have done.",
+            parameters=_PARAMETERS,
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
@@ -18,12 +19,13 @@ from trimon.query.language.errors import ParseError
 from trimon.query.language.nodes import Expr, VectorSelector, children
 from trimon.query.language.options import QueryOptions
 from trimon.storage.exemplars import StoredExemplar
+from trimon.web.api.described import BETWEEN, LOOKBACK, QUERY, RANGE, TIME, TIMEOUT
 from trimon.web.api.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
 from trimon.web.http.asking import asker_of
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.request import Request
 
 T = TypeVar("T")
@@ -95,10 +97,41 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
         return success([_exemplars(labels, exemplars) for labels, exemplars in found])
 
     return [
-        Endpoint(API_PREFIX + "/format_query", ("GET", "POST"), format_query),
-        Endpoint(API_PREFIX + "/parse_query", ("GET", "POST"), parse_query),
-        Endpoint(API_PREFIX + "/explain", ("GET", "POST"), explain_query),
-        Endpoint(API_PREFIX + "/query_exemplars", ("GET", "POST"), query_exemplars),
+        Endpoint(
+            API_PREFIX + "/format_query",
+            ("GET", "POST"),
+            format_query,
+            summary="Writes an expression over lines.",
+            parameters=(QUERY,),
+        ),
+        Endpoint(
+            API_PREFIX + "/parse_query",
+            ("GET", "POST"),
+            parse_query,
+            summary="Takes an expression apart, as a tree.",
+            parameters=(QUERY,),
+        ),
+        Endpoint(
+            API_PREFIX + "/explain",
+            ("GET", "POST"),
+            explain_query,
+            summary="Shows the plan of a query, and with `analyze` what each part of it took.",
+            parameters=(
+                QUERY,
+                TIME,
+                *(replace(each, required=False) for each in RANGE),
+                TIMEOUT,
+                LOOKBACK,
+                Parameter("analyze", "Whether the query runs.", Kind.BOOLEAN),
+            ),
+        ),
+        Endpoint(
+            API_PREFIX + "/query_exemplars",
+            ("GET", "POST"),
+            query_exemplars,
+            summary="Finds the exemplars of the series that an expression reads.",
+            parameters=(QUERY, *BETWEEN),
+        ),
     ]
 
 

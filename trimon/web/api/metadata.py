@@ -12,10 +12,11 @@ from trimon.model.ordering import sorted_in_slices
 from trimon.query.language.selectors import parse_selector
 from trimon.scrape.exposition.families import BodyFamily
 from trimon.scrape.session import ScrapeSession
+from trimon.web.api.described import LIMIT, METRIC
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.pieces import json_map, success_in_slices
 from trimon.web.http.request import Request
 
@@ -65,8 +66,28 @@ def metadata_endpoints(context: WebContext) -> list[Endpoint]:
         return context.held(await success_in_slices(shown()))
 
     return [
-        Endpoint(API_PREFIX + "/metadata", ("GET",), metadata),
-        Endpoint(API_PREFIX + "/targets/metadata", ("GET",), targets_metadata),
+        Endpoint(
+            API_PREFIX + "/metadata",
+            ("GET",),
+            metadata,
+            summary="Shows type, help and unit of families, as targets state them.",
+            parameters=(
+                METRIC,
+                LIMIT,
+                Parameter("limit_per_metric", "Most entries of a family.", Kind.INTEGER),
+            ),
+        ),
+        Endpoint(
+            API_PREFIX + "/targets/metadata",
+            ("GET",),
+            targets_metadata,
+            summary="Shows what each target states of its families.",
+            parameters=(
+                Parameter("match_target", "What labels of targets match.", Kind.SELECTOR),
+                METRIC,
+                LIMIT,
+            ),
+        ),
     ]
 
 

@@ -21,6 +21,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import ParseError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
+from trimon.web.api.described import EVALUATION, QUERY, RANGE, TIME
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
@@ -172,6 +173,20 @@ def query_endpoints(context: WebContext) -> list[Endpoint]:
     """/query and /query_range."""
     handler, methods = QueryHandler(context), ("GET", "POST")
     return [
-        Endpoint(API_PREFIX + "/query", methods, handler.instant, watches_client=True),
-        Endpoint(API_PREFIX + "/query_range", methods, handler.range_, watches_client=True),
+        Endpoint(
+            API_PREFIX + "/query",
+            methods,
+            handler.instant,
+            watches_client=True,
+            summary="Evaluates an expression at one time.",
+            parameters=(QUERY, TIME, *EVALUATION),
+        ),
+        Endpoint(
+            API_PREFIX + "/query_range",
+            methods,
+            handler.range_,
+            watches_client=True,
+            summary="Evaluates an expression at every step of a range.",
+            parameters=(QUERY, *RANGE, *EVALUATION),
+        ),
     ]

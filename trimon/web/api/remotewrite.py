@@ -243,4 +243,13 @@ def write_endpoints(context: WebContext) -> list[Endpoint]:
     """/write."""
     handler = WriteHandler(context)
     methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
-    return [Endpoint(API_PREFIX + "/write", methods, handler.write, role=Role.WRITE, watches_client=True)]
+    return [
+        Endpoint(
+            API_PREFIX + "/write",
+            methods,
+            handler.write,
+            role=Role.WRITE,
+            watches_client=True,
+            summary="Takes samples as remote write sends them.",
+        )
+    ]

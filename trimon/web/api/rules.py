@@ -18,11 +18,12 @@ from trimon.rules.group import RuleGroup
 from trimon.rules.selectors import SelectorUse
 from trimon.rules.session import RuleSession
 from trimon.web.api.alerts import shown_alerts
+from trimon.web.api.described import RULES
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, seconds
 from trimon.web.http.asking import asker_of
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
@@ -227,6 +228,25 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
         return context.held(await success_in_slices({"groups": shown}))
 
     return [
-        Endpoint(API_PREFIX + "/rules", ("GET",), rules),
-        Endpoint(API_PREFIX + "/rules/selectors", ("GET",), selectors),
+        Endpoint(
+            API_PREFIX + "/rules",
+            ("GET",),
+            rules,
+            summary="Lists rules with their health and alerts.",
+            parameters=(
+                *RULES,
+                Parameter("group_limit", "Most groups of a page.", Kind.INTEGER),
+                Parameter("group_next_token", "Where a page begins."),
+            ),
+        ),
+        Endpoint(
+            API_PREFIX + "/rules/selectors",
+            ("GET",),
+            selectors,
+            summary="Lists what rules read, and which selectors match nothing.",
+            parameters=(
+                *RULES[:-1],
+                Parameter("dead", "Whether only rules with dead selectors are shown.", Kind.BOOLEAN),
+            ),
+        ),
     ]

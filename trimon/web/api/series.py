@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from typing import cast
@@ -17,6 +18,7 @@ from trimon.model.matcher import Matcher, watched
 from trimon.model.ordering import add_in_slices, sorted_by_text, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
+from trimon.web.api.described import BETWEEN, LIMIT, LOOKUP, MATCH
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
@@ -113,9 +115,27 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         return await answer(request, values, partial(_texts, find))
 
     return [
-        Endpoint(API_PREFIX + "/series", ("GET", "POST"), series),
-        Endpoint(API_PREFIX + "/labels", ("GET", "POST"), names),
-        Endpoint(API_PREFIX + "/label/<name>/values", ("GET",), label_values),
+        Endpoint(
+            API_PREFIX + "/series",
+            ("GET", "POST"),
+            series,
+            summary="Finds series by their labels.",
+            parameters=(replace(MATCH, required=True), *BETWEEN, LIMIT),
+        ),
+        Endpoint(
+            API_PREFIX + "/labels",
+            ("GET", "POST"),
+            names,
+            summary="Lists names of labels.",
+            parameters=LOOKUP,
+        ),
+        Endpoint(
+            API_PREFIX + "/label/<name>/values",
+            ("GET",),
+            label_values,
+            summary="Lists the values of a label.",
+            parameters=LOOKUP,
+        ),
     ]
 
 

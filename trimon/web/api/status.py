@@ -14,7 +14,7 @@ from trimon.web.exposition.protojson import protojson
 from trimon.web.exposition.selffamilies import families_of
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.request import Request
 from trimon.web.management import build_info
 
@@ -68,15 +68,47 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
         return success({"min": 0, "max": max(0, total - 1), "current": max(0, done - 1)})
 
     return [
-        Endpoint(API_PREFIX + "/status/config", ("GET",), config),
-        Endpoint(API_PREFIX + "/status/flags", ("GET",), flags),
-        Endpoint(API_PREFIX + "/status/runtimeinfo", ("GET",), runtime),
-        Endpoint(API_PREFIX + "/status/buildinfo", ("GET",), build),
-        Endpoint(API_PREFIX + "/status/tsdb", ("GET",), tsdb),
-        Endpoint(API_PREFIX + "/status/tsdb/blocks", ("GET",), blocks),
-        Endpoint(API_PREFIX + "/status/storage", ("GET",), storage),
-        Endpoint(API_PREFIX + "/status/walreplay", ("GET",), replay),
-        Endpoint(API_PREFIX + "/status/self_metrics", ("GET",), self_metrics),
+        Endpoint(
+            API_PREFIX + "/status/config",
+            ("GET",),
+            config,
+            summary="Shows the configuration in effect, secrets masked.",
+        ),
+        Endpoint(API_PREFIX + "/status/flags", ("GET",), flags, summary="Shows the flags in effect."),
+        Endpoint(
+            API_PREFIX + "/status/runtimeinfo",
+            ("GET",),
+            runtime,
+            summary="Shows since when and how the server runs.",
+        ),
+        Endpoint(API_PREFIX + "/status/buildinfo", ("GET",), build, summary="Shows the version."),
+        Endpoint(
+            API_PREFIX + "/status/tsdb",
+            ("GET",),
+            tsdb,
+            summary="Shows what takes the most series.",
+            parameters=(Parameter("limit", "Most entries of a list; 10 by default.", Kind.INTEGER),),
+        ),
+        Endpoint(API_PREFIX + "/status/tsdb/blocks", ("GET",), blocks, summary="Lists the blocks."),
+        Endpoint(
+            API_PREFIX + "/status/storage",
+            ("GET",),
+            storage,
+            summary="Shows faults of the data directory, and all figures of the store.",
+        ),
+        Endpoint(
+            API_PREFIX + "/status/walreplay",
+            ("GET",),
+            replay,
+            summary="Shows how far the log has been read at the start.",
+        ),
+        Endpoint(
+            API_PREFIX + "/status/self_metrics",
+            ("GET",),
+            self_metrics,
+            summary="Shows the server's own metrics.",
+            parameters=(Parameter("metric_name_pattern", "A regular expression for whole names."),),
+        ),
     ]
 
 

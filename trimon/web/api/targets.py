@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 
 from trimon.actors.scrape import ScrapePool
@@ -16,10 +18,11 @@ from trimon.model.relabel import Relabeling
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 from trimon.units import format_duration
+from trimon.web.api.described import POOL
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer, ApiError, seconds, success
-from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Parameter
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
@@ -107,10 +110,40 @@ def targets_endpoints(context: WebContext) -> list[Endpoint]:
         return await context.offload.run(work)
 
     return [
-        Endpoint(API_PREFIX + "/targets", ("GET",), targets),
-        Endpoint(API_PREFIX + "/targets/relabel_steps", ("GET",), relabel_steps),
-        Endpoint(API_PREFIX + "/scrape_pools", ("GET",), scrape_pools),
-        Endpoint(API_PREFIX + "/scrape_pools/config", ("GET",), pool_config),
+        Endpoint(
+            API_PREFIX + "/targets",
+            ("GET",),
+            targets,
+            summary="Lists targets: where they are, and how their last scrape went.",
+            parameters=(
+                Parameter(
+                    "state",
+                    "Those that are scraped, or that relabeling dropped.",
+                    choices=("active", "dropped", "any"),
+                ),
+                POOL,
+            ),
+        ),
+        Endpoint(
+            API_PREFIX + "/targets/relabel_steps",
+            ("GET",),
+            relabel_steps,
+            summary="Shows what each relabeling rule of a pool makes of labels.",
+            parameters=(
+                replace(POOL, required=True),
+                Parameter("labels", "A JSON object of labels.", required=True),
+            ),
+        ),
+        Endpoint(
+            API_PREFIX + "/scrape_pools", ("GET",), scrape_pools, summary="Lists the names of scrape pools."
+        ),
+        Endpoint(
+            API_PREFIX + "/scrape_pools/config",
+            ("GET",),
+            pool_config,
+            summary="Shows the configuration of a scrape pool, secrets masked.",
+            parameters=(replace(POOL, required=True),),
+        ),
     ]
 
 
