@@ -109,7 +109,7 @@ async def test_while_the_log_is_replayed_it_is_503(tmp_path: Path) -> None:
     """A store that cannot be read yet is told in text, and counted."""
 
     class Busy:
-        async def run(self, *_: object) -> None:
+        async def run(self, *_: object, **__: object) -> None:
             raise NotReady
 
     async with web_world(tmp_path, OPTIONS, {"queries": Busy()}) as here:

@@ -14,6 +14,7 @@ from trimon.templates.errors import TemplateError
 from trimon.web.context import WebContext
 from trimon.web.directory import NotServed, ServedDirectory
 from trimon.web.http.answer import Answer, ApiError, error_text
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.request import Request
 
@@ -48,7 +49,9 @@ def console_endpoints(context: WebContext) -> list[Endpoint]:
             return Answer(page.encode("utf-8", "surrogateescape"), 200, content_type(page))
 
         return context.held(
-            await request.attended(lambda: context.queries.run(f"console {name}", options, work))
+            await request.attended(
+                lambda: context.queries.run(f"console {name}", options, work, asker=asker_of(request))
+            )
         )
 
     return [

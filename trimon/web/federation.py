@@ -16,6 +16,7 @@ from trimon.web.context import WebContext
 from trimon.web.exposition.federated import SLICE_ROWS, FederationWriter, newest_samples
 from trimon.web.exposition.negotiation import encoding_for
 from trimon.web.http.answer import Answer, ApiError, error_text
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import Endpoint, Kind, Parameter
 from trimon.web.http.failures import as_api_error
 from trimon.web.http.request import ClientGone, Request
@@ -82,7 +83,7 @@ class FederationHandler:
             return found.nameless, missing, found.size_bytes, pieces, whole
 
         nameless, missing, held_bytes, pieces, whole = await request.attended(
-            lambda: context.queries.run("federate " + " ".join(texts), options, work)
+            lambda: context.queries.run("federate " + " ".join(texts), options, work, asker=asker_of(request))
         )
         self._warnings.inc(missing)
         if nameless:

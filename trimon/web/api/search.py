@@ -21,6 +21,7 @@ from trimon.web.api.similarity import ALGORITHMS, Score, scorer
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, seconds
+from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.request import Request
 
@@ -223,7 +224,9 @@ class SearchHandler:
             return Answer(go_json(b"".join(orjson.dumps(line) + b"\n" for line in lines)), 200, NDJSON)
 
         options = context.query_options()
-        return context.held(await context.queries.run(f"search {what}", options, work))
+        return context.held(
+            await context.queries.run(f"search {what}", options, work, asker=asker_of(request))
+        )
 
 
 def _metric_names(
