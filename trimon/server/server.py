@@ -13,6 +13,7 @@ import trio
 
 from trimon.actors.kernel.report import CrashReport, CrashReports
 from trimon.actors.kernel.supervisor import BudgetExhausted
+from trimon.actors.metrics.actors import actor_metrics
 from trimon.actors.metrics.scraping import kernel_metrics
 from trimon.fetch.budget import OUTGOING
 from trimon.redaction import redacted
@@ -75,6 +76,7 @@ class Server:
         self._manager = ServiceManager(settings.notify_socket)
         seams.metrics.collect(OutgoingConnections(settings.descriptors, OUTGOING, self._log).metrics)
         self.root = supervision_tree(self.parts, web, web_watch, self._watch(settings, seams), self.reports)
+        seams.metrics.collect(actor_metrics(lambda: self.root))
         self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)
 
     def _watch(self, settings: Settings, seams: Seams) -> AutoReload | None:
