@@ -25,6 +25,7 @@ from trimon.web.api.security import security_endpoints
 from trimon.web.api.series import series_endpoints
 from trimon.web.api.status import status_endpoints
 from trimon.web.api.targets import targets_endpoints
+from trimon.web.bundle import bundle_endpoints
 from trimon.web.consoles import console_endpoints
 from trimon.web.context import WebContext
 from trimon.web.debug import debug_endpoints
@@ -59,6 +60,7 @@ _AREAS: Final = (
     user_asset_endpoints,
     management_endpoints,
     debug_endpoints,
+    bundle_endpoints,
     index_endpoints,
 )
 
