@@ -55,6 +55,7 @@ class QueryPart:
             costs=self._costs,
             memory=self._memory.memory.queries,
             room=room,
+            takes_turns=room is not None,
         )
 
 

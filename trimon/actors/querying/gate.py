@@ -27,6 +27,7 @@ from trimon.memory.queries import FREE_BYTES, MemoryShort, QueryMemory, Reservat
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.query.execution.budget import QUEUE, Budget
+from trimon.query.execution.turnstile import Turns, Turnstile
 from trimon.query.language.errors import MemoryExceeded, MemoryFull, QueryError
 from trimon.query.language.options import QueryOptions
 
@@ -55,8 +56,8 @@ LISTED_MAX: Final = 50
 class Queries:
     """The gate through which every query goes. Only on the loop's thread; queries themselves run in workers.
 
-    A query that was heavy the last time waits, for a quarter of a second at most, until few others compute. Places are given
-    to clients in turn.
+    A query that was heavy the last time waits, for a quarter of a second at most, until few others compute; with
+    `takes_turns` those that take long also take turns while they compute. Places are given to clients in turn.
     A caller that is cancelled (its client went away) cancels its query, which stops at its next check.
     With `memory` all queries together hold no more than their share. Of those that find it taken, clients' wait in the
     `room`, without a place or a thread, and begin anew; where there is no room, as for rules, they fail.
@@ -75,6 +76,7 @@ class Queries:
         costs: QueryCosts | None = None,
         memory: QueryMemory | None = None,
         room: WaitingRoom | None = None,
+        takes_turns: bool = False,
     ) -> None:
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
@@ -94,6 +96,8 @@ class Queries:
         self._waiting = 0
         self._waiting_of: Counter[str] = Counter()
         self._heavy = Places(HEAVY_MAX)
+        # Rules take no turns: there are few at once, and nothing is to hold them up.
+        self._turnstile = Turnstile(HEAVY_MAX) if takes_turns else None
         # Seconds of a core and bytes that queries took the last time.
         self._took: OrderedDict[object, tuple[float, int]] = OrderedDict()
 
@@ -292,11 +296,17 @@ class Queries:
         journal, snapshot = self._journal, self._snapshot()
         took_s: list[float] = []
 
+        turns = budget.turns = Turns(self._turnstile) if self._turnstile is not None else None
+
         def timed() -> T:
             began_s = time.thread_time()
+            if turns is not None:
+                turns.begin()
             try:
                 return work(snapshot, budget)
             finally:
+                if turns is not None:
+                    turns.end()
                 took_s.append(time.thread_time() - began_s)
 
         slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
@@ -341,6 +351,8 @@ class Queries:
             "waiting_max": self._waiting_max,
             "heavy": self._heavy.taken,
             "heavy_max": HEAVY_MAX,
+            "turns_taken": self._turnstile.taken if self._turnstile is not None else 0,
+            "turns_waiting": self._turnstile.waiting if self._turnstile is not None else 0,
             "served": self.served,
             "refused": self.refused,
             **(self._room.inspect() if self._room is not None else {}),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol, TypeVar
 
 from trimon.memory.queries import FREE_BYTES, MemoryShort, Reservation
+from trimon.query.execution.turnstile import Turns
 from trimon.query.language.errors import FailureKind, MemoryExceeded, QueryError
 from trimon.query.language.options import QueryOptions
 
@@ -50,6 +51,8 @@ class Budget:
         self.bytes_held = 0
         self.bytes_kept = 0
         self.reservation = reservation
+        self.turns: Turns | None = None
+        """Set by who lets it compute beside others."""
         # What may be held without asking again.
         self._reserved_bytes = sys.maxsize if reservation is None else FREE_BYTES
         self._canceled = threading.Event()
@@ -81,7 +84,12 @@ class Budget:
         return time.monotonic() - self.started_s
 
     def check(self, where: str = EVALUATION) -> None:
-        """Raise QueryError when the query was canceled or its time is over."""
+        """Raise QueryError when the query was canceled or its time is over; wait where it is other queries' turn."""
+        self._check(where)
+        if self.turns is not None:
+            self.turns.pass_(self._check)
+
+    def _check(self, where: str = EVALUATION) -> None:
         if self._canceled.is_set():
             raise self._error(f"query was canceled in {where}", FailureKind.CANCELED)
         if time.monotonic() > self.deadline_s:
