@@ -85,7 +85,9 @@ class Server:
             try:
                 with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1):
                     return
-            except (urllib.error.URLError, OSError):
+            except (urllib.error.URLError, OSError) as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code == 401:
+                    return  # whether it is ready, one with a password says to users alone
                 time.sleep(0.02)
         pytest.fail(f"not ready after {START_S} s:\n{self.tail()}")
 

@@ -1,10 +1,14 @@
-"""Types of command line arguments."""
+"""Arguments and options that several commands have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class ExistingFile(click.ParamType[Path]):
@@ -20,3 +24,13 @@ class ExistingFile(click.ParamType[Path]):
         if not path.exists():
             self.fail(f"path '{path}' does not exist", param, ctx)
         return path
+
+
+def http_config_option(command: Command) -> Command:
+    """The option that names a file with the HTTP client block of a configuration."""
+    return click.option(
+        "--http.config.file",
+        "http_config",
+        type=ExistingFile(),
+        help="File with credentials, TLS and proxy for the server, as in a scrape config.",
+    )(command)

@@ -10,8 +10,8 @@ import click
 import orjson
 
 from trimon import limits
-from trimon.cli.argument import ExistingFile
-from trimon.cli.ask import post
+from trimon.cli.argument import ExistingFile, http_config_option
+from trimon.cli.askedserver import AskedServer
 from trimon.cli.features import named_features
 from trimon.cli.findings import features_option
 from trimon.clock import WallClock
@@ -65,10 +65,12 @@ def rules() -> None:
     help="Of the output.",
 )
 @features_option
+@http_config_option
 def backtest(
     file: Path,
     compare: Path | None,
     url: str,
+    http_config: Path | None,
     directory: Path | None,
     start: str,
     end: str,
@@ -97,7 +99,9 @@ def backtest(
         raise UserError("--end is before --start")
     timeout_s = parse_duration_ms(timeout) / 1000
     if directory is None:
-        data = _asked(url or "http://localhost:9090", file, compare, span, timeout_s)
+        data = _asked(
+            AskedServer(url or "http://localhost:9090", http_config), file, compare, span, timeout_s
+        )
     else:
         options = QueryOptions(features=frozenset(named_features(features)), timeout_s=timeout_s)
         data = _read(directory, file, compare, span, options)
@@ -109,7 +113,7 @@ def backtest(
     return int(compare is not None and not data["difference"]["equal"])
 
 
-def _asked(url: str, file: Path, compare: Path | None, span: Span, timeout_s: float) -> Any:
+def _asked(server: AskedServer, file: Path, compare: Path | None, span: Span, timeout_s: float) -> Any:
     form: dict[str, Any] = {
         "rules_file": str(file),
         "rules": read_text(file, limits.CONFIG_FILE_BYTES_MAX),
@@ -123,7 +127,7 @@ def _asked(url: str, file: Path, compare: Path | None, span: Span, timeout_s: fl
     if compare is not None:
         form["compare"] = read_text(compare, limits.CONFIG_FILE_BYTES_MAX)
         form["compare_file"] = str(compare)
-    data, warnings = post(url, PATH, form, timeout_s + SLACK_S)
+    data, warnings = server.post(PATH, form, timeout_s + SLACK_S)
     _warn(warnings)
     return data
 

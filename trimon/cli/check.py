@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from trimon.cli.argument import ExistingFile
+from trimon.cli.argument import ExistingFile, http_config_option
 from trimon.cli.findings import (
     LONG_INTERVAL,
     Findings,
@@ -27,9 +27,12 @@ from trimon.config.globs import expand_glob
 from trimon.config.load import Config, FlagDefaults, load
 from trimon.config.references import refuse_missing, rule_files
 from trimon.config.scrape import ScrapeConfig
-from trimon.errors import UserError
+from trimon.errors import OperatingError, UserError
 from trimon.gotext.strings import go_quote
+from trimon.redaction import shown_url
 from trimon.units import format_duration, parse_duration_ms
+
+PROBE_TIMEOUT_S: Final = 10.0
 
 
 @click.group("check", help="Check configuration files.")
@@ -110,6 +113,35 @@ def web_config(files: tuple[Path, ...], *, compat: str, positions: bool | None) 
             findings.caution(caution.message, caution.place)
         click.echo(f"{file} SUCCESS", err=True)
     return findings.exit_code()
+
+
+def _check_server(url: str, http_config: Path | None, path: str) -> None:
+    """Ask a server's probe, and say what it says. Raises OperatingError."""
+    from trimon.cli.askedserver import AskedServer  # noqa: PLC0415 # checks of files ask nobody
+
+    answer = AskedServer(url, http_config).page(path, PROBE_TIMEOUT_S)
+    if answer.status != 200:
+        raise OperatingError(f"check failed: URL={shown_url(url)}, status={answer.status}")
+    click.echo(f"  SUCCESS:  {answer.body.decode(errors='replace')}", err=True)
+
+
+_url_option = click.option("--url", default="http://localhost:9090", show_default=True, help="The server.")
+
+
+@check.command("healthy")
+@_url_option
+@http_config_option
+def healthy(url: str, http_config: Path | None) -> None:
+    """Check that a server is healthy."""
+    _check_server(url, http_config, "/-/healthy")
+
+
+@check.command("ready")
+@_url_option
+@http_config_option
+def ready(url: str, http_config: Path | None) -> None:
+    """Check that a server is ready to answer queries."""
+    _check_server(url, http_config, "/-/ready")
 
 
 def _check_jobs(config: Config, *, syntax_only: bool) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from trimon.cli.ask import get
+from trimon.cli.argument import http_config_option
+from trimon.cli.askedserver import AskedServer
 from trimon.query import engine
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 
@@ -31,11 +34,22 @@ def format_(expr: str) -> None:
 @click.option("--start", default="", help="Start of a range query.")
 @click.option("--end", default="", help="End of a range query.")
 @click.option("--step", default="15s", help="Step of a range query.")
-def explain(server: str, expr: str, analyze: bool, at: str, start: str, end: str, step: str) -> None:  # click
+@http_config_option
+def explain(  # click
+    server: str,
+    expr: str,
+    *,
+    analyze: bool,
+    at: str,
+    start: str,
+    end: str,
+    step: str,
+    http_config: Path | None,
+) -> None:
     """Show how SERVER would evaluate EXPR, and how much it would read."""
     params = {"query": expr, "analyze": "true" if analyze else "false"}
     if start:
         params |= {"start": start, "end": end, "step": step}
     elif at:
         params["time"] = at
-    click.echo(get(server, "/api/v1/explain", params)["text"])
+    click.echo(AskedServer(server, http_config).get("/api/v1/explain", params)["text"])

@@ -9,7 +9,8 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from trimon.cli.ask import get
+from trimon.cli.argument import http_config_option
+from trimon.cli.askedserver import AskedServer
 from trimon.clock import WallClock
 from trimon.errors import OperatingError
 from trimon.files import DiskFiles
@@ -47,11 +48,18 @@ STEPS_MAX: Final = 11_000
     help="Where blocks go.",
 )
 @click.option("--eval-interval", default="60s", show_default=True, help="Interval of groups that name none.")
+@http_config_option
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 def rules(
-    url: str, start: str, end: str, output_dir: Path, eval_interval: str, files: tuple[Path, ...]
+    url: str,
+    http_config: Path | None,
+    start: str,
+    end: str,
+    output_dir: Path,
+    eval_interval: str,
+    files: tuple[Path, ...],
 ) -> None:
     """Make blocks of what the recording rules of FILES would have recorded; alerting rules are left out."""
     clock = WallClock()
@@ -66,11 +74,15 @@ def rules(
     groups = load_rules(files, defaults)
     names = BlockNames(clock, SYSTEM_RANDOMNESS)
     directory = own_directory(DiskFiles(), output_dir)
-    for meta in create_blocks(DiskFiles(), directory, _batches(url, groups, start_ms, end_ms), names):
+    for meta in create_blocks(
+        DiskFiles(), directory, _batches(AskedServer(url, http_config), groups, start_ms, end_ms), names
+    ):
         click.echo(f"{meta.ulid}: {meta.series} series, {meta.samples} samples")
 
 
-def _batches(url: str, groups: Sequence[GroupSpec], start_ms: int, end_ms: int) -> Iterator[SampleBatch]:
+def _batches(
+    server: AskedServer, groups: Sequence[GroupSpec], start_ms: int, end_ms: int
+) -> Iterator[SampleBatch]:
     """What each rule gives, block by block. Raises OperatingError with the server's own words."""
     for group in groups:
         interval_ms = group.interval_ms
@@ -83,13 +95,15 @@ def _batches(url: str, groups: Sequence[GroupSpec], start_ms: int, end_ms: int) 
             while first_ms <= end_ms:
                 block_end_ms = first_ms // ASKED_MS * ASKED_MS + ASKED_MS - 1
                 last_ms = min(end_ms, block_end_ms, first_ms + (STEPS_MAX - 1) * interval_ms)
-                batch = _asked(url, rule, first_ms, last_ms, interval_ms)
+                batch = _asked(server, rule, first_ms, last_ms, interval_ms)
                 if batch is not None:
                     yield batch
                 first_ms += ((last_ms - first_ms) // interval_ms + 1) * interval_ms
 
 
-def _asked(url: str, rule: RecordingSpec, first_ms: int, last_ms: int, step_ms: int) -> SampleBatch | None:
+def _asked(
+    server: AskedServer, rule: RecordingSpec, first_ms: int, last_ms: int, step_ms: int
+) -> SampleBatch | None:
     params = {
         "query": rule.expr,
         "start": f"{first_ms / 1000:.3f}",
@@ -100,7 +114,7 @@ def _asked(url: str, rule: RecordingSpec, first_ms: int, last_ms: int, step_ms: 
     numbers: list[int] = []
     times: list[int] = []
     values: list[float] = []
-    for entry in get(url, "/api/v1/query_range", params)["result"]:
+    for entry in server.get("/api/v1/query_range", params)["result"]:
         if entry.get("histograms"):
             raise OperatingError(f"{rule.record}: native histograms cannot be recorded yet")
         points = entry["values"]
