@@ -28,7 +28,7 @@ from tests.support.process import Server
 
 FLAGS = (
     "--web.enable-admin-api", "--web.enable-lifecycle", "--web.enable-remote-write-receiver",
-    "--enable-feature=exemplar-storage", "--query.timeout=5s", "--web.allowed-hosts=*",
+    "--enable-feature=exemplar-storage,search-api", "--query.timeout=5s", "--web.allowed-hosts=*",
 )  # fmt: skip
 ANSWER_S_MAX = 30.0
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

@@ -52,9 +52,9 @@ class FederationHandler:
             known = as_api_error(error)
             if known is None:
                 raise
-            if known.kind != "bad_data":
+            if known.kind not in ("bad_data", "canceled"):
                 self._errors.inc()
-            status = known.status if known.status in (400, 503) else 500
+            status = known.status if known.status in (400, 499, 503) else 500
             answer = error_text(known.message, status)
         answer.headers |= _VARY
         return answer

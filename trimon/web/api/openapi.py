@@ -95,11 +95,13 @@ def _name(endpoint: Endpoint, method: str) -> str:
 
 
 def _operations(endpoint: Endpoint) -> dict[str, object]:
-    return {
-        method.lower(): _operation(endpoint, method)
-        for method in ("GET", "HEAD", "POST", "PUT")
-        if method in endpoint.methods
-    }
+    return {method.lower(): _operation(endpoint, method) for method in _methods(endpoint)}
+
+
+def _methods(endpoint: Endpoint) -> list[str]:
+    """Those that do something: where bodies are taken in, others are refused by the handler itself."""
+    offered = ["POST"] if endpoint.path.removeprefix(API_PREFIX) in _BODIES else endpoint.methods
+    return [method for method in ("GET", "HEAD", "POST", "PUT") if method in offered]
 
 
 def _schema(parameter: Parameter) -> Schema:
