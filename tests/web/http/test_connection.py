@@ -365,3 +365,28 @@ async def test_a_real_client() -> None:
             return got
 
         assert await trio.to_thread.run_sync(talk) == [b"GET /a ", b"POST /a abc", b"", b"GET /a "]
+
+
+@pytest.mark.parametrize(
+    ("begin", "drip", "reason"),
+    [
+        (b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n", b"x" * 20_000, "slow_body"),
+        (b"GET /a HTTP/1.1\r\n", b"X: y\r\n", "slow_head"),
+    ],
+)
+async def test_a_whole_request_has_a_time(begin: bytes, drip: bytes, reason: str) -> None:
+    """With --web.read-timeout a request that goes on coming, however fast, is ended when its time is over."""
+    app: Any = Application()
+    (listener,) = bind([("127.0.0.1", 0)])
+    actor = WebActor(app, [listener], 10, read_timeout_s=0.5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        async with await trio.open_tcp_stream(*listener.getsockname()) as stream:
+            await stream.send_all(begin)
+            with trio.fail_after(8), suppress(trio.BrokenResourceError):
+                while not actor.connections.closed[reason]:
+                    await stream.send_all(drip)
+                    await trio.sleep(0.02)
+        assert actor.connections.closed[reason] == 1
+        nursery.cancel_scope.cancel()
+    listener.close()
