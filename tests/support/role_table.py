@@ -1,6 +1,6 @@
 """The table of docs/security.md: each route, each role, on this machine and from elsewhere.
 
-`python -m tests.support.role_table` prints it.
+`python -m tests.support.role_table` writes it there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ EVERYTHING: Final = WebOptions(enable_lifecycle=True, enable_admin_api=True, ena
 ROLES: Final = (Role.READ, Role.WRITE, Role.ADMIN, Role.DEBUG)
 COLUMNS: Final = ("nobody is asked", "anonymous", *(role.value for role in ROLES))
 YES: Final = "yes"
+MANUAL: Final = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 def cell(endpoint: Endpoint, who: str, *, remote: bool) -> str:
@@ -50,11 +51,15 @@ def table(endpoints: Iterable[Endpoint]) -> list[str]:
     return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *map(row, endpoints)]
 
 
-async def _print() -> None:
+async def _write() -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with web_world(Path(directory)) as here:
-            print("\n".join(table(here.client.app._table.endpoints)))  # type: ignore[attr-defined]
+            lines = table(here.client.app._table.endpoints)  # type: ignore[attr-defined]
+    text = MANUAL.read_text(encoding="utf-8")
+    start = text.index(lines[0])
+    end = text.index("\n\n", start)
+    MANUAL.write_text(text[:start] + "\n".join(lines) + text[end:], encoding="utf-8")
 
 
 if __name__ == "__main__":
-    trio.run(_print)
+    trio.run(_write)

@@ -11,12 +11,11 @@ import bcrypt
 import trio
 
 from tests.support.asgi import Call
-from tests.support.role_table import COLUMNS, EVERYTHING, ROLES, YES, cell, table
+from tests.support.role_table import COLUMNS, EVERYTHING, MANUAL, ROLES, YES, cell, table
 from tests.support.web_world import WebWorld, web_world
 from trimon.web.auth.security import read_security
 from trimon.web.http.endpoint import Endpoint
 
-MANUAL = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
 HASH = bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode()
 
 
@@ -55,14 +54,14 @@ async def what_happens(here: WebWorld, endpoint: Endpoint, method: str, who: str
 
 
 def test_the_table_of_the_manual_is_that_of_the_routes(tmp_path: Path) -> None:
-    """docs/security.md has the table that `python -m tests.support.role_table` prints."""
+    """docs/security.md has the table that `python -m tests.support.role_table` writes there."""
 
     async def endpoints() -> list[Endpoint]:
         async with web_world(tmp_path) as here:
             return list(here.client.app._table.endpoints)  # type: ignore[attr-defined]
 
     wanted = table(trio.run(endpoints))
-    shown = [line for line in MANUAL.splitlines() if line.startswith("|")]
+    shown = [line for line in MANUAL.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     start = shown.index(wanted[0])
     assert shown[start : start + len(wanted)] == wanted
     assert shown[start + len(wanted) : start + len(wanted) + 1] == []
