@@ -100,7 +100,7 @@ def main(flags: ServerFlags) -> int:
 def _start(flags: ServerFlags, log: Log) -> int:
     check_flags(flags, log)
     features = enabled_features(flags["enable-feature"], log)
-    security = web_security(flags)
+    security = _security(flags)
     scheme = "http" if security.now.tls is None else "https"
     handed = systemd_sockets(os.environ) if flags["web.systemd-socket"] else None
     addresses = listen_addresses(flags["web.listen-address"] if handed is None else _names(handed))
@@ -170,6 +170,14 @@ class StartError(UserError):
         self.what = what
         self.exit_code = exit_code
         self.fields = fields
+
+
+def _security(flags: ServerFlags) -> CurrentSecurity:
+    try:
+        return web_security(flags)
+    except UserError as error:
+        what = "Unable to validate web configuration file"
+        raise StartError(what, EXIT_FAILED, err=error.message, **place_of(error)) from None
 
 
 class ConfigurationSource:

@@ -69,16 +69,9 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
 
 
 def web_security(flags: ServerFlags) -> CurrentSecurity:
-    """What the web config file says. Raises OperatingError when a server cannot start with it."""
+    """What the web config file says. Raises UserError when a server cannot start with it."""
     name = flags["web.config.file"]
-    if not name:
-        return CurrentSecurity()
-    path, strict = Path(name), flags["compat"] == STRICT
-    try:
-        return read_security(path, strict=strict)
-    except UserError as error:
-        where = f" ({error.position})" if error.position.line else ""
-        raise OperatingError(f"Unable to validate web configuration file: {error.message}{where}") from None
+    return read_security(Path(name), strict=flags["compat"] == STRICT) if name else CurrentSecurity()
 
 
 def auto_reload_s(flags: ServerFlags, features: frozenset[str]) -> float:
