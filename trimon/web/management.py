@@ -119,8 +119,9 @@ class ManagementHandler:
         """/metrics; all who ask for text between two looks of the loop at the network get the same."""
         encoding = encoding_for(request.header("accept"))
         if encoding.content_type != CONTENT_TYPE:
-            families = families_of(self._context.metrics.collected())
-            return Answer(written(encoding, families), 200, encoding.content_type)
+            collected = list(self._context.metrics.collected())
+            body = await self._context.offload.run(lambda: written(encoding, families_of(collected)))
+            return Answer(body, 200, encoding.content_type)
         if self._exposed is None:
             self._exposed = self._context.metrics.expose()
             trio.lowlevel.current_trio_token().run_sync_soon(self._forget, idempotent=True)

@@ -59,9 +59,17 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
             pattern = compile_regexp(anchored(text)) if text else None
         except UserError as error:
             raise ApiError("bad_data", f"invalid metric_name_pattern: {error.message}") from None
-        families = families_of(context.metrics.collected())
-        shown = [protojson(each) for each in families if pattern is None or full_match(pattern, each.name)]
-        return success(b"".join((b"[", b",".join(shown), b"]")))
+        collected = list(context.metrics.collected())
+
+        def work() -> Answer:
+            shown = [
+                protojson(each)
+                for each in families_of(collected)
+                if pattern is None or full_match(pattern, each.name)
+            ]
+            return success(b"".join((b"[", b",".join(shown), b"]")))
+
+        return await context.offload.run(work)
 
     async def replay(_: Request) -> Answer:
         done, total = context.store.replay_progress
