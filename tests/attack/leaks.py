@@ -2,39 +2,53 @@
 
     python tests/attack/leaks.py [--rounds 1]
 
-What is searched: every GET route, the log, the answers to bad reloads, and `check config`. A secret has a word in it that
-stands nowhere else, and is looked for plain, percent-encoded, in base64, and by its first half.
+What is searched: every route of the table with every method, asked by nobody, a reader, an admin and the owner of a token; the
+debug bundle, the log, answers to bad reloads, and `check`. A secret has a word in it that stands nowhere else, and is looked
+for plain, percent-encoded, in base64, and by its first half.
 """
 
 from __future__ import annotations
 
 import base64
+import http.client
+import io
+import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
+import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
+import bcrypt
+
 from tests.attack.figures import arguments, figure
+from tests.attack.oddrequests import routes
 from tests.support.process import ROOT, Server, free_port
 
-ROUTES = (
-    "/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/targets", "/api/v1/alertmanagers", "/api/v1/alerts",
-    "/api/v1/rules", "/api/v1/scrape_pools", "/api/v1/metadata", "/api/v1/targets/metadata", "/api/v1/status/config",
-    "/api/v1/status/flags", "/api/v1/status/runtimeinfo", "/api/v1/status/buildinfo", "/api/v1/status/tsdb",
-    "/api/v1/status/storage", "/api/v1/status/walreplay", "/api/v1/labels", "/debug/actors", "/debug/crashes",
-    "/debug/plugins", "/debug/queries", "/debug/memory", "/debug/actors/trimon/scrape", "/debug/actors/trimon/discovery",
-    "/debug/actors/trimon/notifier", "/debug/actors/trimon/alertmanagers",
+# What stands for the parameters of paths.
+PATH_VALUES = {"name": "job", "path": "trimon/scrape", "file": "index.html", "id": "0"}
+# A query with something for every route.
+QUERY = "query=up&match[]=up&step=15&scrapePool=basic&labels={}&metric_name_pattern=.*"
+FLAGS = (
+    "--web.enable-lifecycle", "--web.enable-admin-api", "--web.enable-remote-write-receiver", "--log.level=debug",
+    "--enable-feature=exemplar-storage",
 )  # fmt: skip
+STRANGERS = frozenset({"who is not known", "a wrong token"})
+READ_S_MAX = 10.0
+# Of a stream that never ends so much is read.
+STREAM_S = 0.2
 
 # What a target may answer with our request in it, each in a place where an error quotes it.
 ECHOES = (
@@ -50,7 +64,16 @@ ECHOES = (
 )
 
 # The configuration is shown as Prometheus shows it, which takes parameters, relabeling and addresses for no secrets.
-SHOWN_IN_CONFIG = frozenset({"param_token", "param_api_key", "relabeled_param", "alertmanager_url"})
+SHOWN_IN_CONFIG = frozenset(
+    {
+        "param_token",
+        "param_api_key",
+        "relabeled_param",
+        "alertmanager_url",
+        "static_meta",
+        "endpoint_password",
+    }
+)
 
 
 class Echo(StreamRequestHandler):
@@ -89,6 +112,13 @@ def echoes(generator: random.Random) -> Iterator[int]:
         server.shutdown()
 
 
+@lru_cache
+def forms(secret: str) -> tuple[str, ...]:
+    """What of a secret is looked for; the first half is in it wherever all of it is."""
+    half = secret[: len(secret) // 2]
+    return half, quote(half), base64.b64encode(secret.encode()).decode()[:-4]
+
+
 class Canaries:
     """Makes secrets, and finds them again."""
 
@@ -104,17 +134,7 @@ class Canaries:
 
     def found(self, text: str) -> list[str]:
         """The places whose secrets are in a text, in whatever spelling."""
-        hits = []
-        for place, secret in self.made.items():
-            forms = {
-                secret,
-                secret[: len(secret) // 2],
-                quote(secret),
-                base64.b64encode(secret.encode()).decode()[:-4],
-            }
-            if any(form in text for form in forms):
-                hits.append(place)
-        return hits
+        return [place for place, secret in self.made.items() if any(form in text for form in forms(secret))]
 
 
 def config(canaries: Canaries, folder: Path, port: int) -> str:
@@ -133,6 +153,13 @@ def config(canaries: Canaries, folder: Path, port: int) -> str:
         "params": f"params: {{token: [{new('param_token')}], api_key: [{new('param_api_key')}]}}",
         "proxy": f"proxy_url: http://me:{new('proxy_url')}@127.0.0.1:{dead}",
         "proxy-echo": f"proxy_url: http://me:{new('proxy_echo')}@127.0.0.1:{port}",
+        "proxy-header": f"scheme: https\n  proxy_url: http://127.0.0.1:{port}\n"
+        f"  proxy_connect_header: {{X-Key: [{new('proxy_header')}]}}",
+        "oauth2": f"oauth2: {{client_id: me, client_secret: {new('client_secret')}, "
+        f"token_url: 'http://127.0.0.1:{port}/token', "
+        f"endpoint_params: {{password: {new('endpoint_password')}}}}}",
+        "oauth2-url": f"oauth2: {{client_id: me, client_secret_file: {folder}/password, "
+        f"token_url: 'http://me:{new('token_url')}@127.0.0.1:{port}/token'}}",
         "tls": f"scheme: https\n  authorization: {{credentials: {new('tls_credentials')}}}",
     }
     relabeled = (
@@ -161,6 +188,14 @@ def config(canaries: Canaries, folder: Path, port: int) -> str:
         "  - plugin: canary_plugin:Leaky",
         f"    options: {{password: {new('plugin_password')}, url: 'http://me:{new('plugin_url')}@h/'}}",
     ]
+    lines += [
+        "- job_name: files",
+        f"  file_sd_configs: [{{files: ['{folder}/targets.json']}}]",
+        "- job_name: userinfo",
+        f"  static_configs: [{{targets: ['127.0.0.1:{port}'], labels: {{__meta_a_token: {new('static_meta')}}}}}]",
+    ]
+    labels = {f"__meta_db_{name}": new(f"meta_{name}") for name in ("password", "api_key", "token", "secret")}
+    (folder / "targets.json").write_text(json.dumps([{"targets": [f"127.0.0.1:{port}"], "labels": labels}]))
     (folder / "canary_plugin.py").write_text(PLUGIN)
     return "\n".join(lines) + "\n"
 
@@ -197,86 +232,195 @@ def bad_configs(canaries: Canaries) -> dict[str, str]:
         "target with a slash": job.format(
             f"static_configs: [{{targets: ['http://me:{new('bad_target')}@h/x']}}]"
         ),
+        "key that is none": job.format(f"tls_config: {{cert: x, key: {new('bad_tls_key')}}}"),
+        "two credentials": job.format(
+            f"oauth2: {{client_id: a, client_secret: {new('bad_oauth2')}}}, basic_auth: {{password: {new('bad_second')}}}"
+        ),
         "plug-in": job.format(
             f"trimon_sd_configs: [{{plugin: nowhere:Nothing, options: {{token: {new('bad_plugin')}}}}}]"
         ),
     }
 
 
-def fetched(server: Server, path: str) -> str:
-    """The text of an answer, for a program and for a browser."""
-    texts = []
-    for accept in ("application/json", "text/html"):
-        request = urllib.request.Request(f"{server.url}{path}", headers={"Accept": accept})
+def bad_web_configs(canaries: Canaries) -> dict[str, str]:
+    """Web configurations that are refused, each with a secret where the error is."""
+    new = canaries.new
+    return {
+        "hash that is none": f"basic_auth_users: {{a: {new('bad_hash')}}}",
+        "key that is none": f"tls_server_config: {{cert: x, key: {new('bad_key')}}}",
+        "unknown field": f"basic_auth_users: {{a: {new('bad_hash_2')}}}\nnonsense: 1",
+    }
+
+
+def identities(canaries: Canaries, folder: Path) -> tuple[str, dict[str, str]]:
+    """A web configuration, and what the header `Authorization` says of each who asks."""
+    headers = {"nobody": ""}
+    hashes, roles = {}, {"reader": ["read"], "admin": ["read", "write", "admin", "debug"]}
+    for user in roles:
+        password = canaries.new(f"web_{user}")
+        hashes[user] = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        canaries.made[f"hash_{user}"] = hashes[user]
+        headers[user] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+    wrong = base64.b64encode(f"admin:{canaries.new('web_wrong')}".encode()).decode()
+    headers |= {
+        "who is not known": f"Basic {wrong}",
+        "a wrong token": f"Bearer {canaries.new('web_wrong_token')}",
+    }
+    token = canaries.new("web_token")
+    (folder / "token").write_text(token)
+    headers["the owner of a token"] = f"Bearer {token}"
+    access = {
+        "roles": roles,
+        "tokens": [{"name": "pusher", "file": str(folder / "token"), "roles": ["read", "debug"]}],
+        "exempt_paths": ["/-/ready", "/-/healthy"],
+    }
+    return json.dumps({"basic_auth_users": hashes, "trimon": access}), headers
+
+
+def texts_of(answer: http.client.HTTPResponse, path: str) -> Iterator[tuple[str, str]]:
+    """The texts of an answer, its headers too; an archive has several."""
+    yield path, "\n".join(f"{name}: {value}" for name, value in answer.getheaders())
+    if "event-stream" in answer.headers.get("Content-Type", ""):
+        yield path, answer.read1(65536).decode("utf-8", "replace")
+        return
+    body = answer.read()
+    if answer.headers.get("Content-Type") == "application/zip":
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            for name in archive.namelist():
+                yield f"{path}:{name}", archive.read(name).decode("utf-8", "replace")
+    yield path, body.decode("utf-8", "replace")
+
+
+KINDS = ("application/json", "text/html")
+
+
+def fetched(
+    server: Server, path: str, authorization: str = "", method: str = "GET", kinds: tuple[str, ...] = KINDS
+) -> Iterator[tuple[str, str]]:
+    """The texts of an answer, for a program and for a browser."""
+    for accept in kinds:
+        headers = {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=READ_S_MAX)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                texts.append(answer.read().decode("utf-8", "replace"))
-        except urllib.error.HTTPError as error:
-            texts.append(error.read().decode("utf-8", "replace"))
-    return "\n".join(texts)
+            connection.request(method, path, headers=headers, body=b"" if method == "POST" else None)
+            answer = connection.getresponse()
+            if "event-stream" in answer.headers.get("Content-Type", ""):
+                assert connection.sock is not None
+                connection.sock.settimeout(STREAM_S)
+            yield from texts_of(answer, path.partition("?")[0])
+        except TimeoutError:  # of a stream that has nothing to say
+            pass
+        finally:
+            connection.close()
 
 
-def attack(folder: Path, rounds: int, seed: int) -> tuple[dict[str, list[str]], int, int]:
+def paths() -> list[tuple[str, str]]:
+    """Method and path of each route, with and without parameters; that of a token in the query has a canary's place."""
+    found = []
+    for endpoint in routes():
+        path = re.sub(r"<(?:path:)?(\w+)>", lambda name: PATH_VALUES[name[1]], endpoint.path)
+        for method in endpoint.methods:
+            if method != "HEAD":
+                found += [(method, path), (method, f"{path}?{QUERY}")]
+    return found
+
+
+class Search:
+    """What was searched, and what was found that should not be there."""
+
+    def __init__(self, canaries: Canaries) -> None:
+        self.canaries = canaries
+        self.leaks: dict[str, list[str]] = {}
+        self.searched = 0
+        self.asked: Counter[str] = Counter()
+        """How many routes answered each kind of asker with what is no refusal."""
+
+    def look(self, where: str, text: str) -> None:
+        """Searches a text."""
+        self.searched += 1
+        is_config = (
+            where.startswith(("/api/v1/status/config", "/api/v1/scrape_pools/config"))
+            or "config.yml" in where
+        )
+        shown = SHOWN_IN_CONFIG if is_config else frozenset()
+        for place in self.canaries.found(text):
+            if place not in shown and place not in self.leaks.setdefault(where, []):
+                self.leaks[where].append(place)
+
+    def crawl(self, server: Server, who: str, authorization: str, kinds: tuple[str, ...]) -> None:
+        """Asks for everything; who is not known only for a little, as all of it is refused in one place."""
+        for method, path in paths() if who not in STRANGERS else paths()[::20]:
+            for where, text in fetched(server, path, authorization, method, kinds):
+                self.look(where, text)
+                self.asked[who] += "Unauthorized" not in text and '"forbidden"' not in text
+
+
+def checked(search: Search, folder: Path, config: Path, command: str, name: str) -> None:
+    """What `check` says of a file."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "trimon", "check", command, str(config)],
+        capture_output=True, text=True, check=False, cwd=folder,
+        env={"PYTHONPATH": f"{ROOT}:{folder}", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    search.look(f"check {command}: {name}", ran.stdout + ran.stderr)
+
+
+def attack(folder: Path, rounds: int, seed: int) -> Search:
     """Where which secrets came out that should not; how many there were, and how many texts were searched."""
     canaries = Canaries()
-    leaks: dict[str, list[str]] = {}
-    searched = 0
-
-    def search(where: str, text: str) -> None:
-        nonlocal searched
-        searched += 1
-        shown = SHOWN_IN_CONFIG if where.startswith("/api/v1/status/config") else frozenset()
-        for place in canaries.found(text):
-            if place not in shown and place not in leaks.setdefault(where, []):
-                leaks[where].append(place)
-
-    generator = random.Random(seed)
-    with echoes(generator) as port:
+    search = Search(canaries)
+    with echoes(random.Random(seed)) as port:
         text = config(canaries, folder, port)
+        web, askers = identities(canaries, folder)
+        (folder / "web.yml").write_text(web)
         external = f"http://me:{canaries.new('external_url')}@ext/"
-        server = Server(
-            folder / "data",
-            text,
-            f"--web.external-url={external}",
-            "--web.enable-lifecycle",
-            "--log.level=debug",
-        )
-        environment = {"PYTHONPATH": f"{ROOT}:{folder}"}
-        server.command[:0] = ["env", *(f"{name}={value}" for name, value in environment.items())]
-        server.start()
-        try:
-            for _ in range(rounds):
-                time.sleep(2.5)
-                for route in ROUTES:
-                    search(route, fetched(server, route))
-            for name, bad in bad_configs(canaries).items():
-                server.config.write_text(bad)
-                search(f"reload: {name}", server.text("/-/reload", "POST")[1])
-                ran = subprocess.run(
-                    [sys.executable, "-m", "trimon", "check", "config", str(server.config)],
-                    capture_output=True, text=True, check=False, cwd=folder,
-                    env={"PYTHONPATH": f"{ROOT}:{folder}", "PATH": "/usr/bin:/bin"},
-                )  # fmt: skip
-                search(f"check config: {name}", ran.stdout + ran.stderr)
-                search("/api/v1/status/config after a bad reload", fetched(server, "/api/v1/status/config"))
-        finally:
-            server.kill()
-        for line in server.log.read_text().splitlines():
-            search("log", line)
-    return {where: places for where, places in leaks.items() if places}, len(canaries.made), searched
+        environment = [f"PYTHONPATH={ROOT}:{folder}"]
+        for protected in (False, True):
+            server = Server(folder / f"data{protected}", text, f"--web.external-url={external}", *FLAGS)
+            if protected:
+                server.command.append(f"--web.config.file={folder / 'web.yml'}")
+            server.command[:0] = ["env", *environment]
+            server.start()
+            try:
+                for _ in range(rounds):
+                    time.sleep(2.5)
+                    for who, authorization in askers.items() if protected else [("anybody", "")]:
+                        search.crawl(server, who, authorization, KINDS[: 1 if protected else 2])
+                if not protected:
+                    reloads(search, server, folder)
+            finally:
+                server.kill()
+            for line in server.log.read_text().splitlines():
+                search.look("log", line)
+        for name, bad in bad_web_configs(canaries).items():
+            (folder / "bad-web.yml").write_text(bad)
+            checked(search, folder, folder / "bad-web.yml", "web-config", name)
+    return search
+
+
+def reloads(search: Search, server: Server, folder: Path) -> None:
+    """What is said of configurations that are refused."""
+    for name, bad in bad_configs(search.canaries).items():
+        server.config.write_text(bad)
+        search.look(f"reload: {name}", server.text("/-/reload", "POST")[1])
+        checked(search, folder, server.config, "config", name)
+        for where, text in fetched(server, "/api/v1/status/config"):
+            search.look(where, text)
+    for where, text in fetched(server, "/api/v1/notifications"):
+        search.look(where, text)
 
 
 def main() -> None:
     """Runs the attack and prints its figures."""
     options = arguments(__doc__ or "", 3).parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        leaks, made, searched = attack(Path(folder), options.rounds, options.seed)
-    for where, places in leaks.items():
+        search = attack(Path(folder), options.rounds, options.seed)
+    for where, places in search.leaks.items():
         figure(f"secrets in {where}", "found", ", ".join(places))
     figure(
-        f"{made} secrets, a target that sends requests back",
-        f"{sum(map(len, leaks.values()))} found",
-        f"{searched} texts searched, seed {options.seed}",
+        f"{len(search.canaries.made)} secrets, a target that sends requests back",
+        f"{sum(map(len, search.leaks.values()))} found",
+        f"{search.searched} texts searched, seed {options.seed}",
     )
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -75,15 +76,16 @@ class Server:
             self.wait_ready()
         return self
 
-    def wait_ready(self) -> None:
-        """Returns when /-/ready says so; fails when the process ended or START_S are over."""
+    def wait_ready(self, context: ssl.SSLContext | None = None) -> None:
+        """Returns when /-/ready says so, over TLS with a `context`; fails when the process ended or START_S are over."""
+        url = f"https://localhost:{self.port}" if context is not None else self.url
         assert self.process is not None
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 pytest.fail(f"the server ended with {self.process.returncode}:\n{self.tail()}")
             try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1):
+                with urllib.request.urlopen(f"{url}/-/ready", timeout=1, context=context):
                     return
             except (urllib.error.URLError, OSError) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code == 401:

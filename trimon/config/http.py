@@ -13,6 +13,7 @@ from trimon.config.secret import Secret, SecretUrl
 from trimon.config.yamltree import Node, Shape
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.strings import go_quote
+from trimon.redaction import REDACTOR, looks_secret
 
 TLS_VERSIONS: Final = ("", "TLS10", "TLS11", "TLS12", "TLS13")
 _RESERVED_HEADERS: Final = frozenset(
@@ -249,6 +250,11 @@ class OAuth2(Model):
         elif self.client_secret and self.client_secret_file:
             raise self.refuse("client_secret_file", _one_of_keys("client_secret", "client_credentials"))
         _check_proxy(self)
+        for name, value in self.endpoint_params:
+            if looks_secret(
+                name
+            ):  # shown with the configuration, as in Prometheus, and in no error of a peer
+                REDACTOR.add(value)
 
     @property
     def signs(self) -> bool:

@@ -215,12 +215,12 @@ async def test_missed_iterations_are_counted(tmp_path: Path, autojump_clock: Moc
         here.configure(rules("{record: one, expr: 'vector(1)'}"))
         await until(lambda: len(here.points("one")) == 1)
         group = here.manager.groups[KEY]
-        gate = here.actor(KEY)._seams.queries._gate
-        for holder in range(4):
-            gate.acquire_on_behalf_of_nowait(f"other {holder}")
+        places = here.actor(KEY)._seams.queries._places
+        for _ in range(4):
+            assert places.try_enter("")
         await trio.sleep(35)
-        for holder in range(4):
-            gate.release_on_behalf_of(f"other {holder}")
+        for _ in range(4):
+            places.leave("")
         await trio.sleep(10)
         assert group.missed in (2, 3)
         times = [time for time, _ in here.points("one")[()]]

@@ -7,7 +7,9 @@ from http import HTTPStatus
 from typing import Final
 
 import h11
-from h11._util import Sentinel
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
+from h11._util import LocalProtocolError, Sentinel
 
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
 # Of a target as proxies are sent it.
@@ -19,8 +21,26 @@ _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus
     499: b"status code 499",
 }
 _HEADS: Final = (h11.Response, h11.InformationalResponse)
+# Of a chunk: sixteen digits are 64 bits. A line with its extensions is no longer than what is looked at.
+_SIZE_TOO_LONG: Final = re.compile(rb"[0-9A-Fa-f]{17}")
+_CHUNK_LINE_BYTES: Final = 4096
 # Of "HTTP/1.1 200 ".
 _STATUS_BYTES: Final = 13
+
+
+class _StrictChunks(ChunkedReader):
+    """As h11's, but without what others take for the end of a line, and without sizes that nothing has."""
+
+    def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
+        """The next piece of a body, or its end."""
+        if not (self._reading_trailer or self._bytes_in_chunk):
+            # behind the end of the chunk before
+            start = len(self._bytes_to_discard)
+            held = buf._data[start : start + _CHUNK_LINE_BYTES]
+            line, _, _ = held.partition(b"\r\n")
+            if b"\n" in line or b"\r" in line[:-1] or _SIZE_TOO_LONG.match(line):
+                raise LocalProtocolError("illegal chunk header")
+        return super().__call__(buf)
 
 
 class ServerProtocol(h11.Connection):
@@ -30,7 +50,7 @@ class ServerProtocol(h11.Connection):
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
     is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
     servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts, and its host. A
-    version that is not 1 is answered with 505.
+    version that is not 1 is answered with 505, a length beside a transfer encoding with 400.
     """
 
     def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
@@ -54,6 +74,12 @@ class ServerProtocol(h11.Connection):
         event = super().next_event()
         if not isinstance(event, h11.Request):
             return event
+        if type(self._reader) is ChunkedReader:
+            self._reader = _StrictChunks()
+            if any(name == b"content-length" for name, _ in event.headers):
+                # One reader goes by the length and another by the chunks: what one takes for a body is a request for the other.
+                self._process_error(self.their_role)
+                raise h11.RemoteProtocolError("a length and a transfer encoding", error_status_hint=400)
         if not event.http_version.startswith(b"1."):
             self._process_error(self.their_role)
             raise h11.RemoteProtocolError("HTTP version not supported", error_status_hint=505)
