@@ -199,8 +199,12 @@ def test_a_client_gets_what_it_expects(client: str, server: Server) -> None:
 
 
 @pytest.mark.peer
-def test_a_real_prometheus_federates_from_us(server: Server, tmp_path: Path) -> None:
-    """It takes our series with our labels, our external ones added, and its own nowhere but where ours say nothing."""
+@pytest.mark.parametrize("flags", [(), ("--enable-feature=native-histograms",)], ids=["text", "protobuf"])
+def test_a_real_prometheus_federates_from_us(flags: tuple[str, ...], server: Server, tmp_path: Path) -> None:
+    """It takes our series with our labels, our external ones added, and its own nowhere but where ours say nothing; our own metrics, too.
+
+    With native histograms it asks for protobuf.
+    """
     prometheus = peer("prometheus")
     port = free_port()
     config = tmp_path / "prometheus.yml"
@@ -208,23 +212,27 @@ def test_a_real_prometheus_federates_from_us(server: Server, tmp_path: Path) -> 
         "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: federate\n    honor_labels: true\n"
         "    metrics_path: /federate\n    params: {'match[]': ['{job=\"own\"}', 'job:up:sum']}\n"
         f"    static_configs: [{{targets: ['127.0.0.1:{server.port}']}}]\n"
+        f"  - {{job_name: direct, static_configs: [{{targets: ['127.0.0.1:{server.port}']}}]}}\n"
     )
     with child(
         prometheus, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'peer'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address=127.0.0.1:{port}", *flags,
     ):  # fmt: skip
         other = Server(tmp_path / "other", port=port)
         found: list[Any] = []
         deadline = time.monotonic() + 30
         while not found and time.monotonic() < deadline:
             try:
-                found = other.query("job:up:sum")
+                found = other.query('job:up:sum and on () up{job="direct"} == 1')
             except (OSError, json.JSONDecodeError, AssertionError):
                 time.sleep(0.3)
         (summed,) = found
         (up,) = other.query('up{env="test"}')
         (own,) = other.query('up{job="federate"}')
+        (metric,) = other.query('prometheus_build_info{job="direct"}')
+        counted = other.query('prometheus_http_request_duration_seconds_bucket{job="direct", le="+Inf"}')
     own_labels = {"env": "test", "instance": f"127.0.0.1:{server.port}", "job": "own", "region": "eu"}
     assert summed["metric"] == {"__name__": "job:up:sum", "job": "own", "region": "eu"}
     assert up["metric"] == {"__name__": "up", **own_labels}
-    assert own["value"][1] == "1"
+    assert own["value"][1] == metric["value"][1] == "1"
+    assert counted
