@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import shutil
 import ssl
 import subprocess
@@ -31,6 +32,7 @@ from trimon.web.http.server import WebActor
 
 CA = trustme.CA()
 FOREIGN = trustme.CA()
+CHANGED_HANDSHAKES = 200
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -325,6 +327,33 @@ async def test_nonsense_is_no_bug(tmp_path: Path) -> None:
             await stream.aclose()
         await server.settled("protocol", 20)
         assert b"https /a" in await server.ask()
+
+
+async def test_changed_handshakes_are_no_bugs(tmp_path: Path) -> None:
+    """A first message of a real client with bytes changed, cut or doubled ends the connection, and nothing else."""
+    chance = random.Random(7)
+    outgoing = ssl.MemoryBIO()
+    hello = client().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    first = outgoing.read()
+    async with serving(tmp_path) as server:
+        for _ in range(CHANGED_HANDSHAKES):
+            changed = bytearray(first[: chance.choice((len(first), chance.randrange(1, len(first))))])
+            for _ in range(chance.randrange(4)):
+                changed[chance.randrange(len(changed))] = chance.randrange(256)
+            async with await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(bytes(changed) * chance.randrange(1, 3))
+                    await stream.send_eof()
+                    while await stream.receive_some():
+                        pass
+        assert b"https /a" in await server.ask()
+        await until(lambda: len(server.actor.connections) == 0)
+        outcomes = server.actor.handshakes.outcomes
+        assert outcomes["ok"] == 1
+        assert outcomes["protocol"] > 10
+        assert outcomes["gone"] > 10
 
 
 async def test_a_client_that_stops_reading_does_not_keep_the_server(
