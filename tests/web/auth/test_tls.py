@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import shutil
+import socket
 import ssl
 import subprocess
 import warnings
@@ -24,6 +25,7 @@ from trimon.errors import UserError
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
 from trimon.web.auth import watch
+from trimon.web.auth.handshake import TlsStream
 from trimon.web.auth.security import CurrentSecurity, load_possible_security, read_security
 from trimon.web.auth.watch import WebConfigWatch
 from trimon.web.http import server as http_server
@@ -368,6 +370,43 @@ async def test_a_client_that_stops_reading_does_not_keep_the_server(
         server.actor.drain()
         await until(lambda: not len(server.actor.connections))
         await trio.aclose_forcefully(stream)
+
+
+async def test_a_client_that_says_no_more_is_answered(tmp_path: Path) -> None:
+    """Who ends its side of TLS with its request still reads the answer, whatever it is, and nothing of it is a bug."""
+    async with serving(tmp_path) as server:
+        for request in (GET, b"BAD\r\n\r\n", GET.replace(b"1.1", b"1.0"), GET * 3) * 25:
+            stream = await server.dial()
+            await stream.send_all(request)
+            with suppress(ssl.SSLError):
+                stream._ssl_object.unwrap()  # type: ignore[attr-defined]
+            await stream.transport_stream.send_all(stream._outgoing.read())  # type: ignore[attr-defined]
+            got = b""
+            with suppress(trio.BrokenResourceError):
+                while piece := await stream.receive_some():
+                    got += piece
+            await trio.aclose_forcefully(stream)
+            assert got.startswith(b"HTTP/1.1 ")
+        await until(lambda: len(server.actor.connections) == 0)
+
+
+async def test_a_connection_that_is_closed_already_can_be_closed(tmp_path: Path) -> None:
+    """A stream whose socket another task has closed meanwhile, or whose client has gone, ends without an error."""
+    found = load_possible_security(write_config(tmp_path)).tls
+    assert found is not None
+    for ours in (True, False):
+        left, right = (
+            trio.SocketStream(trio.socket.from_stdlib_socket(each)) for each in socket.socketpair()
+        )
+        stream = TlsStream(left, found.context)
+        peer = trio.SSLStream(right, client(), server_hostname="localhost")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.do_handshake)
+            nursery.start_soon(peer.do_handshake)
+        (left if ours else right).socket.close()
+        await stream.aclose()
+        assert left.socket.fileno() == -1
+        right.socket.close()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")

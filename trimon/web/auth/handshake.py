@@ -55,8 +55,10 @@ class TlsStream:
 
     async def aclose(self) -> None:
         """Says that it ends, if the client still listens, and closes."""
-        with trio.move_on_after(CLOSE_S):
+        # Another task may have closed it, or the client may have, at this moment.
+        with trio.move_on_after(CLOSE_S), suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._inner.aclose()
+        self.transport_stream.socket.close()
 
     async def send_alert(self) -> None:
         """Sends what the library has said about a handshake that failed, which the stream keeps for itself."""
