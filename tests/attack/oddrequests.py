@@ -20,6 +20,7 @@ from trimon.web.context import WebOptions
 from trimon.web.http.endpoint import Endpoint
 
 RECORDED = Path(__file__).parent.parent.parent.parent / "shared/oracle/api/cases.jsonl"
+_PATH_PARAMETER = re.compile(rb"<[^>]*>")
 _QUIT = re.compile(rb"quit", re.IGNORECASE)
 
 METHODS = (
@@ -69,8 +70,9 @@ VALUES = (
     "any", "active", "dropped", "alert", "record", "all", "none", "raw_samples", "job", "trimon",
 )  # fmt: skip
 HEADERS = (
-    (b"Accept", (b"text/html", b"application/json", b"*/*;q=", b"\xff", b"a" * 5000, b";;;,,,")),
-    (b"Accept-Encoding", (b"gzip", b"deflate;q=1", b"gzip;q=0", b"br,,,", b"\xff", b"identity", b"gzip;q=9e999")),
+    (b"Accept", (b"text/html", b"application/json", b"*/*;q=", b"\xff", b"application/openmetrics-text; version=1.0.0", b"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+                 b"text/event-stream", b"application/x-ndjson", b"a" * 5000, b";;;,,,")),
+    (b"Accept-Encoding", (b"gzip", b"zstd", b"zstd;q=0, gzip", b"deflate;q=1", b"gzip;q=0", b"br,,,", b"\xff", b"identity", b"gzip;q=9e999")),
     (b"Origin", (b"http://evil", b"null", b"\xff", b"http://localhost", b"://", b"")),
     (b"Content-Type", (b"application/x-www-form-urlencoded", b"multipart/form-data", b"multipart/form-data; boundary=", b"multipart/form-data; boundary=x",
                        b"application/x-www-form-urlencoded; charset=utf-99", b"multipart/mixed; boundary=\xff", b"application/json", b"\xff", b"text/plain; charset=;=",
@@ -155,12 +157,11 @@ class Requests:
     def _target(self, endpoint: Endpoint) -> bytes:
         pick, choice = self.generator.random, self.generator.choice
         path = endpoint.path.encode()
-        for name in (b"<name>", b"<path:path>"):
-            if name in path:
-                value = choice(VALUES).encode("utf-8", "surrogatepass")
-                path = path.replace(
-                    name, quote_from_bytes(value, safe="/" if pick() < 0.5 else "").encode() or b"x"
-                )
+        for name in _PATH_PARAMETER.findall(path):
+            value = choice(VALUES).encode("utf-8", "surrogatepass")
+            path = path.replace(
+                name, quote_from_bytes(value, safe="/" if pick() < 0.5 else "").encode() or b"x"
+            )
         if pick() < 0.1:
             path = choice(
                 (
@@ -177,16 +178,19 @@ class Requests:
                     path + b"\xff",
                 )
             )
-        query = self._parameters()
+        query = self._parameters(endpoint)
         return path + (b"?" + query if query or pick() < 0.1 else b"")
 
-    def _parameters(self) -> bytes:
+    def _parameters(self, endpoint: Endpoint) -> bytes:
         pick, choice = self.generator.random, self.generator.choice
         pairs = []
         for _ in range(min(8, int(self.generator.expovariate(0.4)))):
-            value = choice(VALUES).encode("utf-8", "surrogatepass")
+            known = choice(endpoint.parameters) if endpoint.parameters and pick() < 0.6 else None
+            values = known.choices if known is not None and known.choices and pick() < 0.5 else VALUES
+            value = choice(values).encode("utf-8", "surrogatepass")
             text = quote_from_bytes(value).encode() if pick() < 0.8 else value.replace(b" ", b"+")
-            pairs.append(quote(choice(NAMES), safe="[]").encode() + (b"=" if pick() < 0.95 else b"") + text)
+            name = known.name if known is not None else choice(NAMES)
+            pairs.append(quote(name, safe="[]").encode() + (b"=" if pick() < 0.95 else b"") + text)
         return choice((b"&", b"&", b"&", b";", b"&&")).join(pairs)
 
     def _made(self) -> bytes:
@@ -215,7 +219,7 @@ class Requests:
         elif pick() < 0.3:
             body, kind = self._multipart()
         else:
-            body, kind = self._parameters(), (b"Content-Type", b"application/x-www-form-urlencoded")
+            body, kind = self._parameters(endpoint), (b"Content-Type", b"application/x-www-form-urlencoded")
         headers = [kind]
         if kind[1] == b"application/x-protobuf":
             headers.append((b"Content-Encoding", b"snappy"))

@@ -20,6 +20,13 @@ def test_no_request_is_a_failure(tmp_path: Path) -> None:
     assert result.statuses[400] > 200
 
 
+def test_no_request_over_tls_is_a_failure(tmp_path: Path) -> None:
+    """The same over TLS; requests that are not whole have no answer there before their time is over."""
+    result = run(tmp_path, 21, 200, 16, tls=True)
+    assert (result.failures, result.crashes, result.tracebacks, result.unanswered) == ([], [], 0, [])
+    assert result.statuses[200] > 20
+
+
 def test_requests_reach_every_route_and_are_the_same_again() -> None:
     """One seed makes the same requests, and among a few thousand there is one for each route."""
     made = Requests(5)
