@@ -152,7 +152,7 @@ class QueryHandler:
             record.stats = result.stats
             return _rendered(result, budget, series_max, stats, per_step)
 
-        queries, asker = self._context.queries, asker_of(request)
+        queries = self._context.queries
         start_ms, end_ms, step_ms = times_ms
         steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
         try:
@@ -160,7 +160,9 @@ class QueryHandler:
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
                 if is_trivial(text, expr, steps):
                     return queries.run_now(options, work, record)
-            answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
+            answer = await request.attended(
+                lambda: queries.run(text, options, work, record, asker_of(request))
+            )
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(
