@@ -117,6 +117,7 @@ class Asked:
     def __init__(self, path: str, *values: tuple[str, str]) -> None:
         self.path = f"/api/v1{path}"
         self.path_values = {"name": "instance"}
+        self.client, self.user = "127.0.0.1", ""
         self._values = MultiDict(values)
 
     def query(self) -> MultiDict[str, str]:
@@ -154,7 +155,9 @@ class ManySeries:
 def context_of(**parts: object) -> WebContext:
     offload, snapshot = ThreadOffload(2), ManySeries()
 
-    async def run(_: str, options: QueryOptions, work: Callable[[object, Budget], Answer]) -> Answer:
+    async def run(
+        _: str, options: QueryOptions, work: Callable[[object, Budget], Answer], **_of_whom: object
+    ) -> Answer:
         return await offload.run(lambda: work(snapshot, Budget(options)))
 
     def held(answer: Answer) -> Answer:
