@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 import trio
 
@@ -18,6 +19,7 @@ from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebOptions
 from trimon.web.http import connection
+from trimon.web.http.h11server import ServerProtocol
 from trimon.web.http.listening import bind
 from trimon.web.http.server import WebActor
 
@@ -236,3 +238,21 @@ async def test_a_target_may_be_a_whole_url(target: bytes, status: bytes, tmp_pat
     """As proxies send it; escapes in a path that are none are a bad request."""
     async with served(tmp_path) as (port, _):
         assert (await talk(port, CLOSE % target)).startswith(b"HTTP/1.1 " + status + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        (b"content-type", b"Content-Type"),
+        (b"www-authenticate", b"Www-Authenticate"),
+        (b"x-prometheus-stopping", b"X-Prometheus-Stopping"),
+        (b"date", b"Date"),
+    ],
+)
+def test_names_of_headers_are_sent_as_go_sends_them(name: bytes, sent: bytes) -> None:
+    """Each word of a name begins with a capital."""
+    protocol = ServerProtocol(h11.SERVER, 2**16)
+    protocol.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    protocol.next_event()
+    data = protocol.send(h11.Response(status_code=200, headers=[(name, b"v"), (b"content-length", b"0")]))
+    assert data == b"HTTP/1.1 200 OK\r\n" + sent + b": v\r\nContent-Length: 0\r\n\r\n"

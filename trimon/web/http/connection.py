@@ -23,7 +23,7 @@ from trimon.web.http.connections import BUSY, IDLE, Phase, Place
 from trimon.web.http.h11server import ServerProtocol
 
 # Of an answer that is whole when its head is made.
-_LENGTH: Final = b"\r\ncontent-length: "
+_LENGTH: Final = b"\r\nContent-Length: "
 # A longer body is not copied behind its head: sending twice costs less.
 JOIN_BYTES_MAX: Final = 64 * 1024
 READ_BYTES_MAX: Final = 64 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
@@ -26,6 +27,12 @@ _SIZE_TOO_LONG: Final = re.compile(rb"[0-9A-Fa-f]{17}")
 _CHUNK_LINE_BYTES: Final = 4096
 # Of "HTTP/1.1 200 ".
 _STATUS_BYTES: Final = 13
+
+
+@cache
+def canonical(name: bytes) -> bytes:
+    """The name of a header of ours, which is in lower case, as Go writes it: `Www-Authenticate`."""
+    return b"-".join(part.capitalize() for part in name.split(b"-"))
 
 
 class _StrictChunks(ChunkedReader):
@@ -101,7 +108,10 @@ class ServerProtocol(h11.Connection):
         return event
 
     def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override] # only events go through it
-        """As h11's."""
+        """As h11's, with the names of headers in capitals: some scripts look for them as Go writes them."""
+        if isinstance(event, _HEADS):
+            items = event.headers._full_items
+            items[:] = [(canonical(name), name, value) for _, name, value in items]
         data = super().send(event)
         if data is not None and isinstance(event, _HEADS):
             reason = _REASONS.get(event.status_code, b"")
