@@ -508,3 +508,15 @@ def test_several_stars_match_what_one_does(pattern: str, tmp_path: Path) -> None
     (tmp_path / "inner" / "a.yml").write_text("")
     config = read(f"scrape_config_files: ['{tmp_path}/{pattern}']")
     assert config.scrape_paths == (tmp_path / "a.yml",)
+
+
+def test_files_are_named_as_the_configuration_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration that is named by a relative path names its files by relative ones, as in Prometheus."""
+    (tmp_path / "conf").mkdir()
+    for directory in (tmp_path, tmp_path / "conf"):
+        (directory / "prometheus.yml").write_text("rule_files: [rules.yml, ../up.yml, /abs.yml]\n")
+    monkeypatch.chdir(tmp_path)
+    assert load(Path("prometheus.yml")).main.rule_files == ("rules.yml", "../up.yml", "/abs.yml")
+    assert load(Path("conf/prometheus.yml")).main.rule_files == ("conf/rules.yml", "up.yml", "/abs.yml")
+    whole = load(tmp_path / "prometheus.yml").main.rule_files
+    assert whole == (f"{tmp_path}/rules.yml", f"{tmp_path.parent}/up.yml", "/abs.yml")

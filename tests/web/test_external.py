@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 from tests.support.web_world import web_world
 from tests.web.test_requests import API, asked
 from trimon.cli.commandline import read_command_line
-from trimon.cli.serveroptions import check_flags, web_options
+from trimon.cli.serveroptions import check_flags, listen_addresses, web_options
 from trimon.errors import UserError
 from trimon.log import LogBuffer
 from trimon.redaction import redacted
@@ -185,3 +186,20 @@ async def test_origins_are_matched_whole(pattern: str, origin: str, allowed: boo
     async with web_world(tmp_path, WebOptions(cors_origin=pattern)) as here:
         _, headers, _ = await asked(here, "GET", f"{API}/labels", headers={"origin": origin})
         assert headers.get(b"access-control-allow-origin") == (origin.encode() if allowed else None)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "host"),
+    [
+        (["127.0.0.1:9090"], "127.0.0.1:9090"),
+        (["[::1]:7", "localhost:9090"], "127.0.0.1:9090"),
+        ([":9090"], f"{socket.gethostname()}:9090"),
+        (["127.0.0.1:9090", "10.0.0.1:9090"], f"{socket.gethostname()}:9090"),
+        (["unix:/s"], "127.0.0.1:9090"),
+    ],
+    ids=str,
+)
+def test_links_name_the_machine_where_others_may_come(addresses: list[str], host: str) -> None:
+    """Without a URL of its own a server that others reach is known by the machine's name, else by loopback."""
+    found = web_options(read_command_line([]), "127.0.0.1:9090", listen_addresses(addresses))
+    assert found.external.url == f"http://{host}"

@@ -111,7 +111,13 @@ FLAGS: Final = (
     Flag("web.read-timeout", "duration", "5m", "The longest a request may take to arrive."),
     Flag("web.max-connections", "count", "512", "Most connections at once.", least="1"),
     Flag("web.max-notifications-subscribers", "count", "16", "Most subscribers of live notifications."),
-    Flag("web.external-url", "text", "", "URL under which the server is reached from outside."),
+    Flag(
+        "web.external-url",
+        "text",
+        "",
+        "URL under which the server is reached from outside. "
+        "Default: the machine's name, or 127.0.0.1 where it listens on loopback alone.",
+    ),
     Flag("web.route-prefix", "text", "", "Prefix of all routes. Default: the path of --web.external-url."),
     Flag("web.user-assets", "text", "", "Directory served under /user."),
     Flag("web.enable-lifecycle", "bool", "false", "Allow reload and quit over HTTP."),

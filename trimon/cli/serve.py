@@ -209,7 +209,7 @@ class ConfigurationSource:
         elif not self._name:
             raise UserError("open : no such file or directory")
         else:
-            config = load(Path(self._name).absolute(), defaults=self._defaults)
+            config = load(Path(self._name), defaults=self._defaults)
         return complete(config, self._query, self._registry)
 
     def at_start(self, log: Log) -> LoadedConfiguration:

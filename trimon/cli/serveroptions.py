@@ -135,12 +135,19 @@ def own_address(addresses: Sequence[Address]) -> str:
     return "localhost:80"
 
 
+def _outer(own: str, addresses: Sequence[Address]) -> str:
+    """Host and port for links: the machine's name, which others may know, unless it listens on loopback alone."""
+    if all(isinstance(address, UnixPath) or is_loopback_name(address[0]) for address in addresses):
+        return own
+    return f"{socket.gethostname()}:{own.rpartition(':')[2]}"
+
+
 def web_options(
     flags: ServerFlags, own: str, addresses: Sequence[Address], scheme: str = "http"
 ) -> WebOptions:
     """How the front end answers. Raises UserError."""
     port = own.rpartition(":")[2]
-    external = ExternalUrl(flags["web.external-url"] or f"{scheme}://{own}/", port)
+    external = ExternalUrl(flags["web.external-url"] or f"{scheme}://{_outer(own, addresses)}/", port)
     external.check()
     external = external.for_links()
     cors_origin: str = flags["web.cors.origin"] or ".*"
