@@ -14,7 +14,7 @@ from trimon.config.load import read_text
 from trimon.errors import UserError
 from trimon.fetch.request import FetchError
 from trimon.openfiles import OddFileError, read_regular, read_start
-from trimon.peers.options import _read
+from trimon.peers.files import read_secret
 
 KMSG = Path("/proc/kmsg")
 
@@ -35,7 +35,7 @@ def test_a_file_with_nothing_to_read_now_is_an_error(tmp_path: Path, monkeypatch
     with pytest.raises(UserError, match="log: it keeps its reader waiting, as no regular file does"):
         read_text(path, 10)
     with pytest.raises(FetchError, match=r"unable to read file .*: it keeps its reader waiting"):
-        _read(str(path))
+        read_secret(str(path))
 
 
 @pytest.mark.skipif(not os.access(KMSG, os.R_OK), reason="this user may not read the kernel's log")

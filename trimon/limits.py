@@ -16,6 +16,8 @@ SCRAPE_LINES_MAX: Final = 2_000_000
 LABELS_PER_SERIES_MAX: Final = 512
 LABEL_NAME_BYTES_MAX: Final = 16 * 2**10
 LABEL_VALUE_BYTES_MAX: Final = 256 * 2**10
+# A page is a few kilobytes of template; what it is parsed into takes many times its bytes.
+CONSOLE_BYTES_MAX: Final = 2**20
 # Files with a password or a token, and with certificates: they are read where requests are made.
 SECRET_FILE_BYTES_MAX: Final = 64 * 2**10
 CERTIFICATE_FILE_BYTES_MAX: Final = 4 * 2**20

@@ -159,7 +159,7 @@ def config(canaries: Canaries, folder: Path, port: int) -> str:
         f"token_url: 'http://127.0.0.1:{port}/token', "
         f"endpoint_params: {{password: {new('endpoint_password')}}}}}",
         "oauth2-url": f"oauth2: {{client_id: me, client_secret_file: {folder}/password, "
-        f"token_url: 'http://me:{new('token_url')}@127.0.0.1:{port}/token'}}",
+        f"token_url: 'http://me:{new('token_url')}@127.0.0.1:{port}/token?token={new('token_url_token')}'}}",
         "tls": f"scheme: https\n  authorization: {{credentials: {new('tls_credentials')}}}",
     }
     relabeled = (

@@ -13,7 +13,7 @@ import numpy as np
 from trimon.cli.ruleblocks import rules
 from trimon.clock import WallClock
 from trimon.errors import OperatingError, UserError
-from trimon.files import DiskFiles
+from trimon.files import DiskFiles, is_in_use
 from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
 from trimon.model.rows import SampleBatch
@@ -186,6 +186,13 @@ def import_prometheus(source: Path, path: Path | None) -> None:
     The exit code is 1 when anything had to be left out, which is then said.
     """
     report = ImportReport()
+    target = path or own_directory(DiskFiles(), source)
+    if is_in_use(target):
+        raise OperatingError(
+            f"{target} is that of a running server, which would not see what is imported: stop it first"
+        )
+    if is_in_use(source):
+        click.echo(f"# {source} is that of a running server: its newest samples may be missing", err=True)
     for line, so_far in import_directory(
         DiskFiles(), source, path or own_directory(DiskFiles(), source), _names(), Bar("import")
     ):
@@ -208,6 +215,8 @@ def export_prometheus(path: Path, target: Path) -> None:
     The exit code is 1 when anything could not be read, which is then said.
     """
     complete = True
+    if is_in_use(path):
+        click.echo(f"# {path} is that of a running server: its newest samples may be missing", err=True)
     for line, written in export_directory(DiskFiles(), path, target, _names(), Bar("export")):
         click.echo(line if written is not None else f"problem: {line}", err=written is None)
         complete = complete and written is not None

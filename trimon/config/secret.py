@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from trimon.redaction import MASK, looks_secret, masked_url
+from trimon.redaction import MASK, looks_secret, masked_url, shown_url
 
 __all__ = ["MASK", "Secret", "SecretUrl", "looks_secret", "masked_url"]
 
@@ -55,18 +55,18 @@ class Secret:
 
 
 class SecretUrl(Secret):
-    """A URL that may hold a password: it shows itself with `xxxxx` in the password's place."""
+    """A URL that may hold a password: it shows itself with `xxxxx` in its place, and with parameters such as `token` masked."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return repr(masked_url(self._hidden))
+        return repr(shown_url(self._hidden))
 
     def __str__(self) -> str:
-        return masked_url(self._hidden)
+        return shown_url(self._hidden)
 
     def __format__(self, spec: str) -> str:
-        return format(masked_url(self._hidden), spec)
+        return format(shown_url(self._hidden), spec)
 
     def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return SecretUrl, (masked_url(self._hidden),)
+        return SecretUrl, (shown_url(self._hidden),)

@@ -11,6 +11,7 @@ import trio
 
 from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
+from trimon.config.load import Config
 from trimon.gotext.times import rfc3339
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.parts import ServerParts
@@ -39,6 +40,8 @@ class Frontend:
         self._reload = reload
         self._settings = settings
         self._seams = seams
+        self._yaml = ""
+        self._yaml_of: Config | None = None
         self._started_ms = seams.clock.now_ms()
 
     def context(self, tree: Callable[[], Group], quit_: Callable[[], bool]) -> WebContext:
@@ -68,7 +71,7 @@ class Frontend:
             plugins=scraping.discovery.plugins,
             reload=self._reload.run,
             quit=quit_,
-            config_yaml=lambda: effective_yaml(self._current.config),
+            config_yaml=self._config_yaml,
             flags=self._settings.flags,
             runtime=self._runtime,
             mask=scraping.discovery.mask,
@@ -79,6 +82,13 @@ class Frontend:
             security=self._settings.security,
             password_threads=seams.password_threads,
         )
+
+    def _config_yaml(self) -> str:
+        """The effective configuration; a long one takes a while to be written, so it is written once."""
+        config = self._current.config
+        if self._yaml_of is not config:
+            self._yaml, self._yaml_of = effective_yaml(config), config
+        return self._yaml
 
     def _runtime(self) -> Mapping[str, object]:
         store = self._parts.storage.store

@@ -39,7 +39,7 @@ def console_endpoints(context: WebContext) -> list[Endpoint]:
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             try:
-                text = directory.read(name).decode("utf-8", "replace")
+                text = directory.read(name, limits.CONSOLE_BYTES_MAX).decode("utf-8", "replace")
                 template = ConsoleTemplate(name, text, _libraries(libraries))
                 page = template.render(data, template_query(snapshot, now_ms, options, budget), now_ms)
             except NotServed as error:
@@ -70,6 +70,6 @@ def _libraries(directory: Path | None) -> list[tuple[str, str]]:
     if directory is None or not directory.is_dir():
         return []
     return [
-        (path.name, read_regular(path, limits.CONFIG_FILE_BYTES_MAX).decode("utf-8", "replace"))
+        (path.name, read_regular(path, limits.CONSOLE_BYTES_MAX).decode("utf-8", "replace"))
         for path in sorted(directory.glob("*.lib"))
     ]

@@ -33,7 +33,7 @@ class ServedDirectory:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, bytes_max: int = FILE_BYTES_MAX) -> bytes:
         """The content of a file. Raises NotServed where there is none, or one that a link leads out to."""
         inside = posixpath.normpath("/" + name).lstrip("/")
         shown = os.path.normpath(self._path / inside)
@@ -42,7 +42,7 @@ class ServedDirectory:
                 real, base = (self._path / inside).resolve(strict=True), self._path.resolve(strict=True)
                 if not real.is_relative_to(base):
                     raise NotServed(errno.ENOENT, _MISSING, shown)
-                return read_regular(real, FILE_BYTES_MAX)
+                return read_regular(real, bytes_max)
         except NotServed:
             raise
         except OSError as error:

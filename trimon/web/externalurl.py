@@ -14,6 +14,7 @@ from trimon.redaction import REDACTOR, masked_url
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)(.*)", re.DOTALL)
 _USERINFO = re.compile(r"([^/?#]*//)[^/?#]*@")
+_BAD_IN_HOST: Final = re.compile(r"[\x00-\x20^`{|}\\\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
@@ -48,7 +49,10 @@ class ExternalUrl:
         if self.url[0] in "\"'" or self.url[-1] in "\"'":
             reason = "URL must not begin or end with quotes"
         try:
-            _ = urlsplit(self.url).port
+            parts = urlsplit(self.url)
+            _ = parts.port
+            if bad := _BAD_IN_HOST.search(parts.netloc.rpartition("@")[2]):
+                reason = f'invalid character "{bad[0]}" in host name'
         except ValueError as error:
             reason = str(error)
         if reason:

@@ -17,6 +17,7 @@ from trimon.web.http.request import Request
 _QUERY_SAFE: Final = string.punctuation
 _STYLE = (
     "body{font:16px/1.6 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}"
+    ".open{border:2px solid #c5221f;padding:.5rem 1rem}"
     "code{font:14px ui-monospace,monospace}a{color:#0b57d0;text-decoration:none}"
     "@media (prefers-color-scheme:dark){body{color:#e3e6ea;background:#16181c}a{color:#8ab4f8}}"
 )
@@ -36,6 +37,13 @@ _LINKS = (
 )
 
 
+_BANNER_PLACE = "<!--banner-->"
+_OPEN = (
+    "<p role=alert class=open>Whoever reaches this server may read and query it: it listens on more than loopback, and "
+    "asks nobody who he is. <code>--web.config.file</code> has users.</p>"
+)
+
+
 def index_endpoints(context: WebContext) -> list[Endpoint]:
     """/."""
     prefix = html.escape(quote(context.options.link_prefix))
@@ -46,12 +54,13 @@ def index_endpoints(context: WebContext) -> list[Endpoint]:
     )
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-        f"<h1>trimon {html.escape(__version__)}</h1><p>A monitoring server that does what Prometheus does. "
+        f"<h1>trimon {html.escape(__version__)}</h1>{_BANNER_PLACE}<p>A monitoring server that does what Prometheus does. "
         f"It has no other pages yet; Grafana, promtool and <code>curl</code> can ask it:</p><ul>{items}</ul>"
     ).encode()
 
     async def index(_: Request) -> Answer:
-        return Answer(page, 200, "text/html; charset=utf-8")
+        banner = _OPEN if context.security.open_without_authentication else ""
+        return Answer(page.replace(_BANNER_PLACE.encode(), banner.encode()), 200, "text/html; charset=utf-8")
 
     async def to_index(_: Request) -> Answer:
         return _found(f"{quote(context.options.link_prefix)}/query", "")

@@ -26,7 +26,7 @@ from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
 from trimon.web.auth import watch
 from trimon.web.auth.handshake import TlsStream
-from trimon.web.auth.security import CurrentSecurity, load_possible_security, read_security
+from trimon.web.auth.security import CurrentSecurity, load_security, read_security
 from trimon.web.auth.watch import WebConfigWatch
 from trimon.web.http import server as http_server
 from trimon.web.http.listening import bind
@@ -270,9 +270,9 @@ def test_certificates_that_nobody_verifies_are_refused(tmp_path: Path, kind: str
     with pytest.raises(
         UserError, match=f"client_auth_type {kind} takes certificates that nobody has verified"
     ):
-        load_possible_security(path)
+        load_security(path)
     write_config(tmp_path, ", client_auth_type: RequestClientCert")
-    (caution,) = load_possible_security(path).cautions
+    (caution,) = load_security(path).cautions
     assert "lets everybody in" in caution.message
     assert (caution.place.file, caution.place.line) == (str(path), 1)
 
@@ -392,7 +392,7 @@ async def test_a_client_that_says_no_more_is_answered(tmp_path: Path) -> None:
 
 async def test_a_connection_that_is_closed_already_can_be_closed(tmp_path: Path) -> None:
     """A stream whose socket another task has closed meanwhile, or whose client has gone, ends without an error."""
-    found = load_possible_security(write_config(tmp_path)).tls
+    found = load_security(write_config(tmp_path)).tls
     assert found is not None
     for ours in (True, False):
         left, right = (

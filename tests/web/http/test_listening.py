@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -13,6 +14,7 @@ import pytest
 import trio
 
 from trimon.errors import OperatingError
+from trimon.web.http import listening
 from trimon.web.http.listening import BoundPaths, UnixPath, bind, is_open, shown_address, systemd_sockets
 from trimon.web.http.server import WebActor
 
@@ -70,13 +72,42 @@ def test_addresses_are_shown_as_people_write_them() -> None:
     """IPv6 in brackets; whatever is not loopback is open."""
     for host, shown, opened in (
         ("127.0.0.1", "127.0.0.1", False),
-        ("", "0.0.0.0", True),
+        ("0.0.0.0", "0.0.0.0", True),
         ("::1", "[::1]", False),
     ):
         (listener,) = bind([(host, 0)])
         with listener:
             assert shown_address(listener) == f"{shown}:{listener.getsockname()[1]}"
             assert is_open(listener) is opened
+
+
+def test_a_port_alone_is_every_address_of_both_families() -> None:
+    """`:9090` is reached by IPv4 and IPv6, each by its own kind of address, as in Go."""
+    first, second = bind([("", 0)])
+    with first, second:
+        port = first.getsockname()[1]
+        assert [shown_address(first), shown_address(second)] == [f"[::]:{port}", f"0.0.0.0:{port}"]
+        for host, listener in (("::1", first), ("127.0.0.1", second)):
+            with socket.create_connection((host, port)):
+                listener.setblocking(True)
+                accepted, address = listener.accept()
+                accepted.close()
+                assert address[0] == host
+
+
+def test_a_machine_without_ipv6_listens_by_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the other family is missing `:9090` is 0.0.0.0 alone."""
+    bound = listening._bound
+
+    def without(host: str, port: int, *, only_ipv6: bool = False) -> socket.socket:
+        if ":" in host:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return bound(host, port, only_ipv6=only_ipv6)
+
+    monkeypatch.setattr(listening, "_bound", without)
+    (only,) = bind([("", 0)])
+    with only:
+        assert shown_address(only).startswith("0.0.0.0:")
 
 
 async def test_requests_come_over_a_unix_socket(tmp_path: Path) -> None:

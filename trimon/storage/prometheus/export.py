@@ -69,7 +69,7 @@ def export_block(
 ) -> BlockMeta | None:
     """Write a selection as a block of Prometheus' format; None if there are no samples.
 
-    `meta` gives the name and the range. Raises OperatingError.
+    `meta` gives the name and the range, of which the block has what there are samples of. Raises OperatingError.
     """
     beside = directory / (meta.ulid + UNFINISHED)
     try:
@@ -121,7 +121,16 @@ def _write(
         index.sync()
     finally:
         index.close()
-    return replace(meta, samples=samples, series=len(rows), chunks=len(listed.series))
+    # A Prometheus takes no sample that is older than the end of its newest block: one that ended with its window, and not with
+    # its last sample, would keep out all that is scraped until the window is over.
+    return replace(
+        meta,
+        min_ms=int(listed.first_ms.min()),
+        max_ms=int(listed.last_ms.max()) + 1,
+        samples=samples,
+        series=len(rows),
+        chunks=len(listed.series),
+    )
 
 
 def _write_chunks(

@@ -249,6 +249,7 @@ def write_endpoints(context: WebContext) -> list[Endpoint]:
             methods,
             handler.write,
             role=Role.WRITE,
+            changes=True,
             watches_client=True,
             summary="Takes samples as remote write sends them.",
         )

@@ -62,6 +62,24 @@ class Accounts:
             return None
         return self._decoys[int.from_bytes(self._digest(name)[:8]) % len(self._decoys)]
 
+    def gained(self, before: Accounts) -> dict[str, list[str]]:
+        """The roles that users and owners of tokens have now and had not before, by name; new ones are left out."""
+        found: dict[str, list[str]] = {}
+        for now, then in (
+            (self._roles_of_users(), before._roles_of_users()),
+            (self._roles_of_owners(), before._roles_of_owners()),
+        ):
+            for name, roles in now.items():
+                if more := roles - then.get(name, roles):
+                    found[name] = [role.value for role in more]
+        return found
+
+    def _roles_of_users(self) -> dict[str, frozenset[Role]]:
+        return {user.name: user.roles for user, _ in self._users.values()}
+
+    def _roles_of_owners(self) -> dict[str, frozenset[Role]]:
+        return {owner.name: owner.roles for owner in self._tokens.values()}
+
     def owner(self, token: bytes) -> Identity | None:
         """Whose token this is."""
         return self._tokens.get(self._digest(token))

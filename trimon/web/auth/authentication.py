@@ -104,7 +104,9 @@ class Authentication:
         if basic and user and hashed and self._passwords.remembers(hashed, basic[1]):
             return user
         client = scope.get("client")
-        limit = self._failures.of(client_key(client[0] if client else ""))
+        limit = self._failures.of(
+            client_key(client[0] if client else ""), basic[0] if basic is not None else b""
+        )
         if wait_s := limit.take():
             self._counters["limited"].inc()
             return _too_many(wait_s, "Too many wrong passwords or tokens")

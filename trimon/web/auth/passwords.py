@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from typing import Final
+from typing import Final, TypeVar
 
 import bcrypt
 import trio
@@ -18,12 +18,18 @@ from trimon.web.http.ratelimit import RateLimit
 REMEMBERED_MAX: Final = 1024
 # Comparisons that wait for a thread; a comparison takes 50 ms and more.
 WAITING_MAX: Final = 64
-# Of each client: wrong ones at once, and in the long run.
+# Of each client for one user: wrong ones at once, and in the long run.
 FAILURES_BURST: Final = 10
 FAILURES_PER_S: Final = 0.5
+# The same for all users together: behind a proxy many are one client.
+FAILURES_OF_CLIENT: Final = 10
 CLIENTS_MAX: Final = 4096
+NAME_BYTES: Final = 128
 # What bcrypt looks at of a password; the library refuses longer ones, Go's cuts them.
 PASSWORD_BYTES: Final = 72
+
+
+Key = TypeVar("Key")
 
 
 class TooManyWaiting(Exception):
@@ -45,7 +51,7 @@ class Passwords:
 
     def remembers(self, hashed: bytes, password: bytes) -> bool:
         """Whether this password was right for this hash before."""
-        digest = self._digest(hashed, password)
+        digest = self._digest(hashed, password[:PASSWORD_BYTES])
         if digest not in self._right:
             return False
         self._right.move_to_end(digest)
@@ -53,6 +59,7 @@ class Passwords:
 
     async def is_right(self, hashed: bytes, password: bytes) -> bool:
         """Whether a password belongs to a hash. Who asks the same meanwhile shares the answer. Raises TooManyWaiting."""
+        password = password[:PASSWORD_BYTES]
         digest = self._digest(hashed, password)
         running = self._compared.get(digest)
         if running is not None:
@@ -89,23 +96,52 @@ class _Comparison:
 
 def _matches(hashed: bytes, password: bytes) -> bool:
     try:
-        return bcrypt.checkpw(password[:PASSWORD_BYTES], hashed)
+        return bcrypt.checkpw(password, hashed)
     except ValueError:  # a hash that looks like one, and is none
         return False
 
 
+class Attempt:
+    """One attempt, taken from the limit of its client for a user, then from that of its client for all."""
+
+    def __init__(self, of_user: RateLimit, of_client: RateLimit) -> None:
+        self._limits = (of_user, of_client)
+
+    def take(self) -> float:
+        """0.0 when it may be made, else the seconds after which one may. Who is refused for one user costs others nothing."""
+        of_user, of_client = self._limits
+        if wait_s := of_user.take():
+            return wait_s
+        if wait_s := of_client.take():
+            of_user.give_back()
+        return wait_s
+
+    def give_back(self) -> None:
+        """It was right, or was not made."""
+        for limit in self._limits:
+            limit.give_back()
+
+
 class Failures:
-    """How often each client was wrong lately. Only on the loop's thread."""
+    """How often each client was wrong lately, for each user and for all. Only on the loop's thread."""
 
     def __init__(self) -> None:
-        self._clients: OrderedDict[str, RateLimit] = OrderedDict()
+        self._of_users: OrderedDict[tuple[str, bytes], RateLimit] = OrderedDict()
+        self._of_clients: OrderedDict[str, RateLimit] = OrderedDict()
 
-    def of(self, client: str) -> RateLimit:
-        """The limit of a client, from which one is taken for each attempt, and given back when it was right."""
-        limit = self._clients.get(client)
-        if limit is None:
-            limit = self._clients[client] = RateLimit(FAILURES_PER_S, FAILURES_BURST)
-            while len(self._clients) > CLIENTS_MAX:
-                self._clients.popitem(last=False)
-        self._clients.move_to_end(client)
-        return limit
+    def of(self, client: str, user: bytes) -> Attempt:
+        """An attempt of a client to be a user; of one with a token the name is empty."""
+        name = user[:NAME_BYTES]
+        return Attempt(
+            _kept(self._of_users, (client, name), 1), _kept(self._of_clients, client, FAILURES_OF_CLIENT)
+        )
+
+
+def _kept(limits: OrderedDict[Key, RateLimit], key: Key, times: int) -> RateLimit:
+    limit = limits.get(key)
+    if limit is None:
+        limit = limits[key] = RateLimit(times * FAILURES_PER_S, times * FAILURES_BURST)
+        while len(limits) > CLIENTS_MAX:
+            limits.popitem(last=False)
+    limits.move_to_end(key)
+    return limit

@@ -39,12 +39,7 @@ class Security:
 
 
 def load_security(path: Path, *, strict: bool = False) -> Security:
-    """Everything a web config file asks for, whether or not this version can do it. Blocks on the disk. Raises UserError."""
-    return _security(load_web_config(path, strict=strict))
-
-
-def load_possible_security(path: Path, *, strict: bool = False) -> Security:
-    """As `load_security`; what this version cannot do is an error, too."""
+    """What a web config file asks for; what this version cannot do is an error, too. Blocks on the disk. Raises UserError."""
     config = load_web_config(path, strict=strict)
     security = _security(config)
     require_possible(config.tls_server_config)
@@ -143,4 +138,4 @@ def read_security(path: Path, *, strict: bool = False) -> CurrentSecurity:
     """What a web config file says, to start with. Blocks on the disk. Raises UserError."""
     # The stamp is taken first: what changes while the files are read is seen by the first look.
     stamp = stamp_of(path, strict=strict)
-    return CurrentSecurity(load_possible_security(path, strict=strict), path, strict, stamp)
+    return CurrentSecurity(load_security(path, strict=strict), path, strict, stamp)

@@ -178,9 +178,7 @@ def require_possible(config: WebTlsConfig) -> None:
 
 def _client_cautions(config: WebTlsConfig) -> Iterable[Caution]:
     kind, place = config.client_auth_type, config.place("client_auth_type")
-    if fault := _fault_of_client_policy(config):
-        yield Caution(fault, place)
-    elif kind in UNVERIFIED:
+    if kind in UNVERIFIED:
         yield Caution(f"client_auth_type {kind} lets everybody in, so no certificate is asked for", place)
     elif kind in NO_CERTIFICATE and config.client_allowed_sans:
         message = "client_allowed_sans has no effect: client_auth_type asks for no certificate"

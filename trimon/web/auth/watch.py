@@ -12,14 +12,17 @@ from trimon.errors import UserError
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.redaction import redacted
-from trimon.web.auth.security import CurrentSecurity, Security, load_possible_security, stamp_of
+from trimon.web.auth.security import CurrentSecurity, Security, load_security, stamp_of
 from trimon.web.auth.tls import Caution
 
-LOOK_EVERY_S: Final = 2.0
+LOOK_EVERY_S: Final = 1.0
 
 
 class WebConfigWatch:
-    """Looks at the files every so often, and takes over what they say.
+    """Looks at the files every so often, and takes over what they say once they have come to rest.
+
+    A file that is being written may be valid already, and say less than it will: no users yet, or users without their roles.
+    So it counts when two looks have found the same; and a server that asks who somebody is never ceases to without a start.
 
     Owns: what the current security is.
     Receives: nothing.
@@ -38,20 +41,26 @@ class WebConfigWatch:
         path = self._security.path
         if path is None:
             await trio.sleep_forever()
+        before = self._security.stamp
         while True:
             # The stamp is taken first: what changes while the files are read is seen the next time.
             found = await self._offload.run(lambda: stamp_of(path, strict=self._security.strict))
-            if found != self._security.stamp:
+            if found == before != self._security.stamp:
                 self._security.stamp = found
                 await self._reload(path)
+            before = found
             await trio.sleep(LOOK_EVERY_S)
 
     async def _reload(self, path: Path) -> None:
         strict = self._security.strict
         try:
-            found = await self._offload.run(lambda: load_possible_security(path, strict=strict))
+            found = await self._offload.run(lambda: load_security(path, strict=strict))
             if (found.tls is None) is not (self._security.now.tls is None):
                 raise UserError("TLS can be switched on and off at a start only")
+            if found.accounts is None and self._security.now.accounts is not None:
+                raise UserError(
+                    "there are neither users nor tokens: that nobody is asked begins at a start only"
+                )
         except UserError as error:
             self._security.reload_ok = False
             what = "web config file cannot be taken, the one before goes on"
@@ -62,6 +71,10 @@ class WebConfigWatch:
         self._log.info("web config file taken", file=str(path))
 
     def _take(self, found: Security) -> None:
+        before = self._security.now.accounts
+        if before is not None and found.accounts is not None:
+            for name, roles in found.accounts.gained(before).items():
+                self._log.warning("may do more than before", name=name, roles=",".join(sorted(roles)))
         self._security.now = found
         self._security.reload_ok = True
         warn(self._log, found.cautions)

@@ -143,6 +143,11 @@ class EndpointTable:
             assert prefix + endpoint.path not in self._plain, f"{endpoint.path} is there twice"
             self._plain[prefix + endpoint.path] = Match(endpoint, _NO_VALUES)
 
+    @property
+    def exemptible(self) -> frozenset[str]:
+        """The paths, without the prefix, that a web config file may let everybody read."""
+        return frozenset(each.path for each in self.endpoints if each.role in (Role.NONE, Role.READ))
+
     def is_api(self, path: str) -> bool:
         """Whether a path is one of the API's, existing or not: pages of other origins may read those."""
         return path.startswith(self._api)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -23,6 +24,8 @@ UNIX: Final = "unix:"
 UNIX_MODE: Final = 0o660
 # The first descriptor that systemd hands over.
 SYSTEMD_FIRST: Final = 3
+# A machine without IPv6.
+NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,12 @@ def bind(addresses: Sequence[Address]) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     for address in addresses:
         try:
-            sockets.append(_bound_path(address.path) if isinstance(address, UnixPath) else _bound(*address))
+            if isinstance(address, UnixPath):
+                sockets.append(_bound_path(address.path))
+            elif address[0]:
+                sockets.append(_bound(*address))
+            else:
+                sockets += _bound_everywhere(address[1])
         except OSError as error:
             for other in sockets:
                 other.close()
@@ -53,12 +61,29 @@ def bind(addresses: Sequence[Address]) -> list[socket.socket]:
     return sockets
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound_everywhere(port: int) -> list[socket.socket]:
+    """Every address of both families, as `:9090` means in Go: a socket each, so that clients keep their addresses."""
+    try:
+        first = _bound("::", port, only_ipv6=True)
+    except OSError as error:
+        if error.errno not in NO_IPV6:
+            raise
+        return [_bound("0.0.0.0", port)]  # noqa: S104 # the user asks for every address
+    try:
+        return [first, _bound("0.0.0.0", first.getsockname()[1])]  # noqa: S104 # the same
+    except OSError:
+        first.close()
+        raise
+
+
+def _bound(host: str, port: int, *, only_ipv6: bool = False) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-        listener.bind((host or "0.0.0.0", port))  # noqa: S104 # ":9090" means every address, as in Go
+        if host == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_ipv6)
+        listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError:
         listener.close()

@@ -55,6 +55,8 @@ def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramewor
 
     options = context.options
     table = EndpointTable(options.route_prefix, endpoints)
+    for path in sorted(context.security.now.exempt_paths - table.exemptible):
+        context.log.warning("exempt_paths names what everybody may not read, or what is not there", path=path)
     router = Router(create_framework(table, failed, context.offload), table, failed, context.offload)
     packed = Compression(router, context.offload)
     shared = Cors(Intake(packed, context.bodies), table, options.cors_origin)
