@@ -105,6 +105,17 @@ async def test_errors_are_text_and_nothing_asked_is_nothing(tmp_path: Path) -> N
         assert here.metrics.value("prometheus_web_federation_errors_total") == 0
 
 
+async def test_a_selector_without_matchers_selects_nothing(tmp_path: Path) -> None:
+    """`{}` is empty beside a selector that matches all; a zero has no sign in the text."""
+    async with web_world(tmp_path, OPTIONS, changes(())) as here:
+        await write(here, [({"__name__": "m"}, [(NOW_MS, -0.0)])])
+        for empty in ("{}", "%7B%20%7D"):
+            assert (await asked(here, f"?match[]={empty}"))[::2] == (200, b"")
+        wanted = f'# TYPE m untyped\nm{{instance=""}} 0 {NOW_MS}\n'.encode()
+        for query in ("?match[]={__name__=~%22.*%22}", "?match[]={job!=%22x%22}&match[]={}", "?match[]=m"):
+            assert (await asked(here, query))[::2] == (200, wanted)
+
+
 async def test_while_the_log_is_replayed_it_is_503(tmp_path: Path) -> None:
     """A store that cannot be read yet is told in text, and counted."""
 

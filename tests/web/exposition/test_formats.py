@@ -81,7 +81,33 @@ def test_prototext() -> None:
     assert "quantile:{quantile:0.5 value:nan}" in compact[1]
     assert "bucket:{cumulative_count:3 upper_bound:inf}} timestamp_ms:7}" in compact[2]
     assert len(compact) == 3
-    assert written(PrototextEncoding("dots", compact=False), [COUNTER]).startswith(b'name:"c__total"\nhelp:')
+
+
+def test_prototext_over_lines() -> None:
+    """A field has a line, fields of a message are two spaces further in, and an empty line ends a family."""
+    assert written(PrototextEncoding("dots", compact=False), [COUNTER, HISTOGRAM]).decode() == (
+        'name: "c__total"\nhelp: "what\\\\is \\"it\\"\\n"\ntype: COUNTER\n'
+        'metric: {\n  label: {\n    name: "a"\n    value: "x\\"\\\\\\n"\n  }\n'
+        "  counter: {\n    value: 3\n  }\n}\n\n"
+        'name: "h"\ntype: HISTOGRAM\nmetric: {\n  histogram: {\n    sample_count: 3\n    sample_sum: 4\n'
+        "    bucket: {\n      cumulative_count: 1\n      upper_bound: 0.1\n    }\n"
+        "    bucket: {\n      cumulative_count: 3\n      upper_bound: inf\n    }\n"
+        "  }\n  timestamp_ms: 7\n}\n\n"
+    )
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_prototext_of_samples(compact: bool) -> None:
+    """Samples of one family are written as metrics of it are, floats as Go writes them, control characters escaped."""
+    encoding = PrototextEncoding("underscores", compact=compact)
+    labels, numbers = (("a", "\t\r\x01é"),), [1e6, -0.0, 0.00001]
+    body = encoding.values("m", [encoding.label(*labels[0])] * 3, numbers, [7, 8, 9])
+    family = MetricFamily("m", "", FamilyType.UNTYPED, [])
+    metrics = [Metric(labels, number, time_ms=7 + place) for place, number in enumerate(numbers)]
+    assert body == b"".join(encoding.metric(family, metric) for metric in metrics)
+    space = "" if compact else " "
+    for text in ("1e+06", "-0", "1e-05", r'"\t\r\x01é"'):
+        assert f"value:{space}{text}" in body.decode()
 
 
 def test_protojson() -> None:
@@ -115,10 +141,10 @@ def test_names_are_escaped(name: str, dots: str, values: str, underscores: str) 
 
 @given(st.floats(allow_nan=False))
 def test_a_number_reads_back(value: float) -> None:
-    """The text of a float is that float, its sign included."""
+    """The text of a float is that float; of a zero it has no sign, as Prometheus' text format has none."""
     again = float(number(value))
     assert again == value
-    assert math.copysign(1, again) == math.copysign(1, value)
+    assert math.copysign(1, again) == math.copysign(1, value or 0.0)
 
 
 def test_own_metrics_are_the_same_in_every_way() -> None:

@@ -55,9 +55,12 @@ def newest_samples(
     lookback_ms: int,
     budget: Budget,
 ) -> NewestSamples:
-    """The newest sample in `(now - lookback, now]` of every series that a selector matches, but for stale ones."""
+    """The newest sample in `(now - lookback, now]` of every series that a selector matches, but for stale ones.
+
+    A selector without matchers, `{}`, selects nothing.
+    """
     parts = []
-    for matchers in selectors:
+    for matchers in filter(None, selectors):
         with watched(budget.check):
             selection = snapshot.select(matchers, now_ms - lookback_ms + 1, now_ms)
         budget.check()

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
+from trimon.gotext.floats import format_g
 from trimon.web.exposition.escaping import SCHEMES
 from trimon.web.exposition.families import FamilyType, Metric, MetricFamily
 from trimon.web.exposition.protobuf import PROTO
+
+_INDENT: Final = "  "
+_ESCAPES: Final = {
+    **{code: f"\\x{code:02x}" for code in range(ord(" "))},
+    ord("\n"): r"\n",
+    ord("\r"): r"\r",
+    ord("\t"): r"\t",
+    ord('"'): r"\"",
+    ord("\\"): r"\\",
+}
 
 
 def _number(value: float) -> str:
@@ -15,26 +27,16 @@ def _number(value: float) -> str:
         return "nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    return repr(value).removesuffix(".0")
+    return format_g(value)
 
 
 def _quoted(text: str) -> str:
-    """A text between quotes, bytes beyond ASCII as they are, and those below the space by their numbers."""
-    out = []
-    for char in text:
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char == "\n":
-            out.append(r"\n")
-        elif char < " " or char == "\x7f":
-            out.append(f"\\{ord(char):03o}")
-        else:
-            out.append(char)
-    return '"' + "".join(out) + '"'
+    """A text between quotes; what is below the space is escaped, and bytes beyond ASCII stay as they are."""
+    return f'"{text.translate(_ESCAPES)}"'
 
 
 class PrototextEncoding:
-    """Messages as text; `compact` ones have no line ends within."""
+    """Messages as text, with a field a line; `compact` ones have no line ends within."""
 
     needs_size = False
 
@@ -42,53 +44,78 @@ class PrototextEncoding:
         encoding = "compact-text" if compact else "text"
         self.content_type = f"{PROTO}; encoding={encoding}; escaping={scheme}"
         self._escape = SCHEMES[scheme]
-        self._between = " " if compact else "\n"
+        self._compact = compact
         self.end = b"\n"
+
+    def _field(self, depth: int, name: str, value: str) -> str:
+        """A field with a plain value, and what separates it from the next one."""
+        return f"{name}:{value} " if self._compact else f"{_INDENT * depth}{name}: {value}\n"
+
+    def _message(self, depth: int, name: str, fields: str) -> str:
+        """A field that is a message of `fields`."""
+        if self._compact:
+            return f"{name}:{{{fields.removesuffix(' ')}}} "
+        indent = _INDENT * depth
+        return f"{indent}{name}: {{\n{fields}{indent}}}\n"
 
     def label(self, name: str, value: str) -> bytes:
         """A LabelPair."""
-        return self._bytes(f"label:{{name:{_quoted(self._escape(name))} value:{_quoted(value)}}} ")
-
-    @staticmethod
-    def _bytes(text: str) -> bytes:
-        return text.encode("utf-8", "replace")
+        fields = self._field(2, "name", _quoted(self._escape(name))) + self._field(2, "value", _quoted(value))
+        return _bytes(self._message(1, "label", fields))
 
     def values(
         self, name: str, labels: Sequence[bytes], values: Sequence[float], times_ms: Sequence[int]
     ) -> bytes:
         """A Metric each."""
         del name
+        # The frame of a metric is the same for all of them: only what is between is put in.
+        parts = self._message(
+            0,
+            "metric",
+            "\0"
+            + self._message(1, "untyped", self._field(2, "value", "\0"))
+            + self._field(1, "timestamp_ms", "\0"),
+        )
+        before, after, until, end = parts.split("\0")
+        begin, middle = before.encode(), after
         return b"".join(
-            b"metric:{"
-            + pieces
-            + f"untyped:{{value:{_number(value)}}} timestamp_ms:{time_ms}}}{self._between}".encode()
+            begin + pieces + f"{middle}{_number(value)}{until}{time_ms}{end}".encode()
             for pieces, value, time_ms in zip(labels, values, times_ms, strict=True)
         )
 
     def metric(self, family: MetricFamily, metric: Metric) -> bytes:
         """A Metric."""
-        stamp = "" if metric.time_ms is None else f" timestamp_ms:{metric.time_ms}"
-        labels = b"".join(self.label(name, value) for name, value in metric.labels)
-        return b"metric:{" + labels + self._bytes(f"{_held(family.type, metric)}{stamp}}}{self._between}")
+        labels = b"".join(self.label(name, value) for name, value in metric.labels).decode()
+        stamp = "" if metric.time_ms is None else self._field(1, "timestamp_ms", str(metric.time_ms))
+        return _bytes(self._message(0, "metric", labels + self._held(family.type, metric) + stamp))
 
     def begin(self, name: str, about: str, kind: FamilyType, metrics_bytes: int) -> bytes:
         """All of a message but the metrics."""
         del metrics_bytes
-        parts = [f"name:{_quoted(self._escape(name))}", f"help:{_quoted(about)}" if about else ""]
-        parts.append(f"type:{kind.name}")
-        return self._bytes("".join(part + self._between for part in parts if part))
+        fields = [self._field(0, "name", _quoted(self._escape(name)))]
+        if about:
+            fields.append(self._field(0, "help", _quoted(about)))
+        fields.append(self._field(0, "type", kind.name))
+        return _bytes("".join(fields))
+
+    def _held(self, kind: FamilyType, metric: Metric) -> str:
+        """The value of a metric, by its type."""
+        if kind not in (FamilyType.SUMMARY, FamilyType.HISTOGRAM):
+            return self._message(1, kind.word, self._field(2, "value", _number(metric.value)))
+        fields = [
+            self._field(2, "sample_count", str(metric.count)),
+            self._field(2, "sample_sum", _number(metric.sum)),
+        ]
+        for at, value in metric.points:
+            if kind is FamilyType.SUMMARY:
+                point = self._field(3, "quantile", _number(at)) + self._field(3, "value", _number(value))
+                fields.append(self._message(2, "quantile", point))
+            else:
+                point = self._field(3, "cumulative_count", str(int(value)))
+                point += self._field(3, "upper_bound", _number(at))
+                fields.append(self._message(2, "bucket", point))
+        return self._message(1, kind.word, "".join(fields))
 
 
-def _held(kind: FamilyType, metric: Metric) -> str:
-    if kind not in (FamilyType.SUMMARY, FamilyType.HISTOGRAM):
-        return f"{kind.word}:{{value:{_number(metric.value)}}}"
-    if kind is FamilyType.SUMMARY:
-        points = [
-            f" quantile:{{quantile:{_number(at)} value:{_number(value)}}}" for at, value in metric.points
-        ]
-    else:
-        points = [
-            f" bucket:{{cumulative_count:{int(value)} upper_bound:{_number(at)}}}"
-            for at, value in metric.points
-        ]
-    return f"{kind.word}:{{sample_count:{metric.count} sample_sum:{_number(metric.sum)}{''.join(points)}}}"
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

@@ -16,18 +16,10 @@ _WHOLE_MAX: Final = 1_000_000
 
 
 def number(value: float) -> str:
-    """A float as Go writes it."""
-    if (
-        -_WHOLE_MAX < value < _WHOLE_MAX
-        and value == (whole := int(value))
-        and (whole or not _is_negative(value))
-    ):
+    """A float as Go's writer of the format does: as `%g`, but a zero has no sign."""
+    if -_WHOLE_MAX < value < _WHOLE_MAX and value == (whole := int(value)):
         return str(whole)
     return format_g(value)
-
-
-def _is_negative(value: float) -> bool:
-    return math.copysign(1.0, value) < 0
 
 
 def _escaped(text: str, *, quotes: bool) -> str:
