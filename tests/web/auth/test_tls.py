@@ -277,6 +277,18 @@ def test_certificates_that_nobody_verifies_are_refused(tmp_path: Path, kind: str
     assert (caution.place.file, caution.place.line) == (str(path), 1)
 
 
+@pytest.mark.parametrize("policy", ["", ", client_auth_type: NoClientCert", ", client_auth_type: Odd"])
+def test_a_missing_file_of_authorities_is_told_first(tmp_path: Path, policy: str) -> None:
+    """A `client_ca_file` that is not there is the fault, whatever `client_auth_type` says; one that is there is none."""
+    more = f"client_ca_file: ca.pem{policy}"
+    path = write_config(tmp_path, ", " + more)
+    with pytest.raises(UserError, match=r"without a Client Auth Policy|invalid ClientAuth: Odd"):
+        read_security(path)
+    path = write_config(tmp_path, ", " + more.replace("ca.pem", "gone.pem"))
+    with pytest.raises(UserError, match=r"open .*gone\.pem: no such file or directory"):
+        read_security(path)
+
+
 async def test_plain_http_is_told_of_its_mistake(tmp_path: Path) -> None:
     """Who speaks HTTP without TLS reads why he gets nothing."""
     async with serving(tmp_path) as server:

@@ -116,16 +116,22 @@ def _fault_of_key(content: bytes) -> str:
     )
 
 
-def load_authorities(context: ssl.SSLContext, config: WebTlsConfig) -> None:
-    """Give a context the authorities of client certificates; the system's when none are named. Raises UserError."""
+def read_authorities(config: WebTlsConfig) -> bytes:
+    """The authorities of client certificates as they are written; empty when none are named. Raises UserError."""
+    if not config.client_ca_file:
+        return config.client_ca.encode()
+    try:
+        return read_named(config.client_ca_file)
+    except UserError as error:
+        raise config.refuse("client_ca_file", error.message) from None
+
+
+def load_authorities(context: ssl.SSLContext, config: WebTlsConfig, content: bytes) -> None:
+    """Give a context the authorities that were read; the system's when none are named. Raises UserError."""
     if not config.client_ca and not config.client_ca_file:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
         return
     field = "client_ca_file" if config.client_ca_file else "client_ca"
-    try:
-        content = read_named(config.client_ca_file) if config.client_ca_file else config.client_ca.encode()
-    except UserError as error:
-        raise config.refuse(field, error.message) from None
     if "CERTIFICATE" not in _types(content):
         raise config.refuse(field, f"{field} has no certificate of an authority")
     try:

@@ -11,7 +11,7 @@ from typing import Final
 
 from trimon.config.web import CIPHER_SUITES, CURVES, NO_CERTIFICATE, UNVERIFIED, WebTlsConfig
 from trimon.errors import Position
-from trimon.web.auth.certificates import load_authorities, load_key_pair
+from trimon.web.auth.certificates import load_authorities, load_key_pair, read_authorities
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -80,6 +80,8 @@ def server_tls(config: WebTlsConfig, http2_place: Position | None) -> tuple[Serv
         ]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     load_key_pair(context, config)
+    # A file that is not there is told first, whatever it would be for.
+    authorities = read_authorities(config)
     config.require_client_policy()
     context.set_alpn_protocols(["http/1.1"])
     # Whoever renegotiates makes the server work, and gets nothing that a new connection does not give.
@@ -89,7 +91,7 @@ def server_tls(config: WebTlsConfig, http2_place: Position | None) -> tuple[Serv
     else:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     cautions = [*_set_versions(context, config), *_set_suites(context, config), *_set_curves(context, config)]
-    allowed = _set_client_certificates(context, config)
+    allowed = _set_client_certificates(context, config, authorities)
     cautions += _client_cautions(config)
     if http2_place is not None:
         message = "HTTP/2 is not offered by this version of trimon: clients are answered in HTTP/1.1"
@@ -145,12 +147,14 @@ def _set_curves(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Cauti
         yield Caution(message, config.place("curve_preferences"))
 
 
-def _set_client_certificates(context: ssl.SSLContext, config: WebTlsConfig) -> frozenset[str]:
+def _set_client_certificates(
+    context: ssl.SSLContext, config: WebTlsConfig, authorities: bytes
+) -> frozenset[str]:
     """Sets who needs a certificate; the names of which it must have one."""
     mode = _VERIFY.get(config.client_auth_type)
     if mode is None:
         return frozenset()
-    load_authorities(context, config)
+    load_authorities(context, config, authorities)
     context.verify_mode = mode
     return frozenset(_plain_name(name) for name in config.client_allowed_sans)
 
