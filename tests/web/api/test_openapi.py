@@ -18,6 +18,58 @@ from trimon.web.http.endpoint import API_PREFIX, Endpoint
 VALIDATORS = {"3.1.0": OpenAPIV31SpecValidator, "3.2.0": OpenAPIV32SpecValidator}
 # What Prometheus describes and this server does not have.
 MISSING = {"/read": "remote read is not served yet"}
+# Path, method, name and tag.
+OPERATIONS = (
+    ("/query", "get", "query", "query"),
+    ("/query", "post", "query-post", "query"),
+    ("/query_range", "get", "query-range", "query"),
+    ("/query_range", "post", "query-range-post", "query"),
+    ("/query_exemplars", "get", "query-exemplars", "query"),
+    ("/query_exemplars", "post", "query-exemplars-post", "query"),
+    ("/format_query", "get", "format-query", "query"),
+    ("/format_query", "post", "format-query-post", "query"),
+    ("/parse_query", "get", "parse-query", "query"),
+    ("/parse_query", "post", "parse-query-post", "query"),
+    ("/labels", "get", "labels", "labels"),
+    ("/labels", "post", "labels-post", "labels"),
+    ("/label/{name}/values", "get", "label-values", "labels"),
+    ("/search/metric_names", "get", "search-metric-names", "metadata"),
+    ("/search/metric_names", "post", "search-metric-names-post", "metadata"),
+    ("/search/label_names", "get", "search-label-names", "labels"),
+    ("/search/label_names", "post", "search-label-names-post", "labels"),
+    ("/search/label_values", "get", "search-label-values", "labels"),
+    ("/search/label_values", "post", "search-label-values-post", "labels"),
+    ("/series", "get", "series", "series"),
+    ("/series", "post", "series-post", "series"),
+    ("/metadata", "get", "get-metadata", "metadata"),
+    ("/scrape_pools", "get", "get-scrape-pools", "targets"),
+    ("/scrape_pools/config", "get", "get-scrape-pool-config", "targets"),
+    ("/targets", "get", "get-targets", "targets"),
+    ("/targets/metadata", "get", "get-targets-metadata", "targets"),
+    ("/targets/relabel_steps", "get", "get-targets-relabel-steps", "targets"),
+    ("/rules", "get", "rules", "rules"),
+    ("/alerts", "get", "alerts", "alerts"),
+    ("/alertmanagers", "get", "alertmanagers", "alerts"),
+    ("/status/config", "get", "get-status-config", "status"),
+    ("/status/runtimeinfo", "get", "get-status-runtimeinfo", "status"),
+    ("/status/buildinfo", "get", "get-status-buildinfo", "status"),
+    ("/status/flags", "get", "get-status-flags", "status"),
+    ("/status/tsdb", "get", "status-tsdb", "status"),
+    ("/status/tsdb/blocks", "get", "status-tsdb-blocks", "status"),
+    ("/status/walreplay", "get", "get-status-walreplay", "status"),
+    ("/status/self_metrics", "get", "get-status-self-metrics", "status"),
+    ("/admin/tsdb/delete_series", "put", "deleteSeriesPut", "admin"),
+    ("/admin/tsdb/delete_series", "post", "deleteSeriesPost", "admin"),
+    ("/admin/tsdb/clean_tombstones", "put", "cleanTombstonesPut", "admin"),
+    ("/admin/tsdb/clean_tombstones", "post", "cleanTombstonesPost", "admin"),
+    ("/admin/tsdb/snapshot", "put", "snapshotPut", "admin"),
+    ("/admin/tsdb/snapshot", "post", "snapshotPost", "admin"),
+    ("/write", "post", "remoteWrite", "remote"),
+    ("/otlp/v1/metrics", "post", "otlpWrite", "otlp"),
+    ("/notifications", "get", "get-notifications", "notifications"),
+    ("/notifications/live", "get", "notifications-live", "notifications"),
+    ("/features", "get", "get-features", "features"),
+)
 
 
 def table(here: WebWorld) -> tuple[Endpoint, ...]:
@@ -38,23 +90,33 @@ async def document(here: WebWorld, query: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("query", "version"),
-    [("", "3.1.0"), ("?openapi_version=3.1", "3.1.0"), ("?openapi_version=3.2", "3.2.0"), ("?openapi_version=9", "3.1.0")],
-)  # fmt: skip
+    [
+        ("", "3.1.0"),
+        ("?openapi_version=3.1", "3.1.0"),
+        ("?openapi_version=3.1.0", "3.1.0"),
+        ("?openapi_version=3.2", "3.2.0"),
+        ("?openapi_version=3.2.0", "3.2.0"),
+        ("?openapi_version=9", "3.1.0"),
+    ],
+)
 async def test_it_is_a_description(query: str, version: str, tmp_path: Path) -> None:
     """It is what its version says, as a validator of others sees it; an unknown version gets the first."""
     async with web_world(tmp_path) as here:
         found = await document(here, query)
     assert found["openapi"] == version
-    assert list(found) == ["openapi", "info", "servers", "paths", "components"]
+    assert list(found) == ["openapi", "info", "servers", "tags", "paths", "components"]
     VALIDATORS[version](found).validate()
 
 
 async def test_every_route_is_in_it(tmp_path: Path) -> None:
     """Each row under the API's prefix with each method but those it refuses, its summary and its parameters."""
     async with web_world(tmp_path) as here:
-        found = (await document(here))["paths"]
+        found = (await document(here, "?openapi_version=3.2"))["paths"]
+        older = (await document(here))["paths"]
         rows = [row for row in table(here) if row.path.startswith(API_PREFIX)]
     assert len(found) == len(rows)
+    # A stream of events is described from 3.2 on.
+    assert found.keys() - older.keys() == {"/notifications/live"}
     for row in rows:
         path = row.path.removeprefix(API_PREFIX).replace("<", "{").replace(">", "}")
         methods = {"POST"} if path == "/write" else set(row.methods)
@@ -68,6 +130,17 @@ async def test_every_route_is_in_it(tmp_path: Path) -> None:
     assert {f"{each['operationId']}" for told in found.values() for each in told.values()}.__len__() == sum(
         map(len, found.values())
     )
+
+
+async def test_operations_are_called_as_clients_know_them(tmp_path: Path) -> None:
+    """Names and tags are those of Prometheus 3.14 where it has the path; every tag is told of, and used."""
+    async with web_world(tmp_path) as here:
+        told = await document(here, "?openapi_version=3.2")
+    paths = told["paths"]
+    for path, method, name, tag in OPERATIONS:
+        assert (paths[path][method]["operationId"], paths[path][method]["tags"]) == (name, [tag]), path
+    used = {tag for operations in paths.values() for each in operations.values() for tag in each["tags"]}
+    assert used == {each["name"] for each in told["tags"]}
 
 
 async def test_every_row_says_what_it_does(tmp_path: Path) -> None:

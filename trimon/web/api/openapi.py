@@ -9,6 +9,7 @@ from typing import Final
 
 from trimon import __version__
 from trimon.config.yamltext import to_yaml
+from trimon.web.api.operations import TAGS, operation_id, tag_of
 from trimon.web.api.schemas import (
     ANYTHING,
     COMPONENTS,
@@ -28,7 +29,9 @@ from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
 from trimon.web.http.parameters import FORM
 from trimon.web.http.request import Request
 
-VERSIONS: Final = {"3.1": "3.1.0", "3.2": "3.2.0"}
+VERSIONS: Final = {"3.1": "3.1.0", "3.1.0": "3.1.0", "3.2": "3.2.0", "3.2.0": "3.2.0"}
+# A stream of events can be described since 3.2 alone.
+_SINCE_3_2: Final = frozenset({"/notifications/live"})
 _BODIES: Final = {"/write": "application/x-protobuf", "/otlp/v1/metrics": "application/x-protobuf"}
 _IN_PATH: Final = re.compile(r"<(?:path:)?(\w+)>")
 _SCHEMAS: Final[dict[Kind, Schema]] = {
@@ -49,25 +52,27 @@ def openapi_endpoint(context: WebContext, endpoints: Sequence[Endpoint]) -> Endp
     @cache
     def document(version: str) -> bytes:
         told: dict[str, object] = {
-            "openapi": VERSIONS[version],
+            "openapi": version,
             "info": {
                 "title": "trimon",
                 "description": "A monitoring server that does what Prometheus does.",
                 "version": __version__,
             },
             "servers": [{"url": f"{options.link_prefix}{API_PREFIX}"}],
+            "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
             "paths": {
                 _path(each.path): _operations(each)
                 for each in (*endpoints, row)
                 if each.path.startswith(API_PREFIX)
+                and not (version == "3.1.0" and _path(each.path) in _SINCE_3_2)
             },
             "components": {"schemas": dict(sorted(COMPONENTS.items()))},
         }
         return to_yaml(told).encode()
 
     async def openapi(request: Request) -> Answer:
-        version = request.query().get("openapi_version", "")
-        body = await context.offload.run(lambda: document(version if version in VERSIONS else "3.1"))
+        version = VERSIONS.get(request.query().get("openapi_version", ""), "3.1.0")
+        body = await context.offload.run(lambda: document(version))
         answer = Answer(body, 200, "application/yaml; charset=utf-8")
         answer.headers["Cache-Control"] = "no-cache, no-store, must-revalidate"
         return answer
@@ -86,12 +91,6 @@ def openapi_endpoint(context: WebContext, endpoints: Sequence[Endpoint]) -> Endp
 
 def _path(path: str) -> str:
     return _IN_PATH.sub(r"{\1}", path.removeprefix(API_PREFIX))
-
-
-def _name(endpoint: Endpoint, method: str) -> str:
-    """What clients that are made from the description call it."""
-    words = re.sub(r"[^a-z0-9]+", "-", _path(endpoint.path).lower()).strip("-")
-    return f"{method.lower()}-{words}"
 
 
 def _operations(endpoint: Endpoint) -> dict[str, object]:
@@ -117,7 +116,12 @@ def _operation(endpoint: Endpoint, method: str) -> dict[str, object]:
         {"name": name, "in": "path", "required": True, "schema": TEXT} for name in _IN_PATH.findall(path)
     ]
     form = method == "POST" and "GET" in endpoint.methods and bool(endpoint.parameters)
-    told: dict[str, object] = {"operationId": _name(endpoint, method), "summary": endpoint.summary}
+    described = _path(endpoint.path)
+    told: dict[str, object] = {
+        "operationId": operation_id(described, method),
+        "summary": endpoint.summary,
+        "tags": [tag_of(described)],
+    }
     in_query = [] if form else [_in_query(parameter) for parameter in endpoint.parameters]
     if in_path or in_query:
         told["parameters"] = [*in_path, *in_query]
