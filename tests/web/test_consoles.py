@@ -44,6 +44,9 @@ async def test_a_console_is_that_of_prometheus(
         status, headers, body = await asked(here, f"/consoles/{case['file']}{query}")
         assert (status, body.decode()) == (case["status"], case["body"])
         assert headers["content-type"] == case["content_type"]
+        if status == 200:
+            policy = headers["content-security-policy"]
+            assert policy == "object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
 
 
 async def test_a_server_without_consoles_has_none(tmp_path: Path) -> None:
@@ -79,6 +82,8 @@ async def test_user_files(tmp_path: Path) -> None:
             status, headers, _ = await asked(here, f"/user/{name}")
             assert (status, headers["content-type"]) == (200, kind), name
             assert headers["x-content-type-options"] == "nosniff"
+            assert "script-src" not in headers["content-security-policy"]
+            assert "frame-ancestors 'self'" in headers["content-security-policy"]
         bad = (
             "../secret",
             "%2e%2e/secret",

@@ -11,6 +11,7 @@ from trimon.query.execution.budget import Budget
 from trimon.rules.alerting import template_query
 from trimon.templates.consoles import ConsoleData, ConsoleTemplate, content_type
 from trimon.templates.errors import TemplateError
+from trimon.web.auth.headers import OWNED_PAGE
 from trimon.web.context import WebContext
 from trimon.web.directory import NotServed, ServedDirectory
 from trimon.web.http.answer import Answer, ApiError, error_text
@@ -46,7 +47,7 @@ def console_endpoints(context: WebContext) -> list[Endpoint]:
                 return error_text(str(error), 404)
             except (TemplateError, OSError) as error:
                 return error_text(str(error), 500)
-            return Answer(page.encode("utf-8", "surrogateescape"), 200, content_type(page))
+            return Answer(page.encode("utf-8", "surrogateescape"), 200, content_type(page), dict(OWNED_PAGE))
 
         return context.held(
             await request.attended(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimon.web.auth.headers import OWNED_PAGE
 from trimon.web.context import WebContext
 from trimon.web.directory import NotServed, ServedDirectory, media_type
 from trimon.web.http.answer import Answer, error_text
@@ -22,7 +23,7 @@ def user_asset_endpoints(context: WebContext) -> list[Endpoint]:
         except NotServed:
             return error_text("404 page not found", 404)
         answer = Answer(content, 200, media_type(name))
-        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers |= OWNED_PAGE
         return context.held(answer)
 
     return [Endpoint("/user/<path:file>", ("GET",), asset, summary="A file of --web.user-assets.")]

@@ -21,6 +21,12 @@ _PAGE: Final = (
     (b"x-frame-options", b"sameorigin"),
     (b"referrer-policy", b"same-origin"),
 )
+# Pages whose owner is not this program have scripts in their text, and those of other hosts, as Prometheus lets them.
+OWNED_PAGE: Final = {
+    "Content-Security-Policy": "object-src 'none'; base-uri 'none'; frame-ancestors 'self'",
+    "X-Frame-Options": "sameorigin",
+    "Referrer-Policy": "same-origin",
+}
 
 
 class AnswerHeaders:
