@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,65 @@ async def test_user_files(tmp_path: Path) -> None:
             status, _, body = await asked(here, f"/user/{name}")
             assert status in (301, 404), name
             assert b"secret" not in body
+
+
+async def test_parts_and_conditions_of_user_files(tmp_path: Path) -> None:
+    """A file is sent in part, or not at all, as a request's headers say; folders lead to their index."""
+    served = tmp_path / "served"
+    (served / "sub").mkdir(parents=True)
+    (served / "empty").mkdir()
+    (served / "sub" / "index.html").write_text("<p>")
+    data = bytes(range(256)) * 4000
+    (served / "long").write_bytes(data)
+    for path in served.rglob("*"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    at, before = "Tue, 14 Nov 2023 22:13:20 GMT", "Tue, 14 Nov 2023 22:13:19 GMT"
+    size = len(data)
+    async with web_world(tmp_path / "data", WebOptions(user_assets=served)) as here:
+
+        async def sent(path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            status, found, body = await Call(method, path, given).to(here.client.app)
+            return status, {name.decode(): value.decode() for name, value in found}, body
+
+        status, headers, body = await sent("/user/long", accept_encoding="gzip")
+        assert (status, body, headers["last-modified"], headers["accept-ranges"]) == (200, data, at, "bytes")
+        assert headers["content-length"] == str(size)
+        assert "content-encoding" not in headers
+        status, headers, body = await sent("/user/long", "HEAD")
+        assert (status, headers["content-length"], body) == (200, str(size), b"")
+        for asked, start, stop in (
+            ("0-0", 0, 1),
+            ("5-", 5, size),
+            ("-7", size - 7, size),
+            ("9-9999999", 9, size),
+        ):
+            status, headers, body = await sent("/user/long", range=f"bytes={asked}")
+            assert (status, body) == (206, data[start:stop]), asked
+            assert headers["content-range"] == f"bytes {start}-{stop - 1}/{size}"
+        for asked in (f"bytes={size}-", "bytes=5-4", "bytes=-", "lines=1-2", "bytes=-0"):
+            status, headers, _ = await sent("/user/long", range=asked)
+            assert (status, headers["content-range"]) == (416, f"bytes */{size}"), asked
+        assert (await sent("/user/long", range="bytes=0-0,2-3"))[0] == 200
+        assert (await sent("/user/long", range="bytes=0-0", if_range=before))[0] == 200
+        assert (await sent("/user/long", range="bytes=0-0", if_range=at))[0] == 206
+        conditions = (
+            (304, "if_modified_since", at),
+            (200, "if_modified_since", before),
+            (304, "if_none_match", "*"),
+        )
+        conditions += (
+            (200, "if_modified_since", "x"),
+            (412, "if_unmodified_since", before),
+            (412, "if_match", "x"),
+        )
+        for wanted, name, value in conditions:
+            status, headers, body = await sent("/user/long", **{name: value})
+            assert status == wanted, name
+            assert body == (data if wanted == 200 else b"")
+        assert (await sent("/user/sub/"))[::2] == (200, b"<p>")
+        for path, target in (("sub", "sub/"), ("sub/index.html", "./"), ("long/", "../long")):
+            status, headers, _ = await sent(f"/user/{path}?a=b")
+            assert (status, headers["location"]) == (301, f"{target}?a=b")
+        for path in ("empty/", ""):
+            assert (await sent(f"/user/{path}"))[0] == 404

@@ -6,10 +6,13 @@ import errno
 import mimetypes
 import os
 import posixpath
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from trimon.openfiles import os_errors, read_regular
+
+T = TypeVar("T")
 
 FILE_BYTES_MAX: Final = 64 * 2**20
 _TYPES: Final = mimetypes.MimeTypes(filenames=())
@@ -35,6 +38,13 @@ class ServedDirectory:
 
     def read(self, name: str, bytes_max: int = FILE_BYTES_MAX) -> bytes:
         """The content of a file. Raises NotServed where there is none, or one that a link leads out to."""
+        return self._reached(name, lambda real: read_regular(real, bytes_max))
+
+    def find(self, name: str) -> Path:
+        """Where a file or directory is. Raises NotServed."""
+        return self._reached(name, lambda real: real)
+
+    def _reached(self, name: str, use: Callable[[Path], T]) -> T:
         inside = posixpath.normpath("/" + name).lstrip("/")
         shown = os.path.normpath(self._path / inside)
         try:
@@ -42,7 +52,7 @@ class ServedDirectory:
                 real, base = (self._path / inside).resolve(strict=True), self._path.resolve(strict=True)
                 if not real.is_relative_to(base):
                     raise NotServed(errno.ENOENT, _MISSING, shown)
-                return read_regular(real, bytes_max)
+                return use(real)
         except NotServed:
             raise
         except OSError as error:

@@ -162,7 +162,9 @@ class _Packing:
             if self._pieces:
                 message["body"] = b"".join([*self._pieces, message["body"]])
             if (whole and len(message["body"]) < self._bytes_min) or any(
-                n == b"content-encoding" for n, _ in head["headers"]
+                # Who asks for the rest of a file counts its bytes as they are.
+                n in (b"content-encoding", b"accept-ranges", b"content-range")
+                for n, _ in head["headers"]
             ):
                 await self._send(head)
             elif whole:
