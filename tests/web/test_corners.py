@@ -81,6 +81,41 @@ async def test_steps_below_a_millisecond(tmp_path: Path) -> None:
             assert (status, body["error"]) == (400, f'invalid parameter "step": {reason}')
 
 
+@pytest.mark.parametrize(
+    ("times", "error"),
+    [
+        ("start=0&end=9&step=0.0001", "exceeded maximum resolution of 11,000 points per timeseries"),
+        ("start=Inf&end=9&step=1", "exceeded maximum resolution of 11,000 points per timeseries"),
+        ("start=1e300&end=9&step=1", "exceeded maximum resolution of 11,000 points per timeseries"),
+        ("start=0&end=1e17&step=1", "exceeded maximum resolution of 11,000 points per timeseries"),
+        ("start=0&end=Inf&step=1", 'invalid parameter "end": end timestamp must not be before start time'),
+        ("start=0&end=1&step=NaN", 'invalid parameter "step": zero or negative query resolution step'),
+        ("start=0&end=1&step=9223372036.854775808", 'invalid parameter "step": zero or negative query'),
+        (
+            "start=0&end=1&step=Inf",
+            'invalid parameter "step": cannot parse "Inf" to a valid duration. It overflows int64',
+        ),
+        ("start=0&end=1&step=1e400", 'invalid parameter "step": cannot parse "1e400" to a valid duration'),
+        ("start=0&end=1&step=%22%0a", r'invalid parameter "step": cannot parse "\"\n" to a valid duration'),
+        ("start=0&end=16.5&step=0.0015", None),
+        (
+            "start=0&end=1&step=1&timeout=Inf",
+            'invalid parameter "timeout": cannot parse "Inf" to a valid duration. It',
+        ),
+        ("start=0&end=1&step=1&timeout=NaN", 'invalid parameter "query": context deadline exceeded'),
+        ("start=0&end=1&step=1&lookback_delta=NaN", None),
+    ],
+)
+async def test_numbers_at_the_ends_of_a_range(times: str, error: str | None, tmp_path: Path) -> None:
+    """Steps, spans and times that are no number or too large are what they are in Go's 64 bits."""
+    async with web_world(tmp_path) as here:
+        status, _, body = await asked(here, "GET", f"{API}/query_range?query=1&{times}")
+        if error is None:
+            assert status == 200, body
+        else:
+            assert (status, body["error"][: len(error)]) == (400, error)
+
+
 async def test_deleting_in_no_time(tmp_path: Path) -> None:
     """An end before the start deletes nothing, and is no error."""
     async with web_world(tmp_path, FULL) as here:

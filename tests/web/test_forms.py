@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.web.http.test_pipeline import FORM, by_framework
 from tests.web.test_requests import asked
 from trimon import limits
 from trimon.offload import InlineOffload
+from trimon.web.context import WebOptions
 from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError
 from trimon.web.http.request import INLINE_BYTES_MAX, read_parameters
@@ -98,15 +100,73 @@ def test_parameters_are_those_of_the_library(text: bytes, piece_bytes: int) -> N
     """Names, values and escapes, whole or not, read as urllib reads them, also in pieces."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parameters, "_PIECE_BYTES", piece_bytes)
-        try:
-            wanted = parse_qsl(text.decode(), keep_blank_values=True, errors="strict")
-        except UnicodeDecodeError:
-            with pytest.raises(ApiError):
-                parameters.decoded(text, b"")
-            return
-        assert list(parameters.decoded(text, b"").items(multi=True)) == list(
-            MultiDict(wanted).items(multi=True)
+        good = [pair for pair in text.split(b"&") if not re.search(rb"%(?![0-9a-fA-F]{2})", pair)]
+        wanted = MultiDict(
+            parse_qsl(b"&".join(good).decode(), keep_blank_values=True, errors="surrogateescape")
         )
+        found = parameters.decoded(text, b"")
+        assert list(found.items(multi=True)) == [
+            (re.sub("[\udc80-\udcff]", "\ufffd", name), re.sub("[\udc80-\udcff]", "\ufffd", value))
+            for name, value in wanted.items(multi=True)
+        ]
+        if len(good) == text.count(b"&") + 1:
+            assert parameters.decoded(text, b"", strict=True) == found
+        else:
+            with pytest.raises(ApiError, match="error parsing form values: invalid URL escape"):
+                parameters.decoded(text, b"", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "query", "kept", "fault"),
+    [
+        (b"", b"a=1&b=%zz&c=2", "a c", 'invalid URL escape "%zz"'),
+        (b"", b"a=1%", "", 'invalid URL escape "%"'),
+        (b"", b"a%z=1", "", 'invalid URL escape "%z"'),
+        (b"", b"a=%4&b=%%41", "", 'invalid URL escape "%4"'),
+        (b"", b"a=%\xff1", "", r'invalid URL escape "%\xff1"'),
+        (b"", b"a=1;b=2&c=3", "c", "invalid semicolon separator in query"),
+        (b"", b"a=%zz&b;=3", "", "invalid semicolon separator in query"),
+        (b"", b"a;=3&b=%zz", "", "invalid semicolon separator in query"),
+        (b"a=%yy", b"b;", "", 'invalid URL escape "%yy"'),
+        (b"a=1", b"b=%3b", "a b", ""),
+    ],
+)
+def test_bad_pairs_are_left_out(form: bytes, query: bytes, kept: str, fault: str) -> None:
+    """A pair with a bad escape or a semicolon is none; who is strict hears of it in the words of Go, the form first."""
+    assert list(parameters.decoded(form, query)) == kept.split()
+    if fault:
+        with pytest.raises(ApiError) as raised:
+            parameters.decoded(form, query, strict=True)
+        assert raised.value.message == f"error parsing form values: {fault}"
+    else:
+        assert list(parameters.decoded(form, query, strict=True)) == kept.split()
+
+
+@pytest.mark.parametrize("way", [nullcontext, by_framework])
+async def test_who_hears_of_bad_pairs(way: Callable[..., nullcontext[None]], tmp_path: Path) -> None:
+    """Series, rules and deletions answer 400 to a bad pair; queries and lists of labels do without it."""
+    wrong = 'error parsing form values: invalid URL escape "%zz"'
+    async with web_world(tmp_path, WebOptions(enable_admin_api=True)) as here:
+        with way():
+            for method, target, body, status, message in (
+                ("GET", "series?match[]=up&y=%zz", None, 400, wrong),
+                ("POST", "series", b"match[]=up&y=%zz", 400, wrong),
+                ("GET", "rules?type=%zz", None, 400, wrong),
+                ("POST", "admin/tsdb/delete_series?match[]=up&y=%zz", b"", 400, wrong),
+                ("GET", "labels?match[]=%zz", None, 200, None),
+                ("GET", "label/job/values?match[]=a;b", None, 200, None),
+                ("GET", "query?query=1&time=%zz", None, 200, None),
+                (
+                    "POST",
+                    "query",
+                    b"query=1%zz&time=1",
+                    400,
+                    'invalid parameter "query": unknown position: parse error: no expression found in input',
+                ),
+            ):
+                headers = FORM if body else {}
+                code, _, answer = await asked(here, method, f"/api/v1/{target}", headers=headers, body=body)
+                assert (code, answer.get("error")) == (status, message)
 
 
 async def test_a_body_of_another_kind_is_no_form(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ class Asked:
     def query(self) -> MultiDict[str, str]:
         return self._values
 
-    async def values(self) -> MultiDict[str, str]:
+    async def values(self, **_how: bool) -> MultiDict[str, str]:
         return self._values
 
 

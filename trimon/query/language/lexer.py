@@ -36,6 +36,14 @@ _STRING: Final = {
     "'": re.compile(r"'(?:[^'\\\n]|\\[^\n])*'"),
     "`": re.compile(r"`[^`]*`"),
 }
+# As much of a literal as is there, whether it ends or not.
+_BEGUN: Final = {
+    '"': re.compile(r'"(?:[^"\\\n]|\\[^\n])*'),
+    "'": re.compile(r"'(?:[^'\\\n]|\\[^\n])*"),
+    "`": re.compile(r"`[^`]*"),
+}
+# Bytes that are no UTF-8, whoever has decoded the text.
+_NO_UTF8: Final = re.compile("[\ufffd\udc80-\udcff]")
 _OPERATOR = re.compile(r"==|!=|<=|>=|</|>/|[-+*/%^<>]")
 _MATCH = re.compile(r"=~|!~|!=|=")
 
@@ -228,6 +236,10 @@ class Lexer:
         return self._take(T.NUMBER if number_end >= duration_end else T.DURATION, end - start)
 
     def _string(self, quote: str) -> Token:
+        if not self._ascii:
+            begun = _BEGUN[quote].match(self.text, self._position)
+            if begun is not None and _NO_UTF8.search(begun.group()):
+                raise self._error("invalid UTF-8 rune")
         match = _STRING[quote].match(self.text, self._position)
         if match is None:
             raise self._error("unterminated raw string" if quote == "`" else "unterminated quoted string")
@@ -279,4 +291,5 @@ class Lexer:
 def _shown(char: str) -> str:
     if char in ('"', "'"):
         return "'\\''" if char == "'" else "'\"'"
-    return f"'{go_quote(char)[1:-1]}'" if char else "EOF"
+    # Prometheus shows the end of the text as the character for what is none.
+    return f"'{go_quote(char)[1:-1]}'" if char else "'\ufffd'"

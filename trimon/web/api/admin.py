@@ -29,7 +29,7 @@ def admin_endpoints(context: WebContext) -> list[Endpoint]:
         return checked
 
     async def delete_series(request: Request) -> Answer:
-        values = await request.values()
+        values = await request.values(strict=True)
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         budget = Budget(context.query_options())

@@ -71,7 +71,7 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
     """/alerts/history."""
 
     async def history(request: Request) -> Answer:
-        values = await request.values()
+        values = await request.values(strict=True)
         options = context.query_options().with_(timeout_s=FIND_S)
         wanted = await context.offload.run(lambda: HistoryFilter(values, options, context.clock))
 

@@ -48,7 +48,7 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
     """/rules/backtest."""
 
     async def backtest(request: Request) -> Answer:
-        values = await request.values()
+        values = await request.values(strict=True)
         span = _span(values, context.clock.now_ms())
         loaded = [group.spec for group in context.rules()]
         defaults, options = context.rule_defaults(), request_options(context, values)

@@ -29,6 +29,7 @@ from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
+_NS_PER_MS = 1_000_000
 Evaluate = Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
 
 
@@ -66,22 +67,23 @@ def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
     """The `step` parameter of a range query. Raises ApiError when there would be too many steps."""
     text = values.get("step", "")
     try:
-        step_ms = parameters.parse_span_ms(text)
+        step_ns = parameters.parse_span_ns(text)
     except UserError as error:
         raise bad_parameter("step", error) from None
-    if step_ms == 0 and (parameters.number_of(text) or 0) > 0:
-        raise bad_parameter("step", f"{text} seconds are less than a millisecond, the finest resolution")
-    if step_ms <= 0:
+    if step_ns <= 0:
         raise bad_parameter(
             "step",
             "zero or negative query resolution step widths are not accepted. Try a positive integer",
         )
-    if (end_ms - start_ms) // step_ms > limits.QUERY_POINTS_PER_SERIES_MAX:
+    if (end_ms - start_ms) * _NS_PER_MS // step_ns > limits.QUERY_POINTS_PER_SERIES_MAX:
         raise ApiError(
             "bad_data",
             "exceeded maximum resolution of 11,000 points per timeseries. "
             "Try decreasing the query resolution (?step=XX)",
         )
+    step_ms = step_ns // _NS_PER_MS
+    if not step_ms:
+        raise bad_parameter("step", f"{text} seconds are less than a millisecond, the finest resolution")
     return step_ms
 
 

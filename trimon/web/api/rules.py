@@ -207,7 +207,7 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
         )
 
     async def rules(request: Request) -> Answer:
-        values = await request.values()
+        values = await request.values(strict=True)
         most, token = _limit(values), values.get("group_next_token", "")
         wanted, listed = await chosen(request, values, token)
         shown = [_group(*each, with_alerts=wanted.with_alerts) for each in listed[: most or None]]
@@ -217,7 +217,7 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
         return context.held(await success_in_slices(data))
 
     async def selectors(request: Request) -> Answer:
-        values = await request.values()
+        values = await request.values(strict=True)
         only_dead = parameters.boolean(values, "dead")
         _, listed = await chosen(request, values)
         kept = (

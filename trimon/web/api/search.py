@@ -174,7 +174,7 @@ class SearchHandler:
     async def label_values(self, request: Request) -> Answer:
         """/search/label_values."""
         self._check()
-        label = (await request.values()).get("label", "")
+        label = (await request.values(strict=True)).get("label", "")
         if not label:
             raise _bad('missing required parameter "label"')
 
@@ -193,7 +193,7 @@ class SearchHandler:
         self._check()
         context = self._context
         wanted = wanted_of(
-            await request.values(), what, context.clock.now_ms(), context.options.search_limit_max
+            await request.values(strict=True), what, context.clock.now_ms(), context.options.search_limit_max
         )
         told = [
             session.families

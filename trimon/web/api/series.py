@@ -93,7 +93,7 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         )
 
     async def series(request: Request) -> Answer:
-        values = await request.values()
+        values = await request.values(strict=True)
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
         return await answer(request, values, _series)

@@ -67,20 +67,21 @@ class QuartRequest:
         """A header by its name, empty when there is none."""
         return request.headers.get(name, "")
 
-    async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
+    async def values(self, *, strict: bool = False) -> MultiDict[str, str]:
+        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError; for bad ones where `strict`."""
         if request.method in ("POST", "PUT") and request.mimetype == FORM:
-            return await read_parameters(await self._read(), request.query_string, self._offload)
+            form = await self._read()
+            return await read_parameters(form, request.query_string, self._offload, strict=strict)
         if request.method not in ("POST", "PUT") or not request.mimetype.startswith("multipart/"):
-            return self.query()
+            return self.query(strict=strict)
         merged: MultiDict[str, str] = MultiDict(await request.form)
-        for name, value in self.query().items(multi=True):
+        for name, value in self.query(strict=strict).items(multi=True):
             merged.add(name, value)
         return merged
 
-    def query(self) -> MultiDict[str, str]:
-        """The parameters of the URL's query alone. Raises ApiError."""
-        return decoded(b"", request.query_string)
+    def query(self, *, strict: bool = False) -> MultiDict[str, str]:
+        """The parameters of the URL's query alone. Raises ApiError; for bad ones where `strict`."""
+        return decoded(b"", request.query_string, strict=strict)
 
     async def body(self) -> bytes:
         """The whole body. Raises BodyTooLong."""

@@ -12,6 +12,8 @@ from werkzeug.datastructures import MultiDict
 
 from trimon import limits
 from trimon.errors import UserError
+from trimon.gotext.numbers import INT64_MIN, parse_go_float
+from trimon.gotext.strings import go_quote, go_quote_bytes
 from trimon.gotext.times import parse_rfc3339_ms
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
@@ -21,7 +23,6 @@ from trimon.web.http.answer import ApiError, bad_parameter
 FORM: Final = "application/x-www-form-urlencoded"
 # Of times beyond it nothing is stored; the engine reckons with 64 bits.
 TIME_MS_MAX: Final = 2**53 * 1000 - 1
-_SECONDS_MAX: Final = 2**63 / 1000
 INT_MAX: Final = 2**63 - 1
 # All threads wait while Python takes one text apart.
 _PIECE_BYTES: Final = 16 * 1024
@@ -34,34 +35,75 @@ _FOREVER: Final = {
 # Nothing is given back once it is taken: a million digits that are no number in the end would take hours otherwise.
 _NUMBER = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?\d++)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+_NS_PER_MS = 1_000_000
+# What Go makes of infinities and NaN: the least of 64 bits in nanoseconds.
+_NO_NUMBER_MS: Final = -(2**63 // _NS_PER_MS)
 
 
-def decoded(form: bytes, query: bytes) -> MultiDict[str, str]:
-    """The parameters of a form, then of a URL's query. Raises ApiError for too many, and for what is no UTF-8."""
+def decoded(form: bytes, query: bytes, *, strict: bool = False) -> MultiDict[str, str]:
+    """The parameters of a form, then of a URL's query. Raises ApiError for too many, and for bad ones where `strict`.
+
+    Bad ones are left out elsewhere, as Go does: those with `;` and those with a bad escape. What is no UTF-8 is U+FFFD.
+    """
     if len(form) > limits.REQUEST_FORM_BYTES_MAX:
         raise form_too_long(len(form))
-    given = sum(part.count(b"&") + 1 for part in (form, query) if part)
+    given = form.count(b"&") + query.count(b"&") + bool(form) + bool(query)
     if given > limits.REQUEST_PARAMETERS_MAX:
         most = limits.REQUEST_PARAMETERS_MAX
         raise ApiError("bad_data", f"{given} parameters exceed the limit of {most}")
     pairs: list[tuple[str, str]] = []
-    try:
-        for part in (form, query):
-            for pair in part.split(b"&"):
-                if pair:
-                    name, _, value = pair.partition(b"=")
-                    pairs.append((_unescaped(name), _unescaped(value)))
-    except UnicodeDecodeError:
-        raise ApiError("bad_data", "invalid parameters: not valid UTF-8") from None
+    for part in (form, query) if form else (query,):
+        listed = part.split(b"&")
+        if b";" in part or (b"%" in part and _bad_escape(part) >= 0):
+            listed = _good(listed, strict=strict)
+        for pair in listed:
+            if pair:
+                name, _, value = pair.partition(b"=")
+                pairs.append((_unescaped(name), _unescaped(value)))
     return MultiDict(pairs)
+
+
+def _good(pairs: Sequence[bytes], *, strict: bool) -> list[bytes]:
+    """The pairs without bad ones. Raises ApiError where `strict`, which names a semicolon before an escape."""
+    good, fault = [], ""
+    for pair in pairs:
+        if b";" in pair:
+            fault = "invalid semicolon separator in query"
+            continue
+        bad = next((text[at:] for text in pair.split(b"=", 1) if (at := _bad_escape(text)) >= 0), None)
+        if bad is None:
+            good.append(pair)
+        elif not fault:
+            fault = f"invalid URL escape {go_quote_bytes(bad[:3])}"
+    if fault and strict:
+        raise ApiError("bad_data", f"error parsing form values: {fault}")
+    return good
+
+
+def _bad_escape(raw: bytes) -> int:
+    """Where the first bad escape is, -1 when there is none."""
+    for start in range(0, len(raw), _PIECE_BYTES):
+        # an escape that begins in a piece may end in the next one
+        stop = start + _PIECE_BYTES
+        found = _BAD_ESCAPE.search(raw, start, stop + 2)
+        if found is not None and found.start() < stop:
+            return found.start()
+    return -1
 
 
 def _unescaped(raw: bytes) -> str:
     raw = raw.replace(b"+", b" ")
-    if b"%" not in raw:
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw) if len(raw) <= _PIECE_BYTES else _unquoted_in_pieces(raw)
+    try:
         return raw.decode()
-    if len(raw) <= _PIECE_BYTES:
-        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return _NO_UTF8.sub("\ufffd", raw.decode("utf-8", "surrogateescape"))
+
+
+def _unquoted_in_pieces(raw: bytes) -> bytes:
     parts, at = [], 0
     while at < len(raw):
         end = at + _PIECE_BYTES
@@ -70,7 +112,7 @@ def _unescaped(raw: bytes) -> str:
             end = split
         parts.append(unquote_to_bytes(raw[at:end]))
         at = end
-    return b"".join(parts).decode()
+    return b"".join(parts)
 
 
 def form_too_long(size_bytes: int) -> ApiError:
@@ -80,17 +122,24 @@ def form_too_long(size_bytes: int) -> ApiError:
 
 
 def number_of(text: str) -> float | None:
-    """A decimal float in Go's spelling, None for anything else, infinities and NaN included."""
-    if _NUMBER.fullmatch(text) is None:
+    """A float in Go's spelling, infinities and NaN included; None for anything else, and for what is out of range."""
+    if _NUMBER.fullmatch(text) is not None:
+        number = float(text)
+        return None if math.isinf(number) else number
+    try:
+        return parse_go_float(text)
+    except UserError:
         return None
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 def parse_time_ms(text: str) -> int:
     """Milliseconds of float Unix seconds, rounded half away from zero, or of an RFC 3339 time. Raises UserError."""
     seconds = number_of(text)
-    if seconds is not None and abs(seconds) <= _SECONDS_MAX:
+    if seconds is not None:
+        if not math.isfinite(seconds):
+            return _NO_NUMBER_MS
+        if abs(seconds) >= 2**63:
+            return 0  # what Go's nanoseconds are when the seconds exceed their 64 bits
         fraction_s, whole_s = math.modf(seconds)
         fraction_ms = math.copysign(math.floor(abs(fraction_s) * 1000 + 0.5), fraction_s)
         return max(-TIME_MS_MAX, min(TIME_MS_MAX, int(whole_s) * 1000 + int(fraction_ms)))
@@ -99,20 +148,28 @@ def parse_time_ms(text: str) -> int:
     moment_ms = parse_rfc3339_ms(text)
     if moment_ms is not None:
         return moment_ms
-    raise UserError(f'cannot parse "{text}" to a valid timestamp')
+    raise UserError(f"cannot parse {go_quote(text)} to a valid timestamp")
+
+
+def parse_span_ns(text: str) -> int:
+    """Nanoseconds of float seconds or a Prometheus duration. Raises UserError."""
+    seconds = number_of(text)
+    if seconds is None:
+        try:
+            return parse_duration_ms(text) * _NS_PER_MS
+        except UserError:
+            raise UserError(f"cannot parse {go_quote(text)} to a valid duration") from None
+    span_ns = seconds * 1e9
+    if abs(span_ns) > 2**63:
+        raise UserError(f"cannot parse {go_quote(text)} to a valid duration. It overflows int64")
+    # 64 bits in Go, where what is beyond them, and no number, is the least.
+    return int(span_ns) if span_ns < 2**63 else INT64_MIN
 
 
 def parse_span_ms(text: str) -> int:
-    """Milliseconds of float seconds or a Prometheus duration. Raises UserError."""
-    seconds = number_of(text)
-    if seconds is not None:
-        if abs(seconds) > 2**63 / 1e9:
-            raise UserError(f'cannot parse "{text}" to a valid duration. It overflows int64')
-        return math.trunc(int(seconds * 1e9) / 1_000_000)
-    try:
-        return parse_duration_ms(text)
-    except UserError:
-        raise UserError(f'cannot parse "{text}" to a valid duration') from None
+    """As `parse_span_ns`, in whole milliseconds, cut."""
+    span_ns = parse_span_ns(text)
+    return span_ns // _NS_PER_MS if span_ns >= 0 else -(-span_ns // _NS_PER_MS)
 
 
 def time_ms(values: MultiDict[str, str], name: str, default_ms: int) -> int:
@@ -127,11 +184,15 @@ def time_ms(values: MultiDict[str, str], name: str, default_ms: int) -> int:
 
 
 def required_time_ms(values: MultiDict[str, str], name: str) -> int:
-    """A time parameter that must be there. Raises ApiError."""
+    """A time parameter that must be there, an end of a range. Raises ApiError."""
+    text = values.get(name, "")
     try:
-        return parse_time_ms(values.get(name, ""))
+        time_ms = parse_time_ms(text)
     except UserError as error:
         raise bad_parameter(name, error) from None
+    seconds = number_of(text)
+    # Where two times are compared, those beyond Go's seconds are before all others.
+    return time_ms if seconds is None or abs(seconds) < 2**63 else -TIME_MS_MAX
 
 
 def limit(values: MultiDict[str, str]) -> int:

@@ -73,12 +73,12 @@ class Request(Protocol):
         """A header by its name in lower case, empty when there is none; of several the first."""
         ...
 
-    async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
+    async def values(self, *, strict: bool = False) -> MultiDict[str, str]:
+        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError; for bad ones where `strict`."""
         ...
 
-    def query(self) -> MultiDict[str, str]:
-        """The parameters of the URL's query alone. Raises ApiError."""
+    def query(self, *, strict: bool = False) -> MultiDict[str, str]:
+        """The parameters of the URL's query alone. Raises ApiError; for bad ones where `strict`."""
         ...
 
     async def body(self) -> bytes:
@@ -90,11 +90,13 @@ class Request(Protocol):
         ...
 
 
-async def read_parameters(form: bytes, query: bytes, offload: Offload) -> MultiDict[str, str]:
+async def read_parameters(
+    form: bytes, query: bytes, offload: Offload, *, strict: bool = False
+) -> MultiDict[str, str]:
     """The parameters of a form, then of a URL's query; long ones are read in a thread. Raises ApiError."""
     if len(form) + len(query) <= INLINE_BYTES_MAX:
-        return decoded(form, query)
-    return await offload.run(lambda: decoded(form, query))
+        return decoded(form, query, strict=strict)
+    return await offload.run(lambda: decoded(form, query, strict=strict))
 
 
 class PlainRequest:
@@ -160,16 +162,17 @@ class PlainRequest:
                 message = await self._receive()
         raise ClientGone
 
-    async def values(self) -> MultiDict[str, str]:
-        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError."""
+    async def values(self, *, strict: bool = False) -> MultiDict[str, str]:
+        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError; for bad ones where `strict`."""
         is_form = self.method in ("POST", "PUT") and self._headers.get(b"content-type", b"").startswith(
             FORM.encode()
         )
-        return await read_parameters(self._body if is_form else b"", self._query, self._offload)
+        form = self._body if is_form else b""
+        return await read_parameters(form, self._query, self._offload, strict=strict)
 
-    def query(self) -> MultiDict[str, str]:
-        """The parameters of the URL's query alone. Raises ApiError."""
-        return decoded(b"", self._query)
+    def query(self, *, strict: bool = False) -> MultiDict[str, str]:
+        """The parameters of the URL's query alone. Raises ApiError; for bad ones where `strict`."""
+        return decoded(b"", self._query, strict=strict)
 
     async def body(self) -> bytes:
         """The whole body."""
