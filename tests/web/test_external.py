@@ -11,7 +11,7 @@ import pytest
 from tests.support.web_world import web_world
 from tests.web.test_requests import API, asked
 from trimon.cli.commandline import read_command_line
-from trimon.cli.serveroptions import check_flags, listen_addresses, web_options
+from trimon.cli.serveroptions import check_flags, listen_addresses, warn_of_missing, web_options
 from trimon.errors import UserError
 from trimon.log import LogBuffer
 from trimon.redaction import redacted
@@ -77,6 +77,14 @@ def test_links_begin_with_it(flag: str, url: str) -> None:
     """What alerts, templates and backtests see of the flag has no slash at the end: paths are put behind it."""
     flags = read_command_line([f"--web.external-url={flag}"])
     assert web_options(flags, "127.0.0.1:9090", [("127.0.0.1", 9090)]).external.url == url
+
+
+def test_a_folder_of_assets_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A typo in the flag would else be a 404 that nobody understands."""
+    for folder, told in ((tmp_path, False), (tmp_path / "none", True)):
+        log = LogBuffer()
+        warn_of_missing(read_command_line([f"--web.user-assets={folder}"]), log)
+        assert ("--web.user-assets" in str(log.entries)) is told
 
 
 def test_a_password_in_the_flag_stays_in_the_process() -> None:

@@ -105,6 +105,20 @@ async def test_errors_are_text_and_nothing_asked_is_nothing(tmp_path: Path) -> N
         assert here.metrics.value("prometheus_web_federation_errors_total") == 0
 
 
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("?match[]=up&x=%zz", 'invalid URL escape "%zz"'),
+        ("?match[]=up;x", "invalid semicolon separator in query"),
+    ],
+)
+async def test_a_query_that_is_none_is_refused(query: str, reason: str, tmp_path: Path) -> None:
+    """A bad escape anywhere, or a semicolon, is 400 in Go's words."""
+    async with web_world(tmp_path, OPTIONS, changes()) as here:
+        status, _, body = await asked(here, query)
+        assert (status, body.decode()) == (400, f"error parsing form values: {reason}\n")
+
+
 async def test_a_selector_without_matchers_selects_nothing(tmp_path: Path) -> None:
     """`{}` is empty beside a selector that matches all; a zero has no sign in the text."""
     async with web_world(tmp_path, OPTIONS, changes(())) as here:

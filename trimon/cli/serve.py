@@ -29,6 +29,7 @@ from trimon.cli.serveroptions import (
     rule_settings,
     shown_flags,
     store_options,
+    warn_of_missing,
     web_options,
     web_security,
 )
@@ -99,6 +100,7 @@ def main(flags: ServerFlags) -> int:
 
 def _start(flags: ServerFlags, log: Log) -> int:
     check_flags(flags, log)
+    warn_of_missing(flags, log)
     features = enabled_features(flags["enable-feature"], log)
     security = _security(flags)
     scheme = "http" if security.now.tls is None else "https"

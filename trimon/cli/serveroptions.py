@@ -68,6 +68,13 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
         )
 
 
+def warn_of_missing(flags: ServerFlags, log: Log) -> None:
+    """Warn of a folder that a flag names and that is not there. Blocks on the disk."""
+    assets = flags["web.user-assets"]
+    if assets and not Path(assets).is_dir():
+        log.warning("there is no such folder, so /user answers 404", flag="--web.user-assets", folder=assets)
+
+
 def web_security(flags: ServerFlags) -> CurrentSecurity:
     """What the web config file says. Raises UserError when a server cannot start with it."""
     name = flags["web.config.file"]

@@ -45,7 +45,7 @@ class FederationHandler:
     async def federate(self, request: Request) -> Answer:
         """/federate; errors are plain text."""
         try:
-            answer = await self._answer(request, request.query())
+            answer = await self._answer(request, request.query(strict=True))
         except ClientGone:
             raise
         except Exception as error:

@@ -388,6 +388,26 @@ async def test_what_has_moved_is_told(
         assert (status, dict(headers).get(b"location", b"").decode()) == answer
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("POST", "/p/api/v1/labels/", (307, "/p/api/v1/labels")),
+        ("HEAD", "/p/-/healthy/", (307, "/p/-/healthy")),
+        ("POST", "/p/-/healthy/", (404, "")),
+        ("PUT", "/p/api/v1/labels/", (404, "")),
+        ("POST", "/", (405, "")),
+        ("HEAD", "/", (405, "")),
+    ],
+)
+async def test_other_methods_are_led_on_with_their_bodies(
+    method: str, path: str, answer: tuple[int, str], tmp_path: Path
+) -> None:
+    """What is not a GET is asked again as it was; where the route does not take it there is nothing."""
+    async with web_world(tmp_path, WebOptions(route_prefix="/p")) as here:
+        status, headers, _ = await Call(method, path).to(here.client.app)
+        assert (status, dict(headers).get(b"location", b"").decode()) == answer
+
+
 async def test_links_go_where_people_are(tmp_path: Path) -> None:
     """Behind a proxy that takes a path away, links have that path."""
     options = WebOptions(external=ExternalUrl("http://x.test/prom/"), route_prefix="")

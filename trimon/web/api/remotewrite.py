@@ -199,6 +199,8 @@ class WriteHandler:
     async def write(self, request: Request) -> Answer:
         """/write."""
         if not self._enabled:
+            if request.method != "POST":
+                return error_text("Method Not Allowed", 405)
             return error_text(DISABLED, 404)
         if not self._ready():  # what waits for the whole log fills the memory, and its sender gives up before
             answer = text("Service Unavailable", 503)

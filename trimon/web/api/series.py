@@ -73,14 +73,18 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
         most, texts = parameters.limit(values), values.getlist("match[]")
         named = request.path.endswith("/series")
+        is_somewhere = True
+        if start_ms > end_ms:
+            # Prometheus does not look which of the two is later: it finds what lies between, unless that is before its head.
+            head_min_ms = context.store.figures().head_min_ms
+            is_somewhere = head_min_ms is not None and end_ms >= head_min_ms
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             selectors = parameters.selectors(texts, budget.check, named=named)
             warnings: list[str] = []
             found: list[object] = []
-            if start_ms <= end_ms or named:
+            if is_somewhere:
                 with watched(budget.check):
-                    # As Prometheus does not look which of the two is later, /series finds what lies between them.
                     first_ms, last_ms = min(start_ms, end_ms), max(start_ms, end_ms)
                     found = look_up(selectors, first_ms, last_ms, most, snapshot, budget)
                     warnings.extend(snapshot.missing(first_ms, last_ms))

@@ -81,14 +81,18 @@ class Router:
 
     def _elsewhere(self, scope: HTTPScope) -> Answer:
         """Where something like the path is, or that there is nothing."""
-        path, prefix = scope["path"], self._table.prefix
+        path, prefix, method = scope["path"], self._table.prefix, scope["method"]
         if prefix and path == "/":
-            return _moved(302, prefix, b"")
+            return _moved(302, prefix, b"") if method == "GET" else error_text("Method Not Allowed", 405)
         if path == prefix:
             return _moved(301, f"{prefix}/", scope["query_string"])
         cleaned = posixpath.normpath("/" + path.lstrip("/"))
-        if cleaned != path.rstrip("/") or (path.endswith("/") and self._table.find(cleaned) is not None):
+        if cleaned != path.rstrip("/"):
             return _moved(301, cleaned, scope["query_string"])
+        match = self._table.find(cleaned) if path.endswith("/") else None
+        if match is not None and method in match.endpoint.methods:
+            # 301 would have a client ask with GET, and without its form
+            return _moved(301 if method == "GET" else 307, cleaned, scope["query_string"])
         return error_text("404 page not found", 404)
 
     async def _answer(self, request: PlainRequest, match: Match, send: ASGISendCallable) -> None:
