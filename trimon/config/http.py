@@ -251,9 +251,8 @@ class OAuth2(Model):
             raise self.refuse("client_secret_file", _one_of_keys("client_secret", "client_credentials"))
         _check_proxy(self)
         for name, value in self.endpoint_params:
-            if looks_secret(
-                name
-            ):  # shown with the configuration, as in Prometheus, and in no error of a peer
+            # It is shown with the configuration, as in Prometheus, and in no error of a peer.
+            if looks_secret(name):
                 REDACTOR.add(value)
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trimon import limits
@@ -35,3 +38,12 @@ def read_header(path: str) -> str:
 def read_certificate(path: str) -> bytes:
     """A file with certificates or a key. Raises OSError."""
     return read_regular(Path(path), limits.CERTIFICATE_FILE_BYTES_MAX)
+
+
+@contextmanager
+def short_lived(content: bytes) -> Iterator[str]:
+    """The name of a file with the content: ssl reads from files only, and would wait for ever for one that is none."""
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(content)
+        file.flush()
+        yield file.name

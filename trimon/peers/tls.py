@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from trimon.config.http import TlsConfig
 from trimon.openfiles import os_errors
-from trimon.peers.files import read_certificate
+from trimon.peers.files import read_certificate, short_lived
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -51,7 +48,7 @@ class TlsContexts:
     def _make(self) -> ssl.SSLContext:
         config = self._config
         if config.ca_file:
-            with _short_lived(read_certificate(config.ca_file)) as name:
+            with short_lived(read_certificate(config.ca_file)) as name:
                 context = ssl.create_default_context(cafile=name)
         else:
             context = ssl.create_default_context(cadata=config.ca.encode("ascii").decode() or None)
@@ -71,14 +68,5 @@ class TlsContexts:
         certificate = config.cert.encode("ascii") or read_certificate(config.cert_file)
         key = config.key.reveal().encode("ascii") or read_certificate(config.key_file)
         (certificate + key).decode("ascii")
-        with _short_lived(certificate + b"\n" + key) as name:
+        with short_lived(certificate + b"\n" + key) as name:
             context.load_cert_chain(name)
-
-
-@contextmanager
-def _short_lived(content: bytes) -> Iterator[str]:
-    """The name of a file with the content: ssl reads from files only, and would wait for ever for one that is none."""
-    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-        file.write(content)
-        file.flush()
-        yield file.name

@@ -64,21 +64,17 @@ class Accounts:
 
     def gained(self, before: Accounts) -> dict[str, list[str]]:
         """The roles that users and owners of tokens have now and had not before, by name; new ones are left out."""
-        found: dict[str, list[str]] = {}
-        for now, then in (
-            (self._roles_of_users(), before._roles_of_users()),
-            (self._roles_of_owners(), before._roles_of_owners()),
-        ):
-            for name, roles in now.items():
-                if more := roles - then.get(name, roles):
-                    found[name] = [role.value for role in more]
-        return found
+        then = before._roles_by_name()
+        return {
+            name: [role.value for role in more]
+            for name, roles in self._roles_by_name().items()
+            if (more := roles - then.get(name, roles))
+        }
 
-    def _roles_of_users(self) -> dict[str, frozenset[Role]]:
-        return {user.name: user.roles for user, _ in self._users.values()}
-
-    def _roles_of_owners(self) -> dict[str, frozenset[Role]]:
-        return {owner.name: owner.roles for owner in self._tokens.values()}
+    def _roles_by_name(self) -> dict[str, frozenset[Role]]:
+        """Of users and owners of tokens together: the file gives no token the name of a user."""
+        users = (user for user, _ in self._users.values())
+        return {identity.name: identity.roles for identity in (*users, *self._tokens.values())}
 
     def owner(self, token: bytes) -> Identity | None:
         """Whose token this is."""

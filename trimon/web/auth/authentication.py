@@ -125,10 +125,8 @@ class Authentication:
 
 
 def _is_exempt(endpoint: Endpoint | None, now: Security) -> bool:
-    """Whether everybody may ask; what changes or reveals more than reading does is never exempt."""
-    return (
-        endpoint is not None and endpoint.path in now.exempt_paths and endpoint.role in (Role.NONE, Role.READ)
-    )
+    """Whether everybody may ask."""
+    return endpoint is not None and endpoint.exemptible and endpoint.path in now.exempt_paths
 
 
 def _lacks(identity: Identity, role: Role, path: str) -> Answer:

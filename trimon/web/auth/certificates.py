@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +11,7 @@ from trimon import limits
 from trimon.config.web import WebTlsConfig
 from trimon.errors import UserError
 from trimon.openfiles import os_errors, read_regular
+from trimon.peers.files import short_lived
 
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 
@@ -56,7 +54,7 @@ def load_key_pair(context: ssl.SSLContext, config: WebTlsConfig) -> None:
 def _load(context: ssl.SSLContext, content: bytes) -> str:
     """What is wrong with a certificate and key; empty when the context has taken them."""
     try:
-        with _short_lived(content) as name:
+        with short_lived(content) as name:
             # Without a password a key that needs one would be asked for on the terminal.
             context.load_cert_chain(name, password=lambda: b"")
     except ssl.SSLError as error:
@@ -68,15 +66,6 @@ def _load(context: ssl.SSLContext, content: bytes) -> str:
             f"tls: certificate or key is damaged: {(error.reason or 'no reason').lower().replace('_', ' ')}"
         )
     return ""
-
-
-@contextmanager
-def _short_lived(content: bytes) -> Iterator[str]:
-    """The name of a file with the content: the library reads keys from files only."""
-    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-        file.write(content)
-        file.flush()
-        yield file.name
 
 
 def _types(content: bytes) -> list[str]:

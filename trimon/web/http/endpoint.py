@@ -96,6 +96,11 @@ class Endpoint:
     """Those of the query or form; those of the path stand in `path`."""
 
     @property
+    def exemptible(self) -> bool:
+        """Whether a web config file may let everybody ask: never for what changes or reveals more than reading does."""
+        return self.role in (Role.NONE, Role.READ)
+
+    @property
     def allowed(self) -> str:
         """The value of an `Allow` header."""
         return ", ".join(sorted({*self.methods, "OPTIONS"}))
@@ -146,7 +151,7 @@ class EndpointTable:
     @property
     def exemptible(self) -> frozenset[str]:
         """The paths, without the prefix, that a web config file may let everybody read."""
-        return frozenset(each.path for each in self.endpoints if each.role in (Role.NONE, Role.READ))
+        return frozenset(each.path for each in self.endpoints if each.exemptible)
 
     def is_api(self, path: str) -> bool:
         """Whether a path is one of the API's, existing or not: pages of other origins may read those."""
