@@ -74,8 +74,13 @@ def _rate_limit(config: RateLimitConfig) -> RateLimit | None:
     return RateLimit(1e9 / config.interval, max(0, config.burst)) if config.interval > 0 else None
 
 
-def stamp_of(path: Path, *, strict: bool = False) -> Stamp:
-    """When the file and those that it names were changed. Blocks on the disk; never raises."""
+def stamp_of(path: Path, *, strict: bool = False, before: Stamp = ()) -> Stamp:
+    """When the file and those that it names were changed. Blocks on the disk; never raises.
+
+    A file that is as it was `before` names the same ones, and is not read.
+    """
+    if before and before[0] == _stamp(str(path)):
+        return tuple(_stamp(name) for name, *_ in before)
     paths = [str(path)]
     try:
         config = load_web_config(path, strict=strict)

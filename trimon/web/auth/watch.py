@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,9 @@ class WebConfigWatch:
         before = self._security.stamp
         while True:
             # The stamp is taken first: what changes while the files are read is seen the next time.
-            found = await self._offload.run(lambda: stamp_of(path, strict=self._security.strict))
+            found = await self._offload.run(
+                partial(stamp_of, path, strict=self._security.strict, before=before)
+            )
             if found == before != self._security.stamp:
                 self._security.stamp = found
                 await self._reload(path)
