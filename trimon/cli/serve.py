@@ -54,7 +54,7 @@ from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.web.auth.security import CurrentSecurity
 from trimon.web.auth.watch import warn
-from trimon.web.http.listening import (
+from trimon.web.http.wire.listening import (
     Address,
     BoundPaths,
     bind,

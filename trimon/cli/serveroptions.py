@@ -26,7 +26,7 @@ from trimon.web.auth.security import CurrentSecurity, read_security
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl, bracketed
 from trimon.web.http.hosts import is_loopback_name
-from trimon.web.http.listening import UNIX, Address, UnixPath
+from trimon.web.http.wire.listening import UNIX, Address, UnixPath
 
 EXEMPLARS: Final = "exemplar-storage"
 CONCURRENT_RULES: Final = "concurrent-rule-eval"

@@ -30,7 +30,7 @@ from trimon.server.tree import STOP_S, supervision_tree
 from trimon.storage.store import Store
 from trimon.web.app import create_app
 from trimon.web.auth.watch import WebConfigWatch
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire.server import WebActor
 from trimon.web.notifications import STARTING, STOPPING, Notifications
 
 Handler: TypeAlias = Callable[[int, FrameType | None], object]

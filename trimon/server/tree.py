@@ -31,7 +31,7 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.autoreload import AutoReload
 from trimon.server.parts import ServerParts
 from trimon.web.auth.watch import WebConfigWatch
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire.server import WebActor
 
 # All of an orderly stop; each child has its own share in its spec. After it the process is ended, within 30 s in all.
 STOP_S: Final = 25.0

@@ -28,9 +28,9 @@ from trimon.web.auth import watch
 from trimon.web.auth.handshake import TlsStream
 from trimon.web.auth.security import CurrentSecurity, load_security, read_security
 from trimon.web.auth.watch import WebConfigWatch
-from trimon.web.http import server as http_server
-from trimon.web.http.listening import bind
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire import server as http_server
+from trimon.web.http.wire.listening import bind
+from trimon.web.http.wire.server import WebActor
 
 CA = trustme.CA()
 FOREIGN = trustme.CA()

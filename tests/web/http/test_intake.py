@@ -9,15 +9,15 @@ import pytest
 import trio
 
 from tests.support.web_world import web_world
-from tests.web.http.test_connection import connected, everything
+from tests.web.http.wire.test_connection import connected, everything
 from trimon.actors.kernel.report import CrashReports
 from trimon.memory.bodies import BodyMemory
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.app import create_app
 from trimon.web.context import WebContext, WebOptions
-from trimon.web.http.listening import bind
 from trimon.web.http.parameters import FORM
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire.listening import bind
+from trimon.web.http.wire.server import WebActor
 
 MIB = 2**20
 CLIENTS = 12

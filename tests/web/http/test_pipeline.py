@@ -29,13 +29,13 @@ from trimon.web.externalurl import ExternalUrl
 from trimon.web.http import router
 from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.compression import Compression
-from trimon.web.http.connection import SENDS_NO_MORE
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.framework import QuartRequest
 from trimon.web.http.guard import Guard
 from trimon.web.http.messages import set_match
 from trimon.web.http.pipeline import pipeline
 from trimon.web.http.request import Request
+from trimon.web.http.wire.connection import SENDS_NO_MORE
 
 ENABLED = WebOptions(enable_remote_write=True)
 FORM = {"content-type": "application/x-www-form-urlencoded"}

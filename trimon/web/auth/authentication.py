@@ -13,10 +13,10 @@ from trimon.web.auth.accounts import Accounts, Identity
 from trimon.web.auth.passwords import Failures, Passwords, TooManyWaiting
 from trimon.web.auth.security import CurrentSecurity, Security
 from trimon.web.http.answer import Answer, ApiError, error_text, failure
-from trimon.web.http.connections import client_key
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.messages import header_of, match_of, send_answer, set_user
 from trimon.web.http.role import Role
+from trimon.web.http.wire.connections import client_key
 
 _OUTCOMES: Final = ("ok", "wrong", "missing", "limited", "forbidden")
 

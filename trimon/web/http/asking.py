@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Final
 
 from trimon.actors.querying.places import Asker
-from trimon.web.http.connections import client_key
 from trimon.web.http.request import Request
+from trimon.web.http.wire.connections import client_key
 
 _THIS_MACHINE: Final = "this machine"
 

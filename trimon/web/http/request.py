@@ -12,8 +12,8 @@ from werkzeug.datastructures import MultiDict
 from trimon.offload import Offload
 from trimon.query.execution.budget import EVALUATION
 from trimon.query.language.errors import FailureKind, QueryError
-from trimon.web.http.connection import SENDS_NO_MORE
 from trimon.web.http.parameters import FORM, decoded
+from trimon.web.http.wire.connection import SENDS_NO_MORE
 
 T = TypeVar("T")
 

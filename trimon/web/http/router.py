@@ -24,12 +24,12 @@ from hypercorn.typing import (
 from trimon import limits
 from trimon.offload import Offload
 from trimon.web.http.answer import Answer, error_text
-from trimon.web.http.connection import SENDS_NO_MORE
 from trimon.web.http.endpoint import EndpointTable, Match
 from trimon.web.http.framework import AnswerOfError
 from trimon.web.http.messages import match_of, send_answer, user_of
 from trimon.web.http.parameters import FORM
 from trimon.web.http.request import ClientGone, PlainRequest
+from trimon.web.http.wire.connection import SENDS_NO_MORE
 
 _FORM = FORM.encode()
 _HOSTS = (b"host", b"x-forwarded-host")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import trio
 
-from tests.web.http.test_connection import GET, Application, answer, connected, everything, serving
+from tests.web.http.wire.test_connection import GET, Application, answer, connected, everything, serving
 from trimon import limits
-from trimon.web.http import server
-from trimon.web.http.listening import bind
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire import server
+from trimon.web.http.wire.listening import bind
+from trimon.web.http.wire.server import WebActor
 
 
 async def test_idle_connections_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,10 @@ from trimon.actors.querying.gate import Queries
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.web.context import WebOptions
-from trimon.web.http import connection
-from trimon.web.http.h11server import ServerProtocol
-from trimon.web.http.listening import bind
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire import connection
+from trimon.web.http.wire.h11server import ServerProtocol
+from trimon.web.http.wire.listening import bind
+from trimon.web.http.wire.server import WebActor
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -13,9 +13,9 @@ import pytest
 import trio
 
 from trimon.actors.kernel.report import CrashReports
-from trimon.web.http.connection import ServerConnection
-from trimon.web.http.listening import bind
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire.connection import ServerConnection
+from trimon.web.http.wire.listening import bind
+from trimon.web.http.wire.server import WebActor
 
 OK = b"HTTP/1.1 200 OK\r\n"
 GET = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"

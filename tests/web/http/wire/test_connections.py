@@ -13,21 +13,21 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.web.http.test_connection import GET, OK, Application, answer, connected, everything, serving
+from tests.web.http.wire.test_connection import GET, OK, Application, answer, connected, everything, serving
 from trimon import limits
 from trimon.selfmetrics import SelfMetrics
 from trimon.web.auth.headers import AnswerHeaders
 from trimon.web.auth.security import CurrentSecurity
 from trimon.web.context import WebOptions
-from trimon.web.http import server
 from trimon.web.http.answer import text
-from trimon.web.http.connections import Connections, Phase, Place, client_key
 from trimon.web.http.endpoint import Access, Endpoint, EndpointTable
 from trimon.web.http.guard import Guard
-from trimon.web.http.listening import bind
 from trimon.web.http.messages import send_answer
 from trimon.web.http.requestmetrics import RequestMetrics
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire import server
+from trimon.web.http.wire.connections import Connections, Phase, Place, client_key
+from trimon.web.http.wire.listening import bind
+from trimon.web.http.wire.server import WebActor
 
 SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"

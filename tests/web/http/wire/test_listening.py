@@ -14,9 +14,9 @@ import pytest
 import trio
 
 from trimon.errors import OperatingError
-from trimon.web.http import listening
-from trimon.web.http.listening import BoundPaths, UnixPath, bind, is_open, shown_address, systemd_sockets
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire import listening
+from trimon.web.http.wire.listening import BoundPaths, UnixPath, bind, is_open, shown_address, systemd_sockets
+from trimon.web.http.wire.server import WebActor
 
 
 def test_a_unix_socket_is_for_owner_and_group(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_systemd_hands_over_sockets() -> None:
     script = (
         "import os, sys, socket\n"
         "from trimon.errors import OperatingError\n"
-        "from trimon.web.http.listening import shown_address, systemd_sockets\n"
+        "from trimon.web.http.wire.listening import shown_address, systemd_sockets\n"
         "environment = {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'}\n"
         "try:\n"
         "    (found,) = systemd_sockets(environment)\n"
@@ -158,7 +158,7 @@ def test_systemd_hands_over_sockets() -> None:
             capture_output=True,
             text=True,
             check=True,
-            cwd=Path(__file__).parents[3],
+            cwd=Path(__file__).parents[4],
         )
         return done.stdout.strip()
 

@@ -8,11 +8,11 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.web.http.test_connection import GET, OK, answer, connected, everything, serving
+from tests.web.http.wire.test_connection import GET, OK, answer, connected, everything, serving
 from trimon import limits
-from trimon.web.http.arrivals import LOOK_BYTES, lacks
-from trimon.web.http.connections import Phase
-from trimon.web.http.server import WebActor
+from trimon.web.http.wire.arrivals import LOOK_BYTES, lacks
+from trimon.web.http.wire.connections import Phase
+from trimon.web.http.wire.server import WebActor
 
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

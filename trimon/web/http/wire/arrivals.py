@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import trio
 
 from trimon import limits
-from trimon.web.http.connections import Connections, Phase, Place
+from trimon.web.http.wire.connections import Connections, Phase, Place
 
 Serve: TypeAlias = Callable[[socket.socket, Place], None]
 

@@ -19,8 +19,8 @@ from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 
 from trimon import limits
 from trimon.web.auth.handshake import TlsStream
-from trimon.web.http.connections import BUSY, IDLE, Phase, Place
-from trimon.web.http.h11server import ServerProtocol
+from trimon.web.http.wire.connections import BUSY, IDLE, Phase, Place
+from trimon.web.http.wire.h11server import ServerProtocol
 
 # Of an answer that is whole when its head is made.
 _LENGTH: Final = b"\r\nContent-Length: "

@@ -20,11 +20,11 @@ from trimon import limits
 from trimon.actors.kernel.report import CrashReports
 from trimon.web.auth.handshake import Handshakes, TlsStream
 from trimon.web.auth.security import CurrentSecurity
-from trimon.web.http.arrivals import Arrivals
-from trimon.web.http.connection import ServerConnection
-from trimon.web.http.connections import Connections, Phase, Place
-from trimon.web.http.listening import is_open, shown_address
 from trimon.web.http.messages import set_crowded
+from trimon.web.http.wire.arrivals import Arrivals
+from trimon.web.http.wire.connection import ServerConnection
+from trimon.web.http.wire.connections import Connections, Phase, Place
+from trimon.web.http.wire.listening import is_open, shown_address
 
 # As Go's: a query may be in the target.
 HEAD_BYTES_MAX: Final = 2**20

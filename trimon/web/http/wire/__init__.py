@@ -1,0 +1,1 @@
+"""Sockets and connections: listening, accepting, TLS and HTTP/1.1 up to the application."""
