@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.histogram import HISTOGRAM_BYTES
+from trimon.model.components import Layout, parse_component
+from trimon.model.histogram import CUSTOM_SCHEMA, HISTOGRAM_BYTES
 
 Values = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -26,7 +28,8 @@ class SampleFrame:
     Staleness markers are in `values`; `has_stale[r]` tells the rows that hold any.
     `starts`, where present, is the start timestamp of every sample (0: unknown), beside `values`.
     `histograms`, where present, holds a FloatHistogram for every sample that is one and None for floats, beside
-    `values`, which mean nothing there.
+    `values`, which mean nothing there. `native`, where present, holds the numbers of the histograms as columns: `values` are
+    markers there (`components.py`). A frame has one of the two at most; those of storage have the second.
     Arrays are never written after the frame is made. `facts`, present where the frame is kept for others, is what
     readers found out about all of it, a value a row; an entry is never changed. `missing` says, a line each, what of
     the samples asked for could not be read because stored bytes are damaged.
@@ -42,6 +45,7 @@ class SampleFrame:
     histograms: npt.NDArray[np.object_] | None = None
     facts: dict[str, npt.NDArray[np.bool_]] | None = None
     missing: tuple[str, ...] = ()
+    native: HistogramColumns | None = None
 
     @property
     def rows(self) -> int:
@@ -62,6 +66,8 @@ class SampleFrame:
         if self.histograms is not None:
             native = np.count_nonzero(self.histograms)
             size += self.histograms.nbytes + HISTOGRAM_BYTES * int(native)
+        if self.native is not None:
+            size += self.native.size_bytes
         return size
 
     def count(self, start_ms: int, end_ms: int) -> int:
@@ -80,4 +86,51 @@ class SampleFrame:
             np.zeros(2, np.int64),
             np.zeros(rows, np.int32),
             np.zeros(rows, np.bool_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramColumns:
+    """The components of the histograms in the rows of a frame, a row of `frame` each.
+
+    Component `i` belongs to row `row[i]` of the frame that holds markers (ascending), and is number `part[i]` (`Part`), in case
+    of a bucket that of index `index[i]`, of a histogram of layout `layouts[layout[i]]`. It has samples where it was stored:
+    at other markers of its row it is 0 if the sample is of its layout, and else means nothing. A sample is of the layout whose
+    count it has. Samples at times without a marker mean nothing. Staleness markers among them neither.
+    """
+
+    row: Offsets
+    layout: npt.NDArray[np.int32]
+    part: npt.NDArray[np.int8]
+    index: Offsets
+    layouts: tuple[Layout, ...]
+    frame: SampleFrame
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of it, about."""
+        return self.frame.size_bytes + self.row.nbytes + self.index.nbytes + 5 * len(self.row)
+
+    @classmethod
+    def of(
+        cls, row: Offsets, codes: npt.NDArray[np.int32], texts: Sequence[str], frame: SampleFrame
+    ) -> HistogramColumns:
+        """The columns of components with the texts `texts[codes[i]]`; `row` ascends.
+
+        Those of custom bounds whose count is not among them keep a layout without bounds: they mean nothing.
+        """
+        used, inverse = np.unique(codes, return_inverse=True)
+        parsed = [parse_component(texts[code]) for code in used.tolist()]
+        known = {each.prefix: each.layout for each in parsed if each.layout is not None}
+        prefixes = {
+            prefix: number for number, prefix in enumerate(dict.fromkeys(each.prefix for each in parsed))
+        }
+        layouts = tuple(known.get(prefix, Layout(CUSTOM_SCHEMA)) for prefix in prefixes)
+        return cls(
+            row,
+            np.array([prefixes[each.prefix] for each in parsed], np.int32)[inverse],
+            np.array([each.part for each in parsed], np.int8)[inverse],
+            np.array([each.index for each in parsed], np.int64)[inverse],
+            layouts,
+            frame,
         )
