@@ -14,10 +14,11 @@ SCRIPTS = sorted(PROMQL_SCRIPTS.glob("*.test")) if PROMQL_SCRIPTS.is_dir() else 
 
 
 @pytest.mark.skipif(not SCRIPTS, reason="the reference scripts are not beside the repository")
+@pytest.mark.parametrize("columns", [False, True], ids=["objects", "columns"])
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_reference_script(path: Path) -> None:
-    """Every case of a reference script passes."""
-    report = run_script(path.read_text())
+def test_reference_script(path: Path, columns: bool) -> None:
+    """Every case of a reference script passes, with histograms as objects and as columns."""
+    report = run_script(path.read_text(), columns=columns)
     assert report.passed == len(report.cases), report.render()
     assert report.passed > 0
 

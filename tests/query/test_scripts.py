@@ -18,10 +18,11 @@ QUERIES = [
 ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "atan2"})
 
 
+@pytest.mark.parametrize("columns", [False, True], ids=["objects", "columns"])
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_script(path: Path) -> None:
-    """Every case of a script passes."""
-    report = run_script(path.read_text())
+def test_script(path: Path, columns: bool) -> None:
+    """Every case of a script passes, with histograms as objects and as columns."""
+    report = run_script(path.read_text(), columns=columns)
     assert report.passed == len(report.cases), report.render()
     assert report.passed >= 8
 

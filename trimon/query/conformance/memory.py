@@ -19,6 +19,7 @@ from trimon.model.matcher import Matcher
 from trimon.model.sample import is_stale
 from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
+from trimon.query.conformance.columns import with_columns
 from trimon.query.execution.values import holds
 from trimon.query.histograms.resets import was_reset
 
@@ -46,6 +47,8 @@ class MemoryStore:
     """Series by label set. Implements Snapshot; what it shows changes when samples are appended."""
 
     series: dict[Labels, MemorySeries] = field(default_factory=dict)
+    columns: bool = False
+    """Whether histograms are handed out as columns, as storage does, or as objects."""
 
     def append(self, labels: Labels, time_ms: int, value: float | FloatHistogram, start_ms: int = 0) -> None:
         """Add a sample behind the last one of its series; raises UserError when it is not behind."""
@@ -79,7 +82,8 @@ class MemoryStore:
             if all(matcher.matches(dict(labels).get(matcher.name, "")) for matcher in matchers)
         ]
         chosen.sort(key=cmp_to_key(_in_order))
-        return MemorySelection(LabelTable.of([labels for labels, _ in chosen]), [s for _, s in chosen])
+        table = LabelTable.of([labels for labels, _ in chosen])
+        return MemorySelection(table, [s for _, s in chosen], self.columns)
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Names of the labels of matching series."""
@@ -127,6 +131,7 @@ class MemorySelection:
 
     labels: LabelTable
     series: list[MemorySeries]
+    columns: bool = False
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """The exact figures."""
@@ -140,9 +145,9 @@ class MemorySelection:
         return np.array([span.stop > span.start for span in spans], np.bool_)
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
-        """The samples in the closed interval."""
+        """The samples in the closed interval; with histograms as columns all before it too: they tell of resets."""
         admit(self.estimate(start_ms, end_ms).size_bytes)
-        return self.frame(start_ms, end_ms)
+        return self.frame(-(2**62) if self.columns else start_ms, end_ms)
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval."""
@@ -172,7 +177,7 @@ class MemorySelection:
         if not values:
             return SampleFrame.empty()
         all_starts, all_cells = np.concatenate(starts), np.concatenate(cells)
-        return SampleFrame(
+        made = SampleFrame(
             np.concatenate(values),
             np.cumsum([0, *(len(row) for row in values)]).astype(np.int64),
             np.concatenate(times),
@@ -182,3 +187,4 @@ class MemorySelection:
             all_starts if all_starts.any() else None,
             all_cells if holds(all_cells).any() else None,
         )
+        return with_columns(made) if self.columns else made

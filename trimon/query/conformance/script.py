@@ -88,14 +88,17 @@ class Report:
         return "\n".join([*lines, f"{self.passed} passed, {self.failed} failed"])
 
 
-def run_script(text: str, options: QueryOptions = SCRIPT_OPTIONS) -> Report:
-    """Run a whole script; an eval that cannot be read is a failed case. Raises UserError for other mistakes."""
+def run_script(text: str, options: QueryOptions = SCRIPT_OPTIONS, *, columns: bool = False) -> Report:
+    """Run a whole script; an eval that cannot be read is a failed case. Raises UserError for other mistakes.
+
+    With `columns` the engine gets histograms as storage hands them out.
+    """
     report = Report()
-    store = MemoryStore()
+    store = MemoryStore(columns=columns)
     for command in parse_script(text):
         match command:
             case Clear():
-                store = MemoryStore()
+                store = MemoryStore(columns=columns)
             case Load():
                 load(store, command)
             case Unreadable():

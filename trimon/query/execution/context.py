@@ -16,6 +16,7 @@ from trimon.model.table import LabelTable
 from trimon.query.execution.annotations import Annotations
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.stats import QueryStats
+from trimon.query.histograms.framecells import with_objects
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import DELAYED_NAME_REMOVAL, START_TIMESTAMPS, TYPE_AND_UNIT, QueryOptions
 
@@ -100,6 +101,7 @@ class QueryContext:
                 found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
+            found = with_objects(found)
             self.annotations.miss(found.missing)
             self.budget.keep_bytes(found.size_bytes)
             self._counts[id(source)] = found.count(source.start_ms, source.end_ms)

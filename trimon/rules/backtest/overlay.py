@@ -15,6 +15,7 @@ from trimon.model.snapshot import Admit, Estimate, Selection, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.labelcodes import concat, group
 from trimon.query.execution.values import Index
+from trimon.query.histograms.framecells import with_objects
 from trimon.rules.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from trimon.rules.backtest.series import RecordedSeries
 from trimon.rules.spec import RecordingSpec, RuleSpec
@@ -178,7 +179,7 @@ class OverlaySelection:
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval."""
-        frames = [part.frame(start_ms, end_ms) for part in self._parts]
+        frames = [with_objects(part.frame(start_ms, end_ms)) for part in self._parts]
         if not frames:
             return SampleFrame.empty()
         frame = frames[0] if len(frames) == 1 else _stacked(frames)

@@ -1,0 +1,148 @@
+"""Histograms as columns: what they become as objects."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trimon.model.components import is_marker
+from trimon.model.frame import SampleFrame
+from trimon.model.histogram import CUSTOM_SCHEMA, Buckets, FloatHistogram, ResetHint
+from trimon.model.labels import labels_of
+from trimon.model.sample import STALE_NAN, is_stale
+from trimon.query.conformance.columns import with_columns
+from trimon.query.conformance.memory import MemoryStore
+from trimon.query.histograms.framecells import with_objects
+
+LAYOUTS = (
+    FloatHistogram(1, 0.001),
+    FloatHistogram(0, 0.001),
+    FloatHistogram(1, 0.5),
+    FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 2.5, 10.0)),
+    FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 10.0)),
+)
+SCRAPE_MS = 15_000
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> list[float | FloatHistogram | None]:
+    """What a series has at each scrape: mostly histograms of one layout that grow, with resets, changes, floats and gaps."""
+    rng = draw(st.randoms(use_true_random=False))
+    layout = rng.choice(LAYOUTS)
+    odd = rng.choice([0.0, 0.0, 0.1, 0.4])
+    gauge = rng.random() < 0.2
+    whole = rng.random() < 0.5
+    counts: dict[int, float] = {}
+    total = 0.0
+    out: list[float | FloatHistogram | None] = []
+    for _ in range(rng.randint(1, 40)):
+        if rng.random() < odd / 2:
+            out.append(rng.choice([None, None, STALE_NAN, rng.random() * 100]))
+            continue
+        if rng.random() < odd / 4:
+            layout, counts, total = rng.choice(LAYOUTS), {}, 0.0
+        if rng.random() < odd / 2:
+            counts = {index: math.floor(count * rng.random()) for index, count in counts.items()}
+        if rng.random() < odd / 8:
+            gauge = not gauge
+        for _ in range(rng.randint(0, 3)):
+            index = rng.randint(0, len(layout.custom_values)) if layout.custom else rng.randint(-3, 6)
+            counts[index] = counts.get(index, 0.0) + (rng.randint(0, 9) if whole else rng.random())
+            total += rng.random() * 10 - 1
+        out.append(histogram(layout, counts, total, gauge=gauge))
+    return out
+
+
+def histogram(
+    layout: FloatHistogram, counts: dict[int, float], total: float, *, gauge: bool
+) -> FloatHistogram:
+    """A histogram; the even of the counts of an exponential one are in negative buckets, the first in the zero bucket."""
+    number = sum(counts.values())
+    hint = ResetHint.GAUGE if gauge else ResetHint.UNKNOWN
+    if layout.custom:
+        return replace(layout, count=number, sum=total, positive=buckets(counts), hint=hint)
+    negative = {index: count for index, count in counts.items() if index < -1}
+    positive = {index: count for index, count in counts.items() if index > 0}
+    return replace(
+        layout,
+        count=number,
+        sum=total,
+        zero_count=number - sum(negative.values()) - sum(positive.values()) if number else 0.0,
+        positive=buckets(positive),
+        negative=buckets(negative),
+        hint=hint,
+    )
+
+
+def buckets(counts: dict[int, float]) -> Buckets:
+    """Buckets by their index."""
+    return Buckets(
+        np.array(sorted(counts), np.int64), np.array([counts[index] for index in sorted(counts)], np.float64)
+    )
+
+
+def store_of(series: list[list[float | FloatHistogram | None]], *, columns: bool) -> MemoryStore:
+    """The series `h_total{i="0"}` and so on, from second 0."""
+    store = MemoryStore(columns=columns)
+    for number, values in enumerate(series):
+        for at, value in enumerate(values):
+            if value is not None:
+                labels = labels_of({"__name__": "h_total", "i": str(number), "half": str(number % 2)})
+                store.append(labels, at * SCRAPE_MS, value)
+    return store
+
+
+def same(left: FloatHistogram | None, right: FloatHistogram | None) -> bool:
+    """Equal in everything, empty buckets that are there included."""
+    if left is None or right is None:
+        return left is right
+
+    def key(one: FloatHistogram) -> tuple[object, ...]:
+        numbers = (one.zero_count, one.count, one.sum, one.zero_threshold)
+        sides = [
+            tuple(array.tolist())
+            for part in (one.positive, one.negative)
+            for array in (part.index, part.counts)
+        ]
+        return (one.schema, one.custom_values, one.hint, np.array(numbers).tobytes(), *sides)
+
+    return key(left) == key(right)
+
+
+def objects_frame(series: list[list[float | FloatHistogram | None]]) -> SampleFrame:
+    """The samples as a frame with objects, hints as storage finds them."""
+    return store_of(series, columns=False).select([], 0, 0).frame(0, 10**9)
+
+
+@settings(max_examples=150, deadline=None)
+@given(series=st.lists(samples(), min_size=1, max_size=4))
+def test_columns_become_the_same_objects(series: list[list[float | FloatHistogram | None]]) -> None:
+    """Histograms that were made columns are the same objects again, with empty buckets and hints; no marker is left."""
+    frame = objects_frame(series)
+    again = with_objects(with_columns(frame))
+    assert not is_marker(again.values).any()
+    assert again.native is None
+    if frame.histograms is None:
+        assert again.histograms is None
+        return
+    assert again.histograms is not None
+    for left, right in zip(frame.histograms.tolist(), again.histograms.tolist(), strict=True):
+        assert same(left, right)
+    floats = np.array([cell is None for cell in frame.histograms])
+    assert frame.values[floats].tobytes() == again.values[floats].tobytes()
+
+
+def test_a_marker_without_numbers_is_stale() -> None:
+    """Of a histogram whose numbers are lost nothing is shown, least of all its marker."""
+    made = with_columns(objects_frame([[histogram(LAYOUTS[0], {1: 2.0}, 3.0, gauge=False)] * 3]))
+    native = made.native
+    assert native is not None
+    lost = replace(made, native=replace(native, part=np.full_like(native.part, 1)))
+    again = with_objects(lost)
+    assert again.histograms is None
+    assert is_stale(again.values).all()
+    assert again.has_stale.all()
