@@ -49,7 +49,8 @@ class SampleBatch:
     Sample `i` belongs to `series[series_index[i]]`. With `atomic` the first sample that what is stored refuses
     refuses the whole batch, and nothing of it is stored; samples that contradict others of the batch (an earlier
     time, or another value for the same time) are left out and counted: the first counts. Otherwise refused samples
-    are counted and the rest is stored.
+    are counted and the rest is stored. With `histograms` some series are components (`components.py`), whose samples follow
+    the marker of their histogram directly: of a histogram all is stored or nothing.
     """
 
     series: tuple[Labels, ...]
@@ -57,6 +58,7 @@ class SampleBatch:
     timestamps_ms: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     atomic: bool = False
+    histograms: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -102,8 +102,7 @@ def _union(views: Sequence[HeadView]) -> tuple[Symbols, Int32s, Int64s]:
         return Symbols(), np.zeros(0, np.int32), np.zeros(0, np.int64)
     if len(views) == 1:
         index = views[0].index
-        offsets = index.offsets[: index.series + 1]
-        return index.symbols, index.flat[: offsets[-1]], np.diff(offsets)
+        return (index.symbols, *_shown(views[0]))
     symbols = Symbols()
     flats: list[Int32s] = []
     runs: list[Int64s] = []
@@ -111,14 +110,23 @@ def _union(views: Sequence[HeadView]) -> tuple[Symbols, Int32s, Int64s]:
         index = view.index
         pairs = [index.symbols.pair(number) for number in range(len(index.pair_name))]
         translated = symbols.intern_pairs(pairs)
-        offsets = index.offsets[: index.series + 1]
-        flats.append(translated[index.flat[: offsets[-1]]])
-        runs.append(np.diff(offsets))
+        flat, lengths = _shown(view)
+        flats.append(translated[flat])
+        runs.append(lengths)
     flat, lengths = np.concatenate(flats), np.concatenate(runs)
     starts = np.cumsum(lengths) - lengths
     hashes = np.add.reduceat(symbols.pair_hash.view()[flat], starts)
     _, chosen = np.unique(hashes, return_index=True)
     return symbols, flat[ragged_positions(starts[chosen], lengths[chosen])], lengths[chosen]
+
+
+def _shown(view: HeadView) -> tuple[Int32s, Int64s]:
+    """Pair ids of the series of a head, flat, and how many each has; without components of histograms."""
+    index = view.index
+    if len(view.components):
+        return index.pairs_of(view.components.without(np.arange(index.series, dtype=np.int32)))
+    offsets = index.offsets[: index.series + 1]
+    return index.flat[: offsets[-1]], np.diff(offsets)
 
 
 def _top(counts: Int64s, limit: int, among: npt.NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -191,7 +191,7 @@ class Store:
         block_times = [block.meta.min_ms for block in state.blocks]
         chunks, held_bytes = core.measured_heads()
         return StoreFigures(
-            head_series=max((view.index.series for view in views), default=0),
+            head_series=max((view.index.series - len(view.components) for view in views), default=0),
             head_chunks=chunks,
             head_samples=sum(view.samples for view in views),
             head_min_ms=first_ms,

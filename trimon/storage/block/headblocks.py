@@ -43,7 +43,7 @@ def write_heads(
             continue
         hints = () if own_ms is None or start_ms == own_ms else (FROM_OUT_OF_ORDER,)
         meta = BlockMeta(names.new(), start_ms, end_ms, hints=hints)
-        selection = snapshot.select((), start_ms, end_ms - 1)
+        selection = snapshot.select_stored((), start_ms, end_ms - 1)
         result = BlockWriter(files, directory, meta).write(selection, progress)
         if result is not None:
             yield result

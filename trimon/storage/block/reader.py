@@ -14,6 +14,7 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.model.components import COMPONENT_LABEL
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
@@ -34,6 +35,7 @@ from trimon.storage.block.meta import BlockMeta, ForeignBlockError
 from trimon.storage.block.samples import BlockSamples
 from trimon.storage.block.writer import STRIPE_SERIES
 from trimon.storage.head.arena import Bools, Int32s, Int64s
+from trimon.storage.head.components import ComponentView
 from trimon.storage.head.matching import codes_matching
 from trimon.storage.read.deletions import (
     Deletion,
@@ -229,6 +231,32 @@ class Block:
                 break
             found = found[self._matching(matcher, found)]
         return found
+
+    @cached_property
+    def _components(self) -> ComponentView:
+        """The components of native histograms."""
+        if not self.has_components:
+            return ComponentView(np.zeros(0, np.int32), np.zeros(0, np.int32))
+        series, owner = (self._index.numbers(f"components/{name}") for name in ("series", "owner"))
+        return ComponentView(series.astype(np.int32), owner.astype(np.int32))
+
+    @property
+    def has_components(self) -> bool:
+        """Whether any series is a component of a histogram."""
+        return "components/series" in self._index
+
+    def without_components(self, series: Int32s) -> Int32s:
+        """Those of some series that are no components of histograms."""
+        return self._components.without(series)
+
+    def components_of(self, series: Int32s) -> tuple[Int32s, Int64s]:
+        """The components of some series (ascending), ascending, and the place in `series` of the series of each."""
+        return self._components.of(series)
+
+    def component_texts(self, components: Int32s) -> tuple[Int32s, Sequence[str]]:
+        """The texts of some components: codes, and what they stand for."""
+        number = self.names.index(COMPONENT_LABEL)
+        return self.codes(number, components), self.dictionary(number)
 
     def _with_metrics(self, names: Sequence[str]) -> Int32s:
         dictionary = self.dictionary(self.names.index(METRIC_NAME))

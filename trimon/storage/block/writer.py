@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from trimon.errors import OperatingError
 from trimon.files import AppendFile, Files
+from trimon.model.components import COMPONENT_LABEL
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
@@ -240,6 +241,10 @@ class BlockWriter:
                 part = codes[begin : begin + STRIPE_SERIES]
                 if part.any():
                     out.add_numbers(f"codes/{number}/{stripe}", part)
+        components, owners = component_owners(labels)
+        if len(components):
+            out.add_numbers("components/series", components)
+            out.add_numbers("components/owner", owners)
         out.add_numbers("series/band", np.concatenate(self._series_band))
         out.add_numbers("series/place", np.concatenate(self._series_place))
         for name in _Pages.__slots__:
@@ -261,12 +266,29 @@ def _compacted(codes: npt.NDArray[np.int32], values: Sequence[str]) -> tuple[Int
 
 
 def sorted_rows(labels: LabelTable) -> Int64s:
-    """Rows by metric name, then by the other labels in order of their names."""
+    """Rows by metric name, then by the other labels in order of their names; components of histograms behind their series."""
     if labels.rows == 0:
         return np.zeros(0, np.int64)
     keys: list[Int64s] = []
-    metric: list[Int64s] = []
+    first: list[Int64s] = []
+    last: list[Int64s] = []
+    places = {METRIC_NAME: first, COMPONENT_LABEL: last}
     for name, column, values in zip(labels.names, labels.columns, labels.values, strict=True):
         if column.any():
-            (metric if name == METRIC_NAME else keys).append(_compacted(column, values)[0])
-    return np.lexsort([*reversed(keys), *metric]) if keys or metric else np.arange(labels.rows)
+            places.get(name, keys).append(_compacted(column, values)[0])
+    listed = [*last, *reversed(keys), *first]
+    return np.lexsort(listed) if listed else np.arange(labels.rows)
+
+
+def component_owners(labels: LabelTable) -> tuple[Int64s, Int64s]:
+    """The rows of a sorted table that are components, and the row of the series of each, -1 where there is none."""
+    of_component = labels.column(COMPONENT_LABEL)[0] > 0
+    components = np.flatnonzero(of_component)
+    if not len(components):
+        return components, components
+    before = np.maximum.accumulate(np.where(of_component, -1, np.arange(labels.rows)))[components]
+    same = before >= 0
+    for name, column in zip(labels.names, labels.columns, strict=True):
+        if name != COMPONENT_LABEL:
+            same &= column[components] == column[before]
+    return components, np.where(same, before, -1)

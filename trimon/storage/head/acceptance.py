@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.gotext.floats import format_g
+from trimon.model.components import is_marker
 from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Appended, Columns
 from trimon.storage.head.arena import Floats, Int64s
@@ -84,8 +85,17 @@ class Refused(NamedTuple):
     def text(self, bounds: TimeBounds) -> str:
         """What is wrong, in Prometheus' words."""
         if self.verdict == DUPLICATE:
-            old, new = format_g(self.before), format_g(self.value)
-            return f"duplicate sample for timestamp {self.time_ms}; overrides not allowed: existing {old}, new value {new}"
+            before, new = is_marker(np.array([self.before, self.value])).tolist()
+            if new:
+                return "duplicate sample for timestamp"
+            if before:
+                shown = format_g(self.value)
+                return (
+                    f"duplicate sample for timestamp {self.time_ms}; overrides not allowed: existing is a histogram, "
+                    f"new value is {shown}"
+                )
+            old, shown = format_g(self.before), format_g(self.value)
+            return f"duplicate sample for timestamp {self.time_ms}; overrides not allowed: existing {old}, new value {shown}"
         return TOO_FAR if self.time_ms > bounds.highest_ms else _TEXTS[self.verdict]
 
 

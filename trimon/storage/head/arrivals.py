@@ -19,6 +19,7 @@ from trimon.storage.head.acceptance import (
     refusals,
 )
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.components import NO_COMPONENT, follow_markers, markers_in_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Arrivals:
         base_values = last_values[batch.series_index][place]
         _carry(series, times, values, base_times, base_values, bounds)
         verdicts = judge(times, values, base_times, base_values, bounds)
+        if batch.histograms:
+            _judge_histograms(verdicts, batch, place)
         contradicting = verdicts >= OUT_OF_ORDER
         if contradicting.any():
             stored_times = last_times[batch.series_index][place]
@@ -72,6 +75,16 @@ class Arrivals:
         """Every kind of refusal, by what is stored or by the batch; places are those in the batch."""
         mask = (self.verdicts >= OUT_OF_ORDER) & (self.contradicting == contradicting)
         return refusals(self.verdicts, np.flatnonzero(mask), self.place, self.times, self.values, self.before)
+
+
+def _judge_histograms(verdicts: Verdicts, batch: SampleBatch, place: Int64s) -> None:
+    """Give components the verdicts over their markers, in place; `place[i]` is that of sample `i` in the batch."""
+    markers = markers_in_batch(batch.series, batch.series_index, batch.timestamps_ms)[place]
+    sorted_place = np.empty(len(place), np.int64)
+    sorted_place[place] = np.arange(len(place))
+    known = markers > NO_COMPONENT
+    markers[known] = sorted_place[markers[known]]
+    follow_markers(verdicts, markers)
 
 
 def _carry(

@@ -25,6 +25,7 @@ from trimon.storage.head.acceptance import (
 )
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
+from trimon.storage.head.components import follow_markers, incomplete, markers_in_row
 from trimon.storage.head.loose import LooseBuffer
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup
 from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
@@ -104,6 +105,7 @@ class Head(HeadSeries):
         index = self.index.view() if fresh_index else self.view.index
         return HeadView(
             index,
+            self.components.view,
             self.placement.view(),
             self._views_for_readers(),
             self.loose.view(),
@@ -146,7 +148,7 @@ class Head(HeadSeries):
             and time_ms > self.older_max_ms
             and bool((self._last_times.view()[cells.series] < time_ms).all())
         ):
-            tally.appended += len(cells.columns)
+            tally.appended += self._samples_in(cells.series)
             if len(cells.columns):
                 self._store_row(group, time_ms, cells)
         else:
@@ -160,6 +162,7 @@ class Head(HeadSeries):
     ) -> tuple[_HeadCells, Columns, Int64s]:
         """All cells of a row with new or ended series, the columns granted to the new ones, and those that end."""
         created = self.create(row.new_series, tally, series_max)
+        broken = incomplete(row.new_series, created) if tally.series_refused else set()
         kept = created >= 0
         granted = np.full(len(created), -1, np.int64)
         granted[kept] = self._grant(group, created[kept])
@@ -172,9 +175,22 @@ class Head(HeadSeries):
         columns = np.concatenate((layout.columns, granted[kept], ended))
         values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
         series = group.series[columns].astype(np.int64)
+        if broken:
+            whole = self._whole_histograms(series, broken)
+            columns, series, values = columns[whole], series[whole], values[whole]
         prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
         foreign = np.flatnonzero(~group.placed[columns])
         return _HeadCells(columns, series, values, prefix, foreign), granted.astype(np.int32), ended
+
+    def _whole_histograms(self, series: Int64s, broken: set[Labels]) -> Bools:
+        """Which samples are no part of a histogram of the series that lack a component."""
+        lacking = self.index.find(list(broken))
+        return ~np.isin(series, lacking) & ~np.isin(self.components.view.owners_of(series), lacking)
+
+    def _samples_in(self, series: Int64s) -> int:
+        """How many samples these are, of distinct series: a histogram is one."""
+        components = self.components.view
+        return len(series) - int(components.are_components(series).sum()) if len(components) else len(series)
 
     def _adopt(self, group: ScrapeGroup, cells: _HeadCells) -> _HeadCells:
         """Place foreign series here that no sender holds a column of any more."""
@@ -200,6 +216,8 @@ class Head(HeadSeries):
             listed = [view.labels(number) for number in numbers.tolist()]
             last_times[unseen], last_values[unseen] = self.newest_samples(listed, numbers, time_ms)
         verdicts = judge(times, cells.values, last_times, last_values, bounds)
+        if len(self.components):
+            follow_markers(verdicts, markers_in_row(cells.series, self.components.view))
         refused = np.flatnonzero(verdicts >= OUT_OF_ORDER)
         if len(refused):
             found = refusals(verdicts, refused, np.arange(count), times, cells.values, last_values)
@@ -216,9 +234,9 @@ class Head(HeadSeries):
                 cells.columns[places], cells.series[places], cells.values[places], False, cells.foreign[:0]
             )
             self._store_row(group, time_ms, part)
-            tally.appended += len(places)
+            tally.appended += self._samples_in(part.series)
         if len(loose):
-            tally.appended += len(loose)
+            tally.appended += self._samples_in(cells.series[loose])
             self._store_loose(
                 cells.series[loose].astype(np.int32), times[loose], cells.values[loose], in_order[loose]
             )
@@ -267,6 +285,9 @@ class Head(HeadSeries):
         """Judge and store samples of any shape, in the loose buffer."""
         tally = RefusalTally()
         numbers = self.create(batch.series, tally, series_max)
+        broken = incomplete(batch.series, numbers) if batch.histograms and tally.series_refused else ()
+        if broken:
+            numbers[[labels in broken or labels[1:] in broken for labels in batch.series]] = -1
         refused = np.flatnonzero(numbers < 0)
         numbers[refused] = -1 - refused
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
@@ -286,7 +307,8 @@ class Head(HeadSeries):
 
     def _store_arrivals(self, arrivals: Arrivals, numbers: Int32s, tally: RefusalTally) -> Appended:
         series, times, values, in_order = arrivals.accepted(numbers)
-        tally.appended += len(series)
+        components = self.components.view
+        tally.appended += len(series) - int(components.are_components(series).sum())
         if len(series):
             self._store_loose(series, times, values, in_order)
         return tally.result()
@@ -349,6 +371,7 @@ class Head(HeadSeries):
         columns = sum(group.size_bytes for group in self.groups)
         lasts = self._last_times.size_bytes + self._last_values.size_bytes
         own = self.index.size_bytes() + self.placement.size_bytes() + self.loose.size_bytes()
+        own += self.components.size_bytes
         return pages + chunks + columns + lasts + own
 
     # ---- deletion

@@ -8,6 +8,7 @@ import numpy as np
 
 from trimon.model.rows import SampleBatch
 from trimon.storage.head.acceptance import TimeBounds
+from trimon.storage.head.components import markers_in_batch
 from trimon.storage.head.head import Head
 
 
@@ -29,6 +30,9 @@ def split_batch(
         numbers = newest.index.find(batch.series)
         newest_times, _ = newest.newest_samples(batch.series, numbers, int(times[earlier].min()))
         elsewhere[earlier] = newest_times[batch.series_index[earlier]] < times[earlier]
+        if batch.histograms:
+            markers = markers_in_batch(batch.series, batch.series_index, times)
+            elsewhere = np.where(markers >= 0, elsewhere[markers], elsewhere)
     width = newest.end_ms - newest.start_ms
     windows = np.where(elsewhere, times // width, newest.start_ms // width)
     parts: list[tuple[Head, SampleBatch]] = []
@@ -39,7 +43,12 @@ def split_batch(
         else:
             head = head_at(window * width)
         part = SampleBatch(
-            batch.series, batch.series_index[mine], times[mine], batch.values[mine], batch.atomic
+            batch.series,
+            batch.series_index[mine],
+            times[mine],
+            batch.values[mine],
+            batch.atomic,
+            batch.histograms,
         )
         parts.append((head, part))
     return parts

@@ -7,10 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from trimon.model.components import COMPONENT_LABEL
 from trimon.model.labels import Labels
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.acceptance import RefusalTally
-from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s
+from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
+from trimon.storage.head.components import ComponentBook
 from trimon.storage.head.index import SeriesIndex
 from trimon.storage.head.placement import SeriesPlacement
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
@@ -46,6 +48,7 @@ class HeadSeries:
         self.journal = journal
         self.index = SeriesIndex()
         self.placement = SeriesPlacement()
+        self.components = ComponentBook()
         self.groups: list[ScrapeGroup] = []
         self._by_name: dict[str, ScrapeGroup] = {}
         self._last_times: Arena[np.int64] = Arena(np.int64)
@@ -125,10 +128,27 @@ class HeadSeries:
             self._last_times.extend_constant(NEVER_MS, len(created))
             self._last_values.extend_constant(0.0, len(created))
             self.placement.widen(len(self.index))
+            if self.index.symbols.name_id(COMPONENT_LABEL) >= 0:
+                tally.series_created -= self._note_components(created)
         refused = int((found < 0).sum())
         if refused:
             tally.refuse_series(refused, f"series limit of {series_max} reached")
         return found
+
+    def _note_components(self, created: Int32s) -> int:
+        """Find the series that new components belong to, which are made if they are missing; how many components there are."""
+        view = self.index.view()
+        first = view.offsets[created]
+        mine = view.pair_name[view.flat[first]] == self.index.symbols.name_id(COMPONENT_LABEL)
+        components, first = created[mine], first[mine] + 1
+        lengths = view.offsets[components.astype(np.int64) + 1] - first
+        owners = np.full(len(components), -1, np.int32)
+        owned = lengths > 0
+        if owned.any():
+            flat = view.flat[ragged_positions(first[owned], lengths[owned])]
+            owners[owned] = self.create_pairs(flat, lengths[owned], RefusalTally())
+        self.components.add(components, owners)
+        return len(components)
 
     def inherit(self, source: HeadSeries, group: ScrapeGroup) -> ScrapeGroup:
         """Make the group of an older head anew here, with the same columns for the same series."""

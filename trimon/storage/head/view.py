@@ -8,12 +8,14 @@ from itertools import count, pairwise
 
 import numpy as np
 
+from trimon.model.components import COMPONENT_LABEL
 from trimon.model.matcher import Matcher
 from trimon.model.sample import is_absent
 from trimon.model.table import LabelTable
 from trimon.storage.block.damage import Loss
 from trimon.storage.head import matching
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
+from trimon.storage.head.components import ComponentView
 from trimon.storage.head.index import IndexView
 from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sealed
 from trimon.storage.head.placement import PlacementView
@@ -31,6 +33,7 @@ class HeadView:
     """
 
     index: IndexView
+    components: ComponentView
     placement: PlacementView
     groups: GroupViews
     loose: LooseView
@@ -52,6 +55,25 @@ class HeadView:
     def select(self, matchers: Sequence[Matcher]) -> Int32s:
         """Series that satisfy every matcher, ascending."""
         return matching.select(self.index, matchers)
+
+    @property
+    def has_components(self) -> bool:
+        """Whether any series is a component of a histogram."""
+        return len(self.components) > 0
+
+    def without_components(self, series: Int32s) -> Int32s:
+        """Those of some series that are no components of histograms."""
+        return self.components.without(series)
+
+    def components_of(self, series: Int32s) -> tuple[Int32s, Int64s]:
+        """The components of some series (ascending), ascending, and the place in `series` of the series of each."""
+        return self.components.of(series)
+
+    def component_texts(self, components: Int32s) -> tuple[Int32s, Sequence[str]]:
+        """The texts of some components: codes, and what they stand for."""
+        pairs = self.index.flat[self.index.offsets[components]]
+        symbols = self.index.symbols
+        return self.index.pair_code[pairs], symbols.values[symbols.name_id(COMPONENT_LABEL)]
 
     def table(self, series: Int32s) -> LabelTable:
         """The labels of these series."""

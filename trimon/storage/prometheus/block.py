@@ -92,6 +92,23 @@ class PrometheusBlock:
             keep &= codes_matching(matcher, codes, values)
         return np.flatnonzero(keep).astype(np.int32)
 
+    @property
+    def has_components(self) -> bool:
+        """Whether any series is a component of a histogram."""
+        return False
+
+    def without_components(self, series: Int32s) -> Int32s:
+        """All of them: no series is one."""
+        return series
+
+    def components_of(self, series: Int32s) -> tuple[Int32s, Int64s]:
+        """Nothing."""
+        return series[:0], np.zeros(0, np.int64)
+
+    def component_texts(self, components: Int32s) -> tuple[Int32s, Sequence[str]]:
+        """Nothing."""
+        return components, ("",)
+
     def table(self, series: Int32s) -> LabelTable:
         """Their labels."""
         return self._labels.take(series.astype(np.intp))

@@ -106,7 +106,7 @@ def import_block(
     files: Files, block: PrometheusBlock, target: Path, names: BlockNames, progress: Progress = no_progress
 ) -> BlockMeta | None:
     """One block as one of ours; None if it holds no float samples. Raises OperatingError."""
-    selection = StoreSnapshot([block]).select((), *_EVER)
+    selection = StoreSnapshot([block]).select_stored((), *_EVER)
     meta = BlockMeta(
         names.new(), block.meta.min_ms, block.meta.max_ms, level=block.meta.level, hints=block.meta.hints
     )

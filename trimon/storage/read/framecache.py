@@ -39,23 +39,28 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from trimon.model.frame import SampleFrame
-from trimon.model.matcher import Matcher
+from trimon.model.components import COMPONENT_LABEL
+from trimon.model.frame import HistogramColumns, SampleFrame
+from trimon.model.matcher import Matcher, MatchType
 from trimon.model.snapshot import Admit
 from trimon.model.table import LabelTable
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Int32s, Int64s
+from trimon.storage.read.components import ComponentParts
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.partialframe import PartialFrame
 from trimon.storage.read.settledsource import SettledSource
-from trimon.storage.read.snapshot import FramePart, StoreSelection, StoreSnapshot, readable
+from trimon.storage.read.snapshot import StoreSelection, StoreSnapshot, readable
+from trimon.storage.read.source import FramePart
 
 SELECTIONS_BYTES: Final = 16 * 2**20
 FRAMES_BYTES_MIN: Final = 64 * 2**20
 FRAMES_BYTES_MAX: Final = 256 * 2**20
 # What is kept may span more than a query asks for; beyond this factor it is cut before samples are added.
 _WIDER_MAX: Final = 1.5
+# What marks the components of what was asked for, a matcher that nobody else can have.
+_COMPONENTS: Final = Matcher(COMPONENT_LABEL, MatchType.NOT_EQUAL, "")
 EVER_MS: Final = 1 << 62
 
 
@@ -125,6 +130,17 @@ class _Selected:
         # the values of one source are its own, those of several were listed for this selection
         listed = sum(len(values) for values in self.labels.values) if len(self.places) > 1 else 0
         return 1000 + self.asked_bytes + columns + 80 * listed + sum(place.nbytes for place in self.places)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _KeptComponents:
+    columns: HistogramColumns | None
+    places: tuple[_CachePlace, ...]
+
+    @property
+    def nbytes(self) -> int:
+        columns = 0 if self.columns is None else self.columns.size_bytes
+        return 500 + columns + sum(place.nbytes for place in self.places)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -333,14 +349,49 @@ class CachedSelection(StoreSelection):
         snapshot: CachedSnapshot,
         matchers: tuple[Matcher, ...],
         memory: FrameCache,
+        *,
+        stored: bool = False,
     ) -> None:
-        super().__init__(labels, parts, snapshot)
+        super().__init__(labels, parts, snapshot, stored=stored)
+        self._cached = snapshot
         self._matchers = matchers
+        self._memory = memory
         self._frames = memory.frames
+
+    def components(self) -> ComponentParts | None:
+        """The components of the histograms of the series, as they were found the last time."""
+        if self.stored or not any(part.source.has_components for part in self.parts):
+            return None
+        sources: list[SettledSource] = [part.source for part in self.parts]  # type: ignore[misc] # by CachedSnapshot
+        versions = tuple(source.labels_version for source in sources)
+        key = (*self._matchers, _COMPONENTS), versions
+        kept = self._memory.selections.peek(key)
+        if not isinstance(kept, _KeptComponents):
+            found = super().components()
+            kept = _KeptComponents(None, ())
+            if found is not None:
+                places = tuple(
+                    _CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
+                    for part in found.parts
+                )
+                kept = _KeptComponents(found.columns, places)
+            self._memory.selections.put(key, kept)
+        if kept.columns is None:
+            return None
+        now = dict(zip(versions, sources, strict=True))
+        parts = tuple(FramePart(now[place.version], place.series, place.rows) for place in kept.places)
+        return ComponentParts(kept.columns, parts)
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval, and perhaps others; see Selection."""
         frame = readable(lambda: self._wide_frame(start_ms, end_ms, admit))
+        components = readable(self.components)
+        if components is not None and components.are_in(frame):
+            snapshot, asked = self._cached, (*self._matchers, _COMPONENTS)
+            read = CachedSelection(
+                components.labels, components.parts, snapshot, asked, self._memory, stored=True
+            )
+            frame = components.joined(frame, read.wide_frame(start_ms, end_ms, admit))
         return self.told(frame, start_ms, end_ms)
 
     def _wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:

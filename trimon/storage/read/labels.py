@@ -23,7 +23,7 @@ def merge_tables(tables: Sequence[LabelTable]) -> tuple[LabelTable, list[Int64s]
     columns: list[Codes] = []
     values: list[Sequence[str]] = []
     for name in names:
-        codes, dictionary = _merge_column([table.column(name) for table in tables])
+        codes, dictionary = merge_column([table.column(name) for table in tables])
         columns.append(codes)
         values.append(dictionary)
     chosen, rows = _distinct(columns, total)
@@ -32,7 +32,7 @@ def merge_tables(tables: Sequence[LabelTable]) -> tuple[LabelTable, list[Int64s]
     return merged, [rows[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _merge_column(parts: Sequence[tuple[Codes, Sequence[str]]]) -> tuple[Codes, Sequence[str]]:
+def merge_column(parts: Sequence[tuple[Codes, Sequence[str]]]) -> tuple[Codes, Sequence[str]]:
     """Codes of all parts, one after the other, in one dictionary of the values in use."""
     first = parts[0][1]
     if all(dictionary is first for _, dictionary in parts):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from trimon.storage.head.arena import Int32s
 from trimon.storage.read.partialframe import PartialFrame
-from trimon.storage.read.snapshot import SeriesSource
+from trimon.storage.read.source import SeriesSource
 
 
 class SettledSource(SeriesSource, Protocol):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
+from trimon.model.components import COMPONENT_LABEL
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.ordering import add_in_slices, sorted_in_slices
@@ -15,65 +16,11 @@ from trimon.model.snapshot import Admit, Estimate
 from trimon.model.table import LabelTable
 from trimon.storage.block.damage import DamagedError, Loss, UnreadableIndexError
 from trimon.storage.head.arena import Bools, Int32s, Int64s
+from trimon.storage.read.components import ComponentParts, component_parts
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.labels import merge_tables
 from trimon.storage.read.partialframe import PartialFrame
-
-
-class SeriesSource(Protocol):
-    """A block or a head: series by number, samples in partial frames."""
-
-    def overlaps(self, start_ms: int, end_ms: int) -> bool:
-        """Whether any sample may lie in the closed interval."""
-        ...
-
-    def select(self, matchers: Sequence[Matcher]) -> Int32s:
-        """Series that satisfy every matcher, ascending."""
-        ...
-
-    def table(self, series: Int32s) -> LabelTable:
-        """The labels of these series."""
-        ...
-
-    def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
-        """The samples of these series around the closed interval; row `i` of the partial frames is `series[i]`."""
-        ...
-
-    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
-        """Which of some series (ascending) have samples in the closed interval; of compressed pages, which may have some."""
-        ...
-
-    def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
-        """At most how many samples lie in the closed interval."""
-        ...
-
-    def label_names(self) -> list[str]:
-        """All label names, in any order."""
-        ...
-
-    def label_values(self, name: str) -> list[str]:
-        """All values of a label, in any order."""
-        ...
-
-    def losses(self, series: Int32s | None, start_ms: int, end_ms: int) -> tuple[Loss, ...]:
-        """What of the closed interval is known to be unreadable of some series, or of the whole source with None."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FramePart:
-    """The matching series of one source, and their rows in the selection (None: all, in their order)."""
-
-    source: SeriesSource
-    series: Int32s
-    rows: Int64s | None
-
-    def placed(self, partials: Sequence[PartialFrame], start_ms: int, end_ms: int) -> Iterator[PartialFrame]:
-        """Partial frames of the source as partial frames of the selection, cut to the closed interval."""
-        for partial in partials:
-            clipped = partial.clipped(start_ms, end_ms)
-            yield clipped if self.rows is None else replace(clipped, rows=self.rows[clipped.rows])
-
+from trimon.storage.read.source import FramePart, SeriesSource
 
 Read = TypeVar("Read")
 
@@ -88,12 +35,18 @@ def readable(work: Callable[[], Read]) -> Read:
 
 
 class StoreSelection:
-    """The series that match; samples are read when `frame` is called."""
+    """The series that match; samples are read when `frame` is called.
 
-    def __init__(self, labels: LabelTable, parts: Sequence[FramePart], snapshot: StoreSnapshot) -> None:
+    With `stored` components of histograms are series as others; without, they are none, and frames have them as columns.
+    """
+
+    def __init__(
+        self, labels: LabelTable, parts: Sequence[FramePart], snapshot: StoreSnapshot, *, stored: bool = False
+    ) -> None:
         self._labels = labels
         self.parts = parts
         self._snapshot = snapshot
+        self.stored = stored
 
     @property
     def labels(self) -> LabelTable:
@@ -110,7 +63,7 @@ class StoreSelection:
             chosen = np.flatnonzero(mine >= 0)
             if len(chosen):
                 parts.append(FramePart(part.source, part.series[chosen], mine[chosen]))
-        return StoreSelection(self._labels.take(rows), parts, self._snapshot)
+        return StoreSelection(self._labels.take(rows), parts, self._snapshot, stored=self.stored)
 
     def estimate(self, start_ms: int, end_ms: int) -> Estimate:
         """At most how many series, samples and bytes there are in the closed interval."""
@@ -137,7 +90,16 @@ class StoreSelection:
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval; see Selection."""
-        return self.told(readable(lambda: self._frame(start_ms, end_ms)), start_ms, end_ms)
+        frame = readable(lambda: self._frame(start_ms, end_ms))
+        components = readable(self.components)
+        if components is not None and components.are_in(frame):
+            read = StoreSelection(components.labels, components.parts, self._snapshot, stored=True)
+            frame = components.joined(frame, read.frame(start_ms, end_ms))
+        return self.told(frame, start_ms, end_ms)
+
+    def components(self) -> ComponentParts | None:
+        """The components of the histograms of the series; None if there are none, or they are series of their own."""
+        return None if self.stored else component_parts(self.parts)
 
     def told(self, frame: SampleFrame, start_ms: int, end_ms: int) -> SampleFrame:
         """The frame with what is missing of the closed interval. Raises DamagedError if anything is and the store is strict."""
@@ -146,7 +108,8 @@ class StoreSelection:
             missing += part.source.losses(part.series, start_ms, end_ms)
         if not missing:
             return frame
-        return replace(frame, missing=self._snapshot.judged(missing))
+        lines = self._snapshot.judged(missing)
+        return replace(frame, missing=tuple(dict.fromkeys((*frame.missing, *lines))))
 
     def _frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         partials: list[PartialFrame] = []
@@ -198,20 +161,29 @@ class StoreSnapshot:
         """The series that satisfy every matcher and may have samples in the closed interval."""
         return readable(lambda: self._select(matchers, start_ms, end_ms))
 
-    def _select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> StoreSelection:
+    def select_stored(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> StoreSelection:
+        """As `select`, with the components of histograms as series of their own: all that is stored, as it is stored."""
+        return readable(lambda: self._select(matchers, start_ms, end_ms, stored=True))
+
+    def _select(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stored: bool = False
+    ) -> StoreSelection:
         found: list[tuple[SeriesSource, Int32s]] = []
         for source in self._overlapping(start_ms, end_ms):
             series = source.select(matchers)
+            if not stored:
+                series = source.without_components(series)
             if len(series):
                 found.append((source, series))
         if not found:
-            return StoreSelection(LabelTable.empty(), (), self)
+            return StoreSelection(LabelTable.empty(), (), self, stored=stored)
         if len(found) == 1:
             source, series = found[0]
-            return StoreSelection(source.table(series), (FramePart(source, series, None),), self)
+            part = FramePart(source, series, None)
+            return StoreSelection(source.table(series), (part,), self, stored=stored)
         labels, rows = merge_tables([source.table(series) for source, series in found])
         parts = [FramePart(source, series, mine) for (source, series), mine in zip(found, rows, strict=True)]
-        return StoreSelection(labels, parts, self)
+        return StoreSelection(labels, parts, self, stored=stored)
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Label names of the matching series, ascending."""
@@ -223,8 +195,9 @@ class StoreSnapshot:
             if not matchers:
                 names.update(source.label_names())
                 continue
-            table = source.table(source.select(matchers))
+            table = source.table(source.without_components(source.select(matchers)))
             names.update(n for n, column in zip(table.names, table.columns, strict=True) if column.any())
+        names.discard(COMPONENT_LABEL)
         return sorted(names)
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
@@ -233,11 +206,14 @@ class StoreSnapshot:
 
     def _label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         values: set[str] = set()
+        if name == COMPONENT_LABEL:
+            return []
         for source in self._overlapping(start_ms, end_ms):
             if not matchers:
                 add_in_slices(values, source.label_values(name))
                 continue
-            codes, dictionary = source.table(source.select(matchers)).column(name)
+            series = source.without_components(source.select(matchers))
+            codes, dictionary = source.table(series).column(name)
             values.update(dictionary[code] for code in np.unique(codes).tolist() if code)
         return sorted_in_slices(values)
 

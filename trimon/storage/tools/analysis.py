@@ -13,7 +13,8 @@ from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.head.arena import Int64s
-from trimon.storage.read.snapshot import SeriesSource, StoreSelection, StoreSnapshot
+from trimon.storage.read.snapshot import StoreSelection, StoreSnapshot
+from trimon.storage.read.source import SeriesSource
 
 _BATCH_SERIES: Final = 8192
 

@@ -126,7 +126,7 @@ def _rewrite(files: Files, path: Path, block: Block, progress: Progress) -> Iter
     """What can be read of a block as a new one. It tells of no log: much may have happened since the block was in use."""
     name = block.damage.block
     meta = replace(block.meta, ulid=next_ulid(name), tombstones=0, parents=(), log="", epochs=())
-    selection = StoreSnapshot([block]).select((), *_EVER)
+    selection = StoreSnapshot([block]).select_stored((), *_EVER)
     written = BlockWriter(files, path, meta).write(selection, progress)
     losses = block.damage.losses
     kept = written.samples if written is not None else 0

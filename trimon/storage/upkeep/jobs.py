@@ -127,7 +127,7 @@ class MergeJob:
             if epochs
             else (),
         )
-        selection = StoreSnapshot(self._sources).select((), *_EVER)
+        selection = StoreSnapshot(self._sources).select_stored((), *_EVER)
         written = BlockWriter(store.files, store.path, meta).write(selection, self._progress)
         try:
             self._written = store.open_block(written.ulid) if written is not None else None
