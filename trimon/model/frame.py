@@ -96,7 +96,8 @@ class HistogramColumns:
     Component `i` belongs to row `row[i]` of the frame that holds markers (ascending), and is number `part[i]` (`Part`), in case
     of a bucket that of index `index[i]`, of a histogram of layout `layouts[layout[i]]`. It has samples where it was stored:
     at other markers of its row it is 0 if the sample is of its layout, and else means nothing. A sample is of the layout whose
-    count it has. Samples at times without a marker mean nothing. Staleness markers among them neither.
+    count it has; a marker at whose time there is no count stands for no sample: its numbers lie outside the interval that was
+    asked for, or are damaged. Samples at times without a marker mean nothing, nor do staleness markers among them.
     """
 
     row: Offsets
