@@ -37,7 +37,7 @@ FLAGS = (
 ANSWER_S_MAX = 30.0
 # Over TLS: a request that is not whole has no answer, and the server waits for the rest.
 SILENCE_S = 1.0
-_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 @dataclass

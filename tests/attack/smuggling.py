@@ -32,7 +32,7 @@ HIDDEN: Final = b"GET /version HTTP/1.1\r\nHost: localhost\r\nX: "
 FOUND: Final = b'"goVersion"'
 ANSWER_S_MAX: Final = 2.0
 _FORM: Final = b"Content-Type: application/x-www-form-urlencoded\r\n"
-_STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
 @dataclass(frozen=True)

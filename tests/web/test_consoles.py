@@ -68,7 +68,7 @@ async def test_user_files(tmp_path: Path) -> None:
     (served / "sub" / "a b.js").write_text("x")
     (served / "plain").write_bytes(b"\xff")
     (served / "page.html").write_text("<p>")
-    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "secret").write_text("hidden")
     (served / "link").symlink_to(tmp_path / "secret")
     (served / "up").symlink_to(tmp_path)
     (served / "inside").symlink_to(served / "plain")
@@ -96,8 +96,8 @@ async def test_user_files(tmp_path: Path) -> None:
         )
         for name in (*bad, "sub", "none", "a%00b", "%ff", "/etc/passwd", "plain/x", "x" * 300):
             status, _, body = await asked(here, f"/user/{name}")
-            assert status in (301, 404), name
-            assert b"secret" not in body
+            assert status in (301, 307, 404), name
+            assert b"hidden" not in body
 
 
 async def test_parts_and_conditions_of_user_files(tmp_path: Path) -> None:

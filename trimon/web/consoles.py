@@ -28,7 +28,7 @@ def console_endpoints(context: WebContext) -> list[Endpoint]:
     directory, libraries = ServedDirectory(where), context.options.console_libraries
 
     async def console(request: Request) -> Answer:
-        name = request.path_values["file"]
+        name = request.path_values.get("file", "")
         try:
             values = request.query()
         except ApiError as error:
@@ -55,14 +55,10 @@ def console_endpoints(context: WebContext) -> list[Endpoint]:
             )
         )
 
+    summary = "A page made of a console template."
     return [
-        Endpoint(
-            "/consoles/<path:file>",
-            ("GET",),
-            console,
-            watches_client=True,
-            summary="A page made of a console template.",
-        )
+        Endpoint(path, ("GET",), console, watches_client=True, summary=summary)
+        for path in ("/consoles/", "/consoles/<path:file>")
     ]
 
 

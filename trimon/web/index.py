@@ -11,6 +11,7 @@ from trimon import __version__
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer
 from trimon.web.http.endpoint import Endpoint
+from trimon.web.http.redirects import redirect
 from trimon.web.http.request import Request
 
 # What a query may have as it is; there are no control characters and no spaces in a request line.
@@ -63,26 +64,15 @@ def index_endpoints(context: WebContext) -> list[Endpoint]:
         return Answer(page.replace(_BANNER_PLACE.encode(), banner.encode()), 200, "text/html; charset=utf-8")
 
     async def to_index(_: Request) -> Answer:
-        return _found(f"{quote(context.options.link_prefix)}/query", "")
+        return redirect(302, f"{quote(context.options.link_prefix)}/query", "GET")
 
     async def graph(request: Request) -> Answer:
-        return _found(
-            f"{quote(context.options.link_prefix)}/query",
-            quote(request.raw_query.encode("latin1"), _QUERY_SAFE),
-        )
+        query = quote(request.raw_query.encode("latin1"), _QUERY_SAFE)
+        where = f"{quote(context.options.link_prefix)}/query"
+        return redirect(302, f"{where}?{query}" if query else where, "GET")
 
     return [
         Endpoint("/", ("GET",), to_index, summary="Leads to the page of queries."),
         Endpoint("/graph", ("GET",), graph, summary="Leads to the page of queries, with its parameters."),
         Endpoint("/query", ("GET",), index, summary="A page that says what can be asked."),
     ]
-
-
-def _found(path: str, query: str) -> Answer:
-    """A redirect, with a page for who does not follow it."""
-    where = f"{path}?{query}" if query else path
-    answer = Answer(
-        f'<a href="{html.escape(where)}">Found</a>.\n\n'.encode(), 302, "text/html; charset=utf-8"
-    )
-    answer.headers["Location"] = where
-    return answer

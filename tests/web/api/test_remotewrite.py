@@ -12,6 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.support import protobuf
+from tests.support.asgi import Call
 from tests.support.web_world import WebWorld, web_world
 from trimon import limits
 from trimon.actors.kernel.ask import AskTimeout
@@ -99,11 +100,14 @@ async def test_method(tmp_path: Path) -> None:
         assert (answer.status_code, await answer.get_data(as_text=True)) == (405, "Method Not Allowed\n")
 
 
-async def test_the_encoding_is_judged_before_the_method(tmp_path: Path) -> None:
-    """A GET with a foreign encoding is told about the encoding: the checks have Prometheus' order."""
-    async with web_world(tmp_path, ENABLED) as here:
-        answer = await here.client.get("/api/v1/write", headers={"Content-Encoding": "br"})
-        assert answer.status_code == 415
+@pytest.mark.parametrize("options", [ENABLED, WebOptions()], ids=["on", "off"])
+async def test_other_methods_are_told_which_there_is(options: WebOptions, tmp_path: Path) -> None:
+    """Nothing but POST is taken, whatever its encoding is and whether the receiver is on."""
+    async with web_world(tmp_path, options) as here:
+        for method in ("GET", "PUT", "DELETE", "PATCH"):
+            call = Call(method, "/api/v1/write", {"content-encoding": "br"})
+            status, headers, _ = await call.to(here.client.app)
+            assert (status, dict(headers)[b"allow"]) == (405, b"OPTIONS, POST")
 
 
 def bomb(size: int) -> bytes:

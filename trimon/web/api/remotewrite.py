@@ -199,8 +199,6 @@ class WriteHandler:
     async def write(self, request: Request) -> Answer:
         """/write."""
         if not self._enabled:
-            if request.method != "POST":
-                return error_text("Method Not Allowed", 405)
             return error_text(DISABLED, 404)
         if not self._ready():  # what waits for the whole log fills the memory, and its sender gives up before
             answer = text("Service Unavailable", 503)
@@ -224,8 +222,6 @@ class WriteHandler:
 
     async def _take(self, request: Request) -> None:
         body = await self._body(request)
-        if request.method != "POST":
-            raise WriteRefused(405, "Method Not Allowed")
         check_content_type(request.header("content-type"))
         await self._receiver.store(body)
 
@@ -244,11 +240,10 @@ class WriteHandler:
 def write_endpoints(context: WebContext) -> list[Endpoint]:
     """/write."""
     handler = WriteHandler(context)
-    methods = ("GET", "POST", "PUT", "DELETE", "PATCH")
     return [
         Endpoint(
             API_PREFIX + "/write",
-            methods,
+            ("POST",),
             handler.write,
             role=Role.WRITE,
             changes=True,

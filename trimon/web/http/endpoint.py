@@ -110,6 +110,10 @@ class Endpoint:
         """The route as request metrics name it: parameters after a colon, whole paths after a star."""
         return _PARAMETER.sub(lambda found: ("*" if found[1] else ":") + found[2], self.path)
 
+    def filled(self, values: Mapping[str, str]) -> str:
+        """The path with values for its parameters."""
+        return _PARAMETER.sub(lambda found: values[found[2]], self.path)
+
     def pattern(self) -> re.Pattern[str] | None:
         """What a path with parameters looks like; None when the path has none."""
         if "<" not in self.path:

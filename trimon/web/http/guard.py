@@ -5,7 +5,6 @@ What it looks at costs nothing; who asks is found out behind it (`web/auth/authe
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -19,7 +18,6 @@ from trimon.web.http.messages import crowded_of, header_of, match_of, send_answe
 from trimon.web.http.parameters import FORM, form_too_long
 from trimon.web.http.ratelimit import RateLimit
 
-_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 FOREIGN_HOST: Final = "this server is not reached under the host that the request names"
 DEBUG_RATE: Final = 50.0
@@ -59,8 +57,6 @@ class Guard:
 
     def _refusal(self, scope: HTTPScope) -> Answer | None:
         """The answer to a request that may not pass; None when it may."""
-        if _BAD_ESCAPE.search(scope["raw_path"]):
-            return error_text("400 Bad Request", 400)
         length = header_of(scope, b"content-length")
         if length.isdigit() and int(length) > limits.REQUEST_BODY_BYTES_MAX:
             most = limits.REQUEST_BODY_BYTES_MAX

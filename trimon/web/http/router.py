@@ -6,10 +6,8 @@ the framework, which has the same handlers and a parser for every kind of body. 
 
 from __future__ import annotations
 
-import posixpath
 from contextlib import aclosing
 from functools import partial
-from urllib.parse import quote
 
 import trio
 from hypercorn.typing import (
@@ -28,6 +26,7 @@ from trimon.web.http.endpoint import EndpointTable, Match
 from trimon.web.http.framework import AnswerOfError
 from trimon.web.http.messages import match_of, send_answer, user_of
 from trimon.web.http.parameters import FORM
+from trimon.web.http.redirects import Redirects, escaped, redirect
 from trimon.web.http.request import ClientGone, PlainRequest
 from trimon.web.http.wire.connection import SENDS_NO_MORE
 
@@ -46,6 +45,7 @@ class Router:
         offload: Offload,
     ) -> None:
         self._table = table
+        self._redirects = Redirects(table)
         self._framework = framework
         self._answer_of_error = answer_of_error
         self._offload = offload
@@ -56,11 +56,15 @@ class Router:
             await self._framework(scope, receive, send)
             return
         match = match_of(scope)
+        elsewhere = self._elsewhere(scope, match)
+        if elsewhere is not None:
+            await send_answer(send, elsewhere)
+            return
         if scope["method"] == "OPTIONS" and self._table.is_api(scope["path"]):
             await send_answer(send, Answer(b"", 204, ""))  # what a browser asks before it asks
             return
         if match is None:
-            await send_answer(send, self._elsewhere(scope))
+            await send_answer(send, error_text("404 page not found", 404))
             return
         if scope["method"] not in match.endpoint.methods:
             await send_answer(send, _not_offered(scope["method"], match))
@@ -79,21 +83,31 @@ class Router:
 
         await self._framework(_without_host(scope), heard, send)
 
-    def _elsewhere(self, scope: HTTPScope) -> Answer:
-        """Where something like the path is, or that there is nothing."""
-        path, prefix, method = scope["path"], self._table.prefix, scope["method"]
-        if prefix and path == "/":
-            return _moved(302, prefix, b"") if method == "GET" else error_text("Method Not Allowed", 405)
-        if path == prefix:
-            return _moved(301, f"{prefix}/", scope["query_string"])
-        cleaned = posixpath.normpath("/" + path.lstrip("/"))
-        if cleaned != path.rstrip("/"):
-            return _moved(301, cleaned, scope["query_string"])
-        match = self._table.find(cleaned) if path.endswith("/") else None
+    def _elsewhere(self, scope: HTTPScope, match: Match | None) -> Answer | None:
+        """Where the path, or something like it, is; None where it is asked for by its own name, or is nowhere."""
+        method, query = scope["method"], scope["query_string"]
+        if method == "CONNECT":
+            return None
+        raw_path = scope["raw_path"].decode("latin-1")
+        if raw_path == "*":  # the server as a whole
+            return Answer(b"", 200, "")
+        canonical = self._redirects.canonical(raw_path)
+        if canonical != raw_path:
+            return redirect(307, canonical + (f"?{query.decode('latin-1')}" if query else ""), method)
         if match is not None and method in match.endpoint.methods:
-            # 301 would have a client ask with GET, and without its form
-            return _moved(301 if method == "GET" else 307, cleaned, scope["query_string"])
-        return error_text("404 page not found", 404)
+            return None
+        path, prefix = scope["path"], self._table.prefix
+        if prefix and path == "/":
+            if method == "GET":
+                return redirect(302, escaped(prefix, b""), method)
+            answer = error_text("Method Not Allowed", 405)
+            answer.headers["Allow"] = "GET, OPTIONS"
+            return answer
+        similar = self._redirects.similar(path, method)
+        if similar is None:
+            return None
+        # 301 would have a client ask with GET, and without its form
+        return redirect(301 if method == "GET" else 307, escaped(similar, query), method)
 
     async def _answer(self, request: PlainRequest, match: Match, send: ASGISendCallable) -> None:
         try:
@@ -130,13 +144,6 @@ def _without_host(scope: HTTPScope) -> HTTPScope:
     """A scope for the framework, which takes a host apart that it never needs, and fails over those that are none."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _HOSTS]
     return {**scope, "headers": [*headers, (b"host", b"localhost")]}
-
-
-def _moved(status: int, path: str, query: bytes) -> Answer:
-    """A redirect within this server."""
-    answer = Answer(b"", status, "")
-    answer.headers["Location"] = quote(path) + (f"?{query.decode('latin-1')}" if query else "")
-    return answer
 
 
 def _not_offered(method: str, match: Match) -> Answer:

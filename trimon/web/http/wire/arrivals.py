@@ -47,10 +47,12 @@ def lacks(data: bytes) -> Phase | None:
         return Phase.HEAD
     came_bytes = len(data) - end.end()
     whole = True
-    for found in _FRAMING.finditer(data, 0, end.end()):
+    for place, found in enumerate(_FRAMING.finditer(data, 0, end.end())):
         name, value = found[1].lower(), found[2].strip()
         if name == b"expect":
             return None
+        if place or (name == b"transfer-encoding" and value.lower() != b"chunked"):
+            return None  # its head will be refused
         if name == b"transfer-encoding":
             whole = data.endswith(_LAST_CHUNK)
         elif not value.isdigit() or len(value) > 10 or int(value) > limits.REQUEST_FORM_BYTES_MAX:

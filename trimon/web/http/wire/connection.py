@@ -21,6 +21,7 @@ from trimon import limits
 from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.wire.connections import BUSY, IDLE, Phase, Place
 from trimon.web.http.wire.h11server import ServerProtocol
+from trimon.web.http.wire.refusal import refusal
 
 # Of an answer that is whole when its head is made.
 _LENGTH: Final = b"\r\nContent-Length: "
@@ -169,6 +170,7 @@ class ServerConnection(TCPServer):
         protocol = self.protocol.protocol
         if isinstance(protocol, H11Protocol):
             protocol.connection = ServerProtocol(h11.SERVER, self.config.h11_max_incomplete_size)
+            protocol._send_error_response = self._refuse  # type: ignore[method-assign] # its own says only a status
             protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
         try:
             await self._read_all()
@@ -206,8 +208,19 @@ class ServerConnection(TCPServer):
         protocol = self.protocol.protocol
         if self._place.phase is Phase.HEAD and isinstance(protocol, H11Protocol):
             with trio.move_on_after(1):
-                await protocol._send_error_response(408)
+                await self._refuse(408)
         await self._initiate_server_close()
+
+    async def _refuse(self, status_code: int) -> None:
+        """Answers what is no request, or comes too slowly; the connection ends behind it."""
+        protocol = self.protocol.protocol
+        assert isinstance(protocol, H11Protocol)
+        if not isinstance(protocol.connection, ServerProtocol):
+            return
+        refused = protocol.connection.refused
+        # an application that is still at work on a request whose body went wrong has nothing more to say
+        protocol.connection.send_failed()
+        await self._send(refusal(status_code, refused.detail if refused is not None else ""))
 
     async def _answers_half(self) -> bool:
         """Whether a client that sends no more is being answered.

@@ -12,9 +12,11 @@ from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
 from h11._util import LocalProtocolError, Sentinel
 
+from trimon.web.http.wire.refusal import LOOK_BYTES, Refused, check, detail_of
+
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
 # Of a target as proxies are sent it.
-_ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(rb"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 # As Go says them: Python's names of some differ between its versions.
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus} | {
     413: b"Request Entity Too Large",
@@ -57,12 +59,16 @@ class ServerProtocol(h11.Connection):
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
     is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
     servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts, and its host. A
-    version that is not 1 is answered with 505, a length beside a transfer encoding with 400.
+    length beside a transfer encoding is refused. HTTP/1.0 is answered with HTTP/1.0, and kept open for who asks for that.
     """
 
     def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
         super().__init__(our_role, max_incomplete_event_size)
         self._high = False
+        self._answers_old = False
+        """The request at work is one of HTTP/1.0."""
+        self.refused: Refused | None = None
+        """Why there will be no other request."""
 
     def receive_data(self, data: bytes) -> None:
         """As h11's, but what comes behind a last request is not kept."""
@@ -73,23 +79,40 @@ class ServerProtocol(h11.Connection):
         super().receive_data(data)
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
-        """As h11's."""
+        """As h11's. Raises Refused for a request that cannot be served."""
         if self.their_state is h11.MUST_CLOSE:
             return h11.NEED_DATA
-        if self._high and self.their_state is h11.IDLE:
+        if self.their_state is not h11.IDLE:
+            return super().next_event()
+        if self._high:
             self._escape_target()
-        event = super().next_event()
+        head = bytes(self._receive_buffer._data[:LOOK_BYTES])
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint
+            self.refused = Refused(status, detail_of(head) if status == HTTPStatus.BAD_REQUEST else "")
+            raise self.refused from error
         if not isinstance(event, h11.Request):
             return event
+        try:
+            return self._request(event)
+        except Refused as error:
+            self.refused = error
+            self._process_error(self.their_role)
+            raise
+
+    def _request(self, event: h11.Request) -> h11.Request:
+        """A request as the HTTP server is told it. Raises Refused."""
+        check(event)
         if type(self._reader) is ChunkedReader:
             self._reader = _StrictChunks()
             if any(name == b"content-length" for name, _ in event.headers):
                 # One reader goes by the length and another by the chunks: what one takes for a body is a request for the other.
-                self._process_error(self.their_role)
-                raise h11.RemoteProtocolError("a length and a transfer encoding", error_status_hint=400)
-        if not event.http_version.startswith(b"1."):
-            self._process_error(self.their_role)
-            raise h11.RemoteProtocolError("HTTP version not supported", error_status_hint=505)
+                raise Refused(400)
+        self._answers_old = event.http_version < b"1.1"
+        if self._answers_old and self._stays_open(event):
+            self._cstate.keep_alive = True
         # the HTTP server takes a method in any case, so what the answer to it looks like must not depend on that
         self._request_method = event.method.upper()
         absolute = _ABSOLUTE.match(event.target)
@@ -101,7 +124,7 @@ class ServerProtocol(h11.Connection):
                 headers = [(b"host", host), *(header for header in headers if header[0] != b"host")]
             return h11.Request(
                 method=event.method,
-                target=target if target.startswith(b"/") else b"/" + target,
+                target=target if target.startswith((b"/", b"*")) else b"/" + target,
                 headers=headers,
                 http_version=event.http_version,
             )
@@ -112,11 +135,28 @@ class ServerProtocol(h11.Connection):
         if isinstance(event, _HEADS):
             items = event.headers._full_items
             items[:] = [(canonical(name), name, value) for _, name, value in items]
+            if self._answers_old and self._cstate.keep_alive:
+                # h11 takes it back where the end of the body is the end of the connection
+                items.append((b"Connection", b"connection", b"keep-alive"))
         data = super().send(event)
         if data is not None and isinstance(event, _HEADS):
             reason = _REASONS.get(event.status_code, b"")
-            return data[:_STATUS_BYTES] + reason + data[_STATUS_BYTES:]
+            start = data[:_STATUS_BYTES]
+            if self._answers_old:
+                start = start.replace(b"HTTP/1.1", b"HTTP/1.0")
+            return start + reason + data[_STATUS_BYTES:]
         return data
+
+    @staticmethod
+    def _stays_open(event: h11.Request) -> bool:
+        """Whether a client of HTTP/1.0 asks to keep the connection, and what follows cannot be taken for a body."""
+        said: set[bytes] = set()
+        coded = False
+        for name, value in event.headers:
+            if name == b"connection":
+                said.update(token.strip() for token in value.lower().split(b","))
+            coded = coded or name == b"transfer-encoding"
+        return b"keep-alive" in said and b"close" not in said and not coded
 
     def _escape_target(self) -> None:
         """Escapes what is high in the first line of a request, or in the part of it that is there."""
