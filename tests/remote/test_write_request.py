@@ -175,15 +175,14 @@ def test_series_beyond_a_limit_are_named(pairs: list[tuple[str, str]], said: str
         assert request.beyond_limits == ({said: 2} if said else {})
 
 
-def test_metadata_exemplars_and_what_is_not_stored() -> None:
-    """Metadata and exemplars are read; histograms are counted."""
+def test_metadata_and_exemplars_are_read() -> None:
+    """Metadata and exemplars come beside the samples."""
     exemplar = protobuf.labels([("trace_id", "abc")]) + b"\x11" + bits(0.25) + b"\x18" + protobuf.varint(7)
-    extra = protobuf.field(3, exemplar) + protobuf.field(4, b"")
+    extra = protobuf.field(3, exemplar)
     body = protobuf.series([("__name__", "m")], [(5, 1.5)], extra) + protobuf.metadata(1, "m", "help", "s")
     request = WriteDecoder().decode(body)
     assert request.metadata.families == (("m", "counter", "help", "s"),)
     assert request.exemplars == [((("__name__", "m"),), (("trace_id", "abc"),), 0.25, 7)]
-    assert request.histograms == 1
     assert decoded(request) == {(("__name__", "m"),): [(5, bits(1.5))]}
 
 

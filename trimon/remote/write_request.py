@@ -19,6 +19,8 @@ import numpy.typing as npt
 from trimon import limits
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
+from trimon.model.spans import SpanHistogram
+from trimon.remote.histograms import HistogramMessage, with_histograms
 from trimon.remote.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 # Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
@@ -48,7 +50,6 @@ class WriteRequest:
     beyond_limits: Counter[str] = field(default_factory=Counter)
     """Those of them that are beyond a limit, by what is said of them."""
     """Series without a name, with double or malformed labels: left out, as Prometheus does."""
-    histograms: int = 0
     exemplars: list[tuple[Labels, Labels, float, int]] = field(default_factory=list)
     """(series, labels, value, timestamp in ms) each."""
 
@@ -75,6 +76,8 @@ class _Samples:
     whole: _Runs = field(default_factory=_Runs)
     zero: _Runs = field(default_factory=_Runs)
     odd: list[tuple[int, int, float]] = field(default_factory=list)
+    histograms: list[tuple[int, int, SpanHistogram]] = field(default_factory=list)
+    """(series, time, histogram) each."""
     count: int = 1
 
 
@@ -88,7 +91,10 @@ class WriteDecoder:
         self._remembered_bytes = 0
 
     def decode(self, data: bytes, fields_max: int = FIELDS_MAX) -> WriteRequest:
-        """The samples and metadata of a request. Raises WireError, TooManyFields; nothing is half decoded."""
+        """The samples and metadata of a request; nothing is half decoded.
+
+        Raises WireError, TooManyFields, HistogramError.
+        """
         fields = FieldCount(fields_max)
         series: list[Labels] = []
         samples = _Samples()
@@ -109,6 +115,8 @@ class WriteDecoder:
             else:
                 position = skip(data, position, end, tag & 7)
         request.batch = _batch(data, series, samples, request, fields)
+        if samples.histograms:
+            request.batch = with_histograms(request.batch, samples.histograms)
         request.metadata = Metadata(tuple(families))
         return request
 
@@ -279,7 +287,7 @@ def _odd_samples(
     request: WriteRequest,
     fields: FieldCount,
 ) -> None:
-    """Samples of any encoding and exemplars, one by one; histograms are counted."""
+    """Samples of any encoding, exemplars and histograms, one by one."""
     number, series = owner
     while position < end:
         tag, position = fields.tag(data, position)
@@ -292,7 +300,9 @@ def _odd_samples(
         elif tag == 0x1A:
             request.exemplars.append((series, *_exemplar(data, start, position, fields)))
         elif tag == 0x22:
-            request.histograms += 1
+            message = HistogramMessage()
+            message.read(data, start, position, fields)
+            samples.histograms.append((number, message.timestamp_ms, message.histogram().kept()))
         elif tag == 0x0A:
             raise WireError("labels after samples in a series")
 

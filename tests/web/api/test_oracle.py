@@ -26,7 +26,6 @@ HEADERS = (*HEADERS_OF_BOTH, "x-content-type-options")
 
 # What trimon does not have yet, by what the request asks for.
 MISSING = {
-    r"nh_|query_range\?query=nh|histogram_count": "native histograms are not stored",
     r"^/api/v1/read": "remote read",
     r"^/api/v1/features|^/api/v1/openapi": "compared in tests of their own",
     r"^/api/v1/alerts|^/api/v1/alertmanagers": "alerts are not evaluated",
@@ -36,13 +35,8 @@ MISSING = {
 }
 # What differs by design, or by chance in Prometheus itself.
 DIFFERENT = {
-    "a369": "lists native histograms, too",
-    "a371": "finds native histograms alone",
-    "a373": "finds a native histogram, too",
     "a378": "which results a limit leaves is by chance of Prometheus' index; here the first in order",
-    "a379": "lists a native histogram, too",
     "a380": "which results a limit leaves is by chance of Prometheus' index; here the first in order",
-    "a218": "lists the names of native histograms, which are not stored",
     "a414": "tells trimon's own revision, and the version of Prometheus that clients look at",
     "a432": "Vary names Accept-Encoding too: a cache would give packed answers to those who cannot read them",
     "a232": "which values a limit leaves is by chance of Prometheus' index; here the first in order",
@@ -58,19 +52,18 @@ WANTED = [case for case in CASES if case["server"] == "data" and not missing(cas
 
 
 def message() -> bytes:
-    """The samples of the recording as a remote write request, without native histograms."""
+    """The samples of the recording as a remote write request."""
     parts = []
     for series in SETUP["data_series"]:
-        if not series.get("samples"):
-            continue
         samples = [
             (int(time_ms), STALE_NAN if value == "stale" else float(value))
-            for time_ms, value in series["samples"]
+            for time_ms, value in series.get("samples", ())
         ]
         exemplars = b"".join(
             protobuf.exemplar(item["labels"], float(item["value"]), item["timestamp"])
             for item in series.get("exemplars", [])
         )
+        exemplars += b"".join(map(protobuf.histogram, series.get("histograms", ())))
         parts.append(protobuf.series(sorted(series["labels"].items()), samples, exemplars))
     return bytes(cramjam.snappy.compress_raw(b"".join(parts)))
 

@@ -190,13 +190,17 @@ async def test_invalid_series_are_counted_and_left_out(tmp_path: Path) -> None:
         assert here.metrics.value("prometheus_api_remote_write_invalid_labels_samples_total") == 1
 
 
-async def test_histograms_are_refused(tmp_path: Path) -> None:
-    """A request with a native histogram is 400, says so, and nothing of it is stored."""
+async def test_a_wrong_histogram_refuses_the_request(tmp_path: Path) -> None:
+    """A request with a native histogram that contradicts itself is 400, says so, and nothing of it is stored."""
     async with web_world(tmp_path, ENABLED) as here:
-        histogram = protobuf.series([("__name__", "h")], [], protobuf.field(4, b"\x78\x01"))
+        native = {"timestamp": NOW, "count_int": 3, "sum": 1.0, "zero_count_int": 2}
+        histogram = protobuf.series([("__name__", "h")], [], protobuf.histogram(native))
         code, text = await post(here, packed(series("m", (NOW, 1.0)), histogram))
         assert code == 400
-        assert text == "native histograms are not supported yet: 1 in this request, nothing of it is stored\n"
+        assert text == (
+            "2 observations found in buckets, but the Count field is 3: histogram's observation count should equal "
+            "the number of observations found in the buckets (in absence of NaN)\n"
+        )
         assert here.world.samples("m") == []
 
 

@@ -121,11 +121,6 @@ class WriteReceiver:
         if written.invalid_series:
             self._invalid.inc(written.invalid_series)
             self._warn_of(written.beyond_limits)
-        if written.histograms:
-            raise WriteRefused(
-                400,
-                f"native histograms are not supported yet: {written.histograms} in this request, nothing of it is stored",
-            )
         batch, metadata = written.batch, written.metadata
         if len(batch.values):
             messages = (batch, metadata) if metadata.families else (batch,)
