@@ -20,6 +20,7 @@ CUSTOM = SpanHistogram(
 )
 MISMATCH = "histogram's observation count should equal the number of observations found in the buckets (in absence of NaN)"
 FEW = "histogram's observation count should be at least the number of observations found in the buckets"
+PARTS = ("count", "sum", "zero", "+0", "+1", "+3", "+4", "-0", "-1", "-3", "-4")
 NEGATIVE = "histogram has a bucket whose observation count is negative"
 
 
