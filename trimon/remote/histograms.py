@@ -6,10 +6,6 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
-from trimon.model.components import component_labels
-from trimon.model.rows import SampleBatch
 from trimon.model.spans import SpanHistogram, Spans, absolute
 from trimon.remote.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
@@ -132,32 +128,3 @@ def _span(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int
         else:
             position = skip(data, position, end, tag & 7)
     return offset, length
-
-
-def with_histograms(batch: SampleBatch, histograms: Sequence[tuple[int, int, SpanHistogram]]) -> SampleBatch:
-    """A batch with histograms behind its samples: (series, time in ms, histogram) each, which have been checked."""
-    series = list(batch.series)
-    components: dict[tuple[int, str], int] = {}
-    index: list[int] = []
-    times: list[int] = []
-    values: list[float] = []
-    for number, time_ms, histogram in histograms:
-        value, texts, parts = histogram.components()
-        index.append(number)
-        values.append(value)
-        for text in texts:
-            place = components.get((number, text))
-            if place is None:
-                place = components[number, text] = len(series)
-                series.append(component_labels(series[number], text))
-            index.append(place)
-        values.extend(parts)
-        times.extend([time_ms] * (1 + len(texts)))
-    return SampleBatch(
-        tuple(series),
-        np.concatenate((batch.series_index, np.array(index, np.int32))),
-        np.concatenate((batch.timestamps_ms, np.array(times, np.int64))),
-        np.concatenate((batch.values, np.array(values, np.float64))),
-        batch.atomic,
-        histograms=True,
-    )

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon import limits
+from trimon.model.histogrambatch import Taken, with_histograms
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
-from trimon.model.spans import SpanHistogram
-from trimon.remote.histograms import HistogramMessage, with_histograms
+from trimon.remote.histograms import HistogramMessage
 from trimon.remote.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 # Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
@@ -76,8 +76,8 @@ class _Samples:
     whole: _Runs = field(default_factory=_Runs)
     zero: _Runs = field(default_factory=_Runs)
     odd: list[tuple[int, int, float]] = field(default_factory=list)
-    histograms: list[tuple[int, int, SpanHistogram]] = field(default_factory=list)
-    """(series, time, histogram) each."""
+    histograms: list[tuple[int, int, Taken]] = field(default_factory=list)
+    """(series, time, histogram taken apart) each."""
     count: int = 1
 
 
@@ -115,8 +115,7 @@ class WriteDecoder:
             else:
                 position = skip(data, position, end, tag & 7)
         request.batch = _batch(data, series, samples, request, fields)
-        if samples.histograms:
-            request.batch = with_histograms(request.batch, samples.histograms)
+        request.batch = with_histograms(request.batch, samples.histograms)
         request.metadata = Metadata(tuple(families))
         return request
 
@@ -302,7 +301,7 @@ def _odd_samples(
         elif tag == 0x22:
             message = HistogramMessage()
             message.read(data, start, position, fields)
-            samples.histograms.append((number, message.timestamp_ms, message.histogram().kept()))
+            samples.histograms.append((number, message.timestamp_ms, message.histogram().kept().components()))
         elif tag == 0x0A:
             raise WireError("labels after samples in a series")
 

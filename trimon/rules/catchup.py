@@ -18,6 +18,8 @@ from typing import Final
 
 import numpy as np
 
+from trimon.model.components import split
+from trimon.model.histogrambatch import with_histograms
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import equal_to
 from trimon.model.rows import SampleBatch
@@ -112,7 +114,7 @@ def _last_recorded_ms(
 
 
 def _batches(recorded: RecordedSeries, after_ms: int) -> Iterator[SampleBatch]:
-    """All that a rule recorded after a time; native histograms, which storage does not take, are left out."""
+    """All that a rule recorded after a time."""
     table = recorded.labels
     begin = 0
     rows_at_once = max(1, SAMPLES_AT_ONCE // recorded.grid.count)
@@ -123,7 +125,16 @@ def _batches(recorded: RecordedSeries, after_ms: int) -> Iterator[SampleBatch]:
         index = np.repeat(np.arange(len(rows), dtype=np.int32), frame.lengths)
         within = np.arange(len(index)) - frame.offsets[index]
         times = frame.times[frame.time_offsets[frame.time_of_row[index]] + within]
-        kept = np.ones(len(index), np.bool_) if frame.histograms is None else ~holds(frame.histograms)
-        if kept.any():
-            series = tuple(table.labels(int(row)) for row in rows)
-            yield SampleBatch(series, index[kept], times[kept], frame.values[kept])
+        series = tuple(table.labels(int(row)) for row in rows)
+        if frame.histograms is None:
+            yield SampleBatch(series, index, times, frame.values)
+            continue
+        native = holds(frame.histograms)
+        floats = SampleBatch(series, index[~native], times[~native], frame.values[~native])
+        yield with_histograms(
+            floats,
+            (
+                (int(index[place]), int(times[place]), split(frame.histograms[place]))
+                for place in np.flatnonzero(native).tolist()
+            ),
+        )

@@ -24,7 +24,6 @@ from trimon.rules.slots import NOT_A_VECTOR, SlotResults, evaluate_slots
 from trimon.rules.spec import RecordingSpec
 
 SAME_LABELS = "vector contains metrics with the same labelset after applying rule labels"
-HISTOGRAMS = "rule result has native histograms, which cannot be recorded yet"
 
 
 @dataclass(frozen=True, slots=True)

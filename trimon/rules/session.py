@@ -14,14 +14,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.components import COMPONENT_LABEL, component_labels, split
+from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Appended, Columns, Row
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.stats import QueryStats
-from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
-from trimon.rules.recording import HISTOGRAMS, Recorded, RecordingRule
+from trimon.rules.recording import Recorded, RecordingRule
 from trimon.rules.selectors import RuleSelector, SelectorWatch
 from trimon.rules.spec import RecordingSpec, RuleSpec
 
@@ -58,12 +59,49 @@ def _mixed(numbers: Keys) -> Keys:
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """A row on its way to storage: keys and columns as they will be when it is granted."""
+    """A row on its way to storage: keys and columns as they will be when it is granted, `components` of histograms last."""
 
     keys: Keys
+    components: int
     columns: Columns
     fresh: npt.NDArray[np.intp]
     """Rows of the result for which columns were asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """What a result is stored as: a float a series, and behind them those of the components of histograms."""
+
+    table: LabelTable
+    keys: Keys
+    values: npt.NDArray[np.float64]
+    components: Sequence[tuple[int, str]] = ()
+    """Row of its series, and text."""
+
+    @classmethod
+    def of(cls, recorded: Recorded) -> _Cells:
+        keys, values = row_keys(recorded.labels), recorded.values
+        if recorded.histograms is None:
+            return cls(recorded.labels, keys, values)
+        values = values.copy()
+        components: list[tuple[int, str]] = []
+        numbers: list[float] = []
+        for row, histogram in enumerate(recorded.histograms.tolist()):
+            if histogram is not None:
+                values[row], texts, parts = split(histogram)
+                components += [(row, text) for text in texts]
+                numbers += parts
+        own = np.array([hash((COMPONENT_LABEL, text)) for _, text in components], np.int64)
+        owners = np.array([row for row, _ in components], np.int64)
+        keys = np.concatenate((keys, keys[owners] + _mixed(own.view(np.uint64))))
+        return cls(recorded.labels, keys, np.concatenate((values, numbers)), components)
+
+    def labels(self, place: int) -> Labels:
+        """The labels of a cell."""
+        if place < self.table.rows:
+            return self.table.labels(place)
+        row, text = self.components[place - self.table.rows]
+        return component_labels(self.table.labels(row), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +133,7 @@ class RuleSession(ABC):
         self.duration_s = 0.0
         self.samples = 0
         self._keys = _NO_KEYS
+        self._components = 0
         # the column of every key, -1 where storage has granted none
         self._columns: Columns = NO_COLUMNS
         self._offer: _Offer | None = None
@@ -121,22 +160,18 @@ class RuleSession(ABC):
         return self.row(recorded, evaluation.stamp_ms), recorded.stats
 
     def row(self, recorded: Recorded, time_ms: int) -> Row | None:
-        """The row of a result: series that are there no longer end. None when there is nothing to store.
-
-        Raises QueryError for native histograms.
-        """
-        if recorded.histograms is not None:
-            raise QueryError(HISTOGRAMS)
-        keys = row_keys(recorded.labels)
+        """The row of a result: series that are there no longer end. None when there is nothing to store."""
+        cells = _Cells.of(recorded)
+        keys, values = cells.keys, cells.values
         if np.array_equal(keys, self._keys) and (self._columns >= 0).all():
-            self._offer = _Offer(self._keys, self._columns, np.zeros(0, np.intp))
+            self._offer = _Offer(self._keys, self._components, self._columns, np.zeros(0, np.intp))
             if not len(keys):
                 return None
-            return Row(self.group, time_ms, self._columns, recorded.values)
+            return Row(self.group, time_ms, self._columns, values)
         columns = self._columns_of(keys)
         held = columns >= 0
         fresh = np.flatnonzero(~held)
-        self._offer = _Offer(keys, columns, fresh)
+        self._offer = _Offer(keys, len(cells.components), columns, fresh)
         ended = np.setdiff1d(self._columns[self._columns >= 0], columns).astype(np.int32)
         if not len(keys) and not len(ended):
             return None
@@ -144,9 +179,9 @@ class RuleSession(ABC):
             self.group,
             time_ms,
             columns[held],
-            recorded.values[held],
-            tuple(recorded.labels.labels(int(row)) for row in fresh),
-            recorded.values[fresh],
+            values[held],
+            tuple(map(cells.labels, fresh.tolist())),
+            values[fresh],
             ended,
         )
 
@@ -168,7 +203,8 @@ class RuleSession(ABC):
         if len(offer.fresh):
             columns = columns.copy()
             columns[offer.fresh] = appended.columns
-        self._keys, self._columns, self._offer = offer.keys, columns, None
+        self._keys, self._components = offer.keys, offer.components
+        self._columns, self._offer = columns, None
         self.samples = appended.appended
         self._ended("err" if appended.error else "ok", appended.error)
 
@@ -186,7 +222,8 @@ class RuleSession(ABC):
 
     def forget(self) -> None:
         """Holds no columns any longer, as after an evaluation that was cut off."""
-        self._keys, self._columns, self._offer = _NO_KEYS, NO_COLUMNS, None
+        self._keys, self._components = _NO_KEYS, 0
+        self._columns, self._offer = NO_COLUMNS, None
 
     def _ended(self, health: Health, error: str) -> None:
         self.health, self.last_error = health, error
@@ -196,7 +233,8 @@ class RuleSession(ABC):
         if predecessor._offer is not None:
             predecessor.forget()
         self.group = predecessor.group
-        self._keys, self._columns = predecessor._keys, predecessor._columns
+        self._keys, self._components = predecessor._keys, predecessor._components
+        self._columns = predecessor._columns
         self.health, self.last_error = predecessor.health, predecessor.last_error
         self.last_evaluation_ms, self.duration_s = predecessor.last_evaluation_ms, predecessor.duration_s
         self.samples = predecessor.samples
@@ -205,7 +243,7 @@ class RuleSession(ABC):
     @property
     def series(self) -> int:
         """Series that live."""
-        return len(self._keys)
+        return len(self._keys) - self._components
 
     def end(self, time_ms: int) -> Row | None:
         """The row that ends every series; None when there are none."""

@@ -20,6 +20,7 @@ from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelcodes import concat, sort_order, value_ranks
 from trimon.query.execution.values import holds
+from trimon.query.histograms.framecells import with_objects
 from trimon.query.windows.windowmatrix import window_matrices
 from trimon.web.exposition.families import Encoding, FamilyType
 
@@ -64,8 +65,10 @@ def newest_samples(
         with watched(budget.check):
             selection = snapshot.select(matchers, now_ms - lookback_ms + 1, now_ms)
         budget.check()
-        frame = selection.wide_frame(
-            now_ms - lookback_ms + 1, now_ms, lambda size: budget.take_bytes(size, "samples from storage")
+        frame = with_objects(
+            selection.wide_frame(
+                now_ms - lookback_ms + 1, now_ms, lambda size: budget.take_bytes(size, "samples from storage")
+            )
         )
         budget.read += frame.rows
         parts.append(_newest(selection.labels, frame, now_ms, lookback_ms, budget.check))
