@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,10 @@ from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN, is_stale
 from trimon.query.conformance.columns import with_columns
 from trimon.query.conformance.memory import MemoryStore
+from trimon.query.engine import range_
+from trimon.query.execution.budget import Budget
 from trimon.query.histograms.framecells import with_objects
+from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 
 LAYOUTS = (
     FloatHistogram(1, 0.001),
@@ -26,19 +30,22 @@ LAYOUTS = (
     FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 10.0)),
 )
 SCRAPE_MS = 15_000
+OPTIONS = QueryOptions(features=frozenset({EXPERIMENTAL_FUNCTIONS}))
 
 
-@st.composite
-def samples(draw: st.DrawFn) -> list[float | FloatHistogram | None]:
+Samples = list[float | FloatHistogram | None]
+
+
+def samples_of(seed: int) -> Samples:
     """What a series has at each scrape: mostly histograms of one layout that grow, with resets, changes, floats and gaps."""
-    rng = draw(st.randoms(use_true_random=False))
+    rng = random.Random(seed)
     layout = rng.choice(LAYOUTS)
     odd = rng.choice([0.0, 0.0, 0.1, 0.4])
     gauge = rng.random() < 0.2
     whole = rng.random() < 0.5
     counts: dict[int, float] = {}
     total = 0.0
-    out: list[float | FloatHistogram | None] = []
+    out: Samples = []
     for _ in range(rng.randint(1, 40)):
         if rng.random() < odd / 2:
             out.append(rng.choice([None, None, STALE_NAN, rng.random() * 100]))
@@ -55,6 +62,9 @@ def samples(draw: st.DrawFn) -> list[float | FloatHistogram | None]:
             total += rng.random() * 10 - 1
         out.append(histogram(layout, counts, total, gauge=gauge))
     return out
+
+
+SERIES = st.lists(st.integers(0, 2**32).map(samples_of), min_size=1, max_size=4)
 
 
 def histogram(
@@ -85,7 +95,7 @@ def buckets(counts: dict[int, float]) -> Buckets:
     )
 
 
-def store_of(series: list[list[float | FloatHistogram | None]], *, columns: bool) -> MemoryStore:
+def store_of(series: list[Samples], *, columns: bool) -> MemoryStore:
     """The series `h_total{i="0"}` and so on, from second 0."""
     store = MemoryStore(columns=columns)
     for number, values in enumerate(series):
@@ -96,31 +106,30 @@ def store_of(series: list[list[float | FloatHistogram | None]], *, columns: bool
     return store
 
 
+def key(one: FloatHistogram) -> tuple[object, ...]:
+    """All that a histogram is, to the bit."""
+    numbers = (one.zero_count, one.count, one.sum, one.zero_threshold)
+    sides = [array.tolist() for part in (one.positive, one.negative) for array in (part.index, part.counts)]
+    shown = [[number(value) for value in side] for side in (*sides, numbers)]
+    return (one.schema, one.custom_values, one.hint, str(shown))
+
+
 def same(left: FloatHistogram | None, right: FloatHistogram | None) -> bool:
     """Equal in everything, empty buckets that are there included."""
     if left is None or right is None:
         return left is right
 
-    def key(one: FloatHistogram) -> tuple[object, ...]:
-        numbers = (one.zero_count, one.count, one.sum, one.zero_threshold)
-        sides = [
-            tuple(array.tolist())
-            for part in (one.positive, one.negative)
-            for array in (part.index, part.counts)
-        ]
-        return (one.schema, one.custom_values, one.hint, np.array(numbers).tobytes(), *sides)
-
     return key(left) == key(right)
 
 
-def objects_frame(series: list[list[float | FloatHistogram | None]]) -> SampleFrame:
+def objects_frame(series: list[Samples]) -> SampleFrame:
     """The samples as a frame with objects, hints as storage finds them."""
     return store_of(series, columns=False).select([], 0, 0).frame(0, 10**9)
 
 
 @settings(max_examples=150, deadline=None)
-@given(series=st.lists(samples(), min_size=1, max_size=4))
-def test_columns_become_the_same_objects(series: list[list[float | FloatHistogram | None]]) -> None:
+@given(series=SERIES)
+def test_columns_become_the_same_objects(series: list[Samples]) -> None:
     """Histograms that were made columns are the same objects again, with empty buckets and hints; no marker is left."""
     frame = objects_frame(series)
     again = with_objects(with_columns(frame))
@@ -146,3 +155,52 @@ def test_a_marker_without_numbers_is_stale() -> None:
     assert again.histograms is None
     assert is_stale(again.values).all()
     assert again.has_stale.all()
+
+
+FUNCTIONS = (
+    "rate", "increase", "delta", "irate", "idelta", "sum_over_time", "avg_over_time", "last_over_time", "first_over_time",
+    "count_over_time", "present_over_time", "ts_of_first_over_time", "ts_of_last_over_time", "resets", "changes",
+    "min_over_time",
+)  # fmt: skip
+QUERIES = (
+    "h_total",
+    "h_total offset 20s",
+    "h_total @ 100",
+    "timestamp(h_total)",
+    "histogram_count(h_total)",
+    "histogram_count(sum(h_total))",
+    "histogram_sum(sum_over_time(h_total[1m]))",
+    *(f"{function}(h_total[{window}])" for function in FUNCTIONS for window in ("1m", "95s")),
+    "rate(h_total[3m:10s])",
+)
+
+
+def outcome(series: list[Samples], query: str, *, columns: bool) -> list[object]:
+    """All of the answer to a query: samples by series and time, and what is said beside it."""
+    result = range_(store_of(series, columns=columns), query, 0, 600_000, 20_000, OPTIONS, Budget(OPTIONS))
+    samples = result.flat()
+    shown: list[object] = [result.warnings, result.infos]
+    for row in range(result.series):
+        part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
+        cells = [None] * (part.stop - part.start)
+        if samples.histograms is not None:
+            cells = samples.histograms[part].tolist()
+        values = samples.values[part].tolist()
+        both = zip(samples.times_ms[part].tolist(), values, cells, strict=True)
+        shown.append(
+            (result.labels.labels(row), [(t, number(v) if h is None else key(h)) for t, v, h in both])
+        )
+    return shown
+
+
+def number(value: float) -> object:
+    """A float by its bits; one NaN is as good as another."""
+    return "NaN" if math.isnan(value) else float(value).hex()
+
+
+@settings(max_examples=120, deadline=None)
+@given(series=SERIES, data=st.data())
+def test_columns_give_what_objects_give(series: list[Samples], data: st.DataObject) -> None:
+    """Whatever is asked, columns give the same values to the bit, the same buckets, hints, gaps and remarks as objects."""
+    for query in data.draw(st.lists(st.sampled_from(QUERIES), min_size=12, max_size=12, unique=True)):
+        assert outcome(series, query, columns=True) == outcome(series, query, columns=False), query

@@ -53,6 +53,11 @@ class SampleFrame:
         return len(self.time_of_row)
 
     @property
+    def has_histograms(self) -> bool:
+        """Whether samples may be native histograms."""
+        return self.histograms is not None or self.native is not None
+
+    @property
     def lengths(self) -> Offsets:
         """Number of samples of every row."""
         return np.diff(self.time_offsets)[self.time_of_row]

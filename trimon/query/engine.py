@@ -24,6 +24,7 @@ from trimon.query.execution.operator import WHOLE_BYTES, Operator, extent_of, st
 from trimon.query.execution.run import run
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Ranges, Scalar, TextValue, Value, Vector
+from trimon.query.histograms.framecells import with_objects
 from trimon.query.language.astjson import ast_data
 from trimon.query.language.checker import Checker, type_of
 from trimon.query.language.errors import ParseError, QueryError
@@ -216,12 +217,13 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
             )
         value = Vector.single(value.values)
     if isinstance(value, Ranges):
+        value = replace(value, frame=with_objects(value.frame))
         if value.drop_name is not None and value.drop_name.any():
             alone = np.ones((value.labels.rows, 1), np.bool_)
             named = Vector(value.labels, np.zeros(alone.shape), alone, value.drop_name)
             value = replace(value, labels=remove_marked(named).labels, drop_name=None)
         return _all_samples(value, times, stats) if value.owned else _windows(value, times, stats)
-    vector = remove_marked(value).compact()
+    vector = remove_marked(value).compact().with_objects()
     if ranged:
         order = sort_order(vector.labels)
         if len(order) > 1 and (order[1:] < order[:-1]).any():

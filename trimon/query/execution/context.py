@@ -58,6 +58,7 @@ class QueryContext:
     stats: QueryStats
     _selections: dict[int, Selection] = field(default_factory=dict)
     _frames: dict[int, SampleFrame] = field(default_factory=dict)
+    _objects: dict[int, SampleFrame] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -101,7 +102,6 @@ class QueryContext:
                 found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
-            found = with_objects(found)
             self.annotations.miss(found.missing)
             self.budget.keep_bytes(found.size_bytes)
             self._counts[id(source)] = found.count(source.start_ms, source.end_ms)
@@ -109,6 +109,16 @@ class QueryContext:
             self._frames[id(source)] = found
             self.stats.selected.append((source.matchers, self._counts[id(source)] > 0))
         return found
+
+    def objects(self, source: SampleSource) -> SampleFrame:
+        """The samples of a source with histograms as objects; made once."""
+        frame = self.frame(source)
+        if frame.native is None:
+            return frame
+        if id(source) not in self._objects:
+            self._objects[id(source)] = found = with_objects(frame)
+            self.budget.keep_bytes(found.size_bytes - frame.size_bytes + frame.native.size_bytes)
+        return self._objects[id(source)]
 
     def count(self, source: SampleSource) -> int:
         """How many samples of a source lie between its times."""

@@ -27,6 +27,8 @@ class Operator:
     working: int = 2
     # Whether the result takes the place of the inputs: samples are counted once.
     replaces: bool = False
+    # Whether it takes native histograms as columns; else its inputs have them as objects.
+    columns: bool = False
     # Whether the samples its children looked at are counted in another way.
     recounts: bool = False
     # The child without whose samples at a step there are none of its own at that step; None where there is no such child.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
+from trimon.query.histograms.matrix import HistogramMatrix
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -45,7 +46,8 @@ class Vector:
 
     `values` is float64[series, steps] and counts only where `present` is set. `drop_name[row]` marks series
     whose metric name goes away at the end (delayed name removal). Where `histograms` is given and a cell of it
-    is not None, the sample is that native histogram and `values` means nothing. Arrays are never written after
+    is not None, the sample is that native histogram and `values` means nothing. With `native` they are columns instead:
+    operators that say so get them, the others get objects. Arrays are never written after
     they are handed over: they may be views of one another.
     """
 
@@ -54,11 +56,17 @@ class Vector:
     present: Mask
     drop_name: Mask | None = None
     histograms: Cells | None = None
+    native: HistogramMatrix | None = None
 
     @property
     def rows(self) -> int:
         """Number of series."""
         return self.labels.rows
+
+    @property
+    def has_histograms(self) -> bool:
+        """Whether samples may be native histograms."""
+        return self.histograms is not None or self.native is not None
 
     @property
     def steps(self) -> int:
@@ -76,7 +84,7 @@ class Vector:
             size += array_bytes(self.histograms) + HISTOGRAM_BYTES * int(
                 np.count_nonzero(self.are_histograms())
             )
-        return size
+        return size if self.native is None else size + self.native.size_bytes
 
     def repeated_bytes(self) -> int:
         """What is added to its memory when a copy is made of columns that are all the same."""
@@ -88,7 +96,8 @@ class Vector:
         drop = None if self.drop_name is None else self.drop_name[rows]
         cells = None if self.histograms is None else _rows_of(self.histograms, rows)
         values, present = _rows_of(self.values, rows), _rows_of(self.present, rows)
-        return Vector(self.labels.take(rows), values, present, drop, cells)
+        native = None if self.native is None else self.native.take(rows)
+        return Vector(self.labels.take(rows), values, present, drop, cells, native)
 
     def compact(self) -> Vector:
         """Without the series that have no sample at any step."""
@@ -105,17 +114,28 @@ class Vector:
 
     def are_histograms(self) -> Mask:
         """Where the sample is a native histogram."""
+        if self.native is not None:
+            found: Mask = (self.native.kinds >= 0) & self.present
+            return found
         if self.histograms is None:
             return np.zeros(self.present.shape, np.bool_)
         return holds(self.histograms) & self.present
 
     def floats(self) -> Vector:
         """The float samples alone."""
-        if self.histograms is None:
+        if not self.has_histograms:
             return self
         return Vector(
             self.labels, self.values, self.present & ~self.are_histograms(), self.drop_name
         ).compact()
+
+    def with_objects(self) -> Vector:
+        """The same with its histograms as objects."""
+        if self.native is None:
+            return self
+        native = self.are_histograms()
+        cells = self.native.only(native).cells() if native.any() else None
+        return replace(self, histograms=cells, native=None)
 
     @classmethod
     def empty(cls, steps: int) -> Vector:

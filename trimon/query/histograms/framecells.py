@@ -10,8 +10,9 @@ from trimon.model.components import Layout, Part, is_marker
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.sample import STALE_NAN
-from trimon.query.execution.values import Cells
-from trimon.query.histograms.placed import HINTS, Placed
+from trimon.query.histograms.hints import HINTS
+from trimon.query.histograms.matrix import Cells
+from trimon.query.histograms.placed import Placed
 
 
 def with_objects(frame: SampleFrame) -> SampleFrame:

@@ -10,12 +10,11 @@ import numpy.typing as npt
 from trimon.model.components import MarkerFlags as Flags
 from trimon.model.components import Part, is_marker, marker_flags
 from trimon.model.frame import HistogramColumns, SampleFrame
-from trimon.model.histogram import ResetHint
 from trimon.model.sample import is_stale
-from trimon.query.execution.values import Index, Mask
+from trimon.query.histograms.hints import GAUGE, NOT_RESET, UNKNOWN
 
-HINTS = (ResetHint.UNKNOWN, ResetHint.RESET, ResetHint.NOT_RESET, ResetHint.GAUGE)
-UNKNOWN, RESET, NOT_RESET, GAUGE = range(4)
+Index = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Placed:
     """The numbers that mean something, by component and time, and what is known of the samples they belong to.
 
     Number `i` is of component `component[i]`, and of the sample at `place[i]` in the values of the frame. For each of
-    these `layouts` is the number of its layout, -1 where it is no histogram, and `hints` a code of `HINTS`.
+    these `layouts` is the number of its layout, -1 where it is no histogram, and `hints` a code of it.
     """
 
     component: Index

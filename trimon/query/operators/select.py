@@ -15,6 +15,7 @@ from trimon.query.execution.context import QueryContext, SampleSource
 from trimon.query.execution.grid import Grid, RefTimes
 from trimon.query.execution.operator import STEP_BYTES, Operator
 from trimon.query.execution.values import Cells, Mask, Matrix, Ranges, Value, Vector, holds
+from trimon.query.windows.bundles import NativeRows
 from trimon.query.windows.extended import interpolate_instant
 from trimon.query.windows.extendedhistograms import smoothed_instant
 from trimon.query.windows.histogramwindows import (
@@ -25,6 +26,7 @@ from trimon.query.windows.histogramwindows import (
     rows_with_histograms,
     with_resets,
 )
+from trimon.query.windows.nativewindows import newest_histograms
 from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
 
 
@@ -101,6 +103,9 @@ class SelectOperator(Operator):
         """A Vector."""
         del inputs
         frame = context.frame(self._source)
+        known = None if frame.native is None else NativeRows.of(frame)
+        if known is not None and (known.damaged or self.smoothed):
+            frame, known = context.objects(self._source), None
         steps = len(self.refs)
         shape = (frame.rows, steps)
         context.budget.take_bytes((frame.rows * 9 + STEP_BYTES) * steps, "the result of a selector")
@@ -120,7 +125,12 @@ class SelectOperator(Operator):
                 cells[windows.rows] = found
         if cells is not None and self.stats_only:
             cells = _stats_cells(frame, cells)
-        vector = Vector(context.labels(self._source), values, present, None, cells).compact()
+        native = None
+        if known is not None and self.pick is Pick.VALUE:
+            native = newest_histograms(
+                context, known, refs_ms, self.lookback_ms, values, present, stats=self.stats_only
+            )
+        vector = Vector(context.labels(self._source), values, present, None, cells, native).compact()
         context.stats.looked_at(vector.present.sum(axis=0))
         return vector
 
@@ -221,6 +231,7 @@ class RepeatOperator(Operator):
 
     replaces = True
     recounts = True
+    columns = True
 
     def __init__(self, child: Operator, grid: Grid) -> None:
         self.children = (child,)
@@ -241,6 +252,7 @@ class RepeatOperator(Operator):
         (value,) = inputs
         assert isinstance(value, Vector)
         shape = (value.rows, self.grid.count)
+        native = None if value.native is None else value.native.repeated(self.grid.count)
         cells = None if value.histograms is None else np.broadcast_to(value.histograms, shape)
         return Vector(
             value.labels,
@@ -248,4 +260,5 @@ class RepeatOperator(Operator):
             np.broadcast_to(value.present, shape),
             value.drop_name,
             cells,
+            native,
         )

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from trimon.model.components import is_marker
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.sample import is_stale
@@ -324,10 +325,12 @@ def put(
 
 def floats_of(frame: SampleFrame, without: Mask) -> SampleFrame:
     """The float samples of a frame; rows set in `without` become empty."""
-    assert frame.histograms is not None
+    native = is_marker(frame.values) if frame.histograms is None else holds(frame.histograms)
+    if native.all():
+        return SampleFrame.empty(frame.rows)
     lengths = frame.lengths
     row_of = np.repeat(np.arange(frame.rows), lengths)
-    keep = ~holds(frame.histograms) & ~without[row_of]
+    keep = ~native & ~without[row_of]
     within = np.arange(len(frame.values)) - np.repeat(frame.offsets[:-1], lengths)
     times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row], lengths) + within]
     counts = np.bincount(row_of[keep], minlength=frame.rows)

@@ -23,9 +23,11 @@ from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells as HistogramCells
 from trimon.query.execution.values import Mask, Matrix, Ranges, Scalar, Value, Vector, holds
+from trimon.query.histograms.framecells import with_objects
 from trimon.query.language.errors import QueryError
 from trimon.query.language.signatures import EXTENDED, KEEPS_NAME
 from trimon.query.windows import overtime, rate, regression, starttime
+from trimon.query.windows.bundles import NativeRows
 from trimon.query.windows.extended import anchored, smoothed
 from trimon.query.windows.extendedhistograms import extended_value
 from trimon.query.windows.foldedsum import Fold, Folding, seen_rows
@@ -38,6 +40,7 @@ from trimon.query.windows.histogramwindows import (
     rows_with_histograms,
     window_value,
 )
+from trimon.query.windows.nativewindows import IGNORED, native_windows, needs_objects
 from trimon.query.windows.regularwindows import WindowParts
 from trimon.query.windows.resetfree import RESET_FREE, note_reset_free
 from trimon.query.windows.windowarguments import Kernel, WindowCall, WindowResults
@@ -84,7 +87,6 @@ IN_PARTS: Final = frozenset(
 ) | {"deriv", "predict_linear"}
 # What a kernel makes of a cell on its way: some arrays of numbers. Of usual window matrices that is little.
 _WORKING_BYTES: Final = 80
-_IGNORED: Final = "ignored histograms in a range containing both floats and histograms"
 COUNTER_SUFFIXES: Final = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -117,6 +119,7 @@ class WindowOperator(Operator):
     """`function(range vector, scalars...)`. The inputs are the scalars, then the range vector."""
 
     leading = -1
+    columns = True
 
     def __init__(
         self,
@@ -158,10 +161,13 @@ class WindowOperator(Operator):
         assert isinstance(ranges, Ranges)
         params = tuple(value.values for value in inputs[:-1] if isinstance(value, Scalar))
         self._check(ranges)
+        known = None if ranges.frame.native is None else NativeRows.of(ranges.frame)
+        if known is not None and (known.damaged or needs_objects(context, self.function, ranges)):
+            ranges, known = replace(ranges, frame=with_objects(ranges.frame)), None
         call = WindowCall(
             ranges.refs_ms, ranges.range_ms, self.grid.times_ms(), params, set(), context.budget.check
         )
-        if self.function in _INCREASING:
+        if self.function in _INCREASING and ranges.frame.native is None:
             note_reset_free(ranges.frame)
         if self._fold is not None and self._foldable(context, ranges):
             folding = self._fold.begin(ranges.labels, ranges.steps)
@@ -173,7 +179,7 @@ class WindowOperator(Operator):
         values = np.zeros(shape)
         present = np.zeros(shape, np.bool_)
         floats = ranges
-        if ranges.frame.histograms is not None:
+        if ranges.frame.has_histograms:
             nothing = np.zeros(ranges.frame.rows, np.bool_)
             floats = replace(ranges, frame=floats_of(ranges.frame, nothing))
         seen = _Seen.none(ranges)
@@ -185,7 +191,10 @@ class WindowOperator(Operator):
         histograms = None
         if ranges.frame.histograms is not None:
             histograms = self._histograms(context, ranges, values, present)
-        vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms).compact()
+        native = None
+        if known is not None:
+            native = native_windows(context, self.function, ranges, known, call, values, present, self._start)
+        vector = Vector(ranges.labels, values, present, ranges.drop_name, histograms, native).compact()
         self._annotate(context, ranges, vector.floats().labels, call)
         keeps_name = self.function in KEEPS_NAME or self._keeps_names
         return vector if keeps_name else without_name(context, vector)
@@ -228,7 +237,7 @@ class WindowOperator(Operator):
             or context.delayed_names
             or self._keeps_names
             or self.function in KEEPS_NAME
-            or ranges.frame.histograms is not None
+            or ranges.frame.has_histograms
             or ranges.drop_name is not None
         )
 
@@ -267,7 +276,7 @@ class WindowOperator(Operator):
                 if self.function not in WITH_HISTOGRAMS:
                     # One float is too little for some, but it shows that the histograms are not alone.
                     if any(isinstance(sample, float) for sample in window.samples):
-                        notes.add(("info-for", _IGNORED))
+                        notes.add(("info-for", IGNORED))
                     continue
                 present[index, step] = False
                 if extended:

@@ -62,7 +62,7 @@ def with_resets(matrix: WindowMatrix, values: Matrix, increased: Matrix, began: 
 
 
 @dataclass(frozen=True, slots=True)
-class _Windows:
+class RateWindows:
     """What the windows of a window matrix have in common: durations in seconds, shaped like `lo`, and how to get at their ends.
 
     `runs` are steps with the columns of the first and of the last sample.
@@ -76,7 +76,7 @@ class _Windows:
     runs: tuple[tuple[slice, slice | Index, slice | Index], ...]
 
     @classmethod
-    def of(cls, matrix: WindowMatrix, call: WindowCall) -> _Windows:
+    def of(cls, matrix: WindowMatrix, call: WindowCall) -> RateWindows:
         """Of a window matrix; those that share their windows are one after the other and share the answer."""
         known = call.memo.get("rate")
         if isinstance(known, cls) and known.lo is matrix.lo:
@@ -187,7 +187,7 @@ def _first_values(matrix: WindowMatrix) -> Matrix:
 def _extrapolated(
     matrix: WindowMatrix, call: WindowCall, *, counter: bool, per_second: bool
 ) -> WindowResults:
-    windows = _Windows.of(matrix, call)
+    windows = RateWindows.of(matrix, call)
     sampled, to_start, to_end = windows.sampled, windows.to_start, windows.to_end
     result = windows.increases(matrix)
     steps: Index | None = None

@@ -172,18 +172,20 @@ def _shared(
         yield WindowMatrix(
             picked,
             times,
-            _block(frame.values, frame.offsets[picked], count, left, right),
+            block_of(frame.values, frame.offsets[picked], count, left, right),
             lo,
             hi,
-            None if frame.starts is None else _block(frame.starts, frame.offsets[picked], count, left, right),
+            None
+            if frame.starts is None
+            else block_of(frame.starts, frame.offsets[picked], count, left, right),
             None
             if frame.histograms is None
-            else _block(frame.histograms, frame.offsets[picked], count, left, right),
+            else block_of(frame.histograms, frame.offsets[picked], count, left, right),
             None if rising is None else rising[picked],
         )
 
 
-def _block(
+def block_of(
     flat: npt.NDArray[_T], offsets: npt.NDArray[np.int64], count: int, left: int, right: int
 ) -> npt.NDArray[_T]:
     """The samples `left:right` of rows that have `count` each, as a matrix; neighbours are not copied."""
