@@ -100,3 +100,15 @@ def test_a_masked_url_has_no_password() -> None:
     assert password_of("http://u:p4ss@h") == "p4ss"
     assert password_of("http://h/") == ""
     assert masked_url("http://h/") == "http://h/"
+
+
+def test_a_name_stays_readable_where_a_secret_begins_with_it() -> None:
+    """What is known as a name is no piece of a secret; the secret is masked, and so is more of it than the name."""
+    redactor = Redactor()
+    redactor.add("grafana-b7f2c1d09a")
+    redactor.add_name("grafana")
+    assert redactor.redacted("token grafana has no roles") == "token grafana has no roles"
+    assert redactor.redacted("sent grafana-b7f2c1d09a.") == f"sent {MASK}."
+    assert redactor.redacted("sent grafana-b7f2…") == f"sent {MASK}…"
+    redactor.add("grafana")
+    assert redactor.redacted("sent grafana.") == f"sent {MASK}."

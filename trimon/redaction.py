@@ -97,6 +97,13 @@ class Redactor:
         # all forms by how they begin; the older half is dropped when the newer one is full
         self._forms: dict[str, tuple[str, ...]] = {}
         self._older: dict[str, tuple[str, ...]] = {}
+        self._names: set[str] = set()
+
+    def add_name(self, name: str) -> None:
+        """A name that people may read, also where a secret begins with it; the secret itself is masked all the same."""
+        if len(self._names) >= self._kept:
+            self._names = set()
+        self._names.add(name)
 
     def add(self, secret: str) -> None:
         """From now on this is masked; what is too short is not."""
@@ -113,7 +120,7 @@ class Redactor:
 
     def forget(self) -> None:
         """Nothing is secret any more."""
-        self._known, self._forms, self._older = set(), {}, {}
+        self._known, self._forms, self._older, self._names = set(), {}, {}, set()
 
     def add_url(self, url: str) -> None:
         """The password inside a URL, and the values of its parameters whose name looks like a secret."""
@@ -141,7 +148,8 @@ class Redactor:
             begin = text[place : place + size]
             candidates = (*forms.get(begin, ()), *older.get(begin, ()))
             length = max(_agreement(text, place, form) for form in candidates)
-            if length:
+            found = text[place : place + length]
+            if length and (found not in self._names or found in candidates):
                 out += (text[end:place], MASK)
                 end = place + length
         out.append(text[end:])

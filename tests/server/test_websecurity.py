@@ -66,7 +66,7 @@ def test_a_server_with_tls_users_and_a_unix_socket(tmp_path: Path) -> None:
                 local.connect(str(path))
                 with context.wrap_socket(local, server_hostname="localhost") as secured:
                     secured.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
-                    assert secured.recv(1000).startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+                    assert secured.recv(1000).startswith(b"HTTP/1.0 401 Unauthorized\r\n")
             write(b"second")
             deadline = time.monotonic() + START_S
             while status("second") != 200:

@@ -55,8 +55,10 @@ from trimon.storage.store import Store
 from trimon.web.auth.security import CurrentSecurity
 from trimon.web.auth.watch import warn
 from trimon.web.http.wire.listening import (
+    UNIX,
     Address,
     BoundPaths,
+    UnixPath,
     bind,
     is_open,
     shown_address,
@@ -152,9 +154,8 @@ def _start(flags: ServerFlags, log: Log) -> int:
         password_threads=ThreadOffload(PASSWORD_THREADS),
         registry=registry,
     )
-    url = f"{scheme}://{own}{web.route_prefix}"
-    log.info("trimon is up", url=f"{url}/", data=str(store.options.path), jobs=len(config.scrape_configs))
-    print(f"trimon listens on {url}/ (targets: {url}/api/v1/targets, actors: {url}/debug/actors)", flush=True)
+    place = say_place(addresses, scheme, own, web.route_prefix)
+    log.info("trimon is up", url=place, data=str(store.options.path), jobs=len(config.scrape_configs))
     server = Server(settings, seams, store, sockets, loaded, source.at_reload)
     Collector(seams.clock).start()
     code = trio.run(server.run)
@@ -243,6 +244,20 @@ class ConfigurationSource:
         except UserError as error:
             message = f'couldn\'t load configuration (--config.file="{self._name}"): {error}'
             raise ConfigError(message, error.position) from None
+
+
+def say_place(addresses: Sequence[Address], scheme: str, own: str, prefix: str) -> str:
+    """Print where people find the server, and return it: a URL, or the paths of Unix sockets when there are no others."""
+    paths = [str(address) for address in addresses if isinstance(address, UnixPath)]
+    if len(paths) == len(addresses):
+        place = ",".join(paths)
+        first = paths[0].removeprefix(UNIX)
+        url = f"{scheme}://localhost{prefix}"
+        print(f"trimon listens on {place} (curl --unix-socket {first} {url}/api/v1/targets)", flush=True)
+        return place
+    url = f"{scheme}://{own}{prefix}"
+    print(f"trimon listens on {url}/ (targets: {url}/api/v1/targets, actors: {url}/debug/actors)", flush=True)
+    return f"{url}/"
 
 
 def _names(sockets: Sequence[socket.socket]) -> tuple[str, ...]:

@@ -113,6 +113,7 @@ def _read_token(token: TokenConfig) -> str:
     except UnicodeDecodeError:
         raise token.refuse("file", f"{token.file} is not ASCII") from None
     REDACTOR.add(text)
+    REDACTOR.add_name(token.name)
     if len(text) < TOKEN_CHARACTERS_MIN or not text.isprintable() or " " in text:
         message = f"{token.file} has {len(text)} characters; a token has at least {TOKEN_CHARACTERS_MIN}, and no space"
         raise token.refuse("file", message)

@@ -36,8 +36,11 @@ def _content(config: WebTlsConfig, name: str, inline: str) -> bytes:
         raise config.refuse(name + "_file", message) from None
 
 
-def load_key_pair(context: ssl.SSLContext, config: WebTlsConfig) -> None:
-    """Give a context the certificate and its key. Raises UserError at the field that is wrong."""
+def load_key_pair(context: ssl.SSLContext, config: WebTlsConfig) -> bytes:
+    """Give a context the certificate and its key; gives the certificate as it is written.
+
+    Raises UserError at the field that is wrong.
+    """
     certificate = _content(config, "cert", config.cert)
     key = _content(config, "key", config.key.reveal())
     fault = _fault_of_certificate(certificate)
@@ -49,6 +52,7 @@ def load_key_pair(context: ssl.SSLContext, config: WebTlsConfig) -> None:
     if fault:
         field = place + "_file" if getattr(config, place + "_file") else place
         raise config.refuse(field, f"failed to load X509KeyPair: {fault}")
+    return certificate
 
 
 def _load(context: ssl.SSLContext, content: bytes) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
+from trimon.clock import Clock, WallClock
 from trimon.config.web import RateLimitConfig, WebConfig, load_web_config
 from trimon.errors import UserError
 from trimon.openfiles import os_errors
@@ -14,6 +17,7 @@ from trimon.web.auth.accounts import Accounts, load_accounts
 from trimon.web.auth.tls import Caution, ServerTls, require_possible, server_tls
 from trimon.web.http.ratelimit import RateLimit
 
+_WALL: Final = WallClock()
 Stamp = tuple[tuple[str, int, int, int], ...]
 """Name, time, size and number of each file."""
 
@@ -38,18 +42,18 @@ class Security:
         return self.accounts is None and not (self.tls is not None and self.tls.requires_certificate)
 
 
-def load_security(path: Path, *, strict: bool = False) -> Security:
+def load_security(path: Path, *, strict: bool = False, clock: Clock = _WALL) -> Security:
     """What a web config file asks for; what this version cannot do is an error, too. Blocks on the disk. Raises UserError."""
     config = load_web_config(path, strict=strict)
-    security = _security(config)
+    security = _security(config, datetime.fromtimestamp(clock.now_ms() / 1000, UTC))
     require_possible(config.tls_server_config)
     return security
 
 
-def _security(config: WebConfig) -> Security:
+def _security(config: WebConfig, now: datetime) -> Security:
     http = config.http_server_config
     http2 = http.place("http2") if http.given("http2") and http.http2 else None
-    tls, cautions = server_tls(config.tls_server_config, http2)
+    tls, cautions = server_tls(config.tls_server_config, http2, now)
     accounts = load_accounts(config)
     exempt = frozenset(config.trimon.exempt_paths)
     if exempt and accounts is None:
@@ -122,7 +126,7 @@ class CurrentSecurity:
         return self.now.is_open and bool(self.open_addresses())
 
     def metrics(self) -> Iterator[MetricFamily]:
-        """trimon_web_open_without_authentication, trimon_web_config_last_reload_successful."""
+        """trimon_web_open_without_authentication, and what is known of the web config file and its certificates."""
         figures = (
             (
                 "trimon_web_open_without_authentication",
@@ -137,6 +141,15 @@ class CurrentSecurity:
         )
         for name, text, value in figures:
             yield MetricFamily(name, text, "gauge", [((), float(value))])
+        tls = self.now.tls
+        ends = {"server": tls.ends, "client_ca": tls.authorities_end} if tls is not None else {}
+        yield MetricFamily(
+            "trimon_web_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the listener's chain, or of the authorities of clients, ends.",
+            "gauge",
+            [((kind,), end.timestamp()) for kind, end in ends.items() if end is not None],
+            ("certificate",),
+        )
 
 
 def read_security(path: Path, *, strict: bool = False) -> CurrentSecurity:

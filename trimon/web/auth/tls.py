@@ -7,11 +7,13 @@ import ssl
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from trimon.config.web import CIPHER_SUITES, CURVES, NO_CERTIFICATE, UNVERIFIED, WebTlsConfig
 from trimon.errors import Position
 from trimon.web.auth.certificates import load_authorities, load_key_pair, read_authorities
+from trimon.web.auth.expiry import ends_of, warning_of
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -45,6 +47,10 @@ class ServerTls:
     """Of these subject alternative names a client certificate must have one; empty: any certificate will do."""
     requires_certificate: bool
     """Whether whoever has no certificate that can be verified is turned away."""
+    ends: datetime | None = None
+    """When the first certificate of the server's chain ends."""
+    authorities_end: datetime | None = None
+    """When the first of the authorities of clients ends."""
 
     def allows(self, tls: ssl.SSLObject) -> bool:
         """Whether the client of a connection whose handshake is done is welcome."""
@@ -64,7 +70,9 @@ def _plain_name(text: str) -> str:
         return text
 
 
-def server_tls(config: WebTlsConfig, http2_place: Position | None) -> tuple[ServerTls | None, list[Caution]]:
+def server_tls(
+    config: WebTlsConfig, http2_place: Position | None, now: datetime
+) -> tuple[ServerTls | None, list[Caution]]:
     """TLS as a section says, None when it asks for none. Blocks on the disk. Raises UserError.
 
     `http2_place`: where HTTP/2 is asked for, if it is.
@@ -79,7 +87,7 @@ def server_tls(config: WebTlsConfig, http2_place: Position | None) -> tuple[Serv
             Caution(f"{name} has no effect without a certificate", config.place(name)) for name in given
         ]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    load_key_pair(context, config)
+    own_ends = ends_of(load_key_pair(context, config))
     # A file that is not there is told first, whatever it would be for.
     authorities = read_authorities(config)
     config.require_client_policy()
@@ -96,8 +104,19 @@ def server_tls(config: WebTlsConfig, http2_place: Position | None) -> tuple[Serv
     if http2_place is not None:
         message = "HTTP/2 is not offered by this version of trimon: clients are answered in HTTP/1.1"
         cautions.append(Caution(message, http2_place))
+    verifies = context.verify_mode is not ssl.CERT_NONE
+    authority_ends = ends_of(authorities) if verifies else []
+    for what, ends, field in (
+        ("the server's certificate", own_ends, "cert"),
+        ("an authority of clients' certificates", authority_ends, "client_ca"),
+    ):
+        if message := warning_of(what, ends, now):
+            cautions.append(
+                Caution(message, config.place(f"{field}_file" if config.given(f"{field}_file") else field))
+            )
     required = context.verify_mode is ssl.CERT_REQUIRED
-    return ServerTls(context, allowed, required), cautions
+    own_end, authorities_end = min(own_ends, default=None), min(authority_ends, default=None)
+    return ServerTls(context, allowed, required, own_end, authorities_end), cautions
 
 
 def _set_versions(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Caution]:

@@ -71,7 +71,10 @@ class Guard:
                 message = "all connections have a request at work; see --web.max-connections"
                 return failure(ApiError("unavailable", message, status=503, retry_after_s=1))
         host = header_of(scope, b"host")
-        if self._hosts is not None and not self._hosts.allows(host) and not (match and match.endpoint.probe):
+        # Only a Unix socket has no address of a client: no page of a browser reaches it, and its mode says who may.
+        by_address = scope.get("client") is not None
+        probe = match is not None and match.endpoint.probe
+        if by_address and not probe and self._hosts is not None and not self._hosts.allows(host):
             return error_text(f"{FOREIGN_HOST}: {shown(host)}; see --web.allowed-hosts", 421)
         if match is None:
             return None

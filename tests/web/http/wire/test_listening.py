@@ -13,9 +13,21 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.support.web_world import web_world
+from trimon.cli.serve import say_place
+from trimon.cli.serveroptions import own_address
 from trimon.errors import OperatingError
+from trimon.web.context import WebOptions
 from trimon.web.http.wire import listening
-from trimon.web.http.wire.listening import BoundPaths, UnixPath, bind, is_open, shown_address, systemd_sockets
+from trimon.web.http.wire.listening import (
+    Address,
+    BoundPaths,
+    UnixPath,
+    bind,
+    is_open,
+    shown_address,
+    systemd_sockets,
+)
 from trimon.web.http.wire.server import WebActor
 
 
@@ -134,6 +146,42 @@ async def test_requests_come_over_a_unix_socket(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
     listener.close()
     assert seen == [None]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("unix", b"200"), ("tcp", b"421")])
+async def test_a_unix_socket_is_asked_for_any_host(kind: str, status: bytes, tmp_path: Path) -> None:
+    """A proxy in front of it passes on the name that it is called by; over TCP a foreign name is refused."""
+    address: Address = UnixPath(str(tmp_path / "s")) if kind == "unix" else ("127.0.0.1", 0)
+    (listener,) = bind([address])
+    async with web_world(tmp_path, WebOptions(allowed_hosts=())) as here, trio.open_nursery() as nursery:
+        actor = WebActor(here.client.app, [listener], 8)
+        nursery.start_soon(actor.run)
+        stream = trio.SocketStream(trio.socket.socket(listener.family))
+        async with stream:
+            await stream.socket.connect(listener.getsockname())
+            await stream.send_all(b"GET /api/v1/labels HTTP/1.1\r\nHost: graphs.example.org\r\n\r\n")
+            with trio.fail_after(5):
+                assert (await stream.receive_some()).split()[1] == status
+        nursery.cancel_scope.cancel()
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "place"),
+    [
+        ([UnixPath("/run/s")], "unix:/run/s"),
+        ([UnixPath("/run/s"), UnixPath("/run/t")], "unix:/run/s,unix:/run/t"),
+        ([UnixPath("/run/s"), ("127.0.0.1", 9090)], "http://127.0.0.1:9090/p/"),
+    ],
+)
+def test_people_are_told_where_the_server_is(
+    addresses: list[Address], place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of Unix sockets alone the paths are named, with how to ask; else a URL."""
+    assert say_place(addresses, "http", own_address(addresses), "/p") == place
+    said = capsys.readouterr().out
+    assert said.startswith(f"trimon listens on {place} ")
+    assert ("curl --unix-socket /run/s http://localhost/p/api/v1/targets" in said) == place.startswith("unix")
 
 
 def test_systemd_hands_over_sockets() -> None:
