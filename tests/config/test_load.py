@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from trimon.config import (
     Authorization,
     BasicAuth,
     Config,
+    ConfigError,
     GlobalConfig,
     ScrapeConfig,
     StaticConfig,
@@ -283,6 +285,40 @@ def test_what_is_not_supported_says_so(section: str, text: str) -> None:
     for field in (*UNSUPPORTED.get(section, ()), *(ScrapeConfig.not_yet if section == "scrape" else ())):
         empty = text.format(field=field).replace("[{url: 'http://x'}]", "null").replace("[{}]", "null")
         read(empty)
+
+
+def test_all_that_is_not_supported_is_named() -> None:
+    """Each field stands on a line of its own with file, line and column, in the order of the file; none hides another."""
+    sections = UNSUPPORTED["config"]
+    text = (
+        "scrape_configs: [{job_name: a, basic_auth: {username_ref: x, password_ref: y}}]\n"
+        "storage: {tsdb: {stale_series_compaction_threshold: 1}}\n"
+        + "".join(f"{name}: [{{url: 'http://x'}}]\n" for name in sections)
+    )
+    names = ["username_ref", "password_ref", "stale_series_compaction_threshold", *sections]
+    with pytest.raises(ConfigError) as caught:
+        load_text(text, "/etc/p.yml")
+    head, *lines = caught.value.message.splitlines()
+    assert (
+        head
+        == f"parsing YAML file /etc/p.yml: {len(names)} settings are not supported by this version of trimon:"
+    )
+    shown = [
+        re.fullmatch(r"  /etc/p\.yml:(\d+):\d+: field (\S+) is not supported by .*", line) for line in lines
+    ]
+    assert [(int(found[1]), found[2]) for found in shown if found] == list(
+        zip((1, 1, 2, *range(3, 3 + len(sections))), names, strict=True)
+    )
+    assert (caught.value.position.line, caught.value.position.file) == (1, "/etc/p.yml")
+
+
+def test_what_is_not_supported_is_told_before_what_follows_from_it() -> None:
+    """A job whose section is not read may look as if something were missing in it."""
+    field = UNSUPPORTED["config"][0]
+    assert "2 settings are not supported" in error_of(
+        f"{field}: [{{url: 'http://x'}}]\nscrape_configs: [{{basic_auth: {{username_ref: x}}}}]\n"
+    )
+    assert "field nonsense not found" in error_of("nonsense: 1\n")
 
 
 @pytest.mark.parametrize(

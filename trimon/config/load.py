@@ -24,6 +24,7 @@ from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
+from trimon.config.support import UnsupportedError, all_of
 from trimon.config.yamltree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
@@ -298,12 +299,20 @@ def _read(model: type[M], text: str, path: Path, *, strict: bool) -> M:
         return filled
     if document.root.is_null:
         return zero_model(model)
+    missing: list[UnsupportedError] = []
     try:
-        return model.read(document.root, Source(document, path.parent, strict=strict))
-    except UserError:
+        read = model.read(document.root, Source(document, path.parent, strict=strict, missing=missing))
+    except UserError as error:
         # the error may quote what stands in the place of a secret and was not read as one
         _remember_secrets(document.root)
-        raise
+        if isinstance(error, UnsupportedError):
+            missing.append(error)
+        elif not missing:  # what is not read may be missed by what follows it
+            raise
+    if missing:
+        _remember_secrets(document.root)
+        raise all_of(missing)
+    return read
 
 
 def _remember_secrets(root: Node) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from trimon.config.shapefaults import Faults, ShapeErrors
-from trimon.config.support import UNSUPPORTED, refuse_unsupported, unsupported
+from trimon.config.support import UNSUPPORTED, UnsupportedError, asks_for_unsupported, unsupported
 from trimon.config.yamltree import Document, Node
 from trimon.errors import Position, UserError
 
@@ -35,6 +35,14 @@ class Source:
     """Whether fields that no model has are passed over."""
     strict: bool = False
     """Whether fields that Prometheus does not have are unknown here too."""
+    missing: list[UnsupportedError] | None = None
+    """What this version does not have, for who wants to hear of all of it; without a list the first one is raised."""
+
+    def miss(self, error: UnsupportedError) -> None:
+        """Note what this version does not have. Raises it where nobody wants to hear of more."""
+        if self.missing is None:
+            raise error
+        self.missing.append(error)
 
 
 class Kind(Protocol):
@@ -166,7 +174,8 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
         place = document.at(key)
         if name not in known or (source.strict and known[name].metadata["own"]):
             if name in cls.not_yet or name in UNSUPPORTED.get(cls.section, ()):
-                refuse_unsupported(name, document.plain(value), place)
+                if asks_for_unsupported(name, document.plain(value)):
+                    source.miss(unsupported(name, place))
             elif not source.ignore_unknown:
                 faults.add(place, f"field {name} not found in type {cls.yaml_type}")
             continue
@@ -182,7 +191,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
             each.default,
             each.metadata["kind"].zero(),
         ):
-            raise unsupported(name, place)
+            source.miss(unsupported(name, place))
     faults.raise_any()
     model = cls(**values, marks=Marks(document.at(node), places, value_places))
     model.check()

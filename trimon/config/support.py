@@ -7,9 +7,11 @@ A field listed here may stand in a file as long as it is empty, false or zero: t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from trimon import limits
+from trimon.config.shapefaults import and_more
 from trimon.errors import Position, UserError
 
 UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,8 +41,19 @@ def _empty(value: object) -> bool:
     return value in (None, "", False, 0)
 
 
-def refuse_unsupported(name: str, value: object, place: Position) -> None:
-    """Raise UnsupportedError when a field of the table asks for something; any item of a list does."""
+def asks_for_unsupported(name: str, value: object) -> bool:
+    """Whether a field of the table asks for something; any item of a list does."""
     wish = bool(value) if isinstance(value, list) else not _empty(value)
-    if wish or (name in _NEVER_EMPTY and value is not None):
-        raise unsupported(name, place)
+    return wish or (name in _NEVER_EMPTY and value is not None)
+
+
+def all_of(errors: Sequence[UnsupportedError]) -> UnsupportedError:
+    """One error that names all that is not supported, each with its place; there is at least one."""
+    first, *others = sorted(errors, key=lambda error: (error.position.line, error.position.column))
+    if not others:
+        return first
+    lines = [f"\n  {error}" for error in (first, *others)[: limits.ERRORS_TOLD_MAX]]
+    if len(errors) > len(lines):
+        lines.append(f"\n  {and_more(len(errors) - len(lines))}")
+    message = f"{len(errors)} settings are not supported by this version of trimon:{''.join(lines)}"
+    return UnsupportedError(message, first.position)
