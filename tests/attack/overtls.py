@@ -24,6 +24,11 @@ def context_of() -> ssl.SSLContext:
     return context
 
 
+def write_authority(path: Path) -> None:
+    """Write the authority for clients that are processes of their own."""
+    _authority().cert_pem.write_to_path(str(path))
+
+
 def web_config(folder: Path) -> Path:
     """A web config file with a certificate for localhost."""
     issued = _authority().issue_cert("localhost", "127.0.0.1")
