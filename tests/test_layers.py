@@ -14,7 +14,7 @@ LAYERS = [
     {"gotext"},
     {"units"},
     {"model"},
-    {"virtualclock", "collector", "files", "memory", "offload", "log", "selfmetrics", "fetch"},
+    {"virtualclock", "collector", "files", "memory", "offload", "log", "selfmetrics", "fetch", "wire"},
     {"config"},
     {"peers"},
     {"storage", "query", "scrape", "rules", "discovery", "remote", "notify", "templates"},

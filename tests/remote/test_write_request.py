@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support import protobuf
 from trimon import limits
-from trimon.remote.wire import TooManyFields, WireError
 from trimon.remote.write_request import WriteDecoder, WriteRequest
+from trimon.wire import TooManyFields, WireError
 
 NOW = 1_700_000_000_000
 Written = dict[tuple[tuple[str, str], ...], list[tuple[int, bytes]]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimon.model.spans import SpanHistogram, Spans, absolute
-from trimon.remote.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
+from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 _GAUGE: Final = 3
 # Fields of the message by number.

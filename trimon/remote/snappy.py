@@ -7,7 +7,7 @@ from typing import Final
 import cramjam
 
 from trimon.errors import UserError
-from trimon.remote.wire import WireError, varint
+from trimon.wire import WireError, varint
 
 CORRUPT: Final = "s2: corrupt input"
 

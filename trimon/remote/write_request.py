@@ -21,7 +21,7 @@ from trimon.model.histogrambatch import Taken, with_histograms
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
 from trimon.remote.histograms import HistogramMessage
-from trimon.remote.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
+from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 # Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
 _WHOLE: Final = 18

@@ -16,12 +16,12 @@ from trimon.errors import OperatingError, UserError
 from trimon.model.labels import format_label_set
 from trimon.model.rows import Appended, Exemplars
 from trimon.remote.snappy import decompress, decompressed_size
-from trimon.remote.wire import TooManyFields
 from trimon.remote.write_request import WriteDecoder, WriteRequest
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, error_text, text
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
 from trimon.web.http.request import BodyTooLong, Request
+from trimon.wire import TooManyFields
 
 DISABLED: Final = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver"
 MEDIA_TYPE: Final = "application/x-protobuf"
