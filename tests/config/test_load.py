@@ -13,7 +13,6 @@ from trimon.config import (
     BasicAuth,
     Config,
     ConfigError,
-    GlobalConfig,
     ScrapeConfig,
     StaticConfig,
     TlsConfig,
@@ -321,14 +320,10 @@ def test_what_is_not_supported_is_told_before_what_follows_from_it() -> None:
     assert "field nonsense not found" in error_of("nonsense: 1\n")
 
 
-@pytest.mark.parametrize(
-    "model", [GlobalConfig, ScrapeConfig, TsdbConfig, BasicAuth, Authorization, TlsConfig]
-)
+@pytest.mark.parametrize("model", [TsdbConfig, BasicAuth, Authorization, TlsConfig])
 def test_fields_without_effect_are_refused_by_name(model: type[Model]) -> None:
     """A field that nothing acts on takes its default and no other value."""
     frames = {
-        GlobalConfig: "global: {{{}}}",
-        ScrapeConfig: "scrape_configs: [{{job_name: a, {}}}]",
         TsdbConfig: "storage: {{tsdb: {{{}}}}}",
         BasicAuth: "scrape_configs: [{{job_name: a, basic_auth: {{{}}}}}]",
         Authorization: "scrape_configs: [{{job_name: a, authorization: {{{}}}}}]",
@@ -495,14 +490,19 @@ def test_a_second_document_is_not_read() -> None:
     assert config.global_.scrape_interval == 7_000
 
 
-def test_staleness_of_explicit_timestamps_is_refused() -> None:
-    """track_timestamps_staleness is refused by name and line, because nothing would act on it; false asks for nothing."""
-    text = "scrape_configs:\n  - job_name: a\n    track_timestamps_staleness: {}\n"
-    with pytest.raises(UserError, match="track_timestamps_staleness is not supported") as caught:
-        load_text(text.format("true"), "p.yml")
-    assert caught.value.position is not None
-    assert caught.value.position.line == 3
-    assert load_text(text.format("false"), "p.yml").scrape_configs[0].job_name == "a"
+def test_what_a_job_says_of_histograms_is_inherited() -> None:
+    """Jobs take the flags of the global section unless they have their own, and ask for protobuf first with native ones."""
+    text = (
+        "global: {scrape_native_histograms: true, always_scrape_classic_histograms: true}\n"
+        "scrape_configs:\n- job_name: a\n- job_name: b\n  scrape_native_histograms: false\n"
+        "- job_name: c\n  scrape_protocols: [PrometheusText0.0.4]\n  convert_classic_histograms_to_nhcb: true\n"
+    )
+    a, b, c = load_text(text, "p.yml").scrape_configs
+    assert (a.scrape_native_histograms, b.scrape_native_histograms) == (True, False)
+    assert (a.scrape_protocols[0], b.scrape_protocols[0]) == ("PrometheusProto", "OpenMetricsText1.0.0")
+    assert c.scrape_protocols == ("PrometheusText0.0.4",)
+    assert (b.convert_classic_histograms_to_nhcb, c.convert_classic_histograms_to_nhcb) == (False, True)
+    assert b.always_scrape_classic_histograms
 
 
 @pytest.mark.parametrize("room", ["scrape_configs:\n- job_name: a\n  ", "alerting:\n  alertmanagers:\n  - "])

@@ -109,7 +109,7 @@ def test_vanished_series_end() -> None:
         (b"a 1\n", "text/html", 200, 'unsupported Content-Type "text/html"'),
         (b"a 1\n", "nonsense", 200, 'unsupported Content-Type "nonsense"'),
         (b"a 1\n", "text/plain; x", 200, "cannot parse Content-Type"),
-        (b"a 1\n", "application/vnd.google.protobuf", 200, "is not supported"),
+        (b"a 1\n", "application/vnd.google.protobuf", 200, "insufficient length of buffer"),
     ],
 )
 def test_a_failed_scrape_ends_everything(body: bytes, content_type: str, status: int, error: str) -> None:
@@ -172,11 +172,11 @@ def test_end_closes_every_series() -> None:
     """The last row of a target ends all that it holds, the report series too."""
     scraper = Scraper()
     scraper.scrape(b"a 1\n")
-    row = scraper.session.end(9000)
-    assert row is not None
+    (row,) = scraper.session.end(9000)
+    assert isinstance(row, Row)
     scraper.storage.append(row)
     assert scraper.storage.live == {}
-    assert Scraper().session.end(1) is None
+    assert Scraper().session.end(1) == []
 
 
 def test_format_may_change() -> None:

@@ -55,14 +55,12 @@ EXAMPLES = {
     "static_configs": "[{targets: [a]}]",
     "file_sd_configs": "[{files: [a.json]}]",
     "trimon_sd_configs": "[{plugin: x:y}]",
-}
-REFUSED = {
-    "track_timestamps_staleness": "true",
-    "scrape_native_histograms": "true",
-    "always_scrape_classic_histograms": "true",
-    "convert_classic_histograms_to_nhcb": "true",
-    "native_histogram_bucket_limit": "1",
     "native_histogram_min_bucket_factor": "1.1",
+    "native_histogram_bucket_limit": "1",
+    "convert_classic_histograms_to_nhcb": "true",
+    "always_scrape_classic_histograms": "true",
+    "scrape_native_histograms": "true",
+    "track_timestamps_staleness": "true",
 }
 WARNED = {"enable_http2": "true"}
 
@@ -102,7 +100,7 @@ def _relabelings(options: PoolOptions) -> tuple[object, ...]:
 
 def test_every_field_is_on_a_list() -> None:
     """A new field of a scrape config has to say here what it does."""
-    known = EXAMPLES.keys() | REFUSED.keys() | WARNED.keys()
+    known = EXAMPLES.keys() | WARNED.keys()
     named = {field.name for field in fields(ScrapeConfig)} - {"marks"}
     assert named == known
 
@@ -111,13 +109,6 @@ def test_every_field_is_on_a_list() -> None:
 def test_a_field_reaches_whom_it_concerns(field: str) -> None:
     """Pool, client, log or discovery see another value than without the field."""
     assert seen(job(field, EXAMPLES[field])) != seen(job())
-
-
-@pytest.mark.parametrize("field", sorted(REFUSED))
-def test_what_is_not_done_is_refused_by_name(field: str) -> None:
-    """A field without effect that asks for something names itself."""
-    with pytest.raises(UserError, match=field):
-        job(field, REFUSED.get(field, "true"))
 
 
 def test_what_changes_nothing_warns_by_name() -> None:
@@ -164,16 +155,18 @@ def test_a_special_label_changes_the_target(label: str) -> None:
     ],
 )
 def test_histogram_labels(label: str) -> None:
-    """They are shown, must be booleans, and the one that cannot be done yet is refused by name where it asks for it."""
+    """They are shown, must be booleans, and say what becomes of this target's histograms."""
     assert dict(target().discovered)[label] == "false"
     with pytest.raises(UserError, match=r'strconv.ParseBool: parsing "yes": invalid syntax'):
         target(**{label: "yes"})
-    target(**{label: "F"})
-    if "convert" in label:
-        with pytest.raises(UserError, match=label):
-            target(**{label: "true"})
-    else:
-        target(**{label: "true"})
+    asked = target(**{label: "true"})
+    assert target(**{label: "F"}) != asked
+    chosen = {
+        "__scrape_native_histograms__": asked.native_histograms,
+        "__convert_classic_histograms_to_nhcb__": asked.convert_classic_histograms,
+        "__always_scrape_classic_histograms__": asked.always_classic_histograms,
+    }
+    assert [one for one, yes in chosen.items() if yes] == [label]
 
 
 def test_paths_are_escaped() -> None:

@@ -366,9 +366,9 @@ class ScrapeManager:
         if job is not None and job.sessions.get(session.target.key) is session:
             del job.sessions[session.target.key]
         self._gone.add([session.counts])
-        row = session.end(leaving.stale_ms)
-        if row is not None:
-            await self._writer.append(row)
+        ends = session.end(leaving.stale_ms)
+        if ends:
+            await self._writer.append(*ends)
 
     def counts(self) -> ScrapeCounts:
         """The counts of all targets there are and were."""

@@ -10,7 +10,6 @@ from typing import ClassVar, Final
 from trimon.config.discovery import label_name, label_value
 from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mapped, Text, Whole
 from trimon.config.model import Model, Shown, setting
-from trimon.config.support import UNSUPPORTED_PROTOCOLS, UnsupportedError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import is_legacy_label_name
 
@@ -22,7 +21,7 @@ PROTOCOLS: Final = (
     "PrometheusText1.0.0",
     "PrometheusText0.0.4",
 )
-_ALL_PROTOCOLS: Final = ("PrometheusProto", *PROTOCOLS)
+PROTOCOLS_PROTO_FIRST: Final = ("PrometheusProto", *PROTOCOLS)
 _SCHEMES: Final = ("", "legacy", "utf8")
 ESCAPINGS: Final = ("", "allow-utf-8", "underscores", "dots", "values")
 
@@ -41,9 +40,9 @@ _VARIABLE = re.compile(r"\$(?:\{([^}]+)\}|(\{\}?)|([*#$@!?\-0-9])|([A-Za-z_][A-Z
 
 def unknown_protocol(protocol: str) -> str | None:
     """The error of one scrape protocol."""
-    if protocol in _ALL_PROTOCOLS:
+    if protocol in PROTOCOLS_PROTO_FIRST:
         return None
-    return f"unknown scrape protocol {protocol}, supported: [{' '.join(sorted(_ALL_PROTOCOLS))}]"
+    return f"unknown scrape protocol {protocol}, supported: [{' '.join(sorted(PROTOCOLS_PROTO_FIRST))}]"
 
 
 def protocol_error(protocols: tuple[str, ...]) -> str | None:
@@ -58,15 +57,6 @@ def protocol_error(protocols: tuple[str, ...]) -> str | None:
     return None
 
 
-def refuse_missing_protocols(model: Model, protocols: tuple[str, ...], field: str) -> None:
-    """Raise UnsupportedError for a protocol that Prometheus speaks and trimon does not yet."""
-    for protocol in protocols:
-        if protocol in UNSUPPORTED_PROTOCOLS:
-            raise UnsupportedError(
-                f"scrape protocol {protocol} is not supported by this version of trimon", model.place(field)
-            )
-
-
 @dataclass(frozen=True, kw_only=True)
 class GlobalConfig(Model):
     """Defaults of all jobs, and what concerns the whole server. Intervals in ms; a limit of 0 means none."""
@@ -78,11 +68,11 @@ class GlobalConfig(Model):
     scrape_protocols: tuple[str, ...] = setting(Listed(PROTOCOL, "[]config.ScrapeProtocol"), ())
     evaluation_interval: int = setting(DURATION, 0)
     rule_query_offset: int = setting(DURATION, 0)
+    query_log_file: str = setting(FilePath(), "")
+    scrape_failure_log_file: str = setting(FilePath(), "")
     external_labels: tuple[tuple[str, str], ...] = setting(
         Mapped(Text(label_value), "map[string]string", label_name), ()
     )
-    query_log_file: str = setting(FilePath(), "")
-    scrape_failure_log_file: str = setting(FilePath(), "")
     body_size_limit: int = setting(SIZE, 0)
     sample_limit: int = setting(LIMIT, 0)
     target_limit: int = setting(LIMIT, 0)
@@ -92,9 +82,9 @@ class GlobalConfig(Model):
     keep_dropped_targets: int = setting(LIMIT, 0)
     metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
-    scrape_native_histograms: bool | None = setting(Boolean(), None, shown=Shown.ALWAYS, only_default=True)
-    convert_classic_histograms_to_nhcb: bool = setting(Boolean(), default=False, only_default=True)
-    always_scrape_classic_histograms: bool = setting(Boolean(), default=False, only_default=True)
+    scrape_native_histograms: bool | None = setting(Boolean(), None, shown=Shown.ALWAYS)
+    convert_classic_histograms_to_nhcb: bool = setting(Boolean(), default=False)
+    always_scrape_classic_histograms: bool = setting(Boolean(), default=False)
     extra_scrape_metrics: bool | None = setting(Boolean(), None, shown=Shown.ALWAYS)
 
     def check(self) -> None:
@@ -110,7 +100,6 @@ class GlobalConfig(Model):
             message = protocol_error(self.scrape_protocols)
             if message:
                 raise self.refuse("scrape_protocols", f"{message} for global config")
-            refuse_missing_protocols(self, self.scrape_protocols, "scrape_protocols")
         self._fill("metric_name_validation_scheme", self.metric_name_validation_scheme or "utf8")
         if self.metric_name_validation_scheme == "legacy":
             for name, _ in self.external_labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
@@ -13,10 +13,10 @@ from trimon.config.globals import (
     LIMIT,
     PROTOCOL,
     PROTOCOLS,
+    PROTOCOLS_PROTO_FIRST,
     SCHEME,
     GlobalConfig,
     protocol_error,
-    refuse_missing_protocols,
     unknown_protocol,
 )
 from trimon.config.http import HttpClient, scheme_check
@@ -33,6 +33,12 @@ _INHERITED_NUMBERS = (
     "label_name_length_limit",
     "label_value_length_limit",
     "keep_dropped_targets",
+)
+_INHERITED_FLAGS = (
+    "scrape_native_histograms",
+    "always_scrape_classic_histograms",
+    "convert_classic_histograms_to_nhcb",
+    "extra_scrape_metrics",
 )
 
 
@@ -51,9 +57,7 @@ class ScrapeConfig(HttpClient, Model):
     job_name: str = setting(Text(), "", shown=Shown.ALWAYS)
     honor_labels: bool = setting(Boolean(), default=False)
     honor_timestamps: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
-    track_timestamps_staleness: bool = setting(
-        Boolean(), default=False, shown=Shown.ALWAYS, only_default=True
-    )
+    track_timestamps_staleness: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
     params: tuple[tuple[str, tuple[str, ...]], ...] = setting(
         Mapped(Listed(Text()), "map[string][]string"), ()
     )
@@ -61,13 +65,9 @@ class ScrapeConfig(HttpClient, Model):
     scrape_timeout: int = setting(DURATION, 0)
     scrape_protocols: tuple[str, ...] = setting(Listed(PROTOCOL, "[]config.ScrapeProtocol"), ())
     fallback_scrape_protocol: str = setting(PROTOCOL, "")
-    scrape_native_histograms: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS, only_default=True)
-    always_scrape_classic_histograms: bool = setting(
-        Boolean(), default=False, shown=Shown.ALWAYS, only_default=True
-    )
-    convert_classic_histograms_to_nhcb: bool = setting(
-        Boolean(), default=False, shown=Shown.ALWAYS, only_default=True
-    )
+    scrape_native_histograms: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
+    always_scrape_classic_histograms: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
+    convert_classic_histograms_to_nhcb: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
     scrape_failure_log_file: str = setting(FilePath(), "")
     metrics_path: str = setting(Text(), "/metrics")
     scheme: str = setting(Text(scheme_check), "http")
@@ -78,8 +78,8 @@ class ScrapeConfig(HttpClient, Model):
     label_limit: int = setting(LIMIT, 0)
     label_name_length_limit: int = setting(LIMIT, 0)
     label_value_length_limit: int = setting(LIMIT, 0)
-    native_histogram_bucket_limit: int = setting(LIMIT, 0, only_default=True)
-    native_histogram_min_bucket_factor: float = setting(Number(), 0.0, only_default=True)
+    native_histogram_bucket_limit: int = setting(LIMIT, 0)
+    native_histogram_min_bucket_factor: float = setting(Number(), 0.0)
     keep_dropped_targets: int = setting(LIMIT, 0)
     metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
@@ -129,7 +129,11 @@ class ScrapeConfig(HttpClient, Model):
                 "scrape_timeout",
                 f"scrape timeout greater than scrape interval for scrape config with job name {job}",
             )
-        protocols = self.scrape_protocols or base.scrape_protocols or PROTOCOLS
+        flags: dict[str, Any] = {
+            name: getattr(self if self.given(name) else base, name) or False for name in _INHERITED_FLAGS
+        }
+        natural = PROTOCOLS_PROTO_FIRST if flags["scrape_native_histograms"] else PROTOCOLS
+        protocols = self.scrape_protocols or base.scrape_protocols or natural
         if self.given("scrape_protocols"):
             message = protocol_error(self.scrape_protocols)
             if message:
@@ -140,8 +144,6 @@ class ScrapeConfig(HttpClient, Model):
                 "fallback_scrape_protocol",
                 f"invalid fallback_scrape_protocol for scrape config with job name {job}: {message}",
             )
-        refuse_missing_protocols(self, self.scrape_protocols, "scrape_protocols")
-        refuse_missing_protocols(self, (fallback,), "fallback_scrape_protocol")
         scheme, escaping = self._schemes(base)
         inherited = {name: getattr(self, name) or getattr(base, name) for name in _INHERITED_NUMBERS}
         done = replace(
@@ -151,13 +153,9 @@ class ScrapeConfig(HttpClient, Model):
             scrape_protocols=protocols,
             metric_name_validation_scheme=scheme,
             metric_name_escaping_scheme=escaping,
-            extra_scrape_metrics=(
-                self.extra_scrape_metrics
-                if self.given("extra_scrape_metrics")
-                else bool(base.extra_scrape_metrics)
-            ),
             scrape_failure_log_file=self.scrape_failure_log_file or base.scrape_failure_log_file,
             **inherited,
+            **flags,
         )
         for rule in (*done.relabel_configs, *done.metric_relabel_configs):
             rule.validate(legacy=scheme == "legacy")

@@ -20,7 +20,6 @@ UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _NEVER_EMPTY: Final = ("tracing",)
-UNSUPPORTED_PROTOCOLS: Final = ("PrometheusProto",)
 
 
 class UnsupportedError(UserError):

@@ -9,8 +9,9 @@ from typing import Final
 from trimon import limits
 from trimon.model.relabel import Relabeling
 
-# (name in the configuration, media type, parameters); in the order of the default negotiation
+# (name in the configuration, media type, parameters); in the order of the negotiation where native histograms are wanted
 PROTOCOLS: Final[Mapping[str, str]] = {
+    "PrometheusProto": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
     "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
     "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1",
     "PrometheusText1.0.0": "text/plain;version=1.0.0",
@@ -29,13 +30,20 @@ class PoolOptions:
     metrics_path: str = "/metrics"
     scheme: str = "http"
     params: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    protocols: tuple[str, ...] = tuple(PROTOCOLS)[1:]
     fallback_protocol: str = ""
     escaping: str = "allow-utf-8"
     legacy_names: bool = False
     compression: bool = True
     honor_labels: bool = False
     honor_timestamps: bool = True
+    track_timestamps_staleness: bool = False
+    native_histograms: bool = False
+    always_classic_histograms: bool = False
+    convert_classic_histograms: bool = False
+    native_histogram_bucket_limit: int = 0
+    native_histogram_min_bucket_factor: float = 0.0
+    start_timestamps_as_zeros: bool = False
     extra_metrics: bool = False
     type_and_unit_labels: bool = False
     sample_limit: int = 0

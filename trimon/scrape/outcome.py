@@ -48,6 +48,7 @@ class ScrapeCounts:
     exemplars_out_of_order: int = 0
     body_size_exceeded: int = 0
     sample_limit_exceeded: int = 0
+    bucket_limit_exceeded: int = 0
     label_limit_exceeded: int = 0
     cache_flushes_forced: int = 0
 
@@ -99,10 +100,12 @@ class ScrapeOutcome:
     exemplars: Exemplars | None = None
     dropped: DroppedSamples = NOTHING_DROPPED
     """What is known to be dropped before storage sees it."""
+    starts: SampleBatch | None = None
+    """What series had when they began, to be stored before all else; what is refused of it is no loss."""
 
     def messages(self) -> list[Row | SampleBatch | Metadata | Exemplars]:
-        """All that is to be stored, the row first."""
-        parts = (self.row, self.batch, self.exemplars, self.metadata)
+        """All that is to be stored: what was before the row, the row, the rest."""
+        parts = (self.starts, self.row, self.batch, self.exemplars, self.metadata)
         return [part for part in parts if part is not None]
 
 
@@ -121,13 +124,24 @@ def timed_batch(timed: Sequence[tuple[Labels, int, float]], scrape_ms: int) -> t
     count = len(sound)
     if not count:
         return None, len(timed)
-    batch = SampleBatch(
-        series=tuple(labels for labels, _, _ in sound),
+    return batch_of(sound), len(timed) - count
+
+
+def batch_of(samples: Sequence[tuple[Labels, int, float]]) -> SampleBatch:
+    """A batch of samples of one series each."""
+    count = len(samples)
+    return SampleBatch(
+        series=tuple(labels for labels, _, _ in samples),
         series_index=np.arange(count, dtype=np.int32),
-        timestamps_ms=np.fromiter((timestamp for _, timestamp, _ in sound), np.int64, count),
-        values=np.fromiter((value for _, _, value in sound), np.float64, count),
+        timestamps_ms=np.fromiter((timestamp for _, timestamp, _ in samples), np.int64, count),
+        values=np.fromiter((value for _, _, value in samples), np.float64, count),
     )
-    return batch, len(timed) - count
+
+
+def starts_batch(starts: Sequence[tuple[Labels, int, float]], scrape_ms: int) -> SampleBatch | None:
+    """What series had when they began, of those that began before the scrape."""
+    sound = [start for start in starts if 0 < start[1] < scrape_ms]
+    return batch_of(sound) if sound else None
 
 
 class ExemplarReader:

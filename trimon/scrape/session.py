@@ -25,7 +25,7 @@ import numpy as np
 
 from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.memory.series import LOOKED_AT_BYTES, SeriesAdmission, SeriesGrant
-from trimon.model.rows import Appended, Columns, Metadata, Row
+from trimon.model.rows import Appended, Columns, Metadata, Row, SampleBatch
 from trimon.redaction import redacted
 from trimon.scrape.columns import SeriesColumns
 from trimon.scrape.echoes import Echoes
@@ -37,10 +37,16 @@ from trimon.scrape.exposition.bodymemory import (
     Lateness,
     never_late,
 )
-from trimon.scrape.exposition.families import BodyFamily
+from trimon.scrape.exposition.families import BodyFamily, MetadataCache
 from trimon.scrape.exposition.layout import BodyLayout
-from trimon.scrape.exposition.negotiation import choose_format
+from trimon.scrape.exposition.negotiation import BodyFormat, ProtobufFormat, choose_format
+from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
+from trimon.scrape.exposition.protobuf.histograms import HistogramRules, schema_of_factor
+from trimon.scrape.exposition.protobuf.layout import ProtobufLayout
+from trimon.scrape.exposition.protobuf.memory import MetricRules
+from trimon.scrape.exposition.protobuf.shape import Shapes
 from trimon.scrape.exposition.records import (
+    BucketLimitError,
     ExpositionError,
     LabelLimitError,
     SampleLimitError,
@@ -55,12 +61,15 @@ from trimon.scrape.outcome import (
     ScrapeCounts,
     ScrapeOutcome,
     TargetState,
+    batch_of,
     bounds_ms,
+    starts_batch,
     timed_batch,
 )
 from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.target import Target
+from trimon.scrape.timedseries import TimedSeries
 
 # Series that storage refused are offered again after this long: memory pressure may be over.
 REFUSED_RETRY_MS: Final = 60_000
@@ -102,16 +111,20 @@ class ScrapeSession:
         )
         self._echoes = Echoes(options.sent_secrets, target.url)
         self._series_labels = SeriesLabels(target.labels, options)
-        self._layout = BodyLayout(
+        self._metadata = MetadataCache(self._echoes.shown)
+        self._format: BodyFormat = TextFormat
+        self._text = BodyLayout(
             TextFormat(),
             self._series_labels,
             honor_timestamps=options.honor_timestamps,
             sample_limit=options.sample_limit,
-            shown=self._echoes.shown,
+            metadata=self._metadata,
         )
+        self._layout: BodyLayout | ProtobufLayout = self._text
         self._columns = SeriesColumns(
             target.group, tuple(report_labels(name, target.labels) for name in names)
         )
+        self._timed = TimedSeries(tracked=options.track_timestamps_staleness)
         self._refused_ms = 0
         # what storage said of series that it refused, until they are offered again
         self._refusal = ""
@@ -159,7 +172,7 @@ class ScrapeSession:
         self.counts.scrapes += 1
         echoed = self._echoes.remark(response.body, changed=bool(reading.moved or reading.timed))
         remark = remark or self._refusal or echoed
-        self.state = TargetState("up", remark, timestamp_ms, duration_s, reading.samples, len(reading.values))
+        self.state = TargetState("up", remark, timestamp_ms, duration_s, reading.samples, reading.series)
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
 
     def _read(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
@@ -192,7 +205,7 @@ class ScrapeSession:
         """Raises SeriesRoomError for a body that surely does not fit, although it must, before memory is taken to read it."""
         if not grant.is_whole or self.options.metric_relabeling:
             return  # it may be that most of it is dropped
-        series = body.count(b"\n") - body.count(b"\n#")
+        series = self._layout.series_in(body)
         if not grant.reserve(series):
             grant.refused += series
             raise SeriesRoomError(grant.text())
@@ -214,13 +227,19 @@ class ScrapeSession:
         self, error: Exception, timestamp_ms: int, duration_s: float, body_bytes: int
     ) -> ScrapeOutcome:
         self._end_all_but(NOTHING)
-        return self._down(error, timestamp_ms, duration_s, (0, 0, 0), body_bytes)
+        down = self._down(error, timestamp_ms, duration_s, (0, 0, 0), body_bytes)
+        return self._with_timed_ended(down, timestamp_ms)
+
+    def _with_timed_ended(self, outcome: ScrapeOutcome, timestamp_ms: int) -> ScrapeOutcome:
+        ended = self._timed.end(timestamp_ms)
+        return replace(outcome, batch=batch_of(ended)) if ended else outcome
 
     def _bad_body(
         self, error: BrokenBody, timestamp_ms: int, duration_s: float, body_bytes: int
     ) -> ScrapeOutcome:
         self.counts.label_limit_exceeded += isinstance(error.cause, LabelLimitError)
         self.counts.sample_limit_exceeded += isinstance(error.cause, SampleLimitError)
+        self.counts.bucket_limit_exceeded += isinstance(error.cause, BucketLimitError)
         self._end_all_but(error.slots)
         counts = (error.samples, error.kept, error.added)
         return self._down(error.cause, timestamp_ms, duration_s, counts, body_bytes)
@@ -245,7 +264,8 @@ class ScrapeSession:
         self.state = TargetState("up", "", timestamp_ms, duration_s)
         self._end_all_but(NOTHING)
         report = self._report(1.0, duration_s, (0, 0, 0), 0)
-        return ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
+        empty = ScrapeOutcome(self._columns.row(report, timestamp_ms, report_only=True))
+        return self._with_timed_ended(empty, timestamp_ms)
 
     def _end_all_but(self, slots: Ints) -> None:
         """All series end but those of some slots, which are held without a value."""
@@ -256,9 +276,33 @@ class ScrapeSession:
 
     def _use_format(self, content_type: str) -> None:
         chosen = choose_format(content_type, self.options.fallback_protocol)
-        if not isinstance(self._layout.text_format, chosen):
-            self._relearn()
-            self._layout.use(chosen())
+        if chosen is self._format:
+            return
+        self._relearn()
+        self._format = chosen
+        if chosen is ProtobufFormat:
+            self._layout = self._protobuf_layout()
+        else:
+            assert chosen is TextFormat or chosen is OpenMetricsFormat
+            self._text.use(chosen())
+            self._layout = self._text
+
+    def _protobuf_layout(self) -> ProtobufLayout:
+        options, target = self.options, self.target
+        histograms = HistogramRules(
+            native=target.native_histograms,
+            always_classic=target.always_classic_histograms,
+            convert=target.convert_classic_histograms,
+            bucket_limit=options.native_histogram_bucket_limit,
+            schema_max=schema_of_factor(options.native_histogram_min_bucket_factor),
+        )
+        rules = MetricRules(
+            self._series_labels,
+            options.honor_timestamps,
+            Shapes(histograms),
+            options.start_timestamps_as_zeros,
+        )
+        return ProtobufLayout(rules, self._metadata, sample_limit=options.sample_limit)
 
     def _report(
         self, up: float, duration_s: float, counts: tuple[int, int, int], body_bytes: int
@@ -278,7 +322,10 @@ class ScrapeSession:
         counts = (reading.samples, reading.kept, reading.added)
         report = self._report(1.0, duration_s, counts, body_bytes)
         values = np.concatenate((reading.values, report))
-        batch, beyond = timed_batch(reading.timed, timestamp_ms) if reading.timed else (None, 0)
+        timed = reading.timed
+        if ended := self._timed.seen(timed, self._layout.hashes, timestamp_ms):
+            timed = (*timed, *ended)
+        batch, beyond = timed_batch(timed, timestamp_ms) if timed else (None, 0)
         self.counts.duplicate += reading.repeats
         self.counts.out_of_bounds += beyond
         return ScrapeOutcome(
@@ -289,6 +336,7 @@ class ScrapeSession:
             DroppedSamples(duplicate=reading.repeats, out_of_bounds=beyond)
             if reading.repeats or beyond
             else NOTHING_DROPPED,
+            starts_batch(reading.starts, timestamp_ms) if reading.starts else None,
         )
 
     def _news(self) -> Metadata | None:
@@ -308,6 +356,10 @@ class ScrapeSession:
         self, outcome: ScrapeOutcome, answers: Sequence[Appended], timestamp_ms: int
     ) -> DroppedSamples:
         """Takes in storage's answers to what a scrape left to store; says what of it is not stored."""
+        if outcome.starts is not None:
+            # a series that is known since long is out of order there, as it should be
+            answers = answers[1:]
+            outcome = replace(outcome, starts=None)
         self.granted(answers[0], timestamp_ms)
         if outcome.batch is not None:
             self.counted(answers[1])
@@ -377,10 +429,13 @@ class ScrapeSession:
         self.state = predecessor.state
         self.counts = predecessor.counts
         self._columns.inherit(predecessor.held())
+        self._timed.inherit(predecessor._timed)
 
-    def end(self, timestamp_ms: int) -> Row | None:
-        """The row that ends every series, the report's too; None when the target never stored anything."""
-        return self._columns.end(timestamp_ms)
+    def end(self, timestamp_ms: int) -> list[Row | SampleBatch]:
+        """What ends every series, the report's too: nothing when the target never stored anything."""
+        row, ended = self._columns.end(timestamp_ms), self._timed.end(timestamp_ms)
+        messages: list[Row | SampleBatch] = [row] if row is not None else []
+        return [*messages, batch_of(ended)] if ended else messages
 
 
 def shown_error(text: str) -> str:

@@ -22,11 +22,14 @@ _INTERVAL = "__scrape_interval__"
 _TIMEOUT = "__scrape_timeout__"
 _PARAM = "__param_"
 _UNIX_SOCKET = "__unix_socket__"
+_TO_NHCB = "__convert_classic_histograms_to_nhcb__"
+_ALWAYS_CLASSIC = "__always_scrape_classic_histograms__"
+_NATIVE = "__scrape_native_histograms__"
 # Per target what a job says of histograms, with the words of errors about it.
 HISTOGRAM_LABELS: Final = {
-    "__convert_classic_histograms_to_nhcb__": "convert classic histograms to nhcb",
-    "__always_scrape_classic_histograms__": "always scrape classic histograms",
-    "__scrape_native_histograms__": "scrape native histograms",
+    _TO_NHCB: "convert classic histograms to nhcb",
+    _ALWAYS_CLASSIC: "always scrape classic histograms",
+    _NATIVE: "scrape native histograms",
 }
 _BOOLEANS: Final = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
@@ -51,6 +54,9 @@ class Target:
     key: str
     unix_socket: str = ""
     """Where to connect instead of to the host of the URL."""
+    native_histograms: bool = False
+    always_classic_histograms: bool = False
+    convert_classic_histograms: bool = False
 
     @property
     def shown_url(self) -> str:
@@ -95,7 +101,12 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
         _INTERVAL: format_duration(options.interval_ms),
         _TIMEOUT: format_duration(options.timeout_ms),
     }
-    labels |= dict.fromkeys(HISTOGRAM_LABELS, "false")
+    of_job = {
+        _TO_NHCB: options.convert_classic_histograms,
+        _ALWAYS_CLASSIC: options.always_classic_histograms,
+        _NATIVE: options.native_histograms,
+    }
+    labels |= {label: "true" if asked else "false" for label, asked in of_job.items()}
     labels |= {_PARAM + name: values[0] for name, values in options.params if values}
     labels = {**labels, **{name: value for name, value in discovered.items() if value}}
     before = labels_of(labels)
@@ -114,7 +125,7 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
         raise UserError(
             f'scrape timeout cannot be greater than scrape interval ("{labels[_TIMEOUT]}" > "{labels[_INTERVAL]}")'
         )
-    _check_histogram_labels(labels)
+    histograms = {label: _boolean(labels, label) for label in HISTOGRAM_LABELS}
     url = _url(labels, options)
     if "@" in url or "=" in url:
         REDACTOR.add_url(url)
@@ -123,25 +134,29 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
     final = labels_of({name: value for name, value in labels.items() if not name.startswith("__")})
     identity = repr((final, url, unix_socket) if unix_socket else (final, url)).encode()
     key = hashlib.blake2b(identity, digest_size=8).hexdigest()
-    return Target(options.job, final, url, interval_ms, timeout_ms, before, key, unix_socket)
+    return Target(
+        options.job,
+        final,
+        url,
+        interval_ms,
+        timeout_ms,
+        before,
+        key,
+        unix_socket,
+        native_histograms=histograms[_NATIVE],
+        always_classic_histograms=histograms[_ALWAYS_CLASSIC],
+        convert_classic_histograms=histograms[_TO_NHCB],
+    )
 
 
-def _check_histogram_labels(labels: Mapping[str, str]) -> None:
-    """Raises UserError for what is no boolean, and for what this version does not do.
-
-    Native histograms come only with protobuf, which no target is asked for, and classic ones are always taken: these two
-    may say what they like.
-    """
-    for label, what in HISTOGRAM_LABELS.items():
-        text = labels.get(label, "")
-        if text and text not in _BOOLEANS:
-            raise UserError(
-                f"error parsing {what}: strconv.ParseBool: parsing {go_quote(text)}: invalid syntax"
-            )
-    if _BOOLEANS.get(labels.get("__convert_classic_histograms_to_nhcb__", "")):
+def _boolean(labels: Mapping[str, str], label: str) -> bool:
+    """What a label about histograms says; relabeling may have taken it away. Raises UserError for what is no boolean."""
+    text = labels.get(label, "")
+    if text and text not in _BOOLEANS:
         raise UserError(
-            "label __convert_classic_histograms_to_nhcb__ is not supported by this version of trimon"
+            f"error parsing {HISTOGRAM_LABELS[label]}: strconv.ParseBool: parsing {go_quote(text)}: invalid syntax"
         )
+    return _BOOLEANS.get(text, False)
 
 
 def _duration(labels: Mapping[str, str], label: str, what: str) -> int:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
 from trimon import limits
 from trimon.actors.scrape import JobConfig
 from trimon.config.dump import fingerprint
+from trimon.config.globals import PROTOCOLS, PROTOCOLS_PROTO_FIRST
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import HttpFetch
 from trimon.model.relabel import Relabeling
 from trimon.peers.credentials import Credentials
 from trimon.peers.options import client_options
+from trimon.query.language.options import TYPE_AND_UNIT
 from trimon.scrape.options import PoolOptions
 
 _LEGACY: Final = "legacy"
+STARTS_AS_ZEROS: Final = "created-timestamp-zero-ingestion"
 
 
-def pool_options(config: ScrapeConfig, *, type_and_unit_labels: bool = False) -> PoolOptions:
-    """What the scrape engine needs of a completed scrape config."""
+def pool_options(config: ScrapeConfig, features: Collection[str] = ()) -> PoolOptions:
+    """What the scrape engine needs of a completed scrape config, with names of `--enable-feature`."""
+    starts = STARTS_AS_ZEROS in features
+    protocols = config.scrape_protocols
+    if starts and protocols == PROTOCOLS:
+        # Only protobuf says of all series when they began.
+        protocols = PROTOCOLS_PROTO_FIRST
     return PoolOptions(
         job=config.job_name,
         interval_ms=config.scrape_interval,
@@ -27,15 +36,22 @@ def pool_options(config: ScrapeConfig, *, type_and_unit_labels: bool = False) ->
         metrics_path=config.metrics_path,
         scheme=config.scheme,
         params=config.params,
-        protocols=config.scrape_protocols,
+        protocols=protocols,
         fallback_protocol=config.fallback_scrape_protocol,
         escaping=config.metric_name_escaping_scheme,
         legacy_names=config.metric_name_validation_scheme == _LEGACY,
         compression=config.enable_compression,
         honor_labels=config.honor_labels,
         honor_timestamps=config.honor_timestamps,
+        track_timestamps_staleness=config.track_timestamps_staleness,
+        native_histograms=config.scrape_native_histograms,
+        always_classic_histograms=config.always_scrape_classic_histograms,
+        convert_classic_histograms=config.convert_classic_histograms_to_nhcb,
+        native_histogram_bucket_limit=config.native_histogram_bucket_limit,
+        native_histogram_min_bucket_factor=config.native_histogram_min_bucket_factor,
         extra_metrics=config.extra_scrape_metrics,
-        type_and_unit_labels=type_and_unit_labels,
+        type_and_unit_labels=TYPE_AND_UNIT in features,
+        start_timestamps_as_zeros=starts,
         sample_limit=config.sample_limit,
         target_limit=config.target_limit,
         label_limit=config.label_limit,
@@ -50,12 +66,12 @@ def pool_options(config: ScrapeConfig, *, type_and_unit_labels: bool = False) ->
     )
 
 
-def job_config(config: ScrapeConfig, *, type_and_unit_labels: bool = False) -> JobConfig:
+def job_config(config: ScrapeConfig, features: Collection[str] = ()) -> JobConfig:
     """A job; `version` changes with anything that concerns its pool."""
     credentials = Credentials(config)
     client = client_options(config, credentials)
     pool = config.without_discovery()
-    options = pool_options(config, type_and_unit_labels=type_and_unit_labels)
+    options = pool_options(config, features)
     return JobConfig(
         replace(options, sent_secrets=lambda: credentials.sent),
         fingerprint("job", pool),

@@ -9,7 +9,6 @@ import trio
 
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
-from trimon.query.language.options import TYPE_AND_UNIT
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, warn_of
 from trimon.server.jobs import job_config, job_warnings
 from trimon.server.parts import ServerParts
@@ -133,8 +132,8 @@ class Reload:
         config, scraping = loaded.config, self._parts.scraping
         if config.scrape_files_error is not None:
             raise config.scrape_files_error
-        labelled = self._current.query_options().has(TYPE_AND_UNIT)
-        jobs = [job_config(job, type_and_unit_labels=labelled) for job in config.scrape_configs]
+        features = self._current.query_options().features
+        jobs = [job_config(job, features) for job in config.scrape_configs]
         for warning in chain.from_iterable(map(job_warnings, config.scrape_configs)):
             self._seams.log.warning(warning)
         scraping.manager.configure(jobs)

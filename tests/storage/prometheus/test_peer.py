@@ -18,12 +18,9 @@ import pytest
 
 from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import NAMES, START_MS, Bench
-from trimon.clock import StoppedClock
 from trimon.files import DiskFiles
-from trimon.storage.options import StoreOptions
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.prometheus.importing import import_directory
-from trimon.storage.store import Store
 from trimon.storage.tools.analysis import analyze
 from trimon.storage.tools.dumping import dump, dump_openmetrics
 from trimon.storage.tools.exporting import export_directory
@@ -203,32 +200,3 @@ def test_a_log_of_prometheus_is_imported(tmp_path: Path) -> None:
     reports = [report for _, report in import_directory(DiskFiles(), data, tmp_path / "ours", NAMES)]
     assert reports[-1].problems == []
     assert sorted(dump(open_offline(DiskFiles(), tmp_path / "ours").snapshot())) == sorted(theirs)
-
-
-def test_a_prometheus_does_not_start_in_a_directory_that_is_in_use(tmp_path: Path) -> None:
-    """It finds our lock, which is of the kind it holds itself, and ends before it has written anything."""
-    assert PROMETHEUS is not None
-    known = subprocess.run([PROMETHEUS, "--help"], capture_output=True, text=True, check=True).stdout
-    # Debian's locks only when it is told to
-    wish = ["--storage.tsdb.use-lockfile"] if "--storage.tsdb.use-lockfile" in known else []
-    (tmp_path / "prometheus.yml").write_text("global: {}\n")
-    data = tmp_path / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"--web.listen-address=127.0.0.1:{probe.getsockname()[1]}"
-    command = [
-        PROMETHEUS,
-        f"--config.file={tmp_path / 'prometheus.yml'}",
-        f"--storage.tsdb.path={data}",
-        address,
-    ]
-    store = Store.open(StoreOptions(data), DiskFiles(), StoppedClock(START_MS))
-    try:
-        before = sorted(data.rglob("*"))
-        done = subprocess.run([*command, *wish], capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 1
-        assert "lock DB directory" in done.stderr
-        new = {path.name for path in set(data.rglob("*")).difference(before)}
-        assert new <= {"queries.active"}
-    finally:
-        store.close()

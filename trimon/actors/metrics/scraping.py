@@ -111,6 +111,11 @@ _COUNTS = (
         "Total number of scrapes that hit the sample limit and were rejected.",
     ),
     (
+        "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+        "bucket_limit_exceeded",
+        "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
+    ),
+    (
         "prometheus_target_scrape_pool_exceeded_label_limits_total",
         "label_limit_exceeded",
         "Total number of times scrape pools hit the label limits.",

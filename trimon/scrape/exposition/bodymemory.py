@@ -70,11 +70,21 @@ class BodyReading:
     added: int = 0
     exemplars: tuple[SeriesExemplar, ...] = ()
     refused: int = 0
+    components: int = 0
+    """How many of the values, and of those with timestamps, are components of histograms: those count for nothing."""
+    timed_components: int = 0
+    starts: tuple[tuple[Labels, int, float], ...] = ()
+    """Since when series count that were not known to begin then: a time, and the value that they had."""
 
     @property
     def kept(self) -> int:
-        """Samples that relabeling left."""
-        return len(self.values) + len(self.timed) + self.duplicates + self.refused
+        """Samples that relabeling left, a histogram counting as one."""
+        return len(self.values) + len(self.timed) + self.duplicates + self.refused - self.components
+
+    @property
+    def series(self) -> int:
+        """Series with the time of the scrape."""
+        return len(self.values) - self.components + self.timed_components
 
 
 class BrokenBody(ExpositionError):

@@ -27,7 +27,7 @@ from trimon.scrape.exposition.bodymemory import (
     never_late,
 )
 from trimon.scrape.exposition.changedlines import read_changed, series_exemplars
-from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache, ShownFamilies
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache
 from trimon.scrape.exposition.linebyline import LineByLine
 from trimon.scrape.exposition.numbers import read_numbers
 from trimon.scrape.exposition.records import ExpositionError
@@ -56,11 +56,11 @@ class BodyLayout:
         *,
         honor_timestamps: bool = True,
         sample_limit: int = 0,
-        shown: ShownFamilies = dict,
+        metadata: MetadataCache | None = None,
     ) -> None:
         self.flushes_forced = 0
         """How often so many texts of failed scrapes had gathered that they were forgotten."""
-        self._metadata = MetadataCache(shown)
+        self._metadata = metadata if metadata is not None else MetadataCache()
         self._sample_limit = sample_limit
         self._rules = SampleRules(text_format, series_labels, honor_timestamps)
         self._lines = KnownLines(BodyFamilies())
@@ -102,6 +102,10 @@ class BodyLayout:
     def hashes(self) -> Ints:
         """By slot the hash of the series' labels."""
         return self._lines.hashes
+
+    def series_in(self, body: bytes) -> int:
+        """How many series a body surely has."""
+        return body.count(b"\n") - body.count(b"\n#")
 
     def read(
         self,

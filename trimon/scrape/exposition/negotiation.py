@@ -10,15 +10,20 @@ from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
 from trimon.scrape.exposition.records import ExpositionError
 from trimon.scrape.exposition.textformat import TextFormat
 
-TextFormats = type[TextFormat] | type[OpenMetricsFormat]
 
-_BY_MEDIA_TYPE: dict[str, TextFormats] = {
+class ProtobufFormat:
+    """Metric families in protobuf, each after its length."""
+
+
+BodyFormat = type[TextFormat] | type[OpenMetricsFormat] | type[ProtobufFormat]
+
+_BY_MEDIA_TYPE: dict[str, BodyFormat] = {
     "text/plain": TextFormat,
     "application/openmetrics-text": OpenMetricsFormat,
+    "application/vnd.google.protobuf": ProtobufFormat,
 }
 # What any exporter says has a tenth of it.
 CONTENT_TYPE_CHARACTERS_MAX = 2048
-_PROTOBUF = "application/vnd.google.protobuf"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z{}-]+")
 _PARAMETER = re.compile(
     r";\s*([!#$%&'*+.^_`|~0-9A-Za-z{}-]+)\s*=\s*(?:[!#$%&'*+.^_`|~0-9A-Za-z{}-]+|\"(?:[^\"\\\r\n]|\\.)*\")\s*"
@@ -61,7 +66,7 @@ def _check_parameters(text: str) -> None:
         place = match.end()
 
 
-def choose_format(content_type: str, fallback_protocol: str) -> TextFormats:
+def choose_format(content_type: str, fallback_protocol: str) -> BodyFormat:
     """The format for a Content-Type; the fallback decides when that is blank or unknown. Raises ExpositionError."""
     shown = go_quote_bytes(content_type.encode("latin-1", "replace"))
     if not content_type:
@@ -75,16 +80,13 @@ def choose_format(content_type: str, fallback_protocol: str) -> TextFormats:
     found = _BY_MEDIA_TYPE.get(media_type)
     if found is not None:
         return found
-    if media_type == _PROTOBUF:
-        raise ExpositionError(
-            f"target answered in protobuf although it was not asked for: Content-Type {shown} is not supported by this "
-            "version of trimon"
-        )
     why = f"received unsupported Content-Type {shown} and no fallback_scrape_protocol specified for target"
     return _fallback(fallback_protocol, why)
 
 
-def _fallback(protocol: str, why: str) -> TextFormats:
+def _fallback(protocol: str, why: str) -> BodyFormat:
     if not protocol:
         raise ExpositionError(why)
+    if protocol == "PrometheusProto":
+        return ProtobufFormat
     return OpenMetricsFormat if protocol.startswith("OpenMetrics") else TextFormat

@@ -30,6 +30,10 @@ class SampleLimitError(ExpositionError):
     """A body has more samples than the job allows."""
 
 
+class BucketLimitError(ExpositionError):
+    """A native histogram has more buckets than the job allows, even after they were merged."""
+
+
 class SeriesRoomError(ExpositionError):
     """A body has more new series than there is memory for."""
 

@@ -62,27 +62,6 @@ async def test_the_one_that_waited_longest_ends(autojump_clock: trio.testing.Moc
     assert (len(all_), all_.closed["pressure"]) == (6, 5)
 
 
-async def test_a_handshake_goes_after_what_came_before_it(autojump_clock: trio.testing.MockClock) -> None:
-    """Of connections that have all just come a head goes first, but not that of TLS: then whoever waits for longest goes."""
-    all_, closed = Connections(3, 0), list[int]()
-    for name, (phase, shakes) in enumerate([(Phase.IDLE, False), (Phase.HEAD, True), (Phase.HEAD, True)]):
-        place = all_.take("127.0.0.1", ended(closed, name))
-        assert place is not None
-        place.shakes_hands = shakes
-        place.enter(phase, trio.current_time())
-        await trio.sleep(0.1)
-    head = all_.take("127.0.0.1", ended(closed, 3))
-    assert head is not None
-    assert closed == [0]
-    all_.take("127.0.0.1", ended(closed, 4))
-    assert closed == [0, 1]
-    head.enter(Phase.HEAD, trio.current_time())
-    all_.leave(next(place for place in all_._open if place.shakes_hands))
-    all_.take("127.0.0.1", ended(closed, 5))
-    all_.take("127.0.0.1", ended(closed, 6))
-    assert closed == [0, 1, 3]
-
-
 async def test_one_client_does_not_take_all_places() -> None:
     """Beyond its share an address ends its own connections, and gets none when all of them are at work; this machine may."""
     all_, closed = Connections(8), list[int]()

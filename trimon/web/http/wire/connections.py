@@ -2,9 +2,8 @@
 
 A connection is idle, sends a head, sends a body, or has a request at work. One with a request at work is never ended for
 another. When all places are taken a new connection ends one that waits: a head that is not whole after a second, a body that
-comes too slowly, whoever is idle for longest; then those that have only just come, handshakes of TLS in their turn. Where none
-waits, some places more are kept, for probes (`/-/healthy`) and for this machine; the guard answers everybody else there with
-503.
+comes too slowly, whoever is idle for longest; then those that have only just come. Where none waits, some places more are
+kept, for probes (`/-/healthy`) and for this machine; the guard answers everybody else there with 503.
 """
 
 from __future__ import annotations
@@ -74,16 +73,7 @@ def client_key(address: str) -> str:
 class Place:
     """One connection among the others."""
 
-    __slots__ = (
-        "_connections",
-        "body_bytes",
-        "client",
-        "close",
-        "phase",
-        "shakes_hands",
-        "since_s",
-        "writes_since_s",
-    )
+    __slots__ = ("_connections", "body_bytes", "client", "close", "phase", "since_s", "writes_since_s")
 
     def __init__(self, connections: Connections, client: str, close: Callable[[], object]) -> None:
         self._connections = connections
@@ -94,8 +84,6 @@ class Place:
         """When it began to wait, or, of a body that is still coming, when that began."""
         self.body_bytes = 0
         """What came of the body that is still coming."""
-        self.shakes_hands = False
-        """Whether the head that it waits for is that of TLS."""
         self.writes_since_s = math.inf
         """Since when a piece of an answer is written; infinite while none is."""
 
@@ -112,10 +100,6 @@ class Place:
     def count(self, reason: str) -> None:
         """The connection is ended by the server for this reason."""
         self._connections.closed[reason] += 1
-
-
-def _waits_since(place: Place) -> float:
-    return place.since_s
 
 
 class Connections:
@@ -233,10 +217,7 @@ class Connections:
         for place in (head, body, idle):
             if place is not None and place.since_s < before_s and not place.is_fed():
                 return place
-        if head is None or not head.shakes_hands:
-            return head or body or idle
-        # A handshake takes its time, whoever the client is: what came before it goes first.
-        return min((place for place in (body, idle, head) if place is not None), key=_waits_since)
+        return head or body or idle
 
     def _first(self, phase: Phase, client: str | None) -> Place | None:
         found = (place for place in self._waiting[phase] if client is None or place.client == client)

@@ -213,9 +213,7 @@ class WebActor:
         if tls is None:
             return stream
         place.enter(Phase.HEAD, trio.current_time())
-        place.shakes_hands = True
         shaken = await self.handshakes.wrapped(stream, tls)
-        place.shakes_hands = False
         place.enter(Phase.IDLE, trio.current_time())
         return shaken
 
