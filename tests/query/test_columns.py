@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -172,7 +173,60 @@ QUERIES = (
     "histogram_sum(sum_over_time(h_total[1m]))",
     *(f"{function}(h_total[{window}])" for function in FUNCTIONS for window in ("1m", "95s")),
     "rate(h_total[3m:10s])",
+    *(
+        f"histogram_quantile({q}, h_total)"
+        for q in (-1, 0, 0.1, 0.5, 0.9, 1, 2, "NaN", "scalar(vector(time() / 600))")
+    ),
+    *(f"histogram_quantile({q}, rate(h_total[1m]))" for q in (0, 0.3, 0.8, 1)),
+    *(
+        f"histogram_fraction({low}, {high}, h_total)"
+        for low, high in (
+            (0, 1),
+            (-1, 0),
+            (-0.3, 0),
+            ("-Inf", 0.7),
+            (0.7, "Inf"),
+            (1, 0),
+            ("NaN", 1),
+            (-2, -0.1),
+            ("time() / 300 - 1", 2.5),
+            (1, 10),
+        )
+    ),
+    "histogram_fraction(0, 2, increase(h_total[1m]))",
+    "histogram_avg(h_total)",
+    *(
+        f"{op}{by} ({of})"
+        for op in ("sum", "avg")
+        for by in ("", " by (half)")
+        for of in (
+            "h_total",
+            "rate(h_total[1m])",
+            "h_total{i!='0'}",
+            "h_total or vector(1)",
+            "h_total unless on(i) h_total{half='1'} offset 1m",
+        )
+    ),
+    "count(h_total)",
+    "max(h_total)",
+    "histogram_quantile(0.9, sum(rate(h_total[1m])))",
+    "topk(1, h_total)",
+    "limitk(2, h_total)",
+    "count_values('v', h_total)",
+    "label_replace(h_total, 'x', '$1', 'i', '(.*)')",
+    "sort_desc(h_total)",
+    "absent(h_total)",
+    "scalar(h_total)",
+    "h_total and on(half) h_total{i='1'}",
+    "histogram_count(sum(h_total) by (half))",
+    "sum_over_time(h_total[2m:40s])",
+    "histogram_sum(rate(h_total[1m]))",
+    "histogram_stddev(h_total)",
+    "histogram_stdvar(increase(h_total[1m]))",
 )
+
+
+ROUNDED = "histogram_(quantile|fraction|std)"
 
 
 def outcome(series: list[Samples], query: str, *, columns: bool) -> list[object]:
@@ -180,6 +234,8 @@ def outcome(series: list[Samples], query: str, *, columns: bool) -> list[object]
     result = range_(store_of(series, columns=columns), query, 0, 600_000, 20_000, OPTIONS, Budget(OPTIONS))
     samples = result.flat()
     shown: list[object] = [result.warnings, result.infos]
+    # Powers and logarithms of arrays may differ from those of single numbers in the last place.
+    written = rounded if re.match(ROUNDED, query) else number
     for row in range(result.series):
         part = slice(int(samples.offsets[row]), int(samples.offsets[row + 1]))
         cells = [None] * (part.stop - part.start)
@@ -188,7 +244,7 @@ def outcome(series: list[Samples], query: str, *, columns: bool) -> list[object]
         values = samples.values[part].tolist()
         both = zip(samples.times_ms[part].tolist(), values, cells, strict=True)
         shown.append(
-            (result.labels.labels(row), [(t, number(v) if h is None else key(h)) for t, v, h in both])
+            (result.labels.labels(row), [(t, written(v) if h is None else key(h)) for t, v, h in both])
         )
     return shown
 
@@ -196,6 +252,11 @@ def outcome(series: list[Samples], query: str, *, columns: bool) -> list[object]
 def number(value: float) -> object:
     """A float by its bits; one NaN is as good as another."""
     return "NaN" if math.isnan(value) else float(value).hex()
+
+
+def rounded(value: float) -> object:
+    """A float without the last places."""
+    return f"{value:.12g}"
 
 
 @settings(max_examples=120, deadline=None)

@@ -14,8 +14,10 @@ from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import drop_names, group, select_names
 from trimon.query.execution.operator import Operator
-from trimon.query.execution.reducers import compensated_mean, compensated_sum, quantile_of
+from trimon.query.execution.reducers import compensated_mean, quantile_of
 from trimon.query.execution.values import Cells, Index, Mask, Matrix, Scalar, Value, Vector
+from trimon.query.histograms.matrix import HistogramMatrix
+from trimon.query.operators.columnaggregate import add_columns
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import (
     ADDING,
@@ -41,6 +43,7 @@ class AggregateOperator(Operator):
 
     working = 4
     replaces = True
+    columns = True
 
     leading = -1
 
@@ -78,7 +81,7 @@ class AggregateOperator(Operator):
             assert isinstance(inputs[0], Scalar)
             quantile = inputs[0].values
             self._warn(context, quantile)
-        native = vector.histograms is not None
+        native = vector.has_histograms
         if native and self.op not in ADDING | COUNTING:
             vector = ignore_histograms(context, self.op, vector, self._start)
         if vector.rows == 0:
@@ -87,10 +90,15 @@ class AggregateOperator(Operator):
         groups = group(table)
         cells: Cells | None = None
         dropped: Mask | None = None
+        columns: HistogramMatrix | None = None
         if native and self.op in ADDING:
-            cells, holding, dropped = add_histograms(context, self.op, vector, groups, self._start)
             everything = vector
-            vector = replace(vector, present=vector.present & ~vector.are_histograms(), histograms=None)
+            if vector.native is not None:
+                columns, holding, dropped = add_columns(context, self.op, vector, groups, self._start)
+            else:
+                cells, holding, dropped = add_histograms(context, self.op, vector, groups, self._start)
+            floats = vector.present & ~vector.are_histograms()
+            vector = replace(vector, present=floats, histograms=None, native=None)
         rows = Sorted.of(vector, groups)
         counts = rows.counts()
         values = _aggregate(self.op, rows, counts, quantile)
@@ -98,11 +106,11 @@ class AggregateOperator(Operator):
         if vector.drop_name is not None:
             drop = np.logical_or.reduceat(vector.drop_name[rows.order], rows.bounds)
         present = counts > 0
-        if cells is not None and dropped is not None:
+        if dropped is not None:
             present = (present | holding) & ~dropped
             if everything.drop_name is not None:
                 drop = np.logical_or.reduceat(everything.drop_name[rows.order], rows.bounds)
-        return Vector(table.take(groups.first), values, present, drop, cells).compact()
+        return Vector(table.take(groups.first), values, present, drop, cells, columns).compact()
 
     def _warn(self, context: QueryContext, quantile: Matrix) -> None:
         """Of all steps the worst parameters, whether or not there is a sample."""
@@ -122,7 +130,7 @@ def _aggregate(op: str, rows: Sorted, counts: Index, quantile: Matrix | None) ->
         case "group":
             return np.ones(counts.shape)
         case "sum":
-            return _sum(rows)
+            return rows.total()
         case "avg":
             return _average(rows, counts)
         case "min":
@@ -135,14 +143,6 @@ def _aggregate(op: str, rows: Sorted, counts: Index, quantile: Matrix | None) ->
         case _:
             variance = _variance(rows, counts)
             return np.sqrt(variance) if op == "stddev" else variance
-
-
-def _sum(rows: Sorted) -> Matrix:
-    sums, bad = rows.sums()
-    total = sums.total()
-    if bad is not None:
-        rows.recompute(total, bad, compensated_sum)
-    return total
 
 
 def _average(rows: Sorted, counts: Index) -> Matrix:

@@ -11,7 +11,7 @@ import numpy as np
 
 from trimon.query.execution.exactsums import ExactSums
 from trimon.query.execution.labelcodes import Groups
-from trimon.query.execution.reducers import Reducer, reduce_rows
+from trimon.query.execution.reducers import Reducer, compensated_sum, reduce_rows
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
 
 _CELLS_MAX: Final = 1 << 20
@@ -83,6 +83,14 @@ class Sorted:
         if spoiled is not None:
             bad = spoiled if bad is None else bad | spoiled
         return sums, bad
+
+    def total(self) -> Matrix:
+        """The sums of the samples per group and step."""
+        sums, bad = self.sums()
+        total = sums.total()
+        if bad is not None:
+            self.recompute(total, bad, compensated_sum)
+        return total
 
     def blocks(self) -> Iterator[tuple[Index, Index, Mask]]:
         """Groups of like size side by side: group numbers, sorted-row numbers [groups, width], validity."""

@@ -250,6 +250,7 @@ class QuantileOperator(Operator):
     working = 4
 
     leading = 0
+    columns = True
 
     def __init__(
         self,
@@ -322,6 +323,7 @@ class FractionOperator(Operator):
     """`histogram_fraction(lower, upper, v)`. Inputs: the vector, the two scalars."""
 
     leading = 0
+    columns = True
 
     def __init__(self, vector: Operator, lower: Operator, upper: Operator, vector_start: int) -> None:
         self.children = (vector, lower, upper)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from trimon.query.windows.histogramwindows import CONFLICT, EXPONENTIAL_AND_CUST
 # Aggregations that count histograms, and those that add them; the others see only the floats.
 COUNTING: Final = frozenset({"count", "group"})
 ADDING: Final = frozenset({"sum", "avg"})
+# What is to be said of each group.
+Notes: TypeAlias = dict[int, set[tuple[str, str]]]
 
 
 def ignore_histograms(context: QueryContext, op: str, vector: Vector, start: int) -> Vector:
@@ -31,7 +33,6 @@ def add_histograms(
 ) -> tuple[Cells, Mask, Mask]:
     """Sums or means of the histograms per group and step, where there are any, and where there is no result."""
     shape = (groups.count, vector.steps)
-    cells = np.full(shape, None, np.object_)
     native = vector.are_histograms()
     floats = vector.present & ~native
     histogram_counts, float_counts = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -40,27 +41,41 @@ def add_histograms(
     mixed = (histogram_counts > 0) & (float_counts > 0)
     if mixed.any():
         context.annotations.warn(f"{MIXED} for aggregation", start)
-    dropped = mixed.copy()
-    assert vector.histograms is not None
     order = np.argsort(groups.codes, kind="stable")
     edges = np.searchsorted(groups.codes[order], np.arange(groups.count + 1))
-    for group in np.flatnonzero(histogram_counts.any(axis=1)).tolist():
+    wanted = (histogram_counts > 0) & ~mixed
+    members = [
+        (group, vector.take(order[edges[group] : edges[group + 1]]))
+        for group in np.flatnonzero(wanted.any(axis=1)).tolist()
+    ]
+    notes: Notes = {}
+    cells, failed = sum_of_objects(context, op, members, wanted, notes)
+    for group in sorted(notes):
+        remark(context.annotations, notes[group], vector.labels, int(order[edges[group]]), start)
+    return cells, histogram_counts > 0, mixed | failed
+
+
+def sum_of_objects(
+    context: QueryContext, op: str, groups: list[tuple[int, Vector]], wanted: Mask, notes: Notes
+) -> tuple[Cells, Mask]:
+    """Sums or means of the histograms of some groups at the wanted steps, and where there can be none."""
+    cells, failed = np.full(wanted.shape, None, np.object_), np.zeros(wanted.shape, np.bool_)
+    for group, vector in groups:
         context.budget.check()
-        rows = order[edges[group] : edges[group + 1]]
-        notes: set[tuple[str, str]] = set()
-        for step in np.flatnonzero((histogram_counts[group] > 0) & ~mixed[group]).tolist():
-            here = rows[native[rows, step]]
-            members: list[FloatHistogram] = vector.histograms[here, step].tolist()
+        native = vector.are_histograms()
+        said = notes.setdefault(group, set())
+        for step in np.flatnonzero(wanted[group]).tolist():
+            assert vector.histograms is not None
+            members: list[FloatHistogram] = vector.histograms[native[:, step], step].tolist()
             if conflicting([member.hint for member in members]):
-                notes.add(("warn", CONFLICT))
+                said.add(("warn", CONFLICT))
             try:
                 total = combined(members, mean=op == "avg")
             except IncompatibleError:
-                notes.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
-                dropped[group, step] = True
+                said.add(("warn-for", EXPONENTIAL_AND_CUSTOM))
+                failed[group, step] = True
                 continue
             if total.reconciled:
-                notes.add(("info", RECONCILED + "aggregation"))
+                said.add(("info", RECONCILED + "aggregation"))
             cells[group, step] = total.histogram
-        remark(context.annotations, notes, vector.labels, int(rows[0]), start)
-    return cells, histogram_counts > 0, dropped
+    return cells, failed

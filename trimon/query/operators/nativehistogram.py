@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from trimon.gotext.strings import go_quote
+from trimon.model.components import Part
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import BUCKET_LABEL
 from trimon.query.execution.annotationtext import name_of, remark
@@ -16,7 +18,9 @@ from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import drop_names, shared_groups
 from trimon.query.execution.names import without_name
 from trimon.query.execution.operator import Operator
-from trimon.query.execution.values import Matrix, Value, Vector
+from trimon.query.execution.values import Mask, Matrix, Value, Vector
+from trimon.query.histograms.columnfigures import Check, fractions, quantiles, variances
+from trimon.query.histograms.matrix import HistogramMatrix
 from trimon.query.histograms.quantile import Note, fraction, quantile, variance
 from trimon.query.operators.matching import any_present
 
@@ -41,10 +45,29 @@ _FIGURES: Final[dict[str, Callable[[FloatHistogram], float]]] = {
 }
 
 
+def _column_deviation(matrix: HistogramMatrix, check: Check) -> Matrix:
+    found: Matrix = np.sqrt(variances(matrix, check))
+    return found
+
+
+_COLUMN_FIGURES: Final[dict[str, Callable[[HistogramMatrix, Check], Matrix]]] = {
+    "histogram_count": lambda matrix, _: matrix.figure(Part.COUNT),
+    "histogram_sum": lambda matrix, _: matrix.figure(Part.SUM),
+    "histogram_avg": lambda matrix, _: matrix.figure(Part.SUM) / _or_nan(matrix.figure(Part.COUNT)),
+    "histogram_stddev": _column_deviation,
+    "histogram_stdvar": variances,
+}
+
+
+def _or_nan(counts: Matrix) -> Matrix:
+    return np.where(counts == 0, np.nan, counts)
+
+
 class FigureOperator(Operator):
     """`histogram_count`, `_sum`, `_avg`, `_stddev`, `_stdvar`; floats have none of these."""
 
     leading = 0
+    columns = True
 
     def __init__(self, function: str, vector: Operator) -> None:
         self.function = function
@@ -60,8 +83,12 @@ class FigureOperator(Operator):
         assert isinstance(vector, Vector)
         native = vector.are_histograms()
         figure = _FIGURES.get(self.function)
-        if vector.histograms is None or figure is None or not native.any():
+        if figure is None or not native.any():
             return Vector.empty(vector.steps)
+        if vector.native is not None:
+            values = _COLUMN_FIGURES[self.function](vector.native, context.budget.check)
+            return without_name(context, vector.with_values(values, native).compact())
+        assert vector.histograms is not None
         values = np.zeros(native.shape)
         for row, step in zip(*np.nonzero(native), strict=True):
             values[row, step] = figure(vector.histograms[row, step])
@@ -73,12 +100,10 @@ def split(context: QueryContext, vector: Vector, start: int) -> tuple[Vector, Ve
 
     Where both stand for the same histogram at the same step, neither is kept and a warning is given.
     """
-    if vector.histograms is None:
+    if not vector.has_histograms:
         return vector, Vector.empty(vector.steps)
     classic = vector.floats()
-    native = Vector(
-        vector.labels, vector.values, vector.are_histograms(), vector.drop_name, vector.histograms
-    ).compact()
+    native = replace(vector, present=vector.are_histograms()).compact()
     if classic.rows == 0 or native.rows == 0:
         return classic, native
     bucket_codes, _ = classic.labels.column(BUCKET_LABEL)
@@ -91,9 +116,7 @@ def split(context: QueryContext, vector: Vector, start: int) -> tuple[Vector, Ve
         remark(context.annotations, [("warn-for", _MIX)], native.labels, row, start)
     return (
         buckets.with_values(buckets.values, buckets.present & ~both[mine]).compact(),
-        Vector(
-            native.labels, native.values, native.present & ~both[theirs], native.drop_name, native.histograms
-        ).compact(),
+        replace(native, present=native.present & ~both[theirs]).compact(),
     )
 
 
@@ -104,12 +127,24 @@ def _noted(context: QueryContext, native: Vector, row: int, note: Note | None, s
         context.annotations.info(note.value + shown, start)
 
 
+def _objects(native: Vector, wanted: Mask) -> Iterator[tuple[int, int, FloatHistogram]]:
+    """Some of the histograms as objects, with their rows and steps."""
+    rows = np.flatnonzero((wanted & native.present).any(axis=1))
+    if not len(rows):
+        return
+    some = replace(native.take(rows), present=(wanted & native.present)[rows]).with_objects()
+    assert some.histograms is not None
+    for row, step in zip(*np.nonzero(some.present), strict=True):
+        yield int(rows[row]), int(step), some.histograms[row, step]
+
+
 def native_quantile(context: QueryContext, native: Vector, wanted: Matrix, start: int) -> Vector:
     """`histogram_quantile` of native histograms."""
-    assert native.histograms is not None
-    values = np.zeros(native.values.shape)
-    for row, step in zip(*np.nonzero(native.present), strict=True):
-        values[row, step], note = quantile(float(wanted[step]), native.histograms[row, step])
+    values, hard = np.zeros(native.values.shape), native.present
+    if native.native is not None:
+        values, hard = quantiles(wanted, native.native, context.budget.check)
+    for row, step, histogram in _objects(native, hard):
+        values[row, step], note = quantile(float(wanted[step]), histogram)
         _noted(context, native, int(row), note, start)
     return native.with_values(values)
 
@@ -118,10 +153,10 @@ def native_fraction(
     context: QueryContext, native: Vector, lower: Matrix, upper: Matrix, start: int
 ) -> Vector:
     """`histogram_fraction` of native histograms."""
-    assert native.histograms is not None
-    values = np.zeros(native.values.shape)
-    for row, step in zip(*np.nonzero(native.present), strict=True):
-        found = fraction(float(lower[step]), float(upper[step]), native.histograms[row, step])
-        values[row, step], note = found
+    values, hard = np.zeros(native.values.shape), native.present
+    if native.native is not None:
+        values, hard = fractions(lower, upper, native.native, context.budget.check)
+    for row, step, histogram in _objects(native, hard):
+        values[row, step], note = fraction(float(lower[step]), float(upper[step]), histogram)
         _noted(context, native, int(row), note, start)
     return native.with_values(values)
