@@ -26,9 +26,15 @@ def cells_of(labels: Labels, value: Value, *, integer: bool = True) -> list[tupl
     return [(labels, marker), *parts]
 
 
-def batch_of(samples: Iterable[tuple[Labels, int, Value]], *, atomic: bool = False) -> SampleBatch:
+def batch_of(
+    samples: Iterable[tuple[Labels, int, Value]], *, atomic: bool = False, integer: bool = True
+) -> SampleBatch:
     """A batch of floats and histograms, components behind their markers."""
-    cells = [(*cell, time_ms) for labels, time_ms, value in samples for cell in cells_of(labels, value)]
+    cells = [
+        (*cell, time_ms)
+        for labels, time_ms, value in samples
+        for cell in cells_of(labels, value, integer=integer)
+    ]
     series = tuple(dict.fromkeys(labels for labels, _, _ in cells))
     place = {labels: number for number, labels in enumerate(series)}
     return SampleBatch(

@@ -34,10 +34,12 @@ import numpy.typing as npt
 
 from trimon.model.histogram import CUSTOM_SCHEMA, FloatHistogram, ResetHint
 from trimon.model.labels import Labels
+from trimon.model.sample import NORMAL_NAN
 
 COMPONENT_LABEL: Final = ""
-# The lowest byte holds flags. The pattern is private to storage, as ABSENT is; query sees it in the values of a frame.
-MARKER_BITS: Final = 0x7FF46E6174697600
+# The lowest byte holds flags. It is a quiet NaN, so that arithmetic over it is silent. Who takes samples from outside turns one
+# that has these bits into the ordinary NaN (`unmarked`).
+MARKER_BITS: Final = 0x7FFC6E6174697600
 _FLAGS: Final = 0xFF
 
 
@@ -128,6 +130,12 @@ def is_marker(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Where values stand for histograms; bool array of the same shape."""
     found: npt.NDArray[np.bool_] = np.equal(values.view(np.int64) & ~np.int64(_FLAGS), MARKER_BITS)
     return found
+
+
+def unmarked(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Values from outside, where no bits stand for a histogram: those that would are the ordinary NaN."""
+    forged = is_marker(values)
+    return np.where(forged, NORMAL_NAN, values) if forged.any() else values
 
 
 def marker_flags(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -155,7 +155,7 @@ class SpanHistogram:
         flags = MarkerFlags.NONE if self.integer else MarkerFlags.FLOAT
         if self.gauge:
             flags |= MarkerFlags.GAUGE
-        texts = _texts(
+        texts = texts_of(
             self.schema, self.zero_threshold, self.custom_values, self.positive_spans, self.negative_spans
         )
         head = (
@@ -167,9 +167,10 @@ class SpanHistogram:
 
 
 @lru_cache(maxsize=16_384)
-def _texts(
+def texts_of(
     schema: int, zero_threshold: float, custom_values: tuple[float, ...], positive: Spans, negative: Spans
 ) -> tuple[str, ...]:
+    """The texts of the components of histograms of a layout: count, sum, zero count but for custom bounds, and buckets."""
     layout = Layout(schema, zero_threshold, custom_values)
     parts = (Part.COUNT, Part.SUM) if schema == CUSTOM_SCHEMA else (Part.COUNT, Part.SUM, Part.ZERO)
     return (

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon import limits
+from trimon.model.components import unmarked
 from trimon.model.histogrambatch import Taken, with_histograms
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
@@ -401,14 +402,14 @@ def _batch(
             continue
         times.append(decoded)
         if size == _WHOLE:
-            values.append(np.ascontiguousarray(cells[:, 3:11]).view("<f8").ravel())
+            values.append(unmarked(np.ascontiguousarray(cells[:, 3:11]).view("<f8").ravel()))
         else:
             values.append(np.zeros(len(cells)))
         numbers.append(np.repeat(np.array(runs.series, np.int32), np.array(runs.count)))
     if samples.odd:
         numbers.append(np.array([number for number, _, _ in samples.odd], np.int32))
         times.append(np.array([time for _, time, _ in samples.odd], np.int64))
-        values.append(np.array([value for _, _, value in samples.odd], np.float64))
+        values.append(unmarked(np.array([value for _, _, value in samples.odd], np.float64)))
     if not numbers:
         return SampleBatch(
             tuple(series), _NO_SAMPLES.series_index, _NO_SAMPLES.timestamps_ms, NO_VALUES, atomic=True

@@ -63,6 +63,12 @@ HISTOGRAMS = [
 ]
 # Type counter, unit s, help "some help", of 7.
 METADATA = "0607010204554e495401730448454c5009736f6d652068656c70"
+# What they are.
+SHOWN = (
+    "{count:12, sum:18.4, [-1,-0.7071067811865475):5, [-0.001,0.001]:2, (0.7071067811865475,1]:1, "
+    "(1,1.414213562373095]:2, (2,2.82842712474619]:1, (2.82842712474619,4]:1}"
+)
+SHOWN_CUSTOM = "{count:5, sum:18.4, [-Inf,1]:2, (1,2.5]:3}"
 EXEMPLARS = (
     "04000000000000000700000000000003e800004000000000000000010874726163655f69640361626307d00f"
     "4000000000000000020161016201630164"
@@ -103,15 +109,15 @@ def test_samples_with_start_timestamps_are_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("record", HISTOGRAMS)
-def test_histograms_of_the_log_are_counted(record: str, tmp_path: Path) -> None:
-    """Two native histograms, whatever the type of their record: each is left out and said to be."""
+def test_histograms_of_the_log_are_imported(record: str, tmp_path: Path) -> None:
+    """Two native histograms, whatever the type of their record: each is imported."""
     found = decode_histograms(bytes.fromhex(record))
     assert (found.refs.tolist(), found.times.tolist()) == ([7, 3], [1000, 16000])
     write_log(tmp_path / "theirs" / "wal", SERIES, record)
     report, lines = imported(tmp_path / "theirs")
-    assert lines == []
-    assert report.left_out == Counter({"samples that are native histograms": 2})
-    assert not report.complete
+    shown = SHOWN_CUSTOM if record.find(_CUSTOM) > 0 or record.find(_CUSTOM_FLOATS) > 0 else SHOWN
+    assert lines == [f'{{__name__="a", x="1"}} {shown} 1000', f'{{__name__="b"}} {shown} 16000']
+    assert report.complete
 
 
 @pytest.mark.parametrize("record", [WITH_START, *HISTOGRAMS])
@@ -246,25 +252,23 @@ def recoded(block: Path, encoding: int, *, chunks: int) -> None:
 
 
 @pytest.mark.parametrize("encoding", [2, 3, 5, 6])
-def test_histogram_chunks_are_counted_and_said(encoding: int, bench: Bench, tmp_path: Path) -> None:
-    """The samples of histogram chunks are left out; their number is said and the exit code is 1."""
+def test_a_block_whose_histograms_are_damaged_is_left_out(
+    encoding: int, bench: Bench, tmp_path: Path
+) -> None:
+    """Chunks that say that they hold histograms and do not: the block is left out, the reason is said, the exit code is 1."""
     recoded(exported(bench, tmp_path / "theirs"), encoding, chunks=2)
     ran = run_trimon("tsdb", "import-prometheus", tmp_path / "theirs", tmp_path / "ours")
     assert ran.exit_code == 1
-    assert "left out: 240 samples that are native histograms" in ran.stderr
-    assert "360 samples in 1 blocks" in ran.stdout
-    dumped = run_trimon("tsdb", "dump", tmp_path / "theirs")
-    assert "240 samples that are native histograms are left out" in dumped.stderr
-    assert len(dumped.stdout.splitlines()) == 360
+    assert "is left out: a histogram chunk" in ran.stdout
 
 
-def test_a_block_of_histograms_only(bench: Bench, tmp_path: Path) -> None:
-    """A block without floats is not called empty."""
-    recoded(exported(bench, tmp_path / "theirs"), 2, chunks=6)
+def test_a_block_of_unknown_chunks_only(bench: Bench, tmp_path: Path) -> None:
+    """A block of which nothing can be read is not called empty."""
+    recoded(exported(bench, tmp_path / "theirs"), 77, chunks=6)
     ran = run_trimon("tsdb", "import-prometheus", tmp_path / "theirs", tmp_path / "ours")
     assert ran.exit_code == 1
-    assert "holds no floats" in ran.stdout
-    assert "left out: 600 samples that are native histograms" in ran.stderr
+    assert "holds nothing that can be read" in ran.stdout
+    assert "left out: 6 chunks of unknown encoding 77" in ran.stderr
 
 
 def test_chunks_of_an_unknown_encoding_are_counted(bench: Bench, tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ class BlockWriter:
         self._pages = _Pages([], [], [], [], [], [], [], [])
         self._bands = 0
         self._chunks = 0
-        self._samples = 0
         self._series_band: list[Int64s] = []
         self._series_place: list[Int64s] = []
         self._slice_ms = 0
@@ -105,6 +104,9 @@ class BlockWriter:
         order = sorted_rows(labels)
         data = self._files.create(beside / "data")
         kept: list[Int64s] = []
+        # A histogram is one sample of its series, whatever its components are.
+        shown = labels.column(COMPONENT_LABEL)[0] == 0
+        samples = 0
         try:
             data.write(DATA_MAGIC)
             for rows in self._batches(selection, order):
@@ -113,6 +115,7 @@ class BlockWriter:
                 filled = np.flatnonzero(lengths)
                 if len(filled):
                     kept.append(rows[filled])
+                    samples += int(lengths[shown[rows]].sum())
                     self._write_batch(data, frame, filled)
                 progress(int(sum(map(len, kept))), len(order))
             if not kept:
@@ -123,7 +126,8 @@ class BlockWriter:
         finally:
             data.close()
         rows = np.concatenate(kept)
-        meta = replace(self._meta, samples=self._samples, series=len(rows), chunks=self._chunks)
+        series = int(shown[rows].sum())
+        meta = replace(self._meta, samples=samples, series=series, chunks=self._chunks)
         index = self._files.create(beside / "index")
         try:
             self._write_index(index, labels.take(rows), timetable, data_bytes, meta)
@@ -201,7 +205,6 @@ class BlockWriter:
         directory.last_ms.append(int(frame.times[last[filled] - 1].max()))
         directory.samples.append(int(lengths.max()))
         data.write(page)
-        self._samples += int(lengths.sum())
         self._chunks += int(filled.sum())
 
     def _write_timetables(self, data: AppendFile) -> npt.NDArray[np.int64]:

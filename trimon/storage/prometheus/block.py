@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.model.components import COMPONENT_LABEL, unmarked
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
 from trimon.openfiles import ReadFile
@@ -20,16 +22,22 @@ from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_posi
 from trimon.storage.head.matching import codes_matching
 from trimon.storage.prometheus import xor, xor2
 from trimon.storage.prometheus.crc import crc32c_many
+from trimon.storage.prometheus.histogramchunks import (
+    ENCODINGS,
+    ChunkLayout,
+    HistogramChunk,
+    decode_histograms,
+    layouts,
+)
+from trimon.storage.prometheus.histogramseries import BlockComponents
 from trimon.storage.prometheus.index import Bytes, read_index
 from trimon.storage.prometheus.tombstones import read_tombstones
 from trimon.storage.prometheus.varint import FormatError, read_at
 from trimon.storage.read.partialframe import PartialFrame
 
 SEGMENT_MAGIC: Final = 0x85BD40DD
-# Encodings of chunks: of floats with their decoders, and of native histograms (with start timestamps the second pair).
+# Encodings of chunks of floats, with their decoders.
 _FLOAT_DECODERS: Final = {1: xor.decode_chunks, 4: xor2.decode_chunks}
-_HISTOGRAM_ENCODINGS: Final = frozenset({2, 3, 5, 6})
-NATIVE_HISTOGRAMS: Final = "samples that are native histograms"
 _BATCH_CHUNKS: Final = 1 << 15
 # An index is read as a whole, of a chunk file so much at once; the length before a chunk has at most so many bytes.
 INDEX_BYTES_MAX: Final = 1 << 36
@@ -39,7 +47,7 @@ _VERIFY_SERIES: Final = 1024
 
 
 class PrometheusBlock:
-    """An open block of Prometheus. It reads as if chunks without floats were not there; `left_out` counts those."""
+    """An open block of Prometheus. It reads as if chunks of unknown encodings were not there; `left_out` counts those."""
 
     def __init__(self, files: Files, path: Path) -> None:
         """Read the whole index; raises OperatingError if there is no such block or it is damaged."""
@@ -55,7 +63,32 @@ class PrometheusBlock:
         for name, segment in zip(names, self._segments, strict=True):
             if int.from_bytes(self._bytes(segment, 0, 4), "big") != SEGMENT_MAGIC:
                 raise FormatError(f"{path / 'chunks' / name}: no chunk file")
-        self._labels = self._make_table()
+        self._own_labels = self._make_table()
+
+    @cached_property
+    def _components(self) -> BlockComponents:
+        """The components of native histograms, by the heads of all chunks."""
+        chunks = np.arange(len(self.index.chunk_ref))
+        owners = np.searchsorted(self.index.chunk_offsets, chunks, side="right") - 1
+        found: set[tuple[int, ChunkLayout]] = set()
+        for raw, offsets, mine in self._by_window(chunks):
+            lengths, begins = read_at(raw, offsets)
+            native = np.flatnonzero(np.isin(raw[begins], list(ENCODINGS)))
+            encodings = raw[begins[native]].tolist()
+            listed = layouts(raw, begins[native] + 1, lengths[native].astype(np.int64), encodings)
+            found.update(zip(owners[mine[native]].tolist(), listed, strict=True))
+        return BlockComponents(self.index.series, found)
+
+    @cached_property
+    def _labels(self) -> LabelTable:
+        """The labels of all series, and of components behind them."""
+        own, components = self._own_labels, self._components
+        if not len(components.view):
+            return own
+        every = own.take(np.concatenate((np.arange(own.rows), components.view.owner)))
+        texts = np.concatenate((np.zeros(own.rows, np.int32), components.codes))
+        names = (COMPONENT_LABEL, *every.names)
+        return LabelTable(every.rows, names, (texts, *every.columns), (components.texts, *every.values))
 
     def _make_table(self) -> LabelTable:
         """All labels; every dictionary holds the whole list of symbols."""
@@ -95,19 +128,19 @@ class PrometheusBlock:
     @property
     def has_components(self) -> bool:
         """Whether any series is a component of a histogram."""
-        return False
+        return len(self._components.view) > 0
 
     def without_components(self, series: Int32s) -> Int32s:
-        """All of them: no series is one."""
-        return series
+        """Those of some series that are no components of histograms."""
+        return self._components.view.without(series)
 
     def components_of(self, series: Int32s) -> tuple[Int32s, Int64s]:
-        """Nothing."""
-        return series[:0], np.zeros(0, np.int64)
+        """The components of some series (ascending), ascending, and the place in `series` of the series of each."""
+        return self._components.view.of(series)
 
     def component_texts(self, components: Int32s) -> tuple[Int32s, Sequence[str]]:
-        """Nothing."""
-        return components, ("",)
+        """The texts of some components: codes, and what they stand for."""
+        return self._components.codes[components - self.index.series], self._components.texts
 
     def table(self, series: Int32s) -> LabelTable:
         """Their labels."""
@@ -116,16 +149,30 @@ class PrometheusBlock:
     def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
         """Which of some series may have samples in the closed interval: those with a chunk that touches it."""
         alive = np.zeros(len(series), np.bool_)
-        alive[self._chunks_of(series, start_ms, end_ms)[1]] = True
+        alive[self._chunks_of(self._owners(series), start_ms, end_ms)[1]] = True
         return alive
+
+    def _owners(self, series: Int32s) -> Int32s:
+        """The series in whose chunks some series and components are."""
+        owners = self._components.view.owners_of(series)
+        return np.where(owners < 0, series, owners)
 
     def estimate(self, series: Int32s, start_ms: int, end_ms: int) -> int:
         """At most how many samples lie in the closed interval."""
-        chunks, _ = self._chunks_of(series, start_ms, end_ms)
+        chunks, _ = self._chunks_of(self._owners(series), start_ms, end_ms)
         return 120 * len(chunks) if self.meta.samples == 0 else min(240 * len(chunks), self.meta.samples)
 
     def partial_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         """Samples of ascending series, whole chunks that touch the closed interval."""
+        found = self._float_frames(series[series < self.index.series], start_ms, end_ms)
+        if self.has_components:
+            owners = np.unique(self._owners(series))
+            chunks, rows = self._chunks_of(owners, start_ms, end_ms)
+            native = self._components.frame(series, self._read_histograms(chunks, owners[rows]))
+            found += [native] if native is not None else []
+        return self._tombstones.applied(found, series) if found else []
+
+    def _float_frames(self, series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
         chunks, rows = self._chunks_of(series, start_ms, end_ms)
         times, values, counts = [], [], []
         for begin in range(0, len(chunks), _BATCH_CHUNKS):
@@ -137,10 +184,19 @@ class PrometheusBlock:
             return []
         totals = np.bincount(rows, weights=np.concatenate(counts), minlength=len(series)).astype(np.int64)
         offsets = np.concatenate(([0], np.cumsum(totals)))
-        partial = PartialFrame.private(
-            np.arange(len(series)), offsets, np.concatenate(times), np.concatenate(values)
-        )
-        return self._tombstones.applied([partial], series)
+        floats = unmarked(np.concatenate(values))
+        return [PartialFrame.private(np.arange(len(series)), offsets, np.concatenate(times), floats)]
+
+    def _read_histograms(self, chunks: Int64s, owners: Int32s) -> list[tuple[int, HistogramChunk]]:
+        """The chunks that hold histograms, in the given order, each with its series."""
+        found: dict[int, HistogramChunk] = {}
+        for raw, offsets, mine in self._by_window(chunks):
+            begins, lengths = self._checked(raw, offsets)
+            native = np.flatnonzero(np.isin(raw[begins], list(ENCODINGS)))
+            encodings = raw[begins[native]].tolist()
+            decoded = decode_histograms(raw, begins[native] + 1, lengths[native], encodings)
+            found.update(zip(mine[native].tolist(), decoded, strict=True))
+        return [(int(owners[place]), found[place]) for place in sorted(found)]
 
     def left_out(self) -> Counter[str]:
         """What the block holds that cannot be read, in words, and how much of it: by the heads of all chunks."""
@@ -148,12 +204,9 @@ class PrometheusBlock:
         for raw, offsets, _ in self._by_window(np.arange(len(self.index.chunk_ref))):
             _, begins = read_at(raw, offsets)
             encodings = raw[begins]
-            samples = raw[begins + 1].astype(np.int64) << 8 | raw[begins + 2]
             for encoding in np.unique(encodings).tolist():
                 mine = encodings == encoding
-                if encoding in _HISTOGRAM_ENCODINGS:
-                    found[NATIVE_HISTOGRAMS] += int(samples[mine].sum())
-                elif encoding not in _FLOAT_DECODERS:
+                if encoding not in _FLOAT_DECODERS and encoding not in ENCODINGS:
                     found[f"chunks of unknown encoding {encoding}"] += int(mine.sum())
         return found
 
@@ -172,11 +225,11 @@ class PrometheusBlock:
 
     def label_names(self) -> list[str]:
         """All label names, in any order."""
-        return list(self._labels.names)
+        return list(self._own_labels.names)
 
     def label_values(self, name: str) -> list[str]:
         """All values of a label, in any order."""
-        codes, values = self._labels.column(name)
+        codes, values = self._own_labels.column(name)
         return [values[code] for code in np.unique(codes).tolist() if code]
 
     def _chunks_of(self, series: Int32s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s]:
@@ -235,6 +288,14 @@ class PrometheusBlock:
 
     def _decode(self, raw: Bytes, offsets: Int64s) -> Iterator[tuple[Int64s, Floats, Int64s, Int64s]]:
         """Encoding by encoding: times, values, sample counts, and the places of these chunks among the offsets."""
+        begins, lengths = self._checked(raw, offsets)
+        for encoding, decode in _FLOAT_DECODERS.items():
+            mine = np.flatnonzero(raw[begins] == encoding)
+            if len(mine):
+                yield *decode(raw, begins[mine] + 1, lengths[mine]), mine
+
+    def _checked(self, raw: Bytes, offsets: Int64s) -> tuple[Int64s, Int64s]:
+        """Where the encodings of chunks are, and the lengths of what follows. Raises FormatError."""
         lengths_found, begins = read_at(raw, offsets)
         lengths = lengths_found.astype(np.int64)
         ends = begins + 1 + lengths
@@ -245,10 +306,7 @@ class PrometheusBlock:
             stored = stored << np.uint32(8) | raw[ends + place]
         if (crc32c_many(raw, begins, lengths + 1) != stored).any():
             raise FormatError(f"{self.path}: a chunk does not pass its checksum")
-        for encoding, decode in _FLOAT_DECODERS.items():
-            mine = np.flatnonzero(raw[begins] == encoding)
-            if len(mine):
-                yield *decode(raw, begins[mine] + 1, lengths[mine]), mine
+        return begins, lengths
 
 
 def _interleaved(decoded: Sequence[tuple[Int64s, Floats, Int64s]], counts: Int64s) -> tuple[Int64s, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,11 @@ from trimon.model.frame import SampleFrame
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.block.writer import UNFINISHED
-from trimon.storage.head.arena import Int64s, ragged_positions
+from trimon.storage.head.arena import Floats, Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c_many
+from trimon.storage.prometheus.histogramchunks import FLOATS, INTEGERS
+from trimon.storage.prometheus.histogramencoder import encode_histograms
+from trimon.storage.prometheus.histogramexport import FloatRun, runs_of
 from trimon.storage.prometheus.indexwriter import ChunkTable, SeriesTable, index_parts
 from trimon.storage.prometheus.varint import write_all
 from trimon.storage.prometheus.xor import SAMPLES_PER_CHUNK, encode_chunks
@@ -138,21 +142,55 @@ def _write_chunks(
 ) -> ChunkTable:
     """Cut the rows of a frame into chunks and write them."""
     lengths = np.diff(frame.offsets)[rows]
-    per_row = -(-lengths // SAMPLES_PER_CHUNK)
-    owner = np.repeat(np.arange(len(rows)), per_row)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
-    counts = np.minimum(lengths[owner] - place * SAMPLES_PER_CHUNK, SAMPLES_PER_CHUNK)
     arrays = frame.time_of_row[rows]
     times = frame.times[ragged_positions(frame.time_offsets[arrays], lengths)]
     values = frame.values[ragged_positions(frame.offsets[rows], lengths)]
+    if frame.native is None:
+        return _write_floats(
+            segments, np.arange(first_series, first_series + len(rows)), times, values, lengths
+        )
+    with_native = np.isin(rows, frame.native.row)
+    plain = np.repeat(~with_native, lengths)
+    series = np.flatnonzero(~with_native) + first_series
+    tables = [_write_floats(segments, series, times[plain], values[plain], lengths[~with_native])]
+    for place in np.flatnonzero(with_native).tolist():
+        tables += _write_runs(segments, frame, int(rows[place]), first_series + place)
+    listed = ChunkTable.joined(tables)
+    order = np.lexsort((listed.first_ms, listed.series))
+    return ChunkTable(listed.series[order], listed.first_ms[order], listed.last_ms[order], listed.refs[order])
+
+
+def _write_floats(
+    segments: _ChunkSegments, series: Int64s, times: Int64s, values: Floats, lengths: Int64s
+) -> ChunkTable:
+    """Write the chunks of series of floats; `lengths` are how many samples each has."""
+    per_row = -(-lengths // SAMPLES_PER_CHUNK)
+    owner = np.repeat(np.arange(len(series)), per_row)
+    if not len(owner):
+        return ChunkTable(owner, times, times, owner)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    counts = np.minimum(lengths[owner] - place * SAMPLES_PER_CHUNK, SAMPLES_PER_CHUNK)
     data, sizes = encode_chunks(times, values, counts)
-    wrapped, wrapped_sizes = _wrapped(data, sizes)
     ends = np.cumsum(counts)
-    refs = segments.write(wrapped, wrapped_sizes)
-    return ChunkTable(owner + first_series, times[ends - counts], times[ends - 1], refs)
+    refs = segments.write(*_wrapped(data, sizes, _XOR_ENCODING))
+    return ChunkTable(series[owner], times[ends - counts], times[ends - 1], refs)
 
 
-def _wrapped(data: Bytes, sizes: Int64s) -> tuple[Bytes, Int64s]:
+def _write_runs(segments: _ChunkSegments, frame: SampleFrame, row: int, series: int) -> Iterator[ChunkTable]:
+    """Write the chunks of a series that holds histograms."""
+    for run in runs_of(frame, row):
+        if isinstance(run, FloatRun):
+            yield _write_floats(
+                segments, np.array([series]), run.times, run.values, np.array([len(run.times)])
+            )
+            continue
+        chunk = run.chunk
+        data, sizes = encode_histograms([chunk], [run.reset])
+        refs = segments.write(*_wrapped(data, sizes, FLOATS if chunk.layout.floats else INTEGERS))
+        yield ChunkTable(np.array([series]), chunk.times[:1], chunk.times[-1:], refs)
+
+
+def _wrapped(data: Bytes, sizes: Int64s, encoding: int) -> tuple[Bytes, Int64s]:
     """Chunks with their length and encoding before and their checksum behind."""
     prefix, prefix_sizes = write_all(sizes.astype(np.uint64))
     totals = prefix_sizes + 1 + sizes + 4
@@ -160,7 +198,7 @@ def _wrapped(data: Bytes, sizes: Int64s) -> tuple[Bytes, Int64s]:
     begins = ends - totals
     out = np.empty(int(ends[-1]), np.uint8)
     out[ragged_positions(begins, prefix_sizes)] = prefix
-    out[begins + prefix_sizes] = _XOR_ENCODING
+    out[begins + prefix_sizes] = encoding
     out[ragged_positions(begins + prefix_sizes + 1, sizes)] = data
     sums = crc32c_many(out, begins + prefix_sizes, sizes + 1)
     for place in range(4):

@@ -12,7 +12,10 @@ import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.model.components import component_labels, unmarked
 from trimon.model.labels import METRIC_NAME
+from trimon.model.sample import is_stale
+from trimon.model.spans import HistogramError
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import BlockMeta, BlockNames, is_ulid
 from trimon.storage.block.writer import BlockWriter
@@ -21,7 +24,7 @@ from trimon.storage.head.arena import Int32s, Int64s, UInt64s
 from trimon.storage.head.head import Head
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import HOUR_MS
-from trimon.storage.prometheus.block import NATIVE_HISTOGRAMS, PrometheusBlock
+from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.prometheus.wal import WalReport, read_log
 from trimon.storage.prometheus.walrecords import (
     WalExemplars,
@@ -85,7 +88,10 @@ def import_directory(
         newest_ms = max(newest_ms, block.meta.max_ms)
         report.left_out += left_out
         if meta is None:
-            yield f"block {name} holds no floats" if left_out else f"block {name} is empty", report
+            yield (
+                f"block {name} holds nothing that can be read" if left_out else f"block {name} is empty",
+                report,
+            )
             continue
         report.blocks.append(meta)
         report.samples += meta.samples
@@ -97,7 +103,7 @@ def import_directory(
         report.samples += meta.samples
         yield f"log: {meta.series} series, {meta.samples} samples as {meta.ulid}", report
     if written == 0:
-        yield "log: no floats that are not in blocks", report
+        yield "log: no samples that are not in blocks", report
     if report.families:
         yield f"log: type, help or unit of {report.families} metric families", report
 
@@ -105,7 +111,7 @@ def import_directory(
 def import_block(
     files: Files, block: PrometheusBlock, target: Path, names: BlockNames, progress: Progress = no_progress
 ) -> BlockMeta | None:
-    """One block as one of ours; None if it holds no float samples. Raises OperatingError."""
+    """One block as one of ours; None if it holds no samples. Raises OperatingError."""
     selection = StoreSnapshot([block]).select_stored((), *_EVER)
     meta = BlockMeta(
         names.new(), block.meta.min_ms, block.meta.max_ms, level=block.meta.level, hints=block.meta.hints
@@ -128,6 +134,7 @@ class LogImport:
         self._report = report
         self._head = Head(0, 0)
         self._numbers = _Numbers()
+        self._known_components: dict[tuple[int, tuple[str, ...]], Int32s] = {}
         self._tombstones: dict[tuple[int, int], list[Int32s]] = {}
         self._families: dict[str, tuple[str, str, str]] = {}
 
@@ -152,11 +159,9 @@ class LogImport:
                 case WalSamples():
                     series, place = self._accepted(part.refs, part.times, start_ms)
                     if len(place):
-                        self._head.restore_loose(series, part.times[place], part.values[place])
+                        self._head.restore_loose(series, part.times[place], unmarked(part.values[place]))
                 case WalHistograms():
-                    self._leave_out(
-                        NATIVE_HISTOGRAMS, len(self._accepted(part.refs, part.times, start_ms)[0])
-                    )
+                    self._take_histograms(part, *self._accepted(part.refs, part.times, start_ms))
                 case WalTombstones():
                     self._note_tombstones(part)
                 case WalMetadata():
@@ -166,6 +171,40 @@ class LogImport:
         for kind, count in told.unknown_records.items():
             self._leave_out(f"log records of unknown type {kind}", count)
         self._report.problems.extend(told.problems)
+
+    def _take_histograms(self, part: WalHistograms, series: Int32s, place: Int64s) -> None:
+        """Histograms as components; a staleness marker is one of the series."""
+        numbers: list[Int32s] = []
+        values: list[float] = []
+        times: list[int] = []
+        for number, at in zip(series.tolist(), place.tolist(), strict=True):
+            histogram = part.histograms[at]
+            if is_stale(np.array([histogram.sum]))[0]:
+                marker, texts, parts = histogram.sum, (), ()
+            else:
+                try:
+                    marker, texts, parts = histogram.kept().components()
+                except HistogramError as error:
+                    self._leave_out(f"histograms that contradict themselves ({error})", 1)
+                    continue
+            numbers.append(np.concatenate(([number], self._components(number, texts))))
+            values += [marker, *parts]
+            times += [int(part.times[at])] * (1 + len(texts))
+        if numbers:
+            self._head.restore_loose(
+                np.concatenate(numbers).astype(np.int32),
+                np.array(times, np.int64),
+                np.array(values, np.float64),
+            )
+
+    def _components(self, number: int, texts: tuple[str, ...]) -> Int32s:
+        """The components of a series with these texts."""
+        key = number, texts
+        if key not in self._known_components:
+            labels = self._head.index.view().labels(number) if texts else ()
+            listed = [component_labels(labels, text) for text in texts]
+            self._known_components[key] = self._head.create(listed, RefusalTally())
+        return self._known_components[key]
 
     def _leave_out(self, what: str, count: int) -> None:
         if count:

@@ -6,6 +6,7 @@ others one by one.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.model.labels import Labels
+from trimon.model.spans import SpanHistogram, Spans, absolute
 from trimon.storage.head.arena import Floats, Int64s
 from trimon.storage.prometheus.varint import FormatError, read_at, zigzag_decoded
 
@@ -36,7 +39,7 @@ HISTOGRAMS: Final = {
 }
 
 _REF_AND_TIME: Final = 16
-_CUSTOM_BUCKETS: Final = -53
+_GAUGE: Final = 3
 _TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 _NO_START, _SAME_START = 0, 1
 
@@ -62,10 +65,11 @@ class WalSamples:
 
 @dataclass(frozen=True, slots=True)
 class WalHistograms:
-    """Of samples that are native histograms: series reference and time."""
+    """Samples that are native histograms: series reference, time, histogram, as it was written."""
 
     refs: UInt64s
     times: Int64s
+    histograms: list[SpanHistogram]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,11 @@ class _RecordBody:
         """Eight bytes, the highest first."""
         self.skip(8)
         return int.from_bytes(self._record[self._offset - 8 : self._offset], "big")
+
+    def double(self) -> float:
+        """A float, the highest byte first."""
+        self.skip(8)
+        return float(struct.unpack_from(">d", self._record, self._offset - 8)[0])
 
     def uvarint(self) -> int:
         """An unsigned integer of variable length."""
@@ -208,11 +217,12 @@ def decode_histograms(record: bytes) -> WalHistograms:
     body = _RecordBody(record)
     refs: list[int] = []
     times: list[int] = []
+    histograms: list[SpanHistogram] = []
     for ref, time_ms in (_places_with_start if with_start else _places)(body):
-        _skip_histogram(body, floats=floats)
+        histograms.append(_read_histogram(body, floats=floats))
         refs.append(ref)
         times.append(time_ms)
-    return WalHistograms(_refs(refs), np.array(times, np.int64))
+    return WalHistograms(_refs(refs), np.array(times, np.int64), histograms)
 
 
 def _places(body: _RecordBody) -> Iterator[tuple[int, int]]:
@@ -237,30 +247,42 @@ def _places_with_start(body: _RecordBody) -> Iterator[tuple[int, int]]:
         yield ref, time_ms
 
 
-def _skip_histogram(body: _RecordBody, *, floats: bool) -> None:
-    """Step over one native histogram."""
-
-    def skip_float() -> None:
-        body.skip(8)
-
-    skip_count: Callable[[], object] = skip_float if floats else body.uvarint
-    body.byte()
+def _read_histogram(body: _RecordBody, *, floats: bool) -> SpanHistogram:
+    count: Callable[[], float] = body.double if floats else body.uvarint
+    gauge = body.byte() == _GAUGE
     schema = body.varint()
-    skip_float()
-    skip_count()
-    skip_count()
-    skip_float()
-    for _ in range(2):
-        for _ in range(body.uvarint()):
-            body.varint()
-            body.uvarint()
-    skip_bucket: Callable[[], object] = skip_float if floats else body.varint
-    for _ in range(2):
-        for _ in range(body.uvarint()):
-            skip_bucket()
-    if schema == _CUSTOM_BUCKETS:
-        for _ in range(body.uvarint()):
-            skip_float()
+    zero_threshold = body.double()
+    zero_count, total, sums = count(), count(), body.double()
+    positive_spans, negative_spans = _read_spans(body), _read_spans(body)
+    positive, negative = _read_buckets(body, floats=floats), _read_buckets(body, floats=floats)
+    bounds: tuple[float, ...] = ()
+    if schema == CUSTOM_SCHEMA:
+        bounds = tuple(body.double() for _ in range(body.uvarint()))
+    return SpanHistogram(
+        schema,
+        zero_threshold,
+        zero_count,
+        total,
+        sums,
+        positive_spans,
+        positive,
+        negative_spans,
+        negative,
+        bounds,
+        integer=not floats,
+        gauge=gauge,
+    )
+
+
+def _read_spans(body: _RecordBody) -> Spans:
+    return tuple((body.varint(), body.uvarint()) for _ in range(body.uvarint()))
+
+
+def _read_buckets(body: _RecordBody, *, floats: bool) -> tuple[float, ...]:
+    count = body.uvarint()
+    if floats:
+        return tuple(body.double() for _ in range(count))
+    return absolute([body.varint() for _ in range(count)])
 
 
 class _SampleRecords:

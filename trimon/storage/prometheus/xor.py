@@ -152,22 +152,29 @@ class XorDecoder:
         self._value()
 
     def _value(self) -> None:
-        word = self._bits.peek(self._positions)
-        changed = (word >> _U(63)) == 1
-        fresh = changed & (((word >> _U(62)) & _U(1)) == 1)
-        leading = np.where(fresh, ((word >> _U(57)) & _U(31)).astype(np.int64), self._leading)
-        size = ((word >> _U(51)) & _U(63)).astype(np.int64)
-        size = np.where(size == 0, 64, size)
-        trailing = np.where(fresh, 64 - leading - size, self._trailing)
-        if (fresh & (trailing < 0)).any():
-            raise FormatError("a chunk has more significant bits than there are")
-        significant = 64 - leading - trailing
-        control = np.where(fresh, 13, 2)
-        crossed = shift_right(self._bits.peek(self._positions + control), 64 - significant)
-        crossed = np.where(changed, shift_left(crossed, trailing), _U(0))
+        read = read_crossed(self._bits, self._positions, self._leading, self._trailing)
+        crossed, self._positions, self._leading, self._trailing = read
         self.values = self.values ^ crossed
-        self._leading, self._trailing = leading, trailing
-        self._positions = self._positions + np.where(changed, control + significant, 1)
+
+
+def read_crossed(
+    bits: BitReader, positions: Int64s, leading: Int64s, trailing: Int64s
+) -> tuple[UInt64s, Int64s, Int64s, Int64s]:
+    """What values differ in from those before, where each ends, and the windows of significant bits. Raises FormatError."""
+    word = bits.peek(positions)
+    changed = (word >> _U(63)) == 1
+    fresh = changed & (((word >> _U(62)) & _U(1)) == 1)
+    leading = np.where(fresh, ((word >> _U(57)) & _U(31)).astype(np.int64), leading)
+    size = ((word >> _U(51)) & _U(63)).astype(np.int64)
+    size = np.where(size == 0, 64, size)
+    trailing = np.where(fresh, 64 - leading - size, trailing)
+    if (fresh & (trailing < 0)).any():
+        raise FormatError("a chunk has more significant bits than there are")
+    significant = 64 - leading - trailing
+    control = np.where(fresh, 13, 2)
+    crossed = shift_right(bits.peek(positions + control), 64 - significant)
+    crossed = np.where(changed, shift_left(crossed, trailing), _U(0))
+    return crossed, positions + np.where(changed, control + significant, 1), leading, trailing
 
 
 # ---- encoding
@@ -179,7 +186,7 @@ def _bit_length(numbers: UInt64s) -> Int64s:
     return np.where(high > 0, 32 + np.frexp(high)[1], np.frexp(low)[1]).astype(np.int64)
 
 
-class _EncodeState:
+class EncodeState:
     """Bit buffers of many chunks, as big words, and the state of every chunk's encoder."""
 
     def __init__(self, count: int, samples: int) -> None:
@@ -204,6 +211,12 @@ class _EncodeState:
         if spill.any():
             self.words[rows[spill], word[spill] + 1] |= shift_left(numbers[spill], 64 - over[spill])
         self.positions[rows] = at + bits
+
+    def bytes_of(self, row: int) -> bytes:
+        """What has been appended to one chunk."""
+        size_bytes = int(self.positions[row] + 7) // 8
+        data: bytes = self.words[row].astype(">u8").tobytes()
+        return data[:size_bytes]
 
     def put_bytes(self, rows: Int64s, numbers: UInt64s) -> None:
         """Append variable-length integers."""
@@ -248,7 +261,7 @@ class _EncodeState:
 
 def encode_chunks(times: Int64s, values: Floats, counts: Int64s) -> tuple[Bytes, Int64s]:
     """The bytes of chunks, one after the other, and the length of each; no chunk is empty."""
-    state = _EncodeState(len(counts), int(counts.max()))
+    state = EncodeState(len(counts), int(counts.max()))
     starts = np.cumsum(counts) - counts
     bits = values.view(_U)
     everyone = np.arange(len(counts))
