@@ -21,21 +21,20 @@ class Feature:
     note: str = ""
 
 
-_HISTOGRAMS: Final = "native histograms are not scraped by this version"
 FEATURES: Final[dict[str, Feature]] = {
     "auto-reload-config": Feature(note="deprecated; use --config.auto-reload"),
     "concurrent-rule-eval": Feature(),
-    "created-timestamp-zero-ingestion": Feature(inert="_created series are stored as they are"),
+    "created-timestamp-zero-ingestion": Feature(),
     "delayed-compaction": Feature(inert="compactions are not delayed"),
     "exemplar-storage": Feature(),
     "extra-scrape-metrics": Feature(note="deprecated; set extra_scrape_metrics in the configuration"),
     "fast-startup": Feature(inert="a start waits for no block"),
-    "histograms-st-encoding": Feature(inert=_HISTOGRAMS),
+    "histograms-st-encoding": Feature(inert="no start timestamps are stored"),
     "memory-snapshot-on-shutdown": Feature(inert="the log is replayed at every start"),
     "metadata-wal-records": Feature(inert="the log has metadata always"),
-    "native-histograms": Feature(inert=_HISTOGRAMS),
+    "native-histograms": Feature(inert="set scrape_native_histograms in the configuration"),
     "old-ui": Feature(inert="there is no user interface that it could replace"),
-    "ooo-native-histograms": Feature(inert=_HISTOGRAMS),
+    "ooo-native-histograms": Feature(inert="native histograms are taken as samples are"),
     "otlp-deltatocumulative": Feature(inert="OTLP is not received by this version"),
     "otlp-native-delta-ingestion": Feature(inert="OTLP is not received by this version"),
     "promql-binop-fill-modifiers": Feature(),

@@ -29,6 +29,7 @@ from trimon.model.rows import Appended, Columns, Metadata, Row, SampleBatch
 from trimon.redaction import redacted
 from trimon.scrape.columns import SeriesColumns
 from trimon.scrape.echoes import Echoes
+from trimon.scrape.exposition.assembled import AssembledLayout
 from trimon.scrape.exposition.bodymemory import (
     NOTHING,
     BodyReading,
@@ -38,6 +39,7 @@ from trimon.scrape.exposition.bodymemory import (
     never_late,
 )
 from trimon.scrape.exposition.families import BodyFamily, MetadataCache
+from trimon.scrape.exposition.familylines import FamilyLines
 from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.negotiation import BodyFormat, ProtobufFormat, choose_format
 from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
@@ -113,14 +115,8 @@ class ScrapeSession:
         self._series_labels = SeriesLabels(target.labels, options)
         self._metadata = MetadataCache(self._echoes.shown)
         self._format: BodyFormat = TextFormat
-        self._text = BodyLayout(
-            TextFormat(),
-            self._series_labels,
-            honor_timestamps=options.honor_timestamps,
-            sample_limit=options.sample_limit,
-            metadata=self._metadata,
-        )
-        self._layout: BodyLayout | ProtobufLayout = self._text
+        self._text = self._text_layout()
+        self._layout: BodyLayout | AssembledLayout | ProtobufLayout = self._text
         self._columns = SeriesColumns(
             target.group, tuple(report_labels(name, target.labels) for name in names)
         )
@@ -286,6 +282,31 @@ class ScrapeSession:
             assert chosen is TextFormat or chosen is OpenMetricsFormat
             self._text.use(chosen())
             self._layout = self._text
+
+    def _text_layout(self) -> BodyLayout | AssembledLayout:
+        options, rule = self.options, self._series_labels
+        convert = self.target.convert_classic_histograms
+        if not convert and not options.start_timestamps_as_zeros:
+            return BodyLayout(
+                TextFormat(),
+                rule,
+                honor_timestamps=options.honor_timestamps,
+                sample_limit=options.sample_limit,
+                metadata=self._metadata,
+            )
+        lines = FamilyLines(rule, convert=convert)
+        layout = BodyLayout(
+            TextFormat(), lines, honor_timestamps=options.honor_timestamps, metadata=self._metadata
+        )
+        return AssembledLayout(
+            layout,
+            lines,
+            rule,
+            always_classic=self.target.always_classic_histograms,
+            created=options.start_timestamps_as_zeros,
+            sample_limit=options.sample_limit,
+            bucket_limit=options.native_histogram_bucket_limit,
+        )
 
     def _protobuf_layout(self) -> ProtobufLayout:
         options, target = self.options, self.target

@@ -28,10 +28,11 @@ ShownFamilies: TypeAlias = Callable[[Mapping[str, BodyFamily]], Mapping[str, Bod
 
 @dataclass(frozen=True, slots=True)
 class FamilyDeclaration:
-    """The type and unit declared last above a line, whatever family they were declared for."""
+    """The type and unit declared last above a line, whatever family they were declared for, and for which the type was."""
 
     type: str = ""
     unit: str = ""
+    family: str = ""
 
 
 class BodyFamilies:
@@ -64,7 +65,7 @@ class BodyFamilies:
         family = self.by_name.get(comment.family) or self._known.get(comment.family) or BodyFamily()
         if comment.kind == "TYPE":
             family = replace(family, type=comment.text)
-            self._declare(replace(self.declared, type=comment.text))
+            self._declare(replace(self.declared, type=comment.text, family=comment.family))
         elif comment.kind == "HELP":
             family = replace(family, help=comment.text)
         else:
