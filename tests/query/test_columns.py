@@ -108,8 +108,8 @@ def store_of(series: list[Samples], *, columns: bool) -> MemoryStore:
 
 
 def key(one: FloatHistogram) -> tuple[object, ...]:
-    """All that a histogram is, to the bit."""
-    numbers = (one.zero_count, one.count, one.sum, one.zero_threshold)
+    """All that a histogram is, to the bit. Those of custom buckets have no zero bucket."""
+    numbers = (0.0 if one.custom else one.zero_count, one.count, one.sum, one.zero_threshold)
     sides = [array.tolist() for part in (one.positive, one.negative) for array in (part.index, part.counts)]
     shown = [[number(value) for value in side] for side in (*sides, numbers)]
     return (one.schema, one.custom_values, one.hint, str(shown))
@@ -207,6 +207,31 @@ QUERIES = (
             "h_total unless on(i) h_total{half='1'} offset 1m",
         )
     ),
+    *(
+        f"h_total {op} {factor}"
+        for op in ("*", "/")
+        for factor in (2, 0, -0.5, "Inf", "NaN", "(time() / 300 - 1)")
+    ),
+    "3 * rate(h_total[1m])",
+    "-h_total",
+    "2 / h_total",
+    "h_total > 2",
+    "h_total + 2",
+    "histogram_quantile(0.5, h_total * 0)",
+    "histogram_quantile(0.5, h_total / 0)",
+    *(
+        f"{a} {op} {b}"
+        for op in ("+", "-", "*", "/", "==", "> bool")
+        for a, b in (
+            ("h_total", "h_total offset 30s"),
+            ("rate(h_total[1m])", "rate(h_total[2m])"),
+            ("h_total", "on(half) group_left() h_total{i='1'}"),
+            ("h_total", "histogram_count(h_total)"),
+            ("h_total", "on(i) (h_total{half='1'} or vector(2))"),
+        )
+    ),
+    "histogram_count(h_total) * h_total",
+    "h_total - h_total",
     "count(h_total)",
     "max(h_total)",
     "histogram_quantile(0.9, sum(rate(h_total[1m])))",

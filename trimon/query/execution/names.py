@@ -9,6 +9,7 @@ import numpy as np
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import drop_metric, group
 from trimon.query.execution.values import Vector
+from trimon.query.histograms.columnarithmetic import regrouped
 from trimon.query.language.errors import QueryError
 
 SAME_LABELS = "vector cannot contain metrics with the same labelset"
@@ -58,4 +59,7 @@ def merge_equal(vector: Vector, message: str = SAME_LABELS) -> Vector:
         cells = np.full(values.shape, None, np.object_)
         row, step = np.nonzero(vector.are_histograms())
         cells[groups.codes[row], step] = vector.histograms[row, step]
-    return Vector(vector.labels.take(order[bounds]), values, counts > 0, drop, cells)
+    native = None
+    if vector.native is not None:
+        native = regrouped(vector.native.only(vector.present), groups.codes, groups.count)
+    return Vector(vector.labels.take(order[bounds]), values, counts > 0, drop, cells, native)

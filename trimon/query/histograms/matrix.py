@@ -129,6 +129,11 @@ class HistogramMatrix:
         return out
 
     @classmethod
+    def none(cls, rows: int, steps: int) -> HistogramMatrix:
+        """No histogram at all."""
+        return cls.of(np.full((rows, steps), None, np.object_))
+
+    @classmethod
     def of(cls, cells: Cells) -> HistogramMatrix:
         """Of objects and None. For what is rare: it loops over samples."""
         layouts: dict[Layout, int] = {}

@@ -39,6 +39,8 @@ def _pins(matcher: Matcher) -> bool:
 class AbsentOperator(Operator):
     """1 at the steps at which the input has no sample of any series."""
 
+    columns = True
+
     def __init__(self, vector: Operator, labels: Labels) -> None:
         self.children = (vector,)
         self.labels = labels

@@ -11,6 +11,8 @@ from trimon.query.execution.labelcodes import concat, shared_groups
 from trimon.query.execution.names import merge_equal, without_name
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Cells, Mask, Scalar, Value, Vector
+from trimon.query.histograms.columnarithmetic import divided, scaled
+from trimon.query.histograms.matrix import HistogramMatrix, stacked
 from trimon.query.language.errors import QueryError
 from trimon.query.language.nodes import Matching
 from trimon.query.language.tokens import TRIMS
@@ -46,6 +48,8 @@ class ScalarBinaryOperator(Operator):
 class VectorScalarOperator(Operator):
     """A vector and a scalar, in either order."""
 
+    columns = True
+
     def __init__(
         self,
         op: str,
@@ -73,6 +77,12 @@ class VectorScalarOperator(Operator):
         assert isinstance(vector, Vector)
         a = left.values if isinstance(left, (Vector, Scalar)) else vector.values
         b = right.values if isinstance(right, (Vector, Scalar)) else vector.values
+        if vector.native is not None:
+            scaled_one = self._scaled(context, left, right, vector)
+            if scaled_one is not None:
+                return scaled_one
+            vector = vector.with_objects()
+            left, right = (vector if isinstance(side, Vector) else side for side in (left, right))
         if vector.histograms is not None or self.op in TRIMS:
             return self._with_histograms(context, left, right, vector)
         if self.op not in COMPARISON:
@@ -81,6 +91,18 @@ class VectorScalarOperator(Operator):
         if self.return_bool:
             return without_name(context, vector.with_values(holds.astype(np.float64)))
         return vector.with_values(vector.values, vector.present & holds).compact()
+
+    def _scaled(self, context: QueryContext, left: Value, right: Value, vector: Vector) -> Vector | None:
+        """Multiples of histograms as columns; None where the operator makes none of them."""
+        assert vector.native is not None
+        if self.op != "*" and (self.op != "/" or vector is right):
+            return None
+        assert isinstance(left, (Vector, Scalar))
+        assert isinstance(right, (Vector, Scalar))
+        factor = right.values if isinstance(right, Scalar) else left.values
+        native = (scaled if self.op == "*" else divided)(vector.native.only(vector.present), factor)
+        values = ARITHMETIC[self.op](left.values, right.values)
+        return without_name(context, replace(vector, values=values, native=native))
 
     def _with_histograms(self, context: QueryContext, left: Value, right: Value, vector: Vector) -> Vector:
         native = vector.are_histograms()
@@ -119,6 +141,8 @@ class VectorScalarOperator(Operator):
 
 class SetOperator(Operator):
     """`and`, `or`, `unless`: samples of either side by the presence of matches on the other."""
+
+    columns = True
 
     def __init__(self, op: str, left: Operator, right: Operator, matching: Matching) -> None:
         self.leading = None if op == "or" else 0
@@ -164,12 +188,25 @@ def stacked_cells(upper: Vector, lower: Vector) -> Cells | None:
     return np.concatenate(parts)
 
 
+def stacked_columns(upper: Vector, lower: Vector) -> HistogramMatrix | None:
+    """The columns of one vector under those of another; None when neither has any."""
+    if upper.native is None and lower.native is None:
+        return None
+    mine, theirs = (
+        HistogramMatrix.none(*part.present.shape) if part.native is None else part.native
+        for part in (upper, lower)
+    )
+    return stacked(mine, theirs)
+
+
 def stack(upper: Vector, lower: Vector) -> Vector:
     """The series of one vector under those of another."""
     if lower.rows == 0:
         return upper
     if upper.rows == 0:
         return lower
+    if upper.histograms is not None or lower.histograms is not None:
+        upper, lower = upper.with_objects(), lower.with_objects()
     drop: Mask | None = None
     if upper.drop_name is not None or lower.drop_name is not None:
         parts = [
@@ -183,4 +220,5 @@ def stack(upper: Vector, lower: Vector) -> Vector:
         np.concatenate([upper.present, lower.present]),
         drop,
         stacked_cells(upper, lower),
+        stacked_columns(upper, lower),
     )

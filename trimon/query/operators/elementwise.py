@@ -17,6 +17,7 @@ from trimon.query.execution.tiling import is_wide, row_blocks
 from trimon.query.execution.values import Matrix, Scalar, TextValue, Value, Vector
 from trimon.query.histograms.arithmetic import scaled
 from trimon.query.histograms.cells import map_cells
+from trimon.query.histograms.columnarithmetic import scaled as scaled_columns
 
 _DAY_S: Final = 86_400
 _INT64: Final = 2.0**63
@@ -155,6 +156,7 @@ class ElementwiseOperator(Operator):
     """A function of each sample, with scalar arguments per step. Inputs: the vector, then the scalars."""
 
     leading = 0
+    columns = True
 
     def __init__(self, function: str, vector: Operator, params: Sequence[Operator]) -> None:
         self.function = function
@@ -186,6 +188,7 @@ class NegateOperator(Operator):
     """A sign before a vector or a scalar."""
 
     replaces = True
+    columns = True
 
     leading = 0
 
@@ -203,6 +206,9 @@ class NegateOperator(Operator):
             return Scalar(-value.values)
         assert isinstance(value, Vector)
         negated = without_name(context, replace(value, values=-value.values))
+        if negated.native is not None:
+            minus = np.full(negated.steps, -1.0)
+            return replace(negated, native=scaled_columns(negated.native.only(negated.present), minus))
         if negated.histograms is None:
             return negated
         return replace(negated, histograms=map_cells(lambda one: scaled(one, -1.0), negated.histograms))

@@ -31,6 +31,7 @@ class LabelReplaceOperator(Operator):
     """Set a label from the match of another. Inputs: the vector, then four strings."""
 
     replaces = True
+    columns = True
 
     leading = 0
 
@@ -102,6 +103,7 @@ class LabelJoinOperator(Operator):
     """Set a label to others joined. Inputs: the vector, the target, the separator, the sources."""
 
     replaces = True
+    columns = True
 
     leading = 0
 

@@ -23,6 +23,8 @@ from trimon.query.execution.names import SAME_LABELS, merge_equal
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.tiling import is_wide, row_blocks
 from trimon.query.execution.values import Cells, Index, Mask, Matrix, Value, Vector, holds
+from trimon.query.histograms.columnarithmetic import added, divided, scaled
+from trimon.query.histograms.matrix import HistogramMatrix, overlaid
 from trimon.query.language.errors import QueryError
 from trimon.query.language.nodes import MatchCardinality, Matching
 from trimon.query.language.tokens import TRIMS
@@ -73,6 +75,8 @@ _CELL_BYTES: Final = 12
 class MatchOperator(Operator):
     """`vector op vector` for arithmetic and comparisons."""
 
+    columns = True
+
     def __init__(
         self,
         op: str,
@@ -114,9 +118,8 @@ class MatchOperator(Operator):
             return Vector.empty(steps)
         if self.matching.cardinality is MatchCardinality.ONE_TO_ONE:
             _check_one_to_one(pairs, present, count)
-        if left.histograms is not None or right.histograms is not None or self.op in TRIMS:
-            values, present, kept, cells = self._with_histograms(context, left, right, pairs, present)
-            return self._labelled(context, left, right, pairs, values, present, kept, cells)
+        if left.has_histograms or right.has_histograms or self.op in TRIMS:
+            return self._with_histograms(context, left, right, pairs, present)
         values, kept = self._values(context, left, right, pairs, present)
         return self._labelled(context, left, right, pairs, values, present, kept)
 
@@ -197,19 +200,40 @@ class MatchOperator(Operator):
 
     def _with_histograms(
         self, context: QueryContext, left: Vector, right: Vector, pairs: RowPairs, present: Mask
-    ) -> tuple[Matrix, Mask, Mask, Cells]:
-        """Values, where there was a pair, where the result is kept, and the histograms."""
-        a, b = _cells(left, pairs.left), _cells(right, pairs.right)
+    ) -> Vector:
+        """The result where a side has histograms: columns where they can, objects for the rest."""
+        columns = self._columns(left, right, pairs, present)
+        easy = np.zeros(present.shape, np.bool_) if columns is None else columns.kinds >= 0
+        a = _cells(left, pairs.left, present & ~easy)
+        b = _cells(right, pairs.right, present & ~easy)
         fill_left, fill_right = _fills(self.matching)
         sides = (_side(left, pairs.left, fill_left), a), (_side(right, pairs.right, fill_right), b)
-        wanted = present & (holds(a) | holds(b) | (self.op in TRIMS))
+        wanted = present & ~easy & (holds(a) | holds(b) | (self.op in TRIMS))
         values, kept = np.zeros(present.shape), np.zeros(present.shape, np.bool_)
         if self.op not in TRIMS:
             values, kept = self._values(context, left, right, pairs, present)
             kept = kept & ~wanted
         outcome = combine(self.op, sides[0], sides[1], wanted, return_bool=self.return_bool)
         announce(context.annotations, outcome, self._start)
-        return np.where(wanted, outcome.values, values), present, kept | outcome.kept, outcome.cells
+        values = np.where(wanted, outcome.values, values)
+        found: HistogramMatrix | Cells = outcome.cells
+        if columns is not None:
+            found = overlaid([columns, HistogramMatrix.of(outcome.cells)])
+        return self._labelled(context, left, right, pairs, values, present, kept | outcome.kept, found)
+
+    def _columns(self, left: Vector, right: Vector, pairs: RowPairs, present: Mask) -> HistogramMatrix | None:
+        """The histograms that columns make; None where the operator or the vectors are not for them."""
+        if self.op not in ("+", "-", "*", "/") or (pairs.left < 0).any() or (pairs.right < 0).any():
+            return None
+        mine = None if left.native is None else left.native.take(pairs.left).only(present)
+        theirs = None if right.native is None else right.native.take(pairs.right).only(present)
+        if mine is not None and theirs is not None:
+            return added(mine, theirs, subtract=self.op == "-") if self.op in ("+", "-") else None
+        if mine is not None and self.op in ("*", "/") and right.histograms is None:
+            return (scaled if self.op == "*" else divided)(mine, right.values[pairs.right])
+        if theirs is not None and self.op == "*" and left.histograms is None:
+            return scaled(theirs, left.values[pairs.left])
+        return None
 
     def _labelled(
         self,
@@ -220,8 +244,10 @@ class MatchOperator(Operator):
         values: Matrix,
         present: Mask,
         kept: Mask,
-        cells: Cells | None = None,
+        histograms: HistogramMatrix | Cells | None = None,
     ) -> Vector:
+        columns = histograms if isinstance(histograms, HistogramMatrix) else None
+        cells = histograms if isinstance(histograms, np.ndarray) else None
         matching = self.matching
         swapped = matching.cardinality is MatchCardinality.ONE_TO_MANY
         many, one = (right, left) if swapped else (left, right)
@@ -252,12 +278,12 @@ class MatchOperator(Operator):
             labels, drop = drop_metric(labels), None
         grouped = matching.cardinality is not MatchCardinality.ONE_TO_ONE
         message = _GROUPING if grouped else SAME_LABELS
-        checked = merge_equal(Vector(labels, values, present, drop, cells), message)
+        checked = merge_equal(Vector(labels, values, present, drop, cells, columns), message)
         if kept is present:
             return checked.compact()
         if checked.rows == labels.rows:
             return replace(checked, present=kept).compact()
-        return merge_equal(Vector(labels, values, kept, drop, cells), message).compact()
+        return merge_equal(Vector(labels, values, kept, drop, cells, columns), message).compact()
 
 
 def _fills(matching: Matching) -> tuple[float | None, float | None]:
@@ -269,10 +295,18 @@ def _fills(matching: Matching) -> tuple[float | None, float | None]:
     return matching.fill_left, matching.fill_right
 
 
-def _cells(vector: Vector, rows: Index) -> Cells:
-    if vector.histograms is None or vector.rows == 0:
+def _cells(vector: Vector, rows: Index, wanted: Mask) -> Cells:
+    """The histograms of some rows, of columns only those that are wanted."""
+    if not vector.has_histograms or vector.rows == 0:
         return np.full((len(rows), vector.steps), None, np.object_)
-    taken = vector.histograms[np.maximum(rows, 0)]
+    real = np.maximum(rows, 0)
+    if vector.native is not None:
+        some = np.flatnonzero(wanted.any(axis=1) & (rows >= 0))
+        cells = np.full((len(rows), vector.steps), None, np.object_)
+        cells[some] = vector.native.take(real[some]).only(wanted[some]).cells()
+        return cells
+    assert vector.histograms is not None
+    taken = vector.histograms[real]
     taken[rows < 0] = None
     return taken
 

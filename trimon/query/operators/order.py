@@ -22,6 +22,7 @@ class SortOperator(Operator):
     """Orders the series of an instant query; in a range query it only warns. Inputs: vector, label names."""
 
     leading = 0
+    columns = True
 
     def __init__(
         self, function: str, vector: Operator, labels: Sequence[Operator], start: int, *, ranged: bool

@@ -28,6 +28,7 @@ class KeepOperator(Operator):
 
     working = 4
     replaces = True
+    columns = True
 
     leading = -1
 
@@ -61,7 +62,7 @@ class KeepOperator(Operator):
         if self.op == "limit_ratio":
             return self._ratio(context, param.values, vector)
         limits = _limits(param.values)
-        if self.op != "limitk" and vector.histograms is not None:
+        if self.op != "limitk" and vector.has_histograms:
             vector = ignore_histograms(context, self.op, vector, self._start)
         if vector.rows == 0 or not (limits >= 1).any():
             return Vector.empty(vector.steps)
