@@ -352,7 +352,6 @@ _SERVER_ALONE: Final = (
 )
 _GO: Final = "it tunes the Go runtime, and this is Python"
 _AGENT: Final = "agent mode is not supported by this version"
-_READ: Final = "remote read is not served by this version"
 _ALIGNED: Final = "timestamps are always aligned, within Prometheus' tolerance"
 _COMPRESSED: Final = "the log is always compressed, with zstd"
 _COLUMNS: Final = "blocks hold pages of columns, not chunks"
@@ -374,9 +373,6 @@ INERT: Final = {
     "storage.tsdb.delay-compact-file.path": "no sidecar format is written that it could protect",
     "storage.tsdb.block-reload-interval": "blocks are opened when they are made",
     "storage.remote.flush-deadline": "remote write is not sent by this version",
-    "storage.remote.read-sample-limit": _READ,
-    "storage.remote.read-concurrent-limit": _READ,
-    "storage.remote.read-max-bytes-in-frame": _READ,
     "scrape.adjust-timestamps": _ALIGNED,
     "scrape.timestamp-tolerance": _ALIGNED,
     "write-documentation": "the documentation of the flags is docs/flags.md",

@@ -182,6 +182,9 @@ def web_options(
         changing_origin=cors_origin if "web.cors.origin" in flags.given else "",
         query_cost_max=flags["query.cost-max"],
         query_range_cost_max=flags["query.range-cost-max"],
+        remote_read_samples_max=flags["storage.remote.read-sample-limit"],
+        remote_read_concurrent_max=flags["storage.remote.read-concurrent-limit"],
+        remote_read_frame_bytes_max=flags["storage.remote.read-max-bytes-in-frame"],
     )
 
 

@@ -12,19 +12,23 @@ from trimon.wire import WireError, varint
 CORRUPT: Final = "s2: corrupt input"
 
 
+class CorruptError(UserError):
+    """Bytes that are no block."""
+
+
 def decompressed_size(body: bytes) -> int:
-    """How many bytes a block claims to hold. Raises UserError when it is no block."""
+    """How many bytes a block claims to hold. Raises CorruptError when it is no block."""
     try:
         return varint(body, 0)[0]
     except WireError:
-        raise UserError(CORRUPT) from None
+        raise CorruptError(CORRUPT) from None
 
 
 def decompress(body: bytes, size_max: int) -> bytes:
     """The bytes of a block.
 
-    Raises UserError when it is no block or claims to hold more than `size_max` bytes: the claim is read before
-    anything is decompressed, and a block that does not hold what it claims is corrupt.
+    Raises CorruptError when it is no block, UserError when it claims to hold more than `size_max` bytes: the claim is read
+    before anything is decompressed, and a block that does not hold what it claims is corrupt.
     """
     size = decompressed_size(body)
     if size > size_max:
@@ -32,4 +36,4 @@ def decompress(body: bytes, size_max: int) -> bytes:
     try:
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError:
-        raise UserError(CORRUPT) from None
+        raise CorruptError(CORRUPT) from None

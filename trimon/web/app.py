@@ -18,6 +18,7 @@ from trimon.web.api.notifications import notification_endpoints
 from trimon.web.api.openapi import openapi_endpoint
 from trimon.web.api.otlp import otlp_endpoints
 from trimon.web.api.queries import query_endpoints
+from trimon.web.api.remoteread import read_endpoints
 from trimon.web.api.remotewrite import write_endpoints
 from trimon.web.api.rules import rules_endpoints
 from trimon.web.api.search import search_endpoints
@@ -39,6 +40,7 @@ from trimon.web.userassets import user_asset_endpoints
 _AREAS: Final = (
     query_endpoints,
     active_query_endpoints,
+    read_endpoints,
     write_endpoints,
     expression_endpoints,
     series_endpoints,

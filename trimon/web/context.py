@@ -58,6 +58,11 @@ class WebOptions:
     query_cost_max: int = 0
     """Samples that an instant query of a client may look at; 0: any number. Rules have no such limit."""
     query_range_cost_max: int = 0
+    remote_read_samples_max: int = 50_000_000
+    """Samples that one query of a remote read may give; 0: any number."""
+    remote_read_concurrent_max: int = 10
+    """Remote reads at once; 0: any number."""
+    remote_read_frame_bytes_max: int = 1 << 20
 
     @property
     def link_prefix(self) -> str:

@@ -17,7 +17,7 @@ from trimon.web.http.endpoint import API_PREFIX, Endpoint
 
 VALIDATORS = {"3.1.0": OpenAPIV31SpecValidator, "3.2.0": OpenAPIV32SpecValidator}
 # What Prometheus describes and this server does not have.
-MISSING = {"/read": "remote read is not served yet"}
+MISSING: dict[str, str] = {}
 # Path, method, name and tag.
 OPERATIONS = (
     ("/query", "get", "query", "query"),

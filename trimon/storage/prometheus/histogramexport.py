@@ -40,10 +40,11 @@ class FloatRun:
 
 @dataclass(frozen=True, slots=True)
 class HistogramRun:
-    """A chunk of histograms, and the bits of how it begins."""
+    """A chunk of histograms, and the bits of how it begins; whether its first sample follows one that is left out."""
 
     chunk: HistogramChunk
     reset: int
+    is_cut: bool = False
 
 
 def runs_of(frame: SampleFrame, row: int) -> Iterator[FloatRun | HistogramRun]:
