@@ -34,6 +34,18 @@ PROTOCOL: Final = Text(go_type="config.ScrapeProtocol")
 SCHEME: Final = Text(_scheme)
 """How names of metrics and labels are checked."""
 LIMIT: Final = Whole(0, 2**63 - 1, "uint")
+KEEP_KNOWN: Final = "keep_known"
+_ON_LIMIT: Final = ("", "fail", KEEP_KNOWN)
+
+
+def _on_limit(text: str) -> str | None:
+    if text in _ON_LIMIT:
+        return None
+    return f"on_limit must be fail or {KEEP_KNOWN}, got {go_quote(text)}"
+
+
+ON_LIMIT: Final = Text(_on_limit)
+"""What happens when a target brings more than it may: the scrape fails, or only new series are refused."""
 # Go's os.Expand: ${name}, ${*}, $name, $1; `${}` and `${` without an end vanish.
 _VARIABLE = re.compile(r"\$(?:\{([^}]+)\}|(\{\}?)|([*#$@!?\-0-9])|([A-Za-z_][A-Za-z0-9_]*))", re.ASCII)
 
@@ -79,6 +91,10 @@ class GlobalConfig(Model):
     label_limit: int = setting(LIMIT, 0)
     label_name_length_limit: int = setting(LIMIT, 0)
     label_value_length_limit: int = setting(LIMIT, 0)
+    on_limit: str = setting(ON_LIMIT, "", own=True)
+    exposed_sample_limit: int = setting(LIMIT, 0, own=True)
+    metric_name_limit: int = setting(LIMIT, 0, own=True)
+    new_series_limit: int = setting(LIMIT, 0, own=True)
     keep_dropped_targets: int = setting(LIMIT, 0)
     metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")

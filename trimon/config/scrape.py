@@ -11,6 +11,7 @@ from trimon.config.discovery.table import no_sources, sources_of, with_discovery
 from trimon.config.globals import (
     ESCAPINGS,
     LIMIT,
+    ON_LIMIT,
     PROTOCOL,
     PROTOCOLS,
     PROTOCOLS_PROTO_FIRST,
@@ -25,7 +26,7 @@ from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
 from trimon.gotext.strings import go_quote
 
-_INHERITED_NUMBERS = (
+_INHERITED = (
     "body_size_limit",
     "sample_limit",
     "target_limit",
@@ -33,6 +34,10 @@ _INHERITED_NUMBERS = (
     "label_name_length_limit",
     "label_value_length_limit",
     "keep_dropped_targets",
+    "on_limit",
+    "exposed_sample_limit",
+    "metric_name_limit",
+    "new_series_limit",
 )
 _INHERITED_FLAGS = (
     "scrape_native_histograms",
@@ -80,6 +85,10 @@ class ScrapeConfig(HttpClient, Model):
     label_value_length_limit: int = setting(LIMIT, 0)
     native_histogram_bucket_limit: int = setting(LIMIT, 0)
     native_histogram_min_bucket_factor: float = setting(Number(), 0.0)
+    on_limit: str = setting(ON_LIMIT, "", own=True)
+    exposed_sample_limit: int = setting(LIMIT, 0, own=True)
+    metric_name_limit: int = setting(LIMIT, 0, own=True)
+    new_series_limit: int = setting(LIMIT, 0, own=True)
     keep_dropped_targets: int = setting(LIMIT, 0)
     metric_name_validation_scheme: str = setting(SCHEME, "")
     metric_name_escaping_scheme: str = setting(Text(), "")
@@ -145,7 +154,7 @@ class ScrapeConfig(HttpClient, Model):
                 f"invalid fallback_scrape_protocol for scrape config with job name {job}: {message}",
             )
         scheme, escaping = self._schemes(base)
-        inherited = {name: getattr(self, name) or getattr(base, name) for name in _INHERITED_NUMBERS}
+        inherited = {name: getattr(self, name) or getattr(base, name) for name in _INHERITED}
         done = replace(
             self,
             scrape_interval=interval,

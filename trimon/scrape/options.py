@@ -47,6 +47,12 @@ class PoolOptions:
     extra_metrics: bool = False
     type_and_unit_labels: bool = False
     sample_limit: int = 0
+    keep_known: bool = False
+    """Beyond a limit only new series are refused; otherwise the scrape fails."""
+    exposed_sample_limit: int = 0
+    metric_name_limit: int = 0
+    new_series_limit: int = 0
+    """New series a minute."""
     target_limit: int = 0
     label_limit: int = 0
     label_name_length_limit: int = 0
@@ -58,6 +64,12 @@ class PoolOptions:
     metric_relabeling: Relabeling = field(default_factory=lambda: Relabeling(()))
     sent_secrets: Callable[[], tuple[str, ...]] = field(default=tuple, repr=False, compare=False)
     """The credentials of the job's last request."""
+
+    @property
+    def limits_series(self) -> bool:
+        """Whether series are refused beyond limits of our own."""
+        limits = (self.exposed_sample_limit, self.metric_name_limit, self.new_series_limit)
+        return self.keep_known or any(limits)
 
     @property
     def accept(self) -> str:

@@ -49,6 +49,8 @@ class ScrapeCounts:
     body_size_exceeded: int = 0
     sample_limit_exceeded: int = 0
     bucket_limit_exceeded: int = 0
+    metric_name_limit_exceeded: int = 0
+    series_refused: int = 0
     label_limit_exceeded: int = 0
     cache_flushes_forced: int = 0
 

@@ -36,6 +36,7 @@ from trimon.scrape.exposition.bodymemory import (
     BrokenBody,
     Ints,
     Lateness,
+    SeriesRule,
     never_late,
 )
 from trimon.scrape.exposition.families import BodyFamily, MetadataCache
@@ -51,6 +52,7 @@ from trimon.scrape.exposition.records import (
     BucketLimitError,
     ExpositionError,
     LabelLimitError,
+    MetricNameLimitError,
     SampleLimitError,
     SeriesRoomError,
 )
@@ -70,6 +72,7 @@ from trimon.scrape.outcome import (
 )
 from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
 from trimon.scrape.series_labels import SeriesLabels
+from trimon.scrape.serieslimits import LimitedSeries, exposed_error
 from trimon.scrape.target import Target
 from trimon.scrape.timedseries import TimedSeries
 
@@ -112,7 +115,11 @@ class ScrapeSession:
             only_ok=True,
         )
         self._echoes = Echoes(options.sent_secrets, target.url)
-        self._series_labels = SeriesLabels(target.labels, options)
+        labels_rule = SeriesLabels(target.labels, options)
+        self._limits = LimitedSeries(labels_rule, options) if options.limits_series else None
+        self._series_labels: SeriesRule = self._limits or labels_rule
+        # what is refused beyond it is no reason to fail
+        self._sample_limit = 0 if options.keep_known else options.sample_limit
         self._metadata = MetadataCache(self._echoes.shown)
         self._format: BodyFormat = TextFormat
         self._text = self._text_layout()
@@ -160,7 +167,7 @@ class ScrapeSession:
             if self._refused_ms and timestamp_ms - self._refused_ms >= REFUSED_RETRY_MS:
                 self._refused_ms, self._refusal = 0, ""
                 self._relearn()
-            reading, remark = self._read(response.body, timestamp_ms, is_late)
+            reading, remark = self._read_within(response.body, timestamp_ms, is_late)
         except BrokenBody as broken:
             return self._bad_body(broken, timestamp_ms, duration_s, len(response.body))
         except ExpositionError as bad:
@@ -170,6 +177,27 @@ class ScrapeSession:
         remark = remark or self._refusal or echoed
         self.state = TargetState("up", remark, timestamp_ms, duration_s, reading.samples, reading.series)
         return self._outcome(reading, timestamp_ms, duration_s, len(response.body))
+
+    def _read_within(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
+        """As `_read`, within limits of our own."""
+        limits = self._limits
+        if limits is None:
+            return self._read(body, timestamp_ms, is_late)
+        anew, limit = not self.warm, self.options.exposed_sample_limit
+        surely = self._layout.series_in(body) if limit else 0
+        if surely > limit and not self.options.keep_known:
+            raise exposed_error(surely, limit)
+        limits.begin(timestamp_ms, anew=anew)
+        before = 0 if anew else limits.refused
+        reading, remark = self._read(body, timestamp_ms, is_late)
+        try:
+            limits.done(reading, self._layout.hashes, anew=anew)
+        except ExpositionError as error:
+            raise BrokenBody(error, reading.samples, reading.kept, 0, NOTHING) from None
+        if limits.refused and not self._refused_ms:
+            self._refused_ms = timestamp_ms
+        self.counts.series_refused += max(limits.refused - before, 0)
+        return reading, remark or (shown_error(limits.text) if limits.refused else "")
 
     def _read(self, body: bytes, timestamp_ms: int, is_late: Lateness) -> tuple[BodyReading, str]:
         """The numbers of a body, and what is wrong with it all the same. Raises BrokenBody and ExpositionError."""
@@ -235,8 +263,12 @@ class ScrapeSession:
     ) -> ScrapeOutcome:
         self.counts.label_limit_exceeded += isinstance(error.cause, LabelLimitError)
         self.counts.sample_limit_exceeded += isinstance(error.cause, SampleLimitError)
+        self.counts.metric_name_limit_exceeded += isinstance(error.cause, MetricNameLimitError)
         self.counts.bucket_limit_exceeded += isinstance(error.cause, BucketLimitError)
         self._end_all_but(error.slots)
+        if isinstance(error.cause, MetricNameLimitError):
+            # names of all series are to be counted again, also of those that go on
+            self._relearn()
         counts = (error.samples, error.kept, error.added)
         return self._down(error.cause, timestamp_ms, duration_s, counts, body_bytes)
 
@@ -291,7 +323,7 @@ class ScrapeSession:
                 TextFormat(),
                 rule,
                 honor_timestamps=options.honor_timestamps,
-                sample_limit=options.sample_limit,
+                sample_limit=self._sample_limit,
                 metadata=self._metadata,
             )
         lines = FamilyLines(rule, convert=convert)
@@ -304,7 +336,7 @@ class ScrapeSession:
             rule,
             always_classic=self.target.always_classic_histograms,
             created=options.start_timestamps_as_zeros,
-            sample_limit=options.sample_limit,
+            sample_limit=self._sample_limit,
             bucket_limit=options.native_histogram_bucket_limit,
         )
 
@@ -323,7 +355,7 @@ class ScrapeSession:
             Shapes(histograms),
             options.start_timestamps_as_zeros,
         )
-        return ProtobufLayout(rules, self._metadata, sample_limit=options.sample_limit)
+        return ProtobufLayout(rules, self._metadata, sample_limit=self._sample_limit)
 
     def _report(
         self, up: float, duration_s: float, counts: tuple[int, int, int], body_bytes: int

@@ -9,7 +9,7 @@ from typing import Final
 from trimon import limits
 from trimon.actors.scrape import JobConfig
 from trimon.config.dump import fingerprint
-from trimon.config.globals import PROTOCOLS, PROTOCOLS_PROTO_FIRST
+from trimon.config.globals import KEEP_KNOWN, PROTOCOLS, PROTOCOLS_PROTO_FIRST
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import HttpFetch
 from trimon.model.relabel import Relabeling
@@ -53,6 +53,10 @@ def pool_options(config: ScrapeConfig, features: Collection[str] = ()) -> PoolOp
         type_and_unit_labels=TYPE_AND_UNIT in features,
         start_timestamps_as_zeros=starts,
         sample_limit=config.sample_limit,
+        keep_known=config.on_limit == KEEP_KNOWN,
+        exposed_sample_limit=config.exposed_sample_limit,
+        metric_name_limit=config.metric_name_limit,
+        new_series_limit=config.new_series_limit,
         target_limit=config.target_limit,
         label_limit=config.label_limit,
         label_name_length_limit=config.label_name_length_limit,

@@ -116,6 +116,16 @@ _COUNTS = (
         "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
     ),
     (
+        "trimon_target_scrapes_exceeded_metric_name_limit_total",
+        "metric_name_limit_exceeded",
+        "Scrapes with more names of metrics than metric_name_limit, which failed.",
+    ),
+    (
+        "trimon_target_series_refused_total",
+        "series_refused",
+        "New series refused by on_limit: keep_known or new_series_limit; each counts again when it is looked at again.",
+    ),
+    (
         "prometheus_target_scrape_pool_exceeded_label_limits_total",
         "label_limit_exceeded",
         "Total number of times scrape pools hit the label limits.",

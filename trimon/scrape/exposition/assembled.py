@@ -432,3 +432,5 @@ class AssembledLayout:
         self._members = []
         self._assembly = None
         self._reached = NOTHING
+        # a series that was refused may be taken when it is looked at again
+        self._histogram_labels = {key: one for key, one in self._histogram_labels.items() if one is not None}

@@ -26,6 +26,10 @@ class LateError(ExpositionError):
     """A body that takes longer to read than a scrape may."""
 
 
+class MetricNameLimitError(ExpositionError):
+    """A body has more names of metrics than the job allows."""
+
+
 class SampleLimitError(ExpositionError):
     """A body has more samples than the job allows."""
 
