@@ -69,7 +69,9 @@ class Shape:
     counts: tuple[tuple[int, int], ...] = ()
     not_negative: tuple[int, ...] = ()
     balances: tuple[Balance, ...] = ()
+    bounds: tuple[float, ...] = ()
     present: frozenset[int] = frozenset()
+    """Of custom bounds the buckets that have components."""
     too_big: bool = False
     """Whether the histogram has more buckets than it may."""
     schema: int | None = None
@@ -119,6 +121,7 @@ class _Builder:
         self.counts: list[tuple[int, int]] = []
         self.not_negative: list[int] = []
         self.balances: list[Balance] = []
+        self.bounds: tuple[float, ...] = ()
         self.present: set[int] = set()
         self.too_big = False
         self.schema: int | None = None
@@ -149,6 +152,7 @@ class _Builder:
             tuple(self.counts),
             tuple(self.not_negative),
             tuple(self.balances),
+            self.bounds,
             frozenset(self.present),
             self.too_big,
             self.schema,
@@ -229,13 +233,15 @@ class Shapes:
         found = set()
         below = 0.0
         total = number_of(raw, _total(histogram))
-        refs = [ref for _, ref in _finite(histogram)]
-        for index, ref in enumerate([*refs, None]):
+        finite = _finite(histogram)
+        for index, ref in enumerate([*(ref for _, ref in finite), None]):
             value = total if ref is None else number_of(raw, ref)
             if value != below:
                 found.add(index)
             below = value
-        return before.present.union(found) if before is not None else frozenset(found)
+        if before is not None and before.bounds == tuple(bound for bound, _ in finite):
+            found |= before.present
+        return frozenset(found)
 
     def _histogram(self, builder: _Builder, raw: RawMetric, before: Shape | None, *, gauge: bool) -> None:
         histogram, rules = raw.histogram or RawHistogram(), self._rules
@@ -308,6 +314,7 @@ def _converted(
     is_float = histogram.count_float >= 0 or any(bucket.count_float >= 0 for bucket in histogram.buckets)
     layout = Layout(CUSTOM_SCHEMA, 0.0, tuple(bound or 0.0 for bound, _ in finite))
     builder.schema = CUSTOM_SCHEMA
+    builder.bounds = tuple(bound for bound, _ in finite)
     builder.present.update(present)
     builder.too_big = bool(rules.bucket_limit) and len(present) > rules.bucket_limit
     builder.add(ABSENT, constant=_marker(is_float=is_float, gauge=gauge))
