@@ -26,6 +26,7 @@ from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 LAYOUTS = (
     FloatHistogram(1, 0.001),
     FloatHistogram(0, 0.001),
+    FloatHistogram(-1, 0.001),
     FloatHistogram(1, 0.5),
     FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 2.5, 10.0)),
     FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 10.0)),

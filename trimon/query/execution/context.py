@@ -110,6 +110,11 @@ class QueryContext:
             self.stats.selected.append((source.matchers, self._counts[id(source)] > 0))
         return found
 
+    def cells(self, source: SampleSource) -> int:
+        """How many numbers a step of a source has: those of histograms that have been read count one by one."""
+        rows, frame = self.labels(source).rows, self._frames.get(id(source))
+        return rows if frame is None or frame.native is None else rows + len(frame.native.row)
+
     def objects(self, source: SampleSource) -> SampleFrame:
         """The samples of a source with histograms as objects; made once."""
         frame = self.frame(source)

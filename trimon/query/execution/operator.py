@@ -70,9 +70,9 @@ def extent_of(context: QueryContext, operator: Operator) -> slice | None:
 
 def step_bytes(context: QueryContext, operators: Sequence[Operator]) -> int:
     """What a step of some operators and those below them takes, about: a cell of all series of the selector that has most."""
-    rows, order = 0, list(operators)
+    cells, order = 0, list(operators)
     for operator in order:
         order += operator.children
         if operator.source is not None:
-            rows = max(rows, context.labels(operator.source).rows)
-    return STEP_BYTES + rows * _CELL_BYTES
+            cells = max(cells, context.cells(operator.source))
+    return STEP_BYTES + cells * _CELL_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.operator import Operator
 from trimon.query.execution.values import Value, Vector
+
+# Of columns of histograms that operators make on their way.
+_COLUMN_COPIES: Final = 2
 
 
 class _Pending:
@@ -67,7 +71,14 @@ def _compute(context: QueryContext, pending: _Pending) -> Value:
     budget.check()
     # All that is above `held_bytes` are the inputs. What is the same at every step is copied by those that compute with it.
     repeated = sum(value.repeated_bytes() for value in pending.inputs if isinstance(value, Vector))
-    budget.take_bytes(operator.working * (budget.bytes_held - held_bytes) + repeated, operator)
+    columns = 0
+    if operator.columns:
+        # These are worked on part by part, or as few copies.
+        columns = sum(
+            v.native.size_bytes for v in pending.inputs if isinstance(v, Vector) and v.native is not None
+        )
+    plain = budget.bytes_held - held_bytes - columns
+    budget.take_bytes(operator.working * plain + _COLUMN_COPIES * columns + repeated, operator)
     began = time.perf_counter()
     if not operator.columns:
         _make_objects(context, pending.inputs)

@@ -81,6 +81,36 @@ def added(left: HistogramMatrix, right: HistogramMatrix, *, subtract: bool) -> H
     return HistogramMatrix(table, values, kinds.astype(np.int32), hints)
 
 
+def coarsened(matrix: HistogramMatrix, wanted: npt.NDArray[np.int32]) -> HistogramMatrix:
+    """Histograms brought to layouts of lower resolution, `wanted[row, step]`, whose zero thresholds are the same; -1: none.
+
+    Counts of merged buckets are added in the order of their indexes.
+    """
+    table, layouts = matrix.table, matrix.table.layouts
+    changing = (matrix.kinds >= 0) & (wanted >= 0) & (matrix.kinds != wanted)
+    if not changing.any():
+        return matrix
+    parts, values, stored = [table], [matrix.values.copy()], [matrix.there]
+    pairs = np.unique(np.stack([matrix.kinds[changing], wanted[changing]]), axis=1)
+    for source, target in pairs.T.tolist():
+        cells = changing & (matrix.kinds == source) & (wanted == target)
+        places = np.flatnonzero((table.layout == source) & cells.any(axis=1)[table.row])
+        places = places[np.argsort(table.index[places], kind="stable")]
+        some, shift = table.at(places), layouts[source].schema - layouts[target].schema
+        index = np.where(some.part >= Part.POSITIVE, ((some.index - 1) >> shift) + 1, some.index)
+        parts.append(replace(some, layout=np.full(len(places), target, np.int32), index=index))
+        here = cells[some.row]
+        values.append(np.where(here, matrix.values[places], 0.0))
+        stored.append(here & matrix.there[places])
+        values[0][places] = np.where(here, 0.0, values[0][places])
+        stored[0] = stored[0].copy()
+        stored[0][places] &= ~here
+    joined, _ = united(parts)
+    joined, numbers, there = merged_components(joined, np.concatenate(values), np.concatenate(stored))
+    kinds = np.where(changing, wanted, matrix.kinds).astype(np.int32)
+    return HistogramMatrix(joined, numbers, kinds, matrix.hints, there).compacted()
+
+
 def regrouped(matrix: HistogramMatrix, codes: Index, count: int) -> HistogramMatrix:
     """The rows put together to so many; no two of one code have a histogram at the same step."""
     kinds = np.full((count, matrix.kinds.shape[1]), -1, np.int32)

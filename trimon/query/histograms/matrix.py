@@ -240,6 +240,11 @@ def merged_components(
     begins = ordered.equal_runs()
     if len(begins) == len(ordered):
         return ordered, values, stored
-    values = np.add.reduceat(values, begins, axis=0)
+    lengths = np.diff(begins, append=len(ordered))
+    total = values[begins]
+    for further in range(1, int(lengths.max())):
+        # One after the other: `reduceat` would begin with the sum of all but the first.
+        longer = np.flatnonzero(lengths > further)
+        total[longer] += values[begins[longer] + further]
     stored = None if stored is None else np.logical_or.reduceat(stored, begins, axis=0)
-    return ordered.at(begins), values, stored
+    return ordered.at(begins), total, stored

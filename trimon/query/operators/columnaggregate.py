@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.query.execution.annotationtext import remark
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.labelcodes import Groups
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
+from trimon.query.histograms.columnarithmetic import coarsened
 from trimon.query.histograms.hints import GAUGE, NOT_RESET, RESET, UNKNOWN
 from trimon.query.histograms.matrix import HistogramMatrix, overlaid
 from trimon.query.operators.grouped import Sorted
 from trimon.query.operators.histogramaggregate import Notes, sum_of_objects
 from trimon.query.windows.histogramwindows import CONFLICT, MIXED
+
+Kinds: TypeAlias = npt.NDArray[np.int32]
 
 
 def add_columns(
@@ -33,10 +38,13 @@ def add_columns(
     mixed = holding & floats
     if mixed.any():
         context.annotations.warn(f"{MIXED} for aggregation", start)
-    kinds = native.kinds[order]
-    highest = np.maximum.reduceat(kinds, bounds, axis=0)
-    lowest = np.minimum.reduceat(np.where(held, kinds, np.iinfo(np.int32).max), bounds, axis=0)
+    highest, lowest = _extremes(native.kinds[order], held, bounds)
     hard = holding & ~mixed & (lowest != highest)
+    if hard.any():
+        common = _common(native, order, held, bounds)
+        native = coarsened(native, np.where((common >= 0) & hard, common, -1)[groups.codes])
+        highest, lowest = _extremes(native.kinds[order], held, bounds)
+        hard &= lowest != highest
     notes: Notes = {}
     hints, conflicts = _hints(native.hints[order], held, bounds)
     for group in np.flatnonzero((conflicts & ~mixed & ~hard).any(axis=1)).tolist():
@@ -55,6 +63,29 @@ def add_columns(
     for group in sorted(notes):
         remark(context.annotations, notes[group], vector.labels, int(order[edges[group]]), start)
     return made, holding, dropped
+
+
+def _extremes(numbers: npt.NDArray[np.signedinteger], held: Mask, bounds: Index) -> tuple[Kinds, Kinds]:
+    """The highest and the lowest number of the members that are histograms."""
+    return (
+        np.maximum.reduceat(np.where(held, numbers, np.int32(-(2**31))), bounds, axis=0),
+        np.minimum.reduceat(np.where(held, numbers, np.int32(2**31 - 1)), bounds, axis=0),
+    )
+
+
+def _common(native: HistogramMatrix, order: Index, held: Mask, bounds: Index) -> Kinds:
+    """The layout of the lowest resolution among the members, where others differ from it by that alone; else -1."""
+    layouts, kinds = native.table.layouts, native.kinds[order]
+    schemas = np.array([layout.schema for layout in layouts], np.int32)
+    thresholds, alike = np.unique([layout.zero_threshold for layout in layouts], return_inverse=True)
+    del thresholds
+    alike = np.where(schemas == CUSTOM_SCHEMA, -1, alike).astype(np.int32)
+    widest, narrowest = _extremes(alike[kinds], held, bounds)
+    _, schema = _extremes(schemas[kinds], held, bounds)
+    sizes = np.diff(bounds, append=len(order))
+    coarsest = held & (schemas[kinds] == np.repeat(schema, sizes, axis=0))
+    found, _ = _extremes(kinds, coarsest, bounds)
+    return np.where((widest == narrowest) & (narrowest >= 0), found, np.int32(-1)).astype(np.int32)
 
 
 def _hints(hints: npt.NDArray[np.uint8], held: Mask, bounds: Index) -> tuple[npt.NDArray[np.uint8], Mask]:

@@ -60,6 +60,8 @@ class SubqueryOperator(Operator):
         """The child, or nothing where it is evaluated in parts."""
         if not self.children or self.inner.count <= _STEPS_FEW:
             return self.children
+        # Once it is read it is known how many numbers its histograms have.
+        extent_of(context, self.children[0])
         size_bytes = self.inner.count * step_bytes(context, self.children)
         if size_bytes > WHOLE_BYTES:
             return ()
