@@ -10,11 +10,13 @@ from typing import Any, Final
 
 import pytest
 
-from tests.config.test_oracle import CASES, ENVIRONMENT, LACKING, written
+from tests.config.test_oracle import CASES, ENVIRONMENT, written
 from tests.support.commandline import run_trimon
 from trimon.redaction import REDACTOR
 
-DIFFERENT: Final[dict[str, str]] = {}
+DIFFERENT: Final = {"config/oci_authentication_method.bad.yml": "what stands under `auth` is masked"}
+# Ours, and told beside what promtool says: what a file asks for in vain.
+IN_VAIN: Final = re.compile(r"  WARNING: nothing acts on \w+ in this version of trimon: .* \(.*:\d+:\d+\)\n")
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("environment")
 @pytest.mark.skipif(not CASES, reason="no ../shared/oracle/config beside the project")
 def test_check_config_says_what_promtool_says(tmp_path: Path) -> None:
-    """Exit code, standard output and standard error are promtool's, but for sections that do not exist yet."""
+    """Exit code, standard output and standard error are promtool's, beside warnings of what nothing acts on."""
     wrong: dict[str, Any] = {}
-    compared = 0
+    warned = 0
     for number, case in enumerate(CASES):
         REDACTOR.forget()  # each check is a process of its own
         directory = (tmp_path / str(number)).resolve()
@@ -41,9 +43,8 @@ def test_check_config_says_what_promtool_says(tmp_path: Path) -> None:
             .replace(str(tmp_path), "{parent}")
             for text in (ran.stdout, ran.stderr)
         )
-        if any(LACKING.search(line) for line in err.splitlines()):
-            continue
-        compared += 1
+        warned += len(IN_VAIN.findall(err))
+        err = IN_VAIN.sub("", err)
         tool = case["promtool"]
         if (ran.exit_code, out, err) != (
             tool["exit"],
@@ -53,7 +54,7 @@ def test_check_config_says_what_promtool_says(tmp_path: Path) -> None:
             wrong[case["name"]] = (ran.exit_code, out, err)
     assert {name: found for name, found in wrong.items() if name not in DIFFERENT} == {}
     assert wrong.keys() == DIFFERENT.keys()
-    assert compared >= 360
+    assert warned > 80
 
 
 def test_positions_are_told_when_they_are_asked_for(tmp_path: Path) -> None:

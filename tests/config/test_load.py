@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from trimon import limits
 from trimon.config import (
-    Authorization,
-    BasicAuth,
     Config,
-    ConfigError,
-    ScrapeConfig,
     StaticConfig,
-    TlsConfig,
     load,
     load_text,
 )
-from trimon.config.model import Model, settings_of
-from trimon.config.storage import TsdbConfig
-from trimon.config.support import UNSUPPORTED
+from trimon.config.support import INERT
 from trimon.errors import UserError
 
 
@@ -268,75 +261,61 @@ def test_a_bearer_token_becomes_authorization() -> None:
     assert b.authorization.credentials_file == "/etc/prometheus/secret/token"
 
 
+INERT_FRAMES: Final = {
+    "config": "{}",
+    "alertmanager": "alerting: {{alertmanagers: [{{{}}}]}}",
+    "tsdb": "storage: {{tsdb: {{{}}}}}",
+    "basic_auth": "scrape_configs: [{{job_name: a, basic_auth: {{{}}}}}]",
+    "authorization": "scrape_configs: [{{job_name: a, authorization: {{{}}}}}]",
+    "tls_config": "scrape_configs: [{{job_name: a, tls_config: {{cert: x, key: y, {}}}}}]",
+    "oauth2": "scrape_configs: [{{job_name: a, oauth2: {{client_id: i, token_url: 'http://x/', {}}}}}]",
+}
+INERT_VALUES: Final = {
+    "remote_write": "[{url: 'http://x'}]",
+    "remote_read": "[{url: 'http://x'}]",
+    "tracing": "{endpoint: x}",
+    "sigv4": "{}",
+    "stale_series_compaction_threshold": "1",
+}
+
+
 @pytest.mark.parametrize(
-    ("section", "text"),
-    [
-        ("config", "{field}: [{{url: 'http://x'}}]"),
-        ("scrape", "scrape_configs: [{{job_name: a, {field}: [{{}}]}}]"),
-    ],
+    ("section", "field"), [(section, field) for section, fields in INERT.items() for field in fields]
 )
-def test_what_is_not_supported_says_so(section: str, text: str) -> None:
-    """Every field of the table is refused by name with its place, unless it asks for nothing; an empty item asks."""
-    for field in (*UNSUPPORTED.get(section, ()), *(ScrapeConfig.not_yet if section == "scrape" else ())):
-        message = error_of(text.format(field=field))
-        assert message.endswith(f": field {field} is not supported by this version of trimon")
-        assert message.startswith("1:")
-    for field in (*UNSUPPORTED.get(section, ()), *(ScrapeConfig.not_yet if section == "scrape" else ())):
-        empty = text.format(field=field).replace("[{url: 'http://x'}]", "null").replace("[{}]", "null")
-        read(empty)
+def test_what_nothing_acts_on_is_told_with_its_place(section: str, field: str) -> None:
+    """A row of the table that a file asks for is in the loaded configuration; one that is null asks for nothing."""
+    frame = INERT_FRAMES[section]
+    if field in ("cert_ref", "key_ref"):
+        frame = frame.replace("cert: x" if field == "cert_ref" else "key: y", "server_name: s")
+    (found,) = read(frame.format(f"{field}: {INERT_VALUES.get(field, 'x')}")).unsupported
+    assert (found.name, found.consequence) == (field, INERT[section][field])
+    assert (found.place.line, found.place.file) == (1, "/etc/prometheus/prometheus.yml")
+    if field not in ("cert_ref", "key_ref"):
+        assert read(frame.format(f"{field}: null")).unsupported == ()
 
 
-def test_all_that_is_not_supported_is_named() -> None:
-    """Each field stands on a line of its own with file, line and column, in the order of the file; none hides another."""
-    sections = UNSUPPORTED["config"]
-    text = (
-        "scrape_configs: [{job_name: a, basic_auth: {username_ref: x, password_ref: y}}]\n"
-        "storage: {tsdb: {stale_series_compaction_threshold: 1}}\n"
-        + "".join(f"{name}: [{{url: 'http://x'}}]\n" for name in sections)
+def test_mechanisms_that_find_nothing_are_told_where_they_stand() -> None:
+    """In a job and in a set of Alertmanagers, in the order of the file; neither has them among its sources."""
+    config = read(
+        "scrape_configs: [{job_name: a, dns_sd_configs: [{names: [x]}], static_configs: [{targets: [a:1]}]}]\n"
+        "alerting: {alertmanagers: [{gce_sd_configs: [{project: p, zone: z}], consul_sd_configs: []}]}\n"
     )
-    names = ["username_ref", "password_ref", "stale_series_compaction_threshold", *sections]
-    with pytest.raises(ConfigError) as caught:
-        load_text(text, "/etc/p.yml")
-    head, *lines = caught.value.message.splitlines()
-    assert (
-        head
-        == f"parsing YAML file /etc/p.yml: {len(names)} settings are not supported by this version of trimon:"
-    )
-    shown = [
-        re.fullmatch(r"  /etc/p\.yml:(\d+):\d+: field (\S+) is not supported by .*", line) for line in lines
+    told = [(each.name, each.place.line, each.consequence) for each in config.unsupported]
+    assert told == [
+        ("dns_sd_configs", 1, "no targets are found by it"),
+        ("gce_sd_configs", 2, "no targets are found by it"),
     ]
-    assert [(int(found[1]), found[2]) for found in shown if found] == list(
-        zip((1, 1, 2, *range(3, 3 + len(sections))), names, strict=True)
-    )
-    assert (caught.value.position.line, caught.value.position.file) == (1, "/etc/p.yml")
+    assert [type(source) for source in config.scrape_configs[0].discovery()] == [StaticConfig]
+    assert config.main.alerting.alertmanagers[0].discovery() == ()
 
 
-def test_what_is_not_supported_is_told_before_what_follows_from_it() -> None:
-    """A job whose section is not read may look as if something were missing in it."""
-    field = UNSUPPORTED["config"][0]
-    assert "2 settings are not supported" in error_of(
-        f"{field}: [{{url: 'http://x'}}]\nscrape_configs: [{{basic_auth: {{username_ref: x}}}}]\n"
-    )
-    assert "field nonsense not found" in error_of("nonsense: 1\n")
-
-
-@pytest.mark.parametrize("model", [TsdbConfig, BasicAuth, Authorization, TlsConfig])
-def test_fields_without_effect_are_refused_by_name(model: type[Model]) -> None:
-    """A field that nothing acts on takes its default and no other value."""
-    frames = {
-        TsdbConfig: "storage: {{tsdb: {{{}}}}}",
-        BasicAuth: "scrape_configs: [{{job_name: a, basic_auth: {{{}}}}}]",
-        Authorization: "scrape_configs: [{{job_name: a, authorization: {{{}}}}}]",
-        TlsConfig: "scrape_configs: [{{job_name: a, tls_config: {{{}}}}}]",
-    }
-    found = [name for name, field in settings_of(model).items() if field.metadata["only_default"]]
-    assert found
-    for name in found:
-        kind = type(settings_of(model)[name].metadata["kind"]).__name__
-        value, zero = {"Boolean": ("true", "false"), "Text": ("x", "''")}.get(kind, ("1", "0"))
-        message = error_of(frames[model].format(f"{name}: {value}"))
-        assert message.endswith(f"field {name} is not supported by this version of trimon")
-        read(frames[model].format(f"{name}: {zero}"))
+def test_files_of_jobs_tell_what_nothing_acts_on(tmp_path: Path) -> None:
+    """With the place in their own file, after what the main file has."""
+    (tmp_path / "jobs.yml").write_text("scrape_configs: [{job_name: j, dns_sd_configs: [{names: [x]}]}]")
+    main = tmp_path / "p.yml"
+    main.write_text("scrape_config_files: [jobs.yml]\ntracing: {endpoint: x}\n")
+    told = [(each.name, each.place.file) for each in load(main).unsupported]
+    assert told == [("tracing", str(main)), ("dns_sd_configs", str(tmp_path / "jobs.yml"))]
 
 
 def test_the_file_of_the_prometheus_package_loads() -> None:

@@ -97,7 +97,7 @@ def test_a_mechanism_is_a_row() -> None:
     """A model with discovery has each row's field, at the end and in the table's order, and refuses what is not there."""
     names = list(settings_of(ScrapeConfig))
     assert names[-len(MECHANISMS) :] == [row.field for row in MECHANISMS]
-    assert not set(ScrapeConfig.not_yet) & set(names)
+    assert set(ScrapeConfig.inert) == {row.field for row in MECHANISMS if not row.finds}
     job = load_text(
         "scrape_configs: [{job_name: j, static_configs: [{targets: [a:1]}], file_sd_configs: [{files: [x.json]}]}]",
         "/p.yml",

@@ -44,3 +44,28 @@ async def test_a_bug_in_a_reload_is_a_failed_reload() -> None:
     assert "a bug" in str(log.entries[-1])
     await reload.run()
     assert metrics.value(name, {}) == 1
+
+
+async def test_settings_that_nothing_acts_on_are_told_until_a_reload_is_without_them() -> None:
+    """Their number is a metric, their names and places a notification."""
+    clock: Clock = VirtualClock()
+    metrics, log, told = SelfMetrics(), LogBuffer(), Notifications(clock)
+    seams: Any = SimpleNamespace(clock=clock, metrics=metrics, log=log, parse_threads=InlineOffload())
+    texts = ["tracing: {endpoint: x}\nremote_read: [{url: 'http://x/'}]\n", "global: {}\n"]
+    reload = Reload(
+        None,  # type: ignore[arg-type] # no part is reached
+        SimpleNamespace(loaded=None),  # type: ignore[arg-type]
+        seams,
+        lambda: LoadedConfiguration(load_text(texts.pop(0), "p.yml")),
+        told,
+    )
+    reload._steps = lambda: ()  # type: ignore[method-assign]
+    await reload.run()
+    assert metrics.value("trimon_config_unsupported_settings", {}) == 2
+    (notification,) = told.current
+    assert notification.text.endswith(": tracing (p.yml:1:1), remote_read (p.yml:2:1)")
+    warned = [fields["at"] for _, _, fields in log.entries if fields.get("setting")]
+    assert warned == ["p.yml:1:1", "p.yml:2:1"]
+    await reload.run()
+    assert metrics.value("trimon_config_unsupported_settings", {}) == 0
+    assert told.current == []

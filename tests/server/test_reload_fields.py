@@ -11,6 +11,7 @@ from trimon.config import GlobalConfig, ScrapeConfig, StorageConfig, load_text
 from trimon.config.load import MainFile
 from trimon.config.model import Model, settings_of
 from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
+from trimon.config.support import INERT
 from trimon.log import LogBuffer
 from trimon.server.configuration import INERT_SECTIONS, LoadedConfiguration, warn_of
 from trimon.server.storage import limits_of
@@ -23,6 +24,9 @@ SECTIONS: Final = {
     "scrape_config_files": "more jobs",
     "scrape_configs": "the scrape manager and discovery",
     "storage": "the limits of the store",
+    "tracing": "",
+    "remote_write": "",
+    "remote_read": "",
     "otlp": "",
 }
 """What takes a section over; empty: nothing acts on it, and whoever has it is warned."""
@@ -30,7 +34,8 @@ SECTIONS: Final = {
 
 def test_sections_without_effect_are_warned_of() -> None:
     """A file that has a section on which nothing acts is told so, with the place; one without is told nothing."""
-    assert INERT_SECTIONS.keys() == {name for name, takes_over in SECTIONS.items() if not takes_over}
+    inert = {name for name, takes_over in SECTIONS.items() if not takes_over}
+    assert {*INERT_SECTIONS, *INERT["config"]} == inert
     for text, sections in (("global: {}\n", []), ("otlp: {}\nruntime: {gogc: 50}\n", ["otlp", "runtime"])):
         log = LogBuffer()
         warn_of(LoadedConfiguration(load_text(text, "p.yml")), log)
@@ -101,7 +106,8 @@ def another(model: type[Model], name: str) -> str:
 
 def active(model: type[Model]) -> list[str]:
     """The fields that take more than their default."""
-    return [name for name, field in settings_of(model).items() if not field.metadata["only_default"]]
+    inert = {*INERT.get(model.section, ()), *model.inert}
+    return [name for name in settings_of(model) if name not in inert]
 
 
 def test_every_section_is_known() -> None:

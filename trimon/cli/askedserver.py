@@ -33,7 +33,11 @@ def load_http_config(path: Path) -> HttpClient:
     document = Document(read_text(path, limits.CONFIG_FILE_BYTES_MAX), str(path))
     if document.root is None:
         return HttpClient()
-    return HttpClient.read(document.root, Source(document, path.parent))
+    source = Source(document, path.parent)
+    client = HttpClient.read(document.root, source)
+    for each in source.missing:
+        raise UserError(str(each), each.place)
+    return client
 
 
 @dataclass(frozen=True, slots=True)

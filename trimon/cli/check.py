@@ -25,7 +25,7 @@ from trimon.config.alerting import AlertmanagerConfig
 from trimon.config.discovery import FileSdConfig, PluginSdConfig
 from trimon.config.globs import expand_glob
 from trimon.config.load import Config, FlagDefaults, load
-from trimon.config.references import refuse_missing, rule_files
+from trimon.config.references import refuse_missing, refuse_missing_certificates, rule_files
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import OperatingError, UserError
 from trimon.gotext.strings import go_quote
@@ -85,6 +85,8 @@ def config(  # click's own way of calling
             click.echo()
             continue
         _check_intervals(loaded, lookback_ms, findings)
+        for each in loaded.unsupported:
+            findings.warning(str(each), each.place)
         if paths:
             click.echo(f"  SUCCESS: {len(paths)} rule files found")
         click.echo(f" SUCCESS: {file} is valid prometheus config file syntax\n")
@@ -161,6 +163,8 @@ def _check_jobs(config: Config, *, syntax_only: bool) -> None:
                     where = f"scrape job {go_quote(job.job_name)}"
                     for groups in _target_files(source, where):
                         _check_targets([(targets, tuple(labels.items())) for targets, labels in groups], job)
+            for cluster in job.kubernetes_sd_configs:
+                refuse_missing_certificates(cluster.tls_config)
     for managers in config.main.alerting.alertmanagers:
         if syntax_only:
             break

@@ -79,6 +79,10 @@ class Findings:
             click.echo(f"  WARNING: {redacted(message)}", err=True)
             self._place(place)
 
+    def warning(self, message: str, place: Position) -> None:
+        """Tell what a good file asks for in vain; it is told wherever, with its place."""
+        click.echo(f"  WARNING: {redacted(message)} ({place})", err=True)
+
     def failures(self, texts: Sequence[str]) -> None:
         """Tell what is wrong with a rule file, a line a text."""
         self.failed = True

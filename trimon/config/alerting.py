@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from trimon.config.cloudauth import SigV4Config
 from trimon.config.discovery.source import SdConfig
 from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
 from trimon.config.discovery.table import sources_of, with_discovery
@@ -38,8 +39,9 @@ class AlertmanagerConfig(HttpClient, Model):
 
     yaml_type: ClassVar[str] = "config.AlertmanagerConfig"
     section: ClassVar[str] = "alertmanager"
-    inherited_before: ClassVar[str] = "scheme"
+    inherited_before: ClassVar[str] = "sigv4"
 
+    sigv4: SigV4Config | None = setting(Of(SigV4Config))
     scheme: str = setting(Text(scheme_check), "http")
     path_prefix: str = setting(Text(), "")
     timeout: int = setting(DURATION, TIMEOUT_MS)
@@ -53,6 +55,10 @@ class AlertmanagerConfig(HttpClient, Model):
     def check(self) -> None:
         """Credentials come from one place, and fixed addresses are no URLs."""
         HttpClient.check(self)
+        if self.sigv4 is not None and (self.basic_auth or self.authorization or self.oauth2):
+            raise self.refuse(
+                "sigv4", "at most one of basic_auth, authorization, oauth2, & sigv4 must be configured"
+            )
         refuse_bad_targets(self.static_configs, relabeled=bool(self.relabel_configs))
 
     def discovery(self) -> tuple[SdConfig, ...]:

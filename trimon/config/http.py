@@ -16,7 +16,7 @@ from trimon.gotext.strings import go_quote
 from trimon.redaction import REDACTOR, looks_secret
 
 TLS_VERSIONS: Final = ("", "TLS10", "TLS11", "TLS12", "TLS13")
-_RESERVED_HEADERS: Final = frozenset(
+RESERVED_HEADERS: Final = frozenset(
     [
         "authorization",
         "host",
@@ -32,13 +32,13 @@ _RESERVED_HEADERS: Final = frozenset(
         "accept-encoding",
         "x-prometheus-remote-write-version",
         "x-prometheus-remote-read-version",
-        "x-prometheus-scrape-timeout-seconds",
-        "accept",
         "x-amz-date",
         "x-amz-security-token",
         "x-amz-content-sha256",
     ]
 )
+"""Headers that no section may set."""
+_RESERVED_SCRAPE_HEADERS: Final = frozenset(["x-prometheus-scrape-timeout-seconds", "accept"])
 NO_SECRET: Final = Secret()
 NO_URL: Final = SecretUrl()
 PROXIES: Final = ("http", "https", "socks5")
@@ -52,7 +52,7 @@ def _tls_version(text: str) -> str | None:
 
 
 def _header_name(text: str) -> str | None:
-    if text.lower() in _RESERVED_HEADERS:
+    if text.lower() in RESERVED_HEADERS | _RESERVED_SCRAPE_HEADERS:
         return f"setting header {go_quote(text)} is not allowed"
     if not text or any(char in '()<>@,;:\\"/[]?={} \t\r\n' or not " " < char < "\x7f" for char in text):
         return f"{go_quote(text)} is not a valid header name"
@@ -73,31 +73,31 @@ def _connect_header_name(text: str) -> str | None:
     return None if _TOKEN.fullmatch(text) else f"{go_quote(text)} is not a valid header name"
 
 
+def _refuse_several(model: Model, name: str, message: str) -> None:
+    """Raise UserError for a value given in more than one way: in the file, by a file of its own, by a reference."""
+    given = [each for each in (name, f"{name}_file", f"{name}_ref") if getattr(model, each)]
+    if len(given) > 1:
+        raise model.refuse(given[1], f"at most one of {message}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class BasicAuth(Model):
     """User and password, each from the configuration or from a file that is read at every request."""
 
     yaml_type: ClassVar[str] = "config.plain"
+    section: ClassVar[str] = "basic_auth"
 
     username: str = setting(Text(), "")
     username_file: str = setting(FilePath(), "")
-    username_ref: str = setting(Text(), "", only_default=True)
+    username_ref: str = setting(Text(), "")
     password: Secret = setting(Hidden(), NO_SECRET)
     password_file: str = setting(FilePath(), "")
-    password_ref: str = setting(Text(), "", only_default=True)
+    password_ref: str = setting(Text(), "")
 
     def check(self) -> None:
         """Each of the two comes from one place."""
-        if self.username and self.username_file:
-            raise self.refuse(
-                "username_file",
-                "at most one of basic_auth username, username_file & username_ref must be configured",
-            )
-        if self.password and self.password_file:
-            raise self.refuse(
-                "password_file",
-                "at most one of basic_auth password, password_file & password_ref must be configured",
-            )
+        for name in ("username", "password"):
+            _refuse_several(self, name, f"basic_auth {name}, {name}_file & {name}_ref must be configured")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,19 +105,18 @@ class Authorization(Model):
     """The Authorization header of any other type."""
 
     yaml_type: ClassVar[str] = "config.plain"
+    section: ClassVar[str] = "authorization"
 
     type: str = setting(Text(_header_value), "Bearer")
     credentials: Secret = setting(Hidden(_header_value), NO_SECRET)
     credentials_file: str = setting(FilePath(), "")
-    credentials_ref: str = setting(Text(), "", only_default=True)
+    credentials_ref: str = setting(Text(), "")
 
     def check(self) -> None:
         """Credentials come from one place; basic authentication has a block of its own."""
-        if self.credentials and self.credentials_file:
-            raise self.refuse(
-                "credentials_file",
-                "at most one of authorization credentials & credentials_file must be configured",
-            )
+        _refuse_several(
+            self, "credentials", "authorization credentials & credentials_file must be configured"
+        )
         if self.type.strip().lower() == "basic":
             raise self.refuse("type", 'authorization type cannot be set to "basic", use "basic_auth" instead')
         if not self.type.strip():
@@ -129,6 +128,7 @@ class TlsConfig(Model):
     """TLS as a client. Files are read again when they change."""
 
     yaml_type: ClassVar[str] = "config.plain"
+    section: ClassVar[str] = "tls_config"
 
     ca: str = setting(Text(), "")
     cert: str = setting(Text(), "")
@@ -136,9 +136,9 @@ class TlsConfig(Model):
     ca_file: str = setting(FilePath(), "")
     cert_file: str = setting(FilePath(), "")
     key_file: str = setting(FilePath(), "")
-    ca_ref: str = setting(Text(), "", only_default=True)
-    cert_ref: str = setting(Text(), "", only_default=True)
-    key_ref: str = setting(Text(), "", only_default=True)
+    ca_ref: str = setting(Text(), "")
+    cert_ref: str = setting(Text(), "")
+    key_ref: str = setting(Text(), "")
     server_name: str = setting(Text(), "")
     insecure_skip_verify: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
     min_version: str = setting(Text(_tls_version), "")
@@ -146,11 +146,10 @@ class TlsConfig(Model):
 
     def check(self) -> None:
         """A certificate needs its key and the other way round, each from one place."""
-        for one, other in (("ca", "ca_file"), ("cert", "cert_file"), ("key", "key_file")):
-            if getattr(self, one) and getattr(self, other):
-                raise self.refuse(other, f"at most one of {one}, {other} & {one}_ref must be configured")
-        has_cert = bool(self.cert or self.cert_file)
-        has_key = bool(self.key or self.key_file)
+        for name in ("ca", "cert", "key"):
+            _refuse_several(self, name, f"{name}, {name}_file & {name}_ref must be configured")
+        has_cert = bool(self.cert or self.cert_file or self.cert_ref)
+        has_key = bool(self.key or self.key_file or self.key_ref)
         if has_cert and not has_key:
             raise self.refuse(
                 "cert_file",
@@ -209,15 +208,16 @@ class OAuth2(Model):
     """Where tokens for requests are got, with a secret of the client or a key that it signs with. `claims` is JSON."""
 
     yaml_type: ClassVar[str] = "config.plain"
+    section: ClassVar[str] = "oauth2"
 
     client_id: str = setting(Text(), "")
     client_secret: Secret = setting(Hidden(), NO_SECRET)
     client_secret_file: str = setting(FilePath(), "")
-    client_secret_ref: str = setting(Text(), "", only_default=True)
+    client_secret_ref: str = setting(Text(), "")
     client_certificate_key_id: str = setting(Text(), "")
     client_certificate_key: Secret = setting(Hidden(), NO_SECRET)
     client_certificate_key_file: str = setting(FilePath(), "")
-    client_certificate_key_ref: str = setting(Text(), "", only_default=True)
+    client_certificate_key_ref: str = setting(Text(), "")
     grant_type: str = setting(Text(), "")
     signature_algorithm: str = setting(Text(), "")
     iss: str = setting(Text(), "")
@@ -239,16 +239,15 @@ class OAuth2(Model):
         if not self.token_url:
             raise self.refuse("token_url", "oauth2 token_url must be configured")
         if self.signs:
-            if self.client_certificate_key and self.client_certificate_key_file:
-                raise self.refuse(
-                    "client_certificate_key_file", _one_of_keys("client_certificate_key", JWT_BEARER)
-                )
+            _refuse_several(
+                self, "client_certificate_key", _one_of_keys("client_certificate_key", JWT_BEARER)
+            )
             if self.signature_algorithm not in ("", *SIGNATURE_ALGORITHMS):
                 raise self.refuse(
                     "signature_algorithm", "valid signature algorithms are RS256, RS384 and RS512"
                 )
-        elif self.client_secret and self.client_secret_file:
-            raise self.refuse("client_secret_file", _one_of_keys("client_secret", "client_credentials"))
+        else:
+            _refuse_several(self, "client_secret", _one_of_keys("client_secret", "client_credentials"))
         _check_proxy(self)
         for name, value in self.endpoint_params:
             # It is shown with the configuration, as in Prometheus, and in no error of a peer.
@@ -262,9 +261,7 @@ class OAuth2(Model):
 
 
 def _one_of_keys(name: str, grant: str) -> str:
-    return (
-        f"at most one of oauth2 {name}, {name}_file & {name}_ref must be configured using grant-type={grant}"
-    )
+    return f"oauth2 {name}, {name}_file & {name}_ref must be configured using grant-type={grant}"
 
 
 @dataclass(frozen=True, kw_only=True)

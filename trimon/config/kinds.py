@@ -16,6 +16,7 @@ from trimon.config.yamltext import InOneLine, natural_order
 from trimon.config.yamltree import Node, Shape
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
+from trimon.gotext.urls import url_fault
 from trimon.redaction import REDACTOR
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 
@@ -181,8 +182,25 @@ class Hidden:
         return Secret()
 
     def show(self, value: Secret) -> object:
-        """The mask, nothing when there is no secret."""
-        return MASK if value else ""
+        """The mask, null when there is no secret."""
+        return MASK if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A field that takes no value and is shown as null."""
+
+    def read(self, node: Node, source: Source) -> None:
+        """Any value is refused."""
+        source.document.refuse(node, "this field takes no value")
+
+    def zero(self) -> None:
+        """Nothing."""
+        return
+
+    def show(self, value: None) -> object:
+        """Null."""
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +245,27 @@ class Url:
             source.document.refuse(
                 node, f"{go_quote(masked_url(text))} is not a URL with a host and one of the schemes {wanted}"
             )
+        return SecretUrl(text)
+
+    def zero(self) -> SecretUrl:
+        """No URL."""
+        return SecretUrl()
+
+    def show(self, value: SecretUrl) -> object:
+        """The URL, masked."""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyUrl:
+    """Whatever can be taken apart as a URL, also a relative one and nothing; a password in it is masked when shown."""
+
+    def read(self, node: Node, source: Source) -> SecretUrl:
+        """The URL as it is written."""
+        text = source.document.text(node, "string")
+        REDACTOR.add_url(text)
+        if fault := url_fault(text):
+            source.document.refuse(node, f"parse {go_quote(masked_url(text))}: {fault}")
         return SecretUrl(text)
 
     def zero(self) -> SecretUrl:

@@ -22,9 +22,17 @@ from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_er
 from trimon.config.kinds import FilePath, Listed, Of
 from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
+from trimon.config.remote import (
+    REMOTE_READ,
+    REMOTE_WRITE,
+    RemoteReadConfig,
+    RemoteWriteConfig,
+    refuse_same_names,
+)
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
-from trimon.config.support import UnsupportedError, all_of
+from trimon.config.support import Unsupported
+from trimon.config.tracing import TracingConfig
 from trimon.config.yamltree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
@@ -35,7 +43,7 @@ from trimon.units import parse_duration_ms
 M = TypeVar("M", bound=Model)
 
 RETENTION_DEFAULT_MS: Final = parse_duration_ms("15d")
-_NOT_IN_AGENT_MODE: Final = ("alerting", "rule_files")
+_NOT_IN_AGENT_MODE: Final = ("alerting", "rule_files", "remote_read")
 _SCRAPE_CONFIGS: Final = Listed(
     Of(ScrapeConfig), "[]*config.ScrapeConfig", "empty or null scrape config section"
 )
@@ -80,6 +88,9 @@ class MainFile(Model):
     scrape_config_files: tuple[str, ...] = setting(Listed(FilePath(_scrape_glob)), ())
     scrape_configs: tuple[ScrapeConfig, ...] = setting(_SCRAPE_CONFIGS, ())
     storage: StorageConfig = setting(Of(StorageConfig), default_factory=StorageConfig, shown=Shown.ALWAYS)
+    tracing: TracingConfig | None = setting(Of(TracingConfig))
+    remote_write: tuple[RemoteWriteConfig, ...] = setting(REMOTE_WRITE, ())
+    remote_read: tuple[RemoteReadConfig, ...] = setting(REMOTE_READ, ())
     otlp: OtlpConfig = setting(Of(OtlpConfig), default_factory=OtlpConfig)
 
     def check(self) -> None:
@@ -127,6 +138,8 @@ class Config:
     """What is wrong with the first bad scrape config file; the jobs are then those of the main file alone."""
     unset_variables: tuple[str, ...] = ()
     """Names in external_labels that the environment does not have."""
+    unsupported: tuple[Unsupported, ...] = ()
+    """What the files ask for and this version does not do, in their order."""
     strict: bool = False
     """Whether rule files may have no fields that Prometheus does not have."""
 
@@ -194,7 +207,8 @@ def load_text(
 
 def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults) -> Config:
     try:
-        main, unset = _main_file(text, path, environment, defaults)
+        missing: list[Unsupported] = []
+        main, unset = _main_file(text, path, environment, defaults, missing)
     except UserError as error:
         raise ConfigError(f"parsing YAML file {path}: {error.message}", error.position) from None
     if defaults.agent:
@@ -207,7 +221,9 @@ def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: Fla
     try:
         # A file that two patterns name is read twice, and refused then: its jobs are there twice.
         scrape_paths = tuple(path for pattern in main.scrape_config_files for path in expand_glob(pattern))
-        others = _jobs_of_files(scrape_paths, main, strict=defaults.strict)
+        found: list[Unsupported] = []
+        others = _jobs_of_files(scrape_paths, main, found, strict=defaults.strict)
+        missing += found
     except ConfigError as error:
         problem = error
     except PatternError as error:
@@ -221,14 +237,19 @@ def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: Fla
         path=path,
         scrape_files_error=problem,
         unset_variables=unset,
+        unsupported=tuple(missing),
         strict=defaults.strict,
     )
 
 
 def _main_file(
-    text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults
+    text: str,
+    path: Path,
+    environment: Mapping[str, str],
+    defaults: FlagDefaults,
+    missing: list[Unsupported],
 ) -> tuple[MainFile, tuple[str, ...]]:
-    main = _read(MainFile, text, path, strict=defaults.strict)
+    main = _read(MainFile, text, path, missing, strict=defaults.strict)
     global_ = main.global_
     if defaults.extra_scrape_metrics and not global_.given("extra_scrape_metrics"):
         global_ = replace(global_, extra_scrape_metrics=True)
@@ -243,18 +264,24 @@ def _main_file(
         seen.add(job.job_name)
     legacy = global_.metric_name_validation_scheme == "legacy"
     main.alerting.validate(legacy=legacy)
+    for remote in main.remote_write:
+        remote.validate(legacy=legacy)
+    refuse_same_names("remote write", main.remote_write)
+    refuse_same_names("remote read", main.remote_read)
     main.otlp.check_scheme(legacy=legacy)
     storage = main.storage.filled(defaults.retention)
     return replace(main, global_=global_, scrape_configs=tuple(jobs), storage=storage), unset
 
 
-def _jobs_of_files(paths: tuple[Path, ...], main: MainFile, *, strict: bool) -> tuple[ScrapeConfig, ...]:
+def _jobs_of_files(
+    paths: tuple[Path, ...], main: MainFile, missing: list[Unsupported], *, strict: bool
+) -> tuple[ScrapeConfig, ...]:
     first_in = dict.fromkeys((job.job_name for job in main.scrape_configs), "main config file")
     jobs = []
     for path in paths:
         try:
             text = read_text(path, limits.CONFIG_FILE_BYTES_MAX)
-            for job in _read(ScrapeFile, text, path, strict=strict).scrape_configs:
+            for job in _read(ScrapeFile, text, path, missing, strict=strict).scrape_configs:
                 jobs.append(job.complete(main.global_))
                 if job.job_name in first_in:
                     name, where = go_quote(job.job_name), first_in[job.job_name]
@@ -291,7 +318,8 @@ def _decoded(data: bytes, path: Path) -> str:
         raise UserError(f"yaml: invalid {name}", Position(before.count("\n") + 1, 0, str(path))) from None
 
 
-def _read(model: type[M], text: str, path: Path, *, strict: bool) -> M:
+def _read(model: type[M], text: str, path: Path, missing: list[Unsupported], *, strict: bool) -> M:
+    """A model of a whole text; what it asks for and is not there comes to `missing`, in the order of the text."""
     document = Document(text, str(path))
     if document.root is None:
         filled = model()
@@ -299,19 +327,14 @@ def _read(model: type[M], text: str, path: Path, *, strict: bool) -> M:
         return filled
     if document.root.is_null:
         return zero_model(model)
-    missing: list[UnsupportedError] = []
+    found: list[Unsupported] = []
     try:
-        read = model.read(document.root, Source(document, path.parent, strict=strict, missing=missing))
-    except UserError as error:
+        read = model.read(document.root, Source(document, path.parent, strict=strict, missing=found))
+    except UserError:
         # the error may quote what stands in the place of a secret and was not read as one
         _remember_secrets(document.root)
-        if isinstance(error, UnsupportedError):
-            missing.append(error)
-        elif not missing:  # what is not read may be missed by what follows it
-            raise
-    if missing:
-        _remember_secrets(document.root)
-        raise all_of(missing)
+        raise
+    missing += sorted(found, key=lambda each: (each.place.line, each.place.column))
     return read
 
 

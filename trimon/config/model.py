@@ -15,14 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 
 from trimon.config.shapefaults import Faults, ShapeErrors
-from trimon.config.support import UNSUPPORTED, UnsupportedError, asks_for_unsupported, unsupported
+from trimon.config.support import INERT, Unsupported
 from trimon.config.yamltree import Document, Node
 from trimon.errors import Position, UserError
 
 M = TypeVar("M", bound="Model")
+
+AT_END: Final = "(end)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,8 @@ class Source:
     """Whether fields that no model has are passed over."""
     strict: bool = False
     """Whether fields that Prometheus does not have are unknown here too."""
-    missing: list[UnsupportedError] | None = None
-    """What this version does not have, for who wants to hear of all of it; without a list the first one is raised."""
-
-    def miss(self, error: UnsupportedError) -> None:
-        """Note what this version does not have. Raises it where nobody wants to hear of more."""
-        if self.missing is None:
-            raise error
-        self.missing.append(error)
+    missing: list[Unsupported] = field(default_factory=list)
+    """What the text asks for and this version does not do; reading adds to it."""
 
 
 class Kind(Protocol):
@@ -76,6 +72,7 @@ class Shown(Enum):
     FILLED = "when it is not empty"
     GIVEN = "when the file has it"
     ALWAYS = "always"
+    NULL = "always, also when it is nothing"
 
 
 def setting(
@@ -85,15 +82,13 @@ def setting(
     default_factory: Callable[[], Any] | None = None,
     name: str = "",
     shown: Shown = Shown.FILLED,
-    only_default: bool = False,
     own: bool = False,
 ) -> Any:
     """A field of a model. `name` is its name in the file where Python's must differ.
 
     `own`: Prometheus does not have it.
-    `only_default`: nothing acts on the field yet, so every value that asks for something is refused by name.
     """
-    metadata = {"kind": kind, "name": name, "shown": shown, "only_default": only_default, "own": own}
+    metadata = {"kind": kind, "name": name, "shown": shown, "own": own}
     if default_factory is not None:
         return field(default_factory=default_factory, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -106,13 +101,13 @@ class Model:
     yaml_type: ClassVar[str] = "config.plain"
     """What Prometheus calls the type in its errors."""
     section: ClassVar[str] = ""
-    """The name under which `support.py` lists fields of this model that are not supported."""
+    """The name under which `support.py` lists fields of this model that nothing acts on yet."""
 
-    not_yet: ClassVar[tuple[str, ...]] = ()
-    """Further fields that are not supported."""
+    inert: ClassVar[Mapping[str, str]] = {}
+    """Further fields that nothing acts on yet, each with what follows from it."""
 
     inherited_before: ClassVar[str] = ""
-    """The own field before which those of the base are shown; empty: they come first."""
+    """The own field before which those of the base are shown; empty: they come first; `AT_END`: they come last."""
 
     marks: Marks = field(default_factory=Marks, compare=False, repr=False)
 
@@ -145,11 +140,12 @@ def settings_of(cls: type[Model]) -> dict[str, dataclasses.Field[Any]]:
     """The fields of a model by their name in the file, in order; those of inlined models too."""
     cached: dict[str, dataclasses.Field[Any]] | None = cls.__dict__.get("_settings")
     if cached is None:
-        inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
+        inlined = [base for base in cls.__mro__[1:] if not getattr(base, "inherited_before", "")]
+        inherited = {name for base in inlined for name in getattr(base, "__dataclass_fields__", ())}
         every = [each for each in dataclasses.fields(cls) if "kind" in each.metadata]
         if cls.inherited_before:
             names = [each.name for each in every]
-            edge = names.index(cls.inherited_before)
+            edge = len(names) if cls.inherited_before == AT_END else names.index(cls.inherited_before)
             every.sort(
                 key=lambda each: (
                     each.name not in inherited and names.index(each.name) >= edge,
@@ -165,6 +161,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     """Read, check, and mark a model. Raises ShapeErrors with all that has the wrong shape in it."""
     document = source.document
     known = settings_of(cls)
+    inert = {**INERT.get(cls.section, {}), **cls.inert}
     faults = Faults()
     entries = document.entries(node, cls.yaml_type, f"field {{}} already set in type {cls.yaml_type}", faults)
     values: dict[str, Any] = {}
@@ -173,10 +170,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     for name, (key, value) in entries.items():
         place = document.at(key)
         if name not in known or (source.strict and known[name].metadata["own"]):
-            if name in cls.not_yet or name in UNSUPPORTED.get(cls.section, ()):
-                if asks_for_unsupported(name, document.plain(value)):
-                    source.miss(unsupported(name, place))
-            elif not source.ignore_unknown:
+            if not source.ignore_unknown:
                 faults.add(place, f"field {name} not found in type {cls.yaml_type}")
             continue
         each = known[name]
@@ -187,11 +181,9 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
         except ShapeErrors as error:
             faults.take(error)
             continue
-        if each.metadata["only_default"] and values[each.name] not in (
-            each.default,
-            each.metadata["kind"].zero(),
-        ):
-            source.miss(unsupported(name, place))
+        consequence = inert.get(name)
+        if consequence and _asks(each, values[each.name]):
+            source.missing.append(Unsupported(name, consequence, place))
     faults.raise_any()
     model = cls(**values, marks=Marks(document.at(node), places, value_places))
     model.check()
@@ -203,6 +195,13 @@ def _read_field(each: dataclasses.Field[Any], value: Node, source: Source) -> An
     if value.is_null and not getattr(kind, "reads_null", False):
         return None if each.default is None else kind.zero()
     return kind.read(value, source)
+
+
+def _asks(each: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a value asks for something: any where nothing is the default, else another than the default and zero."""
+    if each.default is None:
+        return value is not None
+    return value not in (each.default, each.metadata["kind"].zero())
 
 
 def zero_model(cls: type[M]) -> M:
@@ -220,7 +219,7 @@ def show_model(model: Model) -> dict[str, object]:
     for name, each in settings_of(type(model)).items():
         value = getattr(model, each.name)
         shown: Shown = each.metadata["shown"]
-        if value is None or (shown is Shown.FILLED and _is_empty(each, value)):
+        if (value is None and shown is not Shown.NULL) or (shown is Shown.FILLED and _is_empty(each, value)):
             continue
         if shown is Shown.GIVEN and not model.given(each.name):
             continue

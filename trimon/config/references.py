@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trimon.config.globs import expand_glob
-from trimon.config.http import HttpClient
+from trimon.config.http import HttpClient, TlsConfig
 from trimon.config.load import Config
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
@@ -30,7 +30,16 @@ def rule_files(config: Config) -> tuple[Path, ...]:
 
 def refuse_missing(client: HttpClient) -> None:
     """Raise UserError when the credentials, certificate or key file of a client is not there. Blocks on the disk."""
-    for path, what, place in _of_client(client):
+    _refuse_absent(_of_client(client))
+
+
+def refuse_missing_certificates(tls: TlsConfig) -> None:
+    """The same for the certificate and key files alone."""
+    _refuse_absent(_of_tls(tls))
+
+
+def _refuse_absent(files: Iterator[tuple[str, str, Position]]) -> None:
+    for path, what, place in files:
         try:
             with os_errors(path):
                 Path(path).stat()
@@ -41,7 +50,7 @@ def refuse_missing(client: HttpClient) -> None:
 
 
 def _of_client(client: HttpClient) -> Iterator[tuple[str, str, Position]]:
-    authorization, tls = client.authorization, client.tls_config
+    authorization = client.authorization
     if authorization is not None and authorization.credentials_file:
         place = authorization.place("credentials_file")
         yield (
@@ -49,6 +58,10 @@ def _of_client(client: HttpClient) -> Iterator[tuple[str, str, Position]]:
             "authorization credentials or bearer token file",
             place if place.line else client.place("bearer_token_file"),
         )
+    yield from _of_tls(client.tls_config)
+
+
+def _of_tls(tls: TlsConfig) -> Iterator[tuple[str, str, Position]]:
     for field, what in (("cert_file", "client cert file"), ("key_file", "client key file")):
         if getattr(tls, field):
             yield getattr(tls, field), what, tls.place(field)

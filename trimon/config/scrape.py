@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trimon.config.discovery.kubernetes import KubernetesSdConfig
 from trimon.config.discovery.source import SdConfig
 from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
 from trimon.config.discovery.table import no_sources, sources_of, with_discovery
@@ -110,8 +111,9 @@ class ScrapeConfig(HttpClient, Model):
         (),
     )
     if TYPE_CHECKING:
-        # All mechanisms are added from their table; the checks below name this one.
+        # All mechanisms are added from their table; checks name these.
         static_configs: tuple[StaticConfig, ...] = ()
+        kubernetes_sd_configs: tuple[KubernetesSdConfig, ...] = ()
 
     def check(self) -> None:
         """What can be said without the global section."""

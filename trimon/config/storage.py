@@ -55,10 +55,12 @@ class ChunkEncodingConfig(Model):
 class TsdbConfig(Model):
     """Local storage. `retention` is None when the file does not have it: then flags and defaults apply."""
 
+    section: ClassVar[str] = "tsdb"
+
     out_of_order_ms: int = setting(Whole(go_type="int64"), 0, name="outofordertimewindow", shown=Shown.ALWAYS)
     """`out_of_order_time_window` in ms, which Prometheus shows; given in a file, it means nothing."""
     out_of_order_time_window: int = setting(DURATION, 0)
-    stale_series_compaction_threshold: float = setting(Number(), 0.0, only_default=True)
+    stale_series_compaction_threshold: float = setting(Number(), 0.0)
     chunk_encoding: ChunkEncodingConfig = setting(
         Of(ChunkEncodingConfig), default_factory=ChunkEncodingConfig
     )

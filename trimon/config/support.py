@@ -1,58 +1,51 @@
-"""Sections of prometheus.yml that this version of trimon has no model of. Supporting one is deleting its line here.
+"""What prometheus.yml may ask for and this version of trimon does not do yet. Doing it is deleting its row here.
 
-Fields that have a model and no effect yet are `only_default` there; discovery mechanisms have a table of their own.
-
-A field listed here may stand in a file as long as it is empty, false or zero: then it asks for nothing.
+Everything listed has a model: it is read, checked and shown like the rest. It is warned of at every start, reload and
+check, with its place, because nothing acts on it. Discovery mechanisms have a table of their own, in which those
+without a factory find nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from trimon import limits
-from trimon.config.shapefaults import and_more
-from trimon.errors import Position, UserError
+from trimon.errors import Position
 
-UNSUPPORTED: Final[Mapping[str, tuple[str, ...]]] = {
-    "config": ("remote_write", "remote_read", "tracing"),
-    "alertmanager": ("sigv4",),
+_REFERENCE: Final = "references to secrets are not resolved, nothing is sent for it"
+_NO_TLS_REFERENCE: Final = "references to secrets are not resolved, connections go without it"
+
+INERT: Final[Mapping[str, Mapping[str, str]]] = {
+    "config": {
+        "remote_write": "no samples are sent",
+        "remote_read": "queries read local storage alone",
+        "tracing": "no spans are sent",
+    },
+    "alertmanager": {"sigv4": "requests are not signed"},
+    "tsdb": {"stale_series_compaction_threshold": "stale series are compacted with all others"},
+    "basic_auth": {"username_ref": _REFERENCE, "password_ref": _REFERENCE},
+    "authorization": {"credentials_ref": _REFERENCE},
+    "oauth2": {"client_secret_ref": _REFERENCE, "client_certificate_key_ref": _REFERENCE},
+    "tls_config": {
+        "ca_ref": _NO_TLS_REFERENCE,
+        "cert_ref": _NO_TLS_REFERENCE,
+        "key_ref": _NO_TLS_REFERENCE,
+    },
 }
+"""By the name of a model and the field: what follows from nothing acting on it."""
 
-_NEVER_EMPTY: Final = ("tracing",)
-
-
-class UnsupportedError(UserError):
-    """Something that Prometheus has and this version of trimon has not."""
+NO_TARGETS: Final = "no targets are found by it"
+"""What follows from asking for a discovery mechanism that is not there."""
 
 
-def unsupported(name: str, place: Position) -> UnsupportedError:
-    """The error of a field that asks for what does not exist."""
-    return UnsupportedError(f"field {name} is not supported by this version of trimon", place)
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A field of a file that asks for what this version does not do."""
 
+    name: str
+    consequence: str
+    place: Position
 
-def _empty(value: object) -> bool:
-    """Whether a value asks for nothing, also one that is made of such values; a null item is a mistake."""
-    if isinstance(value, Mapping):
-        return all(map(_empty, value.values()))
-    if isinstance(value, list):
-        return all(item is not None and _empty(item) for item in value)
-    return value in (None, "", False, 0)
-
-
-def asks_for_unsupported(name: str, value: object) -> bool:
-    """Whether a field of the table asks for something; any item of a list does."""
-    wish = bool(value) if isinstance(value, list) else not _empty(value)
-    return wish or (name in _NEVER_EMPTY and value is not None)
-
-
-def all_of(errors: Sequence[UnsupportedError]) -> UnsupportedError:
-    """One error that names all that is not supported, each with its place; there is at least one."""
-    first, *others = sorted(errors, key=lambda error: (error.position.line, error.position.column))
-    if not others:
-        return first
-    lines = [f"\n  {error}" for error in (first, *others)[: limits.ERRORS_TOLD_MAX]]
-    if len(errors) > len(lines):
-        lines.append(f"\n  {and_more(len(errors) - len(lines))}")
-    message = f"{len(errors)} settings are not supported by this version of trimon:{''.join(lines)}"
-    return UnsupportedError(message, first.position)
+    def __str__(self) -> str:
+        return f"nothing acts on {self.name} in this version of trimon: {self.consequence}"

@@ -1,4 +1,4 @@
-"""URLs taken apart without refusing any: what is no URL has a path all the same."""
+"""URLs as Go's library sees them: taken apart without refusing any, and what it says against one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,61 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
+from trimon.gotext.strings import go_quote
+
 _PARTS: Final = re.compile(r"((?:[^:/?#]+:)?(?://[^/?#]*)?)([^?#]*)(.*)", re.DOTALL)
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.\-]*):")
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2}).{0,2}", re.DOTALL)
+_BAD_IN_USER: Final = re.compile(r"[^a-zA-Z0-9\-._:~!$&'()*+,;=%@]")
+_BAD_IN_HOST: Final = re.compile(r"[ \\^`{|}]")
+_PORT: Final = re.compile(r":[0-9]*")
+
+
+def url_fault(text: str) -> str:
+    """Why a text is no URL; empty when it is one. A relative one, and nothing at all, are URLs too."""
+    if _CONTROL.search(text):
+        return "net/url: invalid control character in URL"
+    rest = text.partition("#")[0]
+    if rest.startswith(":"):
+        return "missing protocol scheme"
+    scheme = _SCHEME.match(rest)
+    rest = (rest[scheme.end() :] if scheme else rest).partition("?")[0]
+    if not rest.startswith("/"):
+        if scheme:
+            return ""  # opaque
+        if ":" in rest.partition("/")[0]:
+            return "first path segment in URL cannot contain colon"
+    authority = ""
+    if rest.startswith("//") and (scheme or not rest.startswith("///")):
+        authority, slash, path = rest[2:].partition("/")
+        rest = slash + path
+    return _authority_fault(authority) or _escape_fault(rest)
+
+
+def _authority_fault(authority: str) -> str:
+    user, at, host = authority.rpartition("@")
+    if at and _BAD_IN_USER.search(user):
+        return "net/url: invalid userinfo"
+    if host.startswith("["):
+        address, end, port = host.rpartition("]")
+        if not end:
+            return "missing ']' in host"
+        host = address
+    else:
+        colon = host.rfind(":")
+        host, port = (host, "") if colon < 0 else (host[:colon], host[colon:])
+    if port and not _PORT.fullmatch(port):
+        return f"invalid port {go_quote(port)} after host"
+    if bad := _BAD_IN_HOST.search(host):
+        return f"invalid character {go_quote(bad[0])} in host name"
+    return _escape_fault(host)
+
+
+def _escape_fault(text: str) -> str:
+    bad = _BAD_ESCAPE.search(text)
+    return f"invalid URL escape {go_quote(bad[0])}" if bad else ""
 
 
 def without_end_slash(url: str) -> str:

@@ -97,6 +97,13 @@ def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
     """Tell what a configuration asks for in vain."""
     for name in loaded.config.unset_variables:
         log.warning("Empty environment variable", name=name)
+    for each in loaded.config.unsupported:
+        log.warning(
+            "nothing acts on this setting yet",
+            setting=each.name,
+            consequence=each.consequence,
+            at=str(each.place),
+        )
     main = loaded.config.main
     for section, reason in INERT_SECTIONS.items():
         if main.given(section):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain
+from typing import Final
 
 import trio
 
+from trimon.config.shapefaults import and_more
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, warn_of
 from trimon.server.jobs import job_config, job_warnings
 from trimon.server.parts import ServerParts
 from trimon.server.settings import Seams
-from trimon.web.notifications import RELOAD_FAILED, Notifications
+from trimon.web.notifications import RELOAD_FAILED, UNSUPPORTED, Notifications
+
+SETTINGS_TOLD_MAX: Final = 10
 
 
 class ApplyError(UserError):
@@ -44,6 +48,7 @@ class Reload:
         self._load = load
         self._notifications = notifications
         self._lock = trio.Lock()
+        self._unsupported = ""
         ok = seams.metrics.gauge(
             "prometheus_config_last_reload_successful",
             "Whether the last configuration reload attempt was successful.",
@@ -52,6 +57,11 @@ class Reload:
             "prometheus_config_last_reload_success_timestamp_seconds",
             "Timestamp of the last successful configuration reload.",
         )
+        unsupported = seams.metrics.gauge(
+            "trimon_config_unsupported_settings",
+            "Settings of the configuration on which nothing acts in this version.",
+        )
+        unsupported.set_function(lambda: float(len(self._current.loaded.config.unsupported)))
         ok.set_function(lambda: float(self.ok))
         at.set_function(lambda: self.succeeded_ms / 1000)
 
@@ -97,6 +107,7 @@ class Reload:
     def apply(self, loaded: LoadedConfiguration) -> None:
         """Hands a configuration to all parts. Raises ApplyError when one of them keeps what it had."""
         self._current.loaded = loaded
+        self._tell_unsupported(loaded)
         failed = False
         for part, take_over in self._steps():
             try:
@@ -106,6 +117,16 @@ class Reload:
                 self._seams.log.error("Failed to apply configuration", component=part, err=error.message)
         if failed:
             raise ApplyError(str(loaded.config.path))
+
+    def _tell_unsupported(self, loaded: LoadedConfiguration) -> None:
+        """What the configuration asks for in vain holds until a reload of one that does not."""
+        self._notifications.remove(self._unsupported)
+        settings = [f"{each.name} ({each.place})" for each in loaded.config.unsupported]
+        self._unsupported = f"{UNSUPPORTED} {', '.join(settings[:SETTINGS_TOLD_MAX])}"
+        if len(settings) > SETTINGS_TOLD_MAX:
+            self._unsupported += f" {and_more(len(settings) - SETTINGS_TOLD_MAX)}"
+        if settings:
+            self._notifications.add(self._unsupported)
 
     def _steps(self) -> tuple[tuple[str, Callable[[LoadedConfiguration], None]], ...]:
         """Every part with the way it takes over a configuration, in the order of a reload."""

@@ -14,6 +14,7 @@ from trimon.selfmetrics import MetricFamily
 
 STARTING: Final = "Prometheus is starting and replaying the write-ahead log (WAL)."
 RELOAD_FAILED: Final = "Configuration reload has failed."
+UNSUPPORTED: Final = "Nothing acts on these settings of the configuration in this version of trimon:"
 STOPPING: Final = "Prometheus is shutting down and gracefully stopping all operations."
 SUBSCRIBERS_MAX: Final = 16
 # A subscriber that has not read so many changes is dropped: when it comes back it hears how things are.

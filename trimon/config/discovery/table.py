@@ -2,7 +2,7 @@
 
 From a row come the field of whatever may have discovery (a scrape job, a set of Alertmanagers), the discovery that is
 run, and the list on /debug/plugins. To add a mechanism, write its model in a file of this folder and what it does in
-one of `trimon/discovery/mechanisms/`, and move its name from NOT_YET to a row.
+one of `trimon/discovery/mechanisms/`, and name that in its row.
 """
 
 from __future__ import annotations
@@ -11,12 +11,76 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from trimon.config.discovery.file import FileSdConfig
-from trimon.config.discovery.plugin import PluginSdConfig
-from trimon.config.discovery.source import SdConfig
-from trimon.config.discovery.static import StaticConfig
+from trimon.config.discovery.aws import (
+    AwsSdConfig,
+    Ec2SdConfig,
+    EcsSdConfig,
+    ElasticacheSdConfig,
+    LightsailSdConfig,
+    MskSdConfig,
+    RdsSdConfig,
+)
+from trimon.config.discovery.clouds import (
+    AzureSdConfig,
+    DigitalOceanSdConfig,
+    GceSdConfig,
+    HetznerSdConfig,
+    IonosSdConfig,
+    LinodeSdConfig,
+    VultrSdConfig,
+)
+from trimon.config.discovery.containers import (
+    DockerSdConfig,
+    DockerSwarmSdConfig,
+    MarathonSdConfig,
+    TritonSdConfig,
+)
+from trimon.config.discovery.dns import (
+    DnsSdConfig,
+)
+from trimon.config.discovery.file import (
+    FileSdConfig,
+)
+from trimon.config.discovery.http import (
+    HttpSdConfig,
+    PuppetDbSdConfig,
+)
+from trimon.config.discovery.keyedclouds import (
+    OciSdConfig,
+    OutscaleSdConfig,
+    OvhCloudSdConfig,
+    ScalewaySdConfig,
+    StackitSdConfig,
+)
+from trimon.config.discovery.kubernetes import (
+    KubernetesSdConfig,
+)
+from trimon.config.discovery.managed import (
+    OpenStackSdConfig,
+    UyuniSdConfig,
+)
+from trimon.config.discovery.plugin import (
+    PluginSdConfig,
+)
+from trimon.config.discovery.registries import (
+    ConsulSdConfig,
+    EurekaSdConfig,
+    KumaSdConfig,
+    NomadSdConfig,
+)
+from trimon.config.discovery.source import (
+    SdConfig,
+)
+from trimon.config.discovery.static import (
+    StaticConfig,
+)
+from trimon.config.discovery.zookeeper import (
+    NerveSdConfig,
+    ServersetSdConfig,
+)
 from trimon.config.kinds import Listed, Of
 from trimon.config.model import Model, setting
+from trimon.config.support import NO_TARGETS
 
 C = TypeVar("C", bound=type[Model])
 
@@ -33,12 +97,17 @@ class Mechanism:
     model: type[SdConfig]
     yaml_type: str
     """What Prometheus calls the list in its errors."""
-    factory: str
-    """`module:attribute` of what finds the targets; empty when the configuration names it."""
+    factory: str = ""
+    """`module:attribute` of what finds the targets; empty when the configuration names it, or nothing does yet."""
     own: bool = False
     """Whether Prometheus does not have it."""
     together: bool = False
     """All of one consumer are one provider."""
+
+    @property
+    def finds(self) -> bool:
+        """Whether anything finds targets for it; else its configurations are checked and shown, and warned of."""
+        return bool(self.factory or self.model.name_field)
 
     def request(self, configs: Sequence[SdConfig]) -> tuple[str, Mapping[str, object]]:
         """The name and the options of the discovery that configurations ask for; secrets keep their type."""
@@ -47,10 +116,41 @@ class Mechanism:
         return configs[0].named_discovery() or self.name, configs[0].discovery_options()
 
 
-# In the order in which a configuration shows them: as Prometheus, static ones last.
+# In the order in which a configuration shows them: as Prometheus, by field.
 MECHANISMS: Final = (
+    Mechanism("aws", "aws_sd_configs", AwsSdConfig, "[]*aws.SDConfig"),
+    Mechanism("azure", "azure_sd_configs", AzureSdConfig, "[]*azure.SDConfig"),
+    Mechanism("consul", "consul_sd_configs", ConsulSdConfig, "[]*consul.SDConfig"),
+    Mechanism("digitalocean", "digitalocean_sd_configs", DigitalOceanSdConfig, "[]*digitalocean.SDConfig"),
+    Mechanism("dns", "dns_sd_configs", DnsSdConfig, "[]*dns.SDConfig"),
+    Mechanism("docker", "docker_sd_configs", DockerSdConfig, "[]*moby.DockerSDConfig"),
+    Mechanism("dockerswarm", "dockerswarm_sd_configs", DockerSwarmSdConfig, "[]*moby.DockerSwarmSDConfig"),
+    Mechanism("ec2", "ec2_sd_configs", Ec2SdConfig, "[]*aws.EC2SDConfig"),
+    Mechanism("ecs", "ecs_sd_configs", EcsSdConfig, "[]*aws.ECSSDConfig"),
+    Mechanism("elasticache", "elasticache_sd_configs", ElasticacheSdConfig, "[]*aws.ElasticacheSDConfig"),
+    Mechanism("eureka", "eureka_sd_configs", EurekaSdConfig, "[]*eureka.SDConfig"),
     Mechanism("file", "file_sd_configs", FileSdConfig, "[]*file.SDConfig", f"{_ROOM}.file:FileDiscovery"),
-    Mechanism("plugin", "trimon_sd_configs", PluginSdConfig, "[]*trimon.PluginSDConfig", "", own=True),
+    Mechanism("gce", "gce_sd_configs", GceSdConfig, "[]*gce.SDConfig"),
+    Mechanism("hetzner", "hetzner_sd_configs", HetznerSdConfig, "[]*hetzner.SDConfig"),
+    Mechanism("http", "http_sd_configs", HttpSdConfig, "[]*http.SDConfig"),
+    Mechanism("ionos", "ionos_sd_configs", IonosSdConfig, "[]*ionos.SDConfig"),
+    Mechanism("kubernetes", "kubernetes_sd_configs", KubernetesSdConfig, "[]*kubernetes.SDConfig"),
+    Mechanism("kuma", "kuma_sd_configs", KumaSdConfig, "[]*xds.KumaSDConfig"),
+    Mechanism("lightsail", "lightsail_sd_configs", LightsailSdConfig, "[]*aws.LightsailSDConfig"),
+    Mechanism("linode", "linode_sd_configs", LinodeSdConfig, "[]*linode.SDConfig"),
+    Mechanism("marathon", "marathon_sd_configs", MarathonSdConfig, "[]*marathon.SDConfig"),
+    Mechanism("msk", "msk_sd_configs", MskSdConfig, "[]*aws.MSKSDConfig"),
+    Mechanism("nerve", "nerve_sd_configs", NerveSdConfig, "[]*zookeeper.NerveSDConfig"),
+    Mechanism("nomad", "nomad_sd_configs", NomadSdConfig, "[]*nomad.SDConfig"),
+    Mechanism("oci", "oci_sd_configs", OciSdConfig, "[]*oci.SDConfig"),
+    Mechanism("openstack", "openstack_sd_configs", OpenStackSdConfig, "[]*openstack.SDConfig"),
+    Mechanism("outscale", "outscale_sd_configs", OutscaleSdConfig, "[]*outscale.SDConfig"),
+    Mechanism("ovhcloud", "ovhcloud_sd_configs", OvhCloudSdConfig, "[]*ovhcloud.SDConfig"),
+    Mechanism("puppetdb", "puppetdb_sd_configs", PuppetDbSdConfig, "[]*puppetdb.SDConfig"),
+    Mechanism("rds", "rds_sd_configs", RdsSdConfig, "[]*aws.RDSSDConfig"),
+    Mechanism("scaleway", "scaleway_sd_configs", ScalewaySdConfig, "[]*scaleway.SDConfig"),
+    Mechanism("serverset", "serverset_sd_configs", ServersetSdConfig, "[]*zookeeper.ServersetSDConfig"),
+    Mechanism("stackit", "stackit_sd_configs", StackitSdConfig, "[]*stackit.SDConfig"),
     Mechanism(
         "static",
         "static_configs",
@@ -59,44 +159,10 @@ MECHANISMS: Final = (
         f"{_ROOM}.static:StaticDiscovery",
         together=True,
     ),
-)
-# What Prometheus has besides; asking for one is refused by name.
-NOT_YET: Final = (
-    "aws",
-    "azure",
-    "consul",
-    "digitalocean",
-    "dns",
-    "docker",
-    "dockerswarm",
-    "ec2",
-    "ecs",
-    "elasticache",
-    "eureka",
-    "gce",
-    "hetzner",
-    "http",
-    "ionos",
-    "kubernetes",
-    "kuma",
-    "lightsail",
-    "linode",
-    "marathon",
-    "msk",
-    "nerve",
-    "nomad",
-    "oci",
-    "openstack",
-    "outscale",
-    "ovhcloud",
-    "puppetdb",
-    "rds",
-    "scaleway",
-    "serverset",
-    "stackit",
-    "triton",
-    "uyuni",
-    "vultr",
+    Mechanism("plugin", "trimon_sd_configs", PluginSdConfig, "[]*trimon.PluginSDConfig", "", own=True),
+    Mechanism("triton", "triton_sd_configs", TritonSdConfig, "[]*triton.SDConfig"),
+    Mechanism("uyuni", "uyuni_sd_configs", UyuniSdConfig, "[]*uyuni.SDConfig"),
+    Mechanism("vultr", "vultr_sd_configs", VultrSdConfig, "[]*vultr.SDConfig"),
 )
 _BY_MODEL: Final = {row.model: row for row in MECHANISMS}
 
@@ -112,13 +178,13 @@ def with_discovery(cls: C) -> C:
         kind = Listed(Of(row.model), row.yaml_type, f"empty or null section in {row.field}")
         cls.__annotations__[row.field] = tuple[row.model, ...]  # type: ignore[name-defined]  # known at run time
         setattr(cls, row.field, setting(kind, (), own=row.own))
-    cls.not_yet = tuple(f"{name}_sd_configs" for name in NOT_YET)
+    cls.inert = {row.field: NO_TARGETS for row in MECHANISMS if not row.finds}
     return cls
 
 
 def sources_of(model: Model) -> tuple[SdConfig, ...]:
-    """All sources of targets of a model that has discovery, static ones first."""
-    rows = sorted(MECHANISMS, key=lambda row: not row.together)
+    """All sources of a model that has discovery and that find targets, static ones first."""
+    rows = sorted((row for row in MECHANISMS if row.finds), key=lambda row: not row.together)
     return tuple(config for row in rows for config in getattr(model, row.field))
 
 

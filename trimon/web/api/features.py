@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trimon.config.discovery.table import MECHANISMS, NOT_YET
+from trimon.config.discovery.table import MECHANISMS
 from trimon.query.language import options as languages
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.signatures import FUNCTIONS
@@ -91,9 +91,7 @@ def features_of(context: WebContext) -> Features:
     }
     typed = options.has(languages.TYPE_AND_UNIT)
     found["scrape"] |= {"extra_scrape_metrics": True, "type_and_unit_labels": typed}
-    found["service_discovery_providers"] = dict.fromkeys(NOT_YET, False) | {
-        row.name: True for row in MECHANISMS
-    }
+    found["service_discovery_providers"] = {row.name: row.finds for row in MECHANISMS}
     found["templating_functions"] = {
         function.name: True for room in (numbers, queries, texts) for function in room.FUNCTIONS
     }
