@@ -73,6 +73,7 @@ SPECIAL: Final = {
     "follow_redirects": "false",
     "enable_http2": "false",
     "scheme": "https",
+    "on_limit": "keep_known",
     "metrics_path": "/x",
     "params": "{a: [b]}",
     "external_labels": "{a: b}",
