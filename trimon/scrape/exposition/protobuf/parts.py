@@ -129,12 +129,35 @@ def _pair_of(data: bytes, start: int, end: int) -> tuple[str, str]:
 
 def read_pair(data: bytes, start: int, end: int) -> tuple[str, str]:
     """A LabelPair. Raises ExpositionError for one that is not UTF-8, or has no name."""
+    plain = _plain_pair(data, start, end)
+    if plain is not None:
+        return plain
     name, value = _pair_of(data, start, end)
     for what, text in (("name", name), ("value", value)):
         if not _is_utf8(text) or (what == "name" and not text):
             shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             raise ExpositionError(f"invalid label {what}: {shown}")
     return name, value
+
+
+def _plain_pair(data: bytes, start: int, end: int) -> tuple[str, str] | None:
+    """A LabelPair of a name and a value, in this order, each shorter than 128 bytes; None for what is not that plain."""
+    if end - start < 5 or data[start] != 0x0A:
+        return None
+    middle = start + 2 + data[start + 1]
+    if (
+        middle == start + 2
+        or middle + 2 > end
+        or data[middle] != 0x12
+        or middle + 2 + data[middle + 1] != end
+        or data[start + 1] >= 0x80
+        or data[middle + 1] >= 0x80
+    ):
+        return None
+    try:
+        return data[start + 2 : middle].decode(), data[middle + 2 : end].decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _is_utf8(text: str) -> bool:

@@ -23,6 +23,7 @@ from trimon.scrape.exposition.protobuf.parts import (
 from trimon.scrape.exposition.records import LineExemplar
 from trimon.wire import FIXED64, LENGTH, VARINT, WireError, block, signed, skip, varint
 
+_LABEL: Final = 0x0A
 # The number of a number that is not there.
 ABSENT: Final = -1
 _double = Struct("<d").unpack_from
@@ -128,15 +129,21 @@ class RawMetric:
 
     def read(self, start: int, end: int) -> None:
         """Reads the message between two positions. Raises WireError."""
-        data, position = self.data, start
-        label_end = start
+        data, position, labels = self.data, start, self.labels
+        # as most metrics begin
+        while position + 2 <= end and data[position] == _LABEL and data[position + 1] < 0x80:
+            begin = position + 2
+            position = begin + data[position + 1]
+            labels.append((begin, position))
+        expect_end(position, end)
+        label_end = position
         while position < end:
             begin = position
             number, wire, position = read_tag(data, position, end)
             if wire == LENGTH and number in _MESSAGES:
                 inner, position = block(data, position, end)
                 if number == 1:
-                    self.labels.append((inner, position))
+                    labels.append((inner, position))
                     self.labels_first = self.labels_first and label_end == begin
                     label_end = position
                 else:
