@@ -1,4 +1,4 @@
-"""What it takes to read a body in protobuf: CPU a series, where only numbers change and where they grow longer.
+"""What it takes to read a body in protobuf: CPU a series, where only numbers change, and where a series is new each time.
 
 python tests/bench/protobuf_bodies.py [METRICS]
 """
@@ -114,12 +114,28 @@ def measure(name: str, make: Callable[[int, int], tuple[bytes, int]], count: int
     )
 
 
+def with_a_new_one(make: Callable[[int, int], tuple[bytes, int]]) -> Callable[[int, int], tuple[bytes, int]]:
+    """The same, with a gauge whose label is another at each scrape."""
+
+    def made(count: int, step: int) -> tuple[bytes, int]:
+        body, series = make(count, step)
+        return family("pod", 1, [labels(10**6 + step) + field(2, double(1, 1.0))]) + body, series + 1
+
+    return made
+
+
 def main() -> None:
     """Gauges, classic and native histograms."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     measure("gauges", gauges, count * 10)
     measure("classic", classic, count)
     measure("native", native, count)
+    for name, make, many in (
+        ("gauges", gauges, count * 10),
+        ("classic", classic, count),
+        ("native", native, count),
+    ):
+        measure(f"{name}+1", with_a_new_one(make), many)
 
 
 if __name__ == "__main__":

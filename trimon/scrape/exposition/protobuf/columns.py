@@ -87,6 +87,25 @@ class PlacesBuilder:
         self._zigzags += raw.zigzag_at
         self._firsts.append((len(self._doubles), len(self._varints), len(self._zigzags)))
 
+    def add_run(self, known: NumberPlaces, first: int, last: int, shift: int) -> None:
+        """Metrics that are known, so many bytes from where they were."""
+        sizes = []
+        for of_kind, before in (
+            (self._doubles, known.double_first),
+            (self._varints, known.varint_first),
+            (self._zigzags, known.zigzag_first),
+        ):
+            sizes.append((before[first + 1 : last + 1] - (before[first] - len(of_kind))).tolist())
+        self._firsts += zip(*sizes, strict=True)
+        begin, end = known.double_first[first], known.double_first[last]
+        self._doubles += (known.double_at[begin:end] + shift).tolist()
+        begin, end = known.varint_first[first], known.varint_first[last]
+        at, size = known.varint_at[begin:end] + shift, known.varint_bytes[begin:end]
+        self._varints += zip(at.tolist(), size.tolist(), strict=True)
+        begin, end = known.zigzag_first[first], known.zigzag_first[last]
+        at, size = known.zigzag_at[begin:end] + shift, known.zigzag_bytes[begin:end]
+        self._zigzags += zip(at.tolist(), size.tolist(), strict=True)
+
     def done(self) -> NumberPlaces:
         """All places."""
         firsts = np.array(self._firsts, np.int64).reshape(-1, 3).T.copy()

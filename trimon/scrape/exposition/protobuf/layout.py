@@ -85,26 +85,42 @@ class ProtobufLayout:
         """The numbers of the next body. Raises BrokenBody, also when it is late."""
         reading = self._unchanged(body, is_late)
         if reading is None:
-            reader = MetricByMetric(
-                self._rules,
-                self._metrics,
-                self._metadata.by_name,
-                self._series,
-                bounds_ms,
-                self._sample_limit,
-                is_late,
-                grant,
-            )
-            try:
-                self._metrics, reading = reader.read(body)
-            except BrokenBody:
-                self._metadata.partly_seen(reader.families)
-                self._series |= reader.series
-                raise
+            found = self._metric_by_metric(body, bounds_ms, is_late, grant, in_runs=True)
+            if found is None:
+                found = self._metric_by_metric(body, bounds_ms, is_late, grant, in_runs=False)
+            assert found is not None
+            self._metrics, reading = found
             self._series = set()
             self._series_good = len(self._metrics.hashes)
         self._metadata.seen(self._metrics.families)
         return reading
+
+    def _metric_by_metric(
+        self,
+        body: bytes,
+        bounds_ms: tuple[int, int] | None,
+        is_late: Lateness,
+        grant: SeriesGrant | None,
+        *,
+        in_runs: bool,
+    ) -> tuple[KnownMetrics, BodyReading] | None:
+        reader = MetricByMetric(
+            self._rules,
+            self._metrics,
+            self._metadata.by_name,
+            self._series,
+            bounds_ms,
+            self._sample_limit,
+            is_late,
+            grant,
+            in_runs=in_runs,
+        )
+        try:
+            return reader.read(body)
+        except BrokenBody:
+            self._metadata.partly_seen(reader.families)
+            self._series |= reader.series
+            raise
 
     def _unchanged(self, body: bytes, is_late: Lateness) -> BodyReading | None:
         """The numbers when every metric is what it was."""

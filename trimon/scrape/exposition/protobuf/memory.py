@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from trimon.scrape.exposition.families import BodyFamilies, FamilyDeclaration
 from trimon.scrape.exposition.protobuf.columns import Bytes, NumberPlaces, PlacesBuilder, ValuePlan
 from trimon.scrape.exposition.protobuf.rawmetric import RawMetric
 from trimon.scrape.exposition.protobuf.shape import TYPE_NAMES, Shape, Shapes
+
+T = TypeVar("T")
 
 # Labels that are not one piece at the beginning of a metric.
 SCATTERED: Final = -1
@@ -77,6 +80,29 @@ class MetricList:
         self.places.add(raw)
         return number
 
+    def add_run(self, known: KnownMetrics, first: int, last: int, starts: list[int], ends: list[int]) -> None:
+        """Metrics that are known, elsewhere in this body; their slots are not added."""
+        number = len(self.starts)
+        self.starts += starts
+        self.ends += ends
+        self.label_bytes += known.label_bytes[first:last]
+        self.families += known.keys[first:last]
+        self.shapes += known.shapes[first:last]
+        begin, end = (bisect_left(known.guards, (metric, -1)) for metric in (first, last))
+        self.guards += [(metric - first + number, guard) for metric, guard in known.guards[begin:end]]
+        self.places.add_run(known.places, first, last, starts[0] - int(known.starts[first]))
+        moved = range(first, last)
+        self.created_ms |= _renumbered(known.created_ms, moved, number - first)
+        self.exemplars |= _renumbered(known.exemplars, moved, number - first)
+        self.exemplar_labels |= _renumbered(known.exemplar_labels, moved, number - first)
+
+
+def _renumbered(of_metrics: dict[int, T], moved: range, by: int) -> dict[int, T]:
+    """What is known of some metrics, under other numbers."""
+    if not of_metrics:
+        return {}
+    return {metric + by: of_metrics[metric] for metric in moved if metric in of_metrics}
+
 
 class KnownMetrics:
     """The metrics of the last good body.
@@ -125,6 +151,10 @@ class KnownMetrics:
         self._plan = ValuePlan(self.shapes, self.places)
         self.sample_first = self._plan.sample_first
         self._slotted = np.flatnonzero(self.slots >= 0)
+        self.guards = metrics.guards
+        self.counted_first: Ints = np.concatenate(
+            (np.zeros(1, np.int64), np.cumsum([shape.counted for shape in self.shapes], dtype=np.int64))
+        )
         self._guards = np.array(
             [self.places.double_first[metric] + number for metric, number in metrics.guards], np.int64
         )
@@ -146,13 +176,34 @@ class KnownMetrics:
         """All exemplars that the body shows."""
         return tuple(one for of_metric in self.exemplars.values() for one in of_metric)
 
-    def places_by_labels(self) -> dict[tuple[FamilyKey, bytes], int]:
-        """The metrics by family and the bytes of their labels; those whose labels are scattered are not found again."""
-        found: dict[tuple[FamilyKey, bytes], int] = {}
-        starts = self.starts.tolist()
-        for number, (key, start, size) in enumerate(zip(self.keys, starts, self.label_bytes, strict=True)):
-            if size != SCATTERED:
-                found.setdefault((key, self.body[start : start + size]), number)
+    def ranges_by_key(self) -> dict[FamilyKey, list[range]]:
+        """The metrics of each family, which may be in a body more than once."""
+        found: dict[FamilyKey, list[range]] = {}
+        first = 0
+        for count in self.counts:
+            if count:
+                found.setdefault(self.keys[first], []).append(range(first, first + count))
+            first += count
+        return found
+
+    def places_by_labels(self, metrics: list[range]) -> dict[bytes, int]:
+        """Metrics by the bytes of their labels; those whose labels are scattered are not found again."""
+        found: dict[bytes, int] = {}
+        for of_family in metrics:
+            starts = self.starts[of_family.start : of_family.stop].tolist()
+            sizes = self.label_bytes[of_family.start : of_family.stop]
+            for number, start, size in zip(of_family, starts, sizes, strict=True):
+                if size != SCATTERED:
+                    found.setdefault(self.body[start : start + size], number)
+        return found
+
+    def ranges_by_head(self) -> dict[bytes, tuple[int, int]]:
+        """By the own fields of families their first metric, and the one behind their last."""
+        found: dict[bytes, tuple[int, int]] = {}
+        first = 0
+        for head, count in zip(self.heads, self.counts, strict=True):
+            found.setdefault(head, (first, first + count))
+            first += count
         return found
 
     def series(self) -> set[int]:

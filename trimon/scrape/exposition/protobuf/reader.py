@@ -25,6 +25,7 @@ from trimon.scrape.exposition.protobuf.checks import check_histogram
 from trimon.scrape.exposition.protobuf.exemplars import shown_exemplars
 from trimon.scrape.exposition.protobuf.memory import FamilyKey, KnownMetrics, MetricList, MetricRules
 from trimon.scrape.exposition.protobuf.rawmetric import RawMetric
+from trimon.scrape.exposition.protobuf.runs import FamilyRuns
 from trimon.scrape.exposition.protobuf.scan import Family, next_family
 from trimon.scrape.exposition.protobuf.shape import TYPE_NAMES, SampleName, Shape, is_native_by_count
 from trimon.scrape.exposition.records import (
@@ -60,6 +61,8 @@ class MetricByMetric:
         sample_limit: int,
         is_late: Lateness,
         grant: SeriesGrant | None,
+        *,
+        in_runs: bool = True,
     ) -> None:
         self.families = BodyFamilies(None, known_families)
         self.series: set[int] = set()
@@ -85,7 +88,8 @@ class MetricByMetric:
         self._claimed: set[int] = set()
         self._old_hashes: list[int] = before.hashes.tolist()
         self._slot_by_hash = dict(zip(self._old_hashes, range(len(self._old_hashes)), strict=True))
-        self._places = before.places_by_labels()
+        self._metrics_of = before.ranges_by_key()
+        self._places: dict[FamilyKey, dict[bytes, int]] = {}
         self._old_slots = before.slots.tolist()
         self._old_first = before.sample_first.tolist()
         self._samples = self._kept = self._added = self._repeats = self._refused = 0
@@ -94,9 +98,14 @@ class MetricByMetric:
         # where in the slots the histogram is whose components follow
         self._histogram_at = 0
         self._bucket_limit_broken = False
+        in_runs = in_runs and not before.one_by_one
+        self._ranges = before.ranges_by_head() if in_runs else {}
 
-    def read(self, body: bytes) -> tuple[KnownMetrics, BodyReading]:
-        """The metrics as they are now, and their numbers. Raises BrokenBody."""
+    def read(self, body: bytes) -> tuple[KnownMetrics, BodyReading] | None:
+        """The metrics as they are now, and their numbers. Raises BrokenBody.
+
+        None where one of those that were taken in runs has numbers that its shape does not fit.
+        """
         try:
             self._read(body)
             if self._sample_limit and self._counting() > self._sample_limit:
@@ -114,7 +123,7 @@ class MetricByMetric:
         reached = np.array([slot for slot in self._reached if slot >= 0], np.int64)
         return BrokenBody(error, self._samples, self._kept, self._added, reached)
 
-    def _result(self, body: bytes) -> tuple[KnownMetrics, BodyReading]:
+    def _result(self, body: bytes) -> tuple[KnownMetrics, BodyReading] | None:
         duplicates = self._metrics.slots.count(DUPLICATE)
         now = KnownMetrics(
             self.families,
@@ -129,7 +138,9 @@ class MetricByMetric:
             one_by_one=self._one_by_one,
         )
         values = now.values()
-        assert values is not None, "every metric was checked"
+        if values is None:
+            assert self._ranges, "every metric was checked"
+            return None
         reading = BodyReading(
             values,
             self._samples,
@@ -157,15 +168,65 @@ class MetricByMetric:
             if not family.starts:
                 continue
             key = self._declare(family)
-            for start, end in zip(family.starts, family.ends, strict=True):
-                if not count % LINES_AT_ONCE and self._is_late():
+            self._read_metrics(family, key, body, count)
+            count += len(family.starts)
+
+    def _read_metrics(self, family: Family, key: FamilyKey, body: bytes, count: int) -> None:
+        """The metrics of a family, those that are as they were in one go; there were so many before."""
+        if count + len(family.starts) > limits.SCRAPE_LINES_MAX:
+            raise ExpositionError(f"body has more metrics than the limit of {limits.SCRAPE_LINES_MAX}")
+        known = self._ranges.get(family.head)
+        runs = None
+        if known is not None:
+            runs = FamilyRuns(self._before, np.frombuffer(body, np.uint8), family, *known)
+        place, looked = 0, -1
+        while place < len(family.starts):
+            if (count + place) // LINES_AT_ONCE != looked:
+                looked = (count + place) // LINES_AT_ONCE
+                if self._is_late():
                     raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
-                count += 1
-                if count > limits.SCRAPE_LINES_MAX:
-                    raise ExpositionError(
-                        f"body has more metrics than the limit of {limits.SCRAPE_LINES_MAX}"
-                    )
-                self._metric(key, body, start, end)
+            if runs is not None:
+                old, length = runs.at(place)
+                if length and self._take_run(family, place, old, length):
+                    place += length
+                    continue
+            found = self._metric(key, body, family.starts[place], family.ends[place])
+            if runs is not None:
+                runs.read_alone(found)
+            place += 1
+
+    def _take_run(self, family: Family, place: int, old: int, length: int) -> bool:
+        """Takes metrics that are as they were; False where one of their series is there twice, or there is a limit near."""
+        before = self._before
+        first, last = before.sample_first[old], before.sample_first[old + length]
+        slots = before.slots[first:last]
+        slotted = slots[slots >= 0]
+        keys = before.hashes[slotted].tolist()
+        components = before.is_component[slotted]
+        kept = len(keys) - int(np.count_nonzero(components))
+        if not self._claimed.isdisjoint(keys):
+            return False
+        if self._bucket_limit_broken or (self._sample_limit and self._counting() + kept > self._sample_limit):
+            return False
+        number = len(self._metrics.starts)
+        ends = slice(place, place + length)
+        self._metrics.add_run(before, old, old + length, family.starts[ends], family.ends[ends])
+        numbered = np.full(len(slots), DROPPED, np.int64)
+        numbered[slots >= 0] = len(self._old_slot) + np.arange(len(slotted))
+        self._metrics.slots += numbered.tolist()
+        self._claimed.update(keys)
+        self.series.update(before.hashes[slotted[~components]].tolist())
+        taken = slotted.tolist()
+        self._old_slot += taken
+        self._reached += taken
+        self._hashes += keys
+        self._is_component += components.tolist()
+        self._samples += int(before.counted_first[old + length] - before.counted_first[old])
+        self._kept += kept
+        if self._metrics.exemplars:
+            for metric in range(number, number + length):
+                self._exemplars += self._metrics.exemplars.get(metric, ())
+        return True
 
     def _declare(self, family: Family) -> FamilyKey:
         name = _text(family.name)
@@ -185,10 +246,14 @@ class MetricByMetric:
             self.families.learn(b"", MetadataLine("UNIT", name, unit))
         return FamilyKey(name, family.type, unit)
 
-    def _metric(self, key: FamilyKey, body: bytes, start: int, end: int) -> None:
+    def _metric(self, key: FamilyKey, body: bytes, start: int, end: int) -> int:
+        """Reads a metric; the number that it had, or -1."""
         raw = RawMetric(body)
         raw.read(start, end)
-        old = self._places.get((key, raw.label_bytes), -1) if raw.labels_first else -1
+        places = self._places.get(key)
+        if places is None:
+            places = self._places[key] = self._before.places_by_labels(self._metrics_of.get(key, []))
+        old = places.get(raw.label_bytes, -1) if raw.labels_first else -1
         before = self._before.shapes[old] if old >= 0 else None
         pairs = raw.pairs() if before is None else None
         try:
@@ -203,6 +268,7 @@ class MetricByMetric:
             self._timed_metric(key, raw, shape)
         else:
             self._slotted_metric(number, key, raw, shape, old, pairs)
+        return old
 
     def _labels(self, key: FamilyKey, name: SampleName, pairs: Pairs) -> Labels | None:
         own = ((METRIC_NAME, key.name + name.suffix), *pairs)

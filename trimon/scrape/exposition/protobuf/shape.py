@@ -76,16 +76,13 @@ class Shape:
     """Whether the histogram has more buckets than it may."""
     schema: int | None = None
     """That of the native histogram, which its first samples are; None where there is none."""
+    counted: int = 1
+    """How many samples there are, a histogram counting as one."""
 
     @property
     def has_histogram(self) -> bool:
         """Whether the first sample is a native histogram."""
         return self.schema is not None
-
-    @property
-    def counted(self) -> int:
-        """How many samples there are, a histogram counting as one."""
-        return sum(not name.component for name in self.names)
 
     def values(self, raw: RawMetric) -> list[float]:
         """The values of its samples, one by one."""
@@ -156,6 +153,7 @@ class _Builder:
             frozenset(self.present),
             self.too_big,
             self.schema,
+            sum(not name.component for name in self.names),
         )
 
 
