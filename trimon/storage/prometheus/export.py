@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from trimon.storage.head.arena import Floats, Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c_many
 from trimon.storage.prometheus.histogramchunks import FLOATS, INTEGERS
 from trimon.storage.prometheus.histogramencoder import encode_histograms
-from trimon.storage.prometheus.histogramexport import FloatRun, runs_of
+from trimon.storage.prometheus.histogramexport import FloatRun, HistogramRun, runs_of
 from trimon.storage.prometheus.indexwriter import ChunkTable, SeriesTable, index_parts
 from trimon.storage.prometheus.varint import write_all
 from trimon.storage.prometheus.xor import SAMPLES_PER_CHUNK, encode_chunks
@@ -153,8 +153,12 @@ def _write_chunks(
     plain = np.repeat(~with_native, lengths)
     series = np.flatnonzero(~with_native) + first_series
     tables = [_write_floats(segments, series, times[plain], values[plain], lengths[~with_native])]
-    for place in np.flatnonzero(with_native).tolist():
-        tables += _write_runs(segments, frame, int(rows[place]), first_series + place)
+    runs = [
+        (first_series + place, run)
+        for place in np.flatnonzero(with_native).tolist()
+        for run in runs_of(frame, int(rows[place]))
+    ]
+    tables += _write_runs(segments, runs)
     listed = ChunkTable.joined(tables)
     order = np.lexsort((listed.first_ms, listed.series))
     return ChunkTable(listed.series[order], listed.first_ms[order], listed.last_ms[order], listed.refs[order])
@@ -176,21 +180,30 @@ def _write_floats(
     return ChunkTable(series[owner], times[ends - counts], times[ends - 1], refs)
 
 
-def _write_runs(segments: _ChunkSegments, frame: SampleFrame, row: int, series: int) -> Iterator[ChunkTable]:
-    """Write the chunks of a series that holds histograms."""
-    for run in runs_of(frame, row):
-        if isinstance(run, FloatRun):
-            yield _write_floats(
-                segments, np.array([series]), run.times, run.values, np.array([len(run.times)])
-            )
+def _write_runs(
+    segments: _ChunkSegments, runs: Sequence[tuple[int, FloatRun | HistogramRun]]
+) -> Iterator[ChunkTable]:
+    """Write the chunks of series that hold histograms; histograms all at once."""
+    natives: list[tuple[int, HistogramRun]] = []
+    for series, run in runs:
+        if isinstance(run, HistogramRun):
+            natives.append((series, run))
             continue
-        chunk = run.chunk
-        data, sizes = encode_histograms([chunk], [run.reset])
-        refs = segments.write(*_wrapped(data, sizes, FLOATS if chunk.layout.floats else INTEGERS))
-        yield ChunkTable(np.array([series]), chunk.times[:1], chunk.times[-1:], refs)
+        yield _write_floats(segments, np.array([series]), run.times, run.values, np.array([len(run.times)]))
+    if not natives:
+        return
+    chunks = [run.chunk for _, run in natives]
+    data, sizes = encode_histograms(chunks, [run.reset for _, run in natives])
+    encodings = np.array([FLOATS if chunk.layout.floats else INTEGERS for chunk in chunks], np.uint8)
+    yield ChunkTable(
+        np.array([series for series, _ in natives], np.int64),
+        np.array([chunk.times[0] for chunk in chunks], np.int64),
+        np.array([chunk.times[-1] for chunk in chunks], np.int64),
+        segments.write(*_wrapped(data, sizes, encodings)),
+    )
 
 
-def _wrapped(data: Bytes, sizes: Int64s, encoding: int) -> tuple[Bytes, Int64s]:
+def _wrapped(data: Bytes, sizes: Int64s, encoding: int | Bytes) -> tuple[Bytes, Int64s]:
     """Chunks with their length and encoding before and their checksum behind."""
     prefix, prefix_sizes = write_all(sizes.astype(np.uint64))
     totals = prefix_sizes + 1 + sizes + 4
