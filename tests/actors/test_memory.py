@@ -17,6 +17,7 @@ from trimon.memory.plan import divide
 from trimon.memory.queries import QueryMemory, Reservation
 from trimon.memory.series import SERIES_BYTES, SeriesAdmission
 from trimon.offload import InlineOffload
+from trimon.storage.growth import GrowingLabel, SeriesGrowth
 
 MIB = 2**20
 
@@ -31,9 +32,14 @@ class FakeStore:
         self.series_max = 0
         self.sheds = 0
         self.problems: list[tuple[str, str, str]] = []
+        self.grown = SeriesGrowth(0, 0, 0)
 
     def figures(self) -> Any:
         raise NotImplementedError
+
+    def growth(self, window_ms: int, limit: int) -> SeriesGrowth:
+        assert (window_ms, limit) == (3_600_000, 1)
+        return self.grown
 
     def limit_series(self, series_max: int) -> None:
         self.series_max = series_max
@@ -129,20 +135,28 @@ async def test_room_for_series_is_what_nobody_else_holds() -> None:
     assert (memory.series.room, world.store.series_max) == (0, 500)
 
 
-async def test_refused_series_are_told_once_a_target() -> None:
-    """The problem names the target, the share and where the limit comes from."""
+async def test_refused_series_are_told_once_a_target(autojump_clock: trio.testing.MockClock) -> None:
+    """The problem names the target, the share, where the limit comes from, and what has grown: target and label."""
+    del autojump_clock
     world = World()
+    label = GrowingLabel("request_id", 4000, 5000)
+    world.store.grown = SeriesGrowth(0, 10, 5000, (("m", 5000),), (label,), (("j", "a:1", 5000),))
     for _ in range(3):
         world.memory.series.is_pressed = True
         grant = world.memory.series.grant("job/a", 10, 0, 2**20)
         assert grant is not None
         assert not all(grant.take() for _ in range(5000))
         world.memory.series.settle("job/a", grant)
-        world.monitor.look()
+        with trio.move_on_after(2 * LOOK_S):
+            await world.monitor.run()
     [(kind, subject, text)] = world.store.problems
     assert (kind, subject) == ("memory", "job/a")
     assert str(world.memory.plan.head_bytes) in text
     assert FLAG in text
+    assert text.endswith(
+        "in the last hour 5000 series are new, 5000 of them of job j and instance a:1, "
+        "label request_id has 4000 new values"
+    )
 
 
 async def test_what_queries_give_back_goes_to_the_system(autojump_clock: trio.testing.MockClock) -> None:

@@ -30,6 +30,7 @@ TRIM_S_MAX: Final = 15.0
 TRIM_PRESSED_S: Final = 5.0
 FORGET_S: Final = 300.0
 TOLD_S: Final = 60.0
+GROWTH_MS: Final = 3_600_000
 
 
 class Pressure(IntEnum):
@@ -109,6 +110,8 @@ class MemoryMonitor:
         self._highest_bytes = 0
         self._quiet_until_s = 0.0
         self._told: set[str] = set()
+        # who was refused new series for the first time, how many, until it is told
+        self._untold: dict[str, int] = {}
         store.limit_caches(memory.plan.caches_bytes)
 
     async def run(self) -> None:
@@ -125,6 +128,8 @@ class MemoryMonitor:
             nursery.start_soon(self._forget)
             while True:
                 self.look()
+                if self._untold:
+                    await self._tell_refusals()
                 if self._is_trim_due():
                     await self._trim()
                 await trio.sleep(LOOK_S)
@@ -146,7 +151,10 @@ class MemoryMonitor:
         others_bytes = memory.queries.taken_bytes + memory.bodies.taken_bytes + caches_bytes
         memory.series.refill(series, max(used_bytes - memory.plan.base_bytes - others_bytes, 0))
         store.limit_series(max(series + memory.series.coming, 1))
-        self._tell_refusals()
+        for group, count in memory.series.take_refusals().items():
+            if group not in self._told:
+                self._told.add(group)
+                self._untold[group] = count
 
     def _change(self, pressure: Pressure, used_bytes: int) -> None:
         memory = self._memory
@@ -169,17 +177,18 @@ class MemoryMonitor:
                 budget_bytes=memory.plan.budget_bytes,
             )
 
-    def _tell_refusals(self) -> None:
-        series = self._memory.series
-        for group, count in series.take_refusals().items():
-            if group in self._told:
-                continue
-            self._told.add(group)
+    async def _tell_refusals(self) -> None:
+        """Tell who is refused new series, and what has grown in the last hour: target, metric and label."""
+        untold, self._untold = self._untold, {}
+        grown = await self._offload.run(lambda: self._store.growth(GROWTH_MS, 1))
+        why = f"; in the last hour {culprit}" if (culprit := grown.culprit()) else ""
+        for group, count in untold.items():
             self._store.note_problem(
                 MEMORY,
                 group,
                 f"new series of {group} are refused ({count} at once): memory for series is used up, "
-                f"{series.share_bytes} bytes of the {self._memory.plan.limit.size_bytes} of {self._memory.plan.limit.source}",
+                f"{self._memory.series.share_bytes} bytes of the {self._memory.plan.limit.size_bytes} of "
+                f"{self._memory.plan.limit.source}{why}",
             )
 
     def _is_trim_due(self) -> bool:

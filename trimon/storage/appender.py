@@ -91,6 +91,7 @@ class Appender:
         for live in self.open_heads:
             if live.head.publish_if_changed():
                 live.last_append_ms = now_ms
+                live.marks.note(now_ms, len(live.head.index))
                 self._core.newest_ms = max(self._core.newest_ms, live.head.max_ms)
                 if live is not self.open_heads[-1]:
                     self.link_older_heads()

@@ -11,6 +11,7 @@ from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import ExemplarStore
+from trimon.storage.growth import SeriesGrowth
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problem
 from trimon.storage.statistics import HeadCardinality, StoreFigures
@@ -99,6 +100,10 @@ class BoundedStore(Protocol):
         """Gauges and counters. Cheap."""
         ...
 
+    def growth(self, window_ms: int, limit: int) -> SeriesGrowth:
+        """Which series came in the last so many ms; tens of milliseconds for a million series."""
+        ...
+
     def limit_series(self, series_max: int) -> None:
         """Memory allows no more series in the head; 0 for any number."""
         ...
@@ -159,6 +164,10 @@ class ServedStore(Protocol):
 
     def blocks(self) -> list[tuple[BlockMeta, Path]]:
         """What is known of the open blocks, oldest first."""
+        ...
+
+    def growth(self, window_ms: int, limit: int) -> SeriesGrowth:
+        """Which series came in the last so many ms; tens of milliseconds for a million series."""
         ...
 
     def statistics(self, limit: int) -> HeadCardinality:

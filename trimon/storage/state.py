@@ -17,6 +17,7 @@ from trimon.storage.block.cache import CACHE_BYTES, ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.block.reader import Block
+from trimon.storage.growth import SeriesMarks
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.options import StoreOptions
@@ -42,6 +43,10 @@ class LiveHead:
     last_append_ms: int
     foreign_notes: list[tuple[int, list[Any]]] = field(default_factory=list)
     """Deletions in it that stand in the logs of other runs, each with the run: a head without a log has none of its own."""
+    marks: SeriesMarks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.marks = SeriesMarks(self.last_append_ms, len(self.head.index))
 
 
 class StoreState(NamedTuple):

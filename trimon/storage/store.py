@@ -20,6 +20,7 @@ from trimon.storage.block.blockset import open_blocks
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import OUT_OF_ORDER, ExemplarStore, StoredExemplar, from_rows, to_rows
+from trimon.storage.growth import SeriesGrowth, growth
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
 from trimon.storage.problems import Problem
@@ -179,6 +180,11 @@ class Store:
     def statistics(self, limit: int = 10) -> HeadCardinality:
         """The cardinality of the heads. It takes tens of milliseconds for a million series; the caller caches it."""
         return cardinality([live.head.view for live in self._core.state.heads], limit)
+
+    def growth(self, window_ms: int, limit: int = 10) -> SeriesGrowth:
+        """Which series came in the last so many ms. It takes tens of milliseconds for a million series; from any thread."""
+        heads = [(live.head.view, live.marks) for live in self._core.state.heads]
+        return growth(heads, self._core.clock.now_ms() - window_ms, limit)
 
     def figures(self) -> StoreFigures:
         """Gauges and counters for the self metrics. Cheap."""

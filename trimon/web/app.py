@@ -11,6 +11,7 @@ from trimon.web.api.admin import admin_endpoints
 from trimon.web.api.alerthistory import alert_history_endpoints
 from trimon.web.api.alerts import alerts_endpoints
 from trimon.web.api.backtest import backtest_endpoints
+from trimon.web.api.cardinality import cardinality_endpoints
 from trimon.web.api.expressions import expression_endpoints
 from trimon.web.api.features import feature_endpoints
 from trimon.web.api.metadata import metadata_endpoints
@@ -52,6 +53,7 @@ _AREAS: Final = (
     alerts_endpoints,
     alert_history_endpoints,
     status_endpoints,
+    cardinality_endpoints,
     security_endpoints,
     admin_endpoints,
     feature_endpoints,

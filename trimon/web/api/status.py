@@ -8,17 +8,13 @@ import orjson
 
 from trimon.errors import UserError
 from trimon.model.matcher import anchored, compile_regexp, full_match
-from trimon.storage.statistics import HeadCardinality, Ranking
 from trimon.web.context import WebContext
 from trimon.web.exposition.protojson import protojson
 from trimon.web.exposition.selffamilies import families_of
-from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
-from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Parameter
 from trimon.web.http.request import Request
 from trimon.web.management import build_info
-
-CARDINALITY_LIMIT_MAX = 10_000
 
 
 def status_endpoints(context: WebContext) -> list[Endpoint]:
@@ -35,16 +31,6 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
 
     async def build(_: Request) -> Answer:
         return success(build_info())
-
-    async def tsdb(request: Request) -> Answer:
-        text = request.query().get("limit", "") or "10"
-        most = parameters.integer(text)
-        if most is None or not 1 <= most <= parameters.INT_MAX:
-            raise ApiError("bad_data", "limit must be a positive number")
-        if most > CARDINALITY_LIMIT_MAX:
-            raise ApiError("bad_data", f"limit must not exceed {CARDINALITY_LIMIT_MAX}")
-        context.snapshot()
-        return success(_cardinality(await context.offload.run(lambda: context.store.statistics(most))))
 
     async def blocks(_: Request) -> Answer:
         return success({"blocks": [orjson.loads(meta.to_json()) for meta, _ in context.store.blocks()]})
@@ -90,13 +76,6 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
             summary="Shows since when and how the server runs.",
         ),
         Endpoint(API_PREFIX + "/status/buildinfo", ("GET",), build, summary="Shows the version."),
-        Endpoint(
-            API_PREFIX + "/status/tsdb",
-            ("GET",),
-            tsdb,
-            summary="Shows what takes the most series.",
-            parameters=(Parameter("limit", "Most entries of a list; 10 by default.", Kind.INTEGER),),
-        ),
         Endpoint(API_PREFIX + "/status/tsdb/blocks", ("GET",), blocks, summary="Lists the blocks."),
         Endpoint(
             API_PREFIX + "/status/storage",
@@ -118,22 +97,3 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
             parameters=(Parameter("metric_name_pattern", "A regular expression for whole names."),),
         ),
     ]
-
-
-def _cardinality(found: HeadCardinality) -> dict[str, object]:
-    def listed(ranking: Ranking) -> list[dict[str, object]]:
-        return [{"name": name, "value": value} for name, value in ranking]
-
-    return {
-        "headStats": {
-            "numSeries": found.series,
-            "numLabelPairs": found.label_pairs,
-            "chunkCount": found.chunks,
-            "minTime": found.min_ms,
-            "maxTime": found.max_ms,
-        },
-        "seriesCountByMetricName": listed(found.series_by_metric),
-        "labelValueCountByLabelName": listed(found.values_by_label),
-        "memoryInBytesByLabelName": listed(found.bytes_by_label),
-        "seriesCountByLabelValuePair": listed(found.series_by_pair),
-    }
