@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimon.fetch.request import BodyTooBig, FetchError, Response
+from trimon.model.components import is_component
 from trimon.model.labels import Labels
 from trimon.model.rows import Appended, Row
 from trimon.scrape.options import PoolOptions
@@ -24,6 +25,7 @@ class Columns:
         self.live: dict[int, float] = {}
         self.stale: list[Labels] = []
         self.refuse: set[str] = set()
+        self.refuse_components = False
 
     def append(self, row: Row) -> Appended:
         assert len(set(row.columns.tolist())) == len(row.columns)
@@ -34,7 +36,7 @@ class Columns:
         granted = []
         refused = 0
         for labels, value in zip(row.new_series, row.new_values.tolist(), strict=True):
-            if dict(labels)["__name__"] in self.refuse:
+            if dict(labels)["__name__"] in self.refuse or (self.refuse_components and is_component(labels)):
                 granted.append(-1)
                 refused += 1
                 continue

@@ -36,9 +36,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from trimon.model.components import is_component
 from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Columns, Row
-from trimon.scrape.exposition.bodymemory import BodyReading, Ints
+from trimon.scrape.exposition.bodymemory import NOTHING, BodyReading, Ints
 
 # Columns that are none: storage has granted none yet; it refused the series; the target exposes the report's series.
 NO_COLUMN: Final = np.int32(-1)
@@ -65,6 +66,8 @@ class SeriesColumns:
         self._unsure: Columns = NO_COLUMNS
         # columns that did not come back: they end with the next row that offers no series
         self._lapsed: Columns = NO_COLUMNS
+        # by slot the hash of the labels
+        self._hashes: Ints = NOTHING
 
     @property
     def _slots(self) -> int:
@@ -73,6 +76,7 @@ class SeriesColumns:
     def move(self, reading: BodyReading, hashes: Ints) -> None:
         """The slots are new ones: columns move along, those of series that are gone end."""
         self._unshadow()
+        self._hashes = hashes
         slots, old_slot = self._slots, reading.old_slot
         old, report = self._columns[:slots], self._columns[slots:]
         columns = np.append(old, NO_COLUMN)[old_slot]  # -1, for a new series, is the one that was appended
@@ -171,8 +175,13 @@ class SeriesColumns:
         if not self._ungranted and not self._shadows:
             return
         columns = self._columns.copy()
-        for (slot, _), column in zip(self._offered, granted.tolist(), strict=True):
+        lacking: set[Labels] = set()
+        for (slot, labels), column in zip(self._offered, granted.tolist(), strict=True):
             columns[slot] = column if column >= 0 else REFUSED
+            if column < 0 and is_component(labels):
+                lacking.add(labels[1:])
+        if lacking:
+            self._refuse_histograms(columns, lacking)
         self._columns = columns
         self._offered = []
         self._fresh = []
@@ -180,6 +189,14 @@ class SeriesColumns:
         if len(self._unsure):
             self._lapsed = np.setdiff1d(self._unsure, columns).astype(np.int32)
             self._unsure = NO_COLUMNS
+
+    def _refuse_histograms(self, columns: Columns, lacking: set[Labels]) -> None:
+        """A histogram without one of its components would be another: as a whole it is refused, or ends."""
+        hashes = [hash(labels) for labels in lacking]
+        slots = np.flatnonzero(np.isin(self._hashes, hashes))
+        held = columns[slots]
+        self._ending = _union(self._ending, held[held >= 0])
+        columns[slots] = REFUSED
 
     def lost(self) -> None:
         """The last row is not stored: what was to end may still be there."""

@@ -27,9 +27,9 @@ from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response
 from trimon.memory.series import LOOKED_AT_BYTES, SeriesAdmission, SeriesGrant
 from trimon.model.rows import Appended, Columns, Metadata, Row, SampleBatch
 from trimon.redaction import redacted
+from trimon.scrape.bodylayouts import BodyLayouts, Layout
 from trimon.scrape.columns import SeriesColumns
 from trimon.scrape.echoes import Echoes
-from trimon.scrape.exposition.assembled import AssembledLayout
 from trimon.scrape.exposition.bodymemory import (
     NOTHING,
     BodyReading,
@@ -40,14 +40,7 @@ from trimon.scrape.exposition.bodymemory import (
     never_late,
 )
 from trimon.scrape.exposition.families import BodyFamily, MetadataCache
-from trimon.scrape.exposition.familylines import FamilyLines
-from trimon.scrape.exposition.layout import BodyLayout
-from trimon.scrape.exposition.negotiation import BodyFormat, ProtobufFormat, choose_format
-from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
-from trimon.scrape.exposition.protobuf.histograms import HistogramRules, schema_of_factor
-from trimon.scrape.exposition.protobuf.layout import ProtobufLayout
-from trimon.scrape.exposition.protobuf.memory import MetricRules
-from trimon.scrape.exposition.protobuf.shape import Shapes
+from trimon.scrape.exposition.negotiation import choose_format
 from trimon.scrape.exposition.records import (
     BucketLimitError,
     ExpositionError,
@@ -118,12 +111,8 @@ class ScrapeSession:
         labels_rule = SeriesLabels(target.labels, options)
         self._limits = LimitedSeries(labels_rule, options) if options.limits_series else None
         self._series_labels: SeriesRule = self._limits or labels_rule
-        # what is refused beyond it is no reason to fail
-        self._sample_limit = 0 if options.keep_known else options.sample_limit
-        self._metadata = MetadataCache(self._echoes.shown)
-        self._format: BodyFormat = TextFormat
-        self._text = self._text_layout()
-        self._layout: BodyLayout | AssembledLayout | ProtobufLayout = self._text
+        self._layouts = BodyLayouts(self._series_labels, target, options, MetadataCache(self._echoes.shown))
+        self._layout: Layout = self._layouts.use(TextFormat)
         self._columns = SeriesColumns(
             target.group, tuple(report_labels(name, target.labels) for name in names)
         )
@@ -304,58 +293,9 @@ class ScrapeSession:
 
     def _use_format(self, content_type: str) -> None:
         chosen = choose_format(content_type, self.options.fallback_protocol)
-        if chosen is self._format:
-            return
-        self._relearn()
-        self._format = chosen
-        if chosen is ProtobufFormat:
-            self._layout = self._protobuf_layout()
-        else:
-            assert chosen is TextFormat or chosen is OpenMetricsFormat
-            self._text.use(chosen())
-            self._layout = self._text
-
-    def _text_layout(self) -> BodyLayout | AssembledLayout:
-        options, rule = self.options, self._series_labels
-        convert = self.target.convert_classic_histograms
-        if not convert and not options.start_timestamps_as_zeros:
-            return BodyLayout(
-                TextFormat(),
-                rule,
-                honor_timestamps=options.honor_timestamps,
-                sample_limit=self._sample_limit,
-                metadata=self._metadata,
-            )
-        lines = FamilyLines(rule, convert=convert)
-        layout = BodyLayout(
-            TextFormat(), lines, honor_timestamps=options.honor_timestamps, metadata=self._metadata
-        )
-        return AssembledLayout(
-            layout,
-            lines,
-            rule,
-            always_classic=self.target.always_classic_histograms,
-            created=options.start_timestamps_as_zeros,
-            sample_limit=self._sample_limit,
-            bucket_limit=options.native_histogram_bucket_limit,
-        )
-
-    def _protobuf_layout(self) -> ProtobufLayout:
-        options, target = self.options, self.target
-        histograms = HistogramRules(
-            native=target.native_histograms,
-            always_classic=target.always_classic_histograms,
-            convert=target.convert_classic_histograms,
-            bucket_limit=options.native_histogram_bucket_limit,
-            schema_max=schema_of_factor(options.native_histogram_min_bucket_factor),
-        )
-        rules = MetricRules(
-            self._series_labels,
-            options.honor_timestamps,
-            Shapes(histograms),
-            options.start_timestamps_as_zeros,
-        )
-        return ProtobufLayout(rules, self._metadata, sample_limit=self._sample_limit)
+        if chosen is not self._layouts.format:
+            self._relearn()
+            self._layout = self._layouts.use(chosen)
 
     def _report(
         self, up: float, duration_s: float, counts: tuple[int, int, int], body_bytes: int

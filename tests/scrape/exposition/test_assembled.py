@@ -127,3 +127,30 @@ def test_a_fault_below_a_histogram_does_not_end_it() -> None:
     known = len(scraper.storage.labels)
     assert {"a", "b", "h"} <= scraper.scrape(body).keys()
     assert len(scraper.storage.labels) == known
+
+
+def test_a_histogram_without_a_component_is_refused() -> None:
+    """Where storage refuses a component the histogram ends, and is whole when it is offered again."""
+    scraper = Scraper(CONVERT)
+    line = '# TYPE h histogram\nh_bucket{{le="1"}} {}\nh_bucket{{le="2"}} {}\nh_sum 1\nh_count {}\na 1\n'
+    assert "h" in marked(scraper, line.format(1, 1, 1))
+    scraper.storage.refuse_components = True
+    assert "h" in marked(
+        scraper, line.format(1, 2, 2)
+    )  # the row in which it was refused; storage leaves it out
+    assert "h" not in marked(scraper, line.format(2, 3, 3))
+    assert "h" not in marked(scraper, line.format(2, 3, 3))
+    scraper.storage.refuse_components = False
+    scraper.now_ms += 61_000
+    assert "h" in marked(scraper, line.format(2, 3, 3))
+
+
+def marked(scraper: Scraper, body: str) -> set[str]:
+    """The series that are histograms after a body."""
+    scraper.scrape(body.encode())
+    live = scraper.storage.live.items()
+    return {
+        dict(scraper.storage.labels[column])["__name__"]
+        for column, value in live
+        if is_marker(np.array([value]))[0]
+    }

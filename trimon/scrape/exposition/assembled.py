@@ -7,7 +7,7 @@ its components.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from trimon.memory.series import SeriesGrant
 from trimon.model.components import MarkerFlags, component_labels, marker
 from trimon.model.labels import METRIC_NAME, Labels
+from trimon.scrape.exposition.assembly import Assembly, SeriesSlots
 from trimon.scrape.exposition.bodymemory import (
     NOTHING,
     BodyReading,
@@ -34,54 +35,8 @@ from trimon.scrape.exposition.openmetrics import OpenMetricsFormat
 from trimon.scrape.exposition.records import BucketLimitError, ExpositionError, SampleLimitError
 from trimon.scrape.exposition.textformat import ExpositionFormat
 
-_UNKNOWN: Final = -1
 _SPARE: Final = 1000
 _SECONDS_MAX: Final = 2**43
-
-
-@dataclass(slots=True)
-class _Assembly:
-    """How series follow from the slots of lines: `plain` are the slots of lines that are series.
-
-    `taken` are the groups that have slots: histograms that relabeling left, and that are not there twice.
-    """
-
-    plain: Ints
-    histograms: CustomHistograms
-    taken: Bools
-    samples: int = 0
-    duplicates: int = 0
-    largest: int = 0
-    """How many buckets the largest histogram has."""
-
-
-@dataclass(slots=True)
-class _Series:
-    """The slots of series as they are collected."""
-
-    known: dict[int, int]
-    hashes: list[int] = field(default_factory=list)
-    old_slot: list[int] = field(default_factory=list)
-    new_labels: list[Labels] = field(default_factory=list)
-    is_component: list[bool] = field(default_factory=list)
-    members: list[tuple[int, ...]] = field(default_factory=list)
-    claimed: set[int] = field(default_factory=set)
-
-    def add(self, hashed: int, labels: Labels | None, members: tuple[int, ...], *, component: bool) -> bool:
-        """Gives a series a slot, unless it has one."""
-        if hashed in self.claimed:
-            return False
-        old = self.known.get(hashed, _UNKNOWN)
-        if old < 0 and labels is None:
-            return False
-        self.claimed.add(hashed)
-        self.hashes.append(hashed)
-        self.old_slot.append(old)
-        self.is_component.append(component)
-        self.members.append(members)
-        if old < 0 and labels is not None:
-            self.new_labels.append(labels)
-        return True
 
 
 class AssembledLayout:
@@ -112,7 +67,7 @@ class AssembledLayout:
         # by slot of a line: its part, None where it is a series; and the labels of parts and of series that are new
         self._parts: list[PartLine | None] = []
         self._labels: list[Labels | None] = []
-        self._assembly: _Assembly | None = None
+        self._assembly: Assembly | None = None
         self._hashes: Ints = NOTHING
         self._is_component: Bools = np.zeros(0, bool)
         self._members: list[tuple[int, ...]] = []
@@ -249,9 +204,9 @@ class AssembledLayout:
         self._before = histograms
         return histograms
 
-    def _assemble(self, histograms: CustomHistograms, lines: BodyReading) -> tuple[_Assembly, _Series]:
+    def _assemble(self, histograms: CustomHistograms, lines: BodyReading) -> tuple[Assembly, SeriesSlots]:
         """The series of lines that are others than before, or of which others are histograms."""
-        series = _Series(dict(zip(self._hashes.tolist(), range(len(self._hashes)), strict=True)))
+        series = SeriesSlots(dict(zip(self._hashes.tolist(), range(len(self._hashes)), strict=True)))
         hashes = self._lines.hashes.tolist()
         plain = []
         samples = lines.samples - len(lines.timed)
@@ -291,7 +246,7 @@ class AssembledLayout:
                 series.add(hash(own), own, members, component=True)
         # what the lines say that are there twice
         duplicates += lines.duplicates
-        assembly = _Assembly(np.array(plain, np.int64), histograms, taken, samples, duplicates, largest)
+        assembly = Assembly(np.array(plain, np.int64), histograms, taken, samples, duplicates, largest)
         return assembly, series
 
     def _labels_of(self, group: ClassicGroup) -> Labels | None:
@@ -302,7 +257,7 @@ class AssembledLayout:
             self._histogram_labels[key] = self._series_labels(pairs, group.parts[0].declared)
         return self._histogram_labels[key]
 
-    def _moved(self, reading: BodyReading, series: _Series) -> BodyReading:
+    def _moved(self, reading: BodyReading, series: SeriesSlots) -> BodyReading:
         """The slots of series are new ones."""
         hashes = np.array(series.hashes, np.int64)
         is_component = np.array(series.is_component, bool)
@@ -320,7 +275,7 @@ class AssembledLayout:
             components=int(np.count_nonzero(is_component)) + reading.timed_components,
         )
 
-    def _check_limits(self, assembly: _Assembly, reading: BodyReading) -> None:
+    def _check_limits(self, assembly: Assembly, reading: BodyReading) -> None:
         error: ExpositionError | None = None
         if self._sample_limit and reading.kept - reading.repeats > self._sample_limit:
             error = SampleLimitError("sample limit exceeded")

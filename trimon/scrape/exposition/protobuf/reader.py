@@ -22,18 +22,18 @@ from trimon.scrape.exposition.bodymemory import (
 )
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
 from trimon.scrape.exposition.protobuf.checks import check_histogram
+from trimon.scrape.exposition.protobuf.declarations import declare
 from trimon.scrape.exposition.protobuf.exemplars import shown_exemplars
 from trimon.scrape.exposition.protobuf.memory import FamilyKey, KnownMetrics, MetricList, MetricRules
 from trimon.scrape.exposition.protobuf.rawmetric import RawMetric
 from trimon.scrape.exposition.protobuf.runs import FamilyRuns
 from trimon.scrape.exposition.protobuf.scan import Family, next_family
-from trimon.scrape.exposition.protobuf.shape import TYPE_NAMES, SampleName, Shape, is_native_by_count
+from trimon.scrape.exposition.protobuf.shape import SampleName, Shape, is_native_by_count
 from trimon.scrape.exposition.records import (
     BucketLimitError,
     ExpositionError,
     LateError,
     LineExemplar,
-    MetadataLine,
     Pairs,
     SampleLimitError,
     SeriesRoomError,
@@ -167,7 +167,7 @@ class MetricByMetric:
             self._counts.append(len(family.starts))
             if not family.starts:
                 continue
-            key = self._declare(family)
+            key = declare(family, self.families)
             self._read_metrics(family, key, body, count)
             count += len(family.starts)
 
@@ -227,24 +227,6 @@ class MetricByMetric:
             for metric in range(number, number + length):
                 self._exemplars += self._metrics.exemplars.get(metric, ())
         return True
-
-    def _declare(self, family: Family) -> FamilyKey:
-        name = _text(family.name)
-        if name is None or not name:
-            raise ExpositionError(f"invalid metric name: {family.name.decode('utf-8', 'replace')}")
-        about = _text(family.help)
-        if about is None:
-            raise ExpositionError(
-                f'invalid help for metric "{name}": {family.help.decode("utf-8", "replace")}'
-            )
-        if family.type >= len(TYPE_NAMES):
-            raise ExpositionError(f'unknown metric type for metric "{name}": {family.type}')
-        unit = family.unit.decode("utf-8", "replace")
-        self.families.learn(b"", MetadataLine("HELP", name, about))
-        self.families.learn(b"", MetadataLine("TYPE", name, TYPE_NAMES[family.type]))
-        if unit:
-            self.families.learn(b"", MetadataLine("UNIT", name, unit))
-        return FamilyKey(name, family.type, unit)
 
     def _metric(self, key: FamilyKey, body: bytes, start: int, end: int) -> int:
         """Reads a metric; the number that it had, or -1."""
@@ -464,10 +446,3 @@ class MetricByMetric:
         self._exemplars += shown
         if number >= 0:
             self._metrics.exemplars.setdefault(number, []).extend(shown)
-
-
-def _text(raw: bytes) -> str | None:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
