@@ -1,30 +1,48 @@
-"""Native histograms in the query engine alone: milliseconds of CPU a query, over columns as storage hands them out.
+"""Queries of native histograms: milliseconds of CPU each, over columns in memory, over storage, and in a Prometheus beside.
 
-`python -m tests.bench.native_histograms [histograms] [targets]`. Nothing here is asserted: figures are for reading.
+`python -m tests.bench.native_histograms [histograms] [targets] [--stored] [--peer] [--late SHARE] [--only TEXT]`. With
+`--stored` samples go through a store, with `--peer` Debian's Prometheus opens them as exported blocks and answers the same
+queries. Nothing here is asserted: figures are for reading.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import os
+import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.components import Layout, MarkerFlags, Part, marker
+from trimon.clock import StoppedClock
+from trimon.files import DiskFiles
+from trimon.model.components import Layout, MarkerFlags, Part, component_labels, marker
 from trimon.model.frame import HistogramColumns, SampleFrame
-from trimon.model.labels import labels_of
+from trimon.model.labels import Labels, labels_of
 from trimon.model.matcher import Matcher
-from trimon.model.snapshot import Admit, Estimate
+from trimon.model.rows import Row
+from trimon.model.snapshot import Admit, Estimate, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.answer.json import render_data
 from trimon.query.engine import range_
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
+from trimon.random import SeededRandomness
+from trimon.storage.block.meta import BlockNames
+from trimon.storage.options import StoreOptions
+from trimon.storage.store import Store
+from trimon.storage.tools.exporting import export_directory
 
 HOURS, SCRAPE_MS, STEP_MS, BUCKETS = 6, 15_000, 60_000, 20
+LAYOUT, MARKER = Layout(3, 2.0**-128), marker(MarkerFlags.NONE)
 END_MS = 1_700_000_000_000 // STEP_MS * STEP_MS
 QUERIES = (
     "h",
@@ -90,34 +108,70 @@ class Columns:
         return ()
 
 
-def build(histograms: int, targets: int) -> Columns:
-    """Histograms of some twenty buckets that grow at every scrape; a bucket in ten appears some time after the start."""
-    rng = np.random.default_rng(7)
-    count = HOURS * 3_600_000 // SCRAPE_MS
-    times = END_MS - SCRAPE_MS * np.arange(count, dtype=np.int64)[::-1]
-    stamps = [times - int(rng.integers(0, SCRAPE_MS)) for _ in range(targets)]
-    target_of = np.arange(histograms) * targets // histograms
-    rows, parts, index, values, arrays, all_times = [], [], [], [], [], list(stamps)
-    for row in range(histograms):
+@dataclass
+class Growth:
+    """One histogram of some twenty buckets that grow at every scrape; some buckets appear some time after the start."""
+
+    totals: np.ndarray
+    begins: np.ndarray
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, count: int, late: float) -> Growth:
+        """Counts of all buckets at all scrapes."""
         growth = rng.poisson(rng.random(BUCKETS) * 5, (count, BUCKETS)).T.astype(np.float64)
-        begins = np.where(rng.random(BUCKETS) < 0.1, rng.integers(1, count - 1, BUCKETS), 0)
+        begins = np.where(rng.random(BUCKETS) < late, rng.integers(1, count - 1, BUCKETS), 0)
         growth[np.arange(count) < begins[:, None]] = 0
-        totals = growth.cumsum(axis=1)
-        figures = [totals.sum(axis=0), totals.sum(axis=0) * 0.123, np.zeros(count)]
-        for part, numbers in zip((Part.COUNT, Part.SUM, Part.ZERO), figures, strict=True):
-            rows.append(row), parts.append(part), index.append(0), values.append(numbers)
-            arrays.append(int(target_of[row]))
-        for bucket in range(BUCKETS):
-            begin = int(begins[bucket])
-            (
-                rows.append(row),
-                parts.append(Part.POSITIVE),
-                index.append(bucket - 15),
-                values.append(totals[bucket, begin:]),
-            )
+        return cls(growth.cumsum(axis=1), begins)
+
+    def components(self) -> Iterator[tuple[Part, int, int, np.ndarray]]:
+        """Part, index, the scrape it begins at, and the numbers from there."""
+        count = self.totals.sum(axis=0)
+        for part, numbers in ((Part.COUNT, count), (Part.SUM, count * 0.123), (Part.ZERO, count * 0)):
+            yield part, 0, 0, numbers
+        for bucket, (begin, totals) in enumerate(zip(self.begins.tolist(), self.totals, strict=True)):
+            yield Part.POSITIVE, bucket - 15, begin, totals[begin:]
+
+
+@dataclass
+class World:
+    """All histograms, and when their targets are scraped."""
+
+    sets: list[Labels]
+    growths: list[Growth]
+    stamps: list[np.ndarray]
+    target_of: np.ndarray
+
+    @classmethod
+    def of(cls, histograms: int, targets: int, late: float) -> World:
+        """So many histograms of so many targets."""
+        rng = np.random.default_rng(7)
+        count = HOURS * 3_600_000 // SCRAPE_MS
+        times = END_MS - SCRAPE_MS * np.arange(count, dtype=np.int64)[::-1]
+        stamps = [times - int(rng.integers(0, SCRAPE_MS)) for _ in range(targets)]
+        growths = [Growth.of(rng, count, late) for _ in range(histograms)]
+        sets = [{"__name__": "h", "i": f"{row:05}", "x": str(row % 10)} for row in range(histograms)]
+        return cls(
+            [labels_of(pairs) for pairs in sets],
+            growths,
+            stamps,
+            np.arange(histograms) * targets // histograms,
+        )
+
+
+def in_memory(world: World) -> Columns:
+    """The histograms as one frame."""
+    count, histograms = len(world.stamps[0]), len(world.sets)
+    rows, parts, index, values, arrays, all_times = [], [], [], [], [], list(world.stamps)
+    for row, growth in enumerate(world.growths):
+        target = int(world.target_of[row])
+        for part, bucket, begin, numbers in growth.components():
+            rows.append(row)
+            parts.append(part)
+            index.append(bucket)
+            values.append(numbers)
             if begin:
-                all_times.append(stamps[target_of[row]][begin:])
-            arrays.append(len(all_times) - 1 if begin else int(target_of[row]))
+                all_times.append(world.stamps[target][begin:])
+            arrays.append(len(all_times) - 1 if begin else target)
 
     def offsets(parts: Sequence[np.ndarray]) -> np.ndarray:
         return np.cumsum([0, *(len(part) for part in parts)]).astype(np.int64)
@@ -128,40 +182,154 @@ def build(histograms: int, targets: int) -> Columns:
     )  # fmt: skip
     native = HistogramColumns(
         np.array(rows, np.int64), np.zeros(len(rows), np.int32), np.array(parts, np.int8), np.array(index, np.int64),
-        (Layout(3, 1e-128),), own,
+        (LAYOUT,), own,
     )  # fmt: skip
     frame = SampleFrame(
-        np.full(histograms * count, marker(MarkerFlags.NONE)), np.arange(histograms + 1, dtype=np.int64) * count,
-        np.concatenate(stamps), np.arange(targets + 1, dtype=np.int64) * count, target_of.astype(np.int32),
-        np.zeros(histograms, np.bool_), native=native,
+        np.full(histograms * count, MARKER), np.arange(histograms + 1, dtype=np.int64) * count,
+        np.concatenate(world.stamps), np.arange(len(world.stamps) + 1, dtype=np.int64) * count,
+        world.target_of.astype(np.int32), np.zeros(histograms, np.bool_), native=native,
     )  # fmt: skip
-    sets = [{"__name__": "h", "i": f"{row:05}", "x": str(row % 10)} for row in range(histograms)]
-    return Columns(LabelTable.of([labels_of(pairs) for pairs in sets]), frame)
+    return Columns(LabelTable.of(world.sets), frame)
+
+
+@dataclass
+class Target:
+    """What one target shows: series, and their numbers from some scrape on."""
+
+    series: list[Labels]
+    begins: np.ndarray
+    cells: np.ndarray
+    columns: np.ndarray
+
+    @classmethod
+    def of(cls, world: World, target: int) -> Target:
+        """The markers and components of all histograms of a target."""
+        series, begins, numbers = [], [], []
+        for row in np.flatnonzero(world.target_of == target).tolist():
+            series.append(world.sets[row])
+            begins.append(0)
+            numbers.append(np.full(len(world.stamps[target]), MARKER))
+            for part, bucket, begin, values in world.growths[row].components():
+                series.append(component_labels(world.sets[row], LAYOUT.text(part, bucket)))
+                begins.append(begin)
+                numbers.append(np.concatenate([np.zeros(begin), values]))
+        return cls(series, np.array(begins), np.stack(numbers), np.full(len(series), -1, np.int32))
+
+    def scrape(self, store: Store, group: str, time_ms: int, at: int) -> None:
+        """Append all that is there."""
+        old, new = np.flatnonzero(self.begins < at), np.flatnonzero(self.begins == at)
+        labels = tuple(self.series[place] for place in new.tolist())
+        row = Row(group, time_ms, self.columns[old], self.cells[old, at], labels, self.cells[new, at])
+        (answer,) = store.append([row])
+        assert answer.error == "", answer.error
+        self.columns[new] = answer.columns
+
+
+def stored(world: World, directory: Path) -> Store:
+    """The histograms in a store, appended scrape by scrape."""
+    clock = StoppedClock(END_MS)
+    store = Store.open(StoreOptions(directory, fsync="never", retention_ms=10**12), DiskFiles(), clock)
+    targets = [Target.of(world, number) for number in range(len(world.stamps))]
+    for at in range(len(world.stamps[0])):
+        for number, target in enumerate(targets):
+            target.scrape(store, f"scrape/t/{number}", int(world.stamps[number][at]), at)
+    store.sync()
+    return store
+
+
+def measured(snapshot: Snapshot, query: str) -> tuple[float, float, int]:
+    """Seconds of CPU for the answer and for its JSON, the least of three, and the bytes of it."""
+    options = QueryOptions()
+    best = []
+    for _ in range(3):
+        began = time.process_time()
+        result = range_(
+            snapshot, query, END_MS - HOURS * 3_600_000, END_MS, STEP_MS, options, Budget(options)
+        )
+        evaluated = time.process_time()
+        size = len(render_data(result))
+        best.append((evaluated - began, time.process_time() - evaluated, size))
+        if best[-1][0] > 5:
+            break
+    return min(best)
+
+
+def asked(url: str, pid: int, query: str) -> float:
+    """Seconds of CPU a server takes for an answer, the least of three."""
+
+    def cpu_s() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    start, step = (END_MS - HOURS * 3_600_000) / 1000, STEP_MS / 1000
+    parameters = urllib.parse.urlencode(
+        {"query": query, "start": start, "end": END_MS / 1000, "step": step, "timeout": "600s"}
+    )
+    best = float("inf")
+    for _ in range(3):
+        began = cpu_s()
+        with urllib.request.urlopen(f"{url}/api/v1/query_range?{parameters}", timeout=600) as answer:
+            answer.read()
+        best = min(best, cpu_s() - began)
+    return best
+
+
+@contextmanager
+def prometheus(directory: Path) -> Iterator[tuple[str, int]]:
+    """A Prometheus on some blocks: its address and process."""
+    config = directory.parent / "prometheus.yml"
+    config.write_text("global: {}\n")
+    command = [
+        "prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory}", "--storage.tsdb.retention.time=100y",
+        "--web.listen-address=127.0.0.1:9491", "--enable-feature=native-histograms", "--query.timeout=10m",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = "http://127.0.0.1:9491"
+    try:
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"{url}/-/ready", timeout=2):
+                    break
+            except OSError:
+                time.sleep(0.1)
+        yield url, process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
 
 
 def main() -> None:
     """Print a line a query."""
-    histograms = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    targets = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    only = sys.argv[3] if len(sys.argv) > 3 else ""
-    store = build(histograms, targets)
-    options = QueryOptions()
-    for query in QUERIES:
-        if only not in query:
-            continue
-        best = []
-        for _ in range(3):
-            began = time.process_time()
-            result = range_(
-                store, query, END_MS - HOURS * 3_600_000, END_MS, STEP_MS, options, Budget(options)
-            )
-            evaluated = time.process_time()
-            size = len(render_data(result))
-            best.append((evaluated - began, time.process_time() - evaluated))
-            if best[-1][0] > 5:
-                break
-        engine, answer = min(best)
-        print(f"{engine * 1000:9.0f} ms + {answer * 1000:6.0f} ms JSON ({size} bytes)  {query}", flush=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("histograms", type=int, nargs="?", default=1000)
+    parser.add_argument("targets", type=int, nargs="?", default=1)
+    parser.add_argument("--stored", action="store_true")
+    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--late", type=float, default=0.1, help="share of the buckets that appear late")
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    world = World.of(arguments.histograms, arguments.targets, arguments.late)
+    with ExitStack() as stack:
+        peer = None
+        snapshot: Snapshot = in_memory(world)
+        if arguments.stored or arguments.peer:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            store = stored(world, directory / "trimon")
+            stack.callback(store.close)
+            snapshot = store.snapshot()
+            if arguments.peer:
+                names = BlockNames(StoppedClock(END_MS), SeededRandomness(1))
+                for line in export_directory(DiskFiles(), directory / "trimon", directory / "out", names):
+                    print(line[0], flush=True)
+                peer = stack.enter_context(prometheus(directory / "out"))
+        for query in QUERIES:
+            if arguments.only in query:
+                engine, answer, size = measured(snapshot, query)
+                theirs = "" if peer is None else f"; Prometheus {asked(*peer, query) * 1000:6.0f} ms"
+                print(
+                    f"{engine * 1000:9.0f} ms + {answer * 1000:6.0f} ms JSON ({size} bytes){theirs}  {query}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.histogram import CUSTOM_SCHEMA, Buckets, FloatHistogram, ResetHint
 from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN, is_stale
+from trimon.query.answer.json import render_data
 from trimon.query.conformance.columns import with_columns
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import range_
@@ -291,3 +293,31 @@ def test_columns_give_what_objects_give(series: list[Samples], data: st.DataObje
     """Whatever is asked, columns give the same values to the bit, the same buckets, hints, gaps and remarks as objects."""
     for query in data.draw(st.lists(st.sampled_from(QUERIES), min_size=12, max_size=12, unique=True)):
         assert outcome(series, query, columns=True) == outcome(series, query, columns=False), query
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    series=SERIES,
+    query=st.sampled_from(
+        ("h_total", "rate(h_total[1m])", "-h_total", "h_total or vector(1)", "h_total / 0")
+    ),
+)
+def test_columns_are_written_as_objects_are(series: list[Samples], query: str) -> None:
+    """The JSON of histograms is the same whether they are columns or objects, floats beside them included."""
+    result = range_(store_of(series, columns=True), query, 0, 600_000, 20_000, OPTIONS, Budget(OPTIONS))
+    written = render_data(result)
+    assert (result.native is None) == (b'"histograms"' not in written)
+    assert result.histograms is None or result.cells is not None
+    assert render_data(result) == written
+    orjson.loads(written)
+
+
+def test_a_limited_answer_keeps_its_columns() -> None:
+    """Of the first series of an answer the histograms are shown, and what they take in memory is counted."""
+    series = [[histogram(LAYOUTS[0], {1: float(at), 3: 2.0}, 3.0, gauge=False) for at in range(9)]] * 3
+    result = range_(store_of(series, columns=True), "h_total", 0, 60_000, 20_000, OPTIONS, Budget(OPTIONS))
+    shown, cut = result.limited(2)
+    assert cut
+    assert shown.native is not None
+    assert shown.size_bytes < result.size_bytes
+    assert orjson.loads(render_data(shown))["result"] == orjson.loads(render_data(result))["result"][:2]

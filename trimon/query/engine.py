@@ -223,14 +223,16 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
             named = Vector(value.labels, np.zeros(alone.shape), alone, value.drop_name)
             value = replace(value, labels=remove_marked(named).labels, drop_name=None)
         return _all_samples(value, times, stats) if value.owned else _windows(value, times, stats)
-    vector = remove_marked(value).compact().with_objects()
+    vector = remove_marked(value).compact()
     if ranged:
         order = sort_order(vector.labels)
         if len(order) > 1 and (order[1:] < order[:-1]).any():
             vector = vector.take(order)
     kind = "matrix" if ranged else "vector"
     result = QueryResult(kind, vector.labels, times, vector.values, vector.present, stats)
-    result.histograms = vector.histograms
+    result.cells = vector.histograms
+    if vector.native is not None and vector.are_histograms().any():
+        result.native = vector.native.only(vector.present)
     return result
 
 

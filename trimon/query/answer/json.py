@@ -13,9 +13,11 @@ from trimon.gotext.floats import format_plain
 from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.table import LabelTable
+from trimon.query.answer.jsonhistograms import HistogramTexts
 from trimon.query.answer.jsonlabels import format_label_sets, json_quoted, label_bytes, label_columns
 from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.values import Cells, Matrix
+from trimon.query.histograms.matrix import HistogramMatrix
 from trimon.query.histograms.text import as_data
 
 _SMALL: Final = 1e-6
@@ -24,6 +26,8 @@ _LARGE: Final = 1e21
 _PLAIN_MIN: Final = 1e-5
 _PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
+# Histograms that are written at once.
+_HISTOGRAMS: Final = 256
 _ROWS: Final = 1 << 12
 # So few series have hardly a time in common.
 _SERIES_FEW: Final = 4
@@ -36,7 +40,8 @@ _FEW: Final = 0.1
 
 def text_bytes(result: QueryResult) -> int:
     """The memory that its JSON takes while it is written, about."""
-    return result.points * _TEXT_BYTES + _LABEL_COPIES * label_bytes(result.labels)
+    numbers = 0 if result.native is None else int(np.count_nonzero(result.native.values))
+    return (result.points + numbers) * _TEXT_BYTES + _LABEL_COPIES * label_bytes(result.labels)
 
 
 def _unchecked() -> None:
@@ -195,7 +200,7 @@ def _histogram(histogram: FloatHistogram) -> str:
 def _mixed_matrix(
     result: QueryResult, samples: RangeSamples, cells: Cells, check: Callable[[], None]
 ) -> Iterator[bytes]:
-    """A matrix that holds histograms, series by series."""
+    """A matrix that holds histograms as objects, series by series."""
     sets = format_label_sets(result.labels)
     for row in range(result.series):
         check()
@@ -213,8 +218,39 @@ def _mixed_matrix(
         yield f'{"," if row else ""}{{"metric":{sets[row]}{lists}}}'.encode()
 
 
+def _column_matrix(
+    result: QueryResult, native: HistogramMatrix, check: Callable[[], None]
+) -> Iterator[bytes]:
+    """A matrix that holds histograms as columns, series by series."""
+    sets, stamps = format_label_sets(result.labels), format_times(result.times_ms)
+    texts = HistogramTexts(native, format_values)
+    for row in range(result.series):
+        yield f'{"," if row else ""}{{"metric":{sets[row]}'.encode()
+        floats = np.flatnonzero(result.present[row] & (native.kinds[row] < 0))
+        if len(floats):
+            numbers = zip(floats.tolist(), format_values(result.values[row, floats]), strict=True)
+            yield f',"values":[{",".join([f"""[{stamps[at]},"{v}"]""" for at, v in numbers])}]'.encode()
+        steps = np.flatnonzero(native.kinds[row] >= 0)
+        for begin in range(0, len(steps), _HISTOGRAMS):
+            check()
+            some = steps[begin : begin + _HISTOGRAMS]
+            shown = [
+                f"[{stamps[int(some[at])]},{text}]" for at, text in sorted(texts.of(row, some), key=_place)
+            ]
+            head = "," if begin else ',"histograms":['
+            yield f"{head}{','.join(shown)}".encode()
+        yield b"]}" if len(steps) else b"}"
+
+
+def _place(found: tuple[int, str]) -> int:
+    return found[0]
+
+
 def _matrix(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
     """The series, each with its comma."""
+    if result.native is not None and result.cells is None:
+        yield from _column_matrix(result, result.native, check)
+        return
     if result.histograms is not None or result.samples is not None:
         samples = result.flat()
         if samples.histograms is not None:

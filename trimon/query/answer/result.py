@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trimon.model.frame import Offsets, Times
+from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Cells, Mask, Matrix, array_bytes
+from trimon.query.histograms.matrix import HistogramMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class QueryResult:
     `type` is `vector`, `matrix`, `scalar` or `string`. A vector and the matrix of a range query are
     `values` float64[series, steps] where `present`, at `times_ms`; the matrix of an instant query has
     timestamps of its own per series, in `samples`.
-    Native histograms are in `histograms`, beside `values`. A scalar is `values[0, 0]`, a string is `text`.
+    Native histograms are in `cells`, beside `values`, or as columns in `native`. A scalar is `values[0, 0]`, a string is
+    `text`.
     """
 
     type: str
@@ -42,7 +45,15 @@ class QueryResult:
     text: str = ""
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
-    histograms: Cells | None = None
+    cells: Cells | None = None
+    native: HistogramMatrix | None = None
+
+    @property
+    def histograms(self) -> Cells | None:
+        """The native histograms as objects, beside `values`; None where there are none."""
+        if self.cells is None and self.native is not None:
+            self.cells = self.native.cells()
+        return self.cells
 
     @property
     def series(self) -> int:
@@ -58,6 +69,10 @@ class QueryResult:
     def size_bytes(self) -> int:
         """The memory of its samples, about."""
         size = array_bytes(self.values) + array_bytes(self.present)
+        if self.native is not None:
+            size += self.native.size_bytes
+        if self.cells is not None:
+            size += self.cells.nbytes + HISTOGRAM_BYTES * int(np.count_nonzero(self.cells))
         if self.samples is not None:
             size += self.samples.times_ms.nbytes + self.samples.values.nbytes
         return size
@@ -83,7 +98,8 @@ class QueryResult:
             values=values,
             present=present,
             samples=samples,
-            histograms=None if self.histograms is None else self.histograms[:series_max],
+            cells=None if self.cells is None else self.cells[:series_max],
+            native=None if self.native is None else self.native.take(rows),
         )
         return shown, True
 

@@ -207,7 +207,7 @@ def _run_around(
         result.values[rows, 1:2],
         result.present[rows, 1:2],
         result.stats,
-        histograms=None if result.histograms is None else result.histograms[rows, 1:2],
+        cells=None if result.histograms is None else result.histograms[rows, 1:2],
     )
     _compare_instant(case, middle, at_ms, f"{query} (in a range)")
 

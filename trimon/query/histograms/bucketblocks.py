@@ -75,7 +75,7 @@ def bucket_blocks(matrix: HistogramMatrix, check: Callable[[], None]) -> Iterato
     starts = begins + (figures[ends] - figures[begins])
     sizes = ends - starts
     customs = np.array([layout.schema == CUSTOM_SCHEMA for layout in table.layouts], np.bool_)
-    edges = _edges(table)
+    edges = edges_of(table)
     custom = customs[table.layout[begins]] if len(begins) else np.zeros(0, np.bool_)
     steps = matrix.values.shape[1]
     for size in np.unique(sizes[sizes > 0]).tolist():
@@ -105,7 +105,7 @@ def _block(
     )  # fmt: skip
 
 
-def _edges(table: ComponentTable) -> Matrix:
+def edges_of(table: ComponentTable) -> Matrix:
     """Lower and upper bounds of all buckets, and their logarithms."""
     out = np.zeros((4, len(table)))
     for number, layout in enumerate(table.layouts):
