@@ -17,7 +17,7 @@ from trimon.model.components import is_marker
 from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.sample import is_stale
-from trimon.query.execution.values import Cells, Mask, Matrix, holds
+from trimon.query.execution.values import Cells, Index, Mask, Matrix, holds
 from trimon.query.histograms.arithmetic import (
     IncompatibleError,
     added,
@@ -328,29 +328,35 @@ def floats_of(frame: SampleFrame, without: Mask) -> SampleFrame:
     native = is_marker(frame.values) if frame.histograms is None else holds(frame.histograms)
     if native.all():
         return SampleFrame.empty(frame.rows)
-    lengths = frame.lengths
-    row_of = np.repeat(np.arange(frame.rows), lengths)
-    keep = ~native & ~without[row_of]
-    within = np.arange(len(frame.values)) - np.repeat(frame.offsets[:-1], lengths)
-    times = frame.times[np.repeat(frame.time_offsets[frame.time_of_row], lengths) + within]
-    counts = np.bincount(row_of[keep], minlength=frame.rows)
+    row_of, places, within = _row_by_row(frame)
+    keep = ~native[places] & ~without[row_of]
+    row_of, places, within = row_of[keep], places[keep], within[keep]
+    counts = np.bincount(row_of, minlength=frame.rows)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return SampleFrame(
-        frame.values[keep],
+        frame.values[places],
         offsets,
-        times[keep],
+        frame.times[frame.time_offsets[frame.time_of_row[row_of]] + within],
         offsets,
         np.arange(frame.rows, dtype=np.int32),
         frame.has_stale,
-        None if frame.starts is None else frame.starts[keep],
+        None if frame.starts is None else frame.starts[places],
     )
+
+
+def _row_by_row(frame: SampleFrame) -> tuple[Index, Index, Index]:
+    """All samples in the order of rows, which a grouped frame does not have them in: row, place, place in the row."""
+    lengths = frame.lengths
+    row_of = np.repeat(np.arange(frame.rows), lengths)
+    within = np.arange(len(row_of)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return row_of, frame.offsets[row_of] + within, within
 
 
 def rows_with_histograms(frame: SampleFrame) -> Mask:
     """The series that hold any histogram."""
     assert frame.histograms is not None
-    row_of = np.repeat(np.arange(frame.rows), frame.lengths)
-    hit = np.bincount(row_of, holds(frame.histograms).astype(np.float64), frame.rows)
+    row_of, places, _ = _row_by_row(frame)
+    hit = np.bincount(row_of, holds(frame.histograms)[places].astype(np.float64), frame.rows)
     return np.asarray(hit > 0)
 
 
