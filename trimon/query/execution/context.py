@@ -22,6 +22,8 @@ from trimon.query.language.options import DELAYED_NAME_REMOVAL, START_TIMESTAMPS
 
 # A value and whether there is one.
 _CELL_BYTES: Final = 9
+# So much before the first window the histogram before it is looked for.
+BEFORE_MS: Final = 300_000
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +102,9 @@ class QueryContext:
             self.budget.check()
             try:
                 found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
+                if found.native is not None:
+                    # Whether a histogram goes on from the one before it, which may lie before the first window.
+                    found = selection.wide_frame(source.start_ms - BEFORE_MS, source.end_ms, self._admit)
             except OperatingError as error:
                 raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
             self.annotations.miss(found.missing)
