@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -254,8 +255,8 @@ def measured(snapshot: Snapshot, query: str) -> tuple[float, float, int]:
     return min(best)
 
 
-def asked(url: str, pid: int, query: str) -> float:
-    """Seconds of CPU a server takes for an answer, the least of three."""
+def asked(url: str, pid: int, query: str) -> str:
+    """The CPU a server takes for an answer, the least of three."""
 
     def cpu_s() -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -268,10 +269,13 @@ def asked(url: str, pid: int, query: str) -> float:
     best = float("inf")
     for _ in range(3):
         began = cpu_s()
-        with urllib.request.urlopen(f"{url}/api/v1/query_range?{parameters}", timeout=600) as answer:
-            answer.read()
+        try:
+            with urllib.request.urlopen(f"{url}/api/v1/query_range?{parameters}", timeout=600) as answer:
+                answer.read()
+        except urllib.error.HTTPError as error:
+            return f"refuses it ({error.code})"
         best = min(best, cpu_s() - began)
-    return best
+    return f"{best * 1000:6.0f} ms"
 
 
 @contextmanager
@@ -325,7 +329,7 @@ def main() -> None:
         for query in QUERIES:
             if arguments.only in query:
                 engine, answer, size = measured(snapshot, query)
-                theirs = "" if peer is None else f"; Prometheus {asked(*peer, query) * 1000:6.0f} ms"
+                theirs = "" if peer is None else f"; Prometheus {asked(*peer, query)}"
                 print(
                     f"{engine * 1000:9.0f} ms + {answer * 1000:6.0f} ms JSON ({size} bytes){theirs}  {query}",
                     flush=True,
