@@ -115,7 +115,7 @@ async def attack(port: int, target_port: int, delay_s: float, rounds: int, *, pe
         listeners = await trio.open_tcp_listeners(target_port, host="0.0.0.0", backlog=1000)
         nursery.start_soon(trio.serve_listeners, handle, listeners)
         for _ in range(CLIENTS):
-            nursery.start_soon(client, port, b"", result.crowd, generator)
+            nursery.start_soon(client, port, b"", result.crowd, generator, None)
         await trio.sleep(INTERVAL_S)
         await probes(port, result.crowd, rounds)
         try:

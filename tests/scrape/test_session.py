@@ -294,3 +294,15 @@ def test_a_body_that_is_too_big_names_the_limit_that_it_met(options: PoolOptions
     assert scraper.store(outcome)["up"] == 0
     assert scraper.session.state.last_error == error
     assert scraper.session.counts.body_size_exceeded == 1
+
+
+def test_what_costs_more_a_byte_is_told() -> None:
+    """Plain text is read on the loop up to a megabyte; protobuf and texts that are assembled are not."""
+    scraper = Scraper()
+    scraper.scrape(b"a 1\n")
+    assert not scraper.session.is_dense
+    scraper.scrape(b"\x0b\x0a\x01a\x18\x01\x22\x04\x12\x02\x08\x01", "application/vnd.google.protobuf")
+    assert scraper.session.is_dense
+    scraper.scrape(b"a 1\n")
+    assert not scraper.session.is_dense
+    assert Scraper(PoolOptions("j", convert_classic_histograms=True)).session.is_dense

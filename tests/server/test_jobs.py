@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+from trimon.config.discovery.table import MECHANISMS
 from trimon.config.load import load_text
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import UserError
@@ -104,7 +105,8 @@ def _relabelings(options: PoolOptions) -> tuple[object, ...]:
 
 def test_every_field_is_on_a_list() -> None:
     """A new field of a scrape config has to say here what it does."""
-    known = EXAMPLES.keys() | WARNED.keys()
+    # mechanisms of discovery have tests of their own
+    known = EXAMPLES.keys() | WARNED.keys() | {mechanism.field for mechanism in MECHANISMS}
     named = {field.name for field in fields(ScrapeConfig)} - {"marks"}
     assert named == known
 

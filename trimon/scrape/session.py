@@ -40,6 +40,7 @@ from trimon.scrape.exposition.bodymemory import (
     never_late,
 )
 from trimon.scrape.exposition.families import BodyFamily, MetadataCache
+from trimon.scrape.exposition.layout import BodyLayout
 from trimon.scrape.exposition.negotiation import choose_format
 from trimon.scrape.exposition.records import (
     BucketLimitError,
@@ -127,6 +128,11 @@ class ScrapeSession:
     def warm(self) -> bool:
         """Whether the last body is remembered, so that the next one is cheap to read."""
         return self._layout.slots > 0
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a byte of a body takes longer to read than one of a plain text."""
+        return not isinstance(self._layout, BodyLayout)
 
     @property
     def size_bytes(self) -> int:
