@@ -117,7 +117,7 @@ async def attack(port: int, target_port: int, delay_s: float, rounds: int, *, pe
         for _ in range(CLIENTS):
             nursery.start_soon(client, port, b"", result.crowd, generator, None)
         await trio.sleep(INTERVAL_S)
-        await probes(port, result.crowd, rounds)
+        await probes(port, result.crowd, rounds, None)
         try:
             await trio.to_thread.run_sync(lambda: _look(port, result, peer=peer))
         except OSError:
