@@ -91,7 +91,7 @@ def test_a_bad_argument_is_one_line() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["check", "promql", "query", "test", "tsdb"])
+@pytest.mark.parametrize("name", ["check", "debug", "promql", "push", "query", "test", "tsdb"])
 def test_a_command_alone_shows_its_help(name: str) -> None:
     """A command without a subcommand prints its help as it is on standard error; the exit code is promtool's."""
     done = run_trimon(name)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from trimon.errors import UserError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -24,6 +26,24 @@ class ExistingFile(click.ParamType[Path]):
         if not path.exists():
             self.fail(f"path '{path}' does not exist", param, ctx)
         return path
+
+
+def header_option(command: Command) -> Command:
+    """The option for headers that requests have besides."""
+    return click.option(
+        "--header", "headers", multiple=True, help="A header of each request, NAME=VALUE. Repeatable."
+    )(command)
+
+
+def pairs_of(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The pairs of texts NAME=VALUE. Raises UserError for what is none."""
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f'expected KEY=VALUE got "{text}"')
+        found.append((name, value))
+    return tuple(found)
 
 
 def http_config_option(command: Command) -> Command:

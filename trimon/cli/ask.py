@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from trimon.cli.argument import http_config_option
 from trimon.cli.askedserver import AskedServer
+from trimon.errors import UserError
 from trimon.model.labels import format_labels, labels_of
 
 
@@ -46,15 +49,32 @@ def _server(url: str, http_config: Path | None) -> AskedServer:
     return AskedServer(url, http_config or click.get_current_context().obj)
 
 
+_format_option = click.option(
+    "-o",
+    "--format",
+    "as_",
+    type=click.Choice(["promql", "json"]),
+    default="promql",
+    show_default=True,
+    help="How answers are printed.",
+)
+
+
+def _print(as_: str, data: Any, text: str) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, separators=(",", ":")) if as_ == "json" else text)
+
+
 @query.command("instant")
 @click.argument("server")
 @click.argument("expr")
 @click.option("--time", "at", default="", help="Evaluation time, RFC 3339 or Unix seconds.")
+@_format_option
 @http_config_option
-def instant(server: str, expr: str, at: str, http_config: Path | None) -> None:
+def instant(server: str, expr: str, at: str, as_: str, http_config: Path | None) -> None:
     """Evaluate EXPR now, or at --time."""
     params = {"query": expr} | ({"time": at} if at else {})
-    click.echo(shown(_server(server, http_config).get("/api/v1/query", params)))
+    data = _server(server, http_config).get("/api/v1/query", params)
+    _print(as_, data["result"], shown(data))
 
 
 @query.command("range")
@@ -63,28 +83,86 @@ def instant(server: str, expr: str, at: str, http_config: Path | None) -> None:
 @click.option("--start", required=True, help="First evaluation time.")
 @click.option("--end", required=True, help="Last evaluation time.")
 @click.option("--step", default="15s", help="Time between evaluations.")
+@_format_option
 @http_config_option
-def range_(server: str, expr: str, start: str, end: str, step: str, http_config: Path | None) -> None:
+def range_(
+    server: str, expr: str, *, start: str, end: str, step: str, as_: str, http_config: Path | None
+) -> None:
     """Evaluate EXPR at every step."""
     params = {"query": expr, "start": start, "end": end, "step": step}
-    click.echo(shown(_server(server, http_config).get("/api/v1/query_range", params)))
+    data = _server(server, http_config).get("/api/v1/query_range", params)
+    _print(as_, data["result"], shown(data))
 
 
 @query.command("series")
 @click.argument("server")
 @click.option("--match", "matches", multiple=True, required=True, help="Selector of the series. Repeatable.")
+@click.option("--start", default="", help="Series with samples after this time.")
+@click.option("--end", default="", help="Series with samples before this time.")
+@_format_option
 @http_config_option
-def series(server: str, matches: tuple[str, ...], http_config: Path | None) -> None:
+def series(
+    server: str, *, matches: tuple[str, ...], start: str, end: str, as_: str, http_config: Path | None
+) -> None:
     """List the series that match."""
-    for labels in _server(server, http_config).get("/api/v1/series", {"match[]": list(matches)}):
-        click.echo(format_labels(labels_of(labels)))
+    params = {"match[]": list(matches), **_times(start, end)}
+    found = _server(server, http_config).get("/api/v1/series", params)
+    _print(as_, found, "\n".join(format_labels(labels_of(labels)) for labels in found))
 
 
 @query.command("labels")
 @click.argument("server")
 @click.argument("name")
+@click.option("--match", "matches", multiple=True, help="Selector of the series. Repeatable.")
+@click.option("--start", default="", help="Values of series with samples after this time.")
+@click.option("--end", default="", help="Values of series with samples before this time.")
+@_format_option
 @http_config_option
-def labels(server: str, name: str, http_config: Path | None) -> None:
+def labels(
+    server: str,
+    name: str,
+    *,
+    matches: tuple[str, ...],
+    start: str,
+    end: str,
+    as_: str,
+    http_config: Path | None,
+) -> None:
     """List the values of a label."""
-    for value in _server(server, http_config).get(f"/api/v1/label/{name}/values", {}):
-        click.echo(value)
+    params = {"match[]": list(matches), **_times(start, end)}
+    found = _server(server, http_config).get(f"/api/v1/label/{quote(name, safe='')}/values", params)
+    _print(as_, found, "\n".join(found))
+
+
+def _times(start: str, end: str) -> dict[str, str]:
+    return {name: text for name, text in (("start", start), ("end", end)) if text}
+
+
+@query.command("analyze")
+@click.option("--server", required=True, help="The server that is asked.")
+@click.option("--type", "kind", required=True, help="What is looked at: histogram.")
+@click.option("--match", "matches", multiple=True, required=True, help="Selector of the series. Repeatable.")
+@click.option("--duration", default="1h", show_default=True, help="How far back is looked.")
+@click.option("--time", "at", default="", help="Up to when, RFC 3339 or Unix seconds; now.")
+@http_config_option
+def analyze(
+    *, server: str, kind: str, matches: tuple[str, ...], duration: str, at: str, http_config: Path | None
+) -> None:
+    """Show how many buckets of histograms are in use."""
+    from trimon.cli.histogramstats import FOOT, HEAD, summary, uses_of  # noqa: PLC0415 # the others do without
+
+    if kind != "histogram":
+        raise UserError(f"analyze type is {kind}, must be 'histogram'")
+    asked = _server(server, http_config)
+    every: dict[str, list[Any]] = {"Native": [], "Classic": []}
+    click.echo(f"{HEAD}\n")
+    for match in matches:
+        params = {"query": f"{match}[{duration}]"} | ({"time": at} if at else {})
+        for kind_of, uses in zip(every, uses_of(asked.get("/api/v1/query", params)["result"]), strict=True):
+            for name, use in uses.items():
+                click.echo(f"- {name} ({kind_of.lower()}): {use}")
+            every[kind_of] += uses.values()
+    click.echo(f"\n{FOOT}")
+    for kind_of, found in every.items():
+        if text := summary(kind_of, found):
+            click.echo(f"\n{text}")

@@ -61,6 +61,12 @@ class AskedServer:
         answer = self._answered(request, timeout_s)
         return answer["data"], answer.get("warnings", [])
 
+    def send(
+        self, path: str, body: bytes, headers: tuple[tuple[str, str], ...], timeout_s: float
+    ) -> Response:
+        """What the server answers to a body, whatever its status. Raises OperatingError."""
+        return self._sent(FetchRequest(self._at(path), headers, method="POST", body=body), timeout_s)
+
     def page(self, path: str, timeout_s: float) -> Response:
         """What the server answers, whatever its status. Raises OperatingError."""
         return self._sent(FetchRequest(self._at(path)), timeout_s)

@@ -20,7 +20,9 @@ from trimon.cli.findings import (
     positions_option,
 )
 from trimon.cli.flags import STRICT
+from trimon.cli.metrics.commands import check_metrics
 from trimon.cli.rulefiles import check_rule_files, rules
+from trimon.cli.servicediscovery import service_discovery
 from trimon.config.alerting import AlertmanagerConfig
 from trimon.config.discovery import FileSdConfig, PluginSdConfig
 from trimon.config.globs import expand_glob
@@ -41,6 +43,8 @@ def check() -> None:
 
 
 check.add_command(rules)
+check.add_command(check_metrics)
+check.add_command(service_discovery)
 
 
 @check.command("config")
@@ -165,23 +169,30 @@ def _check_jobs(config: Config, *, syntax_only: bool) -> None:
                         _check_targets([(targets, tuple(labels.items())) for targets, labels in groups], job)
             for cluster in job.kubernetes_sd_configs:
                 refuse_missing_certificates(cluster.tls_config)
+    if not syntax_only:
+        _check_alerting(config)
+
+
+def _check_alerting(config: Config) -> None:
+    """The same of Alertmanagers."""
     for managers in config.main.alerting.alertmanagers:
-        if syntax_only:
-            break
         refuse_missing(managers)
         for source in managers.discovery():
             if isinstance(source, FileSdConfig):
-                list(_target_files(source, "alertmanager config"))
-        _check_alertmanagers(managers)
+                for groups in _target_files(source, "alertmanager config"):
+                    _check_alertmanagers(managers, groups)
+        _check_alertmanagers(
+            managers, [(group.targets, dict(group.labels)) for group in managers.static_configs]
+        )
 
 
-def _check_alertmanagers(managers: AlertmanagerConfig) -> None:
-    """Every fixed address of Alertmanagers is one after relabelling, or is dropped by it. Raises UserError."""
+def _check_alertmanagers(managers: AlertmanagerConfig, groups: Sequence[tuple[Any, Any]]) -> None:
+    """Every address of Alertmanagers is one after relabelling, or is dropped by it. Raises UserError."""
     from trimon.notify.alertmanagers import AlertmanagerSet  # noqa: PLC0415 # few configurations need it
 
     compiled = AlertmanagerSet(managers)
-    for group in managers.static_configs:
-        found = compiled.found({**dict(group.labels), "__address__": target} for target in group.targets)
+    for targets, labels in groups:
+        found = compiled.found({**labels, "__address__": target} for target in targets)
         if found.errors:
             raise UserError(found.errors[0])
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 EXIT_AGENT: Final = 3
 COMMANDS: Final = {
     "check": "trimon.cli.check:check",
+    "debug": "trimon.cli.debug:debug",
     "promql": "trimon.cli.promql:promql",
+    "push": "trimon.cli.metrics.commands:push",
     "query": "trimon.cli.ask:query",
     "rules": "trimon.cli.backtest:rules",
     "test": "trimon.cli.unittests:test",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -28,10 +29,11 @@ from trimon.query.histograms.framecells import with_objects
 from trimon.query.language.astjson import ast_data
 from trimon.query.language.checker import Checker, type_of
 from trimon.query.language.errors import ParseError, QueryError
-from trimon.query.language.nodes import Expr, ValueType
+from trimon.query.language.nodes import Expr, ValueType, VectorSelector
 from trimon.query.language.options import DURATION_EXPRESSIONS, PER_STEP_STATS, QueryOptions
 from trimon.query.language.parser import Parser
 from trimon.query.language.pretty import prettify
+from trimon.query.language.rewriting import with_selectors
 from trimon.query.operators.subquery import SubqueryOperator
 from trimon.query.planning.cost import check_cost
 from trimon.query.planning.plan import Planner
@@ -73,6 +75,13 @@ def is_quickly_parsed(text: str) -> bool:
 def format_query(text: str, options: QueryOptions) -> str:
     """The query over lines of at most a hundred characters. Raises ParseError."""
     return prettify(parse(text, options))
+
+
+def change_selectors(
+    text: str, options: QueryOptions, change: Callable[[VectorSelector], VectorSelector]
+) -> str:
+    """The query with every selector changed, as `format_query` has it. Raises ParseError."""
+    return prettify(with_selectors(parse(text, options), change))
 
 
 def parse_query(text: str, options: QueryOptions) -> dict[str, Any]:
