@@ -181,7 +181,8 @@ class NativeRows:
         follows = np.ones(len(columns), np.bool_)
         follows[1:] = np.diff(columns) == 1
         follows[0] = columns[0] == 0 or (kept is not None and left > 0 and kept[left - 1] == columns[0] - 1)
-        sizes = np.diff(self.bounds)[rows]
+        sizes_of = np.diff(self.bounds)
+        sizes = sizes_of[rows]
         chunk = max(1, CELLS_MAX // max(1, int(sizes.max()) * max(len(columns), len(refs_ms))))
         flags = MarkerFlags.GAUGE
         for at in range(0, len(rows), chunk):
@@ -198,7 +199,8 @@ class NativeRows:
                     continue
                 gauges = (marker_flags(self.frame.values[places]) & flags) != 0
                 first, last = int(self.bounds[run[0]]), int(self.bounds[run[-1] + 1])
-                values, stored = self._numbers(run, first, last, array, columns, kinds)
+                part = slice(first, last)
+                values, stored = self._numbers(part, sizes_of[run], array, columns, shown[left:right], kinds)
                 yield Bundle(
                     run, shown[left:right], lo, hi, follows, first, self.bounds[run[0] : run[-1] + 2] - first,
                     self.native.part[first:last], self.native.layout[first:last], values, stored, kinds,
@@ -206,53 +208,78 @@ class NativeRows:
                 )  # fmt: skip
 
     def _numbers(
-        self, rows: Index, first: int, last: int, array: int, columns: Index, kinds: npt.NDArray[np.int32]
+        self,
+        run: slice,
+        sizes: Index,
+        array: int,
+        columns: Index,
+        times: Times,
+        kinds: npt.NDArray[np.int32],
     ) -> tuple[Matrix, Mask | None]:
-        """Numbers and where they are stored: a view where all components have the times of their rows, and one layout."""
-        native, own = self.native, self.native.frame
-        maps = [self._map(mine, array) for mine in own.time_of_row[first:last].tolist()]
-        sizes = np.diff(self.bounds)[rows]
-        layout = native.layout[first:last]
+        """The numbers of some components at some times, and where they are stored: a view where that can be."""
+        layout = self.native.layout[run]
         constant = bool((kinds == kinds[:, :1]).all())
         fitting = constant and bool((layout == np.repeat(kinds[:, 0], sizes)).all())
-        whole = int(columns[-1] - columns[0]) == len(columns) - 1
-        stored: Mask | None = None
-        odd = own.has_stale[first:last].any()
-        if whole and not odd and all(known is None for known in maps):
-            count = len(times_of(self.frame, array))
-            values = block_of(
-                own.values, own.offsets[first:last], count, int(columns[0]), int(columns[-1]) + 1
-            )
-        else:
-            values, stored = self._gathered(first, maps, columns)
+        values, stored = self._laid(run, array, columns, times)
         if not fitting:
             proper = np.repeat(kinds, sizes, axis=0) == layout[:, None]
             values = np.where(proper, values, 0.0)
             stored = None if stored is None else stored & proper
         return values, stored
 
-    def _gathered(self, first: int, maps: list[Index | None], columns: Index) -> tuple[Matrix, Mask]:
+    def _laid(self, run: slice, array: int, columns: Index, times: Times) -> tuple[Matrix, Mask | None]:
+        """Numbers at some times, and where they are stored: None where they all are."""
         own = self.native.frame
-        values, stored = np.zeros((len(maps), len(columns))), np.zeros((len(maps), len(columns)), np.bool_)
-        lengths = own.lengths[first : first + len(maps)].tolist()
+        arrays, place = np.unique(own.time_of_row[run], return_inverse=True)
+        begins = np.array([_begin(times_of(own, number), times) for number in arrays.tolist()])
+        offsets, width, stale = own.offsets[:-1][run], len(times), own.has_stale[run]
+        if (begins >= 0).all() and not stale.any():
+            if len(arrays) == 1:
+                begin = int(begins[0])
+                count = len(times_of(own, int(arrays[0])))
+                return block_of(own.values, offsets, count, begin, begin + width), None
+            return block_of(own.values, offsets + begins[place], width, 0, width), None
+        whole = (begins[place] >= 0) & ~stale
+        values, stored = (
+            np.zeros((len(whole), width)),
+            np.broadcast_to(whole[:, None], (len(whole), width)).copy(),
+        )
+        if whole.any():
+            values[whole] = block_of(own.values, (offsets + begins[place])[whole], width, 0, width)
+        self._gather(run.start + np.flatnonzero(~whole), run.start, array, columns, values, stored)
+        return values, stored
+
+    def _gather(
+        self, components: Index, first: int, array: int, columns: Index, values: Matrix, stored: Mask
+    ) -> None:
+        """Put the numbers of some components where they belong, one component after the other."""
+        own = self.native.frame
+        lengths = np.diff(own.time_offsets)[own.time_of_row[components]].tolist()
+        offsets, stale = own.offsets[components].tolist(), own.has_stale[components].tolist()
         known: dict[int, tuple[Index | slice, Index | slice]] = {}
-        for at, (places, length) in enumerate(zip(maps, lengths, strict=True)):
-            key = -length if places is None else id(places)
-            if key not in known:
+        arrays = own.time_of_row[components].tolist()
+        for at, mine, begin, length, odd in zip(
+            (components - first).tolist(), arrays, offsets, lengths, stale, strict=True
+        ):
+            if mine not in known:
+                places = self._map(mine, array)
                 own_places = np.arange(length) if places is None else np.flatnonzero(places >= 0)
                 found = places_within(columns, own_places if places is None else places[own_places])
                 targets = np.flatnonzero(found >= 0)
-                known[key] = _run(own_places[found[targets]]), _run(targets)
-            source, target = known[key]
-            begin = int(own.offsets[first + at])
+                known[mine] = _run(own_places[found[targets]]), _run(targets)
+            source, target = known[mine]
             values[at, target] = own.values[begin : begin + length][source]
             stored[at, target] = True
-        odd = np.flatnonzero(own.has_stale[first : first + len(maps)])
-        if len(odd):
-            gone = is_stale(values[odd])
-            values[odd] = np.where(gone, 0.0, values[odd])
-            stored[odd] &= ~gone
-        return values, stored
+            if odd:
+                gone = is_stale(values[at])
+                values[at, gone] = 0.0
+                stored[at, gone] = False
+
+
+def _begin(times: Times, wanted: Times) -> int:
+    """Where some times are among others, with none between; -1 if they are not."""
+    begin = int(np.searchsorted(times, wanted[0]))
+    return begin if np.array_equal(times[begin : begin + len(wanted)], wanted) else -1
 
 
 def _run(places: Index) -> Index | slice:
