@@ -260,11 +260,15 @@ class Url:
 class AnyUrl:
     """Whatever can be taken apart as a URL, also a relative one and nothing; a password in it is masked when shown."""
 
+    checked: bool = True
+    """Whether it has to be a URL; else it is any address that may be one."""
+
     def read(self, node: Node, source: Source) -> SecretUrl:
         """The URL as it is written."""
         text = source.document.text(node, "string")
+        _refuse_no_text(text, node, source)
         REDACTOR.add_url(text)
-        if fault := url_fault(text):
+        if self.checked and (fault := url_fault(text)):
             source.document.refuse(node, f"parse {go_quote(masked_url(text))}: {fault}")
         return SecretUrl(text)
 
@@ -275,6 +279,9 @@ class AnyUrl:
     def show(self, value: SecretUrl) -> object:
         """The URL, masked."""
         return str(value)
+
+
+ADDRESS = AnyUrl(checked=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class Config:
     """What is wrong with the first bad scrape config file; the jobs are then those of the main file alone."""
     unset_variables: tuple[str, ...] = ()
     """Names in external_labels that the environment does not have."""
-    unsupported: tuple[Unsupported, ...] = ()
+    unsupported: tuple[Unsupported, ...] = field(default=(), compare=False)
     """What the files ask for and this version does not do, in their order."""
     strict: bool = False
     """Whether rule files may have no fields that Prometheus does not have."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from trimon.config.http import TlsConfig
-from trimon.config.kinds import DURATION, Boolean, Mapped, Number, Of, Pairs, Text
+from trimon.config.http import NO_URL, TlsConfig
+from trimon.config.kinds import ADDRESS, DURATION, Boolean, Mapped, Number, Of, Pairs, Text
 from trimon.config.model import Model, setting
 from trimon.config.remote import reserved_header
+from trimon.config.secret import SecretUrl
 
 CLIENTS: Final = ("http", "grpc")
 
@@ -26,7 +27,7 @@ class TracingConfig(Model):
     yaml_type: ClassVar[str] = "config.plain"
 
     client_type: str = setting(Text(_client), "grpc")
-    endpoint: str = setting(Text(), "")
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL)
     sampling_fraction: float = setting(Number(), 0.0)
     insecure: bool = setting(Boolean(), default=False)
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)

@@ -15,6 +15,7 @@ _SCHEME: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.\-]*):")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9a-fA-F]{2}).{0,2}", re.DOTALL)
 _BAD_IN_USER: Final = re.compile(r"[^a-zA-Z0-9\-._:~!$&'()*+,;=%@]")
 _BAD_IN_HOST: Final = re.compile(r"[ \\^`{|}]")
+_WHOLE: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.\-]*):(?://([^/?#]*))?")
 _PORT: Final = re.compile(r":[0-9]*")
 
 
@@ -61,6 +62,12 @@ def _authority_fault(authority: str) -> str:
 def _escape_fault(text: str) -> str:
     bad = _BAD_ESCAPE.search(text)
     return f"invalid URL escape {go_quote(bad[0])}" if bad else ""
+
+
+def scheme_and_host(url: str) -> tuple[str, str]:
+    """The scheme of a URL in lower case and its host with the port; both empty where it has none."""
+    match = _WHOLE.match(url)
+    return (match[1].lower(), (match[2] or "").rpartition("@")[2]) if match is not None else ("", "")
 
 
 def without_end_slash(url: str) -> str:

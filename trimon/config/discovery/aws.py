@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
-from trimon.config.http import NO_SECRET, HttpClient
-from trimon.config.kinds import DURATION, Boolean, Hidden, Listed, Of, Text, Whole
+from trimon.config.http import NO_SECRET, NO_URL, HttpClient
+from trimon.config.kinds import ADDRESS, DURATION, Boolean, Hidden, Listed, Of, Text, Whole
 from trimon.config.model import AT_END, Model, Shown, setting
-from trimon.config.secret import Secret
+from trimon.config.secret import Secret, SecretUrl
 from trimon.gotext.strings import go_quote
 
 ROLES: Final = ("ec2", "lightsail", "ecs", "msk", "elasticache", "rds")
@@ -35,7 +35,7 @@ class _Machines(HttpClient, SdConfig):
     yaml_type: ClassVar[str] = "aws.plain"
     inherited_before: ClassVar[str] = AT_END
 
-    endpoint: str = setting(Text(), "", shown=Shown.ALWAYS)
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL, shown=Shown.ALWAYS)
     region: str = setting(Text(), "", shown=Shown.ALWAYS)
     access_key: str = setting(Text(), "")
     secret_key: Secret = setting(Hidden(), NO_SECRET)
@@ -72,7 +72,7 @@ class _Clusters(HttpClient, SdConfig):
     inherited_before: ClassVar[str] = AT_END
 
     region: str = setting(Text(), "", shown=Shown.ALWAYS)
-    endpoint: str = setting(Text(), "", shown=Shown.ALWAYS)
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL, shown=Shown.ALWAYS)
     access_key: str = setting(Text(), "")
     secret_key: Secret = setting(Hidden(), NO_SECRET)
     profile: str = setting(Text(), "")
@@ -121,7 +121,7 @@ class AwsSdConfig(HttpClient, SdConfig):
 
     role: str = setting(Text(), "")
     region: str = setting(Text(), "", shown=Shown.ALWAYS)
-    endpoint: str = setting(Text(), "")
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL)
     access_key: str = setting(Text(), "")
     secret_key: Secret = setting(Hidden(), NO_SECRET)
     profile: str = setting(Text(), "")

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.http import NO_SECRET, NO_URL, HttpClient, TlsConfig
-from trimon.config.kinds import DURATION, AnyUrl, Boolean, FilePath, Hidden, Listed, Of, Text, Whole
+from trimon.config.kinds import ADDRESS, DURATION, AnyUrl, Boolean, FilePath, Hidden, Listed, Of, Text, Whole
 from trimon.config.model import AT_END, Model, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
 
@@ -77,7 +77,7 @@ class MarathonSdConfig(HttpClient, SdConfig):
     yaml_type: ClassVar[str] = "marathon.plain"
     inherited_before: ClassVar[str] = AT_END
 
-    servers: tuple[str, ...] = setting(Listed(Text()), ())
+    servers: tuple[SecretUrl, ...] = setting(Listed(ADDRESS), ())
     refresh_interval: int = setting(DURATION, 30_000)
     auth_token: Secret = setting(Hidden(), NO_SECRET)
     auth_token_file: str = setting(FilePath(), "")
@@ -117,7 +117,7 @@ class TritonSdConfig(SdConfig):
     account: str = setting(Text(), "", shown=Shown.ALWAYS)
     role: str = setting(Text(), "container", shown=Shown.ALWAYS)
     dns_suffix: str = setting(Text(), "", shown=Shown.ALWAYS)
-    endpoint: str = setting(Text(), "", shown=Shown.ALWAYS)
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL, shown=Shown.ALWAYS)
     groups: tuple[str, ...] = setting(Listed(Text()), ())
     port: int = setting(Whole(), 9163, shown=Shown.ALWAYS)
     refresh_interval: int = setting(DURATION, 60_000)

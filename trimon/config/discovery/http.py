@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.http import NO_URL, HttpClient
 from trimon.config.kinds import DURATION, AnyUrl, Boolean, Text, Whole
 from trimon.config.model import Shown, setting
 from trimon.config.secret import SecretUrl
+from trimon.gotext.urls import scheme_and_host
 
 
 def _refuse_url(model: HttpSdConfig | PuppetDbSdConfig) -> None:
     """Raise UserError for anything but a whole URL of the web."""
     if not model.url:
         raise model.refuse("url", "URL is missing")
-    parts = urlsplit(model.url.reveal())
-    if parts.scheme not in ("http", "https"):
+    scheme, host = scheme_and_host(model.url.reveal())
+    if scheme not in ("http", "https"):
         raise model.refuse("url", "URL scheme must be 'http' or 'https'")
-    if not parts.netloc:
+    if not host:
         raise model.refuse("url", "host is missing in URL")
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
-from trimon.config.http import NO_SECRET, HttpClient
-from trimon.config.kinds import DURATION, FilePath, Hidden, Listed, Text, Whole
+from trimon.config.http import NO_SECRET, NO_URL, HttpClient
+from trimon.config.kinds import ADDRESS, DURATION, FilePath, Hidden, Listed, Text, Whole
 from trimon.config.model import AT_END, Shown, setting
-from trimon.config.secret import MASK, Secret
+from trimon.config.secret import MASK, Secret, SecretUrl
 from trimon.gotext.strings import go_quote
 from trimon.gotext.urls import url_fault
 from trimon.units import format_duration
@@ -40,7 +40,7 @@ class ScalewaySdConfig(HttpClient, SdConfig):
     inherited_before: ClassVar[str] = "refresh_interval"
 
     project_id: str = setting(Text(), "", shown=Shown.ALWAYS)
-    api_url: str = setting(Text(), "https://api.scaleway.com")
+    api_url: SecretUrl = setting(ADDRESS, SecretUrl("https://api.scaleway.com"))
     zone: str = setting(Text(), "fr-par-1", shown=Shown.ALWAYS)
     access_key: str = setting(Text(), "", shown=Shown.ALWAYS)
     secret_key: Secret = setting(Hidden(), NO_SECRET, shown=Shown.ALWAYS)
@@ -82,7 +82,7 @@ class OutscaleSdConfig(HttpClient, SdConfig):
     yaml_type: ClassVar[str] = "outscale.plain"
     inherited_before: ClassVar[str] = AT_END
 
-    endpoint: str = setting(Text(), "")
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL)
     region: str = setting(Text(), "eu-west-2", shown=Shown.ALWAYS)
     access_key: str = setting(Text(), "", shown=Shown.ALWAYS)
     secret_key: Secret = setting(Hidden(), NO_SECRET, shown=Shown.ALWAYS)
@@ -98,7 +98,8 @@ class OutscaleSdConfig(HttpClient, SdConfig):
             raise self.refuse("access_key", "outscale SD configuration requires access_key")
         _refuse_secrets(self)
         if not self.endpoint:
-            object.__setattr__(self, "endpoint", f"https://api.{self.region}.outscale.com/api/v1")
+            url = SecretUrl(f"https://api.{self.region}.outscale.com/api/v1")
+            object.__setattr__(self, "endpoint", url)
         HttpClient.check(self)
 
 
@@ -108,7 +109,7 @@ class OvhCloudSdConfig(SdConfig):
 
     yaml_type: ClassVar[str] = "ovhcloud.plain"
 
-    endpoint: str = setting(Text(), "ovh-eu", shown=Shown.ALWAYS)
+    endpoint: SecretUrl = setting(ADDRESS, SecretUrl("ovh-eu"), shown=Shown.ALWAYS)
     application_key: str = setting(Text(), "", shown=Shown.ALWAYS)
     application_secret: Secret = setting(Hidden(), NO_SECRET, shown=Shown.ALWAYS)
     consumer_key: Secret = setting(Hidden(), NO_SECRET, shown=Shown.ALWAYS)
@@ -134,7 +135,7 @@ class StackitSdConfig(HttpClient, SdConfig):
     refresh_interval: int = setting(DURATION, 60_000, shown=Shown.ALWAYS)
     port: int = setting(Whole(), 80, shown=Shown.ALWAYS)
     region: str = setting(Text(), "eu01")
-    endpoint: str = setting(Text(), "")
+    endpoint: SecretUrl = setting(ADDRESS, NO_URL)
     service_account_key: Secret = setting(Hidden(), NO_SECRET)
     private_key: Secret = setting(Hidden(), NO_SECRET)
     service_account_key_path: str = setting(Text(), "")
@@ -145,8 +146,8 @@ class StackitSdConfig(HttpClient, SdConfig):
         """There is a place to ask at."""
         if not self.endpoint and not self.region:
             raise self.refuse("region", "stackit_sd: endpoint and region missing")
-        if fault := url_fault(self.endpoint):
-            shown = go_quote(self.endpoint)
+        if fault := url_fault(self.endpoint.reveal()):
+            shown = go_quote(str(self.endpoint))
             raise self.refuse("endpoint", f"stackit_sd: invalid endpoint {shown}: parse {shown}: {fault}")
         HttpClient.check(self)
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.http import NO_SECRET, NO_URL, HttpClient, TlsConfig
-from trimon.config.kinds import DURATION, AnyUrl, Boolean, Hidden, Of, Text, Whole
+from trimon.config.kinds import ADDRESS, DURATION, AnyUrl, Boolean, Hidden, Of, Text, Whole
 from trimon.config.model import Shown, setting
 from trimon.config.secret import Secret, SecretUrl
 from trimon.gotext.strings import go_quote
@@ -25,7 +25,7 @@ class OpenStackSdConfig(SdConfig):
 
     yaml_type: ClassVar[str] = "openstack.plain"
 
-    identity_endpoint: str = setting(Text(), "", shown=Shown.ALWAYS)
+    identity_endpoint: SecretUrl = setting(ADDRESS, NO_URL, shown=Shown.ALWAYS)
     username: str = setting(Text(), "", shown=Shown.ALWAYS)
     userid: str = setting(Text(), "", shown=Shown.ALWAYS)
     password: Secret = setting(Hidden(), NO_SECRET, shown=Shown.ALWAYS)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.http import NO_SECRET, NO_URL, BasicAuth, HttpClient
-from trimon.config.kinds import DURATION, AnyUrl, Boolean, Hidden, Listed, Mapped, Pairs, Text
+from trimon.config.kinds import ADDRESS, DURATION, AnyUrl, Boolean, Hidden, Listed, Mapped, Pairs, Text
 from trimon.config.model import AT_END, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
+from trimon.gotext.urls import scheme_and_host
 
 
 def is_whole(url: SecretUrl) -> bool:
     """Whether a URL has a scheme and a host."""
-    parts = urlsplit(url.reveal())
-    return bool(parts.scheme and parts.netloc)
+    return all(scheme_and_host(url.reveal()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class ConsulSdConfig(HttpClient, SdConfig):
     yaml_type: ClassVar[str] = "consul.plain"
     inherited_before: ClassVar[str] = AT_END
 
-    server: str = setting(Text(), "localhost:8500")
+    server: SecretUrl = setting(ADDRESS, SecretUrl("localhost:8500"))
     path_prefix: str = setting(Text(), "")
     token: Secret = setting(Hidden(), NO_SECRET)
     datacenter: str = setting(Text(), "")
@@ -46,7 +45,7 @@ class ConsulSdConfig(HttpClient, SdConfig):
 
     def check(self) -> None:
         """There is a server, and one way of authorization."""
-        if not self.server.strip():
+        if not self.server.reveal().strip():
             raise self.refuse("server", "consul SD configuration requires a server address")
         if self.username or self.password:
             if self.basic_auth is not None:
@@ -74,12 +73,12 @@ class NomadSdConfig(HttpClient, SdConfig):
     namespace: str = setting(Text(), "default", shown=Shown.ALWAYS)
     refresh_interval: int = setting(DURATION, 60_000, shown=Shown.ALWAYS)
     region: str = setting(Text(), "global", shown=Shown.ALWAYS)
-    server: str = setting(Text(), "http://localhost:4646", shown=Shown.ALWAYS)
+    server: SecretUrl = setting(ADDRESS, SecretUrl("http://localhost:4646"), shown=Shown.ALWAYS)
     tag_separator: str = setting(Text(), ",")
 
     def check(self) -> None:
         """There is a server."""
-        if not self.server.strip():
+        if not self.server.reveal().strip():
             raise self.refuse("server", "nomad SD configuration requires a server address")
         HttpClient.check(self)
 
