@@ -37,6 +37,9 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
     async def nothing() -> None:
         return None
 
+    async def no_plan(text: str, watch_s: float = 0.0) -> Mapping[str, object]:
+        return {"text": text, "watch_s": watch_s}
+
     offload = InlineOffload()
     return WebContext(
         options=options,
@@ -60,6 +63,8 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
         tree=lambda: here.root,
         plugins=list,
         reload=nothing,
+        plan_config=no_plan,
+        apply_config=no_plan,
         quit=lambda: True,
         config_yaml=str,
         flags={},

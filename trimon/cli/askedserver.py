@@ -67,6 +67,12 @@ class AskedServer:
         """What the server answers to a body, whatever its status. Raises OperatingError."""
         return self._sent(FetchRequest(self._at(path), headers, method="POST", body=body), timeout_s)
 
+    def post_text(self, path: str, text: str, longer_s: float = 0.0) -> Any:
+        """The `data` of the answer to a text, which may take so much longer than others."""
+        headers = (("Content-Type", "application/yaml"),)
+        request = FetchRequest(self._at(path), headers, method="POST", body=text.encode())
+        return self._answered(request, TIMEOUT_S + longer_s)["data"]
+
     def page(self, path: str, timeout_s: float) -> Response:
         """What the server answers, whatever its status. Raises OperatingError."""
         return self._sent(FetchRequest(self._at(path)), timeout_s)

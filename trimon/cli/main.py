@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXIT_AGENT: Final = 3
 COMMANDS: Final = {
     "check": "trimon.cli.check:check",
+    "config": "trimon.cli.config:config",
     "debug": "trimon.cli.debug:debug",
     "promql": "trimon.cli.promql:promql",
     "push": "trimon.cli.metrics.commands:push",

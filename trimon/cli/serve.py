@@ -47,7 +47,7 @@ from trimon.query.language.options import QueryOptions
 from trimon.redaction import redacted
 from trimon.selfmetrics import SelfMetrics
 from trimon.server import LoadedConfiguration, Seams, Server, Settings, complete
-from trimon.server.configuration import warn_of
+from trimon.server.configuration import warn_of, with_rules
 from trimon.server.descriptors import plan, raise_limit, say
 from trimon.server.forcedstop import end_process
 from trimon.storage.options import StoreOptions
@@ -156,7 +156,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
     )
     place = say_place(addresses, scheme, own, web.route_prefix)
     log.info("trimon is up", url=place, data=str(store.options.path), jobs=len(config.scrape_configs))
-    server = Server(settings, seams, store, sockets, loaded, source.at_reload)
+    server = Server(settings, seams, store, sockets, loaded, source)
     Collector(seams.clock).start()
     code = trio.run(server.run)
     paths.remove()
@@ -204,6 +204,17 @@ class ConfigurationSource:
             extra_scrape_metrics="extra-scrape-metrics" in features,
             strict=flags["compat"] == STRICT,
         )
+
+    def draft(self, text: str) -> LoadedConfiguration:
+        """The configuration of a text that is to stand in the file; no plug-in is loaded, no log opened. Raises UserError."""
+        if self.embedded:
+            raise UserError("there is no configuration file that could be replaced")
+        return with_rules(load_text(text, Path(self._name), defaults=self._defaults), self._query)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self._name)
 
     def _read(self) -> LoadedConfiguration:
         if self.embedded:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
 from trimon.actors.logfiles import check_log
 from trimon.config.globs import PatternError
@@ -50,7 +51,7 @@ def complete(config: Config, query: QueryOptions, registry: Registry) -> LoadedC
     """
     for error in check_plugins(config, registry):
         raise error
-    return replace(_with_rules(config, query), logs_error=_logs_error(config))
+    return replace(with_rules(config, query), logs_error=_logs_error(config))
 
 
 def _logs_error(config: Config) -> UserError | None:
@@ -71,7 +72,8 @@ def _logs_error(config: Config) -> UserError | None:
     return None
 
 
-def _with_rules(config: Config, query: QueryOptions) -> LoadedConfiguration:
+def with_rules(config: Config, query: QueryOptions) -> LoadedConfiguration:
+    """The configuration with its rules, or what is wrong with them. Blocks on the disk."""
     try:
         return LoadedConfiguration(config, load_rules(config.rule_paths(), _rule_defaults(config, query)))
     except PatternError as error:
@@ -110,6 +112,23 @@ def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
             log.warning(
                 "this section has no effect", section=section, reason=reason, at=str(main.place(section))
             )
+
+
+class ConfigurationFile(Protocol):
+    """Where the configuration comes from."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    def at_reload(self) -> LoadedConfiguration:
+        """The configuration as it is now. Blocks on the disk. Raises UserError."""
+        ...
+
+    def draft(self, text: str) -> LoadedConfiguration:
+        """The configuration of a text, as if it stood in the file. Blocks on the disk. Raises UserError."""
+        ...
 
 
 class CurrentConfiguration:

@@ -13,8 +13,10 @@ from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
 from trimon.config.load import Config
 from trimon.gotext.times import rfc3339
+from trimon.server.apply import ConfigApply
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.parts import ServerParts
+from trimon.server.plan import Planner
 from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings
 from trimon.units import format_duration, format_size
@@ -33,11 +35,15 @@ class Frontend:
         settings: Settings,
         seams: Seams,
         notifications: Notifications,
+        planner: Planner,
+        changes: ConfigApply,
     ) -> None:
         self._notifications = notifications
         self._parts = parts
         self._current = current
         self._reload = reload
+        self._planner = planner
+        self._changes = changes
         self._settings = settings
         self._seams = seams
         self._yaml = ""
@@ -70,6 +76,8 @@ class Frontend:
             tree=tree,
             plugins=scraping.discovery.plugins,
             reload=self._reload.run,
+            plan_config=self._plan,
+            apply_config=self._apply,
             quit=quit_,
             config_yaml=self._config_yaml,
             flags=self._settings.flags,
@@ -82,6 +90,12 @@ class Frontend:
             security=self._settings.security,
             password_threads=seams.password_threads,
         )
+
+    async def _plan(self, text: str) -> Mapping[str, object]:
+        return (await self._planner.plan(text)).shown()
+
+    async def _apply(self, text: str, watch_s: float) -> Mapping[str, object]:
+        return (await self._changes.apply(text, watch_s)).shown()
 
     def _config_yaml(self) -> str:
         """The effective configuration; a long one takes a while to be written, so it is written once."""

@@ -17,12 +17,14 @@ from trimon.actors.metrics.actors import actor_metrics
 from trimon.actors.metrics.scraping import kernel_metrics
 from trimon.fetch.budget import OUTGOING
 from trimon.redaction import redacted
+from trimon.server.apply import ConfigApply
 from trimon.server.autoreload import AutoReload
-from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration
+from trimon.server.configuration import ConfigurationFile, CurrentConfiguration, LoadedConfiguration
 from trimon.server.descriptors import OutgoingConnections
 from trimon.server.forcedstop import ForcedStop
 from trimon.server.frontend import Frontend
 from trimon.server.parts import ServerParts
+from trimon.server.plan import Planner
 from trimon.server.reload import Reload
 from trimon.server.servicemanager import ServiceManager
 from trimon.server.settings import Seams, Settings
@@ -46,7 +48,7 @@ class Server:
         store: Store,
         sockets: list[socket.socket],
         loaded: LoadedConfiguration,
-        load: Callable[[], LoadedConfiguration],
+        source: ConfigurationFile,
     ) -> None:
         self._log = seams.log
         self._scrape_threads = seams.scrape_threads
@@ -57,8 +59,12 @@ class Server:
         seams.metrics.collect(kernel_metrics(self.reports))
         self.parts = ServerParts(store, self._current, settings, seams, self.reports)
         self.notifications = Notifications(seams.clock, settings.web.notification_subscribers_max)
-        self.reload = Reload(self.parts, self._current, seams, load, self.notifications)
-        frontend = Frontend(self.parts, self._current, self.reload, settings, seams, self.notifications)
+        self.reload = Reload(self.parts, self._current, seams, source.at_reload, self.notifications)
+        planner = Planner(self.parts, self._current, source.draft, seams.parse_threads)
+        changes = ConfigApply(source, planner, self.parts, self.reload.run, seams)
+        frontend = Frontend(
+            self.parts, self._current, self.reload, settings, seams, self.notifications, planner, changes
+        )
         app = create_app(frontend.context(lambda: self.root, self.quit))
         web = WebActor(
             app,

@@ -12,6 +12,7 @@ from trimon.web.api.alerthistory import alert_history_endpoints
 from trimon.web.api.alerts import alerts_endpoints
 from trimon.web.api.backtest import backtest_endpoints
 from trimon.web.api.cardinality import cardinality_endpoints
+from trimon.web.api.configplan import config_plan_endpoints
 from trimon.web.api.expressions import expression_endpoints
 from trimon.web.api.features import feature_endpoints
 from trimon.web.api.metadata import metadata_endpoints
@@ -54,6 +55,7 @@ _AREAS: Final = (
     alert_history_endpoints,
     status_endpoints,
     cardinality_endpoints,
+    config_plan_endpoints,
     security_endpoints,
     admin_endpoints,
     feature_endpoints,

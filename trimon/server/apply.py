@@ -1,0 +1,176 @@
+"""A new configuration is written, taken over and watched; when it does harm the one before comes back.
+
+```text
+plan ─ write the file ─ reload ─ watch ──── targets that were up, and rules that were well, still are ── kept
+                           │        │
+                           │        └ more than a tenth of them are not, or who asked has gone away ─┐
+                           └ a part refuses it ───────────────────────────────────────────────────────┴ the old file, reload
+```
+
+Only what was there before and is to stay counts: targets that the new configuration drops are no harm, nor are new ones
+that are down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from trimon.errors import OperatingError, TrimonError, UserError
+from trimon.files import DiskFiles, Files
+from trimon.limits import CONFIG_FILE_BYTES_MAX, PIPE_READ_S
+from trimon.openfiles import read_start
+from trimon.server.configuration import ConfigurationFile
+from trimon.server.parts import ServerParts
+from trimon.server.plan import ConfigPlan, Planner
+from trimon.server.settings import Seams
+
+WATCH_S_MAX: Final = 3600.0
+LOOK_S: Final = 1.0
+# So large a part of what was well may fail before that is put down to the configuration.
+HARM_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How it ended: whether the configuration holds, and why if it does not."""
+
+    plan: ConfigPlan
+    kept: bool
+    reason: str = ""
+
+    def shown(self) -> dict[str, object]:
+        """As JSON."""
+        outcome = "applied" if self.kept else "rolled back"
+        return {"outcome": outcome, "reason": self.reason, "plan": self.plan.shown()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Health:
+    """Targets that are up, and rules that are well, by their names."""
+
+    targets: frozenset[tuple[str, str]]
+    rules: frozenset[tuple[str, int]]
+
+    def harm(self, now: _Health, there: _Health) -> str:
+        """What of it is not well any more, of what is still there; empty if that is no more than may be."""
+        for what, before, after, left in (
+            ("targets that were up are down", self.targets, now.targets, there.targets),
+            ("rules that were well fail", self.rules, now.rules, there.rules),
+        ):
+            stay = before & left
+            lost = stay - after
+            if len(lost) > HARM_SHARE * len(stay):
+                return f"{len(lost)} of {len(stay)} {what}, such as {min(map(str, lost))}"
+        return ""
+
+
+class ConfigApply:
+    """Applies one configuration at a time. On the loop's thread."""
+
+    def __init__(
+        self,
+        source: ConfigurationFile,
+        planner: Planner,
+        parts: ServerParts,
+        reload: Callable[[], Awaitable[None]],
+        seams: Seams,
+        files: Files | None = None,
+    ) -> None:
+        self._source = source
+        self._planner = planner
+        self._parts = parts
+        self._reload = reload
+        self._files = files or DiskFiles()
+        self._threads = seams.parse_threads
+        self._log = seams.log
+        self._lock = trio.Lock()
+
+    async def apply(self, text: str, watch_s: float) -> Applied:
+        """Take a configuration over, and watch what becomes of it for so many seconds; 0 for not at all.
+
+        When the caller is cancelled meanwhile, the one before comes back. Raises UserError for a bad configuration, and
+        OperatingError when the file cannot be written; nothing has changed then.
+        """
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            raise UserError("another configuration is being applied") from None
+        try:
+            return await self._apply(text, watch_s)
+        finally:
+            self._lock.release()
+
+    async def _apply(self, text: str, watch_s: float) -> Applied:
+        plan = await self._planner.plan(text)
+        path = self._source.path
+        before = await self._threads.run(lambda: self._read(path))
+        health = self._health(well=True)
+        await self._threads.run(lambda: self._write(path, text.encode()))
+        kept = False
+        try:
+            reason = await self._taken_over() or await self._watched(health, watch_s)
+            kept = not reason
+        finally:
+            if not kept:
+                with trio.CancelScope(shield=True):
+                    await self._back(path, before)
+        if reason:
+            self._log.warning("a configuration is rolled back", file=str(path), reason=reason)
+        return Applied(plan, kept, reason)
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return read_start(path, CONFIG_FILE_BYTES_MAX, PIPE_READ_S)
+        except OSError as error:
+            raise OperatingError(f"{path} cannot be read: {error}") from error
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            self._files.write_atomic(path.resolve(), data)
+        except OSError as error:
+            raise OperatingError(f"{path} cannot be written: {error}") from error
+
+    async def _taken_over(self) -> str:
+        try:
+            await self._reload()
+        except TrimonError as error:
+            return f"it is not taken over: {error}"
+        return ""
+
+    async def _watched(self, before: _Health, watch_s: float) -> str:
+        ends_s = trio.current_time() + min(watch_s, WATCH_S_MAX)
+        harm = ""
+        while trio.current_time() < ends_s:
+            await trio.sleep(min(LOOK_S, ends_s - trio.current_time()))
+            harm = before.harm(self._health(well=True), self._health(well=False))
+        return harm
+
+    async def _back(self, path: Path, before: bytes) -> None:
+        try:
+            await self._threads.run(lambda: self._write(path, before))
+            await self._reload()
+        except TrimonError as error:
+            self._log.error("the configuration before does not come back", file=str(path), err=str(error))
+
+    def _health(self, *, well: bool) -> _Health:
+        """What there is, or of that what is well. A target that was not scraped yet is as well as it was."""
+        pools = self._parts.scraping.manager.scrape_pools
+        targets = {
+            (name, session.target.shown_url)
+            for name, pool in pools.items()
+            for session in pool.sessions.values()
+            if not well or session.state.health == "up"
+        }
+        groups = self._parts.rules.manager.groups.values()
+        rules = {
+            (f"{group.spec.key};{session.spec.name}", place)
+            for group in groups
+            for place, session in enumerate(group.rules)
+            if not well or session.health in ("ok", "unknown")
+        }
+        return _Health(frozenset(targets), frozenset(rules))

@@ -1,0 +1,102 @@
+"""A new configuration: what it would change, and taking it over with a way back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trimon import limits
+from trimon.errors import OperatingError, UserError
+from trimon.units import parse_duration_ms
+from trimon.web.context import WebContext
+from trimon.web.http.answer import Answer, ApiError, success
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter, Role
+from trimon.web.http.request import BodyTooLong, Request
+
+WATCH_DEFAULT: Final = "1m"
+WATCH_MS_MAX: Final = 3_600_000
+_DISABLED: Final = "Lifecycle API is not enabled."
+
+
+class ConfigPlanHandler:
+    """Answers about configurations that do not hold yet. Only on the loop's thread."""
+
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+
+    async def plan(self, request: Request) -> Answer:
+        """/config/plan."""
+        text = await self._text(request)
+        return success(await request.attended(lambda: self._planned(text)))
+
+    async def apply(self, request: Request) -> Answer:
+        """/config/apply; a client that leaves before the end has the configuration rolled back."""
+        text = await self._text(request)
+        watch = request.query().get("watch", "") or WATCH_DEFAULT
+        try:
+            watch_ms = 0 if watch == "0" else parse_duration_ms(watch)
+        except UserError as error:
+            raise ApiError("bad_data", f"invalid watch: {error.message}") from None
+        if watch_ms > WATCH_MS_MAX:
+            raise ApiError("bad_data", "watch must not exceed 1h")
+        return success(await request.attended(lambda: self._applied(text, watch_ms / 1000)))
+
+    async def _planned(self, text: str) -> object:
+        try:
+            return dict(await self._context.plan_config(text))
+        except UserError as error:
+            raise ApiError("bad_data", str(error)) from None
+
+    async def _applied(self, text: str, watch_s: float) -> object:
+        try:
+            return dict(await self._context.apply_config(text, watch_s))
+        except UserError as error:
+            raise ApiError("bad_data", str(error)) from None
+        except OperatingError as error:
+            raise ApiError("internal", str(error)) from None
+
+    async def _text(self, request: Request) -> str:
+        if not self._context.options.enable_lifecycle:
+            raise ApiError("unavailable", _DISABLED, status=403)
+        try:
+            body = await request.body()
+        except BodyTooLong:
+            body = b""
+            too_long = True
+        else:
+            too_long = len(body) > limits.CONFIG_FILE_BYTES_MAX
+        if too_long:
+            raise ApiError("bad_data", f"a configuration has at most {limits.CONFIG_FILE_BYTES_MAX} bytes")
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            raise ApiError("bad_data", "a configuration is UTF-8") from None
+
+
+def config_plan_endpoints(context: WebContext) -> list[Endpoint]:
+    """/config/*."""
+    handler = ConfigPlanHandler(context)
+    return [
+        Endpoint(
+            API_PREFIX + "/config/plan",
+            ("POST",),
+            handler.plan,
+            role=Role.ADMIN,
+            changes=True,
+            watches_client=True,
+            summary="Says what the configuration in the body would change.",
+        ),
+        Endpoint(
+            API_PREFIX + "/config/apply",
+            ("POST",),
+            handler.apply,
+            role=Role.ADMIN,
+            changes=True,
+            watches_client=True,
+            summary="Takes over the configuration in the body, and goes back when targets or rules fail by it.",
+            parameters=(
+                Parameter(
+                    "watch", "How long it is watched, a duration; 1m by default, 0 for not at all.", Kind.TEXT
+                ),
+            ),
+        ),
+    ]
