@@ -77,6 +77,15 @@ def post(server: Server, path: str, text: str) -> Any:
         return json.load(error)
 
 
+def await_targets(server: Server, count: int) -> None:
+    """Returns when there are so many; discovery takes some seconds to tell of others."""
+    for _ in range(100):
+        if len(server.get("/api/v1/targets")["data"]["activeTargets"]) == count:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"there are never {count} targets")
+
+
 def test_a_plan_says_what_would_change(server: Server, target: str) -> None:
     """Targets gained and lost, series, rule groups; the server goes on as it was, and so does the file."""
     before = server.config.read_text()
@@ -138,7 +147,7 @@ def test_a_client_that_goes_away_takes_its_configuration_along(server: Server, t
             break
         time.sleep(0.1)
     assert server.config.read_text() == before
-    assert len(server.get("/api/v1/targets")["data"]["activeTargets"]) == 1
+    await_targets(server, 1)
 
 
 def test_the_command_line(server: Server, target: str, tmp_path: Path) -> None:
@@ -166,11 +175,7 @@ def test_a_configuration_that_does_no_harm_is_kept(server: Server, target: str) 
     answer = post(server, "/api/v1/config/apply?watch=3s", text)["data"]
     assert (answer["outcome"], answer["reason"]) == ("applied", "")
     assert server.config.read_text() == text
-    for _ in range(100):
-        if len(server.get("/api/v1/targets")["data"]["activeTargets"]) == 2:
-            return
-        time.sleep(0.1)
-    pytest.fail("the new target is not there")
+    await_targets(server, 2)
 
 
 def test_it_needs_the_lifecycle_api(tmp_path: Path) -> None:
