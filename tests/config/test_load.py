@@ -263,7 +263,6 @@ def test_a_bearer_token_becomes_authorization() -> None:
 
 INERT_FRAMES: Final = {
     "config": "{}",
-    "alertmanager": "alerting: {{alertmanagers: [{{{}}}]}}",
     "tsdb": "storage: {{tsdb: {{{}}}}}",
     "basic_auth": "scrape_configs: [{{job_name: a, basic_auth: {{{}}}}}]",
     "authorization": "scrape_configs: [{{job_name: a, authorization: {{{}}}}}]",
@@ -274,7 +273,6 @@ INERT_VALUES: Final = {
     "remote_write": "[{url: 'http://x'}]",
     "remote_read": "[{url: 'http://x'}]",
     "tracing": "{endpoint: x}",
-    "sigv4": "{}",
     "stale_series_compaction_threshold": "1",
 }
 

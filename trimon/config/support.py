@@ -22,7 +22,6 @@ INERT: Final[Mapping[str, Mapping[str, str]]] = {
         "remote_read": "queries read local storage alone",
         "tracing": "no spans are sent",
     },
-    "alertmanager": {"sigv4": "requests are not signed"},
     "tsdb": {"stale_series_compaction_threshold": "stale series are compacted with all others"},
     "basic_auth": {"username_ref": _REFERENCE, "password_ref": _REFERENCE},
     "authorization": {"credentials_ref": _REFERENCE},

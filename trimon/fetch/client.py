@@ -48,6 +48,8 @@ class ClientOptions:
     credentials: Callable[[], tuple[tuple[str, str], ...]] = _no_credentials
     prepare: Callable[[], Awaitable[None]] = _nothing_to_wait_for
     """Raises FetchError."""
+    sign: Callable[[str, SplitResult, bytes], tuple[tuple[str, str], ...]] | None = None
+    """Headers that come from method, URL and body of each request, sent where those of `credentials` are."""
     tls: Callable[[], ssl.SSLContext] = field(default=ssl.create_default_context)
     server_name: str = ""
     follow_redirects: bool = True
@@ -159,6 +161,8 @@ class HttpFetch:
         if trusted and self._waits:
             await self._options.prepare()
         own = self._own_headers() if trusted else ()
+        if trusted and self._options.sign is not None:
+            own = (*own, *self._options.sign(request.method, url, request.body))
         follows = self._options.follow_redirects
         if self._proxy.applies(url):
             headers = self._headers(url, request, own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from trimon.actors.discovered import discovered_mailbox
 from trimon.actors.discovery import DiscoveryManager
@@ -18,6 +19,7 @@ from trimon.model.labels import labels_of
 from trimon.notify.alertmanagers import AlertmanagerSet
 from trimon.notify.message import AlertMessage, generator_url
 from trimon.peers.options import client_options
+from trimon.peers.sigv4 import SigV4
 from trimon.rules.alert import Alert
 from trimon.server.settings import Seams, Settings
 
@@ -65,4 +67,8 @@ def _message(alert: Alert, url: str) -> AlertMessage:
 
 
 def _connect(managers: AlertmanagerSet) -> Fetch:
-    return HttpFetch(client_options(managers.config))
+    options = client_options(managers.config)
+    if managers.config.sigv4 is not None:
+        signer = SigV4(managers.config.sigv4)
+        options = replace(options, sign=signer, prepare=signer.prepare)
+    return HttpFetch(options)
