@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import bcrypt
 import pytest
@@ -45,6 +48,46 @@ def test_a_file_has_the_password(place: str, guarded: Server, tmp_path: Path) ->
     assert run_trimon(*words, guarded.url, "1 + 1").stdout.startswith("scalar: 2 @[")
     ran = run_trimon("check", "ready", f"--url={guarded.url}/", option)
     assert (ran.exit_code, ran.stderr) == (0, "  SUCCESS:  Prometheus Server is Ready.\n\n")
+
+
+def test_headers_may_be_given(guarded: Server) -> None:
+    """Before the command, and behind that of a range; what is no pair is refused."""
+    pair = base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+    header = f"--header=Authorization=Basic {pair}"
+    assert run_trimon("query", header, "instant", guarded.url, "1 + 1").stdout.startswith("scalar: 2 @[")
+    times = ("--start=0", "--end=0")
+    assert run_trimon("query", "range", header, *times, guarded.url, "vector(3)").stdout == "{} =>\n3 @[0]\n"
+    ran = run_trimon("query", "--header=nonsense", "instant", guarded.url, "1")
+    assert (ran.exit_code, ran.stderr) == (1, 'trimon: error: expected KEY=VALUE got "nonsense"\n')
+
+
+def test_a_redirect_elsewhere_has_no_credentials() -> None:
+    """Neither the password of the URL nor headers that are given go to whom a redirect leads."""
+    seen: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(200 if self.headers["Host"].startswith("localhost") else 302)
+            self.send_header("Location", f"http://localhost:{httpd.server_port}/")
+            body = b'{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}'
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is logged."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        Thread(target=httpd.serve_forever, daemon=True).start()
+        url = f"http://alice:hunter22@127.0.0.1:{httpd.server_port}"
+        ran = run_trimon("query", "--header=X-Key=hunter23", "instant", url, "1")
+        httpd.shutdown()
+    assert ran.stdout == "scalar: 2 @[1]\n"
+    first, second = seen
+    assert first["x-key"] == "hunter23"
+    assert "authorization" in first
+    assert not {"x-key", "authorization"} & second.keys()
 
 
 def test_a_url_may_have_the_password(guarded: Server) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from trimon.cli.argument import http_config_option
+from trimon.cli.argument import header_option, http_config_option, pairs_of
 from trimon.cli.askedserver import AskedServer
 from trimon.errors import UserError
 from trimon.model.labels import format_labels, labels_of
@@ -38,15 +38,17 @@ def shown(data: dict[str, Any]) -> str:
 
 @click.group("query", help="Ask a running server.")
 @http_config_option
+@header_option
 @click.pass_context
-def query(context: click.Context, http_config: Path | None) -> None:
+def query(context: click.Context, http_config: Path | None, headers: tuple[str, ...]) -> None:
     """The group of query commands."""
-    context.obj = http_config
+    context.obj = (http_config, pairs_of(headers))
 
 
-def _server(url: str, http_config: Path | None) -> AskedServer:
-    """The server; the file may be named before the command or behind it."""
-    return AskedServer(url, http_config or click.get_current_context().obj)
+def _server(url: str, http_config: Path | None, own: tuple[str, ...] = ()) -> AskedServer:
+    """The server; the file and headers may be named before the command or behind it."""
+    general, headers = click.get_current_context().obj
+    return AskedServer(url, http_config or general, (*headers, *pairs_of(own)))
 
 
 _format_option = click.option(
@@ -84,13 +86,22 @@ def instant(server: str, expr: str, at: str, as_: str, http_config: Path | None)
 @click.option("--end", required=True, help="Last evaluation time.")
 @click.option("--step", default="15s", help="Time between evaluations.")
 @_format_option
+@header_option
 @http_config_option
 def range_(
-    server: str, expr: str, *, start: str, end: str, step: str, as_: str, http_config: Path | None
+    server: str,
+    expr: str,
+    *,
+    start: str,
+    end: str,
+    step: str,
+    as_: str,
+    headers: tuple[str, ...],
+    http_config: Path | None,
 ) -> None:
     """Evaluate EXPR at every step."""
     params = {"query": expr, "start": start, "end": end, "step": step}
-    data = _server(server, http_config).get("/api/v1/query_range", params)
+    data = _server(server, http_config, headers).get("/api/v1/query_range", params)
     _print(as_, data["result"], shown(data))
 
 

@@ -46,6 +46,8 @@ class AskedServer:
 
     url: str
     http_config: Path | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of each request besides."""
 
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
         """The `data` of an API answer. Raises OperatingError with the server's own words."""
@@ -107,15 +109,18 @@ class AskedServer:
     def _sent(self, request: FetchRequest, timeout_s: float) -> Response:
         config = HttpClient() if self.http_config is None else load_http_config(self.http_config)
         parts = self._parts()
-        headers = request.headers
+        headers = self.headers
         if parts.username is not None:
             if self.http_config is not None:
                 message = "Cannot set base auth in the server URL and use a http.config.file at the same time"
                 raise UserError(message)
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             headers = (*headers, ("Authorization", "Basic " + base64.b64encode(pair.encode()).decode()))
-        sent = replace(request, headers=headers, timeout_s=timeout_s, body_bytes_max=ANSWER_BYTES_MAX)
-        return trio.run(_send, HttpFetch(client_options(config)), sent)
+        sent = replace(request, timeout_s=timeout_s, body_bytes_max=ANSWER_BYTES_MAX)
+        options = client_options(config)
+        # those of the client are not sent where a redirect leads to somebody else
+        options = replace(options, headers=(*options.headers, *headers))
+        return trio.run(_send, HttpFetch(options), sent)
 
 
 async def _send(fetch: HttpFetch, request: FetchRequest) -> Response:

@@ -102,9 +102,8 @@ def push_metrics(
     from trimon.cli.metrics.push import write_request  # noqa: PLC0415 # the same
 
     timeout_s = parse_duration_ms(timeout) / 1000
-    asked = AskedServer(server, http_config)
+    asked = AskedServer(server, http_config, pairs_of(headers))
     common = dict(pairs_of(labels))
-    sent = (*_HEADERS, *pairs_of(headers))
     failed = False
     for file in files or ("",):
         try:
@@ -117,7 +116,7 @@ def push_metrics(
         click.echo(f"Parsing {what}" if file else "Parsing standard input")
         try:
             body = write_request(read_families(text).values(), common, time.time_ns() // 1_000_000)
-            _post(asked, path, body, sent, timeout_s)
+            _post(asked, path, body, timeout_s)
         except TrimonError as error:
             click.echo(f"  FAILED: {redacted(str(error))}", err=True)
             failed = True
@@ -126,10 +125,8 @@ def push_metrics(
     return EXIT_FAILED if failed else 0
 
 
-def _post(
-    asked: AskedServer, path: str, body: bytes, headers: tuple[tuple[str, str], ...], timeout_s: float
-) -> None:
-    answer = asked.send(path, body, headers, timeout_s)
+def _post(asked: AskedServer, path: str, body: bytes, timeout_s: float) -> None:
+    answer = asked.send(path, body, _HEADERS, timeout_s)
     if not 200 <= answer.status < 300:
         text = answer.body[:256].decode(errors="replace").strip()
         raise OperatingError(f"server returned HTTP status {answer.status_line}: {text}")
