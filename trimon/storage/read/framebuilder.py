@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,9 @@ from trimon.model.sample import holds_absent, is_absent, stale_places
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.read.partialframe import PartialFrame, distinct_arrays, without_rows
 from trimon.storage.symbols import mix
+
+# So many runs are copied one by one.
+_RUNS_MAX: Final = 1 << 14
 
 
 def assemble(rows: int, partials: Sequence[PartialFrame], *, grouped: bool = False) -> SampleFrame:
@@ -148,9 +151,11 @@ class _FrameParts(NamedTuple):
         """All but the ABSENT cells; rows that had some get a private timestamp array."""
         values, offsets, times, time_offsets, time_of_row, order = self
         present = ~absent
-        kept = np.concatenate(([0], np.cumsum(present)))
+        # They are few among all, so they are counted by their places, and not cell by cell.
+        where = np.flatnonzero(absent)
         lengths = np.diff(time_offsets)[time_of_row]
-        left = kept[offsets[:-1] + lengths] - kept[offsets[:-1]]
+        gone = where.searchsorted(offsets[:-1] + lengths) - where.searchsorted(offsets[:-1])
+        left = lengths - gone
         changed = np.flatnonzero(left != lengths)
         private_at = ragged_positions(time_offsets[time_of_row[changed]], lengths[changed])
         private_times = times[private_at][present[ragged_positions(offsets[changed], lengths[changed])]]
@@ -158,13 +163,25 @@ class _FrameParts(NamedTuple):
         time_of_row = time_of_row.copy()
         time_of_row[changed] = np.arange(len(time_offsets) - 1, len(time_offsets) - 1 + len(changed))
         return _FrameParts(
-            values[present],
-            kept[offsets],
+            _without_places(values, where),
+            offsets - where.searchsorted(offsets),
             np.concatenate((times, private_times)),
             np.concatenate((time_offsets, private_ends)),
             time_of_row,
             order,
         )
+
+
+def _without_places(values: Floats, where: Int64s) -> Floats:
+    """All values but those at some places, ascending; as those are mostly runs, what is between them is copied as runs."""
+    cuts = np.flatnonzero(np.diff(where) != 1) + 1
+    if len(cuts) >= _RUNS_MAX:
+        return np.delete(values, where)
+    begins = where[np.concatenate(([0], cuts))].tolist()
+    ends = (where[np.concatenate((cuts - 1, [len(where) - 1]))] + 1).tolist()
+    return np.concatenate(
+        [values[end:begin] for end, begin in zip([0, *ends], [*begins, len(values)], strict=True)]
+    )
 
 
 @dataclass(slots=True)
