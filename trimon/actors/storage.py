@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final, TypeAlias
 
+import numpy as np
 import trio
 
 from trimon.actors.kernel.ask import ask
@@ -17,6 +19,8 @@ from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
 from trimon.actors.kernel.reply import Reply
 from trimon.errors import OperatingError
 from trimon.log import Log
+from trimon.model.components import is_component
+from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Exemplars, Metadata, Row, SampleBatch, merged
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
@@ -142,24 +146,50 @@ class Writer:
     async def _in_slices(self, message: Message) -> Appended:
         if not isinstance(message, Row):
             return (await self.append(message))[0]
-        size = NEW_SERIES_AT_ONCE
-        first = replace(message, new_series=message.new_series[:size], new_values=message.new_values[:size])
-        answers = [(await self.append(first))[0]]
-        for begin in range(size, len(message.new_series), size):
-            rest = Row(
-                message.group,
-                message.timestamp_ms,
-                NO_COLUMNS,
-                NO_VALUES,
-                message.new_series[begin : begin + size],
-                message.new_values[begin : begin + size],
-            )
-            answers += await self.append(rest)
-        return merged(answers)
+        order, cuts = _slices(message.new_series, NEW_SERIES_AT_ONCE)
+        answers: list[Appended] = []
+        for begin, end in pairwise(cuts):
+            mine = order[begin:end]
+            series = tuple(message.new_series[place] for place in mine)
+            values = message.new_values[mine]
+            if begin == 0:
+                part = replace(message, new_series=series, new_values=values)
+            else:
+                part = Row(message.group, message.timestamp_ms, NO_COLUMNS, NO_VALUES, series, values)
+            answers += await self.append(part)
+        answer = merged(answers)
+        columns = np.empty(len(order), np.int32)
+        columns[order] = answer.columns
+        return replace(answer, columns=columns)
 
     async def perform(self, what: str, work: Callable[[], object]) -> object:
         """Runs `work` in the writer's turn; its error passes through."""
         return await ask(self.mailbox, Perform(what, work), PERFORM_TIMEOUT_S)
+
+
+def _slices(series: Sequence[Labels], size: int) -> tuple[list[int], list[int]]:
+    """The places of new series in the order in which they are stored, and where to cut between turns.
+
+    Of a histogram everything is stored in one turn: components go with their series, and those of known series first, as
+    known series are in the first turn.
+    """
+    if not any(map(is_component, series)):
+        return list(range(len(series))), [*range(0, len(series), size), len(series)]
+    new = {labels for labels in series if not is_component(labels)}
+    known: list[int] = []
+    groups: dict[Labels, list[int]] = {}
+    for place, labels in enumerate(series):
+        owner = labels[1:] if is_component(labels) else labels
+        if owner in new:
+            groups.setdefault(owner, []).append(place)
+        else:
+            known.append(place)
+    order, cuts = known, [0]
+    for group in groups.values():
+        if len(order) + len(group) - cuts[-1] > size and len(order) > cuts[-1]:
+            cuts.append(len(order))
+        order += group
+    return order, [*cuts, len(order)]
 
 
 @dataclass(slots=True)
