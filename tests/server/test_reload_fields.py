@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from trimon import limits
 from trimon.config import GlobalConfig, ScrapeConfig, StorageConfig, load_text
 from trimon.config.load import MainFile
 from trimon.config.model import Model, settings_of
@@ -41,6 +42,15 @@ def test_sections_without_effect_are_warned_of() -> None:
         warn_of(LoadedConfiguration(load_text(text, "p.yml")), log)
         told = [(fields["section"], str(fields["at"])[:5]) for _, _, fields in log.entries]
         assert told == [(name, "p.yml") for name in sections]
+
+
+def test_a_thousand_settings_without_effect_do_not_fill_the_log() -> None:
+    """As many are told as of errors; of the others, their number."""
+    jobs = "".join(f"- {{job_name: j{number}, dns_sd_configs: [{{names: [x]}}]}}\n" for number in range(1000))
+    log = LogBuffer()
+    warn_of(LoadedConfiguration(load_text(f"scrape_configs:\n{jobs}", "p.yml")), log)
+    assert len(log.entries) == limits.ERRORS_TOLD_MAX + 1
+    assert log.entries[-1][2] == {"settings": 1000 - limits.ERRORS_TOLD_MAX}
 
 
 NOT_OF_JOBS: Final = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from trimon import limits
 from trimon.actors.logfiles import check_log
 from trimon.config.globs import PatternError
 from trimon.config.load import Config
@@ -99,13 +100,16 @@ def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
     """Tell what a configuration asks for in vain."""
     for name in loaded.config.unset_variables:
         log.warning("Empty environment variable", name=name)
-    for each in loaded.config.unsupported:
+    unsupported = loaded.config.unsupported
+    for each in unsupported[: limits.ERRORS_TOLD_MAX]:
         log.warning(
             "nothing acts on this setting yet",
             setting=each.name,
             consequence=each.consequence,
             at=str(each.place),
         )
+    if (more := len(unsupported) - limits.ERRORS_TOLD_MAX) > 0:
+        log.warning("nothing acts on further settings yet", settings=more)
     main = loaded.config.main
     for section, reason in INERT_SECTIONS.items():
         if main.given(section):
