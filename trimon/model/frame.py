@@ -81,6 +81,23 @@ class SampleFrame:
         np.cumsum((self.times >= start_ms) & (self.times <= end_ms), out=inside[1:])
         return int(np.diff(inside[self.time_offsets])[self.time_of_row].sum())
 
+    def take(self, rows: npt.NDArray[np.intp]) -> SampleFrame:
+        """Some rows in the given order, dense, with the timestamp arrays of all, without `native`."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return SampleFrame(
+            self.values[places],
+            offsets,
+            self.times,
+            self.time_offsets,
+            self.time_of_row[rows],
+            self.has_stale[rows],
+            None if self.starts is None else self.starts[places],
+            None if self.histograms is None else self.histograms[places],
+            missing=self.missing,
+        )
+
     @classmethod
     def empty(cls, rows: int = 0) -> SampleFrame:
         """A frame of `rows` series without samples."""

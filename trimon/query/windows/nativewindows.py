@@ -226,7 +226,7 @@ def _row(frame: SampleFrame, row: int) -> SampleFrame:
     native = frame.native
     assert native is not None
     first, last = np.searchsorted(native.row, [row, row + 1]).tolist()
-    own = _rows(native.frame, np.arange(first, last))
+    own = native.frame.take(np.arange(first, last))
     columns = HistogramColumns(
         np.zeros(last - first, np.int64),
         native.layout[first:last],
@@ -235,20 +235,4 @@ def _row(frame: SampleFrame, row: int) -> SampleFrame:
         native.layouts,
         own,
     )
-    return replace(_rows(frame, np.array([row])), native=columns)
-
-
-def _rows(frame: SampleFrame, rows: Index) -> SampleFrame:
-    """Some rows, with the timestamp arrays of all."""
-    lengths = frame.lengths[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    places = np.repeat(frame.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return SampleFrame(
-        frame.values[places],
-        offsets,
-        frame.times,
-        frame.time_offsets,
-        frame.time_of_row[rows],
-        frame.has_stale[rows],
-        None if frame.starts is None else frame.starts[places],
-    )
+    return replace(frame.take(np.array([row])), native=columns)

@@ -139,7 +139,7 @@ class _Stored:
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         frame = self.selection.frame(start_ms, end_ms)
-        return frame if len(self.rows) == frame.rows else _taken(frame, self.rows)
+        return frame if len(self.rows) == frame.rows else frame.take(self.rows)
 
     def size_bytes(self, start_ms: int, end_ms: int) -> int:
         return self.selection.estimate(start_ms, end_ms).size_bytes
@@ -191,27 +191,9 @@ class OverlaySelection:
         return self.frame(start_ms, end_ms)
 
 
-def _taken(frame: SampleFrame, rows: Index) -> SampleFrame:
-    """Some rows of a frame, with the timestamp arrays of all."""
-    lengths = frame.lengths[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    places = np.repeat(frame.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return SampleFrame(
-        frame.values[places],
-        offsets,
-        frame.times,
-        frame.time_offsets,
-        frame.time_of_row[rows],
-        frame.has_stale[rows],
-        None if frame.starts is None else frame.starts[places],
-        None if frame.histograms is None else frame.histograms[places],
-        missing=frame.missing,
-    )
-
-
 def _stacked(frames: Sequence[SampleFrame]) -> SampleFrame:
     """The rows of frames one under the other."""
-    dense = [_taken(frame, np.arange(frame.rows)) for frame in frames]
+    dense = [frame.take(np.arange(frame.rows)) for frame in frames]
     arrays = np.cumsum([0, *(len(frame.time_offsets) - 1 for frame in dense)])
     times = np.cumsum([0, *(len(frame.times) for frame in dense)])
     samples = np.cumsum([0, *(len(frame.values) for frame in dense)])
@@ -244,7 +226,7 @@ def _stacked(frames: Sequence[SampleFrame]) -> SampleFrame:
 
 def _merged(frame: SampleFrame, targets: Index, count: int) -> SampleFrame:
     """Rows of one target as one row; of samples at one time the first row's counts. Every row has times of its own."""
-    frame = _taken(frame, np.arange(frame.rows))
+    frame = frame.take(np.arange(frame.rows))
     lengths = frame.lengths
     row = np.repeat(np.arange(frame.rows), lengths)
     within = np.arange(len(frame.values)) - frame.offsets[row]
