@@ -36,6 +36,7 @@ LAYOUTS = (
     FloatHistogram(0, 0.001),
     FloatHistogram(-1, 0.001),
     FloatHistogram(1, 0.5),
+    FloatHistogram(0, 1.5),
     FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 2.5, 10.0)),
     FloatHistogram(CUSTOM_SCHEMA, custom_values=(1.0, 10.0)),
 )

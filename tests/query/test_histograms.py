@@ -19,8 +19,9 @@ from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
 from trimon.query.execution.budget import Budget
 from trimon.query.histograms.arithmetic import IncompatibleError, added, combined, equal, scaled, to_schema
-from trimon.query.histograms.quantile import fraction, quantile
+from trimon.query.histograms.quantile import fraction, quantile, variance
 from trimon.query.histograms.resets import was_reset
+from trimon.query.histograms.text import as_data
 from trimon.query.histograms.trim import trimmed
 from trimon.query.language.options import QueryOptions
 
@@ -183,3 +184,28 @@ def test_histograms_in_the_notation_of_unit_tests() -> None:
     custom = FloatHistogram(-53, count=1.0, positive=Buckets.of(0, (1.0,)), custom_values=(0.5, 5.0))
     assert histogram_expression(custom) == "{{schema:-53 count:1 custom_values:[0.5 5] buckets:[1]}}"
     assert histogram_expression(FloatHistogram()) == "{{}}"
+
+
+def test_buckets_end_where_the_zero_bucket_begins() -> None:
+    """Exponential buckets that reach below the zero threshold are shown, and counted with, from there on; texts have them whole."""
+    histogram = FloatHistogram(
+        0, 0.75, 1.0, 9.0, 1.0, Buckets.of(0, (2.0, 2.0)), Buckets.of(0, (2.0, 2.0))
+    )  # fmt: skip
+    bounds = [["-2", "-1"], ["-1", "-0.75"], ["-0.75", "0.75"], ["0.75", "1"], ["1", "2"]]
+    assert [row[1:3] for row in as_data(histogram, lambda number: f"{number:g}")["buckets"]] == bounds
+    assert "(0.5,1]:2" in histogram_text(histogram)
+    store = MemoryStore()
+    store.append(labels_of({"__name__": "h"}), 0, histogram)
+    native = instant(store, "h", 0, OPTIONS, Budget(OPTIONS))
+    (shown,) = orjson.loads(render_data(native))["result"]
+    assert [row[1:3] for row in shown["histogram"][1]["buckets"]] == bounds
+    for query, wanted in (
+        ("histogram_quantile(7 / 9, h)", 1.0),
+        ("histogram_quantile(6 / 9, h)", math.sqrt(0.75)),
+        ("histogram_fraction(0, 0.75, h)", 0.5 / 9),
+    ):
+        (found,) = orjson.loads(render_data(instant(store, query, 0, OPTIONS, Budget(OPTIONS))))["result"]
+        assert float(found["value"][1]) == pytest.approx(wanted)
+    middle = math.sqrt(0.75), math.sqrt(2)
+    away = sum(2 * ((side * each - 1 / 9) ** 2) for side in (1, -1) for each in middle) + (1 / 9) ** 2
+    assert variance(histogram) == pytest.approx(away / 9)

@@ -144,6 +144,21 @@ class Ordered:
     """The position of the zero bucket, or -1."""
 
 
+def beyond_zero(near: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.float64]:
+    """The bounds nearer to zero, as they count where the zero bucket reaches into buckets: those end at its edge."""
+    return np.where((near > 0) & (near < threshold), threshold, near)
+
+
+def apparent(histogram: FloatHistogram) -> Ordered:
+    """The same as `ordered`, but buckets end where the zero bucket begins."""
+    buckets = ordered(histogram)
+    if histogram.custom or not histogram.zero_threshold:
+        return buckets
+    edge = histogram.zero_threshold
+    lower, upper = beyond_zero(buckets.lower, edge), -beyond_zero(-buckets.upper, edge)
+    return replace(buckets, lower=lower, upper=upper)
+
+
 def ordered(histogram: FloatHistogram) -> Ordered:
     """Negative buckets from the lowest, the zero bucket, positive buckets; empty ones are left out."""
     positive, negative = histogram.positive.compact(), histogram.negative.compact()

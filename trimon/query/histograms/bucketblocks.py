@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.components import Part
-from trimon.model.histogram import CUSTOM_SCHEMA, upper_bounds
+from trimon.model.histogram import CUSTOM_SCHEMA, beyond_zero, upper_bounds
 from trimon.query.histograms.componenttable import ComponentTable
 from trimon.query.histograms.matrix import HistogramMatrix, Index, Mask, Matrix
 
@@ -117,6 +117,7 @@ def edges_of(table: ComponentTable) -> Matrix:
             out[0, mine], out[1, mine] = custom[np.clip(index, 0, last)], custom[np.clip(index + 1, 0, last)]
             continue
         near, far = upper_bounds(layout.schema, index - 1), upper_bounds(layout.schema, index)
+        near = beyond_zero(near, layout.zero_threshold)
         logs = logs_of(near), logs_of(far)
         negative, zero = part == Part.NEGATIVE, part == Part.ZERO
         out[0, mine] = np.where(zero, -layout.zero_threshold, np.where(negative, -far, near))

@@ -116,11 +116,12 @@ def fractions(lower: Matrix, upper: Matrix, matrix: HistogramMatrix, check: Chec
 
 def _ranks(block: BucketBlock, running: Matrix, filled: Mask, count: Matrix, value: Matrix) -> Matrix:
     """How many observations lie below a value."""
-    reaching = (block.upper[:, :, None] > value) & filled
+    # A bucket inside the zero bucket has its lower bound above the upper one.
+    reaching = ((block.upper[:, :, None] > value) | (block.lower[:, :, None] >= value)) & filled
     bucket = reaching.argmax(axis=1)
     lower, upper = block.edges(bucket)
     # A zero bucket may end at zero: nothing lies above it then.
-    beyond = ~block.count_at(reaching, bucket) | (upper <= value)
+    beyond = ~block.count_at(reaching, bucket) | ((upper <= value) & (lower < value))
     before = np.where(bucket > 0, block.count_at(running, np.maximum(bucket - 1, 0)), 0.0)
     here = block.count_at(block.counts, bucket)
     share = (value - lower) / (upper - lower)

@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from trimon.model.histogram import FloatHistogram, Ordered, ordered
+from trimon.model.histogram import FloatHistogram, Ordered, apparent
 
 
 class Note(Enum):
@@ -26,7 +26,7 @@ def quantile(wanted: float, histogram: FloatHistogram) -> tuple[float, Note | No
         return math.inf, None
     if histogram.count == 0 or math.isnan(wanted):
         return math.nan, None
-    buckets = ordered(histogram)
+    buckets = apparent(histogram)
     unknown = math.isnan(histogram.sum)
     if len(buckets.counts) == 0:
         return math.nan, Note.NAN if unknown else None
@@ -96,7 +96,7 @@ def fraction(lower: float, upper: float, histogram: FloatHistogram) -> tuple[flo
     note = Note.EXCLUDED if math.isnan(histogram.sum) else None
     if lower >= upper:
         return 0.0, note
-    buckets = ordered(histogram)
+    buckets = apparent(histogram)
     low, high = _rank(histogram, buckets, lower), _rank(histogram, buckets, upper)
     return (high - low) / histogram.count, note
 
@@ -126,7 +126,7 @@ def variance(histogram: FloatHistogram) -> float:
     if histogram.count == 0:
         return math.nan
     mean = histogram.sum / histogram.count
-    buckets = ordered(histogram)
+    buckets = apparent(histogram)
     if histogram.custom:
         middle = (buckets.lower + buckets.upper) / 2
     else:

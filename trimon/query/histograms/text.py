@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimon.model.histogram import FloatHistogram, Ordered, ordered
+from trimon.model.histogram import FloatHistogram, Ordered, apparent
 
 
 def _brackets(histogram: FloatHistogram, buckets: Ordered, at: int) -> tuple[str, str]:
@@ -22,7 +22,7 @@ _CODES = {("(", "]"): 0, ("[", ")"): 1, ("(", ")"): 2, ("[", "]"): 3}
 
 def as_data(histogram: FloatHistogram, number: Any) -> dict[str, Any]:
     """The API's form; `number` writes one float."""
-    buckets = ordered(histogram)
+    buckets = apparent(histogram)
     rows = [
         [
             _CODES[_brackets(histogram, buckets, at)],
