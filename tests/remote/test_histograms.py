@@ -6,12 +6,14 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import protobuf
 from trimon.errors import UserError
 from trimon.model.components import component_labels, is_marker, marker_flags
+from trimon.model.sample import STALE_NAN, is_stale
 from trimon.remote.write_request import WriteDecoder
 
 NAME = (("__name__", "h"),)
@@ -96,3 +98,13 @@ def test_damaged_messages_are_refused_or_read(native: dict[str, Any], seed: int)
     except UserError:
         return
     assert len(batch.series_index) == len(batch.values) == len(batch.timestamps_ms)
+
+
+@pytest.mark.parametrize("count", [{"count_int": 0, "zero_count_int": 0}, {"count_float": 0.0}, {}])
+def test_a_histogram_whose_sum_is_stale_ends_the_series(count: dict[str, Any]) -> None:
+    """That is how Prometheus sends the end of a series of histograms."""
+    body = protobuf.series(NAME, [], protobuf.histogram({**count, "sum": STALE_NAN, "timestamp": 5}))
+    batch = WriteDecoder().decode(body).batch
+    assert [batch.series[i] for i in batch.series_index] == [NAME]
+    assert batch.timestamps_ms.tolist() == [5]
+    assert is_stale(batch.values).all()

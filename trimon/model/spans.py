@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,9 +14,11 @@ from trimon.errors import UserError
 from trimon.gotext.floats import format_g
 from trimon.model.components import Layout, MarkerFlags, Part, marker
 from trimon.model.histogram import CUSTOM_SCHEMA, SCHEMA_MAX, SCHEMA_MIN
+from trimon.model.sample import STALE_NAN, STALE_NAN_BITS
 
 # Exponential schemas that are known but finer than any that is kept: they are reduced.
 SCHEMA_KNOWN_MAX: Final = 52
+_STALE_SUM: Final = STALE_NAN_BITS.to_bytes(8, "little")
 
 # (offset, length) each: so many buckets are left out before, so many are there.
 Spans = tuple[tuple[int, int], ...]
@@ -151,7 +154,9 @@ class SpanHistogram:
         return coarse
 
     def components(self) -> tuple[float, tuple[str, ...], tuple[float, ...]]:
-        """The marker, the texts of the components, and their values."""
+        """The marker, the texts of the components, and their values. A staleness marker, a sum with its bits, has none."""
+        if struct.pack("<d", self.sum) == _STALE_SUM:
+            return STALE_NAN, (), ()
         flags = MarkerFlags.NONE if self.integer else MarkerFlags.FLOAT
         if self.gauge:
             flags |= MarkerFlags.GAUGE
