@@ -187,7 +187,7 @@ def test_histograms_in_the_notation_of_unit_tests() -> None:
 
 
 def test_buckets_end_where_the_zero_bucket_begins() -> None:
-    """Exponential buckets that reach below the zero threshold are shown, and counted with, from there on; texts have them whole."""
+    """Exponential buckets that reach below the zero threshold are shown and counted with from there on; texts have all."""
     histogram = FloatHistogram(
         0, 0.75, 1.0, 9.0, 1.0, Buckets.of(0, (2.0, 2.0)), Buckets.of(0, (2.0, 2.0))
     )  # fmt: skip

@@ -74,7 +74,7 @@ def _interpolated(histogram: FloatHistogram, lower: float, upper: float, fractio
     if histogram.custom or lower <= 0 <= upper:
         return lower + (upper - lower) * fraction
     low, high = math.log2(abs(lower)), math.log2(abs(upper))
-    # With numpy's power as for columns: its last digit is not always that of `**`, and an answer must not change with how it was found.
+    # With numpy's power, as for columns: `**` may differ in the last digit, and an answer must not depend on how it was found.
     if lower > 0:
         return float(np.power(2.0, low + (high - low) * fraction))
     return -float(np.power(2.0, high + (low - high) * (1 - fraction)))
