@@ -6,6 +6,7 @@ OperatingError where it knows what was being done.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -77,7 +78,7 @@ class Files(Protocol):
         ...
 
     def write_atomic(self, path: Path, data: bytes) -> None:
-        """Replace `path` by a file that holds `data`: all of it or, after a crash, the old content."""
+        """Replace `path` by a file that holds `data`: all of it or, after a crash, the old content. Its mode and owner stay."""
         ...
 
     def names(self, directory: Path) -> list[str]:
@@ -226,6 +227,20 @@ class _FlockedFile:
         self._close()
 
 
+def _keep_access(old: Path, new: Path) -> None:
+    """Give an empty file the mode and, where the process may, the owner of the one it replaces."""
+    try:
+        found = old.stat()
+    except OSError:
+        return
+    made = new.stat()
+    if (found.st_uid, found.st_gid) != (made.st_uid, made.st_gid):
+        with contextlib.suppress(PermissionError):
+            os.chown(new, found.st_uid, found.st_gid)
+    if found.st_mode != made.st_mode:
+        new.chmod(stat.S_IMODE(found.st_mode))
+
+
 class DiskFiles:
     """The real file system."""
 
@@ -248,6 +263,7 @@ class DiskFiles:
         self.remove(beside)
         file = self.create(beside)
         try:
+            _keep_access(path, beside)
             file.write(data)
             file.sync()
         finally:

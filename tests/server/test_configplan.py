@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import threading
 import time
 import urllib.error
@@ -75,6 +76,16 @@ def post(server: Server, path: str, text: str) -> Any:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         return json.load(error)
+
+
+def await_up(server: Server) -> None:
+    """Until every target is up."""
+    for _ in range(100):
+        found = server.get("/api/v1/targets")["data"]["activeTargets"]
+        if {one["health"] for one in found} == {"up"}:
+            return
+        time.sleep(0.1)
+    raise AssertionError(found)
 
 
 def await_targets(server: Server, count: int) -> None:
@@ -167,6 +178,57 @@ def test_the_command_line(server: Server, target: str, tmp_path: Path) -> None:
     applied = run_trimon("config", "apply", file, "--server", server.url, "--watch", "4s")
     assert applied.exit_code == 2, applied.stdout + applied.stderr
     assert "rolled back: 1 of 1 targets that were up are down" in applied.stdout
+
+
+def test_files_that_a_text_names_are_not_quoted(server: Server, target: str, tmp_path: Path) -> None:
+    """Whoever plans names files that only the server may read: their content is in no answer."""
+    secret = tmp_path / "shadow"
+    secret.write_text("root:$6$salt$hash:20228:0:99999:7:::\ndaemon:*:20228:0:99999:7:::\n")
+    text = configuration(target) + f"scrape_config_files: ['{secret}']\n"
+    for path in ("plan", "apply"):
+        answer = post(server, f"/api/v1/config/{path}", text)
+        assert (
+            answer["error"] == f'"{secret}": line 1: the file cannot be taken, `trimon check config` says why'
+        )
+
+
+def test_the_file_keeps_its_mode(server: Server, target: str) -> None:
+    """A file that only its owner may read stays one: it may hold passwords."""
+    server.config.chmod(0o600)
+    assert post(server, "/api/v1/config/apply?watch=0", configuration(target))["data"]["outcome"] == "applied"
+    assert stat.S_IMODE(server.config.stat().st_mode) == 0o600
+
+
+def test_a_file_that_was_changed_meanwhile_stays(server: Server, target: str) -> None:
+    """Going back overwrites nothing that somebody else has written since."""
+    harmful = configuration(target).replace("metrics_path:", "sample_limit: 1, metrics_path:")
+    await_up(server)
+    theirs = configuration(target) + "# theirs\n"
+    answers: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(post(server, "/api/v1/config/apply?watch=4s", harmful))
+    )
+    thread.start()
+    time.sleep(1.5)
+    assert server.config.read_text() == harmful
+    server.config.write_text(theirs)
+    thread.join()
+    assert answers[0]["data"]["outcome"] == "rolled back"
+    assert answers[0]["data"]["reason"].endswith("; the file was changed meanwhile and is loaded as it is")
+    assert server.config.read_text() == theirs
+    await_up(server)
+
+
+def test_a_broken_file_does_not_come_back(server: Server, target: str) -> None:
+    """The file on the disk was broken before: the answer says that going back failed."""
+    harmful = configuration(target).replace("metrics_path:", "sample_limit: 1, metrics_path:")
+    await_up(server)
+    server.config.write_text("broken: [\n")
+    answer = post(server, "/api/v1/config/apply?watch=4s", harmful)["data"]
+    assert "; the configuration before does not come back: " in answer["reason"]
+    server.config.write_text(configuration(target))
+    assert post(server, "/api/v1/config/apply?watch=0", configuration(target))["data"]["outcome"] == "applied"
+    await_up(server)
 
 
 def test_a_configuration_that_does_no_harm_is_kept(server: Server, target: str) -> None:

@@ -27,7 +27,7 @@ TOLERANCE_MS = 2
 # Bodies bigger than this are read in a thread; a body never seen costs fifty times one that is known.
 COLD_BODY_BYTES_MAX = 8 * 1024
 WARM_BODY_BYTES_MAX = 1024 * 1024
-# A number may be a few bytes in protobuf, and lines that are assembled are looked at twice: both cost more a byte.
+# Lines that are assembled are looked at twice.
 WARM_DENSE_BODY_BYTES_MAX = 64 * 1024
 # What reading a body takes, as a multiple of its size: its lines, and for new series their labels.
 WARM_MEMORY = 4
@@ -147,9 +147,10 @@ class TargetActor:
 
     async def _read(self, answer: Response, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         session = self.session
-        warm_max = WARM_DENSE_BODY_BYTES_MAX if session.is_dense else WARM_BODY_BYTES_MAX
-        inline_max = warm_max if session.warm else COLD_BODY_BYTES_MAX
-        if len(answer.body) <= inline_max:
+        inline_max = COLD_BODY_BYTES_MAX
+        if len(answer.body) > inline_max and session.is_quick(answer.content_type):
+            inline_max = WARM_DENSE_BODY_BYTES_MAX if session.is_dense else WARM_BODY_BYTES_MAX
+        if len(answer.body) <= inline_max or answer.status != 200:
             return session.succeed(answer, timestamp_ms, duration_s)
         clock = self._clock
         timeout_s = session.target.timeout_ms / 1000

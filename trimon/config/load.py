@@ -59,6 +59,17 @@ class ConfigError(UserError):
         return self.message
 
 
+class ScrapeFileError(ConfigError):
+    """A scrape config file that cannot be taken. The message may quote the file, which can be any that the process may read."""
+
+    def __init__(self, path: Path, cause: UserError) -> None:
+        name = go_quote(str(path))
+        super().__init__(f"{name}: {cause.message}", cause.position)
+        where = f"line {cause.position.line}: " if cause.position.line else ""
+        self.unquoted = f"{name}: {where}the file cannot be taken, `trimon check config` says why"
+        """What may be told to who cannot read the file."""
+
+
 def _rule_glob(text: str) -> str | None:
     return glob_error(text, "invalid rule file path")
 
@@ -289,7 +300,7 @@ def _jobs_of_files(
                     raise job.refuse("job_name", message)
                 first_in[job.job_name] = go_quote(str(path))
         except UserError as error:
-            raise ConfigError(f"{go_quote(str(path))}: {error.message}", error.position) from None
+            raise ScrapeFileError(path, error) from None
     return tuple(jobs)
 
 

@@ -41,7 +41,7 @@ from trimon.scrape.exposition.bodymemory import (
 )
 from trimon.scrape.exposition.families import BodyFamily, MetadataCache
 from trimon.scrape.exposition.layout import BodyLayout
-from trimon.scrape.exposition.negotiation import choose_format
+from trimon.scrape.exposition.negotiation import ProtobufFormat, choose_format
 from trimon.scrape.exposition.records import (
     BucketLimitError,
     ExpositionError,
@@ -133,6 +133,19 @@ class ScrapeSession:
     def is_dense(self) -> bool:
         """Whether a byte of a body takes longer to read than one of a plain text."""
         return not isinstance(self._layout, BodyLayout)
+
+    def is_quick(self, content_type: str) -> bool:
+        """Whether a body of that type is one that is cheap to read, in the format of the one remembered.
+
+        Protobuf never is: a bucket that moves may be one byte of it, and a series of ours.
+        """
+        if not self.warm:
+            return False
+        try:
+            chosen = choose_format(content_type, self.options.fallback_protocol)
+        except ExpositionError:
+            return True
+        return chosen is self._layouts.format and chosen is not ProtobufFormat
 
     @property
     def size_bytes(self) -> int:

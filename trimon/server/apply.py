@@ -20,6 +20,7 @@ from typing import Final
 
 import trio
 
+from trimon.config.load import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
 from trimon.limits import CONFIG_FILE_BYTES_MAX, PIPE_READ_S
@@ -112,13 +113,15 @@ class ConfigApply:
         health = self._health(well=True)
         await self._threads.run(lambda: self._write(path, text.encode()))
         kept = False
+        trouble = ""
         try:
             reason = await self._taken_over() or await self._watched(health, watch_s)
             kept = not reason
         finally:
             if not kept:
                 with trio.CancelScope(shield=True):
-                    await self._back(path, before)
+                    trouble = await self._back(path, before, text.encode())
+        reason += trouble
         if reason:
             self._log.warning("a configuration is rolled back", file=str(path), reason=reason)
         return Applied(plan, kept, reason)
@@ -139,7 +142,7 @@ class ConfigApply:
         try:
             await self._reload()
         except TrimonError as error:
-            return f"it is not taken over: {error}"
+            return f"it is not taken over: {error.unquoted if isinstance(error, ScrapeFileError) else error}"
         return ""
 
     async def _watched(self, before: _Health, watch_s: float) -> str:
@@ -150,12 +153,22 @@ class ConfigApply:
             harm = before.harm(self._health(well=True), self._health(well=False))
         return harm
 
-    async def _back(self, path: Path, before: bytes) -> None:
+    async def _back(self, path: Path, before: bytes, written: bytes) -> str:
+        """The file of before again, and loaded; a file that somebody has changed since then stays. Returns what went wrong."""
         try:
-            await self._threads.run(lambda: self._write(path, before))
+            theirs = await self._threads.run(lambda: self._restored(path, before, written))
             await self._reload()
         except TrimonError as error:
             self._log.error("the configuration before does not come back", file=str(path), err=str(error))
+            why = error.unquoted if isinstance(error, ScrapeFileError) else error
+            return f"; the configuration before does not come back: {why}"
+        return "; the file was changed meanwhile and is loaded as it is" if theirs else ""
+
+    def _restored(self, path: Path, before: bytes, written: bytes) -> bool:
+        if self._read(path) != written:
+            return True
+        self._write(path, before)
+        return False
 
     def _health(self, *, well: bool) -> _Health:
         """What there is, or of that what is well. A target that was not scraped yet is as well as it was."""

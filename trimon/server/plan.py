@@ -9,6 +9,7 @@ from statistics import median
 from trimon.actors.scrape import ScrapePool
 from trimon.config.alerting import AlertingConfig
 from trimon.config.discovery.static import StaticConfig
+from trimon.config.load import ScrapeFileError
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import UserError
 from trimon.offload import Offload
@@ -118,6 +119,9 @@ class Planner:
         def work() -> ConfigPlan:
             then = self._draft(text)
             for error in (then.config.scrape_files_error, then.rules_error, then.logs_error):
+                if isinstance(error, ScrapeFileError):
+                    # Who asks for a plan names the file, so its content is none of the answer.
+                    raise UserError(error.unquoted)
                 if error is not None:
                     raise error
             before = {job.job_name: job for job in now.config.scrape_configs}

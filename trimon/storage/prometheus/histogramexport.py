@@ -80,14 +80,18 @@ class _RowHistograms:
         self.numbers: Floats = np.zeros((len(self.part), len(times)))
         there = np.zeros(self.numbers.shape, np.bool_)
         frame = native.frame
+        # by array of times; those of the components are mostly one
+        placed: dict[int, tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]] = {}
         for number, component in enumerate(range(mine.start, mine.stop)):
-            array = frame.time_of_row[component]
-            stamps = frame.times[frame.time_offsets[array] : frame.time_offsets[array + 1]]
-            found = frame.values[frame.offsets[component] : frame.offsets[component] + len(stamps)]
-            kept = ~(is_absent(found) | is_stale(found)) & np.isin(stamps, times)
-            place = np.searchsorted(times, stamps[kept])
-            self.numbers[number, place] = found[kept]
-            there[number, place] = True
+            array = int(frame.time_of_row[component])
+            if array not in placed:
+                stamps = frame.times[frame.time_offsets[array] : frame.time_offsets[array + 1]]
+                placed[array] = np.isin(stamps, times), np.searchsorted(times, stamps)
+            inside, places = placed[array]
+            found = frame.values[frame.offsets[component] : frame.offsets[component] + len(inside)]
+            kept = ~(is_absent(found) | is_stale(found)) & inside
+            self.numbers[number, places[kept]] = found[kept]
+            there[number, places[kept]] = True
         counts = np.flatnonzero(self.part == Part.COUNT)
         markers = is_marker(values)
         holder = there[counts].argmax(axis=0) if len(counts) else np.zeros(len(times), np.int64)

@@ -48,6 +48,8 @@ STREAMED_TYPE: Final = "application/x-streamed-protobuf; proto=prometheus.Chunke
 _SNAPPY: Final = {"Content-Encoding": "snappy"}
 # A sample as a message, in the answer and once more packed.
 _SAMPLE_BYTES: Final = 40
+# Of the queries of one request, among those that run now.
+_QUERIES_SHOWN: Final = 10
 _FRAMES_AT_ONCE: Final = 64
 # So much before the interval is looked at: whether the first histogram goes on from one before it.
 _BEFORE_MS: Final = 300_000
@@ -145,7 +147,11 @@ class ReadHandler:
                 for labels, runs in result.series()
                 for piece in frames(labels, runs, number, frame_bytes_max)
             )
-            return list(islice(pieces, _FRAMES_AT_ONCE)), pieces, sum(one.frame.size_bytes for one in read)
+            first: list[bytes] = []
+            for piece in islice(pieces, _FRAMES_AT_ONCE):
+                budget.check()
+                first.append(piece)
+            return first, pieces, sum(one.frame.size_bytes for one in read)
 
         first, pieces, held_bytes = await self._run(request, wanted, work)
         answer = Answer(b"".join(first), 200, STREAMED_TYPE)
@@ -163,7 +169,9 @@ class ReadHandler:
         self, request: Request, wanted: Sequence[_Wanted], work: Callable[[Snapshot, Budget], T]
     ) -> T:
         context = self._context
-        text = "remote read " + " ".join(query.text for query in wanted)
+        text = "remote read " + " ".join(query.text for query in wanted[:_QUERIES_SHOWN])
+        if len(wanted) > _QUERIES_SHOWN:
+            text += f" and {len(wanted) - _QUERIES_SHOWN} more"
         return await request.attended(
             lambda: context.queries.run(text, context.query_options(), work, asker=asker_of(request))
         )
@@ -217,6 +225,7 @@ class _Wanted:
         start_ms, end_ms = self.query.start_ms, self.query.end_ms
         if not self.matchers or start_ms > end_ms:
             return _Read(self, LabelTable.empty(), SampleFrame.empty(), np.zeros(0, np.intp))
+        budget.check()
         with watched(budget.check):
             selection = snapshot.select(self.matchers, start_ms, end_ms)
         frame = selection.wide_frame(
