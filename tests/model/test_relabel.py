@@ -45,6 +45,7 @@ CASES = [
     (Config(("a",), regex="(?P<w>.).*", target_label="d", replacement="${w}"), LABELS | {"d": "f"}),
     (Config(("c",), modulus=1000, target_label="d", action="hashmod"), LABELS | {"d": "976"}),
     (Config(regex="(b.*)", replacement="bar_${1}", action="labelmap"), LABELS | {"bar_b": "bar"}),
+    (Config(regex="b(.*)", replacement="${1}", action="labelmap"), LABELS),
     (Config(regex="(b.*)", action="labeldrop"), {"a": "foo", "c": "baz"}),
     (Config(regex="(b.*)", action="labelkeep"), {"b": "bar"}),
     (Config(("a",), target_label="d", action="uppercase"), LABELS | {"d": "FOO"}),

@@ -130,7 +130,9 @@ class RelabelRule:
             found = self._regex.fullmatch(name)
             if found is not None:
                 target = expand(self.config.replacement, (found.group(0), *found.groups()), self._names)
-                _set(labels, target, value)
+                # an empty name is none of a label: components of histograms have it
+                if target:
+                    _set(labels, target, value)
 
 
 def _set(labels: dict[str, str], name: str, value: str) -> None:
