@@ -16,6 +16,9 @@ SCRAPE_LINES_MAX: Final = 2_000_000
 LABELS_PER_SERIES_MAX: Final = 512
 LABEL_NAME_BYTES_MAX: Final = 16 * 2**10
 LABEL_VALUE_BYTES_MAX: Final = 256 * 2**10
+# Buckets of a histogram, and spans: Prometheus has no cap but what a job sets. An exponential one of the finest schema from
+# nanoseconds to hours has some 10,000.
+HISTOGRAM_BUCKETS_MAX: Final = 16_384
 # A page is a few kilobytes of template; what it is parsed into takes many times its bytes.
 CONSOLE_BYTES_MAX: Final = 2**20
 # Files with a password or a token, and with certificates: they are read where requests are made.

@@ -53,17 +53,23 @@ def configuration(*targets: str, path: str = "/metrics", rules: str = "rules.yml
     )
 
 
+def await_up(server: Server) -> None:
+    """Returns when the one target is up: only what was up can be harmed."""
+    for _ in range(200):
+        found = server.get("/api/v1/targets")["data"]["activeTargets"]
+        if [one["health"] for one in found] == ["up"]:
+            return
+        time.sleep(0.1)
+    pytest.fail("the target is never up")
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, target: str) -> Iterator[Server]:
     """A server that has scraped one target. Each test leaves it as it was, but for the last one."""
     folder = tmp_path_factory.mktemp("planned")
     (folder / "rules.yml").write_text(RULES)
     made = Server(folder / "data", configuration(target), "--web.enable-lifecycle").start()
-    for _ in range(100):
-        found = made.get("/api/v1/targets")["data"]["activeTargets"]
-        if [one["health"] for one in found] == ["up"]:
-            break
-        time.sleep(0.1)
+    await_up(made)
     yield made
     made.stop()
 
@@ -133,6 +139,7 @@ def test_what_a_reload_would_refuse_is_refused(server: Server) -> None:
 
 def test_a_configuration_that_does_harm_is_rolled_back(server: Server, target: str) -> None:
     """A target that was up is down: the file and what holds are those of before, and the reason is told."""
+    await_up(server)
     before = server.config.read_text()
     hasty = configuration(target).replace(
         "metrics_path: /metrics", "metrics_path: /metrics, scrape_timeout: 1ms"
@@ -140,6 +147,10 @@ def test_a_configuration_that_does_harm_is_rolled_back(server: Server, target: s
     answer = post(server, "/api/v1/config/apply?watch=4s", hasty)
     assert answer["data"]["outcome"] == "rolled back", answer
     assert "1 of 1 targets that were up are down" in answer["data"]["reason"]
+    assert server.config.read_text() == before
+    await_up(server)
+    answer = post(server, "/api/v1/config/apply?watch=4s", configuration(target, path="/nope"))
+    assert answer["data"]["outcome"] == "rolled back", answer
     assert server.config.read_text() == before
 
 
@@ -163,6 +174,7 @@ def test_a_client_that_goes_away_takes_its_configuration_along(server: Server, t
 
 def test_the_command_line(server: Server, target: str, tmp_path: Path) -> None:
     """`config plan` shows the plan in lines; `config apply` ends with 2 when it was rolled back."""
+    await_up(server)
     file = tmp_path / "new.yml"
     file.write_text(configuration(target, "127.0.0.1:1"))
     planned = run_trimon("config", "plan", file, "--server", server.url)

@@ -167,6 +167,8 @@ def test_what_is_refused_is_refused_as_a_whole(bench: Bench) -> None:
     assert answer.error == (
         f"duplicate sample for timestamp {START_MS}; overrides not allowed: existing is a histogram, new value is 1.5"
     )
+    again = bench.append(batch_of([(labels, START_MS, other)], atomic=True))[0]
+    assert (again.appended, again.duplicate, again.error) == (0, 1, "duplicate sample for timestamp")
     whole = bench.append(batch_of([(labels, START_MS + 1, one), (labels, START_MS - 5, other)], atomic=True))[
         0
     ]
@@ -194,6 +196,15 @@ def test_a_histogram_that_lacks_room_for_a_bucket_is_left_out(bench: Bench) -> N
     found = read(bench)
     assert [time_ms for time_ms, _ in found[NAMES[0]]] == [START_MS]
     assert [time_ms for time_ms, _ in found[NAMES[1]]] == [START_MS, START_MS + 1, START_MS + 2]
+
+
+def test_a_series_that_only_looks_like_a_component_harms_nobody(bench: Bench) -> None:
+    """One whose text is none of a component, as an older version may have stored it: its neighbour is read as it is."""
+    one = FloatHistogram(2, 0.5, 1.0, 3.0, 4.5, Buckets.of(1, (2.0,)))
+    bench.append(batch_of([(NAMES[0], START_MS, one)]))
+    bench.append(batch((component_labels(NAMES[0], "nonsense"), START_MS, 1.0)))
+    bench.append(batch((component_labels(NAMES[1], ":x:+"), START_MS, 1.0), (NAMES[1], START_MS, 2.0)))
+    assert read(bench) == {NAMES[0]: [(START_MS, shown(one))], NAMES[1]: [(START_MS, shown(2.0))]}
 
 
 def test_late_histograms_are_kept_in_the_window_for_late_samples(bench: Bench) -> None:

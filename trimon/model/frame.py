@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.components import Layout, parse_component
+from trimon.model.components import Component, Layout, Part, parse_component
 from trimon.model.histogram import CUSTOM_SCHEMA, HISTOGRAM_BYTES
 
 Values = npt.NDArray[np.float64]
@@ -140,10 +140,11 @@ class HistogramColumns:
     ) -> HistogramColumns:
         """The columns of components with the texts `texts[codes[i]]`; `row` ascends.
 
-        Those of custom bounds whose count is not among them keep a layout without bounds: they mean nothing.
+        Those of custom bounds whose count is not among them keep a layout without bounds: they mean nothing, and nor does what
+        is no component by its text.
         """
         used, inverse = np.unique(codes, return_inverse=True)
-        parsed = [parse_component(texts[code]) for code in used.tolist()]
+        parsed = [_parsed(texts[code]) for code in used.tolist()]
         known = {each.prefix: each.layout for each in parsed if each.layout is not None}
         prefixes = {
             prefix: number for number, prefix in enumerate(dict.fromkeys(each.prefix for each in parsed))
@@ -157,3 +158,11 @@ class HistogramColumns:
             layouts,
             frame,
         )
+
+
+def _parsed(text: str) -> Component:
+    """A component by its text; one that is none is a number that no histogram has."""
+    try:
+        return parse_component(text)
+    except (ValueError, KeyError, OverflowError):
+        return Component(text, Part.POSITIVE, 0, None)

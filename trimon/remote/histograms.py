@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Final
 
-from trimon.model.spans import SpanHistogram, Spans, absolute
+from trimon.limits import HISTOGRAM_BUCKETS_MAX
+from trimon.model.spans import HistogramError, SpanHistogram, Spans, absolute
 from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 _GAUGE: Final = 3
@@ -89,7 +90,13 @@ class HistogramMessage:
             self._lists[_COUNTS[number]] += struct.unpack_from(f"<{(end - start) // 8}d", data, start)
 
     def histogram(self) -> SpanHistogram:
-        """The histogram, not checked."""
+        """The histogram, not checked. Raises HistogramError for more buckets or spans than any may have."""
+        listed: tuple[Sized, ...] = (*self._spans.values(), *self._deltas.values(), *self._lists.values())
+        most = max(map(len, listed))
+        if most > HISTOGRAM_BUCKETS_MAX:
+            raise HistogramError(
+                f"a histogram has {most} buckets or spans, and at most {HISTOGRAM_BUCKETS_MAX} may be"
+            )
         floats = self._float
         numbers, counts = self._numbers, self._counts
         return SpanHistogram(

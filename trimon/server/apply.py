@@ -24,6 +24,7 @@ from trimon.config.load import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
 from trimon.limits import CONFIG_FILE_BYTES_MAX, PIPE_READ_S
+from trimon.model.labels import format_label_set
 from trimon.openfiles import read_start
 from trimon.server.configuration import ConfigurationFile
 from trimon.server.parts import ServerParts
@@ -174,10 +175,11 @@ class ConfigApply:
         """What there is, or of that what is well. A target that was not scraped yet is as well as it was."""
         pools = self._parts.scraping.manager.scrape_pools
         targets = {
-            (name, session.target.shown_url)
+            # Not by its URL: a path or a scheme that is wrong makes the same target another one, and does it harm.
+            (name, format_label_set(session.target.labels))
             for name, pool in pools.items()
-            for session in pool.sessions.values()
-            if not well or session.state.health == "up"
+            for key, session in pool.sessions.items()
+            if key in pool.targets and (not well or session.state.health == "up")
         }
         groups = self._parts.rules.manager.groups.values()
         rules = {

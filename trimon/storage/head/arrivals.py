@@ -61,7 +61,10 @@ class Arrivals:
         if contradicting.any():
             stored_times = last_times[batch.series_index][place]
             stored_values = last_values[batch.series_index][place]
-            contradicting &= judge(times, values, stored_times, stored_values, bounds) < OUT_OF_ORDER
+            stored = judge(times, values, stored_times, stored_values, bounds)
+            if batch.histograms:
+                _judge_histograms(stored, batch, place)
+            contradicting &= stored < OUT_OF_ORDER
         return cls(place, series.astype(np.int32), times, values, base_values, verdicts, contradicting)
 
     def accepted(self, numbers: Int32s) -> tuple[Int32s, Int64s, Floats, Bools]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trimon.gotext.floats import format_label
+from trimon.limits import HISTOGRAM_BUCKETS_MAX
 from trimon.model.components import Layout, MarkerFlags, Part, marker
 from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.scrape.exposition.protobuf.histograms import HistogramRules, bucket_sides
 from trimon.scrape.exposition.protobuf.rawmetric import ABSENT, RawHistogram, RawMetric
+from trimon.scrape.exposition.records import ExpositionError
 
 COUNTER: Final = 0
 GAUGE: Final = 1
@@ -201,6 +203,7 @@ class Shapes:
 
     def _histogram_key(self, kind: int, raw: RawMetric, before: Shape | None) -> tuple[object, ...]:
         histogram = raw.histogram or RawHistogram()
+        _refuse_huge(histogram)
         native = self._rules.native and _is_native(histogram, raw)
         key: tuple[object, ...] = (
             kind,
@@ -280,6 +283,24 @@ def _total(histogram: RawHistogram) -> Ref:
 
 def _cumulative(count: int, count_float: int) -> Ref:
     return _double(count_float) if count_float >= 0 else _varint(count)
+
+
+def _refuse_huge(histogram: RawHistogram) -> None:
+    """Raise ExpositionError for more buckets or spans than any histogram may have, before work is done for each."""
+    listed: tuple[Sized, ...] = (
+        histogram.buckets,
+        histogram.positive_spans,
+        histogram.negative_spans,
+        histogram.positive_deltas,
+        histogram.negative_deltas,
+        histogram.positive_counts,
+        histogram.negative_counts,
+    )
+    most = max(map(len, listed))
+    if most > HISTOGRAM_BUCKETS_MAX:
+        raise ExpositionError(
+            f"a histogram has {most} buckets or spans, and at most {HISTOGRAM_BUCKETS_MAX} may be"
+        )
 
 
 def _finite(histogram: RawHistogram) -> list[tuple[float, Ref]]:
