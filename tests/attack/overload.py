@@ -167,7 +167,7 @@ async def attack(port: int, rounds: int, queries: int) -> Overload:
         for number in range(queries):
             nursery.start_soon(heavy, port, number, end_s, result)
         nursery.start_soon(small, port, end_s, result)
-        nursery.start_soon(probes, port, result.probes, rounds)
+        nursery.start_soon(probes, port, result.probes, rounds, None)
         # Whoever still waits for an answer leaves, and what it asked for ends.
         await trio.sleep(rounds + 1)
         while not result.probes.waits_s and not result.probes.failures:  # noqa: ASYNC110 # a process ends

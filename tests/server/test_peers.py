@@ -74,7 +74,7 @@ def test_promtool_queries(tmp_path: Path) -> None:
 
 
 def test_promtool_takes_our_metrics(tmp_path: Path) -> None:
-    """`promtool check metrics` finds nothing to complain about in our own /metrics."""
+    """`promtool check metrics` finds nothing to complain about in our own /metrics but a name that Prometheus gave."""
     promtool = peer("promtool")
     with running(tmp_path / "data") as server:
         server.until("up")
@@ -82,7 +82,11 @@ def test_promtool_takes_our_metrics(tmp_path: Path) -> None:
             [promtool, "check", "metrics"],
             input=server.text("/metrics")[1], capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
-        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+        of_prometheus = "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total "
+        lines = [
+            line for line in (done.stdout + done.stderr).splitlines() if not line.startswith(of_prometheus)
+        ]
+        assert lines == []
 
 
 def test_prometheus_takes_our_samples_of_configuration(tmp_path: Path) -> None:
