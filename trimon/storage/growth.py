@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL
-from trimon.storage.head.arena import Int32s, Int64s, UInt64s, ragged_positions
+from trimon.storage.head.arena import Int32s, Int64s, ragged_positions
 from trimon.storage.head.view import HeadView
+from trimon.storage.statistics import in_common, series_hashes
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
 # How often it is noted how many series there are, and how many such notes are kept: enough for an hour.
@@ -82,8 +83,8 @@ def growth(heads: Sequence[tuple[HeadView, SeriesMarks]], since_ms: int, limit: 
     marked = [(view, *marks.at(since_ms)) for view, marks in heads if view.index.series]
     if not marked:
         return SeriesGrowth(since_ms, 0, 0)
-    symbols, flats, lengths = _in_common([view for view, _, _ in marked])
-    hashes = [_hashes(symbols, flat, counts) for flat, counts in zip(flats, lengths, strict=True)]
+    symbols, flats, lengths = in_common([view for view, _, _ in marked])
+    hashes = [series_hashes(symbols, flat, counts) for flat, counts in zip(flats, lengths, strict=True)]
     fresh = [
         view.components.without(np.arange(view.index.series, dtype=np.int32)) >= first
         for view, _, first in marked
@@ -107,31 +108,6 @@ def growth(heads: Sequence[tuple[HeadView, SeriesMarks]], since_ms: int, limit: 
         _labels(symbols, mine, known, limit),
         _targets(symbols, mine, counts[chosen], limit),
     )
-
-
-def _in_common(views: Sequence[HeadView]) -> tuple[Symbols, list[Int32s], list[Int64s]]:
-    """Pair ids of the series of each head, components left out, in one set of symbols."""
-    shown = [
-        view.index.pairs_of(view.components.without(np.arange(view.index.series, dtype=np.int32)))
-        for view in views
-    ]
-    if len(views) == 1:
-        return views[0].index.symbols, [shown[0][0]], [shown[0][1]]
-    symbols = Symbols()
-    flats: list[Int32s] = []
-    for view, (flat, _) in zip(views, shown, strict=True):
-        index = view.index
-        pairs = [index.symbols.pair(number) for number in range(len(index.pair_name))]
-        flats.append(symbols.intern_pairs(pairs)[flat])
-    return symbols, flats, [lengths for _, lengths in shown]
-
-
-def _hashes(symbols: Symbols, flat: Int32s, lengths: Int64s) -> UInt64s:
-    """One number a series, equal for equal label sets."""
-    if not len(lengths):
-        return np.zeros(0, np.uint64)
-    found: UInt64s = np.add.reduceat(symbols.pair_hash.view()[flat], np.cumsum(lengths) - lengths)
-    return found
 
 
 def _metrics(symbols: Symbols, flat: Int32s, limit: int) -> tuple[tuple[str, int], ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from trimon.storage.head.arena import Int32s, Int64s, ragged_positions
+from trimon.storage.head.arena import Int32s, Int64s, UInt64s, ragged_positions
 from trimon.storage.head.view import HeadView
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 
@@ -96,27 +96,38 @@ def cardinality(views: Sequence[HeadView], limit: int) -> HeadCardinality:
     )
 
 
-def _union(views: Sequence[HeadView]) -> tuple[Symbols, Int32s, Int64s]:
-    """Pair ids of every distinct series of several heads, in one set of symbols."""
-    if not views:
-        return Symbols(), np.zeros(0, np.int32), np.zeros(0, np.int64)
+def in_common(views: Sequence[HeadView]) -> tuple[Symbols, list[Int32s], list[Int64s]]:
+    """Pair ids of the series of each head, flat, and how many each has, in one set of symbols; without components."""
+    shown = [_shown(view) for view in views]
+    flats, lengths = [flat for flat, _ in shown], [counts for _, counts in shown]
     if len(views) == 1:
-        index = views[0].index
-        return (index.symbols, *_shown(views[0]))
+        return views[0].index.symbols, flats, lengths
     symbols = Symbols()
-    flats: list[Int32s] = []
-    runs: list[Int64s] = []
-    for view in views:
+    for place, view in enumerate(views):
         index = view.index
         pairs = [index.symbols.pair(number) for number in range(len(index.pair_name))]
-        translated = symbols.intern_pairs(pairs)
-        flat, lengths = _shown(view)
-        flats.append(translated[flat])
-        runs.append(lengths)
+        flats[place] = symbols.intern_pairs(pairs)[flats[place]]
+    return symbols, flats, lengths
+
+
+def series_hashes(symbols: Symbols, flat: Int32s, lengths: Int64s) -> UInt64s:
+    """One number a series, equal for equal label sets."""
+    if not len(lengths):
+        return np.zeros(0, np.uint64)
+    found: UInt64s = np.add.reduceat(symbols.pair_hash.view()[flat], np.cumsum(lengths) - lengths)
+    return found
+
+
+def _union(views: Sequence[HeadView]) -> tuple[Symbols, Int32s, Int64s]:
+    """Pair ids of every distinct series of several heads, in one set of symbols."""
+    symbols, flats, runs = in_common(views)
+    if len(views) <= 1:
+        return (
+            (symbols, flats[0], runs[0]) if views else (symbols, np.zeros(0, np.int32), np.zeros(0, np.int64))
+        )
     flat, lengths = np.concatenate(flats), np.concatenate(runs)
+    _, chosen = np.unique(series_hashes(symbols, flat, lengths), return_index=True)
     starts = np.cumsum(lengths) - lengths
-    hashes = np.add.reduceat(symbols.pair_hash.view()[flat], starts)
-    _, chosen = np.unique(hashes, return_index=True)
     return symbols, flat[ragged_positions(starts[chosen], lengths[chosen])], lengths[chosen]
 
 
