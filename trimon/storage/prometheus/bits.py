@@ -25,7 +25,7 @@ _U: Final = np.uint64
 # By the leading ones: bits of the prefix, and of the number behind it.
 PREFIX: Final = np.array([1, 2, 3, 4, 5, 6, 7, 8, 8], np.int64)
 WIDTH: Final = np.array([0, 3, 6, 9, 12, 18, 25, 56, 64], np.int64)
-_LEADING_ONES: Final = np.array([8 - (255 - byte).bit_length() for byte in range(256)], np.int64)
+LEADING_ONES: Final = np.array([8 - (255 - byte).bit_length() for byte in range(256)], np.int64)
 _WIDEST: Final = 8
 
 
@@ -59,7 +59,7 @@ class Streams:
 
     def _integer(self) -> tuple[UInt64s, Int64s]:
         word = self.bits.peek(self.positions)
-        kind = _LEADING_ONES[(word >> _U(56)).astype(np.int64)]
+        kind = LEADING_ONES[(word >> _U(56)).astype(np.int64)]
         prefix, width = PREFIX[kind], WIDTH[kind]
         numbers = shift_right(shift_left(word, prefix), 64 - width)
         widest = kind == _WIDEST

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from trimon.model.sample import STALE_NAN
 from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s
+from trimon.storage.prometheus.bits import LEADING_ONES, PREFIX, WIDTH
 from trimon.storage.prometheus.varint import FormatError, read_at
 from trimon.storage.prometheus.xor import XorDecoder, decode_stepwise, shift_left, shift_right
 
@@ -36,9 +37,6 @@ _STALE_BITS: Final = np.float64(STALE_NAN).view(np.uint64)
 _PREFIX: Final = np.array([1, 2, 3, 4, 5, 5], np.int64)
 _CHANGE_BITS: Final = np.array([0, 0, 13, 20, 64, 0], np.int64)
 _LEADING_ONES: Final = np.array([0] * 16 + [1] * 8 + [2] * 4 + [3] * 2 + [4, 5], np.int64)
-# Bits of a start timestamp, by the leading ones of its first byte.
-_START_BITS: Final = np.array([1, 5, 9, 13, 17, 24, 32, 64, 72], np.int64)
-_LEADING_ONES_OF_BYTE: Final = np.array([8 - (255 - byte).bit_length() for byte in range(256)], np.int64)
 _FIRST_START: Final = 0x80
 _LATER_STARTS: Final = 0x7F
 _WINDOW_BITS: Final = 11
@@ -130,5 +128,6 @@ class _Xor2Decoder(XorDecoder):
         told = self._starts_from <= self._sample
         if told.any():
             first_byte = (self._bits.peek(self._positions) >> _U(56)).astype(np.int64)
-            bits = _START_BITS[_LEADING_ONES_OF_BYTE[first_byte]]
+            kind = LEADING_ONES[first_byte]
+            bits = PREFIX[kind] + WIDTH[kind]
             self._positions = self._positions + np.where(told, bits, 0)
