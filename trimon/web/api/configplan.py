@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trimon import limits
-from trimon.errors import OperatingError, UserError
+from trimon.errors import UserError
 from trimon.units import parse_duration_ms
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, ApiError, success
@@ -26,7 +26,7 @@ class ConfigPlanHandler:
     async def plan(self, request: Request) -> Answer:
         """/config/plan."""
         text = await self._text(request)
-        return success(await request.attended(lambda: self._planned(text)))
+        return success(await request.attended(lambda: self._context.plan_config(text)))
 
     async def apply(self, request: Request) -> Answer:
         """/config/apply; a client that leaves before the end has the configuration rolled back."""
@@ -38,21 +38,7 @@ class ConfigPlanHandler:
             raise ApiError("bad_data", f"invalid watch: {error.message}") from None
         if watch_ms > WATCH_MS_MAX:
             raise ApiError("bad_data", "watch must not exceed 1h")
-        return success(await request.attended(lambda: self._applied(text, watch_ms / 1000)))
-
-    async def _planned(self, text: str) -> object:
-        try:
-            return dict(await self._context.plan_config(text))
-        except UserError as error:
-            raise ApiError("bad_data", str(error)) from None
-
-    async def _applied(self, text: str, watch_s: float) -> object:
-        try:
-            return dict(await self._context.apply_config(text, watch_s))
-        except UserError as error:
-            raise ApiError("bad_data", str(error)) from None
-        except OperatingError as error:
-            raise ApiError("internal", str(error)) from None
+        return success(await request.attended(lambda: self._context.apply_config(text, watch_ms / 1000)))
 
     async def _text(self, request: Request) -> str:
         if not self._context.options.enable_lifecycle:
