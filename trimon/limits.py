@@ -14,6 +14,8 @@ SCRAPE_LINES_MAX: Final = 2_000_000
 
 # Labels: Prometheus has no cap; these are far above any real use and keep the index bounded.
 LABELS_PER_SERIES_MAX: Final = 512
+# As they are discovered: relabeling makes few of them. A pod has two labels for each of its own and of its annotations.
+LABELS_PER_TARGET_MAX: Final = 8192
 LABEL_NAME_BYTES_MAX: Final = 16 * 2**10
 LABEL_VALUE_BYTES_MAX: Final = 256 * 2**10
 # Buckets of a histogram, and spans: Prometheus has no cap but what a job sets. An exponential one of the finest schema from

@@ -81,7 +81,7 @@ def test_an_empty_first_publish_counts() -> None:
         [TargetGroup("s", [{"a": "\ud800"}])],
         [TargetGroup("s", [], {"a": None})],  # type: ignore[dict-item]
         [TargetGroup("s"), TargetGroup("s")],
-        [TargetGroup("s", [{f"l{n}": "x" for n in range(limits.LABELS_PER_SERIES_MAX + 1)}])],
+        [TargetGroup("s", [{f"l{n}": "x" for n in range(limits.LABELS_PER_TARGET_MAX + 1)}])],
         [TargetGroup("s", [{"a": "x" * (limits.LABEL_VALUE_BYTES_MAX + 1)}])],
         [TargetGroup("s", [{}] * (limits.TARGETS_PER_PUBLISH_MAX + 1))],
     ],

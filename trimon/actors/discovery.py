@@ -226,7 +226,10 @@ class DiscoveryManager:
     def _context(self, provider: Provider) -> Context:
         log = self._log.bind(discovery=provider.mechanism, jobs=",".join(provider.consumers))
         offload = self._lanes.lane(provider.request()[0])
-        return Context(provider.key, HttpFetch(provider.client()), self._clock, offload, log)
+        options = provider.client()
+        return Context(
+            provider.key, HttpFetch(options), self._clock, offload, log, lambda: HttpFetch(options)
+        )
 
     def plugins(self) -> list[Mapping[str, object]]:
         """What /debug/plugins lists: every discovery that can be named, who runs it now, and its calls that hang."""

@@ -130,12 +130,14 @@ class _Running:
         from trimon.log import make_log  # noqa: PLC0415 # the same
         from trimon.offload import ThreadOffload  # noqa: PLC0415 # the same
 
+        options = provider.client()
         context = Context(
             provider.key,
-            HttpFetch(provider.client()),
+            HttpFetch(options),
             WallClock(),
             ThreadOffload(1),
             make_log("warn", "logfmt", sys.stderr),
+            lambda: HttpFetch(options),
         )
         self._hub = hub
         self._run = ProviderRun(provider, registry, self, context, mask)

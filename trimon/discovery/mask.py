@@ -45,4 +45,4 @@ class LabelMask:
     def _shown(self, name: str, value: str) -> str:
         if self.is_secret(name) and value:
             return MASK
-        return masked_url(value) if name == _ADDRESS else value
+        return masked_url(value) if name == _ADDRESS or "://" in value else value

@@ -6,7 +6,7 @@ constructor takes the two is one. The same for what comes with trimon and for pl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -83,6 +83,12 @@ class Context:
     offload: Offload
     """For what blocks: `await context.offload.run(function)`."""
     log: Log
+    another_fetch: Callable[[], Fetch] | None = None
+    """Makes a further client with the same options, for requests side by side; its maker closes it."""
+
+    def further_fetch(self) -> Fetch:
+        """A client of its own for requests that run beside others; doubles give the one there is."""
+        return self.another_fetch() if self.another_fetch is not None else self.fetch
 
 
 class Factory(Protocol):

@@ -129,10 +129,10 @@ def _checked(labels: Mapping[str, str], source: str) -> dict[str, str]:
         raise BadPublish(
             f"source {source!r}: labels are a mapping, and not {type(labels).__name__}"
         ) from None
-    if len(copied) > limits.LABELS_PER_SERIES_MAX:
+    if len(copied) > limits.LABELS_PER_TARGET_MAX:
         raise BadPublish(
             f"source {source!r}: a target has {len(copied)} labels, at most "
-            f"{limits.LABELS_PER_SERIES_MAX} are allowed"
+            f"{limits.LABELS_PER_TARGET_MAX} are allowed"
         )
     if _is_plainly_good(copied):
         return copied

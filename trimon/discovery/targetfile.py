@@ -53,7 +53,7 @@ def read_target_file(path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]
 
 
 def _parsed(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
-    return _from_json(text, str(path)) if path.suffix.lower() == ".json" else _from_yaml(text, path)
+    return groups_from_json(text, str(path)) if path.suffix.lower() == ".json" else _from_yaml(text, path)
 
 
 def _require_few(groups: int, file: str) -> None:
@@ -92,7 +92,8 @@ def _from_yaml(text: str, path: Path) -> list[tuple[tuple[str, ...], dict[str, s
     return groups
 
 
-def _from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+def groups_from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+    """Targets and labels of each group of a JSON text, `file` is its name in errors. Raises UserError."""
     _require_few_containers(text, file)
     try:
         items = orjson.loads(text)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from trimon.config.model import Model
+
+C = TypeVar("C", bound="SdConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,4 +24,11 @@ class SdConfig(Model):
 
     def discovery_options(self) -> Mapping[str, object]:
         """What its discovery is given; secrets keep their type."""
-        raise NotImplementedError
+        return {"config": self}
+
+
+def config_option(options: Mapping[str, object], model: type[C]) -> C:
+    """The configuration among the options of a discovery that comes with trimon."""
+    config = options.get("config")
+    assert isinstance(config, model), f"{model.__name__} is needed"
+    return config

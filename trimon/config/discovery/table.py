@@ -132,7 +132,7 @@ MECHANISMS: Final = (
     Mechanism("file", "file_sd_configs", FileSdConfig, "[]*file.SDConfig", f"{_ROOM}.file:FileDiscovery"),
     Mechanism("gce", "gce_sd_configs", GceSdConfig, "[]*gce.SDConfig"),
     Mechanism("hetzner", "hetzner_sd_configs", HetznerSdConfig, "[]*hetzner.SDConfig"),
-    Mechanism("http", "http_sd_configs", HttpSdConfig, "[]*http.SDConfig"),
+    Mechanism("http", "http_sd_configs", HttpSdConfig, "[]*http.SDConfig", f"{_ROOM}.http:HttpDiscovery"),
     Mechanism("ionos", "ionos_sd_configs", IonosSdConfig, "[]*ionos.SDConfig"),
     Mechanism("kubernetes", "kubernetes_sd_configs", KubernetesSdConfig, "[]*kubernetes.SDConfig"),
     Mechanism("kuma", "kuma_sd_configs", KumaSdConfig, "[]*xds.KumaSDConfig"),

@@ -1,0 +1,227 @@
+"""Stand-ins of the services behind discoveries, with what a real Prometheus 3.14 made of them, beside the repository.
+
+A scenario has steps; a step changes the data of the stand-in, or breaks it. `play` runs the discovery of each scenario
+against its stand-in, all at once, and tells after each step where its targets differ from the recorded ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trio
+
+from tests.support.oracle import ORACLE
+from trimon.clock import WallClock
+from trimon.config.load import load
+from trimon.config.scrape import ScrapeConfig
+from trimon.discovery.hub import Hub
+from trimon.discovery.plugin import Context
+from trimon.discovery.provider import ProviderRun
+from trimon.discovery.providers import Provider, consumer_of, providers_of
+from trimon.discovery.registry import Registry
+from trimon.errors import TrimonError
+from trimon.fetch.client import HttpFetch
+from trimon.log import LogBuffer
+from trimon.offload import ThreadOffload
+from trimon.scrape.target import DroppedTarget, build_target
+from trimon.server.jobs import pool_options
+
+ROOM: Final = ORACLE / "discovery"
+# How long a step lasts at least, so that what must not change has its time to; and at most, when it does not come right.
+STEP_S: Final = 2.2
+STEP_S_MAX: Final = 25.0
+RESTART_S: Final = 0.5
+# What the scenarios are recorded with; so that none of this machine's own settings counts.
+NOT_SET: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def scenarios(*mechanisms: str) -> list[str]:
+    """The names `mechanism.scenario` of what was recorded; empty where there are no recordings."""
+    folder = ROOM / "truth"
+    names = sorted(path.name.removesuffix(".json") for path in folder.glob("*.json"))
+    return [name for name in names if not mechanisms or name.partition(".")[0] in mechanisms]
+
+
+def require() -> None:
+    """Skip the test, and say so, where there are no stand-ins."""
+    if not ROOM.is_dir():
+        pytest.skip("no stand-ins of discovered services beside the repository (discovery)")
+
+
+@contextmanager
+def standin_modules() -> Iterator[tuple[Any, Any]]:
+    """The modules `standins` and `standin.core`."""
+    sys.path.insert(0, str(ROOM))
+    try:
+        yield importlib.import_module("standins"), importlib.import_module("standin.core")
+    finally:
+        sys.path.remove(str(ROOM))
+
+
+@dataclass(slots=True)
+class Scene:
+    """One scenario: its stand-in, the job that is to find its targets, and what was recorded."""
+
+    name: str
+    server: Any
+    scenario: dict[str, Any]
+    truth: dict[str, Any]
+    job: ScrapeConfig
+    places: dict[str, str]
+    """Placeholders for what differs from run to run."""
+    differences: list[str] = field(default_factory=list)
+    log: LogBuffer = field(default_factory=LogBuffer)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that the scenario wants set."""
+        with standin_modules() as (_, core):
+            found: dict[str, str] = core.fill(self.scenario.get("env", {}), self.server.placeholders())
+            return found
+
+    def wanted(self, step: int) -> tuple[set[str], set[str]]:
+        """The recorded targets of a step, active ones and dropped ones."""
+        recorded = self.truth["steps"][step]
+        active = {_line(each["discoveredLabels"], each["labels"]) for each in recorded["active"]}
+        return active, {_line(each["discoveredLabels"]) for each in recorded["dropped"]}
+
+    def found(self, hub: Hub) -> tuple[set[str], set[str]]:
+        """What is known now, in the same form."""
+        options = pool_options(self.job)
+        active, dropped = set(), set()
+        for labels in hub.targets(self.job.job_name):
+            target = build_target(labels, options)
+            discovered = self._placed(dict(target.discovered))
+            if isinstance(target, DroppedTarget):
+                dropped.add(_line(discovered))
+            else:
+                active.add(_line(discovered, self._placed(dict(target.labels))))
+        return active, dropped
+
+    def _placed(self, labels: dict[str, str]) -> dict[str, str]:
+        text = json.dumps(labels)
+        for value, place in self.places.items():
+            text = text.replace(value, place)
+        placed: dict[str, str] = json.loads(text)
+        return placed
+
+
+def _line(*label_sets: Mapping[str, str]) -> str:
+    return json.dumps(label_sets, sort_keys=True)
+
+
+def scene(name: str, folder: Path, authority: Any) -> Scene:
+    """Start the stand-in of a scenario; `close` ends it."""
+    mechanism, _, which = name.partition(".")
+    with standin_modules() as (standins, core):
+        scenario = core.load_scenario(mechanism, which, [str(ROOM)])
+        server = standins.start(mechanism, scenario, 0, authority)
+    truth = json.loads((ROOM / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+    config = server.filled_config()
+    job = {
+        "job_name": f"{mechanism}-{which}",
+        scenario["key"]: config if isinstance(config, list) else [config],
+        "proxy_url": "http://127.0.0.1:9",
+        "relabel_configs": scenario.get("relabel_configs") or [],
+    }
+    whole = {"global": {"scrape_interval": "6h", "scrape_timeout": "10s"}, "scrape_configs": [job]}
+    path = folder / f"{name}.yml"
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    loaded = load(path).scrape_configs[0]
+    places = server.placeholders()
+    named = {places[key]: f"${{{key}}}" for key in ("ZK", "DNS", "SOCK") if key in places}
+    named |= {
+        f"127.0.0.1:{server.port}": "${HOSTPORT}",
+        f"localhost:{server.port}": "localhost:${PORT}",
+        f".tri.example:{server.port}": ".tri.example:${PORT}",
+        authority.ca: "${CA}",
+        authority.dir: "${DIR}",
+    }
+    return Scene(name, server, scenario, truth, loaded, named)
+
+
+def new_authority(folder: Path) -> Any:
+    """A throw-away authority for certificates of stand-ins."""
+    with standin_modules() as (_, core):
+        return core.Authority(str(folder / "ca"))
+
+
+async def play(scenes: Iterable[Scene]) -> None:
+    """Play scenes side by side to their ends; what differs is in their `differences`."""
+    async with trio.open_nursery() as nursery:
+        for each in scenes:
+            nursery.start_soon(_play_one, each)
+
+
+async def _play_one(played: Scene) -> None:
+    consumer = consumer_of(played.job)
+    providers = providers_of([consumer])
+    hub = Hub()
+    hub.wire({consumer.name: list(providers)})
+    async with trio.open_nursery() as nursery:
+        for provider in providers.values():
+            nursery.start_soon(_keep_running, played, provider, hub)
+        for step in range(len(played.truth["steps"])):
+            if step:
+                await trio.to_thread.run_sync(played.server.state.advance, step)
+            await _compare(played, hub, step)
+        nursery.cancel_scope.cancel()
+
+
+async def _keep_running(played: Scene, provider: Provider, hub: Hub) -> None:
+    """Run a provider, and again when it raises what the world is to blame for, as its supervisor does."""
+    while True:
+        options = provider.client()
+        context = Context(
+            provider.key,
+            HttpFetch(options),
+            WallClock(),
+            ThreadOffload(2),
+            played.log,
+            lambda: HttpFetch(options),  # noqa: B023 # it is called while this turn of the loop lasts
+        )
+        try:
+            await ProviderRun(provider, Registry(), hub, context).run()
+        except (TrimonError, OSError, trio.TooSlowError):
+            await trio.sleep(RESTART_S)
+        else:
+            return
+
+
+async def _compare(played: Scene, hub: Hub, step: int) -> None:
+    wanted = played.wanted(step)
+    await trio.sleep(STEP_S)
+    with trio.move_on_after(STEP_S_MAX):
+        while played.found(hub) != wanted:  # noqa: ASYNC110 # it also follows from what the stand-in does
+            await trio.sleep(0.1)
+    found = played.found(hub)
+    for kind, want, got in zip(("active", "dropped"), wanted, found, strict=True):
+        about = f"{played.name} step {step} {kind}"
+        played.differences += [f"{about} missing: {line}" for line in sorted(want - got)]
+        played.differences += [f"{about} extra:   {line}" for line in sorted(got - want)]
+
+
+def close(played: Scene) -> None:
+    """End the stand-in."""
+    played.server.shutdown()
+    played.server.server_close()
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, played: Iterable[Scene]) -> None:
+    """The environment that scenes want; nothing of this machine's."""
+    for name in list(os.environ):
+        if name.lower() in NOT_SET or name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for each in played:
+        for name, value in each.environment.items():
+            monkeypatch.setenv(name, value)

@@ -1,0 +1,123 @@
+"""The HTTP API of a source: requests with a limit on time and size, answers that are good or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeVar
+
+from trimon.clock import Clock
+from trimon.discovery.plugin import Context
+from trimon.discovery.record import Record, SourceError
+from trimon.fetch.request import Fetch, FetchRequest, Response
+
+T = TypeVar("T")
+Headers = tuple[tuple[str, str], ...]
+
+ANSWER_BYTES_MAX: Final = 256 * 2**20
+# What is bigger than this is read in a thread.
+INLINE_BYTES_MAX: Final = 16 * 2**10
+# A source may ask for patience, but not for a day of it.
+RETRY_AFTER_S_MAX: Final = 3600.0
+_SHOWN: Final = 200
+
+
+class Api:
+    """Requests of one discovery. `timeout_s` is for each of them; `fetch` another client than the context's."""
+
+    def __init__(self, context: Context, timeout_s: float, fetch: Fetch | None = None) -> None:
+        self._context = context
+        self._fetch = fetch or context.fetch
+        self._timeout_s = timeout_s
+        self.requests = 0
+
+    async def send(
+        self,
+        url: str,
+        headers: Headers = (),
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        unix_socket: str = "",
+        timeout_s: float | None = None,
+    ) -> Response:
+        """The answer, whatever its status. Raises FetchError."""
+        self.requests += 1
+        request = FetchRequest(
+            url,
+            headers,
+            self._timeout_s if timeout_s is None else timeout_s,
+            ANSWER_BYTES_MAX,
+            method=method,
+            body=body,
+            unix_socket=unix_socket,
+        )
+        return await self._fetch.send(request)
+
+    async def ok(
+        self,
+        url: str,
+        headers: Headers = (),
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        unix_socket: str = "",
+    ) -> Response:
+        """The answer if its status is 200. Raises SourceError, FetchError."""
+        answer = await self.send(url, headers, method=method, body=body, unix_socket=unix_socket)
+        if answer.status != 200:
+            raise refused(answer, self._context.clock)
+        return answer
+
+    async def record(
+        self,
+        url: str,
+        headers: Headers = (),
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        unix_socket: str = "",
+    ) -> Record:
+        """The JSON object of an answer with status 200. Raises SourceError, FetchError."""
+        answer = await self.ok(url, headers, method=method, body=body, unix_socket=unix_socket)
+        return await self.read(answer, Record.of_json)
+
+    async def records(
+        self,
+        url: str,
+        headers: Headers = (),
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        unix_socket: str = "",
+    ) -> list[Record]:
+        """The JSON objects of an array, of an answer with status 200. Raises SourceError, FetchError."""
+        answer = await self.ok(url, headers, method=method, body=body, unix_socket=unix_socket)
+        return await self.read(answer, Record.list_of_json)
+
+    async def read(self, answer: Response, reader: Callable[[bytes], T]) -> T:
+        """What a reader makes of the body, in a thread where it is big. Raises what the reader raises."""
+        if len(answer.body) <= INLINE_BYTES_MAX:
+            return reader(answer.body)
+        return await self._context.offload.run(lambda: reader(answer.body))
+
+
+def refused(answer: Response, clock: Clock) -> SourceError:
+    """The error of an answer with another status than wanted: what it says, and how long to wait."""
+    text = answer.body[:_SHOWN].decode("utf-8", "replace").strip()
+    said = f": {text}" if text else ""
+    return SourceError(
+        f"server returned HTTP status {answer.status_line}{said}", retry_after_s(answer, clock)
+    )
+
+
+def retry_after_s(answer: Response, clock: Clock) -> float:
+    """How long an answer asks to wait, in seconds or until a date; 0 where it does not say (RFC 9110, 10.2.3)."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), RETRY_AFTER_S_MAX)
+    try:
+        at_s = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return max(0.0, min(at_s - clock.now_ms() / 1000, RETRY_AFTER_S_MAX))

@@ -1,0 +1,122 @@
+"""What a source said in JSON, read as what it has to be: a wrong type is an error with its place, never a guess."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TypeVar
+
+from trimon.errors import OperatingError
+
+T = TypeVar("T")
+
+
+class SourceError(OperatingError):
+    """The source of targets cannot be asked, or its answer cannot be used. What is known stays.
+
+    `retry_after_s` is how long it wants to be left alone, 0 where it does not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Record:
+    """A JSON object. What is missing or null is empty or zero; what has another type raises SourceError."""
+
+    __slots__ = ("_fields", "_path")
+
+    def __init__(self, fields: Mapping[str, object], path: str = "") -> None:
+        self._fields = fields
+        self._path = path
+
+    @classmethod
+    def of_json(cls, body: bytes | str) -> Record:
+        """The object of a JSON text. Raises SourceError."""
+        return cls(_object(parsed(body), ""))
+
+    @classmethod
+    def list_of_json(cls, body: bytes | str) -> list[Record]:
+        """The objects of a JSON array; null is none. Raises SourceError."""
+        return [cls(_object(each, f"[{at}]"), f"[{at}]") for at, each in enumerate(_array(parsed(body), ""))]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a field is there and not null."""
+        return self._fields.get(name) is not None
+
+    def keys(self) -> list[str]:
+        """The names of all fields."""
+        return list(self._fields)
+
+    def raw(self, name: str) -> object:
+        """A field as it is; None where it is missing."""
+        return self._fields.get(name)
+
+    def text(self, name: str) -> str:
+        """A string."""
+        return self._typed(name, str, "")
+
+    def whole(self, name: str) -> int:
+        """A whole number."""
+        return self._typed(name, int, 0)
+
+    def flag(self, name: str) -> bool:
+        """A boolean."""
+        return self._typed(name, bool, default=False)
+
+    def record(self, name: str) -> Record:
+        """An object; empty where it is missing."""
+        return Record(self._typed(name, dict, {}), self._at(name))
+
+    def records(self, name: str) -> list[Record]:
+        """An array of objects; null is an empty one."""
+        at = self._at(name)
+        items = self._typed(name, list, [])
+        return [Record(_object(each, f"{at}[{index}]"), f"{at}[{index}]") for index, each in enumerate(items)]
+
+    def record_map(self, name: str) -> dict[str, Record]:
+        """An object of objects."""
+        inner = self.record(name)
+        return {key: inner.record(key) for key in inner.keys()}  # noqa: SIM118 # a record is no mapping
+
+    def texts(self, name: str) -> list[str]:
+        """An array of strings."""
+        items = self._typed(name, list, [])
+        return [_of_type(each, str, "", f"{self._at(name)}[{index}]") for index, each in enumerate(items)]
+
+    def text_map(self, name: str) -> dict[str, str]:
+        """An object of strings."""
+        inner = self.record(name)
+        return {key: inner.text(key) for key in inner.keys()}  # noqa: SIM118 # a record is no mapping
+
+    def _at(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def _typed(self, name: str, kind: type[T], default: T) -> T:
+        return _of_type(self._fields.get(name), kind, default, self._at(name))
+
+
+def parsed(body: bytes | str) -> object:
+    """The value of a JSON text. Raises SourceError."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"the answer is not JSON: {error}") from None
+
+
+def _object(value: object, path: str) -> dict[str, object]:
+    return _of_type(value, dict, {}, path)
+
+
+def _array(value: object, path: str) -> list[object]:
+    return _of_type(value, list, [], path)
+
+
+def _of_type(value: object, kind: type[T], default: T, path: str) -> T:
+    if value is None:
+        return default
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        where = f"field {path} of the answer" if path else "the answer"
+        raise SourceError(f"{where} is of type {type(value).__name__}; it has to be {kind.__name__}")
+    return value
