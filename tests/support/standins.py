@@ -28,7 +28,7 @@ from trimon.discovery.plugin import Context
 from trimon.discovery.provider import ProviderRun
 from trimon.discovery.providers import Provider, consumer_of, providers_of
 from trimon.discovery.registry import Registry
-from trimon.errors import TrimonError
+from trimon.errors import TrimonError, UserError
 from trimon.fetch.client import HttpFetch
 from trimon.log import LogBuffer
 from trimon.offload import ThreadOffload
@@ -99,7 +99,10 @@ class Scene:
         options = pool_options(self.job)
         active, dropped = set(), set()
         for labels in hub.targets(self.job.job_name):
-            target = build_target(labels, options)
+            try:
+                target = build_target(labels, options)
+            except UserError:  # a target without address, which is no target
+                continue
             discovered = self._placed(dict(target.discovered))
             if isinstance(target, DroppedTarget):
                 dropped.add(_line(discovered))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -60,6 +61,17 @@ class Record:
     def whole(self, name: str) -> int:
         """A whole number."""
         return self._typed(name, int, 0)
+
+    def number(self, name: str) -> float:
+        """A number that is finite."""
+        try:
+            whole = isinstance(self._fields.get(name), int)
+            found = float(self.whole(name)) if whole else self._typed(name, float, 0.0)
+        except OverflowError:
+            found = math.inf
+        if not math.isfinite(found):
+            raise SourceError(f"field {self._at(name)} of the answer is {found}; it has to be finite")
+        return found
 
     def flag(self, name: str) -> bool:
         """A boolean."""

@@ -12,6 +12,7 @@ from tests.support import standins
 # Mechanisms whose scenes are played side by side; those that want an environment of their own are played alone.
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "registries": ("http",),
+    "clouds": ("digitalocean", "hetzner", "linode", "vultr"),
 }
 DIFFERENT: Final[dict[str, str]] = {}
 """Scenes that differ by design, with the reason; they have to differ."""

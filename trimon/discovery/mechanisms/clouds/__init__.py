@@ -1,0 +1,1 @@
+"""Clouds that list what they run, page by page."""
