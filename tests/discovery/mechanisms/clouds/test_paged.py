@@ -11,7 +11,7 @@ from trimon.discovery.record import SourceError
 
 async def test_pages_are_asked_for_by_the_names_that_pages_say() -> None:
     """All items in the order of the pages; a page without items is a page as any other."""
-    pages = {"": Page([1, 2], "b"), "b": Page[int]([], "c"), "c": Page([3])}
+    pages: dict[str, Page[int]] = {"": Page([1, 2], "b"), "b": Page([], "c"), "c": Page([3])}
 
     async def ask(name: str) -> Page[int]:
         return pages[name]
