@@ -132,6 +132,29 @@ async def test_headers_of_the_configuration_stay_with_their_host(peer: Peer) -> 
     await fetch.aclose()
 
 
+async def test_tokens_in_a_request_stay_with_their_host(peer: Peer) -> None:
+    """Of a request's own headers another host gets the form of what is asked, and none that may be a token."""
+    other = f"http://localhost:{peer.port}/there"
+    peer.answers["/o"] = f"HTTP/1.1 307 x\r\nContent-Length: 0\r\nLocation: {other}\r\n\r\n".encode()
+    peer.answers["/there"] = ok(b"x")
+    fetch = HttpFetch()
+    headers = (("X-Consul-Token", "canary"), ("Authorization", "canary"), ("Accept", "application/json"))
+    await fetch.send(FetchRequest(peer.url("/o"), headers))
+    assert [request.count(b"canary") for request in peer.requests] == [2, 0]
+    assert [b"application/json" in request for request in peer.requests] == [True, True]
+    await fetch.aclose()
+
+
+async def test_a_request_may_refuse_redirects(peer: Peer) -> None:
+    """A body that is for this peer alone is not sent anywhere else: the redirect itself is the answer."""
+    peer.answers["/o"] = b"HTTP/1.1 307 Moved\r\nContent-Length: 0\r\nLocation: /there\r\n\r\n"
+    fetch = HttpFetch()
+    request = FetchRequest(peer.url("/o"), method="POST", body=b"secret", follow_redirects=False)
+    assert (await fetch.send(request)).status == 307
+    assert len(peer.requests) == 1
+    await fetch.aclose()
+
+
 @pytest.mark.parametrize(
     ("origin", "place", "same"),
     [

@@ -25,6 +25,8 @@ REDIRECTS_MAX: Final = 10
 # These repeat the request as it was; the others ask for the new place with GET.
 _REPEATING: Final = frozenset((307, 308))
 _BODY_METHODS: Final = frozenset(("POST", "PUT", "PATCH"))
+# Of a request's own headers a stranger gets those that say what is asked and in which form; the others may be a token.
+_HARMLESS: Final = ("accept", "content-", "x-prometheus-", "user-agent", "range")
 
 
 def _no_credentials() -> tuple[tuple[str, str], ...]:
@@ -143,9 +145,10 @@ class HttpFetch:
         trusted, location = True, ""
         for _ in range(REDIRECTS_MAX):
             # who was led to a stranger once gets nothing secret any more, wherever the stranger leads back to
-            trusted = trusted and (url is origin or same_place(origin, url))
+            if trusted and not (url is origin or same_place(origin, url)):
+                trusted, request = False, replace(request, headers=_harmless(request.headers))
             response = await self._once(url, request, trusted=trusted)
-            if response.status not in REDIRECTS or not self._options.follow_redirects:
+            if response.status not in REDIRECTS or not self._follows(request):
                 return response
             location = response.headers.get("location", "")
             if not location:
@@ -163,7 +166,7 @@ class HttpFetch:
         own = self._own_headers() if trusted else ()
         if trusted and self._options.sign is not None:
             own = (*own, *self._options.sign(request.method, url, request.body))
-        follows = self._options.follow_redirects
+        follows = self._follows(request)
         if self._proxy.applies(url):
             headers = self._headers(url, request, own)
             async with self._budget.place():
@@ -188,6 +191,9 @@ class HttpFetch:
         else:
             await self._drop()
         return response
+
+    def _follows(self, request: FetchRequest) -> bool:
+        return self._options.follow_redirects and request.follow_redirects
 
     def _own_headers(self) -> tuple[tuple[str, str], ...]:
         """The headers that belong to the peer of the options, and to nobody else."""
@@ -234,6 +240,10 @@ class HttpFetch:
         """Closes the kept connection; the client can be used again."""
         with trio.CancelScope(shield=True):
             await self._drop()
+
+
+def _harmless(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(header for header in headers if header[0].lower().startswith(_HARMLESS))
 
 
 def _canonical(name: str) -> str:

@@ -17,7 +17,8 @@ IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE
 class FetchRequest:
     """One request. `headers` come on top of what the client adds by itself (Host, authorization, user agent).
 
-    `unix_socket` names a socket to connect to; the URL says only what is asked of the peer there.
+    On a redirect to another host or port only those go along that say what is asked and in which form. `unix_socket` names
+    a socket to connect to; the URL says only what is asked of the peer there.
     """
 
     url: str
@@ -30,6 +31,8 @@ class FetchRequest:
     unix_socket: str = ""
     only_ok: bool = False
     """Whether answers other than 200 are wanted without their bodies."""
+    follow_redirects: bool = True
+    """Whether a redirect may be followed, where the client does; no for a body that is for this peer alone."""
 
     @property
     def idempotent(self) -> bool:
