@@ -385,3 +385,12 @@ async def test_an_answer_to_head_has_no_body(peer: Peer) -> None:
         assert (await fetch.send(FetchRequest(peer.url("/m"), method="HEAD", timeout_s=2))).body == b""
     assert peer.connections == 1
     await fetch.aclose()
+
+
+async def test_a_socket_is_reached_past_the_proxy(peer: Peer) -> None:
+    """A request to a socket of this machine takes no proxy: the refused connection is that of the socket."""
+    fetch = HttpFetch(ClientOptions(proxy=ProxyOptions(peer.url(""))))
+    with pytest.raises(FetchError):
+        await fetch.send(FetchRequest("http://localhost/m", unix_socket="/nowhere/s.sock"))
+    assert not peer.requests
+    await fetch.aclose()

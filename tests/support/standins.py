@@ -94,10 +94,15 @@ class Scene:
         active = {_line(each["discoveredLabels"], each["labels"]) for each in recorded["active"]}
         return active, {_line(each["discoveredLabels"]) for each in recorded["dropped"]}
 
-    def found(self, hub: Hub) -> tuple[set[str], set[str]]:
-        """What is known now, in the same form."""
+    def found(self, hub: Hub, wanted: set[str]) -> tuple[set[str], set[str]]:
+        """What is known now, in the same form.
+
+        Targets whose labels are equal in the end are one; of the discovered labels of all of them those that are wanted count,
+        since Prometheus shows any.
+        """
         options = pool_options(self.job)
-        active, dropped = set(), set()
+        active: dict[str, str] = {}
+        dropped = set()
         for labels in hub.targets(self.job.job_name):
             try:
                 target = build_target(labels, options)
@@ -107,8 +112,11 @@ class Scene:
             if isinstance(target, DroppedTarget):
                 dropped.add(_line(discovered))
             else:
-                active.add(_line(discovered, self._placed(dict(target.labels))))
-        return active, dropped
+                labels_line = _line(self._placed(dict(target.labels)))
+                line = _line(discovered, self._placed(dict(target.labels)))
+                if active.get(labels_line) not in wanted:
+                    active[labels_line] = line
+        return set(active.values()), dropped
 
     def _placed(self, labels: dict[str, str]) -> dict[str, str]:
         text = json.dumps(labels)
@@ -204,9 +212,9 @@ async def _compare(played: Scene, hub: Hub, step: int) -> None:
     wanted = played.wanted(step)
     await trio.sleep(STEP_S)
     with trio.move_on_after(STEP_S_MAX):
-        while played.found(hub) != wanted:  # noqa: ASYNC110 # it also follows from what the stand-in does
+        while played.found(hub, wanted[0]) != wanted:  # noqa: ASYNC110 # it also follows from what the stand-in does
             await trio.sleep(0.1)
-    found = played.found(hub)
+    found = played.found(hub, wanted[0])
     for kind, want, got in zip(("active", "dropped"), wanted, found, strict=True):
         about = f"{played.name} step {step} {kind}"
         played.differences += [f"{about} missing: {line}" for line in sorted(want - got)]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from trimon.errors import OperatingError
 
 T = TypeVar("T")
+
+_ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class SourceError(OperatingError):
@@ -110,11 +113,17 @@ class Record:
 
 
 def parsed(body: bytes | str) -> object:
-    """The value of a JSON text. Raises SourceError."""
+    """The value of a JSON text. What is no character in it becomes the replacement character. Raises SourceError."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     try:
-        return json.loads(body)
+        value = json.loads(text)
+        if _ESCAPED_SURROGATE.search(text):
+            # Halves of characters have no UTF-8: whoever makes a URL or a label of one would fail.
+            written = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            value = json.loads(written.decode("utf-16", "replace"))
     except (ValueError, RecursionError) as error:
         raise SourceError(f"the answer is not JSON: {error}") from None
+    return value
 
 
 def _object(value: object, path: str) -> dict[str, object]:

@@ -109,7 +109,7 @@ class HttpFetch:
             raise _timeout(request) from None
         except FetchError as error:
             raise _told(request.method, request.url, error) from None
-        if self._proxy.applies(url):
+        if not request.unix_socket and self._proxy.applies(url):
             headers = self._headers(url, request, own)
             async with (
                 self._budget.place(),
@@ -167,7 +167,7 @@ class HttpFetch:
         if trusted and self._options.sign is not None:
             own = (*own, *self._options.sign(request.method, url, request.body))
         follows = self._follows(request)
-        if self._proxy.applies(url):
+        if not request.unix_socket and self._proxy.applies(url):
             headers = self._headers(url, request, own)
             async with self._budget.place():
                 return await self._proxy.send(url, headers, request, self._options.tls, follows=follows)

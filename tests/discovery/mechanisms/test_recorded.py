@@ -13,6 +13,8 @@ from tests.support import standins
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "registries": ("http",),
     "clouds": ("digitalocean", "hetzner", "linode", "vultr"),
+    "consul_and_like": ("consul", "nomad", "eureka"),
+    "containers": ("docker", "dockerswarm"),
 }
 DIFFERENT: Final[dict[str, str]] = {}
 """Scenes that differ by design, with the reason; they have to differ."""

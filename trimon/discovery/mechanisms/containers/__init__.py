@@ -1,0 +1,1 @@
+"""What runs containers, and knows where they are."""
