@@ -126,7 +126,7 @@ SPECIAL: Final = {
     "msk_sd_configs": "[{region: eu-test-1}]",
     "nerve_sd_configs": "[{servers: ['zk.example:2181'], paths: [/nerve]}]",
     "nomad_sd_configs": "[{server: 'http://nomad.example:4646'}]",
-    "oci_sd_configs": "[{auth: instance_principal, region: r}]",
+    "oci_sd_configs": "[{tenancy: t, user: u, fingerprint: f, key_file: k, region: r}]",
     "openstack_sd_configs": "[{role: instance, region: r}]",
     "outscale_sd_configs": "[{access_key: a, secret_key: s}]",
     "ovhcloud_sd_configs": "[{application_key: a, application_secret: s, consumer_key: c, service: vps}]",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import trio
 
@@ -16,11 +17,18 @@ from trimon.log import LogBuffer
 from trimon.offload import InlineOffload, Offload
 from trimon.virtualclock import VirtualClock
 
+Answer: TypeAlias = bytes | str | Response | Exception
+
 
 class PreparedFetch:
-    """Answers from a mapping of URL to body, Response or exception; what is not in it is a refused connection."""
+    """Answers from a mapping of URL to body, Response or exception; what is not in it is a refused connection.
 
-    def __init__(self, answers: Mapping[str, bytes | str | Response | Exception] | None = None) -> None:
+    An answer may also be a function of the request: where its body says what is asked for.
+    """
+
+    def __init__(
+        self, answers: Mapping[str, Answer | Callable[[FetchRequest], Answer | None]] | None = None
+    ) -> None:
         self.answers = dict(answers or {})
         self.requests: list[FetchRequest] = []
 
@@ -28,7 +36,8 @@ class PreparedFetch:
         """The prepared answer. Raises FetchError, or the prepared exception."""
         await trio.lowlevel.checkpoint()
         self.requests.append(request)
-        answer = self.answers.get(request.url)
+        prepared = self.answers.get(request.url)
+        answer = prepared(request) if callable(prepared) else prepared
         if answer is None:
             raise FetchError(f'Get "{request.url}": connection refused')
         if isinstance(answer, Exception):

@@ -62,8 +62,11 @@ class Record:
         return self._typed(name, str, "")
 
     def whole(self, name: str) -> int:
-        """A whole number."""
-        return self._typed(name, int, 0)
+        """A whole number of at most 64 bits."""
+        found = self._typed(name, int, 0)
+        if not -(2**63) <= found < 2**64:
+            raise SourceError(f"field {self._at(name)} of the answer is a number of more than 64 bits")
+        return found
 
     def number(self, name: str) -> float:
         """A number that is finite."""
@@ -137,7 +140,17 @@ def _array(value: object, path: str) -> list[object]:
 def _of_type(value: object, kind: type[T], default: T, path: str) -> T:
     if value is None:
         return default
+    if isinstance(value, str) and not value.isascii():
+        _refuse_surrogates(value, path)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         where = f"field {path} of the answer" if path else "the answer"
         raise SourceError(f"{where} is of type {type(value).__name__}; it has to be {kind.__name__}")
     return value
+
+
+def _refuse_surrogates(value: str, path: str) -> None:
+    """JSON can say half a character; nothing can be done with it, in a label or in a request."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise SourceError(f"field {path} of the answer is no valid Unicode") from None

@@ -15,6 +15,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "clouds": ("digitalocean", "hetzner", "linode", "vultr"),
     "consul_and_like": ("consul", "nomad", "eureka"),
     "containers": ("docker", "dockerswarm"),
+    "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
 }
 DIFFERENT: Final[dict[str, str]] = {}
 """Scenes that differ by design, with the reason; they have to differ."""

@@ -70,7 +70,7 @@ class LinodeDiscovery(CloudDiscovery):
         self._known: list[TargetGroup] | None = None
         self._may_ask_events = True
         self._quiet = 0
-        self._asked_ms = context.clock.now_ms()
+        self._asked_ms = 0
 
     async def refresh(self) -> list[TargetGroup]:
         """One group of all instances."""
