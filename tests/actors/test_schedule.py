@@ -220,3 +220,19 @@ def test_phases_spread_rule_groups() -> None:
     assert all(25 <= count <= 80 for count in tenths)
     again = RuleGroup(GroupSpec("/r.yml", "g0", INTERVAL_MS), QueryOptions())
     assert again.offset_ms == phases[0]
+
+
+async def test_a_time_that_is_asked_for_comes_beside_the_slots(autojump_clock: MockClock) -> None:
+    """Asked while it waits: at once; while it works: right afterwards, once. No slot is lost or moved by it."""
+    loop = Loop(0, 0, 2, 0, 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(loop.run)
+        await trio.sleep(5)
+        loop.schedule.ask_now()
+        await trio.sleep(9)  # the slot at 13 s has just begun, and takes 2 s
+        loop.schedule.ask_now()
+        loop.schedule.ask_now()
+        await trio.sleep(10)
+        loop.schedule.drain()
+    assert loop.slots == [3_000, 5_000, 13_000, 15_000, 23_000]
+    assert loop.missed == 0

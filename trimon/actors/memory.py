@@ -18,6 +18,7 @@ from trimon.memory.plan import MemoryPlan
 from trimon.memory.queries import QueryMemory
 from trimon.memory.series import SeriesAdmission
 from trimon.offload import Offload
+from trimon.scrape.records import KeptBodies
 from trimon.storage.problems import MEMORY
 from trimon.storage.protocols import BoundedStore
 
@@ -66,6 +67,8 @@ class ProcessMemory:
     bodies: BodyMemory
     used_bytes: Callable[[], int] = resident_bytes
     """What the kernel counts of what the limit is about."""
+    kept: KeptBodies = field(default_factory=lambda: KeptBodies(0))
+    """Bodies of last scrapes."""
     pressure: Pressure = Pressure.NONE
     trims: int = 0
     pressed_s: dict[Pressure, float] = field(default_factory=dict)
@@ -161,6 +164,7 @@ class MemoryMonitor:
         if pressure:
             memory.pressed_s[pressure] = memory.pressed_s.get(pressure, 0.0) + LOOK_S
             self._store.shed_caches()
+            memory.kept.clear()
         was, memory.pressure = memory.pressure, pressure
         memory.series.is_pressed = pressure >= Pressure.SERIES
         memory.queries.is_closed = pressure >= Pressure.EXPENSIVE_QUERIES

@@ -34,7 +34,15 @@ class Schedule:
         self._offset_ms = offset_ms
         self._missed = missed
         self._given = False
+        self._asked = False
+        self._sleeping = False
         self._scope = trio.CancelScope()
+
+    def ask_now(self) -> None:
+        """The next `wait`, or the one that waits, gives the time it is, once, beside the slots."""
+        self._asked = True
+        if self._sleeping:
+            self._scope.cancel()
 
     async def wait(self) -> int | None:
         """Sleeps until the next slot and gives its time; None when the loop is to end."""
@@ -46,9 +54,18 @@ class Schedule:
         while not self.draining:
             now_ms = self._clock.now_ms()
             self._leave_behind(now_ms)
-            with self.interruptible():
-                await trio.sleep((self.slot_ms - now_ms) / 1000)
+            if not self._asked:
+                with self.interruptible():
+                    self._sleeping = True
+                    try:
+                        await trio.sleep((self.slot_ms - now_ms) / 1000)
+                    finally:
+                        self._sleeping = False
             now_ms = self._clock.now_ms()
+            if self._asked and not self.draining:
+                self._asked = False
+                await trio.lowlevel.checkpoint()
+                return now_ms
             if self.draining or self.slot_ms - now_ms > self._interval_ms // 2:
                 continue  # drained, or the clock was set back meanwhile
             self._skip((now_ms - self.slot_ms) // self._interval_ms)

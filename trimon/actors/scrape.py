@@ -291,6 +291,7 @@ class ScrapeManager:
             interval_s=self._times.interval_s.labels(format_go_duration(target.interval_ms)).observe,
             turns=self._turns,
             bodies=memory.bodies if memory is not None else None,
+            kept=memory.kept if memory is not None else None,
         )
 
     def _failure_logger(self, config: JobConfig, target: Target) -> Callable[[str], None] | None:
@@ -300,6 +301,14 @@ class ScrapeManager:
             return None
         fields = {"job_name": config.options.job, "target": target.shown_url}
         return lambda error: lines.write(path, "ERROR", error, fields)
+
+    def scrape_now(self, session: ScrapeSession) -> trio.Event | None:
+        """Has the target of a session scraped beside its slots: what is set then; None when it has no actor now."""
+        job = self.scrape_pools.get(session.target.job)
+        for child in job.pool.children() if job is not None else ():
+            if isinstance(child.actor, TargetActor) and child.actor.session is session:
+                return child.actor.scrape_now()
+        return None
 
     def sessions(self) -> list[ScrapeSession]:
         """The sessions of all targets."""
@@ -365,6 +374,8 @@ class ScrapeManager:
         job = self.scrape_pools.get(session.target.job)
         if job is not None and job.sessions.get(session.target.key) is session:
             del job.sessions[session.target.key]
+            if self._memory is not None:
+                self._memory.kept.forget(session.target.key)
         self._gone.add([session.counts])
         ends = session.end(leaving.stale_ms)
         if ends:

@@ -20,6 +20,7 @@ from trimon.memory.bodies import BodyMemory
 from trimon.offload import Offload
 from trimon.scrape.echoes import ECHOED
 from trimon.scrape.outcome import ScrapeOutcome
+from trimon.scrape.records import KeptBodies, ScrapeParts, packed
 from trimon.scrape.session import ScrapeSession
 
 # A scrape this close to its slot gets the slot's time: regular timestamps are compressed away.
@@ -62,8 +63,11 @@ class TargetActor:
         interval_s: Callable[[float], None] = lambda _: None,
         turns: Turns | None = None,
         bodies: BodyMemory | None = None,
+        kept: KeptBodies | None = None,
     ) -> None:
         self._bodies = bodies if bodies is not None else BodyMemory(sys.maxsize)
+        self._kept = kept if kept is not None else KeptBodies(0)
+        self._asked = False
         self._turns = turns if turns is not None else Turns()
         self._interval_s = interval_s
         self._last_start_s: float | None = None
@@ -104,8 +108,17 @@ class TargetActor:
         """Stops waiting; a row on its way to storage is still seen through."""
         self._schedule.drain()
 
+    def scrape_now(self) -> trio.Event:
+        """Scrapes as soon as the scrape under way, if there is one, is over; the event is set when it is stored."""
+        done = trio.Event()
+        self._asked = True
+        self._schedule.ask_now()
+        self.session.records.on_next(done.set)
+        return done
+
     async def _scrape(self, slot_ms: int) -> None:
         session = self.session
+        asked, self._asked = self._asked, False
         start_ms = self._clock.now_ms()
         tolerance_ms = min(TOLERANCE_MS, session.target.interval_ms // 100)
         timestamp_ms = slot_ms if abs(start_ms - slot_ms) <= tolerance_ms else start_ms
@@ -124,17 +137,46 @@ class TargetActor:
             if scope.cancelled_caught:
                 return
         duration_s = trio.current_time() - start_s
+        parts = ScrapeParts(start_ms, duration_s)
         if isinstance(answer, Response):
             outcome = await self._read(answer, timestamp_ms, duration_s)
+            parts.answered(answer, trio.current_time() - start_s - duration_s)
         else:
             outcome = session.fail(answer, timestamp_ms, duration_s)
+            parts.times = getattr(answer, "times", None)
         if session.state.last_error is ECHOED and not self._told_of_echo:
             self._told_of_echo = True
             self._log.warning(ECHOED, scrape_pool=session.target.job, target=session.target.shown_url)
         if self._failed is not None and session.state.health == "down":
             self._failed(session.state.last_error)
+        read_s = trio.current_time()
         with trio.CancelScope(shield=True):
             await self._store(outcome, timestamp_ms)
+        parts.store_s = trio.current_time() - read_s
+        await self._record(parts, answer, asked=asked)
+
+    async def _record(self, parts: ScrapeParts, answer: Response | Exception, *, asked: bool) -> None:
+        """Remembers the scrape, and keeps its body where it is worth it."""
+        state, target = self.session.state, self.session.target.key
+        is_up = state.health == "up"
+        if isinstance(answer, Response) and answer.body:
+            kept, response = self._kept, answer
+            compressed = answer.is_compressed and bool(answer.wire_body)
+            if kept.wants(target, parts.at_ms, compressed=compressed, asked=asked or not is_up):
+                body = (
+                    packed(parts.at_ms, response)
+                    if compressed or len(answer.body) <= COLD_BODY_BYTES_MAX
+                    else await self._offload.run(lambda: packed(parts.at_ms, response))
+                )
+                kept.keep(target, "last" if is_up else "failed", body)
+        self.session.records.add(
+            parts,
+            is_up=is_up,
+            error=state.last_error,
+            samples=state.samples,
+            series=state.series,
+            fault=state.fault,
+        )
 
     async def _crashed(self) -> None:
         """Stores `up 0` for a scrape that met a bug, by way of a new session: nobody knows what state this one is in."""

@@ -267,6 +267,7 @@ FLAGS: Final = (
     ),
     Flag("scrape.adjust-timestamps", "bool", "true", "Align timestamps to the interval."),
     Flag("scrape.timestamp-tolerance", "go-duration", "2ms", "How far a timestamp is moved."),
+    Flag("scrape.keep-bodies", "bool", "true", "Keep bodies of the last scrapes, to look into.", own=True),
     Flag(
         "scrape.discovery-reload-interval",
         "duration",

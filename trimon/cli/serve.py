@@ -136,6 +136,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
         alerts=alert_settings(flags),
         rules=rule_settings(flags, features),
         memory=memory_limit(flags["storage.memory-max"]),
+        keep_bodies=flags["scrape.keep-bodies"],
         flags=shown_flags(flags, web.route_prefix, store.options),
         security=security,
         read_timeout_s=flags["web.read-timeout"] / 1000 or math.inf,

@@ -17,6 +17,7 @@ from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
 from trimon.fetch.http1 import REDIRECTS, request_bytes
 from trimon.fetch.proxy import ProxyClient, ProxyOptions
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
+from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import joined_url, same_place, split_url
 from trimon.redaction import shown_url
 
@@ -77,25 +78,29 @@ class HttpFetch:
         self._origin = ("", SplitResult("", "", "", "", ""))
         # where redirects have led the request that is under way
         self._at = ""
+        self._times = ExchangeTimes()
         self._proxy = ProxyClient(self._options.proxy)
 
     async def send(self, request: FetchRequest) -> Response:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
-        self._at = request.url
+        self._at, self._times = request.url, ExchangeTimes()
         try:
             with trio.fail_after(request.timeout_s):
-                return await self._follow(request)
+                return replace(await self._follow(request), times=self._times)
         except trio.TooSlowError:
-            error: FetchError = FetchTimeout("context deadline exceeded")
             answering = self._connection is not None and self._connection.answering
             await self.aclose()
-            raise error if answering else _told(request.method, self._at, error) from None
+            raise self._timed(_late(request.method, "" if answering else self._at)) from None
         except FetchError as error:
             await self.aclose()
-            raise _told(request.method, self._at, error) from None
+            raise self._timed(_told(request.method, self._at, error)) from None
         except trio.Cancelled:
             await self.aclose()
             raise
+
+    def _timed(self, error: FetchError) -> FetchError:
+        error.times = self._times
+        return error
 
     @asynccontextmanager
     async def stream(self, request: FetchRequest) -> AsyncIterator[StreamedResponse]:
@@ -179,13 +184,13 @@ class HttpFetch:
         endpoint = self._asked_of
         connection, kept = await self._connected(endpoint)
         try:
-            response = await connection.exchange(request, self._asked_bytes, follows=follows)
+            response = await connection.exchange(request, self._asked_bytes, self._times, follows=follows)
         except PeerClosed:
             await self._drop()
             if not kept or not request.idempotent:
                 raise
             connection, _ = await self._connected(endpoint)
-            response = await connection.exchange(request, self._asked_bytes, follows=follows)
+            response = await connection.exchange(request, self._asked_bytes, self._times, follows=follows)
         if connection.reusable:
             self._budget.rest(connection)
         else:
@@ -228,7 +233,7 @@ class HttpFetch:
     async def _opened(self, endpoint: PeerAddress) -> ClientConnection:
         options = self._options
         return await self._budget.opened(
-            lambda: ClientConnection.open(endpoint, options.tls, options.server_name)
+            lambda: ClientConnection.open(endpoint, options.tls, options.server_name, self._times)
         )
 
     async def _drop(self) -> None:
@@ -258,5 +263,11 @@ def _told(method: str, url: str, error: FetchError) -> FetchError:
     return type(error)(f'{method.capitalize()} "{shown_url(url)}": {error}')
 
 
+def _late(method: str, url: str) -> FetchError:
+    """The whole took too long; without a URL the answer had begun."""
+    error = FetchTimeout("context deadline exceeded")
+    return _told(method, url, error) if url else error
+
+
 def _timeout(request: FetchRequest) -> FetchError:
-    return _told(request.method, request.url, FetchTimeout("context deadline exceeded"))
+    return _late(request.method, request.url)

@@ -19,6 +19,7 @@ import trio
 from trimon.fetch.http1 import ResponseReader
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, Response, StreamedResponse
+from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import port_of
 
 RECEIVE_BYTES = 256 * 1024
@@ -57,19 +58,23 @@ class ClientConnection:
 
     @classmethod
     async def open(
-        cls, endpoint: PeerAddress, tls: Callable[[], ssl.SSLContext], server_name: str
+        cls, endpoint: PeerAddress, tls: Callable[[], ssl.SSLContext], server_name: str, times: ExchangeTimes
     ) -> ClientConnection:
         """Connects; a secure endpoint gets TLS under `server_name` (empty: the host). Raises FetchError."""
-        stream = await _dial(endpoint)
+        stream = await _dial(endpoint, times)
         if not endpoint.secure:
             return cls(stream, endpoint)
         try:
-            return cls(await _secured(stream, tls, server_name or endpoint.host), endpoint)
+            secure = await _secured(stream, tls, server_name or endpoint.host)
+            times.secured()
+            return cls(secure, endpoint)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
 
-    async def exchange(self, request: FetchRequest, sent: bytes, *, follows: bool) -> Response:
+    async def exchange(
+        self, request: FetchRequest, sent: bytes, times: ExchangeTimes, *, follows: bool
+    ) -> Response:
         """One request, as the bytes `sent`, and its answer; one that `follows` redirects does not want their bodies.
 
         Raises FetchError; `PeerClosed` when nothing at all came back.
@@ -81,19 +86,24 @@ class ClientConnection:
             only_ok=request.only_ok,
         )
         self.reusable = self.answering = False
+        times.begin()
         try:
             await self._stream.send_all(sent)
-            while not await self._read_some(reader):
+            complete = await self._read_some(reader)
+            times.answered()
+            while not complete:
                 self.answering = reader.begun
                 if reader.unwanted:
                     await self._read_unwanted(reader)
                     break
+                complete = await self._read_some(reader)
         except trio.BrokenResourceError as error:
             raise _broken(reader, error) from None
         self.reusable = reader.reusable
         for _ in reader.inflate():
             await trio.lowlevel.checkpoint()
         self.answering = False
+        times.done()
         return reader.response()
 
     async def _read_some(self, reader: ResponseReader) -> bool:
@@ -202,14 +212,32 @@ async def _secured(
     return secure
 
 
-async def _dial(endpoint: PeerAddress) -> trio.SocketStream:
+async def _dial(endpoint: PeerAddress, times: ExchangeTimes) -> trio.SocketStream:
+    times.begin()
+    try:
+        stream = await _dialed(endpoint, times)
+    finally:
+        times.connected()
+    return stream
+
+
+async def _dialed(endpoint: PeerAddress, times: ExchangeTimes) -> trio.SocketStream:
     try:
         if endpoint.unix_socket:
             return await trio.open_unix_socket(endpoint.unix_socket)
         family = _family(endpoint.host)
-        if family is None:
-            return await trio.open_tcp_stream(endpoint.host, endpoint.port)
-        return await _connect(family, endpoint)
+        if family is not None:
+            return await _connect(family, endpoint.host, endpoint.port)
+        found = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        times.resolved()
+        addresses = {
+            (family, str(address[0])) for family, _, _, _, address in found if "%" not in str(address[0])
+        }
+        if len(addresses) == 1:
+            [(only, host)] = addresses
+            return await _connect(only, host, endpoint.port)
+        # Of several the first that answers counts; for that race the name is looked up once more.
+        return await trio.open_tcp_stream(endpoint.host, endpoint.port)
     except (OSError, ValueError) as error:
         where = (
             f"unix {endpoint.unix_socket}" if endpoint.unix_socket else f"tcp {endpoint.host}:{endpoint.port}"
@@ -227,7 +255,7 @@ def _family(host: str) -> socket.AddressFamily | None:
     return family
 
 
-async def _connect(family: socket.AddressFamily, endpoint: PeerAddress) -> trio.SocketStream:
+async def _connect(family: int, host: str, port: int) -> trio.SocketStream:
     """Connects to an address. There is one to try: no race of tasks, and no cycles of their errors for the collector.
 
     A refusal by this machine, known at once, costs three system calls: each lets go of the interpreter's lock, which a busy
@@ -236,7 +264,7 @@ async def _connect(family: socket.AddressFamily, endpoint: PeerAddress) -> trio.
     connecting = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         await trio.lowlevel.checkpoint_if_cancelled()
-        code = connecting.connect_ex((endpoint.host, endpoint.port))
+        code = connecting.connect_ex((host, port))
         if code == errno.EINPROGRESS:
             code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not code:

@@ -83,7 +83,7 @@ class ResponseReader:
         self._pieces: list[bytes] = []
         self._joined = bytearray()
         self._received = 0
-        self._wire_bytes = 0
+        self._wire_body = b""
         self._inflated = False
         self.unread = False
         """Whether `feed` left something of what it was given for its next call."""
@@ -249,7 +249,7 @@ class ResponseReader:
         """Decompresses the body, if it is compressed, a step at a time. Raises BodyError, BodyTooBig."""
         self._inflated = True
         data = self.take()
-        self._wire_bytes = len(data)
+        self._wire_body = data
         self._pieces = [data]
         if self.unwanted or not self.compressed or not (data or self._has_body):
             return
@@ -275,8 +275,10 @@ class ResponseReader:
             reason=head.reason,
             content_type=head.headers.get("content-type", ""),
             body=self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces),
-            wire_bytes=self._wire_bytes,
+            wire_bytes=len(self._wire_body),
             headers=head.headers,
+            wire_body=self._wire_body,
+            is_compressed=self.compressed,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from trimon.errors import OperatingError
+from trimon.fetch.times import ExchangeTimes
 
 # What may be sent again when nobody knows whether the first one arrived (RFC 9110, 9.2.2).
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
@@ -51,6 +52,10 @@ class Response:
     wire_bytes: int
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
+    wire_body: bytes = b""
+    """The body as it came over the connection: gzip where `is_compressed`. Empty where that is not known."""
+    is_compressed: bool = False
+    times: ExchangeTimes | None = None
 
     @property
     def status_line(self) -> str:
@@ -72,6 +77,9 @@ class StreamedResponse:
 
 class FetchError(OperatingError):
     """No usable answer: refused, reset, timed out, too big, not HTTP. The message is meant for people."""
+
+    times: ExchangeTimes | None = None
+    """How far it came, where that is known."""
 
 
 class FetchTimeout(FetchError):

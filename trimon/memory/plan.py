@@ -19,6 +19,9 @@ HEAD_SHARE: Final = 0.5
 QUERIES_SHARE: Final = 0.3
 CACHES_SHARE: Final = 0.1
 CACHES_BYTES_MAX: Final = 400 * _MIB
+# Bodies of last scrapes are there for people who look for a fault: a part of what caches may have.
+KEPT_BODIES_SHARE: Final = 0.01
+KEPT_BODIES_BYTES_MAX: Final = 32 * _MIB
 # With less than this nothing can be done; the division then is of as much, and the pressure is told.
 USABLE_BYTES_MIN: Final = 32 * _MIB
 
@@ -34,6 +37,7 @@ class MemoryPlan:
     queries_bytes: int
     caches_bytes: int
     bodies_bytes: int
+    kept_bodies_bytes: int = 0
 
     def shares(self) -> dict[str, int]:
         """The parts by their owners."""
@@ -42,6 +46,7 @@ class MemoryPlan:
             "queries": self.queries_bytes,
             "caches": self.caches_bytes,
             "bodies": self.bodies_bytes,
+            "kept_bodies": self.kept_bodies_bytes,
         }
 
 
@@ -54,6 +59,8 @@ def divide(limit: MemoryLimit, base_bytes: int) -> MemoryPlan:
     head_bytes = int(usable_bytes * HEAD_SHARE)
     caches_bytes = int(usable_bytes * CACHES_SHARE)
     bodies_bytes = usable_bytes - head_bytes - int(usable_bytes * QUERIES_SHARE) - caches_bytes
+    kept_bytes = min(int(usable_bytes * KEPT_BODIES_SHARE), KEPT_BODIES_BYTES_MAX)
+    caches_bytes -= kept_bytes
     spare_bytes = max(caches_bytes - CACHES_BYTES_MAX, 0)
     queries_bytes = int(usable_bytes * QUERIES_SHARE) + spare_bytes
     return MemoryPlan(
@@ -64,4 +71,5 @@ def divide(limit: MemoryLimit, base_bytes: int) -> MemoryPlan:
         queries_bytes,
         caches_bytes - spare_bytes,
         bodies_bytes,
+        kept_bytes,
     )

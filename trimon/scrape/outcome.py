@@ -13,6 +13,7 @@ from trimon.model.labels import Labels
 from trimon.model.rows import Exemplars, Metadata, Row, SampleBatch
 from trimon.scrape.exposition.bodymemory import SeriesExemplar
 from trimon.scrape.exposition.records import LineExemplar
+from trimon.scrape.fault import BodyFault
 
 Health = Literal["unknown", "up", "down"]
 
@@ -33,6 +34,8 @@ class TargetState:
     last_duration_s: float = 0.0
     samples: int = 0
     series: int = 0
+    fault: BodyFault | None = None
+    """Where the last body is at fault."""
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ from trimon.scrape.exposition.records import (
     SeriesRoomError,
 )
 from trimon.scrape.exposition.textformat import TextFormat
+from trimon.scrape.fault import fault_at
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import (
     NOTHING_DROPPED,
@@ -64,6 +65,7 @@ from trimon.scrape.outcome import (
     starts_batch,
     timed_batch,
 )
+from trimon.scrape.records import ScrapeRecords
 from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
 from trimon.scrape.series_labels import SeriesLabels
 from trimon.scrape.serieslimits import LimitedSeries, exposed_error
@@ -92,6 +94,7 @@ class ScrapeSession:
         self.options = options
         self.forced_error = forced_error
         self.state = TargetState()
+        self.records = ScrapeRecords()
         self.counts = ScrapeCounts()
         self.metadata_bytes = 0
         """Length of the texts of all metadata."""
@@ -177,7 +180,10 @@ class ScrapeSession:
                 self._relearn()
             reading, remark = self._read_within(response.body, timestamp_ms, is_late)
         except BrokenBody as broken:
-            return self._bad_body(broken, timestamp_ms, duration_s, len(response.body))
+            outcome = self._bad_body(broken, timestamp_ms, duration_s, len(response.body))
+            if broken.place >= 0:
+                self.state = replace(self.state, fault=fault_at(response.body, broken.place))
+            return outcome
         except ExpositionError as bad:
             return self._failed(bad, timestamp_ms, duration_s, len(response.body))
         self.counts.scrapes += 1
@@ -439,6 +445,7 @@ class ScrapeSession:
         What the first body does not show again of the predecessor's series, ends.
         """
         self.state = predecessor.state
+        self.records = predecessor.records
         self.counts = predecessor.counts
         self._columns.inherit(predecessor.held())
         self._timed.inherit(predecessor._timed)

@@ -87,6 +87,8 @@ class Frontend:
             bodies=parts.memory.memory.bodies,
             notifications=self._notifications,
             scrape_config=self._current.scrape_config,
+            kept_bodies=parts.memory.memory.kept,
+            scrape_now=scraping.manager.scrape_now,
             security=self._settings.security,
             password_threads=seams.password_threads,
         )

@@ -13,6 +13,7 @@ from trimon.memory.limit import ADDRESS_SPACE, address_bytes, cgroup_of, memory_
 from trimon.memory.plan import divide
 from trimon.memory.queries import QueryMemory
 from trimon.memory.series import SeriesAdmission
+from trimon.scrape.records import KeptBodies
 from trimon.server.settings import Seams, Settings
 from trimon.storage.store import Store
 
@@ -30,6 +31,7 @@ class MemoryPart:
             SeriesAdmission(plan.head_bytes, store.group_series),
             BodyMemory(plan.bodies_bytes),
             used_bytes,
+            KeptBodies(plan.kept_bodies_bytes if settings.keep_bodies else 0),
         )
         self.room = WaitingRoom(self.memory.queries, log=seams.log)
         self.monitor = MemoryMonitor(self.memory, store, seams.parse_threads, seams.log)

@@ -27,7 +27,8 @@ from trimon.web.api.search import search_endpoints
 from trimon.web.api.security import security_endpoints
 from trimon.web.api.series import series_endpoints
 from trimon.web.api.status import status_endpoints
-from trimon.web.api.targets import targets_endpoints
+from trimon.web.api.targets.listing import targets_endpoints
+from trimon.web.api.targets.scrapes import scrapes_endpoints
 from trimon.web.bundle import bundle_endpoints
 from trimon.web.consoles import console_endpoints
 from trimon.web.context import WebContext
@@ -49,6 +50,7 @@ _AREAS: Final = (
     search_endpoints,
     metadata_endpoints,
     targets_endpoints,
+    scrapes_endpoints,
     rules_endpoints,
     backtest_endpoints,
     alerts_endpoints,

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import trio
+
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.history import AlertHistory
@@ -23,6 +25,8 @@ from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import RuleDefaults
+from trimon.scrape.records import KeptBodies
+from trimon.scrape.session import ScrapeSession
 from trimon.selfmetrics import SelfMetrics
 from trimon.storage.protocols import ServedStore
 from trimon.web.auth.security import CurrentSecurity
@@ -124,6 +128,10 @@ class WebContext:
     """What is told to everybody."""
     scrape_config: Callable[[str], ScrapeConfig | None] = lambda _: None
     """The section of the configuration that a scrape pool is made of."""
+    kept_bodies: KeptBodies = field(default_factory=lambda: KeptBodies(0))
+    """Bodies of last scrapes."""
+    scrape_now: Callable[[ScrapeSession], trio.Event | None] = lambda _: None
+    """Scrapes a target beside its slots; what is set when that is stored. None when it is not scraped now."""
 
     def held(self, answer: Answer) -> Answer:
         """An answer, whose memory is counted until it has gone."""

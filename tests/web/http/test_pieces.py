@@ -23,7 +23,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.web.api.metadata import metadata_endpoints
 from trimon.web.api.series import series_endpoints
-from trimon.web.api.targets import targets_endpoints
+from trimon.web.api.targets.listing import targets_endpoints
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer

@@ -21,6 +21,7 @@ def owners(memory: ProcessMemory, store: BoundedStore, sessions: Iterable[Scrape
         "queries": memory.queries.taken_bytes,
         "caches": store.cache_bytes,
         "bodies": memory.bodies.taken_bytes,
+        "kept_bodies": memory.kept.size_bytes,
     }
 
 

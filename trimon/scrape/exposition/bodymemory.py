@@ -96,6 +96,7 @@ class BrokenBody(ExpositionError):
     def __init__(self, cause: ExpositionError, samples: int, kept: int, added: int, slots: Ints) -> None:
         super().__init__(str(cause))
         self.cause = cause
+        self.place = cause.place
         self.samples = samples
         self.kept = kept
         self.added = added

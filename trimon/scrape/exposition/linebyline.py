@@ -32,7 +32,7 @@ from trimon.scrape.exposition.records import (
     SampleTail,
     SeriesRoomError,
 )
-from trimon.scrape.exposition.scanner import BodyScanner
+from trimon.scrape.exposition.scanner import BodyScanner, Record
 
 # A number of so many digits is finite.
 _DIGITS_MAX = 300
@@ -152,30 +152,36 @@ class LineByLine:
         comments_are_plain = b"\0" not in body
         # where the line `counted` begins
         offset = counted = resume = 0
-        for index, line in enumerate(lines):
-            if not index % LINES_AT_ONCE and self._is_late():
-                raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
-            if index < resume:
-                continue
-            if index != last and line != end_mark:
-                head, space, tail = line.rpartition(b" ")
-                head += space
-                old = find(head)
-                if old is not None and self._known_line(head, old, tail):
+        index = 0
+        try:
+            for index, line in enumerate(lines):
+                if not index % LINES_AT_ONCE and self._is_late():
+                    raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
+                if index < resume:
                     continue
-                if is_remark(line):
-                    if comments_are_plain and self._remark(line):
+                if index != last and line != end_mark:
+                    head, space, tail = line.rpartition(b" ")
+                    head += space
+                    old = find(head)
+                    if old is not None and self._known_line(head, old, tail):
                         continue
-                elif old is None and self._plain(line):
-                    continue
-            scanner = scanner or text_format.scanner(body)
-            offset += sum(map(len, lines[counted:index])) + index - counted
-            counted = index
-            taken = self._scan(scanner, body, offset)
-            if not taken:
-                self._note_end(lines[index:], end_mark)
-                return
-            resume = index + taken
+                    if is_remark(line):
+                        if comments_are_plain and self._remark(line):
+                            continue
+                    elif old is None and self._plain(line):
+                        continue
+                scanner = scanner or text_format.scanner(body)
+                offset += sum(map(len, lines[counted:index])) + index - counted
+                counted = index
+                taken = self._scan(scanner, body, offset)
+                if not taken:
+                    self._note_end(lines[index:], end_mark)
+                    return
+                resume = index + taken
+        except ExpositionError as error:
+            if error.place < 0:
+                error.place = sum(map(len, lines[:index])) + index
+            raise
 
     def _note_end(self, lines: list[bytes], end_mark: bytes) -> None:
         """The body ended here: with its mark, or with a null byte, in the mark or one that hides what follows."""
@@ -190,7 +196,7 @@ class LineByLine:
         scanner.seek(offset)
         lines, begin = 0, offset
         while True:
-            record = scanner.next()
+            record = _next(scanner)
             if record is None:
                 return 0
             end = min(scanner.place, len(body))
@@ -202,7 +208,7 @@ class LineByLine:
             else:
                 self._parsed(record.head, record.pairs, record.tail)
                 if not scanner.at_start:
-                    scanner.next()
+                    _next(scanner)
             # The last line of a body may have no end: the scanner puts one behind the body.
             lines += body.count(b"\n", begin, end) + (scanner.place > len(body))
             # Null bytes behind a line's end belong to the record before them, and the next one begins within the line.
@@ -367,3 +373,13 @@ class LineByLine:
             return
         self._exemplar_labels[head] = labels
         self._exemplars.append(SeriesExemplar(labels, tail.exemplar, timestamp_ms))
+
+
+def _next(scanner: BodyScanner) -> Record | None:
+    """The next record. Raises ExpositionError with its place."""
+    try:
+        return scanner.next()
+    except ExpositionError as error:
+        if error.place < 0:
+            error.place = scanner.fault
+        raise

@@ -17,6 +17,9 @@ _HELP_ESCAPE = re.compile(r"\\([\\n])")
 class ExpositionError(OperatingError):
     """A body that is not the format it claims to be, or breaks a limit; the whole scrape fails."""
 
+    place: int = -1
+    """Where in the body the fault is, as an offset in bytes; -1 where that is not known."""
+
 
 class LabelLimitError(ExpositionError):
     """A series has too many labels, or one that is too long."""

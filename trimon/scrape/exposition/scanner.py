@@ -73,6 +73,11 @@ class BodyScanner:
         return self._lexer.end
 
     @property
+    def fault(self) -> int:
+        """Offset of the token that was looked at last: the one that an error is about."""
+        return self._lexer.start
+
+    @property
     def at_start(self) -> bool:
         """Whether the last record was read to its end."""
         return self._lexer.state is LexState.START

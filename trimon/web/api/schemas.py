@@ -82,6 +82,25 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Metadata": members(
         "type", "help", "unit", type=TEXT, help=TEXT, unit=TEXT, metric=TEXT, target=named("Labels")
     ),
+    "Scrape": members(
+        "id",
+        "health",
+        "error",
+        id=WHOLE,
+        time=TEXT,
+        health=TEXT,
+        error=TEXT,
+        fault={"type": ["object", "null"]},
+        duration=NUMBER,
+        parts=mapped(NUMBER),
+        status=WHOLE,
+        contentType=TEXT,
+        wireBytes=WHOLE,
+        bodyBytes=WHOLE,
+        samples=WHOLE,
+        series=WHOLE,
+        hasBody=TRUTH,
+    ),
     "Ranking": listed(members("name", "value", name=TEXT, value=WHOLE)),
     "Url": members("url", url=TEXT),
 }
@@ -111,6 +130,12 @@ DATA: Final[dict[str, Schema]] = {
         "steps",
         steps=listed(members("rule", "output", "keep", rule=OBJECT, output=named("Labels"), keep=TRUTH)),
     ),
+    "/targets/scrapes": members("targets", targets=listed(OBJECT)),
+    "/targets/<id>/scrapes": members(
+        "target", "scrapes", target=OBJECT, scrapes=listed(named("Scrape")), olderBodies=listed(WHOLE)
+    ),
+    "/targets/<id>/scrape": named("Scrape"),
+    "/targets/<id>/replay": OBJECT,
     "/scrape_pools": members("scrapePools", scrapePools=listed(TEXT)),
     "/scrape_pools/config": _YAML,
     "/rules": members("groups", groups=listed(named("Group")), groupNextToken=TEXT),

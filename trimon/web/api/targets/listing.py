@@ -11,14 +11,17 @@ from trimon.config.dump import section_yaml
 from trimon.config.model import show_model
 from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
+from trimon.errors import UserError
 from trimon.gotext.strings import go_quote, go_quote_rune
 from trimon.gotext.times import json_time
 from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
+from trimon.redaction import redacted
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.api.described import POOL
+from trimon.web.api.targets.triedrules import tried_rules
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer, ApiError, seconds, success
@@ -46,51 +49,63 @@ def _active(
     }
 
 
-def targets_endpoints(context: WebContext) -> list[Endpoint]:
-    """/targets and /scrape_pools."""
+class TargetsHandler:
+    """Answers about targets and pools. Only on the loop's thread."""
 
-    def jobs(wanted: str) -> list[tuple[str, ScrapePool]]:
-        return [item for item in sorted(context.scrape_pools().items()) if not wanted or item[0] == wanted]
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
 
-    async def targets(request: Request) -> Answer:
+    def _pools(self, wanted: str) -> list[tuple[str, ScrapePool]]:
+        return [
+            item for item in sorted(self._context.scrape_pools().items()) if not wanted or item[0] == wanted
+        ]
+
+    async def targets(self, request: Request) -> Answer:
+        """/targets."""
         values = request.query()
         state = values.get("state", "").lower() or "any"
-        pools = jobs(values.get("scrapePool", ""))
+        pools = self._pools(values.get("scrapePool", ""))
         shown: dict[str, object] = {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": None}
         if state in ("any", "active"):
             shown["activeTargets"] = (
                 _active(
-                    target, pool.sessions.get(key), context.options.external, context.mask(target.discovered)
+                    target,
+                    pool.sessions.get(key),
+                    self._context.options.external,
+                    self._context.mask(target.discovered),
                 )
                 for _, pool in pools
                 for key, target in sorted(pool.targets.items(), key=lambda item: item[1].labels)
             )
         if state in ("any", "dropped"):
-            shown["droppedTargetCounts"] = {name: job.dropped_count for name, job in jobs("")}
+            shown["droppedTargetCounts"] = {name: job.dropped_count for name, job in self._pools("")}
             shown["droppedTargets"] = (
-                {"discoveredLabels": dict(context.mask(target.discovered)), "scrapePool": name}
+                {"discoveredLabels": dict(self._context.mask(target.discovered)), "scrapePool": name}
                 for name, pool in pools
                 for target in list(pool.dropped)
             )
-        return context.held(await success_in_slices(shown))
+        return self._context.held(await success_in_slices(shown))
 
-    async def scrape_pools(_: Request) -> Answer:
-        return success({"scrapePools": sorted(context.scrape_pools())})
+    async def scrape_pools(self, _: Request) -> Answer:
+        """/scrape_pools."""
+        return success({"scrapePools": sorted(self._context.scrape_pools())})
 
-    def config_of(pool: str) -> ScrapeConfig:
+    def _config(self, pool: str) -> ScrapeConfig:
         if not pool:
             raise ApiError("bad_data", "no scrapePool parameter provided")
-        found = context.scrape_config(pool)
+        found = self._context.scrape_config(pool)
         if found is None:
             reason = f"error retrieving scrape config: scrape pool {go_quote(pool)} not found"
             raise ApiError("bad_data", reason)
         return found
 
-    async def pool_config(request: Request) -> Answer:
-        found = config_of(request.query().get("scrapePool", ""))
-        return success({"yaml": await context.offload.run(lambda: section_yaml(found))})
+    async def pool_config(self, request: Request) -> Answer:
+        """/scrape_pools/config."""
+        found = self._config(request.query().get("scrapePool", ""))
+        return success({"yaml": await self._context.offload.run(lambda: section_yaml(found))})
 
-    async def relabel_steps(request: Request) -> Answer:
+    async def relabel_steps(self, request: Request) -> Answer:
+        """/targets/relabel_steps."""
         values = request.query()
         pool, text = values.get("scrapePool", ""), values.get("labels", "")
         if not pool:
@@ -98,22 +113,33 @@ def targets_endpoints(context: WebContext) -> list[Endpoint]:
         if not text:
             raise ApiError("bad_data", "no labels parameter provided")
         labels = _labels(text)
-        rules = config_of(pool).relabel_configs
+        config = self._config(pool)
 
         def work() -> Answer:
+            rules = config.relabel_configs
+            if "relabel_configs" in values:
+                legacy = config.metric_name_validation_scheme == "legacy"
+                rules = tried_rules(values, "relabel_configs", legacy=legacy)
             steps = zip(rules, Relabeling(rules).steps(labels), strict=True)
             shown = [
                 {"rule": _rule(rule), "output": dict(step.labels), "keep": step.keep} for rule, step in steps
             ]
             return success({"steps": shown})
 
-        return await context.offload.run(work)
+        try:
+            return await self._context.offload.run(work)
+        except UserError as error:
+            raise ApiError("bad_data", redacted(str(error))) from None
 
+
+def targets_endpoints(context: WebContext) -> list[Endpoint]:
+    """/targets and /scrape_pools."""
+    handler = TargetsHandler(context)
     return [
         Endpoint(
             API_PREFIX + "/targets",
             ("GET",),
-            targets,
+            handler.targets,
             summary="Lists targets: where they are, and how their last scrape went.",
             parameters=(
                 Parameter(
@@ -127,20 +153,24 @@ def targets_endpoints(context: WebContext) -> list[Endpoint]:
         Endpoint(
             API_PREFIX + "/targets/relabel_steps",
             ("GET",),
-            relabel_steps,
+            handler.relabel_steps,
             summary="Shows what each relabeling rule of a pool makes of labels.",
             parameters=(
                 replace(POOL, required=True),
                 Parameter("labels", "A JSON object of labels.", required=True),
+                Parameter("relabel_configs", "Rules to try, as YAML; those of the pool by default."),
             ),
         ),
         Endpoint(
-            API_PREFIX + "/scrape_pools", ("GET",), scrape_pools, summary="Lists the names of scrape pools."
+            API_PREFIX + "/scrape_pools",
+            ("GET",),
+            handler.scrape_pools,
+            summary="Lists the names of scrape pools.",
         ),
         Endpoint(
             API_PREFIX + "/scrape_pools/config",
             ("GET",),
-            pool_config,
+            handler.pool_config,
             summary="Shows the configuration of a scrape pool, secrets masked.",
             parameters=(replace(POOL, required=True),),
         ),

@@ -1,0 +1,121 @@
+"""A body that was scraped, read again, with other relabeling rules: what they would make of each series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from trimon.errors import UserError
+from trimon.fetch.request import Response
+from trimon.model.components import is_component
+from trimon.model.labels import METRIC_NAME, Labels, labels_of
+from trimon.model.relabel import Relabeling
+from trimon.scrape.exposition.bodymemory import Lateness
+from trimon.scrape.options import PoolOptions
+from trimon.scrape.records import KeptBody
+from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
+from trimon.scrape.session import ScrapeSession
+from trimon.scrape.target import Target
+
+LOOKED_AT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedSeries:
+    """A series as the target has it, with the target's labels, and what it becomes; None where it is dropped."""
+
+    exposed: Labels
+    now: Labels | None
+    then: Labels | None
+    """By the rules that are tried."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """What became of all series of a body."""
+
+    series: int = 0
+    kept_now: int = 0
+    kept_then: int = 0
+    dropped: int = 0
+    """Kept now, dropped by the rules that are tried."""
+    gained: int = 0
+    changed: int = 0
+    """Kept by both, with other labels."""
+    collisions: int = 0
+    """Series that get the labels of another one by the rules that are tried."""
+    invalid: int = 0
+    """Series that lose their name by them: a scrape with one of these fails."""
+    examples: tuple[ReplayedSeries, ...] = ()
+    """Some that differ."""
+
+
+def replay(
+    target: Target,
+    options: PoolOptions,
+    kept: KeptBody,
+    rules: Relabeling,
+    *,
+    examples_max: int,
+    is_late: Lateness,
+) -> Replay:
+    """Reads a body as the target's next scrape would, without its limits. In a thread. Raises UserError.
+
+    Series with a time of their own count with the others; a native histogram is one series.
+    """
+    found = Replay()
+    examples: list[ReplayedSeries] = []
+    seen: set[Labels] = set()
+    for index, exposed in enumerate(_exposed(target, options, kept, is_late)):
+        if not index % LOOKED_AT and is_late():
+            raise UserError(f"the rules take too long: {index} series were looked at")
+        now, then = _relabeled(options.metric_relabeling, exposed), _relabeled(rules, exposed)
+        found.series += 1
+        found.kept_now += now is not None
+        found.kept_then += then is not None
+        found.dropped += now is not None and then is None
+        found.gained += now is None and then is not None
+        found.changed += now is not None and then is not None and now != then
+        if then is not None:
+            found.invalid += not dict(then).get(METRIC_NAME)
+            found.collisions += then in seen
+            seen.add(then)
+        if now != then and len(examples) < examples_max:
+            examples.append(ReplayedSeries(exposed, now, then))
+    found.examples = tuple(examples)
+    return found
+
+
+def _relabeled(rules: Relabeling, exposed: Labels) -> Labels | None:
+    labels = dict(exposed)
+    return (
+        labels_of({name: value for name, value in labels.items() if value}) if rules.apply(labels) else None
+    )
+
+
+def _exposed(target: Target, options: PoolOptions, kept: KeptBody, is_late: Lateness) -> Iterator[Labels]:
+    """The series of a body before the job's rules. Raises UserError for a body that is no good."""
+    body = kept.body()
+    bare = replace(
+        options,
+        metric_relabeling=Relabeling(()),
+        sample_limit=0,
+        label_limit=0,
+        label_name_length_limit=0,
+        label_value_length_limit=0,
+        keep_known=False,
+        exposed_sample_limit=0,
+        metric_name_limit=0,
+        new_series_limit=0,
+    )
+    session = ScrapeSession(target, bare)
+    answer = Response(200, "OK", kept.content_type, body, len(body))
+    outcome = session.succeed(answer, kept.at_ms, 0.0, is_late)
+    if session.state.health != "up":
+        raise UserError(f"the body cannot be read: {session.state.last_error}")
+    report = {report_labels(name, target.labels) for name in REPORT + EXTRA_REPORT}
+    timed = outcome.batch.series if outcome.batch is not None else ()
+    for labels in dict.fromkeys((*outcome.row.new_series, *timed)):
+        if labels not in report and not is_component(labels):
+            yield labels

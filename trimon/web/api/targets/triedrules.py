@@ -1,0 +1,31 @@
+"""Relabeling rules that somebody tries, as a request has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from werkzeug.datastructures import MultiDict
+
+from trimon.config.kinds import Listed, Of
+from trimon.config.model import Source
+from trimon.config.relabel import RelabelConfig
+from trimon.config.yamltree import Document
+from trimon.errors import UserError
+
+RULES_CHARACTERS_MAX: Final = 256 * 1024
+_RULES: Final = Listed(Of(RelabelConfig), "[]*relabel.Config", "empty or null relabeling rule")
+
+
+def tried_rules(values: MultiDict[str, str], name: str, *, legacy: bool) -> tuple[RelabelConfig, ...]:
+    """The rules of a parameter, a YAML list as in a configuration. In a thread. Raises UserError."""
+    text = values[name]
+    if len(text) > RULES_CHARACTERS_MAX:
+        raise UserError(f"{name} has {len(text)} characters; at most {RULES_CHARACTERS_MAX} are taken")
+    document = Document(text, name)
+    found: tuple[RelabelConfig, ...] = ()
+    if document.root is not None:
+        found = _RULES.read(document.root, Source(document, Path()))
+    for rule in found:
+        rule.validate(legacy=legacy)
+    return found
