@@ -24,6 +24,7 @@ from trimon.clock import WallClock
 from trimon.config.load import load
 from trimon.config.scrape import ScrapeConfig
 from trimon.discovery.hub import Hub
+from trimon.discovery.mechanisms.kubernetes import access
 from trimon.discovery.plugin import Context
 from trimon.discovery.provider import ProviderRun
 from trimon.discovery.providers import Provider, consumer_of, providers_of
@@ -135,6 +136,8 @@ def scene(name: str, folder: Path, authority: Any) -> Scene:
     mechanism, _, which = name.partition(".")
     with standin_modules() as (standins, core):
         scenario = core.load_scenario(mechanism, which, [str(ROOM)])
+        # Nothing is written where a pod has its account: the test says where that is.
+        scenario = json.loads(json.dumps(scenario).replace(str(access.ACCOUNT), str(account(folder))))
         server = standins.start(mechanism, scenario, 0, authority)
     truth = json.loads((ROOM / "truth" / f"{name}.json").read_text(encoding="utf-8"))
     config = server.filled_config()
@@ -158,6 +161,11 @@ def scene(name: str, folder: Path, authority: Any) -> Scene:
         authority.dir: "${DIR}",
     }
     return Scene(name, server, scenario, truth, loaded, named)
+
+
+def account(folder: Path) -> Path:
+    """Where scenarios put the service account of a pod; `folder` is where they are played."""
+    return folder / "serviceaccount"
 
 
 def new_authority(folder: Path) -> Any:

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tests.support import standins
+from trimon.discovery.mechanisms.kubernetes import access
 
 # Mechanisms whose scenes are played side by side; those that want an environment of their own are played alone.
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
@@ -16,6 +17,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "consul_and_like": ("consul", "nomad", "eureka"),
     "containers": ("docker", "dockerswarm"),
     "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
+    "kubernetes": ("kubernetes",),
 }
 DIFFERENT: Final[dict[str, str]] = {}
 """Scenes that differ by design, with the reason; they have to differ."""
@@ -38,6 +40,7 @@ async def test_targets_are_those_that_were_recorded(
     scenes = [standins.scene(name, tmp_path, authority) for name in names]
     try:
         standins.set_environment(monkeypatch, scenes)
+        monkeypatch.setattr(access, "ACCOUNT", standins.account(tmp_path))
         await standins.play(scenes)
     finally:
         for each in scenes:

@@ -176,7 +176,13 @@ MECHANISMS: Final = (
         "[]*ionos.SDConfig",
         f"{_ROOM}.clouds.ionos:IonosDiscovery",
     ),
-    Mechanism("kubernetes", "kubernetes_sd_configs", KubernetesSdConfig, "[]*kubernetes.SDConfig"),
+    Mechanism(
+        "kubernetes",
+        "kubernetes_sd_configs",
+        KubernetesSdConfig,
+        "[]*kubernetes.SDConfig",
+        f"{_ROOM}.kubernetes.discovery:KubernetesDiscovery",
+    ),
     Mechanism("kuma", "kuma_sd_configs", KumaSdConfig, "[]*xds.KumaSDConfig"),
     Mechanism("lightsail", "lightsail_sd_configs", LightsailSdConfig, "[]*aws.LightsailSDConfig"),
     Mechanism(

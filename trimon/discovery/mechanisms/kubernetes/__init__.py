@@ -1,0 +1,1 @@
+"""Kubernetes: nodes, services, pods, endpoints, endpoint slices and ingresses, watched at the API server."""
