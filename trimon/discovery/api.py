@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
@@ -20,15 +21,27 @@ INLINE_BYTES_MAX: Final = 16 * 2**10
 # A source may ask for patience, but not for a day of it.
 RETRY_AFTER_S_MAX: Final = 3600.0
 _SHOWN: Final = 200
+_JSON: Final = re.compile(r"application/json\s*(;\s*charset=utf-8)?\s*", re.IGNORECASE)
 
 
 class Api:
-    """Requests of one discovery. `timeout_s` is for each of them; `fetch` another client than the context's."""
+    """Requests of one discovery. `timeout_s` is for each of them; `fetch` another client than the context's.
 
-    def __init__(self, context: Context, timeout_s: float, fetch: Fetch | None = None) -> None:
+    Without `follow_redirects` a redirect is an answer like others: for bodies that have a secret.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        timeout_s: float,
+        fetch: Fetch | None = None,
+        *,
+        follow_redirects: bool = True,
+    ) -> None:
         self._context = context
         self._fetch = fetch or context.fetch
         self._timeout_s = timeout_s
+        self._follow_redirects = follow_redirects
         self.requests = 0
 
     async def send(
@@ -51,6 +64,7 @@ class Api:
             method=method,
             body=body,
             unix_socket=unix_socket,
+            follow_redirects=self._follow_redirects,
         )
         return await self._fetch.send(request)
 
@@ -100,6 +114,12 @@ class Api:
         if len(answer.body) <= INLINE_BYTES_MAX:
             return reader(answer.body)
         return await self._context.offload.run(lambda: reader(answer.body))
+
+
+def refuse_unless_json(answer: Response) -> None:
+    """Raise SourceError for an answer that does not say that it is JSON."""
+    if not _JSON.fullmatch(answer.content_type.strip()):
+        raise SourceError(f'unsupported content type "{answer.content_type[:100]}"')
 
 
 def refused(answer: Response, clock: Clock) -> SourceError:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from trimon.config.discovery import SdConfig
 from trimon.config.discovery.table import mechanism_of
 from trimon.config.dump import fingerprint
-from trimon.config.http import HttpClient
+from trimon.config.http import HttpClient, TlsConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import ClientOptions
-from trimon.peers.options import client_options
+from trimon.peers.options import client_options, tls_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class Provider:
     def client(self) -> ClientOptions:
         """How the source is reached over HTTP: credentials, TLS, headers and proxy of its configuration."""
         first = self.configs[0]
-        return client_options(first) if isinstance(first, HttpClient) else ClientOptions()
+        if isinstance(first, HttpClient):
+            return client_options(first)
+        tls = getattr(first, "tls_config", None)
+        return tls_options(tls) if isinstance(tls, TlsConfig) else ClientOptions()
 
 
 def providers_of(consumers: Iterable[Consumer]) -> dict[str, Provider]:

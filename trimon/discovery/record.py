@@ -103,6 +103,11 @@ class Record:
         items = self._typed(name, list, [])
         return [_of_type(each, str, "", f"{self._at(name)}[{index}]") for index, each in enumerate(items)]
 
+    def wholes(self, name: str) -> list[int]:
+        """An array of whole numbers."""
+        items = self._typed(name, list, [])
+        return [_of_type(each, int, 0, f"{self._at(name)}[{index}]") for index, each in enumerate(items)]
+
     def text_map(self, name: str) -> dict[str, str]:
         """An object of strings."""
         inner = self.record(name)

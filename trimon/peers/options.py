@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.config.http import HttpClient
+from trimon.config.http import HttpClient, TlsConfig
 from trimon.fetch.client import ClientOptions
 from trimon.peers.credentials import Credentials
 from trimon.peers.proxy import proxy_options
@@ -24,6 +24,11 @@ def client_options(config: HttpClient, credentials: Credentials | None = None) -
         proxy=proxy_options(config),
         prepare=credentials.prepare,
     )
+
+
+def tls_options(tls: TlsConfig) -> ClientOptions:
+    """The options of a client for a peer of whom nothing but TLS is configured."""
+    return ClientOptions(tls=TlsContexts(tls).context, server_name=tls.server_name)
 
 
 def _headers(config: HttpClient) -> tuple[tuple[str, str], ...]:

@@ -14,10 +14,11 @@ from trimon.discovery.mechanisms.kubernetes import access
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "registries": ("http",),
     "clouds": ("digitalocean", "hetzner", "linode", "vultr"),
-    "consul_and_like": ("consul", "nomad", "eureka"),
-    "containers": ("docker", "dockerswarm"),
     "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
     "kubernetes": ("kubernetes",),
+    "consul_and_like": ("consul", "nomad", "eureka", "kuma"),
+    "containers": ("docker", "dockerswarm", "marathon", "triton"),
+    "managers": ("puppetdb", "uyuni"),
 }
 DIFFERENT: Final[dict[str, str]] = {}
 """Scenes that differ by design, with the reason; they have to differ."""

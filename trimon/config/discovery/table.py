@@ -183,7 +183,13 @@ MECHANISMS: Final = (
         "[]*kubernetes.SDConfig",
         f"{_ROOM}.kubernetes.discovery:KubernetesDiscovery",
     ),
-    Mechanism("kuma", "kuma_sd_configs", KumaSdConfig, "[]*xds.KumaSDConfig"),
+    Mechanism(
+        "kuma",
+        "kuma_sd_configs",
+        KumaSdConfig,
+        "[]*xds.KumaSDConfig",
+        f"{_ROOM}.registries.kuma:KumaDiscovery",
+    ),
     Mechanism("lightsail", "lightsail_sd_configs", LightsailSdConfig, "[]*aws.LightsailSDConfig"),
     Mechanism(
         "linode",
@@ -192,7 +198,13 @@ MECHANISMS: Final = (
         "[]*linode.SDConfig",
         f"{_ROOM}.clouds.linode:LinodeDiscovery",
     ),
-    Mechanism("marathon", "marathon_sd_configs", MarathonSdConfig, "[]*marathon.SDConfig"),
+    Mechanism(
+        "marathon",
+        "marathon_sd_configs",
+        MarathonSdConfig,
+        "[]*marathon.SDConfig",
+        f"{_ROOM}.containers.marathon:MarathonDiscovery",
+    ),
     Mechanism("msk", "msk_sd_configs", MskSdConfig, "[]*aws.MSKSDConfig"),
     Mechanism("nerve", "nerve_sd_configs", NerveSdConfig, "[]*zookeeper.NerveSDConfig"),
     Mechanism(
@@ -218,7 +230,13 @@ MECHANISMS: Final = (
         "[]*ovhcloud.SDConfig",
         f"{_ROOM}.clouds.ovhcloud:OvhCloudDiscovery",
     ),
-    Mechanism("puppetdb", "puppetdb_sd_configs", PuppetDbSdConfig, "[]*puppetdb.SDConfig"),
+    Mechanism(
+        "puppetdb",
+        "puppetdb_sd_configs",
+        PuppetDbSdConfig,
+        "[]*puppetdb.SDConfig",
+        f"{_ROOM}.puppetdb:PuppetDbDiscovery",
+    ),
     Mechanism("rds", "rds_sd_configs", RdsSdConfig, "[]*aws.RDSSDConfig"),
     Mechanism(
         "scaleway",
@@ -244,8 +262,16 @@ MECHANISMS: Final = (
         together=True,
     ),
     Mechanism("plugin", "trimon_sd_configs", PluginSdConfig, "[]*trimon.PluginSDConfig", "", own=True),
-    Mechanism("triton", "triton_sd_configs", TritonSdConfig, "[]*triton.SDConfig"),
-    Mechanism("uyuni", "uyuni_sd_configs", UyuniSdConfig, "[]*uyuni.SDConfig"),
+    Mechanism(
+        "triton",
+        "triton_sd_configs",
+        TritonSdConfig,
+        "[]*triton.SDConfig",
+        f"{_ROOM}.containers.triton:TritonDiscovery",
+    ),
+    Mechanism(
+        "uyuni", "uyuni_sd_configs", UyuniSdConfig, "[]*uyuni.SDConfig", f"{_ROOM}.uyuni:UyuniDiscovery"
+    ),
     Mechanism(
         "vultr",
         "vultr_sd_configs",

@@ -5,13 +5,12 @@ Source: https://prometheus.io/docs/prometheus/latest/http_sd/. Labels: `__meta_u
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from trimon.config.discovery.http import HttpSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api
+from trimon.discovery.api import Api, refuse_unless_json
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import SourceError
 from trimon.discovery.refresh import RefreshDiscovery
@@ -19,7 +18,6 @@ from trimon.discovery.targetfile import groups_from_json
 from trimon.errors import UserError
 from trimon.redaction import shown_url
 
-_JSON: Final = re.compile(r"application/json\s*(;\s*charset=utf-8)?\s*", re.IGNORECASE)
 URL_LABEL: Final = "__meta_url"
 
 
@@ -41,8 +39,7 @@ class HttpDiscovery(RefreshDiscovery):
         """All groups of the list."""
         try:
             answer = await self._api.ok(self._url, self._headers)
-            if not _JSON.fullmatch(answer.content_type.strip()):
-                raise SourceError(f'unsupported content type "{answer.content_type[:100]}"')
+            refuse_unless_json(answer)
             return await self._api.read(answer, self._groups)
         except Exception:
             self.stats.counts["failures"] += 1

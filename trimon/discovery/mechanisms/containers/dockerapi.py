@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from trimon.config.discovery.containers import DockerFilter
 from trimon.discovery.api import Api
+from trimon.discovery.mechanisms.fields import flag_text
 from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context
 from trimon.discovery.record import Record, SourceError
@@ -75,15 +76,10 @@ def _network(network: Record, prefix: str) -> dict[str, str]:
         prefix + "id": network.text("Id"),
         prefix + "name": network.text("Name"),
         prefix + "scope": network.text("Scope"),
-        prefix + "internal": shown_flag(network.flag("Internal")),
-        prefix + "ingress": shown_flag(network.flag("Ingress")),
+        prefix + "internal": flag_text(network.flag("Internal")),
+        prefix + "ingress": flag_text(network.flag("Ingress")),
         **keyed_labels(prefix + "label_", network.text_map("Labels")),
     }
-
-
-def shown_flag(flag: bool) -> str:
-    """A flag as a label has it."""
-    return "true" if flag else "false"
 
 
 def canonical_ip(text: str) -> str:

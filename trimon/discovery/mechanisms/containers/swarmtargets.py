@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trimon.discovery.mechanisms.containers.dockerapi import ip_of_prefix, shown_flag
+from trimon.discovery.mechanisms.containers.dockerapi import ip_of_prefix
+from trimon.discovery.mechanisms.fields import flag_text
 from trimon.discovery.naming import host_port, keyed_labels
 from trimon.discovery.record import Record
 
@@ -92,7 +93,7 @@ def node_target(node: Record, port: int) -> Labels:
     if "ManagerStatus" in node:
         manager = node.record("ManagerStatus")
         labels |= {
-            PREFIX + "node_manager_leader": shown_flag(manager.flag("Leader")),
+            PREFIX + "node_manager_leader": flag_text(manager.flag("Leader")),
             PREFIX + "node_manager_reachability": manager.text("Reachability"),
             PREFIX + "node_manager_address": manager.text("Addr"),
         }

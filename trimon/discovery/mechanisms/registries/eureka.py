@@ -14,11 +14,12 @@ from typing import Final
 from trimon.config.discovery.registries import EurekaSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.api import Api, refused
-from trimon.discovery.mechanisms.registries.eurekaxml import Element, applications
+from trimon.discovery.mechanisms.fields import flag_text
 from trimon.discovery.naming import host_port, sanitized
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import SourceError
 from trimon.discovery.refresh import RefreshDiscovery
+from trimon.discovery.xmltree import Element, tree_of
 
 PREFIX: Final = "__meta_eureka_app_instance_"
 SOURCE: Final = "eureka"
@@ -60,14 +61,15 @@ class EurekaDiscovery(RefreshDiscovery):
 
 def _targets(body: bytes) -> list[dict[str, str]]:
     return [
-        _target(application.text_of("name"), instance)
-        for application in applications(body)
+        _target(application.text_of("name"), instance, body)
+        for application in tree_of(body).children
+        if application.name == "application"
         for instance in application.children
         if instance.name == "instance"
     ]
 
 
-def _target(application: str, instance: Element) -> dict[str, str]:
+def _target(application: str, instance: Element, body: bytes) -> dict[str, str]:
     port = instance.child("port")
     country = instance.child("countryId")
     return {
@@ -80,8 +82,8 @@ def _target(application: str, instance: Element) -> dict[str, str]:
         PREFIX + "country_id": str(country.whole() if country is not None else 0),
         **_port(port, "port"),
         **_port(instance.child("securePort"), "secure_port"),
-        **_data_center(instance.child("dataCenterInfo")),
-        **_metadata(instance.child("metadata"), "metadata_"),
+        **_data_center(instance.child("dataCenterInfo"), body),
+        **_metadata(instance.child("metadata"), "metadata_", body),
     }
 
 
@@ -91,20 +93,19 @@ def _port(port: Element | None, label: str) -> dict[str, str]:
     enabled = port.attributes.get("enabled", "").strip()
     if enabled.lower() not in _FLAGS:
         raise SourceError(f"attribute enabled of {port.name} is {enabled[:40]!r}; it has to be true or false")
-    shown = "true" if _FLAGS[enabled.lower()] else "false"
-    return {PREFIX + label: str(port.whole()), PREFIX + label + "_enabled": shown}
+    return {
+        PREFIX + label: str(port.whole()),
+        PREFIX + label + "_enabled": flag_text(_FLAGS[enabled.lower()]),
+    }
 
 
-def _data_center(info: Element | None) -> dict[str, str]:
+def _data_center(info: Element | None, body: bytes) -> dict[str, str]:
     if info is None:
         return {}
-    metadata = _metadata(info.child("metadata"), "datacenterinfo_metadata_")
+    metadata = _metadata(info.child("metadata"), "datacenterinfo_metadata_", body)
     return {PREFIX + "datacenterinfo_name": info.text_of("name"), **metadata}
 
 
-def _metadata(metadata: Element | None, prefix: str) -> dict[str, str]:
-    return (
-        {}
-        if metadata is None
-        else {PREFIX + prefix + sanitized(each.name): each.raw for each in metadata.children}
-    )
+def _metadata(metadata: Element | None, prefix: str, body: bytes) -> dict[str, str]:
+    children = metadata.children if metadata is not None else []
+    return {PREFIX + prefix + sanitized(each.name): each.inner(body) for each in children}

@@ -1,4 +1,4 @@
-"""The XML in which Eureka lists applications, read without entities and with bounds."""
+"""What a source said in XML, as a tree: without entities, with bounds, and with what stands between two tags as it is."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from xml.parsers import expat
 from trimon.discovery.record import SourceError
 
 DEPTH_MAX: Final = 50
-# Applications and instances are given away as they end; this is for what one application holds.
+# An element takes some 400 bytes.
 ELEMENTS_MAX: Final = 2_000_000
 _START_TAG: Final = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(eq=False, slots=True)
 class Element:
-    """An element: its name without a prefix, its own text, and what it holds as it is written."""
+    """An element: its name without a prefix, its own text, what it holds, and where that begins and ends."""
 
     name: str
     attributes: dict[str, str]
     begins: int
     text: str = ""
-    raw: str = ""
     children: list[Element] = field(default_factory=list)
+    ends: int = 0
 
     def child(self, name: str) -> Element | None:
         """The last child of a name."""
@@ -38,26 +39,30 @@ class Element:
     def whole(self) -> int:
         """The text as a whole number; empty is 0. Raises SourceError."""
         text = self.text.strip()
-        if not text:
-            return 0
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII):
+        if text and not _WHOLE.fullmatch(text):
             raise SourceError(f"element {self.name} is {text[:40]!r}; it has to be a whole number")
-        return int(text)
+        return int(text or "0")
+
+    def inner(self, body: bytes) -> str:
+        """What stands between its tags in the text that it is from, as it is written."""
+        tag = _START_TAG.match(body, self.begins)
+        return body[tag.end() : self.ends].decode("utf-8", "replace") if tag is not None else ""
 
 
-def applications(body: bytes) -> list[Element]:
-    """The elements `application` below the outermost one. Raises SourceError."""
-    reader = _Reader(body)
-    return reader.read()
+def tree_of(body: bytes) -> Element:
+    """The outermost element of a text in UTF-8. Raises SourceError."""
+    return _Reader(body).read()
 
 
 class _Reader:
-    """Reads one document. A document type is refused, and with it every way to declare an entity."""
+    """Reads one text. A document type is refused, and with it every way to declare an entity."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._stack: list[Element] = []
-        self._found: list[Element] = []
+        # Texts between children are put together once, at the end: one after another would cost the square of their number.
+        self._texts: list[list[str]] = []
+        self._root: Element | None = None
         self._elements = 0
         self._parser = parser = expat.ParserCreate("UTF-8")
         parser.buffer_text = True
@@ -66,13 +71,15 @@ class _Reader:
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._refuse
 
-    def read(self) -> list[Element]:
-        """All applications."""
+    def read(self) -> Element:
+        """All of it."""
         try:
             self._parser.Parse(self._body, True)
         except expat.ExpatError as error:
             raise SourceError(f"the answer is not XML: {error}") from None
-        return self._found
+        if self._root is None:
+            raise SourceError("the answer is not XML: it has no element")
+        return self._root
 
     def _refuse(self, name: str, *_: object) -> None:
         raise SourceError(f"the answer has a document type ({name[:40]!r}), which is not read")
@@ -83,29 +90,18 @@ class _Reader:
             raise SourceError(f"the answer has more than {ELEMENTS_MAX} elements")
         if len(self._stack) >= DEPTH_MAX:
             raise SourceError(f"the answer is nested deeper than {DEPTH_MAX} elements")
-        element = Element(_local(name), attributes, self._parser.CurrentByteIndex)
+        element = Element(name.rpartition(":")[2], attributes, self._parser.CurrentByteIndex)
         if self._stack:
             self._stack[-1].children.append(element)
+        else:
+            self._root = element
         self._stack.append(element)
+        self._texts.append([])
 
     def _text(self, text: str) -> None:
-        self._stack[-1].text += text
+        self._texts[-1].append(text)
 
     def _end(self, _: str) -> None:
         element = self._stack.pop()
-        parent = self._stack[-1] if self._stack else None
-        if parent is not None and parent.name == "metadata":
-            element.raw = self._inner(element.begins, self._parser.CurrentByteIndex)
-        if len(self._stack) == 1 and parent is not None:
-            parent.children.clear()
-            if element.name == "application":
-                self._found.append(element)
-
-    def _inner(self, begins: int, ends: int) -> str:
-        """What stands between the tags of an element."""
-        tag = _START_TAG.match(self._body, begins)
-        return self._body[tag.end() : ends].decode("utf-8", "replace") if tag is not None else ""
-
-
-def _local(name: str) -> str:
-    return name.rpartition(":")[2]
+        element.text = "".join(self._texts.pop())
+        element.ends = self._parser.CurrentByteIndex
