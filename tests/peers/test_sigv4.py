@@ -15,7 +15,8 @@ from trimon.config.secret import Secret
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.request import FetchError, FetchRequest
 from trimon.notify.alertmanagers import AlertmanagerSet
-from trimon.peers.sigv4 import AwsKeys, SigV4, signed
+from trimon.peers.aws.signature import AwsKeys, signed
+from trimon.peers.sigv4 import SigV4
 from trimon.server.notify import _connect
 
 KEYS = SigV4Config(
@@ -98,7 +99,7 @@ def test_keys_come_from_the_file_the_environment_or_a_profile(tmp_path: Path) ->
         "Credential=OTH/19700101/south/"
         in headers(other, {**environment, **home, "AWS_REGION": ""})["Authorization"]
     )
-    with pytest.raises(FetchError, match="neither sigv4 nor environment nor profile"):
+    with pytest.raises(FetchError, match="neither configuration nor environment nor profile"):
         headers(SigV4Config(region="x"), {"HOME": str(tmp_path / "nowhere")})
     with pytest.raises(FetchError, match="region not configured"):
         headers(

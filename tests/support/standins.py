@@ -46,10 +46,10 @@ NOT_SET: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def scenarios(*mechanisms: str) -> list[str]:
-    """The names `mechanism.scenario` of what was recorded; empty where there are no recordings."""
+    """The names `mechanism.scenario` of what was recorded, of mechanisms or those named; empty without recordings."""
     folder = ROOM / "truth"
     names = sorted(path.name.removesuffix(".json") for path in folder.glob("*.json"))
-    return [name for name in names if not mechanisms or name.partition(".")[0] in mechanisms]
+    return [name for name in names if not mechanisms or {name, name.partition(".")[0]} & {*mechanisms}]
 
 
 def require() -> None:

@@ -14,13 +14,18 @@ from trimon.discovery.mechanisms.kubernetes import access
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "registries": ("http",),
     "clouds": ("digitalocean", "hetzner", "linode", "vultr"),
-    "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
-    "kubernetes": ("kubernetes",),
     "consul_and_like": ("consul", "nomad", "eureka", "kuma"),
     "containers": ("docker", "dockerswarm", "marathon", "triton"),
+    "aws": ("ec2.aws-sd", "ec2.changes", "ec2.failures", "ec2.options", "ec2.rich", "ec2.role", "lightsail"),
+    "aws-environment": ("ec2.environment",),
+    "aws-profile": ("ec2.profile",),
+    "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
+    "kubernetes": ("kubernetes",),
     "managers": ("puppetdb", "uyuni"),
 }
-DIFFERENT: Final[dict[str, str]] = {}
+DIFFERENT: Final[dict[str, str]] = {
+    "lightsail.paged": "3.14 reads the first page of the list; machines beyond it are found here",
+}
 """Scenes that differ by design, with the reason; they have to differ."""
 
 

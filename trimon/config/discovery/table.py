@@ -118,7 +118,7 @@ class Mechanism:
 
 # In the order in which a configuration shows them: as Prometheus, by field.
 MECHANISMS: Final = (
-    Mechanism("aws", "aws_sd_configs", AwsSdConfig, "[]*aws.SDConfig"),
+    Mechanism("aws", "aws_sd_configs", AwsSdConfig, "[]*aws.SDConfig", f"{_ROOM}.aws.roles:aws_discovery"),
     Mechanism("azure", "azure_sd_configs", AzureSdConfig, "[]*azure.SDConfig"),
     Mechanism(
         "consul",
@@ -149,7 +149,7 @@ MECHANISMS: Final = (
         "[]*moby.DockerSwarmSDConfig",
         f"{_ROOM}.containers.dockerswarm:DockerSwarmDiscovery",
     ),
-    Mechanism("ec2", "ec2_sd_configs", Ec2SdConfig, "[]*aws.EC2SDConfig"),
+    Mechanism("ec2", "ec2_sd_configs", Ec2SdConfig, "[]*aws.EC2SDConfig", f"{_ROOM}.aws.ec2:Ec2Discovery"),
     Mechanism("ecs", "ecs_sd_configs", EcsSdConfig, "[]*aws.ECSSDConfig"),
     Mechanism("elasticache", "elasticache_sd_configs", ElasticacheSdConfig, "[]*aws.ElasticacheSDConfig"),
     Mechanism(
@@ -190,7 +190,13 @@ MECHANISMS: Final = (
         "[]*xds.KumaSDConfig",
         f"{_ROOM}.registries.kuma:KumaDiscovery",
     ),
-    Mechanism("lightsail", "lightsail_sd_configs", LightsailSdConfig, "[]*aws.LightsailSDConfig"),
+    Mechanism(
+        "lightsail",
+        "lightsail_sd_configs",
+        LightsailSdConfig,
+        "[]*aws.LightsailSDConfig",
+        f"{_ROOM}.aws.lightsail:LightsailDiscovery",
+    ),
     Mechanism(
         "linode",
         "linode_sd_configs",

@@ -19,8 +19,8 @@ from trimon.discovery.mechanisms.fields import texts
 from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import Record
+from trimon.peers.aws.signature import AwsKeys, signed
 from trimon.peers.files import read_secret
-from trimon.peers.sigv4 import AwsKeys, signed
 
 # The region that signatures are for; the API takes it for those of all regions.
 _SIGNED_REGION: Final = "eu-west-2"

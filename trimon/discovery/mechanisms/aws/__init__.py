@@ -1,0 +1,1 @@
+"""What runs at AWS, one file a service."""

@@ -1,0 +1,1 @@
+"""Keys of AWS from wherever they come, and signatures with them."""
