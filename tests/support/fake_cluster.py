@@ -49,6 +49,8 @@ class FakeCluster:
     requests: list[str] = field(default_factory=list)
     changed: trio.Event = field(default_factory=trio.Event)
     down: Callable[[], Exception | None] = lambda: None
+    denied: str = ""
+    """What no path may have in it."""
 
     def put(self, resource: str, found: Object) -> None:
         """Create or change an object."""
@@ -85,7 +87,12 @@ class FakeCluster:
         if self._happens(self.habits.refuse):
             raise FetchError("connection refused")
         url = urlsplit(request.url)
-        return url.path.rsplit("/", 1)[1], dict(parse_qsl(url.query))
+        *_, above, resource = url.path.split("/")
+        within = above if "/namespaces/" in url.path else ""
+        return resource, {**dict(parse_qsl(url.query)), "within": within}
+
+    def _there(self, resource: str, within: str) -> list[Object]:
+        return [each for each in self.objects.get(resource, {}).values() if _is_in(each, within)]
 
     # ---- lists
 
@@ -93,6 +100,8 @@ class FakeCluster:
         """A list, or a page of one."""
         await trio.lowlevel.checkpoint()
         resource, query = self._begin(request)
+        if self.denied and self.denied in request.url:
+            return _answer(403, {"kind": "Status", "message": "denied"})
         if self._happens(self.habits.refuse):
             return _answer(503, {"kind": "Status", "message": "away"})
         version, start = self.version, 0
@@ -102,7 +111,7 @@ class FakeCluster:
                 return _answer(410, {"kind": "Status", "message": "expired"})
         elif int(query["resourceVersion"]) < self.oldest and query["resourceVersion"] != "0":
             return _answer(410, {"kind": "Status", "message": "too old"})
-        items = list(self.objects.get(resource, {}).values())[start:]
+        items = self._there(resource, query["within"])[start:]
         meta: dict[str, str] = {"resourceVersion": str(version)}
         page = self.habits.page or int(query.get("limit", 0))
         if page and len(items) > page:
@@ -116,6 +125,9 @@ class FakeCluster:
         """A watch."""
         await trio.lowlevel.checkpoint()
         resource, query = self._begin(request)
+        if self.denied and self.denied in request.url:
+            yield StreamedResponse(403, "Forbidden", {}, _pieces([]))
+            return
         initial = "sendInitialEvents" in query
         if initial and not self.habits.watch_lists:
             body = _answer(422, {"kind": "Status", "message": "forbidden"}).body
@@ -135,7 +147,7 @@ class FakeCluster:
         seen = asked
         if initial:
             seen = self.version
-            for each in list(self.objects.get(resource, {}).values()):
+            for each in self._there(resource, query["within"]):
                 yield _line("ADDED", each)
                 if self._happens(self.habits.bookmark):
                     yield _bookmark(asked)
@@ -146,7 +158,7 @@ class FakeCluster:
             if self._happens(self.habits.gone):
                 yield _line("ERROR", {"kind": "Status", "code": 410, "message": "gone"})
                 return
-            for piece, version in self._told(resource, seen):
+            for piece, version in self._told(resource, query["within"], seen):
                 seen = version
                 if self._happens(self.habits.cut):
                     yield piece[: self.chance.randrange(len(piece))]
@@ -158,10 +170,11 @@ class FakeCluster:
                 return
             await self.changed.wait()
 
-    def _told(self, resource: str, seen: int) -> Iterator[tuple[bytes, int]]:
+    def _told(self, resource: str, within: str, seen: int) -> Iterator[tuple[bytes, int]]:
         """Events after a version, maybe some of them again, and bookmarks."""
-        fresh = [event for event in self.events if event[0] > seen and event[1] == resource]
-        old = [event for event in self.events if event[0] <= seen and event[1] == resource]
+        told = [event for event in self.events if event[1] == resource and _is_in(event[3], within)]
+        fresh = [event for event in told if event[0] > seen]
+        old = [event for event in told if event[0] <= seen]
         if old and self._happens(self.habits.replay):
             fresh = old[-self.chance.randint(1, len(old)) :] + fresh
         for version, _, kind, found in fresh:
@@ -172,6 +185,10 @@ class FakeCluster:
     async def aclose(self) -> None:
         """Nothing to close."""
         await trio.lowlevel.checkpoint()
+
+
+def _is_in(found: Object, within: str) -> bool:
+    return not within or found["metadata"].get("namespace") == within
 
 
 def _answer(status: int, body: object) -> Response:

@@ -326,3 +326,36 @@ def test_an_endless_list_ends() -> None:
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
     assert f"{informer.PAGES_MAX} pages" in made.stats.last_error
+
+
+def test_a_namespace_that_is_denied_keeps_no_other_waiting() -> None:
+    """Targets of the others come after a few denials, those of the denied one as soon as it is let in."""
+    cluster = FakeCluster(denied="/namespaces/secret/services")
+    for namespace in ("shop", "secret"):
+        meta = {"name": "s", "namespace": namespace}
+        address = {"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}
+        cluster.put("endpoints", {"metadata": meta, "subsets": [address]})
+    made = discovery(cluster, role="endpoints", namespaces={"names": ["shop", "secret"]})
+
+    async def look(found: Found) -> None:
+        assert trio.current_time() > 1
+        assert [labels["__meta_kubernetes_namespace"] for labels in found.targets] == ["shop"]
+        cluster.denied = ""
+        await trio.sleep(60)
+        assert len(found.targets) == 2
+
+    observe(made, look)
+
+
+def test_a_single_namespace_that_is_denied_publishes_nothing() -> None:
+    """Being denied everything is not the same as there being nothing."""
+    cluster = FakeCluster(denied="/pods")
+    made, found = discovery(cluster), Found()
+
+    async def main() -> None:
+        with trio.move_on_after(300):
+            await made.run(found.sink)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert not found.published
+    assert "403" in made.stats.last_error

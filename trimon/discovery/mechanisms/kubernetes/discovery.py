@@ -65,7 +65,8 @@ class KubernetesDiscovery:
     """Watches what its role needs.
 
     Owns its informers and stores. Sends groups to the sink when every informer has a complete list, and changed groups from
-    then on. Crashes when the way to the API server cannot be made out (UserError). On restart it lists anew.
+    then on; a namespace that the server denies again and again keeps no other waiting. Crashes when the way to the API server
+    cannot be made out (UserError). On restart it lists anew.
     """
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
@@ -78,6 +79,8 @@ class KubernetesDiscovery:
         self._dirty: set[str] = set()
         self._changed = trio.Event()
         self._published: dict[str, LabelSets] = {}
+        self._open: set[str] = set()
+        """Namespaces of which all that is needed was listed."""
 
     async def run(self, sink: Sink) -> None:
         """Watch and publish, for ever. Raises UserError."""
@@ -115,7 +118,7 @@ class KubernetesDiscovery:
             for each in resources
         }
         self._role.stores = self._stores
-        self._dirty, self._changed, self._published = set(), trio.Event(), {}
+        self._dirty, self._changed, self._published, self._open = set(), trio.Event(), {}, set()
         self._informers = []
         fetches = []
         selectors = {selector.role: selector for selector in self._config.selectors}
@@ -180,19 +183,43 @@ class KubernetesDiscovery:
         self.stats.last_success_ms = max(stats.last_success_ms for stats in each)
         last = max(each, key=lambda stats: (bool(stats.last_error), stats.last_error_ms))
         self.stats.last_error, self.stats.last_error_ms = last.last_error, last.last_error_ms
+        self._open_namespaces()
+
+    def _open_namespaces(self) -> None:
+        """Let those in of which all was listed by now."""
+        everywhere = (informer for informer in self._informers if not informer.part.resource.namespaced)
+        own = self._stores[self._role.resource]
+        if all(informer.synced.is_set() for informer in everywhere):
+            for namespace in own.parts.keys() - self._open:
+                if all(informer.synced.is_set() for informer in self._of(namespace)):
+                    self._open.add(namespace)
+                    self._dirty |= own.parts[namespace].objects.keys()
+        if self._dirty or not self._published:
+            self._changed.set()
+
+    def _of(self, namespace: str) -> list[Informer]:
+        return [informer for informer in self._informers if informer.part.namespace == namespace]
+
+    def _is_ready(self) -> bool:
+        """Whether all was listed, but for namespaces that are denied."""
+        closed = self._stores[self._role.resource].parts.keys() - self._open
+        return bool(self._open) and all(
+            any(informer.is_denied for informer in self._of(namespace)) for namespace in closed
+        )
 
     # ---- the groups
 
     async def _publish_all(self, sink: Sink) -> None:
-        for informer in self._informers:
-            await informer.synced.wait()
-        self._dirty |= set(self._stores[self._role.resource].keys())
+        while not self._is_ready():
+            await self._changed.wait()
+            self._changed = trio.Event()
         first = True
         while True:
             keys, self._dirty, self._changed = self._dirty, set(), trio.Event()
             wait_s = PUBLISH_EVERY_S
             try:
-                built = await self._context.offload.run(lambda: self._built(keys))  # noqa: B023 # it ends in this turn
+                known = self._known(keys)
+                built = await self._context.offload.run(lambda: self._built(known))  # noqa: B023 # it ends in this turn
                 if built.by_source or first:
                     sink.publish(CheckedGroups(built.by_source, built.targets))
                     self._remember(built)
@@ -204,6 +231,12 @@ class KubernetesDiscovery:
                 wait_s = REFUSED_AGAIN_S
             await trio.sleep(wait_s)
             await self._changed.wait()
+
+    def _known(self, keys: set[str]) -> Iterable[str]:
+        """Keys in namespaces that are open; the others come when theirs is."""
+        if self._open == self._stores[self._role.resource].parts.keys():
+            return keys
+        return [key for key in keys if key.partition("/")[0] in self._open]
 
     def _built(self, keys: Iterable[str]) -> _Built:
         """The groups of objects that are others than those published last; in a thread."""

@@ -62,12 +62,15 @@ LIST_S: Final = 60.0
 DELAY_S_MAX: Final = 30.0
 # A watch that ends at once is not begun again at once.
 WATCH_PACE_S: Final = 1.0
+# So often in a row a list has to be denied until the others go on without it.
+DENIALS: Final = 3
 PAGE_OBJECTS: Final = 500
 OBJECTS_MAX: Final = 500_000
 PAGES_MAX: Final = 5000
 # Events in more bytes than this are read in a thread.
 _INLINE_BYTES_MAX: Final = 8 * 2**10
 _UNSUPPORTED: Final = 422
+_FORBIDDEN: Final = 403
 _TOO_MANY: Final = 429
 _ERROR_BYTES_MAX: Final = 16 * 2**10
 _HEADERS: Final = (("Accept", "application/json"),)
@@ -110,6 +113,12 @@ class Informer:
         self._current = False
         """Whether a watch may go on from `_version`."""
         self._watch_lists = True
+        self._denials = 0
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether it never had a list, as the server denies it, again and again: it may for a moment when it starts."""
+        return self._denials >= DENIALS and not self.synced.is_set()
 
     async def run(self) -> None:
         """List and watch, for ever."""
@@ -150,6 +159,8 @@ class Informer:
 
     def _failed(self, error: BaseException) -> None:
         self._note_refusal(error)
+        denied = isinstance(error, Refused) and error.status == _FORBIDDEN
+        self._denials = self._denials + 1 if denied else 0
         self.stats.failed(error, self._context.clock.now_ms())
         self._context.log.error(
             "Error watching Kubernetes objects", objects=self.part.shown, err=self.stats.last_error
