@@ -134,7 +134,7 @@ MECHANISMS: Final = (
         "[]*digitalocean.SDConfig",
         f"{_ROOM}.clouds.digitalocean:DigitalOceanDiscovery",
     ),
-    Mechanism("dns", "dns_sd_configs", DnsSdConfig, "[]*dns.SDConfig"),
+    Mechanism("dns", "dns_sd_configs", DnsSdConfig, "[]*dns.SDConfig", f"{_ROOM}.dns:DnsDiscovery"),
     Mechanism(
         "docker",
         "docker_sd_configs",
