@@ -17,6 +17,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "consul_and_like": ("consul", "nomad", "eureka", "kuma"),
     "containers": ("docker", "dockerswarm", "marathon", "triton"),
     "aws": ("ec2.aws-sd", "ec2.changes", "ec2.failures", "ec2.options", "ec2.rich", "ec2.role", "lightsail"),
+    "aws-clusters": ("ecs", "msk", "elasticache", "rds"),
     "aws-environment": ("ec2.environment",),
     "aws-profile": ("ec2.profile",),
     "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
@@ -24,6 +25,8 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "managers": ("puppetdb", "uyuni"),
 }
 DIFFERENT: Final[dict[str, str]] = {
+    "ecs.changes": "3.14 forgets the tasks of a cluster that cannot be described; here they stay",
+    "ecs.failures": "3.14 forgets the tasks of a cluster that cannot be described; here they stay",
     "lightsail.paged": "3.14 reads the first page of the list; machines beyond it are found here",
 }
 """Scenes that differ by design, with the reason; they have to differ."""

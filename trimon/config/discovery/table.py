@@ -150,8 +150,14 @@ MECHANISMS: Final = (
         f"{_ROOM}.containers.dockerswarm:DockerSwarmDiscovery",
     ),
     Mechanism("ec2", "ec2_sd_configs", Ec2SdConfig, "[]*aws.EC2SDConfig", f"{_ROOM}.aws.ec2:Ec2Discovery"),
-    Mechanism("ecs", "ecs_sd_configs", EcsSdConfig, "[]*aws.ECSSDConfig"),
-    Mechanism("elasticache", "elasticache_sd_configs", ElasticacheSdConfig, "[]*aws.ElasticacheSDConfig"),
+    Mechanism("ecs", "ecs_sd_configs", EcsSdConfig, "[]*aws.ECSSDConfig", f"{_ROOM}.aws.ecs:EcsDiscovery"),
+    Mechanism(
+        "elasticache",
+        "elasticache_sd_configs",
+        ElasticacheSdConfig,
+        "[]*aws.ElasticacheSDConfig",
+        f"{_ROOM}.aws.elasticache:ElasticacheDiscovery",
+    ),
     Mechanism(
         "eureka",
         "eureka_sd_configs",
@@ -211,7 +217,7 @@ MECHANISMS: Final = (
         "[]*marathon.SDConfig",
         f"{_ROOM}.containers.marathon:MarathonDiscovery",
     ),
-    Mechanism("msk", "msk_sd_configs", MskSdConfig, "[]*aws.MSKSDConfig"),
+    Mechanism("msk", "msk_sd_configs", MskSdConfig, "[]*aws.MSKSDConfig", f"{_ROOM}.aws.msk:MskDiscovery"),
     Mechanism("nerve", "nerve_sd_configs", NerveSdConfig, "[]*zookeeper.NerveSDConfig"),
     Mechanism(
         "nomad",
@@ -243,7 +249,7 @@ MECHANISMS: Final = (
         "[]*puppetdb.SDConfig",
         f"{_ROOM}.puppetdb:PuppetDbDiscovery",
     ),
-    Mechanism("rds", "rds_sd_configs", RdsSdConfig, "[]*aws.RDSSDConfig"),
+    Mechanism("rds", "rds_sd_configs", RdsSdConfig, "[]*aws.RDSSDConfig", f"{_ROOM}.aws.rds:RdsDiscovery"),
     Mechanism(
         "scaleway",
         "scaleway_sd_configs",

@@ -6,17 +6,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Final
 
-from trimon.config.discovery.aws import AwsSdConfig, Ec2SdConfig, LightsailSdConfig
+from trimon.config.discovery.aws import (
+    AwsSdConfig,
+    Ec2SdConfig,
+    EcsSdConfig,
+    ElasticacheSdConfig,
+    LightsailSdConfig,
+    MskSdConfig,
+    RdsSdConfig,
+)
 from trimon.config.discovery.source import config_option
 from trimon.discovery.mechanisms.aws.ec2 import Ec2Discovery
+from trimon.discovery.mechanisms.aws.ecs import EcsDiscovery
+from trimon.discovery.mechanisms.aws.elasticache import ElasticacheDiscovery
 from trimon.discovery.mechanisms.aws.lightsail import LightsailDiscovery
+from trimon.discovery.mechanisms.aws.msk import MskDiscovery
+from trimon.discovery.mechanisms.aws.rds import RdsDiscovery
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery, ServiceConfig
 from trimon.discovery.plugin import Context
 
 _Made = Callable[[Mapping[str, object], Context], AwsDiscovery]
 _ROLES: Final[Mapping[str, tuple[type[ServiceConfig], _Made]]] = {
     "ec2": (Ec2SdConfig, Ec2Discovery),
+    "ecs": (EcsSdConfig, EcsDiscovery),
+    "elasticache": (ElasticacheSdConfig, ElasticacheDiscovery),
     "lightsail": (LightsailSdConfig, LightsailDiscovery),
+    "msk": (MskSdConfig, MskDiscovery),
+    "rds": (RdsSdConfig, RdsDiscovery),
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -11,6 +13,7 @@ from trimon.discovery.record import SourceError
 
 DEPTH_MAX: Final = 50
 ELEMENTS_MAX: Final = 5_000_000
+_FRACTION: Final = re.compile(r"\.[0-9]+(?=Z|[+-])")
 
 
 @dataclass(eq=False, slots=True)
@@ -96,3 +99,18 @@ class _Reader:
         element = self._stack.pop()
         if element.children:
             element.text = ""
+
+
+def said(
+    element: Element, prefix: str, fields: Mapping[str, str], times: AbstractSet[str] = frozenset()
+) -> dict[str, str]:
+    """A label for each name of a table whose field is there; of times the whole seconds."""
+    by_name = {child.name: child for child in reversed(element.children)}
+    found = {}
+    for name, path in fields.items():
+        field_name, _, rest = path.partition(".")
+        child = by_name.get(field_name)
+        text = "" if child is None else child.text_of(rest) if rest else child.text
+        if text:
+            found[prefix + name] = _FRACTION.sub("", text) if path in times else text
+    return found
