@@ -1,4 +1,4 @@
-"""Protobuf's wire format: just what reading messages by hand needs.
+"""Protobuf's wire format: just what reading and writing messages by hand needs.
 
 Source: the protocol buffers encoding specification. Generated code makes an object for every sample, which costs more than
 storing it does; a request is read in place instead.
@@ -6,6 +6,7 @@ storing it does; a request is read in place instead.
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from trimon.errors import UserError
@@ -93,3 +94,36 @@ def skip(data: bytes, position: int, end: int, wire_type: int) -> int:
     if after > end:
         raise WireError("unexpected EOF")
     return after
+
+
+def put_varint(value: int) -> bytes:
+    """A whole number as a varint; negative ones as 64 bits."""
+    if 0 <= value < 0x80:
+        return bytes((value,))
+    value &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def put_block(number: int, content: bytes) -> bytes:
+    """A length-delimited field: a message, a text, bytes, packed numbers."""
+    return put_varint(number << 3 | LENGTH) + put_varint(len(content)) + content
+
+
+def put_number(number: int, value: int) -> bytes:
+    """A field that is a varint."""
+    return put_varint(number << 3 | VARINT) + put_varint(value)
+
+
+def put_double(number: int, value: float) -> bytes:
+    """A field that is a float64."""
+    return put_varint(number << 3 | FIXED64) + struct.pack("<d", value)
+
+
+def put_fixed64(number: int, value: int) -> bytes:
+    """A field that is an unsigned number of eight bytes."""
+    return put_varint(number << 3 | FIXED64) + struct.pack("<Q", value)

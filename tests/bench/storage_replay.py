@@ -24,9 +24,10 @@ import numpy as np
 from tests.bench.storage_world import World, timed, tree_bytes
 from trimon.files import DiskFiles
 from trimon.model.labels import Labels
-from trimon.storage.prometheus.varint import uvarint, write_all
+from trimon.storage.prometheus.varint import write_all
 from trimon.storage.prometheus.wal import PAGE_BYTES, _crc
 from trimon.storage.store import Store
+from trimon.wire import put_varint
 
 WIDTH = 1000
 _HEAD = struct.Struct(">BHI")
@@ -79,11 +80,11 @@ def series_record(first: int, labels: tuple[Labels, ...]) -> bytes:
     """Series numbered from `first`."""
     out = [b"\x01"]
     for number, pairs in enumerate(labels, first):
-        out += [number.to_bytes(8, "big"), uvarint(len(pairs))]
+        out += [number.to_bytes(8, "big"), put_varint(len(pairs))]
         for pair in pairs:
             for text in pair:
                 encoded = text.encode()
-                out += [uvarint(len(encoded)), encoded]
+                out += [put_varint(len(encoded)), encoded]
     return b"".join(out)
 
 

@@ -276,7 +276,6 @@ INERT_FRAMES: Final = {
 INERT_VALUES: Final = {
     "remote_write": "[{url: 'http://x'}]",
     "remote_read": "[{url: 'http://x'}]",
-    "tracing": "{endpoint: x}",
     "stale_series_compaction_threshold": "1",
 }
 
@@ -329,9 +328,9 @@ def test_files_of_jobs_tell_what_nothing_acts_on(tmp_path: Path) -> None:
     """With the place in their own file, after what the main file has."""
     (tmp_path / "jobs.yml").write_text("scrape_configs: [{job_name: j, dns_sd_configs: [{names: [x]}]}]")
     main = tmp_path / "p.yml"
-    main.write_text("scrape_config_files: [jobs.yml]\ntracing: {endpoint: x}\n")
+    main.write_text("scrape_config_files: [jobs.yml]\nremote_read: [{url: 'http://x'}]\n")
     told = [(each.name, each.place.file) for each in load(main).unsupported]
-    assert told == [("tracing", str(main)), ("dns_sd_configs", str(tmp_path / "jobs.yml"))]
+    assert told == [("remote_read", str(main)), ("dns_sd_configs", str(tmp_path / "jobs.yml"))]
 
 
 def test_the_file_of_the_prometheus_package_loads() -> None:

@@ -25,7 +25,7 @@ SECTIONS: Final = {
     "scrape_config_files": "more jobs",
     "scrape_configs": "the scrape manager and discovery",
     "storage": "the limits of the store",
-    "tracing": "",
+    "tracing": "the exporter of spans",
     "remote_write": "",
     "remote_read": "",
     "otlp": "",

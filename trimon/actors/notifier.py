@@ -23,6 +23,8 @@ from trimon.model.relabel import Relabeling
 from trimon.notify.alertmanagers import AlertmanagerSet, FoundAlertmanagers, relabeled, with_external
 from trimon.notify.message import AlertMessage, encode
 from trimon.redaction import redacted, shown_url
+from trimon.tracing.span import SpanKind
+from trimon.tracing.tracer import TRACER
 
 # A stopping server has so long for what waits.
 DRAIN_S: Final = 10.0
@@ -125,9 +127,23 @@ class AlertSender:
 
     async def _send(self, batch: Sequence[AlertMessage]) -> None:
         counts = self._counts
+        with TRACER.span("Send Alerts", {"alerts": len(batch)}, SpanKind.CLIENT) as span:
+            error = await self._posted(batch)
+            if span is not None:
+                span.error = error
+        if not error:
+            counts.sent += len(batch)
+            return
+        counts.errors += len(batch)
+        counts.dropped += len(batch)
+        self._log.error("Error sending alerts", alertmanager=shown_url(self.url), count=len(batch), err=error)
+
+    async def _posted(self, batch: Sequence[AlertMessage]) -> str:
+        """Sends once; what went wrong, empty when nothing did."""
+        counts = self._counts
         request = FetchRequest(
             self.url,
-            headers=(("Content-Type", "application/json"),),
+            headers=(("Content-Type", "application/json"), *TRACER.headers()),
             timeout_s=self._timeout_s,
             body_bytes_max=ANSWER_BYTES_MAX,
             method="POST",
@@ -143,13 +159,8 @@ class AlertSender:
             error = f'Post "{shown_url(self.url)}": {failure}'
         counts.requests += 1
         counts.seconds += trio.current_time() - began_s
-        self._last_error = error = redacted(error)
-        if not error:
-            counts.sent += len(batch)
-            return
-        counts.errors += len(batch)
-        counts.dropped += len(batch)
-        self._log.error("Error sending alerts", alertmanager=shown_url(self.url), count=len(batch), err=error)
+        self._last_error = redacted(error)
+        return self._last_error
 
     def inspect(self) -> Mapping[str, object]:
         """What was sent, and what the last request came to."""

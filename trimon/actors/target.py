@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import trio
 
@@ -14,7 +15,7 @@ from trimon.actors.storage import Writer
 from trimon.actors.turns import Turns
 from trimon.clock import Clock
 from trimon.errors import OperatingError
-from trimon.fetch.request import Fetch, FetchError, Response
+from trimon.fetch.request import Fetch, FetchError, FetchRequest, Response
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
 from trimon.offload import Offload
@@ -22,6 +23,8 @@ from trimon.scrape.echoes import ECHOED
 from trimon.scrape.outcome import ScrapeOutcome
 from trimon.scrape.records import KeptBodies, ScrapeParts, packed
 from trimon.scrape.session import ScrapeSession
+from trimon.tracing.span import Span, SpanKind
+from trimon.tracing.tracer import TRACER
 
 # A scrape this close to its slot gets the slot's time: regular timestamps are compressed away.
 TOLERANCE_MS = 2
@@ -95,7 +98,9 @@ class TargetActor:
                     if scope.cancelled_caught:
                         continue
                 try:
-                    await self._scrape(slot_ms)
+                    with TRACER.span("Scrape", kind=SpanKind.CLIENT) as span:
+                        await self._scrape(slot_ms)
+                        self._describe(span)
                 except Exception:
                     await self._crashed()
                     raise
@@ -103,6 +108,15 @@ class TargetActor:
             self._ended(self.session)
             with trio.CancelScope(shield=True):
                 await self._fetch.aclose()
+
+    def _describe(self, span: Span | None) -> None:
+        if span is None:
+            return
+        target, state = self.session.target, self.session.state
+        span.set("scrape_pool", target.job)
+        span.set("url.full", target.shown_url)
+        span.set("samples", state.samples)
+        span.error = state.last_error if state.health == "down" else ""
 
     def drain(self) -> None:
         """Stops waiting; a row on its way to storage is still seen through."""
@@ -130,7 +144,7 @@ class TargetActor:
         if not session.forced_error:
             with self._schedule.interruptible() as scope:
                 try:
-                    answer = await self._fetch.send(session.request())
+                    answer = await self._fetch.send(_traced(session.request()))
                 except FetchError as error:
                     # With its traceback, which holds this frame, it would be garbage that only the collector finds.
                     answer = error.with_traceback(None)
@@ -232,3 +246,9 @@ class TargetActor:
             "failures": counts.failures,
             "missed": counts.missed,
         }
+
+
+def _traced(request: FetchRequest) -> FetchRequest:
+    """A request that says which span it belongs to, where there is one."""
+    headers = TRACER.headers()
+    return replace(request, headers=(*request.headers, *headers)) if headers else request

@@ -20,7 +20,6 @@ INERT: Final[Mapping[str, Mapping[str, str]]] = {
     "config": {
         "remote_write": "no samples are sent",
         "remote_read": "queries read local storage alone",
-        "tracing": "no spans are sent",
     },
     "tsdb": {"stale_series_compaction_threshold": "stale series are compacted with all others"},
     "basic_auth": {"username_ref": _REFERENCE, "password_ref": _REFERENCE},

@@ -61,11 +61,11 @@ class ClientConnection:
         cls, endpoint: PeerAddress, tls: Callable[[], ssl.SSLContext], server_name: str, times: ExchangeTimes
     ) -> ClientConnection:
         """Connects; a secure endpoint gets TLS under `server_name` (empty: the host). Raises FetchError."""
-        stream = await _dial(endpoint, times)
+        stream = await dial(endpoint, times)
         if not endpoint.secure:
             return cls(stream, endpoint)
         try:
-            secure = await _secured(stream, tls, server_name or endpoint.host)
+            secure = await secured(stream, tls, server_name or endpoint.host)
             times.secured()
             return cls(secure, endpoint)
         except BaseException:
@@ -192,7 +192,7 @@ class ClientConnection:
         return stream.socket
 
 
-async def _secured(
+async def secured(
     stream: trio.SocketStream, tls: Callable[[], ssl.SSLContext], server_name: str
 ) -> trio.SSLStream[trio.SocketStream]:
     """The stream after a TLS handshake. Raises FetchError."""
@@ -212,7 +212,8 @@ async def _secured(
     return secure
 
 
-async def _dial(endpoint: PeerAddress, times: ExchangeTimes) -> trio.SocketStream:
+async def dial(endpoint: PeerAddress, times: ExchangeTimes) -> trio.SocketStream:
+    """An open connection without TLS. Raises FetchError."""
     times.begin()
     try:
         stream = await _dialed(endpoint, times)

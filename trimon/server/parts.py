@@ -5,6 +5,8 @@ from __future__ import annotations
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.looplag import LagMonitor
 from trimon.actors.metrics.discovery import discovery_metrics
+from trimon.actors.metrics.tracing import tracing_metrics
+from trimon.actors.tracing import SpanExporter
 from trimon.actors.watchdog import Watchdog
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.memory import MemoryPart
@@ -15,6 +17,7 @@ from trimon.server.scraping import ScrapingPart
 from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart
 from trimon.storage.store import Store
+from trimon.tracing.tracer import TRACER
 
 
 class ServerParts:
@@ -36,6 +39,8 @@ class ServerParts:
         self.scraping = ScrapingPart(
             self.storage, self.queries, self.memory, current, settings, seams, reports
         )
+        self.tracing = SpanExporter(TRACER, seams.parse_threads, seams.log)
+        seams.metrics.collect(tracing_metrics(TRACER, self.tracing))
         self.memory.collect(self.scraping.manager, seams)
         seams.metrics.collect(discovery_metrics([self.scraping.discovery, self.notify.discovery]))
         self.lag = LagMonitor(seams.metrics, Watchdog(seams.log))

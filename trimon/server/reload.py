@@ -136,6 +136,7 @@ class Reload:
             ("scrape", self._scraping),
             ("notify", self._notify),
             ("rules", self._rules),
+            ("tracing", self._tracing),
         )
 
     def _storage(self, loaded: LoadedConfiguration) -> None:
@@ -162,6 +163,9 @@ class Reload:
 
     def _notify(self, loaded: LoadedConfiguration) -> None:
         self._parts.notify.configure(loaded.config)
+
+    def _tracing(self, loaded: LoadedConfiguration) -> None:
+        self._parts.tracing.configure(loaded.config.main.tracing)
 
     def _rules(self, loaded: LoadedConfiguration) -> None:
         if loaded.rules_error is not None:

@@ -68,9 +68,9 @@ class Settings:
         return max(RULES_MAX, self.rules.at_once)
 
     memory: MemoryLimit | None = None
+    """The most memory of the process; None for what the system says."""
     keep_bodies: bool = True
     """Whether bodies of last scrapes are kept."""
-    """The most memory of the process; None for what the system says."""
     security: CurrentSecurity = field(default_factory=CurrentSecurity)
     """What the web config file says."""
     read_timeout_s: float = math.inf

@@ -15,6 +15,7 @@ trimon
 ├── rules/<file>/<group>
 ├── config-watch       reloads when a file of the configuration changes, with --config.auto-reload
 ├── web-config         reads the web config file again when it or what it names changes
+├── tracing            sends spans, where the configuration has a place for them
 ├── memory             the budget of memory, and who is refused when it is used up
 ├── lag                the event loop's pulse
 └── web
@@ -69,6 +70,7 @@ def supervision_tree(
         ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
         ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
         ChildSpec("web-config", lambda: web_watch, restart=always),
+        ChildSpec("tracing", lambda: parts.tracing, restart=always, drain_s=3.0),
         ChildSpec("memory", lambda: parts.memory.monitor, restart=always),
         ChildSpec("lag", lambda: parts.lag, restart=always),
         ChildSpec("web", lambda: web, restart=always, drain_s=12.0),

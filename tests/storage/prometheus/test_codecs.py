@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.storage.prometheus.crc import crc32c, crc32c_many
-from trimon.storage.prometheus.varint import FormatError, read_all, read_at, uvarint, write_all
+from trimon.storage.prometheus.varint import FormatError, read_all, read_at, write_all
 from trimon.storage.prometheus.xor import decode_chunks, encode_chunks
+from trimon.wire import put_varint
 
 CHUNKS = st.lists(
     st.lists(st.tuples(st.integers(-(2**40), 2**41), st.integers(0, 2**64 - 1)), min_size=1, max_size=30),
@@ -38,7 +39,7 @@ def test_a_long_piece_has_the_checksum_of_its_bytes_one_by_one(size: int, seed: 
 def test_variable_length_integers_come_back(numbers: list[int]) -> None:
     """Writing many at once is writing one by one, and reading gives them back."""
     data, lengths = write_all(np.array(numbers, np.uint64))
-    assert data.tobytes() == b"".join(map(uvarint, numbers))
+    assert data.tobytes() == b"".join(map(put_varint, numbers))
     assert read_all(data)[0].tolist() == numbers
     values, ends = read_at(data, np.cumsum(lengths) - lengths)
     assert values.tolist() == numbers

@@ -30,6 +30,7 @@ from trimon.query.execution.budget import QUEUE, Budget
 from trimon.query.execution.turnstile import Turns, Turnstile
 from trimon.query.language.errors import MemoryExceeded, MemoryFull, QueryError
 from trimon.query.language.options import QueryOptions
+from trimon.tracing.tracer import TRACER
 
 T = TypeVar("T")
 
@@ -124,7 +125,7 @@ class Queries:
         self.active[number] = query
         key = (text, record.step_ms, record.end_ms - record.start_ms) if record is not None else text
         try:
-            with query.scope:
+            with TRACER.span("promqlExec", {"query": text}), query.scope:
                 return await self._run_until_done(query, key, work, record)
             budget.check(QUEUE)  # cancelled while it waited
             raise AssertionError("a query that was cancelled goes on")
@@ -231,8 +232,10 @@ class Queries:
         It waits for no place and takes none. Raises NotReady and whatever `work` raises.
         """
         snapshot, budget = self._snapshot(), Budget(options)
+        about = {"query": record.text} if record is not None else {}
         try:
-            result = work(snapshot, budget)
+            with TRACER.span("promqlExec", about):
+                result = work(snapshot, budget)
         except MemoryError:
             self._note(record, NO_MEMORY)
             full = MemoryFull(NO_MEMORY)
@@ -311,7 +314,8 @@ class Queries:
 
         slot = journal.begin(text, self._clock.now_ms() // 1000) if journal is not None else -1
         try:
-            result = await self._offload.run(timed, budget.cancel)
+            with TRACER.span("promqlEval"):
+                result = await self._offload.run(timed, budget.cancel)
         except (MemoryShort, TrimonError, MemoryError) as error:
             _let_go(error)
             if isinstance(error, MemoryError):

@@ -31,6 +31,7 @@ from trimon.rules.history import RuleName
 from trimon.rules.reading import RuleReading
 from trimon.rules.session import Evaluation, RuleSession
 from trimon.rules.spec import GroupSpec
+from trimon.tracing.tracer import TRACER
 
 # Evaluations before the alerts of before a restart are looked for: their series are scraped again by then.
 RESTORED_AFTER: Final = 2
@@ -174,10 +175,14 @@ class RuleGroupActor:
             return row
 
         row, failure = None, ""
-        try:
-            row = await seams.queries.run(session.query, options, work, record)
-        except (UserError, QueryError, OperatingError, MailboxFull) as error:
-            failure = str(error) or type(error).__name__
+        about = {"rule": session.spec.name, "group": group.spec.name, "file": group.spec.file}
+        with TRACER.span("rule", about) as span:
+            try:
+                row = await seams.queries.run(session.query, options, work, record)
+            except (UserError, QueryError, OperatingError, MailboxFull) as error:
+                failure = str(error) or type(error).__name__
+            if span is not None:
+                span.error = failure
         if isinstance(session, AlertingSession):
             self._tell_changes(session, slot_ms)
             if not failure:

@@ -12,7 +12,8 @@ from trimon.model.table import LabelTable
 from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c, crc32c_many
 from trimon.storage.prometheus.index import MAGIC, SERIES_ALIGN, TOC, VERSION
-from trimon.storage.prometheus.varint import uvarint, write_all, zigzag_encoded
+from trimon.storage.prometheus.varint import write_all, zigzag_encoded
+from trimon.wire import put_varint
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -114,12 +115,12 @@ def index_parts(table: SeriesTable, rows: Int64s, chunks: ChunkTable) -> Iterato
     postings, starts, numbers = _postings(pairs, np.repeat(ids, counts), ids)
     yield postings
     table_at = postings_at + len(postings)
-    entries = [b"\x02\x00\x00" + uvarint(postings_at + int(starts[0]))]
+    entries = [b"\x02\x00\x00" + put_varint(postings_at + int(starts[0]))]
     for number, start in zip(numbers.tolist(), starts[1:].tolist(), strict=True):
         name = table.symbols[table.names[number]].encode()
         value = table.symbols[table.values[number]].encode()
-        where = uvarint(postings_at + start)
-        entries.append(b"".join((b"\x02", uvarint(len(name)), name, uvarint(len(value)), value, where)))
+        where = put_varint(postings_at + start)
+        entries.append(b"".join((b"\x02", put_varint(len(name)), name, put_varint(len(value)), value, where)))
     offsets = _sealed(len(entries).to_bytes(4, "big") + b"".join(entries))
     yield offsets
     toc = TOC.pack(5, series_at, table_at, table_at, postings_at, table_at, 0)[:-4]
@@ -132,7 +133,7 @@ def _sealed(content: bytes) -> bytes:
 
 def _symbols(symbols: Sequence[str]) -> bytes:
     encoded = [symbol.encode("utf-8", "replace") for symbol in symbols]
-    parts = [field for text in encoded for field in (uvarint(len(text)), text)]
+    parts = [field for text in encoded for field in (put_varint(len(text)), text)]
     return len(encoded).to_bytes(4, "big") + b"".join(parts)
 
 

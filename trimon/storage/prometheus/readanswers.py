@@ -28,8 +28,8 @@ from trimon.storage.prometheus.histogramexport import (
     HistogramRun,
     runs_of,
 )
-from trimon.storage.prometheus.varint import uvarint
 from trimon.storage.prometheus.xor import encode_chunks
+from trimon.wire import put_block, put_varint
 
 _XOR: Final = 1
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
@@ -71,12 +71,12 @@ def series_message(labels: Labels, runs: Sequence[Run]) -> bytes:
     parts = [_labels(labels)]
     parts += [_samples(run.times, run.values) for run in runs if isinstance(run, FloatRun)]
     parts += [_histograms(run) for run in runs if isinstance(run, HistogramRun)]
-    return _field(1, b"".join(parts))
+    return put_block(1, b"".join(parts))
 
 
 def result_message(series: Sequence[bytes]) -> bytes:
     """The result of one query, as a field of the answer."""
-    return _field(1, b"".join(series))
+    return put_block(1, b"".join(series))
 
 
 def frames(labels: Labels, runs: Sequence[Run], query: int, frame_bytes_max: int) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ def frames(labels: Labels, runs: Sequence[Run], query: int, frame_bytes_max: int
     room_bytes = frame_bytes_max - len(head)
     for run in runs:
         for chunk in _chunks(run):
-            held.append(_field(2, chunk))
+            held.append(put_block(2, chunk))
             room_bytes -= len(held[-1])
             if room_bytes <= 0:
                 yield _frame(head, held, query)
@@ -96,8 +96,8 @@ def frames(labels: Labels, runs: Sequence[Run], query: int, frame_bytes_max: int
 
 
 def _frame(head: bytes, chunks: Sequence[bytes], query: int) -> bytes:
-    message = _field(1, head + b"".join(chunks)) + _number(2, query)
-    return uvarint(len(message)) + crc32c(message).to_bytes(4, "big") + message
+    message = put_block(1, head + b"".join(chunks)) + _number(2, query)
+    return put_varint(len(message)) + crc32c(message).to_bytes(4, "big") + message
 
 
 def _chunks(run: Run) -> Iterator[bytes]:
@@ -117,28 +117,26 @@ def _chunks(run: Run) -> Iterator[bytes]:
 
 
 def _chunk(first_ms: int, last_ms: int, kind: int, data: bytes) -> bytes:
-    return _number(1, first_ms) + _number(2, last_ms) + _number(3, kind) + _field(4, data)
+    return _number(1, first_ms) + _number(2, last_ms) + _number(3, kind) + put_block(4, data)
 
 
 # ---- messages
 
 
-def _field(number: int, payload: bytes) -> bytes:
-    return uvarint(number << 3 | 2) + uvarint(len(payload)) + payload
-
-
 def _number(number: int, value: int) -> bytes:
     """A whole number; one that is 0 is left out."""
-    return uvarint(number << 3) + uvarint(value & _MASK) if value else b""
+    return put_varint(number << 3) + put_varint(value & _MASK) if value else b""
 
 
 def _double(number: int, value: float, *, always: bool = False) -> bytes:
     """A float; one that is 0 is left out, as Go leaves it out."""
-    return uvarint(number << 3 | 1) + struct.pack("<d", value) if always or value != 0 else b""
+    return put_varint(number << 3 | 1) + struct.pack("<d", value) if always or value != 0 else b""
 
 
 def _labels(labels: Labels) -> bytes:
-    return b"".join(_field(1, _field(1, name.encode()) + _field(2, value.encode())) for name, value in labels)
+    return b"".join(
+        put_block(1, put_block(1, name.encode()) + put_block(2, value.encode())) for name, value in labels
+    )
 
 
 def _samples(times: Int64s, values: Floats) -> bytes:
@@ -173,7 +171,7 @@ def _histograms(run: HistogramRun) -> bytes:
         numbers = chunk.numbers[:, place]
         if stale[place]:
             message = _number_always(1, 0) + _double(3, float(numbers[2])) + _number_always(6, 0)
-            out.append(_field(4, message + _number(15, time_ms)))
+            out.append(put_block(4, message + _number(15, time_ms)))
             continue
         begins = place == 0 and not run.is_cut
         hint = _HINT_GAUGE if layout.gauge else 0 if begins else _HINT_LATER
@@ -192,15 +190,15 @@ def _histograms(run: HistogramRun) -> bytes:
                 _buckets(12, numbers[HEAD_NUMBERS:first], whole=whole),
                 _number(14, hint),
                 _number(15, time_ms),
-                _field(16, bounds) if bounds else b"",
+                put_block(16, bounds) if bounds else b"",
             )
         )
-        out.append(_field(4, message))
+        out.append(put_block(4, message))
     return b"".join(out)
 
 
 def _number_always(number: int, value: int) -> bytes:
-    return uvarint(number << 3) + uvarint(value & _MASK)
+    return put_varint(number << 3) + put_varint(value & _MASK)
 
 
 def _zigzag(value: int) -> int:
@@ -209,7 +207,7 @@ def _zigzag(value: int) -> int:
 
 def _spans(number: int, spans: Spans) -> bytes:
     return b"".join(
-        _field(number, _number(1, _zigzag(offset)) + _number(2, length)) for offset, length in spans
+        put_block(number, _number(1, _zigzag(offset)) + _number(2, length)) for offset, length in spans
     )
 
 
@@ -218,6 +216,6 @@ def _buckets(number: int, counts: npt.NDArray[np.float64], *, whole: bool) -> by
     if not len(counts):
         return b""
     if not whole:
-        return _field(number + 1, counts.astype("<f8").tobytes())
+        return put_block(number + 1, counts.astype("<f8").tobytes())
     deltas = np.diff(counts, prepend=0).astype(np.int64).tolist()
-    return _field(number, b"".join(uvarint(_zigzag(delta) & _MASK) for delta in deltas))
+    return put_block(number, b"".join(put_varint(_zigzag(delta) & _MASK) for delta in deltas))

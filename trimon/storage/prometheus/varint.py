@@ -73,13 +73,3 @@ def write_all(values: UInt64s) -> tuple[Bytes, Int64s]:
     more[ends - 1] = False
     out[more] |= 0x80
     return out, lengths
-
-
-def uvarint(value: int) -> bytes:
-    """One unsigned integer."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -8,6 +8,7 @@ from typing import Final
 
 from trimon.web.exposition.escaping import SCHEMES
 from trimon.web.exposition.families import FamilyType, Metric, MetricFamily
+from trimon.wire import put_varint
 
 PROTO: Final = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily"
 
@@ -21,21 +22,8 @@ _DOUBLE = struct.Struct("<d").pack
 _UNTYPED: Final = _VALUES[FamilyType.UNTYPED] + b"\x09\x09"
 
 
-def varint(number: int) -> bytes:
-    """A whole number; negative ones as 64 bits."""
-    if 0 <= number < 0x80:
-        return bytes((number,))
-    number &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _field(tag: bytes, payload: bytes) -> bytes:
-    return tag + varint(len(payload)) + payload
+    return tag + put_varint(len(payload)) + payload
 
 
 def _text(tag: bytes, text: str) -> bytes:
@@ -62,21 +50,21 @@ class ProtobufEncoding:
         """A Metric each, as fields of a family."""
         del name
         return b"".join(
-            _field(_METRIC, pieces + _UNTYPED + _DOUBLE(value) + _TIME + varint(time_ms))
+            _field(_METRIC, pieces + _UNTYPED + _DOUBLE(value) + _TIME + put_varint(time_ms))
             for pieces, value, time_ms in zip(labels, values, times_ms, strict=True)
         )
 
     def metric(self, family: MetricFamily, metric: Metric) -> bytes:
         """A Metric as a field of its family."""
         body = b"".join(self.label(name, value) for name, value in metric.labels) + _held(family.type, metric)
-        stamp = b"" if metric.time_ms is None else _TIME + varint(metric.time_ms)
+        stamp = b"" if metric.time_ms is None else _TIME + put_varint(metric.time_ms)
         return _field(_METRIC, body + stamp)
 
     def begin(self, name: str, about: str, kind: FamilyType, metrics_bytes: int) -> bytes:
         """The length of the message, and all of it but the metrics."""
         head = _text(_NAME, self._escape(name)) + (_text(_HELP, about) if about else b"")
-        head += _TYPE + varint(kind.value)
-        return varint(len(head) + metrics_bytes) + head
+        head += _TYPE + put_varint(kind.value)
+        return put_varint(len(head) + metrics_bytes) + head
 
 
 def _held(kind: FamilyType, metric: Metric) -> bytes:
@@ -84,9 +72,9 @@ def _held(kind: FamilyType, metric: Metric) -> bytes:
     tag = _VALUES.get(kind)
     if tag is not None:
         return _field(tag, b"\x09" + _DOUBLE(metric.value))
-    body = _COUNT + varint(metric.count) + _SUM + _DOUBLE(metric.sum)
+    body = _COUNT + put_varint(metric.count) + _SUM + _DOUBLE(metric.sum)
     if kind is FamilyType.SUMMARY:
         points = [b"\x09" + _DOUBLE(at) + b"\x11" + _DOUBLE(value) for at, value in metric.points]
         return _field(_SUMMARY, body + b"".join(_field(_POINT, point) for point in points))
-    points = [b"\x08" + varint(int(value)) + b"\x11" + _DOUBLE(at) for at, value in metric.points]
+    points = [b"\x08" + put_varint(int(value)) + b"\x11" + _DOUBLE(at) for at, value in metric.points]
     return _field(_HISTOGRAM, body + b"".join(_field(_POINT, point) for point in points))

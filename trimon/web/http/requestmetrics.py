@@ -8,10 +8,19 @@ from __future__ import annotations
 from typing import Final
 
 import trio
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    ASGISendEvent,
+    HTTPScope,
+    Scope,
+)
 from prometheus_client import Counter, Histogram
 
 from trimon.selfmetrics import SelfMetrics
+from trimon.tracing.span import TRACEPARENT, SpanContext, SpanKind, context_of
+from trimon.tracing.tracer import TRACER
 from trimon.web.auth.headers import AnswerHeaders
 from trimon.web.http.endpoint import EndpointTable
 from trimon.web.http.messages import set_match
@@ -19,6 +28,7 @@ from trimon.web.http.messages import set_match
 DURATION_BUCKETS_S: Final = (0.1, 0.2, 0.4, 1, 3, 8, 20, 60, 120)
 SIZE_BUCKETS_BYTES: Final = tuple(100.0 * 10**power for power in range(8))
 _NO_ENDPOINT: Final = "not found"
+SERVER_FAULT: Final = 500
 
 
 class RequestMetrics:
@@ -71,7 +81,16 @@ class RequestMetrics:
                     self._count(label, status, trio.current_time() - began_s, size_bytes)
             await send(message)
 
-        await self._app(scope, receive, counted)
+        if not TRACER.is_on:
+            await self._app(scope, receive, counted)
+            return
+        about = {"http.request.method": scope["method"], "http.route": label}
+        parent = _parent(scope)
+        with TRACER.span(label, about, SpanKind.SERVER, parent) as span:
+            await self._app(scope, receive, counted)
+            if span is not None:
+                span.set("http.response.status_code", status)
+                span.error = f"status {status}" if status >= SERVER_FAULT else ""
 
     def _count(self, label: str, status: int, duration_s: float, size_bytes: int) -> None:
         counter = self._counters.get((label, status))
@@ -84,3 +103,10 @@ class RequestMetrics:
             self._histograms[label] = histograms
         histograms[0].observe(duration_s)
         histograms[1].observe(size_bytes)
+
+
+def _parent(scope: HTTPScope) -> SpanContext | None:
+    """The span of who asks, where he says so."""
+    name = TRACEPARENT.lower().encode()
+    said = (value for key, value in scope["headers"] if key == name)
+    return context_of(next(said, b"").decode("latin-1"))
