@@ -11,6 +11,7 @@ from trimon.config.dump import fingerprint
 from trimon.config.http import HttpClient, TlsConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import ClientOptions
+from trimon.fetch.proxy import ProxyOptions
 from trimon.peers.options import client_options, tls_options
 
 
@@ -49,6 +50,8 @@ class Provider:
         first = self.configs[0]
         if isinstance(first, HttpClient):
             return client_options(first)
+        if first.proxy_of_environment:
+            return ClientOptions(proxy=ProxyOptions(from_environment=True))
         tls = getattr(first, "tls_config", None)
         return tls_options(tls) if isinstance(tls, TlsConfig) else ClientOptions()
 

@@ -22,7 +22,10 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "aws-profile": ("ec2.profile",),
     "signed-clouds": ("scaleway", "ionos", "ovhcloud", "stackit", "outscale", "oci"),
     "kubernetes": ("kubernetes",),
-    "managers": ("puppetdb", "uyuni"),
+    "managers": ("puppetdb", "uyuni", "openstack"),
+    "gce-changes": ("gce.changes",),
+    "gce-failures": ("gce.failures",),
+    "gce-rich": ("gce.rich",),
 }
 DIFFERENT: Final[dict[str, str]] = {
     "ecs.changes": "3.14 forgets the tasks of a cluster that cannot be described; here they stay",

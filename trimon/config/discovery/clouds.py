@@ -100,6 +100,7 @@ class GceSdConfig(SdConfig):
     """Instances of a zone of Google's cloud."""
 
     yaml_type: ClassVar[str] = "gce.plain"
+    proxy_of_environment: ClassVar[bool] = True
 
     project: str = setting(Text(), "", shown=Shown.ALWAYS)
     zone: str = setting(Text(), "", shown=Shown.ALWAYS)

@@ -17,6 +17,8 @@ class SdConfig(Model):
 
     name_field: ClassVar[str] = ""
     """The field that names the discovery, where the mechanism does not."""
+    proxy_of_environment: ClassVar[bool] = False
+    """Whether the environment says which proxy is taken, for want of HTTP options."""
 
     def named_discovery(self) -> str:
         """The discovery that the configuration names; empty where the mechanism says which it is."""

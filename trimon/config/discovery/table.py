@@ -166,7 +166,9 @@ MECHANISMS: Final = (
         f"{_ROOM}.registries.eureka:EurekaDiscovery",
     ),
     Mechanism("file", "file_sd_configs", FileSdConfig, "[]*file.SDConfig", f"{_ROOM}.file:FileDiscovery"),
-    Mechanism("gce", "gce_sd_configs", GceSdConfig, "[]*gce.SDConfig"),
+    Mechanism(
+        "gce", "gce_sd_configs", GceSdConfig, "[]*gce.SDConfig", f"{_ROOM}.tokenclouds.gce:GceDiscovery"
+    ),
     Mechanism(
         "hetzner",
         "hetzner_sd_configs",
@@ -227,7 +229,13 @@ MECHANISMS: Final = (
         f"{_ROOM}.registries.nomad:NomadDiscovery",
     ),
     Mechanism("oci", "oci_sd_configs", OciSdConfig, "[]*oci.SDConfig", f"{_ROOM}.clouds.oci:OciDiscovery"),
-    Mechanism("openstack", "openstack_sd_configs", OpenStackSdConfig, "[]*openstack.SDConfig"),
+    Mechanism(
+        "openstack",
+        "openstack_sd_configs",
+        OpenStackSdConfig,
+        "[]*openstack.SDConfig",
+        f"{_ROOM}.tokenclouds.openstack:OpenStackDiscovery",
+    ),
     Mechanism(
         "outscale",
         "outscale_sd_configs",

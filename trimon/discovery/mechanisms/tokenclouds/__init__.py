@@ -1,0 +1,1 @@
+"""Clouds that are asked with a token which their identity service gives."""
