@@ -47,6 +47,9 @@ def test_sections_without_effect_are_warned_of() -> None:
 def test_a_thousand_settings_without_effect_do_not_fill_the_log() -> None:
     """As many are told as of errors; of the others, their number."""
     jobs = "".join(f"- {{job_name: j{number}, basic_auth: {{username_ref: x}}}}\n" for number in range(1000))
+    jobs = "".join(
+        f"- {{job_name: j{number}, basic_auth: {{username: u, password_ref: p}}}}\n" for number in range(1000)
+    )
     log = LogBuffer()
     warn_of(LoadedConfiguration(load_text(f"scrape_configs:\n{jobs}", "p.yml")), log)
     assert len(log.entries) == limits.ERRORS_TOLD_MAX + 1
