@@ -92,9 +92,9 @@ class EcsDiscovery(AwsDiscovery):
             "DescribeServices", service_arns, "services", {**asked, **_TAGS}, _SERVICES_BATCH
         )
         tasks = await self._described("DescribeTasks", task_arns, "tasks", {**asked, **_TAGS}, _BATCH)
-        hosts = dict.fromkeys(arn for task in tasks if (arn := task.text("containerInstanceArn")))
+        hosts = await self.worked(len(tasks), lambda: _hosts(tasks))
         instances = await self._described(
-            "DescribeContainerInstances", list(hosts), "containerInstances", asked, _BATCH
+            "DescribeContainerInstances", hosts, "containerInstances", asked, _BATCH
         )
         machine_ids = {
             each.text("containerInstanceArn"): identity
@@ -120,8 +120,7 @@ class EcsDiscovery(AwsDiscovery):
 
     async def _public_addresses(self, tasks: Sequence[Record]) -> dict[str, str]:
         """The public addresses of the interfaces of tasks."""
-        interfaces = (interface_of(task) or {} for task in tasks)
-        ids = [identity for each in interfaces if (identity := each.get("networkInterfaceId"))]
+        ids = await self.worked(len(tasks), lambda: _interface_ids(tasks))
         found = {}
         for some in _batches(ids, _EC2_BATCH):
             form = _numbered("NetworkInterfaceId", some)
@@ -153,6 +152,17 @@ async def _names(client: AwsClient, action: str, asked: Mapping[str, object], ke
         return Page(answer.texts(key), answer.text("nextToken"))
 
     return await all_pages(page)
+
+
+def _hosts(tasks: Sequence[Record]) -> list[str]:
+    """The container instances that tasks run on."""
+    return list(dict.fromkeys(arn for task in tasks if (arn := task.text("containerInstanceArn"))))
+
+
+def _interface_ids(tasks: Sequence[Record]) -> list[str]:
+    """The network interfaces of tasks that have one of their own."""
+    interfaces = (interface_of(task) or {} for task in tasks)
+    return [identity for each in interfaces if (identity := each.get("networkInterfaceId"))]
 
 
 def _batches(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:

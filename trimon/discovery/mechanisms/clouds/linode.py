@@ -58,6 +58,17 @@ class _Addresses:
     details: dict[str, list[Record]] = field(default_factory=dict)
     ranges: dict[str, list[str]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, addresses: list[Record], ranges: list[Record]) -> _Addresses:
+        """What the two lists say."""
+        known = cls()
+        for each in addresses:
+            known.details.setdefault(each.text("address"), []).append(each)
+        for each in ranges:
+            prefix = f"{each.text('range')}/{each.whole('prefix')}"
+            known.ranges.setdefault(each.text("route_target"), []).append(prefix)
+        return known
+
 
 class LinodeDiscovery(CloudDiscovery):
     """Asks for events, and for the three lists where there are some."""
@@ -103,12 +114,9 @@ class LinodeDiscovery(CloudDiscovery):
 
     async def _everything(self) -> list[TargetGroup]:
         instances = await self._listed("linode/instances")
-        known = _Addresses()
-        for each in await self._listed("networking/ips"):
-            known.details.setdefault(each.text("address"), []).append(each)
-        for each in await self._listed("networking/ipv6/ranges"):
-            prefix = f"{each.text('range')}/{each.whole('prefix')}"
-            known.ranges.setdefault(each.text("route_target"), []).append(prefix)
+        addresses = await self._listed("networking/ips")
+        ranges = await self._listed("networking/ipv6/ranges")
+        known = await self.worked(len(addresses) + len(ranges), lambda: _Addresses.of(addresses, ranges))
         return await self.group("Linode", instances, lambda instance: self._labels(instance, known))
 
     async def _listed(self, what: str) -> list[Record]:

@@ -74,5 +74,8 @@ class CloudDiscovery(RefreshDiscovery):
         def targets() -> list[Mapping[str, str]]:
             return [labels for item in items if (labels := labels_of(item)) is not None]
 
-        many = len(items) > MAP_INLINE_MAX
-        return [TargetGroup(source, await self.context.offload.run(targets) if many else targets())]
+        return [TargetGroup(source, await self.worked(len(items), targets))]
+
+    async def worked(self, items: int, work: Callable[[], T]) -> T:
+        """The result of work on as many items, done in a thread where they are many."""
+        return await self.context.offload.run(work) if items > MAP_INLINE_MAX else work()

@@ -103,15 +103,7 @@ class ScalewayDiscovery(CloudDiscovery):
 
     async def _interface_addresses(self, servers: list[Record]) -> dict[str, str]:
         """The IPv4 address of each private interface of servers that say no address themselves."""
-        wanted: dict[str, list[str]] = {}
-        for server in servers:
-            if any(name in server for name in ("private_ip", "public_ip", "ipv6")):
-                continue
-            if not (zone := _ZONE.fullmatch(server.text("zone"))):
-                raise SourceError(f"server {server.text('id')} is in zone {server.text('zone')!r}")
-            ids = [identity for each in server.records("private_nics") if (identity := each.text("id"))]
-            if ids:
-                wanted.setdefault(zone[1], []).extend(ids)
+        wanted = await self.worked(len(servers), lambda: _interfaces(servers))
         found = {}
         for region, ids in wanted.items():
             for start in range(0, len(ids), _RESOURCES_MAX):
@@ -187,6 +179,20 @@ class ScalewayDiscovery(CloudDiscovery):
             if address := labels.get(_BAREMETAL + name):
                 labels["__address__"] = self.address(address)
         return labels
+
+
+def _interfaces(servers: list[Record]) -> dict[str, list[str]]:
+    """The private interfaces of servers that say no address themselves, by region."""
+    wanted: dict[str, list[str]] = {}
+    for server in servers:
+        if any(name in server for name in ("private_ip", "public_ip", "ipv6")):
+            continue
+        if not (zone := _ZONE.fullmatch(server.text("zone"))):
+            raise SourceError(f"server {server.text('id')} is in zone {server.text('zone')!r}")
+        ids = [identity for each in server.records("private_nics") if (identity := each.text("id"))]
+        if ids:
+            wanted.setdefault(zone[1], []).extend(ids)
+    return wanted
 
 
 def _by_id(items: list[Record]) -> dict[str, Record]:
