@@ -10,6 +10,8 @@ from typing import Final
 import trio
 
 from trimon.actors.discovered import Discovered
+from trimon.actors.discoveryhistory import HistoryActor
+from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.lifecycle import State
 from trimon.actors.kernel.mailbox import Mailbox
@@ -18,6 +20,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.clock import Clock
+from trimon.discovery.history import TargetHistory
 from trimon.discovery.hub import Hub
 from trimon.discovery.mask import LabelMask
 from trimon.discovery.plugin import Context
@@ -37,6 +40,7 @@ LATE_STOP_S: Final = 10.0
 LOOK_S: Final = 5.0
 # The threads in which plug-ins' constructors are called, which always come back.
 MAKING: Final = "constructors"
+HISTORY: Final = "history"
 # A discovery whose source is in trouble is started again for ever, ever more slowly; one that has a bug for about an
 # hour, then it is put in quarantine until its configuration or its code changes, or a reload, and tried once an hour
 # until then. Its targets stay.
@@ -152,7 +156,8 @@ class DiscoveryManager:
         self._clock = clock
         self._lanes = lanes
         self._log = log
-        self.hub = Hub(self._wake)
+        self.history = TargetHistory(clock)
+        self.hub = Hub(self._wake, self.history)
         self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s)
         self._configured: dict[str, Provider] = {}
         self._releases: Counter[str] = Counter()
@@ -162,6 +167,9 @@ class DiscoveryManager:
             [
                 ChildSpec("hub", lambda: self.hub_actor, restart=Restart.ALWAYS),
                 ChildSpec("providers", lambda: self._providers, restart=Restart.ALWAYS),
+                ChildSpec(
+                    "history", lambda: HistoryActor(self.history, lanes.lane(HISTORY)), restart=Restart.ALWAYS
+                ),
                 ChildSpec("late-stops", lambda: LateStops(self._providers, log), restart=Restart.ALWAYS),
             ],
             reports=reports,
@@ -213,6 +221,10 @@ class DiscoveryManager:
             for child in self._providers.children()
             if isinstance(child.actor, ProviderRun)
         }
+
+    def children(self) -> Sequence[Child]:
+        """The providers as children of the tree, also those that are down."""
+        return self._providers.children()
 
     def failures(self) -> dict[str, int]:
         """How often every provider was started again after a crash, by key."""

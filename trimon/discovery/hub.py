@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from trimon.discovery.history import TargetHistory
 from trimon.discovery.sink import LabelSets
 
 
@@ -31,7 +32,10 @@ class Hub:
     synchronously, whenever there is something to take.
     """
 
-    def __init__(self, on_change: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, on_change: Callable[[], None] | None = None, history: TargetHistory | None = None
+    ) -> None:
+        self._history = history
         self._providers: dict[str, _Known] = {}
         self._wiring: dict[str, tuple[str, ...]] = {}
         self._users: dict[str, list[str]] = {}
@@ -58,7 +62,9 @@ class Hub:
         for key in wanted - self._providers.keys():
             self._providers[key] = _Known()
         for key in self._providers.keys() - wanted:
-            del self._providers[key]
+            gone = self._providers.pop(key)
+            if self._history is not None:
+                self._history.removed(key, len(gone.targets()))
         self._leaving = {job: held for job, held in self._leaving.items() if job in self._wiring}
         self._changed = {job: None for job in self._changed if job in self._wiring}
         for job, keys in self._wiring.items():
@@ -77,6 +83,8 @@ class Hub:
             return
         self.updates += 1
         known.updates += 1
+        if self._history is not None:
+            self._note(self._history, provider, known, groups, complete=complete)
         if complete:
             known.groups = {source: targets for source, targets in groups.items() if targets}
         else:
@@ -90,6 +98,26 @@ class Hub:
             if job in self._leaving and self._all_published(self._wiring[job]):
                 del self._leaving[job]
             self._mark(job)
+
+    def _note(
+        self,
+        history: TargetHistory,
+        provider: str,
+        known: _Known,
+        groups: Mapping[str, LabelSets],
+        *,
+        complete: bool,
+    ) -> None:
+        """Tells the history what an update is about to change."""
+        if not known.published:
+            history.first(provider, sum(map(len, groups.values())))
+            return
+        gone = known.groups.keys() - groups.keys() if complete else ()
+        for source, targets in (*groups.items(), *((source, ()) for source in gone)):
+            before = known.groups.get(source, ())
+            # What is not complete names only what changed.
+            if not complete or before != targets:
+                history.note(provider, source, before, targets)
 
     def _all_published(self, keys: tuple[str, ...]) -> bool:
         return all(self._providers[key].published for key in keys)

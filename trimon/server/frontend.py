@@ -87,6 +87,7 @@ class Frontend:
             bodies=parts.memory.memory.bodies,
             notifications=self._notifications,
             scrape_config=self._current.scrape_config,
+            discoveries=lambda: (scraping.discovery, parts.notify.discovery),
             kept_bodies=parts.memory.memory.kept,
             scrape_now=scraping.manager.scrape_now,
             security=self._settings.security,

@@ -27,6 +27,7 @@ from trimon.web.api.search import search_endpoints
 from trimon.web.api.security import security_endpoints
 from trimon.web.api.series import series_endpoints
 from trimon.web.api.status import status_endpoints
+from trimon.web.api.targets.discovery import discovery_endpoints
 from trimon.web.api.targets.listing import targets_endpoints
 from trimon.web.api.targets.scrapes import scrapes_endpoints
 from trimon.web.bundle import bundle_endpoints
@@ -51,6 +52,7 @@ _AREAS: Final = (
     metadata_endpoints,
     targets_endpoints,
     scrapes_endpoints,
+    discovery_endpoints,
     rules_endpoints,
     backtest_endpoints,
     alerts_endpoints,

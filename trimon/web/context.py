@@ -9,6 +9,7 @@ from pathlib import Path
 
 import trio
 
+from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.history import AlertHistory
@@ -128,6 +129,8 @@ class WebContext:
     """What is told to everybody."""
     scrape_config: Callable[[str], ScrapeConfig | None] = lambda _: None
     """The section of the configuration that a scrape pool is made of."""
+    discoveries: Callable[[], Sequence[DiscoveryManager]] = tuple
+    """Where targets and Alertmanagers come from."""
     kept_bodies: KeptBodies = field(default_factory=lambda: KeptBodies(0))
     """Bodies of last scrapes."""
     scrape_now: Callable[[ScrapeSession], trio.Event | None] = lambda _: None

@@ -39,6 +39,72 @@ _FIGURES: Final[
 )
 
 
+# Mechanism, what it counts, and the family that shows it.
+OF_MECHANISMS: Final = (
+    (
+        "azure",
+        "failures",
+        "prometheus_sd_azure_failures_total",
+        "Number of Azure service discovery refresh failures.",
+    ),
+    (
+        "azure",
+        "cache_hits",
+        "prometheus_sd_azure_cache_hit_total",
+        "Number of cache hits during refreshes of Azure service discovery.",
+    ),
+    (
+        "consul",
+        "rpc_failures",
+        "prometheus_sd_consul_rpc_failures_total",
+        "The number of Consul calls that failed.",
+    ),
+    ("dns", "lookups", "prometheus_sd_dns_lookups_total", "The number of DNS-SD lookups."),
+    (
+        "dns",
+        "lookup_failures",
+        "prometheus_sd_dns_lookup_failures_total",
+        "The number of DNS-SD lookup failures.",
+    ),
+    (
+        "http",
+        "failures",
+        "prometheus_sd_http_failures_total",
+        "Number of HTTP service discovery refresh failures.",
+    ),
+    (
+        "kubernetes",
+        "failures",
+        "prometheus_sd_kubernetes_failures_total",
+        "The number of requests to Kubernetes that failed.",
+    ),
+    (
+        "kuma",
+        "fetch_failures",
+        "prometheus_sd_kuma_fetch_failures_total",
+        "The number of Kuma fetch call failures.",
+    ),
+    (
+        "kuma",
+        "fetch_skipped_updates",
+        "prometheus_sd_kuma_fetch_skipped_updates_total",
+        "The number of Kuma fetch calls that resulted in no updates to the targets.",
+    ),
+    (
+        "linode",
+        "failures",
+        "prometheus_sd_linode_failures_total",
+        "Number of Linode service discovery refresh failures.",
+    ),
+    (
+        "nomad",
+        "failures",
+        "prometheus_sd_nomad_failures_total",
+        "Number of Nomad service discovery refresh failures.",
+    ),
+)
+
+
 def discovery_metrics(discoveries: Sequence[DiscoveryManager]) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_sd_*, of each kind of consumers."""
 
@@ -64,14 +130,22 @@ def discovery_metrics(discoveries: Sequence[DiscoveryManager]) -> Callable[[], I
 
 def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFamily]:
     newest_ms, failures = 0, Counter[tuple[str, str]]()
-    fields = []
+    seconds, refreshes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    counts, files = Counter[tuple[str, str]](), []
     for discovery in discoveries:
         restarts = discovery.failures()
         for key, run in discovery.runs().items():
             newest_ms = max(newest_ms, run.stats.last_ms)
-            failures[run.plugin, "+".join(run.consumers)] += restarts.get(key, 0)
+            own, labels = run.own_fields(), (run.plugin, "+".join(run.consumers))
+            failures[labels] += restarts.get(key, 0) + int(_number(own, "refresh_failures"))
+            if "refreshes" in own:
+                refreshes[labels] += int(_number(own, "refreshes"))
+                seconds[labels] += _number(own, "refresh_s")  # type: ignore[assignment] # a sum, and no count
+            found = own.get("counts")
+            for name, count in found.items() if isinstance(found, Mapping) else ():
+                counts[run.plugin, name] += count
             if run.plugin == "file":
-                fields.append(run.own_fields())
+                files.append(own)
     yield MetricFamily(
         "prometheus_sd_last_update_timestamp_seconds",
         "Timestamp of the last update sent by a service discovery.",
@@ -80,12 +154,27 @@ def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFam
     )
     yield MetricFamily(
         "prometheus_sd_refresh_failures_total",
-        "Number of times a service discovery failed and was started again.",
+        "Number of times a service discovery failed to refresh, or failed and was started again.",
         "counter",
         [(labels, float(count)) for labels, count in failures.items()],
         ("mechanism", "config"),
     )
-    yield from _of_files(fields)
+    yield MetricFamily(
+        "prometheus_sd_refresh_duration_seconds",
+        "The duration of refreshes, failed ones too.",
+        "summary",
+        [(labels, float(seconds[labels])) for labels in refreshes],
+        ("mechanism", "config"),
+        counts=list(refreshes.values()),
+    )
+    for mechanism, name, family, text in OF_MECHANISMS:
+        yield MetricFamily(family, text, "counter", [((), float(counts[mechanism, name]))])
+    yield from _of_files(files)
+
+
+def _number(fields: Mapping[str, object], name: str) -> float:
+    value = fields.get(name, 0)
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _sum(fields: list[Mapping[str, object]], name: str) -> float:

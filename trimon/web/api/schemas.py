@@ -130,6 +130,8 @@ DATA: Final[dict[str, Schema]] = {
         "steps",
         steps=listed(members("rule", "output", "keep", rule=OBJECT, output=named("Labels"), keep=TRUTH)),
     ),
+    "/discovery": members("providers", providers=listed(OBJECT)),
+    "/discovery/changes": members("since", "more", "changes", since=TEXT, more=TRUTH, changes=listed(OBJECT)),
     "/targets/scrapes": members("targets", targets=listed(OBJECT)),
     "/targets/<id>/scrapes": members(
         "target", "scrapes", target=OBJECT, scrapes=listed(named("Scrape")), olderBodies=listed(WHOLE)

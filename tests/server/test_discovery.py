@@ -1,0 +1,57 @@
+"""Where targets come from, and which came and went, by the real server."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.process import Server, running
+
+
+def await_change(server: Server, **wanted: str) -> dict[str, Any]:
+    """The newest change that fits, as soon as there is one."""
+    until_s = time.monotonic() + 20
+    while time.monotonic() < until_s:
+        found = server.get("/api/v1/discovery/changes", **wanted)["data"]["changes"]
+        if found:
+            newest: dict[str, Any] = found[0]
+            return newest
+        time.sleep(0.2)
+    raise AssertionError(server.get("/api/v1/discovery/changes"))
+
+
+def write(path: Path, *groups: dict[str, Any]) -> None:
+    path.write_text(json.dumps(groups))
+
+
+def test_a_target_that_vanished_can_be_found(tmp_path: Path) -> None:
+    """Providers tell how they do; changes tell which target went, when, and by which label, secrets masked."""
+    targets = tmp_path / "targets.json"
+    write(targets, {"targets": ["127.0.0.1:1", "127.0.0.1:2"], "labels": {"__meta_token": "hide-me-please"}})
+    config = (
+        "scrape_configs:\n- job_name: j\n"
+        f"  file_sd_configs: [{{files: ['{targets}']}}]\n"
+        "- job_name: down\n  http_sd_configs: [{url: 'http://127.0.0.1:1/x', refresh_interval: 1s}]\n"
+    )
+    with running(tmp_path / "data", config) as server:
+        first = await_change(server, kind="first publish", job="j")
+        assert first["count"] == 2
+        write(targets, {"targets": ["127.0.0.1:1"], "labels": {"__meta_token": "hide-me-too-now"}})
+        went = await_change(server, kind="went")
+        assert went["labels"]["__address__"] == "127.0.0.1:2"
+        changed = await_change(server, address="127.0.0.1:1", kind="changed")
+        assert changed["differing"] == {"__meta_token": {"before": "<secret>", "after": "<secret>"}}
+        assert "hide-me" not in server.text("/api/v1/discovery/changes")[1]
+        by_job = {one["jobs"][0]: one for one in server.get("/api/v1/discovery")["data"]["providers"]}
+        assert (by_job["j"]["mechanism"], by_job["j"]["targets"], by_job["j"]["lastError"]) == ("file", 1, "")
+        assert by_job["j"]["lastSuccess"].startswith("20")
+        assert "connection refused" in by_job["down"]["lastError"]
+        assert not by_job["down"]["published"]
+        assert server.get("/api/v1/discovery/changes", job="down")["data"]["changes"] == []
+        metrics = server.text("/metrics")[1]
+        assert "prometheus_sd_http_failures_total 0" not in metrics
+        assert 'prometheus_sd_refresh_duration_seconds_count{config="down",mechanism="http"}' in metrics
+        bad = server.get("/api/v1/discovery/changes", kind="nothing")
+        assert (bad["status"], bad["errorType"]) == ("error", "bad_data")
