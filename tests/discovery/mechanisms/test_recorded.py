@@ -26,6 +26,10 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "gce-changes": ("gce.changes",),
     "gce-failures": ("gce.failures",),
     "gce-rich": ("gce.rich",),
+    "azure-changes": ("azure.changes",),
+    "azure-failures": ("azure.failures",),
+    "azure-group": ("azure.group",),
+    "azure-rich": ("azure.rich",),
 }
 DIFFERENT: Final[dict[str, str]] = {
     "ecs.changes": "3.14 forgets the tasks of a cluster that cannot be described; here they stay",

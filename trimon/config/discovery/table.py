@@ -119,7 +119,13 @@ class Mechanism:
 # In the order in which a configuration shows them: as Prometheus, by field.
 MECHANISMS: Final = (
     Mechanism("aws", "aws_sd_configs", AwsSdConfig, "[]*aws.SDConfig", f"{_ROOM}.aws.roles:aws_discovery"),
-    Mechanism("azure", "azure_sd_configs", AzureSdConfig, "[]*azure.SDConfig"),
+    Mechanism(
+        "azure",
+        "azure_sd_configs",
+        AzureSdConfig,
+        "[]*azure.SDConfig",
+        f"{_ROOM}.tokenclouds.azure:AzureDiscovery",
+    ),
     Mechanism(
         "consul",
         "consul_sd_configs",

@@ -44,13 +44,16 @@ class KeptToken:
         self._ask = ask
         self._secret = ""
         self._until_s = 0.0
+        # Requests side by side wait for one token.
+        self._lock = trio.Lock()
 
     async def authorization(self) -> tuple[tuple[str, str], ...]:
         """The header of a request. Raises SourceError, FetchError."""
-        if not self._secret or trio.current_time() >= self._until_s:
-            token = await self._ask()
-            self._secret = token.secret
-            self._until_s = trio.current_time() + max(0.0, token.lasts_s - EARLY_S)
+        async with self._lock:
+            if not self._secret or trio.current_time() >= self._until_s:
+                token = await self._ask()
+                self._secret = token.secret
+                self._until_s = trio.current_time() + max(0.0, token.lasts_s - EARLY_S)
         return (("Authorization", f"Bearer {self._secret}"),)
 
     def forget(self) -> None:
