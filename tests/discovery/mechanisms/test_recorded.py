@@ -30,6 +30,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "azure-failures": ("azure.failures",),
     "azure-group": ("azure.group",),
     "azure-rich": ("azure.rich",),
+    "zookeeper": ("zookeeper",),
 }
 DIFFERENT: Final[dict[str, str]] = {
     "ecs.changes": "3.14 forgets the tasks of a cluster that cannot be described; here they stay",

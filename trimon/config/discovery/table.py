@@ -226,7 +226,13 @@ MECHANISMS: Final = (
         f"{_ROOM}.containers.marathon:MarathonDiscovery",
     ),
     Mechanism("msk", "msk_sd_configs", MskSdConfig, "[]*aws.MSKSDConfig", f"{_ROOM}.aws.msk:MskDiscovery"),
-    Mechanism("nerve", "nerve_sd_configs", NerveSdConfig, "[]*zookeeper.NerveSDConfig"),
+    Mechanism(
+        "nerve",
+        "nerve_sd_configs",
+        NerveSdConfig,
+        "[]*zookeeper.NerveSDConfig",
+        f"{_ROOM}.registries.zookeeper:NerveDiscovery",
+    ),
     Mechanism(
         "nomad",
         "nomad_sd_configs",
@@ -271,7 +277,13 @@ MECHANISMS: Final = (
         "[]*scaleway.SDConfig",
         f"{_ROOM}.clouds.scaleway:ScalewayDiscovery",
     ),
-    Mechanism("serverset", "serverset_sd_configs", ServersetSdConfig, "[]*zookeeper.ServersetSDConfig"),
+    Mechanism(
+        "serverset",
+        "serverset_sd_configs",
+        ServersetSdConfig,
+        "[]*zookeeper.ServersetSDConfig",
+        f"{_ROOM}.registries.zookeeper:ServersetDiscovery",
+    ),
     Mechanism(
         "stackit",
         "stackit_sd_configs",

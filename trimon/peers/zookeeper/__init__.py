@@ -1,0 +1,1 @@
+"""A client of ZooKeeper that reads and watches."""
