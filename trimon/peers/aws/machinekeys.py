@@ -10,17 +10,15 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
-from trimon.fetch.client import ClientOptions, HttpFetch
-from trimon.fetch.request import FetchError, FetchRequest, Response
+from trimon.fetch.request import FetchError
 from trimon.peers.aws.profiles import known
 from trimon.peers.aws.signature import AwsKeys, Headers
+from trimon.peers.direct import DirectClient
 from trimon.peers.files import read_header
 
-TIMEOUT_S: Final = 5.0
-ANSWER_BYTES_MAX: Final = 2**16
 # Keys that do not say when they end are asked for again after this long.
 UNDATED_MS: Final = 15 * 60_000
 _TOKEN_TTL_S: Final = 21_600
@@ -59,13 +57,13 @@ class MachineKeys:
         file = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "")
         token = read_header(file) if file else environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
         headers = (("Authorization", token),) if token else ()
-        async with _Direct() as direct:
+        async with DirectClient() as direct:
             return _timed(await direct.text("GET", url, headers), url, now_ms)
 
     async def of_machine(self, now_ms: int) -> Timed:
         """The keys of the role of this machine, and until when. Raises FetchError."""
         base = f"{self._metadata()}/latest/meta-data/iam/security-credentials/"
-        async with _Direct() as direct:
+        async with DirectClient() as direct:
             token = await self._token(direct)
             role = (await direct.text("GET", base, token)).splitlines()
             if not role or not role[0].strip():
@@ -76,7 +74,7 @@ class MachineKeys:
     async def region(self) -> str:
         """The region of this machine. Raises FetchError."""
         url = f"{self._metadata()}/latest/dynamic/instance-identity/document"
-        async with _Direct() as direct:
+        async with DirectClient() as direct:
             fields = _fields(await direct.text("GET", url, await self._token(direct)), url)
         region = fields.get("region")
         if not isinstance(region, str) or not region:
@@ -88,30 +86,10 @@ class MachineKeys:
             raise FetchError("instance metadata is disabled (AWS_EC2_METADATA_DISABLED)")
         return (self._environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA).rstrip("/")
 
-    async def _token(self, direct: _Direct) -> Headers:
+    async def _token(self, direct: DirectClient) -> Headers:
         url = f"{self._metadata()}/latest/api/token"
         lasts = (("X-aws-ec2-metadata-token-ttl-seconds", str(_TOKEN_TTL_S)),)
         return (("X-aws-ec2-metadata-token", (await direct.text("PUT", url, lasts)).strip()),)
-
-
-class _Direct:
-    """A client without a proxy, for a few requests."""
-
-    def __init__(self) -> None:
-        self._fetch = HttpFetch(ClientOptions(follow_redirects=False))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._fetch.aclose()
-
-    async def text(self, method: str, url: str, headers: Headers) -> str:
-        request = FetchRequest(url, headers, TIMEOUT_S, ANSWER_BYTES_MAX, method=method)
-        answer: Response = await self._fetch.send(request)
-        if answer.status != 200:
-            raise FetchError(f"{url} answered {answer.status_line}")
-        return answer.body.decode("utf-8", "replace")
 
 
 def _may_have_tokens(url: str) -> bool:

@@ -10,6 +10,7 @@ Source: https://docs.oracle.com/en-us/iaas/api/. Labels: `__meta_oci_*`: `instan
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +27,10 @@ from trimon.discovery.mechanisms.fields import flag_text, texts
 from trimon.discovery.naming import keyed_labels, sanitized, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import Record, SourceError
-from trimon.errors import UserError
 from trimon.fetch.request import FetchError, Response
 from trimon.peers.files import read_certificate, read_secret
 from trimon.peers.httpsignature import RsaSigner, rsa_key
+from trimon.peers.instanceprincipal import InstancePrincipal
 
 _VERSION: Final = "20160918"
 _PER_PAGE: Final = 100
@@ -69,8 +70,6 @@ class OciDiscovery(CloudDiscovery):
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
         config = config_option(options, OciSdConfig)
-        if config.auth != "api_key":
-            raise UserError(f"oci_sd: auth {config.auth} is not supported; api_key is")
         super().__init__(context, config.refresh_interval, config.port)
         self._config = config
         domain = _DOMAINS.get(config.region, _DOMAIN)
@@ -78,10 +77,20 @@ class OciDiscovery(CloudDiscovery):
         self._identity = f"https://identity.{config.region}.oci.{domain}/{_VERSION}"
         self._key: tuple[bytes, str] = (b"", "")
         self._signer: RsaSigner | None = None
+        self._tenancy = config.tenancy
+        self._principal: InstancePrincipal | None = None
+        if config.auth == "instance_principal":
+            self._principal = InstancePrincipal(
+                context.clock, context.offload, context.fetch.send, os.environ
+            )
 
     async def refresh(self) -> list[TargetGroup]:
         """One group of all instances whose primary interface has an address."""
-        self._signer = await self.context.offload.run(self._read_key)
+        if self._principal is not None:
+            principal = await self._principal.get()
+            self._signer, self._tenancy = principal.signer, principal.tenancy
+        else:
+            self._signer = await self.context.offload.run(self._read_key)
         found: list[_Found] = []
         for compartment in self._config.compartments or await self._compartments():
             found += [
@@ -138,7 +147,7 @@ class OciDiscovery(CloudDiscovery):
     async def _compartments(self) -> list[str]:
         """The tenancy and all that is active below it, breadth first."""
         found: dict[str, None] = {}
-        waiting = deque([self._config.tenancy])
+        waiting = deque([self._tenancy])
         while waiting:
             current = waiting.popleft()
             if current in found:
@@ -185,7 +194,7 @@ class OciDiscovery(CloudDiscovery):
         labels = {
             **texts(instance, _PREFIX, _INSTANCE),
             **texts(vnic, _PREFIX, _VNIC),
-            f"{_PREFIX}tenancy_id": self._config.tenancy,
+            f"{_PREFIX}tenancy_id": self._tenancy,
         }
         of_six = sorted(vnic.texts("ipv6Addresses"))
         if of_six:
