@@ -117,6 +117,19 @@ async def test_targets_leave_no_cycles(tmp_path: Path, autojump_clock: MockClock
         assert gc.collect() < 50
 
 
+async def test_of_targets_that_are_the_same_the_last_is_shown(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Two label sets that differ only in what relabeling may use are one target, with what was discovered last."""
+    async with world(tmp_path) as here:
+        here.manager.configure([here.job()])
+        found = tuple({"__address__": "a:1", "__meta_container": name} for name in ("one", "two"))
+        here.manager._mailbox.send_nowait(Discovered("j", found))
+        await until(lambda: bool(here.manager.scrape_pools["j"].targets))
+        (target,) = here.manager.scrape_pools["j"].targets.values()
+        assert dict(target.discovered)["__meta_container"] == "two"
+
+
 async def test_a_vanished_target_ends_after_two_intervals(tmp_path: Path, autojump_clock: MockClock) -> None:
     """The series of a target that discovery dropped get a marker, written two intervals later."""
     async with world(tmp_path) as here:

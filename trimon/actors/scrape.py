@@ -238,7 +238,8 @@ class ScrapeManager:
             if isinstance(made, DroppedTarget):
                 built.dropped.append(made)
             else:
-                built.targets.setdefault(made.key, made)
+                # Of those that are the same target the last is shown.
+                built.targets[made.key] = made
         limit, count = config.options.target_limit, len(built.targets)
         if limit and count > limit:
             built.forced = f"target_limit exceeded (number of targets: {count}, limit: {limit})"

@@ -226,7 +226,7 @@ def _built(
             errors.append(str(error))
             continue
         if not isinstance(made, DroppedTarget):
-            targets.setdefault(made.key, made)
+            targets[made.key] = made
     return targets, tuple(dict.fromkeys(errors))
 
 

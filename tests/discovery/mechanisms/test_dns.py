@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -184,3 +187,70 @@ async def test_many_names_are_asked_for_side_by_side(server: FakeDns) -> None:
     server.hosts("192.0.2.1")
     with trio.fail_after(60):
         assert len(await refreshed(names=[f"n{index}.example" for index in range(500)])) == 500
+
+
+ZONE = """$TTL 30
+@ IN SOA ns1 admin 1 60 60 60 60
+@ IN NS ns1
+ns1 IN A 192.0.2.53
+hosts IN A 192.0.2.1
+hosts IN A 192.0.2.2
+alias IN CNAME hosts
+_web._tcp IN SRV 10 5 8080 hosts
+six IN AAAA 2001:db8::1
+@ IN MX 10 mail
+"""
+BIG = [(port, f"{'long' * 14}-{port}.example.org") for port in range(1, 91)]
+
+
+@pytest.fixture
+def bind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A real name server for a zone of our own."""
+    named = shutil.which("named") or shutil.which("named", path="/usr/sbin")
+    if named is None:
+        pytest.skip("no bind9 on this machine")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    lines = ZONE + "".join(f"big IN SRV 0 0 {port} {name}.\n" for port, name in BIG)
+    (tmp_path / "zone").write_text(lines)
+    (tmp_path / "named.conf").write_text(
+        f'options {{ directory "{tmp_path}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; '
+        f'pid-file none; session-keyfile "{tmp_path}/key"; recursion no; dnssec-validation no; }};\n'
+        'controls { };\nzone "trimon.example" { type primary; file "zone"; };\n'
+    )
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(
+            [named, "-g", "-n", "1", "-c", str(tmp_path / "named.conf")], stdout=log, stderr=log
+        )
+        try:
+            for _ in range(200):
+                if "running" in (tmp_path / "log").read_text():
+                    break
+                time.sleep(0.05)
+            use(monkeypatch, tmp_path, port, "search trimon.example\n")
+            yield
+        finally:
+            running.kill()
+            running.wait()
+
+
+@pytest.mark.peer
+@pytest.mark.usefixtures("bind")
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        ("A", "hosts.trimon.example", ["192.0.2.1:80", "192.0.2.2:80"]),
+        ("A", "hosts", ["192.0.2.1:80", "192.0.2.2:80"]),
+        ("A", "alias.trimon.example.", ["192.0.2.1:80", "192.0.2.2:80"]),
+        ("AAAA", "six", ["[2001:db8::1]:80"]),
+        ("AAAA", "hosts", []),
+        ("A", "absent.trimon.example.", []),
+        ("SRV", "_web._tcp.trimon.example", ["hosts.trimon.example:8080"]),
+        ("MX", "trimon.example", ["mail.trimon.example:80"]),
+        ("NS", "trimon.example", ["ns1.trimon.example:80"]),
+        ("SRV", "big", sorted(f"{name}:{port}" for port, name in BIG)),
+    ],
+)
+async def test_a_real_name_server(kind: str, name: str, expected: list[str]) -> None:
+    """BIND's answers: aliases, what there is not, an answer that only fits into TCP, names compressed."""
+    assert sorted(await refreshed(type=kind, names=[name])) == expected
