@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,18 @@ async def test_credentials_stay_with_their_host(peer: Peer) -> None:
     await fetch.send(FetchRequest(peer.url("/o")))
     has = [b"Bearer x" in request for request in peer.requests]
     assert has == [True, True, True, False]
+    await fetch.aclose()
+
+
+async def test_a_request_that_proves_itself_goes_without_the_credentials(peer: Peer) -> None:
+    """One header Authorization, that of the request; other requests of the client have that of the credentials."""
+    options = ClientOptions(credentials=lambda: (("Authorization", "Bearer x"), ("X-Own", "y")))
+    fetch = HttpFetch(options)
+    await fetch.send(FetchRequest(peer.url("/m"), (("authorization", "Signed z"),)))
+    await fetch.send(FetchRequest(peer.url("/m")))
+    found = [re.findall(rb"(?i)^authorization: (.*?)\r$", each, re.MULTILINE) for each in peer.requests]
+    assert found == [[b"Signed z"], [b"Bearer x"]]
+    assert all(b"X-Own: y" in each for each in peer.requests)
     await fetch.aclose()
 
 

@@ -212,6 +212,9 @@ class HttpFetch:
         self, url: SplitResult, request: FetchRequest, own: tuple[tuple[str, str], ...]
     ) -> list[tuple[str, str]]:
         """Host, user agent, length of a body, and the rest by name, as Go's client has them."""
+        if own and any(name.lower() == "authorization" for name, _ in request.headers):
+            # A request that proves by itself who sends it needs no second proof, which servers would refuse.
+            own = tuple(header for header in own if header[0].lower() != "authorization")
         length = [("Content-Length", str(len(request.body)))] if request.method in _BODY_METHODS else []
         others = [(_canonical(name), value) for name, value in (*request.headers, *own)]
         host = url.netloc.rpartition("@")[2]
