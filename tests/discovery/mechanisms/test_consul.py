@@ -16,9 +16,11 @@ from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.registries import consul
 from trimon.discovery.mechanisms.registries.consul import ConsulDiscovery
+from trimon.discovery.mechanisms.registries.consulpolls import PROMPT_MAX, PollPlaces, Polls
 from trimon.discovery.mechanisms.registries.consultargets import health
 from trimon.discovery.plugin import Context
 from trimon.discovery.record import Record
+from trimon.fetch.budget import ConnectionBudget
 from trimon.fetch.request import FetchError, FetchRequest, Response
 
 BASE = "http://localhost:8500/v1"
@@ -182,7 +184,8 @@ async def test_thousands_of_services_share_bounded_connections(
     autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With more services than connections they take turns; a change of any shows within a few intervals."""
-    monkeypatch.setattr(consul, "CONNECTIONS_MAX", 20)
+    places = PollPlaces(ConnectionBudget(80))
+    monkeypatch.setattr(consul, "Polls", lambda context: Polls(context, places))
     agent = Agent({f"s{at}": [entry(f"s{at}")] for at in range(1000)})
 
     async def scene(found: Found, discovery: ConsulDiscovery) -> None:
@@ -192,9 +195,13 @@ async def test_thousands_of_services_share_bounded_connections(
         agent.change()
         await trio.sleep(5)
         assert len(found.targets) == 999
-        assert agent.most_at_once <= 21
+        assert places.limiter.total_tokens == 20
+        # One for the catalog, and those that do not wait.
+        assert agent.most_at_once <= 21 + PROMPT_MAX
+        assert places.watchers == 1000
 
     await watched(agent, scene)
+    assert places.watchers == 0
 
 
 async def test_only_named_services_are_watched_without_the_catalog(autojump_clock: object) -> None:

@@ -15,6 +15,7 @@ from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.containers.docker import DockerDiscovery
 from trimon.discovery.mechanisms.containers.dockerswarm import DockerSwarmDiscovery
 from trimon.discovery.plugin import Context
+from trimon.discovery.record import SourceError
 from trimon.errors import UserError
 from trimon.fetch.request import FetchError, Response
 
@@ -133,6 +134,25 @@ async def test_the_version_is_the_engines_or_the_newest_that_is_known(said: str,
     }
     (group,) = await docker(context_of_doubles(fetch=PreparedFetch(answers))).refresh()
     assert [target["__address__"] for target in group.targets] == ["172.18.0.2:80"]
+
+
+async def test_an_engine_that_was_replaced_is_asked_for_its_version() -> None:
+    """After an answer that the version is not supported it is asked for again."""
+    fetch = PreparedFetch(
+        {f"{BASE}/_ping": ping("1.51"), f"{API}/containers/json": "[]", f"{API}/networks": NETWORKS}
+    )
+    discovery = docker(context_of_doubles(fetch=fetch))
+    await discovery.refresh()
+    fetch.answers = {
+        f"{BASE}/_ping": ping("1.44"),
+        f"{API}/containers/json": Response(400, "Bad Request", "", b"client version 1.51 is too new", 30),
+        f"{BASE}/v1.44/containers/json": "[]",
+        f"{BASE}/v1.44/networks": NETWORKS,
+    }
+    with pytest.raises(SourceError, match="too new"):
+        await discovery.refresh()
+    await discovery.refresh()
+    assert fetch.requests[-1].url == f"{BASE}/v1.44/networks"
 
 
 async def test_containers_that_share_networks_in_a_circle_have_none() -> None:

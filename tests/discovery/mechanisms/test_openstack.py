@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import trio
 
 from tests.support.oddanswers import json_variants, survives
 from trimon.config.discovery.managed import OpenStackSdConfig
@@ -107,6 +108,30 @@ async def test_a_link_names_only_what_is_asked_of_the_same_service() -> None:
     fetch.answers[f"{SERVERS}?marker=s1"] = prepared[SERVERS]
     with pytest.raises(SourceError, match="never ends"):
         await make(context_of_doubles(fetch=fetch)).refresh()
+
+
+async def test_a_session_serves_for_a_while(autojump_clock: object) -> None:
+    """There is one login for ten minutes; a token that was refused is replaced at once, a fresh one is not."""
+    fetch = PreparedFetch(answers())
+    discovery = make(context_of_doubles(fetch=fetch))
+
+    def logins() -> int:
+        return sum(request.url == LOGIN for request in fetch.requests)
+
+    for wanted, wait_s in ((1, 300), (1, 301), (2, 1)):
+        await discovery.refresh()
+        assert logins() == wanted
+        await trio.sleep(wait_s)
+    fetch.answers[SERVERS] = Response(401, "Unauthorized", "", b"", 0)
+    with pytest.raises(SourceError, match="401"):
+        await discovery.refresh()
+    assert logins() == 3
+    with pytest.raises(SourceError, match="401"):
+        await discovery.refresh()
+    assert logins() == 4
+    fetch.answers |= answers()
+    await discovery.refresh()
+    assert logins() == 5
 
 
 @pytest.mark.parametrize("role", ["instance", "hypervisor", "loadbalancer"])

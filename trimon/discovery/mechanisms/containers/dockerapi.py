@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from trimon.config.discovery.containers import DockerFilter
-from trimon.discovery.api import Api
+from trimon.discovery.api import Api, refused
 from trimon.discovery.mechanisms.fields import flag_text
 from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context
@@ -20,11 +20,12 @@ from trimon.errors import UserError
 # What is read here is the same in all versions up to this one; a newer engine still speaks it.
 VERSION_NEWEST: Final = (1, 52)
 _VERSION: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,4})", re.ASCII)
+_BAD_REQUEST: Final = 400
 _SCHEMES: Final = {"tcp": "http", "http": "http", "https": "https"}
 
 
 class DockerApi:
-    """Lists of one engine. The version is asked for once, and again after an answer that did not say it."""
+    """Lists of one engine. The version is asked for once, and again where it was not said or is refused."""
 
     def __init__(self, host: str, context: Context, timeout_s: float) -> None:
         scheme, _, rest = host.partition("://")
@@ -35,6 +36,7 @@ class DockerApi:
             self._base = f"{_SCHEMES[scheme]}://{rest}".rstrip("/")
         else:
             raise UserError(f"host: unsupported scheme {scheme!r}; it has to be tcp, unix, http or https")
+        self._context = context
         self._api = Api(context, timeout_s)
         self._version = ""
 
@@ -45,7 +47,13 @@ class DockerApi:
         url = f"{self._base}{self._version}/{what}"
         if wanted := _filters(filters):
             url += "?" + urlencode({"filters": wanted})
-        return await self._api.records(url, unix_socket=self._unix_socket)
+        answer = await self._api.send(url, unix_socket=self._unix_socket)
+        if answer.status == _BAD_REQUEST:
+            # An engine that was replaced may speak older versions only.
+            self._version = ""
+        if answer.status != 200:
+            raise refused(answer, self._context.clock)
+        return await self._api.read(answer, Record.list_of_json)
 
     async def network_labels(self, prefix: str) -> dict[str, dict[str, str]]:
         """The labels of each network by its identity."""

@@ -9,8 +9,7 @@ Source: https://developer.hashicorp.com/consul/api-docs, "Blocking Queries", "Ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +18,7 @@ import trio
 from trimon.config.discovery.registries import ConsulSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.api import Api
+from trimon.discovery.mechanisms.registries.consulpolls import Polls
 from trimon.discovery.mechanisms.registries.consulquery import (
     ANSWER_S,
     WAIT_S,
@@ -30,12 +30,8 @@ from trimon.discovery.mechanisms.registries.consultargets import PREFIX, targets
 from trimon.discovery.plugin import Context, Sink, TargetGroup
 from trimon.discovery.record import Record, SourceError
 from trimon.discovery.refresh import TROUBLE, Retries, SourceStats, publish
-from trimon.fetch.request import Fetch
 
 RETRY_S_MAX: Final = 15.0
-# Each watcher holds a connection while it waits; above this they take turns, with waits that are shorter.
-CONNECTIONS_MAX: Final = 128
-WAIT_S_MIN: Final = 0.01
 SERVICES_MAX: Final = 20_000
 # So many tasks are started at a stretch.
 _SLICE: Final = 100
@@ -53,9 +49,10 @@ class _Watched:
 class ConsulDiscovery:
     """Follows the catalog, and each service in it that is wanted.
 
-    Owns: a watcher for each service, and a bounded number of clients that watchers borrow. Receives: answers to blocking
-    queries. Sends: all services once each has answered, then those that changed, and an empty group for one that is gone.
-    Crashes when: never because of Consul; it asks again. On restart: everything is asked anew before anything is said.
+    Owns: a watcher for each service, and clients that watchers borrow; all runs together have a bounded number. Receives:
+    answers to blocking queries. Sends: all services once each has answered, then those that changed, and an empty group for
+    one that is gone. Crashes when: never because of Consul; it asks again. On restart: everything is asked anew before
+    anything is said.
     """
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
@@ -67,43 +64,17 @@ class ConsulDiscovery:
 
     async def run(self, sink: Sink) -> None:
         """Watch, for ever."""
-        clients = _Clients(self._context)
+        polls = Polls(self._context)
         try:
             async with trio.open_nursery() as nursery:
-                self._run = _Run(self._queries, self._context, self.stats, clients, sink, nursery)
+                self._run = _Run(self._queries, self._context, self.stats, polls, sink, nursery)
                 await self._run.follow()
         finally:
-            await clients.aclose()
+            await polls.aclose()
 
     def inspect(self) -> Mapping[str, object]:
         """The figures of asking, and how many services are watched."""
         return {**self.stats.shown(), **(self._run.shown() if self._run is not None else {})}
-
-
-class _Clients:
-    """A bounded number of clients, each for one request at a time."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._places = trio.CapacityLimiter(CONNECTIONS_MAX)
-        self._idle: list[Fetch] = []
-
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[Api]:
-        """A client of one's own; waits while all are in use."""
-        async with self._places:
-            fetch = self._idle.pop() if self._idle else self._context.further_fetch()
-            try:
-                yield Api(self._context, WAIT_S + ANSWER_S, fetch)
-            finally:
-                self._idle.append(fetch)
-
-    async def aclose(self) -> None:
-        """Close all."""
-        idle, self._idle = self._idle, []
-        with trio.CancelScope(shield=True):
-            for fetch in idle:
-                await fetch.aclose()
 
 
 class _Run:
@@ -114,12 +85,12 @@ class _Run:
         queries: ConsulQueries,
         context: Context,
         stats: SourceStats,
-        clients: _Clients,
+        polls: Polls,
         sink: Sink,
         nursery: trio.Nursery,
     ) -> None:
         self._queries, self._config, config = queries, queries.config, queries.config
-        self._context, self._stats, self._clients = context, stats, clients
+        self._context, self._stats, self._polls = context, stats, polls
         self._sink, self._nursery = sink, nursery
         self._interval_s = config.refresh_interval / 1000
         self._datacenter = config.datacenter
@@ -219,14 +190,14 @@ class _Run:
                 await trio.lowlevel.checkpoint()
 
     async def _watch(self, watched: _Watched) -> None:
-        with watched.scope:
+        with watched.scope, self._polls.watching():
             await self._repeat(_about(watched.name), lambda: self._ask_service(watched))
 
     async def _ask_service(self, watched: _Watched) -> None:
         """One query of a service, and what follows from its answer."""
         separator = self._config.tag_separator
-        async with self._clients.one() as api:
-            answer = await self._queries.service(api, watched.name, watched.index, self._wait_s())
+        async with self._polls.one(self._interval_s, waits=watched.index > 0) as (api, wait_s):
+            answer = await self._queries.service(api, watched.name, watched.index, wait_s)
             self._stats.counts["service_rpcs"] += 1
             index = index_of(answer)
             if watched.index and index == watched.index:
@@ -243,11 +214,6 @@ class _Run:
                 self._first[watched.name] = group
                 await self._publish_first()
         watched.index = next_index(watched.index, index)
-
-    def _wait_s(self) -> float:
-        """How long a query of a service may wait: so long that each has its turn within the interval."""
-        turns = len(self._watched) / CONNECTIONS_MAX
-        return WAIT_S if turns <= 1 else min(WAIT_S, max(WAIT_S_MIN, self._interval_s / turns))
 
     async def _publish_first(self) -> None:
         """Publish all services, once the catalog and each of them have answered."""

@@ -144,6 +144,10 @@ class Account:
         return {}
 
 
+class Unauthorized(SourceError):
+    """A service refused a token: it has ended, or was revoked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A token, and the catalog of services that came with it."""

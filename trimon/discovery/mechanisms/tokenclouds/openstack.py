@@ -14,11 +14,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+import trio
+
 from trimon.config.discovery.managed import OpenStackSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.api import Api, refused
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
-from trimon.discovery.mechanisms.tokenclouds.keystone import TOKEN_HEADER, Account, Session, log_in
+from trimon.discovery.mechanisms.tokenclouds.keystone import (
+    TOKEN_HEADER,
+    Account,
+    Session,
+    Unauthorized,
+    log_in,
+)
 from trimon.discovery.mechanisms.tokenclouds.openstacktargets import (
     FloatingAddresses,
     Labels,
@@ -30,11 +38,17 @@ from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import Record
 from trimon.discovery.refresh import RefreshDiscovery
 
+# Tokens count for an hour unless Keystone is told otherwise; one that was refused before is told by type.
+SESSION_S: Final = 600.0
 _GOOD: Final = (200, 204, 300)
+_UNAUTHORIZED: Final = 401
 
 
 class OpenStackDiscovery(RefreshDiscovery):
-    """Logs in, finds the services of the region, and lists what the role says; one group."""
+    """Logs in, finds the services of the region, and lists what the role says; one group.
+
+    A session is used for ten minutes, and given up with the first refresh that fails.
+    """
 
     def __init__(self, options: Mapping[str, object], context: Context) -> None:
         self._config = config = config_option(options, OpenStackSdConfig)
@@ -51,11 +65,28 @@ class OpenStackDiscovery(RefreshDiscovery):
             "loadbalancer": self._loadbalancers,
         }
         self._find = roles[config.role]
+        self._session: Session | None = None
+        self._session_until_s = 0.0
 
     async def refresh(self) -> list[TargetGroup]:
         """All of the role."""
-        session = await log_in(self._account, self.context, self.interval_s)
-        return [TargetGroup(f"OS_{self._config.region}", await self._find(session))]
+        kept, self._session = self._session, None
+        if kept is not None and trio.current_time() >= self._session_until_s:
+            kept = None
+        session = kept or await self._log_in()
+        try:
+            targets = await self._find(session)
+        except Unauthorized:
+            if kept is None:
+                raise
+            session = await self._log_in()
+            targets = await self._find(session)
+        self._session = session
+        return [TargetGroup(f"OS_{self._config.region}", targets)]
+
+    async def _log_in(self) -> Session:
+        self._session_until_s = trio.current_time() + SESSION_S
+        return await log_in(self._account, self.context, self.interval_s)
 
     async def _hypervisors(self, session: Session) -> list[Labels]:
         compute = self._endpoint(session, "compute")
@@ -94,6 +125,8 @@ class OpenStackDiscovery(RefreshDiscovery):
 
         async def page(at: str) -> Page[Record]:
             answer = await self._api.send(at, headers)
+            if answer.status == _UNAUTHORIZED:
+                raise Unauthorized(f"server returned HTTP status {answer.status_line}")
             if answer.status not in _GOOD:
                 raise refused(answer, self.context.clock)
             said = await self._api.read(answer, Record.of_json)
