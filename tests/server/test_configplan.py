@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import threading
 import time
@@ -251,3 +252,46 @@ def test_it_needs_the_lifecycle_api(tmp_path: Path) -> None:
             assert answer["error"] == "Lifecycle API is not enabled."
     finally:
         made.stop()
+
+
+def test_a_plan_names_files_that_are_none(tmp_path: Path) -> None:
+    """A device or a pipe among the rule files is an error of the plan, and of the check, and not passed over."""
+    from tests.support.process import running
+
+    pipe = tmp_path / "pipe.yml"
+    os.mkfifo(pipe)
+    with running(tmp_path / "data", "{}", "--web.enable-lifecycle") as server:
+        for path in ("/dev/zero", str(pipe)):
+            request = urllib.request.Request(
+                f"{server.url}/api/v1/config/plan", data=f"rule_files: ['{path}']".encode()
+            )
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(request, timeout=20)
+            assert caught.value.code == 400
+            assert "rule files cannot be loaded" in caught.value.read().decode()
+
+
+def test_a_stop_ends_the_watch(tmp_path: Path, target: str) -> None:
+    """A server that is told to stop rolls back what it watches, and does not wait for the end of the watch."""
+    from tests.support.process import running
+
+    with running(
+        tmp_path / "data", configuration(target, rules=str(tmp_path / "none.yml")), "--web.enable-lifecycle"
+    ) as server:
+        text = configuration(target, target + "0", rules=str(tmp_path / "none.yml")).encode()
+        before = server.config.read_bytes()
+        request = urllib.request.Request(f"{server.url}/api/v1/config/apply?watch=10m", data=text)
+        answers: list[dict[str, Any]] = []
+
+        def ask() -> None:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                answers.append(json.load(answer))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while server.config.read_bytes() == before:
+            time.sleep(0.05)
+        assert server.stop(9) == 0
+        asking.join()
+        assert answers[0]["data"]["outcome"] == "rolled back"
+        assert server.config.read_bytes() == before

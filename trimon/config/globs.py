@@ -29,13 +29,23 @@ def glob_error(text: str, what: str) -> str | None:
 
 
 def expand_glob(pattern: str) -> tuple[Path, ...]:
-    """The files that match a pattern, sorted. Blocks on the disk. Raises PatternError."""
+    """The files that match a pattern, sorted. Blocks on the disk. Raises PatternError.
+
+    What is named in full is there also if it is a directory or a device: reading it says what is wrong.
+    """
     whole = Path(pattern)
     if not _MAGIC.search(whole.name):
-        return (whole,) if pattern and whole.is_file() else ()
+        return (whole,) if pattern and _exists(whole) else ()
     if not re.fullmatch(rf"(?:{_CLASS.pattern})*", whole.name, re.DOTALL):
         raise PatternError(pattern)
     return files_like(whole)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a directory that must not be looked into; a longer name than there can be
+        return False
 
 
 def files_like(pattern: Path) -> tuple[Path, ...]:
@@ -43,7 +53,7 @@ def files_like(pattern: Path) -> tuple[Path, ...]:
     # several stars match what one does; Python would look into directories, or refuse them
     name = re.sub(r"\*+", "*", pattern.name)
     try:
-        return tuple(sorted(match for match in pattern.parent.glob(name) if match.is_file()))
+        return tuple(sorted(match for match in pattern.parent.glob(name) if not match.is_dir()))
     except (
         OSError,
         ValueError,

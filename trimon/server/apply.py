@@ -151,6 +151,8 @@ class ConfigApply:
         harm = ""
         while trio.current_time() < ends_s:
             await trio.sleep(min(LOOK_S, ends_s - trio.current_time()))
+            if self._parts.scraping.manager.stopping:
+                return "the server stops before it was watched to the end"
             harm = before.harm(self._health(well=True), self._health(well=False))
         return harm
 

@@ -15,7 +15,7 @@ from trimon.errors import UserError
 from trimon.offload import Offload
 from trimon.rules.spec import GroupSpec
 from trimon.scrape.target import DroppedTarget, Target, build_target
-from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration
+from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, RulesError
 from trimon.server.jobs import pool_options
 from trimon.server.parts import ServerParts
 
@@ -122,6 +122,9 @@ class Planner:
                 if isinstance(error, ScrapeFileError):
                     # Who asks for a plan names the file, so its content is none of the answer.
                     raise UserError(error.unquoted)
+                if isinstance(error, RulesError):
+                    where = f": {error.position}" if str(error.position) else ""
+                    raise UserError(f"rule files cannot be loaded{where}")
                 if error is not None:
                     raise error
             before = {job.job_name: job for job in now.config.scrape_configs}
