@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +14,7 @@ from trimon.config import (
     load,
     load_text,
 )
-from trimon.config.alerting import AlertmanagerConfig
-from trimon.config.discovery.table import MECHANISMS
-from trimon.config.scrape import ScrapeConfig
-from trimon.config.support import INERT, NO_TARGETS
+from trimon.config.support import INERT
 from trimon.errors import UserError
 
 
@@ -295,42 +291,13 @@ def test_what_nothing_acts_on_is_told_with_its_place(section: str, field: str) -
         assert read(frame.format(f"{field}: null")).unsupported == ()
 
 
-@pytest.fixture
-def without_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if nothing looked for targets in the DNS."""
-    row = next(each for each in MECHANISMS if each.name == "dns")
-    factory = row.factory
-    for cls in (ScrapeConfig, AlertmanagerConfig):
-        monkeypatch.setattr(cls, "inert", {row.field: NO_TARGETS})
-    object.__setattr__(row, "factory", "")
-    yield
-    object.__setattr__(row, "factory", factory)
-
-
-@pytest.mark.usefixtures("without_dns")
-def test_mechanisms_that_find_nothing_are_told_where_they_stand() -> None:
-    """In a job and in a set of Alertmanagers, in the order of the file; neither has them among its sources."""
-    config = read(
-        "scrape_configs: [{job_name: a, dns_sd_configs: [{names: [x]}], static_configs: [{targets: [a:1]}]}]\n"
-        "alerting: {alertmanagers: [{dns_sd_configs: [{names: [x]}], consul_sd_configs: []}]}\n"
-    )
-    told = [(each.name, each.place.line, each.consequence) for each in config.unsupported]
-    assert told == [
-        ("dns_sd_configs", 1, "no targets are found by it"),
-        ("dns_sd_configs", 2, "no targets are found by it"),
-    ]
-    assert [type(source) for source in config.scrape_configs[0].discovery()] == [StaticConfig]
-    assert config.main.alerting.alertmanagers[0].discovery() == ()
-
-
-@pytest.mark.usefixtures("without_dns")
 def test_files_of_jobs_tell_what_nothing_acts_on(tmp_path: Path) -> None:
     """With the place in their own file, after what the main file has."""
-    (tmp_path / "jobs.yml").write_text("scrape_configs: [{job_name: j, dns_sd_configs: [{names: [x]}]}]")
+    (tmp_path / "jobs.yml").write_text("scrape_configs: [{job_name: j, basic_auth: {username_ref: x}}]")
     main = tmp_path / "p.yml"
     main.write_text("scrape_config_files: [jobs.yml]\nremote_read: [{url: 'http://x'}]\n")
     told = [(each.name, each.place.file) for each in load(main).unsupported]
-    assert told == [("remote_read", str(main)), ("dns_sd_configs", str(tmp_path / "jobs.yml"))]
+    assert told == [("remote_read", str(main)), ("username_ref", str(tmp_path / "jobs.yml"))]
 
 
 def test_the_file_of_the_prometheus_package_loads() -> None:

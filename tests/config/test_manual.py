@@ -6,19 +6,30 @@ import re
 from pathlib import Path
 
 from trimon.config import load_text, load_web_config
+from trimon.config.discovery.table import MECHANISMS
 from trimon.config.globals import GlobalConfig
 from trimon.config.http import HttpClient
 from trimon.config.model import settings_of
 from trimon.config.scrape import ScrapeConfig
 
-MANUAL = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+MANUAL = (DOCS / "configuration.md").read_text(encoding="utf-8")
 
 
 def test_every_field_is_in_the_manual() -> None:
     """A field that is read is named in the manual."""
+    mechanisms = {row.field for row in MECHANISMS}
     for model in (GlobalConfig, HttpClient, ScrapeConfig):
         for name in settings_of(model):
-            assert f"`{name}`" in MANUAL, name
+            assert name in mechanisms or f"`{name}`" in MANUAL, name
+
+
+def test_every_mechanism_has_a_row() -> None:
+    """The page of discovery has one line for each mechanism, and none besides."""
+    rows = re.findall(
+        r"^\| `(\w+_configs)` \|", (DOCS / "discovery.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert rows == sorted(row.field for row in MECHANISMS)
 
 
 def test_the_examples_of_the_manual_load(tmp_path: Path) -> None:

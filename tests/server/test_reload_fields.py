@@ -158,7 +158,7 @@ def another(model: type[Model], name: str) -> str:
 
 def active(model: type[Model]) -> list[str]:
     """The fields that take more than their default."""
-    inert = {*INERT.get(model.section, ()), *model.inert}
+    inert = set(INERT.get(model.section, ()))
     return [name for name in settings_of(model) if name not in inert]
 
 

@@ -46,12 +46,6 @@ def service_discovery(file: Path, job: str, timeout: str) -> int:
         names = "".join(f"\t{each.job_name}\n" for each in config.scrape_configs)
         click.echo(f"Job {job} not found. Select one of:\n{names}", err=True, nl=False)
         return EXIT_FAILED
-    for name in found.inert:
-        if getattr(found, name):
-            click.echo(
-                f"{name} is not asked: {found.inert[name]} in this version of trimon ({found.place(name)})",
-                err=True,
-            )
     sys.stdout.write(_as_go(json.dumps(_checked(found, timeout_s), indent=2, ensure_ascii=False)))
     return 0
 

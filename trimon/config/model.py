@@ -103,9 +103,6 @@ class Model:
     section: ClassVar[str] = ""
     """The name under which `support.py` lists fields of this model that nothing acts on yet."""
 
-    inert: ClassVar[Mapping[str, str]] = {}
-    """Further fields that nothing acts on yet, each with what follows from it."""
-
     inherited_before: ClassVar[str] = ""
     """The own field before which those of the base are shown; empty: they come first; `AT_END`: they come last."""
 
@@ -161,7 +158,7 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
     """Read, check, and mark a model. Raises ShapeErrors with all that has the wrong shape in it."""
     document = source.document
     known = settings_of(cls)
-    inert = {**INERT.get(cls.section, {}), **cls.inert}
+    inert = INERT.get(cls.section, {})
     faults = Faults()
     entries = document.entries(node, cls.yaml_type, f"field {{}} already set in type {cls.yaml_type}", faults)
     values: dict[str, Any] = {}

@@ -1,8 +1,7 @@
 """What prometheus.yml may ask for and this version of trimon does not do yet. Doing it is deleting its row here.
 
 Everything listed has a model: it is read, checked and shown like the rest. It is warned of at every start, reload and
-check, with its place, because nothing acts on it. Discovery mechanisms have a table of their own, in which those
-without a factory find nothing.
+check, with its place, because nothing acts on it.
 """
 
 from __future__ import annotations
@@ -32,9 +31,6 @@ INERT: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """By the name of a model and the field: what follows from nothing acting on it."""
-
-NO_TARGETS: Final = "no targets are found by it"
-"""What follows from asking for a discovery mechanism that is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,6 @@ from trimon.config.discovery.zookeeper import (
 )
 from trimon.config.kinds import Listed, Of
 from trimon.config.model import Model, setting
-from trimon.config.support import NO_TARGETS
 
 C = TypeVar("C", bound=type[Model])
 
@@ -98,16 +97,11 @@ class Mechanism:
     yaml_type: str
     """What Prometheus calls the list in its errors."""
     factory: str = ""
-    """`module:attribute` of what finds the targets; empty when the configuration names it, or nothing does yet."""
+    """`module:attribute` of what finds the targets; empty when the configuration names it."""
     own: bool = False
     """Whether Prometheus does not have it."""
     together: bool = False
     """All of one consumer are one provider."""
-
-    @property
-    def finds(self) -> bool:
-        """Whether anything finds targets for it; else its configurations are checked and shown, and warned of."""
-        return bool(self.factory or self.model.name_field)
 
     def request(self, configs: Sequence[SdConfig]) -> tuple[str, Mapping[str, object]]:
         """The name and the options of the discovery that configurations ask for; secrets keep their type."""
@@ -332,13 +326,12 @@ def with_discovery(cls: C) -> C:
         kind = Listed(Of(row.model), row.yaml_type, f"empty or null section in {row.field}")
         cls.__annotations__[row.field] = tuple[row.model, ...]  # type: ignore[name-defined]  # known at run time
         setattr(cls, row.field, setting(kind, (), own=row.own))
-    cls.inert = {row.field: NO_TARGETS for row in MECHANISMS if not row.finds}
     return cls
 
 
 def sources_of(model: Model) -> tuple[SdConfig, ...]:
-    """All sources of a model that has discovery and that find targets, static ones first."""
-    rows = sorted((row for row in MECHANISMS if row.finds), key=lambda row: not row.together)
+    """All sources of a model that has discovery, static ones first."""
+    rows = sorted(MECHANISMS, key=lambda row: not row.together)
     return tuple(config for row in rows for config in getattr(model, row.field))
 
 

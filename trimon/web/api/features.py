@@ -91,7 +91,7 @@ def features_of(context: WebContext) -> Features:
     }
     typed = options.has(languages.TYPE_AND_UNIT)
     found["scrape"] |= {"extra_scrape_metrics": True, "type_and_unit_labels": typed}
-    found["service_discovery_providers"] = {row.name: row.finds for row in MECHANISMS}
+    found["service_discovery_providers"] = {row.name: True for row in MECHANISMS}
     found["templating_functions"] = {
         function.name: True for room in (numbers, queries, texts) for function in room.FUNCTIONS
     }
