@@ -6,12 +6,14 @@ import contextlib
 import gc
 import gzip
 import re
+import socket
 from pathlib import Path
 
 import pytest
 import trio
 
 from tests.support.raw_peer import Peer, ok
+from trimon.fetch import connection
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.proxy import ProxyOptions, bypasses_proxy
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
@@ -334,6 +336,31 @@ async def test_a_stream_comes_piece_by_piece(peer: Peer) -> None:
         assert (answer.status, answer.headers["content-encoding"]) == (200, "gzip")
         pieces = [piece async for piece in answer.pieces]
     assert b"".join(pieces) == bytes(range(256)) * 4000
+
+
+async def test_the_system_asks_whether_the_peer_of_a_silent_stream_is_there(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream's connection is probed while nothing comes, and is broken after a minute without an answer."""
+    peer.answers["/s"] = ok(b"x")
+    opened: list[trio.SocketStream] = []
+    connect = connection._connect
+
+    async def noted(family: int, host: str, port: int) -> trio.SocketStream:
+        opened.append(await connect(family, host, port))
+        return opened[-1]
+
+    monkeypatch.setattr(connection, "_connect", noted)
+    async with HttpFetch().stream(FetchRequest(peer.url("/s"))):
+        (stream,) = opened
+        assert (
+            int.from_bytes(bytes(stream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 4)), "little") == 1
+        )
+        probes = [
+            int.from_bytes(bytes(stream.getsockopt(socket.IPPROTO_TCP, option, 4)), "little")
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        ]
+        assert probes[0] + probes[1] * probes[2] == 60
 
 
 async def test_a_stream_that_is_cut_off_says_so(peer: Peer) -> None:

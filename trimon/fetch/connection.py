@@ -26,6 +26,8 @@ RECEIVE_BYTES = 256 * 1024
 TLS_HANDSHAKE_TIMEOUT_S = 10.0
 # A body that nobody wants is waited for so long, so that its connection can be used again.
 UNWANTED_BODY_S = 0.1
+# A peer of a stream that is silent for so long, and does not answer so many probes, is gone (tcp(7)).
+_PROBES = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class ClientConnection:
         """Sends a request and waits until its answer begins; the body comes afterwards. Raises FetchError."""
         reader = ResponseReader(head_only=request.startswith(b"HEAD "))
         self.reusable = False
+        _probe_when_silent(self._stream)
         try:
             await self._stream.send_all(request)
             ended = False
@@ -277,6 +280,17 @@ async def _connect(family: int, host: str, port: int) -> trio.SocketStream:
         connecting.close()
         raise
     return trio.SocketStream(trio.socket.from_stdlib_socket(connecting))
+
+
+def _probe_when_silent(stream: trio.abc.Stream) -> None:
+    """Have the system find out whether the peer is still there when nothing comes: a watch may be silent for minutes."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if not isinstance(stream, trio.SocketStream) or stream.socket.family == socket.AF_UNIX:
+        return
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBES:
+        stream.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _broken(reader: ResponseReader, error: trio.BrokenResourceError) -> FetchError:

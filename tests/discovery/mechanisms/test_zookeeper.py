@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import socket
 import struct
@@ -214,6 +215,39 @@ async def test_a_member_that_no_target_can_have_holds_no_other_up(server: FakeZo
 
     async def look(found: Found) -> None:
         await becomes(found, "a", "b", "x" * 60_000 + ":1")
+
+    await observe(nerve(server.address), look)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_the_targets_become_those_of_the_server(
+    server: FakeZooKeeper, seed: int
+) -> None:
+    """Through changes, cut connections and expired sessions, in any order."""
+    chance = random.Random(seed)
+
+    def change() -> None:
+        path = "/s/" + "/".join(chance.choices("abcd", k=chance.randint(1, 3)))
+        if path in server.nodes and chance.random() < 0.4:
+            server.delete(path)
+        else:
+            server.put(path, chance.choice((member(f"h{chance.randrange(50)}"), b"", b"nonsense")))
+
+    async def look(found: Found) -> None:
+        for _ in range(60):
+            await trio.sleep(chance.choice((0, 0, 0.02)))
+            what = chance.random()
+            with server._lock:
+                for _ in range(chance.randint(1, 4)):
+                    change()
+                if what < 0.15:
+                    server.cut()
+                elif what < 0.2:
+                    server.expire()
+                if what < 0.2:
+                    change()
+        hosts = [json.loads(data)["host"] for path, data in server.nodes.items() if data.startswith(b"{")]
+        await becomes(found, *hosts)
 
     await observe(nerve(server.address), look)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.kubernetes.discovery import KubernetesDiscovery
 from trimon.discovery.plugin import Context, Discovery
-from trimon.fetch.request import FetchError
+from trimon.fetch.request import FetchError, FetchRequest, Response, StreamedResponse
 
 API = "http://api"
 
@@ -110,6 +110,7 @@ OPERATIONS = st.lists(
         st.integers(0, 7),
         st.integers(0, 2),
     ),
+    min_size=5,
     max_size=40,
 )
 RATE = st.sampled_from((0.0, 0.05, 0.3))
@@ -136,14 +137,14 @@ async def _operate(cluster: FakeCluster, operations: list[tuple[str, int, int]])
         elif what == "forget":
             cluster.forget()
         else:
-            await trio.sleep(value)
-        await trio.lowlevel.checkpoint()
+            await trio.sleep(2 * value)
+        await trio.sleep(cluster.chance.choice((0, 0, 0.3, 1.5)))
 
 
 @settings(max_examples=150, deadline=None)
-@given(OPERATIONS, HABITS, st.integers(0, 2**32))
+@given(OPERATIONS, HABITS, st.integers(0, 2**32), st.booleans())
 def test_whatever_the_server_does_the_targets_become_those_of_the_server(
-    operations: list[tuple[str, int, int]], habits: Habits, seed: int
+    operations: list[tuple[str, int, int]], habits: Habits, seed: int, waits: bool
 ) -> None:
     """Through cuts, 410, replays and odd bookmarks no stable target is missed, and in the end all are the server's."""
     cluster = FakeCluster(random.Random(seed), habits)
@@ -156,6 +157,8 @@ def test_whatever_the_server_does_the_targets_become_those_of_the_server(
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(discovery(cluster, attach_metadata=attach).run, found.sink)
+            if waits:
+                await found.wait_published()
             await _operate(cluster, operations)
             cluster.habits = Habits(watch_lists=habits.watch_lists)
             await trio.sleep(400)
@@ -248,8 +251,6 @@ def test_an_event_that_makes_no_sense_is_an_error_of_the_watch(line: bytes) -> N
 )
 def test_a_list_that_makes_no_sense_publishes_nothing(body: bytes) -> None:
     """The same for lists."""
-    from trimon.fetch.request import FetchRequest, Response
-
     cluster = FakeCluster(habits=Habits(watch_lists=False))
     send = cluster.send
 
@@ -308,7 +309,6 @@ def test_a_flood_of_events_is_published_ten_times_a_second() -> None:
 def test_an_endless_list_ends() -> None:
     """A server whose list has always one more page is left after so many pages."""
     from trimon.discovery.mechanisms.kubernetes import informer
-    from trimon.fetch.request import FetchRequest, Response
 
     cluster = FakeCluster(habits=Habits(watch_lists=False))
 
@@ -359,3 +359,55 @@ def test_a_single_namespace_that_is_denied_publishes_nothing() -> None:
     trio.run(main, clock=MockClock(autojump_threshold=0))
     assert not found.published
     assert "403" in made.stats.last_error
+
+
+def test_a_server_that_asks_for_patience_is_left_alone() -> None:
+    """429 with Retry-After: nothing is asked before, not even for a list."""
+    cluster = FakeCluster()
+    cluster.put("pods", pod("a", "10.0.0.1"))
+    stream, asked_at_s = cluster.stream, []
+
+    @asynccontextmanager
+    async def busy(request: FetchRequest) -> AsyncIterator[StreamedResponse]:
+        asked_at_s.append(trio.current_time())
+        if len(asked_at_s) == 1:
+            async with aclosing(_nothing()) as pieces:
+                yield StreamedResponse(429, "Too Many Requests", {"retry-after": "20"}, pieces)
+            return
+        async with stream(request) as answer:
+            yield answer
+
+    cluster.stream = busy  # type: ignore[method-assign]
+
+    async def look(found: Found) -> None:
+        assert asked_at_s[1] - asked_at_s[0] >= 20
+        assert len(cluster.requests) == 1
+
+    observe(discovery(cluster), look)
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    for piece in ():
+        yield piece
+
+
+def test_a_node_that_only_says_that_it_is_well_rebuilds_nothing() -> None:
+    """Groups of its pods are built anew when its labels change."""
+    cluster = FakeCluster()
+    cluster.put("pods", pod("a", "10.0.0.1"))
+    cluster.put("nodes", node("n1", v="1"))
+    made = discovery(cluster, attach_metadata={"node": True})
+    built: list[str] = []
+    build = made._built
+    made._built = lambda keys: (built.extend(keys), build(keys))[1]  # type: ignore[method-assign]
+
+    async def look(found: Found) -> None:
+        built.clear()
+        cluster.put("nodes", {**node("n1", v="1"), "status": {"conditions": [{"type": "Ready"}]}})
+        await trio.sleep(5)
+        assert built == []
+        cluster.put("nodes", node("n1", v="2"))
+        await trio.sleep(5)
+        assert built == ["shop/a"]
+
+    observe(made, look)

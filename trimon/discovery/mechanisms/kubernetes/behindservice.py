@@ -17,6 +17,7 @@ class BehindService(PodAware):
     """A role whose objects say where a service is reached."""
 
     beside = (SERVICES, PODS)
+    behind_others = True
     takes_own_protocol = False
     """Whether the label of a container port's protocol says the protocol of the endpoint."""
 

@@ -148,6 +148,8 @@ class Informer:
             except TROUBLE as error:
                 if self._current:  # all was told, and it is the watch after it that broke
                     raise
+                if isinstance(error, Refused) and error.status == _TOO_MANY:
+                    raise
                 self._note_refusal(error)
                 if isinstance(error, Refused) and error.status == _UNSUPPORTED:
                     self._watch_lists = False

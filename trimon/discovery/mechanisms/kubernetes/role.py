@@ -27,6 +27,8 @@ class Role:
     """Whether `attach_metadata.node` means something for it; its objects have the index `node` then."""
     beside: ClassVar[tuple[Resource, ...]] = ()
     """Other resources that are always needed."""
+    behind_others: ClassVar[bool] = False
+    """Whether groups also tell of objects whose changes concern them only later, so that any occasion is welcome."""
     counted: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Which events of the resources beside are counted: role of the resource, kinds of events."""
 
@@ -62,6 +64,8 @@ class Role:
         """Keys of the objects of its own resource whose groups a change concerns."""
         if resource is self.resource:
             return (key,)
+        if resource in (NAMESPACES, NODES) and not self.behind_others and _says_the_same(before, after):
+            return ()  # nodes tell every few minutes that they are well
         own = self.stores[self.resource]
         if resource is NAMESPACES:
             return own.by_index("namespace", key)
@@ -95,6 +99,16 @@ class Role:
             return {}
         found = self.stores[NODES].get(name)
         return object_labels("node", found.meta) if found is not None else {}
+
+
+def _says_the_same(before: KubernetesObject | None, after: KubernetesObject | None) -> bool:
+    """Whether two states of an object give the same labels."""
+    return (
+        before is not None
+        and after is not None
+        and before.meta.labels == after.meta.labels
+        and before.meta.annotations == after.meta.annotations
+    )
 
 
 def merged(*label_sets: Mapping[str, str]) -> dict[str, str]:
