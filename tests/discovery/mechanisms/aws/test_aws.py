@@ -323,6 +323,12 @@ async def test_errors_say_what_the_service_says(body: bytes, headers: dict[str, 
     assert caught.value.retry_after_s == 7
 
 
+def test_a_text_without_end_is_refused() -> None:
+    """What no label could have is not put together piece by piece."""
+    with pytest.raises(SourceError, match="element b has more than 262144 characters"):
+        xml_tree(b"<a><b>" + b"x" * 10_000_000 + b"</b></a>")
+
+
 def test_entities_are_refused() -> None:
     """A document type is an error before anything that it declares is looked at."""
     with pytest.raises(SourceError, match=r"document type \('a'\)"):

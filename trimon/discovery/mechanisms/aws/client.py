@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import trio
@@ -24,6 +24,8 @@ from trimon.fetch.request import Response
 from trimon.peers.aws.endpoints import endpoint_url
 from trimon.peers.aws.keychain import FORM, KeyChain
 from trimon.peers.aws.signature import signed_headers
+
+T = TypeVar("T")
 
 JSON_1_1: Final = "application/x-amz-json-1.1"
 _SHOWN: Final = 200
@@ -53,10 +55,16 @@ class AwsClient:
 
     async def query(self, version: str, action: str, form: Mapping[str, str] | None = None) -> Element:
         """The XML that an action answers. Raises AwsError, SourceError, FetchError."""
-        fields = {"Action": action, "Version": version, **(form or {})}
+        return await self.read(version, action, form or {}, lambda tree: tree)
+
+    async def read(
+        self, version: str, action: str, form: Mapping[str, str], reader: Callable[[Element], T]
+    ) -> T:
+        """What a reader makes of that XML, in a thread where it is much; the tree is forgotten after it."""
+        fields = {"Action": action, "Version": version, **form}
         body = urlencode(sorted(fields.items())).encode()
         answer = await self._sent("POST", "", (("Content-Type", FORM),), body, action)
-        return await self._api.read(answer, xml_tree)
+        return await self._api.read(answer, lambda text: reader(xml_tree(text)))
 
     async def json(self, target: str, fields: Mapping[str, object]) -> Record:
         """The JSON that a target (`Service.Action`) answers. Raises AwsError, SourceError, FetchError."""

@@ -8,8 +8,8 @@ Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInsta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 from trimon.config.discovery.aws import Ec2SdConfig
 from trimon.config.discovery.source import config_option
@@ -20,6 +20,8 @@ from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.naming import keyed_labels, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import SourceError
+
+T = TypeVar("T")
 
 VERSION: Final = "2016-11-15"
 # A machine has no more network interfaces than this by far; places of their addresses are kept.
@@ -63,9 +65,11 @@ class Ec2Discovery(AwsDiscovery):
         if self._zones is None:
             self._zones = await self._asked_zones()
         zones = self._zones or {}
-        found = await reservations(self.client, self._filters)
-        machines = [(owner, each) for owner, each in found]
-        return await self.group(region, machines, lambda each: self._labels(*each, region, zones))
+        # A machine takes a hundred times as much as its labels, so that each page is forgotten at once.
+        found = await all_machines(
+            self.client, self._filters, lambda owner, machine: self._labels(owner, machine, region, zones)
+        )
+        return [TargetGroup(region, found)]
 
     async def _asked_zones(self) -> dict[str, str] | None:
         """The ids of zones by their names; none where they may not be asked for, which is tried again."""
@@ -104,18 +108,23 @@ class Ec2Discovery(AwsDiscovery):
         return labels | keyed_labels(f"{_PREFIX}tag_", machine.pairs("tagSet.item", "key", "value"))
 
 
-async def reservations(client: AwsClient, form: Mapping[str, str]) -> list[tuple[str, Element]]:
-    """All machines that a form selects, each with the owner of its reservation."""
+async def all_machines(
+    client: AwsClient, form: Mapping[str, str], made_of: Callable[[str, Element], T | None]
+) -> list[T]:
+    """What is made of each machine that a form selects and of the owner of its reservation."""
 
-    async def page(token: str) -> Page[tuple[str, Element]]:
-        more = {"NextToken": token} if token else {}
-        answer = await client.query(VERSION, "DescribeInstances", {**form, **more})
+    def read(answer: Element) -> Page[T]:
         found = [
-            (each.text_of("ownerId"), machine)
+            made
             for each in answer.each("reservationSet.item")
             for machine in each.each("instancesSet.item")
+            if (made := made_of(each.text_of("ownerId"), machine)) is not None
         ]
         return Page(found, answer.text_of("nextToken"))
+
+    async def page(token: str) -> Page[T]:
+        more = {"NextToken": token} if token else {}
+        return await client.read(VERSION, "DescribeInstances", {**form, **more}, read)
 
     return await all_pages(page)
 

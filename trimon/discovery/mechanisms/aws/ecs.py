@@ -20,7 +20,7 @@ from typing import Final
 from trimon.config.discovery.aws import EcsSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.mechanisms.aws.client import AwsClient
-from trimon.discovery.mechanisms.aws.ec2 import VERSION, reservations
+from trimon.discovery.mechanisms.aws.ec2 import VERSION, all_machines
 from trimon.discovery.mechanisms.aws.ecstasks import PREFIX, Surroundings, Task, interface_of, task_labels
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.aws.xmltree import Element
@@ -113,7 +113,8 @@ class EcsDiscovery(AwsDiscovery):
     async def _machines(self, ids: Sequence[str]) -> dict[str, Element]:
         found = {}
         for some in _batches(ids, _EC2_BATCH):
-            for _, machine in await reservations(self._ec2, _numbered("InstanceId", some)):
+            form = _numbered("InstanceId", some)
+            for machine in await all_machines(self._ec2, form, lambda _, machine: machine):
                 if machine.text_of("privateIpAddress"):
                     found[machine.text_of("instanceId")] = machine
         return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
 
+from trimon import limits
 from trimon.discovery.record import SourceError
 
 DEPTH_MAX: Final = 50
@@ -93,7 +94,12 @@ class _Reader:
         self._stack.append(element)
 
     def _text(self, text: str) -> None:
-        self._stack[-1].text += text
+        element = self._stack[-1]
+        if len(element.text) + len(text) > limits.LABEL_VALUE_BYTES_MAX:
+            raise SourceError(
+                f"element {element.name} has more than {limits.LABEL_VALUE_BYTES_MAX} characters"
+            )
+        element.text += text
 
     def _end(self, _: str) -> None:
         element = self._stack.pop()
