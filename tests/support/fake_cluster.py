@@ -31,6 +31,8 @@ class Habits:
     replay: float = 0.0
     bookmark: float = 0.0
     watch_lists: bool = True
+    knows_watch_lists: bool = True
+    """Whether it knows the word; else a watch-list is a watch, whose beginning has no end."""
     page: int = 0
     """Objects of a page at most, however many are asked for."""
 
@@ -153,7 +155,8 @@ class FakeCluster:
                     yield _bookmark(asked)
                 if self._happens(self.habits.cut):
                     return
-            yield _bookmark(seen, ended=True)
+            if self.habits.knows_watch_lists:
+                yield _bookmark(seen, ended=True)
         while True:
             if self._happens(self.habits.gone):
                 yield _line("ERROR", {"kind": "Status", "code": 410, "message": "gone"})

@@ -67,23 +67,27 @@ class CheckedSink:
         merged, total = checked.by_source, checked.targets
         # Only what the publish names is looked at: a discovery may say one group at a time, ten thousand times.
         first, known = not self.published, self._groups
-        changed = {source: targets for source, targets in merged.items() if known.get(source, ()) != targets}
-        held = self._held + total - sum(len(known.get(source, ())) for source in merged)
+        if first:  # there may be fifty thousand, all of them new
+            changed, held = merged, total
+        else:
+            changed = {
+                source: targets for source, targets in merged.items() if known.get(source, ()) != targets
+            }
+            held = self._held + total - sum(len(known.get(source, ())) for source in merged)
         if held > limits.TARGETS_PER_PUBLISH_MAX:
             raise TooManyTargets(
                 f"{held} targets in all; at most {limits.TARGETS_PER_PUBLISH_MAX} are allowed"
             )
-        for source, targets in changed.items():
-            if targets:
-                known[source] = targets
-            else:
-                del known[source]
+        gone = [source for source, targets in changed.items() if not targets]
+        known.update(changed)
+        for source in gone:
+            del known[source]
         self._held = held
         stats = self.stats
         stats.publishes += 1
         stats.groups, stats.targets, stats.last_ms = len(known), held, self._clock.now_ms()
         if first or changed:
-            self._receiver.update(self._provider, merged if first else changed, complete=first)
+            self._receiver.update(self._provider, changed, complete=first)
         else:
             stats.unchanged += 1
 

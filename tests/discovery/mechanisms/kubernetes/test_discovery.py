@@ -361,6 +361,27 @@ def test_a_single_namespace_that_is_denied_publishes_nothing() -> None:
     assert "403" in made.stats.last_error
 
 
+def test_a_server_from_before_watch_lists_is_asked_for_lists() -> None:
+    """It takes a watch-list for a watch, and never says that all was told: after ten silent seconds it is listed."""
+    cluster = FakeCluster(habits=Habits(knows_watch_lists=False))
+    cluster.put("pods", pod("a", "10.0.0.1"))
+
+    async def look(found: Found) -> None:
+        assert trio.current_time() < 12
+        cluster.put("pods", pod("b", "10.0.0.2"))
+        await trio.sleep(1)
+        assert len(found.targets) == 2
+        cluster.habits.gone = 1.0
+        cluster.put("pods", pod("c", "10.0.0.3"))
+        await trio.sleep(2)
+        cluster.habits.gone = 0.0
+        await trio.sleep(9)
+        assert len(found.targets) == 3
+
+    observe(discovery(cluster), look)
+    assert sum("sendInitialEvents" in url for url in cluster.requests) == 1
+
+
 def test_a_server_that_asks_for_patience_is_left_alone() -> None:
     """429 with Retry-After: nothing is asked before, not even for a list."""
     cluster = FakeCluster()

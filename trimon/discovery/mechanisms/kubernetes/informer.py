@@ -1,6 +1,6 @@
 """Keeps one part of a resource as the server has it: a list, then every change.
 
-    ┌─> watch-list (422: the server has none) ──────┐ a list and its watch in one stream
+    ┌─> watch-list (where the server has them) ─────┐ a list and its watch in one stream
     │        │ refused                              │
     │        v                                      v
     │      list, page by page ─────────────────> watch ─┐
@@ -13,9 +13,10 @@ The versions of bookmarks are where a watch goes on after a quiet time. Until a 
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
@@ -58,6 +59,7 @@ WATCH_S_MAX: Final = 599
 # A server that does not keep to that is taken for gone.
 WATCH_GRACE_S: Final = 30.0
 ANSWER_S: Final = 30.0
+INITIAL_SILENCE_S: Final = 10.0
 LIST_S: Final = 60.0
 DELAY_S_MAX: Final = 30.0
 # A watch that ends at once is not begun again at once.
@@ -238,7 +240,7 @@ class Informer:
                 if not initial:
                     self._succeeded()
                 buffer = LineBuffer()
-                async for piece in answer.pieces:
+                while (piece := await self._next(answer.pieces, initial=gathered is not None)) is not None:
                     if lines := buffer.feed(piece):
                         gathered = await self._take(await self._events(lines), gathered)
                 buffer.end()
@@ -246,6 +248,14 @@ class Informer:
             raise SourceError("the watch ended before its initial events had")
         self._retries.succeeded()
         await trio.sleep_until(began_s + WATCH_PACE_S)
+
+    async def _next(self, pieces: AsyncIterator[bytes], *, initial: bool) -> bytes | None:
+        """The next piece of a watch; None at its end. Raises SourceError when initial events end without saying so."""
+        with trio.move_on_after(INITIAL_SILENCE_S if initial else math.inf):
+            return await anext(pieces, None)
+        # Servers before watch-lists take it for a plain watch, whose beginning has no end.
+        self._watch_lists = False
+        raise SourceError(f"no end of the initial events, and nothing else for {INITIAL_SILENCE_S:g} s")
 
     async def _refused(self, answer: StreamedResponse) -> Refused:
         """The error of an answer that is no watch."""
