@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 from xml.parsers import expat
 
@@ -13,6 +14,8 @@ DEPTH_MAX: Final = 50
 # An element takes some 400 bytes.
 ELEMENTS_MAX: Final = 2_000_000
 _START_TAG: Final = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
+# Most elements have none. A million of anything that can hold something else costs the collector more than the reading.
+_NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -21,10 +24,10 @@ class Element:
     """An element: its name without a prefix, its own text, what it holds, and where that begins and ends."""
 
     name: str
-    attributes: dict[str, str]
+    attributes: Mapping[str, str]
     begins: int
     text: str = ""
-    children: list[Element] = field(default_factory=list)
+    children: Sequence[Element] = ()
     ends: int = 0
 
     def child(self, name: str) -> Element | None:
@@ -35,6 +38,25 @@ class Element:
         """The text of a child; empty where there is none."""
         child = self.child(name)
         return child.text if child is not None else ""
+
+    def each(self, path: str) -> Iterator[Element]:
+        """All elements at a path of names, such as `reservationSet.item`."""
+        name, _, rest = path.partition(".")
+        for child in self.children:
+            if child.name == name:
+                if rest:
+                    yield from child.each(rest)
+                else:
+                    yield child
+
+    def at(self, path: str) -> Element | None:
+        """The first element at a path."""
+        return next(self.each(path), None)
+
+    def text_at(self, path: str) -> str:
+        """The text of the first element at a path; empty where there is none."""
+        found = self.at(path)
+        return found.text if found is not None else ""
 
     def whole(self) -> int:
         """The text as a whole number; empty is 0. Raises SourceError."""
@@ -61,7 +83,8 @@ class _Reader:
         self._body = body
         self._stack: list[Element] = []
         # Texts between children are put together once, at the end: one after another would cost the square of their number.
-        self._texts: list[list[str]] = []
+        self._texts: list[str | list[str]] = []
+        self._children: list[list[Element] | None] = []
         self._root: Element | None = None
         self._elements = 0
         self._parser = parser = expat.ParserCreate("UTF-8")
@@ -90,18 +113,27 @@ class _Reader:
             raise SourceError(f"the answer has more than {ELEMENTS_MAX} elements")
         if len(self._stack) >= DEPTH_MAX:
             raise SourceError(f"the answer is nested deeper than {DEPTH_MAX} elements")
-        element = Element(name.rpartition(":")[2], attributes, self._parser.CurrentByteIndex)
-        if self._stack:
-            self._stack[-1].children.append(element)
-        else:
+        local = name if ":" not in name else name.rpartition(":")[2]
+        element = Element(local, attributes or _NO_ATTRIBUTES, self._parser.CurrentByteIndex)
+        if not self._stack:
             self._root = element
+        elif (siblings := self._children[-1]) is None:
+            self._children[-1] = [element]
+        else:
+            siblings.append(element)
         self._stack.append(element)
-        self._texts.append([])
+        self._texts.append("")
+        self._children.append(None)
 
     def _text(self, text: str) -> None:
-        self._texts[-1].append(text)
+        held = self._texts[-1]
+        if isinstance(held, list):
+            held.append(text)
+        else:
+            self._texts[-1] = [held, text] if held else text
 
     def _end(self, _: str) -> None:
-        element = self._stack.pop()
-        element.text = "".join(self._texts.pop())
+        element, held = self._stack.pop(), self._texts.pop()
+        element.text = held if isinstance(held, str) else "".join(held)
+        element.children = self._children.pop() or ()
         element.ends = self._parser.CurrentByteIndex

@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit
 import trio
 
 from trimon.discovery.api import Api, Headers, retry_after_s
-from trimon.discovery.mechanisms.aws.xmltree import Element, xml_tree
 from trimon.discovery.plugin import Context
 from trimon.discovery.record import Record, SourceError
+from trimon.discovery.xmltree import Element, tree_of
 from trimon.fetch.request import Response
 from trimon.peers.aws.endpoints import endpoint_url
 from trimon.peers.aws.keychain import FORM, KeyChain
@@ -64,7 +64,7 @@ class AwsClient:
         fields = {"Action": action, "Version": version, **form}
         body = urlencode(sorted(fields.items())).encode()
         answer = await self._sent("POST", "", (("Content-Type", FORM),), body, action)
-        return await self._api.read(answer, lambda text: reader(xml_tree(text)))
+        return await self._api.read(answer, lambda text: reader(tree_of(text)))
 
     async def json(self, target: str, fields: Mapping[str, object]) -> Record:
         """The JSON that a target (`Service.Action`) answers. Raises AwsError, SourceError, FetchError."""

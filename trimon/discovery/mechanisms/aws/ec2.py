@@ -14,12 +14,13 @@ from typing import Final, TypeVar
 from trimon.config.discovery.aws import Ec2SdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.mechanisms.aws.client import AwsClient, AwsError
+from trimon.discovery.mechanisms.aws.fields import pairs
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
-from trimon.discovery.mechanisms.aws.xmltree import Element
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.naming import keyed_labels, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import SourceError
+from trimon.discovery.xmltree import Element
 
 T = TypeVar("T")
 
@@ -80,10 +81,10 @@ class Ec2Discovery(AwsDiscovery):
                 raise
             self.context.log.debug("Unable to describe availability zones", err=str(error))
             return None
-        return answer.pairs("availabilityZoneInfo.item", "zoneName", "zoneId")
+        return pairs(answer, "availabilityZoneInfo.item", "zoneName", "zoneId")
 
     def _labels(self, owner: str, machine: Element, region: str, zones: Mapping[str, str]) -> Labels | None:
-        labels = {_PREFIX + name: machine.text_of(path) for name, path in _TEXTS.items()}
+        labels = {_PREFIX + name: machine.text_at(path) for name, path in _TEXTS.items()}
         primary, all_of_six = _addresses_of_six(machine)
         of_six = next((each for each in (*primary, *all_of_six) if each), "")
         address = labels[f"{_PREFIX}private_ip"] or of_six
@@ -97,15 +98,15 @@ class Ec2Discovery(AwsDiscovery):
             f"{_PREFIX}default_ipv6_address": of_six,
         }
         if labels[f"{_PREFIX}public_ip"]:
-            labels[f"{_PREFIX}public_dns_name"] = machine.text_of("dnsName")
+            labels[f"{_PREFIX}public_dns_name"] = machine.text_at("dnsName")
         for name, addresses in (("primary_ipv6_addresses", primary), ("ipv6_addresses", all_of_six)):
             if addresses:
                 labels[_PREFIX + name] = surrounded(addresses)
         if labels[f"{_PREFIX}vpc_id"]:
-            labels[f"{_PREFIX}primary_subnet_id"] = machine.text_of("subnetId")
-            subnets = (each.text_of("subnetId") for each in machine.each("networkInterfaceSet.item"))
+            labels[f"{_PREFIX}primary_subnet_id"] = machine.text_at("subnetId")
+            subnets = (each.text_at("subnetId") for each in machine.each("networkInterfaceSet.item"))
             labels[f"{_PREFIX}subnet_id"] = surrounded(dict.fromkeys(each for each in subnets if each))
-        return labels | keyed_labels(f"{_PREFIX}tag_", machine.pairs("tagSet.item", "key", "value"))
+        return labels | keyed_labels(f"{_PREFIX}tag_", pairs(machine, "tagSet.item", "key", "value"))
 
 
 async def all_machines(
@@ -118,9 +119,9 @@ async def all_machines(
             made
             for each in answer.each("reservationSet.item")
             for machine in each.each("instancesSet.item")
-            if (made := made_of(each.text_of("ownerId"), machine)) is not None
+            if (made := made_of(each.text_at("ownerId"), machine)) is not None
         ]
-        return Page(found, answer.text_of("nextToken"))
+        return Page(found, answer.text_at("nextToken"))
 
     async def page(token: str) -> Page[T]:
         more = {"NextToken": token} if token else {}
@@ -133,16 +134,16 @@ def _addresses_of_six(machine: Element) -> tuple[list[str], list[str]]:
     """Primary IPv6 addresses at the places of their interfaces, and all of them; none outside of a VPC."""
     primary: list[str] = []
     found: list[str] = []
-    if not machine.text_of("vpcId"):
+    if not machine.text_at("vpcId"):
         return primary, found
     for interface in machine.each("networkInterfaceSet.item"):
-        if not interface.text_of("subnetId"):
+        if not interface.text_at("subnetId"):
             continue
         for each in interface.each("ipv6AddressesSet.item"):
-            address = each.text_of("ipv6Address")
+            address = each.text_at("ipv6Address")
             found.append(address)
-            if each.text_of("isPrimaryIpv6") == "true":
-                place = _device(interface.text_of("attachment.deviceIndex"))
+            if each.text_at("isPrimaryIpv6") == "true":
+                place = _device(interface.text_at("attachment.deviceIndex"))
                 primary += [""] * (place + 1 - len(primary))
                 primary[place] = address
     return primary, found

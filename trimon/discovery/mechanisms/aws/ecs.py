@@ -23,10 +23,10 @@ from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.aws.ec2 import VERSION, all_machines
 from trimon.discovery.mechanisms.aws.ecstasks import PREFIX, Surroundings, Task, interface_of, task_labels
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
-from trimon.discovery.mechanisms.aws.xmltree import Element
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import Record
+from trimon.discovery.xmltree import Element
 
 _TARGET: Final = "AmazonEC2ContainerServiceV20141113"
 _PER_PAGE: Final = 100
@@ -115,8 +115,8 @@ class EcsDiscovery(AwsDiscovery):
         for some in _batches(ids, _EC2_BATCH):
             form = _numbered("InstanceId", some)
             for machine in await all_machines(self._ec2, form, lambda _, machine: machine):
-                if machine.text_of("privateIpAddress"):
-                    found[machine.text_of("instanceId")] = machine
+                if machine.text_at("privateIpAddress"):
+                    found[machine.text_at("instanceId")] = machine
         return found
 
     async def _public_addresses(self, tasks: Sequence[Record]) -> dict[str, str]:
@@ -126,8 +126,8 @@ class EcsDiscovery(AwsDiscovery):
         for some in _batches(ids, _EC2_BATCH):
             form = _numbered("NetworkInterfaceId", some)
             for each in await all_pages(_InterfacePages(self._ec2, form)):
-                if address := each.text_of("association.publicIp"):
-                    found[each.text_of("networkInterfaceId")] = address
+                if address := each.text_at("association.publicIp"):
+                    found[each.text_at("networkInterfaceId")] = address
         return found
 
 
@@ -141,7 +141,7 @@ class _InterfacePages:
     async def __call__(self, token: str) -> Page[Element]:
         more = {"NextToken": token} if token else {}
         answer = await self._client.query(VERSION, "DescribeNetworkInterfaces", {**self._form, **more})
-        return Page(list(answer.each("networkInterfaceSet.item")), answer.text_of("nextToken"))
+        return Page(list(answer.each("networkInterfaceSet.item")), answer.text_at("nextToken"))
 
 
 async def _names(client: AwsClient, action: str, asked: Mapping[str, object], key: str) -> list[str]:

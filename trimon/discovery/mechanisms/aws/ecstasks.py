@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from trimon.discovery.mechanisms.aws.xmltree import Element
+from trimon.discovery.mechanisms.aws.fields import pairs
 from trimon.discovery.mechanisms.clouds.paged import Labels
 from trimon.discovery.mechanisms.fields import texts
 from trimon.discovery.naming import keyed_labels
 from trimon.discovery.record import Record
+from trimon.discovery.xmltree import Element
 
 PREFIX: Final = "__meta_ecs_"
 _INTERFACE: Final = "ElasticNetworkInterface"
@@ -75,9 +76,9 @@ def task_labels(task: Task, region: str) -> Labels | None:
         labels["subnet_id"] = interface.get("subnetId", "")
         labels["public_ip"] = around.public_addresses.get(interface.get("networkInterfaceId", ""), "")
     elif machine is not None:
-        labels["ip_address"] = machine.text_of("privateIpAddress")
-        labels["subnet_id"] = machine.text_of("subnetId")
-        labels["public_ip"] = machine.text_of("ipAddress")
+        labels["ip_address"] = machine.text_at("privateIpAddress")
+        labels["subnet_id"] = machine.text_at("subnetId")
+        labels["public_ip"] = machine.text_at("ipAddress")
     if not labels.get("ip_address"):
         return None
     labels |= {"region": region, "network_mode": "bridge" if interface is None else "awsvpc"}
@@ -95,10 +96,10 @@ def _machine_labels(machine_id: str, machine: Element | None) -> Labels:
     labels = {f"{PREFIX}ec2_instance_id": machine_id}
     if machine is not None:
         labels |= {
-            f"{PREFIX}ec2_instance_type": machine.text_of("instanceType"),
-            f"{PREFIX}ec2_instance_private_ip": machine.text_of("privateIpAddress"),
-            f"{PREFIX}ec2_instance_public_ip": machine.text_of("ipAddress"),
-            **keyed_labels(f"{PREFIX}tag_ec2_", machine.pairs("tagSet.item", "key", "value")),
+            f"{PREFIX}ec2_instance_type": machine.text_at("instanceType"),
+            f"{PREFIX}ec2_instance_private_ip": machine.text_at("privateIpAddress"),
+            f"{PREFIX}ec2_instance_public_ip": machine.text_at("ipAddress"),
+            **keyed_labels(f"{PREFIX}tag_ec2_", pairs(machine, "tagSet.item", "key", "value")),
         }
     return labels
 

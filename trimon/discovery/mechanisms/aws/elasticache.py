@@ -14,11 +14,12 @@ from trimon.config.discovery.aws import ElasticacheSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.aws.elasticachefields import CLUSTER, LOG_DELIVERY, NODE, SERVERLESS, TIMES
+from trimon.discovery.mechanisms.aws.fields import pairs, said
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
-from trimon.discovery.mechanisms.aws.xmltree import Element, said
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.naming import host_port, keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
+from trimon.discovery.xmltree import Element
 
 _VERSION: Final = "2015-02-02"
 _CACHES_PER_PAGE: Final = "50"
@@ -54,7 +55,7 @@ class ElasticacheDiscovery(AwsDiscovery):
         region = await self.keys.region()
         caches = await self._of(self._serverless, "ServerlessCacheName", _serverless_caches)
         clusters = await self._of(self._clusters, "CacheClusterId", _cache_clusters)
-        arns = list(dict.fromkeys(arn for each in (*caches, *clusters) if (arn := each.text_of("ARN"))))
+        arns = list(dict.fromkeys(arn for each in (*caches, *clusters) if (arn := each.text_at("ARN"))))
         tags = dict(zip(arns, await self.of_each(arns, _tags, self._at_once), strict=True))
         nodes = [(each, node) for each in clusters for node in each.each("CacheNodes.CacheNode")]
         items = [*((cache, None) for cache in caches), *nodes]
@@ -82,7 +83,7 @@ async def _serverless_caches(client: AwsClient, form: Mapping[str, str]) -> list
         asked = {**form, "MaxResults": _CACHES_PER_PAGE, **({"NextToken": token} if token else {})}
         answer = await client.query(_VERSION, "DescribeServerlessCaches", asked)
         items = list(answer.each("DescribeServerlessCachesResult.ServerlessCaches.member"))
-        return Page(items, answer.text_of("DescribeServerlessCachesResult.NextToken"))
+        return Page(items, answer.text_at("DescribeServerlessCachesResult.NextToken"))
 
     return await all_pages(page)
 
@@ -97,18 +98,18 @@ async def _cache_clusters(client: AwsClient, form: Mapping[str, str]) -> list[El
             _VERSION, "DescribeCacheClusters", {**asked, **({"Marker": marker} if marker else {})}
         )
         items = list(answer.each("DescribeCacheClustersResult.CacheClusters.CacheCluster"))
-        return Page(items, answer.text_of("DescribeCacheClustersResult.Marker"))
+        return Page(items, answer.text_at("DescribeCacheClustersResult.Marker"))
 
     return await all_pages(page)
 
 
 async def _tags(client: AwsClient, arn: str) -> dict[str, str]:
     answer = await client.query(_VERSION, "ListTagsForResource", {"ResourceName": arn})
-    return answer.pairs("ListTagsForResourceResult.TagList.Tag", "Key", "Value")
+    return pairs(answer, "ListTagsForResourceResult.TagList.Tag", "Key", "Value")
 
 
 def _labels(of: Element, node: Element | None, tags: Mapping[str, dict[str, str]]) -> Labels:
-    own_tags = tags.get(of.text_of("ARN"), {})
+    own_tags = tags.get(of.text_at("ARN"), {})
     if node is None:
         labels = _serverless_labels(of)
         return {**labels, **keyed_labels(f"{_SERVERLESS}tag_", own_tags), **_address(of)}
@@ -118,7 +119,7 @@ def _labels(of: Element, node: Element | None, tags: Mapping[str, dict[str, str]
 
 def _address(of: Element) -> Labels:
     """The address, where there is one by now."""
-    host, port = of.text_of("Endpoint.Address"), of.text_of("Endpoint.Port")
+    host, port = of.text_at("Endpoint.Address"), of.text_at("Endpoint.Port")
     return {"__address__": host_port(host, port)} if host and port else {}
 
 
@@ -139,8 +140,8 @@ def _cluster_labels(cluster: Element) -> Labels:
         own = said(each, f"{_CLUSTER}log_delivery_configuration_", LOG_DELIVERY)
         labels |= {f"{name}_{at}": value for name, value in own.items()}
     for at, each in enumerate(cluster.each("SecurityGroups.member")):
-        labels[f"{_CLUSTER}security_group_membership_id_{at}"] = each.text_of("SecurityGroupId")
-        labels[f"{_CLUSTER}security_group_membership_status_{at}"] = each.text_of("Status")
+        labels[f"{_CLUSTER}security_group_membership_id_{at}"] = each.text_at("SecurityGroupId")
+        labels[f"{_CLUSTER}security_group_membership_status_{at}"] = each.text_at("Status")
     removed = [each.text for each in cluster.each("PendingModifiedValues.CacheNodeIdsToRemove.CacheNodeId")]
     if removed:
         labels[f"{_CLUSTER}pending_modified_values_cache_node_ids_to_remove"] = ",".join(removed)

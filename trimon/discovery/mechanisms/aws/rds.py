@@ -13,13 +13,14 @@ from typing import Final
 from trimon.config.discovery.aws import RdsSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.mechanisms.aws.client import AwsClient
+from trimon.discovery.mechanisms.aws.fields import pairs, said
 from trimon.discovery.mechanisms.aws.rdsfields import CLUSTER, INSTANCE, TIMES
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
-from trimon.discovery.mechanisms.aws.xmltree import Element, said
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.discovery.record import SourceError
+from trimon.discovery.xmltree import Element
 
 _VERSION: Final = "2014-10-31"
 _PER_PAGE: Final = "100"
@@ -45,13 +46,13 @@ class RdsDiscovery(AwsDiscovery):
             clusters = [each for some in described for each in some]
         else:
             clusters = await _clusters(self.client, {})
-        clusters = [each for each in clusters if each.text_of("DBClusterArn")]
+        clusters = [each for each in clusters if each.text_at("DBClusterArn")]
         instances = await self.of_each(clusters, self._instances, self._at_once)
         found = [(cluster, each) for cluster, own in zip(clusters, instances, strict=True) for each in own]
         return await self.group(region, found, lambda pair: self._labels(*pair))
 
     async def _instances(self, client: AwsClient, cluster: Element) -> list[Element]:
-        filters: list[tuple[str, tuple[str, ...]]] = [("db-cluster-id", (cluster.text_of("DBClusterArn"),))]
+        filters: list[tuple[str, tuple[str, ...]]] = [("db-cluster-id", (cluster.text_at("DBClusterArn"),))]
         filters += [(each.name, each.values) for each in self._filters]
         form = {"MaxRecords": _PER_PAGE}
         for at, (name, values) in enumerate(filters, 1):
@@ -62,21 +63,23 @@ class RdsDiscovery(AwsDiscovery):
             more = {"Marker": marker} if marker else {}
             answer = await client.query(_VERSION, "DescribeDBInstances", {**form, **more})
             items = list(answer.each("DescribeDBInstancesResult.DBInstances.DBInstance"))
-            return Page(items, answer.text_of("DescribeDBInstancesResult.Marker"))
+            return Page(items, answer.text_at("DescribeDBInstancesResult.Marker"))
 
         return await all_pages(page)
 
     def _labels(self, cluster: Element, instance: Element) -> Labels:
         labels = said(cluster, _CLUSTER_PREFIX, CLUSTER, TIMES)
-        labels |= keyed_labels(f"{_CLUSTER_PREFIX}tag_", cluster.pairs("TagList.Tag", "Key", "Value"))
+        labels |= keyed_labels(f"{_CLUSTER_PREFIX}tag_", pairs(cluster, "TagList.Tag", "Key", "Value"))
         labels |= said(instance, _INSTANCE_PREFIX, INSTANCE, TIMES)
-        members = cluster.pairs("DBClusterMembers.DBClusterMember", "DBInstanceIdentifier", "IsClusterWriter")
-        writes = members.get(instance.text_of("DBInstanceIdentifier"))
+        members = pairs(
+            cluster, "DBClusterMembers.DBClusterMember", "DBInstanceIdentifier", "IsClusterWriter"
+        )
+        writes = members.get(instance.text_at("DBInstanceIdentifier"))
         if writes is not None:
             labels[f"{_INSTANCE_PREFIX}is_cluster_writer"] = writes
-        labels |= keyed_labels(f"{_INSTANCE_PREFIX}tag_", instance.pairs("TagList.Tag", "Key", "Value"))
-        address = instance.text_of("Endpoint.Address")
-        if address and instance.text_of("Endpoint.Port"):
+        labels |= keyed_labels(f"{_INSTANCE_PREFIX}tag_", pairs(instance, "TagList.Tag", "Key", "Value"))
+        address = instance.text_at("Endpoint.Address")
+        if address and instance.text_at("Endpoint.Port"):
             labels["__address__"] = self.address(address)
         return labels
 
@@ -87,7 +90,7 @@ async def _clusters(client: AwsClient, form: Mapping[str, str]) -> list[Element]
         asked = {**form, "MaxRecords": _PER_PAGE, **more}
         answer = await client.query(_VERSION, "DescribeDBClusters", asked)
         items = list(answer.each("DescribeDBClustersResult.DBClusters.DBCluster"))
-        return Page(items, answer.text_of("DescribeDBClustersResult.Marker"))
+        return Page(items, answer.text_at("DescribeDBClustersResult.Marker"))
 
     return await all_pages(page)
 
