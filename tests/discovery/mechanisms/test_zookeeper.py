@@ -20,8 +20,13 @@ from tests.support.fake_zookeeper import FakeZooKeeper
 from trimon.config import load_text
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
-from trimon.discovery.mechanisms.registries.zookeeper import NerveDiscovery, ServersetDiscovery
+from trimon.discovery.mechanisms.registries.zookeeper import (
+    NerveDiscovery,
+    ServersetDiscovery,
+    serverset_labels,
+)
 from trimon.discovery.plugin import Context, Discovery
+from trimon.discovery.record import Record, SourceError
 from trimon.offload import ThreadOffload
 
 PATIENCE_S = 20.0
@@ -217,6 +222,46 @@ async def test_a_member_that_no_target_can_have_holds_no_other_up(server: FakeZo
         await becomes(found, "a", "b", "x" * 60_000 + ":1")
 
     await observe(nerve(server.address), look)
+
+
+def test_members_of_serversets() -> None:
+    """The service's own endpoint is the address; further ones, shard and status are labels."""
+    member = {
+        "serviceEndpoint": {"host": "fd00::1", "port": 31000},
+        "additionalEndpoints": {"http-admin": {"host": "h", "port": 1}},
+        "status": "ALIVE",
+        "shard": 3,
+    }
+    labels = serverset_labels("/s/m", Record(member))
+    assert labels == {
+        "__address__": "[fd00::1]:31000",
+        "__meta_serverset_path": "/s/m",
+        "__meta_serverset_endpoint_host": "fd00::1",
+        "__meta_serverset_endpoint_port": "31000",
+        "__meta_serverset_endpoint_host_http_admin": "h",
+        "__meta_serverset_endpoint_port_http_admin": "1",
+        "__meta_serverset_status": "ALIVE",
+        "__meta_serverset_shard": "3",
+    }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "x",
+        "[]",
+        "3",
+        '{"serviceEndpoint": 3}',
+        '{"additionalEndpoints": {"a": 3}}',
+        '{"shard": "1"}',
+        "[" * 50_000,
+    ],
+)
+def test_data_that_is_no_member(data: str) -> None:
+    """Anything else is the source's trouble."""
+    with pytest.raises(SourceError):
+        serverset_labels("/s", Record.of_json(data))
 
 
 @pytest.mark.parametrize("seed", range(4))

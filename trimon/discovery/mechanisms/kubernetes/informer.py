@@ -66,6 +66,7 @@ DELAY_S_MAX: Final = 30.0
 WATCH_PACE_S: Final = 1.0
 # So often in a row a list has to be denied until the others go on without it.
 DENIALS: Final = 3
+NOTED_EVERY_MS: Final = 5000
 PAGE_OBJECTS: Final = 500
 OBJECTS_MAX: Final = 500_000
 PAGES_MAX: Final = 5000
@@ -116,6 +117,7 @@ class Informer:
         """Whether a watch may go on from `_version`."""
         self._watch_lists = True
         self._denials = 0
+        self._noted_ms = 0
 
     @property
     def is_denied(self) -> bool:
@@ -179,8 +181,13 @@ class Informer:
             self._current = False
 
     def _succeeded(self) -> None:
-        self.stats.succeeded(self._context.clock.now_ms())
-        self._noted()
+        """The server has said something; whoever has hundreds of watches is told every now and then."""
+        now_ms = self._context.clock.now_ms()
+        is_news = bool(self.stats.last_error) or now_ms - self._noted_ms > NOTED_EVERY_MS
+        self.stats.succeeded(now_ms)
+        if is_news:
+            self._noted_ms = now_ms
+            self._noted()
 
     # ---- lists
 
@@ -218,6 +225,7 @@ class Informer:
         self._version, self._current = version, True
         self._take_concerned(concerned)
         self.synced.set()
+        self._noted_ms = 0
         self._succeeded()
 
     # ---- watches
