@@ -21,8 +21,11 @@ async def of_each(
     at_once: int,
     timeout_s: float,
 ) -> list[R]:
-    """What is asked about each item, in their order. Raises the first error, out of any group."""
-    fetches = [context.further_fetch() for _ in items[:at_once]]
+    """What is asked about each item, in their order. Raises the first error, out of any group.
+
+    One of the clients is that of the context, which is not to be used for anything else meanwhile.
+    """
+    fetches = [context.fetch, *(context.further_fetch() for _ in items[1:at_once])]
     found: dict[int, R] = {}
     errors: list[Exception] = []
     waiting = iter(enumerate(items))

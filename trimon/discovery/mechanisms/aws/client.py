@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
-
-import trio
 
 from trimon.discovery.api import Api, Headers, retry_after_s
 from trimon.discovery.plugin import Context
@@ -115,25 +113,3 @@ def _error_of(answer: Response) -> tuple[str, str]:
             return code, ""
     found, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)
     return (found[1] if found else code), (message[1] if message else "")
-
-
-async def side_by_side(
-    calls: Sequence[Callable[[AwsClient], Awaitable[None]]], clients: Sequence[AwsClient]
-) -> None:
-    """Make calls over several clients, one at a time over each. The first error of a call is raised, and ends the others."""
-    waiting = iter(calls)
-    errors: list[Exception] = []
-
-    async def work(client: AwsClient, scope: trio.CancelScope) -> None:
-        for call in waiting:
-            try:
-                await call(client)
-            except Exception as error:  # noqa: BLE001 # it is raised below, out of the nursery
-                errors.append(error)
-                scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for client in clients[: len(calls)]:
-            nursery.start_soon(work, client, nursery.cancel_scope)
-    if errors:
-        raise errors[0]

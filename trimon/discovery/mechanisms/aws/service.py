@@ -14,10 +14,10 @@ from trimon.config.discovery.aws import (
     RdsSdConfig,
 )
 from trimon.discovery.api import Api
-from trimon.discovery.mechanisms.aws.client import AwsClient, side_by_side
+from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery
 from trimon.discovery.plugin import Context
-from trimon.fetch.request import Fetch
+from trimon.discovery.sidebyside import of_each
 from trimon.peers.aws.keychain import KeyChain, KeySettings
 
 T = TypeVar("T")
@@ -41,29 +41,16 @@ class AwsDiscovery(CloudDiscovery):
         self.keys = KeyChain(KeySettings.of(config), context.clock, context.fetch.send)
         self.client = self.client_of(service, self._endpoint)
 
-    def client_of(self, service: str, endpoint: str = "", fetch: Fetch | None = None) -> AwsClient:
-        """A client of a service, over a connection of its own where one is given."""
-        api = Api(self.context, TIMEOUT_S, fetch)
-        return AwsClient(self.context, api, self.keys, service, endpoint)
+    def client_of(self, service: str, endpoint: str = "", api: Api | None = None) -> AwsClient:
+        """A client of a service, for requests beside others where an API of their own is given."""
+        return AwsClient(self.context, api or Api(self.context, TIMEOUT_S), self.keys, service, endpoint)
 
     async def of_each(
         self, items: Sequence[T], ask: Callable[[AwsClient, T], Awaitable[R]], at_once: int
     ) -> list[R]:
         """What is asked about each item, in their order, several at a time. The first error is raised."""
-        found: dict[int, R] = {}
 
-        def call(at: int, item: T) -> Callable[[AwsClient], Awaitable[None]]:
-            async def asked(client: AwsClient) -> None:
-                found[at] = await ask(client, item)
+        async def asked(api: Api, item: T) -> R:
+            return await ask(self.client_of(self._service, self._endpoint, api), item)
 
-            return asked
-
-        fetches = [self.context.further_fetch() for _ in items[1 : min(at_once, CLIENTS_MAX)]]
-        clients = [self.client, *(self.client_of(self._service, self._endpoint, fetch) for fetch in fetches)]
-        try:
-            await side_by_side([call(at, item) for at, item in enumerate(items)], clients)
-        finally:
-            for fetch in fetches:
-                if fetch is not self.context.fetch:
-                    await fetch.aclose()
-        return [found[at] for at in range(len(items))]
+        return await of_each(self.context, items, asked, max(1, min(at_once, CLIENTS_MAX)), TIMEOUT_S)
