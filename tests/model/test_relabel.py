@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trimon.errors import UserError
-from trimon.model.relabel import Relabeling
+from trimon.model.relabel import REMEMBERED_MAX, Relabeling, RelabelRule
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import DroppedTarget, Target, build_target
 
@@ -122,3 +124,34 @@ def test_dropped_by_relabeling() -> None:
     dropped = target({"__address__": "h"}, relabeling=Relabeling([Config(("__address__",), action="drop")]))
     assert isinstance(dropped, DroppedTarget)
     assert ("__address__", "h") in dropped.discovered
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "ab", "", "x" * 300]), max_size=50),
+    st.sampled_from(["replace", "keep", "drop", "labelmap", "labeldrop", "labelkeep"]),
+)
+def test_what_a_rule_remembers_changes_nothing(values: list[str], action: str) -> None:
+    """A rule that has seen values, and one that forgets at once, do what a fresh one does."""
+    config = Config(
+        source_labels=("v",), regex="(a.*)|v", action=action, target_label="t", replacement="r_$1"
+    )
+    seen, forgetful = RelabelRule(config), RelabelRule(config)
+    for value in values:
+        forgetful._is_match._known = forgetful._mapped._known = forgetful._replaced._known = None
+        results = []
+        for rule in (seen, forgetful, RelabelRule(config)):
+            labels = {"v": value, "k": "1"}
+            results.append((rule.apply(labels), labels))
+        assert results[0] == results[1] == results[2]
+
+
+def test_a_rule_stops_remembering_what_never_comes_again() -> None:
+    """Values that differ each time are forgotten for good; names that come again are kept."""
+    rule = RelabelRule(Config(source_labels=("v",), regex="a.*", action="keep"))
+    for number in range(REMEMBERED_MAX + 2):
+        rule.apply({"v": f"a{number}"})
+    assert rule._is_match._known is None
+    rule = RelabelRule(Config(regex="a.*", action="labeldrop"))
+    for number in range(REMEMBERED_MAX + 2):
+        rule.apply({"a": "1", "b": "1", f"c{number % 10}": "1"})
+    assert rule._is_match._known is not None

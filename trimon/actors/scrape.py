@@ -21,9 +21,10 @@ from trimon.actors.logfiles import LineFiles
 from trimon.actors.memory import ProcessMemory
 from trimon.actors.storage import Writer
 from trimon.actors.target import CRASHED, TargetActor
+from trimon.actors.targetbuilding import BuiltTargets, TargetBuilder
 from trimon.actors.turns import Turns
 from trimon.clock import Clock
-from trimon.errors import OperatingError, UserError
+from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch
 from trimon.gotext.times import format_go_duration
 from trimon.log import Log
@@ -33,7 +34,7 @@ from trimon.redaction import masked_url
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import ScrapeCounts
 from trimon.scrape.session import ScrapeSession
-from trimon.scrape.target import DroppedTarget, Target, build_target
+from trimon.scrape.target import DroppedTarget, Target
 from trimon.selfmetrics import WIDE_QUANTILES, SelfMetrics
 
 # A pool of more discovered targets than this is built in a thread.
@@ -65,6 +66,7 @@ class ScrapePool:
     label_sets: tuple[Mapping[str, str], ...] = ()
     syncs: int = 0
     sync_failures: int = 0
+    builder: TargetBuilder = field(default_factory=TargetBuilder)
 
 
 @dataclass(slots=True)
@@ -92,18 +94,6 @@ class ScrapeTimes:
             ("interval",),
             WIDE_QUANTILES,
         )
-
-
-@dataclass(slots=True)
-class _Built:
-    """What became of the label sets of a job."""
-
-    targets: dict[str, Target] = field(default_factory=dict)
-    dropped: list[DroppedTarget] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    forced: str = ""
-    """Why no target is scraped."""
-    specs: dict[str, ChildSpec] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -164,6 +154,8 @@ class ScrapeManager:
         self._lines = lines
         self._leaving: dict[str, _LeavingTargets] = {}
         self._gone = ScrapeCounts()
+        # pools of a new configuration whose targets are built in a thread
+        self._to_build: dict[str, None] = {}
         self._sleep = trio.CancelScope()
         self._turns = Turns()
 
@@ -183,7 +175,10 @@ class ScrapeManager:
             changed = job.config.version != config.version
             job.config = config
             self.pool_counts.reloads += changed
-            if changed and job.label_sets:
+            if changed and len(job.label_sets) > BUILD_INLINE_MAX:
+                self._to_build[config.options.job] = None
+                self._sleep.cancel()
+            elif changed and job.label_sets:
                 self._take_over(job, self._build(job, job.label_sets))
         self._pools.reconcile({name: self._pool_spec(name, job) for name, job in jobs.items()})
 
@@ -199,11 +194,16 @@ class ScrapeManager:
     async def _take_messages(self) -> None:
         while True:
             message = None
-            with trio.move_on_after(self._patience_s()) as self._sleep:
+            with trio.move_on_after(0 if self._to_build else self._patience_s()) as self._sleep:
                 message = await self._mailbox.receive()
             if message is not None:
-                await self._discovered(message)
+                await self._discovered(message.consumer, message.label_sets)
                 self._mailbox.done()
+            while self._to_build:
+                name = next(iter(self._to_build))
+                del self._to_build[name]
+                if name in self.scrape_pools:
+                    await self._discovered(name, self.scrape_pools[name].label_sets)
             await self._end_due()
 
     def _patience_s(self) -> float:
@@ -211,44 +211,34 @@ class ScrapeManager:
             return math.inf
         return max(0.0, min(leaving.due_s for leaving in self._leaving.values()) - trio.current_time())
 
-    async def _discovered(self, message: Discovered) -> None:
-        job = self.scrape_pools.get(message.consumer)
+    async def _discovered(self, name: str, label_sets: tuple[Mapping[str, str], ...]) -> None:
+        """Brings the targets of a job in line with what was found for it."""
+        job = self.scrape_pools.get(name)
         if job is None:
             return
         began_s = trio.current_time()
-        if len(message.label_sets) <= BUILD_INLINE_MAX:
-            built = self._build(job, message.label_sets)
+        config = job.config
+        if len(label_sets) <= BUILD_INLINE_MAX:
+            built = self._build(job, label_sets)
         else:
-            built = await self._offload.run(lambda: self._build(job, message.label_sets))
-        if self.scrape_pools.get(message.consumer) is job:
-            job.label_sets = message.label_sets
+            built = await self._offload.run(lambda: self._build(job, label_sets))
+        if self.scrape_pools.get(name) is not job:
+            return
+        job.label_sets = label_sets
+        if job.config is config:
             self._take_over(job, built)
-            self._times.sync_s.labels(message.consumer).observe(trio.current_time() - began_s)
+        else:
+            self._to_build[name] = None
+        self._times.sync_s.labels(name).observe(trio.current_time() - began_s)
 
-    def _build(self, job: ScrapePool, label_sets: Sequence[Mapping[str, str]]) -> _Built:
+    def _build(self, job: ScrapePool, label_sets: Sequence[Mapping[str, str]]) -> BuiltTargets:
         """What label sets give under the job's configuration; any thread."""
         config = job.config
-        built = _Built()
-        for index, labels in enumerate(label_sets):
-            try:
-                made = build_target(labels, config.options)
-            except UserError as error:
-                built.errors.append(f"instance {index}: {error}")
-                continue
-            if isinstance(made, DroppedTarget):
-                built.dropped.append(made)
-            else:
-                # Of those that are the same target the last is shown.
-                built.targets[made.key] = made
-        limit, count = config.options.target_limit, len(built.targets)
-        if limit and count > limit:
-            built.forced = f"target_limit exceeded (number of targets: {count}, limit: {limit})"
-        built.specs = {
-            key: self._target_spec(job, config, target, built.forced) for key, target in built.targets.items()
-        }
-        return built
+        return job.builder.build(
+            label_sets, config.options, lambda target, forced: self._target_spec(job, config, target, forced)
+        )
 
-    def _take_over(self, job: ScrapePool, built: _Built) -> None:
+    def _take_over(self, job: ScrapePool, built: BuiltTargets) -> None:
         options = job.config.options
         keep = options.keep_dropped_targets or len(built.dropped)
         job.targets, job.dropped, job.dropped_count = built.targets, built.dropped[:keep], len(built.dropped)

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from trimon.model.labels import Labels
 from trimon.model.matcher import anchored, compile_regexp
 
+R = TypeVar("R")
+
+REMEMBERED_MAX: Final = 2000
+REMEMBERED_CHARACTERS_MAX: Final = 256
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
 
 
@@ -62,6 +66,39 @@ class RelabelStep:
     keep: bool
 
 
+class RuleMemory(Generic[R]):
+    """What a rule made of values that were there before: names of labels and most values come again with each target.
+
+    A match costs some microseconds, a look 0.1. Where values do not come again it stops remembering. From any thread.
+    """
+
+    def __init__(self, work: Callable[[str], R]) -> None:
+        self._work = work
+        self._known: dict[str, R] | None = {}
+        self._looks = 0
+
+    def __call__(self, value: str) -> R:
+        """What the rule makes of a value."""
+        known = self._known
+        if known is None:
+            return self._work(value)
+        self._looks += 1
+        try:
+            return known[value]
+        except KeyError:
+            found = self._work(value)
+        if len(value) <= REMEMBERED_CHARACTERS_MAX:
+            if len(known) >= REMEMBERED_MAX:
+                self._forget(known)
+            known[value] = found
+        return found
+
+    def _forget(self, known: dict[str, R]) -> None:
+        """All is forgotten; for good where fewer than half of the looks found something."""
+        self._known = {} if self._looks > 2 * len(known) else None
+        self._looks = 0
+
+
 class RelabelRule:
     """One compiled relabel rule."""
 
@@ -71,6 +108,9 @@ class RelabelRule:
         self._regex = compile_regexp(anchored(config.regex))
         self._names: Mapping[str, int] = dict(self._regex.groupindex)
         self._any = config.regex in ("(.*)", ".*")
+        self._is_match = RuleMemory(lambda value: self._regex.fullmatch(value) is not None)
+        self._mapped = RuleMemory(self._map_name)
+        self._replaced = RuleMemory(self._replacement)
 
     def _value(self, labels: dict[str, str]) -> str:
         sources = self.config.source_labels
@@ -112,27 +152,36 @@ class RelabelRule:
         return True
 
     def _matches(self, value: str) -> bool:
-        return self._any or self._regex.fullmatch(value) is not None
+        return self._any or self._is_match(value)
 
     def _replace(self, labels: dict[str, str]) -> None:
-        config = self.config
-        found = self._regex.fullmatch(self._value(labels))
+        made = self._replaced(self._value(labels))
+        if made is not None:
+            _set(labels, *made)
+
+    def _replacement(self, value: str) -> tuple[str, str] | None:
+        """The label that is set, and to what; None where the value does not match or there is no label."""
+        found = self._regex.fullmatch(value)
         if found is None:
-            return
+            return None
         groups = (found.group(0), *found.groups())
-        target = expand(config.target_label, groups, self._names)
-        if not target:
-            return
-        _set(labels, target, expand(config.replacement, groups, self._names))
+        target = expand(self.config.target_label, groups, self._names)
+        return (target, expand(self.config.replacement, groups, self._names)) if target else None
 
     def _map(self, labels: dict[str, str]) -> None:
+        mapped = self._mapped
         for name, value in list(labels.items()):
-            found = self._regex.fullmatch(name)
-            if found is not None:
-                target = expand(self.config.replacement, (found.group(0), *found.groups()), self._names)
-                # an empty name is none of a label: components of histograms have it
-                if target:
-                    _set(labels, target, value)
+            target = mapped(name)
+            # an empty name is none of a label: components of histograms have it
+            if target:
+                _set(labels, target, value)
+
+    def _map_name(self, name: str) -> str:
+        """The name that a label is copied to, empty for none."""
+        found = self._regex.fullmatch(name)
+        if found is None:
+            return ""
+        return expand(self.config.replacement, (found.group(0), *found.groups()), self._names)
 
 
 def _set(labels: dict[str, str], name: str, value: str) -> None:
