@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -17,6 +18,7 @@ from trimon.actors.metrics.discovery import discovery_metrics
 from trimon.config import load_text
 from trimon.discovery.plugin import Sink, TargetGroup
 from trimon.discovery.providers import Consumer, consumer_of
+from trimon.discovery.sink import SinkStats
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
 from trimon.selfmetrics import SelfMetrics
@@ -104,6 +106,31 @@ async def test_what_the_metrics_say(autojump_clock: MockClock) -> None:
             1_700_000_000, abs=5
         )
         assert metrics.value("prometheus_sd_file_read_errors_total") == 0
+
+
+async def test_what_kubernetes_and_zookeeper_count(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events by role and kind, those that never came too; failures of both mechanisms of ZooKeeper together."""
+    async with discovery() as (here, _, metrics):
+        stats = SinkStats()
+        found = {
+            name: SimpleNamespace(
+                plugin=plugin, consumers=("j",), stats=stats, own_fields=lambda own=own: own
+            )
+            for name, plugin, own in (
+                ("k1", "kubernetes", {"counts": {"events_pod_add": 3, "failures": 1}}),
+                ("k2", "kubernetes", {"counts": {"events_pod_add": 4}}),
+                ("z1", "nerve", {"counts": {"zookeeper_failures": 1}}),
+                ("z2", "serverset", {"counts": {"zookeeper_failures": 2}}),
+            )
+        }
+        monkeypatch.setattr(here, "runs", lambda: found)
+        events = "prometheus_sd_kubernetes_events_total"
+        assert metrics.value(events, {"role": "pod", "event": "add"}) == 7
+        assert metrics.value(events, {"role": "ingress", "event": "delete"}) == 0
+        assert metrics.value("prometheus_sd_kubernetes_failures_total") == 1
+        assert metrics.value("prometheus_treecache_zookeeper_failures_total") == 3
 
 
 class Buggy:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from trimon.actors.discovery import DiscoveryManager
+from trimon.config.discovery.kubernetes import SELECTED
 from trimon.selfmetrics import MetricFamily
 
 _FIGURES: Final[
@@ -170,6 +171,23 @@ def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFam
     for mechanism, name, family, text in OF_MECHANISMS:
         yield MetricFamily(family, text, "counter", [((), float(counts[mechanism, name]))])
     yield from _of_files(files)
+    yield MetricFamily(
+        "prometheus_sd_kubernetes_events_total",
+        "The number of Kubernetes events handled.",
+        "counter",
+        [
+            ((role, event), float(counts["kubernetes", f"events_{role}_{event}"]))
+            for role in SELECTED
+            for event in ("add", "update", "delete")
+        ],
+        ("role", "event"),
+    )
+    yield MetricFamily(
+        "prometheus_treecache_zookeeper_failures_total",
+        "The total number of ZooKeeper failures.",
+        "counter",
+        [((), float(sum(counts[mechanism, "zookeeper_failures"] for mechanism in ("serverset", "nerve"))))],
+    )
 
 
 def _number(fields: Mapping[str, object], name: str) -> float:
