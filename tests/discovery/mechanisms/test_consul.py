@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,14 +13,17 @@ import trio
 
 from tests.support.oddanswers import json_variants
 from trimon.config.discovery.registries import ConsulSdConfig
+from trimon.config.secret import Secret, SecretUrl
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.registries import consul
 from trimon.discovery.mechanisms.registries.consul import ConsulDiscovery
 from trimon.discovery.mechanisms.registries.consulpolls import PROMPT_MAX, PollPlaces, Polls
+from trimon.discovery.mechanisms.registries.consulquery import Place
 from trimon.discovery.mechanisms.registries.consultargets import health
 from trimon.discovery.plugin import Context
 from trimon.discovery.record import Record
+from trimon.errors import UserError
 from trimon.fetch.budget import ConnectionBudget
 from trimon.fetch.request import FetchError, FetchRequest, Response
 
@@ -268,3 +272,72 @@ async def test_an_index_that_is_none_is_trouble(index: str, autojump_clock: obje
 def test_health_is_that_of_the_worst_check(checks: list[tuple[str, str]], wanted: str) -> None:
     """Maintenance beats all, then the worst; a state that nobody knows is none."""
     assert health([Record({"CheckID": name, "Status": status}) for name, status in checks]) == wanted
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_in_the_end_all_is_as_the_agent_has_it(seed: int, autojump_clock: object) -> None:
+    """Services come, go and change, queries fail, indexes jump back and forth: once that ends the targets are the agent's."""
+    chance = random.Random(seed)
+    agent = Agent({f"s{at}": [entry(f"s{at}")] for at in range(chance.randrange(4))})
+    indexes = chance.sample(range(1, 100_000), 500)
+    names = [f"s{at}" for at in range(8)]
+
+    def trouble() -> None:
+        name = chance.choice(names)
+        match chance.randrange(5):
+            case 0:
+                agent.services.pop(name, None)
+            case 1:
+                agent.broken ^= {chance.choice([*names, "services"])}
+            case _:
+                agent.services[name] = [entry(f"{name}-{at}", at + 1) for at in range(chance.randrange(4))]
+        agent.change(indexes.pop())
+
+    async def scene(found: Found, discovery: ConsulDiscovery) -> None:
+        for _ in range(chance.randrange(100)):
+            trouble()
+            await trio.sleep(chance.choice([0.0, 0.0005, 0.1, 3.0, 20.0]))
+        agent.broken.clear()
+        agent.change(indexes.pop())
+        await trio.sleep(300)
+        wanted = sorted(each["Service"]["ID"] for entries in agent.services.values() for each in entries)
+        assert ids(found) == wanted
+        assert discovery.inspect()["services_watched"] == len(agent.services)
+        assert discovery.inspect()["failing"] == []
+        assert not discovery.stats.last_error
+
+    await watched(agent, scene)
+
+
+@pytest.mark.parametrize(
+    ("server", "options", "place"),
+    [
+        ("c:8500", {}, Place("http://c:8500")),
+        ("c:8500/", {"scheme": "https", "path_prefix": "a/b/"}, Place("https://c:8500/a/b")),
+        ("https://c/x/", {"scheme": "http"}, Place("https://c/x")),
+        ("unix:///run/consul.sock", {"path_prefix": "/p"}, Place("http://localhost/p", "/run/consul.sock")),
+    ],
+)
+def test_where_an_agent_is(server: str, options: dict[str, str], place: Place) -> None:
+    """An address may have a scheme, which wins, or name a socket; a prefix begins with one slash and ends with none."""
+    assert Place.of(ConsulSdConfig(server=SecretUrl(server), **options)) == place
+
+
+def test_an_address_that_cannot_be_reached_is_refused() -> None:
+    """A scheme that is none of Consul's is a fault of the configuration."""
+    with pytest.raises(UserError, match="ftp"):
+        make(context_of_doubles(), server=SecretUrl("ftp://c"))
+
+
+async def test_the_token_and_the_scope_are_in_every_request(autojump_clock: object) -> None:
+    """A token in the configuration goes along in its own header; name space and partition in the query."""
+    agent = Agent({"web": [entry("web")]})
+
+    async def scene(found: Found, discovery: ConsulDiscovery) -> None:
+        await found.wait_published()
+        assert {dict(request.headers)["X-Consul-Token"] for request in agent.requests} == {"token-of-test"}
+        assert all("ns=n&partition=p" in request.url for request in agent.requests)
+        assert "tag=t&wait=" in agent.requests[-1].url
+
+    token = Secret("token-of-test")
+    await watched(agent, scene, services=("web",), token=token, namespace="n", partition="p", tags=("t",))

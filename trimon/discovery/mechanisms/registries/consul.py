@@ -204,9 +204,8 @@ class _Run:
                 return
             targets = await api.read(answer, lambda body: targets_of(body, separator))
         labels = {PREFIX + "service": watched.name, PREFIX + "dc": self._datacenter}
+        # A watcher that was ended meanwhile is cancelled here.
         async with self._publishing:
-            if self._watched.get(watched.name) is not watched:
-                return
             group = TargetGroup(watched.name, targets, labels)
             if self._published:
                 await publish(self._sink, self._context, [group])

@@ -36,7 +36,7 @@ class Place:
         prefix = config.path_prefix.strip("/")
         path = f"/{prefix}" if prefix else ""
         if not found:
-            return cls(f"{config.scheme}://{address}{path}")
+            return cls(f"{config.scheme}://{address.rstrip('/')}{path}")
         if scheme == "unix":
             return cls(f"http://localhost{path}", rest)
         if scheme not in ("http", "https"):
