@@ -330,3 +330,23 @@ async def test_a_crowd_of_new_series_keeps_no_other_target_waiting(
             map(float, range(5250))
         )
         assert len(here.samples("small")) == 40
+
+
+async def test_labels_that_are_not_kept_restart_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A discovered label that relabeling leaves out changes what is shown of a target, and not its scrapes."""
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = b"m 1\n"
+        here.manager.configure([here.job()])
+        for version in ("1", "2"):
+            labels = {"__address__": "a:1", "__meta_version": version}
+            here.manager._mailbox.send_nowait(Discovered("j", (labels,)))
+            await trio.sleep(25)
+            pool = here.manager.scrape_pools["j"]
+            (target,) = pool.targets.values()
+            assert dict(target.discovered)["__meta_version"] == version
+            (child,) = pool.pool.children()
+            if version == "1":
+                first = child.actor
+        assert child.actor is first
+        times = [time for _, time in here.targets.requests]
+        assert {later - earlier for earlier, later in itertools.pairwise(times)} == {10_000}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -43,14 +43,18 @@ SLOT_MS = 50
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One endpoint of a job. Equal targets are the same target; `key` is stable over restarts."""
+    """One endpoint of a job. Equal targets are the same target; `key` is stable over restarts.
+
+    Labels that it was discovered with and that relabeling left out do not count: an annotation of a pod that changes is no
+    reason to begin anew.
+    """
 
     job: str
     labels: Labels
     url: str
     interval_ms: int
     timeout_ms: int
-    discovered: Labels
+    discovered: Labels = field(compare=False)
     key: str
     unix_socket: str = ""
     """Where to connect instead of to the host of the URL."""

@@ -192,7 +192,7 @@ class ScrapesHandler:
             "scrapePool": target.job,
             "scrapeUrl": target.shown_url,
             "labels": dict(target.labels),
-            "discoveredLabels": dict(self._context.mask(target.discovered)),
+            "discoveredLabels": dict(self._context.mask(pool.targets.get(key, target).discovered)),
             "health": session.state.health,
         }
 
