@@ -135,7 +135,7 @@ class RefreshDiscovery:
 
     def inspect(self) -> Mapping[str, object]:
         """The figures of asking."""
-        return self.stats.shown()
+        return {"interval_s": self.interval_s, **self.stats.shown()}
 
 
 async def publish(sink: Sink, context: Context, groups: list[TargetGroup]) -> None:

@@ -139,7 +139,7 @@ def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFam
             newest_ms = max(newest_ms, run.stats.last_ms)
             own, labels = run.own_fields(), (run.plugin, "+".join(run.consumers))
             failures[labels] += restarts.get(key, 0) + int(_number(own, "refresh_failures"))
-            if "refreshes" in own:
+            if "interval_s" in own:
                 refreshes[labels] += int(_number(own, "refreshes"))
                 seconds[labels] += _number(own, "refresh_s")  # type: ignore[assignment] # a sum, and no count
             found = own.get("counts")
