@@ -38,7 +38,7 @@ from tests.attack.oddrequests import routes
 from tests.support.process import ROOT, Server, free_port
 
 # What stands for the parameters of paths.
-PATH_VALUES = {"name": "job", "path": "trimon/scrape", "file": "index.html", "id": "0"}
+PATH_VALUES = {"name": "job", "path": "trimon/scrape", "file": "index.html", "id": "0", "scrape": "1"}
 # A query with something for every route.
 QUERY = "query=up&match[]=up&step=15&scrapePool=basic&labels={}&metric_name_pattern=.*"
 FLAGS = (
@@ -334,6 +334,8 @@ class Search:
         self.searched = 0
         self.asked: Counter[str] = Counter()
         """How many routes answered each kind of asker with what is no refusal."""
+        self.bodies = 0
+        """How many scrapes were looked into."""
 
     def look(self, where: str, text: str) -> None:
         """Searches a text."""
@@ -353,6 +355,29 @@ class Search:
             for where, text in fetched(server, path, authorization, method, kinds):
                 self.look(where, text)
                 self.asked[who] += "Unauthorized" not in text and '"forbidden"' not in text
+        if who not in STRANGERS:
+            self._crawl_scrapes(server, authorization)
+
+    def _crawl_scrapes(self, server: Server, authorization: str) -> None:
+        """Asks for what is remembered of each target: its scrapes, and the bodies in which it sends our requests back."""
+        listing = "/api/v1/targets/scrapes"
+        for target in _ids(server, listing, authorization, "targets"):
+            scrapes = f"/api/v1/targets/{target}/scrapes"
+            for at in _ids(server, scrapes, authorization, "scrapes"):
+                self.bodies += 1
+                for path in (scrapes, f"{scrapes}/{at}/body"):
+                    for where, text in fetched(server, path, authorization):
+                        self.look(re.sub(r"/[0-9a-f]{8,}", "/*", where), text)
+
+
+def _ids(server: Server, path: str, authorization: str, listed: str) -> list[str]:
+    """The ids of what a route lists; none where it is refused."""
+    for _, text in fetched(server, path, authorization, kinds=KINDS[:1]):
+        try:
+            return [str(one["id"]) for one in json.loads(text)["data"][listed]]
+        except (ValueError, KeyError, TypeError):
+            return []
+    return []
 
 
 def checked(search: Search, folder: Path, config: Path, command: str, name: str) -> None:
