@@ -14,7 +14,7 @@ from trimon.config.discovery.table import MECHANISMS
 from trimon.config.kinds import AnyUrl, Hidden, Listed
 from trimon.config.model import Source, settings_of
 from trimon.config.secret import Secret
-from trimon.config.yamltree import Document
+from trimon.config.yaml.tree import Document
 from trimon.errors import UserError
 
 ADDRESSES = {

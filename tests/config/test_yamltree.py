@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon import limits
-from trimon.config.shapefaults import Faults, ShapeErrors
-from trimon.config.yamltree import Document
+from trimon.config.yaml.faults import Faults, ShapeErrors
+from trimon.config.yaml.tree import Document
 from trimon.errors import Position, UserError
 
 # Prometheus' reader takes these for numbers and booleans, PyYAML for text that needs no quotes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimon.discovery.record import Record, SourceError, parsed
+from trimon.discovery.asking.record import Record, SourceError, parsed
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import trio
 
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.sidebyside import of_each
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
-from trimon.discovery.record import SourceError
-from trimon.discovery.sidebyside import of_each
 
 
 async def test_results_come_in_order_and_clients_are_bounded(autojump_clock: object) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.discovery.record import SourceError
-from trimon.discovery.xmlrpc import RpcFault, call, result
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.xmlrpc import RpcFault, call, result
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"))
 VALUES = st.recursive(

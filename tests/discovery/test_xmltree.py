@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimon.discovery import xmltree
-from trimon.discovery.record import SourceError
-from trimon.discovery.xmltree import tree_of
+from trimon.discovery.asking import xmltree
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.xmltree import tree_of
 
 
 def test_what_is_in_an_element_is_kept_as_it_is_written() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from trimon.config.yamltree import Document
+from trimon.config.yaml.tree import Document
 from trimon.errors import TrimonError
 from trimon.fetch.http1 import ResponseReader
 from trimon.gotext.floats import parse_float

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from trimon.discovery.asking.refresh import TROUBLE, RefreshDiscovery
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.refresh import TROUBLE, RefreshDiscovery
 from trimon.discovery.sink import check_groups
 from trimon.fetch.request import FetchRequest, Response
 

@@ -16,7 +16,7 @@ from trimon import limits
 from trimon.config.http import HttpClient
 from trimon.config.load import read_text
 from trimon.config.model import Source
-from trimon.config.yamltree import Document
+from trimon.config.yaml.tree import Document
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import FetchRequest, Response

@@ -24,7 +24,7 @@ from trimon.cli.findings import (
     positions_option,
 )
 from trimon.cli.flags import STRICT
-from trimon.config.shapefaults import ShapeErrors
+from trimon.config.yaml.faults import ShapeErrors
 from trimon.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.secret import MASK, Secret, SecretUrl, looks_secret, masked_url
 from trimon.config.storage import RetentionConfig, StorageConfig
-from trimon.config.web import WebConfig, load_web_config
+from trimon.config.web.file import WebConfig, load_web_config
 
 __all__ = [
     "MASK",

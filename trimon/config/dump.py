@@ -10,7 +10,7 @@ from trimon.config.discovery import PluginOptions
 from trimon.config.load import Config
 from trimon.config.model import Model, show_model
 from trimon.config.secret import Secret
-from trimon.config.yamltext import to_yaml
+from trimon.config.yaml.text import to_yaml
 from trimon.random import SYSTEM_RANDOMNESS
 
 # Digests go to pages and logs; with a key of this process nobody can try passwords against them.

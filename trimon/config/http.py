@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, Url, one_of
 from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret, SecretUrl
-from trimon.config.yamltree import Node, Shape
+from trimon.config.yaml.tree import Node, Shape
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.strings import go_quote
 from trimon.redaction import REDACTOR, looks_secret

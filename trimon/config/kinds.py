@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from trimon.config.model import Kind, Model, Source, show_model, zero_model
 from trimon.config.secret import MASK, Secret, SecretUrl, masked_url
-from trimon.config.shapefaults import Faults, ShapeErrors
-from trimon.config.yamltext import InOneLine, natural_order
-from trimon.config.yamltree import Node, Shape
+from trimon.config.yaml.faults import Faults, ShapeErrors
+from trimon.config.yaml.text import InOneLine, natural_order
+from trimon.config.yaml.tree import Node, Shape
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.gotext.urls import url_fault

@@ -33,7 +33,7 @@ from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.support import Unsupported
 from trimon.config.tracing import TracingConfig
-from trimon.config.yamltree import Document, Node, Shape
+from trimon.config.yaml.tree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.openfiles import read_start

@@ -17,9 +17,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
 
-from trimon.config.shapefaults import Faults, ShapeErrors
 from trimon.config.support import INERT, Unsupported
-from trimon.config.yamltree import Document, Node
+from trimon.config.yaml.faults import Faults, ShapeErrors
+from trimon.config.yaml.tree import Document, Node
 from trimon.errors import Position, UserError
 
 M = TypeVar("M", bound="Model")

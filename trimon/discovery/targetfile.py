@@ -12,7 +12,7 @@ from trimon import limits
 from trimon.config.discovery import StaticConfig
 from trimon.config.load import read_text
 from trimon.config.model import Source
-from trimon.config.yamltree import Document
+from trimon.config.yaml.tree import Document
 from trimon.discovery.plugin import TargetGroup
 from trimon.errors import Position, UserError
 from trimon.openfiles import require_regular

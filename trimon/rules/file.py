@@ -11,8 +11,8 @@ from trimon import limits
 from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Of, Text, Whole, one_of
 from trimon.config.load import read_text
 from trimon.config.model import Kind, Model, Source, setting
-from trimon.config.shapefaults import and_more, first_errors, shortened
-from trimon.config.yamltree import Document, Node, Shape
+from trimon.config.yaml.faults import and_more, first_errors, shortened
+from trimon.config.yaml.tree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME

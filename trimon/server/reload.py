@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from trimon.config.shapefaults import and_more
+from trimon.config.yaml.faults import and_more
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, warn_of

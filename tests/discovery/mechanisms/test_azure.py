@@ -13,6 +13,7 @@ import trio
 from tests.support.oddanswers import json_variants, survives
 from trimon.config.discovery.clouds import AzureSdConfig
 from trimon.config.secret import Secret
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.tokenclouds import azuretoken, metadata
@@ -20,7 +21,6 @@ from trimon.discovery.mechanisms.tokenclouds.azure import AzureDiscovery
 from trimon.discovery.mechanisms.tokenclouds.azuremachines import ResourceId
 from trimon.discovery.mechanisms.tokenclouds.azuretoken import AzureTokens, cloud_of
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import SourceError
 from trimon.errors import UserError
 from trimon.fetch.request import Response
 

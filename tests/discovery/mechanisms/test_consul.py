@@ -14,6 +14,7 @@ import trio
 from tests.support.oddanswers import json_variants
 from trimon.config.discovery.registries import ConsulSdConfig
 from trimon.config.secret import Secret, SecretUrl
+from trimon.discovery.asking.record import Record
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.registries import consul
@@ -22,7 +23,6 @@ from trimon.discovery.mechanisms.registries.consulpolls import PROMPT_MAX, PollP
 from trimon.discovery.mechanisms.registries.consulquery import Place
 from trimon.discovery.mechanisms.registries.consultargets import health
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record
 from trimon.errors import UserError
 from trimon.fetch.budget import ConnectionBudget
 from trimon.fetch.request import FetchError, FetchRequest, Response

@@ -10,12 +10,12 @@ import pytest
 from tests.support.oddanswers import survives
 from trimon.config.discovery.containers import DockerFilter, DockerSdConfig, DockerSwarmSdConfig
 from trimon.config.secret import SecretUrl
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.containers.docker import DockerDiscovery
 from trimon.discovery.mechanisms.containers.dockerswarm import DockerSwarmDiscovery
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import SourceError
 from trimon.errors import UserError
 from trimon.fetch.request import FetchError, Response
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.oddanswers import Rude, json_variants, survives
 from trimon.config.discovery.clouds import GceSdConfig
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.tokenclouds import metadata
@@ -22,7 +23,6 @@ from trimon.discovery.mechanisms.tokenclouds.gce import SCOPE, GceDiscovery
 from trimon.discovery.mechanisms.tokenclouds.googletoken import GoogleTokens
 from trimon.discovery.plugin import Context
 from trimon.discovery.providers import Consumer, providers_of
-from trimon.discovery.record import SourceError
 from trimon.fetch.request import Response
 
 TOKENS = "https://t/token"

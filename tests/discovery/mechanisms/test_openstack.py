@@ -11,12 +11,12 @@ import trio
 from tests.support.oddanswers import json_variants, survives
 from trimon.config.discovery.managed import OpenStackSdConfig
 from trimon.config.secret import Secret, SecretUrl
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.tokenclouds.keystone import Account
 from trimon.discovery.mechanisms.tokenclouds.openstack import OpenStackDiscovery
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import SourceError
 from trimon.errors import UserError
 from trimon.fetch.request import Response
 

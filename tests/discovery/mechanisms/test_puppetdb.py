@@ -10,11 +10,11 @@ import pytest
 from tests.support.oddanswers import survives
 from trimon.config.discovery.http import PuppetDbSdConfig
 from trimon.config.secret import SecretUrl
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.puppetdb import PuppetDbDiscovery
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import SourceError
 from trimon.fetch.request import Response
 
 URL = "http://p/base/pdb/query/v4"

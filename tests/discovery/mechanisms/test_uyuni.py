@@ -10,12 +10,12 @@ import trio
 
 from trimon.config.discovery.managed import UyuniSdConfig
 from trimon.config.secret import Secret, SecretUrl
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import TROUBLE
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.uyuni import UyuniDiscovery
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import TROUBLE
 from trimon.discovery.sink import check_groups
 from trimon.fetch.request import FetchRequest, Response
 

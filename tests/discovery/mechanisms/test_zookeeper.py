@@ -18,6 +18,7 @@ import trio
 
 from tests.support.fake_zookeeper import FakeZooKeeper
 from trimon.config import load_text
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import Found, PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.registries.zookeeper import (
@@ -26,7 +27,6 @@ from trimon.discovery.mechanisms.registries.zookeeper import (
     serverset_labels,
 )
 from trimon.discovery.plugin import Context, Discovery
-from trimon.discovery.record import Record, SourceError
 from trimon.offload import ThreadOffload
 
 PATIENCE_S = 20.0

@@ -70,7 +70,7 @@ async def test_looking_for_changes_has_a_time(tmp_path: Path, monkeypatch: pytes
     """Many selectors over many changes end with their time."""
     files = HistoryFiles(DiskFiles(), tmp_path, 1 << 20)
     files.append([change(number, Change.FIRING, i=str(number)) for number in range(1, 1500)])
-    monkeypatch.setattr("trimon.web.api.alerthistory.FIND_S", 0.01)
+    monkeypatch.setattr("trimon.web.api.alerting.alerthistory.FIND_S", 0.01)
     asked = "&".join(f'match[]={{i="a{number}"}}' for number in range(300))
     async with web_world(tmp_path) as here:
         answer = await here.client.get(f"/api/v1/alerts/history?{asked}")

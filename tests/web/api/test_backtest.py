@@ -12,7 +12,7 @@ import numpy as np
 from tests.support.asgi import Client
 from tests.support.store_world import World
 from tests.support.web_world import web_world
-from trimon.config.yamltree import Document, Node
+from trimon.config.yaml.tree import Document, Node
 from trimon.errors import Position
 from trimon.gotext.times import json_time
 from trimon.memory.queries import QueryMemory

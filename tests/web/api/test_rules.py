@@ -139,7 +139,7 @@ async def test_what_rules_read(tmp_path: Path) -> None:
 
 async def test_choosing_by_labels_has_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of selectors over thousands of rules end with their time, and hold nobody else up."""
-    monkeypatch.setattr("trimon.web.api.rules.FILTER_S", 0.01)
+    monkeypatch.setattr("trimon.web.api.alerting.rules.FILTER_S", 0.01)
     lines = "".join(f"      - {{record: r{number}, expr: up, labels: {{n: x}}}}\n" for number in range(2000))
     (spec,) = read_rules(f"groups:\n  - name: g\n    rules:\n{lines}", Path("r.yml"), RuleDefaults())
     every = [RuleGroup(spec, QueryOptions())]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.web_world import WebWorld, web_world
 from tests.web.test_federation import NOW_MS, changes, write
 from trimon.query.language.options import QueryOptions
-from trimon.web.api.similarity import jaro_winkler_score, scorer, subsequence_score
+from trimon.web.api.querying.similarity import jaro_winkler_score, scorer, subsequence_score
 from trimon.web.context import WebOptions
 
 OPTIONS = WebOptions(enable_remote_write=True, search_limit_max=50)

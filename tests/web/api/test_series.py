@@ -13,7 +13,7 @@ from trimon.query.conformance.memory import MemoryStore
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
-from trimon.web.api.series import _series
+from trimon.web.api.querying.series import _series
 
 MIB = 2**20
 

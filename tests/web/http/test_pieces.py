@@ -21,8 +21,8 @@ from trimon.gotext.strings import go_json
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
-from trimon.web.api.metadata import metadata_endpoints
-from trimon.web.api.series import series_endpoints
+from trimon.web.api.querying.metadata import metadata_endpoints
+from trimon.web.api.querying.series import series_endpoints
 from trimon.web.api.targets.listing import targets_endpoints
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl

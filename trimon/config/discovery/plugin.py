@@ -12,7 +12,7 @@ from trimon.config.http import HttpClient
 from trimon.config.kinds import Text
 from trimon.config.model import Source, setting
 from trimon.config.secret import MASK, looks_secret
-from trimon.config.yamltree import Node, Shape
+from trimon.config.yaml.tree import Node, Shape
 from trimon.redaction import REDACTOR, redacted, shown_url
 
 

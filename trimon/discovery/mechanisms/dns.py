@@ -16,10 +16,10 @@ import trio
 
 from trimon.config.discovery.dns import DnsSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.naming import host_port
+from trimon.discovery.asking.naming import host_port
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import RefreshDiscovery
 from trimon.peers.resolver import ResolveError, Resolver
 
 PREFIX: Final = "__meta_dns_"

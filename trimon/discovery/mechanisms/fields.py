@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from trimon.discovery.record import Record
+from trimon.discovery.asking.record import Record
 
 # What Go writes where there is no address.
 NO_ADDRESS = "<nil>"

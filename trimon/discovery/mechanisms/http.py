@@ -10,10 +10,10 @@ from typing import Final
 
 from trimon.config.discovery.http import HttpSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refuse_unless_json
+from trimon.discovery.asking.api import Api, refuse_unless_json
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import RefreshDiscovery
 from trimon.discovery.targetfile import groups_from_json
 from trimon.errors import UserError
 from trimon.redaction import shown_url

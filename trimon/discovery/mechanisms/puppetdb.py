@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from trimon.config.discovery.http import PuppetDbSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refuse_unless_json
+from trimon.discovery.asking.api import Api, refuse_unless_json
+from trimon.discovery.asking.naming import host_port, sanitized, surrounded
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.mechanisms.fields import flag_text, texts
-from trimon.discovery.naming import host_port, sanitized, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import RefreshDiscovery
 from trimon.gotext.floats import format_g
 from trimon.gotext.strings import go_json
 

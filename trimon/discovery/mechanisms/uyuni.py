@@ -15,11 +15,11 @@ import trio
 
 from trimon.config.discovery.managed import UyuniSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
+from trimon.discovery.asking.xmlrpc import Argument, call, result
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import RefreshDiscovery
-from trimon.discovery.xmlrpc import Argument, call, result
 from trimon.redaction import REDACTOR
 
 PREFIX: Final = "__meta_uyuni_"

@@ -11,7 +11,7 @@ from trimon.config.globs import expand_glob
 from trimon.config.kinds import DURATION, Boolean, Listed, Mapped, Number, Of, Text
 from trimon.config.load import read_text
 from trimon.config.model import Model, Source, setting
-from trimon.config.yamltree import Document, Node
+from trimon.config.yaml.tree import Document, Node
 from trimon.errors import UserError
 from trimon.gotext.times import parse_rfc3339_ms
 from trimon.rules.spec import Pairs

@@ -18,8 +18,8 @@ from trimon.query.language.tokens import (
     WORD_OPERATORS,
 )
 from trimon.templates.functions import numbers, queries, texts
-from trimon.web.api.search import FEATURE as SEARCH
-from trimon.web.api.similarity import ALGORITHMS
+from trimon.web.api.querying.search import FEATURE as SEARCH
+from trimon.web.api.querying.similarity import ALGORITHMS
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from trimon import __version__
-from trimon.config.yamltext import to_yaml
+from trimon.config.yaml.text import to_yaml
 from trimon.web.api.operations import TAGS, operation_id, tag_of
 from trimon.web.api.schemas import (
     ANYTHING,

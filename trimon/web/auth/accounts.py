@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from trimon import limits
-from trimon.config.web import WebConfig
-from trimon.config.webaccess import TokenConfig
+from trimon.config.web.access import TokenConfig
+from trimon.config.web.file import WebConfig
 from trimon.openfiles import os_errors, read_regular
 from trimon.redaction import REDACTOR
 from trimon.web.http.role import Role

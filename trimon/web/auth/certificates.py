@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from trimon import limits
-from trimon.config.web import WebTlsConfig
+from trimon.config.web.file import WebTlsConfig
 from trimon.errors import UserError
 from trimon.openfiles import os_errors, read_regular
 from trimon.peers.files import short_lived

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from trimon.clock import Clock, WallClock
-from trimon.config.web import RateLimitConfig, WebConfig, load_web_config
+from trimon.config.web.file import RateLimitConfig, WebConfig, load_web_config
 from trimon.errors import UserError
 from trimon.openfiles import os_errors
 from trimon.selfmetrics import MetricFamily

@@ -13,14 +13,14 @@ import trio
 from trio.testing import MockClock
 
 from trimon.config import load_text
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import TROUBLE, RefreshDiscovery
+from trimon.discovery.asking.xmltree import tree_of
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.plugin import Context, Discovery
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import TROUBLE, RefreshDiscovery
 from trimon.discovery.registry import Registry
 from trimon.discovery.sink import check_groups
-from trimon.discovery.xmltree import tree_of
 from trimon.fetch.request import FetchRequest, Response
 
 URL = "http://aws.example"

@@ -17,8 +17,8 @@ import pytest
 
 from trimon.clock import WallClock
 from trimon.config import load_text
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context
-from trimon.discovery.refresh import RefreshDiscovery
 from trimon.discovery.registry import Registry
 from trimon.discovery.sink import check_groups
 from trimon.fetch.client import ClientOptions, HttpFetch

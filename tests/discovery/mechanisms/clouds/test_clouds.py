@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from trio.testing import MockClock
 
 from trimon.config import load_text
+from trimon.discovery.asking.refresh import TROUBLE, RefreshDiscovery
 from trimon.discovery.contract import DiscoveryContract
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.plugin import Context, Discovery
-from trimon.discovery.refresh import TROUBLE, RefreshDiscovery
 from trimon.discovery.registry import Registry
 from trimon.discovery.sink import check_groups
 

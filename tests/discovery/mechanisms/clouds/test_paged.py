@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.mechanisms.clouds import paged
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
-from trimon.discovery.record import SourceError
 
 
 async def test_pages_are_asked_for_by_the_names_that_pages_say() -> None:

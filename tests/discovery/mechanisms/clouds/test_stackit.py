@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support.pathserver import Asked, serving
 from trimon.clock import WallClock
 from trimon.config import load_text
+from trimon.discovery.asking.record import SourceError
 from trimon.discovery.doubles import PreparedFetch, context_of_doubles
 from trimon.discovery.mechanisms.clouds import stackit
 from trimon.discovery.mechanisms.clouds.stackit import StackitDiscovery
-from trimon.discovery.record import SourceError
 from trimon.fetch.request import FetchError
 
 URL = "https://iaas.api.eu01.stackit.cloud/v1/projects/p/servers?details=true"

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from trimon.discovery.api import Api, Headers, retry_after_s
+from trimon.discovery.asking.api import Api, Headers, retry_after_s
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.xmltree import Element, tree_of
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.xmltree import Element, tree_of
 from trimon.fetch.request import Response
 from trimon.peers.aws.endpoints import endpoint_url
 from trimon.peers.aws.keychain import FORM, KeyChain

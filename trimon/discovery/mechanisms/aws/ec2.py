@@ -13,14 +13,14 @@ from typing import Final, TypeVar
 
 from trimon.config.discovery.aws import Ec2SdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import keyed_labels, surrounded
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.xmltree import Element
 from trimon.discovery.mechanisms.aws.client import AwsClient, AwsError
 from trimon.discovery.mechanisms.aws.fields import pairs
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
-from trimon.discovery.naming import keyed_labels, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import SourceError
-from trimon.discovery.xmltree import Element
 
 T = TypeVar("T")
 

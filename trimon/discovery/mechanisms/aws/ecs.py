@@ -19,14 +19,14 @@ from typing import Final
 
 from trimon.config.discovery.aws import EcsSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.record import Record
+from trimon.discovery.asking.xmltree import Element
 from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.aws.ec2 import VERSION, all_machines
 from trimon.discovery.mechanisms.aws.ecstasks import PREFIX, Surroundings, Task, interface_of, task_labels
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
-from trimon.discovery.xmltree import Element
 
 _TARGET: Final = "AmazonEC2ContainerServiceV20141113"
 _PER_PAGE: Final = 100

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from trimon.discovery.asking.naming import keyed_labels
+from trimon.discovery.asking.record import Record
+from trimon.discovery.asking.xmltree import Element
 from trimon.discovery.mechanisms.aws.fields import pairs
 from trimon.discovery.mechanisms.clouds.paged import Labels
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import keyed_labels
-from trimon.discovery.record import Record
-from trimon.discovery.xmltree import Element
 
 PREFIX: Final = "__meta_ecs_"
 _INTERFACE: Final = "ElasticNetworkInterface"

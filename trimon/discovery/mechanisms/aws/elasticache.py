@@ -12,14 +12,14 @@ from typing import Final
 
 from trimon.config.discovery.aws import ElasticacheSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import host_port, keyed_labels
+from trimon.discovery.asking.xmltree import Element
 from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.aws.elasticachefields import CLUSTER, LOG_DELIVERY, NODE, SERVERLESS, TIMES
 from trimon.discovery.mechanisms.aws.fields import pairs, said
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
-from trimon.discovery.naming import host_port, keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.xmltree import Element
 
 _VERSION: Final = "2015-02-02"
 _CACHES_PER_PAGE: Final = "50"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from trimon.discovery.xmltree import Element
+from trimon.discovery.asking.xmltree import Element
 
 _FRACTION: Final = re.compile(r"\.[0-9]+(?=Z|[+-])")
 

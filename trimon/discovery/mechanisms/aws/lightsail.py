@@ -12,12 +12,12 @@ from typing import Final
 
 from trimon.config.discovery.aws import LightsailSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import keyed_labels, surrounded
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import keyed_labels, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 
 _TARGET: Final = "Lightsail_20161128.GetInstances"
 _PREFIX: Final = "__meta_lightsail_"

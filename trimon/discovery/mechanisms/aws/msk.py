@@ -14,13 +14,13 @@ from urllib.parse import quote
 
 from trimon.config.discovery.aws import MskSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import keyed_labels
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import flag_text, texts
-from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 
 _PER_PAGE: Final = "100"
 _PROVISIONED: Final = "PROVISIONED"

@@ -12,15 +12,15 @@ from typing import Final
 
 from trimon.config.discovery.aws import RdsSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import keyed_labels
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.xmltree import Element
 from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.aws.fields import pairs, said
 from trimon.discovery.mechanisms.aws.rdsfields import CLUSTER, INSTANCE, TIMES
 from trimon.discovery.mechanisms.aws.service import AwsDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Labels, Page, all_pages
-from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import SourceError
-from trimon.discovery.xmltree import Element
 
 _VERSION: Final = "2014-10-31"
 _PER_PAGE: Final = "100"

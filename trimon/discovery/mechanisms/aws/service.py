@@ -13,11 +13,11 @@ from trimon.config.discovery.aws import (
     MskSdConfig,
     RdsSdConfig,
 )
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.sidebyside import of_each
 from trimon.discovery.mechanisms.aws.client import AwsClient
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery
 from trimon.discovery.plugin import Context
-from trimon.discovery.sidebyside import of_each
 from trimon.peers.aws.keychain import KeyChain, KeySettings
 
 T = TypeVar("T")

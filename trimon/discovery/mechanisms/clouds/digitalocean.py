@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 
 from trimon.config.discovery.clouds import DigitalOceanSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import surrounded
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import texts, wholes
-from trimon.discovery.naming import surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 
 _API: Final = "https://api.digitalocean.com/v2"
 _HEADERS: Final = (("Accept", "application/json"),)

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 
 from trimon.config.discovery.clouds import HetznerSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import keyed_labels, sanitized
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import flag_text, ip_text, network_text, texts, wholes
-from trimon.discovery.naming import keyed_labels, sanitized
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 
 _CLOUD: Final = "https://api.hetzner.cloud/v1"
 _ROBOT: Final = "https://robot-ws.your-server.de"

@@ -13,11 +13,11 @@ from urllib.parse import quote, urlencode
 
 from trimon.config.discovery.clouds import IonosSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import sanitized, surrounded
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import sanitized, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 
 _API: Final = "https://api.ionos.com/cloudapi/v6"
 _HEADERS: Final = (("Accept", "application/json"),)

@@ -20,12 +20,12 @@ from urllib.parse import urlencode
 
 from trimon.config.discovery.clouds import LinodeSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import refused
+from trimon.discovery.asking.api import refused
+from trimon.discovery.asking.naming import surrounded
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import texts, wholes
-from trimon.discovery.naming import surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 
 _API: Final = "https://api.linode.com/v4"
 _HEADERS: Final = (("Accept", "application/json"), ("Content-Type", "application/json"))

@@ -21,12 +21,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from trimon.config.discovery.keyedclouds import OciSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import refused
+from trimon.discovery.asking.api import refused
+from trimon.discovery.asking.naming import keyed_labels, sanitized, surrounded
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import flag_text, texts
-from trimon.discovery.naming import keyed_labels, sanitized, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
 from trimon.fetch.request import FetchError, Response
 from trimon.peers.files import read_certificate, read_secret
 from trimon.peers.httpsignature import RsaSigner, rsa_key

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from trimon.config.discovery.keyedclouds import OutscaleSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import keyed_labels
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
 from trimon.peers.aws.signature import AwsKeys, signed
 from trimon.peers.files import read_secret
 

@@ -21,11 +21,11 @@ from urllib.parse import quote_plus
 
 from trimon.config.discovery.keyedclouds import OvhCloudSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, Headers, refused
+from trimon.discovery.asking.api import Api, Headers, refused
+from trimon.discovery.asking.record import Record, SourceError, parsed
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels
 from trimon.discovery.mechanisms.fields import flag_text, texts, wholes
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError, parsed
 from trimon.fetch.request import Response
 
 _ENDPOINTS: Final = {

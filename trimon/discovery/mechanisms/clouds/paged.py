@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from trimon import limits
-from trimon.discovery.api import Api
-from trimon.discovery.naming import host_port
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.naming import host_port
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import RefreshDiscovery
 
 T = TypeVar("T")
 Labels: TypeAlias = dict[str, str]

@@ -16,11 +16,11 @@ from urllib.parse import urlencode
 
 from trimon.config.discovery.keyedclouds import ScalewaySdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import surrounded
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import ip_text, texts
-from trimon.discovery.naming import surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
 from trimon.peers.files import read_header
 
 _ZONE: Final = re.compile(r"([a-z]{2}-[a-z]{3})-[1-9]")

@@ -22,12 +22,12 @@ from trimon.config.discovery.keyedclouds import StackitSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.config.http import JWT_BEARER, OAuth2
 from trimon.config.secret import Secret, SecretUrl
-from trimon.discovery.api import Headers
+from trimon.discovery.asking.api import Headers
+from trimon.discovery.asking.naming import keyed_labels, sanitized
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import keyed_labels, sanitized
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
 from trimon.peers.files import read_secret
 from trimon.peers.oauth2 import TokenSource
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from trimon.config.discovery.containers import DockerSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.naming import host_port, keyed_labels
+from trimon.discovery.asking.record import Record
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.mechanisms.containers.dockerapi import DockerApi, canonical_ip
-from trimon.discovery.naming import host_port, keyed_labels
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
-from trimon.discovery.refresh import RefreshDiscovery
 
 PREFIX: Final = "__meta_docker_"
 SOURCE: Final = "Docker"

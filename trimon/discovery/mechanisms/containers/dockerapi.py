@@ -10,11 +10,11 @@ from typing import Final
 from urllib.parse import urlencode
 
 from trimon.config.discovery.containers import DockerFilter
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.naming import keyed_labels
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.fields import flag_text
-from trimon.discovery.naming import keyed_labels
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record, SourceError
 from trimon.errors import UserError
 
 # What is read here is the same in all versions up to this one; a newer engine still speaks it.

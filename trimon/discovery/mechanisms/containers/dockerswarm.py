@@ -17,6 +17,7 @@ from typing import Final
 
 from trimon.config.discovery.containers import DockerSwarmSdConfig
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.mechanisms.containers.dockerapi import DockerApi
 from trimon.discovery.mechanisms.containers.swarmtargets import (
     PREFIX,
@@ -27,7 +28,6 @@ from trimon.discovery.mechanisms.containers.swarmtargets import (
     task_targets,
 )
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.refresh import RefreshDiscovery
 
 SOURCE: Final = "DockerSwarm"
 

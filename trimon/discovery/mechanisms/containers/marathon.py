@@ -12,11 +12,11 @@ from typing import Final
 
 from trimon.config.discovery.containers import MarathonSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, Headers, refused
-from trimon.discovery.naming import host_port, keyed_labels
+from trimon.discovery.asking.api import Api, Headers, refused
+from trimon.discovery.asking.naming import host_port, keyed_labels
+from trimon.discovery.asking.record import Record
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
-from trimon.discovery.refresh import RefreshDiscovery
 from trimon.peers.files import read_header
 
 PREFIX: Final = "__meta_marathon_"

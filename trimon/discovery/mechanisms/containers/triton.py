@@ -12,11 +12,11 @@ from urllib.parse import quote_plus
 
 from trimon.config.discovery.containers import TritonSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api
-from trimon.discovery.naming import surrounded
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.naming import surrounded
+from trimon.discovery.asking.record import Record
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
-from trimon.discovery.refresh import RefreshDiscovery
 
 PREFIX: Final = "__meta_triton_"
 # Prometheus waits for ever.

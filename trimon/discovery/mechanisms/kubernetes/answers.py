@@ -12,8 +12,8 @@ from typing import Final
 
 import orjson
 
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject
-from trimon.discovery.record import Record, SourceError
 from trimon.fetch.request import FetchError
 
 # An object of the API has at most 3 MiB; that is the most which one request may write.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trimon.discovery.asking.naming import host_port
 from trimon.discovery.mechanisms.kubernetes.endpointobjects import EndpointPort, Reference
 from trimon.discovery.mechanisms.kubernetes.metalabels import ADDRESS
 from trimon.discovery.mechanisms.kubernetes.objects import Pod, Service
 from trimon.discovery.mechanisms.kubernetes.pod import PodAware, container_labels, port_labels
 from trimon.discovery.mechanisms.kubernetes.resources import PODS, SERVICES
 from trimon.discovery.mechanisms.kubernetes.role import merged
-from trimon.discovery.naming import host_port
 
 
 class BehindService(PodAware):

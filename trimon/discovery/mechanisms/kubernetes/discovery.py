@@ -18,6 +18,7 @@ import trio
 
 from trimon.config.discovery.kubernetes import KubernetesSdConfig, Selector
 from trimon.config.discovery.source import config_option
+from trimon.discovery.asking.refresh import SourceStats
 from trimon.discovery.mechanisms.kubernetes.access import access_of
 from trimon.discovery.mechanisms.kubernetes.endpoints import EndpointsRole
 from trimon.discovery.mechanisms.kubernetes.endpointslice import EndpointSliceRole
@@ -31,7 +32,6 @@ from trimon.discovery.mechanisms.kubernetes.role import Role
 from trimon.discovery.mechanisms.kubernetes.service import ServiceRole
 from trimon.discovery.mechanisms.kubernetes.store import Store
 from trimon.discovery.plugin import CheckedGroups, Context, Sink
-from trimon.discovery.refresh import SourceStats
 from trimon.discovery.sink import BadPublish, LabelSets, merge_group
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import intern
 
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.kubernetes.objects import Meta
-from trimon.discovery.record import Record
 
 
 @dataclass(slots=True, eq=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from trimon.discovery.asking.naming import host_port
 from trimon.discovery.mechanisms.kubernetes.behindservice import BehindService, TargetsOfPods
 from trimon.discovery.mechanisms.kubernetes.endpointobjects import Address, EndpointPort, Endpoints
 from trimon.discovery.mechanisms.kubernetes.metalabels import ADDRESS, NAMESPACE, given, object_labels
@@ -19,7 +20,6 @@ from trimon.discovery.mechanisms.kubernetes.resources import ENDPOINTS, NODES, P
 from trimon.discovery.mechanisms.kubernetes.role import each_once, merged
 from trimon.discovery.mechanisms.kubernetes.service import service_labels
 from trimon.discovery.mechanisms.kubernetes.store import IndexFunction
-from trimon.discovery.naming import host_port
 from trimon.discovery.plugin import TargetGroup
 
 

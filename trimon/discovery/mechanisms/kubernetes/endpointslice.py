@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from trimon.discovery.asking.naming import host_port, sanitized
 from trimon.discovery.mechanisms.kubernetes.behindservice import BehindService, TargetsOfPods
 from trimon.discovery.mechanisms.kubernetes.endpointobjects import EndpointPort, EndpointSlice, SliceEndpoint
 from trimon.discovery.mechanisms.kubernetes.metalabels import (
@@ -29,7 +30,6 @@ from trimon.discovery.mechanisms.kubernetes.resources import ENDPOINTSLICES, NOD
 from trimon.discovery.mechanisms.kubernetes.role import each_once, merged
 from trimon.discovery.mechanisms.kubernetes.service import service_labels
 from trimon.discovery.mechanisms.kubernetes.store import IndexFunction
-from trimon.discovery.naming import host_port, sanitized
 from trimon.discovery.plugin import TargetGroup
 
 _SERVICE_NAME: Final = "kubernetes.io/service-name"

@@ -23,7 +23,9 @@ from urllib.parse import urlencode
 
 import trio
 
-from trimon.discovery.api import Api, retry_after_s
+from trimon.discovery.asking.api import Api, retry_after_s
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import TROUBLE, Retries, SourceStats
 from trimon.discovery.mechanisms.kubernetes.answers import (
     GONE,
     Event,
@@ -37,8 +39,6 @@ from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject
 from trimon.discovery.mechanisms.kubernetes.resources import Part
 from trimon.discovery.mechanisms.kubernetes.store import StorePart
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import TROUBLE, Retries, SourceStats
 from trimon.fetch.request import Fetch, FetchRequest, Response, StreamedResponse
 
 Change: TypeAlias = tuple[str, KubernetesObject | None, KubernetesObject | None]

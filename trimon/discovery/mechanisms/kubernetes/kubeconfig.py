@@ -17,8 +17,8 @@ from trimon import limits
 from trimon.config.http import Authorization, BasicAuth, HttpClient, HttpHeader, TlsConfig
 from trimon.config.load import read_text
 from trimon.config.secret import Secret, SecretUrl
-from trimon.config.yamltree import Document
-from trimon.discovery.record import Record, SourceError
+from trimon.config.yaml.tree import Document
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.errors import Position, UserError
 
 _REFUSED: Final = {

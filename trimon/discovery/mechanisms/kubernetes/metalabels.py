@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from trimon.discovery.asking.naming import sanitized
 from trimon.discovery.mechanisms.kubernetes.objects import Meta
-from trimon.discovery.naming import sanitized
 
 PREFIX: Final = "__meta_kubernetes_"
 NAMESPACE: Final = f"{PREFIX}namespace"

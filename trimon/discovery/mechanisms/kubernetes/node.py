@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from trimon.discovery.asking.naming import host_port, keyed_labels
 from trimon.discovery.mechanisms.kubernetes.metalabels import ADDRESS, PREFIX, given, object_labels
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject, Node
 from trimon.discovery.mechanisms.kubernetes.resources import NODES
 from trimon.discovery.mechanisms.kubernetes.role import Role, merged
-from trimon.discovery.naming import host_port, keyed_labels
 from trimon.discovery.plugin import TargetGroup
 
 # The first of these types that a node has an address of.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Protocol
 
-from trimon.discovery.record import Record, SourceError
+from trimon.discovery.asking.record import Record, SourceError
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from trimon.discovery.asking.naming import host_port
 from trimon.discovery.mechanisms.kubernetes.metalabels import ADDRESS, NAMESPACE, given, object_labels
 from trimon.discovery.mechanisms.kubernetes.objects import (
     Container,
@@ -21,7 +22,6 @@ from trimon.discovery.mechanisms.kubernetes.objects import (
 from trimon.discovery.mechanisms.kubernetes.resources import JOBS, NODES, PODS, REPLICASETS, Resource
 from trimon.discovery.mechanisms.kubernetes.role import Role, merged
 from trimon.discovery.mechanisms.kubernetes.store import IndexFunction
-from trimon.discovery.naming import host_port
 from trimon.discovery.plugin import TargetGroup
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.kubernetes.endpointobjects import Endpoints, EndpointSlice, Ingress
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject, Node, Owned, Pod, Service
-from trimon.discovery.record import Record
 
 
 @dataclass(frozen=True, slots=True)

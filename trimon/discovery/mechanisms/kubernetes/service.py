@@ -6,11 +6,11 @@ cluster_ip, external_name, loadbalancer_ip, label_*, labelpresent_*, annotation_
 
 from __future__ import annotations
 
+from trimon.discovery.asking.naming import host_port
 from trimon.discovery.mechanisms.kubernetes.metalabels import ADDRESS, NAMESPACE, given, object_labels
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject, Service
 from trimon.discovery.mechanisms.kubernetes.resources import SERVICES
 from trimon.discovery.mechanisms.kubernetes.role import Role, merged
-from trimon.discovery.naming import host_port
 from trimon.discovery.plugin import TargetGroup
 
 

@@ -17,7 +17,9 @@ import trio
 
 from trimon.config.discovery.registries import ConsulSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import TROUBLE, Retries, SourceStats, publish
 from trimon.discovery.mechanisms.registries.consulpolls import Polls
 from trimon.discovery.mechanisms.registries.consulquery import (
     ANSWER_S,
@@ -28,8 +30,6 @@ from trimon.discovery.mechanisms.registries.consulquery import (
 )
 from trimon.discovery.mechanisms.registries.consultargets import PREFIX, targets_of
 from trimon.discovery.plugin import Context, Sink, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import TROUBLE, Retries, SourceStats, publish
 
 RETRY_S_MAX: Final = 15.0
 SERVICES_MAX: Final = 20_000

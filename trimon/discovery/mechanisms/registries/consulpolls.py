@@ -12,7 +12,7 @@ from typing import Final
 
 import trio
 
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
 from trimon.discovery.mechanisms.registries.consulquery import ANSWER_S, WAIT_S
 from trimon.discovery.plugin import Context
 from trimon.fetch.budget import OUTGOING, ConnectionBudget

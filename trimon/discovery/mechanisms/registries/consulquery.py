@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from trimon.config.discovery.registries import ConsulSdConfig
-from trimon.discovery.api import Api, Headers
-from trimon.discovery.record import Record, SourceError
+from trimon.discovery.asking.api import Api, Headers
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.errors import UserError
 from trimon.fetch.request import Response
 

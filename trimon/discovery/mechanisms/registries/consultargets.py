@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from trimon.discovery.naming import host_port, keyed_labels, surrounded
-from trimon.discovery.record import Record
+from trimon.discovery.asking.naming import host_port, keyed_labels, surrounded
+from trimon.discovery.asking.record import Record
 
 PREFIX: Final = "__meta_consul_"
 # From bad to good; maintenance is told by the identity of a check and not by its status.

@@ -13,13 +13,13 @@ from typing import Final
 
 from trimon.config.discovery.registries import EurekaSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.naming import host_port, sanitized
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
+from trimon.discovery.asking.xmltree import Element, tree_of
 from trimon.discovery.mechanisms.fields import flag_text
-from trimon.discovery.naming import host_port, sanitized
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import SourceError
-from trimon.discovery.refresh import RefreshDiscovery
-from trimon.discovery.xmltree import Element, tree_of
 
 PREFIX: Final = "__meta_eureka_app_instance_"
 SOURCE: Final = "eureka"

@@ -17,11 +17,11 @@ import trio
 
 from trimon.config.discovery.registries import KumaSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refused
-from trimon.discovery.naming import keyed_labels
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.naming import keyed_labels
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import TROUBLE, Retries, SourceStats, publish
 from trimon.discovery.plugin import Context, Sink, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import TROUBLE, Retries, SourceStats, publish
 from trimon.units import format_duration
 
 PREFIX: Final = "__meta_kuma_"

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 
 from trimon.config.discovery.registries import NomadSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api
-from trimon.discovery.naming import host_port, surrounded
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.naming import host_port, surrounded
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import RefreshDiscovery
 
 PREFIX: Final = "__meta_nomad_"
 SOURCE: Final = "Nomad"

@@ -17,10 +17,10 @@ import trio
 
 from trimon.config.discovery.source import config_option
 from trimon.config.discovery.zookeeper import NerveSdConfig, ServersetSdConfig
-from trimon.discovery.naming import host_port, sanitized
+from trimon.discovery.asking.naming import host_port, sanitized
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import TROUBLE, Retries, SourceStats, publish
 from trimon.discovery.plugin import Context, Sink, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import TROUBLE, Retries, SourceStats, publish
 from trimon.discovery.sink import BadPublish, merge_group
 from trimon.peers.zookeeper.client import ZooKeeper
 from trimon.peers.zookeeper.jute import NoNode

@@ -18,15 +18,15 @@ import trio
 
 from trimon.config.discovery.clouds import AzureSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
+from trimon.discovery.asking.sidebyside import of_each
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
 from trimon.discovery.mechanisms.tokenclouds.azuremachines import PREFIX, Labels, Machine, ResourceId
 from trimon.discovery.mechanisms.tokenclouds.azuretoken import AzureTokens, cloud_of
 from trimon.discovery.mechanisms.tokenclouds.tokens import KeptToken
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import RefreshDiscovery
-from trimon.discovery.sidebyside import of_each
 from trimon.fetch.request import Response
 
 SOURCE: Final = "azure"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from trimon.discovery.asking.naming import host_port, keyed_labels
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import host_port, keyed_labels
-from trimon.discovery.record import Record, SourceError
 
 PREFIX: Final = "__meta_azure_"
 INTERFACE_VERSION: Final = "2023-05-01"

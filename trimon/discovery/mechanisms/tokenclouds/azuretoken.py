@@ -14,11 +14,11 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from trimon.config.discovery.clouds import AzureSdConfig
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.tokenclouds.metadata import MetadataApi
 from trimon.discovery.mechanisms.tokenclouds.tokens import Token
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record, SourceError
 from trimon.errors import UserError
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.proxy import ProxyOptions

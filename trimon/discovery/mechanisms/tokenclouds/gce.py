@@ -13,15 +13,15 @@ from urllib.parse import quote, urlencode
 
 from trimon.config.discovery.clouds import GceSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.naming import keyed_labels, sanitized, surrounded
+from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
 from trimon.discovery.mechanisms.fields import texts
 from trimon.discovery.mechanisms.tokenclouds.googletoken import GoogleTokens
 from trimon.discovery.mechanisms.tokenclouds.tokens import KeptToken
-from trimon.discovery.naming import keyed_labels, sanitized, surrounded
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record, SourceError
-from trimon.discovery.refresh import RefreshDiscovery
 
 PREFIX: Final = "__meta_gce_"
 SCOPE: Final = "https://www.googleapis.com/auth/compute.readonly"

@@ -19,11 +19,11 @@ from urllib.parse import quote, urlencode
 import jwt
 
 from trimon.clock import Clock
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.tokenclouds.metadata import MetadataApi
 from trimon.discovery.mechanisms.tokenclouds.tokens import Token
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record, SourceError
 from trimon.fetch.request import FetchError
 from trimon.peers.files import read_secret
 

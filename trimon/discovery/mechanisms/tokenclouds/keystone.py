@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trimon.config.discovery.managed import OpenStackSdConfig
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record, SourceError
 from trimon.errors import UserError
 from trimon.fetch.headers import fault_of_value
 from trimon.redaction import REDACTOR

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
 from trimon.discovery.plugin import Context
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch

@@ -18,7 +18,9 @@ import trio
 
 from trimon.config.discovery.managed import OpenStackSdConfig
 from trimon.config.discovery.source import config_option
-from trimon.discovery.api import Api, refused
+from trimon.discovery.asking.api import Api, refused
+from trimon.discovery.asking.record import Record
+from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
 from trimon.discovery.mechanisms.tokenclouds.keystone import (
     TOKEN_HEADER,
@@ -35,8 +37,6 @@ from trimon.discovery.mechanisms.tokenclouds.openstacktargets import (
     loadbalancer_targets,
 )
 from trimon.discovery.plugin import Context, TargetGroup
-from trimon.discovery.record import Record
-from trimon.discovery.refresh import RefreshDiscovery
 
 # Tokens count for an hour unless Keystone is told otherwise; one that was refused before is told by type.
 SESSION_S: Final = 600.0

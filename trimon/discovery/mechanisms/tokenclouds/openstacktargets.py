@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from trimon.discovery.asking.naming import host_port, keyed_labels
+from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.fields import texts
-from trimon.discovery.naming import host_port, keyed_labels
-from trimon.discovery.record import Record
 
 PREFIX: Final = "__meta_openstack_"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
-from trimon.discovery.record import Record, SourceError
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.fetch.headers import fault_of_value
 from trimon.redaction import REDACTOR
 

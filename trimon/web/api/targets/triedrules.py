@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 from trimon.config.kinds import Listed, Of
 from trimon.config.model import Source
 from trimon.config.relabel import RelabelConfig
-from trimon.config.yamltree import Document
+from trimon.config.yaml.tree import Document
 from trimon.errors import UserError
 
 RULES_CHARACTERS_MAX: Final = 256 * 1024

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 from xml.sax.saxutils import escape
 
-from trimon.discovery.record import SourceError
-from trimon.discovery.xmltree import Element, tree_of
+from trimon.discovery.asking.record import SourceError
+from trimon.discovery.asking.xmltree import Element, tree_of
 
 Argument: TypeAlias = str | int | Sequence[int]
 

@@ -17,7 +17,7 @@ from trimon.rules.backtest.run import Span
 from trimon.rules.file import read_rules
 from trimon.rules.spec import GroupSpec, RuleDefaults
 from trimon.web.api.described import TIMEOUT
-from trimon.web.api.queries import request_options
+from trimon.web.api.querying.queries import request_options
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, success

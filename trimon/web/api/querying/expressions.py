@@ -20,7 +20,7 @@ from trimon.query.language.nodes import Expr, VectorSelector, children
 from trimon.query.language.options import QueryOptions
 from trimon.storage.exemplars import StoredExemplar
 from trimon.web.api.described import BETWEEN, LOOKBACK, QUERY, RANGE, TIME, TIMEOUT
-from trimon.web.api.queries import query_text, request_options, step_ms_of
+from trimon.web.api.querying.queries import query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success

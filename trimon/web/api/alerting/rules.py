@@ -17,7 +17,7 @@ from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.selectors import SelectorUse
 from trimon.rules.session import RuleSession
-from trimon.web.api.alerts import shown_alerts
+from trimon.web.api.alerting.alerts import shown_alerts
 from trimon.web.api.described import RULES
 from trimon.web.context import WebContext
 from trimon.web.http import parameters

@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from trimon.config.yamlscalars import is_plain_text
+from trimon.config.yaml.scalars import is_plain_text
 
 _STRING: Final = "tag:yaml.org,2002:str"
 _DIGITS = re.compile(r"\d*", re.ASCII)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.parsers import expat
 
-from trimon.discovery.record import SourceError
+from trimon.discovery.asking.record import SourceError
 
 DEPTH_MAX: Final = 50
 # An element takes some 400 bytes.

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from trimon.discovery.api import Api
+from trimon.discovery.asking.api import Api
 from trimon.discovery.plugin import Context
 
 T = TypeVar("T")

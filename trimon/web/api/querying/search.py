@@ -17,7 +17,7 @@ from trimon.model.matcher import Matcher, watched
 from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
-from trimon.web.api.similarity import ALGORITHMS, Score, scorer
+from trimon.web.api.querying.similarity import ALGORITHMS, Score, scorer
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, seconds

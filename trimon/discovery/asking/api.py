@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from trimon.clock import Clock
+from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.plugin import Context
-from trimon.discovery.record import Record, SourceError
 from trimon.fetch.request import Fetch, FetchRequest, Response
 
 T = TypeVar("T")

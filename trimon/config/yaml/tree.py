@@ -18,8 +18,8 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from trimon import limits
-from trimon.config.shapefaults import Faults, ShapeErrors
-from trimon.config.yamlscalars import BOOL, INT, NULL, type_of
+from trimon.config.yaml.faults import Faults, ShapeErrors
+from trimon.config.yaml.scalars import BOOL, INT, NULL, type_of
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 

@@ -16,8 +16,8 @@ from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, T
 from trimon.config.load import read_text
 from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret
-from trimon.config.webaccess import AccessConfig
-from trimon.config.yamltree import Document, Node
+from trimon.config.web.access import AccessConfig
+from trimon.config.yaml.tree import Document, Node
 from trimon.errors import UserError
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.numbers import parse_integer

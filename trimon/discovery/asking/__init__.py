@@ -1,0 +1,1 @@
+"""What mechanisms have in common that ask a source: requests, typed answers, the loop, names of labels."""

@@ -1,0 +1,1 @@
+"""Queries, and what can be asked about series and their names."""

@@ -1,0 +1,1 @@
+"""Samples from other engines, and for them."""
