@@ -107,3 +107,12 @@ def test_a_failed_scrape_forgets_nothing() -> None:
     shown(scraper, b"a 1\nb 2\n")
     scraper.fail()
     assert shown(scraper, b"c 3\na 1\nb 2\n") == {"a", "b"}
+
+
+def test_a_target_that_is_refused_whole_says_so_each_time() -> None:
+    """Where every series breaks a limit on labels, each scrape says how many are refused, and nothing is counted twice."""
+    scraper = Scraper(replace(OPTIONS, label_value_length_limit=1, keep_known=True))
+    for _ in range(3):
+        assert shown(scraper, b"a 1\nb 2\n") == set()
+        assert error_of(scraper).startswith("2 new series are refused: label_value_length_limit exceeded")
+    assert scraper.session.counts.series_refused == 2

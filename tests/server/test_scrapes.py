@@ -172,3 +172,20 @@ def test_without_bodies_the_rest_is_there(tmp_path: Path) -> None:
     ):
         record = post(server, f"/api/v1/targets/{only(server)}/scrape")["data"]
         assert (record["health"], record["hasBody"]) == ("up", False)
+
+
+def test_what_came_of_a_body_that_is_too_big_is_told(tmp_path: Path) -> None:
+    """Status, type and how much came are known of an answer whose body was given up; of a 404 the status."""
+    with (
+        target(b"m 1\n" * 50_000, compressed=False) as there,
+        running(
+            tmp_path,
+            configuration(there.server_port).replace(
+                "  scrape_interval", "  body_size_limit: 1KB\n  scrape_interval"
+            ),
+        ) as server,
+    ):
+        record = post(server, f"/api/v1/targets/{only(server)}/scrape")["data"]
+        assert (record["health"], record["error"]) == ("down", "body size limit exceeded")
+        assert (record["status"], record["contentType"]) == (200, "text/plain; version=0.0.4")
+        assert not record["hasBody"]

@@ -157,7 +157,7 @@ class TargetActor:
             parts.answered(answer, trio.current_time() - start_s - duration_s)
         else:
             outcome = session.fail(answer, timestamp_ms, duration_s)
-            parts.times = getattr(answer, "times", None)
+            parts.failed(answer.times if isinstance(answer, FetchError) else None)
         if session.state.last_error is ECHOED and not self._told_of_echo:
             self._told_of_echo = True
             self._log.warning(ECHOED, scrape_pool=session.target.job, target=session.target.shown_url)

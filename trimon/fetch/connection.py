@@ -90,23 +90,32 @@ class ClientConnection:
         self.reusable = self.answering = False
         times.begin()
         try:
-            await self._stream.send_all(sent)
-            complete = await self._read_some(reader)
-            times.answered()
-            while not complete:
-                self.answering = reader.begun
-                if reader.unwanted:
-                    await self._read_unwanted(reader)
-                    break
-                complete = await self._read_some(reader)
-        except trio.BrokenResourceError as error:
-            raise _broken(reader, error) from None
+            complete = await self._exchanged(reader, sent, times)
+        finally:
+            reader.tell(times)
+        if not complete:
+            await self._read_unwanted(reader)
         self.reusable = reader.reusable
         for _ in reader.inflate():
             await trio.lowlevel.checkpoint()
         self.answering = False
         times.done()
         return reader.response()
+
+    async def _exchanged(self, reader: ResponseReader, sent: bytes, times: ExchangeTimes) -> bool:
+        """Whether the answer came whole; else nobody wants the rest. Raises FetchError."""
+        try:
+            await self._stream.send_all(sent)
+            complete = await self._read_some(reader)
+            times.answered()
+            while not complete:
+                self.answering = reader.begun
+                if reader.unwanted:
+                    return False
+                complete = await self._read_some(reader)
+        except trio.BrokenResourceError as error:
+            raise _broken(reader, error) from None
+        return True
 
     async def _read_some(self, reader: ResponseReader) -> bool:
         """Whether the answer is complete with what comes next; others have their turn between its parts."""

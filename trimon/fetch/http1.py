@@ -15,6 +15,7 @@ from trimon.fetch.head import Fields, HeadReader, ResponseHead
 from trimon.fetch.headers import encoded_headers
 from trimon.fetch.inflater import inflated
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, StreamedResponse
+from trimon.fetch.times import ExchangeTimes
 from trimon.gotext.strings import go_quote
 
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
@@ -107,6 +108,13 @@ class ResponseReader:
     def _begun(self) -> ResponseHead:
         assert self._head is not None, "the head of the answer has not come"
         return self._head
+
+    def tell(self, times: ExchangeTimes) -> None:
+        """Says how far the answer came."""
+        if self._head is not None:
+            times.status = self._head.status
+            times.content_type = self._head.headers.get("content-type", "")
+            times.received_bytes = self._received
 
     def take(self) -> bytes:
         """What came of the body since it was last taken, as it came over the connection."""

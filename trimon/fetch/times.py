@@ -1,4 +1,4 @@
-"""How long the parts of a request took: where a slow target is slow."""
+"""How long the parts of a request took, and how far its answer came: where a slow target is slow, and a bad one bad."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ class ExchangeTimes:
     together. Through a proxy no part is known, only the whole.
     """
 
-    __slots__ = ("_since_s", "body_s", "connect_s", "first_byte_s", "resolve_s", "tls_s")
+    __slots__ = (
+        "_since_s",
+        "body_s",
+        "connect_s",
+        "content_type",
+        "first_byte_s",
+        "received_bytes",
+        "resolve_s",
+        "status",
+        "tls_s",
+    )
 
     def __init__(self) -> None:
         self.resolve_s = 0.0
@@ -23,6 +33,11 @@ class ExchangeTimes:
         """From the request to the first byte of its answer."""
         self.body_s = 0.0
         """From there to the last one, decompressed."""
+        self.status = 0
+        """Of the last answer that began, also of one whose body is no good; 0 without one."""
+        self.content_type = ""
+        self.received_bytes = 0
+        """How much of its body came."""
         self._since_s = 0.0
 
     def _lap_s(self) -> float:

@@ -85,6 +85,13 @@ class ScrapeParts:
         self.wire_bytes, self.body_bytes = answer.wire_bytes, len(answer.body)
         self.read_s = read_s
 
+    def failed(self, times: ExchangeTimes | None) -> None:
+        """There was none, or none that could be used."""
+        self.times = times
+        if times is not None:
+            self.status, self.content_type = times.status, times.content_type
+            self.wire_bytes = times.received_bytes
+
 
 class ScrapeRecords:
     """The last scrapes of one target, in a ring."""

@@ -197,7 +197,8 @@ class ScrapeSession:
         limits = self._limits
         if limits is None:
             return self._read(body, timestamp_ms, is_late)
-        anew, limit = not self.warm, self.options.exposed_sample_limit
+        # Lines whose series are all refused are remembered, too.
+        anew, limit = not self._layout.line_count, self.options.exposed_sample_limit
         surely = self._layout.series_in(body) if limit else 0
         if surely > limit and not self.options.keep_known:
             raise exposed_error(surely, limit)

@@ -172,7 +172,9 @@ class ScrapesHandler:
         kept = self._context.kept_bodies.of(session.target.key)
         if not kept:
             raise ApiError(
-                "not_found", "no body of this target is kept; a scrape that is asked for keeps its own"
+                "not_found",
+                "no body of this target is kept: its scrapes failed before there was one, it was not scraped, "
+                "or others took its place; a scrape that is asked for keeps what it reads",
             )
         if not scrape:
             return kept[max(kept)]
