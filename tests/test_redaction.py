@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.redaction import MASK, Redactor, masked_url, password_of, shown_url
+from trimon.redaction import MASK, Redactor, looks_secret, masked_url, password_of, shown_url
 
 secrets = st.text(min_size=6, max_size=40).filter(lambda text: text.isprintable() and text.strip() == text)
 
@@ -112,3 +112,20 @@ def test_a_name_stays_readable_where_a_secret_begins_with_it() -> None:
     assert redactor.redacted("sent grafana-b7f2…") == f"sent {MASK}…"
     redactor.add("grafana")
     assert redactor.redacted("sent grafana.") == f"sent {MASK}."
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("__meta_docker_container_label_db_password", True),
+        ("__meta_consul_metadata_token", True),
+        ("__meta_elasticache_cache_cluster_auth_token_enabled", False),
+        ("__meta_elasticache_cache_cluster_auth_token_last_modified", False),
+        ("__meta_rds_instance_tde_credential_arn", False),
+        ("__meta_kubernetes_pod_annotationpresent_vault_token", False),
+        ("__meta_kubernetes_pod_annotation_vault_token", True),
+    ],
+)
+def test_what_is_only_about_a_secret_is_shown(name: str, secret: bool) -> None:
+    """Whether there is one, since when, and what it is called, is none."""
+    assert looks_secret(name) is secret

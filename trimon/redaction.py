@@ -31,7 +31,10 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # What such a name may end with when the value is about the secret and not the secret.
-_ABOUT = re.compile(r"[_\-.](?:names?|files?|paths?|types?|urls?)$", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"[_\-.](?:names?|files?|paths?|types?|urls?|arns?|enabled|status|modified)$|^__meta_\w+?(?:label|annotation)present_",
+    re.IGNORECASE,
+)
 # The user and password of a URL, or of what was meant to be one: all between the scheme and the last @ of the authority.
 _USERINFO = re.compile(r"(?P<before>^|//)(?P<user>[^/?#:@\s]*):(?P<password>[^/?#\s]*)@")
 # The same where the password has characters that no URL takes. What looks like a port and a path is no password.
