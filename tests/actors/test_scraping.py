@@ -350,3 +350,19 @@ async def test_labels_that_are_not_kept_restart_nothing(tmp_path: Path, autojump
         assert child.actor is first
         times = [time for _, time in here.targets.requests]
         assert {later - earlier for earlier, later in itertools.pairwise(times)} == {10_000}
+
+
+async def test_a_histogram_of_more_buckets_than_a_turn_takes_is_stored(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Its components are never stored apart from it: they are one turn, however many there are."""
+    buckets = "".join(f'c_bucket{{le="{number}"}} {number}\n' for number in range(5000))
+    body = f'# TYPE c histogram\n{buckets}c_bucket{{le="+Inf"}} 5000\nc_sum 1\nc_count 5000\nm 1\n'
+    async with world(tmp_path) as here:
+        here.targets.bodies[url("a:1")] = body.encode()
+        here.manager.configure([here.job(convert_classic_histograms=True)])
+        discover(here, "a:1")
+        await until(lambda: bool(here.samples("m")))
+        (session,) = here.manager.sessions()
+        assert (session.state.health, session.state.last_error) == ("up", "")
+        assert len(session.held()) > 5000

@@ -73,7 +73,7 @@ def test_steps_stop_at_a_drop() -> None:
         Config(("a",), regex="foo", action="drop"),
         Config(target_label="e"),
     ]
-    steps = Relabeling(rules).steps({"a": "foo"})
+    steps = Relabeling(rules).steps({"a": "foo"}, 1000, 1000)
     assert [step.keep for step in steps] == [True, False, False]
     assert dict(steps[0].labels) == {"a": "foo", "d": "foo"}
     assert steps[2].labels == ()

@@ -145,3 +145,10 @@ def test_deltas_add_up() -> None:
     assert values == (12, 18.4, 2, 1, 2, 1, 1, 1, 2, 1, 1)
     assert np.isnan(value)
     assert upper_bounds(1, np.array([2]))[0] == 2.0
+
+
+def test_a_zero_threshold_is_a_number() -> None:
+    """One that is none is refused: it equals no other, and queries would look for a common one for ever."""
+    histogram = SpanHistogram(zero_threshold=math.nan, integer=False)
+    with pytest.raises(HistogramError, match="zero threshold"):
+        histogram.check()

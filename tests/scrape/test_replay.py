@@ -8,6 +8,7 @@ import zstandard
 from trimon.config.relabel import RelabelConfig
 from trimon.errors import UserError
 from trimon.model.relabel import Relabeling
+from trimon.redaction import REDACTOR
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.records import KeptBody
 from trimon.scrape.replay import Replay, replay
@@ -68,3 +69,28 @@ def test_a_bad_body_and_long_work_are_refused() -> None:
         played(b"a{ 1\n")
     with pytest.raises(UserError, match=r"deadline|too long"):
         played(b"a 1\n" * 2000, late=True)
+
+
+def test_rules_that_grow_labels_are_stopped() -> None:
+    """Nine rules that each make a label eight times as long are refused before the label is made."""
+    rule = RelabelConfig(
+        source_labels=("l", "l"), target_label="l", separator="x" * 8, replacement="$1$1$1$1"
+    )
+    with pytest.raises(UserError, match="at most 262144"):
+        played(b'a{l="x"} 1\n', *[rule] * 12)
+    long = RelabelConfig(regex="(.*)", action="labelmap", replacement="$1" * 100_000)
+    with pytest.raises(UserError, match="at most 262144"):
+        played(b"a 1\n", long)
+
+
+def test_rules_see_no_credentials() -> None:
+    """What a rule matches tells nothing of a credential: it stands in the labels as it does in the body."""
+    REDACTOR.add("hunter2-hunter2")
+    try:
+        body = b'a{pw="hunter2-hunter2"} 1\n'
+        guess = RelabelConfig(source_labels=("pw",), regex="hunter2.*", action="drop")
+        found = played(body, guess)
+        assert (found.dropped, found.gained) == (0, 1)
+        assert "hunter2" not in repr(found)
+    finally:
+        REDACTOR.forget()

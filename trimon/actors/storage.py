@@ -139,13 +139,16 @@ class Writer:
             isinstance(message, Row) and len(message.new_series) > NEW_SERIES_AT_ONCE for message in messages
         ):
             return tuple([await self._in_slices(message) for message in messages])
+        return await self._in_one_turn(*messages)
+
+    async def _in_one_turn(self, *messages: Message) -> tuple[Appended, ...]:
         message = Append(messages)
         await self.mailbox.send(message)
         return await message.reply.wait()
 
     async def _in_slices(self, message: Message) -> Appended:
         if not isinstance(message, Row):
-            return (await self.append(message))[0]
+            return (await self._in_one_turn(message))[0]
         order, cuts = _slices(message.new_series, NEW_SERIES_AT_ONCE)
         answers: list[Appended] = []
         for begin, end in pairwise(cuts):
@@ -156,7 +159,8 @@ class Writer:
                 part = replace(message, new_series=series, new_values=values)
             else:
                 part = Row(message.group, message.timestamp_ms, NO_COLUMNS, NO_VALUES, series, values)
-            answers += await self.append(part)
+            # A histogram that has more series than a turn takes is a turn of its own.
+            answers += await self._in_one_turn(part)
         answer = merged(answers)
         columns = np.empty(len(order), np.int32)
         columns[order] = answer.columns

@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
+from trimon.errors import UserError
 from trimon.model.labels import Labels
 from trimon.model.matcher import anchored, compile_regexp
 
 R = TypeVar("R")
 
+# Actions that make something of the values of their source labels.
+_READING: Final = frozenset(("replace", "keep", "drop", "hashmod", "lowercase", "uppercase"))
 REMEMBERED_MAX: Final = 2000
 REMEMBERED_CHARACTERS_MAX: Final = 256
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})", re.ASCII)
@@ -118,6 +121,24 @@ class RelabelRule:
             return labels.get(sources[0], "")
         return self.config.separator.join([labels.get(name, "") for name in sources])
 
+    def check_growth(self, labels: Mapping[str, str], characters_max: int) -> None:
+        """Raises UserError where the rule would make a label longer than that of what there is; before it is made."""
+        config = self.config
+        if self._action == "labelmap":
+            longest = max(map(len, labels), default=0)
+        elif self._action in _READING:
+            longest = sum(len(labels.get(name, "")) + len(config.separator) for name in config.source_labels)
+        else:
+            return
+        templates = (config.replacement, config.target_label)
+        references = max(len(_REFERENCE.findall(template)) for template in templates)
+        size = longest * max(references, 1) + max(map(len, templates))
+        if size > characters_max:
+            raise UserError(
+                f"a rule with action {self._action} makes a label of up to {size} characters; at most "
+                f"{characters_max} are taken"
+            )
+
     def apply(self, labels: dict[str, str]) -> bool:
         """Rewrites `labels` in place; False drops the set."""
         config = self.config
@@ -204,10 +225,27 @@ class Relabeling:
         """Rewrites `labels` in place; False when a rule dropped the set."""
         return all(rule.apply(labels) for rule in self.rules)
 
-    def steps(self, labels: Mapping[str, str]) -> list[RelabelStep]:
-        """What each rule makes of a label set; after a drop the rest is empty and not kept."""
-        current, keep, out = dict(labels), True, []
+    def apply_tried(self, labels: dict[str, str], characters_max: int) -> bool:
+        """The same for rules of somebody who only asks. Raises UserError before a label becomes too long."""
         for rule in self.rules:
-            keep = keep and rule.apply(current)
-            out.append(RelabelStep(tuple(sorted(current.items())) if keep else (), keep))
+            rule.check_growth(labels, characters_max)
+            if not rule.apply(labels):
+                return False
+        return True
+
+    def steps(self, labels: Mapping[str, str], characters_max: int, whole_max: int) -> list[RelabelStep]:
+        """What each rule makes of a label set; after a drop the rest is empty and not kept.
+
+        Raises UserError where a label, or all steps together, become longer than that.
+        """
+        current, keep, out, whole = dict(labels), True, [], 0
+        for rule in self.rules:
+            if keep:
+                rule.check_growth(current, characters_max)
+                keep = rule.apply(current)
+            found = tuple(sorted(current.items())) if keep else ()
+            whole += sum(len(name) + len(value) for name, value in found)
+            if whole > whole_max:
+                raise UserError(f"the labels of all steps have more than {whole_max} characters")
+            out.append(RelabelStep(found, keep))
         return out

@@ -65,6 +65,9 @@ class SpanHistogram:
                     f"zero bucket has observation count of {_shown(self.zero_count)}: "
                     "histogram has a bucket whose observation count is negative"
                 )
+            if math.isnan(self.zero_threshold):
+                # 3.14 takes it, and never ends a query in which it meets another one.
+                raise HistogramError("histogram has a zero threshold that is not a number")
             if self.custom_values:
                 raise HistogramError("histogram with exponential schema must not have custom bounds")
         else:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from trimon import limits
 from trimon.errors import UserError
 from trimon.fetch.request import Response
 from trimon.model.components import is_component
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.relabel import Relabeling
+from trimon.redaction import redacted
 from trimon.scrape.exposition.bodymemory import Lateness
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.records import KeptBody
@@ -18,7 +20,10 @@ from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
 from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 
-LOOKED_AT: Final = 256
+LOOKED_AT: Final = 16
+# Of labels that are made, and of all examples together.
+LABEL_CHARACTERS_MAX: Final = limits.LABEL_VALUE_BYTES_MAX
+EXAMPLES_CHARACTERS_MAX: Final = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,13 @@ def replay(
 ) -> Replay:
     """Reads a body as the target's next scrape would, without its limits. In a thread. Raises UserError.
 
-    Series with a time of their own count with the others; a native histogram is one series.
+    Series with a time of their own count with the others; a native histogram is one series. Credentials are out before any
+    rule sees a label: what a rule matches would tell of them too.
     """
     found = Replay()
     examples: list[ReplayedSeries] = []
     seen: set[Labels] = set()
+    room = EXAMPLES_CHARACTERS_MAX
     for index, exposed in enumerate(_exposed(target, options, kept, is_late)):
         if not index % LOOKED_AT and is_late():
             raise UserError(f"the rules take too long: {index} series were looked at")
@@ -81,22 +88,26 @@ def replay(
             found.invalid += not dict(then).get(METRIC_NAME)
             found.collisions += then in seen
             seen.add(then)
-        if now != then and len(examples) < examples_max:
+        if now != then and len(examples) < examples_max and room > 0:
             examples.append(ReplayedSeries(exposed, now, then))
+            shown = (exposed, now or (), then or ())
+            room -= sum(len(name) + len(value) for each in shown for name, value in each)
     found.examples = tuple(examples)
     return found
 
 
 def _relabeled(rules: Relabeling, exposed: Labels) -> Labels | None:
     labels = dict(exposed)
-    return (
-        labels_of({name: value for name, value in labels.items() if value}) if rules.apply(labels) else None
-    )
+    if not rules.apply_tried(labels, LABEL_CHARACTERS_MAX):
+        return None
+    return labels_of({name: value for name, value in labels.items() if value})
 
 
 def _exposed(target: Target, options: PoolOptions, kept: KeptBody, is_late: Lateness) -> Iterator[Labels]:
     """The series of a body before the job's rules. Raises UserError for a body that is no good."""
     body = kept.body()
+    text = body.decode("latin-1")
+    shows = redacted if redacted(text) != text else None
     bare = replace(
         options,
         metric_relabeling=Relabeling(()),
@@ -118,4 +129,4 @@ def _exposed(target: Target, options: PoolOptions, kept: KeptBody, is_late: Late
     timed = outcome.batch.series if outcome.batch is not None else ()
     for labels in dict.fromkeys((*outcome.row.new_series, *timed)):
         if labels not in report and not is_component(labels):
-            yield labels
+            yield labels if shows is None else tuple((name, shows(value)) for name, value in labels)

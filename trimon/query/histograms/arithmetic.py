@@ -106,6 +106,8 @@ def aligned(histograms: Sequence[FloatHistogram]) -> tuple[list[FloatHistogram],
         return [to_bounds(histogram, shared) for histogram in histograms], True
     schema = min(histogram.schema for histogram in histograms)
     out = [to_schema(histogram, schema) for histogram in histograms]
+    if any(math.isnan(histogram.zero_threshold) for histogram in out):
+        raise IncompatibleError
     while True:
         threshold = max(histogram.zero_threshold for histogram in out)
         out = [widened(histogram, threshold) for histogram in out]

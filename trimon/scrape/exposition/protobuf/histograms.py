@@ -51,6 +51,8 @@ class Sides:
 
 def bucket_sides(histogram: RawHistogram, positive: int, negative: int, rules: HistogramRules) -> Sides:
     """The buckets of a native histogram with so many counts, reduced as the rules say. Raises ExpositionError."""
+    if math.isnan(histogram.zero_threshold):
+        raise ExpositionError("histogram has a zero threshold that is not a number")
     above = _indexes("positive", histogram.positive_spans, positive)
     below = _indexes("negative", histogram.negative_spans, negative)
     schema = histogram.schema

@@ -166,6 +166,8 @@ class MetricByMetric:
             self._heads.append(family.head)
             self._counts.append(len(family.starts))
             if not family.starts:
+                if not len(self._heads) % LINES_AT_ONCE:
+                    self._check_late(body)
                 continue
             key = declare(family, self.families)
             self._read_metrics(family, key, body, count)
@@ -183,8 +185,7 @@ class MetricByMetric:
         while place < len(family.starts):
             if (count + place) // LINES_AT_ONCE != looked:
                 looked = (count + place) // LINES_AT_ONCE
-                if self._is_late():
-                    raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
+                self._check_late(body)
             if runs is not None:
                 old, length = runs.at(place)
                 if length and self._take_run(family, place, old, length):
@@ -194,6 +195,10 @@ class MetricByMetric:
             if runs is not None:
                 runs.read_alone(found)
             place += 1
+
+    def _check_late(self, body: bytes) -> None:
+        if self._is_late():
+            raise LateError(f"reading a body of {len(body)} bytes: context deadline exceeded")
 
     def _take_run(self, family: Family, place: int, old: int, length: int) -> bool:
         """Takes metrics that are as they were; False where one of their series is there twice, or there is a limit near."""

@@ -21,7 +21,7 @@ from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import Target
 from trimon.units import format_duration
 from trimon.web.api.described import POOL
-from trimon.web.api.targets.triedrules import tried_rules
+from trimon.web.api.targets.triedrules import ANSWER_CHARACTERS_MAX, LABEL_CHARACTERS_MAX, tried_rules
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer, ApiError, seconds, success
@@ -120,7 +120,8 @@ class TargetsHandler:
             if "relabel_configs" in values:
                 legacy = config.metric_name_validation_scheme == "legacy"
                 rules = tried_rules(values, "relabel_configs", legacy=legacy)
-            steps = zip(rules, Relabeling(rules).steps(labels), strict=True)
+            found = Relabeling(rules).steps(labels, LABEL_CHARACTERS_MAX, ANSWER_CHARACTERS_MAX)
+            steps = zip(rules, found, strict=True)
             shown = [
                 {"rule": _rule(rule), "output": dict(step.labels), "keep": step.keep} for rule, step in steps
             ]

@@ -12,7 +12,11 @@ from trimon.config.model import Source
 from trimon.config.relabel import RelabelConfig
 from trimon.config.yaml.tree import Document
 from trimon.errors import UserError
+from trimon.limits import LABEL_VALUE_BYTES_MAX
 
+# Of what tried rules make of labels: as long as a label may be that is stored, and an answer that can be read.
+LABEL_CHARACTERS_MAX: Final = LABEL_VALUE_BYTES_MAX
+ANSWER_CHARACTERS_MAX: Final = 16 * 2**20
 RULES_CHARACTERS_MAX: Final = 256 * 1024
 _RULES: Final = Listed(Of(RelabelConfig), "[]*relabel.Config", "empty or null relabeling rule")
 
