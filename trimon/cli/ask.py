@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import click
 
 from trimon.cli.argument import header_option, http_config_option, pairs_of
 from trimon.cli.askedserver import AskedServer
+from trimon.cli.resulttext import result_text
+from trimon.clock import WallClock
 from trimon.errors import UserError
 from trimon.model.labels import format_labels, labels_of
 
-
-def shown(data: dict[str, Any]) -> str:
-    """A query result in promtool's text form."""
-    result = data["result"]
-    match data["resultType"]:
-        case "scalar":
-            return f"scalar: {result[1]} @[{result[0]}]"
-        case "string":
-            return str(result[1])
-        case "vector":
-            return "\n".join(
-                f"{format_labels(labels_of(entry['metric'])) or '{}'} => {entry['value'][1]} @[{entry['value'][0]}]"
-                for entry in result
-            )
-        case _:
-            blocks = []
-            for entry in result:
-                points = "\n".join(f"{value} @[{time}]" for time, value in entry["values"])
-                blocks.append(f"{format_labels(labels_of(entry['metric'])) or '{}'} =>\n{points}")
-            return "\n".join(blocks)
+# A range without a start or a step.
+RANGE_DEFAULT_MS: Final = 300_000
+STEPS_DEFAULT: Final = 250
 
 
 @click.group("query", help="Ask a running server.")
@@ -76,15 +61,17 @@ def instant(server: str, expr: str, at: str, as_: str, http_config: Path | None)
     """Evaluate EXPR now, or at --time."""
     params = {"query": expr} | ({"time": at} if at else {})
     data = _server(server, http_config).get("/api/v1/query", params)
-    _print(as_, data["result"], shown(data))
+    _print(as_, data["result"], result_text(data))
 
 
 @query.command("range")
 @click.argument("server")
 @click.argument("expr")
-@click.option("--start", required=True, help="First evaluation time.")
-@click.option("--end", required=True, help="Last evaluation time.")
-@click.option("--step", default="15s", help="Time between evaluations.")
+@click.option(
+    "--start", default="", help="First evaluation time, RFC 3339 or Unix seconds; 5 minutes before the end."
+)
+@click.option("--end", default="", help="Last evaluation time; now.")
+@click.option("--step", default="", help="Time between evaluations; a 250th of the range, at least 1s.")
 @_format_option
 @header_option
 @http_config_option
@@ -100,9 +87,22 @@ def range_(
     http_config: Path | None,
 ) -> None:
     """Evaluate EXPR at every step."""
-    params = {"query": expr, "start": start, "end": end, "step": step}
+    params = {"query": expr, **_range(start, end, step)}
     data = _server(server, http_config, headers).get("/api/v1/query_range", params)
-    _print(as_, data["result"], shown(data))
+    _print(as_, data["result"], result_text(data))
+
+
+def _range(start: str, end: str, step: str) -> dict[str, str]:
+    """The parameters of a range; what is not given is filled in. Raises ApiError for what is no time."""
+    from trimon.web.http.parameters import parse_time_ms  # noqa: PLC0415 # the others do without
+
+    end_ms = parse_time_ms(end) if end else WallClock().now_ms()
+    start_ms = parse_time_ms(start) if start else end_ms - RANGE_DEFAULT_MS
+    return {
+        "start": start or f"{start_ms / 1000:.3f}",
+        "end": end or f"{end_ms / 1000:.3f}",
+        "step": step or str(max((end_ms - start_ms) // 1000 // STEPS_DEFAULT, 1)),
+    }
 
 
 @query.command("series")
