@@ -306,3 +306,36 @@ def test_what_costs_more_a_byte_is_told() -> None:
     scraper.scrape(b"a 1\n")
     assert not scraper.session.is_dense
     assert Scraper(PoolOptions("j", convert_classic_histograms=True)).session.is_dense
+
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize(
+    ("body", "content_type", "line", "column"),
+    [
+        (b"a 1\nb 2\n", OPENMETRICS, 3, 1),
+        (b"a 1\nb 2", OPENMETRICS, 2, 4),
+        (b'a 1\nb 2 # {x="y"} 1', OPENMETRICS, 2, 16),
+        (b"a 1\nb", OPENMETRICS, 2, 2),
+        (b'a 1\nb{x="y"', OPENMETRICS, 2, 8),
+        (b"a 1\n# TYPE b", OPENMETRICS, 2, 9),
+        (b"a 1\n# EOF\nb 2\n", OPENMETRICS, 3, 1),
+        (b"a 1\n# EO", OPENMETRICS, 2, 1),
+        (b"a 1\nb", "text/plain", 2, 2),
+        (b'a 1\nb{x="y"', "text/plain", 2, 8),
+        (b"a 1\n# TYPE b", "text/plain", 2, 9),
+    ],
+)
+def test_a_fault_at_the_end_of_a_body_is_told_there(
+    body: bytes, content_type: str, line: int, column: int, is_known: bool
+) -> None:
+    """Where the body ends too early, or goes on behind its end; whether or not its lines were seen before."""
+    scraper = Scraper()
+    if is_known:
+        scraper.scrape(b"a 1\n# EOF\n", content_type)
+    scraper.scrape(body, content_type)
+    fault = scraper.session.state.fault
+    assert fault is not None
+    assert (fault.line, fault.column) == (line, column)

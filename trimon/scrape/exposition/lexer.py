@@ -221,12 +221,14 @@ OPENMETRICS_RULES: Final[Rules] = {
 class ExpositionLexer:
     """Tokens of a body from any place on. `start` and `end` bound the last token."""
 
-    __slots__ = ("_rules", "_skips_blanks", "body", "end", "start", "state")
+    __slots__ = ("_rules", "_skips_blanks", "body", "end", "place", "start", "state")
 
     def __init__(self, body: bytes, rules: Rules, *, skips_blanks: bool) -> None:
         self.body = body
         self.start = 0
         self.end = 0
+        self.place = 0
+        """Where the last token was looked for: its start, and where none is left the end of the body."""
         self.state = LexState.START
         self._rules = rules
         self._skips_blanks = skips_blanks
@@ -245,6 +247,7 @@ class ExpositionLexer:
 
     def _token(self) -> ExpositionToken:
         body, begin = self.body, self.end
+        self.place = begin
         if begin >= len(body):
             return ExpositionToken.EOF
         self.start = begin

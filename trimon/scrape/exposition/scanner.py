@@ -75,7 +75,7 @@ class BodyScanner:
     @property
     def fault(self) -> int:
         """Offset of the token that was looked at last: the one that an error is about."""
-        return self._lexer.start
+        return self._lexer.place
 
     @property
     def at_start(self) -> bool:
