@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commandline import run_trimon
+from trimon.cli import main
 
 COMMANDS = (
     ["--help"],
@@ -18,6 +19,13 @@ COMMANDS = (
     ["check", "--help"],
     ["tsdb", "list", "{dir}"],
 )
+
+
+def test_the_help_of_the_server_names_all_commands() -> None:
+    """`trimon --help` lists what there is beside the server."""
+    line = run_trimon("--help").stdout.splitlines()[1]
+    named = line.removeprefix("       trimon ").removesuffix(" --help")
+    assert named.split(" | ") == list(main.COMMANDS)
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)

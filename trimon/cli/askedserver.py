@@ -52,14 +52,14 @@ class AskedServer:
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
         """The `data` of an API answer. Raises OperatingError with the server's own words."""
         query = urlencode(params, doseq=True)
-        return self._answered(FetchRequest(self._at(path) + (f"?{query}" if query else "")), TIMEOUT_S)[
+        return self._answered(FetchRequest(self.address(path) + (f"?{query}" if query else "")), TIMEOUT_S)[
             "data"
         ]
 
     def post(self, path: str, form: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> tuple[Any, list[str]]:
         """The same of a form, which may be long, with the warnings of the answer."""
         body = urlencode(form, doseq=True).encode()
-        request = FetchRequest(self._at(path), (("Content-Type", FORM),), method="POST", body=body)
+        request = FetchRequest(self.address(path), (("Content-Type", FORM),), method="POST", body=body)
         answer = self._answered(request, timeout_s)
         return answer["data"], answer.get("warnings", [])
 
@@ -67,19 +67,20 @@ class AskedServer:
         self, path: str, body: bytes, headers: tuple[tuple[str, str], ...], timeout_s: float
     ) -> Response:
         """What the server answers to a body, whatever its status. Raises OperatingError."""
-        return self._sent(FetchRequest(self._at(path), headers, method="POST", body=body), timeout_s)
+        return self._sent(FetchRequest(self.address(path), headers, method="POST", body=body), timeout_s)
 
     def post_text(self, path: str, text: str, longer_s: float = 0.0) -> Any:
         """The `data` of the answer to a text, which may take so much longer than others."""
         headers = (("Content-Type", "application/yaml"),)
-        request = FetchRequest(self._at(path), headers, method="POST", body=text.encode())
+        request = FetchRequest(self.address(path), headers, method="POST", body=text.encode())
         return self._answered(request, TIMEOUT_S + longer_s)["data"]
 
     def page(self, path: str, timeout_s: float) -> Response:
         """What the server answers, whatever its status. Raises OperatingError."""
-        return self._sent(FetchRequest(self._at(path)), timeout_s)
+        return self._sent(FetchRequest(self.address(path)), timeout_s)
 
-    def _at(self, path: str) -> str:
+    def address(self, path: str) -> str:
+        """The URL of a path, without credentials."""
         parts = self._parts()
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
         return bare.geturl().rstrip("/") + path

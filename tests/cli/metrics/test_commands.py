@@ -52,6 +52,14 @@ def test_exit_codes_of_a_look_over_metrics() -> None:
     assert "40.00%" not in ran("check", "metrics", "--extended", text=TEXT).stderr
 
 
+def test_a_refused_push_names_what_was_asked(server: Server) -> None:
+    """A SERVER with the path of the receiver in it, which the command adds by itself."""
+    done = ran("push", "metrics", f"{server.url}/api/v1/write", text=TEXT)
+    assert done.returncode == 1
+    where = f"{server.url}/api/v1/write/api/v1/write"
+    assert f"FAILED: {where}: server returned HTTP status 404 Not Found" in done.stderr
+
+
 def test_pushed_metrics_are_stored(server: Server, tmp_path: Path) -> None:
     """Of files and of standard input, with the labels that are given, which win over those of samples."""
     done = ran("push", "metrics", server.url, text=TEXT)

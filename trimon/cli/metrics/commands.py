@@ -129,4 +129,6 @@ def _post(asked: AskedServer, path: str, body: bytes, timeout_s: float) -> None:
     answer = asked.send(path, body, _HEADERS, timeout_s)
     if not 200 <= answer.status < 300:
         text = answer.body[:256].decode(errors="replace").strip()
-        raise OperatingError(f"server returned HTTP status {answer.status_line}: {text}")
+        raise OperatingError(
+            f"{asked.address(path)}: server returned HTTP status {answer.status_line}: {text}"
+        )
