@@ -39,6 +39,8 @@ class UserError(TrimonError):
         super().__init__(message)
         self.message = message
         self.position = position or Position()
+        self.places: tuple[Position, ...] = (self.position,)
+        """Where each of several errors is, in their order."""
 
     def __str__(self) -> str:
         where = str(self.position)

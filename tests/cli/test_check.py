@@ -66,6 +66,37 @@ def test_positions_are_told_when_they_are_asked_for(tmp_path: Path) -> None:
     assert "  at " not in run_trimon("check", "config", tmp_path / "p.yml").stderr
 
 
+def test_each_of_several_errors_has_its_position(tmp_path: Path) -> None:
+    """Of a configuration, of a scrape config file, and of rule files, be it their shape or their meaning that is wrong."""
+    main = tmp_path / "p.yml"
+    jobs = tmp_path / "jobs.yml"
+    rules = tmp_path / "r.yml"
+    main.write_text("foo: 1\nglobal:\n  bar: 1\n")
+    jobs.write_text("scrape_configs:\n- job_name: a\n  foo: 1\n  bar: 2\n")
+
+    def places(*command: str | Path) -> list[str]:
+        ran = run_trimon("check", *command, "--positions")
+        assert ran.exit_code == 1
+        return [line.strip() for line in ran.stderr.splitlines() if line.startswith("  at ")]
+
+    assert places("config", main) == [f"at {main}:1:1", f"at {main}:3:3"]
+    main.write_text("scrape_config_files: [jobs.yml]\n")
+    assert places("config", main) == [f"at {jobs}:3:3", f"at {jobs}:4:3"]
+    rules.write_text("groups:\n- name: g\n  rules:\n  - {record: a, foo: 1}\n  - {record: b, bar: 1}\n")
+    assert places("rules", rules) == [f"at {rules}:4:17", f"at {rules}:5:17"]
+    rules.write_text("groups:\n- name: g\n  rules:\n  - {record: a, expr: '('}\n  - {record: b, expr: ')'}\n")
+    assert places("rules", rules) == [f"at {rules}:4:23", f"at {rules}:5:23"]
+
+
+def test_a_section_without_effect_is_told(tmp_path: Path) -> None:
+    """`check config` warns of what a start warns of: the Go runtime's section, whatever it says."""
+    (tmp_path / "p.yml").write_text("runtime: {gogc: 75}\n")
+    ran = run_trimon("check", "config", tmp_path / "p.yml")
+    assert ran.exit_code == 0
+    assert IN_VAIN.fullmatch(ran.stderr)
+    assert "nothing acts on runtime" in ran.stderr
+
+
 def test_a_check_does_not_wait_for_the_server_s_imports(tmp_path: Path) -> None:
     """Checking a plain configuration imports neither the event loop nor the web framework nor the log."""
     (tmp_path / "p.yml").write_text("scrape_configs: [{job_name: a, static_configs: [{targets: ['h:1']}]}]")

@@ -273,6 +273,7 @@ INERT_VALUES: Final = {
     "remote_write": "[{url: 'http://x'}]",
     "remote_read": "[{url: 'http://x'}]",
     "stale_series_compaction_threshold": "1",
+    "otlp": "{promote_resource_attributes: [x]}",
 }
 
 
@@ -289,6 +290,21 @@ def test_what_nothing_acts_on_is_told_with_its_place(section: str, field: str) -
     assert (found.place.line, found.place.file) == (1, "/etc/prometheus/prometheus.yml")
     if field not in ("cert_ref", "key_ref"):
         assert read(frame.format(f"{field}: null")).unsupported == ()
+
+
+def test_an_error_of_ours_is_told_with_all_others() -> None:
+    """A wrong value of a field that Prometheus does not have is in one message with unknown fields and wrong types."""
+    text = (
+        "global: {on_limit: never, evaluation_interval: [1]}\n"
+        "scrape_configs:\n- job_name: a\n  foo: 1\n  on_limit: always\n  sample_limit: x\n"
+        "  trimon_sd_configs:\n  - bar: 1\n"
+    )
+    with pytest.raises(UserError) as raised:
+        read(text)
+    lines = raised.value.message.splitlines()[1:]
+    assert [line.partition(": ")[0] for line in lines] == [f"  line {n}" for n in (1, 1, 4, 5, 6, 8)]
+    assert lines[3] == '  line 5: on_limit must be fail or keep_known, got "always"'
+    assert [place.line for place in raised.value.places] == [1, 1, 4, 5, 6, 8]
 
 
 def test_files_of_jobs_tell_what_nothing_acts_on(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from trimon.config import GlobalConfig, ScrapeConfig, StorageConfig, load_text
 from trimon.config.load import MainFile
 from trimon.config.model import Model, settings_of
 from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
-from trimon.config.support import INERT
+from trimon.config.support import INERT, NO_EFFECT
 from trimon.log import LogBuffer
-from trimon.server.configuration import INERT_SECTIONS, LoadedConfiguration, warn_of
+from trimon.server.configuration import LoadedConfiguration, warn_of
 from trimon.server.storage import limits_of
 
 SECTIONS: Final = {
@@ -36,11 +36,12 @@ SECTIONS: Final = {
 def test_sections_without_effect_are_warned_of() -> None:
     """A file that has a section on which nothing acts is told so, with the place; one without is told nothing."""
     inert = {name for name, takes_over in SECTIONS.items() if not takes_over}
-    assert {*INERT_SECTIONS, *INERT["config"]} == inert
-    for text, sections in (("global: {}\n", []), ("otlp: {}\nruntime: {gogc: 50}\n", ["otlp", "runtime"])):
+    assert {*NO_EFFECT, *INERT["config"]} == inert
+    given = "otlp: {promote_all_resource_attributes: true}\nruntime: {gogc: 75}\n"
+    for text, sections in (("global: {}\n", []), (given, ["otlp", "runtime"])):
         log = LogBuffer()
         warn_of(LoadedConfiguration(load_text(text, "p.yml")), log)
-        told = [(fields["section"], str(fields["at"])[:5]) for _, _, fields in log.entries]
+        told = [(fields.get("setting") or fields["section"], str(fields["at"])[:5]) for _, _, fields in log.entries]
         assert told == [(name, "p.yml") for name in sections]
 
 

@@ -26,7 +26,7 @@ from trimon.cli.servicediscovery import service_discovery
 from trimon.config.alerting import AlertmanagerConfig
 from trimon.config.discovery import FileSdConfig, PluginSdConfig
 from trimon.config.globs import expand_glob
-from trimon.config.load import Config, FlagDefaults, load
+from trimon.config.load import Config, ConfigError, FlagDefaults, load
 from trimon.config.references import refuse_missing, refuse_missing_certificates, rule_files
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import OperatingError, UserError
@@ -89,7 +89,7 @@ def config(  # click's own way of calling
             click.echo()
             continue
         _check_intervals(loaded, lookback_ms, findings)
-        for each in loaded.unsupported:
+        for each in (*loaded.unsupported, *loaded.without_effect):
             findings.warning(str(each), each.place)
         if paths:
             click.echo(f"  SUCCESS: {len(paths)} rule files found")
@@ -154,7 +154,7 @@ def _check_jobs(config: Config, *, syntax_only: bool) -> None:
     """What is wrong with files that jobs name, and with their targets. Raises UserError."""
     bad = config.scrape_files_error
     if bad is not None:
-        raise UserError(f"error loading scrape configs: {bad.message}", bad.position)
+        raise ConfigError(f"error loading scrape configs: {bad.message}", bad)
     if not syntax_only:
         _check_plugins(config)
     for job in config.scrape_configs:

@@ -71,31 +71,33 @@ class Findings:
         """Tell a failure, after the name of its file where that was not told before."""
         self.failed = True
         click.echo(f"{file} FAILED: {redacted(error.message)}", err=True)
-        self._place(error.position)
+        self._tell_places(error.places)
 
     def caution(self, message: str, place: Position) -> None:
         """Tell what holds otherwise than a reader may think, where positions are told, too: promtool tells neither."""
         if self._positions:
             click.echo(f"  WARNING: {redacted(message)}", err=True)
-            self._place(place)
+            self._tell_places([place])
 
     def warning(self, message: str, place: Position) -> None:
         """Tell what a good file asks for in vain; it is told wherever, with its place."""
         click.echo(f"  WARNING: {redacted(message)} ({place})", err=True)
 
-    def failures(self, texts: Sequence[str]) -> None:
-        """Tell what is wrong with a rule file, a line a text."""
+    def failures(self, texts: Sequence[str], places: Sequence[Position]) -> None:
+        """Tell what is wrong with a rule file, a line a text, and where."""
         self.failed = True
         click.echo("\n".join(["  FAILED:", *texts]), err=True)
+        self._tell_places(places)
 
     def lint(self, text: str) -> None:
         """Tell what is taken and is likely a mistake."""
         self.linted = True
         click.echo(f"  FAILED:{text}", err=True)
 
-    def _place(self, place: Position) -> None:
-        if self._positions and place.line:
-            click.echo(f"  at {place}", err=True)
+    def _tell_places(self, places: Sequence[Position]) -> None:
+        for place in places if self._positions else ():
+            if place.line:
+                click.echo(f"  at {place}", err=True)
 
     def exit_code(self) -> int:
         """The exit code of all that was found."""

@@ -99,7 +99,7 @@ def check_rule_files(
         try:
             groups = load_rule_file(file, defaults)
         except UserError as error:
-            findings.failures([f"{file}: {text}" for text in rule_failures(error)])
+            findings.failures([f"{file}: {text}" for text in rule_failures(error)], error.places)
         else:
             _tell(groups, findings)
 
@@ -111,7 +111,7 @@ def _check_text(text: str, defaults: RuleDefaults, findings: Findings) -> None:
     try:
         groups = read_rules(text, Path(STANDARD_INPUT), defaults)
     except UserError as error:
-        findings.failures(list(rule_failures(error)))
+        findings.failures(list(rule_failures(error)), error.places)
     else:
         _tell(groups, findings)
 

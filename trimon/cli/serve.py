@@ -255,7 +255,7 @@ class ConfigurationSource:
             return self._read()
         except UserError as error:
             message = f'couldn\'t load configuration (--config.file="{self._name}"): {error}'
-            raise ConfigError(message, error.position) from None
+            raise ConfigError(message, error) from None
 
 
 def say_place(addresses: Sequence[Address], scheme: str, own: str, prefix: str) -> str:

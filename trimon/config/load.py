@@ -31,7 +31,7 @@ from trimon.config.remote import (
 )
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
-from trimon.config.support import Unsupported
+from trimon.config.support import NO_EFFECT, Unsupported
 from trimon.config.tracing import TracingConfig
 from trimon.config.yaml.tree import Document, Node, Shape
 from trimon.errors import Position, UserError
@@ -52,8 +52,13 @@ _SCRAPE_CONFIGS: Final = Listed(
 class ConfigError(UserError):
     """A configuration that cannot be taken, in Prometheus' words, which name the file; the position is apart."""
 
-    def __init__(self, message: str, position: Position | None = None) -> None:
-        super().__init__(redacted(message), position)
+    def __init__(
+        self, message: str, cause: UserError | None = None, position: Position | None = None
+    ) -> None:
+        """`position` where the error has no other cause."""
+        super().__init__(redacted(message), cause.position if cause is not None else position)
+        if cause is not None:
+            self.places = cause.places
 
     def __str__(self) -> str:
         return self.message
@@ -64,7 +69,7 @@ class ScrapeFileError(ConfigError):
 
     def __init__(self, path: Path, cause: UserError) -> None:
         name = go_quote(str(path))
-        super().__init__(f"{name}: {cause.message}", cause.position)
+        super().__init__(f"{name}: {cause.message}", cause)
         where = f"line {cause.position.line}: " if cause.position.line else ""
         self.unquoted = f"{name}: {where}the file cannot be taken, `trimon check config` says why"
         """What may be told to who cannot read the file."""
@@ -165,6 +170,15 @@ class Config:
         return self.main.storage
 
     @property
+    def without_effect(self) -> tuple[Unsupported, ...]:
+        """The sections of the main file that mean nothing here."""
+        return tuple(
+            Unsupported(name, reason, self.main.place(name))
+            for name, reason in NO_EFFECT.items()
+            if self.main.given(name)
+        )
+
+    @property
     def evaluation_interval_ms(self) -> int:
         """The step of rules and of subqueries without one."""
         return self.global_.evaluation_interval or DEFAULT_INTERVAL_MS
@@ -221,11 +235,12 @@ def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: Fla
         missing: list[Unsupported] = []
         main, unset = _main_file(text, path, environment, defaults, missing)
     except UserError as error:
-        raise ConfigError(f"parsing YAML file {path}: {error.message}", error.position) from None
+        raise ConfigError(f"parsing YAML file {path}: {error.message}", error) from None
     if defaults.agent:
         for name in _NOT_IN_AGENT_MODE:
             if getattr(main, name) not in ((), AlertingConfig()):
-                raise ConfigError(f"field {name} is not allowed in agent mode", main.place(name))
+                message = f"field {name} is not allowed in agent mode"
+                raise ConfigError(message, position=main.place(name))
     scrape_paths: tuple[Path, ...] = ()
     others: tuple[ScrapeConfig, ...] = ()
     problem = None

@@ -4,8 +4,8 @@ A model is a frozen dataclass derived from `Model`; its fields are made with `se
 is the default, null is the zero value of its kind (`honor_timestamps: ~` is false), as in Prometheus;
 `given(name)` tells the difference, and `place(name)` where a field stands.
 
-Reading gathers every value of the wrong shape in a model and raises them together; `check` runs on models whose
-shape is right, so its errors are about meaning and come one at a time.
+Reading gathers every value of the wrong shape in a model, and every wrong one of a field of our own, and raises them
+together; `check` runs on models whose shape is right, so its errors are about meaning and come one at a time.
 """
 
 from __future__ import annotations
@@ -177,6 +177,12 @@ def read_model(cls: type[M], node: Node, source: Source) -> M:
             values[each.name] = _read_field(each, value, source)
         except ShapeErrors as error:
             faults.take(error)
+            continue
+        except UserError as error:
+            if not known[name].metadata["own"]:
+                raise
+            # Prometheus has no order of errors for a field that it does not have: it is told with all others.
+            faults.add(error.position, error.message)
             continue
         consequence = inert.get(name)
         if consequence and _asks(each, values[each.name]):

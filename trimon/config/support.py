@@ -19,6 +19,7 @@ INERT: Final[Mapping[str, Mapping[str, str]]] = {
     "config": {
         "remote_write": "no samples are sent",
         "remote_read": "queries read local storage alone",
+        "otlp": "OTLP is not received",
     },
     "tsdb": {"stale_series_compaction_threshold": "stale series are compacted with all others"},
     "basic_auth": {"username_ref": _REFERENCE, "password_ref": _REFERENCE},
@@ -31,6 +32,9 @@ INERT: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """By the name of a model and the field: what follows from nothing acting on it."""
+
+NO_EFFECT: Final[Mapping[str, str]] = {"runtime": "it tunes the Go runtime, and this is Python"}
+"""Sections of the main file that mean nothing here, and why; whatever they say, they are warned of where they are given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class RuleFileErrors(UserError):
         if more:
             texts.append(and_more(more))
         super().__init__("\n".join(texts), errors[0].position)
+        self.places = tuple(error.position for error in errors)
         self.file = file
         self.texts = tuple(texts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from trimon import limits
 from trimon.actors.logfiles import check_log
@@ -18,11 +18,6 @@ from trimon.log import Log
 from trimon.query.language.options import QueryOptions
 from trimon.rules.file import load_rules
 from trimon.rules.spec import GroupSpec, RuleDefaults
-
-INERT_SECTIONS: Final = {
-    "otlp": "OTLP is not received by this version",
-    "runtime": "it tunes the Go runtime, and this is Python",
-}
 
 
 class RulesError(UserError):
@@ -110,12 +105,10 @@ def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
         )
     if (more := len(unsupported) - limits.ERRORS_TOLD_MAX) > 0:
         log.warning("nothing acts on further settings yet", settings=more)
-    main = loaded.config.main
-    for section, reason in INERT_SECTIONS.items():
-        if main.given(section):
-            log.warning(
-                "this section has no effect", section=section, reason=reason, at=str(main.place(section))
-            )
+    for each in loaded.config.without_effect:
+        log.warning(
+            "this section has no effect", section=each.name, reason=each.consequence, at=str(each.place)
+        )
 
 
 class ConfigurationFile(Protocol):

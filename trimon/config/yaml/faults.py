@@ -22,6 +22,7 @@ class ShapeErrors(UserError):
         if self.more:
             lines.append(f"\n  {and_more(self.more)}")
         super().__init__("yaml: unmarshal errors:" + "".join(lines), self.faults[0][0])
+        self.places = tuple(place for place, _ in self.faults)
 
     def __str__(self) -> str:
         file = self.position.file
