@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,32 @@ def test_new_series_beyond_memory_are_refused_and_told_once(tmp_path: Path) -> N
     store.limit_series(100)
     (answer,) = store.append([row(now_ms + 1000, [f"n{place}" for place in range(20)])])
     assert answer.series_created == 8
-    assert answer.error == "series limit of 10 reached"  # the flag's
+    assert answer.error == "series limit of 10 reached: see --storage.series-max"
     assert (store.head_series, store.group_series("group"), store.group_series("other")) == (10, 10, 0)
+    store.close()
+
+
+def test_new_series_beyond_the_flag_are_told(tmp_path: Path) -> None:
+    """The problem counts what is refused, and is over with the first series that is made again."""
+    clock = WallClock()
+    store = Store.open(StoreOptions(tmp_path / "data", series_max=2), DiskFiles(), clock)
+    store.replay()
+    now_ms = clock.now_ms() // 7_200_000 * 7_200_000
+    assert store.append([row(now_ms, ["a", "b"])])[0].error == ""
+    assert store.faults == ()
+    for turn in range(2):
+        store.append([row(now_ms + 1000 * (turn + 1), ["c", "d", "e"])])
+    [problem] = store.faults
+    assert (problem.kind, problem.count, problem.over_ms) == ("limit", 6, 0)
+    assert problem.text == "new series are refused: series limit of 2 reached: see --storage.series-max"
+    new = SampleBatch(
+        ((("__name__", "f"),),), np.zeros(1, np.int32), np.array([now_ms + 4000]), np.ones(1), atomic=True
+    )
+    assert store.append([new])[0].error == "series limit of 2 reached: see --storage.series-max"
+    assert store.faults[0].count == 7
+    store._core.options = dataclasses.replace(store._core.options, series_max=3)
+    assert store.append([row(now_ms + 5000, ["g"])])[0].series_created == 1
+    assert store.faults[0].over_ms > 0
     store.close()
 
 

@@ -24,7 +24,7 @@ from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Exemplars, Metadata, Row, SampleBatch, merged
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
-from trimon.storage.problems import MEMORY, Problem
+from trimon.storage.problems import LIMIT, MEMORY, Problem
 from trimon.storage.protocols import WrittenStore
 from trimon.storage.upkeep.changes import ChangedMeanwhile
 
@@ -38,7 +38,8 @@ SYNC_INTERVAL_S: Final = 1.0
 DIRECTORY_INTERVAL_S: Final = 10.0
 APPEND_FAILED: Final = "append failed"
 DISK_FAULT: Final = "fault in the data directory"
-MEMORY_FAULT: Final = "memory is short"
+# What the log says of problems that are none of the directory.
+_OTHER_FAULTS: Final = {MEMORY: "memory is short", LIMIT: "a limit is reached"}
 PROBLEMS_INTERVAL_S: Final = 2.0
 # What is said again says how often it happened meanwhile.
 REPEATED_INTERVAL_S: Final = 60.0
@@ -301,7 +302,7 @@ class StorageActor:
                     if known is None or (
                         problem.count > known[0].count and now_s >= known[1] + REPEATED_INTERVAL_S
                     ):
-                        what = MEMORY_FAULT if problem.kind == MEMORY else DISK_FAULT
+                        what = _OTHER_FAULTS.get(problem.kind, DISK_FAULT)
                         self._log.error(what, detail=problem.line())
                         told[problem.kind, problem.subject] = (problem, now_s)
                 pending = any(p.count > told[p.kind, p.subject][0].count for p in faults)

@@ -17,7 +17,7 @@ from trimon.storage.head.head import Head
 from trimon.storage.head.routing import split_batch
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 from trimon.storage.metadata import MetadataBook
-from trimon.storage.problems import MEMORY
+from trimon.storage.problems import LIMIT, MEMORY
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.wal import sections
 from trimon.storage.wal.log import HeadLog
@@ -37,6 +37,8 @@ class Appender:
         self.open_heads: list[LiveHead] = []
         # Whether the last append failed, or began without room for a log.
         self._fails = False
+        # Whether the flag's limit has refused series since one was made last.
+        self._is_limited = False
         self._registry: dict[str, tuple[Head, ScrapeGroup]] = {}
 
     # ---- messages
@@ -123,12 +125,19 @@ class Appender:
                 return self._append_metadata(message)
 
     def _explained(self, answer: Appended) -> Appended:
-        """The answer, which says so where it is memory that refuses new series."""
-        limit = self._core.memory_series_max
-        if not answer.series_refused or not limit or self._core.series_max != limit:
+        """The answer, which says what limit it is that refuses new series: memory's or the flag's."""
+        core = self._core
+        if not answer.series_refused or not core.series_max:
+            if answer.series_created and self._is_limited:
+                self._is_limited = False
+                core.problems.over(LIMIT, "series")
             return answer
-        error = f"{answer.error}, which is what memory allows: see --storage.memory-max"
-        self._core.problem(MEMORY, "series", f"new series are refused: {error}", answer.series_refused)
+        if core.series_max == core.memory_series_max:
+            kind, error = MEMORY, f"{answer.error}, which is what memory allows: see --storage.memory-max"
+        else:
+            kind, error = LIMIT, f"{answer.error}: see --storage.series-max"
+            self._is_limited = True
+        core.problem(kind, "series", f"new series are refused: {error}", answer.series_refused)
         return dataclasses.replace(answer, error=error)
 
     def bounds(self) -> TimeBounds:

@@ -14,6 +14,8 @@ SUBJECTS_MAX: Final = 20
 OTHERS: Final = ""
 # Not of the directory, but of the memory of the process: series or queries are refused.
 MEMORY: Final = "memory"
+# A limit that a flag sets is reached.
+LIMIT: Final = "limit"
 
 
 @dataclass(frozen=True, slots=True)
