@@ -219,8 +219,7 @@ def test_relabel_rules_have_defaults_and_any_case() -> None:
         ("tls_config: {min_version: TLS9}", "unknown TLS version: TLS9"),
         ("http_headers: {Authorization: {values: [x]}}", 'setting header "Authorization" is not allowed'),
         ("no_proxy: x", "if no_proxy is configured, proxy_url must also be configured"),
-        ("proxy_url: 'nonsense'", "is not a URL with a host"),
-        ("scheme: ftp", 'unknown scheme "ftp", must be http or https'),
+        ("proxy_url: 'http://a:b:c'", "parse"),
     ],
 )
 def test_a_bad_http_client_block_is_refused(text: str, message: str) -> None:
@@ -533,3 +532,10 @@ def test_files_are_named_as_the_configuration_is(tmp_path: Path, monkeypatch: py
     assert load(Path("conf/prometheus.yml")).main.rule_files == ("conf/rules.yml", "up.yml", "/abs.yml")
     whole = load(tmp_path / "prometheus.yml").main.rule_files
     assert whole == (f"{tmp_path}/rules.yml", f"{tmp_path.parent}/up.yml", "/abs.yml")
+
+
+def test_what_only_a_request_can_tell_is_taken() -> None:
+    """As Prometheus: a proxy without a scheme, a scheme that nobody speaks; the request says what is wrong."""
+    config = read(job("proxy_url: localhost:1000\nscheme: asdf\nstatic_configs: [{targets: [a:1]}]"))
+    assert config.scrape_configs[0].scheme == "asdf"
+    assert config.scrape_configs[0].proxy_url.reveal() == "localhost:1000"

@@ -119,7 +119,7 @@ def test_an_error_about_a_secret_does_not_show_it() -> None:
         load_text(f"scrape_configs: [{{job_name: a, basic_auth: {{password: [{HIDDEN}]}}}}]", "p.yml")
     assert HIDDEN not in str(refused.value)
     with pytest.raises(UserError) as refused:
-        load_text(f"scrape_configs: [{{job_name: a, proxy_url: 'ftp://u:{HIDDEN}@h'}}]", "p.yml")
+        load_text(f"scrape_configs: [{{job_name: a, proxy_url: 'ftp://u:{HIDDEN}@h:x'}}]", "p.yml")
     assert HIDDEN not in str(refused.value)
 
 

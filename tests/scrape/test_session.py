@@ -339,3 +339,12 @@ def test_a_fault_at_the_end_of_a_body_is_told_there(
     fault = scraper.session.state.fault
     assert fault is not None
     assert (fault.line, fault.column) == (line, column)
+
+
+def test_exemplars_of_samples_that_are_too_old_are_left_out() -> None:
+    """Storage refuses the sample, so it gets no exemplar of it either."""
+    scraper = Scraper(PoolOptions("j"))
+    body = b'# TYPE a counter\na_total 0 123 # {a="b"} 0.5\n# EOF\n'
+    answer = Response(200, "OK", "application/openmetrics-text; version=1.0.0", body, len(body))
+    outcome = scraper.session.succeed(answer, 1_700_000_000_000, 0.1)
+    assert outcome.exemplars is None

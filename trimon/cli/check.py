@@ -176,7 +176,6 @@ def _check_jobs(config: Config, *, syntax_only: bool) -> None:
 def _check_alerting(config: Config) -> None:
     """The same of Alertmanagers."""
     for managers in config.main.alerting.alertmanagers:
-        refuse_missing(managers)
         for source in managers.discovery():
             if isinstance(source, FileSdConfig):
                 for groups in _target_files(source, "alertmanager config"):

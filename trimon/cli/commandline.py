@@ -150,6 +150,7 @@ def read_value(flag: Flag, text: str) -> Any:
         case "messages":
             return _messages(text)
         case "choice":
+            text = text.lower() if flag.any_case else text
             if text not in flag.choices:
                 raise UserError(flag.bad_choice.format(choices=",".join(flag.choices), value=text))
             return text

@@ -30,6 +30,8 @@ class Flag:
     """The values of a choice."""
     bad_choice: str = "must be one of {choices}, got '{value}'"
     """The error of another value."""
+    any_case: bool = False
+    """Whether a choice may be written in capitals."""
     least: str = ""
     """The least value that makes sense, as text; empty: every value does."""
 
@@ -325,6 +327,7 @@ FLAGS: Final = (
         "debug, info, warn or error.",
         choices=("debug", "info", "warn", "error"),
         bad_choice="unrecognized log level {value}",
+        any_case=True,
     ),
     Flag(
         "log.format",

@@ -9,7 +9,7 @@ from trimon.config.cloudauth import SigV4Config
 from trimon.config.discovery.source import SdConfig
 from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
 from trimon.config.discovery.table import sources_of, with_discovery
-from trimon.config.http import HttpClient, scheme_check
+from trimon.config.http import HttpClient
 from trimon.config.kinds import DURATION, Listed, Of, Text
 from trimon.config.model import Model, setting
 from trimon.config.relabel import RelabelConfig
@@ -42,7 +42,7 @@ class AlertmanagerConfig(HttpClient, Model):
     inherited_before: ClassVar[str] = "sigv4"
 
     sigv4: SigV4Config | None = setting(Of(SigV4Config))
-    scheme: str = setting(Text(scheme_check), "http")
+    scheme: str = setting(Text(), "http")
     path_prefix: str = setting(Text(), "")
     timeout: int = setting(DURATION, TIMEOUT_MS)
     api_version: str = setting(Text(_api_version), "v2")

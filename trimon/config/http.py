@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from trimon.config.kinds import Boolean, FilePath, Hidden, Listed, Mapped, Of, Text, Url, one_of
+from trimon.config.kinds import ADDRESS, AnyUrl, Boolean, FilePath, Hidden, Listed, Mapped, Of, Text
 from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret, SecretUrl
 from trimon.config.yaml.tree import Node, Shape
@@ -41,7 +41,6 @@ RESERVED_HEADERS: Final = frozenset(
 _RESERVED_SCRAPE_HEADERS: Final = frozenset(["x-prometheus-scrape-timeout-seconds", "accept"])
 NO_SECRET: Final = Secret()
 NO_URL: Final = SecretUrl()
-PROXIES: Final = ("http", "https", "socks5")
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 SIGNATURE_ALGORITHMS: Final = ("RS256", "RS384", "RS512")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -224,10 +223,10 @@ class OAuth2(Model):
     audience: str = setting(Text(), "")
     claims: str = setting(_Claims(), "")
     scopes: tuple[str, ...] = setting(Listed(Text()), ())
-    token_url: SecretUrl = setting(Url(), NO_URL)
+    token_url: SecretUrl = setting(ADDRESS, NO_URL)
     endpoint_params: tuple[tuple[str, str], ...] = setting(Mapped(Text()), ())
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
-    proxy_url: SecretUrl = setting(Url(PROXIES), NO_URL, shown=Shown.GIVEN)
+    proxy_url: SecretUrl = setting(AnyUrl(), NO_URL, shown=Shown.GIVEN)
     no_proxy: str = setting(Text(), "")
     proxy_from_environment: bool = setting(Boolean(), default=False)
     proxy_connect_header: tuple[tuple[str, tuple[Secret, ...]], ...] = setting(_connect_header(), ())
@@ -290,7 +289,7 @@ class HttpClient(Model):
     tls_config: TlsConfig = setting(Of(TlsConfig), default_factory=TlsConfig)
     follow_redirects: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
     enable_http2: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
-    proxy_url: SecretUrl = setting(Url(PROXIES), NO_URL, shown=Shown.GIVEN)
+    proxy_url: SecretUrl = setting(AnyUrl(), NO_URL, shown=Shown.GIVEN)
     no_proxy: str = setting(Text(), "")
     proxy_from_environment: bool = setting(Boolean(), default=False)
     proxy_connect_header: tuple[tuple[str, tuple[Secret, ...]], ...] = setting(_connect_header(), ())
@@ -326,8 +325,3 @@ class HttpClient(Model):
             object.__setattr__(self, "authorization", authorization)
             object.__setattr__(self, "bearer_token", NO_SECRET)
             object.__setattr__(self, "bearer_token_file", "")
-
-
-def scheme_check(text: str) -> str | None:
-    """Whether a text is `http` or `https`."""
-    return one_of(("", "http", "https"), "unknown scheme {}, must be http or https")(text)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from trimon.config.model import Kind, Model, Source, show_model, zero_model
 from trimon.config.secret import MASK, Secret, SecretUrl, masked_url
@@ -222,38 +221,6 @@ class FilePath:
     def show(self, value: str) -> object:
         """The path."""
         return value
-
-
-@dataclass(frozen=True, slots=True)
-class Url:
-    """An absolute URL; a password in it is masked when shown."""
-
-    schemes: tuple[str, ...] = ("http", "https")
-
-    def read(self, node: Node, source: Source) -> SecretUrl:
-        """The URL as it is written."""
-        text = source.document.text(node, "string")
-        REDACTOR.add_url(text)
-        try:
-            parts = urlsplit(text)
-            good = not text or (parts.scheme in self.schemes and bool(_HOST.match(parts.netloc)))
-            _ = parts.port
-        except ValueError as error:
-            source.document.refuse(node, f"parse {go_quote(masked_url(text))}: {error}")
-        if not good:
-            wanted = ", ".join(self.schemes)
-            source.document.refuse(
-                node, f"{go_quote(masked_url(text))} is not a URL with a host and one of the schemes {wanted}"
-            )
-        return SecretUrl(text)
-
-    def zero(self) -> SecretUrl:
-        """No URL."""
-        return SecretUrl()
-
-    def show(self, value: SecretUrl) -> object:
-        """The URL, masked."""
-        return str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from trimon.config.globals import (
     protocol_error,
     unknown_protocol,
 )
-from trimon.config.http import HttpClient, scheme_check
+from trimon.config.http import HttpClient
 from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mapped, Number, Of, Text
 from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
@@ -76,7 +76,7 @@ class ScrapeConfig(HttpClient, Model):
     convert_classic_histograms_to_nhcb: bool = setting(Boolean(), default=False, shown=Shown.ALWAYS)
     scrape_failure_log_file: str = setting(FilePath(), "")
     metrics_path: str = setting(Text(), "/metrics")
-    scheme: str = setting(Text(scheme_check), "http")
+    scheme: str = setting(Text(), "http")
     enable_compression: bool = setting(Boolean(), default=True, shown=Shown.ALWAYS)
     body_size_limit: int = setting(SIZE, 0)
     sample_limit: int = setting(LIMIT, 0)

@@ -116,11 +116,11 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
     before = labels_of(labels)
     if not options.relabeling.apply(labels):
         return DroppedTarget(options.job, before)
-    if not any(not name.startswith("__") for name in labels):
-        return DroppedTarget(options.job, before)
     address = labels.get(_ADDRESS, "")
     if not address:
         raise UserError("no address")
+    if not any(not name.startswith("__") for name in labels):
+        return DroppedTarget(options.job, before)
     if "/" in address:
         raise UserError(f'"{address}" is not a valid hostname')
     interval_ms = _duration(labels, _INTERVAL, "interval")

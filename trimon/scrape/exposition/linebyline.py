@@ -358,7 +358,8 @@ class LineByLine:
         if not stored:
             self._unstored.add(head)
         self._timed.append((labels, tail.timestamp_ms, tail.value))
-        if tail.exemplar is not None:
+        # Storage takes no exemplar of a sample that it refuses.
+        if tail.exemplar is not None and stored:
             self._exemplar(head, labels, tail, tail.timestamp_ms)
 
     def _labels_again(self, head: bytes, pairs: Pairs) -> Labels | None:

@@ -118,6 +118,9 @@ class ProtobufLayout:
         try:
             return reader.read(body)
         except BrokenBody:
+            if in_runs and grant is None and not is_late():
+                # Runs are checked when they have been read: a fault in one may lie above the one that was met.
+                return None
             self._metadata.partly_seen(reader.families)
             self._series |= reader.series
             raise
