@@ -348,3 +348,10 @@ def test_exemplars_of_samples_that_are_too_old_are_left_out() -> None:
     answer = Response(200, "OK", "application/openmetrics-text; version=1.0.0", body, len(body))
     outcome = scraper.session.succeed(answer, 1_700_000_000_000, 0.1)
     assert outcome.exemplars is None
+
+
+def test_series_of_a_body_that_fails_each_time_are_new_once() -> None:
+    """Also where there are so many that what is remembered of failed bodies is forgotten after each."""
+    scraper = Scraper(PoolOptions("j"))
+    body = b"".join(b"m%d 1\n" % number for number in range(1500)) + b"bad{\n"
+    assert [scraper.scrape(body)["scrape_series_added"] for _ in range(3)] == [1500, 0, 0]

@@ -66,6 +66,7 @@ class BodyLayout:
         self._lines = KnownLines(BodyFamilies())
         # texts of series that ended with a failed scrape: when they come back they are no new ones
         self._texts: set[bytes] = set()
+        self._failed_texts: set[bytes] = set()
         self._texts_good = 0
 
     @property
@@ -187,6 +188,7 @@ class BodyLayout:
         except BrokenBody:
             self._metadata.partly_seen(reader.families)
             self._texts |= reader.texts
+            self._failed_texts = reader.texts
             raise
 
     def failed(self, slots: Ints) -> None:
@@ -199,8 +201,10 @@ class BodyLayout:
         self._texts |= self._lines.texts()
         self._lines = self._lines.only(np.asarray(slots, np.int64))
         if len(self._texts) > 2 * self._texts_good + _TEXTS_SPARE:
-            self._texts = self._lines.texts()
+            # What the body that failed has is not forgotten with the rest: it is not new next time.
+            self._texts = self._lines.texts() | self._failed_texts
             self.flushes_forced += 1
+        self._failed_texts = set()
 
 
 def _alike(lines: list[bytes], heads: list[bytes]) -> bool:

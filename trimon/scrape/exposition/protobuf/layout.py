@@ -42,6 +42,7 @@ class ProtobufLayout:
         self._metrics = KnownMetrics(BodyFamilies())
         # hashes of series that ended with a failed scrape: when they come back they are no new ones
         self._series: set[int] = set()
+        self._failed_series: set[int] = set()
         self._series_good = 0
 
     @property
@@ -123,6 +124,7 @@ class ProtobufLayout:
                 return None
             self._metadata.partly_seen(reader.families)
             self._series |= reader.series
+            self._failed_series = reader.series
             raise
 
     def _unchanged(self, body: bytes, is_late: Lateness) -> BodyReading | None:
@@ -156,5 +158,7 @@ class ProtobufLayout:
         self._metrics = self._metrics.only(np.asarray(slots, np.int64))
         self._rules.shapes.forget()
         if len(self._series) > 2 * self._series_good + _SERIES_SPARE:
-            self._series = self._metrics.series()
+            # What the body that failed has is not forgotten with the rest: it is not new next time.
+            self._series = self._metrics.series() | self._failed_series
             self.flushes_forced += 1
+        self._failed_series = set()
