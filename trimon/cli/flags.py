@@ -202,7 +202,7 @@ FLAGS: Final = (
         "storage.series-max",
         "count",
         "0",
-        "Most series in the head; new ones beyond it are refused. 0: no limit.",
+        "Most series in the head; new ones beyond it are refused, which log and problems tell. 0: no limit.",
         least="0",
         own=True,
     ),
