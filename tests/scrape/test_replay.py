@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import zstandard
 
@@ -11,7 +13,7 @@ from trimon.model.relabel import Relabeling
 from trimon.redaction import REDACTOR
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.records import KeptBody
-from trimon.scrape.replay import Replay, replay
+from trimon.scrape.replay import Replay, replay, tried
 from trimon.scrape.target import Target, build_target
 
 OPTIONS = PoolOptions(
@@ -61,6 +63,26 @@ def test_the_rules_of_the_job_change_nothing() -> None:
 def test_series_that_lose_their_name_are_counted() -> None:
     """A rule that removes the name makes the scrape fail: that is said before."""
     assert played(b"a 1\nb 2\n", RelabelConfig(regex="__name__", action="labeldrop")).invalid == 2
+
+
+def test_a_body_is_tried_by_other_options() -> None:
+    """Limits hold, rules are bounded, time is; a body with a credential is not tried."""
+    body = b'a{x="secret-of-ours-1"} 1\nb 2\n'
+    kept = KeptBody(1000, "text/plain; version=0.0.4", zstandard.ZstdCompressor().compress(body), "zstd")
+    options = PoolOptions(job="j")
+    found = tried(made(), options, kept, lambda: False)
+    assert found is not None
+    assert (found.health, found.series) == ("up", 2)
+    found = tried(made(), replace(options, sample_limit=1), kept, lambda: False)
+    assert found is not None
+    assert (found.health, found.last_error) == ("down", "sample limit exceeded")
+    assert tried(made(), options, kept, lambda: True) is None
+    doubling = RelabelConfig(source_labels=("x", "x"), separator="", target_label="x")
+    grown = Relabeling((RelabelConfig(target_label="x", replacement="a" * 1000), *[doubling] * 30))
+    with pytest.raises(UserError):
+        tried(made(), replace(options, metric_relabeling=grown), kept, lambda: False)
+    REDACTOR.add("secret-of-ours-1")
+    assert tried(made(), options, kept, lambda: False) is None
 
 
 def test_a_bad_body_and_long_work_are_refused() -> None:

@@ -37,8 +37,8 @@ def context_of(here: World, metrics: SelfMetrics, options: WebOptions) -> WebCon
     async def nothing() -> None:
         return None
 
-    async def no_plan(text: str, watch_s: float = 0.0) -> Mapping[str, object]:
-        return {"text": text, "watch_s": watch_s}
+    async def no_plan(text: str, name: str, watch_s: float = 0.0) -> Mapping[str, object]:
+        return {"text": text, "name": name, "watch_s": watch_s}
 
     offload = InlineOffload()
     return WebContext(

@@ -206,11 +206,12 @@ class ConfigurationSource:
             strict=flags["compat"] == STRICT,
         )
 
-    def draft(self, text: str) -> LoadedConfiguration:
+    def draft(self, text: str, name: str) -> LoadedConfiguration:
         """The configuration of a text that is to stand in the file; no plug-in is loaded, no log opened. Raises UserError."""
         if self.embedded:
             raise UserError("there is no configuration file that could be replaced")
-        return with_rules(load_text(text, Path(self._name), defaults=self._defaults), self._query)
+        config = load_text(text, Path(self._name), defaults=self._defaults, name=name)
+        return with_rules(config, self._query)
 
     @property
     def path(self) -> Path:

@@ -219,28 +219,36 @@ def load_text(
     *,
     environment: Mapping[str, str] | None = None,
     defaults: FlagDefaults | None = None,
+    name: str = "",
 ) -> Config:
-    """The configuration of a text; `path` is what errors name and relative paths are joined to.
+    """The configuration of a text; relative paths are joined to the directory of `path`. Errors name it, or `name`.
 
     Scrape config files are read from the disk. Raises ConfigError.
     """
     with uncollected():
         return _loaded(
-            text, Path(path), os.environ if environment is None else environment, defaults or FlagDefaults()
+            text,
+            Path(path),
+            os.environ if environment is None else environment,
+            defaults or FlagDefaults(),
+            name or str(path),
         )
 
 
-def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults) -> Config:
+def _loaded(
+    text: str, path: Path, environment: Mapping[str, str], defaults: FlagDefaults, name: str
+) -> Config:
     try:
         missing: list[Unsupported] = []
-        main, unset = _main_file(text, path, environment, defaults, missing)
+        read = _read(MainFile, text, path, missing, strict=defaults.strict, name=name)
+        main, unset = _main_file(read, environment, defaults)
     except UserError as error:
-        raise ConfigError(f"parsing YAML file {path}: {error.message}", error) from None
+        raise ConfigError(f"parsing YAML file {name}: {error.message}", error) from None
     if defaults.agent:
-        for name in _NOT_IN_AGENT_MODE:
-            if getattr(main, name) not in ((), AlertingConfig()):
-                message = f"field {name} is not allowed in agent mode"
-                raise ConfigError(message, position=main.place(name))
+        for field_name in _NOT_IN_AGENT_MODE:
+            if getattr(main, field_name) not in ((), AlertingConfig()):
+                message = f"field {field_name} is not allowed in agent mode"
+                raise ConfigError(message, position=main.place(field_name))
     scrape_paths: tuple[Path, ...] = ()
     others: tuple[ScrapeConfig, ...] = ()
     problem = None
@@ -269,13 +277,9 @@ def _loaded(text: str, path: Path, environment: Mapping[str, str], defaults: Fla
 
 
 def _main_file(
-    text: str,
-    path: Path,
-    environment: Mapping[str, str],
-    defaults: FlagDefaults,
-    missing: list[Unsupported],
+    main: MainFile, environment: Mapping[str, str], defaults: FlagDefaults
 ) -> tuple[MainFile, tuple[str, ...]]:
-    main = _read(MainFile, text, path, missing, strict=defaults.strict)
+    """The main file as it holds, with defaults and complete jobs, and names that the environment does not have."""
     global_ = main.global_
     if defaults.extra_scrape_metrics and not global_.given("extra_scrape_metrics"):
         global_ = replace(global_, extra_scrape_metrics=True)
@@ -344,9 +348,11 @@ def _decoded(data: bytes, path: Path) -> str:
         raise UserError(f"yaml: invalid {name}", Position(before.count("\n") + 1, 0, str(path))) from None
 
 
-def _read(model: type[M], text: str, path: Path, missing: list[Unsupported], *, strict: bool) -> M:
+def _read(
+    model: type[M], text: str, path: Path, missing: list[Unsupported], *, strict: bool, name: str = ""
+) -> M:
     """A model of a whole text; what it asks for and is not there comes to `missing`, in the order of the text."""
-    document = Document(text, str(path))
+    document = Document(text, name or str(path))
     if document.root is None:
         filled = model()
         filled.check()

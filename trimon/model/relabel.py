@@ -249,3 +249,15 @@ class Relabeling:
                 raise UserError(f"the labels of all steps have more than {whole_max} characters")
             out.append(RelabelStep(found, keep))
         return out
+
+
+class BoundedRelabeling(Relabeling):
+    """Rules of somebody who only asks, in the place of those of a job: `apply` raises UserError before a label is too long."""
+
+    def __init__(self, rules: Relabeling, characters_max: int) -> None:
+        self.rules = rules.rules
+        self._characters_max = characters_max
+
+    def apply(self, labels: dict[str, str]) -> bool:
+        """Rewrites `labels` in place; False when a rule dropped the set."""
+        return self.apply_tried(labels, self._characters_max)

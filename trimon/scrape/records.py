@@ -194,7 +194,7 @@ class KeptBody:
 
 
 class KeptBodies:
-    """Bodies of all targets within one budget. Only on the loop's thread, but for `packed`."""
+    """Bodies of all targets within one budget. Only on the loop's thread, but for `of` and `packed`."""
 
     def __init__(self, size_bytes_max: int) -> None:
         self.size_bytes_max = size_bytes_max
@@ -224,9 +224,13 @@ class KeptBodies:
             self._drop(next(iter(self._kept)))
 
     def of(self, target: str) -> dict[int, KeptBody]:
-        """The bodies of a target, by the time of their scrapes."""
+        """The bodies of a target, by the time of their scrapes. From any thread: each look is atomic."""
         both = (self._kept.get((target, kind)) for kind in ("failed", "last"))
         return {body.at_ms: body for body in both if body is not None}
+
+    def last_good(self, target: str) -> KeptBody | None:
+        """The newest body that is kept of a good scrape. From any thread."""
+        return self._kept.get((target, "last"))
 
     def forget(self, target: str) -> None:
         """The target is gone."""

@@ -8,13 +8,14 @@ from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
-from trimon.fetch.request import Response
+from trimon.fetch.request import BodyTooBig, Response
 from trimon.model.components import is_component
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
-from trimon.model.relabel import Relabeling
+from trimon.model.relabel import BoundedRelabeling, Relabeling
 from trimon.redaction import redacted
 from trimon.scrape.exposition.bodymemory import Lateness
 from trimon.scrape.options import PoolOptions
+from trimon.scrape.outcome import TargetState
 from trimon.scrape.records import KeptBody
 from trimon.scrape.report import EXTRA_REPORT, REPORT, report_labels
 from trimon.scrape.session import ScrapeSession
@@ -94,6 +95,24 @@ def replay(
             room -= sum(len(name) + len(value) for each in shown for name, value in each)
     found.examples = tuple(examples)
     return found
+
+
+def tried(target: Target, options: PoolOptions, kept: KeptBody, is_late: Lateness) -> TargetState | None:
+    """What a first scrape by other options would make of a body, limits included. In a thread. Raises UserError.
+
+    None when it takes too long, and where the body holds a credential: what rules match, and limits, would tell of it.
+    """
+    body = kept.body()
+    text = body.decode("latin-1")
+    if redacted(text) != text:
+        return None
+    bounded = BoundedRelabeling(options.metric_relabeling, LABEL_CHARACTERS_MAX)
+    session = ScrapeSession(target, replace(options, metric_relabeling=bounded))
+    if len(body) > options.body_bytes_max:
+        session.fail(BodyTooBig(options.body_bytes_max), kept.at_ms, 0.0)
+    else:
+        session.succeed(Response(200, "OK", kept.content_type, body, len(body)), kept.at_ms, 0.0, is_late)
+    return None if is_late() else session.state
 
 
 def _relabeled(rules: Relabeling, exposed: Labels) -> Labels | None:

@@ -123,8 +123,8 @@ class ConfigurationFile(Protocol):
         """The configuration as it is now. Blocks on the disk. Raises UserError."""
         ...
 
-    def draft(self, text: str) -> LoadedConfiguration:
-        """The configuration of a text, as if it stood in the file. Blocks on the disk. Raises UserError."""
+    def draft(self, text: str, name: str) -> LoadedConfiguration:
+        """The configuration of a text, as if it stood in the file; errors call it `name`. Blocks. Raises UserError."""
         ...
 
 

@@ -13,10 +13,10 @@ from trimon.actors.kernel.group import Group
 from trimon.config.dump import effective_yaml
 from trimon.config.load import Config
 from trimon.gotext.times import rfc3339
-from trimon.server.apply import ConfigApply
 from trimon.server.configuration import CurrentConfiguration
 from trimon.server.parts import ServerParts
-from trimon.server.plan import Planner
+from trimon.server.planning.apply import ConfigApply
+from trimon.server.planning.plan import Planner
 from trimon.server.reload import Reload
 from trimon.server.settings import Seams, Settings
 from trimon.units import format_duration, format_size
@@ -94,11 +94,11 @@ class Frontend:
             password_threads=seams.password_threads,
         )
 
-    async def _plan(self, text: str) -> Mapping[str, object]:
-        return (await self._planner.plan(text)).shown()
+    async def _plan(self, text: str, name: str) -> Mapping[str, object]:
+        return (await self._planner.plan(text, name)).shown()
 
-    async def _apply(self, text: str, watch_s: float) -> Mapping[str, object]:
-        return (await self._changes.apply(text, watch_s)).shown()
+    async def _apply(self, text: str, name: str, watch_s: float) -> Mapping[str, object]:
+        return (await self._changes.apply(text, name, watch_s)).shown()
 
     def _config_yaml(self) -> str:
         """The effective configuration; a long one takes a while to be written, so it is written once."""

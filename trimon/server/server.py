@@ -17,14 +17,14 @@ from trimon.actors.metrics.actors import actor_metrics
 from trimon.actors.metrics.scraping import kernel_metrics
 from trimon.fetch.budget import OUTGOING
 from trimon.redaction import redacted
-from trimon.server.apply import ConfigApply
 from trimon.server.autoreload import AutoReload
 from trimon.server.configuration import ConfigurationFile, CurrentConfiguration, LoadedConfiguration
 from trimon.server.descriptors import OutgoingConnections
 from trimon.server.forcedstop import ForcedStop
 from trimon.server.frontend import Frontend
 from trimon.server.parts import ServerParts
-from trimon.server.plan import Planner
+from trimon.server.planning.apply import ConfigApply
+from trimon.server.planning.plan import Planner
 from trimon.server.reload import Reload
 from trimon.server.servicemanager import ServiceManager
 from trimon.server.settings import Seams, Settings

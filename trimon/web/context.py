@@ -101,11 +101,11 @@ class WebContext:
     tree: Callable[[], Supervisor]
     plugins: Callable[[], Sequence[Mapping[str, object]]]
     reload: Callable[[], Awaitable[None]]
-    plan_config: Callable[[str], Awaitable[Mapping[str, object]]]
-    """What a configuration would change, as JSON. Raises UserError."""
-    apply_config: Callable[[str, float], Awaitable[Mapping[str, object]]]
-    """Takes a configuration over and watches it for so many seconds. Raises UserError, OperatingError."""
     """Raises UserError when the new configuration is refused; the old one goes on."""
+    plan_config: Callable[[str, str], Awaitable[Mapping[str, object]]]
+    """What a configuration would change, as JSON; errors call it by the name. Raises UserError."""
+    apply_config: Callable[[str, str, float], Awaitable[Mapping[str, object]]]
+    """Takes a configuration over and watches it for so many seconds. Raises UserError, OperatingError."""
     quit: Callable[[], bool]
     """Begins the stop; False when it had begun before."""
     config_yaml: Callable[[], str]

@@ -8,7 +8,7 @@ plan ─ write the file ─ reload ─ watch ──── targets that were up, 
 ```
 
 Only what was there before and is to stay counts: targets that the new configuration drops are no harm, nor are new ones
-that are down.
+that are down, which are only warned of.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from trimon.config.load import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
 from trimon.limits import CONFIG_FILE_BYTES_MAX, PIPE_READ_S
-from trimon.model.labels import format_label_set
 from trimon.openfiles import read_start
 from trimon.server.configuration import ConfigurationFile
 from trimon.server.parts import ServerParts
-from trimon.server.plan import ConfigPlan, Planner
+from trimon.server.planning.health import ServerHealth, server_health
+from trimon.server.planning.plan import ConfigPlan, Planner
 from trimon.server.settings import Seams
 
 WATCH_S_MAX: Final = 3600.0
 LOOK_S: Final = 1.0
-# So large a part of what was well may fail before that is put down to the configuration.
-HARM_SHARE: Final = 0.1
+GONE: Final = "who asked for it went away before it was watched to the end"
+STOPS: Final = "the server stops before it was watched to the end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +44,18 @@ class Applied:
     plan: ConfigPlan
     kept: bool
     reason: str = ""
+    warnings: tuple[str, ...] = ()
+    """What is not as it should be although the configuration is kept."""
 
     def shown(self) -> dict[str, object]:
         """As JSON."""
         outcome = "applied" if self.kept else "rolled back"
-        return {"outcome": outcome, "reason": self.reason, "plan": self.plan.shown()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Health:
-    """Targets that are up, and rules that are well, by their names."""
-
-    targets: frozenset[tuple[str, str]]
-    rules: frozenset[tuple[str, int]]
-
-    def harm(self, now: _Health, there: _Health) -> str:
-        """What of it is not well any more, of what is still there; empty if that is no more than may be."""
-        for what, before, after, left in (
-            ("targets that were up are down", self.targets, now.targets, there.targets),
-            ("rules that were well fail", self.rules, now.rules, there.rules),
-        ):
-            stay = before & left
-            lost = stay - after
-            if len(lost) > HARM_SHARE * len(stay):
-                return f"{len(lost)} of {len(stay)} {what}, such as {min(map(str, lost))}"
-        return ""
+        return {
+            "outcome": outcome,
+            "reason": self.reason,
+            "warnings": list(self.warnings),
+            "plan": self.plan.shown(),
+        }
 
 
 class ConfigApply:
@@ -92,40 +79,48 @@ class ConfigApply:
         self._log = seams.log
         self._lock = trio.Lock()
 
-    async def apply(self, text: str, watch_s: float) -> Applied:
+    async def apply(self, text: str, name: str, watch_s: float) -> Applied:
         """Take a configuration over, and watch what becomes of it for so many seconds; 0 for not at all.
 
-        When the caller is cancelled meanwhile, the one before comes back. Raises UserError for a bad configuration, and
-        OperatingError when the file cannot be written; nothing has changed then.
+        Errors call the text `name`. When the caller is cancelled meanwhile, the one before comes back. Raises UserError for a
+        bad configuration, and OperatingError when the file cannot be written; nothing has changed then.
         """
         try:
             self._lock.acquire_nowait()
         except trio.WouldBlock:
             raise UserError("another configuration is being applied") from None
         try:
-            return await self._apply(text, watch_s)
+            return await self._apply(text, name, watch_s)
         finally:
             self._lock.release()
 
-    async def _apply(self, text: str, watch_s: float) -> Applied:
-        plan = await self._planner.plan(text)
+    async def _apply(self, text: str, name: str, watch_s: float) -> Applied:
+        plan = await self._planner.plan(text, name)
         path = self._source.path
         before = await self._threads.run(lambda: self._read(path))
-        health = self._health(well=True)
-        await self._threads.run(lambda: self._write(path, text.encode()))
+        health = server_health(self._parts)
+        # Cancelled right after the write, it would stay.
+        with trio.CancelScope(shield=True):
+            await self._threads.run(lambda: self._write(path, text.encode()))
         kept = False
-        trouble = ""
+        reason = "the server failed"
         try:
             reason = await self._taken_over() or await self._watched(health, watch_s)
             kept = not reason
+        except trio.Cancelled:
+            reason = STOPS if self._parts.scraping.manager.stopping else GONE
+            raise
         finally:
             if not kept:
                 with trio.CancelScope(shield=True):
-                    trouble = await self._back(path, before, text.encode())
-        reason += trouble
-        if reason:
-            self._log.warning("a configuration is rolled back", file=str(path), reason=reason)
-        return Applied(plan, kept, reason)
+                    reason += await self._back(path, before, text.encode())
+                self._log.warning("a configuration is rolled back", file=str(path), reason=reason)
+        if not kept:
+            return Applied(plan, False, reason)
+        warning = health.new_and_not_up(server_health(self._parts)) if watch_s else ""
+        if warning:
+            self._log.warning("a configuration is kept", file=str(path), warning=warning)
+        return Applied(plan, True, "", (warning,) if warning else ())
 
     def _read(self, path: Path) -> bytes:
         try:
@@ -146,15 +141,13 @@ class ConfigApply:
             return f"it is not taken over: {error.unquoted if isinstance(error, ScrapeFileError) else error}"
         return ""
 
-    async def _watched(self, before: _Health, watch_s: float) -> str:
+    async def _watched(self, before: ServerHealth, watch_s: float) -> str:
         ends_s = trio.current_time() + min(watch_s, WATCH_S_MAX)
-        harm = ""
         while trio.current_time() < ends_s:
             await trio.sleep(min(LOOK_S, ends_s - trio.current_time()))
             if self._parts.scraping.manager.stopping:
-                return "the server stops before it was watched to the end"
-            harm = before.harm(self._health(well=True), self._health(well=False))
-        return harm
+                return STOPS
+        return before.harm(server_health(self._parts)) if watch_s else ""
 
     async def _back(self, path: Path, before: bytes, written: bytes) -> str:
         """The file of before again, and loaded; a file that somebody has changed since then stays. Returns what went wrong."""
@@ -172,22 +165,3 @@ class ConfigApply:
             return True
         self._write(path, before)
         return False
-
-    def _health(self, *, well: bool) -> _Health:
-        """What there is, or of that what is well. A target that was not scraped yet is as well as it was."""
-        pools = self._parts.scraping.manager.scrape_pools
-        targets = {
-            # Not by its URL: a path or a scheme that is wrong makes the same target another one, and does it harm.
-            (name, format_label_set(session.target.labels))
-            for name, pool in pools.items()
-            for key, session in pool.sessions.items()
-            if key in pool.targets and (not well or session.state.health == "up")
-        }
-        groups = self._parts.rules.manager.groups.values()
-        rules = {
-            (f"{group.spec.key};{session.spec.name}", place)
-            for group in groups
-            for place, session in enumerate(group.rules)
-            if not well or session.health in ("ok", "unknown")
-        }
-        return _Health(frozenset(targets), frozenset(rules))
