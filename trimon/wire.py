@@ -109,6 +109,11 @@ def put_varint(value: int) -> bytes:
     return bytes(out)
 
 
+def zigzag(value: int) -> int:
+    """The form of a signed integer of 64 bits in which small ones are short."""
+    return (value << 1) ^ (value >> 63)
+
+
 def put_block(number: int, content: bytes) -> bytes:
     """A length-delimited field: a message, a text, bytes, packed numbers."""
     return put_varint(number << 3 | LENGTH) + put_varint(len(content)) + content

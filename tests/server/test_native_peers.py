@@ -115,3 +115,35 @@ def test_a_real_prometheus_says_the_same(tmp_path: Path) -> None:
             assert answers(server) == answers(other)
             (whole,) = server.query('h{kind="whole"}')
             assert whole["histogram"][1]["count"] == "17"
+
+
+def test_a_real_prometheus_federates_them(tmp_path: Path) -> None:
+    """What it scrapes of our /federate has the counts and buckets that were scraped here."""
+    prometheus = peer("prometheus")
+    with target() as scraped:
+        ours = (
+            "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: t\n  scrape_native_histograms: true\n"
+            f"  static_configs: [{{targets: ['127.0.0.1:{scraped}'], labels: {{instance: t}}}}]\n"
+        )
+        with running(tmp_path / "data", ours) as server:
+            server.until("g", 60)
+            port, config = free_port(), tmp_path / "prometheus.yml"
+            config.write_text(
+                "global: {scrape_interval: 1s}\nscrape_configs:\n- job_name: f\n  honor_labels: true\n"
+                "  metrics_path: /federate\n  params: {'match[]': ['{job=\"t\"}']}\n"
+                f"  static_configs: [{{targets: ['127.0.0.1:{server.port}']}}]\n"
+            )
+            with child(
+                prometheus, f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'peer'}",
+                f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=native-histograms",
+            ):  # fmt: skip
+                other = Server(tmp_path / "other", port=port)
+                until = time.monotonic() + 60
+                found: list[object] = []
+                while not found and time.monotonic() < until:
+                    try:
+                        found = list(other.query("h"))
+                    except (OSError, ValueError, AssertionError):
+                        time.sleep(0.3)
+                assert found, "Prometheus has not scraped"
+                assert answers(server) == answers(other)

@@ -76,7 +76,9 @@ class FederationHandler:
                     selectors.append(parse_selector(text))
                 except UserError as error:
                     raise ApiError("bad_data", str(error)) from None
-            found = newest_samples(snapshot, selectors, now_ms, options.lookback_ms, budget)
+            found = newest_samples(
+                snapshot, selectors, now_ms, options.lookback_ms, budget, native=encoding.shows_native
+            )
             missing = len(snapshot.missing(now_ms - options.lookback_ms + 1, now_ms))
             pieces = FederationWriter(found, encoding, external).pieces()
             whole = b"".join(pieces) if found.labels.rows <= WHOLE_ROWS_MAX else None

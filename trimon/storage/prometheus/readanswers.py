@@ -29,7 +29,7 @@ from trimon.storage.prometheus.histogramexport import (
     runs_of,
 )
 from trimon.storage.prometheus.xor import encode_chunks
-from trimon.wire import put_block, put_varint
+from trimon.wire import put_block, put_varint, zigzag
 
 _XOR: Final = 1
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
@@ -181,7 +181,7 @@ def _histograms(run: HistogramRun) -> bytes:
             (
                 _number_always(1, int(count)) if whole else _double(2, count, always=True),
                 _double(3, total),
-                _number(4, _zigzag(layout.schema)),
+                _number(4, zigzag(layout.schema)),
                 _double(5, zero),
                 _number_always(6, int(zero_count)) if whole else _double(7, zero_count, always=True),
                 _spans(8, layout.negative_spans),
@@ -201,13 +201,9 @@ def _number_always(number: int, value: int) -> bytes:
     return put_varint(number << 3) + put_varint(value & _MASK)
 
 
-def _zigzag(value: int) -> int:
-    return (value << 1) ^ (value >> 63)
-
-
 def _spans(number: int, spans: Spans) -> bytes:
     return b"".join(
-        put_block(number, _number(1, _zigzag(offset)) + _number(2, length)) for offset, length in spans
+        put_block(number, _number(1, zigzag(offset)) + _number(2, length)) for offset, length in spans
     )
 
 
@@ -218,4 +214,4 @@ def _buckets(number: int, counts: npt.NDArray[np.float64], *, whole: bool) -> by
     if not whole:
         return put_block(number + 1, counts.astype("<f8").tobytes())
     deltas = np.diff(counts, prepend=0).astype(np.int64).tolist()
-    return put_block(number, b"".join(put_varint(_zigzag(delta) & _MASK) for delta in deltas))
+    return put_block(number, b"".join(put_varint(zigzag(delta) & _MASK) for delta in deltas))

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+import numpy as np
+
+from trimon.model.histogram import FloatHistogram
+
 
 class FamilyType(Enum):
     """The type of a family, with its number in protobuf."""
@@ -16,6 +20,7 @@ class FamilyType(Enum):
     SUMMARY = 2
     UNTYPED = 3
     HISTOGRAM = 4
+    GAUGE_HISTOGRAM = 5
 
     @property
     def word(self) -> str:
@@ -69,6 +74,21 @@ class Encoding(Protocol):
         """Untyped metrics of one family, a line of labels, a value and a time each."""
         ...
 
+    @property
+    def shows_native(self) -> bool:
+        """Whether histograms with exponential buckets can be written; those with custom bounds always can."""
+        ...
+
+    def histograms(
+        self,
+        name: str,
+        labels: Sequence[bytes],
+        histograms: Sequence[FloatHistogram],
+        times_ms: Sequence[int],
+    ) -> bytes:
+        """Histograms of one family, as `values`; those with custom bounds become classic ones."""
+        ...
+
     def metric(self, family: MetricFamily, metric: Metric) -> bytes:
         """One metric."""
         ...
@@ -81,6 +101,15 @@ class Encoding(Protocol):
     def end(self) -> bytes:
         """What stands after the metrics of a family."""
         ...
+
+
+def classic_points(histogram: FloatHistogram) -> list[tuple[float, float]]:
+    """(upper bound, cumulative count) of the finite bounds of a histogram with custom ones."""
+    bounds = histogram.custom_values
+    found = histogram.positive
+    within = (found.index >= 0) & (found.index < len(bounds))
+    counts = np.bincount(found.index[within], found.counts[within], len(bounds))
+    return list(zip(bounds, np.cumsum(counts).tolist(), strict=True))
 
 
 def written(encoding: Encoding, families: Sequence[MetricFamily]) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame, Times
+from trimon.model.histogram import HISTOGRAM_BYTES, ResetHint
 from trimon.model.labels import INSTANCE_LABEL, METRIC_NAME, Labels
 from trimon.model.matcher import Matcher, watched
 from trimon.model.sample import is_stale
@@ -21,6 +22,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelcodes import concat, sort_order, value_ranks
 from trimon.query.execution.values import holds
 from trimon.query.histograms.framecells import with_objects
+from trimon.query.histograms.matrix import Cells
 from trimon.query.windows.windowmatrix import window_matrices
 from trimon.web.exposition.families import Encoding, FamilyType
 
@@ -40,13 +42,18 @@ class NewestSamples:
     labels: LabelTable
     values: npt.NDArray[np.float64]
     times_ms: Times
+    cells: Cells | None = None
+    """The native histograms, None where there is a value; None when there is none."""
     nameless: int = 0
     """How many series were left out because they have no name."""
 
     @property
     def size_bytes(self) -> int:
-        """The memory of the columns."""
-        return self.labels.rows * (_ROW_BYTES + _LABEL_BYTES * len(self.labels.names))
+        """The memory of the columns and of histograms."""
+        native = 0 if self.cells is None else int(np.count_nonzero(holds(self.cells)))
+        return (
+            self.labels.rows * (_ROW_BYTES + _LABEL_BYTES * len(self.labels.names)) + native * HISTOGRAM_BYTES
+        )
 
 
 def newest_samples(
@@ -55,10 +62,12 @@ def newest_samples(
     now_ms: int,
     lookback_ms: int,
     budget: Budget,
+    *,
+    native: bool = False,
 ) -> NewestSamples:
     """The newest sample in `(now - lookback, now]` of every series that a selector matches, but for stale ones.
 
-    A selector without matchers, `{}`, selects nothing.
+    A selector without matchers, `{}`, selects nothing. Histograms with exponential buckets are left out but with `native`.
     """
     parts = []
     for matchers in filter(None, selectors):
@@ -71,13 +80,14 @@ def newest_samples(
             )
         )
         budget.read += frame.rows
-        parts.append(_newest(selection.labels, frame, now_ms, lookback_ms, budget.check))
+        parts.append(_newest(selection.labels, frame, now_ms, lookback_ms, budget.check, native=native))
     if not parts:
         return NewestSamples(LabelTable.empty(), np.zeros(0), np.zeros(0, np.int64))
     labels = reduce(concat, (part.labels for part in parts))
     budget.take_bytes(labels.rows * (_ROW_BYTES + _LABEL_BYTES * len(labels.names)), "series in order")
     values = np.concatenate([part.values for part in parts])
     times_ms = np.concatenate([part.times_ms for part in parts])
+    cells = _joined(parts)
     names, texts = labels.column(METRIC_NAME)
     order = sort_order(labels)
     order = order[np.argsort(value_ranks(names, texts)[order], kind="stable")]
@@ -86,14 +96,33 @@ def newest_samples(
     kept = _first_of_equals(labels) if len(parts) > 1 else slice(None)
     if not isinstance(kept, slice):
         labels = labels.take(kept)
-    return NewestSamples(labels, values[named][kept], times_ms[named][kept], len(order) - len(named))
+    if cells is not None:
+        cells = cells[named][kept]
+    nameless = len(order) - len(named)
+    return NewestSamples(labels, values[named][kept], times_ms[named][kept], cells, nameless)
+
+
+def _joined(parts: Sequence[NewestSamples]) -> Cells | None:
+    """The histograms of all parts."""
+    if all(part.cells is None for part in parts):
+        return None
+    return np.concatenate(
+        [np.full(part.labels.rows, None, np.object_) if part.cells is None else part.cells for part in parts]
+    )
 
 
 def _newest(
-    labels: LabelTable, frame: SampleFrame, now_ms: int, lookback_ms: int, check: Callable[[], None]
+    labels: LabelTable,
+    frame: SampleFrame,
+    now_ms: int,
+    lookback_ms: int,
+    check: Callable[[], None],
+    *,
+    native: bool,
 ) -> NewestSamples:
     values, times_ms = np.zeros(frame.rows), np.zeros(frame.rows, np.int64)
     present = np.zeros(frame.rows, np.bool_)
+    cells: Cells | None = None
     for windows in window_matrices(frame, np.array([now_ms]), lookback_ms, drop_stale=False, ends_only=True):
         check()
         last = windows.hi - 1
@@ -102,12 +131,30 @@ def _newest(
         values[rows] = np.broadcast_to(windows.pick(windows.values, last), shape)[:, 0]
         times_ms[rows] = np.broadcast_to(windows.pick_times(last), shape)[:, 0]
         found = np.broadcast_to(windows.hi > windows.lo, shape)[:, 0]
-        native = windows.pick_cells(last)
-        if native is not None:  # they are left out: no text can show them
-            found = found & ~holds(native[:, 0])
+        picked = windows.pick_cells(last)
+        if picked is not None:
+            cells = np.full(frame.rows, None, np.object_) if cells is None else cells
+            cells[rows] = np.broadcast_to(picked, shape)[:, 0]
+            if not native:
+                found = found & np.array([each is None or each.custom for each in cells[rows].tolist()])
         present[rows] = found
     alive = np.flatnonzero(present & ~is_stale(values))
-    return NewestSamples(labels.take(alive), values[alive], times_ms[alive])
+    if cells is not None:
+        cells = cells[alive]
+        # The sum of one that is stale says so, too, where it was written by others.
+        gone = is_stale(np.array([0.0 if each is None else each.sum for each in cells.tolist()]))
+        alive, cells = alive[~gone], cells[~gone]
+    return NewestSamples(labels.take(alive), values[alive], times_ms[alive], cells)
+
+
+def _kinds(samples: NewestSamples) -> npt.NDArray[np.int64]:
+    """The type of the family that a sample belongs to."""
+    kinds = np.full(samples.labels.rows, FamilyType.UNTYPED.value, np.int64)
+    if samples.cells is not None:
+        for place in np.flatnonzero(holds(samples.cells)).tolist():
+            is_gauge = samples.cells[place].hint is ResetHint.GAUGE
+            kinds[place] = (FamilyType.GAUGE_HISTOGRAM if is_gauge else FamilyType.HISTOGRAM).value
+    return kinds
 
 
 def _first_of_equals(labels: LabelTable) -> npt.NDArray[np.intp]:
@@ -154,10 +201,13 @@ class FederationWriter:
             for name, value in sorted(added.items())
         ]
         self._names, self._texts = table.column(METRIC_NAME)
+        self._kinds = _kinds(samples)
 
     def pieces(self) -> Iterator[bytes]:
         """The body, in pieces of some thousand series; where a family tells its length, of at least one family."""
         rows, names = self._samples.labels.rows, self._names
+        # A name may have values and histograms: those are families of their own.
+        keys = names * len(FamilyType) + self._kinds
         encoding = self._encoding
         held: list[bytes] = []
         for start in range(0, rows, SLICE_ROWS):
@@ -165,19 +215,25 @@ class FederationWriter:
             labels = self._label_lines(start, stop)
             values = self._samples.values[start:stop].tolist()
             times_ms = self._samples.times_ms[start:stop].tolist()
-            changes = np.flatnonzero(names[start + 1 : stop] != names[start : stop - 1]) + 1
+            changes = np.flatnonzero(keys[start + 1 : stop] != keys[start : stop - 1]) + 1
             out: list[bytes] = []
             for low, high in pairwise([0, *changes.tolist(), stop - start]):
-                code = names[start + low]
-                name = self._texts[code]
-                if not encoding.needs_size and (start + low == 0 or names[start + low - 1] != code):
-                    out.append(encoding.begin(name, "", FamilyType.UNTYPED, 0))
-                part = encoding.values(name, labels[low:high], values[low:high], times_ms[low:high])
+                key = keys[start + low]
+                name = self._texts[names[start + low]]
+                kind = FamilyType(self._kinds[start + low])
+                if not encoding.needs_size and (start + low == 0 or keys[start + low - 1] != key):
+                    out.append(encoding.begin(name, "", kind, 0))
+                if kind is FamilyType.UNTYPED:
+                    part = encoding.values(name, labels[low:high], values[low:high], times_ms[low:high])
+                else:
+                    assert self._samples.cells is not None  # there is no other reason for another type
+                    histograms = self._samples.cells[start + low : start + high].tolist()
+                    part = encoding.histograms(name, labels[low:high], histograms, times_ms[low:high])
                 (held if encoding.needs_size else out).append(part)
-                if start + high == rows or names[start + high] != code:
+                if start + high == rows or keys[start + high] != key:
                     if encoding.needs_size:
                         size_bytes = sum(map(len, held))
-                        out += [encoding.begin(name, "", FamilyType.UNTYPED, size_bytes), *held]
+                        out += [encoding.begin(name, "", kind, size_bytes), *held]
                         held.clear()
                     out.append(encoding.end)
             yield b"".join(out)

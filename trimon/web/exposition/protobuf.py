@@ -6,9 +6,11 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
+from trimon.model.histogram import FloatHistogram
+from trimon.model.spans import spans_of
 from trimon.web.exposition.escaping import SCHEMES
-from trimon.web.exposition.families import FamilyType, Metric, MetricFamily
-from trimon.wire import put_varint
+from trimon.web.exposition.families import FamilyType, Metric, MetricFamily, classic_points
+from trimon.wire import put_varint, zigzag
 
 PROTO: Final = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily"
 
@@ -18,6 +20,12 @@ _LABEL, _LABEL_NAME, _LABEL_VALUE, _TIME = b"\x0a", b"\x0a", b"\x12", b"\x30"
 _VALUES: Final = {FamilyType.GAUGE: b"\x12", FamilyType.COUNTER: b"\x1a", FamilyType.UNTYPED: b"\x2a"}
 _SUMMARY, _HISTOGRAM = b"\x22", b"\x3a"
 _COUNT, _SUM, _POINT = b"\x08", b"\x11", b"\x1a"
+# Those of histograms with counts that are floats.
+_COUNT_FLOAT, _CUMULATIVE_FLOAT, _BOUND = b"\x21", b"\x21", b"\x11"
+_SCHEMA, _ZERO_THRESHOLD, _ZERO_COUNT_FLOAT = b"\x28", b"\x31", b"\x41"
+# Of the spans and of the counts of a sign.
+_NEGATIVE, _POSITIVE = (b"\x4a", b"\x59"), (b"\x62", b"\x71")
+_OFFSET, _LENGTH = b"\x08", b"\x10"
 _DOUBLE = struct.Struct("<d").pack
 _UNTYPED: Final = _VALUES[FamilyType.UNTYPED] + b"\x09\x09"
 
@@ -34,6 +42,7 @@ class ProtobufEncoding:
     """Messages with their lengths before them, names escaped by a scheme."""
 
     needs_size = True
+    shows_native = True
     end = b""
 
     def __init__(self, scheme: str) -> None:
@@ -54,6 +63,20 @@ class ProtobufEncoding:
             for pieces, value, time_ms in zip(labels, values, times_ms, strict=True)
         )
 
+    def histograms(
+        self,
+        name: str,
+        labels: Sequence[bytes],
+        histograms: Sequence[FloatHistogram],
+        times_ms: Sequence[int],
+    ) -> bytes:
+        """A Metric each, with counts that are floats."""
+        del name
+        return b"".join(
+            _field(_METRIC, pieces + _field(_HISTOGRAM, _counted(each)) + _TIME + put_varint(time_ms))
+            for pieces, each, time_ms in zip(labels, histograms, times_ms, strict=True)
+        )
+
     def metric(self, family: MetricFamily, metric: Metric) -> bytes:
         """A Metric as a field of its family."""
         body = b"".join(self.label(name, value) for name, value in metric.labels) + _held(family.type, metric)
@@ -65,6 +88,26 @@ class ProtobufEncoding:
         head = _text(_NAME, self._escape(name)) + (_text(_HELP, about) if about else b"")
         head += _TYPE + put_varint(kind.value)
         return put_varint(len(head) + metrics_bytes) + head
+
+
+def _counted(histogram: FloatHistogram) -> bytes:
+    """A Histogram in the order of its numbers."""
+    body = _SUM + _DOUBLE(histogram.sum)
+    count = _COUNT_FLOAT + _DOUBLE(histogram.count)
+    if histogram.custom:
+        points = [
+            _BOUND + _DOUBLE(at) + _CUMULATIVE_FLOAT + _DOUBLE(value)
+            for at, value in classic_points(histogram)
+        ]
+        return body + b"".join(_field(_POINT, point) for point in points) + count
+    body += count + _SCHEMA + put_varint(zigzag(histogram.schema))
+    body += _ZERO_THRESHOLD + _DOUBLE(histogram.zero_threshold)
+    body += _ZERO_COUNT_FLOAT + _DOUBLE(histogram.zero_count)
+    for (span_tag, count_tag), buckets in ((_NEGATIVE, histogram.negative), (_POSITIVE, histogram.positive)):
+        for offset, length in spans_of(buckets.index.tolist()):
+            body += _field(span_tag, _OFFSET + put_varint(zigzag(offset)) + _LENGTH + put_varint(length))
+        body += b"".join(count_tag + _DOUBLE(each) for each in buckets.counts.tolist())
+    return body
 
 
 def _held(kind: FamilyType, metric: Metric) -> bytes:

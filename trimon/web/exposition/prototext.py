@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimon.gotext.floats import format_g
+from trimon.model.histogram import FloatHistogram
+from trimon.model.spans import spans_of
 from trimon.web.exposition.escaping import SCHEMES
-from trimon.web.exposition.families import FamilyType, Metric, MetricFamily
+from trimon.web.exposition.families import FamilyType, Metric, MetricFamily, classic_points
 from trimon.web.exposition.protobuf import PROTO
 
 _INDENT: Final = "  "
@@ -39,6 +41,7 @@ class PrototextEncoding:
     """Messages as text, with a field a line; `compact` ones have no line ends within."""
 
     needs_size = False
+    shows_native = True
 
     def __init__(self, scheme: str, *, compact: bool) -> None:
         encoding = "compact-text" if compact else "text"
@@ -82,6 +85,46 @@ class PrototextEncoding:
             begin + pieces + f"{middle}{_number(value)}{until}{time_ms}{end}".encode()
             for pieces, value, time_ms in zip(labels, values, times_ms, strict=True)
         )
+
+    def histograms(
+        self,
+        name: str,
+        labels: Sequence[bytes],
+        histograms: Sequence[FloatHistogram],
+        times_ms: Sequence[int],
+    ) -> bytes:
+        """A Metric each, with counts that are floats."""
+        del name
+        before, after = self._message(0, "metric", "\0").split("\0")
+        return b"".join(
+            before.encode() + pieces + self._counted(each, time_ms).encode() + after.encode()
+            for pieces, each, time_ms in zip(labels, histograms, times_ms, strict=True)
+        )
+
+    def _counted(self, histogram: FloatHistogram, time_ms: int) -> str:
+        """A Histogram in the order in which its fields are declared, and the time."""
+        fields = [
+            self._field(2, "sample_count_float", _number(histogram.count)),
+            self._field(2, "sample_sum", _number(histogram.sum)),
+        ]
+        if histogram.custom:
+            for at, value in classic_points(histogram):
+                point = self._field(3, "cumulative_count_float", _number(value))
+                point += self._field(3, "upper_bound", _number(at))
+                fields.append(self._message(2, "bucket", point))
+        else:
+            fields += [
+                self._field(2, "schema", str(histogram.schema)),
+                self._field(2, "zero_threshold", _number(histogram.zero_threshold)),
+                self._field(2, "zero_count_float", _number(histogram.zero_count)),
+            ]
+            for sign, buckets in (("negative", histogram.negative), ("positive", histogram.positive)):
+                for offset, length in spans_of(buckets.index.tolist()):
+                    span = self._field(3, "offset", str(offset)) + self._field(3, "length", str(length))
+                    fields.append(self._message(2, f"{sign}_span", span))
+                fields += [self._field(2, f"{sign}_count", _number(each)) for each in buckets.counts.tolist()]
+        held = self._message(1, "histogram", "".join(fields)) + self._field(1, "timestamp_ms", str(time_ms))
+        return held.removesuffix(" ") if self._compact else held
 
     def metric(self, family: MetricFamily, metric: Metric) -> bytes:
         """A Metric."""

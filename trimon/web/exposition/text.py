@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimon.gotext.floats import format_g
+from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import is_legacy_label_name, is_legacy_metric_name
 from trimon.web.exposition.escaping import SCHEMES, UNDERSCORES
-from trimon.web.exposition.families import FamilyType, Metric, MetricFamily
+from trimon.web.exposition.families import FamilyType, Metric, MetricFamily, classic_points
 
 # Whole numbers below it have no exponent.
 _WHOLE_MAX: Final = 1_000_000
@@ -37,6 +38,7 @@ class TextEncoding:
     """Lines, with names escaped by a scheme."""
 
     needs_size = False
+    shows_native = False
     end = b""
 
     def __init__(self, scheme: str = UNDERSCORES) -> None:
@@ -72,23 +74,59 @@ class TextEncoding:
         """The lines of one metric."""
         labels = b"".join(self.label(name, value) for name, value in metric.labels)
         stamp = "" if metric.time_ms is None else f" {metric.time_ms}"
+        name = family.name
+        if family.type is FamilyType.HISTOGRAM:
+            return self._histogram(name, labels, metric.points, metric.sum, metric.count, stamp)
+        if family.type is not FamilyType.SUMMARY:
+            return self._line(name, labels, metric.value, stamp)
+        lines = [
+            self._line(name, labels + self.label("quantile", number(at)), value, stamp)
+            for at, value in metric.points
+        ]
+        return b"".join([*lines, *self._totals(name, labels, metric.sum, metric.count, stamp)])
 
-        def line(suffix: str, value: float, more: bytes = b"") -> bytes:
-            before, after, alone = self._frame(family.name, suffix)
-            pieces = labels + more
-            head = before + pieces[1:] + after if pieces else alone
-            return head + f"{number(value)}{stamp}\n".encode()
+    def histograms(
+        self,
+        name: str,
+        labels: Sequence[bytes],
+        histograms: Sequence[FloatHistogram],
+        times_ms: Sequence[int],
+    ) -> bytes:
+        """The lines of classic histograms; all must have custom bounds."""
+        return b"".join(
+            self._histogram(name, pieces, classic_points(each), each.sum, each.count, f" {time_ms}")
+            for pieces, each, time_ms in zip(labels, histograms, times_ms, strict=True)
+        )
 
-        if family.type not in (FamilyType.SUMMARY, FamilyType.HISTOGRAM):
-            return line("", metric.value)
-        if family.type is FamilyType.SUMMARY:
-            lines = [line("", value, self.label("quantile", number(at))) for at, value in metric.points]
-        else:
-            points = list(metric.points)
-            if not points or points[-1][0] != math.inf:
-                points.append((math.inf, metric.count))
-            lines = [line("_bucket", value, self.label("le", number(at))) for at, value in points]
-        return b"".join([*lines, line("_sum", metric.sum), line("_count", metric.count)])
+    def _histogram(
+        self,
+        name: str,
+        labels: bytes,
+        points: Sequence[tuple[float, float]],
+        total: float,
+        count: float,
+        stamp: str,
+    ) -> bytes:
+        if not points or points[-1][0] != math.inf:
+            points = [*points, (math.inf, count)]
+        lines = [
+            self._line(name, labels + self.label("le", number(at)), value, stamp, "_bucket")
+            for at, value in points
+        ]
+        return b"".join([*lines, *self._totals(name, labels, total, count, stamp)])
+
+    def _totals(
+        self, name: str, labels: bytes, total: float, count: float, stamp: str
+    ) -> tuple[bytes, bytes]:
+        return (
+            self._line(name, labels, total, stamp, "_sum"),
+            self._line(name, labels, count, stamp, "_count"),
+        )
+
+    def _line(self, name: str, labels: bytes, value: float, stamp: str, suffix: str = "") -> bytes:
+        before, after, alone = self._frame(name, suffix)
+        head = before + labels[1:] + after if labels else alone
+        return head + f"{number(value)}{stamp}\n".encode()
 
     def begin(self, name: str, about: str, kind: FamilyType, metrics_bytes: int) -> bytes:
         """The lines of help and type."""
@@ -96,4 +134,6 @@ class TextEncoding:
         name = self._escape(name)
         shown = name if is_legacy_metric_name(name) else _quoted(name)
         about = f"# HELP {shown} {_escaped(about, quotes=False)}\n" if about else ""
-        return f"{about}# TYPE {shown} {kind.word}\n".encode("utf-8", "replace")
+        # The format has no histograms that are gauges.
+        word = FamilyType.HISTOGRAM.word if kind is FamilyType.GAUGE_HISTOGRAM else kind.word
+        return f"{about}# TYPE {shown} {word}\n".encode("utf-8", "replace")
