@@ -13,7 +13,7 @@ from trimon.errors import UserError
 from trimon.peers.options import client_options
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import DroppedTarget, Target, build_target
-from trimon.server.jobs import job_config, job_warnings
+from trimon.server.jobs import job_config
 
 # By field a value that is not the default, as it is written.
 EXAMPLES = {
@@ -120,8 +120,10 @@ def test_a_field_reaches_whom_it_concerns(field: str) -> None:
 def test_what_changes_nothing_warns_by_name() -> None:
     """A field that may stand there and means nothing is told when it is written out."""
     for field, value in WARNED.items():
-        assert field in job_warnings(job(field, value))[0]
-    assert job_warnings(job()) == []
+        text = "scrape_configs:\n- job_name: j\n"
+        [told] = load_text(f"{text}  {field}: {value}\n", "prometheus.yml").without_effect
+        assert (told.name, told.place.line) == (field, 3)
+        assert load_text(text, "prometheus.yml").without_effect == ()
 
 
 # By label a value, and what of the target is another then.

@@ -41,10 +41,7 @@ def test_sections_without_effect_are_warned_of() -> None:
     for text, sections in (("global: {}\n", []), (given, ["otlp", "runtime"])):
         log = LogBuffer()
         warn_of(LoadedConfiguration(load_text(text, "p.yml")), log)
-        told = [
-            (fields.get("setting") or fields["section"], str(fields["at"])[:5])
-            for _, _, fields in log.entries
-        ]
+        told = [(fields["setting"], str(fields["at"])[:5]) for _, _, fields in log.entries]
         assert told == [(name, "p.yml") for name in sections]
 
 

@@ -31,7 +31,7 @@ from trimon.config.remote import (
 )
 from trimon.config.scrape import ScrapeConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
-from trimon.config.support import NO_EFFECT, Unsupported
+from trimon.config.support import NO_EFFECT, NO_EFFECT_IN_JOBS, Unsupported
 from trimon.config.tracing import TracingConfig
 from trimon.config.yaml.tree import Document, Node, Shape
 from trimon.errors import Position, UserError
@@ -171,12 +171,19 @@ class Config:
 
     @property
     def without_effect(self) -> tuple[Unsupported, ...]:
-        """The sections of the main file that mean nothing here."""
-        return tuple(
+        """What is given by name and means nothing here: sections of the main file, and fields of jobs."""
+        sections = [
             Unsupported(name, reason, self.main.place(name))
             for name, reason in NO_EFFECT.items()
             if self.main.given(name)
-        )
+        ]
+        fields = [
+            Unsupported(name, reason, job.place(name))
+            for job in self.scrape_configs
+            for name, reason in NO_EFFECT_IN_JOBS.items()
+            if job.given(name) and getattr(job, name)
+        ]
+        return (*sections, *fields)
 
     @property
     def evaluation_interval_ms(self) -> int:

@@ -35,6 +35,8 @@ INERT: Final[Mapping[str, Mapping[str, str]]] = {
 
 NO_EFFECT: Final[Mapping[str, str]] = {"runtime": "it tunes the Go runtime, and this is Python"}
 """Sections of the main file that mean nothing here, and why; whatever they say, they are warned of where they are given."""
+NO_EFFECT_IN_JOBS: Final[Mapping[str, str]] = {"enable_http2": "targets are asked by HTTP/1.1"}
+"""The same of fields of jobs, where they are switched on by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,10 +105,13 @@ def warn_of(loaded: LoadedConfiguration, log: Log) -> None:
         )
     if (more := len(unsupported) - limits.ERRORS_TOLD_MAX) > 0:
         log.warning("nothing acts on further settings yet", settings=more)
-    for each in loaded.config.without_effect:
+    idle = loaded.config.without_effect
+    for each in idle[: limits.ERRORS_TOLD_MAX]:
         log.warning(
-            "this section has no effect", section=each.name, reason=each.consequence, at=str(each.place)
+            "this setting has no effect", setting=each.name, reason=each.consequence, at=str(each.place)
         )
+    if (more := len(idle) - limits.ERRORS_TOLD_MAX) > 0:
+        log.warning("further settings have no effect", settings=more)
 
 
 class ConfigurationFile(Protocol):

@@ -82,10 +82,3 @@ def job_config(config: ScrapeConfig, features: Collection[str] = ()) -> JobConfi
         lambda: HttpFetch(client),
         config.scrape_failure_log_file,
     )
-
-
-def job_warnings(config: ScrapeConfig) -> list[str]:
-    """What a job asks for by name that changes nothing."""
-    if config.given("enable_http2") and config.enable_http2:
-        return [f"enable_http2 of job {config.job_name} has no effect: targets are asked by HTTP/1.1"]
-    return []

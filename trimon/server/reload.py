@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 from typing import Final
 
 import trio
@@ -12,7 +11,7 @@ from trimon.config.yaml.faults import and_more
 from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, warn_of
-from trimon.server.jobs import job_config, job_warnings
+from trimon.server.jobs import job_config
 from trimon.server.parts import ServerParts
 from trimon.server.settings import Seams
 from trimon.web.notifications import RELOAD_FAILED, UNSUPPORTED, Notifications
@@ -156,8 +155,6 @@ class Reload:
             raise config.scrape_files_error
         features = self._current.query_options().features
         jobs = [job_config(job, features) for job in config.scrape_configs]
-        for warning in chain.from_iterable(map(job_warnings, config.scrape_configs)):
-            self._seams.log.warning(warning)
         scraping.manager.configure(jobs)
         scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
 
