@@ -75,7 +75,7 @@ def test_what_a_page_mentions_exists(page: Path) -> None:
     """Flags of the server, files of the program, and other pages that a page names are there."""
     text = page.read_text(encoding="utf-8")
     commands = {"help", "version", "fail-fast", "self-contained", "http.config.file"}
-    flags = {name for name in re.findall(r"`--([a-z][a-z0-9.-]+)", text) if "." in name}
+    flags = {name.removeprefix("no-") for name in re.findall(r"`--([a-z][a-z0-9.-]+)", text) if "." in name}
     assert flags - commands <= BY_NAME.keys()
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link
