@@ -330,8 +330,11 @@ def _jobs_of_files(
     return tuple(jobs)
 
 
-def read_text(path: Path, bytes_max: int) -> str:
-    """The text of a file, or of a pipe that is fed now, of at most `bytes_max`. Raises UserError that names the file."""
+def read_text(path: Path, bytes_max: int, *, lenient: bool = False) -> str:
+    """The text of a file, or of a pipe that is fed now, of at most `bytes_max`. Raises UserError that names the file.
+
+    A `lenient` reading replaces what is no UTF-8.
+    """
     try:
         data = read_start(path, bytes_max + 1, limits.PIPE_READ_S)
     except OSError as error:
@@ -340,7 +343,7 @@ def read_text(path: Path, bytes_max: int) -> str:
         raise UserError(f"{verb} {path}: {reason}") from None
     if len(data) > bytes_max:
         raise UserError(f"file is larger than {bytes_max} bytes", Position(file=str(path)))
-    return _decoded(data, path)
+    return data.decode("utf-8", "replace") if lenient else _decoded(data, path)
 
 
 def _decoded(data: bytes, path: Path) -> str:

@@ -13,10 +13,12 @@ from trimon.config.discovery import StaticConfig
 from trimon.config.load import read_text
 from trimon.config.model import Source
 from trimon.config.yaml.tree import Document
+from trimon.discovery.asking.record import SourceError, has_halves, parsed
 from trimon.discovery.plugin import TargetGroup
 from trimon.errors import Position, UserError
 from trimon.openfiles import require_regular
 
+_FIELDS: Final = frozenset(("targets", "labels"))
 FILE_LABEL: Final = "__meta_filepath"
 _TEXT_OR_OPENING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]')
 NULL_ITEM: Final = "nil target group item found"
@@ -44,7 +46,7 @@ def target_text(path: Path) -> str:
         require_regular(path)
     except OSError as error:
         raise UserError(f"open {path}: {(error.strerror or str(error)).lower()}") from None
-    return read_text(path, limits.DISCOVERY_FILE_BYTES_MAX)
+    return read_text(path, limits.DISCOVERY_FILE_BYTES_MAX, lenient=path.suffix.lower() == ".json")
 
 
 def read_target_file(path: Path) -> list[tuple[tuple[str, ...], dict[str, str]]]:
@@ -96,7 +98,9 @@ def groups_from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[s
     """Targets and labels of each group of a JSON text, `file` is its name in errors. Raises UserError."""
     _require_few_containers(text, file)
     try:
-        items = orjson.loads(text)
+        items = parsed(text) if has_halves(text) else orjson.loads(text)
+    except SourceError as error:
+        raise UserError(f"json: {error}", Position(file=file)) from None
     except orjson.JSONDecodeError as error:
         place = Position(error.lineno, error.colno, file)
         ends_early = error.pos >= len(text.rstrip())
@@ -114,9 +118,12 @@ def groups_from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[s
         where = f"group {index}"
         if not isinstance(item, dict):
             _refuse(file, f"{where} is an object with targets and labels", item)
-        for field in item.keys() - {"targets", "labels"}:
-            raise UserError(f'json: unknown field "{field}"', Position(file=file))
-        targets, labels = item.get("targets") or [], item.get("labels") or {}
+        # Go takes the names of fields in any case.
+        fields = {name.lower(): value for name, value in item.items()}
+        for field in item:
+            if field.lower() not in _FIELDS:
+                raise UserError(f'json: unknown field "{field}"', Position(file=file))
+        targets, labels = fields.get("targets") or [], fields.get("labels") or {}
         if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
             _refuse(file, f"{where}: targets is a list of strings", targets)
         if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):

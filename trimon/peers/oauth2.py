@@ -178,6 +178,8 @@ class TokenSource:
                 body_bytes_max=ANSWER_BYTES_MAX,
                 method="POST",
                 body=urlencode(sorted(form.items())).encode(),
+                # The body may hold the secret, which is for nobody else.
+                follow_redirects=False,
             )
         )
         if not 200 <= response.status < 300:

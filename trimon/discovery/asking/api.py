@@ -7,6 +7,8 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
+import trio
+
 from trimon.clock import Clock
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.plugin import Context
@@ -15,9 +17,12 @@ from trimon.fetch.request import Fetch, FetchRequest, Response
 T = TypeVar("T")
 Headers = tuple[tuple[str, str], ...]
 
-ANSWER_BYTES_MAX: Final = 256 * 2**20
+ANSWER_BYTES_MAX: Final = 64 * 2**20
 # What is bigger than this is read in a thread.
 INLINE_BYTES_MAX: Final = 16 * 2**10
+# Of those that are bigger one is read after the other, whatever source they are of: a tree takes many times its text.
+BIG_BYTES: Final = 4 * 2**20
+_BIG_READS: Final = trio.CapacityLimiter(1)
 # A source may ask for patience, but not for a day of it.
 RETRY_AFTER_S_MAX: Final = 3600.0
 _SHOWN: Final = 200
@@ -113,7 +118,19 @@ class Api:
         """What a reader makes of the body, in a thread where it is big. Raises what the reader raises."""
         if len(answer.body) <= INLINE_BYTES_MAX:
             return reader(answer.body)
-        return await self._context.offload.run(lambda: reader(answer.body))
+
+        def work() -> T:
+            try:
+                return reader(answer.body)
+            except (MemoryError, SystemError):  # the latter from parsers that are out of memory
+                raise SourceError(
+                    f"there is no memory to read an answer of {len(answer.body)} bytes"
+                ) from None
+
+        if len(answer.body) < BIG_BYTES:
+            return await self._context.offload.run(work)
+        async with _BIG_READS:
+            return await self._context.offload.run(work)
 
 
 def refuse_unless_json(answer: Response) -> None:

@@ -12,6 +12,8 @@ from trimon.errors import OperatingError
 
 T = TypeVar("T")
 
+# A second of the interpreter's lock.
+VALUES_MAX: Final = 3_000_000
 _ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -123,15 +125,28 @@ class Record:
 def parsed(body: bytes | str) -> object:
     """The value of a JSON text. What is no character in it becomes the replacement character. Raises SourceError."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    # What separates values is counted where it cannot be in a text, too: nobody's answer has a tenth as many.
+    if text.count(",") + text.count("[") + text.count("{") > VALUES_MAX:
+        raise SourceError(f"the answer has more than {VALUES_MAX} values")
     try:
         value = json.loads(text)
-        if _ESCAPED_SURROGATE.search(text):
-            # Halves of characters have no UTF-8: whoever makes a URL or a label of one would fail.
-            written = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
-            value = json.loads(written.decode("utf-16", "replace"))
-    except (ValueError, RecursionError) as error:
+        return without_halves(value) if has_halves(text) else value
+    except RecursionError:
+        raise SourceError("the answer is not JSON: it is nested too deep") from None
+    except ValueError as error:
         raise SourceError(f"the answer is not JSON: {error}") from None
-    return value
+
+
+def has_halves(text: str) -> bool:
+    """Whether a JSON text may have halves of characters (surrogates) by their escapes."""
+    return _ESCAPED_SURROGATE.search(text) is not None
+
+
+def without_halves(value: object) -> object:
+    """A value of JSON with the replacement character for each half: whoever makes a URL or a label of one would fail."""
+    written = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    replaced: object = json.loads(written.decode("utf-16", "replace"))
+    return replaced
 
 
 def _object(value: object, path: str) -> dict[str, object]:

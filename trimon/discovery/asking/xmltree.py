@@ -13,6 +13,8 @@ from trimon.discovery.asking.record import SourceError
 DEPTH_MAX: Final = 50
 # An element takes some 400 bytes.
 ELEMENTS_MAX: Final = 2_000_000
+ATTRIBUTES_MAX: Final = 500_000
+PIECE_BYTES: Final = 2**18
 _START_TAG: Final = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 # Most elements have none. A million of anything that can hold something else costs the collector more than the reading.
 _NO_ATTRIBUTES: Final[Mapping[str, str]] = {}
@@ -96,8 +98,13 @@ class _Reader:
 
     def read(self) -> Element:
         """All of it."""
+        # All attributes of a tag come in one piece, in which nobody else has the interpreter.
+        if self._body.count(b"=") > ATTRIBUTES_MAX:
+            raise SourceError(f"the answer has more than {ATTRIBUTES_MAX} attributes")
         try:
-            self._parser.Parse(self._body, True)
+            for begin in range(0, len(self._body), PIECE_BYTES):
+                self._parser.Parse(self._body[begin : begin + PIECE_BYTES], False)
+            self._parser.Parse(b"", True)
         except expat.ExpatError as error:
             raise SourceError(f"the answer is not XML: {error}") from None
         if self._root is None:

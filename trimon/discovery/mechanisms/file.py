@@ -72,6 +72,9 @@ class FileDiscovery:
         self._files: dict[Path, _File] = {}
         self._last: list[_Read] = []
         self._read_errors = 0
+        self._last_success_ms = 0
+        self._last_error = ""
+        self._last_error_ms = 0
         self._watch_errors = 0
         self._scan_s = 0.0
         self._readings = 0
@@ -101,6 +104,9 @@ class FileDiscovery:
             "watching": list(self._watching),
             "readings": self._readings,
             "read_errors": self._read_errors,
+            "last_success_ms": self._last_success_ms,
+            "last_error": self._last_error,
+            "last_error_ms": self._last_error_ms,
             "watch_errors": self._watch_errors,
             "scan_s": self._scan_s,
             "refused": self._refused,
@@ -121,6 +127,7 @@ class FileDiscovery:
             if reading.error:
                 self._read_errors += 1
                 self._log.error("Error reading file", path=str(reading.path), err=reading.error)
+        self._note([reading.error for reading in readings if reading.error])
         self._last = readings
         if len(readings) == len(last) and all(map(operator.is_, readings, last)):
             sink.publish(check_groups([]))
@@ -139,6 +146,15 @@ class FileDiscovery:
             self._log.error("the targets of all files were refused", err=str(error))
         else:
             self._files, self._refused = files, ""
+
+    def _note(self, errors: Sequence[str]) -> None:
+        """A reading in which a file is bad is no success, although the others count."""
+        now_ms = self._context.clock.now_ms()
+        if errors:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            self._last_error, self._last_error_ms = errors[0] + more, now_ms
+        else:
+            self._last_error, self._last_success_ms = "", now_ms
 
     def _read_all(self) -> list[_Read]:
         last = {reading.path: reading for reading in self._last}

@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.record import Record, SourceError, has_halves, parsed, without_halves
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject
 from trimon.fetch.request import FetchError
 
@@ -82,12 +82,13 @@ def events_of(lines: bytes, read: Callable[[Record], KubernetesObject]) -> list[
 
 def _event(line: bytes, read: Callable[[Record], KubernetesObject]) -> Event | None:
     try:
-        parsed = orjson.loads(line)
-    except (orjson.JSONDecodeError, RecursionError) as error:
-        raise SourceError(f"an event of the watch is not JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise SourceError(f"an event of the watch is of type {type(parsed).__name__}; it has to be dict")
-    event = Record(parsed)
+        found_value: object = orjson.loads(line)
+    except (orjson.JSONDecodeError, RecursionError):
+        # It may have what is no character in it: one annotation must not end the watch of all.
+        found_value = parsed(line)
+    if not isinstance(found_value, dict):
+        raise SourceError(f"an event of the watch is of type {type(found_value).__name__}; it has to be dict")
+    event = Record(found_value)
     kind, whole = event.text("type"), event.record("object")
     if kind == "ERROR":
         return Event("", error=Refused(whole.whole("code"), whole.text("message") or whole.text("reason")))
@@ -116,14 +117,21 @@ def page_of(body: bytes, read: Callable[[Record], KubernetesObject]) -> Page:
     objects: list[KubernetesObject] = []
     fields: dict[str, object] = {}
     try:
-        for name, value, is_item in _fields(body.decode("utf-8")):
+        text = body.decode("utf-8", "replace")
+        cleaned = without_halves if has_halves(text) else None
+        for name, found, is_item in _fields(text):
+            value = found if cleaned is None else cleaned(found)
             if not is_item:
                 fields[name] = value
             elif name == "items":
                 if not isinstance(value, dict):
                     raise SourceError("an item of the list is no object")
                 objects.append(read(Record(value, f"items[{len(objects)}]")))
-    except (ValueError, IndexError, RecursionError) as error:
+    except IndexError:
+        raise SourceError("the list is not JSON: it ends too early") from None
+    except RecursionError:
+        raise SourceError("the list is not JSON: it is nested too deep") from None
+    except ValueError as error:
         raise SourceError(f"the list is not JSON: {error}") from None
     whole = Record(fields)
     meta = whole.record("metadata")

@@ -113,7 +113,7 @@ class DiscoveryHandler:
         stats, own = run.stats, run.own_fields()
         known = {name: own[name] for name in _STATS if name in own}
         error = str(known.get("last_error") or "") or _crash(child)
-        success_ms = _whole(known.get("last_success_ms")) or stats.last_ms
+        success_ms = _whole(known.get("last_success_ms", stats.last_ms))
         return {
             "id": run.provider.key,
             "mechanism": run.provider.mechanism,
