@@ -43,3 +43,20 @@ async def test_a_list_without_end_is_an_error(items: list[int], monkeypatch: pyt
     with pytest.raises(SourceError, match="more than 20 items" if items else "more than 50 pages"):
         await all_pages(ask)
     assert len(asked) == (21 if items else 50)
+
+
+async def test_empty_pages_end() -> None:
+    """A filter may leave some pages without an item; a list of nothing but such pages is given up."""
+    asked: list[str] = []
+
+    async def ask(name: str) -> Page[int]:
+        asked.append(name)
+        return Page([1] if len(asked) % 50 == 0 else [], "" if len(asked) == 120 else str(len(asked)))
+
+    assert await all_pages(ask) == [1, 1]
+
+    async def ask_for_nothing(name: str) -> Page[int]:
+        return Page([], name + "x")
+
+    with pytest.raises(SourceError, match="more than 100 pages in a row"):
+        await all_pages(ask_for_nothing)

@@ -306,15 +306,18 @@ def test_a_flood_of_events_is_published_ten_times_a_second() -> None:
     observe(discovery(cluster), look)
 
 
-def test_an_endless_list_ends() -> None:
-    """A server whose list has always one more page is left after so many pages."""
+@pytest.mark.parametrize(
+    "items", ["", '{"metadata": {"name": "p", "namespace": "n", "resourceVersion": "1"}}']
+)
+def test_an_endless_list_ends(items: str) -> None:
+    """A server whose list has always one more page is left after so many pages, or after one that is empty."""
     from trimon.discovery.mechanisms.kubernetes import informer
 
     cluster = FakeCluster(habits=Habits(watch_lists=False))
 
     async def endless(request: FetchRequest) -> Response:
         await trio.lowlevel.checkpoint()
-        body = b'{"metadata": {"continue": "more", "resourceVersion": "1"}, "items": []}'
+        body = b'{"metadata": {"continue": "more", "resourceVersion": "1"}, "items": [%b]}' % items.encode()
         return Response(200, "OK", "application/json", body, len(body))
 
     cluster.send = endless  # type: ignore[method-assign]
@@ -325,7 +328,7 @@ def test_an_endless_list_ends() -> None:
             await made.run(found.sink)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
-    assert f"{informer.PAGES_MAX} pages" in made.stats.last_error
+    assert (f"{informer.PAGES_MAX} pages" if items else "never ends") in made.stats.last_error
 
 
 def test_a_namespace_that_is_denied_keeps_no_other_waiting() -> None:

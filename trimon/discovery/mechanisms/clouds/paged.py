@@ -22,6 +22,8 @@ T = TypeVar("T")
 Labels: TypeAlias = dict[str, str]
 
 PAGES_MAX: Final = 10_000
+# A filter may leave a page without an item; so many in a row are a list that never ends.
+EMPTY_PAGES_MAX: Final = 100
 # More items than this are mapped in a thread.
 MAP_INLINE_MAX: Final = 100
 SHOWN: Final = 100
@@ -39,9 +41,12 @@ async def all_pages(ask: Callable[[str], Awaitable[Page[T]]], first: str = "") -
     """The items of all pages, the first of which has that name. Raises SourceError where there is no end."""
     found: list[T] = []
     seen = {first}
-    name = first
+    name, empty = first, 0
     for _ in range(PAGES_MAX):
         page = await ask(name)
+        empty = 0 if page.items else empty + 1
+        if empty > EMPTY_PAGES_MAX:
+            raise SourceError(f"the list never ends: more than {EMPTY_PAGES_MAX} pages in a row have no item")
         found.extend(page.items)
         if len(found) > limits.TARGETS_PER_PUBLISH_MAX:
             raise SourceError(f"the list has more than {limits.TARGETS_PER_PUBLISH_MAX} items")

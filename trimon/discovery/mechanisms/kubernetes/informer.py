@@ -209,6 +209,8 @@ class Informer:
             if not page.next:
                 await self._replace(objects, page.version)
                 return
+            if not page.objects:
+                raise SourceError("a list that never ends: a page has no objects, and names a next one")
             query = {"continue": page.next, "limit": str(PAGE_OBJECTS)}
         raise SourceError(f"a list of more than {PAGES_MAX} pages, which is the limit")
 
