@@ -373,10 +373,8 @@ class Search:
 def _ids(server: Server, path: str, authorization: str, listed: str) -> list[str]:
     """The ids of what a route lists; none where it is refused."""
     for _, text in fetched(server, path, authorization, kinds=KINDS[:1]):
-        try:
-            return [str(one["id"]) for one in json.loads(text)["data"][listed]]
-        except (ValueError, KeyError, TypeError):
-            return []
+        if text.startswith("{"):
+            return [str(one["id"]) for one in json.loads(text).get("data", {}).get(listed, [])]
     return []
 
 

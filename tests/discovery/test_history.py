@@ -67,7 +67,8 @@ def test_a_provider_that_says_all_again_tells_what_is_gone() -> None:
     hub.update("p", {"a": (target("x"),)}, complete=True)
     assert told(history)[:-1] == [(ChangeKind.WENT, "y", 1)]
     hub.wire({"job": ["q"]})
-    assert told(history)[0] == (ChangeKind.REMOVED, "", 1)
+    assert told(history)[:2] == [(ChangeKind.WENT, "x", 1), (ChangeKind.REMOVED, "", 1)]
+    assert history.changes()[0].jobs == ("job",)
 
 
 def test_only_an_hour_is_kept() -> None:

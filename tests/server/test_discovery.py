@@ -55,3 +55,31 @@ def test_a_target_that_vanished_can_be_found(tmp_path: Path) -> None:
         assert 'prometheus_sd_refresh_duration_seconds_count{config="down",mechanism="http"}' in metrics
         bad = server.get("/api/v1/discovery/changes", kind="nothing")
         assert (bad["status"], bad["errorType"]) == ("error", "bad_data")
+
+
+def test_targets_of_a_job_that_a_reload_took_away_can_be_found(tmp_path: Path) -> None:
+    """They went, under the name of the job, although neither it nor its provider is there any more."""
+    targets = tmp_path / "targets.json"
+    write(targets, {"targets": ["127.0.0.1:1"], "labels": {"__meta_from": "http://h/?token=hide-me-please"}})
+    config = f"scrape_configs:\n- job_name: j\n  file_sd_configs: [{{files: ['{targets}']}}]\n"
+    with running(tmp_path / "data", config, "--web.enable-lifecycle") as server:
+        assert await_change(server, kind="first publish", job="j")["jobs"] == ["j"]
+        server.config.write_text("scrape_configs: []\n")
+        server.text("/-/reload", "POST")
+        assert await_change(server, kind="provider removed", job="j")["count"] == 1
+        went = await_change(server, kind="went", job="j")
+        assert went["labels"]["__address__"] == "127.0.0.1:1"
+        assert went["labels"]["__meta_from"] == "http://h/?token=<secret>"
+
+
+def test_a_source_that_cannot_be_made_ends_alone(tmp_path: Path) -> None:
+    """As in Prometheus the server starts, and the source says what is wrong."""
+    config = (
+        "scrape_configs:\n- job_name: bad\n  docker_sd_configs: [{host: blah}]\n"
+        "- job_name: good\n  static_configs: [{targets: ['127.0.0.1:1']}]\n"
+    )
+    with running(tmp_path / "data", config) as server:
+        assert await_change(server, kind="first publish", job="good")["count"] == 1
+        [bad] = server.get("/api/v1/discovery", job="bad")["data"]["providers"]
+        assert "blah" in bad["lastError"]
+        assert bad["lastErrorTime"].startswith("20")

@@ -53,6 +53,8 @@ class TargetChange:
     before: Mapping[str, str] | None = None
     after: Mapping[str, str] | None = None
     count: int = 1
+    jobs: tuple[str, ...] = ()
+    """Who had the provider then."""
 
     def labels(self) -> Mapping[str, str]:
         """Those of the target, as it is or was last."""
@@ -74,6 +76,7 @@ class _Noted:
     source: str
     before: LabelSets
     after: LabelSets
+    jobs: tuple[str, ...]
 
     @property
     def targets(self) -> int:
@@ -106,9 +109,11 @@ class TargetHistory:
         """About how much memory the changes take."""
         return self._size_bytes
 
-    def note(self, provider: str, source: str, before: LabelSets, after: LabelSets) -> None:
+    def note(
+        self, provider: str, source: str, before: LabelSets, after: LabelSets, jobs: tuple[str, ...] = ()
+    ) -> None:
         """A group has other targets now."""
-        noted = _Noted(self._clock.now_ms(), provider, source, before, after)
+        noted = _Noted(self._clock.now_ms(), provider, source, before, after, jobs)
         self._pending.append(noted)
         self._pending_targets += noted.targets
         while self._pending_targets > PENDING_TARGETS_MAX and len(self._pending) > 1:
@@ -116,13 +121,16 @@ class TargetHistory:
             self.lost += 1
         self.on_note()
 
-    def first(self, provider: str, count: int) -> None:
+    def first(self, provider: str, count: int, jobs: tuple[str, ...] = ()) -> None:
         """A provider published for the first time."""
-        self._add(TargetChange(self._clock.now_ms(), provider, ChangeKind.FIRST, count=count))
+        self._add(TargetChange(self._clock.now_ms(), provider, ChangeKind.FIRST, count=count, jobs=jobs))
 
-    def removed(self, provider: str, count: int) -> None:
-        """The configuration has a provider no more."""
-        self._add(TargetChange(self._clock.now_ms(), provider, ChangeKind.REMOVED, count=count))
+    def removed(self, provider: str, targets: LabelSets, jobs: tuple[str, ...] = ()) -> None:
+        """The configuration has a provider no more, and its targets went with it."""
+        at_ms = self._clock.now_ms()
+        if targets:
+            self.note(provider, "", targets, (), jobs)
+        self._add(TargetChange(at_ms, provider, ChangeKind.REMOVED, count=len(targets), jobs=jobs))
 
     def work(self) -> None:
         """Finds what changed in all that was noted."""
@@ -168,16 +176,16 @@ def _differences(noted: _Noted) -> Iterator[TargetChange]:
     after = {frozenset(labels.items()): labels for labels in noted.after}
     went = [labels for key, labels in before.items() if key not in after]
     came = [labels for key, labels in after.items() if key not in before]
-    at, provider, source = noted.at_ms, noted.provider, noted.source
+    at, provider, source, jobs = noted.at_ms, noted.provider, noted.source, noted.jobs
     successors: dict[str, list[Mapping[str, str]]] = {}
     for labels in came:
         successors.setdefault(labels.get(_ADDRESS, ""), []).append(labels)
     for labels in went:
         same = successors.get(labels.get(_ADDRESS, ""))
         if same:
-            yield TargetChange(at, provider, ChangeKind.CHANGED, source, labels, same.pop(0))
+            yield TargetChange(at, provider, ChangeKind.CHANGED, source, labels, same.pop(0), jobs=jobs)
         else:
-            yield TargetChange(at, provider, ChangeKind.WENT, source, before=labels)
+            yield TargetChange(at, provider, ChangeKind.WENT, source, before=labels, jobs=jobs)
     for left in successors.values():
         for labels in left:
-            yield TargetChange(at, provider, ChangeKind.CAME, source, after=labels)
+            yield TargetChange(at, provider, ChangeKind.CAME, source, after=labels, jobs=jobs)

@@ -54,6 +54,7 @@ class Hub:
         new = {job: tuple(keys) for job, keys in wiring.items()}
         before = {job: self.targets(job) for job, keys in new.items() if job in old and old[job] != keys}
         self._wiring = new
+        users = self._users
         self._users = {}
         for job, keys in new.items():
             for key in keys:
@@ -64,7 +65,7 @@ class Hub:
         for key in self._providers.keys() - wanted:
             gone = self._providers.pop(key)
             if self._history is not None:
-                self._history.removed(key, len(gone.targets()))
+                self._history.removed(key, gone.targets(), tuple(users.get(key, ())))
         self._leaving = {job: held for job, held in self._leaving.items() if job in self._wiring}
         self._changed = {job: None for job in self._changed if job in self._wiring}
         for job, keys in self._wiring.items():
@@ -109,15 +110,16 @@ class Hub:
         complete: bool,
     ) -> None:
         """Tells the history what an update is about to change."""
+        jobs = tuple(self._users[provider])
         if not known.published:
-            history.first(provider, sum(map(len, groups.values())))
+            history.first(provider, sum(map(len, groups.values())), jobs)
             return
         gone = known.groups.keys() - groups.keys() if complete else ()
         for source, targets in (*groups.items(), *((source, ()) for source in gone)):
             before = known.groups.get(source, ())
             # What is not complete names only what changed.
             if not complete or before != targets:
-                history.note(provider, source, before, targets)
+                history.note(provider, source, before, targets, jobs)
 
     def _all_published(self, keys: tuple[str, ...]) -> bool:
         return all(self._providers[key].published for key in keys)
@@ -161,6 +163,11 @@ class Hub:
         """Whether a provider has said what it knows at least once."""
         known = self._providers.get(provider)
         return known is not None and known.published
+
+    def held(self, provider: str) -> int:
+        """How many targets of a provider are known, whether it runs now or not."""
+        known = self._providers.get(provider)
+        return len(known.targets()) if known is not None else 0
 
     def inspect(self) -> dict[str, object]:
         """Figures for people."""

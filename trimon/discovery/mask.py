@@ -7,6 +7,7 @@ from typing import Final
 
 from trimon.config.secret import MASK, looks_secret, masked_url
 from trimon.model.labels import Labels
+from trimon.redaction import shown_url
 
 # Labels that relabeling removes before storage; the rest are on every sample and no secret any more.
 _ADDRESS: Final = "__address__"
@@ -34,7 +35,7 @@ class LabelMask:
 
     def labels(self, labels: Labels) -> Labels:
         """A label set for people and clients; the same object when there is nothing to mask."""
-        if not any("@" in value or self.is_secret(name) for name, value in labels):
+        if not any("@" in value or "?" in value or self.is_secret(name) for name, value in labels):
             return labels
         return tuple((name, self._shown(name, value)) for name, value in labels)
 
@@ -45,4 +46,6 @@ class LabelMask:
     def _shown(self, name: str, value: str) -> str:
         if self.is_secret(name) and value:
             return MASK
-        return masked_url(value) if name == _ADDRESS or "://" in value else value
+        if "://" in value:
+            return shown_url(value)
+        return masked_url(value) if name == _ADDRESS else value

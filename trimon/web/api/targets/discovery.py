@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
@@ -46,13 +46,13 @@ class ChangeFilter:
         )
         self.most = parameters.limit(values) or CHANGES_DEFAULT
 
-    def takes(self, change: TargetChange, jobs: Mapping[str, tuple[str, ...]], job: str) -> bool:
+    def takes(self, change: TargetChange, job: str) -> bool:
         """Whether a change is asked for."""
         if not self._start_ms <= change.at_ms <= self._end_ms:
             return False
         if self._provider and not change.provider.startswith(self._provider):
             return False
-        if job and job not in jobs.get(change.provider, ()):
+        if job and job not in change.jobs:
             return False
         if self._kinds and change.kind.value not in self._kinds:
             return False
@@ -87,7 +87,6 @@ class DiscoveryHandler:
         context, values = self._context, request.query(strict=True)
         job = values.get("job", "")
         managers = context.discoveries()
-        jobs = {run.provider.key: run.consumers for manager in managers for run in manager.runs().values()}
 
         def work() -> tuple[list[TargetChange], int]:
             wanted = ChangeFilter(values, context)
@@ -95,7 +94,7 @@ class DiscoveryHandler:
                 change
                 for manager in managers
                 for change in manager.history.changes()
-                if wanted.takes(change, jobs, job)
+                if wanted.takes(change, job)
             ]
             found.sort(key=lambda change: -change.at_ms)
             return found[: wanted.most], len(found)
@@ -120,14 +119,14 @@ class DiscoveryHandler:
             "kind": manager.kind,
             "jobs": list(run.consumers),
             "state": child.state.value,
-            "published": stats.publishes > 0,
-            "targets": stats.targets,
+            "published": manager.hub.published(run.provider.key),
+            "targets": manager.hub.held(run.provider.key),
             "groups": stats.groups,
             "publishes": stats.publishes,
             "lastPublish": json_time(stats.last_ms),
             "lastSuccess": json_time(success_ms),
             "lastError": redacted(error),
-            "lastErrorTime": json_time(_whole(known.get("last_error_ms"))),
+            "lastErrorTime": json_time(_whole(known.get("last_error_ms")) or _crash_ms(child)),
             "refreshes": _whole(known.get("refreshes")),
             "refreshFailures": _whole(known.get("refresh_failures")),
             "restarts": child.restarts,
@@ -139,6 +138,7 @@ class DiscoveryHandler:
         shown: dict[str, object] = {
             "time": json_time(change.at_ms),
             "provider": change.provider,
+            "jobs": list(change.jobs),
             "kind": change.kind.value,
             "source": redacted(change.source),
             "count": change.count,
@@ -151,6 +151,10 @@ class DiscoveryHandler:
                 name: {"before": before.get(name), "after": after.get(name)} for name in change.differing()
             }
         return shown
+
+
+def _crash_ms(child: Child) -> int:
+    return int(child.last_crash.at_s * 1000) if child.last_crash is not None else 0
 
 
 def _crash(child: Child) -> str:
