@@ -90,7 +90,7 @@ class ScrapesHandler:
         body = await self._context.offload.run(work)
         kind = "application/octet-stream" if "protobuf" in kept.content_type else TEXT
         answer = Answer(
-            body, content_type=kind, headers={"X-Scraped-Content-Type": _header(kept.content_type)}
+            body, content_type=kind, headers={"X-Scraped-Content-Type": _header(redacted(kept.content_type))}
         )
         return self._context.held(answer)
 
