@@ -14,6 +14,7 @@ from trimon.config import (
     load,
     load_text,
 )
+from trimon.config.globs import expand_glob
 from trimon.config.support import INERT
 from trimon.errors import UserError
 
@@ -539,3 +540,10 @@ def test_what_only_a_request_can_tell_is_taken() -> None:
     config = read(job("proxy_url: localhost:1000\nscheme: asdf\nstatic_configs: [{targets: [a:1]}]"))
     assert config.scrape_configs[0].scheme == "asdf"
     assert config.scrape_configs[0].proxy_url.reveal() == "localhost:1000"
+
+
+def test_a_class_of_a_pattern_is_negated_as_go_has_it(tmp_path: Path) -> None:
+    """`[^a]` is what is no `a`."""
+    for name in ("a.yml", "b.yml", "^.yml"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in expand_glob(f"{tmp_path}/[^a].yml")] == ["^.yml", "b.yml"]

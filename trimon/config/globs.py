@@ -51,7 +51,7 @@ def _exists(path: Path) -> bool:
 def files_like(pattern: Path) -> tuple[Path, ...]:
     """The files that a pattern in the last element of a path matches, sorted. Blocks on the disk."""
     # several stars match what one does; Python would look into directories, or refuse them
-    name = re.sub(r"\*+", "*", pattern.name)
+    name = re.sub(r"\*+", "*", pattern.name).replace("[^", "[!")
     try:
         return tuple(sorted(match for match in pattern.parent.glob(name) if not match.is_dir()))
     except (

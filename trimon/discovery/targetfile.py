@@ -123,7 +123,9 @@ def groups_from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[s
         for field in item:
             if field.lower() not in _FIELDS:
                 raise UserError(f'json: unknown field "{field}"', Position(file=file))
-        targets, labels = fields.get("targets") or [], fields.get("labels") or {}
+        # null is what a text is without a value: an empty one.
+        targets = _without_null(fields.get("targets") or [])
+        labels = _without_null(fields.get("labels") or {})
         if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
             _refuse(file, f"{where}: targets is a list of strings", targets)
         if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
@@ -132,6 +134,14 @@ def groups_from_json(text: str, file: str) -> list[tuple[tuple[str, ...], dict[s
             raise UserError('"" is not a valid label name', Position(file=file))
         groups.append((tuple(targets), labels))
     return groups
+
+
+def _without_null(value: object) -> object:
+    if isinstance(value, list):
+        return ["" if each is None else each for each in value]
+    if isinstance(value, dict):
+        return {name: "" if each is None else each for name, each in value.items()}
+    return value
 
 
 def _refuse(file: str, wanted: str, got: object) -> NoReturn:

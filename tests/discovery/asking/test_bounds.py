@@ -59,3 +59,6 @@ def test_files_and_lists_are_read_as_go_reads_them() -> None:
     """Names of fields in any case; halves of characters become the replacement character."""
     text = '[{"TARGETS": ["h:1"], "Labels": {"a": "\\ud800"}}]'
     assert groups_from_json(text, "f") == [(("h:1",), {"a": "\ufffd"})]
+    assert groups_from_json('[{"targets": ["h:1", null], "labels": {"a": null}}]', "f") == [
+        (("h:1", ""), {"a": ""})
+    ]

@@ -26,7 +26,7 @@ _BIG_READS: Final = trio.CapacityLimiter(1)
 # A source may ask for patience, but not for a day of it.
 RETRY_AFTER_S_MAX: Final = 3600.0
 _SHOWN: Final = 200
-_JSON: Final = re.compile(r"application/json\s*(;\s*charset=utf-8)?\s*", re.IGNORECASE)
+_JSON: Final = re.compile(r'application/json(;\s*charset=("utf-8"|utf-8))?', re.IGNORECASE)
 
 
 class Api:
@@ -135,7 +135,7 @@ class Api:
 
 def refuse_unless_json(answer: Response) -> None:
     """Raise SourceError for an answer that does not say that it is JSON."""
-    if not _JSON.fullmatch(answer.content_type.strip()):
+    if not _JSON.fullmatch(answer.content_type):
         raise SourceError(f'unsupported content type "{answer.content_type[:100]}"')
 
 
