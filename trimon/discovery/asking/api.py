@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar, Unpack
 
 import trio
 
@@ -29,6 +29,15 @@ _SHOWN: Final = 200
 _JSON: Final = re.compile(r'application/json(;\s*charset=("utf-8"|utf-8))?', re.IGNORECASE)
 
 
+class Asked(TypedDict, total=False):
+    """What a request may say beside its URL and headers; `timeout_s` in place of the discovery's."""
+
+    method: str
+    body: bytes
+    unix_socket: str
+    timeout_s: float
+
+
 class Api:
     """Requests of one discovery. `timeout_s` is for each of them; `fetch` another client than the context's.
 
@@ -49,70 +58,35 @@ class Api:
         self._follow_redirects = follow_redirects
         self.requests = 0
 
-    async def send(
-        self,
-        url: str,
-        headers: Headers = (),
-        *,
-        method: str = "GET",
-        body: bytes = b"",
-        unix_socket: str = "",
-        timeout_s: float | None = None,
-    ) -> Response:
+    async def send(self, url: str, headers: Headers = (), **asked: Unpack[Asked]) -> Response:
         """The answer, whatever its status. Raises FetchError."""
         self.requests += 1
         request = FetchRequest(
             url,
             headers,
-            self._timeout_s if timeout_s is None else timeout_s,
+            asked.get("timeout_s", self._timeout_s),
             ANSWER_BYTES_MAX,
-            method=method,
-            body=body,
-            unix_socket=unix_socket,
+            method=asked.get("method", "GET"),
+            body=asked.get("body", b""),
+            unix_socket=asked.get("unix_socket", ""),
             follow_redirects=self._follow_redirects,
         )
         return await self._fetch.send(request)
 
-    async def ok(
-        self,
-        url: str,
-        headers: Headers = (),
-        *,
-        method: str = "GET",
-        body: bytes = b"",
-        unix_socket: str = "",
-    ) -> Response:
+    async def ok(self, url: str, headers: Headers = (), **asked: Unpack[Asked]) -> Response:
         """The answer if its status is 200. Raises SourceError, FetchError."""
-        answer = await self.send(url, headers, method=method, body=body, unix_socket=unix_socket)
+        answer = await self.send(url, headers, **asked)
         if answer.status != 200:
             raise refused(answer, self._context.clock)
         return answer
 
-    async def record(
-        self,
-        url: str,
-        headers: Headers = (),
-        *,
-        method: str = "GET",
-        body: bytes = b"",
-        unix_socket: str = "",
-    ) -> Record:
+    async def record(self, url: str, headers: Headers = (), **asked: Unpack[Asked]) -> Record:
         """The JSON object of an answer with status 200. Raises SourceError, FetchError."""
-        answer = await self.ok(url, headers, method=method, body=body, unix_socket=unix_socket)
-        return await self.read(answer, Record.of_json)
+        return await self.read(await self.ok(url, headers, **asked), Record.of_json)
 
-    async def records(
-        self,
-        url: str,
-        headers: Headers = (),
-        *,
-        method: str = "GET",
-        body: bytes = b"",
-        unix_socket: str = "",
-    ) -> list[Record]:
+    async def records(self, url: str, headers: Headers = (), **asked: Unpack[Asked]) -> list[Record]:
         """The JSON objects of an array, of an answer with status 200. Raises SourceError, FetchError."""
-        answer = await self.ok(url, headers, method=method, body=body, unix_socket=unix_socket)
-        return await self.read(answer, Record.list_of_json)
+        return await self.read(await self.ok(url, headers, **asked), Record.list_of_json)
 
     async def read(self, answer: Response, reader: Callable[[bytes], T]) -> T:
         """What a reader makes of the body, in a thread where it is big. Raises what the reader raises."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
@@ -27,6 +26,7 @@ from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 
 CHANGES_DEFAULT: Final = 1000
+_KINDS: Final = tuple(kind.value for kind in ChangeKind)
 _STATS: Final = ("refreshes", "refresh_failures", "last_success_ms", "last_error", "last_error_ms")
 
 
@@ -39,7 +39,7 @@ class ChangeFilter:
         self._provider = values.get("provider", "")
         self._address = values.get("address", "")
         self._kinds = set(values.getlist("kind"))
-        if unknown := self._kinds.difference(_kinds()):
+        if unknown := self._kinds.difference(_KINDS):
             raise bad_parameter("kind", f"not supported value {go_quote(min(unknown))}")
         self._selectors = parameters.selectors(
             values.getlist("match[]"), Budget(context.query_options()).check
@@ -168,10 +168,6 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _kinds() -> Iterator[str]:
-    return (kind.value for kind in ChangeKind)
-
-
 def discovery_endpoints(context: WebContext) -> list[Endpoint]:
     """/discovery and /discovery/changes."""
     handler = DiscoveryHandler(context)
@@ -193,7 +189,7 @@ def discovery_endpoints(context: WebContext) -> list[Endpoint]:
                 job,
                 Parameter("provider", "The id of a provider, or how it begins: the name of a mechanism."),
                 Parameter("address", "The `__address__` of a target."),
-                Parameter("kind", "What happened.", repeated=True, choices=tuple(_kinds())),
+                Parameter("kind", "What happened.", repeated=True, choices=_KINDS),
                 Parameter("start", "Changes since then.", Kind.TIMESTAMP),
                 Parameter("end", "Changes until then.", Kind.TIMESTAMP),
                 MATCH,

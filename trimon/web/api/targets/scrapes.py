@@ -139,17 +139,11 @@ class ScrapesHandler:
                 is_late=lambda: time.monotonic() >= until_s,
             )
 
-        found = await self._refusing(request, work)
-        return self._context.held(await success_in_slices(_shown_replay(kept, found)))
-
-    async def _refusing(self, request: Request, work: object) -> Replay:
-        assert callable(work)
         try:
             found = await request.attended(lambda: self._context.offload.run(work))
         except UserError as error:
             raise ApiError("bad_data", redacted(str(error))) from None
-        assert isinstance(found, Replay)
-        return found
+        return self._context.held(await success_in_slices(_shown_replay(kept, found)))
 
     def _session(self, request: Request) -> tuple[ScrapePool, ScrapeSession]:
         """The target that the path names. Raises ApiError."""
