@@ -37,8 +37,8 @@ from trimon.web.debug import debug_endpoints
 from trimon.web.federation import federation_endpoints
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.pipeline import pipeline
-from trimon.web.index import index_endpoints
 from trimon.web.management import management_endpoints
+from trimon.web.pages import page_endpoints
 from trimon.web.userassets import user_asset_endpoints
 
 _AREAS: Final = (
@@ -71,7 +71,7 @@ _AREAS: Final = (
     management_endpoints,
     debug_endpoints,
     bundle_endpoints,
-    index_endpoints,
+    page_endpoints,
 )
 
 

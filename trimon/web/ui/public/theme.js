@@ -1,0 +1,10 @@
+// Runs before anything is drawn, so that a page never flashes in the other theme.
+(() => {
+  let chosen = null;
+  try {
+    chosen = JSON.parse(localStorage.getItem("trimon.theme"));
+  } catch {
+    // A browser may forbid storage; the system's theme is right then.
+  }
+  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+})();

@@ -1,0 +1,110 @@
+import { prefix } from "../app/server";
+
+export interface Answer<T> {
+  data: T;
+  warnings: string[];
+  infos: string[];
+}
+
+/** An answer that is an error, or none at all (status 0). */
+export class RequestError extends Error {
+  readonly kind: string;
+  readonly status: number;
+  constructor(message: string, kind: string, status: number) {
+    super(message);
+    this.name = "RequestError";
+    this.kind = kind;
+    this.status = status;
+  }
+}
+
+export type Parameters = Record<string, string | number | boolean | undefined | readonly string[]>;
+
+/** Parameters as they stand in a URL or a form; those that are undefined are left out. */
+export function encoded(parameters: Parameters): URLSearchParams {
+  const out = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value === undefined) continue;
+    if (Array.isArray(value)) for (const each of value) out.append(name, each);
+    else out.append(name, String(value));
+  }
+  return out;
+}
+
+interface Options {
+  signal?: AbortSignal | undefined;
+  /** As a form in a POST: for long expressions, and for what changes something. */
+  post?: boolean;
+  /** Sent as it is, with the parameters in the URL. */
+  body?: string;
+}
+
+async function response(path: string, parameters: Parameters, options: Options): Promise<Response> {
+  const form = encoded(parameters);
+  const text = form.toString();
+  const asForm = options.post === true && options.body === undefined;
+  const url = `${prefix}${path}${text && !asForm ? `?${text}` : ""}`;
+  const init: RequestInit = { cache: "no-store", credentials: "same-origin", signal: options.signal ?? null };
+  if (options.post || options.body !== undefined) {
+    init.method = "POST";
+    init.body = options.body ?? form;
+  }
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new RequestError("The server cannot be reached. Is it still running?", "unreachable", 0);
+  }
+}
+
+function failed(text: string, found: Response): RequestError {
+  try {
+    const body = JSON.parse(text);
+    if (typeof body.error === "string")
+      return new RequestError(body.error, String(body.errorType), found.status);
+  } catch {
+    // Not every error is JSON: proxies have pages of their own.
+  }
+  const short = text.trim().slice(0, 500);
+  return new RequestError(
+    `${found.status} ${found.statusText}${short ? `: ${short}` : ""}`,
+    "http",
+    found.status,
+  );
+}
+
+/** Asks the API; what is in the envelope. Throws RequestError, and AbortError where the signal ended it. */
+export async function ask<T>(
+  path: string,
+  parameters: Parameters = {},
+  options: Options = {},
+): Promise<Answer<T>> {
+  const found = await response(`/api/v1${path}`, parameters, options);
+  const text = await found.text();
+  if (!found.ok) throw failed(text, found);
+  let body: { status?: string; data: T; warnings?: string[]; infos?: string[] };
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new RequestError("The answer is no JSON.", "http", found.status);
+  }
+  if (body.status !== "success") throw failed(text, found);
+  return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
+}
+
+/** Asks for something without an envelope, as text. */
+export async function askText(
+  path: string,
+  parameters: Parameters = {},
+  options: Options = {},
+): Promise<string> {
+  const found = await response(path, parameters, options);
+  const text = await found.text();
+  if (!found.ok) throw failed(text, found);
+  return text;
+}
+
+/** What to say of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,36 @@
+import { Redirect, Route, Router, Switch } from "wouter-preact";
+import { ErrorBoundary } from "./boundary";
+import { Navigation } from "./navigation";
+import { Notices } from "./notices";
+import { PageView } from "./pageview";
+import { routes } from "./routes";
+import { prefix } from "./server";
+
+/** The whole page: navigation, what everybody must know, and the page of the path. */
+export function App() {
+  return (
+    <Router base={prefix}>
+      <a class="skip" href="#main">
+        Skip to content
+      </a>
+      <div class="shell">
+        <Navigation />
+        <main id="main" tabIndex={-1}>
+          <Notices />
+          <Switch>
+            {routes.map((route) => (
+              <Route key={route.path} path={route.path}>
+                <ErrorBoundary key={route.path}>
+                  <PageView route={route} />
+                </ErrorBoundary>
+              </Route>
+            ))}
+            <Route>
+              <Redirect to="/query" />
+            </Route>
+          </Switch>
+        </main>
+      </div>
+    </Router>
+  );
+}

@@ -1,0 +1,102 @@
+import { useState } from "preact/hooks";
+import { Link, useLocation } from "wouter-preact";
+import { Icon } from "../components/icon";
+import { preload } from "./pageview";
+import { localTime, type Theme, theme } from "./preferences";
+import { type Route, routes } from "./routes";
+import { consoles, pageTitle, version } from "./server";
+
+const GROUPS = ["Ask", "Watch", "Server"] as const;
+const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
+
+function Entry({ route, onOpen }: { route: Route; onOpen: () => void }) {
+  const [path] = useLocation();
+  const isHere = path === route.path;
+  return (
+    <li>
+      <Link
+        href={route.path}
+        class={isHere ? "entry here" : "entry"}
+        aria-current={isHere ? "page" : undefined}
+        onClick={onOpen}
+        onPointerEnter={() => preload(route)}
+        onFocus={() => preload(route)}
+      >
+        <Icon name={route.icon} />
+        {route.title}
+      </Link>
+    </li>
+  );
+}
+
+/** All pages, and the choices that hold everywhere. A column where there is room, a menu where there is none. */
+export function Navigation() {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <header class={isOpen ? "navigation open" : "navigation"}>
+      <div class="brand">
+        <Link href="/query" class="name">
+          <Icon name="mark" />
+          {pageTitle || "trimon"}
+        </Link>
+        <button
+          type="button"
+          class="plain menu"
+          aria-expanded={isOpen}
+          aria-controls="pages"
+          aria-label="Menu"
+          onClick={() => setOpen(!isOpen)}
+        >
+          <Icon name="menu" />
+        </button>
+      </div>
+      <nav id="pages" aria-label="Pages">
+        {GROUPS.map((group) => (
+          <section key={group} aria-label={group}>
+            <h2>{group}</h2>
+            <ul>
+              {routes
+                .filter((route) => route.group === group)
+                .map((route) => (
+                  <Entry key={route.path} route={route} onOpen={() => setOpen(false)} />
+                ))}
+              {group === "Ask" && consoles ? (
+                <li>
+                  <a class="entry" href={consoles}>
+                    <Icon name="console" />
+                    Consoles
+                  </a>
+                </li>
+              ) : null}
+            </ul>
+          </section>
+        ))}
+        <footer>
+          <button
+            type="button"
+            class="plain"
+            onClick={() => {
+              theme.value = NEXT[theme.value];
+            }}
+            aria-label={`Theme: ${theme.value}. Change it`}
+          >
+            <Icon name={theme.value === "dark" ? "moon" : theme.value === "light" ? "sun" : "system"} />
+            {theme.value}
+          </button>
+          <button
+            type="button"
+            class="plain"
+            onClick={() => {
+              localTime.value = !localTime.value;
+            }}
+            aria-label={`Times: ${localTime.value ? "local" : "UTC"}. Change it`}
+          >
+            <Icon name="clock" />
+            {localTime.value ? "local" : "UTC"}
+          </button>
+          <span class="muted version">{version}</span>
+        </footer>
+      </nav>
+    </header>
+  );
+}

@@ -1,0 +1,45 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { Route } from "./routes";
+import { pageTitle } from "./server";
+
+const loaded = new Map<string, ComponentType>();
+
+/** Loads a page's code when it is first opened. The one before stays out of the way: nothing is drawn twice. */
+export function PageView({ route }: { route: Route }) {
+  const [, redraw] = useState(0);
+  const [error, setError] = useState<unknown>();
+  useEffect(() => {
+    document.title = `${route.title} · ${pageTitle || "trimon"}`;
+    if (loaded.has(route.path)) return;
+    route.page().then(
+      (module) => {
+        loaded.set(route.path, module.default);
+        redraw((turn) => turn + 1);
+      },
+      (reason: unknown) => setError(reason),
+    );
+  }, [route]);
+  if (error !== undefined) {
+    return (
+      <div class="notice bad" role="alert">
+        <strong>This page could not be loaded.</strong> The server may have been updated meanwhile.
+        <button type="button" onClick={() => window.location.reload()}>
+          Load it again
+        </button>
+      </div>
+    );
+  }
+  const Page = loaded.get(route.path);
+  return Page ? <Page /> : <div class="loading" aria-busy="true" />;
+}
+
+/** Fetches the code of a page before it is asked for. */
+export function preload(route: Route): void {
+  if (!loaded.has(route.path)) {
+    route.page().then(
+      (module) => loaded.set(route.path, module.default),
+      () => undefined,
+    );
+  }
+}

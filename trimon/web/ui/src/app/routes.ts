@@ -1,0 +1,29 @@
+import type { ComponentType } from "preact";
+
+export interface Route {
+  path: string;
+  /** What the navigation and the document's title say. */
+  title: string;
+  group: "Ask" | "Watch" | "Server";
+  icon: string;
+  page: () => Promise<{ default: ComponentType }>;
+}
+
+/** Every page: its path is Prometheus' where Prometheus has it. The server has the same paths in `web/pages.py`. */
+export const routes: readonly Route[] = [
+  { path: "/query", title: "Query", group: "Ask", icon: "query", page: () => import("../pages/query/page") },
+  {
+    path: "/status",
+    title: "Status",
+    group: "Server",
+    icon: "status",
+    page: () => import("../pages/status/runtime"),
+  },
+  {
+    path: "/flags",
+    title: "Flags",
+    group: "Server",
+    icon: "flag",
+    page: () => import("../pages/status/flags"),
+  },
+];

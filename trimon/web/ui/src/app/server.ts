@@ -1,0 +1,15 @@
+/** What the server wrote into the document: what a script cannot ask for. */
+
+function told(name: string): string {
+  return document.querySelector<HTMLMetaElement>(`meta[name="trimon-${name}"]`)?.content ?? "";
+}
+
+/** What stands before every path: "" or "/prom". */
+export const prefix = told("prefix");
+/** The title that --web.page-title gives, else "". */
+export const pageTitle = told("title");
+export const version = told("version");
+/** Where console templates begin; "" where the server has none. */
+export const consoles = told("consoles");
+/** What style sheets made by scripts must carry. */
+export const styleNonce = told("nonce");

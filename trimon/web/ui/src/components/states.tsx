@@ -1,0 +1,62 @@
+import type { ComponentChildren } from "preact";
+import type { Asked } from "../api/asked";
+import { messageOf, RequestError } from "../api/client";
+
+/** Nothing to show, why, and what to do about it. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {children ? <div>{children}</div> : null}
+    </div>
+  );
+}
+
+const ADVICE: Record<number, string> = {
+  0: "",
+  401: "Sign in, or use a token.",
+  403: "You may not see this: it is for this machine, or needs another role.",
+  404: "This server does not have it.",
+  503: "The server is starting, stopping, or has too much to do; it can be asked again.",
+};
+
+export function Failure({ error, again }: { error: unknown; again?: () => void }) {
+  const advice = error instanceof RequestError ? ADVICE[error.status] : undefined;
+  return (
+    <div class="notice bad" role="alert">
+      <span>
+        {messageOf(error)} {advice}
+      </span>
+      {again ? (
+        <button type="button" onClick={again}>
+          Ask again
+        </button>
+      ) : null}
+    </div>
+  );
+}
+
+/** What was asked for: a bar while it is waited for, an error above what is known from before, and the data. */
+export function Loaded<T>({
+  asked,
+  children,
+}: {
+  asked: Asked<T>;
+  children: (data: T) => ComponentChildren;
+}) {
+  return (
+    <>
+      {asked.error !== undefined ? <Failure error={asked.error} again={asked.again} /> : null}
+      {asked.data === undefined ? asked.error === undefined ? <Loading /> : null : children(asked.data)}
+    </>
+  );
+}
+
+/** Appears only when an answer takes longer than a moment. */
+export function Loading() {
+  return (
+    <div class="loading" role="status" aria-live="polite">
+      <span class="visually-hidden">Loading</span>
+    </div>
+  );
+}

@@ -1,0 +1,188 @@
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Icon } from "./icon";
+import { useWindowRows } from "./virtual";
+
+export interface Column<R> {
+  name: string;
+  title: ComponentChildren;
+  /** A CSS grid width: "1fr", "8rem", "minmax(10rem, 2fr)". */
+  width: string;
+  cell: (row: R) => ComponentChildren;
+  /** What the column is sorted by; without it there is no sorting by it. */
+  sort?: (row: R) => number | string;
+  isNumber?: boolean;
+}
+
+export interface Sorting {
+  column: string;
+  descending: boolean;
+}
+
+function compared(a: number | string, b: number | string): number {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
+interface Properties<R> {
+  label: string;
+  columns: readonly Column<R>[];
+  rows: readonly R[];
+  keyOf: (row: R) => string;
+  /** What stands below a row that is open. */
+  detail?: (row: R) => ComponentChildren;
+  initialSort?: Sorting;
+  rowClass?: (row: R) => string;
+  /** Narrower than this many CSS pixels, cells stand below each other. */
+  stackBelow?: number;
+}
+
+const ROW_PX = 37;
+
+function useSorted<R>(rows: readonly R[], columns: readonly Column<R>[], initial: Sorting | undefined) {
+  const [sorting, setSorting] = useState<Sorting | undefined>(initial);
+  const sorted = useMemo(() => {
+    const by = columns.find((column) => column.name === sorting?.column)?.sort;
+    if (!by || !sorting) return rows;
+    const sign = sorting.descending ? -1 : 1;
+    return rows
+      .map((row) => ({ row, key: by(row) }))
+      .sort((a, b) => sign * compared(a.key, b.key))
+      .map((each) => each.row);
+  }, [rows, columns, sorting]);
+  return { sorted, sorting, setSorting };
+}
+
+/**
+ * A table of any length: rows that the window does not show are not drawn. Its head sorts; rows may open.
+ * It is a grid of ARIA roles, since absolute rows cannot stand in an HTML table.
+ */
+export function DataTable<R>(properties: Properties<R>) {
+  const { columns, keyOf, detail } = properties;
+  const { sorted, sorting, setSorting } = useSorted(properties.rows, columns, properties.initialSort);
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const body = useRef<HTMLDivElement>(null);
+  const [margin, setMargin] = useState(0);
+  useLayoutEffect(() => {
+    const top = (body.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
+    if (Math.abs(top - margin) > 1) setMargin(top);
+  });
+  const rows = useWindowRows({
+    count: sorted.length,
+    estimate: () => ROW_PX,
+    margin,
+    keyOf: (at) => {
+      const row = sorted[at];
+      return row === undefined ? at : keyOf(row);
+    },
+  });
+  const widths = `${detail ? "1.75rem " : ""}${columns.map((column) => column.width).join(" ")}`;
+  const toggle = (key: string) => {
+    const next = new Set(open);
+    if (!next.delete(key)) next.add(key);
+    setOpen(next);
+  };
+  return (
+    <div class="table" role="table" aria-label={properties.label} aria-rowcount={sorted.length + 1}>
+      <div role="rowgroup" class="table-head">
+        <div role="row" class="table-row" style={{ gridTemplateColumns: widths }}>
+          {detail ? <span role="columnheader" aria-label="Open" /> : null}
+          {columns.map((column) => (
+            <Head key={column.name} column={column} sorting={sorting} onSort={setSorting} />
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" class="table-body" ref={body} style={{ height: `${rows.getTotalSize()}px` }}>
+        {rows.getVirtualItems().map((item) => {
+          const row = sorted[item.index];
+          if (row === undefined) return null;
+          const key = keyOf(row);
+          const isOpen = open.has(key);
+          return (
+            <div
+              key={item.key}
+              ref={rows.measureElement}
+              data-index={item.index}
+              class="table-place"
+              style={{ transform: `translateY(${item.start - margin}px)` }}
+            >
+              <div
+                role="row"
+                aria-rowindex={item.index + 2}
+                class={`table-row ${properties.rowClass?.(row) ?? ""}`}
+                style={{ gridTemplateColumns: widths }}
+              >
+                {detail ? (
+                  <span role="cell">
+                    <button
+                      type="button"
+                      class="plain turn"
+                      aria-expanded={isOpen}
+                      aria-label={isOpen ? "Close the row" : "Open the row"}
+                      onClick={() => toggle(key)}
+                    >
+                      <Icon name={isOpen ? "down" : "right"} />
+                    </button>
+                  </span>
+                ) : null}
+                {columns.map((column) => (
+                  <span
+                    role="cell"
+                    key={column.name}
+                    class={column.isNumber ? "cell number" : "cell"}
+                    data-title={typeof column.title === "string" ? column.title : column.name}
+                  >
+                    {column.cell(row)}
+                  </span>
+                ))}
+              </div>
+              {isOpen && detail ? (
+                <div role="row" class="table-detail">
+                  <div role="cell">{detail(row)}</div>
+                </div>
+              ) : null}
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Head<R>({
+  column,
+  sorting,
+  onSort,
+}: {
+  column: Column<R>;
+  sorting: Sorting | undefined;
+  onSort: (sorting: Sorting) => void;
+}) {
+  const isBy = sorting?.column === column.name;
+  const order = isBy ? (sorting?.descending ? "descending" : "ascending") : "none";
+  return (
+    <span
+      role="columnheader"
+      class={column.isNumber ? "number" : ""}
+      aria-sort={column.sort ? order : undefined}
+    >
+      {column.sort ? (
+        <button
+          type="button"
+          class="plain sort"
+          onClick={() =>
+            onSort({
+              column: column.name,
+              descending: isBy ? !sorting?.descending : column.isNumber === true,
+            })
+          }
+        >
+          {column.title}
+          <span class={`sort-mark ${order}`} aria-hidden="true" />
+        </button>
+      ) : (
+        column.title
+      )}
+    </span>
+  );
+}

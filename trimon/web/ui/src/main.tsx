@@ -1,0 +1,10 @@
+import { render } from "preact";
+import { App } from "./app/app";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/shell.css";
+import "./styles/table.css";
+
+const place = document.getElementById("page");
+if (place) render(<App />, place);

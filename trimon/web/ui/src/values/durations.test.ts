@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import { formatDuration, humanDuration, parseDuration } from "./durations";
+
+describe("parseDuration", () => {
+  it("reads what PromQL reads, and plain seconds", () => {
+    expect(parseDuration("1h30m")).toBe(5_400_000);
+    expect(parseDuration("1d")).toBe(86_400_000);
+    expect(parseDuration("100ms")).toBe(100);
+    expect(parseDuration("15")).toBe(15_000);
+    expect(parseDuration("0.5")).toBe(500);
+  });
+  it("refuses what is no duration", () => {
+    for (const text of ["", " ", "h", "1m1h", "-5m", "5 m", "1h30"])
+      expect(parseDuration(text)).toBeUndefined();
+  });
+});
+
+describe("formatDuration", () => {
+  it("gives back what was read", () => {
+    for (const text of ["1h30m", "5m", "2d", "1w", "1y", "100ms", "1m30s"]) {
+      expect(formatDuration(parseDuration(text) ?? -1)).toBe(text);
+    }
+    expect(formatDuration(8 * 86_400_000)).toBe("8d");
+  });
+});
+
+describe("humanDuration", () => {
+  it("has at most two units", () => {
+    expect(humanDuration(0.25)).toBe("250 µs");
+    expect(humanDuration(12.345)).toBe("12.3 ms");
+    expect(humanDuration(1500)).toBe("1.5 s");
+    expect(humanDuration(250_000)).toBe("4 min 10 s");
+    expect(humanDuration(3_600_000)).toBe("1 h");
+    expect(humanDuration(183_600_000)).toBe("2 d 3 h");
+    expect(humanDuration(119_999)).toBe("2 min");
+  });
+});

@@ -1,0 +1,34 @@
+/** Numbers for people. What the API says exactly is kept as text; these are for axes, lists and totals. */
+
+const SI = ["", "k", "M", "G", "T", "P", "E"];
+const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** 12345 as "12,345". */
+export function count(value: number): string {
+  return Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : String(value);
+}
+
+/** At most four digits and a letter: "1.234k", "12.5M", "0.001". */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-3 || size >= 1e21) return value.toExponential(2).replace("e+", "e");
+  const step = Math.min(SI.length - 1, Math.max(0, Math.floor(Math.log10(size) / 3)));
+  const scaled = Number((value / 1000 ** step).toPrecision(4));
+  return `${scaled}${SI[step]}`;
+}
+
+/** "1.5 MiB". */
+export function bytes(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const step = value < 1 ? 0 : Math.min(BINARY.length - 1, Math.floor(Math.log2(value) / 10));
+  return `${Number((value / 1024 ** step).toPrecision(3))} ${BINARY[step]}`;
+}
+
+/** A share of a whole: "12 %", "<0.1 %". */
+export function percent(share: number): string {
+  if (!Number.isFinite(share)) return "–";
+  if (share > 0 && share < 0.001) return "<0.1 %";
+  return `${Number((share * 100).toPrecision(share < 0.1 ? 2 : 3))} %`;
+}
