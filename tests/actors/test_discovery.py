@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from trio.testing import MockClock
 
 from trimon.actors.discovered import Discovered, discovered_mailbox
 from trimon.actors.discovery import DiscoveryManager
+from trimon.actors.discoverytotals import DiscoveryTotals
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.report import CrashReports
 from trimon.actors.metrics.discovery import discovery_metrics
@@ -114,18 +116,16 @@ async def test_what_kubernetes_and_zookeeper_count(
     """Events by role and kind, those that never came too; failures of both mechanisms of ZooKeeper together."""
     async with discovery() as (here, _, metrics):
         stats = SinkStats()
-        found = {
-            name: SimpleNamespace(
-                plugin=plugin, consumers=("j",), stats=stats, own_fields=lambda own=own: own
-            )
-            for name, plugin, own in (
-                ("k1", "kubernetes", {"counts": {"events_pod_add": 3, "failures": 1}}),
-                ("k2", "kubernetes", {"counts": {"events_pod_add": 4}}),
-                ("z1", "nerve", {"counts": {"zookeeper_failures": 1}}),
-                ("z2", "serverset", {"counts": {"zookeeper_failures": 2}}),
-            )
-        }
-        monkeypatch.setattr(here, "runs", lambda: found)
+        totals = DiscoveryTotals()
+        for plugin, own in (
+            ("kubernetes", {"counts": {"events_pod_add": 3, "failures": 1}}),
+            ("kubernetes", {"counts": {"events_pod_add": 4}}),
+            ("nerve", {"counts": {"zookeeper_failures": 1}}),
+            ("serverset", {"counts": {"zookeeper_failures": 2}}),
+        ):
+            run = SimpleNamespace(plugin=plugin, metric_name="j", stats=stats, crashes=0)
+            totals.add(run, own)  # type: ignore[arg-type]  # it has what is looked at
+        monkeypatch.setattr(here, "totals", lambda: totals)
         events = "prometheus_sd_kubernetes_events_total"
         assert metrics.value(events, {"role": "pod", "event": "add"}) == 7
         assert metrics.value(events, {"role": "ingress", "event": "delete"}) == 0
@@ -174,8 +174,8 @@ async def test_a_source_in_trouble_is_tried_for_ever(autojump_clock: MockClock) 
         await trio.sleep(7 * 24 * 3600)
         (plugin,) = [entry for entry in here.plugins() if entry["kind"] == "module"]
         assert "(backoff)" in str(plugin["running"])
-        (failures,) = here.failures().values()
-        assert failures > 7 * 24 * 10
+        (totals,) = here.totals().configs.values()
+        assert totals.failures > 7 * 24 * 10
 
 
 class Stubborn:
@@ -245,3 +245,83 @@ async def test_alertmanagers_are_discovered_as_jobs_are(autojump_clock: MockCloc
                 labels = {"name": name, "config": config}
                 assert metrics.value("prometheus_sd_discovered_targets", labels) == 2
             await other.group.stop(within_s=5)
+
+
+class Counting:
+    """Refreshes every second, and crashes after ten."""
+
+    def __init__(self, options: object, context: object) -> None:
+        self.refreshes = 0
+
+    async def run(self, sink: Sink) -> None:
+        """Publishes each time."""
+        while self.refreshes < 10:
+            self.refreshes += 1
+            sink.publish([TargetGroup.of_addresses("s", ["a:1"])])
+            await trio.sleep(1)
+        raise OSError("no more")
+
+    def inspect(self) -> dict[str, object]:
+        """As a source that is asked again and again."""
+        return {"refreshes": self.refreshes, "refresh_failures": 2, "refresh_s": 0.5, "interval_s": 1.0}
+
+
+async def test_counters_never_go_backwards(autojump_clock: MockClock) -> None:
+    """Over crashes, over a reload that takes the source away, and over one that brings it back."""
+    labels = {"mechanism": f"{__name__}:Counting", "config": "p"}
+    names = ("refresh_failures_total", "refresh_duration_seconds_count", "refresh_duration_seconds_sum")
+    async with discovery() as (here, _, metrics):
+        seen: list[list[float]] = []
+
+        def look() -> None:
+            seen.append([metrics.value(f"prometheus_sd_{name}", labels) or 0.0 for name in names])
+
+        jobs = consumers("one", plugin=f"{__name__}:Counting")
+        here.configure(jobs)
+        for _step in range(100):
+            await trio.sleep(1)
+            look()
+        assert seen[-1][1] > 20, "it was started again"
+        here.configure(consumers("one"))
+        look()
+        await trio.sleep(10)
+        look()
+        here.configure(jobs)
+        look()
+        await trio.sleep(15)
+        look()
+        for earlier, later in pairwise(seen):
+            assert all(before <= after for before, after in zip(earlier, later, strict=True))
+        assert seen[-1][1] > seen[-2][1]
+
+
+class Failing:
+    """Publishes in its first life; it fails at once in all others."""
+
+    lives = 0
+
+    def __init__(self, options: object, context: object) -> None:
+        type(self).lives += 1
+
+    async def run(self, sink: Sink) -> None:
+        """Publishes once."""
+        if self.lives == 1:
+            sink.publish([TargetGroup.of_addresses("s", ["a:1"])])
+            await trio.sleep(5)
+        raise OSError("down")
+
+
+async def test_a_plugin_that_is_down_tells_its_last_success(autojump_clock: MockClock) -> None:
+    """The success of an earlier life, however often it was started in vain since."""
+    Failing.lives = 0
+    async with discovery() as (here, _, __):
+        here.configure(consumers(plugin=f"{__name__}:Failing"))
+        await trio.sleep(1)
+        (run,) = here.runs().values()
+        first_ms = run.last_success_ms({})
+        assert first_ms > 0
+        await trio.sleep(3600)
+        (run,) = here.runs().values()
+        assert Failing.lives > 3
+        assert (run.stats.last_ms, run.last_success_ms({})) == (0, first_ms)
+        assert run.inspect()["last_publish_ms"] == first_ms

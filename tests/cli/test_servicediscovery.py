@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def ran(program: list[str], folder: Path, job: str, timeout: str) -> subprocess.
 def older(text: str) -> Any:
     found = json.loads(text)
     for target in found:
+        target.pop("droppedBy", None)  # ours alone
         for labels in (target["discoveredLabels"], target["labels"]):
             for name in NEWER:
                 labels.pop(name, None)
@@ -70,7 +72,7 @@ def test_targets_are_those_that_promtool_finds(job: str, tmp_path: Path) -> None
         older(theirs.stdout), indent=2
     ).count("\n")
     assert ours.stdout[:5] == theirs.stdout[:5]
-    assert ours.stdout.endswith(theirs.stdout[-8:])
+    assert ours.stdout.endswith(theirs.stdout[-4:])
     assert ours.stderr == ""
 
 
@@ -81,7 +83,72 @@ def test_a_source_that_fails_is_told(tmp_path: Path) -> None:
     )
     done = ran([sys.executable, "-m", "trimon"], tmp_path, "a", "5s")
     assert (done.returncode, done.stdout) == (0, "[]")
-    assert done.stderr.startswith("discovery plugin failed: ")
+    assert done.stderr.startswith("discovery plugin (nowhere:Nothing) failed: ")
+
+
+def found_by(folder: Path, job: str, section: str, timeout: str = "20s") -> subprocess.CompletedProcess[str]:
+    """What ours says of a job of its own."""
+    (folder / "p.yml").write_text(f"scrape_configs:\n- job_name: {job}\n{section}")
+    return ran([sys.executable, "-m", "trimon"], folder, job, timeout)
+
+
+def test_the_rule_that_drops_a_target_is_named(tmp_path: Path) -> None:
+    """By its index, its action, what it looks at, and the line where it stands; a target that is kept has none."""
+    section = (
+        "  static_configs: [{targets: ['h:1', 'k:2', 'm:3']}]\n"
+        "  relabel_configs:\n"
+        "  - {target_label: env, replacement: prod}\n"
+        "  - {source_labels: [__address__], regex: 'k.*', action: drop}\n"
+        "  - {source_labels: [env, __address__], regex: 'prod;h.*', action: keep}\n"
+    )
+    done = found_by(tmp_path, "a", section)
+    dropped = {
+        each["discoveredLabels"]["__address__"]: each.get("droppedBy") for each in json.loads(done.stdout)
+    }
+    assert dropped["h:1"] is None
+    assert (dropped["k:2"]["rule"], dropped["k:2"]["action"]) == (1, "drop")
+    assert dropped["m:3"] == {
+        "rule": 2,
+        "action": "keep",
+        "sourceLabels": ["env", "__address__"],
+        "regex": "prod;h.*",
+        "place": "p.yml:7",
+    }
+
+
+def test_a_source_that_fails_or_hangs_is_named(tmp_path: Path) -> None:
+    """At the end of the time: which source it is, and its last error; one that does not answer says that."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        section = (
+            "  http_sd_configs:\n"
+            "  - {url: 'http://127.0.0.1:1/x?token=hide-me-please'}\n"
+            f"  - {{url: 'http://127.0.0.1:{port}/y'}}\n"
+            "  static_configs: [{targets: ['h:1']}]\n"
+        )
+        done = found_by(tmp_path, "a", section, "3s")
+    assert [each["labels"]["instance"] for each in json.loads(done.stdout)] == ["h:1"]
+    told = [line for line in done.stderr.splitlines() if line.startswith("discovery http (")]
+    assert "http://127.0.0.1:1/x?token=<secret>) found nothing within 3 s; its last error: " in told[0]
+    assert "connection refused" in told[0]
+    assert told[1].endswith(f":{port}/y) found nothing within 3 s; it neither answers nor fails")
+    assert "hide-me" not in done.stderr
+
+
+def test_labels_that_look_like_secrets_are_masked(tmp_path: Path) -> None:
+    """In what was found and in what relabeling makes of it, passwords in URLs too."""
+    section = (
+        "  params: {token: [hide-me-one]}\n"
+        "  static_configs: [{targets: ['h:1'], labels: {__meta_x_password: hide-me-two}}]\n"
+        "  relabel_configs:\n"
+        "  - {source_labels: [__meta_x_password], target_label: __param_api_key}\n"
+        "  - {target_label: from, replacement: 'http://u:hide-me-three@h/'}\n"
+    )
+    done = found_by(tmp_path, "a", section)
+    (target,) = json.loads(done.stdout)
+    assert "hide-me" not in done.stdout
+    assert target["labels"]["__param_api_key"] == target["discoveredLabels"]["__param_token"] == "<secret>"
+    assert target["labels"]["from"] == "http://u:xxxxx@h/"
 
 
 def test_a_configuration_that_is_none_is_told(tmp_path: Path) -> None:

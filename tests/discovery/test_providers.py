@@ -103,3 +103,23 @@ def test_a_mechanism_is_a_row() -> None:
     ).scrape_configs[0]
     assert [mechanism_of(source).name for source in job.discovery()] == ["static", "file"]
     assert job.without_discovery().discovery() == ()
+
+
+def test_siblings_have_names_and_addresses_of_their_own() -> None:
+    """Sources of one mechanism in one job differ by their index, which no restart changes, and by where they ask."""
+    jobs = consumers(
+        "http_sd_configs: [{url: 'http://u:word@h/a'}, {url: 'http://h/b?token=word'}],"
+        " kubernetes_sd_configs: [{role: pod, namespaces: {names: [x, y]}}, {role: node}],"
+        " ec2_sd_configs: [{region: eu-west-1}], dns_sd_configs: [{names: [a.b], type: MX, port: 9}]",
+        "http_sd_configs: [{url: 'http://h/c'}]",
+    )
+    made = {provider.name: provider.address() for provider in providers_of(jobs).values()}
+    assert made == {
+        "j0/http/0": "http://u:xxxxx@h/a",
+        "j0/http/1": "http://h/b?token=<secret>",
+        "j0/kubernetes/0": "role=pod, namespaces=x y",
+        "j0/kubernetes/1": "role=node",
+        "j0/ec2/0": "region=eu-west-1",
+        "j0/dns/0": "a.b, type=MX",
+        "j1/http/0": "http://h/c",
+    }

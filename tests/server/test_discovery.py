@@ -47,6 +47,10 @@ def test_a_target_that_vanished_can_be_found(tmp_path: Path) -> None:
         by_job = {one["jobs"][0]: one for one in server.get("/api/v1/discovery")["data"]["providers"]}
         assert (by_job["j"]["mechanism"], by_job["j"]["targets"], by_job["j"]["lastError"]) == ("file", 1, "")
         assert by_job["j"]["lastSuccess"].startswith("20")
+        assert (by_job["j"]["name"], by_job["j"]["address"]) == ("j/file/0", str(targets))
+        assert (by_job["down"]["index"], by_job["down"]["address"]) == (0, "http://127.0.0.1:1/x")
+        assert server.get("/api/v1/discovery/changes", provider="j/file/0", kind="went")["data"]["changes"]
+        assert not server.get("/api/v1/discovery/changes", provider="down/http/0")["data"]["changes"]
         assert "connection refused" in by_job["down"]["lastError"]
         assert not by_job["down"]["published"]
         assert server.get("/api/v1/discovery/changes", job="down")["data"]["changes"] == []
@@ -83,3 +87,37 @@ def test_a_source_that_cannot_be_made_ends_alone(tmp_path: Path) -> None:
         [bad] = server.get("/api/v1/discovery", job="bad")["data"]["providers"]
         assert "blah" in bad["lastError"]
         assert bad["lastErrorTime"].startswith("20")
+
+
+def test_rules_run_over_what_is_masked(tmp_path: Path) -> None:
+    """Labels as they were shown, secrets masked, get the verdict of the true ones, and no step shows what is masked."""
+    config = (
+        "scrape_configs:\n- job_name: j\n"
+        "  static_configs: [{targets: ['127.0.0.1:1'], labels: {__meta_password: hide-me-please}}]\n"
+        "  relabel_configs:\n"
+        "  - {source_labels: [__meta_password], target_label: __tmp_x}\n"
+        "  - {source_labels: [__tmp_x], regex: 'hide-me-.*', action: drop}\n"
+    )
+    with running(tmp_path / "data", config) as server:
+        await_change(server, kind="first publish", job="j")
+        dropped: list[Any] = []
+        while not dropped:
+            dropped = server.get("/api/v1/targets", state="dropped")["data"]["droppedTargets"]
+        labels = dropped[0]["discoveredLabels"]
+        assert labels["__meta_password"] == "<secret>"
+        asked = {"scrapePool": "j", "labels": json.dumps(labels)}
+        first, second = server.get("/api/v1/targets/relabel_steps", **asked)["data"]["steps"]
+        assert (first["keep"], first["output"]["__tmp_x"]) == (True, "<secret>")
+        assert second["keep"] is False
+        tried = server.get(
+            "/api/v1/targets/relabel_steps",
+            **asked,
+            relabel_configs="[{source_labels: [__meta_password], regex: 'h.*', action: keep}]",
+        )
+        assert tried["data"]["steps"][0]["keep"] is False, (
+            "nobody can find out a secret with rules of his own"
+        )
+        other = {"scrapePool": "j", "labels": json.dumps({**labels, "__address__": "x:1"})}
+        answer = server.get("/api/v1/targets/relabel_steps", **other)
+        assert "no target of the scrape pool has them" in answer["warnings"][0]
+        assert answer["data"]["steps"][1]["keep"] is True

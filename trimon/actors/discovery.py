@@ -11,6 +11,7 @@ import trio
 
 from trimon.actors.discovered import Discovered
 from trimon.actors.discoveryhistory import HistoryActor
+from trimon.actors.discoverytotals import DiscoveryTotals
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.lifecycle import State
@@ -160,6 +161,8 @@ class DiscoveryManager:
         self.hub = Hub(self._wake, self.history)
         self.hub_actor = HubActor(self.hub, trio.Event(), mailbox, interval_s)
         self._configured: dict[str, Provider] = {}
+        self._latest: dict[str, ProviderRun] = {}
+        self._ended = DiscoveryTotals()
         self._releases: Counter[str] = Counter()
         self._providers: Pool[str] = Pool("providers", reports=reports)
         self.group = Group(
@@ -194,9 +197,10 @@ class DiscoveryManager:
             if child.state is State.QUARANTINED:
                 self._releases[child.spec.name] += 1
         self._providers.reconcile({key: self._spec(provider) for key, provider in providers.items()})
-        for run in self.runs().values():
-            if run.provider.key in providers:
-                run.consumers = providers[run.provider.key].consumers
+        for key in self._latest.keys() - providers.keys():
+            self._end(self._latest.pop(key))
+        for key, run in self._latest.items():
+            run.provider = providers[key]
 
     def _spec(self, provider: Provider) -> ChildSpec:
         """The spec says nothing of consumers: a provider goes on when another one joins."""
@@ -212,7 +216,25 @@ class DiscoveryManager:
 
     def _make(self, provider: Provider) -> ProviderRun:
         context, making = self._context(provider), self._lanes.lane(MAKING)
-        return ProviderRun(provider, self.registry, self.hub, context, self.label_mask, making)
+        run = ProviderRun(provider, self.registry, self.hub, context, self.label_mask, making)
+        earlier = self._latest.pop(provider.key, None)
+        if earlier is not None:
+            run.follow(earlier)
+            self._end(earlier)
+        if provider.key in self._configured:
+            self._latest[provider.key] = run
+        return run
+
+    def _end(self, run: ProviderRun) -> None:
+        """Keep what a run has counted that is over, or about to be."""
+        self._ended.add(run, run.own_fields())
+
+    def totals(self) -> DiscoveryTotals:
+        """What all runs have counted since the start of the server."""
+        totals = self._ended.copy()
+        for run in self._latest.values():
+            totals.add(run, run.own_fields())
+        return totals
 
     def runs(self) -> dict[str, ProviderRun]:
         """The providers that have been started, by key."""
@@ -225,10 +247,6 @@ class DiscoveryManager:
     def children(self) -> Sequence[Child]:
         """The providers as children of the tree, also those that are down."""
         return self._providers.children()
-
-    def failures(self) -> dict[str, int]:
-        """How often every provider was started again after a crash, by key."""
-        return {child.spec.name: child.restarts for child in self._providers.children()}
 
     def failed(self) -> int:
         """How many providers do not run now because they crashed."""

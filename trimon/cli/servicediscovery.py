@@ -13,6 +13,7 @@ import click
 from trimon.cli.argument import ExistingFile
 from trimon.cli.findings import EXIT_FAILED
 from trimon.config.load import load
+from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import UserError
 from trimon.redaction import redacted
@@ -99,15 +100,19 @@ async def _discover(
 
     hub = Hub()
     hub.wire({consumer.name: list(providers)})
-    with trio.move_on_after(timeout_s):
+    running: list[_Running] = []
+    with trio.move_on_after(timeout_s) as waiting:
         async with trio.open_nursery() as nursery:
-            running = [_Running(provider, registry, hub, mask, wake) for provider in providers.values()]
+            running += [_Running(provider, registry, hub, mask, wake) for provider in providers.values()]
             for each in running:
                 nursery.start_soon(each.run)
             while not all(each.has_said for each in running):
                 await changes[0].wait()
                 changes[0] = trio.Event()
             nursery.cancel_scope.cancel()
+    if waiting.cancelled_caught:
+        for each in running:
+            each.tell_silence(timeout_s)
     return hub.targets(consumer.name)
 
 
@@ -135,7 +140,9 @@ class _Running:
         )
         self._hub = hub
         self._run = ProviderRun(provider, registry, self, context, mask)
-        self._name = provider.mechanism
+        self._name = (
+            f"{provider.mechanism} ({provider.address()})" if provider.address() else provider.mechanism
+        )
         self._over = False
         self._wake = wake
 
@@ -143,6 +150,14 @@ class _Running:
     def has_said(self) -> bool:
         """Whether nothing has to be waited for any more."""
         return self._over or self._run.stats.publishes > 0
+
+    def tell_silence(self, timeout_s: float) -> None:
+        """Says of a source that has said nothing in time why, where it knows."""
+        if self.has_said:
+            return
+        error = str(self._run.own_fields().get("last_error") or "")
+        why = f"its last error: {redacted(error)}" if error else "it neither answers nor fails"
+        click.echo(f"discovery {self._name} found nothing within {timeout_s:g} s; {why}", err=True)
 
     def update(self, provider: str, groups: Mapping[str, LabelSets], *, complete: bool) -> None:
         """Takes what the source says."""
@@ -178,10 +193,25 @@ def _result(
             "error": redacted(error.message),
         }, before
     before = target.discovered
-    labels: dict[str, str] = {}
-    if not isinstance(target, DroppedTarget):
-        labels = dict(before)
-        options.relabeling.apply(labels)
-        labels.setdefault(INSTANCE_LABEL, labels.get("__address__", ""))
-        labels = {name: value for name, value in sorted(labels.items()) if not name.startswith("__meta_")}
-    return {"discoveredLabels": dict(mask.labels(before)), "labels": labels}, before
+    shown: dict[str, object] = {"discoveredLabels": dict(mask.labels(before))}
+    labels = dict(before)
+    if isinstance(target, DroppedTarget):
+        at = next(at for at, rule in enumerate(options.relabeling.rules) if not rule.apply(labels))
+        return {**shown, "labels": {}, "droppedBy": _dropping(job.relabel_configs[at], at)}, before
+    options.relabeling.apply(labels)
+    labels.setdefault(INSTANCE_LABEL, labels.get("__address__", ""))
+    after = {name: value for name, value in sorted(labels.items()) if not name.startswith("__meta_")}
+    return {**shown, "labels": mask.mapping(after)}, before
+
+
+def _dropping(rule: RelabelConfig, at: int) -> dict[str, object]:
+    """The relabel rule that dropped a target: its index in the job, its action, what it looks at, and where it stands."""
+    place = rule.place("action")
+    shown: dict[str, object] = {"rule": at, "action": rule.action}
+    if rule.source_labels:
+        shown["sourceLabels"] = list(rule.source_labels)
+    if rule.action in ("keep", "drop"):
+        shown["regex"] = redacted(rule.regex)
+    if rule.target_label:
+        shown["targetLabel"] = rule.target_label
+    return {**shown, "place": f"{place.file}:{place.line}"}

@@ -37,8 +37,10 @@ class ProviderRun:
         making: Offload | None = None,
     ) -> None:
         self.provider = provider
-        self.consumers = provider.consumers
-        """Who uses it now; consumers may join and leave while it runs."""
+        """As it is configured now; consumers may join and leave while it runs."""
+        self.metric_name = "+".join(provider.consumers)
+        """What metrics call it as long as it runs, whoever joins or leaves."""
+        self.crashes = 0
         self._registry = registry
         self._context = context
         self._mask = mask
@@ -46,6 +48,27 @@ class ProviderRun:
         self._name, self._options = provider.request()
         self._sink = CheckedSink(provider.key, receiver, context.clock)
         self._discovery: Discovery | None = None
+        self._published_before_ms = self._succeeded_before_ms = 0
+
+    def follow(self, earlier: ProviderRun) -> None:
+        """Say when things went well last in an earlier run, as long as they have not in this one."""
+        self._published_before_ms = earlier.last_publish_ms
+        self._succeeded_before_ms = earlier.last_success_ms(earlier.own_fields())
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Who uses it now."""
+        return self.provider.consumers
+
+    @property
+    def last_publish_ms(self) -> int:
+        """When it published last, in an earlier run if it has not in this one; 0 for never."""
+        return self._sink.stats.last_ms or self._published_before_ms
+
+    def last_success_ms(self, own: Mapping[str, object]) -> int:
+        """When its source answered last: what the discovery says of it, in `own`, else the last publish; 0 for never."""
+        told = own.get("last_success_ms", self._sink.stats.last_ms)
+        return (told if isinstance(told, int) else 0) or self._succeeded_before_ms
 
     @property
     def plugin(self) -> str:
@@ -79,6 +102,11 @@ class ProviderRun:
             await self._discovery.run(self._sink)
             if not self._sink.published:
                 raise BadPublish(f"{self._name} returned without a publish")
+        except trio.Cancelled:
+            raise
+        except FAULTS:
+            self.crashes += 1
+            raise
         finally:
             with trio.move_on_after(CLOSE_S, shield=True):
                 await self._context.fetch.aclose()
@@ -94,13 +122,14 @@ class ProviderRun:
         stats = self._sink.stats
         fields: dict[str, object] = {
             "plugin": self._name,
+            "name": self.provider.name,
             "jobs": list(self.consumers),
             "published": self._sink.published,
             "publishes": stats.publishes,
             "unchanged": stats.unchanged,
             "groups": stats.groups,
             "targets": stats.targets,
-            "last_publish_ms": stats.last_ms,
+            "last_publish_ms": self.last_publish_ms,
         }
         if isinstance(self._options, PluginOptions):
             fields["options"] = self._options.shown()

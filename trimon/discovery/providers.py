@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,17 @@ class Provider:
     mechanism: str
     configs: tuple[SdConfig, ...]
     consumers: tuple[str, ...]
+    index: int = 0
+    """Its place among the sources of its mechanism, of the first consumer."""
+
+    @property
+    def name(self) -> str:
+        """What it is called over restarts and reloads: `<first consumer>/<mechanism>/<index>`."""
+        return f"{self.consumers[0]}/{self.mechanism}/{self.index}"
+
+    def address(self) -> str:
+        """What tells it from its siblings, for people; empty for targets that stand in the configuration itself."""
+        return "" if len(self.configs) > 1 else self.configs[0].address()
 
     def request(self) -> tuple[str, Mapping[str, object]]:
         """The name of the discovery that is wanted, and its options."""
@@ -58,18 +70,21 @@ class Provider:
 
 def providers_of(consumers: Iterable[Consumer]) -> dict[str, Provider]:
     """The providers that consumers need, by key."""
-    configs: dict[str, tuple[str, tuple[SdConfig, ...]]] = {}
+    configs: dict[str, tuple[str, tuple[SdConfig, ...], int]] = {}
     users: dict[str, list[str]] = {}
     for consumer in consumers:
+        siblings = Counter[str]()
         for mechanism, group in _grouped(consumer.sources):
             name, _ = mechanism_of(group[0]).request(group)
             key = f"{name}-{fingerprint(mechanism, group)}"
-            configs[key] = (mechanism, group)
+            configs.setdefault(key, (mechanism, group, siblings[mechanism]))
+            siblings[mechanism] += 1
             wanted = users.setdefault(key, [])
             if consumer.name not in wanted:
                 wanted.append(consumer.name)
     return {
-        key: Provider(key, mechanism, group, tuple(users[key])) for key, (mechanism, group) in configs.items()
+        key: Provider(key, mechanism, group, tuple(users[key]), index)
+        for key, (mechanism, group, index) in configs.items()
     }
 
 

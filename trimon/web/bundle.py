@@ -57,6 +57,7 @@ def bundle_endpoints(context: WebContext) -> list[Endpoint]:
             bundle,
             access=Access.LOOPBACK,
             role=Role.DEBUG,
+            own=True,
             summary="Gives an archive of what the server knows of itself, without secrets.",
         )
     ]

@@ -15,7 +15,7 @@ from trimon.actors.kernel.tree import Plain, locate, node, walk
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, plain_json
-from trimon.web.http.endpoint import Access, Endpoint, Role
+from trimon.web.http.endpoint import Access, Endpoint, Kind, Parameter, Role
 from trimon.web.http.pieces import gathered
 from trimon.web.http.request import Request
 
@@ -118,6 +118,9 @@ async def _tree_page(found: Sequence[tuple[int, Supervisor | Child]], first: int
     return _page("Actors", f"<table>{head}{rows.decode()}</table>{more}")
 
 
+_FROM: Final = Parameter("from", "The first row of the page.", Kind.INTEGER)
+
+
 def debug_endpoints(context: WebContext) -> list[Endpoint]:
     """/debug/actors, /debug/actors/<path>, /debug/crashes, /debug/plugins, /debug/queries, /debug/memory."""
     handlers = DebugHandler(context)
@@ -130,7 +133,16 @@ def debug_endpoints(context: WebContext) -> list[Endpoint]:
         "/debug/memory": (handlers.memory, "Shows the budget of memory, and who holds how much."),
     }
     return [
-        Endpoint(path, ("GET",), handler, Access.LOOPBACK, Role.DEBUG, summary=summary)
+        Endpoint(
+            path,
+            ("GET",),
+            handler,
+            Access.LOOPBACK,
+            Role.DEBUG,
+            own=True,
+            summary=summary,
+            parameters=(_FROM,) if handler == handlers.actors else (),
+        )
         for path, (handler, summary) in rows.items()
     ]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from trimon.actors.discovery import DiscoveryManager
+from trimon.actors.discoverytotals import ConfigTotals
 from trimon.config.discovery.kubernetes import SELECTED
 from trimon.selfmetrics import MetricFamily
 
@@ -44,7 +45,7 @@ _FIGURES: Final[
 OF_MECHANISMS: Final = (
     (
         "azure",
-        "failures",
+        "refresh_failures",
         "prometheus_sd_azure_failures_total",
         "Number of Azure service discovery refresh failures.",
     ),
@@ -69,7 +70,7 @@ OF_MECHANISMS: Final = (
     ),
     (
         "http",
-        "failures",
+        "refresh_failures",
         "prometheus_sd_http_failures_total",
         "Number of HTTP service discovery refresh failures.",
     ),
@@ -93,13 +94,13 @@ OF_MECHANISMS: Final = (
     ),
     (
         "linode",
-        "failures",
+        "refresh_failures",
         "prometheus_sd_linode_failures_total",
         "Number of Linode service discovery refresh failures.",
     ),
     (
         "nomad",
-        "failures",
+        "refresh_failures",
         "prometheus_sd_nomad_failures_total",
         "Number of Nomad service discovery refresh failures.",
     ),
@@ -130,23 +131,14 @@ def discovery_metrics(discoveries: Sequence[DiscoveryManager]) -> Callable[[], I
 
 
 def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFamily]:
-    newest_ms, failures = 0, Counter[tuple[str, str]]()
-    seconds, refreshes = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    counts, files = Counter[tuple[str, str]](), []
+    newest_ms, counts = 0, Counter[tuple[str, str]]()
+    configs: dict[tuple[str, str], ConfigTotals] = {}
     for discovery in discoveries:
-        restarts = discovery.failures()
-        for key, run in discovery.runs().items():
-            newest_ms = max(newest_ms, run.stats.last_ms)
-            own, labels = run.own_fields(), (run.plugin, "+".join(run.consumers))
-            failures[labels] += restarts.get(key, 0) + int(_number(own, "refresh_failures"))
-            if "interval_s" in own:
-                refreshes[labels] += int(_number(own, "refreshes"))
-                seconds[labels] += _number(own, "refresh_s")  # type: ignore[assignment] # a sum, and no count
-            found = own.get("counts")
-            for name, count in found.items() if isinstance(found, Mapping) else ():
-                counts[run.plugin, name] += count
-            if run.plugin == "file":
-                files.append(own)
+        totals = discovery.totals()
+        newest_ms = max(newest_ms, totals.newest_ms)
+        configs |= totals.configs
+        counts.update(totals.counts)
+    refreshed = {labels: each for labels, each in configs.items() if each.is_refreshed}
     yield MetricFamily(
         "prometheus_sd_last_update_timestamp_seconds",
         "Timestamp of the last update sent by a service discovery.",
@@ -157,20 +149,21 @@ def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFam
         "prometheus_sd_refresh_failures_total",
         "Number of times a service discovery failed to refresh, or failed and was started again.",
         "counter",
-        [(labels, float(count)) for labels, count in failures.items()],
+        [(labels, float(each.failures)) for labels, each in configs.items()],
         ("mechanism", "config"),
     )
     yield MetricFamily(
         "prometheus_sd_refresh_duration_seconds",
         "The duration of refreshes, failed ones too.",
         "summary",
-        [(labels, float(seconds[labels])) for labels in refreshes],
+        [(labels, each.refresh_s) for labels, each in refreshed.items()],
         ("mechanism", "config"),
-        counts=list(refreshes.values()),
+        counts=[each.refreshes for each in refreshed.values()],
     )
     for mechanism, name, family, text in OF_MECHANISMS:
         yield MetricFamily(family, text, "counter", [((), float(counts[mechanism, name]))])
-    yield from _of_files(files)
+    yield from _of_files(counts)
+    yield _mtimes(discoveries)
     yield MetricFamily(
         "prometheus_sd_kubernetes_events_total",
         "The number of Kubernetes events handled.",
@@ -190,16 +183,7 @@ def _of_providers(discoveries: Sequence[DiscoveryManager]) -> Iterator[MetricFam
     )
 
 
-def _number(fields: Mapping[str, object], name: str) -> float:
-    value = fields.get(name, 0)
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _sum(fields: list[Mapping[str, object]], name: str) -> float:
-    return sum(float(str(each.get(name, 0))) for each in fields)
-
-
-def _of_files(fields: list[Mapping[str, object]]) -> Iterator[MetricFamily]:
+def _of_files(counts: Mapping[tuple[str, str], float]) -> Iterator[MetricFamily]:
     for name, text, field in (
         ("prometheus_sd_file_read_errors_total", "The number of File-SD read errors.", "read_errors"),
         (
@@ -208,20 +192,23 @@ def _of_files(fields: list[Mapping[str, object]]) -> Iterator[MetricFamily]:
             "watch_errors",
         ),
     ):
-        yield MetricFamily(name, text, "counter", [((), _sum(fields, field))])
+        yield MetricFamily(name, text, "counter", [((), float(counts["file", field]))])
     yield MetricFamily(
         "prometheus_sd_file_scan_duration_seconds",
         "The duration of the File-SD scan in seconds.",
         "summary",
-        [((), _sum(fields, "scan_s"))],
-        counts=[int(_sum(fields, "readings"))],
+        [((), float(counts["file", "scan_s"]))],
+        counts=[int(counts["file", "readings"])],
     )
+
+
+def _mtimes(discoveries: Sequence[DiscoveryManager]) -> MetricFamily:
     mtimes: dict[str, float] = {}
-    for each in fields:
-        files = each.get("files")
+    for run in [run for discovery in discoveries for run in discovery.runs().values()]:
+        files = run.own_fields().get("files") if run.plugin == "file" else None
         if isinstance(files, Mapping):
             mtimes |= {path: float(about["mtime_s"]) for path, about in files.items() if about["mtime_s"]}
-    yield MetricFamily(
+    return MetricFamily(
         "prometheus_sd_file_mtime_seconds",
         "Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.",
         "gauge",

@@ -37,13 +37,9 @@ class HttpDiscovery(RefreshDiscovery):
 
     async def refresh(self) -> list[TargetGroup]:
         """All groups of the list."""
-        try:
-            answer = await self._api.ok(self._url, self._headers)
-            refuse_unless_json(answer)
-            return await self._api.read(answer, self._groups)
-        except Exception:
-            self.stats.counts["failures"] += 1
-            raise
+        answer = await self._api.ok(self._url, self._headers)
+        refuse_unless_json(answer)
+        return await self._api.read(answer, self._groups)
 
     def _groups(self, body: bytes) -> list[TargetGroup]:
         shown = shown_url(self._url)

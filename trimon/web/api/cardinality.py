@@ -53,6 +53,7 @@ def cardinality_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/status/growth",
             ("GET",),
             growth,
+            own=True,
             summary="Shows which metrics, labels and targets have new series.",
             parameters=(
                 Parameter(

@@ -100,6 +100,7 @@ def config_plan_endpoints(context: WebContext) -> list[Endpoint]:
             role=Role.ADMIN,
             changes=True,
             watches_client=True,
+            own=True,
             summary="Says what the configuration in the body would change.",
             parameters=(_NAME,),
         ),
@@ -110,6 +111,7 @@ def config_plan_endpoints(context: WebContext) -> list[Endpoint]:
             role=Role.ADMIN,
             changes=True,
             watches_client=True,
+            own=True,
             summary="Takes over the configuration in the body, and goes back when targets or rules fail by it.",
             parameters=(
                 Parameter(

@@ -27,6 +27,7 @@ def security_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/trimon/security",
             ("GET",),
             security,
+            own=True,
             summary="Says whether others than this machine may ask without authentication, and who asks now.",
         )
     ]

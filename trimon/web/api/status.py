@@ -81,6 +81,7 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/status/storage",
             ("GET",),
             storage,
+            own=True,
             summary="Shows faults of the data directory, and all figures of the store.",
         ),
         Endpoint(

@@ -88,12 +88,19 @@ class Endpoint:
     """Whether what is asked changes the server or what it keeps: pages of other origins may not."""
     probe: bool = False
     """Whether it says nothing but that the server lives: whoever comes gets it, also while all places are taken."""
+    own: bool = False
+    """Whether Prometheus has no such route: a parameter that the row does not name is refused, and not ignored."""
     watches_client: bool = False
     """The handler sees to it itself that it ends when its client leaves, where it waits at all; else the router does."""
     summary: str = ""
     """What it does, in a sentence without a subject, for the description of the API."""
     parameters: tuple[Parameter, ...] = ()
     """Those of the query or form; those of the path stand in `path`."""
+
+    @property
+    def parameter_names(self) -> frozenset[str] | None:
+        """The only ones that may be asked with; None where any may, as in Prometheus."""
+        return frozenset(each.name for each in self.parameters) if self.own else None
 
     @property
     def exemptible(self) -> bool:
@@ -109,6 +116,12 @@ class Endpoint:
     def label(self) -> str:
         """The route as request metrics name it: parameters after a colon, whole paths after a star."""
         return _PARAMETER.sub(lambda found: ("*" if found[1] else ":") + found[2], self.path)
+
+    async def answer(self, request: Request) -> Answer:
+        """The answer of the handler. Raises what it raises, ApiError for parameters in the URL that are not the row's."""
+        if self.own:
+            request.query()
+        return await self.handler(request)
 
     def filled(self, values: Mapping[str, str]) -> str:
         """The path with values for its parameters."""

@@ -14,10 +14,10 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from trimon import limits
 from trimon.offload import Offload
 from trimon.web.http.answer import Answer, error_text
-from trimon.web.http.endpoint import EndpointTable, Handler
+from trimon.web.http.endpoint import Endpoint, EndpointTable
 from trimon.web.http.messages import WITHOUT_BODY, user_of
 from trimon.web.http.parameters import FORM, decoded
-from trimon.web.http.request import BodyTooLong, Request, read_parameters
+from trimon.web.http.request import BodyTooLong, Request, known_alone, read_parameters
 
 T = TypeVar("T")
 AnswerOfError = Callable[[Exception, str, str], Answer]
@@ -27,8 +27,12 @@ AnswerOfError = Callable[[Exception, str, str], Answer]
 class QuartRequest:
     """The framework's present request."""
 
-    def __init__(self, path_values: Mapping[str, str], offload: Offload) -> None:
+    def __init__(
+        self, path_values: Mapping[str, str], offload: Offload, known: frozenset[str] | None = None
+    ) -> None:
+        """`known` are the names of all parameters that there may be; None: any."""
         self.path_values = path_values
+        self._known = known
         self._offload = offload
 
     @property
@@ -71,17 +75,18 @@ class QuartRequest:
         """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError; for bad ones where `strict`."""
         if request.method in ("POST", "PUT") and request.mimetype == FORM:
             form = await self._read()
-            return await read_parameters(form, request.query_string, self._offload, strict=strict)
+            values = await read_parameters(form, request.query_string, self._offload, strict=strict)
+            return known_alone(values, self._known)
         if request.method not in ("POST", "PUT") or not request.mimetype.startswith("multipart/"):
             return self.query(strict=strict)
         merged: MultiDict[str, str] = MultiDict(await request.form)
         for name, value in self.query(strict=strict).items(multi=True):
             merged.add(name, value)
-        return merged
+        return known_alone(merged, self._known)
 
     def query(self, *, strict: bool = False) -> MultiDict[str, str]:
         """The parameters of the URL's query alone. Raises ApiError; for bad ones where `strict`."""
-        return decoded(b"", request.query_string, strict=strict)
+        return known_alone(decoded(b"", request.query_string, strict=strict), self._known)
 
     async def body(self) -> bytes:
         """The whole body. Raises BodyTooLong."""
@@ -146,7 +151,7 @@ def create_framework(table: EndpointTable, answer_of_error: AnswerOfError, offlo
         app.add_url_rule(
             table.prefix + endpoint.path,
             endpoint.path,
-            _view(endpoint.handler, offload),
+            _view(endpoint, offload),
             methods=list(endpoint.methods),
             provide_automatic_options=False,
         )
@@ -162,9 +167,9 @@ def create_framework(table: EndpointTable, answer_of_error: AnswerOfError, offlo
     return app
 
 
-def _view(handler: Handler, offload: Offload) -> Callable[..., Awaitable[Response]]:
+def _view(endpoint: Endpoint, offload: Offload) -> Callable[..., Awaitable[Response]]:
     async def answer(**path_values: str) -> Response:
-        asked: Request = QuartRequest(path_values, offload)
-        return as_response(await handler(asked))
+        asked: Request = QuartRequest(path_values, offload, endpoint.parameter_names)
+        return as_response(await endpoint.answer(asked))
 
     return answer

@@ -9,13 +9,19 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, HTTPScope
 from werkzeug.datastructures import MultiDict
 
+from trimon.gotext.strings import go_quote
 from trimon.offload import Offload
 from trimon.query.execution.budget import EVALUATION
 from trimon.query.language.errors import FailureKind, QueryError
+from trimon.web.http.answer import ApiError
 from trimon.web.http.parameters import FORM, decoded
 from trimon.web.http.wire.connection import SENDS_NO_MORE
 
 T = TypeVar("T")
+
+# Of unknown parameters, in an error.
+_NAMED: Final = 10
+_NAME_CHARACTERS: Final = 100
 
 # As long as the framework waits for a body.
 BODY_TIMEOUT_S: Final = 60.0
@@ -99,12 +105,23 @@ async def read_parameters(
     return await offload.run(lambda: decoded(form, query, strict=strict))
 
 
+def known_alone(values: MultiDict[str, str], known: frozenset[str] | None) -> MultiDict[str, str]:
+    """The parameters, if each is one of those that are known; None: any is. Raises ApiError, which names the others."""
+    unknown = sorted(values.keys() - known) if known is not None else ()
+    if not unknown or known is None:
+        return values
+    named = ", ".join(go_quote(name[:_NAME_CHARACTERS]) for name in unknown[:_NAMED])
+    there = ", ".join(sorted(known)) or "none"
+    raise ApiError("bad_data", f"unknown parameters: {named}; those of this endpoint: {there}")
+
+
 class PlainRequest:
     """A request that the router read itself: it has no body, or a form or message of known length."""
 
     __slots__ = (
         "_body",
         "_headers",
+        "_known",
         "_left",
         "_offload",
         "_query",
@@ -125,8 +142,11 @@ class PlainRequest:
         receive: ASGIReceiveCallable,
         offload: Offload,
         user: str = "",
+        known: frozenset[str] | None = None,
     ) -> None:
+        """`known` are the names of all parameters that there may be; None: any."""
         self._offload = offload
+        self._known = known
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.raw_path: bytes = scope["raw_path"]
@@ -168,11 +188,12 @@ class PlainRequest:
             FORM.encode()
         )
         form = self._body if is_form else b""
-        return await read_parameters(form, self._query, self._offload, strict=strict)
+        values = await read_parameters(form, self._query, self._offload, strict=strict)
+        return known_alone(values, self._known)
 
     def query(self, *, strict: bool = False) -> MultiDict[str, str]:
         """The parameters of the URL's query alone. Raises ApiError; for bad ones where `strict`."""
-        return decoded(b"", self._query, strict=strict)
+        return known_alone(decoded(b"", self._query, strict=strict), self._known)
 
     async def body(self) -> bytes:
         """The whole body."""

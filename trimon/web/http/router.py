@@ -72,7 +72,8 @@ class Router:
         # of a header that is there twice, the first counts
         headers = dict(reversed(list(scope["headers"])))
         if is_plain(scope, headers):
-            plain = PlainRequest(scope, headers, match.values, receive, self._offload, user_of(scope))
+            known = match.endpoint.parameter_names
+            plain = PlainRequest(scope, headers, match.values, receive, self._offload, user_of(scope), known)
             await self._answer(plain, match, send)
             return
 
@@ -114,9 +115,9 @@ class Router:
             if request.method != "GET":
                 await request.read()
             if match.endpoint.watches_client:
-                answer = await match.endpoint.handler(request)
+                answer = await match.endpoint.answer(request)
             else:
-                answer = await request.attended(partial(match.endpoint.handler, request), half_closed=True)
+                answer = await request.attended(partial(match.endpoint.answer, request), half_closed=True)
         except ClientGone:
             return
         except trio.TooSlowError:

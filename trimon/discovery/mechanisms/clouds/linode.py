@@ -87,11 +87,7 @@ class LinodeDiscovery(CloudDiscovery):
         """One group of all instances."""
         now_ms = self.context.clock.now_ms()
         if self._known is None or await self._something_happened():
-            try:
-                self._known = await self._everything()
-            except Exception:
-                self.stats.counts["failures"] += 1
-                raise
+            self._known = await self._everything()
             self._quiet = 0
         self._asked_ms = now_ms
         return self._known

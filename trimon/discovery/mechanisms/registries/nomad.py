@@ -42,19 +42,15 @@ class NomadDiscovery(RefreshDiscovery):
 
     async def refresh(self) -> list[TargetGroup]:
         """All services."""
-        try:
-            answer = await self._api.ok(f"{self._server}/v1/services?{self._query}")
-            names = await self._api.read(answer, _names)
-            if len(names) > SERVICES_MAX:
-                raise SourceError(f"{len(names)} services; at most {SERVICES_MAX} are asked for")
-            targets: list[dict[str, str]] = []
-            for name in names:
-                path = f"/v1/service/{quote(name, safe='')}"
-                answer = await self._api.ok(f"{self._server}{path}?{self._query}")
-                targets += await self._api.read(answer, self._targets)
-        except Exception:
-            self.stats.counts["failures"] += 1
-            raise
+        answer = await self._api.ok(f"{self._server}/v1/services?{self._query}")
+        names = await self._api.read(answer, _names)
+        if len(names) > SERVICES_MAX:
+            raise SourceError(f"{len(names)} services; at most {SERVICES_MAX} are asked for")
+        targets: list[dict[str, str]] = []
+        for name in names:
+            path = f"/v1/service/{quote(name, safe='')}"
+            answer = await self._api.ok(f"{self._server}{path}?{self._query}")
+            targets += await self._api.read(answer, self._targets)
         return [TargetGroup(SOURCE, targets)]
 
     def _targets(self, body: bytes) -> list[dict[str, str]]:

@@ -56,13 +56,9 @@ class AzureDiscovery(RefreshDiscovery):
 
     async def refresh(self) -> list[TargetGroup]:
         """All machines that have an address."""
-        try:
-            machines = await self._machines()
-            await self._learn_interfaces(machines)
-            targets = await self.context.offload.run(lambda: self._targets(machines))
-        except Exception:
-            self.stats.counts["failures"] += 1
-            raise
+        machines = await self._machines()
+        await self._learn_interfaces(machines)
+        targets = await self.context.offload.run(lambda: self._targets(machines))
         return [TargetGroup(SOURCE, targets)]
 
     async def _machines(self) -> list[Machine]:

@@ -93,6 +93,7 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/alerts/history",
             ("GET",),
             history,
+            own=True,
             summary="Lists changes of the states of alerts, the last one first.",
             parameters=(
                 *BETWEEN,

@@ -71,6 +71,7 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
             ("GET", "POST"),
             backtest,
             watches_client=True,
+            own=True,
             summary="Evaluates rules over the past: what they would have done.",
             parameters=_PARAMETERS,
         ),

@@ -243,6 +243,7 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/rules/selectors",
             ("GET",),
             selectors,
+            own=True,
             summary="Lists what rules read, and which selectors match nothing.",
             parameters=(
                 *RULES[:-1],

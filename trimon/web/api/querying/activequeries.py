@@ -52,6 +52,7 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
             ("GET",),
             listed,
             role=Role.ADMIN,
+            own=True,
             summary="Lists the queries that are at work or wait: who asks, since when, what each does and holds.",
         ),
         Endpoint(
@@ -60,6 +61,7 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
             cancel,
             role=Role.ADMIN,
             changes=True,
+            own=True,
             summary="Ends a query at work with an error for its client.",
         ),
     ]

@@ -115,6 +115,7 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/explain",
             ("GET", "POST"),
             explain_query,
+            own=True,
             summary="Shows the plan of a query, and with `analyze` what each part of it took.",
             parameters=(
                 QUERY,

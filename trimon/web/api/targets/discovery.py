@@ -33,10 +33,11 @@ _STATS: Final = ("refreshes", "refresh_failures", "last_success_ms", "last_error
 class ChangeFilter:
     """Which changes a request asks for. Raises ApiError. Made in a thread."""
 
-    def __init__(self, values: MultiDict[str, str], context: WebContext) -> None:
+    def __init__(self, values: MultiDict[str, str], provider: str, context: WebContext) -> None:
+        """`provider` is the id of one, or how it begins."""
         self._start_ms = parameters.time_ms(values, "start", 0)
         self._end_ms = parameters.time_ms(values, "end", context.clock.now_ms() + 1000)
-        self._provider = values.get("provider", "")
+        self._provider = provider
         self._address = values.get("address", "")
         self._kinds = set(values.getlist("kind"))
         if unknown := self._kinds.difference(_KINDS):
@@ -85,11 +86,18 @@ class DiscoveryHandler:
     async def changes(self, request: Request) -> Answer:
         """/discovery/changes."""
         context, values = self._context, request.query(strict=True)
-        job = values.get("job", "")
+        job, wanted_provider = values.get("job", ""), values.get("provider", "")
         managers = context.discoveries()
+        names = {
+            child.actor.provider.name: child.actor.provider.key
+            for manager in managers
+            for child in manager.children()
+            if isinstance(child.actor, ProviderRun)
+        }
+        provider = names.get(wanted_provider, wanted_provider)
 
         def work() -> tuple[list[TargetChange], int]:
-            wanted = ChangeFilter(values, context)
+            wanted = ChangeFilter(values, provider, context)
             found = [
                 change
                 for manager in managers
@@ -111,10 +119,13 @@ class DiscoveryHandler:
     def _provider(self, manager: DiscoveryManager, child: Child, run: ProviderRun) -> dict[str, object]:
         stats, own = run.stats, run.own_fields()
         known = {name: own[name] for name in _STATS if name in own}
-        error = str(known.get("last_error") or "") or _crash(child)
-        success_ms = _whole(known.get("last_success_ms", stats.last_ms))
+        success_ms = run.last_success_ms(own)
+        error = str(known.get("last_error") or "") or _crash(child, success_ms)
         return {
             "id": run.provider.key,
+            "name": run.provider.name,
+            "index": run.provider.index,
+            "address": redacted(run.provider.address()),
             "mechanism": run.provider.mechanism,
             "kind": manager.kind,
             "jobs": list(run.consumers),
@@ -123,7 +134,7 @@ class DiscoveryHandler:
             "targets": manager.hub.held(run.provider.key),
             "groups": stats.groups,
             "publishes": stats.publishes,
-            "lastPublish": json_time(stats.last_ms),
+            "lastPublish": json_time(run.last_publish_ms),
             "lastSuccess": json_time(success_ms),
             "lastError": redacted(error),
             "lastErrorTime": json_time(_whole(known.get("last_error_ms")) or _crash_ms(child)),
@@ -157,9 +168,10 @@ def _crash_ms(child: Child) -> int:
     return int(child.last_crash.at_s * 1000) if child.last_crash is not None else 0
 
 
-def _crash(child: Child) -> str:
-    """Why a provider is down that does not say it itself."""
-    if child.state not in (State.BACKOFF, State.QUARANTINED, State.FAILED) or child.last_crash is None:
+def _crash(child: Child, success_ms: int) -> str:
+    """Why a provider is down that does not say it itself, or has not found anything since it was."""
+    is_down = child.state in (State.BACKOFF, State.QUARANTINED, State.FAILED)
+    if child.last_crash is None or not (is_down or _crash_ms(child) > success_ms):
         return ""
     return child.last_crash.error
 
@@ -177,6 +189,7 @@ def discovery_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/discovery",
             ("GET",),
             handler.providers,
+            own=True,
             summary="Lists the providers of targets: last success, last error, how much they found.",
             parameters=(job, Parameter("mechanism", "The name of a mechanism.")),
         ),
@@ -184,10 +197,13 @@ def discovery_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/discovery/changes",
             ("GET",),
             handler.changes,
+            own=True,
             summary="Lists which targets came, went or got other labels in the last hour, the newest first.",
             parameters=(
                 job,
-                Parameter("provider", "The id of a provider, or how it begins: the name of a mechanism."),
+                Parameter(
+                    "provider", "The name of a provider, its id, or how that begins: the name of a mechanism."
+                ),
                 Parameter("address", "The `__address__` of a target."),
                 Parameter("kind", "What happened.", repeated=True, choices=_KINDS),
                 Parameter("start", "Changes since then.", Kind.TIMESTAMP),

@@ -18,10 +18,11 @@ from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
 from trimon.redaction import redacted
 from trimon.scrape.session import ScrapeSession
-from trimon.scrape.target import Target
+from trimon.scrape.target import DroppedTarget, Target
 from trimon.units import format_duration
 from trimon.web.api.described import POOL
 from trimon.web.api.targets.triedrules import ANSWER_CHARACTERS_MAX, LABEL_CHARACTERS_MAX, tried_rules
+from trimon.web.api.targets.truelabels import TrueLabels, true_labels
 from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer, ApiError, seconds, success
@@ -114,18 +115,27 @@ class TargetsHandler:
             raise ApiError("bad_data", "no labels parameter provided")
         labels = _labels(text)
         config = self._config(pool)
+        mask, found = self._context.mask, self._context.scrape_pools().get(pool)
+        # Rules that somebody tries could tell him what is masked, a letter at a time: they see what he sees.
+        tries = "relabel_configs" in values
+        targets: list[Target | DroppedTarget] = []
+        if found is not None and not tries:
+            targets = [*found.targets.values(), *found.dropped]
 
         def work() -> Answer:
             rules = config.relabel_configs
-            if "relabel_configs" in values:
+            if tries:
                 legacy = config.metric_name_validation_scheme == "legacy"
                 rules = tried_rules(values, "relabel_configs", legacy=legacy)
-            found = Relabeling(rules).steps(labels, LABEL_CHARACTERS_MAX, ANSWER_CHARACTERS_MAX)
-            steps = zip(rules, found, strict=True)
+            known = TrueLabels(labels)
+            if not tries:
+                known = true_labels(labels, (target.discovered for target in targets), mask)
+            steps = Relabeling(rules).steps(known.labels, LABEL_CHARACTERS_MAX, ANSWER_CHARACTERS_MAX)
             shown = [
-                {"rule": _rule(rule), "output": dict(step.labels), "keep": step.keep} for rule, step in steps
+                {"rule": _rule(rule), "output": known.shown(step.labels, mask), "keep": step.keep}
+                for rule, step in zip(rules, steps, strict=True)
             ]
-            return success({"steps": shown})
+            return success({"steps": shown}, known.warnings)
 
         try:
             return await self._context.offload.run(work)

@@ -260,6 +260,7 @@ def scrapes_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/targets/scrapes",
             ("GET",),
             handler.listing,
+            own=True,
             summary="Lists targets by their ids, each with its last scrape: times of all parts, sizes, verdict.",
             parameters=(
                 POOL,
@@ -271,12 +272,14 @@ def scrapes_endpoints(context: WebContext) -> list[Endpoint]:
             _PATH + "/scrapes",
             ("GET",),
             handler.scrapes,
+            own=True,
             summary="Lists the last scrapes of a target, the newest first; the id is its own or the first 8 of it.",
         ),
         Endpoint(
             _PATH + "/scrapes/<scrape>/body",
             ("GET",),
             handler.body,
+            own=True,
             summary="Gives the body of a scrape that is kept, credentials out.",
         ),
         Endpoint(
@@ -286,6 +289,7 @@ def scrapes_endpoints(context: WebContext) -> list[Endpoint]:
             role=Role.ADMIN,
             changes=True,
             watches_client=True,
+            own=True,
             summary="Scrapes a target now, beside its slots, stores what it gives, and keeps the body.",
         ),
         Endpoint(
@@ -293,6 +297,7 @@ def scrapes_endpoints(context: WebContext) -> list[Endpoint]:
             ("POST",),
             handler.replay,
             watches_client=True,
+            own=True,
             summary="Reads a body that is kept under other rules, and says what becomes of its series.",
             parameters=(
                 Parameter("metric_relabel_configs", "Rules as YAML; those of the job by default."),
