@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from trimon.errors import UserError
 from trimon.gotext.sizes import descending_size
@@ -70,6 +71,7 @@ def parse_duration_ms(text: str) -> int:
     return total_ms
 
 
+@lru_cache(maxsize=4096)
 def format_duration(duration_ms: int) -> str:
     """The shortest form Prometheus prints: largest units first, years and weeks only when exact."""
     if duration_ms == 0:

@@ -35,7 +35,14 @@ class LabelMask:
 
     def labels(self, labels: Labels) -> Labels:
         """A label set for people and clients; the same object when there is nothing to mask."""
-        if not any("@" in value or "?" in value or self.is_secret(name) for name, value in labels):
+        known = self._secret
+        for name, value in labels:
+            secret = known.get(name)
+            if secret is None:
+                secret = self.is_secret(name)
+            if secret or "@" in value or "?" in value:
+                break
+        else:
             return labels
         return tuple((name, self._shown(name, value)) for name, value in labels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import orjson
@@ -13,41 +14,17 @@ from trimon.config.relabel import RelabelConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote, go_quote_rune
-from trimon.gotext.times import json_time
-from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
 from trimon.redaction import redacted
-from trimon.scrape.session import ScrapeSession
 from trimon.scrape.target import DroppedTarget, Target
-from trimon.units import format_duration
 from trimon.web.api.described import POOL
+from trimon.web.api.targets.targetlist import TargetList
 from trimon.web.api.targets.triedrules import ANSWER_CHARACTERS_MAX, LABEL_CHARACTERS_MAX, tried_rules
 from trimon.web.api.targets.truelabels import TrueLabels, true_labels
 from trimon.web.context import WebContext
-from trimon.web.externalurl import ExternalUrl
-from trimon.web.http.answer import Answer, ApiError, seconds, success
+from trimon.web.http.answer import Answer, ApiError, success, success_in_parts
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Parameter
-from trimon.web.http.pieces import success_in_slices
-from trimon.web.http.request import Request
-
-
-def _active(
-    target: Target, session: ScrapeSession | None, external: ExternalUrl, mask: Labels
-) -> dict[str, object]:
-    state = session.state if session is not None else None
-    return {
-        "discoveredLabels": dict(mask),
-        "labels": dict(target.labels),
-        "scrapePool": target.job,
-        "scrapeUrl": target.shown_url,
-        "globalUrl": external.of_target(target.shown_url),
-        "lastError": state.last_error if state else "",
-        "lastScrape": json_time(state.last_scrape_ms if state else 0),
-        "lastScrapeDuration": seconds(state.last_duration_s) if state else 0,
-        "health": state.health if state else "unknown",
-        "scrapeInterval": format_duration(target.interval_ms),
-        "scrapeTimeout": format_duration(target.timeout_ms),
-    }
+from trimon.web.http.request import ClientGone, Request
 
 
 class TargetsHandler:
@@ -66,26 +43,23 @@ class TargetsHandler:
         values = request.query()
         state = values.get("state", "").lower() or "any"
         pools = self._pools(values.get("scrapePool", ""))
-        shown: dict[str, object] = {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": None}
+        found = TargetList()
         if state in ("any", "active"):
-            shown["activeTargets"] = (
-                _active(
-                    target,
-                    pool.sessions.get(key),
-                    self._context.options.external,
-                    self._context.mask(target.discovered),
-                )
-                for _, pool in pools
-                for key, target in sorted(pool.targets.items(), key=lambda item: item[1].labels)
-            )
+            for _, pool in pools:
+                await found.note(pool)
         if state in ("any", "dropped"):
-            shown["droppedTargetCounts"] = {name: job.dropped_count for name, job in self._pools("")}
-            shown["droppedTargets"] = (
-                {"discoveredLabels": dict(self._context.mask(target.discovered)), "scrapePool": name}
-                for name, pool in pools
-                for target in list(pool.dropped)
-            )
-        return self._context.held(await success_in_slices(shown))
+            found.dropped_counts = {name: job.dropped_count for name, job in self._pools("")}
+            found.dropped = [(name, list(pool.dropped)) for name, pool in pools]
+        context, left = self._context, threading.Event()
+
+        def check() -> None:
+            if left.is_set():
+                raise ClientGone
+
+        def work() -> Answer:
+            return success_in_parts(found.pieces(context.options.external, context.mask, check))
+
+        return context.held(await context.offload.run(work, left.set))
 
     async def scrape_pools(self, _: Request) -> Answer:
         """/scrape_pools."""
