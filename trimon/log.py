@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol, TextIO
 import orjson
 import structlog
 
+from trimon.problems import RecentProblems
 from trimon.redaction import redacted
 
 LogFormat = Literal["logfmt", "json"]
@@ -83,8 +84,13 @@ def _render_json(_: object, __: str, event: MutableMapping[str, object]) -> str:
     return orjson.dumps(_order(event), default=str).decode()
 
 
-def make_log(level: str = "info", log_format: LogFormat = "logfmt", stream: TextIO | None = None) -> Log:
-    """The program's log. `level` is one of debug, info, warn, error."""
+def make_log(
+    level: str = "info",
+    log_format: LogFormat = "logfmt",
+    stream: TextIO | None = None,
+    problems: RecentProblems | None = None,
+) -> Log:
+    """The program's log. `level` is one of debug, info, warn, error; `problems` keeps warnings and errors that are written."""
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(stream or sys.stderr),
         processors=[
@@ -92,6 +98,7 @@ def make_log(level: str = "info", log_format: LogFormat = "logfmt", stream: Text
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _redact,
+            *([problems] if problems is not None else ()),
             _render_json if log_format == "json" else _render_logfmt,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),

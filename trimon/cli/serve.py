@@ -43,6 +43,7 @@ from trimon.log import Log, make_log
 from trimon.memory.allocator import configure_allocator
 from trimon.memory.limit import memory_limit
 from trimon.offload import AbandoningLanes, ThreadOffload
+from trimon.problems import RecentProblems
 from trimon.query.language.options import QueryOptions
 from trimon.redaction import redacted
 from trimon.selfmetrics import SelfMetrics
@@ -85,10 +86,11 @@ scrape_configs:
 
 def main(flags: ServerFlags) -> int:
     """Runs the server; the exit code."""
-    log = make_log(flags["log.level"], flags["log.format"])
+    problems = RecentProblems()
+    log = make_log(flags["log.level"], flags["log.format"], problems=problems)
     configure_allocator()
     try:
-        return _start(flags, log)
+        return _start(flags, log, problems)
     except StartError as error:
         log.error(error.what, **error.fields)
         return error.exit_code
@@ -100,7 +102,7 @@ def main(flags: ServerFlags) -> int:
         return EXIT_FAILED
 
 
-def _start(flags: ServerFlags, log: Log) -> int:
+def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
     check_flags(flags, log)
     warn_of_missing(flags, log)
     features = enabled_features(flags["enable-feature"], log)
@@ -145,6 +147,7 @@ def _start(flags: ServerFlags, log: Log) -> int:
     seams = Seams(
         clock=WallClock(),
         log=log,
+        problems=problems,
         metrics=SelfMetrics(),
         writer_threads=ThreadOffload(WRITER_THREADS),
         query_threads=ThreadOffload(settings.queries_max),

@@ -86,6 +86,7 @@ class Frontend:
             memory=parts.memory.describe,
             bodies=parts.memory.memory.bodies,
             notifications=self._notifications,
+            problems=seams.problems,
             scrape_config=self._current.scrape_config,
             discoveries=lambda: (scraping.discovery, parts.notify.discovery),
             kept_bodies=parts.memory.memory.kept,

@@ -13,6 +13,7 @@ from trimon.discovery.registry import Registry
 from trimon.log import Log
 from trimon.memory.limit import MemoryLimit
 from trimon.offload import Offload, OffloadLanes, ThreadOffload
+from trimon.problems import RecentProblems
 from trimon.query.language.options import QueryOptions
 from trimon.selfmetrics import SelfMetrics
 from trimon.server.descriptors import DescriptorPlan
@@ -99,3 +100,5 @@ class Seams:
     password_threads: Offload
     """Comparing passwords takes long: whoever guesses keeps nothing else waiting."""
     registry: Registry
+    problems: RecentProblems = field(default_factory=RecentProblems)
+    """What the log keeps of its warnings and errors."""

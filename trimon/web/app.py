@@ -6,6 +6,7 @@ from typing import Final
 
 from hypercorn.typing import ASGIFramework
 
+from trimon.web.api.actors import actor_endpoints
 from trimon.web.api.admin import admin_endpoints
 from trimon.web.api.alerting.alerthistory import alert_history_endpoints
 from trimon.web.api.alerting.alerts import alerts_endpoints
@@ -16,6 +17,7 @@ from trimon.web.api.configplan import config_plan_endpoints
 from trimon.web.api.features import feature_endpoints
 from trimon.web.api.notifications import notification_endpoints
 from trimon.web.api.openapi import openapi_endpoint
+from trimon.web.api.problems import problem_endpoints
 from trimon.web.api.querying.activequeries import active_query_endpoints
 from trimon.web.api.querying.expressions import expression_endpoints
 from trimon.web.api.querying.metadata import metadata_endpoints
@@ -64,6 +66,8 @@ _AREAS: Final = (
     admin_endpoints,
     feature_endpoints,
     notification_endpoints,
+    problem_endpoints,
+    actor_endpoints,
     federation_endpoints,
     otlp_endpoints,
     console_endpoints,

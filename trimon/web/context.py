@@ -22,6 +22,7 @@ from trimon.memory.bodies import BodyMemory
 from trimon.model.labels import Labels
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
+from trimon.problems import RecentProblems
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.group import RuleGroup
@@ -127,6 +128,8 @@ class WebContext:
     """The memory of big requests and answers."""
     notifications: Notifications = field(default_factory=lambda: Notifications(WallClock()))
     """What is told to everybody."""
+    problems: RecentProblems = field(default_factory=RecentProblems)
+    """The last warnings and errors of the log."""
     scrape_config: Callable[[str], ScrapeConfig | None] = lambda _: None
     """The section of the configuration that a scrape pool is made of."""
     discoveries: Callable[[], Sequence[DiscoveryManager]] = tuple

@@ -76,7 +76,8 @@ class Notifications:
         self._subscribers_max = subscribers_max
         self._current: dict[str, Notification] = {}
         self._subscriptions: dict[int, Subscription] = {}
-        self._closed = False
+        self.closed = trio.Event()
+        """The server stops: whoever streams something to a client ends."""
         self._sent = 0
         self._dropped = 0
 
@@ -108,7 +109,7 @@ class Notifications:
 
     def subscribe(self) -> Subscription | None:
         """A subscription, which has to be left; None when there are as many as may be."""
-        if self._closed or len(self._subscriptions) >= self._subscribers_max:
+        if self.closed.is_set() or len(self._subscriptions) >= self._subscribers_max:
             return None
         made = Subscription(self, self.current)
         self._sent += len(self._current)
@@ -121,7 +122,7 @@ class Notifications:
 
     def close(self) -> None:
         """The server stops: every stream ends after what is unread."""
-        self._closed = True
+        self.closed.set()
         for subscription in self._subscriptions.values():
             subscription.close()
         self._subscriptions.clear()

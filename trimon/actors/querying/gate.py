@@ -17,6 +17,7 @@ import trio
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.activequeries import ActiveFile
 from trimon.actors.querying.costs import QueryCosts
+from trimon.actors.querying.pastqueries import PastQueries
 from trimon.actors.querying.places import KEPT_FROM, NOBODY, Asker, Places
 from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
@@ -82,6 +83,7 @@ class Queries:
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
         self.served = 0
+        self.past = PastQueries(clock)
         self.refused = 0
         self._snapshot = snapshot
         self._offload = offload
@@ -131,7 +133,7 @@ class Queries:
             raise AssertionError("a query that was cancelled goes on")
         except MemoryFull as error:
             self.refused += 1
-            self._note(record, str(error))
+            self._note(record, budget, str(error))
             self._tell(error)
             raise
         except MemoryExceeded as error:
@@ -237,16 +239,16 @@ class Queries:
             with TRACER.span("promqlExec", about):
                 result = work(snapshot, budget)
         except MemoryError:
-            self._note(record, NO_MEMORY)
+            self._note(record, budget, NO_MEMORY)
             full = MemoryFull(NO_MEMORY)
             self._tell(full)
             raise full from None
         except Exception as error:
-            self._note(record, str(error))
+            self._note(record, budget, str(error))
             raise
         finally:
             self.served += 1
-        self._note(record)
+        self._note(record, budget)
         return result
 
     @contextmanager
@@ -321,17 +323,17 @@ class Queries:
             if isinstance(error, MemoryError):
                 raise MemoryFull(NO_MEMORY) from None
             if not isinstance(error, MemoryShort):
-                self._note(record, str(error))
+                self._note(record, budget, str(error))
             raise
         except Exception as error:
-            self._note(record, str(error))
+            self._note(record, budget, str(error))
             raise
         finally:
             if journal is not None:
                 journal.end(slot)
             if took_s:
                 self._remember(key, took_s[0], budget.reservation.size_bytes if budget.reservation else 0)
-        self._note(record)
+        self._note(record, budget)
         return result
 
     def _remember(self, key: object, took_s: float, reserved_bytes: int = 0) -> None:
@@ -340,7 +342,9 @@ class Queries:
         if len(self._took) > REMEMBERED_MAX:
             self._took.popitem(last=False)
 
-    def _note(self, record: QueryRecord | None, error: str = "") -> None:
+    def _note(self, record: QueryRecord | None, budget: Budget, error: str = "") -> None:
+        if record is not None:
+            self.past.add(record, budget.elapsed_s, error)
         if record is not None and record.stats is not None and self._costs is not None:
             self._costs.add(record.stats)
         if record is not None and self._query_log is not None:

@@ -207,7 +207,8 @@ async def test_debug_routes_answer_while_all_is_busy(tmp_path: Path) -> None:
 async def all_debug_routes_answer(context: WebContext, app: Any) -> None:
     """Each row for this machine alone has an answer of 200 soon."""
     endpoints = all_endpoints(replace(context, metrics=SelfMetrics()))
-    rows = [row for row in endpoints if row.access is Access.LOOPBACK]
+    # a stream has an answer when it ends
+    rows = [row for row in endpoints if row.access is Access.LOOPBACK and not row.path.endswith("/live")]
     assert len(rows) >= 6
     for row in rows:
         path = row.path.replace("<path:path>", next(iter(context.tree().children())).path)

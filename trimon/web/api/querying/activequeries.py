@@ -1,11 +1,14 @@
-"""Queries at work: which there are, and an end to one."""
+"""Queries at work: which there are, and an end to one; and what those took that have ended."""
 
 from __future__ import annotations
 
+from trimon.actors.querying.pastqueries import KEPT_MAX
+from trimon.gotext.times import rfc3339
 from trimon.web.context import WebContext
+from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
 from trimon.web.http.asking import asker_of
-from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
+from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter, Role
 from trimon.web.http.hosts import is_loopback
 from trimon.web.http.request import Request
 
@@ -13,7 +16,7 @@ PATH = API_PREFIX + "/trimon/queries"
 
 
 def active_query_endpoints(context: WebContext) -> list[Endpoint]:
-    """/trimon/queries, /trimon/queries/<id>/cancel."""
+    """/trimon/queries, /trimon/queries/<id>/cancel, /trimon/queries/past."""
 
     def check(request: Request) -> None:
         """Raises ApiError. Where users are told apart the role has been checked; where they are not, this machine may."""
@@ -27,6 +30,25 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
     async def listed(request: Request) -> Answer:
         check(request)
         return success({"queries": context.queries.listed(len(context.queries.active))})
+
+    async def past(request: Request) -> Answer:
+        check(request)
+        most = parameters.integer(request.query().get("limit", "") or "100")
+        if most is None or not 1 <= most <= KEPT_MAX:
+            raise ApiError("bad_data", f"limit must be a number from 1 to {KEPT_MAX}")
+        kept = context.queries.past
+        shown = [
+            {
+                "query": each.text,
+                "count": each.count,
+                "errors": each.errors,
+                "total_s": each.total_s,
+                "slowest": each.slowest.as_data(),
+                "last": each.last.as_data(),
+            }
+            for each in kept.slowest(most)
+        ]
+        return success({"since": rfc3339(kept.since_ms), "queries": shown})
 
     async def cancel(request: Request) -> Answer:
         check(request)
@@ -54,6 +76,14 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
             role=Role.ADMIN,
             own=True,
             summary="Lists the queries that are at work or wait: who asks, since when, what each does and holds.",
+        ),
+        Endpoint(
+            PATH + "/past",
+            ("GET",),
+            past,
+            role=Role.ADMIN,
+            summary="Lists the texts that were asked last, the slowest first: how often, how long, and where the time went.",
+            parameters=(Parameter("limit", "Most texts; 100 by default.", Kind.INTEGER),),
         ),
         Endpoint(
             PATH + "/<id>/cancel",

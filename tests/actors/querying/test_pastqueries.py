@@ -1,0 +1,41 @@
+"""What is remembered of queries that have ended."""
+
+from __future__ import annotations
+
+import trio
+
+from trimon.actors.querying.pastqueries import TEXT_CHARACTERS_MAX, PastQueries
+from trimon.actors.querying.querylog import QueryRecord
+from trimon.query.execution.stats import QueryStats
+from trimon.virtualclock import VirtualClock
+
+
+def record(text: str, evaluation_s: float = 0.0) -> QueryRecord:
+    made = QueryRecord(text, 1000, 61_000, 15_000, {"httpRequest": {"clientIP": "10.0.0.1"}})
+    made.stats = QueryStats(5, evaluation_s=evaluation_s, queue_s=0.25)
+    return made
+
+
+async def test_the_slowest_run_of_each_text_is_kept(autojump_clock: trio.testing.MockClock) -> None:
+    """Texts are ordered by their slowest run; a later quick run changes count, sum and last alone."""
+    past = PastQueries(VirtualClock())
+    past.add(record("a", 2.0), 3.0)
+    past.add(record("b"), 5.0)
+    past.add(record("a", 0.1), 0.5, error="query timed out")
+    first, second = past.slowest(10)
+    assert (first.text, second.text) == ("b", "a")
+    assert (second.count, second.errors, second.total_s) == (2, 1, 3.5)
+    assert (second.slowest.took_s, second.slowest.evaluation_s, second.slowest.error) == (3.0, 2.0, "")
+    assert (second.last.took_s, second.last.error) == (0.5, "query timed out")
+    shown = second.slowest.as_data()
+    assert (shown["start"], shown["step_s"], shown["queue_s"]) == ("1970-01-01T00:00:01.000Z", 15.0, 0.25)
+    assert shown["httpRequest"] == {"clientIP": "10.0.0.1"}
+    assert past.slowest(1) == [first]
+
+
+async def test_a_bounded_number_of_texts_is_kept(autojump_clock: trio.testing.MockClock) -> None:
+    """Those that were asked longest ago go, and long texts are cut."""
+    past = PastQueries(VirtualClock(), most=3)
+    for text in ("a", "b", "c", "a", "d" * (TEXT_CHARACTERS_MAX + 10)):
+        past.add(record(text), 1.0)
+    assert {each.text for each in past.slowest(10)} == {"a", "c", "d" * TEXT_CHARACTERS_MAX}
