@@ -34,6 +34,9 @@ STATIC: Final = Path(__file__).parent / "static"
 # Prometheus' pages under its paths, and ours.
 PAGES: Final = {
     "/query": "queries",
+    "/actors": "the actors and what each is doing",
+    "/queries": "queries at work, and slow ones",
+    "/problems": "the last warnings and errors",
     "/status": "runtime and build information",
     "/flags": "flags",
 }

@@ -13,11 +13,32 @@ export interface Route {
 export const routes: readonly Route[] = [
   { path: "/query", title: "Query", group: "Ask", icon: "query", page: () => import("../pages/query/page") },
   {
+    path: "/actors",
+    title: "Actors",
+    group: "Server",
+    icon: "actors",
+    page: () => import("../pages/actors/page"),
+  },
+  {
+    path: "/queries",
+    title: "Queries",
+    group: "Server",
+    icon: "clock",
+    page: () => import("../pages/status/queries"),
+  },
+  {
     path: "/status",
     title: "Status",
     group: "Server",
     icon: "status",
     page: () => import("../pages/status/runtime"),
+  },
+  {
+    path: "/problems",
+    title: "Problems",
+    group: "Server",
+    icon: "problem",
+    page: () => import("../pages/status/problems"),
   },
   {
     path: "/flags",

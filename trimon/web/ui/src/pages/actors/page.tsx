@@ -1,0 +1,123 @@
+import { useMemo, useState } from "preact/hooks";
+import { useUrlState } from "../../app/urlstate";
+import { Badge } from "../../components/badge";
+import { Icon } from "../../components/icon";
+import { Page } from "../../components/page";
+import { SearchField } from "../../components/search";
+import { Empty, Failure, Loading } from "../../components/states";
+import { humanDuration } from "../../values/durations";
+import { count } from "../../values/numbers";
+import { matches, words } from "../../values/search";
+import { type ActorTree, isUnhealthy, type Jam, jams, lines, states, toneOf } from "./model";
+import { useActors } from "./stream";
+import { ActorLines } from "./tree";
+import "../../styles/actors.css";
+
+const JAMS_SHOWN = 5;
+
+function Blame({ found }: { found: readonly Jam[] }) {
+  const [first] = found;
+  if (!first) return null;
+  return (
+    <div class="notice bad" role="alert">
+      <div>
+        <strong>{first.actor.path}</strong> holds others up: {first.why}
+        {first.actor.inHandS
+          ? `, ${first.actor.inHand || "a message"} in hand for ${humanDuration(first.actor.inHandS * 1000)}`
+          : ""}
+        .
+        {found.length > 1 ? (
+          <ul>
+            {found.slice(1, JAMS_SHOWN).map((jam) => (
+              <li key={jam.actor.path}>
+                {jam.actor.path}: {jam.why}
+              </li>
+            ))}
+            {found.length > JAMS_SHOWN ? <li>and {count(found.length - JAMS_SHOWN)} more</li> : null}
+          </ul>
+        ) : null}
+      </div>
+    </div>
+  );
+}
+
+function Summary({ tree, isLive }: { tree: ActorTree; isLive: boolean }) {
+  return (
+    <p class="row summary">
+      <span>{count(tree.actors.size)} actors</span>
+      {states(tree).map(([state, number]) => (
+        <Badge key={state} tone={toneOf(state)}>
+          {count(number)} {state}
+        </Badge>
+      ))}
+      <span class={isLive ? "live on" : "live"} role="status">
+        {isLive ? "live" : "not live"}
+      </span>
+    </p>
+  );
+}
+
+/** The supervision tree, as it is now: who does what, and who holds whom up. */
+export default function ActorsPage() {
+  const [search, setSearch] = useUrlState("search");
+  const [only, setOnly] = useUrlState("show");
+  const [isPaused, setPaused] = useState(false);
+  const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
+  const { tree, isLive, error } = useActors(isPaused);
+  const wanted = useMemo(() => words(search), [search]);
+  const isFiltered = wanted.length > 0 || only === "unwell";
+  const shown = lines(
+    tree,
+    turned,
+    isFiltered
+      ? (actor) =>
+          matches(wanted, `${actor.path} ${actor.kind} ${actor.state}`) &&
+          (only !== "unwell" || isUnhealthy(actor))
+      : undefined,
+  );
+  const fold = (path: string) => {
+    const next = new Set(turned);
+    if (!next.delete(path)) next.add(path);
+    setTurned(next);
+  };
+  return (
+    <Page
+      title="Actors"
+      about="Every part of the server that runs by itself: its state, its mailbox, and what it has in hand."
+      actions={
+        <>
+          <SearchField value={search} onChange={setSearch} label="Search actors" />
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={only === "unwell"}
+              onChange={(event) => setOnly(event.currentTarget.checked ? "unwell" : "")}
+            />
+            Not well
+          </label>
+          <button type="button" onClick={() => setPaused(!isPaused)}>
+            <Icon name={isPaused ? "play" : "stop"} />
+            {isPaused ? "Go on" : "Hold still"}
+          </button>
+        </>
+      }
+    >
+      {error !== undefined ? <Failure error={error} /> : null}
+      {tree.actors.size ? (
+        <>
+          <Summary tree={tree} isLive={isLive} />
+          <Blame found={jams(tree)} />
+          {shown.length ? (
+            <ActorLines lines={shown} nowS={tree.nowS} onFold={fold} />
+          ) : (
+            <Empty title="No actor fits">
+              {only === "unwell" && !search ? "All actors are well." : "Empty the search to see all."}
+            </Empty>
+          )}
+        </>
+      ) : error === undefined ? (
+        <Loading />
+      ) : null}
+    </Page>
+  );
+}
