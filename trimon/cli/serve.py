@@ -13,6 +13,7 @@ from typing import Final
 import trio
 
 from trimon.cli.commandline import ServerFlags
+from trimon.cli.describedflags import described_flags
 from trimon.cli.features import enabled_features
 from trimon.cli.flags import STRICT
 from trimon.cli.serveroptions import (
@@ -126,6 +127,7 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
     _warn_of_open_ports(sockets, security, log)
     if source.embedded and not (security.now.is_open and security.now.tls is None):
         log.warning("the built-in configuration cannot scrape a server with TLS or users: write one")
+    shown = shown_flags(flags, web.route_prefix, store.options)
     settings = Settings(
         web=web,
         query=query,
@@ -139,7 +141,8 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
         rules=rule_settings(flags, features),
         memory=memory_limit(flags["storage.memory-max"]),
         keep_bodies=flags["scrape.keep-bodies"],
-        flags=shown_flags(flags, web.route_prefix, store.options),
+        flags=shown,
+        described_flags=described_flags(flags, shown),
         security=security,
         read_timeout_s=flags["web.read-timeout"] / 1000 or math.inf,
         notify_socket=os.environ.get("NOTIFY_SOCKET", ""),

@@ -81,6 +81,7 @@ class Frontend:
             quit=quit_,
             config_yaml=self._config_yaml,
             flags=self._settings.flags,
+            described_flags=self._settings.described_flags,
             runtime=self._runtime,
             mask=scraping.discovery.mask,
             memory=parts.memory.describe,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,6 +59,8 @@ class Settings:
     auto_reload_s: float
     """How often the files of the configuration are looked at; 0 for never."""
     flags: Mapping[str, str]
+    described_flags: Sequence[Mapping[str, object]] = ()
+    """The flags with what each is for."""
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)

@@ -130,6 +130,8 @@ class WebContext:
     """What is told to everybody."""
     problems: RecentProblems = field(default_factory=RecentProblems)
     """The last warnings and errors of the log."""
+    described_flags: Sequence[Mapping[str, object]] = ()
+    """Every flag with its value, its default, and what it is for."""
     scrape_config: Callable[[str], ScrapeConfig | None] = lambda _: None
     """The section of the configuration that a scrape pool is made of."""
     discoveries: Callable[[], Sequence[DiscoveryManager]] = tuple

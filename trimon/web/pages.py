@@ -37,6 +37,8 @@ PAGES: Final = {
     "/actors": "the actors and what each is doing",
     "/queries": "queries at work, and slow ones",
     "/problems": "the last warnings and errors",
+    "/tsdb-status": "what is stored",
+    "/config": "the configuration",
     "/status": "runtime and build information",
     "/flags": "flags",
 }

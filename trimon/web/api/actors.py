@@ -78,6 +78,7 @@ def actor_endpoints(context: WebContext) -> list[Endpoint]:
             handler.listed,
             Access.LOOPBACK,
             Role.DEBUG,
+            own=True,
             summary="Lists all actors as rows: state, restarts, mailbox, what is in hand and for how long.",
         ),
         Endpoint(
@@ -86,6 +87,7 @@ def actor_endpoints(context: WebContext) -> list[Endpoint]:
             handler.live,
             Access.LOOPBACK,
             Role.DEBUG,
+            own=True,
             summary="All actors, and then twice a second those that differ, as server-sent events.",
         ),
     ]

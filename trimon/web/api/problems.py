@@ -33,6 +33,7 @@ def problem_endpoints(context: WebContext) -> list[Endpoint]:
             problems,
             Access.LOOPBACK,
             Role.DEBUG,
+            own=True,
             summary="The last warnings and errors of the log, equal ones counted, the last one first.",
         )
     ]

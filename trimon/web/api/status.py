@@ -26,6 +26,9 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
     async def flags(_: Request) -> Answer:
         return success(dict(sorted(context.flags.items())))
 
+    async def described_flags(_: Request) -> Answer:
+        return success(list(context.described_flags))
+
     async def runtime(_: Request) -> Answer:
         return success(dict(context.runtime()))
 
@@ -69,6 +72,13 @@ def status_endpoints(context: WebContext) -> list[Endpoint]:
             summary="Shows the configuration in effect, secrets masked.",
         ),
         Endpoint(API_PREFIX + "/status/flags", ("GET",), flags, summary="Shows the flags in effect."),
+        Endpoint(
+            API_PREFIX + "/trimon/flags",
+            ("GET",),
+            described_flags,
+            own=True,
+            summary="Lists all flags: value, default, whether the command line has it, and what it is for.",
+        ),
         Endpoint(
             API_PREFIX + "/status/runtimeinfo",
             ("GET",),

@@ -27,6 +27,13 @@ export const routes: readonly Route[] = [
     page: () => import("../pages/status/queries"),
   },
   {
+    path: "/tsdb-status",
+    title: "Storage",
+    group: "Server",
+    icon: "storage",
+    page: () => import("../pages/status/storage"),
+  },
+  {
     path: "/status",
     title: "Status",
     group: "Server",
@@ -39,6 +46,13 @@ export const routes: readonly Route[] = [
     group: "Server",
     icon: "problem",
     page: () => import("../pages/status/problems"),
+  },
+  {
+    path: "/config",
+    title: "Configuration",
+    group: "Server",
+    icon: "config",
+    page: () => import("../pages/status/config"),
   },
   {
     path: "/flags",

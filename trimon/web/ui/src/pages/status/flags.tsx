@@ -1,6 +1,7 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { useUrlState } from "../../app/urlstate";
+import { Badge } from "../../components/badge";
 import { Page } from "../../components/page";
 import { SearchField } from "../../components/search";
 import { Empty, Loaded } from "../../components/states";
@@ -10,44 +11,93 @@ import { matches, words } from "../../values/search";
 interface Flag {
   name: string;
   value: string;
+  default: string;
+  given: boolean;
+  own: boolean;
+  help: string;
+}
+
+function Value({ flag }: { flag: Flag }) {
+  const shown = flag.value || "(empty)";
+  if (flag.value === flag.default) return <code class="muted">{shown}</code>;
+  return (
+    <>
+      <code>{shown}</code> <Badge tone="info">changed</Badge>
+      <div class="muted">
+        default <code>{flag.default || "(empty)"}</code>
+      </div>
+    </>
+  );
 }
 
 const COLUMNS: readonly Column<Flag>[] = [
   {
     name: "name",
     title: "Flag",
-    width: "minmax(12rem, 2fr)",
+    width: "minmax(14rem, 2fr)",
     cell: (flag) => <code>--{flag.name}</code>,
     sort: (flag) => flag.name,
   },
   {
     name: "value",
     title: "Value",
-    width: "minmax(10rem, 3fr)",
-    cell: (flag) => <code>{flag.value || "“”"}</code>,
-    sort: (flag) => flag.value,
+    width: "minmax(10rem, 2fr)",
+    cell: (flag) => <Value flag={flag} />,
+    sort: (flag) => `${flag.value === flag.default ? "1" : "0"}${flag.value}`,
+  },
+  {
+    name: "help",
+    title: "What it is for",
+    width: "minmax(14rem, 3fr)",
+    cell: (flag) => (
+      <>
+        {flag.help} {flag.own ? <Badge>trimon's own</Badge> : null}
+      </>
+    ),
   },
 ];
 
-/** Every flag of the command line and its value. */
+function fits(flag: Flag, wanted: readonly string[], changedOnly: boolean): boolean {
+  if (changedOnly && flag.value === flag.default) return false;
+  return matches(wanted, `--${flag.name} ${flag.value} ${flag.help}`);
+}
+
+/** Every flag of the command line, its value, and what it is for. */
 export default function FlagsPage() {
-  const flags = useAsked((signal) => ask<Record<string, string>>("/status/flags", {}, { signal }), []);
+  const flags = useAsked((signal) => ask<Flag[]>("/trimon/flags", {}, { signal }), []);
   const [search, setSearch] = useUrlState("search");
+  const [show, setShow] = useUrlState("show");
   return (
     <Page
       title="Flags"
       about="What the command line says, and what holds where it says nothing."
-      actions={<SearchField value={search} onChange={setSearch} label="Search flags" />}
+      actions={
+        <>
+          <SearchField value={search} onChange={setSearch} label="Search flags" />
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={show === "changed"}
+              onChange={(event) => setShow(event.currentTarget.checked ? "changed" : "")}
+            />
+            Changed only
+          </label>
+        </>
+      }
     >
       <Loaded asked={flags}>
         {(answer) => {
-          const wanted = words(search);
-          const rows = Object.entries(answer.data)
-            .map(([name, value]) => ({ name, value }))
-            .filter((flag) => matches(wanted, `${flag.name} ${flag.value}`));
-          if (!rows.length)
-            return <Empty title="No flag has these words">Empty the search to see all.</Empty>;
-          return <DataTable label="Flags" columns={COLUMNS} rows={rows} keyOf={(flag) => flag.name} />;
+          const rows = answer.data.filter((flag) => fits(flag, words(search), show === "changed"));
+          if (!rows.length) return <Empty title="No flag fits">Empty the search to see all.</Empty>;
+          return (
+            <DataTable
+              label="Flags"
+              columns={COLUMNS}
+              rows={rows}
+              keyOf={(flag) => flag.name}
+              initialSort={{ column: "name", descending: false }}
+            />
+          );
         }}
       </Loaded>
     </Page>
