@@ -219,6 +219,7 @@ def test_relabel_rules_have_defaults_and_any_case() -> None:
         ("tls_config: {key_file: a}", "exactly one of cert or cert_file must be configured when a client"),
         ("tls_config: {min_version: TLS9}", "unknown TLS version: TLS9"),
         ("http_headers: {Authorization: {values: [x]}}", 'setting header "Authorization" is not allowed'),
+        ("http_headers: {proxy-authorization: {}}", 'setting header "Proxy-Authorization" is not allowed'),
         ("no_proxy: x", "if no_proxy is configured, proxy_url must also be configured"),
         ("proxy_url: 'http://a:b:c'", "parse"),
     ],
@@ -226,6 +227,24 @@ def test_relabel_rules_have_defaults_and_any_case() -> None:
 def test_a_bad_http_client_block_is_refused(text: str, message: str) -> None:
     """The HTTP client block has one way of authorization and whole TLS pairs."""
     assert message in error_of(job(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "basic_auth: {username: a, username_file: b}",
+        "authorization: {type: Basic}",
+        "authorization: {credentials: a, credentials_file: b}",
+        "oauth2: {client_id: a}",
+        "oauth2: {client_id: a, token_url: b, client_secret: c, client_secret_file: d}",
+        "http_headers: {Authorization: {values: [x]}}",
+        "bearer_token: a\nbearer_token_file: b",
+    ],
+)
+def test_an_unknown_field_is_told_before_what_an_http_client_means(text: str) -> None:
+    """What has the wrong shape anywhere in a section is told before credentials that do not go together, as in Prometheus."""
+    message = error_of(job(f"{text}\nnonsense: 1"))
+    assert "field nonsense not found in type config.ScrapeConfig" in message
 
 
 @pytest.mark.parametrize(

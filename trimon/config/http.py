@@ -11,6 +11,7 @@ from trimon.config.kinds import ADDRESS, AnyUrl, Boolean, FilePath, Hidden, List
 from trimon.config.model import Model, Shown, Source, setting
 from trimon.config.secret import Secret, SecretUrl
 from trimon.config.yaml.tree import Node, Shape
+from trimon.errors import UserError
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.strings import go_quote
 from trimon.redaction import REDACTOR, looks_secret
@@ -50,12 +51,19 @@ def _tls_version(text: str) -> str | None:
     return None if text in TLS_VERSIONS else f"unknown TLS version: {text}"
 
 
-def _header_name(text: str) -> str | None:
+def _header_fault(text: str) -> str | None:
     if text.lower() in RESERVED_HEADERS | _RESERVED_SCRAPE_HEADERS:
-        return f"setting header {go_quote(text)} is not allowed"
+        return f"setting header {go_quote(_canonical(text))} is not allowed"
     if not text or any(char in '()<>@,;:\\"/[]?={} \t\r\n' or not " " < char < "\x7f" for char in text):
         return f"{go_quote(text)} is not a valid header name"
     return None
+
+
+def _canonical(header: str) -> str:
+    """A name of a header as Go writes it."""
+    if _TOKEN.fullmatch(header) is None:
+        return header
+    return "-".join(part.capitalize() for part in header.split("-"))
 
 
 def _header_value(text: str) -> str | None:
@@ -93,8 +101,8 @@ class BasicAuth(Model):
     password_file: str = setting(FilePath(), "")
     password_ref: str = setting(Text(), "")
 
-    def check(self) -> None:
-        """Each of the two comes from one place."""
+    def check_meaning(self) -> None:
+        """Each of the two comes from one place; whoever has the block inline says when that is looked at."""
         for name in ("username", "password"):
             _refuse_several(self, name, f"basic_auth {name}, {name}_file & {name}_ref must be configured")
 
@@ -111,7 +119,7 @@ class Authorization(Model):
     credentials_file: str = setting(FilePath(), "")
     credentials_ref: str = setting(Text(), "")
 
-    def check(self) -> None:
+    def check_meaning(self) -> None:
         """Credentials come from one place; basic authentication has a block of its own."""
         _refuse_several(
             self, "credentials", "authorization credentials & credentials_file must be configured"
@@ -232,6 +240,14 @@ class OAuth2(Model):
     proxy_connect_header: tuple[tuple[str, tuple[Secret, ...]], ...] = setting(_connect_header(), ())
 
     def check(self) -> None:
+        """What is said of a proxy goes together; parameters with names of secrets are told to the redactor."""
+        _check_proxy(self)
+        for name, value in self.endpoint_params:
+            # It is shown with the configuration, as in Prometheus, and in no error of a peer.
+            if looks_secret(name):
+                REDACTOR.add(value)
+
+    def check_meaning(self) -> None:
         """The client and the place of tokens are named, and what it proves itself with comes from one place."""
         if not self.client_id:
             raise self.refuse("client_id", "oauth2 client_id must be configured")
@@ -247,11 +263,6 @@ class OAuth2(Model):
                 )
         else:
             _refuse_several(self, "client_secret", _one_of_keys("client_secret", "client_credentials"))
-        _check_proxy(self)
-        for name, value in self.endpoint_params:
-            # It is shown with the configuration, as in Prometheus, and in no error of a peer.
-            if looks_secret(name):
-                REDACTOR.add(value)
 
     @property
     def signs(self) -> bool:
@@ -294,31 +305,52 @@ class HttpClient(Model):
     proxy_from_environment: bool = setting(Boolean(), default=False)
     proxy_connect_header: tuple[tuple[str, tuple[Secret, ...]], ...] = setting(_connect_header(), ())
     http_headers: tuple[tuple[str, HttpHeader], ...] = setting(
-        Mapped(Of(HttpHeader, reads_null=True), "map[string]config.Header", _header_name), ()
+        Mapped(Of(HttpHeader, reads_null=True), "map[string]config.Header"), ()
     )
 
     def check(self) -> None:
-        """Only one way of authorization at a time."""
+        """Only one way of authorization at a time, and each of them whole.
+
+        That is looked at here and not where the blocks are read, so that what has the wrong shape anywhere in the section is
+        told before; in Prometheus' order.
+        """
+        self._check_bearer()
+        if self.basic_auth is not None:
+            self.basic_auth.check_meaning()
+        if self.authorization is not None:
+            self._refuse_bearer("authorization is not compatible with bearer_token & bearer_token_file")
+            self.authorization.check_meaning()
+        ways = [name for name in ("basic_auth", "authorization", "oauth2") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise self.refuse(ways[1], "at most one of basic_auth, oauth2 & authorization must be configured")
+        if self.oauth2 is not None:
+            self.oauth2.check_meaning()
+        _check_proxy(self)
+        for name, header in self.http_headers:
+            if fault := _header_fault(name):
+                place = header.place()
+                raise UserError(fault, place if place.line else self.place("http_headers"))
+        self._take_bearer()
+
+    def _check_bearer(self) -> None:
         if self.bearer_token and self.bearer_token_file:
             raise self.refuse(
                 "bearer_token_file", "at most one of bearer_token & bearer_token_file must be configured"
             )
-        bearer = bool(self.bearer_token or self.bearer_token_file)
-        bearer_field = "bearer_token" if self.bearer_token else "bearer_token_file"
-        if bearer and self.authorization is not None:
-            raise self.refuse(
-                bearer_field, "authorization is not compatible with bearer_token & bearer_token_file"
+        if self.basic_auth is not None or self.oauth2 is not None:
+            self._refuse_bearer(
+                "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured"
             )
-        if bearer and (self.basic_auth is not None or self.oauth2 is not None):
-            raise self.refuse(
-                bearer_field,
-                "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured",
-            )
-        ways = [name for name in ("basic_auth", "authorization", "oauth2") if getattr(self, name) is not None]
-        if len(ways) > 1:
-            raise self.refuse(ways[1], "at most one of basic_auth, oauth2 & authorization must be configured")
-        _check_proxy(self)
-        if bearer:
+
+    def _refuse_bearer(self, message: str) -> None:
+        """Raise UserError if there is a bearer token."""
+        for name in ("bearer_token", "bearer_token_file"):
+            if getattr(self, name):
+                raise self.refuse(name, message)
+
+    def _take_bearer(self) -> None:
+        """What the two old fields say becomes `authorization`."""
+        if self.bearer_token or self.bearer_token_file:
             authorization = Authorization(
                 credentials=self.bearer_token, credentials_file=self.bearer_token_file
             )
