@@ -14,7 +14,6 @@ CASES = [case for case in recorded("api/cases.jsonl") if case.get("path") == "/a
 # What Prometheus 3.14 has and this server does not (yet): it says so.
 FALSE_HERE = {
     "api/otlp_write_receiver",
-    "tsdb/native_histograms",
     "tsdb/xor2_encoding",
     "ui/ui_v3",
 }

@@ -38,10 +38,8 @@ _API: Final = (
 _MISSING: Final[dict[str, tuple[str, ...]]] = {
     "otlp_receiver": ("delta_conversion", "native_delta_ingestion"),
     "prometheus": ("agent_mode",),
-    "scrape": ("start_timestamp_zero_ingestion",),
     "tsdb": (
-        "delayed_compaction", "histograms_st_encoding", "native_histograms", "st_storage", "use_uncached_io",
-        "xor2_encoding",
+        "delayed_compaction", "histograms_st_encoding", "st_storage", "use_uncached_io", "xor2_encoding",
     ),
     "ui": ("ui_v2", "ui_v3"),
 }  # fmt: skip
@@ -90,12 +88,20 @@ def features_of(context: WebContext) -> Features:
         "query_offset": True,
     }
     typed = options.has(languages.TYPE_AND_UNIT)
-    found["scrape"] |= {"extra_scrape_metrics": True, "type_and_unit_labels": typed}
+    found["scrape"] = {
+        "extra_scrape_metrics": True,
+        "start_timestamp_zero_ingestion": options.has("created-timestamp-zero-ingestion"),
+        "type_and_unit_labels": typed,
+    }
     found["service_discovery_providers"] = {row.name: True for row in MECHANISMS}
     found["templating_functions"] = {
         function.name: True for room in (numbers, queries, texts) for function in room.FUNCTIONS
     }
-    found["tsdb"] |= {"exemplar_storage": options.has("exemplar-storage"), "isolation": True}
+    found["tsdb"] |= {
+        "exemplar_storage": options.has("exemplar-storage"),
+        "isolation": True,
+        "native_histograms": True,
+    }
     return found
 
 
