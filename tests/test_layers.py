@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent / "trimon"
 
 # Lowest first; a module may import from rows above its own and from its own package.
 LAYERS = [
-    {"__init__", "errors"},
+    {"__init__", "errors", "everydaywords"},
     {"limits", "clock", "random", "redaction", "openfiles"},
     {"gotext"},
     {"units", "wire"},

@@ -10,9 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.redaction import MASK, Redactor, looks_secret, masked_url, password_of, shown_url
+from trimon.everydaywords import EVERYDAY_WORDS
+from trimon.redaction import (
+    MASK,
+    REDACTOR,
+    Redactor,
+    looks_secret,
+    masked_url,
+    password_of,
+    redacted_field,
+    shown_url,
+)
 
-secrets = st.text(min_size=6, max_size=40).filter(lambda text: text.isprintable() and text.strip() == text)
+# All that is printable, which no blank begins or ends.
+_PRINTABLE = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
+secrets = st.text(_PRINTABLE, min_size=6, max_size=40).filter(
+    lambda text: text.strip() == text and text.lower() not in EVERYDAY_WORDS
+)
 
 
 @given(secrets, st.sampled_from(["a", " ", "'", '"', "/", "="]), st.text(max_size=20))
@@ -105,13 +119,13 @@ def test_a_masked_url_has_no_password() -> None:
 def test_a_name_stays_readable_where_a_secret_begins_with_it() -> None:
     """What is known as a name is no piece of a secret; the secret is masked, and so is more of it than the name."""
     redactor = Redactor()
-    redactor.add("grafana-b7f2c1d09a")
-    redactor.add_name("grafana")
-    assert redactor.redacted("token grafana has no roles") == "token grafana has no roles"
-    assert redactor.redacted("sent grafana-b7f2c1d09a.") == f"sent {MASK}."
-    assert redactor.redacted("sent grafana-b7f2…") == f"sent {MASK}…"
-    redactor.add("grafana")
-    assert redactor.redacted("sent grafana.") == f"sent {MASK}."
+    redactor.add("panelsite-b7f2c1d09a")
+    redactor.add_name("panelsite")
+    assert redactor.redacted("token panelsite has no roles") == "token panelsite has no roles"
+    assert redactor.redacted("sent panelsite-b7f2c1d09a.") == f"sent {MASK}."
+    assert redactor.redacted("sent panelsite-b7f2…") == f"sent {MASK}…"
+    redactor.add("panelsite")
+    assert redactor.redacted("sent panelsite.") == f"sent {MASK}."
 
 
 @pytest.mark.parametrize(
@@ -129,3 +143,67 @@ def test_a_name_stays_readable_where_a_secret_begins_with_it() -> None:
 def test_what_is_only_about_a_secret_is_shown(name: str, secret: bool) -> None:
     """Whether there is one, since when, and what it is called, is none."""
     assert looks_secret(name) is secret
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "consul answers 500",
+        "the catalog of consul: timeout",
+        "field consul_sd_config not found",
+        'unknown mechanism "consul"',
+        '{instance="consul:9090", job="consul"}',
+        "Get http://consul.example.com:8500/v1: refused",
+        "http://consul:8500/consul",
+        "consul",
+        "the token of consul is refused",
+        "token_url consuls",
+    ],
+)
+def test_an_everyday_word_is_left_in_sentences_and_names(text: str) -> None:
+    """A secret that is a word of messages does not blank that word everywhere; one that begins with it does not, either."""
+    redactor = Redactor()
+    redactor.add("consul")
+    redactor.add("consul-7f3a9c")
+    assert redactor.redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer {}",
+        "authorization: {}",
+        "'Proxy-Authorization': 'Basic {}'",
+        "http://u:{}@host/",
+        "admin:{}",
+        "/metrics?token={}&a=b",
+        '{{"password": "{}"}}',
+        '{{\\"password\\": \\"{}\\"}}',
+        "('client_secret', '{}')",
+        "X-Auth-Token:{}",
+        "password={}",
+        'invalid token "{}"',
+        "the password is {}",
+        "cannot unmarshal !!str `{}` into config.plain",
+        "api_key => {}",
+    ],
+)
+def test_an_everyday_word_is_masked_where_secrets_stand(text: str) -> None:
+    """After the name of a secret, after the word for one, in URLs and in quotations of values it is masked like any other."""
+    redactor = Redactor()
+    redactor.add("consul")
+    assert redactor.redacted(text.format("consul")) == text.format(MASK)
+
+
+def test_what_is_no_everyday_word_is_masked_in_sentences() -> None:
+    """Letters alone make no word: a random secret is masked wherever it stands, also joined to others."""
+    redactor = Redactor()
+    redactor.add("kqzvxwpt")
+    assert redactor.redacted("source kqzvxwpt_a answers") == f"source {MASK}_a answers"
+
+
+def test_a_field_with_the_name_of_a_secret_is_masked() -> None:
+    """A field of a log that is called a password shows no everyday word; under another name it does."""
+    REDACTOR.add("consul")
+    assert redacted_field("db_password", "consul") == MASK
+    assert redacted_field("discovery", "consul") == "consul"

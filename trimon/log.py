@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from trimon.problems import RecentProblems
-from trimon.redaction import redacted
+from trimon.redaction import redacted_field
 
 LogFormat = Literal["logfmt", "json"]
 LEVELS: Final = {
@@ -70,9 +70,9 @@ def _order(event: MutableMapping[str, object]) -> dict[str, object]:
 def _redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     for name, value in event.items():
         if isinstance(value, str):
-            event[name] = redacted(value)
+            event[name] = redacted_field(name, value)
         elif value is not None and not isinstance(value, bool | int | float):
-            event[name] = redacted(str(value))
+            event[name] = redacted_field(name, str(value))
     return event
 
 

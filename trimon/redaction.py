@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
+from trimon.everydaywords import EVERYDAY_WORDS
+
 MASK: Final = "<secret>"
 # As Prometheus masks the password inside a URL.
 URL_MASK: Final = "xxxxx"
@@ -42,6 +44,19 @@ _BROKEN_USERINFO = re.compile(
     r"(?P<before>^[a-zA-Z][a-zA-Z0-9+.-]*://|^)(?P<user>[^/:@?#]*):(?!//|[0-9]{1,5}[/?#])(?P<password>.*)@",
     re.DOTALL,
 )
+# So much of a text before a word is looked at to tell whether a secret stands there.
+_LEAD_CHARACTERS: Final = 100
+# What leads to a secret: a name and a sign that its value follows (`"X-Auth-Token": "`, `?token=`, `('password', '`) ...
+_NAMED = re.compile(r"(?P<name>[\w.%-]+)[\s\\\"'`)\]]*(?:[:=,]|=>)[\s\\\"'`<(\[{]*$")
+# ... a word of who speaks of one (`Bearer `, `invalid token "`, `the password is `) ...
+_SPOKEN_OF = re.compile(
+    r"\b(?:bearer|basic|digest|authorization|token|passw(?:or)?d|passphrase|secret|credentials?|key)"
+    r"(?:\s+(?:is|was))?[\s\\\"'<(\[{]+$",
+    re.IGNORECASE,
+)
+# ... the user before a colon, or the sign with which YAML's errors quote a value.
+_COUPLED = re.compile(r"[\w.@%-]:$|`$")
+_LEADING_NAMES: Final = frozenset(("authorization", "proxy-authorization", "basic", "digest", "key"))
 _PARAMETER = re.compile(r"(?P<before>[?&;])(?P<name>[^?=&;#\s]+)=(?P<value>[^&;#\s]+)")
 
 
@@ -131,7 +146,10 @@ class Redactor:
             self.add(secret)
 
     def redacted(self, text: str) -> str:
-        """The text with every known secret replaced by `<secret>`, also one that was cut short."""
+        """The text with every known secret replaced by `<secret>`, also one that was cut short.
+
+        A secret that is an everyday word is replaced only where secrets stand: that word tells nobody that it is one.
+        """
         size = SECRET_CHARACTERS_MIN
         if (not self._forms and not self._older) or len(text) < size:
             return text
@@ -152,9 +170,14 @@ class Redactor:
             candidates = (*forms.get(begin, ()), *older.get(begin, ()))
             length = max(_agreement(text, place, form) for form in candidates)
             found = text[place : place + length]
-            if length and (found not in self._names or found in candidates):
-                out += (text[end:place], MASK)
-                end = place + length
+            if not length or (found in self._names and found not in candidates):
+                continue
+            if found.strip().lower() in EVERYDAY_WORDS and not _is_place_of_secret(
+                text, place, place + length
+            ):
+                continue
+            out += (text[end:place], MASK)
+            end = place + length
         out.append(text[end:])
         return "".join(out)
 
@@ -198,6 +221,21 @@ def _agreement(text: str, place: int, form: str) -> int:
     return 0 if after.isalnum() else length
 
 
+def _is_place_of_secret(text: str, start: int, end: int) -> bool:
+    """Whether an everyday word stands where secrets stand, and not in a sentence or as a part of a name."""
+    lead = text[max(0, start - _LEAD_CHARACTERS) : start]
+    after = text[end : end + 2]
+    joined = (
+        lead[-1:].isalnum() or lead[-1:] in ("_", "-", ".") or after[:1].isalnum() or after[:1] in ("_", "-")
+    )
+    if joined or (after[:1] == "." and after[1:].isalnum()):
+        return False
+    if _COUPLED.search(lead) or _SPOKEN_OF.search(lead):
+        return True
+    named = _NAMED.search(lead)
+    return named is not None and (looks_secret(named["name"]) or named["name"].lower() in _LEADING_NAMES)
+
+
 REDACTOR: Final = Redactor()
 """What the process knows to be secret: whoever reads a secret tells it here."""
 
@@ -205,3 +243,10 @@ REDACTOR: Final = Redactor()
 def redacted(text: str) -> str:
     """A text for people without the secrets that the process knows."""
     return REDACTOR.redacted(text)
+
+
+def redacted_field(name: str, value: str) -> str:
+    """The same for the value of a named field: under a name of secrets an everyday word is masked, too."""
+    if not looks_secret(name):
+        return REDACTOR.redacted(value)
+    return REDACTOR.redacted(f"{name}={value}").removeprefix(f"{name}=")
