@@ -11,6 +11,7 @@ from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import Bench, exact
 from trimon.files import DiskFiles
 from trimon.openfiles import ReadFile
+from trimon.storage.block.meta import FORMAT
 from trimon.storage.store import Store
 
 
@@ -33,12 +34,12 @@ def test_a_block_that_cannot_be_read_now_is_not_set_aside(bench: Bench) -> None:
     failing.close()
     meta = (path / "meta.json").read_bytes()
     document = orjson.loads(meta)
-    document["trimon"]["format"] = 2
+    document["trimon"]["format"] = FORMAT + 1
     del document["trimon"]["checksum"]
     document["trimon"]["checksum"] = zlib.crc32(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
     (path / "meta.json").write_bytes(orjson.dumps(document))
     newer = Store.open(bench.options, DiskFiles(), bench.clock)
-    assert any("format 2, known is 1" in problem for problem in newer.problems)
+    assert any(f"format {FORMAT + 1}, known are 1 and {FORMAT}" in problem for problem in newer.problems)
     newer.close()
     (path / "meta.json").write_bytes(meta)
     bench.store = Store.open(bench.options, bench.files, bench.clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +69,58 @@ def test_realistic_series_survive_together(seed: int, count: int, samples: int) 
         if random.random() < 0.3:
             values[row, -1] = np.int64(STALE_NAN_BITS).view(np.float64)
     assert np.array_equal(decode(encode(values)).view(np.int64), values.view(np.int64))
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 12),
+    st.integers(1, 70),
+    st.sampled_from([1, 2, 3, 4, 7, 15, 16, 255, 256, 65535, 65536, 2**40]),
+)
+@settings(max_examples=200, deadline=None)
+def test_differences_of_every_width_survive(seed: int, count: int, samples: int, span: int) -> None:
+    """Series whose differences span 1 bit to 5 bytes, rising, falling or curved, come back bit for bit, also row by row."""
+    random = np.random.default_rng(seed)
+    steps = random.integers(0, span, (count, samples), endpoint=True)
+    steps += random.integers(-20, 20, (count, 1)) * random.integers(0, 2, (count, 1))
+    steps[::3] = np.cumsum(steps[::3], axis=1)
+    values = np.cumsum(steps, axis=1) / 10.0 ** random.integers(0, 2, (count, 1))
+    data = encode(values)
+    assert np.array_equal(decode(data).view(np.int64), values.view(np.int64))
+    rows = random.permutation(count)[: random.integers(1, count, endpoint=True)]
+    assert np.array_equal(decode(data, rows).view(np.int64), values[rows].view(np.int64))
+
+
+FORMAT_1 = (
+    "BgAAAAYAAAABAAAAFAAAAEQAAAAVAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAA"
+    "AADwAAAA8AAAAPAAAAKLUv/SBs3QEAxAIAAgoBDwkAAAIAAAAAARkAmgMAAAAAmQAUAAAAuQBAAAAAPwAAARkFAK82AAUAYAHcgcY4JVgCFjwo"
+    "tS/9IAxhAAAfAAAAAAAAAAAA+H8otS/9IAYxAAAABwMABAgotS/9IAYxAAAAAAACAAAotS/9IAYxAAAAXVt6W1sotS/9IAYxAAAAbWaubW0otS"
+    "/9IAYxAAAAAAABAAAotS/9IAYxAAAAAAAAAAAotS/9IAYxAAAAAGRjGAAotS/9IAYxAAAAAAAAIgAotS/9IAYxAAAAAAAAAgAotS/9IAYxAAAA"
+    "AAAAAAAotS/9IAYxAAAAzwBVAAAotS/9IAYxAAAAzABVAAAotS/9IAYxAAAAzABVAAAotS/9IAYxAAAAzABVAAAotS/9IAYxAAAAzABVAAAotS"
+    "/9IAYxAAAAzABVAAAotS/9IAYxAAAAbDAdCPAotS/9IAYxAAAAAABAAP8="
+)
+
+
+def test_what_format_1_wrote_is_read() -> None:
+    """Bytes of the first format, of every class and width it had, are the values they were."""
+    values = np.array(
+        [
+            [5.0, 5.0, 5.0, 5.0, 5.0, 5.0],
+            [1, 2, 3, 5, 7, 9],
+            [0.25, 0.5, 1.25, 1.5, 700.75, 1400.0],
+            [0, 1, 4, 9, 16, 25],
+            [0.1, 1 / 3, 2 / 3, np.nan, np.inf, -0.0],
+            [3, np.nan, 900, 70000, 70001, 70002],
+        ]
+    )
+    assert np.array_equal(decode(b64decode(FORMAT_1)).view(np.int64), values.view(np.int64))
+
+
+def test_small_steps_take_less_than_a_byte() -> None:
+    """A counter that grows by 0 to 3 takes the 2 bits a sample that are in it, one that seldom grows hardly any."""
+    random = np.random.default_rng(3)
+    assert len(encode(np.cumsum(random.integers(0, 4, (50, 1000)), axis=1) * 1.0)) < 0.27 * 50_000
+    assert len(encode(np.cumsum(random.random((50, 1000)) < 0.02, axis=1) * 1.0)) < 0.035 * 50_000
 
 
 def test_constants_cost_next_to_nothing() -> None:

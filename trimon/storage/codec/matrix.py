@@ -1,10 +1,10 @@
 """A matrix of samples, a row per series, as bytes: bit-exact for every float64.
 
 Every series gets a class. CONSTANT: one value. DELTA: the values are `mantissa / 10**exponent`; stored are
-the differences of the mantissas less their mean. SECOND: the differences of these. XOR: the bits XORed with
-those before. Differences are zigzagged and stored as byte planes of 1, 2, 4 or 8 bytes, series of one class
-and width together, each plane a zstd frame. What breaks the pattern of a decimal series (NaN, infinities,
--0, ABSENT) is stored aside as an exception. The byte layout is in docs/storage-format.md.
+the differences of the mantissas less their mean, or less the smallest where all then fit in 4 bits. SECOND: the
+differences of these. XOR: the bits XORed with those before. Series of one class and width, from 1 bit to 8
+bytes, are stored together, each of their planes a zstd frame. What breaks the pattern of a decimal series (NaN,
+infinities, -0, ABSENT) is stored aside as an exception. The byte layout is in docs/storage-format.md.
 """
 
 from __future__ import annotations
@@ -18,16 +18,31 @@ import numpy.typing as npt
 import zstandard
 
 from trimon.errors import OperatingError
+from trimon.storage.codec.planes import (
+    EIGHT_BYTES,
+    Bytes,
+    Unsigned,
+    frame_count,
+    is_narrow,
+    is_narrow_code,
+    joined,
+    number_type,
+    pack,
+    planar,
+    row_bytes,
+    unplanar,
+    unzigzagged,
+    width_codes,
+    zigzagged,
+)
 from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s, ragged_positions
 
 CONSTANT: Final = 0
 DELTA: Final = 1
 SECOND: Final = 2
 XOR: Final = 3
-# A class and a width of 1 << code bytes make a group: class + 4 * code.
-_WIDTHS: Final = (1, 2, 4, 8)
-_TYPES: Final = (np.uint8, np.dtype("<u2"), np.dtype("<u4"), np.dtype("<u8"))
-_SIGNED: Final = (np.int8, np.dtype("<i2"), np.dtype("<i4"), np.dtype("<i8"))
+# A class and the code of a width make a group: class + 4 * code.
+_CROSSED: Final = XOR + 4 * EIGHT_BYTES
 
 _EXPONENTS: Final = np.array([1, 2, 3, 4, 6, 9, 12, 15])
 _PROBES: Final = 16
@@ -41,7 +56,7 @@ _BLOCK_SAMPLES: Final = 12_000
 LEVEL_FAST: Final = 1
 LEVEL_SMALL: Final = 9
 
-Bytes = npt.NDArray[np.uint8]
+_Planes = dict[int, list[tuple[Int64s, Unsigned]]]
 
 
 class CodecError(OperatingError):
@@ -57,7 +72,7 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
         return _HEAD.pack(count, samples, 0, 0)
     values = np.ascontiguousarray(values)
     bits = values.view(np.int64)
-    groups = np.full(count, XOR + 4 * 3, np.uint8)
+    groups = np.full(count, _CROSSED, np.uint8)
     exponents = np.zeros(count, np.uint8)
     firsts = bits[:, 0].copy()
     bases = np.zeros(count, np.int64)
@@ -66,7 +81,7 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
     constant = (bits == bits[:, :1]).all(axis=1)
     groups[constant] = CONSTANT
     varying = np.flatnonzero(~constant)
-    planes: dict[int, list[tuple[Int64s, npt.NDArray[np.generic]]]] = {}
+    planes: _Planes = {}
     for exponent, series, mantissas, broken in _decimal(values, varying) if len(varying) else ():
         if broken.any():
             exceptions.append(np.flatnonzero(_spread(broken, series, count)))
@@ -74,17 +89,19 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
         exponents[series] = exponent
         firsts[series] = mantissas[:, 0]
         _plan_differences(mantissas, series, groups, bases, planes)
-    rest = np.flatnonzero(groups == XOR + 4 * 3)
+    rest = np.flatnonzero(groups == _CROSSED)
     if len(rest):
         crossed = bits[rest]
         crossed[:, 1:] ^= bits[rest, :-1]
         crossed[:, 0] = 0
-        planes.setdefault(XOR + 4 * 3, []).append((rest, crossed.view(np.uint64)))
+        planes.setdefault(_CROSSED, []).append((rest, crossed.view(np.uint64)))
     for group in sorted(planes):
-        frames.extend(_planes(planes[group], group, compressors))
+        numbers = np.concatenate([part[1] for part in planes[group]])
+        numbers = numbers[np.argsort(np.concatenate([part[0] for part in planes[group]]))]
+        frames.extend(_smallest(plane, compressors) for plane in pack(numbers, group >> 2))
     broken_at = np.sort(np.concatenate(exceptions)) if exceptions else np.zeros(0, np.int64)
     aside = np.diff(broken_at, prepend=0).astype("<u4").tobytes() + bits.reshape(-1)[broken_at].tobytes()
-    columns = groups.tobytes() + exponents.tobytes() + _planar(firsts) + _planar(bases)
+    columns = groups.tobytes() + exponents.tobytes() + planar(firsts) + planar(bases)
     parts = [compressor.compress(columns), compressor.compress(aside) if len(broken_at) else b"", *frames]
     lengths = np.array([len(part) for part in parts], "<u4").tobytes()
     return b"".join((_HEAD.pack(count, samples, len(broken_at), len(parts)), lengths, *parts))
@@ -115,8 +132,8 @@ def _decode(data: memoryview, wanted: npt.NDArray[np.intp] | None) -> Floats:
     columns = np.frombuffer(decompress(parts.take()), np.uint8)
     aside = parts.take()
     groups, exponents = columns[:count], columns[count : 2 * count]
-    firsts = _unplanar(columns[2 * count : 10 * count], count)
-    bases = _unplanar(columns[10 * count : 18 * count], count)
+    firsts = unplanar(columns[2 * count : 10 * count], count)
+    bases = unplanar(columns[10 * count : 18 * count], count)
     if wanted is None:
         order = np.arange(count)
         out = np.empty((count, samples))
@@ -126,7 +143,7 @@ def _decode(data: memoryview, wanted: npt.NDArray[np.intp] | None) -> Floats:
     picked = groups[order]
     sizes = np.bincount(groups, minlength=16)
     for group in np.flatnonzero(sizes).tolist():
-        planes = [] if group == CONSTANT else [parts.take() for _ in range(1 << (group >> 2))]
+        planes = [] if group == CONSTANT else [parts.take() for _ in range(frame_count(group >> 2))]
         rows = np.flatnonzero(picked == group)
         if len(rows) == 0:
             continue
@@ -136,7 +153,10 @@ def _decode(data: memoryview, wanted: npt.NDArray[np.intp] | None) -> Floats:
             continue
         at = None if wanted is None else np.searchsorted(np.flatnonzero(groups == group), chosen)
         group_planes = [
-            np.frombuffer(decompress(plane), np.uint8).reshape(int(sizes[group]), samples) for plane in planes
+            np.frombuffer(decompress(plane), np.uint8).reshape(
+                int(sizes[group]), row_bytes(group >> 2, samples)
+            )
+            for plane in planes
         ]
         whole = len(rows) == len(order)
         rebuilt = out if whole else np.empty((len(rows), samples))
@@ -246,55 +266,47 @@ def _fill(mantissas: Int64s, broken: Bools) -> None:
 
 
 def _plan_differences(
-    mantissas: Int64s,
-    series: Int64s,
-    groups: Bytes,
-    bases: Int64s,
-    planes: dict[int, list[tuple[Int64s, npt.NDArray[np.generic]]]],
+    mantissas: Int64s, series: Int64s, groups: Bytes, bases: Int64s, planes: _Planes
 ) -> None:
-    """Choose first or second differences and a width for each series, and collect the zigzagged numbers."""
+    """Choose first or second differences and a width for each series, and collect the numbers, a few series at a time."""
     samples = mantissas.shape[1]
-    steps = np.diff(mantissas, axis=1)
-    base = (mantissas[:, -1] - mantissas[:, 0]) // max(1, samples - 1)
-    first = steps - base[:, None]
-    classes = np.full(len(series), DELTA, np.uint8)
-    if samples > 2:
+    step = max(1, _BLOCK_SAMPLES // samples)
+    for begin in range(0, len(series), step):
+        part, own = mantissas[begin : begin + step], series[begin : begin + step]
+        if samples == 1:
+            _collect(np.zeros((len(own), 0), np.uint64), DELTA, own, groups, planes)
+            continue
+        steps = np.diff(part, axis=1)
         second = np.diff(steps, axis=1)
-        better = np.abs(second).sum(axis=1, dtype=np.float64) * 2 < np.abs(first).sum(
+        mean = (part[:, -1] - part[:, 0]) // (samples - 1)
+        first = steps - mean[:, None]
+        lowest = steps.min(axis=1)
+        narrow = is_narrow(steps.max(axis=1) - lowest)
+        curved = np.abs(second).sum(axis=1, dtype=np.float64) * 2 < np.abs(first).sum(
             axis=1, dtype=np.float64
         )
-        rows = np.flatnonzero(better)
-        classes[rows] = SECOND
-        base[rows] = steps[rows, 0]
-        first[rows, 0] = 0
-        first[rows, 1:] = second[rows]
-    bases[series] = base
-    zigzagged = ((first << 1) ^ (first >> 63)).view(np.uint64)
-    largest = zigzagged.max(axis=1) if samples > 1 else np.zeros(len(series), np.uint64)
-    codes = np.searchsorted(np.array([1 << 8, 1 << 16, 1 << 32], np.uint64), largest, side="right")
-    chosen = classes + 4 * codes.astype(np.uint8)
-    groups[series] = chosen
-    for group in np.unique(chosen).tolist():
-        rows = np.flatnonzero(chosen == group)
-        numbers = np.zeros((len(rows), samples), _TYPES[group >> 2])
-        numbers[:, 1:] = zigzagged[rows]
-        planes.setdefault(group, []).append((series[rows], numbers))
+        bases[own] = np.where(curved, steps[:, 0], np.where(narrow, lowest, mean))
+        if (rows := np.flatnonzero(curved)).size:
+            numbers = np.zeros((len(rows), samples - 1), np.uint64)
+            numbers[:, 1:] = zigzagged(second[rows])
+            _collect(numbers, SECOND, own[rows], groups, planes)
+        if (rows := np.flatnonzero(narrow & ~curved)).size:
+            numbers = (steps[rows] - lowest[rows, None]).view(np.uint64)
+            _collect(numbers, DELTA, own[rows], groups, planes)
+        if (rows := np.flatnonzero(~narrow & ~curved)).size:
+            _collect(zigzagged(first[rows]), DELTA, own[rows], groups, planes)
 
 
-# ---- planes
-
-
-def _planes(
-    parts: list[tuple[Int64s, npt.NDArray[np.generic]]],
-    group: int,
-    compressors: Sequence[zstandard.ZstdCompressor],
-) -> list[bytes]:
-    """The planes of one group, its series in ascending order."""
-    series = np.concatenate([part[0] for part in parts])
-    numbers = np.concatenate([part[1] for part in parts])[np.argsort(series)]
-    width = _WIDTHS[group >> 2]
-    raw = np.ascontiguousarray(numbers).view(np.uint8).reshape(-1, width)
-    return [_smallest(raw[:, plane].tobytes(), compressors) for plane in range(width)]
+def _collect(numbers: UInt64s, kind: int, series: Int64s, groups: Bytes, planes: _Planes) -> None:
+    """Add numbers of series of one class, all but the first of each, to those of their widths."""
+    largest = numbers.max(axis=1) if numbers.shape[1] else np.zeros(len(series), np.uint64)
+    codes = width_codes(largest)
+    groups[series] = kind + 4 * codes
+    for code in np.unique(codes).tolist():
+        rows = np.flatnonzero(codes == code)
+        narrowed = np.zeros((len(rows), numbers.shape[1] + 1), number_type(code))
+        narrowed[:, 1:] = numbers if len(rows) == len(numbers) else numbers[rows]
+        planes.setdefault(kind + 4 * code, []).append((series[rows], narrowed))
 
 
 def _smallest(plane: bytes, compressors: Sequence[zstandard.ZstdCompressor]) -> bytes:
@@ -302,15 +314,7 @@ def _smallest(plane: bytes, compressors: Sequence[zstandard.ZstdCompressor]) -> 
     return min((compressor.compress(plane) for compressor in compressors), key=len)
 
 
-def _joined(planes: Sequence[Bytes], picked: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.generic]:
-    """The numbers of some series of a group from its planes."""
-    if len(planes) == 1:
-        return planes[0][picked]
-    parts = [plane[picked] for plane in planes]
-    raw = np.empty((*parts[0].shape, len(planes)), np.uint8)
-    for number, part in enumerate(parts):
-        raw[:, :, number] = part
-    return raw.view(_TYPES[len(planes).bit_length() - 1])[:, :, 0]
+# ---- rebuilding
 
 
 def _rebuild(
@@ -326,7 +330,7 @@ def _rebuild(
     step = max(1, _BLOCK_SAMPLES // out.shape[1])
     for begin in range(0, len(out), step):
         part = slice(begin, begin + step)
-        numbers = _joined(planes, part if at is None else at[part])
+        numbers = joined(planes, part if at is None else at[part], group >> 2, out.shape[1])
         if group & 3 == XOR:
             crossed: UInt64s = numbers.astype(np.uint64)
             crossed[:, 0] = firsts[part].view(np.uint64)
@@ -337,16 +341,17 @@ def _rebuild(
 
 def _sum_up(
     out: Floats,
-    numbers: npt.NDArray[np.generic],
+    numbers: Unsigned,
     group: int,
     firsts: Int64s,
     bases: Int64s,
     exponents: Bytes,
 ) -> None:
     """The values of decimal series from their differences."""
-    one = numbers.dtype.type(1)
-    signed = ((numbers >> one) ^ (~(numbers & one) + one)).view(_SIGNED[group >> 2])  # type: ignore[operator]
-    mantissas: Int64s = np.cumsum(signed, axis=1, dtype=np.int64)
+    # What fits in less than a byte after the smallest has been taken off has no sign.
+    unsigned = group & 3 == DELTA and is_narrow_code(group >> 2)
+    steps = numbers if unsigned else unzigzagged(numbers)
+    mantissas: Int64s = np.cumsum(steps, axis=1, dtype=np.int64)
     if group & 3 == SECOND:
         mantissas += bases[:, None]
         mantissas[:, 0] = firsts
@@ -370,13 +375,3 @@ def _restore(out: Floats, data: bytes, count: int, samples: int, order: npt.NDAr
     counts = np.searchsorted(series, order, side="right") - starts
     picked = ragged_positions(starts, counts)
     out.view(np.int64)[np.repeat(np.arange(len(order)), counts), sample[picked]] = bits[picked]
-
-
-def _planar(numbers: Int64s) -> bytes:
-    """Integers as eight byte planes."""
-    return np.ascontiguousarray(numbers.astype("<i8").view(np.uint8).reshape(-1, 8).T).tobytes()
-
-
-def _unplanar(planes: Bytes, count: int) -> Int64s:
-    """The inverse of `_planar`."""
-    return np.ascontiguousarray(planes.reshape(8, count).T).reshape(-1).view("<i8").astype(np.int64)
