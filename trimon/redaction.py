@@ -57,6 +57,8 @@ _SPOKEN_OF = re.compile(
 # ... the user before a colon, or the sign with which YAML's errors quote a value.
 _COUPLED = re.compile(r"[\w.@%-]:$|`$")
 _LEADING_NAMES: Final = frozenset(("authorization", "proxy-authorization", "basic", "digest", "key"))
+# The same as a part of the host, where it does nothing but tell the password.
+_ESCAPED_USERINFO = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*:[^/?#]*%40")
 _PARAMETER = re.compile(r"(?P<before>[?&;])(?P<name>[^?=&;#\s]+)=(?P<value>[^&;#\s]+)")
 
 
@@ -68,6 +70,8 @@ def looks_secret(name: str) -> bool:
 
 def masked_url(url: str) -> str:
     """The URL with a password in it replaced by `xxxxx`, also where it is no good URL."""
+    if "%40" in url:
+        url = _ESCAPED_USERINFO.sub(lambda found: found[0].replace("%40", "@"), url)
     if "@" not in url:
         return url
     masked = _USERINFO.sub(rf"\g<before>\g<user>:{URL_MASK}@", url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -54,6 +56,38 @@ def files_like(pattern: Path) -> tuple[Path, ...]:
     name = re.sub(r"\*+", "*", pattern.name).replace("[^", "[!")
     try:
         return tuple(sorted(match for match in pattern.parent.glob(name) if not match.is_dir()))
+    except (
+        OSError,
+        ValueError,
+    ):  # nothing that the system can be asked about, or a directory that it does not show
+        return ()
+
+
+def names_like(pattern: str) -> tuple[str, ...]:
+    """The names of files that a pattern matches, in all of its elements, as Go's Glob gives them. Blocks on the disk.
+
+    A name without a pattern in it stays as it is written, doubled slashes too; others are cleaned. Directories are left out.
+    """
+    found = _names_like(pattern) if pattern else ()
+    return found if not _MAGIC.search(pattern) else tuple(name for name in found if not Path(name).is_dir())
+
+
+def _names_like(pattern: str) -> tuple[str, ...]:
+    try:
+        if not _MAGIC.search(pattern):
+            return (pattern,) if os.path.lexists(pattern) else ()
+        before, _, last = pattern.rpartition("/")
+        directory = before or ("/" if pattern.startswith("/") else ".")
+        directories = _names_like(directory) if _MAGIC.search(directory) else (directory,)
+        # several stars match what one does, and `^` negates a class
+        wanted = re.sub(r"\*+", "*", last).replace("[^", "[!")
+        return tuple(
+            os.path.normpath(f"{each}/{name}")
+            for each in directories
+            if Path(each).is_dir()
+            for name in sorted(os.listdir(each))  # noqa: PTH208 # names, which are cleaned as texts
+            if fnmatch.fnmatchcase(name, wanted)
+        )
     except (
         OSError,
         ValueError,

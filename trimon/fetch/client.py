@@ -18,7 +18,7 @@ from trimon.fetch.http1 import REDIRECTS, request_bytes
 from trimon.fetch.proxy import ProxyClient, ProxyOptions
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
-from trimon.fetch.url import joined_url, same_place, split_url
+from trimon.fetch.url import host_header, joined_url, same_place, split_url
 from trimon.redaction import shown_url
 
 USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
@@ -217,9 +217,8 @@ class HttpFetch:
             own = tuple(header for header in own if header[0].lower() != "authorization")
         length = [("Content-Length", str(len(request.body)))] if request.method in _BODY_METHODS else []
         others = [(_canonical(name), value) for name, value in (*request.headers, *own)]
-        host = url.netloc.rpartition("@")[2]
         return [
-            ("Host", host),
+            ("Host", host_header(url)),
             ("User-Agent", USER_AGENT),
             *length,
             *sorted(others, key=lambda header: header[0]),

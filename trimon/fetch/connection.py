@@ -20,7 +20,7 @@ from trimon.fetch.http1 import ResponseReader
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
-from trimon.fetch.url import port_of
+from trimon.fetch.url import dialled_host, port_of
 
 RECEIVE_BYTES = 256 * 1024
 TLS_HANDSHAKE_TIMEOUT_S = 10.0
@@ -42,7 +42,7 @@ class PeerAddress:
     @classmethod
     def of(cls, url: SplitResult, unix_socket: str = "") -> PeerAddress:
         """The endpoint of a URL that `split_url` gave; port by scheme where none is given."""
-        return cls(url.hostname or "", port_of(url), url.scheme == "https", unix_socket)
+        return cls(dialled_host(url), port_of(url), url.scheme == "https", unix_socket)
 
 
 class ClientConnection:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+import idna
 
 from trimon.fetch.request import FetchError
 from trimon.gotext.strings import go_quote
@@ -14,6 +16,7 @@ from trimon.redaction import shown_url
 URL_CHARACTERS_MAX: Final = 2**20
 # What cannot stand in the line of a request; servers write it into locations all the same.
 _UNSENT = re.compile(r"[^\x21-\x7e]+")
+_PERCENT = re.compile(r"%(?:([0-9a-fA-F])[0-9a-fA-F]|.{0,2})")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -28,6 +31,8 @@ def split_url(text: str) -> SplitResult:
         host = url.hostname
     except ValueError as error:
         raise FetchError(f"parse {go_quote(shown_url(text))}: {error}") from None
+    if "%" in url.netloc and (bad := _bad_escape(url.netloc.rpartition("@")[2])):
+        raise FetchError(f"parse {go_quote(shown_url(text))}: invalid URL escape {go_quote(bad)}")
     try:
         _ = url.port
     except ValueError:
@@ -37,6 +42,40 @@ def split_url(text: str) -> SplitResult:
     if not host:
         raise FetchError(f"parse {go_quote(shown_url(text))}: no host in request URL")
     return url
+
+
+def _bad_escape(host: str) -> str:
+    """The first escape that a host may not have: those of ASCII, but for percent signs, and what is none."""
+    for found in _PERCENT.finditer(host):
+        if not found[1] or (found[0] != "%25" and found[1] < "8"):
+            return found[0]
+    return ""
+
+
+def dialled_host(url: SplitResult) -> str:
+    """The host of a URL as it is looked up: unescaped, with its zone, in ASCII. Raises FetchError."""
+    return _in_ascii(unquote(url.hostname or ""))
+
+
+def host_header(url: SplitResult) -> str:
+    """What a request to a URL says in `Host`: no user, no zone, in ASCII. Raises FetchError."""
+    host = url.netloc.rpartition("@")[2]
+    if "%" not in host and host.isascii():
+        return host
+    if host.startswith("["):
+        address, _, port = host.partition("]")
+        return f"{address.partition('%')[0]}]{port}"
+    name, colon, port = host.partition(":")
+    return _in_ascii(unquote(name)) + colon + port
+
+
+def _in_ascii(host: str) -> str:
+    if host.isascii():
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except UnicodeError as error:
+        raise FetchError(f"lookup {host}: {error}") from None
 
 
 def joined_url(base: SplitResult, location: str) -> SplitResult:

@@ -35,7 +35,8 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
-# What a path may hold as it is, beside letters and digits.
+# What a host, and a path, may hold as they are, beside letters and digits.
+_HOST_SAFE: Final = "!$&'()*+,;=:[]<>\"-_.~"
 _PATH_SAFE: Final = "/$&+,:;=@-_.~"
 # Ten slots a second would be cheaper still, but their bursts would be felt by queries.
 SLOT_MS = 50
@@ -131,7 +132,9 @@ def build_target(discovered: Mapping[str, str], options: PoolOptions) -> Target 
         )
     histograms = {label: _boolean(labels, label) for label in HISTOGRAM_LABELS}
     url = _url(labels, options)
-    if "@" in url or "=" in url:
+    if "@" in address:
+        REDACTOR.add_url(address)
+    if "=" in url:
         REDACTOR.add_url(url)
     labels.setdefault(INSTANCE_LABEL, address)
     unix_socket = labels.get(_UNIX_SOCKET, "")
@@ -184,6 +187,7 @@ def _url(labels: Mapping[str, str], options: PoolOptions) -> str:
     )
     scheme = labels.get(_SCHEME) or "http"
     path = labels.get(_PATH) or "/metrics"
+    written = path if path == "*" else quote(path, safe=_PATH_SAFE)
     if not path.startswith("/"):
-        path = "/" + path
-    return f"{scheme}://{labels[_ADDRESS]}{quote(path, safe=_PATH_SAFE)}" + (f"?{query}" if query else "")
+        written = "/" + written
+    return f"{scheme}://{quote(labels[_ADDRESS], safe=_HOST_SAFE)}{written}" + (f"?{query}" if query else "")

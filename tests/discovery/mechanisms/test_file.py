@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 import trimon.discovery.mechanisms.file as file_mechanism
 from trimon import limits
+from trimon.discovery import targetfile
 from trimon.discovery.doubles import Found, context_of_doubles
 from trimon.discovery.mechanisms.file import FileDiscovery
 from trimon.discovery.mechanisms.static import StaticDiscovery
 from trimon.discovery.plugin import CheckedGroups
-from trimon.discovery.targetfile import read_groups, target_text
+from trimon.discovery.targetfile import groups_from_json, read_groups, target_text
 from trimon.errors import UserError
 from trimon.offload import ThreadOffload
 
@@ -345,3 +348,127 @@ async def test_a_read_that_hangs_stops_no_other_file(
     await trio.sleep(30)
     assert (names(found), discovery.inspect()["hanging"]) == (["a:2", "b:2"], {})
     nursery.cancel_scope.cancel()
+
+
+async def test_a_bad_file_that_did_not_change_is_not_read_again(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays an error that is counted at each refresh; nor are files read again whose targets were refused."""
+    monkeypatch.setattr(file_mechanism, "SETTLED_S", -1.0)
+    monkeypatch.setattr(limits, "TARGETS_PER_PUBLISH_MAX", 3)
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return target_text(path)
+
+    monkeypatch.setattr(file_mechanism, "target_text", counted)
+    (tmp_path / "bad.json").write_text("[{")
+    write(tmp_path / "a.json", "a:1", "a:2")
+    write(tmp_path / "b.json", "b:1", "b:2")
+    discovery = FileDiscovery({"files": [f"{tmp_path}/*.json"], "refresh_s": 10}, context_of_doubles())
+    nursery.start_soon(discovery.run, Found().sink)
+    await trio.sleep(95)
+    assert len(read) == 3
+    fields = discovery.inspect()
+    assert fields["read_errors"] == 10
+    assert "4 targets in all" in str(fields["refused"]) or "more than 3 targets" in str(fields["refused"])
+    (tmp_path / "b.json").unlink()
+    await trio.sleep(20)
+    assert discovery.inspect()["refused"] == ""
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names_found"),
+    [
+        ("{}//d//e/a.json", ["{}//d//e/a.json"]),
+        ("{}/d/./e/a.json", ["{}/d/./e/a.json"]),
+        ("{}/d/../d/e/a.json", ["{}/d/../d/e/a.json"]),
+        ("{}//d//e/*.json", ["{}/d/e/a.json"]),
+        ("{}/d/../d/e/a*.json", ["{}/d/e/a.json"]),
+        ("{}/d/e//*.json", ["{}/d/e/a.json"]),
+        ("{}/d/?/a.json", ["{}/d/e/a.json"]),
+        ("{}/d/[^e]/a.json", []),
+        ("{}/d/e/b.json", []),
+    ],
+)
+async def test_names_of_files_are_as_they_are_written(
+    pattern: str, names_found: list[str], tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """`__meta_filepath` has a plain name letter by letter, and what a pattern matches cleaned, as Go's Glob does."""
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    write(tmp_path / "d" / "e" / "a.json", "a:1")
+    found = Found()
+    discovery = FileDiscovery({"files": [pattern.format(tmp_path)]}, context_of_doubles())
+    nursery.start_soon(discovery.run, found.sink)
+    await found.wait_published()
+    assert [each["__meta_filepath"] for each in found.targets] == [
+        name.format(tmp_path) for name in names_found
+    ]
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        ("!foo bar", "bar"),
+        ("!!foo bar", "bar"),
+        ("!!str 5", "5"),
+        ("!!int 5", "5"),
+        ("!!float 5", "5"),
+        ("!!binary YWJj", "abc"),
+        ('!!null ""', ""),
+        ("!!bool yes", "yes"),
+        ("!!timestamp 2001-01-01", "2001-01-01"),
+        ("! 5", "5"),
+        ("!<tag:example.com,2000:q> 5", "5"),
+        ("!foo ~", "~"),
+        ("!!int abc", "yaml: cannot decode !!str `abc` as a !!int"),
+        ("!!null abc", "yaml: cannot decode !!str `abc` as a !!null"),
+        ("!!bool abc", "yaml: cannot decode !!str `abc` as a !!bool"),
+        ("!!float x", "yaml: cannot decode !!str `x` as a !!float"),
+        ("!!timestamp zz", "yaml: cannot decode !!str `zz` as a !!timestamp"),
+        ("!foo [b]", "cannot unmarshal !!seq into string"),
+    ],
+)
+def test_tags_of_yaml_are_those_of_prometheus(value: str, label: str, tmp_path: Path) -> None:
+    """A tag that nobody knows is a text's, one that is known has to fit; those of collections are not looked at."""
+    path = tmp_path / "t.yml"
+    path.write_text(f'!x [!y {{targets: !!map ["a:1"], labels: !z {{l: {value}}}}}]')
+    if "cannot" in label:
+        with pytest.raises(UserError) as caught:
+            read_groups(path)
+        assert label in caught.value.message
+    else:
+        (group,) = read_groups(path)
+        assert dict(group.labels)["l"] == label
+        assert [dict(each) for each in group.targets] == [{"__address__": "a:1"}]
+
+
+_TEXTS = st.text(max_size=5)
+_GROUPS = st.lists(
+    st.none()
+    | st.integers()
+    | st.fixed_dictionaries(
+        {}, optional={"targets": st.lists(_TEXTS), "labels": st.dictionaries(_TEXTS, _TEXTS)}
+    )
+)
+
+
+@given(_GROUPS, st.sampled_from(["", " ", "x", "]", ","]), st.integers(0, 40))
+def test_long_lists_are_read_group_by_group_with_the_same_result(
+    groups: list[object], tail: str, cut: int
+) -> None:
+    """Whatever the text: the same groups, or the same error."""
+    text = json.dumps(groups, indent=1, ensure_ascii=False) + tail
+    for given_text in (text, text[: max(0, len(text) - cut)]):
+        outcomes: list[object] = []
+        for most in (0, 1 << 30):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(targetfile, "_WHOLE_CHARACTERS", most)
+                try:
+                    outcomes.append(groups_from_json(given_text, "f.json"))
+                except UserError as error:
+                    outcomes.append(str(error))
+        assert outcomes[0] == outcomes[1]

@@ -29,6 +29,9 @@ WATCHED: Final = 1024
 _DIGITS_MAX: Final = 400
 
 _PREFIX: Final = "tag:yaml.org,2002:"
+# Those that a value has to be worth; the reader of rule files, with its unique keys, is another one and says so later.
+_CHECKED: Final = frozenset(("int", "float", "bool", "null", "timestamp"))
+_DATE: Final = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:$|[Tt ])", re.ASCII)
 _TAGS: Final = frozenset(("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value"))
 
 
@@ -56,7 +59,7 @@ class Node:
     @property
     def is_null(self) -> bool:
         """Whether the node is null or nothing."""
-        return (not self.tag and self.value in NULL) if self.shape is Shape.SCALAR else False
+        return self.shape is Shape.SCALAR and self.tag in ("", "null") and self.value in NULL
 
     def resolved(self) -> str:
         """The short tag, that of a plain scalar found from its text as YAML 1.1 says."""
@@ -187,13 +190,29 @@ class Document:
             shape, value, implied = Shape.LIST, [], "seq"
         else:
             shape, value, implied = Shape.MAP, [], "map"
-        if given is None or given == "!":
-            tag = "str" if given == "!" and shape is Shape.SCALAR else implied
+        if given is None or (shape is not Shape.SCALAR and not self.unique_keys):
+            tag = implied  # tags of collections are not looked at
+        elif given == "!" and self.unique_keys:
+            tag = "str" if shape is Shape.SCALAR else implied
         else:
-            tag = given.removeprefix(_PREFIX)
-            if tag == given or (tag not in _TAGS if shape is Shape.SCALAR else tag != implied):
-                raise UserError(f"unknown tag {given}", Position(line, column, self.file))
+            tag = self._given_tag(given, event, implied)
         return Node(shape, value, tag, line, column)
+
+    def _given_tag(self, given: str, event: yaml.Event, implied: str) -> str:
+        """The short tag that a node gives itself; one that nobody knows begins with `!`, and is a text's."""
+        tag = given.removeprefix(_PREFIX)
+        is_scalar = isinstance(event, yaml.ScalarEvent)
+        if self.unique_keys:
+            if tag == given or (tag not in _TAGS if is_scalar else tag != implied):
+                raise UserError(f"unknown tag {given}", self._mark(event))
+            return tag
+        if tag in _CHECKED and tag != given and isinstance(event, yaml.ScalarEvent):
+            found = "timestamp" if tag == "timestamp" and _DATE.match(event.value) else type_of(event.value)
+            if found != tag and (tag, found) != ("float", "int"):
+                raise UserError(
+                    f"yaml: cannot decode !!{found} `{event.value}` as a !!{tag}", self._mark(event)
+                )
+        return tag
 
     def _alias(self, event: yaml.AliasEvent, anchors: dict[str, _Extent], stack: list[_Extent]) -> _Extent:
         extent = anchors.get(event.anchor or "")
@@ -219,7 +238,8 @@ class Document:
         if node.shape is Shape.SCALAR:
             text = node.value if len(node.value) <= 10 else node.value[:7] + "..."
             shown = f" `{text}`"
-        message = f"cannot unmarshal !!{node.resolved()}{shown} into {wanted}"
+        tag = node.resolved()
+        message = f"cannot unmarshal {tag if tag.startswith('!') else f'!!{tag}'}{shown} into {wanted}"
         raise ShapeErrors([(self.at(node), message)])
 
     def _tick(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,11 +13,13 @@ from typing import Final
 import trio
 from watchfiles._rust_notify import RustNotify  # documented as the direct way to its backend
 
+from trimon import limits
 from trimon.clock import WallClock
-from trimon.config.globs import files_like
+from trimon.collector import uncollected
+from trimon.config.globs import names_like
 from trimon.discovery.filereads import FileReads
 from trimon.discovery.plugin import CheckedGroups, Context, Sink, TargetGroup
-from trimon.discovery.sink import BadPublish, check_groups
+from trimon.discovery.sink import BadPublish, TooManyTargets, check_groups, merge_group
 from trimon.discovery.targetfile import groups_of, target_text
 from trimon.errors import UserError
 from trimon.openfiles import os_errors
@@ -26,6 +29,8 @@ REFRESH_S: Final = 300.0
 LOOK_S: Final = 1.0
 # More changed targets than this are checked in a thread.
 CHECK_INLINE_MAX: Final = 200
+# A longer text makes so many objects that nothing is collected meanwhile.
+LONG_CHARACTERS: Final = 512 * 1024
 # A file that changed less than this ago may change again under the same time stamps.
 SETTLED_S: Final = 2.0
 _PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
@@ -42,9 +47,10 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What one reading of a file gave. The same stamp means the same contents; without one it is read again."""
+    """What one reading of a file gave. The same stamp means the same contents, good or bad; without one it is read again."""
 
-    path: Path
+    path: str
+    """As it is named, which is how `__meta_filepath` has it."""
     mtime_s: float
     groups: tuple[TargetGroup, ...] = ()
     error: str = ""
@@ -65,12 +71,13 @@ class FileDiscovery:
         for pattern in patterns:
             if not _PATTERN.fullmatch(str(pattern)):
                 raise UserError(f'path name "{pattern}" is not valid for file discovery')
-        self._patterns = [Path(str(pattern)) for pattern in patterns]
+        self._patterns = [str(pattern) for pattern in patterns]
         self._refresh_s = float(str(options.get("refresh_s", REFRESH_S)))
         self._context = context
         self._log = context.log.bind(discovery=context.name)
-        self._files: dict[Path, _File] = {}
+        self._files: dict[str, _File] = {}
         self._last: list[_Read] = []
+        self._taken: list[_Read] = []
         self._read_errors = 0
         self._last_success_ms = 0
         self._last_error = ""
@@ -81,12 +88,12 @@ class FileDiscovery:
         self._refused = ""
         self._watching: tuple[str, ...] = ()
         self._reads = FileReads()
-        self._matched: dict[Path, tuple[Path, ...]] = {}
+        self._matched: dict[str, tuple[str, ...]] = {}
 
     async def run(self, sink: Sink) -> None:
         """Read, publish what changed, wait; for ever."""
         self._files.clear()
-        self._last = []
+        self._last, self._taken = [], []
         while True:
             watcher = await self._context.offload.run(self._watch)
             try:
@@ -100,7 +107,7 @@ class FileDiscovery:
     def inspect(self) -> dict[str, object]:
         """Figures for people and for metrics."""
         return {
-            "patterns": [str(pattern) for pattern in self._patterns],
+            "patterns": list(self._patterns),
             "watching": list(self._watching),
             "readings": self._readings,
             "read_errors": self._read_errors,
@@ -112,7 +119,7 @@ class FileDiscovery:
             "refused": self._refused,
             "hanging": dict(self._reads.hanging()),
             "files": {
-                str(path): {"groups": len(file.groups), "mtime_s": file.mtime_s, "error": file.error}
+                path: {"groups": len(file.groups), "mtime_s": file.mtime_s, "error": file.error}
                 for path, file in self._files.items()
             },
         }
@@ -120,32 +127,36 @@ class FileDiscovery:
     async def _publish(self, sink: Sink) -> None:
         """Read and publish; what is too much in all changes nothing, and is tried again when something changes."""
         began_s = trio.current_time()
-        last, readings = self._last, await self._context.offload.run(self._read_all)
+        taken, readings = self._taken, await self._context.offload.run(self._read_all)
         self._readings += 1
         self._scan_s += trio.current_time() - began_s
         for reading in readings:
             if reading.error:
                 self._read_errors += 1
-                self._log.error("Error reading file", path=str(reading.path), err=reading.error)
+                self._log.error("Error reading file", path=reading.path, err=reading.error)
         self._note([reading.error for reading in readings if reading.error])
-        self._last = readings
-        if len(readings) == len(last) and all(map(operator.is_, readings, last)):
+        last, self._last = self._last, readings
+        if len(readings) == len(taken) and all(map(operator.is_, readings, taken)):
             sink.publish(check_groups([]))
             return
-        files = _after(self._files, readings)
+        before, files = self._files, _after(self._files, readings)
+        is_small = _size(before) + _size(files) <= CHECK_INLINE_MAX
         try:
-            before = self._files
             found = (
                 _changes(before, files)
-                if _size(before) + _size(files) <= CHECK_INLINE_MAX
+                if is_small
                 else await self._context.offload.run(lambda: _changes(before, files))
             )
             sink.publish(found)
         except BadPublish as error:
-            self._refused, self._last = str(error), []
+            self._refused, self._taken = str(error), []
             self._log.error("the targets of all files were refused", err=str(error))
-        else:
-            self._files, self._refused = files, ""
+            return
+        self._files, self._taken, self._refused = files, readings, ""
+        if not is_small:
+            # What was there before is let go of in a thread; a hundred thousand objects take their time.
+            del found
+            await self._context.offload.run(lambda: _let_go(before, last, taken))
 
     def _note(self, errors: Sequence[str]) -> None:
         """A reading in which a file is bad is no success, although the others count."""
@@ -159,22 +170,25 @@ class FileDiscovery:
     def _read_all(self) -> list[_Read]:
         last = {reading.path: reading for reading in self._last}
         with self._reads.session():
-            return [_read(path, last.get(path), self._reads) for path in self._matching()]
+            return [
+                _read(name, last.get(name), self._files.get(name, _File()).groups, self._reads)
+                for name in self._matching()
+            ]
 
-    def _matching(self) -> list[Path]:
+    def _matching(self) -> list[str]:
         """The files of all patterns; those of a directory that does not answer are the ones of before."""
-        found: dict[Path, None] = {}
+        found: dict[str, None] = {}
         for pattern in self._patterns:
             try:
-                self._matched[pattern] = self._reads.call(str(pattern), lambda one=pattern: files_like(one))  # type: ignore[misc] # mypy cannot infer it
+                self._matched[pattern] = self._reads.call(pattern, lambda one=pattern: names_like(one))  # type: ignore[misc] # mypy cannot infer it
             except OSError as error:
-                self._log.error("Error listing files", path=str(pattern), err=str(error))
+                self._log.error("Error listing files", path=pattern, err=str(error))
             found.update(dict.fromkeys(self._matched.get(pattern, ())))
         return list(found)
 
     def _watch(self) -> RustNotify | None:
         """A watcher of the directories that exist; None when there is none or the system gives none."""
-        directories = sorted({str(pattern.parent) for pattern in self._patterns})
+        directories = sorted({str(Path(pattern).parent) for pattern in self._patterns})
         try:
             with self._reads.session():
                 directories = [name for name in directories if self._reads.call(name, Path(name).is_dir)]
@@ -203,7 +217,7 @@ class FileDiscovery:
                     return
 
 
-def _size(files: Mapping[Path, _File]) -> int:
+def _size(files: Mapping[str, _File]) -> int:
     """How many groups there are and, where they are few, targets."""
     groups = sum(len(file.groups) for file in files.values())
     if groups > CHECK_INLINE_MAX:
@@ -211,7 +225,7 @@ def _size(files: Mapping[Path, _File]) -> int:
     return groups + sum(len(group.targets) for file in files.values() for group in file.groups)
 
 
-def _after(files: Mapping[Path, _File], readings: Sequence[_Read]) -> dict[Path, _File]:
+def _after(files: Mapping[str, _File], readings: Sequence[_Read]) -> dict[str, _File]:
     """What is known after a reading: a bad file keeps what it had, one that is gone has nothing."""
     found = {}
     for reading in readings:
@@ -222,7 +236,7 @@ def _after(files: Mapping[Path, _File], readings: Sequence[_Read]) -> dict[Path,
     return found
 
 
-def _changes(before: Mapping[Path, _File], after: Mapping[Path, _File]) -> CheckedGroups:
+def _changes(before: Mapping[str, _File], after: Mapping[str, _File]) -> CheckedGroups:
     """The groups that are new or others, and those that are gone, as empty ones. Raises BadPublish.
 
     Groups that neither had targets nor have any are left out: files may have any number of them.
@@ -232,23 +246,54 @@ def _changes(before: Mapping[Path, _File], after: Mapping[Path, _File]) -> Check
     return check_groups(gone + [group for source, group in new.items() if old.get(source) != group])
 
 
-def _with_targets(files: Mapping[Path, _File]) -> dict[str, TargetGroup]:
+def _with_targets(files: Mapping[str, _File]) -> dict[str, TargetGroup]:
     return {group.source: group for file in files.values() for group in file.groups if group.targets}
 
 
-def _read(path: Path, last: _Read | None, reads: FileReads) -> _Read:
-    """A reading of a file; the last one again when the file has not changed since."""
+def _let_go(files: dict[str, _File], *readings: list[_Read]) -> None:
+    """Drops the last references to what was there before, a file at a time."""
+    for each in readings:
+        each.clear()
+    while files:
+        files.popitem()
+
+
+def _read(name: str, last: _Read | None, known: Sequence[TargetGroup], reads: FileReads) -> _Read:
+    """A reading of a file; the last one again when the file has not changed since.
+
+    Groups that are `known` are the same objects as before.
+    """
+    stamp: tuple[int, ...] = ()
     try:
+        path = Path(name)
         with os_errors(path):
-            found = reads.call(str(path), path.stat)
-        stamp: tuple[int, ...] = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+            found = reads.call(name, path.stat)
+        stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
         if last is not None and last.stamp == stamp:
             return last
         changed_s = max(found.st_mtime, found.st_ctime)
-        if WallClock().now_ms() / 1000 - changed_s < SETTLED_S:
-            stamp = ()
-        groups = tuple(groups_of(reads.call(str(path), lambda: target_text(path)), path))
-        check_groups(groups)
-        return _Read(path, found.st_mtime, groups, stamp=stamp)
-    except (UserError, BadPublish, OSError) as error:
-        return _Read(path, 0.0, error=str(error))
+        is_settled = WallClock().now_ms() / 1000 - changed_s >= SETTLED_S
+        text = reads.call(name, lambda: target_text(path))
+    except (UserError, OSError) as error:
+        return _Read(name, 0.0, error=str(error))
+    stamp = stamp if is_settled else ()
+    try:
+        with uncollected() if len(text) > LONG_CHARACTERS else nullcontext():
+            groups = _groups(text, name, known)
+    except (UserError, BadPublish) as error:
+        return _Read(name, 0.0, error=str(error), stamp=stamp)
+    return _Read(name, found.st_mtime, groups, stamp=stamp)
+
+
+def _groups(text: str, name: str, known: Sequence[TargetGroup]) -> tuple[TargetGroup, ...]:
+    """The groups of a text, each of which a target may have. Raises UserError, BadPublish."""
+    groups, total = [], 0
+    for index, group in enumerate(groups_of(text, name)):
+        is_known = index < len(known) and known[index] == group
+        if not is_known:
+            merge_group(group)
+        total += len(group.targets)
+        if total > limits.TARGETS_PER_PUBLISH_MAX:
+            raise TooManyTargets(f"more than {limits.TARGETS_PER_PUBLISH_MAX} targets in one publish")
+        groups.append(known[index] if is_known else group)
+    return tuple(groups)
