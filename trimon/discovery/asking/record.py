@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from trimon.errors import OperatingError
 
@@ -29,27 +29,31 @@ class SourceError(OperatingError):
 
 
 class Record:
-    """A JSON object. What is missing or null is empty or zero; what has another type raises SourceError."""
+    """A JSON object. What is missing or null is empty or zero; what has another type raises SourceError.
 
-    __slots__ = ("_fields", "_path")
+    Names of fields are found in any case, that in which they are asked for first, as Go's reader of JSON has it.
+    """
+
+    __slots__ = ("_fields", "_folded", "_path")
 
     def __init__(self, fields: Mapping[str, object], path: str = "") -> None:
         self._fields = fields
         self._path = path
+        self._folded: dict[str, object] | None = None
 
     @classmethod
-    def of_json(cls, body: bytes | str) -> Record:
+    def of_json(cls, body: bytes | str) -> Self:
         """The object of a JSON text. Raises SourceError."""
         return cls(_object(parsed(body), ""))
 
     @classmethod
-    def list_of_json(cls, body: bytes | str) -> list[Record]:
+    def list_of_json(cls, body: bytes | str) -> list[Self]:
         """The objects of a JSON array; null is none. Raises SourceError."""
         return [cls(_object(each, f"[{at}]"), f"[{at}]") for at, each in enumerate(_array(parsed(body), ""))]
 
     def __contains__(self, name: str) -> bool:
         """Whether a field is there and not null."""
-        return self._fields.get(name) is not None
+        return self.raw(name) is not None
 
     def keys(self) -> list[str]:
         """The names of all fields."""
@@ -57,7 +61,12 @@ class Record:
 
     def raw(self, name: str) -> object:
         """A field as it is; None where it is missing."""
-        return self._fields.get(name)
+        found = self._fields.get(name)
+        if found is not None or name in self._fields:
+            return found
+        if self._folded is None:
+            self._folded = {each.casefold(): value for each, value in self._fields.items()}
+        return self._folded.get(name.casefold())
 
     def text(self, name: str) -> str:
         """A string."""
@@ -73,7 +82,7 @@ class Record:
     def number(self, name: str) -> float:
         """A number that is finite."""
         try:
-            whole = isinstance(self._fields.get(name), int)
+            whole = isinstance(self.raw(name), int)
             found = float(self.whole(name)) if whole else self._typed(name, float, 0.0)
         except OverflowError:
             found = math.inf
@@ -85,17 +94,19 @@ class Record:
         """A boolean."""
         return self._typed(name, bool, default=False)
 
-    def record(self, name: str) -> Record:
+    def record(self, name: str) -> Self:
         """An object; empty where it is missing."""
-        return Record(self._typed(name, dict, {}), self._at(name))
+        return type(self)(self._typed(name, dict, {}), self._at(name))
 
-    def records(self, name: str) -> list[Record]:
+    def records(self, name: str) -> list[Self]:
         """An array of objects; null is an empty one."""
         at = self._at(name)
         items = self._typed(name, list, [])
-        return [Record(_object(each, f"{at}[{index}]"), f"{at}[{index}]") for index, each in enumerate(items)]
+        return [
+            type(self)(_object(each, f"{at}[{index}]"), f"{at}[{index}]") for index, each in enumerate(items)
+        ]
 
-    def record_map(self, name: str) -> dict[str, Record]:
+    def record_map(self, name: str) -> dict[str, Self]:
         """An object of objects."""
         inner = self.record(name)
         return {key: inner.record(key) for key in inner.keys()}  # noqa: SIM118 # a record is no mapping
@@ -119,7 +130,17 @@ class Record:
         return f"{self._path}.{name}" if self._path else name
 
     def _typed(self, name: str, kind: type[T], default: T) -> T:
-        return _of_type(self._fields.get(name), kind, default, self._at(name))
+        return _of_type(self.raw(name), kind, default, self._at(name))
+
+
+class ExactRecord(Record):
+    """The same for sources whose own clients find names in their case alone: Kubernetes, AWS, Azure, Protobuf's JSON."""
+
+    __slots__ = ()
+
+    def raw(self, name: str) -> object:
+        """A field as it is; None where it is missing."""
+        return self._fields.get(name)
 
 
 def parsed(body: bytes | str) -> object:

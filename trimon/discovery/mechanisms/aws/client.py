@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from trimon.discovery.asking.api import Api, Headers, retry_after_s
-from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.record import ExactRecord, Record, SourceError
 from trimon.discovery.asking.xmltree import Element, tree_of
 from trimon.discovery.plugin import Context
 from trimon.fetch.request import Response
@@ -69,12 +69,12 @@ class AwsClient:
         headers = (("Content-Type", JSON_1_1), ("X-Amz-Target", target))
         body = json.dumps(fields, separators=(",", ":")).encode()
         answer = await self._sent("POST", "", headers, body, target.rpartition(".")[2])
-        return await self._api.read(answer, Record.of_json)
+        return await self._api.read(answer, ExactRecord.of_json)
 
     async def get(self, path: str, query: Mapping[str, str], what: str) -> Record:
         """The JSON at a path, quoted already. Raises AwsError, SourceError, FetchError."""
         text = f"{path}?{urlencode(sorted(query.items()))}" if query else path
-        return await self._api.read(await self._sent("GET", text, (), b"", what), Record.of_json)
+        return await self._api.read(await self._sent("GET", text, (), b"", what), ExactRecord.of_json)
 
     async def _sent(self, method: str, path: str, headers: Headers, body: bytes, what: str) -> Response:
         await self._keys.prepare()
@@ -106,7 +106,7 @@ def _error_of(answer: Response) -> tuple[str, str]:
     code = answer.headers.get("x-amzn-errortype", "").partition(":")[0]
     if text.lstrip().startswith("{"):
         try:
-            fields = Record.of_json(text)
+            fields = ExactRecord.of_json(text)
             code = code or fields.text("__type").rpartition("#")[2]
             return code, fields.text("message") or fields.text("Message")
         except SourceError:

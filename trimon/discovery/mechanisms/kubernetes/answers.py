@@ -12,7 +12,14 @@ from typing import Final
 
 import orjson
 
-from trimon.discovery.asking.record import Record, SourceError, has_halves, parsed, without_halves
+from trimon.discovery.asking.record import (
+    ExactRecord,
+    Record,
+    SourceError,
+    has_halves,
+    parsed,
+    without_halves,
+)
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject
 from trimon.fetch.request import FetchError
 
@@ -88,7 +95,7 @@ def _event(line: bytes, read: Callable[[Record], KubernetesObject]) -> Event | N
         found_value = parsed(line)
     if not isinstance(found_value, dict):
         raise SourceError(f"an event of the watch is of type {type(found_value).__name__}; it has to be dict")
-    event = Record(found_value)
+    event = ExactRecord(found_value)
     kind, whole = event.text("type"), event.record("object")
     if kind == "ERROR":
         return Event("", error=Refused(whole.whole("code"), whole.text("message") or whole.text("reason")))
@@ -126,14 +133,14 @@ def page_of(body: bytes, read: Callable[[Record], KubernetesObject]) -> Page:
             elif name == "items":
                 if not isinstance(value, dict):
                     raise SourceError("an item of the list is no object")
-                objects.append(read(Record(value, f"items[{len(objects)}]")))
+                objects.append(read(ExactRecord(value, f"items[{len(objects)}]")))
     except IndexError:
         raise SourceError("the list is not JSON: it ends too early") from None
     except RecursionError:
         raise SourceError("the list is not JSON: it is nested too deep") from None
     except ValueError as error:
         raise SourceError(f"the list is not JSON: {error}") from None
-    whole = Record(fields)
+    whole = ExactRecord(fields)
     meta = whole.record("metadata")
     whole.records("items")
     if "items" not in fields or not meta.text("resourceVersion"):
@@ -184,7 +191,7 @@ def _white(text: str, at: int) -> int:
 def refusal(body: bytes, status: int, retry_after_s: float) -> Refused:
     """Why the server refused, from the body of its answer."""
     try:
-        message = Record.of_json(body).text("message")
+        message = ExactRecord.of_json(body).text("message")
     except (SourceError, UnicodeDecodeError):
         message = body[:_MESSAGE_MAX].decode("utf-8", "replace").strip()
     return Refused(status, message or "(no message)", retry_after_s)

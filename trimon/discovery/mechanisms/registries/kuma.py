@@ -19,7 +19,7 @@ from trimon.config.discovery.registries import KumaSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.asking.api import Api, refused
 from trimon.discovery.asking.naming import keyed_labels
-from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.record import ExactRecord, Record, SourceError
 from trimon.discovery.asking.refresh import TROUBLE, Retries, SourceStats, publish
 from trimon.discovery.plugin import Context, Sink, TargetGroup
 from trimon.units import format_duration
@@ -108,7 +108,7 @@ def _host_name() -> str:
 
 
 def _read(body: bytes) -> tuple[Record, list[dict[str, str]]]:
-    said = Record.of_json(body)
+    said = ExactRecord.of_json(body)
     _refuse_type(_either(said, "type_url", "typeUrl"))
     return said, [target for assignment in said.records("resources") for target in _targets(assignment)]
 

@@ -19,7 +19,7 @@ import trio
 from trimon.config.discovery.clouds import AzureSdConfig
 from trimon.config.discovery.source import config_option
 from trimon.discovery.asking.api import Api, refused
-from trimon.discovery.asking.record import Record, SourceError
+from trimon.discovery.asking.record import ExactRecord, Record, SourceError
 from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.asking.sidebyside import of_each
 from trimon.discovery.mechanisms.clouds.paged import Page, all_pages
@@ -81,7 +81,7 @@ class AzureDiscovery(RefreshDiscovery):
             answer = await self._answer(self._api, url)
             if answer.status != 200:
                 raise refused(answer, self.context.clock)
-            said = await self._api.read(answer, Record.of_json)
+            said = await self._api.read(answer, ExactRecord.of_json)
             return Page(said.records("value"), said.text("nextLink"))
 
         return await all_pages(page, f"{self._base}{path}?{COMPUTE_VERSION}")
@@ -110,7 +110,7 @@ class AzureDiscovery(RefreshDiscovery):
             if answer.status != 200:
                 raise refused(answer, self.context.clock)
             until_s = now_s + self._chance.uniform(*KEPT_REFRESHES) * self.interval_s
-            self._kept[identity] = (await api.read(answer, Record.of_json), until_s)
+            self._kept[identity] = (await api.read(answer, ExactRecord.of_json), until_s)
 
         await of_each(self.context, unknown, ask, CLIENTS_MAX, TIMEOUT_S)
 
