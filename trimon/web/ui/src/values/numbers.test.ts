@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytes, percent, short } from "./numbers";
+import { bytes, parseNumber, percent, short } from "./numbers";
 
 it("keeps four digits", () => {
   expect(short(1234)).toBe("1.234k");
@@ -20,4 +20,9 @@ it("says when a share is small but not nothing", () => {
   expect(percent(0.5)).toBe("50 %");
   expect(percent(0.00001)).toBe("<0.1 %");
   expect(percent(0)).toBe("0 %");
+});
+
+it("reads numbers as Go writes them", () => {
+  expect(["1e3", "+Inf", "-Inf", "0.5"].map(parseNumber)).toEqual([1000, Infinity, -Infinity, 0.5]);
+  expect(parseNumber("NaN")).toBeNaN();
 });

@@ -3,6 +3,12 @@
 const SI = ["", "k", "M", "G", "T", "P", "E"];
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
+/** A number as the API writes it: "1e3", "+Inf", "NaN". */
+export function parseNumber(text: string): number {
+  if (text === "+Inf" || text === "Inf") return Number.POSITIVE_INFINITY;
+  return text === "-Inf" ? Number.NEGATIVE_INFINITY : Number(text);
+}
+
 /** 12345 as "12,345". */
 export function count(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : String(value);

@@ -1,81 +1,47 @@
-import { useState } from "preact/hooks";
-import { useAsked } from "../../api/asked";
-import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
+import { useMemo } from "preact/hooks";
+import { useSearchParams } from "wouter-preact";
+import { Icon } from "../../components/icon";
 import { Page } from "../../components/page";
-import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
-import { type Labels, seriesName } from "../../values/labels";
+import { DEFAULT_PANEL, type Panel } from "./panel";
+import { PanelView } from "./panelview";
+import { decodePanels, encodePanels, PANELS_MAX } from "./urlpanels";
+import "../../styles/query.css";
 
-interface Sample {
-  metric: Labels;
-  value: [number, string];
-}
-
-const COLUMNS: readonly Column<Sample>[] = [
-  {
-    name: "series",
-    title: "Series",
-    width: "minmax(0, 1fr)",
-    cell: (row) => <code>{seriesName(row.metric)}</code>,
-    sort: (row) => seriesName(row.metric),
-  },
-  {
-    name: "value",
-    title: "Value",
-    width: "12rem",
-    cell: (row) => row.value[1],
-    sort: (row) => Number(row.value[1]),
-    isNumber: true,
-  },
-];
-
-function Answered({ expression }: { expression: string }) {
-  const asked = useAsked(
-    (signal) => ask<{ result: Sample[] }>("/query", { query: expression }, { signal, post: true }),
-    [expression],
-  );
-  return (
-    <Loaded asked={asked}>
-      {(answer) =>
-        answer.data.result.length ? (
-          <DataTable
-            label="Result"
-            columns={COLUMNS}
-            rows={answer.data.result}
-            keyOf={(row) => seriesName(row.metric)}
-          />
-        ) : (
-          <Empty title="No series">Nothing that is stored matches now.</Empty>
-        )
-      }
-    </Loaded>
-  );
-}
-
-/** Asks one expression and shows its series. */
+/** Panels, each with a question of its own; all of it stands in the URL. */
 export default function QueryPage() {
-  const [expression, setExpression] = useUrlState("g0.expr");
-  const [typed, setTyped] = useState(expression);
+  const [parameters, setParameters] = useSearchParams();
+  const query = parameters.toString();
+  const panels = useMemo(() => decodePanels(new URLSearchParams(query)), [query]);
+  const write = (next: readonly Panel[], isReplaced = false) =>
+    setParameters(encodePanels(next), { replace: isReplaced });
+  const change = (at: number, part: Partial<Panel>) =>
+    write(
+      panels.map((panel, place) => (place === at ? { ...panel, ...part } : panel)),
+      !("expression" in part),
+    );
   return (
     <Page title="Query">
-      <form
-        class="row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          setExpression(typed);
-        }}
-      >
-        <input
-          aria-label="Expression"
-          value={typed}
-          onInput={(event) => setTyped(event.currentTarget.value)}
+      {panels.map((panel, at) => (
+        <PanelView
+          // A panel is its place: it has nothing else that lasts.
+          key={String(at)}
+          panel={panel}
+          label={panels.length === 1 ? "the panel" : `panel ${at + 1}`}
+          onChange={(part) => change(at, part)}
+          onDuplicate={() => write([...panels.slice(0, at + 1), panel, ...panels.slice(at + 1)])}
+          onRemove={panels.length > 1 ? () => write(panels.filter((_, place) => place !== at)) : undefined}
         />
-        <button type="submit" class="primary">
-          Run
+      ))}
+      <div>
+        <button
+          type="button"
+          disabled={panels.length >= PANELS_MAX}
+          onClick={() => write([...panels, DEFAULT_PANEL])}
+        >
+          <Icon name="plus" />
+          Add a panel
         </button>
-      </form>
-      {expression ? <Answered expression={expression} /> : null}
+      </div>
     </Page>
   );
 }

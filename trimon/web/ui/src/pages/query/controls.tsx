@@ -1,0 +1,215 @@
+import { useEffect, useState } from "preact/hooks";
+import { localTime } from "../../app/preferences";
+import { Choice } from "../../components/choice";
+import { Icon } from "../../components/icon";
+import { formatDuration, parseDuration } from "../../values/durations";
+import { formatTime, parseTyped } from "../../values/times";
+import { type Panel, type Resolution, stepMs } from "./panel";
+
+interface Properties {
+  panel: Panel;
+  onChange: (change: Partial<Panel>) => void;
+}
+
+const RANGES_MS = [
+  1, 10, 60, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_419_200,
+  4_838_400, 15_724_800, 31_536_000, 63_072_000,
+].map((seconds) => seconds * 1000);
+
+/** A field for a text that must mean something: what does not is marked, and changes nothing. */
+function TypedField<T>({
+  value,
+  read,
+  onChange,
+  label,
+  width,
+  hint,
+}: {
+  value: string;
+  read: (text: string) => T | undefined;
+  onChange: (value: T) => void;
+  label: string;
+  width: string;
+  hint: string;
+}) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  const isBad = text !== value && read(text) === undefined;
+  const take = () => {
+    const found = read(text);
+    if (found !== undefined && text !== value) onChange(found);
+    else setText(value);
+  };
+  return (
+    <input
+      value={text}
+      aria-label={label}
+      aria-invalid={isBad}
+      title={isBad ? hint : label}
+      placeholder={hint}
+      style={{ width }}
+      onInput={(event) => setText(event.currentTarget.value)}
+      onBlur={take}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") take();
+        if (event.key === "Escape") setText(value);
+      }}
+    />
+  );
+}
+
+export function RangeField({ panel, onChange }: Properties) {
+  const other = (step: 1 | -1) => {
+    const found =
+      step > 0
+        ? RANGES_MS.find((each) => each > panel.rangeMs)
+        : RANGES_MS.findLast((each) => each < panel.rangeMs);
+    if (found) onChange({ rangeMs: found });
+  };
+  return (
+    <span class="joined">
+      <button type="button" aria-label="Shorter range" onClick={() => other(-1)}>
+        <Icon name="minus" />
+      </button>
+      <TypedField
+        value={formatDuration(panel.rangeMs)}
+        read={(text) => parseDuration(text) || undefined}
+        onChange={(rangeMs) => onChange({ rangeMs })}
+        label="Range"
+        width="5.5rem"
+        hint="1h30m"
+      />
+      <button type="button" aria-label="Longer range" onClick={() => other(1)}>
+        <Icon name="plus" />
+      </button>
+    </span>
+  );
+}
+
+export function EndField({ panel, onChange, label }: Properties & { label: string }) {
+  const shift = (share: number) => onChange({ endMs: (panel.endMs ?? Date.now()) + share * panel.rangeMs });
+  return (
+    <span class="joined">
+      <button type="button" aria-label="Earlier" onClick={() => shift(-0.5)}>
+        <Icon name="left" />
+      </button>
+      <TypedField
+        value={panel.endMs === undefined ? "" : formatTime(panel.endMs, localTime.value)}
+        read={(text) => (text.trim() ? parseTyped(text, localTime.value) : undefined)}
+        onChange={(endMs) => onChange({ endMs })}
+        label={`${label}, ${localTime.value ? "local time" : "UTC"}`}
+        width="11.5rem"
+        hint={panel.endMs === undefined ? "now" : "2026-11-26 20:00:00"}
+      />
+      {panel.endMs === undefined ? null : (
+        <button type="button" aria-label="Now" title="Now" onClick={() => onChange({ endMs: undefined })}>
+          <Icon name="close" />
+        </button>
+      )}
+      <button
+        type="button"
+        aria-label="Later"
+        onClick={() => shift(0.5)}
+        disabled={panel.endMs === undefined}
+      >
+        <Icon name="right" />
+      </button>
+    </span>
+  );
+}
+
+const FIXED_S = [10, 30, 60, 300, 900, 3600];
+
+function resolutionOf(text: string, panel: Panel): Resolution {
+  if (text === "low" || text === "medium" || text === "high") return { type: "auto", density: text };
+  if (text === "custom") return { type: "custom", stepMs: stepMs(panel) };
+  return { type: "fixed", stepMs: Number(text) * 1000 };
+}
+
+export function ResolutionField({ panel, onChange }: Properties) {
+  const { resolution } = panel;
+  const value =
+    resolution.type === "auto"
+      ? resolution.density
+      : resolution.type === "custom"
+        ? "custom"
+        : String(resolution.stepMs / 1000);
+  const isOther = resolution.type === "fixed" && !FIXED_S.includes(resolution.stepMs / 1000);
+  return (
+    <span class="joined">
+      <select
+        aria-label="Resolution"
+        title={`A point every ${formatDuration(stepMs(panel))}`}
+        value={value}
+        onChange={(event) => onChange({ resolution: resolutionOf(event.currentTarget.value, panel) })}
+      >
+        <option value="low">Low resolution</option>
+        <option value="medium">Medium resolution</option>
+        <option value="high">High resolution</option>
+        {FIXED_S.map((seconds) => (
+          <option key={seconds} value={String(seconds)}>
+            {formatDuration(seconds * 1000)}
+          </option>
+        ))}
+        {isOther ? <option value={value}>{formatDuration(stepMs(panel))}</option> : null}
+        <option value="custom">Custom</option>
+      </select>
+      {resolution.type === "custom" ? (
+        <TypedField
+          value={formatDuration(resolution.stepMs)}
+          read={(text) => parseDuration(text) || undefined}
+          onChange={(step) => onChange({ resolution: { type: "custom", stepMs: step } })}
+          label="Step"
+          width="5rem"
+          hint="15s"
+        />
+      ) : null}
+    </span>
+  );
+}
+
+/** How the graph is drawn. */
+export function DrawingControls({ panel, onChange }: Properties) {
+  return (
+    <>
+      <Choice
+        label="Drawing"
+        value={panel.mode}
+        choices={[
+          ["lines", "Lines"],
+          ["stacked", "Stacked"],
+          ["heatmap", "Heatmap"],
+        ]}
+        onChange={(mode) => onChange({ mode })}
+      />
+      {panel.mode === "heatmap" ? null : (
+        <>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={panel.yMin === 0}
+              onChange={(event) => onChange({ yMin: event.currentTarget.checked ? 0 : undefined })}
+            />
+            From zero
+          </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={panel.isLog}
+              onChange={(event) => onChange({ isLog: event.currentTarget.checked })}
+            />
+            Logarithmic
+          </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={panel.exemplars}
+              onChange={(event) => onChange({ exemplars: event.currentTarget.checked })}
+            />
+            Exemplars
+          </label>
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,180 @@
+import {
+  autocompletion,
+  type CompletionContext,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
+import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
+import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
+import { EditorState, Prec } from "@codemirror/state";
+import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { useEffect, useRef } from "preact/hooks";
+import { styleNonce } from "../../app/server";
+import { pastExpressions, promql } from "./completion";
+import { offsetOf, type Place } from "./errorplace";
+
+const COLOURS = HighlightStyle.define([
+  { tag: [tags.string, tags.special(tags.string)], color: "var(--code-string)" },
+  { tag: [tags.number, tags.literal], color: "var(--code-number)" },
+  {
+    tag: [tags.keyword, tags.modifier, tags.operatorKeyword],
+    color: "var(--code-keyword)",
+    fontWeight: "600",
+  },
+  { tag: [tags.function(tags.variableName)], color: "var(--code-function)" },
+  { tag: [tags.labelName], color: "var(--code-label)" },
+  { tag: [tags.comment], color: "var(--muted)", fontStyle: "italic" },
+  { tag: [tags.invalid], color: "var(--bad)" },
+]);
+
+const LOOK = EditorView.theme({
+  "&": { backgroundColor: "var(--surface)", color: "var(--text)", fontSize: "0.95rem" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-content": { fontFamily: "var(--mono)", caretColor: "var(--text)", padding: "0.5rem 0.25rem" },
+  ".cm-cursor": { borderLeftColor: "var(--text)" },
+  ".cm-placeholder": { color: "var(--muted)" },
+  ".cm-scroller": { maxHeight: "16rem", lineHeight: "1.5" },
+  "&.cm-focused .cm-selectionBackground, .cm-selectionBackground, ::selection": {
+    backgroundColor: "var(--accent-soft) !important",
+  },
+  ".cm-matchingBracket": { backgroundColor: "var(--accent-soft)", outline: "1px solid var(--accent)" },
+  ".cm-tooltip": {
+    backgroundColor: "var(--raised)",
+    border: "1px solid var(--line-strong)",
+    borderRadius: "6px",
+    boxShadow: "var(--shadow)",
+    overflow: "hidden",
+  },
+  ".cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", maxHeight: "18rem" },
+  ".cm-tooltip-autocomplete > ul > li": { padding: "0.2rem 0.5rem", color: "var(--text)" },
+  ".cm-tooltip-autocomplete > ul > li[aria-selected]": {
+    backgroundColor: "var(--accent-soft)",
+    color: "var(--text)",
+  },
+  ".cm-completionMatchedText": { color: "var(--accent)", textDecoration: "none", fontWeight: "700" },
+  ".cm-completionDetail": { color: "var(--muted)", fontStyle: "normal", marginLeft: "1em" },
+  ".cm-completionInfo": {
+    padding: "0.5rem 0.7rem",
+    maxWidth: "24rem",
+    backgroundColor: "var(--raised)",
+    border: "1px solid var(--line-strong)",
+    borderRadius: "6px",
+  },
+  ".cm-completionIcon": { color: "var(--muted)" },
+  ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--bad)" },
+  ".cm-diagnostic": {
+    borderLeft: "4px solid var(--bad)",
+    padding: "0.4rem 0.6rem",
+    fontFamily: "var(--sans)",
+  },
+});
+
+function askedBefore(context: CompletionContext) {
+  const text = context.state.doc.toString();
+  if (!context.explicit && text.trim().length < 2) return null;
+  const options = pastExpressions(text.trim());
+  if (!options.length) return null;
+  return {
+    from: 0,
+    filter: false,
+    options: options.map((each) => ({ ...each, type: "text", apply: each.label, boost: -99 })),
+  };
+}
+
+interface Properties {
+  value: string;
+  onChange: (text: string) => void;
+  onRun: (text: string) => void;
+  /** Where the server found an error in `value`. */
+  error: { place: Place; message: string } | undefined;
+  label: string;
+}
+
+function extensions(handlers: { current: Properties }, label: string) {
+  const run = (view: EditorView) => {
+    handlers.current.onRun(view.state.doc.toString());
+    return true;
+  };
+  const leave = (view: EditorView) => {
+    view.contentDOM.blur();
+    return false;
+  };
+  const language = promql();
+  return [
+    styleNonce ? EditorView.cspNonce.of(styleNonce) : [],
+    history(),
+    indentOnInput(),
+    bracketMatching(),
+    closeBrackets(),
+    autocompletion({ icons: true, closeOnBlur: true }),
+    syntaxHighlighting(COLOURS),
+    LOOK,
+    EditorView.lineWrapping,
+    EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", autocapitalize: "off" }),
+    placeholder("Ask something in PromQL, such as up or rate(http_requests_total[5m])"),
+    language.asExtension(),
+    EditorState.languageData.of(() => [{ autocomplete: askedBefore }]),
+    keymap.of([
+      ...closeBracketsKeymap,
+      ...completionKeymap,
+      ...defaultKeymap,
+      ...historyKeymap,
+      ...lintKeymap,
+    ]),
+    Prec.high(
+      keymap.of([
+        { key: "Enter", run },
+        { key: "Ctrl-Enter", mac: "Cmd-Enter", run },
+        { key: "Shift-Enter", run: insertNewlineAndIndent },
+        { key: "Escape", run: leave },
+      ]),
+    ),
+    EditorView.updateListener.of((update) => {
+      if (update.docChanged) handlers.current.onChange(update.state.doc.toString());
+    }),
+  ];
+}
+
+/** An editor for one expression. Enter runs it, Shift-Enter begins a line, Ctrl-Space completes. */
+export function ExpressionEditor(properties: Properties) {
+  const place = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView>();
+  const handlers = useRef(properties);
+  handlers.current = properties;
+  useEffect(() => {
+    if (!place.current) return undefined;
+    const state = EditorState.create({
+      doc: handlers.current.value,
+      extensions: extensions(handlers, handlers.current.label),
+    });
+    const made = new EditorView({ state, parent: place.current });
+    view.current = made;
+    return () => made.destroy();
+  }, []);
+  const { value, error } = properties;
+  useEffect(() => {
+    const editor = view.current;
+    if (editor && editor.state.doc.toString() !== value) {
+      editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
+    }
+  }, [value]);
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor) return;
+    const found: Diagnostic[] = [];
+    if (error) {
+      const from = Math.min(offsetOf(editor.state.doc.toString(), error.place), editor.state.doc.length);
+      found.push({
+        from,
+        to: Math.min(from + 1, editor.state.doc.length),
+        severity: "error",
+        message: error.message,
+      });
+    }
+    editor.dispatch(setDiagnostics(editor.state, found));
+  }, [error]);
+  return <div class="editor" ref={place} />;
+}

@@ -1,0 +1,133 @@
+import { useState } from "preact/hooks";
+import { useAsked } from "../../api/asked";
+import { ask } from "../../api/client";
+import { Icon } from "../../components/icon";
+import { Failure, Loading } from "../../components/states";
+import { humanDuration } from "../../values/durations";
+import { bytes, count } from "../../values/numbers";
+import { type Panel, timeRange } from "./panel";
+
+export interface PlanNode {
+  operator: string;
+  estimate?: { series: number; samples: number; bytes: number };
+  actual?: { seconds: number; series: number; samples: number };
+  children?: PlanNode[];
+}
+
+/** The parameters of /explain for what a panel asks. */
+export function explainParameters(
+  panel: Panel,
+  isRange: boolean,
+  nowMs: number,
+): Record<string, string | number> {
+  const times = timeRange(panel, nowMs);
+  if (!isRange)
+    return { query: panel.expression, ...(panel.endMs === undefined ? {} : { time: panel.endMs / 1000 }) };
+  return {
+    query: panel.expression,
+    start: times.startMs / 1000,
+    end: times.endMs / 1000,
+    step: times.stepMs / 1000,
+  };
+}
+
+/** Time over all nodes; each has its own alone. */
+export function totalSeconds(node: PlanNode): number {
+  return (node.children ?? []).reduce((sum, child) => sum + totalSeconds(child), node.actual?.seconds ?? 0);
+}
+
+/** What all selectors together are expected to read. */
+export function expected(node: PlanNode): { series: number; samples: number; bytes: number } {
+  const sum = { series: 0, samples: 0, bytes: 0, ...node.estimate };
+  for (const child of node.children ?? []) {
+    const inside = expected(child);
+    sum.series += inside.series;
+    sum.samples += inside.samples;
+    sum.bytes += inside.bytes;
+  }
+  return sum;
+}
+
+function Node({ node, wholeS }: { node: PlanNode; wholeS: number }) {
+  const { estimate, actual } = node;
+  return (
+    <li>
+      <div class="plan-node">
+        <code>{node.operator}</code>
+        {estimate ? (
+          <span class="muted">
+            expected: {count(estimate.series)} series, {count(estimate.samples)} samples,{" "}
+            {bytes(estimate.bytes)}
+          </span>
+        ) : null}
+        {actual ? (
+          <span class="plan-actual">
+            <span class="plan-share" aria-hidden="true">
+              <span style={{ width: `${wholeS ? (100 * actual.seconds) / wholeS : 0}%` }} />
+            </span>
+            {humanDuration(actual.seconds * 1000)}, {count(actual.series)} series, {count(actual.samples)}{" "}
+            samples
+          </span>
+        ) : null}
+      </div>
+      {node.children?.length ? (
+        <ul>
+          {node.children.map((child, at) => (
+            <Node key={`${at} ${child.operator}`} node={child} wholeS={wholeS} />
+          ))}
+        </ul>
+      ) : null}
+    </li>
+  );
+}
+
+/** How the server computes an expression: what it expects of each step, and, after a run, what each took. */
+export function ExplainView({ panel, turn }: { panel: Panel; turn: number }) {
+  const [asRange, setAsRange] = useState(false);
+  const [isMeasured, setMeasured] = useState(false);
+  const asked = useAsked(
+    (signal) =>
+      ask<{ plan: PlanNode }>(
+        "/explain",
+        { ...explainParameters(panel, asRange, Date.now()), ...(isMeasured ? { analyze: "true" } : {}) },
+        { signal, post: true },
+      ),
+    [panel.expression, panel.endMs, panel.rangeMs, asRange, isMeasured, turn],
+  );
+  const plan = asked.data?.data.plan;
+  const wholeS = plan ? totalSeconds(plan) : 0;
+  return (
+    <div class="explain">
+      <div class="row">
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={asRange}
+            onChange={(event) => setAsRange(event.currentTarget.checked)}
+          />
+          Over the range of the graph
+        </label>
+        {isMeasured ? (
+          <button type="button" onClick={asked.again}>
+            <Icon name="again" />
+            Run and measure again
+          </button>
+        ) : (
+          <button type="button" onClick={() => setMeasured(true)}>
+            <Icon name="play" />
+            Run and measure
+          </button>
+        )}
+        {isMeasured && wholeS ? <span class="muted">{humanDuration(wholeS * 1000)} in all</span> : null}
+      </div>
+      {asked.error !== undefined ? <Failure error={asked.error} again={asked.again} /> : null}
+      {plan ? (
+        <ul class="plan">
+          <Node node={plan} wholeS={wholeS} />
+        </ul>
+      ) : asked.error === undefined ? (
+        <Loading />
+      ) : null}
+    </div>
+  );
+}

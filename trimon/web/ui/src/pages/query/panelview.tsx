@@ -1,0 +1,341 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useAsked } from "../../api/asked";
+import { type Answer, ask, messageOf } from "../../api/client";
+import { prefix } from "../../app/server";
+import { CopyButton } from "../../components/copy";
+import { Icon } from "../../components/icon";
+import { Loading } from "../../components/states";
+import { Tabs } from "../../components/tabs";
+import { humanDuration } from "../../values/durations";
+import { count } from "../../values/numbers";
+import { DrawingControls, EndField, RangeField, ResolutionField } from "./controls";
+import { ExpressionEditor } from "./editor";
+import { placeOf } from "./errorplace";
+import { CostEstimate } from "./estimate";
+import { ExplainView } from "./explain";
+import { type Graph, GraphView } from "./graphview";
+import { remember } from "./history";
+import { HistoryButton } from "./historylist";
+import { type Panel, type TabName, timeRange } from "./panel";
+import type { Result, Statistics } from "./results";
+import { curlCommand, download, tableCsv } from "./share";
+import { TableView } from "./tableview";
+
+interface Properties {
+  panel: Panel;
+  onChange: (change: Partial<Panel>) => void;
+  onRemove: (() => void) | undefined;
+  onDuplicate: () => void;
+  label: string;
+}
+
+const TABS: readonly { name: TabName; title: string }[] = [
+  { name: "table", title: "Table" },
+  { name: "graph", title: "Graph" },
+  { name: "explain", title: "Explain" },
+];
+const REFRESH_S = [0, 5, 15, 30, 60, 300];
+
+interface Table {
+  answer: Answer<Result>;
+  tookMs: number;
+}
+
+async function askTable(panel: Panel, signal: AbortSignal): Promise<Table> {
+  const began = performance.now();
+  const time = panel.endMs === undefined ? {} : { time: panel.endMs / 1000 };
+  const answer = await ask<Result>(
+    "/query",
+    { query: panel.expression, ...time, stats: "true" },
+    { signal, post: true },
+  );
+  return { answer, tookMs: Math.round(performance.now() - began) };
+}
+
+async function askGraph(panel: Panel, signal: AbortSignal): Promise<Graph> {
+  const began = performance.now();
+  const times = timeRange(panel, Date.now());
+  const parameters = {
+    query: panel.expression,
+    start: times.startMs / 1000,
+    end: times.endMs / 1000,
+    step: times.stepMs / 1000,
+  };
+  const answer = await ask<Result>("/query_range", { ...parameters, stats: "true" }, { signal, post: true });
+  return { times, answer, tookMs: Math.round(performance.now() - began) };
+}
+
+function Told({ answer }: { answer: Answer<Result> | undefined }) {
+  return (
+    <>
+      {answer?.warnings.map((text) => (
+        <p class="notice warn" key={text}>
+          {text}
+        </p>
+      ))}
+      {answer?.infos.map((text) => (
+        <p class="notice info" key={text}>
+          {text}
+        </p>
+      ))}
+    </>
+  );
+}
+
+const TIMES: Record<string, string> = {
+  execQueueTime: "waiting",
+  queryPreparationTime: "finding series",
+  innerEvalTime: "computing",
+  resultSortTime: "sorting",
+};
+
+function StatisticsLine({ statistics }: { statistics: Statistics | undefined }) {
+  if (!statistics) return null;
+  const { timings, samples } = statistics;
+  return (
+    <details class="statistics muted">
+      <summary>Statistics</summary>
+      <p>
+        {Object.entries(TIMES)
+          .map(([name, title]) => `${title} ${humanDuration((timings[name] ?? 0) * 1000)}`)
+          .join(", ")}
+        ; {count(samples.totalQueryableSamples)} samples looked at, at most {count(samples.peakSamples)} at
+        once
+        {samples.samplesRead === undefined ? "" : `, ${count(samples.samplesRead)} read`}
+      </p>
+    </details>
+  );
+}
+
+function QueryFailure({ error, again }: { error: unknown; again: () => void }) {
+  return (
+    <div class="notice bad" role="alert">
+      <span class="mono">{messageOf(error)}</span>
+      <button type="button" onClick={again}>
+        Run again
+      </button>
+    </div>
+  );
+}
+
+function TableTab({ panel, turn, onError, onBusy }: TabProperties) {
+  const asked = useAsked((signal) => askTable(panel, signal), [panel.expression, panel.endMs, turn]);
+  useEffect(() => onError(asked.error), [asked.error, onError]);
+  useEffect(() => onBusy(asked.loading), [asked.loading, onBusy]);
+  if (asked.error !== undefined) return <QueryFailure error={asked.error} again={asked.again} />;
+  if (!asked.data) return <Loading />;
+  const { answer, tookMs } = asked.data;
+  return (
+    <>
+      <Told answer={answer} />
+      <TableView result={answer.data} tookMs={tookMs} />
+      <div class="row">
+        <StatisticsLine statistics={answer.data.stats} />
+        <button
+          type="button"
+          class="plain"
+          onClick={() => download("table.csv", new Blob([tableCsv(answer.data)], { type: "text/csv" }))}
+        >
+          <Icon name="download" />
+          CSV
+        </button>
+      </div>
+    </>
+  );
+}
+
+interface TabProperties {
+  panel: Panel;
+  turn: number;
+  onChange: (change: Partial<Panel>) => void;
+  onError: (error: unknown) => void;
+  onBusy: (isBusy: boolean) => void;
+}
+
+function GraphTab({ panel, turn, onChange, onError, onBusy }: TabProperties) {
+  const { resolution } = panel;
+  const step = resolution.type === "auto" ? resolution.density : resolution.stepMs;
+  const asked = useAsked(
+    (signal) => askGraph(panel, signal),
+    [panel.expression, panel.endMs, panel.rangeMs, step, turn],
+  );
+  useEffect(() => onError(asked.error), [asked.error, onError]);
+  useEffect(() => onBusy(asked.loading), [asked.loading, onBusy]);
+  if (asked.error !== undefined) return <QueryFailure error={asked.error} again={asked.again} />;
+  if (!asked.data) return <Loading />;
+  return (
+    <>
+      <Told answer={asked.data.answer} />
+      <GraphView panel={panel} graph={asked.data} onChange={onChange} />
+      <StatisticsLine statistics={asked.data.answer.data.stats} />
+    </>
+  );
+}
+
+function Refresh({ value, onChange }: { value: number; onChange: (seconds: number) => void }) {
+  return (
+    <select
+      aria-label="Refresh"
+      title="Ask again by itself"
+      value={value}
+      onChange={(event) => onChange(Number(event.currentTarget.value))}
+    >
+      {REFRESH_S.map((seconds) => (
+        <option key={seconds} value={seconds}>
+          {seconds ? `Every ${humanDuration(seconds * 1000)}` : "No refresh"}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Controls({
+  panel,
+  onChange,
+  refreshS,
+  setRefresh,
+}: {
+  panel: Panel;
+  onChange: (change: Partial<Panel>) => void;
+  refreshS: number;
+  setRefresh: (seconds: number) => void;
+}) {
+  if (panel.tab === "explain") return null;
+  return (
+    <div class="row controls">
+      {panel.tab === "graph" ? <RangeField panel={panel} onChange={onChange} /> : null}
+      <EndField panel={panel} onChange={onChange} label={panel.tab === "graph" ? "End time" : "Time"} />
+      {panel.tab === "graph" ? <ResolutionField panel={panel} onChange={onChange} /> : null}
+      {panel.tab === "graph" ? <DrawingControls panel={panel} onChange={onChange} /> : null}
+      <Refresh value={refreshS} onChange={setRefresh} />
+    </div>
+  );
+}
+
+function useRefresh(seconds: number, again: () => void): void {
+  const latest = useRef(again);
+  latest.current = again;
+  useEffect(() => {
+    if (!seconds) return undefined;
+    const timer = setInterval(() => {
+      if (!document.hidden) latest.current();
+    }, seconds * 1000);
+    return () => clearInterval(timer);
+  }, [seconds]);
+}
+
+async function formatted(text: string): Promise<string> {
+  return (await ask<string>("/format_query", { query: text }, { post: true })).data;
+}
+
+/** One question and its answer. */
+export function PanelView({ panel, onChange, onRemove, onDuplicate, label }: Properties) {
+  const [typed, setTyped] = useState(panel.expression);
+  const [turn, setTurn] = useState(0);
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  const [isStopped, setStopped] = useState(false);
+  const [refreshS, setRefresh] = useState(0);
+  useEffect(() => setTyped(panel.expression), [panel.expression]);
+  const run = (text: string) => {
+    remember(text);
+    setStopped(false);
+    setTurn(turn + 1);
+    if (text !== panel.expression) onChange({ expression: text });
+  };
+  useRefresh(panel.endMs === undefined && panel.expression && !isStopped ? refreshS : 0, () =>
+    setTurn(turn + 1),
+  );
+  const message = error === undefined ? "" : messageOf(error);
+  const place = message && typed === panel.expression ? placeOf(message) : undefined;
+  const tab: TabProperties = { panel, turn, onChange, onError: setError, onBusy: setBusy };
+  return (
+    <section class="panel query-panel" aria-label={label}>
+      <div class="query-head">
+        <ExpressionEditor
+          value={typed}
+          onChange={setTyped}
+          onRun={run}
+          error={place ? { place, message } : undefined}
+          label={`Expression of ${label}`}
+        />
+        {isBusy && !isStopped ? (
+          <button type="button" onClick={() => setStopped(true)}>
+            <Icon name="stop" />
+            Cancel
+          </button>
+        ) : (
+          <button type="button" class="primary" onClick={() => run(typed)}>
+            Run
+          </button>
+        )}
+      </div>
+      <div class="row query-tools">
+        <CostEstimate panel={panel} typed={typed} />
+        <span class="spring" />
+        <button
+          type="button"
+          class="plain"
+          disabled={!typed.trim()}
+          onClick={() => formatted(typed).then(setTyped, setError)}
+        >
+          Format
+        </button>
+        <HistoryButton onChoose={setTyped} />
+        <CopyButton text={typed} label="Copy the expression" />
+        <button
+          type="button"
+          class="plain"
+          onClick={() =>
+            navigator.clipboard?.writeText(curlCommand(panel, window.location.origin + prefix, Date.now()))
+          }
+          title="Copy a command that asks the same"
+        >
+          curl
+        </button>
+        <button
+          type="button"
+          class="plain"
+          onClick={onDuplicate}
+          title="The same in another panel"
+          aria-label="Duplicate the panel"
+        >
+          Duplicate
+        </button>
+        {onRemove ? (
+          <button
+            type="button"
+            class="plain"
+            onClick={onRemove}
+            aria-label="Remove the panel"
+            title="Remove the panel"
+          >
+            <Icon name="close" />
+          </button>
+        ) : null}
+      </div>
+      <Tabs
+        tabs={TABS}
+        value={panel.tab}
+        onChange={(name) => onChange({ tab: name })}
+        label="How it is shown"
+      >
+        <Controls panel={panel} onChange={onChange} refreshS={refreshS} setRefresh={setRefresh} />
+        {!panel.expression.trim() ? (
+          <p class="muted hint">
+            Nothing is asked yet: type an expression, then Enter. Ctrl-Space completes, Shift-Enter begins a
+            new line.
+          </p>
+        ) : isStopped ? (
+          <p class="notice">Canceled. The server has stopped computing, too.</p>
+        ) : panel.tab === "graph" ? (
+          <GraphTab {...tab} />
+        ) : panel.tab === "explain" ? (
+          <ExplainView panel={panel} turn={turn} />
+        ) : (
+          <TableTab {...tab} />
+        )}
+      </Tabs>
+    </section>
+  );
+}

@@ -1,0 +1,111 @@
+/**
+ * Panels in a URL, with Prometheus' own parameters: links made by one open in the other.
+ *
+ *     ?g0.expr=up&g0.tab=graph&g0.range_input=2h&g1.expr=…
+ *
+ * Old links have numbers for tabs, `stacked` and `step_input`. `y_log` is ours.
+ */
+
+import { formatDuration, parseDuration } from "../../values/durations";
+import { formatTime, parseTyped } from "../../values/times";
+import {
+  DEFAULT_PANEL,
+  type Density,
+  type DisplayMode,
+  type Panel,
+  type Resolution,
+  type TabName,
+} from "./panel";
+
+const TABS: Record<string, TabName> = {
+  "0": "graph",
+  "1": "table",
+  graph: "graph",
+  table: "table",
+  explain: "explain",
+};
+const MODES: readonly string[] = ["lines", "stacked", "heatmap"];
+const DENSITIES: readonly string[] = ["low", "medium", "high"];
+export const PANELS_MAX = 50;
+
+type Get = (name: string) => string | undefined;
+
+function resolution(get: Get): Resolution {
+  const type = get("res_type");
+  const step = Number.parseFloat(get("res_step") ?? "") * 1000;
+  if ((type === "fixed" || type === "custom") && step > 0) return { type, stepMs: step };
+  const density = get("res_density") ?? "";
+  if (type === "auto" && DENSITIES.includes(density)) return { type, density: density as Density };
+  const old = Number.parseInt(get("step_input") ?? "", 10) * 1000;
+  return old > 0 ? { type: "custom", stepMs: old } : DEFAULT_PANEL.resolution;
+}
+
+function mode(get: Get): DisplayMode {
+  const name = get("display_mode") ?? "";
+  if (MODES.includes(name)) return name as DisplayMode;
+  return get("stacked") === "1" ? "stacked" : "lines";
+}
+
+function panelOf(get: Get): Panel {
+  const tab = TABS[get("tab") ?? ""] ?? DEFAULT_PANEL.tab;
+  const endText =
+    (tab === "graph" ? get("end_input") : get("moment_input")) || get("moment_input") || get("end_input");
+  const yMin = Number.parseFloat(get("y_axis_min") ?? "");
+  return {
+    expression: get("expr") ?? "",
+    tab,
+    endMs: endText ? parseTyped(endText.replace("T", " "), false) : undefined,
+    rangeMs: parseDuration(get("range_input") ?? "") || DEFAULT_PANEL.rangeMs,
+    resolution: resolution(get),
+    mode: mode(get),
+    exemplars: get("show_exemplars") === "1",
+    yMin: Number.isNaN(yMin) ? undefined : yMin,
+    isLog: get("y_log") === "1",
+    showTree: get("show_tree") === "1",
+  };
+}
+
+/** The panels of a URL; an empty one where there is none. */
+export function decodePanels(parameters: URLSearchParams): Panel[] {
+  const panels: Panel[] = [];
+  for (let at = 0; at < PANELS_MAX && parameters.has(`g${at}.expr`); at++) {
+    panels.push(panelOf((name) => parameters.get(`g${at}.${name}`) ?? undefined));
+  }
+  return panels.length ? panels : [DEFAULT_PANEL];
+}
+
+function resolutionParameters(wanted: Resolution): [string, string][] {
+  if (wanted.type === "auto") {
+    return [
+      ["res_type", "auto"],
+      ["res_density", wanted.density],
+    ];
+  }
+  return [
+    ["res_type", wanted.type],
+    ["res_step", String(wanted.stepMs / 1000)],
+  ];
+}
+
+/** The parameters of panels. */
+export function encodePanels(panels: readonly Panel[]): URLSearchParams {
+  const out = new URLSearchParams();
+  panels.forEach((panel, at) => {
+    const end = panel.endMs === undefined ? undefined : formatTime(panel.endMs, false);
+    const fields: [string, string | undefined][] = [
+      ["expr", panel.expression],
+      ["show_tree", panel.showTree ? "1" : "0"],
+      ["tab", panel.tab],
+      ["end_input", end],
+      ["moment_input", end],
+      ["range_input", formatDuration(panel.rangeMs)],
+      ...resolutionParameters(panel.resolution),
+      ["display_mode", panel.mode],
+      ["y_axis_min", panel.yMin === undefined ? undefined : String(panel.yMin)],
+      ["y_log", panel.isLog ? "1" : undefined],
+      ["show_exemplars", panel.exemplars ? "1" : "0"],
+    ];
+    for (const [name, value] of fields) if (value !== undefined) out.append(`g${at}.${name}`, value);
+  });
+  return out;
+}
