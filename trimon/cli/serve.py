@@ -52,6 +52,7 @@ from trimon.server import LoadedConfiguration, Seams, Server, Settings, complete
 from trimon.server.configuration import warn_of, with_rules
 from trimon.server.descriptors import plan, raise_limit, say
 from trimon.server.forcedstop import end_process
+from trimon.server.planning.previousfile import finish_rollback
 from trimon.storage.options import StoreOptions
 from trimon.storage.store import Store
 from trimon.web.auth.security import CurrentSecurity
@@ -238,6 +239,8 @@ class ConfigurationSource:
         """The configuration, everything in it good. Raises StartError."""
         name = self._name
         file = str(Path(name).absolute())
+        if name and not self.embedded:
+            self._finish_rollback(file, log)
         try:
             loaded = self._read()
         except UserError as error:
@@ -255,6 +258,16 @@ class ConfigurationSource:
             what = f"Error loading config (--config.file={name})"
             raise StartError(what, EXIT_USAGE, file=file, err=unwritable.message, **place_of(unwritable))
         return loaded
+
+    def _finish_rollback(self, file: str, log: Log) -> None:
+        """A configuration that a process applied and did not watch to the end is no more the one that starts."""
+        try:
+            done = finish_rollback(self.path, DiskFiles())
+        except OperatingError as error:
+            log.error("a configuration is not rolled back", file=file, err=str(error))
+            return
+        if done:
+            log.warning("a configuration was applied by a process that was killed", file=file, outcome=done)
 
     def at_reload(self) -> LoadedConfiguration:
         """The configuration as it is now. Raises UserError."""

@@ -200,3 +200,34 @@ def test_a_stop_ends_the_watch(tmp_path: Path, target: str) -> None:
         asking.join()
         assert answers[0]["data"]["outcome"] == "rolled back"
         assert server.config.read_bytes() == before
+
+
+def test_a_server_that_is_killed_while_it_watches_starts_with_the_file_of_before(
+    tmp_path: Path, target: str
+) -> None:
+    """What was not watched to the end may be what killed it: the next start brings the file of before back, and says so."""
+    with running(
+        tmp_path / "data", configuration(target, rules=str(tmp_path / "none.yml")), "--web.enable-lifecycle"
+    ) as server:
+        server.config.chmod(0o600)
+        text = configuration(target, target + "0", rules=str(tmp_path / "none.yml")).encode()
+        before = server.config.read_bytes()
+        request = urllib.request.Request(f"{server.url}/api/v1/config/apply?watch=10m", data=text)
+
+        def ask() -> None:
+            with pytest.raises(OSError, match=r"closed|reset"):
+                urllib.request.urlopen(request, timeout=60)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while server.config.read_bytes() == before:
+            time.sleep(0.05)
+        server.kill()
+        asking.join()
+        assert server.config.read_bytes() == text
+        server.start()
+        assert server.config.read_bytes() == before
+        assert stat.S_IMODE(server.config.stat().st_mode) == 0o600
+        assert "not watched to the end; the file of before is back" in server.tail()
+        assert [each.name for each in tmp_path.iterdir() if "before-apply" in each.name] == []
+        assert server.stop() == 0

@@ -8,7 +8,8 @@ plan ─ write the file ─ reload ─ watch ──── targets that were up, 
 ```
 
 Only what was there before and is to stay counts: targets that the new configuration drops are no harm, nor are new ones
-that are down, which are only warned of.
+that are down, which are only warned of. A process that is killed while it watches leaves the file of before beside, and the
+next start brings it back (`previousfile.py`).
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ import trio
 from trimon.config.load import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
-from trimon.limits import CONFIG_FILE_BYTES_MAX, PIPE_READ_S
-from trimon.openfiles import read_start
 from trimon.server.configuration import ConfigurationFile
 from trimon.server.parts import ServerParts
 from trimon.server.planning.health import ServerHealth, server_health
 from trimon.server.planning.plan import ConfigPlan, Planner
+from trimon.server.planning.previousfile import PreviousFile
 from trimon.server.settings import Seams
 
 WATCH_S_MAX: Final = 3600.0
@@ -97,11 +97,11 @@ class ConfigApply:
     async def _apply(self, text: str, name: str, watch_s: float) -> Applied:
         plan = await self._planner.plan(text, name)
         path = self._source.path
-        before = await self._threads.run(lambda: self._read(path))
+        previous = PreviousFile(path, text.encode(), self._files)
         health = server_health(self._parts)
         # Cancelled right after the write, it would stay.
         with trio.CancelScope(shield=True):
-            await self._threads.run(lambda: self._write(path, text.encode()))
+            await self._threads.run(previous.replace)
         kept = False
         reason = "the server failed"
         try:
@@ -113,26 +113,22 @@ class ConfigApply:
         finally:
             if not kept:
                 with trio.CancelScope(shield=True):
-                    reason += await self._back(path, before, text.encode())
+                    reason += await self._back(path, previous)
                 self._log.warning("a configuration is rolled back", file=str(path), reason=reason)
         if not kept:
             return Applied(plan, False, reason)
+        with trio.CancelScope(shield=True):
+            await self._drop(previous)
         warning = health.new_and_not_up(server_health(self._parts)) if watch_s else ""
         if warning:
             self._log.warning("a configuration is kept", file=str(path), warning=warning)
         return Applied(plan, True, "", (warning,) if warning else ())
 
-    def _read(self, path: Path) -> bytes:
+    async def _drop(self, previous: PreviousFile) -> None:
         try:
-            return read_start(path, CONFIG_FILE_BYTES_MAX, PIPE_READ_S)
-        except OSError as error:
-            raise OperatingError(f"{path} cannot be read: {error}") from error
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            self._files.write_atomic(path.resolve(), data)
-        except OSError as error:
-            raise OperatingError(f"{path} cannot be written: {error}") from error
+            await self._threads.run(previous.drop)
+        except OperatingError as error:
+            self._log.warning("the file of before stays beside", err=str(error))
 
     async def _taken_over(self) -> str:
         try:
@@ -149,19 +145,13 @@ class ConfigApply:
                 return STOPS
         return before.harm(server_health(self._parts)) if watch_s else ""
 
-    async def _back(self, path: Path, before: bytes, written: bytes) -> str:
+    async def _back(self, path: Path, previous: PreviousFile) -> str:
         """The file of before again, and loaded; a file that somebody has changed since then stays. Returns what went wrong."""
         try:
-            theirs = await self._threads.run(lambda: self._restored(path, before, written))
+            theirs = await self._threads.run(previous.bring_back)
             await self._reload()
         except TrimonError as error:
             self._log.error("the configuration before does not come back", file=str(path), err=str(error))
             why = error.unquoted if isinstance(error, ScrapeFileError) else error
             return f"; the configuration before does not come back: {why}"
         return "; the file was changed meanwhile and is loaded as it is" if theirs else ""
-
-    def _restored(self, path: Path, before: bytes, written: bytes) -> bool:
-        if self._read(path) != written:
-            return True
-        self._write(path, before)
-        return False
