@@ -142,6 +142,18 @@ def read_start(path: Path, size_bytes: int, wait_s: float) -> bytes:
         os.close(descriptor)
 
 
+def read_at_once(path: Path, size_bytes: int) -> bytes:
+    """The first bytes of a file, or of a device that has them now. Raises OddFileError for a pipe, OSError."""
+    with os_errors(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):  # one that nobody feeds yet looks like an empty file
+            raise OddFileError(errno.EINVAL, "it is a pipe, not a regular file", str(path))
+        return _read(descriptor, path, size_bytes - 1, wait_s=0.0)
+    finally:
+        os.close(descriptor)
+
+
 def _read(descriptor: int, path: Path, bytes_max: int, wait_s: float) -> bytes:
     """All up to a byte more than the most. What looks like a file may have nothing now, as kernel logs do."""
     parts: list[bytes] = []

@@ -19,7 +19,7 @@ from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import SampleBatch
 from trimon.query.language.options import QueryOptions
 from trimon.random import SYSTEM_RANDOMNESS
-from trimon.rules.file import load_rules
+from trimon.rules.file import load_rule_file
 from trimon.rules.spec import GroupSpec, RecordingSpec, RuleDefaults
 from trimon.storage.block.meta import BlockNames
 from trimon.storage.options import HOUR_MS
@@ -71,7 +71,7 @@ def rules(
         )
         raise OperatingError(f"start time is not before end time{without}")
     defaults = RuleDefaults(parse_duration_ms(eval_interval), query=QueryOptions())
-    groups = load_rules(files, defaults)
+    groups = tuple(group for file in files for group in load_rule_file(file, defaults))
     names = BlockNames(clock, SYSTEM_RANDOMNESS)
     directory = own_directory(DiskFiles(), output_dir)
     for meta in create_blocks(

@@ -36,7 +36,7 @@ from trimon.config.tracing import TracingConfig
 from trimon.config.yaml.tree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
-from trimon.openfiles import read_start
+from trimon.openfiles import read_at_once, read_start
 from trimon.redaction import REDACTOR, looks_secret, redacted
 from trimon.units import parse_duration_ms
 
@@ -317,7 +317,7 @@ def _jobs_of_files(
     jobs = []
     for path in paths:
         try:
-            text = read_text(path, limits.CONFIG_FILE_BYTES_MAX)
+            text = read_text(path, limits.CONFIG_FILE_BYTES_MAX, waits=False)
             for job in _read(ScrapeFile, text, path, missing, strict=strict).scrape_configs:
                 jobs.append(job.complete(main.global_))
                 if job.job_name in first_in:
@@ -330,13 +330,16 @@ def _jobs_of_files(
     return tuple(jobs)
 
 
-def read_text(path: Path, bytes_max: int, *, lenient: bool = False) -> str:
+def read_text(path: Path, bytes_max: int, *, lenient: bool = False, waits: bool = True) -> str:
     """The text of a file, or of a pipe that is fed now, of at most `bytes_max`. Raises UserError that names the file.
 
-    A `lenient` reading replaces what is no UTF-8.
+    A `lenient` reading replaces what is no UTF-8. One that never `waits`, of a file that a pattern found, refuses pipes.
     """
     try:
-        data = read_start(path, bytes_max + 1, limits.PIPE_READ_S)
+        if waits:
+            data = read_start(path, bytes_max + 1, limits.PIPE_READ_S)
+        else:
+            data = read_at_once(path, bytes_max + 1)
     except OSError as error:
         verb = "read" if isinstance(error, IsADirectoryError) else "open"
         reason = (error.strerror or str(error)).lower()

@@ -121,12 +121,16 @@ class RuleFile(Model):
 
 
 def load_rules(paths: Sequence[Path], defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
-    """The groups of all files, in order. Blocks on the disk. Raises UserError at the first file that is wrong."""
-    return tuple(group for path in paths for group in load_rule_file(path, defaults))
+    """The groups of all files that patterns found, in order. Blocks on the disk. Raises UserError at the first bad one."""
+    return tuple(
+        group
+        for path in paths
+        for group in read_rules(read_text(path, limits.CONFIG_FILE_BYTES_MAX, waits=False), path, defaults)
+    )
 
 
 def load_rule_file(path: Path, defaults: RuleDefaults) -> tuple[GroupSpec, ...]:
-    """The groups of one file. Blocks on the disk. Raises UserError."""
+    """The groups of one file, or of a pipe that somebody named. Blocks on the disk. Raises UserError."""
     return read_rules(read_text(path, limits.CONFIG_FILE_BYTES_MAX), path, defaults)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import urllib.error
 import urllib.request
@@ -14,6 +15,9 @@ import pytest
 from tests.support.commandline import run_trimon
 from tests.support.planned_server import RULES, await_up, configuration, post
 from tests.support.process import Server, running
+from trimon.config.load import load_text
+from trimon.query.language.options import QueryOptions
+from trimon.server.configuration import with_rules
 
 
 def planned(server: Server, text: str) -> Any:
@@ -271,6 +275,25 @@ def test_a_plan_names_files_that_are_none(tmp_path: Path) -> None:
                 urllib.request.urlopen(request, timeout=20)
             assert caught.value.code == 400
             assert "rule files cannot be loaded" in caught.value.read().decode()
+
+
+def test_a_pipe_that_a_pattern_finds_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule file or a scrape config file is no pipe: it is refused without waiting for who feeds it. A null device is."""
+    monkeypatch.setattr("trimon.limits.PIPE_READ_S", math.inf)  # whoever waited would wait for ever
+    pipe = tmp_path / "pipe.yml"
+    os.mkfifo(pipe)
+    main = tmp_path / "prometheus.yml"
+    config = load_text("rule_files: ['*pe.yml']\nscrape_config_files: ['*pe.yml']\n", main)
+    assert config.scrape_files_error is not None
+    refused = f"open {pipe}: it is a pipe, not a regular file"
+    assert config.scrape_files_error.message == f'"{pipe}": {refused}'
+    error = with_rules(config, QueryOptions()).rules_error
+    assert error is not None
+    assert refused in error.at_start
+    empty = load_text("rule_files: [/dev/null]\nscrape_config_files: [/dev/null]\n", main)
+    assert (empty.scrape_files_error, with_rules(empty, QueryOptions()).rules_error) == (None, None)
 
 
 def test_without_bodies_the_counts_must_do(tmp_path: Path, target: str) -> None:
