@@ -52,3 +52,44 @@ def test_entries_that_come_and_go() -> None:
     (tracing,) = told("rule_files: []", "tracing: {endpoint: 'h:1'}")
     assert (tracing.field, tracing.now) == ("tracing", "")
     assert "h:1" in tracing.then
+
+
+def relabeled(*regexes: str) -> str:
+    rules = ", ".join(f"{{regex: {regex}, action: labeldrop}}" for regex in regexes)
+    return f"alerting: {{alert_relabel_configs: [{rules}]}}"
+
+
+def test_an_entry_put_between_others_is_one_difference() -> None:
+    """Entries behind it are the same as before, whatever their places; so are those around one that goes while one comes."""
+    (come,) = told(relabeled("a", "b", "c"), relabeled("a", "x", "b", "c"))
+    assert come.field == "alerting.alert_relabel_configs[1]"
+    assert (come.now, '"x"' in come.then) == ("", True)
+    gone, come = told(relabeled("a", "b", "c"), relabeled("b", "c", "d"))
+    assert (gone.field, gone.then) == ("alerting.alert_relabel_configs[0]", "")
+    assert (come.field, come.now) == ("alerting.alert_relabel_configs[2]", "")
+    (changed,) = told(relabeled("a", "b", "c"), relabeled("a", "y", "c"))
+    assert changed == Difference("alerting.alert_relabel_configs[1].regex", "b", "y")
+
+
+def writers(*names: str, timeout: str = "30s") -> str:
+    listed = ", ".join(f"{{name: {name}, url: 'http://h/{name}'}}" for name in names)
+    return f"remote_write: [{listed}]".replace("name: b,", f"name: b, remote_timeout: {timeout},")
+
+
+def test_entries_with_names_are_compared_by_them() -> None:
+    """An entry that has moved and changed is changed, and not one that went and another that came."""
+    found = told(writers("a", "b"), writers("x", "b", "a", timeout="10s"))
+    assert [(each.field, each.now == "") for each in found] == [
+        ("remote_write[0]", True),
+        ("remote_write[1].remote_timeout", False),
+    ]
+    assert told(writers("a", "b"), writers("b", "a")) == [
+        Difference("remote_write", "in one order", "in another order")
+    ]
+
+
+def test_long_lists_are_compared_without_places() -> None:
+    """Thousands of entries are told apart in no time: those that only one list has."""
+    names = [f"n{number}" for number in range(5000)]
+    (come,) = told(relabeled(*names), relabeled("x", *names))
+    assert come.field == "alerting.alert_relabel_configs[0]"

@@ -6,11 +6,14 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any, Final
 
 from trimon.config.model import Kind, Model, settings_of
 
 VALUE_CHARACTERS_MAX: Final = 300
+# Longer lists are compared without regard to places, which takes a time that grows with the product of both lengths.
+PLACED_ENTRIES_MAX: Final = 500
 NOT_SHOWN: Final = "another value, which is not shown"
 # Fields that the file does not have: they follow from others.
 _DERIVED: Final = frozenset(("outofordertimewindow",))
@@ -62,20 +65,66 @@ def _holds_models(value: object) -> bool:
 
 
 def _list_differences(now: Sequence[Model], then: Sequence[Model], name: str) -> list[Difference]:
-    """Of two lists: entry by entry where they are as long, else entries that only one of them has."""
-    if len(now) == len(then):
-        pairs = enumerate(zip(now, then, strict=True))
-        return [
-            each
-            for index, (old, new) in pairs
-            if type(old) is type(new)
-            for each in differences(old, new, f"{name}[{index}].")
-        ]
-    gone = [(index, old) for index, old in enumerate(now) if old not in then]
-    come = [(index, new) for index, new in enumerate(then) if new not in now]
-    found = [Difference(f"{name}[{index}]", _model_text(old), "") for index, old in gone]
-    found += [Difference(f"{name}[{index}]", "", _model_text(new)) for index, new in come]
-    return found or [Difference(name, f"{len(now)} entries", f"{len(then)} entries, some of them equal")]
+    """Of two lists: entries that are equal belong together, then those of one name, then those between the same equal ones.
+
+    What is left is gone or new, so that an entry put between others is one difference.
+    """
+    pairs, gone, come = _paired(now, then)
+    found: list[tuple[int, Difference]] = []
+    for before, after in pairs:
+        inner = differences(now[before], then[after], f"{name}[{after}].")
+        found += [(after, each) for each in inner]
+    found += [(index, Difference(f"{name}[{index}]", _model_text(now[index]), "")) for index in gone]
+    found += [(index, Difference(f"{name}[{index}]", "", _model_text(then[index]))) for index in come]
+    if not found:
+        return [Difference(name, "in one order", "in another order")]
+    return [each for _, each in sorted(found, key=lambda pair: pair[0])]
+
+
+def _paired(
+    now: Sequence[Model], then: Sequence[Model]
+) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+    """Places of entries that are changed, and of those that only one of the lists has."""
+    if max(len(now), len(then)) > PLACED_ENTRIES_MAX or any(map(_name, (*now, *then))):
+        return _paired_by_name(now, then)
+    pairs: list[tuple[int, int]] = []
+    gone: list[int] = []
+    come: list[int] = []
+    for kind, first, last, start, end in SequenceMatcher(None, now, then, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        olds, news = range(first, last), range(start, end)
+        # Of as many entries each is taken for a change of the one in its place; else nobody knows which is which.
+        both = len(olds) == len(news) and all(
+            type(now[a]) is type(then[b]) for a, b in zip(olds, news, strict=True)
+        )
+        pairs += zip(olds, news, strict=True) if both else ()
+        gone += () if both else olds
+        come += () if both else news
+    return pairs, gone, come
+
+
+def _paired_by_name(
+    now: Sequence[Model], then: Sequence[Model]
+) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+    """The same where entries have names; equal ones need none."""
+    before, after = set(now), set(then)
+    come = {(type(new), _name(new) or index): index for index, new in enumerate(then) if new not in before}
+    pairs, gone = [], []
+    for index, old in enumerate(now):
+        if old in after:
+            continue
+        found = come.pop((type(old), _name(old)), None)
+        if found is None:
+            gone.append(index)
+        else:
+            pairs.append((index, found))
+    return pairs, gone, list(come.values())
+
+
+def _name(model: Model) -> str:
+    """What an entry is called, where it is called anything."""
+    return str(getattr(model, "name", "") or "")
 
 
 def _text(kind: Kind, value: Any) -> str:

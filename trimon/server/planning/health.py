@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -72,13 +73,16 @@ def server_health(parts: ServerParts) -> ServerHealth:
         for key, session in pool.sessions.items()
         if key in pool.targets
     }
-    rules = {
-        (f"{group.spec.key};{session.spec.name}", place): Condition(
-            f"rule {session.spec.name} of group {group.spec.name} in {group.spec.file}",
-            session.health in ("ok", "unknown"),
-            redacted(session.last_error),
-        )
-        for group in parts.rules.manager.groups.values()
-        for place, session in enumerate(group.rules)
-    }
+    rules: dict[tuple[str, int], Condition] = {}
+    for group in parts.rules.manager.groups.values():
+        seen: Counter[str] = Counter()
+        for session in group.rules:
+            name = session.spec.name
+            # Not by its place in the group: a rule that is put before it makes it no other one.
+            rules[f"{group.spec.key};{name}", seen[name]] = Condition(
+                f"rule {name} of group {group.spec.name} in {group.spec.file}",
+                session.health in ("ok", "unknown"),
+                redacted(session.last_error),
+            )
+            seen[name] += 1
     return ServerHealth(targets, rules)
