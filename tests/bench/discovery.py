@@ -310,7 +310,7 @@ def files(folder: Path, targets: int, seconds: float) -> None:
         least = float(counts["data"]["result"][0]["value"][1])
         print(f"{step} times half of {targets} targets were others")
         print(f"least scrapes of a stable target: {least:.0f} of {(time.time() - began) / 15:.1f}; slots missed: "
-              f"{server.metric('trimon_target_scrapes_missed_total') - missed:.0f}")  # fmt: skip
+              f"{figure(server, 'trimon_target_scrapes_missed_total') - missed:.0f}")  # fmt: skip
         print(told(before, lag(server)))
         print(f"CPU {(end.cpu_s - start.cpu_s) / (time.time() - began):.2f} of a core, memory "
               f"{start.anonymous_bytes / 2**20:.0f} -> {end.anonymous_bytes / 2**20:.0f} MiB")  # fmt: skip

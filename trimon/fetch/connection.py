@@ -11,11 +11,12 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult
 
 import trio
 
+from trimon.fetch.bodybudget import BodyLease
 from trimon.fetch.http1 import ResponseReader
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, Response, StreamedResponse
@@ -88,9 +89,10 @@ class ClientConnection:
             only_ok=request.only_ok,
         )
         self.reusable = self.answering = False
+        lease = request.bodies.lease() if request.bodies is not None else None
         times.begin()
         try:
-            complete = await self._exchanged(reader, sent, times)
+            complete = await self._exchanged(reader, sent, times, lease)
         finally:
             reader.tell(times)
         if not complete:
@@ -98,11 +100,18 @@ class ClientConnection:
         self.reusable = reader.reusable
         for _ in reader.inflate():
             await trio.lowlevel.checkpoint()
+            if lease is not None:
+                await lease.hold(reader.held_bytes)
+        if lease is not None:
+            await lease.hold(reader.held_bytes)
         self.answering = False
         times.done()
-        return reader.response()
+        found = reader.response()
+        return found if lease is None else replace(found, lease=lease)
 
-    async def _exchanged(self, reader: ResponseReader, sent: bytes, times: ExchangeTimes) -> bool:
+    async def _exchanged(
+        self, reader: ResponseReader, sent: bytes, times: ExchangeTimes, lease: BodyLease | None
+    ) -> bool:
         """Whether the answer came whole; else nobody wants the rest. Raises FetchError."""
         try:
             await self._stream.send_all(sent)
@@ -112,6 +121,8 @@ class ClientConnection:
                 self.answering = reader.begun
                 if reader.unwanted:
                     return False
+                if lease is not None:
+                    await lease.hold(reader.held_bytes)
                 complete = await self._read_some(reader)
         except trio.BrokenResourceError as error:
             raise _broken(reader, error) from None

@@ -86,6 +86,7 @@ class ResponseReader:
         self._received = 0
         self._wire_body = b""
         self._inflated = False
+        self._inflated_bytes = 0
         self.unread = False
         """Whether `feed` left something of what it was given for its next call."""
 
@@ -98,6 +99,11 @@ class ResponseReader:
     def begun(self) -> bool:
         """Whether the head of the answer is all there."""
         return self._head is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """What is there of the body: as it came, and decompressed."""
+        return self._received + self._inflated_bytes
 
     @property
     def compressed(self) -> bool:
@@ -265,6 +271,7 @@ class ResponseReader:
         for piece in inflated(data, self._max):
             if self._pieces:
                 yield
+            self._inflated_bytes += len(piece)
             self._pieces.append(piece)
 
     @property

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 from urllib.parse import SplitResult
@@ -15,6 +15,7 @@ from urllib.parse import SplitResult
 import httpx
 import trio
 
+from trimon.fetch.bodybudget import BodyLease
 from trimon.fetch.headers import encoded_headers
 from trimon.fetch.http1 import is_unwanted
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
@@ -108,7 +109,9 @@ class ProxyClient:
             unwanted = is_unwanted(
                 answer.status_code, answer.headers, follows=follows, only_ok=request.only_ok
             )
-            return _answer(answer, b"" if unwanted else await _body(answer, request.body_bytes_max))
+            lease = request.bodies.lease() if request.bodies is not None else None
+            body = b"" if unwanted else await _body(answer, request.body_bytes_max, lease)
+            return replace(_answer(answer, body), lease=lease)
 
     @asynccontextmanager
     async def stream(
@@ -151,7 +154,7 @@ class ProxyClient:
             raise _told(error) from None
 
 
-async def _body(answer: httpx.Response, body_bytes_max: int) -> bytes:
+async def _body(answer: httpx.Response, body_bytes_max: int, lease: BodyLease | None) -> bytes:
     pieces, size = [], 0
     async with aclosing(_pieces(answer)) as coming:
         async for piece in coming:
@@ -159,6 +162,8 @@ async def _body(answer: httpx.Response, body_bytes_max: int) -> bytes:
             if size > body_bytes_max:
                 raise BodyTooBig(body_bytes_max)
             pieces.append(piece)
+            if lease is not None:
+                await lease.hold(size)
     return b"".join(pieces)
 
 

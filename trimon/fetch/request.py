@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from trimon.errors import OperatingError
+from trimon.fetch.bodybudget import BodyBudget, BodyLease
 from trimon.fetch.times import ExchangeTimes
 
 # What may be sent again when nobody knows whether the first one arrived (RFC 9110, 9.2.2).
@@ -32,6 +33,8 @@ class FetchRequest:
     unix_socket: str = ""
     only_ok: bool = False
     """Whether answers other than 200 are wanted without their bodies."""
+    bodies: BodyBudget | None = None
+    """What the body of the answer shares with others; does not bound a stream."""
     follow_redirects: bool = True
     """Whether a redirect may be followed, where the client does; no for a body that is for this peer alone."""
 
@@ -56,6 +59,8 @@ class Response:
     """The body as it came over the connection: gzip where `is_compressed`. Empty where that is not known."""
     is_compressed: bool = False
     times: ExchangeTimes | None = None
+    lease: BodyLease | None = field(default=None, compare=False, repr=False)
+    """What the body has of the budget that it shares; it lasts as long as the answer is referred to."""
 
     @property
     def status_line(self) -> str:

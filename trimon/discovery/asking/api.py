@@ -12,12 +12,16 @@ import trio
 from trimon.clock import Clock
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.plugin import Context
+from trimon.fetch.bodybudget import BodyBudget
 from trimon.fetch.request import Fetch, FetchRequest, Response
 
 T = TypeVar("T")
 Headers = tuple[tuple[str, str], ...]
 
 ANSWER_BYTES_MAX: Final = 64 * 2**20
+# What answers to all discoveries have together while they come and are read.
+ANSWERS_BYTES_MAX: Final = 256 * 2**20
+BODIES: Final = BodyBudget(ANSWERS_BYTES_MAX, 2 * ANSWER_BYTES_MAX)
 # What is bigger than this is read in a thread.
 INLINE_BYTES_MAX: Final = 16 * 2**10
 # Of those that are bigger one is read after the other, whatever source they are of: a tree takes many times its text.
@@ -69,6 +73,7 @@ class Api:
             method=asked.get("method", "GET"),
             body=asked.get("body", b""),
             unix_socket=asked.get("unix_socket", ""),
+            bodies=BODIES,
             follow_redirects=self._follow_redirects,
         )
         return await self._fetch.send(request)
@@ -89,7 +94,14 @@ class Api:
         return await self.read(await self.ok(url, headers, **asked), Record.list_of_json)
 
     async def read(self, answer: Response, reader: Callable[[bytes], T]) -> T:
-        """What a reader makes of the body, in a thread where it is big. Raises what the reader raises."""
+        """What a reader makes of the body, in a thread where it is big; then the body counts no more. Raises what it raises."""
+        try:
+            return await self._read(answer, reader)
+        finally:
+            if answer.lease is not None:
+                answer.lease.end()
+
+    async def _read(self, answer: Response, reader: Callable[[bytes], T]) -> T:
         if len(answer.body) <= INLINE_BYTES_MAX:
             return reader(answer.body)
 
