@@ -15,7 +15,7 @@ import trio
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch import connection
 from trimon.fetch.client import ClientOptions, HttpFetch
-from trimon.fetch.proxy import ProxyOptions, bypasses_proxy
+from trimon.fetch.proxychoice import ProxyOptions, bypasses_proxy
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
 from trimon.fetch.url import same_place, split_url
 

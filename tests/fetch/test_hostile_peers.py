@@ -15,7 +15,7 @@ import trio
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.head import HEAD_BYTES_MAX, HEADERS_MAX
-from trimon.fetch.proxy import ProxyOptions
+from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
 
 GZIP = "Content-Encoding: gzip\r\n"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.raw_peer import Peer, ok
 from trimon.fetch.client import ClientOptions, HttpFetch
-from trimon.fetch.proxy import ProxyOptions, _of_environment
+from trimon.fetch.proxychoice import ProxyOptions, _of_environment
 from trimon.fetch.request import FetchError, FetchRequest
 
 

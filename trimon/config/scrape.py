@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trimon.config.discovery.kubernetes import KubernetesSdConfig
 from trimon.config.discovery.source import SdConfig
 from trimon.config.discovery.static import StaticConfig, refuse_bad_targets
 from trimon.config.discovery.table import no_sources, sources_of, with_discovery
@@ -26,6 +25,9 @@ from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mappe
 from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
 from trimon.gotext.strings import go_quote
+
+if TYPE_CHECKING:
+    from trimon.config.discovery.kubernetes import KubernetesSdConfig
 
 _INHERITED = (
     "body_size_limit",

@@ -12,7 +12,7 @@ from trimon.config.dump import fingerprint
 from trimon.config.http import HttpClient, TlsConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import ClientOptions
-from trimon.fetch.proxy import ProxyOptions
+from trimon.fetch.proxychoice import ProxyOptions
 from trimon.peers.options import client_options, tls_options
 
 

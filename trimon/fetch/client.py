@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult
 
 import trio
@@ -15,11 +15,14 @@ from trimon import PROMETHEUS_VERSION, __version__
 from trimon.fetch.budget import OUTGOING, ConnectionBudget
 from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
 from trimon.fetch.http1 import REDIRECTS, request_bytes
-from trimon.fetch.proxy import ProxyClient, ProxyOptions
+from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import host_header, joined_url, same_place, split_url
 from trimon.redaction import shown_url
+
+if TYPE_CHECKING:
+    from trimon.fetch.proxy import ProxyClient
 
 USER_AGENT: Final = f"Prometheus/{PROMETHEUS_VERSION} trimon/{__version__}"
 REDIRECTS_MAX: Final = 10
@@ -36,6 +39,12 @@ def _no_credentials() -> tuple[tuple[str, str], ...]:
 
 async def _nothing_to_wait_for() -> None:
     """Credentials that are always at hand."""
+
+
+def _proxy_client(options: ProxyOptions) -> ProxyClient:
+    from trimon.fetch.proxy import ProxyClient  # noqa: PLC0415 # httpx is large, and few use a proxy
+
+    return ProxyClient(options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class HttpFetch:
         # where redirects have led the request that is under way
         self._at = ""
         self._times = ExchangeTimes()
-        self._proxy = ProxyClient(self._options.proxy)
+        self._proxy: ProxyClient | None = None
 
     async def send(self, request: FetchRequest) -> Response:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
@@ -98,6 +107,12 @@ class HttpFetch:
             await self.aclose()
             raise
 
+    async def _proxy_client(self) -> ProxyClient:
+        if self._proxy is None:
+            # The first import of httpx takes longer than the event loop may stand still.
+            self._proxy = await trio.to_thread.run_sync(_proxy_client, self._options.proxy)
+        return self._proxy
+
     def _timed(self, error: FetchError) -> FetchError:
         error.times = self._times
         return error
@@ -114,11 +129,12 @@ class HttpFetch:
             raise _timeout(request) from None
         except FetchError as error:
             raise _told(request.method, request.url, error) from None
-        if not request.unix_socket and self._proxy.applies(url):
+        if not request.unix_socket and self._options.proxy.chosen(url):
             headers = self._headers(url, request, own)
+            proxy = await self._proxy_client()
             async with (
                 self._budget.place(),
-                self._proxy.stream(url, headers, request, self._options.tls) as answer,
+                proxy.stream(url, headers, request, self._options.tls) as answer,
             ):
                 yield answer
             return
@@ -172,10 +188,11 @@ class HttpFetch:
         if trusted and self._options.sign is not None:
             own = (*own, *self._options.sign(request.method, url, request.body))
         follows = self._follows(request)
-        if not request.unix_socket and self._proxy.applies(url):
+        if not request.unix_socket and self._options.proxy.chosen(url):
             headers = self._headers(url, request, own)
+            proxy = await self._proxy_client()
             async with self._budget.place():
-                return await self._proxy.send(url, headers, request, self._options.tls, follows=follows)
+                return await proxy.send(url, headers, request, self._options.tls, follows=follows)
         question = (request, url, own)
         if self._asked != question:
             self._asked_bytes = self._bytes(request, url, own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trimon.config.http import HttpClient, OAuth2
-from trimon.fetch.proxy import ProxyOptions
+from trimon.fetch.proxychoice import ProxyOptions
 
 
 def proxy_options(config: HttpClient | OAuth2) -> ProxyOptions:

@@ -9,7 +9,6 @@ from trimon.model.snapshot import Snapshot
 from trimon.openfiles import read_regular
 from trimon.query.execution.budget import Budget
 from trimon.rules.alerting import template_query
-from trimon.templates.consoles import ConsoleData, ConsoleTemplate, content_type
 from trimon.templates.errors import TemplateError
 from trimon.web.auth.headers import OWNED_PAGE
 from trimon.web.context import WebContext
@@ -36,9 +35,16 @@ def console_endpoints(context: WebContext) -> list[Endpoint]:
         options, now_ms = context.query_options(), context.clock.now_ms()
         origin = context.alert_origin
         parameters = dict(values.lists())
-        data = ConsoleData(name, parameters, dict(origin.external_labels()), origin.external_url)
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
+            # HTML is escaped by a megabyte of tables and code, and few servers have consoles.
+            from trimon.templates.consoles import (  # noqa: PLC0415 # see above
+                ConsoleData,
+                ConsoleTemplate,
+                content_type,
+            )
+
+            data = ConsoleData(name, parameters, dict(origin.external_labels()), origin.external_url)
             try:
                 text = directory.read(name, limits.CONSOLE_BYTES_MAX).decode("utf-8", "replace")
                 template = ConsoleTemplate(name, text, _libraries(libraries))

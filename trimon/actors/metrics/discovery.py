@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.discoverytotals import ConfigTotals
-from trimon.config.discovery.kubernetes import SELECTED
+from trimon.config.discovery.selectors import SELECTED
 from trimon.selfmetrics import MetricFamily
 
 _FIGURES: Final[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, Final
 
-from trimon.config.discovery.selectors import field_selector_fault, label_selector_fault
+from trimon.config.discovery.selectors import SELECTED, field_selector_fault, label_selector_fault
 from trimon.config.discovery.source import SdConfig
 from trimon.config.http import HttpClient
 from trimon.config.kinds import AnyUrl, Boolean, FilePath, Listed, Of, Text
@@ -13,14 +13,6 @@ from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import SecretUrl
 from trimon.gotext.strings import go_quote
 
-SELECTED: Final = {
-    "pod": ("pod", "node"),
-    "service": ("service",),
-    "endpoints": ("pod", "service", "endpoints"),
-    "endpointslice": ("pod", "service", "endpointslice"),
-    "node": ("node",),
-    "ingress": ("ingress",),
-}
 """The roles, each with those that its selectors may have."""
 
 

@@ -7,6 +7,15 @@ from typing import Final
 
 from trimon.gotext.strings import go_quote
 
+SELECTED: Final = {
+    "pod": ("pod", "node"),
+    "service": ("service",),
+    "endpoints": ("pod", "service", "endpoints"),
+    "endpointslice": ("pod", "service", "endpointslice"),
+    "node": ("node",),
+    "ingress": ("ingress",),
+}
+"""The roles, each with those that its selectors may have."""
 _TERM: Final = re.compile(r"((?:\\.|[^\\,])*)(?:,|$)", re.DOTALL)
 _TOKEN: Final = re.compile(r"\s*(?:(!=|==|=|!|<|>|,|\(|\))|([^\s=!(),<>]+))")
 _WORDS: Final = ("in", "notin")

@@ -21,7 +21,7 @@ from trimon.discovery.mechanisms.tokenclouds.tokens import Token
 from trimon.discovery.plugin import Context
 from trimon.errors import UserError
 from trimon.fetch.client import ClientOptions, HttpFetch
-from trimon.fetch.proxy import ProxyOptions
+from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import Fetch
 from trimon.peers.files import read_secret
 
