@@ -34,6 +34,11 @@ STATIC: Final = Path(__file__).parent / "static"
 # Prometheus' pages under its paths, and ours.
 PAGES: Final = {
     "/query": "queries",
+    "/alerts": "alerts",
+    "/rules": "rules",
+    "/targets": "targets",
+    "/service-discovery": "where targets come from",
+    "/alertmanager-discovery": "Alertmanagers",
     "/actors": "the actors and what each is doing",
     "/queries": "queries at work, and slow ones",
     "/problems": "the last warnings and errors",

@@ -13,6 +13,41 @@ export interface Route {
 export const routes: readonly Route[] = [
   { path: "/query", title: "Query", group: "Ask", icon: "query", page: () => import("../pages/query/page") },
   {
+    path: "/alerts",
+    title: "Alerts",
+    group: "Watch",
+    icon: "alert",
+    page: () => import("../pages/alerts/alerts"),
+  },
+  {
+    path: "/rules",
+    title: "Rules",
+    group: "Watch",
+    icon: "rules",
+    page: () => import("../pages/alerts/rules"),
+  },
+  {
+    path: "/targets",
+    title: "Targets",
+    group: "Watch",
+    icon: "target",
+    page: () => import("../pages/targets/targets"),
+  },
+  {
+    path: "/service-discovery",
+    title: "Service discovery",
+    group: "Watch",
+    icon: "discovery",
+    page: () => import("../pages/targets/discovery"),
+  },
+  {
+    path: "/alertmanager-discovery",
+    title: "Alertmanagers",
+    group: "Watch",
+    icon: "bell",
+    page: () => import("../pages/alerts/alertmanagers"),
+  },
+  {
     path: "/actors",
     title: "Actors",
     group: "Server",

@@ -6,11 +6,11 @@ import { Facts, Page, Panel } from "../../components/page";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { Ago, Time } from "../../components/time";
+import { TimeBar } from "../../components/timebar";
 import { formatDuration, humanDuration } from "../../values/durations";
 import { bytes, count } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
 import { type PastQuery, type QueryRun, queryLink, whereTimeWent } from "./pastquery";
-import "../../styles/queries.css";
 
 interface ActiveQuery {
   id: number;
@@ -104,26 +104,6 @@ function ActivePanel({ active }: { active: Asked<Answer<{ queries: ActiveQuery[]
   );
 }
 
-function Parts({ run }: { run: QueryRun }) {
-  const parts = whereTimeWent(run);
-  return (
-    <span
-      class="parts"
-      role="img"
-      aria-label={parts.map((part) => `${part.name} ${humanDuration(part.s * 1000)}`).join(", ")}
-    >
-      {parts.map((part) => (
-        <span
-          key={part.name}
-          class={`part ${part.kind}`}
-          style={{ flexGrow: Math.max(part.s, run.took_s / 200) }}
-          title={`${part.name}: ${humanDuration(part.s * 1000)}`}
-        />
-      ))}
-    </span>
-  );
-}
-
 function RunFacts({ title, run }: { title: string; run: QueryRun }) {
   const isRange = run.step_s > 0;
   const spanMs = parseApiTime(run.end) - parseApiTime(run.start);
@@ -179,7 +159,7 @@ const PAST_COLUMNS: readonly Column<PastQuery>[] = [
     name: "parts",
     title: "Where its time went",
     width: "minmax(7rem, 1fr)",
-    cell: (row) => <Parts run={row.slowest} />,
+    cell: (row) => <TimeBar parts={whereTimeWent(row.slowest)} wholeS={row.slowest.took_s} />,
   },
   {
     name: "samples",

@@ -1,0 +1,63 @@
+import { useAsked } from "../../api/asked";
+import { ask } from "../../api/client";
+import { Badge } from "../../components/badge";
+import { LabelChips } from "../../components/labels";
+import { Loaded } from "../../components/states";
+import { Time } from "../../components/time";
+import { type Labels, quoted } from "../../values/labels";
+import { parseNumber, short } from "../../values/numbers";
+import { parseApiTime } from "../../values/times";
+import { alertTone, type Placed } from "./model";
+
+interface Change {
+  at: string;
+  state: string;
+  file: string;
+  group: string;
+  alert: string;
+  labels: Labels;
+  annotations: Labels;
+  value: string | number;
+}
+
+const LIMIT = 200;
+
+/** When a rule's alerts changed their states, and with which value. */
+export function AlertHistory({ row }: { row: Placed }) {
+  const name = row.rule.name;
+  const asked = useAsked(
+    (signal) =>
+      ask<{ changes: Change[]; more: boolean }>(
+        "/alerts/history",
+        { "match[]": [`{alertname=${quoted(name)}}`], limit: LIMIT },
+        { signal },
+      ),
+    [name],
+    15_000,
+  );
+  return (
+    <Loaded asked={asked}>
+      {(answer) => {
+        const changes = answer.data.changes.filter(
+          (each) => each.group === row.group.name && each.file === row.group.file,
+        );
+        if (!changes.length)
+          return <p class="muted">It never left its resting state, as far as the history goes back.</p>;
+        return (
+          <ol class="alert-history">
+            {changes.map((each) => (
+              <li key={`${each.at} ${each.state} ${JSON.stringify(each.labels)}`}>
+                <Time timeMs={parseApiTime(each.at)} />
+                <Badge tone={alertTone(each.state === "resolved" ? "inactive" : each.state)}>
+                  {each.state}
+                </Badge>
+                <span class="number">{short(parseNumber(String(each.value)))}</span>
+                <LabelChips labels={each.labels} without={["alertname"]} />
+              </li>
+            ))}
+          </ol>
+        );
+      }}
+    </Loaded>
+  );
+}

@@ -1,0 +1,121 @@
+import { useState } from "preact/hooks";
+import { ask } from "../../api/client";
+import { Choice } from "../../components/choice";
+import { LabelChips } from "../../components/labels";
+import { Failure } from "../../components/states";
+import { Time } from "../../components/time";
+import { humanDuration } from "../../values/durations";
+import type { Labels } from "../../values/labels";
+import { count } from "../../values/numbers";
+import { parseApiTime } from "../../values/times";
+import type { Placed } from "./model";
+
+interface Event {
+  at: string;
+  state: string;
+}
+
+interface RuleReport {
+  name: string;
+  type: string;
+  evaluations: number;
+  failures: number;
+  firstFailure?: { at: string; error: string };
+  alerts?: number;
+  fired?: number;
+  firingSeconds?: number;
+  series?: { labels: Labels; fired: number; firingSeconds: number; events: Event[] }[];
+}
+
+interface Report {
+  groups: { name: string; file: string; rules: RuleReport[] }[];
+}
+
+type Span = "6" | "24" | "72";
+
+function Fired({ report }: { report: RuleReport }) {
+  return (
+    <>
+      <p>
+        {report.fired ? (
+          <>
+            It would have fired <strong>{count(report.fired)} times</strong>, for{" "}
+            {humanDuration((report.firingSeconds ?? 0) * 1000)} in all.
+          </>
+        ) : report.alerts ? (
+          <>It would have been pending, and never long enough to fire.</>
+        ) : (
+          <>It would never have been active.</>
+        )}{" "}
+        <span class="muted">{count(report.evaluations)} evaluations</span>
+      </p>
+      {report.firstFailure ? (
+        <p class="bad-text">
+          {count(report.failures)} evaluations failed, the first at{" "}
+          <Time timeMs={parseApiTime(report.firstFailure.at)} />: {report.firstFailure.error}
+        </p>
+      ) : null}
+      {report.series?.slice(0, 20).map((series) => (
+        <div key={JSON.stringify(series.labels)} class="backtest-series">
+          <LabelChips labels={series.labels} without={["alertname"]} />
+          <ul>
+            {series.events.slice(0, 20).map((event) => (
+              <li key={`${event.at} ${event.state}`}>
+                <Time timeMs={parseApiTime(event.at)} /> {event.state}
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </>
+  );
+}
+
+/** What a rule would have done over the stored past: why it did not fire last night. */
+export function Backtest({ row }: { row: Placed }) {
+  const [hours, setHours] = useState<Span>("24");
+  const [isBusy, setBusy] = useState(false);
+  const [report, setReport] = useState<RuleReport | undefined>();
+  const [error, setError] = useState<unknown>();
+  const run = async () => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const start = Date.now() / 1000 - Number(hours) * 3600;
+      const { file, name } = row.group;
+      const answer = await ask<Report>(
+        "/rules/backtest",
+        { file: [file], group: [name], rule: [row.rule.name], start },
+        { post: true },
+      );
+      setReport(
+        answer.data.groups.flatMap((group) => group.rules).find((rule) => rule.name === row.rule.name),
+      );
+    } catch (reason) {
+      setReport(undefined);
+      setError(reason);
+    }
+    setBusy(false);
+  };
+  return (
+    <section>
+      <div class="row">
+        <Choice
+          label="How far back"
+          value={hours}
+          choices={[
+            ["6", "6 hours"],
+            ["24", "24 hours"],
+            ["72", "3 days"],
+          ]}
+          onChange={setHours}
+        />
+        <button type="button" disabled={isBusy} onClick={run}>
+          {isBusy ? "Evaluating" : "What would it have done?"}
+        </button>
+      </div>
+      {error !== undefined ? <Failure error={error} /> : null}
+      {report ? <Fired report={report} /> : null}
+    </section>
+  );
+}

@@ -1,0 +1,38 @@
+import { expect, it } from "vitest";
+import { fileName, type Group, placed, ruleText, stateCounts, stateOrder } from "./model";
+
+const GROUP = {
+  name: "g",
+  file: "/etc/rules/node.yml",
+  rules: [
+    {
+      name: "A",
+      query: "up == 0",
+      labels: { severity: "page" },
+      state: "firing",
+      alerts: [{ labels: { instance: "x:1" } }],
+    },
+    { name: "A", query: "up == 1", labels: {}, state: "inactive" },
+  ],
+} as unknown as Group;
+
+it("tells rules of one name apart by their places", () => {
+  const rows = placed([GROUP]);
+  expect(new Set(rows.map((row) => row.key)).size).toBe(2);
+  expect(stateCounts(rows)).toEqual({ firing: 1, pending: 0, inactive: 1, unknown: 0 });
+});
+
+it("finds a rule by what its alerts are about", () => {
+  const [row] = placed([GROUP]);
+  expect(row ? ruleText(row) : "").toContain("instance=x:1");
+});
+
+it("puts first what needs somebody", () => {
+  expect(["inactive", "firing", undefined, "pending"].sort((a, b) => stateOrder(a) - stateOrder(b))).toEqual([
+    "firing",
+    "pending",
+    "inactive",
+    undefined,
+  ]);
+  expect(fileName("/a/b.yml")).toBe("b.yml");
+});

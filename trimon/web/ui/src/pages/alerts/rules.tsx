@@ -1,0 +1,179 @@
+import { useMemo } from "preact/hooks";
+import { useAsked } from "../../api/asked";
+import { ask } from "../../api/client";
+import { useUrlState } from "../../app/urlstate";
+import { Badge } from "../../components/badge";
+import { Choice } from "../../components/choice";
+import { Page } from "../../components/page";
+import { PromQL } from "../../components/promql";
+import { SearchField } from "../../components/search";
+import { Empty, Loaded } from "../../components/states";
+import { type Column, DataTable } from "../../components/table";
+import { Ago } from "../../components/time";
+import { humanDuration } from "../../values/durations";
+import { count } from "../../values/numbers";
+import { matches, words } from "../../values/search";
+import { parseApiTime } from "../../values/times";
+import { fileName, type Group, healthTone, type Placed, placed, ruleText } from "./model";
+import { RuleDetail } from "./ruledetail";
+import type { ReadingGroup } from "./selectors";
+import "../../styles/alerts.css";
+import "../../styles/code.css";
+
+const EVERY_MS = 10_000;
+
+interface Row extends Placed {
+  isDead: boolean;
+}
+
+/** The rules that read something which is not there, by group and expression. */
+function deadRules(groups: readonly ReadingGroup[]): Set<string> {
+  return new Set(
+    groups.flatMap((group) =>
+      group.rules
+        .filter((rule) => rule.dead)
+        .map((rule) => `${group.file};${group.name};${rule.name};${rule.query}`),
+    ),
+  );
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  {
+    name: "health",
+    title: "Health",
+    width: "7.5rem",
+    cell: ({ rule, isDead }) => (
+      <>
+        <Badge tone={healthTone(rule.health)}>{rule.health}</Badge>
+        {isDead ? (
+          <Badge tone="warn" title="A selector of it has matched nothing">
+            never matched
+          </Badge>
+        ) : null}
+      </>
+    ),
+    sort: ({ rule, isDead }) => (rule.health === "err" ? 0 : isDead ? 1 : rule.health === "unknown" ? 2 : 3),
+  },
+  {
+    name: "rule",
+    title: "Rule",
+    width: "minmax(16rem, 4fr)",
+    cell: ({ rule }) => (
+      <>
+        <strong>{rule.name}</strong> {rule.type === "alerting" ? <Badge tone="info">alert</Badge> : null}
+        <div>
+          <PromQL expression={rule.query} />
+        </div>
+        {rule.lastError ? <p class="bad-text">{rule.lastError}</p> : null}
+      </>
+    ),
+    sort: ({ rule }) => rule.name,
+  },
+  {
+    name: "group",
+    title: "Group",
+    width: "minmax(8rem, 1fr)",
+    cell: ({ group }) => (
+      <>
+        {group.name}
+        <div class="muted">
+          {fileName(group.file)}, every {humanDuration(group.interval * 1000)}
+        </div>
+      </>
+    ),
+    sort: ({ group }) => `${group.file} ${group.name}`,
+  },
+  {
+    name: "took",
+    title: "Took",
+    width: "5.5rem",
+    cell: ({ rule }) => humanDuration(rule.evaluationTime * 1000),
+    sort: ({ rule }) => rule.evaluationTime,
+    isNumber: true,
+  },
+  {
+    name: "last",
+    title: "Evaluated",
+    width: "7rem",
+    cell: ({ rule }) => <Ago timeMs={parseApiTime(rule.lastEvaluation)} />,
+    sort: ({ rule }) => parseApiTime(rule.lastEvaluation),
+    isNumber: true,
+  },
+];
+
+const FILTERS: Record<string, (row: Row) => boolean> = {
+  "": () => true,
+  failing: ({ rule }) => rule.health === "err",
+  dead: ({ isDead }) => isDead,
+};
+
+/** Every rule, how long it takes, whether it fails, and whether it reads anything at all. */
+export default function RulesPage() {
+  const asked = useAsked((signal) => ask<{ groups: Group[] }>("/rules", {}, { signal }), [], EVERY_MS);
+  const reading = useAsked(
+    (signal) => ask<{ groups: ReadingGroup[] }>("/rules/selectors", { dead: "true" }, { signal }),
+    [],
+    EVERY_MS,
+  );
+  const [search, setSearch] = useUrlState("search");
+  const [show, setShow] = useUrlState("show");
+  const all = useMemo<Row[]>(() => {
+    const dead = deadRules(reading.data?.data.groups ?? []);
+    return placed(asked.data?.data.groups ?? []).map((row) => ({
+      ...row,
+      isDead: dead.has(`${row.group.file};${row.group.name};${row.rule.name};${row.rule.query}`),
+    }));
+  }, [asked.data, reading.data]);
+  const rows = useMemo(() => {
+    const wanted = words(search);
+    const fits = FILTERS[show] ?? FILTERS[""];
+    return all.filter((row) => fits?.(row) && matches(wanted, ruleText(row)));
+  }, [all, search, show]);
+  const number = (name: string) => count(all.filter(FILTERS[name] ?? (() => true)).length);
+  return (
+    <Page
+      title="Rules"
+      about="Recording and alerting rules: how long each takes, whether it fails, and whether what it reads is there."
+      actions={
+        <>
+          <SearchField
+            value={search}
+            onChange={setSearch}
+            label="Search rules"
+            placeholder="Name, group, expression"
+          />
+          <Choice
+            label="Which rules"
+            value={show}
+            choices={[
+              ["", `All ${number("")}`],
+              ["failing", `Failing ${number("failing")}`],
+              ["dead", `Never matched ${number("dead")}`],
+            ]}
+            onChange={setShow}
+          />
+        </>
+      }
+    >
+      <Loaded asked={asked}>
+        {() =>
+          rows.length ? (
+            <DataTable
+              label="Rules"
+              columns={COLUMNS}
+              rows={rows}
+              keyOf={(row) => row.key}
+              detail={(row) => <RuleDetail row={row} />}
+            />
+          ) : all.length ? (
+            <Empty title="No rule fits">Empty the search, or choose all rules.</Empty>
+          ) : (
+            <Empty title="There are no rules">
+              Name files with rules under <code>rule_files</code> in the configuration.
+            </Empty>
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}

@@ -1,0 +1,205 @@
+import { useMemo } from "preact/hooks";
+import { useAsked } from "../../api/asked";
+import { ask } from "../../api/client";
+import { useUrlState } from "../../app/urlstate";
+import { Badge } from "../../components/badge";
+import { Choice } from "../../components/choice";
+import { LabelChips } from "../../components/labels";
+import { Page } from "../../components/page";
+import { SearchField } from "../../components/search";
+import { Empty, Loaded } from "../../components/states";
+import { type Column, DataTable } from "../../components/table";
+import { Ago } from "../../components/time";
+import { humanDuration } from "../../values/durations";
+import { count } from "../../values/numbers";
+import { matches, words } from "../../values/search";
+import { parseApiTime } from "../../values/times";
+import { FaultText, TargetDetail } from "./lastscrapes";
+import { healths, pools, type Target, toneOf } from "./model";
+import "../../styles/targets.css";
+
+const EVERY_MS = 10_000;
+const LIMIT = 1_000_000;
+const POOLS_SHOWN = 60;
+
+const COLUMNS: readonly Column<Target>[] = [
+  {
+    name: "endpoint",
+    title: "Endpoint",
+    width: "minmax(14rem, 2.2fr)",
+    cell: (row) => (
+      <>
+        <a href={/^https?:/.test(row.scrapeUrl) ? row.scrapeUrl : undefined} rel="noreferrer noopener">
+          {row.scrapeUrl}
+        </a>
+        {row.lastScrape?.error ? <p class="bad-text">{row.lastScrape.error}</p> : null}
+        {row.lastScrape?.fault ? <FaultText fault={row.lastScrape.fault} /> : null}
+      </>
+    ),
+    sort: (row) => row.scrapeUrl,
+  },
+  {
+    name: "state",
+    title: "State",
+    width: "5.5rem",
+    cell: (row) => <Badge tone={toneOf(row.health)}>{row.health}</Badge>,
+    sort: (row) => row.health,
+  },
+  {
+    name: "pool",
+    title: "Scrape pool",
+    width: "minmax(6rem, 1fr)",
+    cell: (row) => row.scrapePool,
+    sort: (row) => row.scrapePool,
+  },
+  {
+    name: "labels",
+    title: "Labels",
+    width: "minmax(10rem, 2fr)",
+    cell: (row) => <LabelChips labels={row.labels} />,
+  },
+  {
+    name: "last",
+    title: "Last scrape",
+    width: "7.5rem",
+    cell: (row) => <Ago timeMs={parseApiTime(row.lastScrape?.time)} />,
+    sort: (row) => parseApiTime(row.lastScrape?.time),
+    isNumber: true,
+  },
+  {
+    name: "duration",
+    title: "Took",
+    width: "5rem",
+    cell: (row) => (row.lastScrape ? humanDuration(row.lastScrape.duration * 1000) : "–"),
+    sort: (row) => row.lastScrape?.duration ?? 0,
+    isNumber: true,
+  },
+  {
+    name: "samples",
+    title: "Samples",
+    width: "5.5rem",
+    cell: (row) => (row.lastScrape ? count(row.lastScrape.samples) : "–"),
+    sort: (row) => row.lastScrape?.samples ?? 0,
+    isNumber: true,
+  },
+];
+
+function PoolChips({
+  targets,
+  chosen,
+  onChoose,
+}: {
+  targets: readonly Target[];
+  chosen: string;
+  onChoose: (pool: string) => void;
+}) {
+  const found = useMemo(() => pools(targets), [targets]);
+  // Those that need somebody come first where there are more than can be shown.
+  const shown =
+    found.length > POOLS_SHOWN
+      ? [...found].sort((a, b) => a.up / a.all - b.up / b.all).slice(0, POOLS_SHOWN)
+      : found;
+  if (found.length < 2) return null;
+  return (
+    <fieldset class="pools">
+      <legend class="visually-hidden">Scrape pools</legend>
+      {shown.map((pool) => (
+        <button
+          type="button"
+          key={pool.name}
+          class={pool.up === pool.all ? "pool" : "pool unwell"}
+          aria-pressed={pool.name === chosen}
+          onClick={() => onChoose(pool.name === chosen ? "" : pool.name)}
+        >
+          {pool.name}
+          <span class="pool-count">
+            {count(pool.up)}/{count(pool.all)} up
+          </span>
+        </button>
+      ))}
+      {found.length > shown.length ? (
+        <span class="muted">and {count(found.length - shown.length)} more, all up: search for them</span>
+      ) : null}
+    </fieldset>
+  );
+}
+
+function text(target: Target): string {
+  const labels = Object.entries(target.labels).map(([name, value]) => `${name}=${value}`);
+  return `${target.scrapeUrl} ${target.scrapePool} ${target.health} ${target.lastScrape?.error ?? ""} ${labels.join(" ")}`;
+}
+
+/** Every target that is scraped, how it does, and why it is down. */
+export default function TargetsPage() {
+  const asked = useAsked(
+    (signal) => ask<{ targets: Target[] }>("/targets/scrapes", { limit: LIMIT }, { signal }),
+    [],
+    EVERY_MS,
+  );
+  const [search, setSearch] = useUrlState("search");
+  const [health, setHealth] = useUrlState("health");
+  const [pool, setPool] = useUrlState("pool");
+  const targets = useMemo(() => asked.data?.data.targets ?? [], [asked.data]);
+  const counts = healths(targets);
+  const rows = useMemo(() => {
+    const wanted = words(search);
+    return targets.filter(
+      (target) =>
+        (!health || target.health === health) &&
+        (!pool || target.scrapePool === pool) &&
+        matches(wanted, text(target)),
+    );
+  }, [targets, search, health, pool]);
+  return (
+    <Page
+      title="Targets"
+      about="What is scraped, how each target does, and why it is down. Open a row for its last scrapes."
+      actions={
+        <>
+          <SearchField
+            value={search}
+            onChange={setSearch}
+            label="Search targets"
+            placeholder="Address, label, error"
+          />
+          <Choice
+            label="Health"
+            value={health}
+            choices={[
+              ["", `All ${count(targets.length)}`],
+              ["up", `Up ${count(counts.up)}`],
+              ["down", `Down ${count(counts.down)}`],
+              ["unknown", `Unknown ${count(counts.unknown)}`],
+            ]}
+            onChange={setHealth}
+          />
+        </>
+      }
+    >
+      <Loaded asked={asked}>
+        {() => (
+          <>
+            <PoolChips targets={targets} chosen={pool} onChoose={setPool} />
+            {rows.length ? (
+              <DataTable
+                label="Targets"
+                columns={COLUMNS}
+                rows={rows}
+                keyOf={(row) => row.id}
+                detail={(row) => <TargetDetail target={row} />}
+                initialSort={{ column: "pool", descending: false }}
+              />
+            ) : targets.length ? (
+              <Empty title="No target fits">Empty the search, or choose all pools and states.</Empty>
+            ) : (
+              <Empty title="Nothing is scraped">
+                The configuration has no scrape_configs with targets, or discovery has found none yet: see
+                Service discovery.
+              </Empty>
+            )}
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
