@@ -26,12 +26,12 @@ describe("formatDuration", () => {
 
 describe("humanDuration", () => {
   it("has at most two units", () => {
-    expect(humanDuration(0.25)).toBe("250 µs");
-    expect(humanDuration(12.345)).toBe("12.3 ms");
-    expect(humanDuration(1500)).toBe("1.5 s");
-    expect(humanDuration(250_000)).toBe("4 min 10 s");
-    expect(humanDuration(3_600_000)).toBe("1 h");
-    expect(humanDuration(183_600_000)).toBe("2 d 3 h");
-    expect(humanDuration(119_999)).toBe("2 min");
+    expect(humanDuration(0.25)).toBe("250\u00a0µs");
+    expect(humanDuration(12.345)).toBe("12.3\u00a0ms");
+    expect(humanDuration(1500)).toBe("1.5\u00a0s");
+    expect(humanDuration(250_000)).toBe("4\u00a0min\u00a010\u00a0s");
+    expect(humanDuration(3_600_000)).toBe("1\u00a0h");
+    expect(humanDuration(183_600_000)).toBe("2\u00a0d\u00a03\u00a0h");
+    expect(humanDuration(119_999)).toBe("2\u00a0min");
   });
 });

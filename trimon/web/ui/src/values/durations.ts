@@ -35,15 +35,15 @@ export function formatDuration(durationMs: number): string {
   return out;
 }
 
-/** A duration for people, with two units at most: "3.2 ms", "1.5 s", "4 min 10 s", "2 d 3 h". */
+/** A duration for people, with two units at most: "3.2 ms", "1.5 s", "4 min 10 s", "2 d 3 h"; its spaces break no line. */
 export function humanDuration(durationMs: number): string {
   if (!Number.isFinite(durationMs)) return "–";
   const size = Math.abs(durationMs);
   const sign = durationMs < 0 ? "−" : "";
-  if (size === 0) return "0 s";
-  if (size < 1) return `${sign}${trimmed(size * 1000)} µs`;
-  if (size < 1000) return `${sign}${trimmed(size)} ms`;
-  if (size < 60_000) return `${sign}${trimmed(size / 1000)} s`;
+  if (size === 0) return "0\u00a0s";
+  if (size < 1) return `${sign}${trimmed(size * 1000)}\u00a0µs`;
+  if (size < 1000) return `${sign}${trimmed(size)}\u00a0ms`;
+  if (size < 60_000) return `${sign}${trimmed(size / 1000)}\u00a0s`;
   const steps: readonly (readonly [number, string, number, string])[] = [
     [3_600_000, "min", 60_000, "s"],
     [86_400_000, "h", 3_600_000, "min"],
@@ -55,7 +55,7 @@ export function humanDuration(durationMs: number): string {
     const total = Math.round(size / smallMs);
     const perLarge = largeMs / smallMs;
     const rest = total % perLarge;
-    return `${sign}${Math.floor(total / perLarge)} ${large}${rest ? ` ${rest} ${small}` : ""}`;
+    return `${sign}${Math.floor(total / perLarge)}\u00a0${large}${rest ? `\u00a0${rest}\u00a0${small}` : ""}`;
   }
   return "–";
 }

@@ -44,6 +44,17 @@ function found(data: ApiTargets): Found[] {
   }));
 }
 
+// What every target has from its job's defaults says nothing of where it comes from.
+const DEFAULTS = [
+  "__always_scrape_classic_histograms__",
+  "__convert_classic_histograms_to_nhcb__",
+  "__metrics_path__",
+  "__scheme__",
+  "__scrape_interval__",
+  "__scrape_native_histograms__",
+  "__scrape_timeout__",
+];
+
 const COLUMNS: readonly Column<Found>[] = [
   {
     name: "pool",
@@ -56,7 +67,7 @@ const COLUMNS: readonly Column<Found>[] = [
     name: "discovered",
     title: "As discovered",
     width: "minmax(14rem, 3fr)",
-    cell: (row) => <LabelChips labels={row.discovered} />,
+    cell: (row) => <LabelChips labels={row.discovered} without={DEFAULTS} />,
     sort: (row) => row.discovered.__address__ ?? "",
   },
   {
@@ -108,7 +119,13 @@ export function DiscoveredTab({ search }: { search: string }) {
               columns={COLUMNS}
               rows={rows}
               keyOf={(row) => row.key}
-              detail={(row) => <RelabelSteps pool={row.pool} labels={row.discovered} />}
+              detail={(row) => (
+                <>
+                  <p class="muted">All labels as discovered, and what each rule makes of them:</p>
+                  <LabelChips labels={row.discovered} />
+                  <RelabelSteps pool={row.pool} labels={row.discovered} />
+                </>
+              )}
             />
           ) : (
             <Empty title="No target">Discovery found none, or none fits the search.</Empty>
