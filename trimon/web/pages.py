@@ -34,6 +34,7 @@ STATIC: Final = Path(__file__).parent / "static"
 # Prometheus' pages under its paths, and ours.
 PAGES: Final = {
     "/query": "queries",
+    "/explore": "metrics, and what takes series",
     "/alerts": "alerts",
     "/rules": "rules",
     "/targets": "targets",
@@ -45,6 +46,7 @@ PAGES: Final = {
     "/tsdb-status": "what is stored",
     "/config": "the configuration",
     "/status": "runtime and build information",
+    "/plan": "what another configuration would change",
     "/flags": "flags",
 }
 _ROOT_FILES: Final = ("favicon.svg", "licences.txt", "theme.js")

@@ -13,6 +13,13 @@ export interface Route {
 export const routes: readonly Route[] = [
   { path: "/query", title: "Query", group: "Ask", icon: "query", page: () => import("../pages/query/page") },
   {
+    path: "/explore",
+    title: "Explore",
+    group: "Ask",
+    icon: "explore",
+    page: () => import("../pages/explore/page"),
+  },
+  {
     path: "/alerts",
     title: "Alerts",
     group: "Watch",
@@ -88,6 +95,13 @@ export const routes: readonly Route[] = [
     group: "Server",
     icon: "config",
     page: () => import("../pages/status/config"),
+  },
+  {
+    path: "/plan",
+    title: "Plan a change",
+    group: "Server",
+    icon: "plan",
+    page: () => import("../pages/plan/page"),
   },
   {
     path: "/flags",

@@ -31,6 +31,9 @@ interface Report {
   groups: { name: string; file: string; rules: RuleReport[] }[];
 }
 
+// The server evaluates no more often.
+const EVALUATIONS_MAX = 10_000;
+
 type Span = "6" | "24" | "72";
 
 function Fired({ report }: { report: RuleReport }) {
@@ -81,11 +84,14 @@ export function Backtest({ row }: { row: Placed }) {
     setBusy(true);
     setError(undefined);
     try {
-      const start = Date.now() / 1000 - Number(hours) * 3600;
+      const spanS = Number(hours) * 3600;
+      const start = Date.now() / 1000 - spanS;
       const { file, name } = row.group;
+      const least = Math.ceil(spanS / EVALUATIONS_MAX);
+      const interval = least > row.group.interval ? { interval: `${least}s` } : {};
       const answer = await ask<Report>(
         "/rules/backtest",
-        { file: [file], group: [name], rule: [row.rule.name], start },
+        { file: [file], group: [name], rule: [row.rule.name], start, ...interval },
         { post: true },
       );
       setReport(
