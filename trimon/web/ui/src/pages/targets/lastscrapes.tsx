@@ -13,6 +13,7 @@ import { seriesName } from "../../values/labels";
 import { bytes, count } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
 import { type Fault, type Scrape, scrapeParts, type Target, toneOf } from "./model";
+import { RelabelSteps } from "./relabelsteps";
 
 const EVERY_MS = 5000;
 const LINES_SHOWN = 500;
@@ -123,6 +124,20 @@ function ScrapeNow({ target, again }: { target: Target; again: () => void }) {
   );
 }
 
+function Relabeling({ target }: { target: Target }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <div>
+        <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          {isOpen ? "Hide the steps of relabeling" : "What relabeling made of them"}
+        </button>
+      </div>
+      {isOpen ? <RelabelSteps pool={target.scrapePool} labels={target.discoveredLabels} /> : null}
+    </>
+  );
+}
+
 /** All that is known of one target: its last scrapes with their times and faults, and where its labels come from. */
 export function TargetDetail({ target }: { target: Target }) {
   const asked = useAsked(
@@ -161,6 +176,7 @@ export function TargetDetail({ target }: { target: Target }) {
       </Loaded>
       <h3>Labels before relabeling</h3>
       <LabelChips labels={target.discoveredLabels} />
+      <Relabeling target={target} />
     </div>
   );
 }
