@@ -21,6 +21,7 @@ LAYERS = [
     {"actors.kernel"},
     {"actors"},
     {"web"},
+    {"demo"},
     {"server"},
     {"cli"},
     {"__main__"},

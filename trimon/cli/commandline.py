@@ -200,7 +200,7 @@ def usage() -> str:
     """What `--help` prints of the server."""
     lines = [
         "usage: trimon [<flags>]",
-        "       trimon check | config | debug | promql | push | query | rules | test | tsdb --help",
+        "       trimon check | config | debug | demo | promql | push | query | rules | test | tsdb --help",
         "",
         "A monitoring server: a drop-in for Prometheus. Without a command it serves.",
         "",

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "check": "trimon.cli.check:check",
     "config": "trimon.cli.config:config",
     "debug": "trimon.cli.debug:debug",
+    "demo": "trimon.cli.demo:demo",
     "promql": "trimon.cli.promql:promql",
     "push": "trimon.cli.metrics.commands:push",
     "query": "trimon.cli.ask:query",
