@@ -365,7 +365,6 @@ INERT: Final = {
     "auto-gomemlimit": _GO,
     "auto-gomemlimit.ratio": _GO,
     "auto-gomemlimit.refresh-interval": _GO,
-    "web.remote-write-receiver.accepted-protobuf-messages": "prometheus.WriteRequest alone is accepted by this version",
     "web.enable-otlp-receiver": "OTLP is not received by this version",
     "storage.tsdb.max-block-chunk-segment-size": _COLUMNS,
     "storage.tsdb.allow-overlapping-compaction": "overlapping blocks are always merged",

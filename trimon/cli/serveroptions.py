@@ -169,6 +169,7 @@ def web_options(
         enable_lifecycle=flags["web.enable-lifecycle"],
         enable_admin_api=flags["web.enable-admin-api"],
         enable_remote_write=flags["web.enable-remote-write-receiver"],
+        remote_write_messages=tuple(flags["web.remote-write-receiver.accepted-protobuf-messages"]),
         notification_subscribers_max=flags["web.max-notifications-subscribers"],
         search_limit_max=flags["web.search.max-limit"],
         otlp_asked_for=flags["web.enable-otlp-receiver"],

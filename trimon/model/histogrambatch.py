@@ -40,4 +40,5 @@ def with_histograms(batch: SampleBatch, histograms: Iterable[tuple[int, int, Tak
         np.concatenate((batch.values, np.array(values, np.float64))),
         batch.atomic,
         histograms=True,
+        told=batch.told,
     )

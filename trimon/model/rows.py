@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,8 @@ class SampleBatch:
     Sample `i` belongs to `series[series_index[i]]`. With `atomic` the first sample that what is stored refuses
     refuses the whole batch, and nothing of it is stored; samples that contradict others of the batch (an earlier
     time, or another value for the same time) are left out and counted: the first counts. Otherwise refused samples
-    are counted and the rest is stored. With `histograms` some series are components (`components.py`), whose samples follow
+    are counted and the rest is stored; with `told` each of them is told by itself, and contradictions within the batch are
+    left out as in an atomic one. With `histograms` some series are components (`components.py`), whose samples follow
     the marker of their histogram directly: of a histogram all is stored or nothing.
     """
 
@@ -59,6 +61,7 @@ class SampleBatch:
     values: npt.NDArray[np.float64]
     atomic: bool = False
     histograms: bool = False
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +78,15 @@ class Exemplars:
 
     exemplars: tuple[tuple[Labels, Labels, float, int], ...]
     """(series, labels, value, timestamp_ms) each."""
+
+
+class RefusedSample(NamedTuple):
+    """One sample of a batch that tells each: whose it was, when, what is wrong in Prometheus' words, and of which kind."""
+
+    series: Labels
+    time_ms: int
+    text: str
+    is_histogram: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +108,8 @@ class Appended:
     series_refused: int = 0
     error: str = ""
     refused_sample: tuple[Labels, int] | None = None
+    told: tuple[RefusedSample, ...] = ()
+    """Of a batch that tells each refused sample: those that what is stored refuses."""
 
 
 def merged(parts: Sequence[Appended]) -> Appended:
@@ -112,4 +126,5 @@ def merged(parts: Sequence[Appended]) -> Appended:
         sum(part.series_refused for part in parts),
         told.error,
         told.refused_sample,
+        tuple(each for part in parts for each in part.told),
     )

@@ -13,23 +13,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from trimon import limits
-from trimon.model.components import unmarked
-from trimon.model.histogrambatch import Taken, with_histograms
+from trimon.model.histogrambatch import with_histograms
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
-from trimon.model.rows import NO_VALUES, Metadata, SampleBatch
+from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.histograms import HistogramMessage
+from trimon.remote.write_samples import (
+    NO_SAMPLES,
+    SAMPLE_TAG,
+    WHOLE,
+    WHOLE_HEAD,
+    ZERO,
+    ZERO_HEAD,
+    Samples,
+    batch_of,
+    read_sample,
+)
 from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
-# Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.
-_WHOLE: Final = 18
-_ZERO: Final = 9
-_WHOLE_HEAD: Final = b"\x12\x10\x09"
-_ZERO_HEAD: Final = b"\x12\x07\x10"
-_TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
+TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 
 # Fields of a request that are read one by one: more than there are series in the largest request of any sender, and
 # still a matter of seconds. Samples of the usual encodings do not count.
@@ -48,38 +50,11 @@ class WriteRequest:
     batch: SampleBatch
     metadata: Metadata
     invalid_series: int = 0
+    """Series without a name, with double or malformed labels: left out, as Prometheus does."""
     beyond_limits: Counter[str] = field(default_factory=Counter)
     """Those of them that are beyond a limit, by what is said of them."""
-    """Series without a name, with double or malformed labels: left out, as Prometheus does."""
     exemplars: list[tuple[Labels, Labels, float, int]] = field(default_factory=list)
     """(series, labels, value, timestamp in ms) each."""
-
-
-@dataclass(slots=True)
-class _Runs:
-    """Where the samples of one encoding are, series by series, until numpy reads them."""
-
-    at: list[int] = field(default_factory=list)
-    count: list[int] = field(default_factory=list)
-    series: list[int] = field(default_factory=list)
-
-    def add(self, at: int, count: int, series: int) -> None:
-        """`count` samples of a series, at a position."""
-        self.at.append(at)
-        self.count.append(count)
-        self.series.append(series)
-
-
-@dataclass(slots=True)
-class _Samples:
-    """The samples of a request; `count` is how many the last series had."""
-
-    whole: _Runs = field(default_factory=_Runs)
-    zero: _Runs = field(default_factory=_Runs)
-    odd: list[tuple[int, int, float]] = field(default_factory=list)
-    histograms: list[tuple[int, int, Taken]] = field(default_factory=list)
-    """(series, time, histogram taken apart) each."""
-    count: int = 1
 
 
 class WriteDecoder:
@@ -98,9 +73,9 @@ class WriteDecoder:
         """
         fields = FieldCount(fields_max)
         series: list[Labels] = []
-        samples = _Samples()
+        samples = Samples()
         families: list[tuple[str, str, str, str]] = []
-        request = WriteRequest(_NO_SAMPLES, Metadata(()))
+        request = WriteRequest(NO_SAMPLES, Metadata(()))
         position, end = 0, len(data)
         while position < end:
             position = self._familiar(data, position, end, series, samples)
@@ -115,19 +90,19 @@ class WriteDecoder:
                 families.append(_metadata(data, start, position, fields))
             else:
                 position = skip(data, position, end, tag & 7)
-        request.batch = _batch(data, series, samples, request, fields)
+        request.batch = batch_of(data, series, samples, fields)
         request.batch = with_histograms(request.batch, samples.histograms)
         request.metadata = Metadata(tuple(families))
         return request
 
-    def _familiar(self, data: bytes, position: int, end: int, series: list[Labels], samples: _Samples) -> int:
+    def _familiar(self, data: bytes, position: int, end: int, series: list[Labels], samples: Samples) -> int:
         """Reads on while labels are known and there are as many samples as in the series before.
 
         Both are guessed from the end of a series: a remembered run of labels and then the head of a sample can be
         nothing else. Returns the position of the first field that takes a closer look.
         """
         known, count = self._labels, samples.count
-        whole, zero = count * _WHOLE, count * _ZERO
+        whole, zero = count * WHOLE, count * ZERO
         # the last length of a message is two bytes at the most here, and both are there
         while position + 3 < end and data[position] == 0x0A:
             size, start = data[position + 1], position + 2
@@ -138,10 +113,10 @@ class WriteDecoder:
                 break
             at = stop - whole
             lists = samples.whole
-            if at <= start or not data.startswith(_WHOLE_HEAD, at):
+            if at <= start or not data.startswith(WHOLE_HEAD, at):
                 at = stop - zero
                 lists = samples.zero
-                if at <= start or not data.startswith(_ZERO_HEAD, at):
+                if at <= start or not data.startswith(ZERO_HEAD, at):
                     break
             labels = known.get(data[start:at])
             if labels is None:
@@ -159,7 +134,7 @@ class WriteDecoder:
         start: int,
         end: int,
         series: list[Labels],
-        samples: _Samples,
+        samples: Samples,
         request: WriteRequest,
         fields: FieldCount,
     ) -> None:
@@ -189,12 +164,12 @@ class WriteDecoder:
         number = len(series)
         series.append(labels)
         size = end - position
-        if size % _WHOLE == 0 and data.startswith(_WHOLE_HEAD, position):
-            samples.whole.add(position, size // _WHOLE, number)
-            samples.count = size // _WHOLE
-        elif size % _ZERO == 0 and data.startswith(_ZERO_HEAD, position):
-            samples.zero.add(position, size // _ZERO, number)
-            samples.count = size // _ZERO
+        if size % WHOLE == 0 and data.startswith(WHOLE_HEAD, position):
+            samples.whole.add(position, size // WHOLE, number)
+            samples.count = size // WHOLE
+        elif size % ZERO == 0 and data.startswith(ZERO_HEAD, position):
+            samples.zero.add(position, size // ZERO, number)
+            samples.count = size // ZERO
         else:
             _odd_samples(data, position, end, (number, labels), samples, request, fields)
 
@@ -257,9 +232,6 @@ def _beyond(found: Mapping[str, tuple[str, str]], what: str, most: int) -> _Beyo
 
 
 _UNSEEN: Final[Labels] = (("", ""),)
-_NO_SAMPLES: Final = SampleBatch(
-    (), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float64), atomic=True
-)
 
 
 def _strings(data: bytes, start: int, end: int, fields: FieldCount) -> tuple[str, str]:
@@ -283,7 +255,7 @@ def _odd_samples(
     position: int,
     end: int,
     owner: tuple[int, Labels],
-    samples: _Samples,
+    samples: Samples,
     request: WriteRequest,
     fields: FieldCount,
 ) -> None:
@@ -295,8 +267,8 @@ def _odd_samples(
             position = skip(data, position, end, tag & 7)
             continue
         start, position = block(data, position, end)
-        if tag == 0x12:
-            samples.odd.append((number, *_sample(data, start, position, fields)))
+        if tag == SAMPLE_TAG:
+            samples.odd.append((number, *read_sample(data, start, position, fields)))
         elif tag == 0x1A:
             request.exemplars.append((series, *_exemplar(data, start, position, fields)))
         elif tag == 0x22:
@@ -305,21 +277,6 @@ def _odd_samples(
             samples.histograms.append((number, message.timestamp_ms, message.histogram().kept().components()))
         elif tag == 0x0A:
             raise WireError("labels after samples in a series")
-
-
-def _sample(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int, float]:
-    timestamp_ms, value = 0, 0.0
-    while position < end:
-        tag, position = fields.tag(data, position)
-        if tag == (1 << 3 | FIXED64) and position + 8 <= end:
-            (value,) = struct.unpack_from("<d", data, position)
-            position += 8
-        elif tag == (2 << 3 | VARINT):
-            raw, position = varint(data, position)
-            timestamp_ms = signed(raw)
-        else:
-            position = skip(data, position, end, tag & 7)
-    return timestamp_ms, value
 
 
 def _exemplar(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[Labels, float, int]:
@@ -356,82 +313,4 @@ def _metadata(data: bytes, position: int, end: int, fields: FieldCount) -> tuple
                 texts[tag >> 3] = data[start:position].decode("utf-8", "replace")
         else:
             position = skip(data, position, end, tag & 7)
-    return texts[2], _TYPES[kind] if kind < len(_TYPES) else "unknown", texts[4], texts[5]
-
-
-def _cells(data: bytes, runs: _Runs, size: int) -> npt.NDArray[np.uint8]:
-    """uint8[samples, size]: the bytes of all samples of one encoding."""
-    counts = np.array(runs.count, np.int64)
-    first = np.cumsum(counts) - counts
-    within = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(first, counts)
-    begins = np.repeat(np.array(runs.at, np.int64), counts) + within * size
-    raw = np.frombuffer(data, np.uint8)
-    return np.asarray(raw[begins[:, None] + np.arange(size)], np.uint8)
-
-
-def _timestamps(cells: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Six-byte varints. Raises WireError when they are not."""
-    if (cells[:, :5] < 0x80).any() or (cells[:, 5] >= 0x80).any():
-        raise _OddError
-    shifts = np.arange(6, dtype=np.int64) * 7
-    return np.asarray(((cells & 0x7F).astype(np.int64) << shifts).sum(axis=1), np.int64)
-
-
-class _OddError(Exception):
-    """Samples that only look like the usual encoding."""
-
-
-def _batch(
-    data: bytes, series: list[Labels], samples: _Samples, request: WriteRequest, fields: FieldCount
-) -> SampleBatch:
-    """All samples in order of arrival."""
-    numbers, times, values = [], [], []
-    for runs, size, head in ((samples.whole, _WHOLE, _WHOLE_HEAD), (samples.zero, _ZERO, _ZERO_HEAD)):
-        if not runs.at:
-            continue
-        cells = _cells(data, runs, size)
-        usual = (cells[:, :3] == np.frombuffer(head, np.uint8)).all()
-        if size == _WHOLE:
-            usual = usual and bool((cells[:, 11] == 0x10).all())
-        try:
-            if not usual:
-                raise _OddError
-            decoded = _timestamps(cells[:, -6:])
-        except _OddError:
-            _one_by_one(data, runs, size, series, samples, request, fields)
-            continue
-        times.append(decoded)
-        if size == _WHOLE:
-            values.append(unmarked(np.ascontiguousarray(cells[:, 3:11]).view("<f8").ravel()))
-        else:
-            values.append(np.zeros(len(cells)))
-        numbers.append(np.repeat(np.array(runs.series, np.int32), np.array(runs.count)))
-    if samples.odd:
-        numbers.append(np.array([number for number, _, _ in samples.odd], np.int32))
-        times.append(np.array([time for _, time, _ in samples.odd], np.int64))
-        values.append(unmarked(np.array([value for _, _, value in samples.odd], np.float64)))
-    if not numbers:
-        return SampleBatch(
-            tuple(series), _NO_SAMPLES.series_index, _NO_SAMPLES.timestamps_ms, NO_VALUES, atomic=True
-        )
-    if len(numbers) == 1:
-        return SampleBatch(tuple(series), numbers[0], times[0], values[0], atomic=True)
-    # a sender may name one series several times, and then the order of its samples is that of the names
-    whose = np.concatenate(numbers)
-    order = np.argsort(whose, kind="stable")
-    return SampleBatch(
-        tuple(series), whose[order], np.concatenate(times)[order], np.concatenate(values)[order], atomic=True
-    )
-
-
-def _one_by_one(
-    data: bytes,
-    runs: _Runs,
-    size: int,
-    series: list[Labels],
-    samples: _Samples,
-    request: WriteRequest,
-    fields: FieldCount,
-) -> None:
-    for begin, count, number in zip(runs.at, runs.count, runs.series, strict=True):
-        _odd_samples(data, begin, begin + count * size, (number, series[number]), samples, request, fields)
+    return texts[2], TYPES[kind] if kind < len(TYPES) else "unknown", texts[4], texts[5]

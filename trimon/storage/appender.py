@@ -395,4 +395,5 @@ def _sum(answers: Sequence[Appended]) -> Appended:
         series_refused=sum(a.series_refused for a in answers),
         error=next((a.error for a in answers if a.error), ""),
         refused_sample=next((a.refused_sample for a in answers if a.error), None),
+        told=tuple(each for a in answers for each in a.told),
     )

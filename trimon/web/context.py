@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -36,6 +37,9 @@ from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer
 from trimon.web.notifications import SUBSCRIBERS_MAX, Notifications
 
+# Those of 1.0 and 2.0.
+REMOTE_WRITE_MESSAGES: Final = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
+
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
@@ -47,6 +51,8 @@ class WebOptions:
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     enable_remote_write: bool = False
+    remote_write_messages: tuple[str, ...] = REMOTE_WRITE_MESSAGES
+    """The messages of remote write that are accepted, 1.0 before 2.0."""
     allow_remote_debug: bool = False
     notification_subscribers_max: int = SUBSCRIBERS_MAX
     search_limit_max: int = 10_000

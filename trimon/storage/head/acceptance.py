@@ -7,7 +7,7 @@ taken silently, with other bits it is a duplicate; earlier goes to the out-of-or
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.gotext.floats import format_g
-from trimon.model.components import is_marker
+from trimon.model.components import is_component, is_marker
 from trimon.model.labels import Labels
-from trimon.model.rows import NO_COLUMNS, Appended, Columns
+from trimon.model.rows import NO_COLUMNS, Appended, Columns, RefusedSample
 from trimon.storage.head.arena import Floats, Int64s
 
 IN_ORDER: Final = 0
@@ -135,6 +135,7 @@ class RefusalTally:
     error: str = ""
     sample: tuple[Labels, int] | None = None
     dropped: int = 0
+    told: list[RefusedSample] = field(default_factory=list)
 
     def refuse(self, refused: list[Refused], bounds: TimeBounds, labels: Callable[[int], Labels]) -> None:
         """Count refusals; the text of the first sample stays. `labels` gives those of the sample at a place."""
@@ -144,6 +145,14 @@ class RefusalTally:
             first = min(refused, key=attrgetter("place"))
             self.error = first.text(bounds)
             self.sample = labels(first.place), first.time_ms
+
+    def tell(self, refused: list[Refused], bounds: TimeBounds, labels: Callable[[int], Labels]) -> None:
+        """Tell each of some samples by itself; components go with the marker of their histogram."""
+        for each in refused:
+            series = labels(each.place)
+            if not is_component(series):
+                is_histogram = bool(is_marker(np.array([each.value]))[0])
+                self.told.append(RefusedSample(series, each.time_ms, each.text(bounds), is_histogram))
 
     def drop(self, verdict: int, count: int) -> None:
         """Count samples that are left out without being refused."""
@@ -184,4 +193,5 @@ class RefusalTally:
             self.series_refused,
             self.error,
             self.sample,
+            tuple(self.told),
         )

@@ -79,6 +79,22 @@ class Arrivals:
         mask = (self.verdicts >= OUT_OF_ORDER) & (self.contradicting == contradicting)
         return refusals(self.verdicts, np.flatnonzero(mask), self.place, self.times, self.values, self.before)
 
+    def each_refused(self) -> list[Refused]:
+        """Every sample that what is stored refuses, by itself, in order of arrival."""
+        mask = (self.verdicts >= OUT_OF_ORDER) & ~self.contradicting
+        found = np.flatnonzero(mask)
+        return [
+            Refused(
+                int(self.verdicts[at]),
+                1,
+                int(self.place[at]),
+                int(self.times[at]),
+                float(self.values[at]),
+                float(self.before[at]),
+            )
+            for at in found[np.argsort(self.place[found], kind="stable")].tolist()
+        ]
+
 
 def _judge_histograms(verdicts: Verdicts, batch: SampleBatch, place: Int64s) -> None:
     """Give components the verdicts over their markers, in place; `place[i]` is that of sample `i` in the batch."""

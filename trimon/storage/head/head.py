@@ -410,9 +410,11 @@ class Head(HeadSeries):
 
         refused = arrivals.refusals(contradicting=False)
         contradicting = arrivals.refusals(contradicting=True)
-        if batch.atomic:
+        if batch.atomic or batch.told:
             for each in contradicting:
                 tally.drop(each.verdict, each.samples)
         else:
             refused += contradicting
         tally.refuse(refused, bounds, labels)
+        if batch.told and refused:
+            tally.tell(arrivals.each_refused(), bounds, labels)

@@ -49,6 +49,7 @@ def split_batch(
             batch.values[mine],
             batch.atomic,
             batch.histograms,
+            batch.told,
         )
         parts.append((head, part))
     return parts

@@ -1,0 +1,210 @@
+"""What becomes of the body of a remote write request: all of it or nothing in 1.0, series by series in 2.0."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import trio
+
+from trimon import limits
+from trimon.errors import UserError
+from trimon.model.labels import Labels, format_label_set
+from trimon.model.rows import Appended, Exemplars
+from trimon.query.language.options import TYPE_AND_UNIT
+from trimon.remote.snappy import decompress, decompressed_size
+from trimon.remote.write_request import FIELDS_MAX, WriteDecoder
+from trimon.remote.write_request2 import Decoder2
+from trimon.remote.write_series2 import Options, Request2
+from trimon.web.context import WebContext
+from trimon.wire import TooManyFields, WireError
+
+T = TypeVar("T")
+
+# A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one. One of so many
+# fields of unusual form is not as cheap, and begins again in a thread.
+INLINE_BYTES_MAX: Final = 32 * 1024
+INLINE_FIELDS_MAX: Final = 1000
+# Bigger bodies are decoded side by side: those that hold more than this wait for one another and keep nobody else waiting.
+# Together they hold at most twice this and one body of the largest size in memory.
+BIG_BYTES_MIN: Final = 4 * 2**20
+SMALL_AT_ONCE: Final = 2
+BIG_AT_ONCE: Final = 1
+WARN_EVERY_S: Final = 60.0
+# Of what is wrong with a request so much is told.
+ERRORS_TOLD_MAX: Final = 100
+STARTS_AS_ZEROS: Final = "created-timestamp-zero-ingestion"
+
+
+class WriteRefused(Exception):
+    """A request that is answered with an error as plain text, and with how much of it was stored all the same."""
+
+    def __init__(self, status: int, message: str, written: Written | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.written = written
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How much of a request of 2.0 was stored, or was there already."""
+
+    samples: int = 0
+    histograms: int = 0
+    exemplars: int = 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As the sender is told."""
+        before = "X-Prometheus-Remote-Write"
+        return {
+            f"{before}-Samples-Written": str(self.samples),
+            f"{before}-Histograms-Written": str(self.histograms),
+            f"{before}-Exemplars-Written": str(self.exemplars),
+        }
+
+
+class WriteReceiver:
+    """What becomes of a request's body. On the loop's thread; big bodies are decoded in a worker."""
+
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+        self._decoder = WriteDecoder()
+        features = context.query_options().features
+        self._decoder2 = Decoder2(Options(TYPE_AND_UNIT in features, STARTS_AS_ZEROS in features))
+        self._small = trio.Semaphore(SMALL_AT_ONCE)
+        self._big = trio.Semaphore(BIG_AT_ONCE)
+        self._beyond = 0
+        """Series beyond a limit since the last warning of them."""
+        self._warns_at_s = -math.inf
+        # Requests that were refused since the log last told of one, and when it may tell again.
+        self._refused = 0
+        self._tells_at_s = -math.inf
+        self._invalid = context.metrics.counter(
+            "prometheus_api_remote_write_invalid_labels_samples_total",
+            "The total number of received remote write samples and histogram samples which contained invalid labels.",
+        )
+        self._exemplars_refused = context.metrics.counter(
+            "trimon_remote_write_exemplars_refused_total",
+            "Exemplars of remote write requests that were not stored.",
+        )
+
+    async def store(self, body: bytes) -> None:
+        """Stores a request, all of it or nothing.
+
+        Raises WriteRefused; OperatingError, ActorGone, AskTimeout and MailboxFull when the sender should retry.
+        """
+        try:
+            written = await self._decode(body, self._decoder.decode)
+        except UserError as error:
+            raise WriteRefused(400, str(error)) from None
+        if written.invalid_series:
+            self._invalid.inc(written.invalid_series)
+            self._warn_of(written.beyond_limits)
+        batch, metadata = written.batch, written.metadata
+        if len(batch.values):
+            messages = (batch, metadata) if metadata.families else (batch,)
+            answer = (await self._context.writer.append(*messages))[0]
+            if answer.error:
+                self._tell(answer)
+                # a full head may have room again after the next cut: the sender keeps the samples and comes back
+                raise WriteRefused(503 if answer.series_refused else 400, answer.error)
+        elif metadata.families:
+            await self._context.writer.append(metadata)
+        if written.exemplars:
+            await self._store_exemplars(written.exemplars)
+
+    def _tell(self, answer: Appended) -> None:
+        """Log a refused sample as Prometheus does, but a sender that repeats itself only now and then."""
+        self._refused += 1
+        if answer.refused_sample is not None and trio.current_time() >= self._tells_at_s:
+            self._tells_at_s = trio.current_time() + WARN_EVERY_S
+            series, timestamp_ms = answer.refused_sample
+            self._context.log.error(
+                "Out of order sample from remote write",
+                err=answer.error,
+                series=format_label_set(series),
+                timestamp=timestamp_ms,
+                requests=self._refused,
+            )
+            self._refused = 0
+
+    def _warn_of(self, beyond: Counter[str]) -> None:
+        """Tell of series beyond a limit: the sender hears nothing of them, as of all that are invalid."""
+        self._beyond += beyond.total()
+        if beyond and trio.current_time() >= self._warns_at_s:
+            self._warns_at_s = trio.current_time() + WARN_EVERY_S
+            self._context.log.warning(
+                "series of a remote write are beyond a limit and left out",
+                count=self._beyond,
+                such_as=next(iter(beyond)),
+            )
+            self._beyond = 0
+
+    async def _decode(self, body: bytes, decode: Callable[[bytes, int], T]) -> T:
+        most = limits.REMOTE_WRITE_DECODED_BYTES_MAX
+        if len(body) <= INLINE_BYTES_MAX:
+            try:
+                return decode(decompress(body, most), INLINE_FIELDS_MAX)
+            except TooManyFields:
+                pass
+        size_bytes = decompressed_size(body)
+        lane = self._big if size_bytes >= BIG_BYTES_MIN else self._small
+        async with lane:
+            with self._context.bodies.counted(min(size_bytes, most)):
+                return await self._context.offload.run(lambda: decode(decompress(body, most), FIELDS_MAX))
+
+    async def store2(self, body: bytes) -> Written:
+        """Stores those series of a request of 2.0 that can be, and says how much that was.
+
+        Raises WriteRefused with what is wrong with the others; OperatingError, ActorGone, AskTimeout and MailboxFull
+        when the sender should retry.
+        """
+        try:
+            request = await self._decode(body, self._decoder2.decode)
+        except WireError as error:
+            raise WriteRefused(400, str(error), Written()) from None
+        except UserError as error:  # no snappy
+            raise WriteRefused(400, str(error)) from None
+        messages = (request.batch, request.metadata) if request.metadata.families else (request.batch,)
+        answer = (
+            (await self._context.writer.append(*messages))[0] if len(request.batch.values) else Appended()
+        )
+        exemplars = await self._store_exemplars(request.exemplars) if request.exemplars else 0
+        written, errors = _outcome(request, answer, exemplars)
+        if answer.series_refused:
+            raise WriteRefused(503, answer.error, written)
+        if errors:
+            shown = errors[:ERRORS_TOLD_MAX]
+            if len(errors) > len(shown):
+                shown.append(f"and {len(errors) - len(shown)} more")
+            self._tell(answer)
+            raise WriteRefused(400, "\n".join(shown), written)
+        return written
+
+    async def _store_exemplars(self, exemplars: Sequence[tuple[Labels, Labels, float, int]]) -> int:
+        """Exemplars that are refused fail no request, as in Prometheus; how many were stored."""
+        (answer,) = await self._context.writer.append(Exemplars(tuple(exemplars)))
+        refused = len(exemplars) - answer.appended
+        if refused:
+            self._exemplars_refused.inc(refused)
+            self._context.log.debug("exemplars were refused", count=refused, err=answer.error)
+        return answer.appended
+
+
+def _outcome(request: Request2, answer: Appended, exemplars: int) -> tuple[Written, list[str]]:
+    """What was written, and what is wrong, in the order of the series."""
+    told = [each for each in answer.told if (each.series, each.time_ms) not in request.zeros]
+    histograms = sum(each.is_histogram for each in told)
+    written = Written(request.samples - (len(told) - histograms), request.histograms - histograms, exemplars)
+    errors = list(request.errors)
+    places = {labels: at for at, labels in enumerate(request.batch.series)} if told else {}
+    for each in told:
+        text = f"{each.text} for series {format_label_set(each.series)}"
+        errors.append((request.places[places[each.series]], text))
+    errors.sort(key=lambda error: error[0])
+    return written, [text for _, text in errors]
