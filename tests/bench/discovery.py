@@ -1,7 +1,7 @@
 """Discovery at scale: pods in one watch, files that change, and relabeling beside Prometheus.
 
     python tests/bench/discovery.py pods     [--targets 50000] [--seconds 60]   a watch with 500 events a second
-    python tests/bench/discovery.py files    [--targets 5000] [--seconds 300]   half of them change every ten seconds
+    python tests/bench/discovery.py files    [--targets 5000] [--seconds 300] [--again]  half change every ten seconds
     python tests/bench/discovery.py relabel  [--targets 50000]                  trimon, then Debian's prometheus
 
 `pods` and `files` print the delay of the event loop, the memory before and after, and what was missed; `relabel` the processor
@@ -269,8 +269,8 @@ def _write(path: Path, groups: Iterator[dict[str, Any]]) -> None:
     part.replace(path)
 
 
-def files(folder: Path, targets: int, seconds: float) -> None:
-    """Targets in ten files, of which half are others every ten seconds."""
+def files(folder: Path, targets: int, seconds: float, again: bool) -> None:
+    """Targets in ten files, of which half are others every ten seconds; with `again` the same two halves in turn."""
     serving = ThreadingHTTPServer(("127.0.0.1", 0), _Target)
     serving.daemon_threads = True
     serving.request_queue_size = 1024
@@ -293,13 +293,15 @@ def files(folder: Path, targets: int, seconds: float) -> None:
     try:
         await_targets(server, targets)
         time.sleep(40)
-        before, start, began = lag(server), server.cost(), time.time()
+        before, start, began, began_series = lag(server), server.cost(), time.time(), 0
         missed = figure(server, "trimon_target_scrapes_missed_total")
         step, until = 0, time.monotonic() + seconds
         while time.monotonic() < until:
             step += 1
-            write(step)
+            write(step % 2 if again else step)
             time.sleep(10)
+            if step == 2:  # with `again` all targets have been there from now on
+                start, began_series = server.cost(), head_series(server)
         end = server.cost()
         counts = server.get(
             "/api/v1/query",
@@ -313,9 +315,16 @@ def files(folder: Path, targets: int, seconds: float) -> None:
               f"{figure(server, 'trimon_target_scrapes_missed_total') - missed:.0f}")  # fmt: skip
         print(told(before, lag(server)))
         print(f"CPU {(end.cpu_s - start.cpu_s) / (time.time() - began):.2f} of a core, memory "
-              f"{start.anonymous_bytes / 2**20:.0f} -> {end.anonymous_bytes / 2**20:.0f} MiB")  # fmt: skip
+              f"{start.anonymous_bytes / 2**20:.0f} -> {end.anonymous_bytes / 2**20:.0f} MiB, series {began_series} -> "
+              f"{head_series(server)}")  # fmt: skip
     finally:
         server.stop()
+
+
+def head_series(server: Server) -> int:
+    """How many series the head has."""
+    found = server.get("/api/v1/status/storage", {})
+    return int(found["data"]["figures"]["head_series"])
 
 
 def _pods_in_a_file(targets: int, version: int, share: float) -> Iterator[dict[str, Any]]:
@@ -374,6 +383,9 @@ def main() -> None:
     parser.add_argument("what", choices=("pods", "files", "relabel"))
     parser.add_argument("--targets", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument(
+        "--again", action="store_true", help="files: the same two halves in turn, so that no series is new"
+    )
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="trimon-bench-"))
     os.environ.pop("http_proxy", None)
@@ -381,7 +393,7 @@ def main() -> None:
         if asked.what == "pods":
             pods(folder, asked.targets or 50_000, asked.seconds)
         elif asked.what == "files":
-            files(folder, asked.targets or 5_000, asked.seconds)
+            files(folder, asked.targets or 5_000, asked.seconds, asked.again)
         else:
             relabel(folder, asked.targets or 50_000)
     finally:
