@@ -31,7 +31,7 @@ from trimon.discovery.provider import ProviderRun
 from trimon.discovery.providers import Provider, consumer_of, providers_of
 from trimon.discovery.registry import Registry
 from trimon.errors import TrimonError, UserError
-from trimon.fetch import proxy
+from trimon.fetch import proxychoice
 from trimon.fetch.client import HttpFetch
 from trimon.log import LogBuffer
 from trimon.offload import ThreadOffload
@@ -244,7 +244,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, played: Iterable[Scene]) ->
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # What it says of proxies is remembered; here by this test alone.
-    monkeypatch.setattr(proxy, "_of_environment", cache(proxy._of_environment.__wrapped__))
+    monkeypatch.setattr(proxychoice, "_of_environment", cache(proxychoice._of_environment.__wrapped__))
     for each in played:
         for name, value in each.environment.items():
             monkeypatch.setenv(name, value)

@@ -6,5 +6,7 @@
   } catch {
     // A browser may forbid storage; the system's theme is right then.
   }
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme =
+    chosen === "light" || chosen === "dark" ? chosen : isDark ? "dark" : "light";
 })();

@@ -1,4 +1,4 @@
-import { type Signal, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 
 /** A choice that this browser remembers; nothing of it reaches the server. */
 export function remembered<T>(name: string, initial: T, isValid: (value: unknown) => value is T): Signal<T> {
@@ -30,16 +30,21 @@ const isTheme = (value: unknown): value is Theme =>
   value === "system" || value === "light" || value === "dark";
 
 export const theme = remembered<Theme>("theme", "system", isTheme);
-theme.subscribe((value) => {
-  if (value === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = value;
+
+const system = window.matchMedia?.("(prefers-color-scheme: dark)");
+const systemIsDark = signal(system?.matches ?? false);
+system?.addEventListener("change", (event) => {
+  systemIsDark.value = event.matches;
+});
+
+/** Whether the page is dark now; what draws with colours reads it, and is drawn again when it changes. */
+export function isDark(): boolean {
+  return theme.value === "system" ? systemIsDark.value : theme.value === "dark";
+}
+
+effect(() => {
+  document.documentElement.dataset.theme = isDark() ? "dark" : "light";
 });
 
 /** Whether times are shown in the browser's zone rather than in UTC. */
 export const localTime = remembered("local-time", false, isBoolean);
-
-/** Whether the page is dark now. */
-export function isDark(): boolean {
-  if (theme.value !== "system") return theme.value === "dark";
-  return window.matchMedia?.("(prefers-color-scheme: dark)").matches ?? false;
-}

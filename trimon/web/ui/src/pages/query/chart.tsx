@@ -1,7 +1,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isDark, localTime, theme } from "../../app/preferences";
+import { isDark, localTime } from "../../app/preferences";
 import { short } from "../../values/numbers";
 import { formatTime } from "../../values/times";
 import { type ChartData, type Column, colour, positive, stacked } from "./chartdata";
@@ -165,7 +165,7 @@ export function LineChart(properties: Properties) {
   const [hover, setHover] = useState<Hover | undefined>();
   const plotted = useRef<uPlot>();
   const layer = useRef<ExemplarLayer>();
-  const look = `${theme.value} ${localTime.value}`;
+  const look = `${isDark()} ${localTime.value}`;
   useEffect(() => {
     const box = place.current;
     if (!box) return undefined;

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { localTime, theme } from "../../app/preferences";
+import { isDark, localTime } from "../../app/preferences";
 import { short } from "../../values/numbers";
 import { formatTime } from "../../values/times";
 import type { Heatmap, Row } from "./heatmapdata";
@@ -87,7 +87,7 @@ export function HeatmapChart({ map, canvas }: Properties) {
   const box = useRef<HTMLCanvasElement>(null);
   const [widthPx, setWidth] = useState(0);
   const [hover, setHover] = useState<Hover | undefined>();
-  const look = `${theme.value} ${localTime.value}`;
+  const look = `${isDark()} ${localTime.value}`;
   useEffect(() => {
     const element = box.current?.parentElement;
     if (!element) return undefined;

@@ -1,5 +1,5 @@
 import { useMemo, useRef, useState } from "preact/hooks";
-import { isDark, theme } from "../../app/preferences";
+import { isDark } from "../../app/preferences";
 import { SearchField } from "../../components/search";
 import { useBoxRows } from "../../components/virtual";
 import { count, short } from "../../values/numbers";
@@ -73,8 +73,6 @@ export function Legend({ names, columns, shown, onShow }: Properties) {
       onShow(shown.map((_, place) => isAlone || place === at));
     }
   };
-  // Reading the theme draws the legend again when it changes.
-  void theme.value;
   return (
     <section class="legend" aria-label="Series">
       <div class="legend-head">
