@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Icon } from "./icon";
-import { useWindowRows } from "./virtual";
+import { useTop, useWindowRows } from "./virtual";
 
 export interface Column<R> {
   name: string;
@@ -62,11 +62,7 @@ export function DataTable<R>(properties: Properties<R>) {
   const { sorted, sorting, setSorting } = useSorted(properties.rows, columns, properties.initialSort);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const body = useRef<HTMLDivElement>(null);
-  const [margin, setMargin] = useState(0);
-  useLayoutEffect(() => {
-    const top = (body.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
-    if (Math.abs(top - margin) > 1) setMargin(top);
-  });
+  const margin = useTop(body);
   const rows = useWindowRows({
     count: sorted.length,
     estimate: () => ROW_PX,

@@ -8,7 +8,18 @@ import {
   type VirtualizerOptions,
   windowScroll,
 } from "@tanstack/virtual-core";
+import type { RefObject } from "preact";
 import { useLayoutEffect, useReducer, useState } from "preact/hooks";
+
+/** How far below the begin of the page an element is, whatever was drawn above it last. */
+export function useTop(element: RefObject<HTMLElement>): number {
+  const [topPx, setTop] = useState(0);
+  useLayoutEffect(() => {
+    const top = (element.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
+    if (Math.abs(top - topPx) > 1) setTop(top);
+  });
+  return topPx;
+}
 
 /** Rows of any height of which those alone are drawn that the window shows. `margin` is what stands above the list. */
 export function useWindowRows(options: {

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
-import { useWindowRows } from "../../components/virtual";
+import { useTop, useWindowRows } from "../../components/virtual";
 import { humanDuration } from "../../values/durations";
 import { count, short } from "../../values/numbers";
 import { ActorDetail } from "./detail";
@@ -128,11 +128,7 @@ function Row({
 export function ActorLines({ lines, nowS, onFold }: Properties) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const body = useRef<HTMLDivElement>(null);
-  const [margin, setMargin] = useState(0);
-  useLayoutEffect(() => {
-    const top = (body.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
-    if (Math.abs(top - margin) > 1) setMargin(top);
-  });
+  const margin = useTop(body);
   const rows = useWindowRows({
     count: lines.length,
     estimate: () => ROW_PX,
