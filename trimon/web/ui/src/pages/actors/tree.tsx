@@ -1,4 +1,4 @@
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
 import { useTop, useWindowRows } from "../../components/virtual";
