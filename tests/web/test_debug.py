@@ -1,4 +1,4 @@
-"""/debug/actors with many actors: whole, in pages for a browser, and never long on the loop."""
+"""/debug/actors with many actors: whole, and never long on the loop; browsers are led to the page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import orjson
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -14,7 +15,8 @@ from tests.support.asgi import Call
 from tests.support.web_world import web_world
 from trimon.actors.kernel import ChildSpec, Group, Pool, tree
 from trimon.web.context import WebOptions
-from trimon.web.debug import PAGE_ROWS, tree_json
+from trimon.web.debug import tree_json
+from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.pieces import SLICE_S, gathered
 
 
@@ -76,26 +78,35 @@ async def test_others_have_their_turn_while_a_large_tree_is_written(nursery: tri
     nursery.cancel_scope.cancel()
 
 
-async def test_a_browser_gets_pages(tmp_path: Path, nursery: trio.Nursery) -> None:
-    """A page has so many rows and a link to the next; the last has none."""
-    group = group_of(PAGE_ROWS + 10)
+@pytest.mark.parametrize("built", [True, False])
+async def test_a_browser_is_led_to_the_page_of_actors(
+    built: bool, tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are pages, a browser that asks for actors is led to theirs; everybody else, and every other route, has JSON."""
+    monkeypatch.setattr("trimon.web.debug.pages_are_built", lambda: built)
+    group = group_of(2)
     nursery.start_soon(group.run)
     await wait_all_tasks_blocked()
-    options = WebOptions(allow_remote_debug=True)
+    options = WebOptions(allow_remote_debug=True, external=ExternalUrl("http://x.test/prom/"))
     async with web_world(tmp_path, options, {"tree": lambda: group}) as here:
 
-        async def page(target: str) -> str:
-            status, _, body = await Call("GET", target, {"accept": "text/html"}).to(here.client.app)
-            assert status == 200
-            return body.decode()
+        async def asked(path: str, accept: str = "text/html,*/*;q=0.8") -> tuple[int, str, bytes]:
+            status, headers, body = await Call("GET", path, {"accept": accept}).to(here.client.app)
+            return status, dict(headers).get(b"location", b"").decode(), body
 
-        first, second = await page("/debug/actors"), await page(f"/debug/actors?from={PAGE_ROWS}")
-        assert first.count("<tr><td") == PAGE_ROWS
-        assert f'<a href="?from={PAGE_ROWS}">more</a>' in first
-        assert 10 < second.count("<tr><td") < 20
-        assert ">more<" not in second
-        for odd in ("-5", "x", "9" * 30, ""):
-            await page(f"/debug/actors?from={odd}")
-        _, _, whole = await Call("GET", "/debug/actors").to(here.client.app)
-        assert json.loads(whole)["path"] == group.path
+        for path, page in (
+            ("/debug/actors", "/prom/actors"),
+            ("/debug/actors/root/pool0", "/prom/actors?search=root%2Fpool0"),
+        ):
+            status, where, body = await asked(path)
+            assert (status, where) == ((302, page) if built else (200, ""))
+            assert built or json.loads(body)["path"]
+            status, _, body = await asked(path, "*/*")
+            assert status == 200
+            assert json.loads(body)["path"]
+        for path in ("crashes", "plugins", "queries", "memory"):
+            status, _, body = await asked(f"/debug/{path}")
+            assert status == 200
+            json.loads(body)
+        assert (await asked("/debug/actors/nobody"))[0] == 404
     nursery.cancel_scope.cancel()

@@ -72,6 +72,11 @@ packages, run <code>TRIMON_UI=required pip install --editable .</code>, which sa
 <a href="{prefix}/metrics">metrics</a>, <a href="{prefix}/debug/actors">actors</a>.</p>"""
 
 
+def pages_are_built(static: Path = STATIC) -> bool:
+    """Whether there is a build of the pages."""
+    return (static / "index.html").is_file()
+
+
 class Pages:
     """Answers with the document and its files. Only on the loop's thread."""
 

@@ -9,13 +9,13 @@ from tests.support.oracle import recorded
 from tests.support.web_world import web_world
 from trimon.query.language.options import QueryOptions
 from trimon.web.context import WebOptions
+from trimon.web.pages import pages_are_built
 
 CASES = [case for case in recorded("api/cases.jsonl") if case.get("path") == "/api/v1/features"]
 # What Prometheus 3.14 has and this server does not (yet): it says so.
 FALSE_HERE = {
     "api/otlp_write_receiver",
     "tsdb/xor2_encoding",
-    "ui/ui_v3",
 }
 # How Prometheus is built inside, which means nothing here.
 LEFT_OUT = {"prometheus/stringlabels"}
@@ -44,4 +44,7 @@ async def test_features_are_told_as_they_are(tmp_path: Path) -> None:
         differs = {name for name in got if name in want and got[name] != want[name]}
         providers = {name for name in differs if name.startswith("service_discovery_providers/")}
         assert not any(got[name] for name in differs)
+        # The pages are there when they were built.
+        assert got["ui/ui_v3"] == pages_are_built()
+        differs -= {"ui/ui_v3"}
         assert differs - providers == (FALSE_HERE if given else FALSE_HERE - {"api/otlp_write_receiver"})

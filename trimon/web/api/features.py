@@ -24,6 +24,7 @@ from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
+from trimon.web.pages import pages_are_built
 
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "^", "@")
 _LANGUAGE: Final = (
@@ -41,7 +42,7 @@ _MISSING: Final[dict[str, tuple[str, ...]]] = {
     "tsdb": (
         "delayed_compaction", "histograms_st_encoding", "st_storage", "use_uncached_io", "xor2_encoding",
     ),
-    "ui": ("ui_v2", "ui_v3"),
+    "ui": ("ui_v2",),
 }  # fmt: skip
 
 Features = dict[str, dict[str, bool]]
@@ -97,6 +98,8 @@ def features_of(context: WebContext) -> Features:
     found["templating_functions"] = {
         function.name: True for room in (numbers, queries, texts) for function in room.FUNCTIONS
     }
+    # The pages beside which Prometheus has its second and older ones.
+    found["ui"]["ui_v3"] = pages_are_built()
     found["tsdb"] |= {
         "exemplar_storage": options.has("exemplar-storage"),
         "isolation": True,
