@@ -82,7 +82,7 @@ async def test_others_have_their_turn_while_a_large_tree_is_written(nursery: tri
 async def test_a_browser_is_led_to_the_page_of_actors(
     built: bool, tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there are pages, a browser that asks for actors is led to theirs; everybody else, and every other route, has JSON."""
+    """Where there are pages, a browser that asks for actors is led to theirs; everything else is JSON."""
     monkeypatch.setattr("trimon.web.debug.pages_are_built", lambda: built)
     group = group_of(2)
     nursery.start_soon(group.run)
