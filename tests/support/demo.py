@@ -12,14 +12,16 @@ from tests.support.process import Server
 
 
 @contextmanager
-def demo(directory: Path, *flags: str) -> Iterator[Server]:
+def demo(directory: Path, *flags: str, port: int = 0, prefix: str = "") -> Iterator[Server]:
     """A demo that is gone afterwards, and with it all that it made; `data` is where it says that its files are."""
     directory.mkdir(exist_ok=True)
-    server = Server(directory / "demo")
+    server = Server(directory / "demo", port=port)
     server.command = [
         sys.executable, "-m", "trimon", "demo", f"--web.listen-address=127.0.0.1:{server.port}", *flags,
     ]  # fmt: skip
+    plain, server.url = server.url, f"{server.url}{prefix}"
     server.start()
+    server.url = plain
     try:
         found = re.search(r"configuration: (\S+/trimon-demo-[^/]+)/demo\.yml", server.log.read_text())
         assert found, server.tail()

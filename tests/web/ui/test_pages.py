@@ -1,0 +1,62 @@
+"""Every page in a real browser: nothing goes wrong, nothing leaves the server, nothing is wider than a small screen."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.process import Server
+from tests.web.ui.conftest import watched
+from trimon.web.pages import PAGES
+
+GRAPH = "/query?g0.expr=" + quote("sum by (route) (rate(shop_requests_total[1m]))") + "&g0.tab=graph"
+HEATMAP = (
+    "/query?g0.expr="
+    + quote("sum(rate(shop_request_duration_seconds[1m]))")
+    + "&g0.tab=graph&g0.display_mode=heatmap&g0.range_input=6h"
+)
+EVERY = (*PAGES, GRAPH, HEATMAP, "/query?g0.expr=up&g0.tab=explain")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_and_tab_loads_cleanly(theme: str, browser: Any, server: Server) -> None:
+    """No message of the console, no violation of the policy, no request to elsewhere; each tab of each page is opened."""
+    with watched(browser, server.url, theme=theme) as here:
+        for path in EVERY:
+            page = here.open(path)
+            assert page.locator("main, article, section").count()
+            for at in range(page.get_by_role("tab").count()):
+                page.get_by_role("tab").nth(at).click()
+                page.wait_for_timeout(120)
+            assert here.wrong == [], path
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_is_wider_than_a_small_screen(theme: str, browser: Any, server: Server) -> None:
+    """At 360 px the page itself does not scroll sideways; what is wider scrolls by itself."""
+    too_wide = []
+    with watched(browser, server.url, theme=theme, width=360) as here:
+        for path in EVERY:
+            page = here.open(path)
+            if (width := page.evaluate("document.documentElement.scrollWidth")) > 360:
+                too_wide.append((path, width))
+    assert too_wide == []
+
+
+def test_links_of_a_prometheus_open_here(browser: Any, server: Server) -> None:
+    """Old and new parameters, and the old path of graphs."""
+    expression = quote('up{job="api"}')
+    with watched(browser, server.url) as here:
+        for path in (
+            f"/graph?g0.expr={expression}&g0.tab=0&g0.stacked=1&g0.range_input=2h",
+            f"/query?g0.expr={expression}&g0.tab=graph&g0.display_mode=stacked&g0.range_input=2h",
+        ):
+            page = here.open(path)
+            assert page.locator(".cm-content").inner_text() == 'up{job="api"}'
+            assert page.get_by_label("Range", exact=True).input_value() == "2h"
+            page.wait_for_selector("canvas")
+        page = here.open(f"/graph?g0.expr={expression}&g0.tab=1&g1.expr=vector(7)&g1.tab=table")
+        page.wait_for_selector("text=api-1")
+        assert page.locator(".query-panel").count() == 2
