@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -60,3 +61,37 @@ def test_links_of_a_prometheus_open_here(browser: Any, server: Server) -> None:
         page = here.open(f"/graph?g0.expr={expression}&g0.tab=1&g1.expr=vector(7)&g1.tab=table")
         page.wait_for_selector("text=api-1")
         assert page.locator(".query-panel").count() == 2
+
+
+def test_pages_are_reached_by_keyboard(browser: Any, server: Server) -> None:
+    """Tab goes through the navigation, and Enter opens a page without loading the document again."""
+    with watched(browser, server.url) as here:
+        page = here.open("/query")
+        page.evaluate("window.stays = true")
+        page.get_by_role("link", name="Targets").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/targets")
+        page.wait_for_selector("text=payments-2")
+        assert page.evaluate("window.stays") is True
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent").strip() == "Service discovery"
+
+
+def test_ten_thousand_rows_are_few_elements(browser: Any, server: Server) -> None:
+    """Only what is visible of a long table is drawn."""
+    result = [
+        {"metric": {"__name__": "many", "instance": f"host-{number}"}, "value": [1, str(number)]}
+        for number in range(10_000)
+    ]
+    answer = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+    with watched(browser, server.url) as here:
+        here.page.route(
+            "**/api/v1/query", lambda route: route.fulfill(body=answer, content_type="application/json")
+        )
+        here.page.route(
+            "**/api/v1/query?*", lambda route: route.fulfill(body=answer, content_type="application/json")
+        )
+        page = here.open("/query?g0.expr=many&g0.tab=table")
+        page.wait_for_selector("text=host-1")
+        assert page.locator("[aria-rowcount]").first.get_attribute("aria-rowcount") == "10001"
+        assert page.locator(".table-place").count() < 120
