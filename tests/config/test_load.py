@@ -286,6 +286,7 @@ def test_a_bearer_token_becomes_authorization() -> None:
 
 INERT_FRAMES: Final = {
     "config": "{}",
+    "remote_write": "remote_write: [{{url: 'http://x', {}}}]",
     "tsdb": "storage: {{tsdb: {{{}}}}}",
     "basic_auth": "scrape_configs: [{{job_name: a, basic_auth: {{{}}}}}]",
     "authorization": "scrape_configs: [{{job_name: a, authorization: {{{}}}}}]",
@@ -293,7 +294,10 @@ INERT_FRAMES: Final = {
     "oauth2": "scrape_configs: [{{job_name: a, oauth2: {{client_id: i, token_url: 'http://x/', {}}}}}]",
 }
 INERT_VALUES: Final = {
-    "remote_write": "[{url: 'http://x'}]",
+    "round_robin_dns": "true",
+    "failed_request_logging": "true",
+    "azuread": "{managed_identity: {client_id: '00000000-0000-0000-0000-000000000000'}}",
+    "google_iam": "{credentials_file: x}",
     "remote_read": "[{url: 'http://x'}]",
     "stale_series_compaction_threshold": "1",
     "otlp": "{promote_resource_attributes: [x]}",

@@ -51,7 +51,7 @@ async def test_settings_that_nothing_acts_on_are_told_until_a_reload_is_without_
     clock: Clock = VirtualClock()
     metrics, log, told = SelfMetrics(), LogBuffer(), Notifications(clock)
     seams: Any = SimpleNamespace(clock=clock, metrics=metrics, log=log, parse_threads=InlineOffload())
-    texts = ["remote_write: [{url: 'http://x/'}]\nremote_read: [{url: 'http://x/'}]\n", "global: {}\n"]
+    texts = ["remote_read: [{url: 'http://x/'}]\notlp: {promote_resource_attributes: [x]}\n", "global: {}\n"]
     reload = Reload(
         None,  # type: ignore[arg-type] # no part is reached
         SimpleNamespace(loaded=None),  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ async def test_settings_that_nothing_acts_on_are_told_until_a_reload_is_without_
     await reload.run()
     assert metrics.value("trimon_config_unsupported_settings", {}) == 2
     (notification,) = told.current
-    assert notification.text.endswith(": remote_write (p.yml:1:1), remote_read (p.yml:2:1)")
+    assert notification.text.endswith(": remote_read (p.yml:1:1), otlp (p.yml:2:1)")
     warned = [fields["at"] for _, _, fields in log.entries if fields.get("setting")]
     assert warned == ["p.yml:1:1", "p.yml:2:1"]
     await reload.run()

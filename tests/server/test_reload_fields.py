@@ -26,7 +26,7 @@ SECTIONS: Final = {
     "scrape_configs": "the scrape manager and discovery",
     "storage": "the limits of the store",
     "tracing": "the exporter of spans",
-    "remote_write": "",
+    "remote_write": "the queues of remote write",
     "remote_read": "",
     "otlp": "",
 }
@@ -60,7 +60,7 @@ def test_a_thousand_settings_without_effect_do_not_fill_the_log() -> None:
 NOT_OF_JOBS: Final = {
     "evaluation_interval": "rules and subqueries",
     "rule_query_offset": "rules",
-    "external_labels": "nothing leaves this server yet; they seed the phase of scrapes at the start",
+    "external_labels": "they go out with what is sent, and seed the phase of scrapes at the start",
     "query_log_file": "the query log",
     "metric_name_escaping_scheme": "inherited unless a job has its own",
 }

@@ -207,6 +207,10 @@ class _Trouble:
     """When it was last."""
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 class StorageActor:
     """The single writer of samples.
 
@@ -235,6 +239,8 @@ class StorageActor:
         self.fsyncs = 0
         self.fsync_s = 0.0
         self.append_failures = 0
+        self.on_append: Callable[[], None] = _nobody
+        """Called after every append."""
         self._threads_until_s = 0.0
         self._last_error = ""
         self._troubles: dict[str, _Trouble] = {}
@@ -344,6 +350,7 @@ class StorageActor:
                 append.reply.fail(error)
             return
         self._over(APPEND_FAILED)
+        self.on_append()
         position = 0
         for append in appends:
             end = position + len(append.messages)

@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.cli.commandline import ServerFlags
 from trimon.cli.describedflags import described_flags
 from trimon.cli.features import enabled_features
@@ -73,6 +74,7 @@ EXIT_USAGE: Final = 2
 WRITER_THREADS: Final = 3
 PARSE_THREADS: Final = 4
 PASSWORD_THREADS: Final = 2
+SENDING_THREADS: Final = 4
 # Of each kind of discovery, which has its own: one whose library hangs keeps no scrape and no other discovery waiting.
 DISCOVERY_THREADS: Final = 16
 EMBEDDED: Final = """# The configuration of a server that was given none: it scrapes itself.
@@ -141,6 +143,7 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
         alerts=alert_settings(flags),
         rules=rule_settings(flags, features),
         memory=memory_limit(flags["storage.memory-max"]),
+        kept_log=KeptBounds(flags["storage.remote.keep-time"], flags["storage.remote.keep-size"]),
         keep_bodies=flags["scrape.keep-bodies"],
         flags=shown,
         described_flags=described_flags(flags, shown),
@@ -159,6 +162,7 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
         scrape_threads=ThreadOffload(PARSE_THREADS),
         discovery_threads=AbandoningLanes(DISCOVERY_THREADS),
         rule_threads=ThreadOffload(settings.rules_max),
+        sending_threads=ThreadOffload(SENDING_THREADS),
         password_threads=ThreadOffload(PASSWORD_THREADS),
         registry=registry,
     )

@@ -96,6 +96,7 @@ class RemoteWriteConfig(HttpClient, Model):
 
     yaml_type: ClassVar[str] = "config.plain"
     inherited_before: ClassVar[str] = "queue_config"
+    section: ClassVar[str] = "remote_write"
 
     url: SecretUrl | None = setting(AnyUrl(), shown=Shown.ALWAYS)
     remote_timeout: int = setting(DURATION, 30_000)

@@ -17,9 +17,14 @@ _NO_TLS_REFERENCE: Final = "references to secrets are not resolved, connections 
 
 INERT: Final[Mapping[str, Mapping[str, str]]] = {
     "config": {
-        "remote_write": "no samples are sent",
         "remote_read": "queries read local storage alone",
         "otlp": "OTLP is not received",
+    },
+    "remote_write": {
+        "round_robin_dns": "connections go where the resolver says first",
+        "failed_request_logging": "requests that failed are not logged",
+        "azuread": "requests go without that authorization",
+        "google_iam": "requests go without that authorization",
     },
     "tsdb": {"stale_series_compaction_threshold": "stale series are compacted with all others"},
     "basic_auth": {"username_ref": _REFERENCE, "password_ref": _REFERENCE},

@@ -84,6 +84,7 @@ class Frontend:
             described_flags=self._settings.described_flags,
             runtime=self._runtime,
             mask=scraping.discovery.mask,
+            remote_write=parts.remote_write.writer.states,
             memory=parts.memory.describe,
             bodies=parts.memory.memory.bodies,
             notifications=self._notifications,

@@ -133,6 +133,7 @@ class Reload:
             ("db_storage", self._storage),
             ("logs", self._logs),
             ("scrape", self._scraping),
+            ("remote_storage", self._remote_write),
             ("notify", self._notify),
             ("rules", self._rules),
             ("tracing", self._tracing),
@@ -140,6 +141,9 @@ class Reload:
 
     def _storage(self, loaded: LoadedConfiguration) -> None:
         self._parts.storage.configure(loaded.config.storage)
+
+    def _remote_write(self, loaded: LoadedConfiguration) -> None:
+        self._parts.remote_write.configure(loaded.config)
 
     def _logs(self, loaded: LoadedConfiguration) -> None:
         if loaded.logs_error is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trimon.actors.notifier import NotifierSettings
+from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.clock import Clock
 from trimon.discovery.registry import Registry
 from trimon.log import Log
@@ -72,6 +73,8 @@ class Settings:
 
     memory: MemoryLimit | None = None
     """The most memory of the process; None for what the system says."""
+    kept_log: KeptBounds = field(default_factory=KeptBounds)
+    """How much of the log is kept for receivers of remote write."""
     keep_bodies: bool = True
     """Whether bodies of last scrapes are kept."""
     security: CurrentSecurity = field(default_factory=CurrentSecurity)
@@ -101,6 +104,8 @@ class Seams:
     rule_threads: Offload
     password_threads: Offload
     """Comparing passwords takes long: whoever guesses keeps nothing else waiting."""
+    sending_threads: Offload
+    """Reading the log and making requests of remote write."""
     registry: Registry
     problems: RecentProblems = field(default_factory=RecentProblems)
     """What the log keeps of its warnings and errors."""

@@ -4,6 +4,8 @@ trimon
 ├── storage            the single writer
 ├── line-files         query log, logs of failed scrapes
 ├── compactor          cuts and merges blocks, retention
+├── remote-write       which receivers there are, and the log they have not read
+├── remote-write-queues/<receiver>
 ├── notifier           alerts of all rules to the senders of all Alertmanagers
 ├── alertmanagers/<set>/<url>
 ├── alertmanager-discovery, alertmanager-watch
@@ -51,6 +53,7 @@ def supervision_tree(
 ) -> Group:
     """The root of all actors; `watch` is None when the files of the configuration are not watched."""
     storage, scraping, rules, notify = parts.storage, parts.scraping, parts.rules, parts.notify
+    remote_write = parts.remote_write
     lines, line_mailbox = parts.queries.lines, parts.queries.line_mailbox
     always = Restart.ALWAYS
     specs = [
@@ -59,6 +62,8 @@ def supervision_tree(
         ),
         ChildSpec("line-files", lambda: lines, line_mailbox, always, drain_s=2.0),
         ChildSpec("compactor", lambda: storage.compactor, drain_s=5.0),
+        ChildSpec("remote-write", lambda: remote_write.writer, restart=always, drain_s=2.0),
+        ChildSpec("remote-write-queues", lambda: remote_write.queues, restart=always, drain_s=16.0),
         ChildSpec("alertmanagers", lambda: notify.senders, restart=always, drain_s=12.0),
         ChildSpec("notifier", lambda: notify.notifier, notify.mailbox, always, drain_s=5.0),
         ChildSpec("alertmanager-watch", lambda: notify.watch, notify.watch_mailbox, always, drain_s=2.0),

@@ -27,6 +27,7 @@ from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.ends import save_ends, write_identity
+from trimon.storage.wal.kept import KeptLog
 from trimon.storage.wal.log import HeadLog
 
 # Up to this many groups are measured whenever somebody asks.
@@ -83,6 +84,8 @@ class StoreCore:
         self.problems = Problems(clock)
         self.lost: tuple[Loss, ...] = ()
         """What cannot be read of blocks that were set aside; replaced as a whole."""
+        self.kept_log = KeptLog(files, options.path, clock)
+        """Runs that are in blocks and that somebody still sends from."""
         self.log_id = ""
         self.is_named = False
         """Whether the name of the log is written down."""

@@ -33,7 +33,8 @@ from trimon.storage.upkeep.directory import DataDirectory
 from trimon.storage.upkeep.jobs import MaintenanceJob, MergeJob
 from trimon.storage.upkeep.maintenance import MaintenancePlanner
 from trimon.storage.wal.ends import FILE, IDENTITY, inspect_log, new_identity
-from trimon.storage.wal.log import remove_segments
+from trimon.storage.wal.kept import KeptLog, RunExtent
+from trimon.storage.wal.log import list_segments
 from trimon.storage.wal.recovery import Recovery, latest_window
 from trimon.storage.wal.replay import ReplayReport
 from trimon.storage.wal.sections import EXEMPLARS, METADATA
@@ -248,6 +249,30 @@ class Store:
         """Note a fault with those of the data directory."""
         self._core.problem(kind, subject, text, count)
 
+    # ---- the log as others read it
+
+    @property
+    def log_id(self) -> str:
+        """The name of this directory's log."""
+        return self._core.log_id
+
+    @property
+    def kept_log(self) -> KeptLog:
+        """Runs of the log that are in blocks and that somebody still sends from."""
+        return self._core.kept_log
+
+    def log_extents(self) -> list[RunExtent]:
+        """How far each run of the log goes now, oldest first. What a later run has, and an earlier one lacks, was written after
+        it. Lists directories: for a thread."""
+        core = self._core
+        listed = {name.epoch for name in core.kept_log.segments()}
+        listed |= {name.epoch for name in list_segments(core.files, core.wal_path)}
+        # The newest first: of an older run there may then be more, but never less, than what came before.
+        written = [
+            (live.log.epoch, live.log.written) for live in reversed(self._appender.open_heads) if live.log
+        ]
+        return core.kept_log.extents(listed, dict(written))
+
     # ---- replay
 
     def replay(self) -> ReplayReport:
@@ -302,7 +327,7 @@ class Store:
                 with core.writing:
                     self._appender.keep_deletions(epochs)
             core.save_ends(without=epochs | kept)
-            remove_segments(core.files, core.wal_path, epochs)
+            core.kept_log.retire(epochs)
         except (OSError, OperatingError) as error:
             core.problem("files", "wal", f"WAL segments of finished runs cannot be removed or noted: {error}")
 

@@ -25,6 +25,7 @@ from trimon.web.api.querying.queries import query_endpoints
 from trimon.web.api.querying.search import search_endpoints
 from trimon.web.api.querying.series import series_endpoints
 from trimon.web.api.remote.otlp import otlp_endpoints
+from trimon.web.api.remote.remotequeues import remote_queue_endpoints
 from trimon.web.api.remote.remoteread import read_endpoints
 from trimon.web.api.remote.remotewrite import write_endpoints
 from trimon.web.api.security import security_endpoints
@@ -67,6 +68,7 @@ _AREAS: Final = (
     feature_endpoints,
     notification_endpoints,
     problem_endpoints,
+    remote_queue_endpoints,
     actor_endpoints,
     federation_endpoints,
     otlp_endpoints,

@@ -124,6 +124,8 @@ class WebContext:
     """How the text of a rule file is read."""
     alert_origin: AlertOrigin = field(default_factory=AlertOrigin)
     """What templates of alerts know of the server."""
+    remote_write: Callable[[], Sequence[Mapping[str, object]]] = list
+    """The state of the queues of remote write."""
     memory: Callable[[], Mapping[str, object]] = dict
     """The budget of memory, its owners, and what the kernel counts."""
     security: CurrentSecurity = field(default_factory=CurrentSecurity)

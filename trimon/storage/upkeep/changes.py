@@ -15,7 +15,7 @@ from trimon.storage.block.reader import Block
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.state import LiveHead, StoreCore, StoreState
-from trimon.storage.wal.log import list_segments, remove_segments
+from trimon.storage.wal.log import list_segments
 
 
 class ChangedMeanwhile(OperatingError):
@@ -111,7 +111,7 @@ class StoreChanges:
                 self._appender.link_older_heads()
                 self._appender.keep_deletions(epochs)
                 core.save_ends(without=epochs | self._appender.open_epochs)
-                remove_segments(core.files, core.wal_path, epochs)
+                core.kept_log.retire(epochs)
             except OSError as error:
                 raise OperatingError(f"WAL: {error}") from error
             core.counts["cuts"] += 1

@@ -72,9 +72,9 @@ def wrap(kind: int, payload: bytes, seed: int, compressor: zstandard.ZstdCompres
 class _Window:
     """The bytes of a segment, read in pieces: of each only a window is in memory."""
 
-    def __init__(self, file: ReadFile) -> None:
+    def __init__(self, file: ReadFile, end: int | None = None) -> None:
         self._file = file
-        self.end = min(file.size_bytes, SEGMENT_BYTES_MAX)
+        self.end = min(file.size_bytes if end is None else end, SEGMENT_BYTES_MAX)
         self._begin = 0
         self._held = b""
 
@@ -104,13 +104,16 @@ def begins_right(file: ReadFile) -> bool:
     return _Window(file).take(0, len(MAGIC)) == MAGIC
 
 
-def records(file: ReadFile, seed: int) -> Iterator[LogRecord | DamagedBytes]:
+def records(
+    file: ReadFile, seed: int, begin: int = len(MAGIC), end: int | None = None
+) -> Iterator[LogRecord | DamagedBytes]:
     """Every readable record of a segment after its magic, and what lies unreadable between them.
 
-    Where no record can begin none is looked for, and what is beyond SEGMENT_BYTES_MAX is not told of.
+    Where no record can begin none is looked for, and what is beyond SEGMENT_BYTES_MAX is not told of. `begin` and `end`, which
+    are where records begin and end, bound what is read.
     """
-    window = _Window(file)
-    offset = len(MAGIC)
+    window = _Window(file, end)
+    offset = begin
     damaged_from = -1
     decompressor = zstandard.ZstdDecompressor()
     while offset < min(window.end, _RECORDS_END):

@@ -101,6 +101,8 @@ class HeadLog:
         self.left_behind = False
         """Whether the segment that was to be next could be neither finished nor removed."""
         self._unsynced = False
+        self.written = (-1, 0)
+        """The segment and its bytes up to which whole records are committed; for readers in other threads."""
 
     # ---- journal
 
@@ -290,6 +292,7 @@ class HeadLog:
             self._torn_at = good_end
             self._mend(file)
             raise OperatingError(f"WAL segment {self._name()}: {error}") from error
+        self.written = (self.segment, file.size_bytes)
 
     def _mend(self, file: AppendFile) -> None:
         """Cut off what a failed write left."""
@@ -338,6 +341,7 @@ class HeadLog:
             raise
         self._close_file()
         self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False
+        self.written = (name.segment, opened.size_bytes)
         return opened
 
 

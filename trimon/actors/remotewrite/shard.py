@@ -1,0 +1,227 @@
+"""Sending a batch until the receiver has it, or it is lost for good."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from trimon.clock import Clock
+from trimon.config.remote import MESSAGES, RemoteWriteConfig
+from trimon.fetch.request import Fetch, FetchError, FetchRequest
+from trimon.log import Log
+from trimon.offload import Offload
+from trimon.redaction import redacted, shown_url
+from trimon.remote.sending.answers import Judgement, Verdict, judge
+from trimon.remote.sending.entries import NONE, Counted, Entries
+from trimon.remote.sending.messages import (
+    is_custom,
+    metadata_request,
+    packed,
+    write_request,
+    write_request_2,
+)
+from trimon.remote.sending.resharding import Demand
+from trimon.remote.sending.series import SeriesTable
+
+ANSWER_BYTES_MAX: Final = 64 * 1024
+REPEATED_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class QueueCounts:
+    """What became of what a queue read; it outlives the actor."""
+
+    sent: Counted = NONE
+    failed: Counted = NONE
+    retried: Counted = NONE
+    too_old: Counted = NONE
+    ruled_out: Counted = NONE
+    custom: int = 0
+    """Histograms that 1.0 has no form for."""
+    metadata: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    metadata_bytes: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    newest_sent_ms: int = 0
+    newest_read_ms: int = 0
+    lost_bytes: int = 0
+    """Bytes of the log that were removed before they were read."""
+
+
+class Sender:
+    """What all shards of a queue share: how requests are made, judged and repeated."""
+
+    def __init__(
+        self,
+        config: RemoteWriteConfig,
+        name: str,
+        clock: Clock,
+        offload: Offload,
+        log: Log,
+        counts: QueueCounts,
+    ) -> None:
+        assert config.url is not None
+        self.url = config.url.reveal()
+        self.config = config
+        self.counts = counts
+        self.demand = Demand()
+        self.last_error = ""
+        self.last_taken_s = -1.0
+        self.backoff_s = 0.0
+        """The wait before the present attempt; 0 while all goes well."""
+        self.is_second = config.protobuf_message == MESSAGES[1]
+        self._name = name
+        self._clock = clock
+        self._offload = offload
+        self._log = log
+        self._quiet_until_s = 0.0
+
+    async def deliver(
+        self, fetch: Fetch, table: SeriesTable, entries: Entries, gives_up: Callable[[], bool]
+    ) -> bool:
+        """Send entries until the receiver has them or never will; False where it `gives_up` before."""
+        counts = self.counts
+        if not self.is_second and any(map(is_custom, entries.histograms)):
+            kept = tuple(each for each in entries.histograms if not is_custom(each))
+            counts.custom += len(entries.histograms) - len(kept)
+            entries = Entries(entries.series, entries.times_ms, entries.values, kept, entries.exemplars)
+        attempt, body, encoded = 0, b"", NONE
+        sleep_s = self.config.queue_config.min_backoff / 1000
+        while True:
+            entries = self._fresh(entries)
+            told = entries.counted
+            if not told.total:
+                return True
+            if told != encoded:
+                encode = write_request_2 if self.is_second else write_request
+                body = await self._offload.run(lambda e=entries, f=encode: packed(f(table, e)))  # type: ignore[misc]  # mypy knows no type of a default
+                encoded = told
+            judged = await self._attempt(fetch, body, attempt, told)
+            if judged.verdict is not Verdict.RETRY:
+                self._settled(judged, entries, len(body))
+                return True
+            counts.retried = counts.retried.plus(told)
+            counts.sent = counts.sent.plus(told)
+            if gives_up():
+                return False
+            attempt += 1
+            sleep_s = await self.wait(judged, sleep_s)
+
+    async def wait(self, judged: Judgement, sleep_s: float) -> float:
+        """Wait before the next attempt, at least as long as the receiver says; the wait after that."""
+        self._warn(judged.error)
+        self.backoff_s = judged.wait_s or sleep_s
+        await trio.sleep(self.backoff_s)
+        return min(self.backoff_s * 2, self.config.queue_config.max_backoff / 1000)
+
+    def _fresh(self, entries: Entries) -> Entries:
+        limit_ms = self.config.queue_config.sample_age_limit
+        if not limit_ms:
+            return entries
+        kept = entries.since(self._clock.now_ms() - limit_ms)
+        self.counts.too_old = self.counts.too_old.plus(entries.counted.minus(kept.counted))
+        return kept
+
+    async def _attempt(self, fetch: Fetch, body: bytes, attempt: int, told: Counted) -> Judgement:
+        queue = self.config.queue_config
+        began_s = trio.current_time()
+        try:
+            answer = await fetch.send(self._request(body, attempt))
+        except FetchError as error:
+            return Judgement(Verdict.RETRY, redacted(f'Post "{shown_url(self.url)}": {error}'))
+        finally:
+            took_s = trio.current_time() - began_s
+            self.counts.batches += 1
+            self.counts.seconds += took_s
+            self.demand.sending.add(took_s)
+        return judge(
+            answer.status,
+            answer.status_line,
+            answer.body,
+            answer.headers,
+            told,
+            is_second=self.is_second,
+            retries_429=queue.retry_on_http_429,
+            now_ms=self._clock.now_ms(),
+        )
+
+    def _request(self, body: bytes, attempt: int) -> FetchRequest:
+        second = self.is_second
+        kind = f"application/x-protobuf;proto={MESSAGES[1]}" if second else "application/x-protobuf"
+        headers = [
+            ("Content-Encoding", "snappy"),
+            ("Content-Type", kind),
+            ("X-Prometheus-Remote-Write-Version", "2.0.0" if second else "0.1.0"),
+            *self.config.headers,
+        ]
+        if attempt:
+            headers.append(("Retry-Attempt", str(attempt)))
+        return FetchRequest(
+            self.url,
+            headers=tuple(headers),
+            timeout_s=self.config.remote_timeout / 1000,
+            body_bytes_max=ANSWER_BYTES_MAX,
+            method="POST",
+            body=body,
+        )
+
+    def _settled(self, judged: Judgement, entries: Entries, body_bytes: int) -> None:
+        counts, told = self.counts, entries.counted
+        counts.sent = counts.sent.plus(told)
+        counts.bytes += body_bytes
+        self.demand.sent.add(told.total)
+        self.backoff_s = 0.0
+        if judged.verdict is Verdict.TAKEN:
+            counts.failed = counts.failed.plus(judged.unwritten)
+            counts.newest_sent_ms = max(counts.newest_sent_ms, entries.newest_ms)
+            self.last_taken_s = trio.current_time()
+            self.last_error = ""
+            return
+        counts.failed = counts.failed.plus(judged.unwritten if judged.unwritten.total else told)
+        self.last_error = redacted(judged.error)
+        self._log.error(
+            "non-recoverable error",
+            remote_name=self._name,
+            url=shown_url(self.url),
+            failed_samples=told.samples,
+            failed_histograms=told.histograms,
+            failed_exemplars=told.exemplars,
+            err=self.last_error,
+        )
+
+    def _warn(self, error: str) -> None:
+        self.last_error = redacted(error)
+        now_s = trio.current_time()
+        if now_s < self._quiet_until_s:
+            return
+        self._quiet_until_s = now_s + REPEATED_S
+        self._log.warning(
+            "Failed to send batch, retrying",
+            remote_name=self._name,
+            url=shown_url(self.url),
+            err=self.last_error,
+        )
+
+    async def tell_metadata(self, fetch: Fetch, families: list[tuple[str, str, str, str]]) -> None:
+        """Send metadata in requests of 1.0, each until the receiver has it or never will."""
+        metadata = self.counts.metadata
+        size = max(1, self.config.metadata_config.max_samples_per_send)
+        for begin in range(0, len(families), size):
+            part = families[begin : begin + size]
+            body = await self._offload.run(lambda p=part: packed(metadata_request(p)))  # type: ignore[misc]  # mypy knows no type of a default
+            attempt, sleep_s = 0, self.config.queue_config.min_backoff / 1000
+            while True:
+                judged = await self._attempt(fetch, body, attempt, NONE)
+                metadata["sent"] += len(part)
+                if judged.verdict is not Verdict.RETRY:
+                    self.counts.metadata_bytes += len(body)
+                    metadata["failed"] += len(part) if judged.verdict is Verdict.LOST else 0
+                    break
+                metadata["retried"] += len(part)
+                attempt += 1
+                sleep_s = await self.wait(judged, sleep_s)

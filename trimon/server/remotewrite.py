@@ -1,0 +1,53 @@
+"""The part that sends samples elsewhere: the queues of remote write, and who keeps their set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trimon.actors.kernel.pool import Pool
+from trimon.actors.kernel.report import CrashReports
+from trimon.actors.metrics.remotewrite import remote_write_metrics
+from trimon.actors.remotewrite.manager import RemoteWriter
+from trimon.config.load import Config
+from trimon.config.remote import RemoteWriteConfig
+from trimon.fetch.client import HttpFetch
+from trimon.fetch.request import Fetch
+from trimon.files import DiskFiles
+from trimon.model.labels import labels_of
+from trimon.peers.options import client_options
+from trimon.server.settings import Seams, Settings
+from trimon.server.storage import StoragePart
+
+
+class RemoteWritePart:
+    """From the log to receivers."""
+
+    def __init__(self, storage: StoragePart, settings: Settings, seams: Seams, reports: CrashReports) -> None:
+        self.queues: Pool[str] = Pool("remote-write-queues", reports=reports)
+        self.writer = RemoteWriter(
+            storage.store,
+            storage.actor.replayed,
+            self.queues,
+            _connect,
+            DiskFiles(),
+            seams.clock,
+            seams.sending_threads,
+            seams.log,
+            settings.kept_log,
+        )
+        storage.actor.on_append = self.writer.appended
+        seams.metrics.collect(remote_write_metrics(self.writer))
+
+    def configure(self, config: Config) -> None:
+        """The receivers of a configuration. Raises UserError."""
+        self.writer.configure(config.main.remote_write, labels_of(config.global_.external_labels))
+
+
+def _connect(config: RemoteWriteConfig) -> Fetch:
+    options = client_options(config)
+    if config.sigv4 is not None:
+        from trimon.peers.sigv4 import SigV4  # noqa: PLC0415 # few sign, and all of AWS' keys come with it
+
+        signer = SigV4(config.sigv4)
+        options = replace(options, sign=signer, prepare=signer.prepare)
+    return HttpFetch(options)
