@@ -33,6 +33,8 @@ interface Properties<R> {
   detail?: (row: R) => ComponentChildren;
   initialSort?: Sorting;
   rowClass?: (row: R) => string;
+  /** What stands below a row always, over its whole width: errors are long. */
+  below?: (row: R) => ComponentChildren;
   /** Narrower than this many CSS pixels, cells stand below each other. */
   stackBelow?: number;
 }
@@ -94,6 +96,7 @@ export function DataTable<R>(properties: Properties<R>) {
           if (row === undefined) return null;
           const key = keyOf(row);
           const isOpen = open.has(key);
+          const note = properties.below?.(row);
           return (
             <div
               key={item.key}
@@ -132,6 +135,11 @@ export function DataTable<R>(properties: Properties<R>) {
                   </span>
                 ))}
               </div>
+              {note ? (
+                <div role="row" class="table-below">
+                  <div role="cell">{note}</div>
+                </div>
+              ) : null}
               {isOpen && detail ? (
                 <div role="row" class="table-detail">
                   <div role="cell">{detail(row)}</div>

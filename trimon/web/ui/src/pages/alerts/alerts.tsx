@@ -23,8 +23,10 @@ import {
   ruleText,
   stateCounts,
   stateOrder,
+  summaryOf,
 } from "./model";
 import { RuleDetail } from "./ruledetail";
+import { errorOf } from "./ruleerror";
 import "../../styles/alerts.css";
 
 const EVERY_MS = 10_000;
@@ -38,8 +40,13 @@ const COLUMNS: readonly Column<Placed>[] = [
     name: "state",
     title: "State",
     width: "6rem",
-    cell: ({ rule }) => <Badge tone={alertTone(rule.state)}>{rule.state ?? "unknown"}</Badge>,
-    sort: ({ rule }) => stateOrder(rule.state),
+    cell: ({ rule }) =>
+      rule.health === "err" ? (
+        <Badge tone="bad">failing</Badge>
+      ) : (
+        <Badge tone={alertTone(rule.state)}>{rule.state ?? "unknown"}</Badge>
+      ),
+    sort: ({ rule }) => (rule.health === "err" ? -1 : stateOrder(rule.state)),
   },
   {
     name: "alert",
@@ -48,8 +55,7 @@ const COLUMNS: readonly Column<Placed>[] = [
     cell: ({ rule }) => (
       <>
         <strong>{rule.name}</strong>
-        {rule.annotations?.summary ? <div class="muted">{rule.annotations.summary}</div> : null}
-        {rule.lastError ? <p class="bad-text">{rule.lastError}</p> : null}
+        {summaryOf(rule) ? <div class="muted">{summaryOf(rule)}</div> : null}
       </>
     ),
     sort: ({ rule }) => rule.name,
@@ -148,6 +154,7 @@ export default function AlertsPage() {
               rows={rows}
               keyOf={(row) => row.key}
               detail={(row) => <RuleDetail row={row} />}
+              below={errorOf}
               initialSort={{ column: "state", descending: false }}
             />
           ) : all.length ? (

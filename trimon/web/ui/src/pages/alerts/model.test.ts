@@ -1,5 +1,15 @@
 import { expect, it } from "vitest";
-import { fileName, type Group, placed, ruleText, stateCounts, stateOrder } from "./model";
+import {
+  type ActiveAlert,
+  fileName,
+  type Group,
+  placed,
+  type Rule,
+  ruleText,
+  stateCounts,
+  stateOrder,
+  summaryOf,
+} from "./model";
 
 const GROUP = {
   name: "g",
@@ -35,4 +45,18 @@ it("puts first what needs somebody", () => {
     undefined,
   ]);
   expect(fileName("/a/b.yml")).toBe("b.yml");
+});
+
+it("tells what an active alert is about in its own words, and no template", () => {
+  const rule = {
+    name: "A",
+    annotations: { summary: "{{ $labels.instance }} is down" },
+    alerts: [],
+  } as unknown as Rule;
+  expect(summaryOf(rule)).toBe("");
+  const alerts = [
+    { annotations: { summary: "x:1 is down" } },
+    { annotations: {} },
+  ] as unknown as ActiveAlert[];
+  expect(summaryOf({ ...rule, alerts })).toBe("x:1 is down (and 1 more)");
 });

@@ -94,3 +94,12 @@ export function ruleText({ group, rule }: Placed): string {
     " ",
   );
 }
+
+/** What an alert is about: of one that is active its own text, else that of the rule where nothing is filled in. */
+export function summaryOf(rule: Rule): string {
+  const [first] = rule.alerts ?? [];
+  const text = first?.annotations.summary ?? rule.annotations?.summary ?? "";
+  const more = (rule.alerts?.length ?? 0) - 1;
+  if (first) return more > 0 ? `${text} (and ${more} more)` : text;
+  return text.includes("{{") ? "" : text;
+}

@@ -16,6 +16,7 @@ import { matches, words } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 import { fileName, type Group, healthTone, type Placed, placed, ruleText } from "./model";
 import { RuleDetail } from "./ruledetail";
+import { errorOf } from "./ruleerror";
 import type { ReadingGroup } from "./selectors";
 import "../../styles/alerts.css";
 import "../../styles/code.css";
@@ -64,7 +65,6 @@ const COLUMNS: readonly Column<Row>[] = [
         <div>
           <PromQL expression={rule.query} />
         </div>
-        {rule.lastError ? <p class="bad-text">{rule.lastError}</p> : null}
       </>
     ),
     sort: ({ rule }) => rule.name,
@@ -164,6 +164,7 @@ export default function RulesPage() {
               rows={rows}
               keyOf={(row) => row.key}
               detail={(row) => <RuleDetail row={row} />}
+              below={errorOf}
             />
           ) : all.length ? (
             <Empty title="No rule fits">Empty the search, or choose all rules.</Empty>

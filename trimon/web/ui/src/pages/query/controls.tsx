@@ -98,7 +98,7 @@ export function EndField({ panel, onChange, label }: Properties & { label: strin
         read={(text) => (text.trim() ? parseTyped(text, localTime.value) : undefined)}
         onChange={(endMs) => onChange({ endMs })}
         label={`${label}, ${localTime.value ? "local time" : "UTC"}`}
-        width="11.5rem"
+        width="10.5rem"
         hint={panel.endMs === undefined ? "now" : "2026-11-26 20:00:00"}
       />
       {panel.endMs === undefined ? null : (
@@ -143,9 +143,9 @@ export function ResolutionField({ panel, onChange }: Properties) {
         value={value}
         onChange={(event) => onChange({ resolution: resolutionOf(event.currentTarget.value, panel) })}
       >
-        <option value="low">Low resolution</option>
-        <option value="medium">Medium resolution</option>
-        <option value="high">High resolution</option>
+        <option value="low">Low</option>
+        <option value="medium">Medium</option>
+        <option value="high">High</option>
         {FIXED_S.map((seconds) => (
           <option key={seconds} value={String(seconds)}>
             {formatDuration(seconds * 1000)}

@@ -61,6 +61,11 @@ function drawCells(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): v
   ctx.globalAlpha = 1;
 }
 
+/** Bounds of native histograms are powers of roots: three digits of them say enough. */
+function axisNumber(value: number): string {
+  return short(Number.isFinite(value) ? Number(value.toPrecision(3)) : value);
+}
+
 function drawAxes(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): void {
   ctx.fillStyle = variable("--muted");
   ctx.font = `12px ${variable("--sans")}`;
@@ -69,7 +74,7 @@ function drawAxes(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): vo
   const every = Math.max(1, Math.ceil(TICK_PX / frame.cellHeight));
   for (let row = 0; row < map.rows.length; row += every) {
     const y = frame.height - (row + 1) * frame.cellHeight;
-    ctx.fillText(short(map.rows[row]?.high ?? 0), LEFT_PX - 8, Math.max(8, y));
+    ctx.fillText(axisNumber(map.rows[row]?.high ?? 0), LEFT_PX - 8, Math.max(8, y));
   }
   ctx.textAlign = "center";
   ctx.textBaseline = "bottom";
@@ -77,7 +82,7 @@ function drawAxes(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): vo
   for (let tick = 0; tick <= ticks; tick++) {
     const at = Math.round((tick * (map.timesS.length - 1)) / ticks);
     const x = LEFT_PX + (at + 0.5) * frame.cellWidth;
-    const text = formatTime((map.timesS[at] ?? 0) * 1000, localTime.value).slice(5, 19);
+    const text = formatTime((map.timesS[at] ?? 0) * 1000, localTime.value).slice(5, 16);
     ctx.fillText(text, Math.min(LEFT_PX + frame.width - 50, Math.max(LEFT_PX + 50, x)), HEIGHT_PX - 4);
   }
 }

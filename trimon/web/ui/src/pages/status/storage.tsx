@@ -196,15 +196,15 @@ export default function StoragePage() {
             {(answer) => <Head found={answer.data} storage={storage.data?.data} />}
           </Loaded>
         </Panel>
-        <Panel title="Grown in the last hour">
-          <Loaded asked={growth}>{(answer) => <GrowthPanel growth={answer.data} />}</Loaded>
+        <Panel title="Blocks">
+          <Loaded asked={blocks}>
+            {(answer) => <BlockAxis blocks={answer.data.blocks} head={cardinality.data?.data.headStats} />}
+          </Loaded>
+          {replay.data ? <ReplayPanel replay={replay.data.data} /> : null}
         </Panel>
       </div>
-      <Panel title="Blocks">
-        <Loaded asked={blocks}>
-          {(answer) => <BlockAxis blocks={answer.data.blocks} head={cardinality.data?.data.headStats} />}
-        </Loaded>
-        {replay.data ? <ReplayPanel replay={replay.data.data} /> : null}
+      <Panel title="Grown in the last hour">
+        <Loaded asked={growth}>{(answer) => <GrowthPanel growth={answer.data} />}</Loaded>
       </Panel>
       <Loaded asked={cardinality}>
         {(answer) => (

@@ -32,8 +32,6 @@ const COLUMNS: readonly Column<Target>[] = [
         <a href={/^https?:/.test(row.scrapeUrl) ? row.scrapeUrl : undefined} rel="noreferrer noopener">
           {row.scrapeUrl}
         </a>
-        {row.lastScrape?.error ? <p class="bad-text">{row.lastScrape.error}</p> : null}
-        {row.lastScrape?.fault ? <FaultText fault={row.lastScrape.fault} /> : null}
       </>
     ),
     sort: (row) => row.scrapeUrl,
@@ -124,6 +122,18 @@ function PoolChips({
   );
 }
 
+/** Why a target is down. */
+function Wrong({ target }: { target: Target }) {
+  const last = target.lastScrape;
+  if (!last?.error) return null;
+  return (
+    <>
+      <span class="bad-text">{last.error}</span>
+      {last.fault ? <FaultText fault={last.fault} /> : null}
+    </>
+  );
+}
+
 function text(target: Target): string {
   const labels = Object.entries(target.labels).map(([name, value]) => `${name}=${value}`);
   return `${target.scrapeUrl} ${target.scrapePool} ${target.health} ${target.lastScrape?.error ?? ""} ${labels.join(" ")}`;
@@ -187,6 +197,7 @@ export default function TargetsPage() {
                 rows={rows}
                 keyOf={(row) => row.id}
                 detail={(row) => <TargetDetail target={row} />}
+                below={(row) => (row.lastScrape?.error ? <Wrong target={row} /> : null)}
                 initialSort={{ column: "pool", descending: false }}
               />
             ) : targets.length ? (
