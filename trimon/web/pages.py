@@ -45,6 +45,7 @@ PAGES: Final = {
     "/problems": "the last warnings and errors",
     "/tsdb-status": "what is stored",
     "/config": "the configuration",
+    "/remote-write": "receivers of remote write",
     "/status": "runtime and build information",
     "/plan": "what another configuration would change",
     "/flags": "flags",

@@ -76,6 +76,13 @@ export const routes: readonly Route[] = [
     page: () => import("../pages/status/storage"),
   },
   {
+    path: "/remote-write",
+    title: "Remote write",
+    group: "Server",
+    icon: "download",
+    page: () => import("../pages/status/remotewrite"),
+  },
+  {
     path: "/status",
     title: "Status",
     group: "Server",
