@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from trimon.errors import OperatingError
-from trimon.fetch.bodybudget import BodyBudget, BodyLease
 from trimon.fetch.times import ExchangeTimes
+
+if TYPE_CHECKING:  # the command line knows requests, and waits for no event loop
+    from trimon.fetch.bodybudget import BodyBudget, BodyLease
 
 # What may be sent again when nobody knows whether the first one arrived (RFC 9110, 9.2.2).
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
