@@ -1,6 +1,7 @@
 import { useAsked } from "../../api/asked";
 import { askText } from "../../api/client";
 import { Facts } from "../../components/page";
+import { Scrolled } from "../../components/scrolled";
 import { Failure, Loading } from "../../components/states";
 import { Time } from "../../components/time";
 
@@ -75,7 +76,9 @@ export function ActorDetail({ path }: { path: string }) {
             Crash of attempt {crash.attempt}, <Time timeMs={crash.at_s * 1000} />
           </h3>
           <p class="bad-text">{crash.error}</p>
-          <pre class="code-box">{crash.traceback}</pre>
+          <Scrolled label="Traceback" kind="code-box">
+            <pre>{crash.traceback}</pre>
+          </Scrolled>
         </section>
       ))}
     </div>

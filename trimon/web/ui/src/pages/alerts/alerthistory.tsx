@@ -2,6 +2,7 @@ import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Badge } from "../../components/badge";
 import { LabelChips } from "../../components/labels";
+import { Scrolled } from "../../components/scrolled";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
 import { type Labels, quoted } from "../../values/labels";
@@ -44,18 +45,20 @@ export function AlertHistory({ row }: { row: Placed }) {
         if (!changes.length)
           return <p class="muted">It never left its resting state, as far as the history goes back.</p>;
         return (
-          <ol class="alert-history">
-            {changes.map((each) => (
-              <li key={`${each.at} ${each.state} ${JSON.stringify(each.labels)}`}>
-                <Time timeMs={parseApiTime(each.at)} />
-                <Badge tone={alertTone(each.state === "resolved" ? "inactive" : each.state)}>
-                  {each.state}
-                </Badge>
-                <span class="number">{short(parseNumber(String(each.value)))}</span>
-                <LabelChips labels={each.labels} without={["alertname"]} />
-              </li>
-            ))}
-          </ol>
+          <Scrolled label="History" kind="alert-history-box">
+            <ol class="alert-history">
+              {changes.map((each) => (
+                <li key={`${each.at} ${each.state} ${JSON.stringify(each.labels)}`}>
+                  <Time timeMs={parseApiTime(each.at)} />
+                  <Badge tone={alertTone(each.state === "resolved" ? "inactive" : each.state)}>
+                    {each.state}
+                  </Badge>
+                  <span class="number">{short(parseNumber(String(each.value)))}</span>
+                  <LabelChips labels={each.labels} without={["alertname"]} />
+                </li>
+              ))}
+            </ol>
+          </Scrolled>
         );
       }}
     </Loaded>

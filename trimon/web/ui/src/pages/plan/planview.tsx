@@ -1,6 +1,7 @@
 import { Badge, type Tone } from "../../components/badge";
 import { LabelChips } from "../../components/labels";
 import { Panel } from "../../components/page";
+import { Scrolled } from "../../components/scrolled";
 import { Empty } from "../../components/states";
 import { count } from "../../values/numbers";
 import { changedJobs, type Difference, type GroupPlan, type JobPlan, type Plan, said, totals } from "./model";
@@ -51,13 +52,15 @@ function Names({
       <summary class={tone}>
         {title} {count(number)}
       </summary>
-      <ul class="names">
-        {names.slice(0, SHOWN * 10).map((name) => (
-          <li key={name}>
-            <code>{name}</code>
-          </li>
-        ))}
-      </ul>
+      <Scrolled label={title} kind="names-box">
+        <ul class="names">
+          {names.slice(0, SHOWN * 10).map((name) => (
+            <li key={name}>
+              <code>{name}</code>
+            </li>
+          ))}
+        </ul>
+      </Scrolled>
       {number > SHOWN * 10 ? <p class="muted">and {count(number - SHOWN * 10)} more</p> : null}
     </details>
   );

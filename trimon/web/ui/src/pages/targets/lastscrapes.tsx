@@ -5,6 +5,7 @@ import { ask, askText, messageOf } from "../../api/client";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
 import { LabelChips } from "../../components/labels";
+import { Scrolled } from "../../components/scrolled";
 import { Failure, Loaded, Loading } from "../../components/states";
 import { Time } from "../../components/time";
 import { TimeBar } from "../../components/timebar";
@@ -25,11 +26,13 @@ export function FaultText({ fault }: { fault: Fault }) {
       <figcaption>
         Line {count(fault.line)}, column {count(fault.column)}
       </figcaption>
-      <pre>
-        {fault.text}
-        {"\n"}
-        <span class="bad-text">{fault.mark}</span>
-      </pre>
+      <Scrolled label="Text around the error">
+        <pre>
+          {fault.text}
+          {"\n"}
+          <span class="bad-text">{fault.mark}</span>
+        </pre>
+      </Scrolled>
     </figure>
   );
 }
@@ -46,7 +49,9 @@ function Body({ target, scrape }: { target: Target; scrape: Scrape }) {
   const shown = isWhole ? lines : lines.slice(0, LINES_SHOWN);
   return (
     <>
-      <pre class="code-box">{shown.join("\n")}</pre>
+      <Scrolled label="Body" kind="code-box">
+        <pre>{shown.join("\n")}</pre>
+      </Scrolled>
       {lines.length > shown.length ? (
         <button type="button" class="plain" onClick={() => setWhole(true)}>
           Show all {count(lines.length)} lines
