@@ -31,6 +31,8 @@ export function encoded(parameters: Parameters): URLSearchParams {
   return out;
 }
 
+const ANSWER_BYTES_MAX = 200 * 2 ** 20;
+
 interface Options {
   signal?: AbortSignal | undefined;
   /** As a form in a POST: for long expressions, and for what changes something. */
@@ -73,6 +75,20 @@ function failed(text: string, found: Response): RequestError {
   );
 }
 
+/** The text of an answer. Browsers have no text of more than half a gigabyte. */
+async function textOf(found: Response): Promise<string> {
+  const size = Number(found.headers.get("Content-Length") ?? 0);
+  if (size > ANSWER_BYTES_MAX) {
+    await found.body?.cancel();
+    throw new RequestError(
+      `The answer has ${Math.round(size / 2 ** 20)} MiB, more than this page can show. Ask for fewer series, or coarser steps.`,
+      "too large",
+      found.status,
+    );
+  }
+  return found.text();
+}
+
 /** Asks the API; what is in the envelope. Throws RequestError, and AbortError where the signal ended it. */
 export async function ask<T>(
   path: string,
@@ -80,7 +96,7 @@ export async function ask<T>(
   options: Options = {},
 ): Promise<Answer<T>> {
   const found = await response(`/api/v1${path}`, parameters, options);
-  const text = await found.text();
+  const text = await textOf(found);
   if (!found.ok) throw failed(text, found);
   let body: { status?: string; data: T; warnings?: string[]; infos?: string[] };
   try {

@@ -23,7 +23,8 @@ export function PageView({ route }: { route: Route }) {
   if (error !== undefined) {
     return (
       <div class="notice bad" role="alert">
-        <strong>This page could not be loaded.</strong> The server may have been updated meanwhile.
+        <strong>This page could not be loaded.</strong> The server cannot be reached, or was updated
+        meanwhile.
         <button type="button" onClick={() => window.location.reload()}>
           Load it again
         </button>

@@ -20,12 +20,17 @@ const ADVICE: Record<number, string> = {
   503: "The server is starting, stopping, or has too much to do; it can be asked again.",
 };
 
+/** A text with an end, so that another sentence may follow. */
+function sentence(text: string): string {
+  return /[.!?]\s*$/.test(text) ? text : `${text}.`;
+}
+
 export function Failure({ error, again }: { error: unknown; again?: () => void }) {
   const advice = error instanceof RequestError ? ADVICE[error.status] : undefined;
   return (
     <div class="notice bad" role="alert">
       <span>
-        {messageOf(error)} {advice}
+        {sentence(messageOf(error))} {advice}
       </span>
       {again ? (
         <button type="button" onClick={again}>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatDuration, humanDuration, parseDuration } from "./durations";
+import { formatDuration, humanDuration, parseDuration, parseTypedDuration } from "./durations";
 
 describe("parseDuration", () => {
   it("reads what PromQL reads, and plain seconds", () => {
@@ -33,5 +33,17 @@ describe("humanDuration", () => {
     expect(humanDuration(3_600_000)).toBe("1\u00a0h");
     expect(humanDuration(183_600_000)).toBe("2\u00a0d\u00a03\u00a0h");
     expect(humanDuration(119_999)).toBe("2\u00a0min");
+  });
+});
+
+describe("parseTypedDuration", () => {
+  it("takes what people mean", () => {
+    expect(["1.5h", "2h30", "1d 2h", "90m", "0.5s"].map(parseTypedDuration)).toEqual([
+      5_400_000, 9_000_000, 93_600_000, 5_400_000, 500,
+    ]);
+  });
+  it("refuses what means nothing, and what is longer than anybody asks", () => {
+    for (const text of ["-5m", "abc", "0s", "99999y", "", "h"])
+      expect(parseTypedDuration(text)).toBeUndefined();
   });
 });

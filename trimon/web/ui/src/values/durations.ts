@@ -21,6 +21,23 @@ export function parseDuration(text: string): number | undefined {
   return UNITS_MS.reduce((sum, [, unitMs], at) => sum + Number(found[at + 1] ?? 0) * unitMs, 0);
 }
 
+const PART = /(\d+(?:\.\d+)?)(ms|[ywdhms])/g;
+/** Longer than a century nobody asks. */
+const TYPED_MS_MAX = 100 * 365 * 86_400_000;
+
+/** What a person typed as a duration: "1.5h", "2h 30m" and "1h30" are meant, too. */
+export function parseTypedDuration(text: string): number | undefined {
+  const compact = text.replaceAll(/\s+/g, "").replace(/h(\d+)$/, "h$1m");
+  const plain = parseDuration(compact);
+  if (plain !== undefined) return plain > 0 && plain <= TYPED_MS_MAX ? plain : undefined;
+  if (compact.replaceAll(PART, "") !== "") return undefined;
+  const sum = [...compact.matchAll(PART)].reduce((whole, [, amount, unit]) => {
+    const unitMs = UNITS_MS.find(([name]) => name === unit)?.[1] ?? 0;
+    return whole + Number(amount) * unitMs;
+  }, 0);
+  return sum > 0 && sum <= TYPED_MS_MAX ? Math.round(sum) : undefined;
+}
+
 /** A duration as PromQL writes it; weeks and years only where nothing is left over, as Prometheus does. */
 export function formatDuration(durationMs: number): string {
   if (durationMs === 0) return "0s";

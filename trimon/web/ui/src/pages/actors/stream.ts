@@ -36,10 +36,19 @@ export function useActors(isPaused: boolean): Watched {
       source.onerror = () => {
         source?.close();
         setLive(false);
-        // A stream does not say why it failed; the same as a list does.
-        ask("/trimon/actors").catch((reason: unknown) => {
-          if (reason instanceof RequestError) setError(reason);
-        });
+        // A stream does not say why it failed. The list says it, and is all there is while too many others watch.
+        ask<ActorEvent>("/trimon/actors").then(
+          (answer) => {
+            const whole = new ActorTree();
+            whole.apply(answer.data);
+            tree.current = whole;
+            setError(undefined);
+            redraw(undefined);
+          },
+          (reason: unknown) => {
+            if (reason instanceof RequestError) setError(reason);
+          },
+        );
         timer = window.setTimeout(open, AGAIN_MS);
       };
     };

@@ -51,7 +51,7 @@ export function Selectors({ row }: { row: Placed }) {
           <ul class="selectors">
             {rule.selectors.map((each) => (
               <li key={each.selector}>
-                <PromQL expression={each.selector} /> {stateOf(each)}
+                <PromQL expression={each.selector} /> {stateOf(each)}{" "}
                 {each.matched || !each.evaluations ? null : (
                   <span class="muted">
                     matched last <Ago timeMs={parseApiTime(each.lastMatched ?? "")} />

@@ -38,7 +38,7 @@ const COLUMNS: readonly Column<Metric>[] = [
     cell: (row) => (
       <>
         {row.help}
-        {row.unit ? <span class="muted"> in {row.unit}</span> : null}
+        {row.unit ? <span class="muted"> ({row.unit})</span> : null}
       </>
     ),
   },

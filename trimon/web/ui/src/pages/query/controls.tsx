@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { localTime } from "../../app/preferences";
 import { Choice } from "../../components/choice";
 import { Icon } from "../../components/icon";
-import { formatDuration, parseDuration } from "../../values/durations";
+import { formatDuration, parseTypedDuration } from "../../values/durations";
 import { formatTime, parseTyped } from "../../values/times";
 import { type Panel, type Resolution, stepMs } from "./panel";
 
@@ -38,14 +38,13 @@ function TypedField<T>({
   const take = () => {
     const found = read(text);
     if (found !== undefined && text !== value) onChange(found);
-    else setText(value);
   };
   return (
     <input
       value={text}
       aria-label={label}
       aria-invalid={isBad}
-      title={isBad ? hint : label}
+      title={isBad ? `Not understood; such as ${hint}` : label}
       placeholder={hint}
       style={{ width }}
       onInput={(event) => setText(event.currentTarget.value)}
@@ -73,7 +72,7 @@ export function RangeField({ panel, onChange }: Properties) {
       </button>
       <TypedField
         value={formatDuration(panel.rangeMs)}
-        read={(text) => parseDuration(text) || undefined}
+        read={(text) => parseTypedDuration(text)}
         onChange={(rangeMs) => onChange({ rangeMs })}
         label="Range"
         width="5.5rem"
@@ -157,7 +156,7 @@ export function ResolutionField({ panel, onChange }: Properties) {
       {resolution.type === "custom" ? (
         <TypedField
           value={formatDuration(resolution.stepMs)}
-          read={(text) => parseDuration(text) || undefined}
+          read={(text) => parseTypedDuration(text)}
           onChange={(step) => onChange({ resolution: { type: "custom", stepMs: step } })}
           label="Step"
           width="5rem"

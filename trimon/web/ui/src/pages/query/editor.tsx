@@ -11,7 +11,7 @@ import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { EditorState, Prec } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { styleNonce } from "../../app/server";
 import { pastExpressions, promql } from "./completion";
 import { offsetOf, type Place } from "./errorplace";
@@ -91,9 +91,11 @@ interface Properties {
   /** Where the server found an error in `value`. */
   error: { place: Place; message: string } | undefined;
   label: string;
+  /** Whether the cursor stands in it from the start. */
+  isFirst?: boolean;
 }
 
-function extensions(handlers: { current: Properties }, label: string) {
+function extensions(handlers: { current: Properties }, told: { current: string | undefined }, label: string) {
   const run = (view: EditorView) => {
     handlers.current.onRun(view.state.doc.toString());
     return true;
@@ -133,7 +135,9 @@ function extensions(handlers: { current: Properties }, label: string) {
       ]),
     ),
     EditorView.updateListener.of((update) => {
-      if (update.docChanged) handlers.current.onChange(update.state.doc.toString());
+      if (!update.docChanged) return;
+      told.current = update.state.doc.toString();
+      handlers.current.onChange(told.current);
     }),
   ];
 }
@@ -143,21 +147,25 @@ export function ExpressionEditor(properties: Properties) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>();
   const handlers = useRef(properties);
+  const told = useRef<string>();
   handlers.current = properties;
   useEffect(() => {
     if (!place.current) return undefined;
     const state = EditorState.create({
       doc: handlers.current.value,
-      extensions: extensions(handlers, handlers.current.label),
+      extensions: extensions(handlers, told, handlers.current.label),
     });
     const made = new EditorView({ state, parent: place.current });
     view.current = made;
+    if (handlers.current.isFirst && document.activeElement === document.body) made.focus();
     return () => made.destroy();
   }, []);
   const { value, error } = properties;
-  useEffect(() => {
+  // A text that the editor itself told is never written back: the next key may have changed it already, and then both
+  // texts would replace each other for ever.
+  useLayoutEffect(() => {
     const editor = view.current;
-    if (editor && editor.state.doc.toString() !== value) {
+    if (editor && value !== told.current && editor.state.doc.toString() !== value) {
       editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
     }
   }, [value]);

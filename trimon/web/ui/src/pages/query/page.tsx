@@ -12,6 +12,7 @@ export default function QueryPage() {
   const [parameters, setParameters] = useSearchParams();
   const query = parameters.toString();
   const panels = useMemo(() => decodePanels(new URLSearchParams(query)), [query]);
+  const asked = [...parameters.keys()].filter((name) => /^g\d+\.expr$/.test(name)).length;
   const write = (next: readonly Panel[], isReplaced = false) =>
     setParameters(encodePanels(next), { replace: isReplaced });
   const change = (at: number, part: Partial<Panel>) =>
@@ -21,11 +22,17 @@ export default function QueryPage() {
     );
   return (
     <Page title="Query">
+      {asked > panels.length ? (
+        <p class="notice warn">
+          The first {panels.length} of {asked} panels of this link are shown.
+        </p>
+      ) : null}
       {panels.map((panel, at) => (
         <PanelView
           // A panel is its place: it has nothing else that lasts.
           key={String(at)}
           panel={panel}
+          isFirst={at === 0}
           label={panels.length === 1 ? "the panel" : `panel ${at + 1}`}
           onChange={(part) => change(at, part)}
           onDuplicate={() => write([...panels.slice(0, at + 1), panel, ...panels.slice(at + 1)])}

@@ -27,6 +27,7 @@ interface Properties {
   onRemove: (() => void) | undefined;
   onDuplicate: () => void;
   label: string;
+  isFirst: boolean;
 }
 
 const TABS: readonly { name: TabName; title: string }[] = [
@@ -229,7 +230,7 @@ async function formatted(text: string): Promise<string> {
 }
 
 /** One question and its answer. */
-export function PanelView({ panel, onChange, onRemove, onDuplicate, label }: Properties) {
+export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFirst }: Properties) {
   const [typed, setTyped] = useState(panel.expression);
   const [turn, setTurn] = useState(0);
   const [error, setError] = useState<unknown>();
@@ -258,6 +259,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label }: Pro
           onRun={run}
           error={place ? { place, message } : undefined}
           label={`Expression of ${label}`}
+          isFirst={isFirst}
         />
         {isBusy && !isStopped ? (
           <button type="button" onClick={() => setStopped(true)}>

@@ -41,7 +41,8 @@ const COLUMNS: readonly Column<Target>[] = [
     title: "State",
     width: "5.5rem",
     cell: (row) => <Badge tone={toneOf(row.health)}>{row.health}</Badge>,
-    sort: (row) => row.health,
+    sort: (row) =>
+      `${row.health === "up" ? 2 : row.health === "down" ? 0 : 1} ${row.scrapePool} ${row.scrapeUrl}`,
   },
   {
     name: "pool",
@@ -198,7 +199,7 @@ export default function TargetsPage() {
                 keyOf={(row) => row.id}
                 detail={(row) => <TargetDetail target={row} />}
                 below={(row) => (row.lastScrape?.error ? <Wrong target={row} /> : null)}
-                initialSort={{ column: "pool", descending: false }}
+                initialSort={{ column: "state", descending: false }}
               />
             ) : targets.length ? (
               <Empty title="No target fits">Empty the search, or choose all pools and states.</Empty>
