@@ -7,8 +7,8 @@ import {
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
-import { type Diagnostic, lintKeymap, setDiagnostics } from "@codemirror/lint";
-import { EditorState, Prec } from "@codemirror/state";
+import { type Diagnostic, forceLinting, linter, lintKeymap } from "@codemirror/lint";
+import { EditorState, Prec, StateEffect } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
@@ -95,6 +95,23 @@ interface Properties {
   isFirst?: boolean;
 }
 
+const serverSaid = StateEffect.define<null>();
+
+/** The server's error, beside what the editor finds itself: whoever sets diagnostics would wipe the other's. */
+function serverError(handlers: { current: Properties }) {
+  const look = (view: EditorView): Diagnostic[] => {
+    const { error } = handlers.current;
+    if (!error) return [];
+    const text = view.state.doc.toString();
+    const from = Math.min(offsetOf(text, error.place), text.length);
+    return [{ from, to: Math.min(from + 1, text.length), severity: "error", message: error.message }];
+  };
+  return linter(look, {
+    needsRefresh: (update) =>
+      update.transactions.some((each) => each.effects.some((effect) => effect.is(serverSaid))),
+  });
+}
+
 function extensions(handlers: { current: Properties }, told: { current: string | undefined }, label: string) {
   const run = (view: EditorView) => {
     handlers.current.onRun(view.state.doc.toString());
@@ -118,6 +135,7 @@ function extensions(handlers: { current: Properties }, told: { current: string |
     EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", autocapitalize: "off" }),
     placeholder("Ask something in PromQL, such as up or rate(http_requests_total[5m])"),
     language.asExtension(),
+    serverError(handlers),
     EditorState.languageData.of(() => [{ autocomplete: askedBefore }]),
     keymap.of([
       ...closeBracketsKeymap,
@@ -172,17 +190,8 @@ export function ExpressionEditor(properties: Properties) {
   useEffect(() => {
     const editor = view.current;
     if (!editor) return;
-    const found: Diagnostic[] = [];
-    if (error) {
-      const from = Math.min(offsetOf(editor.state.doc.toString(), error.place), editor.state.doc.length);
-      found.push({
-        from,
-        to: Math.min(from + 1, editor.state.doc.length),
-        severity: "error",
-        message: error.message,
-      });
-    }
-    editor.dispatch(setDiagnostics(editor.state, found));
-  }, [error]);
+    editor.dispatch({ effects: serverSaid.of(null) });
+    forceLinting(editor);
+  }, [error?.message, error?.place.line, error?.place.column]);
   return <div class="editor" ref={place} />;
 }
