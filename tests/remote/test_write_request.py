@@ -219,3 +219,13 @@ def test_labels_without_end_are_refused() -> None:
     """A series of a million empty labels is refused before they are all looked at."""
     with pytest.raises(WireError, match="more than 10000 labels"):
         WriteDecoder().decode(protobuf.field(1, b"\x0a\x00" * 1_000_000))
+
+
+def test_what_looks_like_samples_and_is_none_is_read_all_the_same() -> None:
+    """A sample and an exemplar that together are as long as several samples: both are there."""
+    labels = (("__name__", "m"),)
+    for size in range(1, 40):
+        extra = protobuf.exemplar({"t": "x" * size}, 1.0, NOW)
+        request = WriteDecoder().decode(protobuf.series(labels, [(NOW, 1.0)], extra))
+        assert len(request.exemplars) == 1
+        assert decoded(request) == {labels: [(NOW, bits(1.0))]}

@@ -90,7 +90,11 @@ class WriteDecoder:
                 families.append(_metadata(data, start, position, fields))
             else:
                 position = skip(data, position, end, tag & 7)
-        request.batch = batch_of(data, series, samples, fields)
+
+        def read_odd(begin: int, end: int, number: int) -> None:
+            _odd_samples(data, begin, end, (number, series[number]), samples, request, fields)
+
+        request.batch = batch_of(data, series, samples, read_odd)
         request.batch = with_histograms(request.batch, samples.histograms)
         request.metadata = Metadata(tuple(families))
         return request

@@ -20,7 +20,7 @@ from trimon.model.histogrambatch import with_histograms
 from trimon.model.labels import Labels
 from trimon.model.rows import Metadata
 from trimon.remote.write_request import FIELDS_MAX
-from trimon.remote.write_samples import NO_SAMPLES, WHOLE, WHOLE_HEAD, ZERO, ZERO_HEAD, batch_of
+from trimon.remote.write_samples import NO_SAMPLES, WHOLE, WHOLE_HEAD, ZERO, ZERO_HEAD, batch_of, read_samples
 from trimon.remote.write_series2 import REFS_TAG, Found, Options, Request2, SeriesError, SeriesReader, Symbols
 from trimon.wire import LENGTH, FieldCount, WireError, block, skip
 
@@ -73,7 +73,11 @@ class Decoder2:
                     request.places.append(number)
                     continue
             self._take_odd(data, place, key, (number, table), found, request, fields)
-        batch = batch_of(data, found.series, found.samples, fields)
+
+        def read_odd(begin: int, end: int, number: int) -> None:
+            read_samples(data, begin, end, number, found.samples, fields)
+
+        batch = batch_of(data, found.series, found.samples, read_odd)
         batch = with_histograms(batch, found.samples.histograms)
         request.batch = replace(batch, atomic=False, told=True)
         request.histograms = len(found.samples.histograms)

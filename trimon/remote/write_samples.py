@@ -6,7 +6,7 @@ Both versions of the protocol have the same samples: `12 len 09 value*8 10 times
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,8 +95,14 @@ class _OddError(Exception):
     """Samples that only look like the usual encoding."""
 
 
-def batch_of(data: bytes, series: Sequence[Labels], samples: Samples, fields: FieldCount) -> SampleBatch:
-    """All samples in order of arrival."""
+def batch_of(
+    data: bytes, series: Sequence[Labels], samples: Samples, read_odd: Callable[[int, int, int], None]
+) -> SampleBatch:
+    """All samples in order of arrival.
+
+    Runs that only look like samples of the usual form are given to `read_odd(begin, end, series)`, which reads whatever
+    fields are there.
+    """
     numbers, times, values = [], [], []
     for runs, size, head in ((samples.whole, WHOLE, WHOLE_HEAD), (samples.zero, ZERO, ZERO_HEAD)):
         if not runs.at:
@@ -110,7 +116,8 @@ def batch_of(data: bytes, series: Sequence[Labels], samples: Samples, fields: Fi
                 raise _OddError
             decoded = _timestamps(cells[:, -6:])
         except _OddError:
-            _one_by_one(data, runs, size, samples, fields)
+            for begin, count, number in zip(runs.at, runs.count, runs.series, strict=True):
+                read_odd(begin, begin + count * size, number)
             continue
         times.append(decoded)
         if size == WHOLE:
@@ -136,14 +143,15 @@ def batch_of(data: bytes, series: Sequence[Labels], samples: Samples, fields: Fi
     )
 
 
-def _one_by_one(data: bytes, runs: Runs, size: int, samples: Samples, fields: FieldCount) -> None:
-    for begin, count, number in zip(runs.at, runs.count, runs.series, strict=True):
-        position, end = begin, begin + count * size
-        while position < end:
-            tag, position = fields.tag(data, position)
-            if tag & 7 != LENGTH:
-                position = skip(data, position, end, tag & 7)
-                continue
-            start, position = block(data, position, end)
-            if tag == SAMPLE_TAG:
-                samples.odd.append((number, *read_sample(data, start, position, fields)))
+def read_samples(
+    data: bytes, position: int, end: int, number: int, samples: Samples, fields: FieldCount
+) -> None:
+    """Takes sample messages of any form, one after the other, for a series."""
+    while position < end:
+        tag, position = fields.tag(data, position)
+        if tag & 7 != LENGTH:
+            position = skip(data, position, end, tag & 7)
+            continue
+        start, position = block(data, position, end)
+        if tag == SAMPLE_TAG:
+            samples.odd.append((number, *read_sample(data, start, position, fields)))

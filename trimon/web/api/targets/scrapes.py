@@ -187,6 +187,7 @@ class ScrapesHandler:
             "id": key,
             "scrapePool": target.job,
             "scrapeUrl": target.shown_url,
+            "globalUrl": self._context.options.external.of_target(target.shown_url),
             "labels": dict(target.labels),
             "discoveredLabels": dict(self._context.mask(pool.targets.get(key, target).discovered)),
             "health": session.state.health,

@@ -32,6 +32,8 @@ interface Properties<R> {
   /** What stands below a row that is open. */
   detail?: (row: R) => ComponentChildren;
   initialSort?: Sorting;
+  /** What a row is called, for those who do not see it. */
+  nameOf?: (row: R) => string;
   rowClass?: (row: R) => string;
   /** What stands below a row always, over its whole width: errors are long. */
   below?: (row: R) => ComponentChildren;
@@ -105,10 +107,12 @@ export function DataTable<R>(properties: Properties<R>) {
               class="table-place"
               style={{ transform: `translateY(${item.start - margin}px)` }}
             >
+              {/* biome-ignore lint/a11y/useKeyWithClickEvents: the button in the row does the same for the keyboard */}
               <div
                 role="row"
                 aria-rowindex={item.index + 2}
-                class={`table-row ${properties.rowClass?.(row) ?? ""}`}
+                class={`table-row ${detail ? "opens" : ""} ${properties.rowClass?.(row) ?? ""}`}
+                onClick={detail ? (event) => isMeant(event) && toggle(key) : undefined}
                 style={{ gridTemplateColumns: widths }}
               >
                 {detail ? (
@@ -117,7 +121,7 @@ export function DataTable<R>(properties: Properties<R>) {
                       type="button"
                       class="plain turn"
                       aria-expanded={isOpen}
-                      aria-label={isOpen ? "Close the row" : "Open the row"}
+                      aria-label={`${isOpen ? "Close" : "Open"} ${properties.nameOf?.(row) ?? "the row"}`}
                       onClick={() => toggle(key)}
                     >
                       <Icon name={isOpen ? "down" : "right"} />
@@ -151,6 +155,12 @@ export function DataTable<R>(properties: Properties<R>) {
       </div>
     </div>
   );
+}
+
+/** Whether a click is for the row: not on something that does something itself, and not the end of marking text. */
+function isMeant(event: MouseEvent): boolean {
+  const at = event.target as HTMLElement;
+  return !at.closest("a, button, input, select, details") && !window.getSelection()?.toString();
 }
 
 function Head<R>({

@@ -45,6 +45,16 @@ function useFigures() {
   );
 }
 
+function Address({ url }: { url: string }) {
+  return /^https?:/.test(url) ? (
+    <a href={url.replace(/\/api\/v2\/alerts$/, "")} target="_blank" rel="noreferrer noopener">
+      <code>{url}</code>
+    </a>
+  ) : (
+    <code>{url}</code>
+  );
+}
+
 /** Who gets the alerts, and how much of them. */
 export default function AlertmanagersPage() {
   const asked = useAsked((signal) => ask<Alertmanagers>("/alertmanagers", {}, { signal }), [], EVERY_MS);
@@ -72,7 +82,11 @@ export default function AlertmanagersPage() {
           return (
             <>
               {active.map(({ url }) => (
-                <Panel key={url} title={<code>{url}</code>} actions={<Badge tone="good">gets alerts</Badge>}>
+                <Panel
+                  key={url}
+                  title={<Address url={url} />}
+                  actions={<Badge tone="good">gets alerts</Badge>}
+                >
                   <Facts
                     facts={[
                       ["sent", figure("sent", url)],

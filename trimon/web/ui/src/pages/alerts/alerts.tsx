@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
+import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Choice } from "../../components/choice";
 import { LabelChips } from "../../components/labels";
@@ -112,13 +112,16 @@ export default function AlertsPage() {
     EVERY_MS,
   );
   const [search, setSearch] = useUrlState("search");
-  const [state, setState] = useUrlState("state");
+  const [states, setStates] = useUrlSet("state");
+  const stateKey = [...states].join();
   const all = useMemo(() => placed(asked.data?.data.groups ?? []), [asked.data]);
   const counts = stateCounts(all);
   const rows = useMemo(() => {
     const wanted = words(search);
-    return all.filter((row) => (!state || row.rule.state === state) && matches(wanted, ruleText(row)));
-  }, [all, search, state]);
+    return all.filter(
+      (row) => (!states.size || states.has(row.rule.state ?? "unknown")) && matches(wanted, ruleText(row)),
+    );
+  }, [all, search, stateKey]);
   return (
     <Page
       title="Alerts"
@@ -133,14 +136,14 @@ export default function AlertsPage() {
           />
           <Choice
             label="State"
-            value={state}
+            value={states.size === 1 ? stateKey : ""}
             choices={[
               ["", `All ${count(all.length)}`],
               ["firing", `Firing ${count(counts.firing)}`],
               ["pending", `Pending ${count(counts.pending)}`],
               ["inactive", `Inactive ${count(counts.inactive)}`],
             ]}
-            onChange={setState}
+            onChange={(state) => setStates(new Set(state ? [state] : []))}
           />
         </>
       }
@@ -153,6 +156,7 @@ export default function AlertsPage() {
               columns={COLUMNS}
               rows={rows}
               keyOf={(row) => row.key}
+              nameOf={(row) => row.rule.name}
               detail={(row) => <RuleDetail row={row} />}
               below={errorOf}
               initialSort={{ column: "state", descending: false }}

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import { Badge } from "../../components/badge";
 import { LabelChips } from "../../components/labels";
 import { Facts } from "../../components/page";
@@ -67,6 +68,7 @@ function alertFacts({ rule }: Placed): [string, string][] {
 export function RuleDetail({ row }: { row: Placed }) {
   const { rule, group } = row;
   const alerts = rule.alerts ?? [];
+  const [isWhole, setWhole] = useState(false);
   return (
     <div class="rule-detail">
       <PromQL expression={rule.query} tab="graph" />
@@ -86,12 +88,16 @@ export function RuleDetail({ row }: { row: Placed }) {
         <>
           <h3>{alerts.length === 1 ? "1 active alert" : `${count(alerts.length)} active alerts`}</h3>
           <ul class="active-alerts">
-            {alerts.slice(0, ALERTS_SHOWN).map((alert) => (
+            {alerts.slice(0, isWhole ? alerts.length : ALERTS_SHOWN).map((alert) => (
               <Active key={JSON.stringify(alert.labels)} alert={alert} />
             ))}
           </ul>
-          {alerts.length > ALERTS_SHOWN ? (
-            <p class="muted">and {count(alerts.length - ALERTS_SHOWN)} more</p>
+          {alerts.length > ALERTS_SHOWN && !isWhole ? (
+            <div>
+              <button type="button" onClick={() => setWhole(true)}>
+                Show all {count(alerts.length)}
+              </button>
+            </div>
           ) : null}
         </>
       ) : null}

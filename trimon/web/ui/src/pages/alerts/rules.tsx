@@ -116,7 +116,10 @@ export default function RulesPage() {
     EVERY_MS,
   );
   const [search, setSearch] = useUrlState("search");
-  const [show, setShow] = useUrlState("show");
+  const [chosen, setShow] = useUrlState("show");
+  // Prometheus' links name the health.
+  const [health] = useUrlState("health");
+  const show = chosen || (health === "err" ? "failing" : "");
   const all = useMemo<Row[]>(() => {
     const dead = deadRules(reading.data?.data.groups ?? []);
     return placed(asked.data?.data.groups ?? []).map((row) => ({
@@ -163,6 +166,7 @@ export default function RulesPage() {
               columns={COLUMNS}
               rows={rows}
               keyOf={(row) => row.key}
+              nameOf={(row) => row.rule.name}
               detail={(row) => <RuleDetail row={row} />}
               below={errorOf}
             />

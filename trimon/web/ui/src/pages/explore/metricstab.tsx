@@ -86,6 +86,7 @@ export function MetricsTab({ search }: { search: string }) {
               columns={COLUMNS}
               rows={rows}
               keyOf={(row) => row.name}
+              nameOf={(row) => row.name}
               detail={(row) => <MetricDetail metric={row} />}
             />
           </>

@@ -106,6 +106,7 @@ export default function ProblemsPage() {
               columns={COLUMNS}
               rows={rows}
               keyOf={(row) => `${row.level} ${row.first} ${row.message} ${said(row)}`}
+              nameOf={(row) => row.message}
               detail={(row) => <Detail problem={row} />}
               initialSort={{ column: "last", descending: true }}
             />

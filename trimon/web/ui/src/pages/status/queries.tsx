@@ -246,6 +246,7 @@ export default function QueriesPage() {
               columns={PAST_COLUMNS}
               rows={answer.data.queries}
               keyOf={(row) => row.query}
+              nameOf={(row) => row.query}
               detail={(row) => <PastDetail past={row} />}
               initialSort={{ column: "slowest", descending: true }}
             />

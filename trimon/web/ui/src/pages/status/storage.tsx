@@ -52,6 +52,7 @@ interface Replay {
 }
 
 const EVERY_MS = 15_000;
+const REPLAY_EVERY_MS = 2000;
 const LIMITS = [
   ["10", "10"],
   ["50", "50"],
@@ -178,7 +179,7 @@ export default function StoragePage() {
     [],
     EVERY_MS,
   );
-  const replay = useAsked((signal) => ask<Replay>("/status/walreplay", {}, { signal }), []);
+  const replay = useAsked((signal) => ask<Replay>("/status/walreplay", {}, { signal }), [], REPLAY_EVERY_MS);
   const spanMs = cardinality.data
     ? cardinality.data.data.headStats.maxTime - cardinality.data.data.headStats.minTime
     : 0;

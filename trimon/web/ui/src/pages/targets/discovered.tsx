@@ -91,7 +91,10 @@ function text(row: Found): string {
 export function DiscoveredTab({ search }: { search: string }) {
   const asked = useAsked((signal) => ask<ApiTargets>("/targets", {}, { signal }), [], EVERY_MS);
   const [show, setShow] = useUrlState("show");
-  const all = useMemo(() => (asked.data ? found(asked.data.data) : []), [asked.data]);
+  const [pool, setPool] = useUrlState("pool");
+  const everything = useMemo(() => (asked.data ? found(asked.data.data) : []), [asked.data]);
+  const all = useMemo(() => everything.filter((row) => !pool || row.pool === pool), [everything, pool]);
+  const pools = useMemo(() => [...new Set(everything.map((row) => row.pool))].sort(), [everything]);
   const rows = useMemo(() => {
     const wanted = words(search);
     return all.filter(
@@ -99,26 +102,54 @@ export function DiscoveredTab({ search }: { search: string }) {
     );
   }, [all, search, show]);
   const dropped = all.filter((row) => !row.labels).length;
+  const counts = asked.data?.data.droppedTargetCounts ?? {};
+  const droppedInAll = Object.entries(counts).reduce(
+    (sum, [name, each]) => (pool && name !== pool ? sum : sum + each),
+    0,
+  );
   return (
     <Loaded asked={asked}>
       {() => (
         <>
-          <Choice
-            label="Which targets"
-            value={show}
-            choices={[
-              ["", `All ${count(all.length)}`],
-              ["active", `Scraped ${count(all.length - dropped)}`],
-              ["dropped", `Dropped ${count(dropped)}`],
-            ]}
-            onChange={setShow}
-          />
+          <div class="row">
+            {pools.length > 1 ? (
+              <select
+                aria-label="Scrape pool"
+                value={pool}
+                onChange={(event) => setPool(event.currentTarget.value)}
+              >
+                <option value="">All pools</option>
+                {pools.map((name) => (
+                  <option key={name} value={name}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            ) : null}
+            <Choice
+              label="Which targets"
+              value={show}
+              choices={[
+                ["", `All ${count(all.length)}`],
+                ["active", `Scraped ${count(all.length - dropped)}`],
+                ["dropped", `Dropped ${count(Math.max(dropped, droppedInAll))}`],
+              ]}
+              onChange={setShow}
+            />
+          </div>
+          {droppedInAll > dropped ? (
+            <p class="notice info">
+              {count(droppedInAll - dropped)} dropped targets more are counted, and not kept:
+              keep_dropped_targets.
+            </p>
+          ) : null}
           {rows.length ? (
             <DataTable
               label="Discovered targets"
               columns={COLUMNS}
               rows={rows}
               keyOf={(row) => row.key}
+              nameOf={(row) => row.discovered.__address__ ?? row.pool}
               detail={(row) => (
                 <>
                   <p class="muted">All labels as discovered, and what each rule makes of them:</p>

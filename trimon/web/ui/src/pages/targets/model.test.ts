@@ -2,7 +2,16 @@ import { expect, it } from "vitest";
 import { healths, pools, type Scrape, scrapeParts, type Target } from "./model";
 
 function target(scrapePool: string, health: string): Target {
-  return { id: "", scrapePool, health, scrapeUrl: "", labels: {}, discoveredLabels: {}, lastScrape: null };
+  return {
+    id: "",
+    scrapePool,
+    health,
+    scrapeUrl: "",
+    globalUrl: "",
+    labels: {},
+    discoveredLabels: {},
+    lastScrape: null,
+  };
 }
 
 it("counts pools and healths", () => {

@@ -30,6 +30,8 @@ export interface Target {
   id: string;
   scrapePool: string;
   scrapeUrl: string;
+  /** Where people elsewhere find it: a loopback address is the server's own there. */
+  globalUrl: string;
   labels: Labels;
   discoveredLabels: Labels;
   health: string;

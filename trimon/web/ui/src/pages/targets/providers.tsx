@@ -155,6 +155,7 @@ export function ProvidersTab({ search }: { search: string }) {
             columns={COLUMNS}
             rows={rows}
             keyOf={(row) => `${row.id} ${row.name}`}
+            nameOf={(row) => row.name}
             detail={(row) => <Detail provider={row} />}
             initialSort={{ column: "state", descending: false }}
           />

@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
+import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Choice } from "../../components/choice";
 import { LabelChips } from "../../components/labels";
@@ -29,7 +29,11 @@ const COLUMNS: readonly Column<Target>[] = [
     width: "minmax(14rem, 2.2fr)",
     cell: (row) => (
       <>
-        <a href={/^https?:/.test(row.scrapeUrl) ? row.scrapeUrl : undefined} rel="noreferrer noopener">
+        <a
+          href={/^https?:/.test(row.globalUrl) ? row.globalUrl : undefined}
+          target="_blank"
+          rel="noreferrer noopener"
+        >
           {row.scrapeUrl}
         </a>
       </>
@@ -148,7 +152,8 @@ export default function TargetsPage() {
     EVERY_MS,
   );
   const [search, setSearch] = useUrlState("search");
-  const [health, setHealth] = useUrlState("health");
+  const [healthsWanted, setHealths] = useUrlSet("health");
+  const healthKey = [...healthsWanted].join();
   const [pool, setPool] = useUrlState("pool");
   const targets = useMemo(() => asked.data?.data.targets ?? [], [asked.data]);
   const counts = healths(targets);
@@ -156,11 +161,11 @@ export default function TargetsPage() {
     const wanted = words(search);
     return targets.filter(
       (target) =>
-        (!health || target.health === health) &&
+        (!healthsWanted.size || healthsWanted.has(target.health)) &&
         (!pool || target.scrapePool === pool) &&
         matches(wanted, text(target)),
     );
-  }, [targets, search, health, pool]);
+  }, [targets, search, healthKey, pool]);
   return (
     <Page
       title="Targets"
@@ -175,14 +180,14 @@ export default function TargetsPage() {
           />
           <Choice
             label="Health"
-            value={health}
+            value={healthsWanted.size === 1 ? healthKey : ""}
             choices={[
               ["", `All ${count(targets.length)}`],
               ["up", `Up ${count(counts.up)}`],
               ["down", `Down ${count(counts.down)}`],
               ["unknown", `Unknown ${count(counts.unknown)}`],
             ]}
-            onChange={setHealth}
+            onChange={(health) => setHealths(new Set(health ? [health] : []))}
           />
         </>
       }
@@ -197,6 +202,7 @@ export default function TargetsPage() {
                 columns={COLUMNS}
                 rows={rows}
                 keyOf={(row) => row.id}
+                nameOf={(row) => row.scrapeUrl}
                 detail={(row) => <TargetDetail target={row} />}
                 below={(row) => (row.lastScrape?.error ? <Wrong target={row} /> : null)}
                 initialSort={{ column: "state", descending: false }}
