@@ -1,5 +1,6 @@
 import { useAsked } from "../api/asked";
 import { ask } from "../api/client";
+import { humanDuration } from "../values/durations";
 
 interface Notification {
   text: string;
@@ -13,6 +14,7 @@ interface Security {
 }
 
 const EVERY_MS = 15_000;
+const CLOCK_OFF_S = 30;
 
 /** What everybody who opens any page must know: that the server is open to all, and what it has to tell. */
 export function Notices() {
@@ -22,9 +24,18 @@ export function Notices() {
     [],
     EVERY_MS,
   );
+  const clock = useAsked(async (signal) => {
+    const answer = await ask<{ result: [number, string] }>(
+      "/query",
+      { query: "time()" },
+      { signal, post: true },
+    );
+    return Date.now() / 1000 - Number(answer.data.result[1]);
+  }, []);
   const told = (notifications.data?.data ?? []).filter((each) => each.active);
   const isOpen = security.data?.data.open_without_authentication ?? false;
-  if (!isOpen && !told.length) return null;
+  const offS = Math.abs(clock.data ?? 0) > CLOCK_OFF_S ? (clock.data ?? 0) : 0;
+  if (!isOpen && !told.length && !offS) return null;
   return (
     <div class="notices">
       {isOpen ? (
@@ -32,6 +43,12 @@ export function Notices() {
           <strong>Whoever reaches this server may read and query it:</strong> it listens on{" "}
           {security.data?.data.addresses.join(", ") || "more than loopback"} and asks nobody who they are. A
           file for <code>--web.config.file</code> has users and tokens.
+        </p>
+      ) : null}
+      {offS ? (
+        <p class="notice warn" role="status">
+          This machine's clock is {humanDuration(Math.abs(offS) * 1000)} {offS > 0 ? "ahead of" : "behind"}{" "}
+          the server's: what you ask for now is not the server's now.
         </p>
       ) : null}
       {told.map((each) => (

@@ -84,10 +84,14 @@ export function summary(column: Column): Summary | undefined {
   return count ? { min, max, average: sum / count, last } : undefined;
 }
 
-/** Colours that neighbours are told apart by: hues a golden angle away from each other. */
+// Of the first ones none is like another; after them hues follow a golden angle away from each other.
+const FIRST_HUES = [188, 28, 262, 130, 340, 52, 216, 4, 300, 92, 162, 240];
+const GOLDEN_ANGLE = 137.508;
+
+/** Colours that neighbours are told apart by. */
 export function colour(at: number, isDark: boolean): string {
-  const hue = (188 + at * 137.508) % 360;
-  const ring = Math.floor(at / 24) % 3;
+  const hue = FIRST_HUES[at] ?? (14 + at * GOLDEN_ANGLE) % 360;
+  const ring = Math.floor(at / FIRST_HUES.length) % 3;
   const saturation = isDark ? 62 - ring * 12 : 68 - ring * 14;
   const lightness = isDark ? 64 - ring * 8 : 38 + ring * 9;
   return `hsl(${hue.toFixed(1)} ${saturation}% ${lightness}%)`;

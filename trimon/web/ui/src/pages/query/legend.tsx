@@ -11,6 +11,7 @@ interface Properties {
   columns: readonly Column[];
   shown: readonly boolean[];
   onShow: (shown: boolean[]) => void;
+  sortedBy?: (typeof FIELDS)[number];
 }
 
 const ROW_PX = 27;
@@ -51,9 +52,9 @@ function Row({
 }
 
 /** All series with what they do in the shown time. A click shows one alone, with Ctrl adds or takes one away; text filters. */
-export function Legend({ names, columns, shown, onShow }: Properties) {
+export function Legend({ names, columns, shown, onShow, sortedBy }: Properties) {
   const [search, setSearch] = useState("");
-  const [by, setBy] = useState<(typeof FIELDS)[number] | undefined>();
+  const [by, setBy] = useState<(typeof FIELDS)[number] | undefined>(sortedBy);
   const box = useRef<HTMLDivElement>(null);
   const sums = useMemo(() => columns.map(summary), [columns]);
   const places = useMemo(() => {

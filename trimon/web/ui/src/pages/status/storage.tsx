@@ -120,7 +120,9 @@ function GrowthPanel({ growth }: { growth: Growth }) {
   return (
     <>
       <p>
-        {count(growth.newSeries)} new series beside {count(growth.seriesBefore)} that were there before.
+        {growth.seriesBefore
+          ? `${count(growth.newSeries)} new series beside ${count(growth.seriesBefore)} that were there before.`
+          : `The head is younger than an hour: all its ${count(growth.newSeries)} series count as new.`}
       </p>
       <div class="columns">
         <section>

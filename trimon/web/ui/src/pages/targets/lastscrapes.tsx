@@ -163,6 +163,10 @@ export function TargetDetail({ target }: { target: Target }) {
           Graph of up
         </Link>
       </div>
+      <p class="muted">
+        Scraped every {target.discoveredLabels.__scrape_interval__ ?? "–"}, for at most{" "}
+        {target.discoveredLabels.__scrape_timeout__ ?? "–"}.
+      </p>
       <h3>Last scrapes</h3>
       <Loaded asked={asked}>
         {(answer) => {
