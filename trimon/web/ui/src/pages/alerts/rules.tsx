@@ -4,6 +4,7 @@ import { ask } from "../../api/client";
 import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Choice } from "../../components/choice";
+import { CopyButton } from "../../components/copy";
 import { Page } from "../../components/page";
 import { PromQL } from "../../components/promql";
 import { SearchField } from "../../components/search";
@@ -61,7 +62,8 @@ const COLUMNS: readonly Column<Row>[] = [
     width: "minmax(16rem, 4fr)",
     cell: ({ rule }) => (
       <>
-        <strong>{rule.name}</strong> {rule.type === "alerting" ? <Badge tone="info">alert</Badge> : null}
+        <strong>{rule.name}</strong> <CopyButton text={rule.name} label="Copy the name" />{" "}
+        {rule.type === "alerting" ? <Badge tone="info">alert</Badge> : null}
         <div>
           <PromQL expression={rule.query} />
         </div>
@@ -77,7 +79,8 @@ const COLUMNS: readonly Column<Row>[] = [
       <>
         {group.name}
         <div class="muted">
-          {fileName(group.file)}, every {humanDuration(group.interval * 1000)}
+          {fileName(group.file)}, every {humanDuration(group.interval * 1000)}; the group took{" "}
+          {humanDuration(group.evaluationTime * 1000)}
         </div>
       </>
     ),

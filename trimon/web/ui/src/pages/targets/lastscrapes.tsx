@@ -9,6 +9,7 @@ import { Scrolled } from "../../components/scrolled";
 import { Failure, Loaded, Loading } from "../../components/states";
 import { Time } from "../../components/time";
 import { TimeBar } from "../../components/timebar";
+import { Yaml } from "../../components/yaml";
 import { humanDuration } from "../../values/durations";
 import { seriesName } from "../../values/labels";
 import { bytes, count } from "../../values/numbers";
@@ -129,6 +130,19 @@ function ScrapeNow({ target, again }: { target: Target; again: () => void }) {
   );
 }
 
+/** The section of the configuration that a target's pool is made of. */
+function PoolConfiguration({ pool }: { pool: string }) {
+  const asked = useAsked(
+    (signal) => ask<{ yaml: string }>("/scrape_pools/config", { scrapePool: pool }, { signal }),
+    [pool],
+  );
+  return (
+    <Loaded asked={asked}>
+      {(answer) => <Yaml text={answer.data.yaml} label={`Configuration of ${pool}`} />}
+    </Loaded>
+  );
+}
+
 function Relabeling({ target }: { target: Target }) {
   const [isOpen, setOpen] = useState(false);
   return (
@@ -186,6 +200,10 @@ export function TargetDetail({ target }: { target: Target }) {
       <h3>Labels before relabeling</h3>
       <LabelChips labels={target.discoveredLabels} />
       <Relabeling target={target} />
+      <details>
+        <summary>Configuration of {target.scrapePool}</summary>
+        <PoolConfiguration pool={target.scrapePool} />
+      </details>
     </div>
   );
 }
