@@ -36,7 +36,7 @@ export function CostEstimate({ panel, typed }: { panel: Panel; typed: string }) 
   return (
     <span class="muted cost" role="status">
       {cost
-        ? `reads about ${count(cost.series)} series, ${count(cost.samples)} samples, ${bytes(cost.bytes)}`
+        ? `reads at most ${count(cost.series)} series, ${count(cost.samples)} samples, ${bytes(cost.bytes)}`
         : ""}
     </span>
   );

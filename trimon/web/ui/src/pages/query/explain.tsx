@@ -56,7 +56,7 @@ function Node({ node, wholeS }: { node: PlanNode; wholeS: number }) {
         <code>{node.operator}</code>
         {estimate ? (
           <span class="muted">
-            expected: {count(estimate.series)} series, {count(estimate.samples)} samples,{" "}
+            at most: {count(estimate.series)} series, {count(estimate.samples)} samples,{" "}
             {bytes(estimate.bytes)}
           </span>
         ) : null}
