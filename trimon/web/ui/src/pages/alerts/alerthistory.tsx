@@ -43,7 +43,11 @@ export function AlertHistory({ row }: { row: Placed }) {
           (each) => each.group === row.group.name && each.file === row.group.file,
         );
         if (!changes.length)
-          return <p class="muted">It never left its resting state, as far as the history goes back.</p>;
+          return (
+            <p class="muted">
+              It never left its resting state since the history began, which is kept through restarts.
+            </p>
+          );
         return (
           <Scrolled label="History" kind="alert-history-box">
             <ol class="alert-history">

@@ -8,6 +8,7 @@ import { humanDuration } from "../../values/durations";
 import type { Labels } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
+import { Closest } from "./closest";
 import type { Placed } from "./model";
 
 interface Event {
@@ -121,7 +122,12 @@ export function Backtest({ row }: { row: Placed }) {
         </button>
       </div>
       {error !== undefined ? <Failure error={error} /> : null}
-      {report ? <Fired report={report} /> : null}
+      {report ? (
+        <>
+          <Fired report={report} />
+          <Closest query={row.rule.query} hours={hours} />
+        </>
+      ) : null}
     </section>
   );
 }
