@@ -108,7 +108,7 @@ SNIPPETS = (
 
 def routes() -> list[Endpoint]:
     """Every route of the server but the one that ends it, and the one whose answer has no end."""
-    endless = ("/-/quit", "/api/v1/notifications/live")
+    endless = ("/-/quit", "/api/v1/notifications/live", "/api/v1/trimon/actors/live")
     return [
         endpoint
         for endpoint in all_endpoints(MagicMock(options=WebOptions()))

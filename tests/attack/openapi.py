@@ -25,7 +25,7 @@ FLAGS = (
     "--web.enable-admin-api", "--web.enable-remote-write-receiver", "--query.timeout=5s",
     "--enable-feature=exemplar-storage,search-api",
 )  # fmt: skip
-LEFT_OUT = ("/notifications/live", "/write", "/otlp/v1/metrics")
+LEFT_OUT = ("/notifications/live", "/trimon/actors/live", "/write", "/otlp/v1/metrics")
 _PASSED = re.compile(r"(\d+) generated, (\d+) passed")
 
 
