@@ -133,7 +133,11 @@ class Sender:
         try:
             answer = await fetch.send(self._request(body, attempt))
         except FetchError as error:
-            return Judgement(Verdict.RETRY, redacted(f'Post "{shown_url(self.url)}": {error}'))
+            said = str(
+                error
+            )  # of what failed before there was a connection the text names the request already
+            text = said if said.startswith("Post ") else f'Post "{shown_url(self.url)}": {said}'
+            return Judgement(Verdict.RETRY, redacted(text))
         finally:
             took_s = trio.current_time() - began_s
             self.counts.batches += 1

@@ -53,7 +53,8 @@ const COLUMNS: readonly Column<Queue>[] = [
     name: "lag",
     title: "Behind",
     width: "6rem",
-    cell: (row) => humanDuration(row.lagSeconds * 1000),
+    cell: (row) =>
+      row.lastSentTimestamp ? humanDuration(row.lagSeconds * 1000) : <span class="muted">nothing sent</span>,
     sort: (row) => row.lagSeconds,
     isNumber: true,
   },
