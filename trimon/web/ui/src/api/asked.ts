@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { comebacks } from "../app/comeback";
 
 export interface Asked<T> {
   /** The last good answer, also while the next one is waited for or has failed. */
@@ -12,7 +13,8 @@ export interface Asked<T> {
 
 /**
  * Asks when a page appears, when `inputs` change, and every `everyMs` while the page can be seen.
- * An older answer never replaces a newer one; what is asked is ended when the page goes.
+ * An older answer never replaces a newer one; what is asked is ended when the page goes. When the server becomes able to
+ * answer again, everything is asked once more.
  */
 export function useAsked<T>(
   ask: (signal: AbortSignal) => Promise<T>,
@@ -41,7 +43,7 @@ export function useAsked<T>(
       },
     );
     return () => ending.abort();
-  }, [...inputs, turn]);
+  }, [...inputs, turn, comebacks.value]);
   const again = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     if (!everyMs) return undefined;

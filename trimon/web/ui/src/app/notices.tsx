@@ -1,6 +1,8 @@
-import { useAsked } from "../api/asked";
-import { ask } from "../api/client";
+import { useEffect, useRef } from "preact/hooks";
+import { type Asked, useAsked } from "../api/asked";
+import { type Answer, ask, RequestError } from "../api/client";
 import { humanDuration } from "../values/durations";
+import { comebacks } from "./comeback";
 
 interface Notification {
   text: string;
@@ -13,8 +15,48 @@ interface Security {
   addresses: string[];
 }
 
-const EVERY_MS = 15_000;
+const EVERY_MS = 5000;
+const REPLAY_EVERY_MS = 1000;
 const CLOCK_OFF_S = 30;
+
+/** Tells all that asks when the server answers again, or is done with its start. */
+function useComebacks(notifications: Asked<Answer<Notification[]>>): void {
+  const wasAway = useRef(false);
+  const isAway =
+    notifications.error !== undefined ||
+    (notifications.data?.data ?? []).some((each) => each.active && each.text.includes("write-ahead log"));
+  useEffect(() => {
+    if (wasAway.current && !isAway && notifications.data) comebacks.value += 1;
+    wasAway.current = isAway;
+  }, [isAway, notifications.data]);
+}
+
+interface ReplayState {
+  min: number;
+  max: number;
+  current: number;
+}
+
+/** How far the log has been read, while the server starts. */
+function Replay() {
+  const asked = useAsked(
+    (signal) => ask<ReplayState>("/status/walreplay", {}, { signal }),
+    [],
+    REPLAY_EVERY_MS,
+  );
+  const state = asked.data?.data;
+  if (!state) return null;
+  return (
+    <span class="row">
+      <progress
+        max={Math.max(1, state.max - state.min)}
+        value={state.current - state.min}
+        aria-label="Replay of the log"
+      />
+      segment {state.current} of {state.max}
+    </span>
+  );
+}
 
 /** What everybody who opens any page must know: that the server is open to all, and what it has to tell. */
 export function Notices() {
@@ -32,10 +74,12 @@ export function Notices() {
     );
     return Date.now() / 1000 - Number(answer.data.result[1]);
   }, []);
+  useComebacks(notifications);
+  const isLost = notifications.error instanceof RequestError && notifications.error.status === 0;
   const told = (notifications.data?.data ?? []).filter((each) => each.active);
   const isOpen = security.data?.data.open_without_authentication ?? false;
   const offS = Math.abs(clock.data ?? 0) > CLOCK_OFF_S ? (clock.data ?? 0) : 0;
-  if (!isOpen && !told.length && !offS) return null;
+  if (!isOpen && !told.length && !offS && !isLost) return null;
   return (
     <div class="notices">
       {isOpen ? (
@@ -51,9 +95,14 @@ export function Notices() {
           the server's: what you ask for now is not the server's now.
         </p>
       ) : null}
+      {isLost ? (
+        <p class="notice bad" role="alert">
+          The server does not answer: what is shown is from before. It is asked again every few seconds.
+        </p>
+      ) : null}
       {told.map((each) => (
         <p class="notice warn" role="status" key={each.text}>
-          {each.text}
+          {each.text} {each.text.includes("write-ahead log") ? <Replay /> : null}
         </p>
       ))}
     </div>
