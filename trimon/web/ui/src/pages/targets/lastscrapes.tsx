@@ -143,6 +143,16 @@ function PoolConfiguration({ pool }: { pool: string }) {
   );
 }
 
+function PoolDetails({ pool }: { pool: string }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>Configuration of {pool}</summary>
+      {isOpen ? <PoolConfiguration pool={pool} /> : null}
+    </details>
+  );
+}
+
 function Relabeling({ target }: { target: Target }) {
   const [isOpen, setOpen] = useState(false);
   return (
@@ -200,10 +210,7 @@ export function TargetDetail({ target }: { target: Target }) {
       <h3>Labels before relabeling</h3>
       <LabelChips labels={target.discoveredLabels} />
       <Relabeling target={target} />
-      <details>
-        <summary>Configuration of {target.scrapePool}</summary>
-        <PoolConfiguration pool={target.scrapePool} />
-      </details>
+      <PoolDetails pool={target.scrapePool} />
     </div>
   );
 }
