@@ -74,8 +74,7 @@ class WriteReceiver:
     def __init__(self, context: WebContext) -> None:
         self._context = context
         self._decoder = WriteDecoder()
-        features = context.query_options().features
-        self._decoder2 = Decoder2(Options(TYPE_AND_UNIT in features, STARTS_AS_ZEROS in features))
+        self._second: Decoder2 | None = None
         self._small = trio.Semaphore(SMALL_AT_ONCE)
         self._big = trio.Semaphore(BIG_AT_ONCE)
         self._beyond = 0
@@ -157,6 +156,14 @@ class WriteReceiver:
         async with lane:
             with self._context.bodies.counted(min(size_bytes, most)):
                 return await self._context.offload.run(lambda: decode(decompress(body, most), FIELDS_MAX))
+
+    @property
+    def _decoder2(self) -> Decoder2:
+        """What reads 2.0, made when the first request of it comes: features are known then."""
+        if self._second is None:
+            features = self._context.query_options().features
+            self._second = Decoder2(Options(TYPE_AND_UNIT in features, STARTS_AS_ZEROS in features))
+        return self._second
 
     async def store2(self, body: bytes) -> Written:
         """Stores those series of a request of 2.0 that can be, and says how much that was.
