@@ -73,7 +73,10 @@ def signed(value: int) -> int:
 
 def block(data: bytes, position: int, end: int) -> tuple[int, int]:
     """Start and end of a length-delimited field whose length is at `position`. Raises WireError."""
-    size, start = varint(data, position)
+    size = data[position] if position < len(data) else 0x80
+    start = position + 1
+    if size >= 0x80:  # a longer one than most are
+        size, start = varint(data, position)
     if start + size > end:
         raise WireError("unexpected EOF")
     return start, start + size

@@ -142,13 +142,13 @@ def _top_fields(data: bytes, fields: FieldCount) -> tuple[list[bytes], list[_Pla
     while position < end:
         tag = data[position]
         if tag == _SERIES:
-            start, position = _block(data, position + 1, end)
+            start, position = block(data, position + 1, end)
             if start < position and data[start] == REFS_TAG:
-                places.append((start, position, *_block(data, start + 1, position)))
+                places.append((start, position, *block(data, start + 1, position)))
             else:
                 places.append((start, position, start, start))
         elif tag == _SYMBOL:
-            start, position = _block(data, position + 1, end)
+            start, position = block(data, position + 1, end)
             symbols.append(data[start:position])
             if len(symbols) > SYMBOLS_MAX:
                 raise WireError(f"more than {SYMBOLS_MAX} symbols in a request")
@@ -156,16 +156,6 @@ def _top_fields(data: bytes, fields: FieldCount) -> tuple[list[bytes], list[_Pla
             tag, position = fields.tag(data, position)
             position = skip(data, position, end, tag & 7)
     return symbols, places
-
-
-def _block(data: bytes, position: int, end: int) -> tuple[int, int]:
-    """`block`, quicker for those of less than 128 bytes."""
-    if position < end and (size := data[position]) < 0x80:
-        start = position + 1
-        if start + size > end:
-            raise WireError("unexpected EOF")
-        return start, start + size
-    return block(data, position, end)
 
 
 def _all_refs(data: bytes, places: list[_Place]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

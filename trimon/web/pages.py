@@ -25,7 +25,7 @@ from trimon.web.auth.headers import page_policy
 from trimon.web.context import WebContext
 from trimon.web.directory import NotServed, ServedDirectory, media_type
 from trimon.web.http.answer import Answer, error_text
-from trimon.web.http.compression import encoding_for
+from trimon.web.http.compression import accepted_encodings
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.redirects import redirect
 from trimon.web.http.request import Request
@@ -88,6 +88,9 @@ class Pages:
             self._document = (static / "index.html").read_text()
         except OSError:
             self._document = ""
+        title = context.options.page_title
+        self._title = "" if title == PROMETHEUS_TITLE else title
+        self._shown_title = html.escape(self._title or "trimon")
         consoles = context.options.console_templates
         self._has_consoles = consoles is not None and (consoles / "index.html").is_file()
 
@@ -101,9 +104,9 @@ class Pages:
                 prefix=html.escape(prefix),
                 banner=_OPEN if open_to_all else "",
             )
-            title = self._context.options.page_title
-            title = html.escape(title if title and title != PROMETHEUS_TITLE else "trimon")
-            text = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>{body}"
+            text = (
+                f"<!doctype html><html lang=en><meta charset=utf-8><title>{self._shown_title}</title>{body}"
+            )
             return Answer(text.encode(), 200, _HTML, dict(_ASK_AGAIN))
         nonce = secrets.token_urlsafe(16)
         return Answer(
@@ -115,11 +118,9 @@ class Pages:
 
     def _filled(self, prefix: str, nonce: str) -> str:
         """The document for one request."""
-        options = self._context.options
-        title = "" if options.page_title == PROMETHEUS_TITLE else options.page_title
         told = {
             "trimon-prefix": prefix,
-            "trimon-title": title,
+            "trimon-title": self._title,
             "trimon-version": __version__,
             "trimon-consoles": f"{prefix}/consoles/index.html" if self._has_consoles else "",
             "trimon-nonce": nonce,
@@ -128,8 +129,7 @@ class Pages:
             f'<meta name="{name}" content="{html.escape(value)}">' for name, value in told.items()
         )
         document = self._document.replace('="./', f'="{html.escape(prefix)}/')
-        title = html.escape(title or "trimon")
-        return document.replace("<title>trimon</title>", f"<title>{title}</title>{metas}", 1)
+        return document.replace("<title>trimon</title>", f"<title>{self._shown_title}</title>{metas}", 1)
 
     async def file(self, request: Request) -> Answer:
         """/assets/<file>, and the few files beside it."""
@@ -137,9 +137,7 @@ class Pages:
         is_asset = name is not None
         name = f"assets/{name}" if is_asset else request.path.rpartition("/")[2]
         headers = dict(_FOREVER if is_asset else _ASK_AGAIN)
-        packed = encoding_for(request.header("accept-encoding")) != "" and "gzip" in request.header(
-            "accept-encoding"
-        )
+        packed = "gzip" in accepted_encodings(request.header("accept-encoding"))
         try:
             body, is_packed = await self._context.offload.run(lambda: self._read(name, packed))
         except OSError:  # NotServed among them

@@ -93,12 +93,17 @@ def packed(encoding: str, body: bytes) -> bytes:
     return stream.compress(body) + stream.flush()
 
 
+def accepted_encodings(accepted: str) -> list[str]:
+    """The names of an Accept-Encoding, in their order, without those that it refuses."""
+    parts = (part.partition(";") for part in accepted.split(","))
+    return [name.strip() for name, _, weight in parts if not _NEVER.fullmatch(weight)]
+
+
 def encoding_for(accepted: str) -> str:
     """The compression to use for an Accept-Encoding: zstd, which costs least, or the first that we know; or empty."""
     if not accepted:
         return ""
-    parts = (part.partition(";") for part in accepted.split(","))
-    names = [name.strip() for name, _, weight in parts if not _NEVER.fullmatch(weight)]
+    names = accepted_encodings(accepted)
     if ZSTD in names:
         return ZSTD
     return next((name for name in names if name in _WINDOWS), "")

@@ -34,11 +34,8 @@ interface Properties<R> {
   initialSort?: Sorting;
   /** What a row is called, for those who do not see it. */
   nameOf?: (row: R) => string;
-  rowClass?: (row: R) => string;
   /** What stands below a row always, over its whole width: errors are long. */
   below?: (row: R) => ComponentChildren;
-  /** Narrower than this many CSS pixels, cells stand below each other. */
-  stackBelow?: number;
 }
 
 const ROW_PX = 37;
@@ -111,7 +108,7 @@ export function DataTable<R>(properties: Properties<R>) {
               <div
                 role="row"
                 aria-rowindex={item.index + 2}
-                class={`table-row ${detail ? "opens" : ""} ${properties.rowClass?.(row) ?? ""}`}
+                class={detail ? "table-row opens" : "table-row"}
                 onClick={detail ? (event) => isMeant(event) && toggle(key) : undefined}
                 style={{ gridTemplateColumns: widths }}
               >
