@@ -198,3 +198,22 @@ async def test_alertmanagers_come_and_go(autojump_clock: MockClock) -> None:
         here.notify("two")
         await trio.sleep(1)
         assert [len(here.peers[url].got) for url in URLS] == [0, 1]
+
+
+async def test_alerts_from_before_the_first_discovery_wait_for_it(autojump_clock: MockClock) -> None:
+    """What fires before a set's Alertmanagers are known is sent when they are, the newest as many as a queue holds."""
+    text = "alertmanagers: [{timeout: 5s}, {timeout: 6s}]"
+    found = Discovered("config-1", ({"__address__": "b:9093"},))
+    async with notifier_world(text, NotifierSettings(queue_alerts_max=2)) as here:
+        here.notifier.take(Discovered("config-0", ()))
+        here.notify("one", "two", "three")
+        await trio.sleep(1)
+        here.notifier.take(found)
+        await trio.sleep(1)
+        assert [names for _, names in here.peers[URLS[1]].got] == [["two", "three"]]
+        here.notifier.take(Discovered("config-1", ()))
+        here.notify("four")
+        await trio.sleep(1)
+        here.notifier.take(found)
+        await trio.sleep(1)
+        assert len(here.peers[URLS[1]].got) == 1

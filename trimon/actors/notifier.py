@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import trio
@@ -179,6 +179,8 @@ class _Configured:
     """One set of Alertmanagers as it is now."""
 
     managers: AlertmanagerSet
+    early: deque[AlertMessage] | None
+    """Alerts from before discovery said for the first time which Alertmanagers there are; None afterwards."""
     found: FoundAlertmanagers = field(default_factory=FoundAlertmanagers)
 
 
@@ -186,7 +188,8 @@ class Notifier:
     """Passes alerts on to the senders of all Alertmanagers that are known.
 
     Owns: the sets of Alertmanagers and their senders' queues.
-    Receives: Notification.
+    Receives: Notification. What comes before a set's discovery has said which Alertmanagers there are waits for that,
+        as many alerts as a queue holds: rules that fire at once after a start would else be heard a resend delay later.
     Sends: AlertMessage to every sender, never waiting for one.
     Crashes when: relabeling has a bug.
     On restart: sets and queues stay, they belong to the tree.
@@ -219,9 +222,11 @@ class Notifier:
         for name, manager in named_sets(config).items():
             known = self._sets.get(name)
             same = known is not None and known.managers.config == manager
-            sets[name] = known if known is not None and same else _Configured(AlertmanagerSet(manager))
-            if known is not None and not same:
-                sets[name].found = known.found
+            if known is None:
+                early: deque[AlertMessage] = deque(maxlen=self.settings.queue_alerts_max)
+                sets[name] = _Configured(AlertmanagerSet(manager), early)
+            else:
+                sets[name] = known if same else replace(known, managers=AlertmanagerSet(manager))
         self._sets = sets
         self._reconcile()
 
@@ -234,6 +239,9 @@ class Notifier:
         for error in known.found.errors:
             self._log.warning("an Alertmanager has no URL", alertmanagers=discovered.consumer, err=error)
         self._reconcile()
+        early, known.early = known.early, None
+        if early:
+            self._tell(discovered.consumer, known, early)
 
     def notify(self, messages: Sequence[AlertMessage]) -> None:
         """Takes over alerts that are to be sent; never waits."""
@@ -251,9 +259,15 @@ class Notifier:
     def _pass_on(self, messages: Sequence[AlertMessage]) -> None:
         told = relabeled(with_external(messages, self._external), self._relabeling)
         for name, known in self._sets.items():
-            own = known.managers.told(told)
-            for url in known.found.active:
-                self._queue(f"{name}/{url}", url, own)
+            if known.early is not None:
+                known.early.extend(told)
+            else:
+                self._tell(name, known, told)
+
+    def _tell(self, name: str, known: _Configured, messages: Sequence[AlertMessage]) -> None:
+        own = known.managers.told(messages)
+        for url in known.found.active:
+            self._queue(f"{name}/{url}", url, own)
 
     def _queue(self, key: str, url: str, messages: Sequence[AlertMessage]) -> None:
         queue = self._queues.get(key)
