@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Icon } from "./icon";
-import { useTop, useWindowRows } from "./virtual";
+import { WindowRows } from "./windowrows";
 
 export interface Column<R> {
   name: string;
@@ -62,17 +62,6 @@ export function DataTable<R>(properties: Properties<R>) {
   const { columns, keyOf, detail } = properties;
   const { sorted, sorting, setSorting } = useSorted(properties.rows, columns, properties.initialSort);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
-  const body = useRef<HTMLDivElement>(null);
-  const margin = useTop(body);
-  const rows = useWindowRows({
-    count: sorted.length,
-    estimate: () => ROW_PX,
-    margin,
-    keyOf: (at) => {
-      const row = sorted[at];
-      return row === undefined ? at : keyOf(row);
-    },
-  });
   const widths = `${detail ? "1.75rem " : ""}${columns.map((column) => column.width).join(" ")}`;
   const toggle = (key: string) => {
     const next = new Set(open);
@@ -89,25 +78,17 @@ export function DataTable<R>(properties: Properties<R>) {
           ))}
         </div>
       </div>
-      <div role="rowgroup" class="table-body" ref={body} style={{ height: `${rows.getTotalSize()}px` }}>
-        {rows.getVirtualItems().map((item) => {
-          const row = sorted[item.index];
-          if (row === undefined) return null;
+      <WindowRows rows={sorted} rowPx={ROW_PX} keyOf={keyOf}>
+        {(row, at) => {
           const key = keyOf(row);
           const isOpen = open.has(key);
           const note = properties.below?.(row);
           return (
-            <div
-              key={item.key}
-              ref={rows.measureElement}
-              data-index={item.index}
-              class="table-place"
-              style={{ transform: `translateY(${item.start - margin}px)` }}
-            >
+            <>
               {/* biome-ignore lint/a11y/useKeyWithClickEvents: the button in the row does the same for the keyboard */}
               <div
                 role="row"
-                aria-rowindex={item.index + 2}
+                aria-rowindex={at + 2}
                 class={detail ? "table-row opens" : "table-row"}
                 onClick={detail ? (event) => isMeant(event) && toggle(key) : undefined}
                 style={{ gridTemplateColumns: widths }}
@@ -146,10 +127,10 @@ export function DataTable<R>(properties: Properties<R>) {
                   <div role="cell">{detail(row)}</div>
                 </div>
               ) : null}
-            </div>
+            </>
           );
-        })}
-      </div>
+        }}
+      </WindowRows>
     </div>
   );
 }

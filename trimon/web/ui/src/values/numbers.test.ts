@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytes, parseNumber, percent, short } from "./numbers";
+import { bytes, parseNumber, short } from "./numbers";
 
 it("keeps four digits", () => {
   expect(short(1234)).toBe("1.234k");
@@ -14,12 +14,6 @@ it("counts bytes by 1024", () => {
   expect(bytes(0)).toBe("0 B");
   expect(bytes(1536)).toBe("1.5 KiB");
   expect(bytes(5 * 1024 ** 3)).toBe("5 GiB");
-});
-
-it("says when a share is small but not nothing", () => {
-  expect(percent(0.5)).toBe("50 %");
-  expect(percent(0.00001)).toBe("<0.1 %");
-  expect(percent(0)).toBe("0 %");
 });
 
 it("reads numbers as Go writes them", () => {

@@ -31,10 +31,3 @@ export function bytes(value: number): string {
   const step = value < 1 ? 0 : Math.min(BINARY.length - 1, Math.floor(Math.log2(value) / 10));
   return `${Number((value / 1024 ** step).toPrecision(3))} ${BINARY[step]}`;
 }
-
-/** A share of a whole: "12 %", "<0.1 %". */
-export function percent(share: number): string {
-  if (!Number.isFinite(share)) return "–";
-  if (share > 0 && share < 0.001) return "<0.1 %";
-  return `${Number((share * 100).toPrecision(share < 0.1 ? 2 : 3))} %`;
-}

@@ -2,8 +2,7 @@ import { useMemo, useState } from "preact/hooks";
 import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
+import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Failure, Loading } from "../../components/states";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
@@ -59,7 +58,7 @@ function Summary({ tree, isLive }: { tree: ActorTree; isLive: boolean }) {
 
 /** The supervision tree, as it is now: who does what, and who holds whom up. */
 export default function ActorsPage() {
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   const [only, setOnly] = useUrlState("show");
   const [isPaused, setPaused] = useState(false);
   const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
@@ -81,12 +80,12 @@ export default function ActorsPage() {
     setTurned(next);
   };
   return (
-    <Page
+    <SearchPage
       title="Actors"
       about="Every part of the server that runs by itself: its state, its mailbox, and what it has in hand."
+      label="Search actors"
       actions={
         <>
-          <SearchField value={search} onChange={setSearch} label="Search actors" />
           <label class="check">
             <input
               type="checkbox"
@@ -118,6 +117,6 @@ export default function ActorsPage() {
       ) : error === undefined ? (
         <Loading />
       ) : null}
-    </Page>
+    </SearchPage>
   );
 }

@@ -1,7 +1,7 @@
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
-import { useTop, useWindowRows } from "../../components/virtual";
+import { WindowRows } from "../../components/windowrows";
 import { humanDuration } from "../../values/durations";
 import { count, short } from "../../values/numbers";
 import { ActorDetail } from "./detail";
@@ -127,14 +127,6 @@ function Row({
 /** The lines of the tree; those alone are drawn that the window shows. */
 export function ActorLines({ lines, nowS, onFold }: Properties) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
-  const body = useRef<HTMLDivElement>(null);
-  const margin = useTop(body);
-  const rows = useWindowRows({
-    count: lines.length,
-    estimate: () => ROW_PX,
-    margin,
-    keyOf: (at) => lines[at]?.actor.path ?? at,
-  });
   const toggle = (path: string) => {
     const next = new Set(open);
     if (!next.delete(path)) next.add(path);
@@ -152,29 +144,17 @@ export function ActorLines({ lines, nowS, onFold }: Properties) {
           <span role="columnheader" aria-label="Details" />
         </div>
       </div>
-      <div role="rowgroup" class="table-body" ref={body} style={{ height: `${rows.getTotalSize()}px` }}>
-        {rows.getVirtualItems().map((item) => {
-          const line = lines[item.index];
-          if (!line) return null;
-          return (
-            <div
-              key={item.key}
-              ref={rows.measureElement}
-              data-index={item.index}
-              class="table-place"
-              style={{ transform: `translateY(${item.start - margin}px)` }}
-            >
-              <Row
-                line={line}
-                nowS={nowS}
-                isOpen={open.has(line.actor.path)}
-                onOpen={() => toggle(line.actor.path)}
-                onFold={onFold}
-              />
-            </div>
-          );
-        })}
-      </div>
+      <WindowRows rows={lines} rowPx={ROW_PX} keyOf={(line) => line.actor.path}>
+        {(line) => (
+          <Row
+            line={line}
+            nowS={nowS}
+            isOpen={open.has(line.actor.path)}
+            onOpen={() => toggle(line.actor.path)}
+            onFold={onFold}
+          />
+        )}
+      </WindowRows>
     </div>
   );
 }

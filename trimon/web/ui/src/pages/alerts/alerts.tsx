@@ -1,14 +1,12 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlSet, useUrlState } from "../../app/urlstate";
+import { useUrlSet } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Choice } from "../../components/choice";
 import { LabelChips } from "../../components/labels";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
-import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { SearchPage, useSearch } from "../../components/searchpage";
+import type { Column } from "../../components/table";
 import { Ago } from "../../components/time";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
@@ -25,9 +23,7 @@ import {
   stateOrder,
   summaryOf,
 } from "./model";
-import { RuleDetail } from "./ruledetail";
-import { errorOf } from "./ruleerror";
-import "../../styles/alerts.css";
+import { RuleTable } from "./ruletable";
 
 const EVERY_MS = 10_000;
 
@@ -111,7 +107,7 @@ export default function AlertsPage() {
     [],
     EVERY_MS,
   );
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   const [states, setStates] = useUrlSet("state");
   const stateKey = [...states].join();
   const all = useMemo(() => placed(asked.data?.data.groups ?? []), [asked.data]);
@@ -123,53 +119,35 @@ export default function AlertsPage() {
     );
   }, [all, search, stateKey]);
   return (
-    <Page
+    <SearchPage
       title="Alerts"
       about="Every alerting rule, those first that fire. Open a row for its alerts, its history, and why it does not fire."
+      label="Search alerts"
+      placeholder="Name, label, expression"
       actions={
-        <>
-          <SearchField
-            value={search}
-            onChange={setSearch}
-            label="Search alerts"
-            placeholder="Name, label, expression"
-          />
-          <Choice
-            label="State"
-            value={states.size === 1 ? stateKey : ""}
-            choices={[
-              ["", `All ${count(all.length)}`],
-              ["firing", `Firing ${count(counts.firing)}`],
-              ["pending", `Pending ${count(counts.pending)}`],
-              ["inactive", `Inactive ${count(counts.inactive)}`],
-            ]}
-            onChange={(state) => setStates(new Set(state ? [state] : []))}
-          />
-        </>
+        <Choice
+          label="State"
+          value={states.size === 1 ? stateKey : ""}
+          choices={[
+            ["", `All ${count(all.length)}`],
+            ["firing", `Firing ${count(counts.firing)}`],
+            ["pending", `Pending ${count(counts.pending)}`],
+            ["inactive", `Inactive ${count(counts.inactive)}`],
+          ]}
+          onChange={(state) => setStates(new Set(state ? [state] : []))}
+        />
       }
     >
-      <Loaded asked={asked}>
-        {() =>
-          rows.length ? (
-            <DataTable
-              label="Alerting rules"
-              columns={COLUMNS}
-              rows={rows}
-              keyOf={(row) => row.key}
-              nameOf={(row) => row.rule.name}
-              detail={(row) => <RuleDetail row={row} />}
-              below={errorOf}
-              initialSort={{ column: "state", descending: false }}
-            />
-          ) : all.length ? (
-            <Empty title="No alert fits">Empty the search, or choose all states.</Empty>
-          ) : (
-            <Empty title="There are no alerting rules">
-              Name files with rules under <code>rule_files</code> in the configuration.
-            </Empty>
-          )
-        }
-      </Loaded>
-    </Page>
+      <RuleTable
+        asked={asked}
+        label="Alerting rules"
+        columns={COLUMNS}
+        rows={rows}
+        all={all.length}
+        noneFits={{ title: "No alert fits", advice: "Empty the search, or choose all states." }}
+        none="There are no alerting rules"
+        initialSort={{ column: "state", descending: false }}
+      />
+    </SearchPage>
   );
 }

@@ -5,21 +5,17 @@ import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Choice } from "../../components/choice";
 import { CopyButton } from "../../components/copy";
-import { Page } from "../../components/page";
 import { PromQL } from "../../components/promql";
-import { SearchField } from "../../components/search";
-import { Empty, Loaded } from "../../components/states";
-import { type Column, DataTable } from "../../components/table";
+import { SearchPage, useSearch } from "../../components/searchpage";
+import type { Column } from "../../components/table";
 import { Ago } from "../../components/time";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
 import { matches, words } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 import { fileName, type Group, healthTone, type Placed, placed, ruleText } from "./model";
-import { RuleDetail } from "./ruledetail";
-import { errorOf } from "./ruleerror";
+import { RuleTable } from "./ruletable";
 import type { ReadingGroup } from "./selectors";
-import "../../styles/alerts.css";
 import "../../styles/code.css";
 
 const EVERY_MS = 10_000;
@@ -118,7 +114,7 @@ export default function RulesPage() {
     [],
     EVERY_MS,
   );
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   const [chosen, setShow] = useUrlState("show");
   // Prometheus' links name the health.
   const [health] = useUrlState("health");
@@ -137,51 +133,33 @@ export default function RulesPage() {
   }, [all, search, show]);
   const number = (name: string) => count(all.filter(FILTERS[name] ?? (() => true)).length);
   return (
-    <Page
+    <SearchPage
       title="Rules"
       about="Recording and alerting rules: how long each takes, whether it fails, and whether what it reads is there."
+      label="Search rules"
+      placeholder="Name, group, expression"
       actions={
-        <>
-          <SearchField
-            value={search}
-            onChange={setSearch}
-            label="Search rules"
-            placeholder="Name, group, expression"
-          />
-          <Choice
-            label="Which rules"
-            value={show}
-            choices={[
-              ["", `All ${number("")}`],
-              ["failing", `Failing ${number("failing")}`],
-              ["dead", `Never matched ${number("dead")}`],
-            ]}
-            onChange={setShow}
-          />
-        </>
+        <Choice
+          label="Which rules"
+          value={show}
+          choices={[
+            ["", `All ${number("")}`],
+            ["failing", `Failing ${number("failing")}`],
+            ["dead", `Never matched ${number("dead")}`],
+          ]}
+          onChange={setShow}
+        />
       }
     >
-      <Loaded asked={asked}>
-        {() =>
-          rows.length ? (
-            <DataTable
-              label="Rules"
-              columns={COLUMNS}
-              rows={rows}
-              keyOf={(row) => row.key}
-              nameOf={(row) => row.rule.name}
-              detail={(row) => <RuleDetail row={row} />}
-              below={errorOf}
-            />
-          ) : all.length ? (
-            <Empty title="No rule fits">Empty the search, or choose all rules.</Empty>
-          ) : (
-            <Empty title="There are no rules">
-              Name files with rules under <code>rule_files</code> in the configuration.
-            </Empty>
-          )
-        }
-      </Loaded>
-    </Page>
+      <RuleTable
+        asked={asked}
+        label="Rules"
+        columns={COLUMNS}
+        rows={rows}
+        all={all.length}
+        noneFits={{ title: "No rule fits", advice: "Empty the search, or choose all rules." }}
+        none="There are no rules"
+      />
+    </SearchPage>
   );
 }

@@ -2,10 +2,8 @@ import { useMemo } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { CopyButton } from "../../components/copy";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
+import { SearchPage, useSearch } from "../../components/searchpage";
 import { Loaded } from "../../components/states";
 import { Yaml } from "../../components/yaml";
 import { matches, words } from "../../values/search";
@@ -31,10 +29,10 @@ function Shown({ yaml, search }: { yaml: string; search: string }) {
 /** The configuration in effect, defaults and all, secrets hidden. */
 export default function ConfigPage() {
   const config = useAsked((signal) => ask<{ yaml: string }>("/status/config", {}, { signal }), []);
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   const yaml = config.data?.data.yaml ?? "";
   return (
-    <Page
+    <SearchPage
       title="Configuration"
       about={
         <>
@@ -42,14 +40,10 @@ export default function ConfigPage() {
           <Link href="/plan">Plan a change</Link> shows what another file would do.
         </>
       }
-      actions={
-        <>
-          <SearchField value={search} onChange={setSearch} label="Search the configuration" />
-          <CopyButton text={yaml} label="Copy the configuration" />
-        </>
-      }
+      label="Search the configuration"
+      actions={<CopyButton text={yaml} label="Copy the configuration" />}
     >
       <Loaded asked={config}>{(answer) => <Shown yaml={answer.data.yaml} search={search} />}</Loaded>
-    </Page>
+    </SearchPage>
   );
 }

@@ -2,8 +2,7 @@ import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
+import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { matches, words } from "../../values/search";
@@ -65,24 +64,22 @@ function fits(flag: Flag, wanted: readonly string[], changedOnly: boolean): bool
 /** Every flag of the command line, its value, and what it is for. */
 export default function FlagsPage() {
   const flags = useAsked((signal) => ask<Flag[]>("/trimon/flags", {}, { signal }), []);
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   const [show, setShow] = useUrlState("show");
   return (
-    <Page
+    <SearchPage
       title="Flags"
       about="What the command line says, and what holds where it says nothing."
+      label="Search flags"
       actions={
-        <>
-          <SearchField value={search} onChange={setSearch} label="Search flags" />
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={show === "changed"}
-              onChange={(event) => setShow(event.currentTarget.checked ? "changed" : "")}
-            />
-            Changed only
-          </label>
-        </>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={show === "changed"}
+            onChange={(event) => setShow(event.currentTarget.checked ? "changed" : "")}
+          />
+          Changed only
+        </label>
       }
     >
       <Loaded asked={flags}>
@@ -100,6 +97,6 @@ export default function FlagsPage() {
           );
         }}
       </Loaded>
-    </Page>
+    </SearchPage>
   );
 }

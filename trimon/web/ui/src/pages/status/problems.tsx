@@ -1,9 +1,8 @@
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { Facts, Page } from "../../components/page";
-import { SearchField } from "../../components/search";
+import { Facts } from "../../components/page";
+import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { Ago, Time } from "../../components/time";
@@ -83,12 +82,12 @@ function Detail({ problem }: { problem: Problem }) {
 /** The last warnings and errors of the log. */
 export default function ProblemsPage() {
   const problems = useAsked((signal) => ask<Problem[]>("/trimon/problems", {}, { signal }), [], EVERY_MS);
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   return (
-    <Page
+    <SearchPage
       title="Problems"
       about="The last warnings and errors of the log since the server started, equal ones counted."
-      actions={<SearchField value={search} onChange={setSearch} label="Search problems" />}
+      label="Search problems"
     >
       <Loaded asked={problems}>
         {(answer) => {
@@ -113,6 +112,6 @@ export default function ProblemsPage() {
           );
         }}
       </Loaded>
-    </Page>
+    </SearchPage>
   );
 }

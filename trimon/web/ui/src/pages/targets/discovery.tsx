@@ -1,6 +1,5 @@
 import { useUrlState } from "../../app/urlstate";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
+import { SearchPage, useSearch } from "../../components/searchpage";
 import { Tabs } from "../../components/tabs";
 import { ChangesTab } from "./changes";
 import { DiscoveredTab } from "./discovered";
@@ -17,14 +16,13 @@ type TabName = (typeof TABS)[number]["name"];
 /** Where targets come from: what was found, who finds it, and what came and went. */
 export default function DiscoveryPage() {
   const [tab, setTab] = useUrlState("tab", "targets");
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   return (
-    <Page
+    <SearchPage
       title="Service discovery"
       about="What discovery found and what relabeling made of it; open a row to see what each rule does. Who finds targets, and what came and went."
-      actions={
-        <SearchField value={search} onChange={setSearch} label="Search" placeholder="Label, job, error" />
-      }
+      label="Search"
+      placeholder="Label, job, error"
     >
       <Tabs tabs={TABS} value={tab as TabName} onChange={setTab} label="Discovery">
         <div class="page">
@@ -37,6 +35,6 @@ export default function DiscoveryPage() {
           )}
         </div>
       </Tabs>
-    </Page>
+    </SearchPage>
   );
 }

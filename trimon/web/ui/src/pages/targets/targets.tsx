@@ -5,8 +5,7 @@ import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Choice } from "../../components/choice";
 import { LabelChips } from "../../components/labels";
-import { Page } from "../../components/page";
-import { SearchField } from "../../components/search";
+import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { Ago } from "../../components/time";
@@ -151,7 +150,7 @@ export default function TargetsPage() {
     [],
     EVERY_MS,
   );
-  const [search, setSearch] = useUrlState("search");
+  const [search] = useSearch();
   const [healthsWanted, setHealths] = useUrlSet("health");
   const healthKey = [...healthsWanted].join();
   const [pool, setPool] = useUrlState("pool");
@@ -167,29 +166,23 @@ export default function TargetsPage() {
     );
   }, [targets, search, healthKey, pool]);
   return (
-    <Page
+    <SearchPage
       title="Targets"
       about="What is scraped, how each target does, and why it is down. Open a row for its last scrapes."
+      label="Search targets"
+      placeholder="Address, label, error"
       actions={
-        <>
-          <SearchField
-            value={search}
-            onChange={setSearch}
-            label="Search targets"
-            placeholder="Address, label, error"
-          />
-          <Choice
-            label="Health"
-            value={healthsWanted.size === 1 ? healthKey : ""}
-            choices={[
-              ["", `All ${count(targets.length)}`],
-              ["up", `Up ${count(counts.up)}`],
-              ["down", `Down ${count(counts.down)}`],
-              ["unknown", `Unknown ${count(counts.unknown)}`],
-            ]}
-            onChange={(health) => setHealths(new Set(health ? [health] : []))}
-          />
-        </>
+        <Choice
+          label="Health"
+          value={healthsWanted.size === 1 ? healthKey : ""}
+          choices={[
+            ["", `All ${count(targets.length)}`],
+            ["up", `Up ${count(counts.up)}`],
+            ["down", `Down ${count(counts.down)}`],
+            ["unknown", `Unknown ${count(counts.unknown)}`],
+          ]}
+          onChange={(health) => setHealths(new Set(health ? [health] : []))}
+        />
       }
     >
       <Loaded asked={asked}>
@@ -218,6 +211,6 @@ export default function TargetsPage() {
           </>
         )}
       </Loaded>
-    </Page>
+    </SearchPage>
   );
 }
