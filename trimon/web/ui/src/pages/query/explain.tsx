@@ -5,7 +5,8 @@ import { Icon } from "../../components/icon";
 import { Failure, Loading } from "../../components/states";
 import { humanDuration } from "../../values/durations";
 import { bytes, count } from "../../values/numbers";
-import { type Panel, timeRange } from "./panel";
+import { Explanation } from "./explanation";
+import { type Panel, timeParameter, timeRange } from "./panel";
 
 export interface PlanNode {
   operator: string;
@@ -21,8 +22,7 @@ export function explainParameters(
   nowMs: number,
 ): Record<string, string | number> {
   const times = timeRange(panel, nowMs);
-  if (!isRange)
-    return { query: panel.expression, ...(panel.endMs === undefined ? {} : { time: panel.endMs / 1000 }) };
+  if (!isRange) return { query: panel.expression, ...timeParameter(panel) };
   return {
     query: panel.expression,
     start: times.startMs / 1000,
@@ -81,7 +81,7 @@ function Node({ node, wholeS }: { node: PlanNode; wholeS: number }) {
   );
 }
 
-/** How the server computes an expression: what it expects of each step, and, after a run, what each took. */
+/** What an expression means, and how the server computes it: what it expects of each step, and, after a run, what each took. */
 export function ExplainView({ panel, turn }: { panel: Panel; turn: number }) {
   const [asRange, setAsRange] = useState(false);
   const [isMeasured, setMeasured] = useState(false);
@@ -98,6 +98,9 @@ export function ExplainView({ panel, turn }: { panel: Panel; turn: number }) {
   const wholeS = plan ? totalSeconds(plan) : 0;
   return (
     <div class="explain">
+      <h3>What it means</h3>
+      <Explanation panel={panel} turn={turn} />
+      <h3>How the server computes it</h3>
       <div class="row">
         <label class="check">
           <input

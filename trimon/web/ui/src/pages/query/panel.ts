@@ -50,6 +50,11 @@ export function stepMs(panel: Panel): number {
   return Math.max(1, wanted, resolution.type === "auto" ? 1000 : 1);
 }
 
+/** When an instant query of a panel is asked for; nothing for now. */
+export function timeParameter(panel: Panel): { time?: number } {
+  return panel.endMs === undefined ? {} : { time: panel.endMs / 1000 };
+}
+
 export interface TimeRange {
   startMs: number;
   endMs: number;

@@ -16,7 +16,8 @@ import { ExplainView } from "./explain";
 import { type Graph, GraphView } from "./graphview";
 import { remember } from "./history";
 import { HistoryButton } from "./historylist";
-import { type Panel, type TabName, timeRange } from "./panel";
+import { type Panel, type TabName, timeParameter, timeRange } from "./panel";
+import { type Part, PartsTree } from "./partstree";
 import type { Result, Statistics } from "./results";
 import { curlCommand, download, tableCsv } from "./share";
 import { TableView } from "./tableview";
@@ -44,10 +45,9 @@ interface Table {
 
 async function askTable(panel: Panel, signal: AbortSignal): Promise<Table> {
   const began = performance.now();
-  const time = panel.endMs === undefined ? {} : { time: panel.endMs / 1000 };
   const answer = await ask<Result>(
     "/query",
-    { query: panel.expression, ...time, stats: "true" },
+    { query: panel.expression, ...timeParameter(panel), stats: "true" },
     { signal, post: true },
   );
   return { answer, tookMs: Math.round(performance.now() - began) };
@@ -237,7 +237,13 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
   const [isBusy, setBusy] = useState(false);
   const [isStopped, setStopped] = useState(false);
   const [refreshS, setRefresh] = useState(0);
-  useEffect(() => setTyped(panel.expression), [panel.expression]);
+  const [part, setPart] = useState<Part | undefined>();
+  useEffect(() => {
+    setTyped(panel.expression);
+    setPart(undefined);
+  }, [panel.expression]);
+  // The whole, or the part of it that somebody looks at.
+  const looked = panel.showTree && part ? { ...panel, expression: part.text } : panel;
   const run = (text: string) => {
     remember(text);
     setStopped(false);
@@ -248,8 +254,8 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
     setTurn(turn + 1),
   );
   const message = error === undefined ? "" : messageOf(error);
-  const place = message && typed === panel.expression ? placeOf(message) : undefined;
-  const tab: TabProperties = { panel, turn, onChange, onError: setError, onBusy: setBusy };
+  const place = message && looked === panel && typed === panel.expression ? placeOf(message) : undefined;
+  const tab: TabProperties = { panel: looked, turn, onChange, onError: setError, onBusy: setBusy };
   return (
     <section class="panel query-panel" aria-label={label}>
       <div class="query-head">
@@ -282,6 +288,16 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
           onClick={() => formatted(typed).then(setTyped, setError)}
         >
           Format
+        </button>
+        <button
+          type="button"
+          class="plain"
+          aria-pressed={panel.showTree}
+          title="The parts of the expression, and what each gives"
+          onClick={() => onChange({ showTree: !panel.showTree })}
+        >
+          <Icon name="tree" />
+          Parts
         </button>
         <HistoryButton onChoose={setTyped} />
         <CopyButton text={typed} label="Copy the expression" />
@@ -316,6 +332,9 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
           </button>
         ) : null}
       </div>
+      {panel.showTree && panel.expression.trim() ? (
+        <PartsTree panel={panel} turn={turn} chosen={part?.path ?? "0"} onChoose={setPart} />
+      ) : null}
       <Tabs
         tabs={TABS}
         value={panel.tab}
@@ -333,7 +352,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
         ) : panel.tab === "graph" ? (
           <GraphTab {...tab} />
         ) : panel.tab === "explain" ? (
-          <ExplainView panel={panel} turn={turn} />
+          <ExplainView panel={looked} turn={turn} />
         ) : (
           <TableTab {...tab} />
         )}
