@@ -29,6 +29,7 @@ from trimon.web.http.compression import accepted_encodings
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.redirects import redirect
 from trimon.web.http.request import Request
+from trimon.web.permissions import permissions
 
 STATIC: Final = Path(__file__).parent / "static"
 # Prometheus' pages under its paths, and ours.
@@ -94,7 +95,7 @@ class Pages:
         consoles = context.options.console_templates
         self._has_consoles = consoles is not None and (consoles / "index.html").is_file()
 
-    async def page(self, _: Request) -> Answer:
+    async def page(self, request: Request) -> Answer:
         """Any page."""
         open_to_all = self._context.security.open_without_authentication
         prefix = quote(self._context.options.link_prefix)
@@ -110,13 +111,13 @@ class Pages:
             return Answer(text.encode(), 200, _HTML, dict(_ASK_AGAIN))
         nonce = secrets.token_urlsafe(16)
         return Answer(
-            self._filled(prefix, nonce).encode(),
+            self._filled(prefix, nonce, permissions(self._context, request)).encode(),
             200,
             _HTML,
             {**_ASK_AGAIN, "Content-Security-Policy": page_policy(nonce)},
         )
 
-    def _filled(self, prefix: str, nonce: str) -> str:
+    def _filled(self, prefix: str, nonce: str, may: frozenset[str]) -> str:
         """The document for one request."""
         told = {
             "trimon-prefix": prefix,
@@ -124,6 +125,7 @@ class Pages:
             "trimon-version": __version__,
             "trimon-consoles": f"{prefix}/consoles/index.html" if self._has_consoles else "",
             "trimon-nonce": nonce,
+            "trimon-may": " ".join(sorted(may)),
         }
         metas = "".join(
             f'<meta name="{name}" content="{html.escape(value)}">' for name, value in told.items()

@@ -39,3 +39,17 @@ async def test_a_bounded_number_of_texts_is_kept(autojump_clock: trio.testing.Mo
     for text in ("a", "b", "c", "a", "d" * (TEXT_CHARACTERS_MAX + 10)):
         past.add(record(text), 1.0)
     assert {each.text for each in past.slowest(10)} == {"a", "c", "d" * TEXT_CHARACTERS_MAX}
+
+
+async def test_what_pages_ask_is_kept_apart(autojump_clock: trio.testing.MockClock) -> None:
+    """It is counted by itself, drives nothing out that a person asked, and can be left out."""
+    past = PastQueries(VirtualClock(), most=2, most_of_pages=2)
+    for text in ("a", "b"):
+        past.add(record(text), 1.0)
+    for text in ("a", "time()", "count(up)"):
+        asked = record(text)
+        asked.by_page = True
+        past.add(asked, 2.0)
+    shown = [(each.text, each.by_page, each.count) for each in past.slowest(10)]
+    assert shown == [("time()", True, 1), ("count(up)", True, 1), ("a", False, 1), ("b", False, 1)]
+    assert [each.text for each in past.slowest(10, by_pages=False)] == ["a", "b"]

@@ -12,6 +12,7 @@ from trimon.clock import Clock
 from trimon.gotext.times import rfc3339
 
 KEPT_MAX: Final = 500
+KEPT_OF_PAGES_MAX: Final = 100
 TEXT_CHARACTERS_MAX: Final = 4_000
 ERROR_CHARACTERS_MAX: Final = 500
 
@@ -59,18 +60,23 @@ class PastQuery:
     text: str
     slowest: QueryRun
     last: QueryRun
+    by_page: bool = False
+    """Whether a page asked it by itself; what a person asked is counted apart."""
     count: int = 0
     errors: int = 0
     total_s: float = 0.0
 
 
 class PastQueries:
-    """The texts that were asked last, a bounded number. On the loop's thread; a run costs about two microseconds."""
+    """The texts that were asked last, a bounded number. On the loop's thread; a run costs about two microseconds.
 
-    def __init__(self, clock: Clock, most: int = KEPT_MAX) -> None:
+    What pages ask by themselves is kept apart, so that it drives nothing out that a person asked.
+    """
+
+    def __init__(self, clock: Clock, most: int = KEPT_MAX, most_of_pages: int = KEPT_OF_PAGES_MAX) -> None:
         self._clock = clock
-        self._most = most
-        self._kept: OrderedDict[str, PastQuery] = OrderedDict()
+        self._most = (most, most_of_pages)
+        self._kept: tuple[OrderedDict[str, PastQuery], ...] = (OrderedDict(), OrderedDict())
         self.since_ms = clock.now_ms()
 
     def add(self, record: QueryRecord, took_s: float, error: str = "") -> None:
@@ -88,13 +94,14 @@ class PastQueries:
         if (stats := record.stats) is not None:
             run.queue_s, run.preparation_s = stats.queue_s, stats.preparation_s
             run.evaluation_s, run.sort_s, run.samples = stats.evaluation_s, stats.sort_s, stats.samples_total
-        known = self._kept.get(text)
+        kept = self._kept[record.by_page]
+        known = kept.get(text)
         if known is None:
-            known = self._kept[text] = PastQuery(text, run, run)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            known = kept[text] = PastQuery(text, run, run, record.by_page)
+            if len(kept) > self._most[record.by_page]:
+                kept.popitem(last=False)
         else:
-            self._kept.move_to_end(text)
+            kept.move_to_end(text)
         known.count += 1
         known.errors += bool(error)
         known.total_s += took_s
@@ -102,6 +109,8 @@ class PastQueries:
         if took_s >= known.slowest.took_s:
             known.slowest = run
 
-    def slowest(self, most: int) -> list[PastQuery]:
-        """Those whose slowest run took longest, the slowest first."""
-        return sorted(self._kept.values(), key=lambda past: past.slowest.took_s, reverse=True)[:most]
+    def slowest(self, most: int, *, by_pages: bool = True) -> list[PastQuery]:
+        """Those whose slowest run took longest, the slowest first; with what pages asked by themselves, or without."""
+        people, pages = self._kept
+        all_kept = [*people.values(), *(pages.values() if by_pages else ())]
+        return sorted(all_kept, key=lambda past: past.slowest.took_s, reverse=True)[:most]

@@ -19,6 +19,8 @@ class Asker(NamedTuple):
     """Empty: nobody in particular, such as rules; no limit of a client holds."""
     client: str = ""
     user: str = ""
+    by_page: bool = False
+    """Whether a page of ours asks by itself, so that nobody has typed the question."""
 
 
 NOBODY: Final = Asker()

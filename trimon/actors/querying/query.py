@@ -52,6 +52,7 @@ class ActiveQuery:
             "query": self.text,
             "user": self.asker.user,
             "client": self.asker.client,
+            "by_page": self.asker.by_page,
             "start": rfc3339(self.started_ms),
             "age_s": (now_ms - self.started_ms) / 1000,
             "phase": self.phase.value,

@@ -24,6 +24,8 @@ class QueryRecord:
     step_ms: int = 0
     origin: Mapping[str, object] = field(default_factory=dict)
     """Who asked: `httpRequest` or `ruleGroup`."""
+    by_page: bool = False
+    """Whether a page of ours asks by itself; no file tells it."""
     stats: QueryStats | None = None
 
 

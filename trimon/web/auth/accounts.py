@@ -71,6 +71,10 @@ class Accounts:
             if (more := roles - then.get(name, roles))
         }
 
+    def roles(self, name: str) -> frozenset[Role]:
+        """What a user or the owner of a token may; nothing for who is unknown."""
+        return self._roles_by_name().get(name, frozenset())
+
     def _roles_by_name(self) -> dict[str, frozenset[Role]]:
         """Of users and owners of tokens together: the file gives no token the name of a user."""
         users = (user for user, _ in self._users.values())

@@ -10,6 +10,8 @@ from trimon.web.http.request import Request
 from trimon.web.http.wire.connections import client_key
 
 _THIS_MACHINE: Final = "this machine"
+# What our pages say of questions that nobody has typed. Whoever else says so hides them from the first look alone.
+BY_PAGE_HEADER: Final = "x-trimon-page"
 
 
 @lru_cache(maxsize=4096)
@@ -22,4 +24,5 @@ def asker_of(request: Request) -> Asker:
     """One client is an address (of IPv6 a network) and a user; all of this machine are one."""
     user = request.user
     place = _place(request.client)
-    return Asker(f"{user}@{place}" if user else place, request.client, user)
+    key = f"{user}@{place}" if user else place
+    return Asker(key, request.client, user, bool(request.header(BY_PAGE_HEADER)))

@@ -217,3 +217,18 @@ async def all_debug_routes_answer(context: WebContext, app: Any) -> None:
                 lambda scope, *rest: app({**scope, "client": ("127.0.0.1", 1)}, *rest)
             )
         assert status == 200, (path, body)
+
+
+async def test_what_pages_ask_by_themselves_is_told_apart(tmp_path: Path) -> None:
+    """A question with the pages' header is marked, counted apart from the same one of a person, and left out on demand."""
+    async with web_world(tmp_path) as here:
+        app = app_of(here.context)
+        for headers in ({}, {"x-trimon-page": "1"}, {"x-trimon-page": "1"}):
+            await call(app, "GET", "/api/v1/query?query=up%2B1", **headers)
+        _, found = await call(app, "GET", f"{PATH}/past")
+        listed = sorted((each["query"], each["by_page"], each["count"]) for each in found["data"]["queries"])
+        assert listed == [("up+1", False, 1), ("up+1", True, 2)]
+        _, found = await call(app, "GET", f"{PATH}/past?by_pages=false")
+        assert [(each["by_page"], each["count"]) for each in found["data"]["queries"]] == [(False, 1)]
+        status, _ = await call(app, "GET", f"{PATH}/past?by_pages=perhaps")
+        assert status == 400

@@ -9,8 +9,8 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter, Role
-from trimon.web.http.hosts import is_loopback
 from trimon.web.http.request import Request
+from trimon.web.permissions import may_see_queries
 
 PATH = API_PREFIX + "/trimon/queries"
 
@@ -19,8 +19,8 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
     """/trimon/queries, /trimon/queries/<id>/cancel, /trimon/queries/past."""
 
     def check(request: Request) -> None:
-        """Raises ApiError. Where users are told apart the role has been checked; where they are not, this machine may."""
-        if not (asker_of(request).user or is_loopback(request.client) or context.options.enable_admin_api):
+        """Raises ApiError."""
+        if not may_see_queries(context, request):
             message = (
                 "queries at work are shown to this machine and to users with the role admin alone, "
                 "unless --web.enable-admin-api opens them"
@@ -33,20 +33,23 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
 
     async def past(request: Request) -> Answer:
         check(request)
-        most = parameters.integer(request.query().get("limit", "") or "100")
+        values = request.query()
+        most = parameters.integer(values.get("limit", "") or "100")
         if most is None or not 1 <= most <= KEPT_MAX:
             raise ApiError("bad_data", f"limit must be a number from 1 to {KEPT_MAX}")
         kept = context.queries.past
+        by_pages = "by_pages" not in values or parameters.boolean(values, "by_pages")
         shown = [
             {
                 "query": each.text,
+                "by_page": each.by_page,
                 "count": each.count,
                 "errors": each.errors,
                 "total_s": each.total_s,
                 "slowest": each.slowest.as_data(),
                 "last": each.last.as_data(),
             }
-            for each in kept.slowest(most)
+            for each in kept.slowest(most, by_pages=by_pages)
         ]
         return success({"since": rfc3339(kept.since_ms), "queries": shown})
 
@@ -83,7 +86,14 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
             past,
             role=Role.ADMIN,
             summary="Lists the texts that were asked last, the slowest first: how often, how long, and where the time went.",
-            parameters=(Parameter("limit", "Most texts; 100 by default.", Kind.INTEGER),),
+            parameters=(
+                Parameter("limit", "Most texts; 100 by default.", Kind.INTEGER),
+                Parameter(
+                    "by_pages",
+                    "Whether what our pages asked by themselves is listed; true by default.",
+                    Kind.BOOLEAN,
+                ),
+            ),
         ),
         Endpoint(
             PATH + "/<id>/cancel",

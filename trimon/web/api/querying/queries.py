@@ -145,7 +145,8 @@ class QueryHandler:
     ) -> Answer:
         text, options = query_text(values), request_options(self._context, values)
         origin = {"clientIP": request.client, "method": request.method, "path": request.path}
-        record = QueryRecord(text, *times_ms, {"httpRequest": origin})
+        asker = asker_of(request)
+        record = QueryRecord(text, *times_ms, {"httpRequest": origin}, by_page=asker.by_page)
         series_max, stats = parameters.limit(values), values.get("stats", "")
         per_step = PER_STEP_STATS in options.features
 
@@ -162,9 +163,7 @@ class QueryHandler:
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
                 if is_trivial(text, expr, steps):
                     return queries.run_now(options, work, record)
-            answer = await request.attended(
-                lambda: queries.run(text, options, work, record, asker_of(request))
-            )
+            answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(

@@ -39,6 +39,8 @@ interface Options {
   post?: boolean;
   /** Sent as it is, with the parameters in the URL. */
   body?: string;
+  /** A person asks this; all else the page asks by itself, which the list of queries tells apart. */
+  byPerson?: boolean;
 }
 
 async function response(path: string, parameters: Parameters, options: Options): Promise<Response> {
@@ -47,6 +49,7 @@ async function response(path: string, parameters: Parameters, options: Options):
   const asForm = options.post === true && options.body === undefined;
   const url = `${prefix}${path}${text && !asForm ? `?${text}` : ""}`;
   const init: RequestInit = { cache: "no-store", credentials: "same-origin", signal: options.signal ?? null };
+  if (!options.byPerson) init.headers = { "X-Trimon-Page": "1" };
   if (options.post || options.body !== undefined) {
     init.method = "POST";
     init.body = options.body ?? form;

@@ -4,7 +4,7 @@ import { Icon } from "../components/icon";
 import { preload } from "./pageview";
 import { localTime, type Theme, theme } from "./preferences";
 import { type Route, routes } from "./routes";
-import { consoles, pageTitle, version } from "./server";
+import { consoles, may, pageTitle, version } from "./server";
 
 const GROUPS = ["Ask", "Watch", "Server"] as const;
 const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
@@ -56,7 +56,7 @@ export function Navigation() {
             <h2>{group}</h2>
             <ul>
               {routes
-                .filter((route) => route.group === group)
+                .filter((route) => route.group === group && (!route.needs || may(route.needs)))
                 .map((route) => (
                   <Entry key={route.path} route={route} onOpen={() => setOpen(false)} />
                 ))}

@@ -1,4 +1,5 @@
 import type { ComponentType } from "preact";
+import type { Permission } from "./server";
 
 export interface Route {
   path: string;
@@ -6,6 +7,8 @@ export interface Route {
   title: string;
   group: "Ask" | "Watch" | "Server";
   icon: string;
+  /** Who may not do this is not offered the page. */
+  needs?: Permission;
   page: () => Promise<{ default: ComponentType }>;
 }
 
@@ -59,6 +62,7 @@ export const routes: readonly Route[] = [
     title: "Actors",
     group: "Server",
     icon: "actors",
+    needs: "debug",
     page: () => import("../pages/actors/page"),
   },
   {
@@ -66,6 +70,7 @@ export const routes: readonly Route[] = [
     title: "Queries",
     group: "Server",
     icon: "clock",
+    needs: "queries",
     page: () => import("../pages/status/queries"),
   },
   {
@@ -94,6 +99,7 @@ export const routes: readonly Route[] = [
     title: "Problems",
     group: "Server",
     icon: "problem",
+    needs: "debug",
     page: () => import("../pages/status/problems"),
   },
   {
@@ -108,6 +114,7 @@ export const routes: readonly Route[] = [
     title: "Plan a change",
     group: "Server",
     icon: "plan",
+    needs: "plan",
     page: () => import("../pages/plan/page"),
   },
   {

@@ -11,5 +11,13 @@ export const pageTitle = told("title");
 export const version = told("version");
 /** Where console templates begin; "" where the server has none. */
 export const consoles = told("consoles");
+export type Permission = "debug" | "queries" | "plan" | "delete";
+/** What who asks may do, of what not everybody may. */
+const permissions: ReadonlySet<string> = new Set(told("may").split(" "));
+
+export function may(permission: Permission): boolean {
+  return permissions.has(permission);
+}
+
 /** What style sheets made by scripts must carry. */
 export const styleNonce = told("nonce");

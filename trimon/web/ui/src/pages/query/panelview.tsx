@@ -48,7 +48,7 @@ async function askTable(panel: Panel, signal: AbortSignal): Promise<Table> {
   const answer = await ask<Result>(
     "/query",
     { query: panel.expression, ...timeParameter(panel), stats: "true" },
-    { signal, post: true },
+    { signal, post: true, byPerson: true },
   );
   return { answer, tookMs: Math.round(performance.now() - began) };
 }
@@ -62,7 +62,11 @@ async function askGraph(panel: Panel, signal: AbortSignal): Promise<Graph> {
     end: times.endMs / 1000,
     step: times.stepMs / 1000,
   };
-  const answer = await ask<Result>("/query_range", { ...parameters, stats: "true" }, { signal, post: true });
+  const answer = await ask<Result>(
+    "/query_range",
+    { ...parameters, stats: "true" },
+    { signal, post: true, byPerson: true },
+  );
   return { times, answer, tookMs: Math.round(performance.now() - began) };
 }
 

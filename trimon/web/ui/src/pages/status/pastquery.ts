@@ -20,6 +20,8 @@ export interface QueryRun {
 
 export interface PastQuery {
   query: string;
+  /** Whether a page asked it by itself. */
+  by_page: boolean;
   count: number;
   errors: number;
   total_s: number;

@@ -2,6 +2,8 @@ import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { type Asked, useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
+import { useUrlState } from "../../app/urlstate";
+import { Badge } from "../../components/badge";
 import { Facts, Page, Panel } from "../../components/page";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
@@ -20,6 +22,7 @@ interface ActiveQuery {
   age_s: number;
   phase: string;
   canceled: boolean;
+  by_page: boolean;
   samples: number;
   reserved_bytes: number;
 }
@@ -83,16 +86,23 @@ function activeColumns(again: () => void): readonly Column<ActiveQuery>[] {
   ];
 }
 
-function ActivePanel({ active }: { active: Asked<Answer<{ queries: ActiveQuery[] }>> }) {
+function ActivePanel({
+  active,
+  withPages,
+}: {
+  active: Asked<Answer<{ queries: ActiveQuery[] }>>;
+  withPages: boolean;
+}) {
+  const shown = (all: readonly ActiveQuery[]) => all.filter((each) => withPages || !each.by_page);
   return (
     <Panel title="At work now">
       <Loaded asked={active}>
         {(answer) =>
-          answer.data.queries.length ? (
+          shown(answer.data.queries).length ? (
             <DataTable
               label="Queries at work"
               columns={activeColumns(active.again)}
-              rows={answer.data.queries}
+              rows={shown(answer.data.queries)}
               keyOf={(row) => String(row.id)}
             />
           ) : (
@@ -144,7 +154,11 @@ const PAST_COLUMNS: readonly Column<PastQuery>[] = [
     name: "query",
     title: "Query",
     width: "minmax(0, 3fr)",
-    cell: (row) => <code>{row.query}</code>,
+    cell: (row) => (
+      <>
+        <code>{row.query}</code> {row.by_page ? <Badge>by a page</Badge> : null}
+      </>
+    ),
     sort: (row) => row.query,
   },
   {
@@ -224,6 +238,8 @@ function PastDetail({ past }: { past: PastQuery }) {
 
 /** Which queries are at work, with an end to each, and which took long, and why. */
 export default function QueriesPage() {
+  const [show, setShow] = useUrlState("show");
+  const withPages = show === "pages";
   const active = useAsked(
     (signal) => ask<{ queries: ActiveQuery[] }>("/trimon/queries", {}, { signal }),
     [],
@@ -231,13 +247,30 @@ export default function QueriesPage() {
   );
   const past = useAsked(
     (signal) =>
-      ask<{ since: string; queries: PastQuery[] }>("/trimon/queries/past", { limit: 500 }, { signal }),
-    [],
+      ask<{ since: string; queries: PastQuery[] }>(
+        "/trimon/queries/past",
+        { limit: 500, by_pages: withPages },
+        { signal },
+      ),
+    [withPages],
     PAST_EVERY_MS,
   );
   return (
-    <Page title="Queries" about="What is asked now, and what took long since the server started.">
-      <ActivePanel active={active} />
+    <Page
+      title="Queries"
+      about="What is asked now, and what took long since the server started."
+      actions={
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={withPages}
+            onChange={(event) => setShow(event.currentTarget.checked ? "pages" : "")}
+          />
+          Also what these pages ask by themselves
+        </label>
+      }
+    >
+      <ActivePanel active={active} withPages={withPages} />
       <Loaded asked={past}>
         {(answer) =>
           answer.data.queries.length ? (
@@ -245,7 +278,7 @@ export default function QueriesPage() {
               label="Queries that have ended"
               columns={PAST_COLUMNS}
               rows={answer.data.queries}
-              keyOf={(row) => row.query}
+              keyOf={(row) => `${row.by_page} ${row.query}`}
               nameOf={(row) => row.query}
               detail={(row) => <PastDetail past={row} />}
               initialSort={{ column: "slowest", descending: true }}
