@@ -124,6 +124,7 @@ class Pages:
             "trimon-title": self._title,
             "trimon-version": __version__,
             "trimon-consoles": f"{prefix}/consoles/index.html" if self._has_consoles else "",
+            "trimon-starting": "" if self._context.ready() else "1",
             "trimon-nonce": nonce,
             "trimon-may": " ".join(sorted(may)),
         }

@@ -3,6 +3,7 @@ import { type Asked, useAsked } from "../api/asked";
 import { type Answer, ask, RequestError } from "../api/client";
 import { humanDuration } from "../values/durations";
 import { comebacks } from "./comeback";
+import { ReplayProgress, starting } from "./starting";
 
 interface Notification {
   text: string;
@@ -16,46 +17,20 @@ interface Security {
 }
 
 const EVERY_MS = 5000;
-const REPLAY_EVERY_MS = 1000;
+const STARTING_EVERY_MS = 1000;
 const CLOCK_OFF_S = 30;
 
 /** Tells all that asks when the server answers again, or is done with its start. */
 function useComebacks(notifications: Asked<Answer<Notification[]>>): void {
   const wasAway = useRef(false);
-  const isAway =
-    notifications.error !== undefined ||
-    (notifications.data?.data ?? []).some((each) => each.active && each.text.includes("write-ahead log"));
+  const known = notifications.data?.data;
+  const isStarting = known?.some((each) => each.active && each.text.includes("write-ahead log"));
+  const isAway = notifications.error !== undefined || (isStarting ?? starting.value);
   useEffect(() => {
-    if (wasAway.current && !isAway && notifications.data) comebacks.value += 1;
+    if (isStarting !== undefined) starting.value = isStarting;
+    if (wasAway.current && !isAway && known) comebacks.value += 1;
     wasAway.current = isAway;
-  }, [isAway, notifications.data]);
-}
-
-interface ReplayState {
-  min: number;
-  max: number;
-  current: number;
-}
-
-/** How far the log has been read, while the server starts. */
-function Replay() {
-  const asked = useAsked(
-    (signal) => ask<ReplayState>("/status/walreplay", {}, { signal }),
-    [],
-    REPLAY_EVERY_MS,
-  );
-  const state = asked.data?.data;
-  if (!state) return null;
-  return (
-    <span class="row">
-      <progress
-        max={Math.max(1, state.max - state.min)}
-        value={state.current - state.min}
-        aria-label="Replay of the log"
-      />
-      segment {state.current} of {state.max}
-    </span>
-  );
+  }, [isStarting, isAway, known]);
 }
 
 /** What everybody who opens any page must know: that the server is open to all, and what it has to tell. */
@@ -64,7 +39,7 @@ export function Notices() {
   const notifications = useAsked(
     (signal) => ask<Notification[]>("/notifications", {}, { signal }),
     [],
-    EVERY_MS,
+    starting.value ? STARTING_EVERY_MS : EVERY_MS,
   );
   const clock = useAsked(async (signal) => {
     const answer = await ask<{ result: [number, string] }>(
@@ -102,7 +77,7 @@ export function Notices() {
       ) : null}
       {told.map((each) => (
         <p class="notice warn" role="status" key={each.text}>
-          {each.text} {each.text.includes("write-ahead log") ? <Replay /> : null}
+          {each.text} {each.text.includes("write-ahead log") ? <ReplayProgress /> : null}
         </p>
       ))}
     </div>

@@ -2,6 +2,7 @@ import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Route } from "./routes";
 import { pageTitle } from "./server";
+import { StartingPage, starting } from "./starting";
 
 const loaded = new Map<string, ComponentType>();
 
@@ -31,6 +32,7 @@ export function PageView({ route }: { route: Route }) {
       </div>
     );
   }
+  if (route.needsSamples && starting.value) return <StartingPage title={route.title} />;
   const Page = loaded.get(route.path);
   return Page ? <Page /> : <div class="loading" aria-busy="true" />;
 }

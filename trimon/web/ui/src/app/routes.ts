@@ -9,17 +9,27 @@ export interface Route {
   icon: string;
   /** Who may not do this is not offered the page. */
   needs?: Permission;
+  /** It shows nothing before the log has been read. */
+  needsSamples?: boolean;
   page: () => Promise<{ default: ComponentType }>;
 }
 
 /** Every page: its path is Prometheus' where Prometheus has it. The server has the same paths in `web/pages.py`. */
 export const routes: readonly Route[] = [
-  { path: "/query", title: "Query", group: "Ask", icon: "query", page: () => import("../pages/query/page") },
+  {
+    path: "/query",
+    title: "Query",
+    group: "Ask",
+    icon: "query",
+    needsSamples: true,
+    page: () => import("../pages/query/page"),
+  },
   {
     path: "/explore",
     title: "Explore",
     group: "Ask",
     icon: "explore",
+    needsSamples: true,
     page: () => import("../pages/explore/page"),
   },
   {
@@ -27,6 +37,7 @@ export const routes: readonly Route[] = [
     title: "Alerts",
     group: "Watch",
     icon: "alert",
+    needsSamples: true,
     page: () => import("../pages/alerts/alerts"),
   },
   {
@@ -34,6 +45,7 @@ export const routes: readonly Route[] = [
     title: "Rules",
     group: "Watch",
     icon: "rules",
+    needsSamples: true,
     page: () => import("../pages/alerts/rules"),
   },
   {
@@ -41,6 +53,7 @@ export const routes: readonly Route[] = [
     title: "Targets",
     group: "Watch",
     icon: "target",
+    needsSamples: true,
     page: () => import("../pages/targets/targets"),
   },
   {
@@ -78,6 +91,7 @@ export const routes: readonly Route[] = [
     title: "Storage",
     group: "Server",
     icon: "storage",
+    needsSamples: true,
     page: () => import("../pages/status/storage"),
   },
   {

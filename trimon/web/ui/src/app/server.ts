@@ -9,6 +9,8 @@ export const prefix = told("prefix");
 /** The title that --web.page-title gives, else "". */
 export const pageTitle = told("title");
 export const version = told("version");
+/** Whether the server was still reading its log when it sent the document. */
+export const startsNow = told("starting") === "1";
 /** Where console templates begin; "" where the server has none. */
 export const consoles = told("consoles");
 export type Permission = "debug" | "queries" | "plan" | "delete";

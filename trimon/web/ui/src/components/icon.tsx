@@ -10,6 +10,7 @@ const PATHS: Record<string, string> = {
   discovery: "M12 5v4M12 9L6 15M12 9l6 6M4 15h4v4H4zM16 15h4v4h-4zM10 2h4v3h-4z",
   bell: "M6 16V11a6 6 0 0112 0v5l2 2H4zM10 21h4",
   actors: "M12 3v5M5 13h14M5 13v3M19 13v3M12 8v8M3 16h4v4H3zM10 16h4v4h-4zM17 16h4v4h-4z",
+  calendar: "M4 6h16v14H4zM4 10h16M8 3v5M16 3v5",
   clock: "M12 3a9 9 0 100 18 9 9 0 000-18zM12 7v5l3 2",
   storage: "M4 6c0-4 16-4 16 0v12c0 4-16 4-16 0zM4 6c0 4 16 4 16 0M4 12c0 4 16 4 16 0",
   status: "M3 12h4l2-6 4 12 2-6h6",

@@ -1,7 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { localTime } from "../../app/preferences";
+import { Calendar } from "../../components/calendar";
 import { Choice } from "../../components/choice";
 import { Icon } from "../../components/icon";
+import { Popover } from "../../components/popover";
 import { formatDuration, parseTypedDuration } from "../../values/durations";
 import { formatTime, parseTyped } from "../../values/times";
 import { type Panel, type Resolution, stepMs } from "./panel";
@@ -100,6 +102,9 @@ export function EndField({ panel, onChange, label }: Properties & { label: strin
         width="10.5rem"
         hint={panel.endMs === undefined ? "now" : "2026-11-26 20:00:00"}
       />
+      <Popover button={<Icon name="calendar" />} label="Choose the time in a calendar" isPlain={false}>
+        {() => <Calendar timeMs={panel.endMs ?? Date.now()} onChange={(endMs) => onChange({ endMs })} />}
+      </Popover>
       {panel.endMs === undefined ? null : (
         <button type="button" aria-label="Now" title="Now" onClick={() => onChange({ endMs: undefined })}>
           <Icon name="close" />

@@ -8,13 +8,14 @@ import {
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, forceLinting, linter, lintKeymap } from "@codemirror/lint";
-import { EditorState, Prec, StateEffect } from "@codemirror/state";
+import { Compartment, EditorState, type Extension, Prec, StateEffect } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { styleNonce } from "../../app/server";
 import { pastExpressions, promql } from "./completion";
 import { offsetOf, type Place } from "./errorplace";
+import { isOn } from "./settings";
 
 const COLOURS = HighlightStyle.define([
   { tag: [tags.string, tags.special(tags.string)], color: "var(--code-string)" },
@@ -112,6 +113,17 @@ function serverError(handlers: { current: Properties }) {
   });
 }
 
+const switched = new Compartment();
+
+/** What the settings switch on and off. */
+function switches(): Extension {
+  return [
+    autocompletion({ icons: true, closeOnBlur: true, activateOnTyping: isOn("completion") }),
+    isOn("colours") ? syntaxHighlighting(COLOURS) : [],
+    promql().asExtension(),
+  ];
+}
+
 function extensions(handlers: { current: Properties }, told: { current: string | undefined }, label: string) {
   const run = (view: EditorView) => {
     handlers.current.onRun(view.state.doc.toString());
@@ -121,20 +133,17 @@ function extensions(handlers: { current: Properties }, told: { current: string |
     view.contentDOM.blur();
     return false;
   };
-  const language = promql();
   return [
     styleNonce ? EditorView.cspNonce.of(styleNonce) : [],
     history(),
     indentOnInput(),
     bracketMatching(),
     closeBrackets(),
-    autocompletion({ icons: true, closeOnBlur: true }),
-    syntaxHighlighting(COLOURS),
+    switched.of(switches()),
     LOOK,
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", autocapitalize: "off" }),
     placeholder("Ask something in PromQL, such as up or rate(http_requests_total[5m])"),
-    language.asExtension(),
     serverError(handlers),
     EditorState.languageData.of(() => [{ autocomplete: askedBefore }]),
     keymap.of([
@@ -179,6 +188,13 @@ export function ExpressionEditor(properties: Properties) {
     return () => made.destroy();
   }, []);
   const { value, error } = properties;
+  const look = [isOn("completion"), isOn("colours"), isOn("linter")].join();
+  const lookOfView = useRef(look);
+  useEffect(() => {
+    if (lookOfView.current === look) return;
+    lookOfView.current = look;
+    view.current?.dispatch({ effects: switched.reconfigure(switches()) });
+  }, [look]);
   // A text that the editor itself told is never written back: the next key may have changed it already, and then both
   // texts would replace each other for ever.
   useLayoutEffect(() => {

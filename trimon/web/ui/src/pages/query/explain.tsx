@@ -6,6 +6,7 @@ import { Failure, Loading } from "../../components/states";
 import { humanDuration } from "../../values/durations";
 import { bytes, count } from "../../values/numbers";
 import { Explanation } from "./explanation";
+import "../../styles/explain.css";
 import { type Panel, timeParameter, timeRange } from "./panel";
 
 export interface PlanNode {

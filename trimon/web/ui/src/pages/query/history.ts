@@ -1,4 +1,5 @@
 import { remembered } from "../../app/preferences";
+import { isOn } from "./settings";
 
 export const HISTORY_MAX = 100;
 const LENGTH_MAX = 10_000;
@@ -11,6 +12,6 @@ export const queryHistory = remembered<string[]>("query-history", [], isTexts);
 
 export function remember(expression: string): void {
   const text = expression.trim();
-  if (!text || text.length > LENGTH_MAX) return;
+  if (!isOn("history") || !text || text.length > LENGTH_MAX) return;
   queryHistory.value = [text, ...queryHistory.value.filter((each) => each !== text)].slice(0, HISTORY_MAX);
 }

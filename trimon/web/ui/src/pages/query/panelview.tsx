@@ -19,6 +19,8 @@ import { HistoryButton } from "./historylist";
 import { type Panel, type TabName, timeParameter, timeRange } from "./panel";
 import { type Part, PartsTree } from "./partstree";
 import type { Result, Statistics } from "./results";
+import { isOn } from "./settings";
+import { SettingsButton } from "./settingslist";
 import { curlCommand, download, tableCsv } from "./share";
 import { TableView } from "./tableview";
 
@@ -73,12 +75,12 @@ async function askGraph(panel: Panel, signal: AbortSignal): Promise<Graph> {
 function Told({ answer }: { answer: Answer<Result> | undefined }) {
   return (
     <>
-      {answer?.warnings.map((text) => (
+      {(isOn("warnings") ? answer?.warnings : undefined)?.map((text) => (
         <p class="notice warn" key={text}>
           {text}
         </p>
       ))}
-      {answer?.infos.map((text) => (
+      {(isOn("infos") ? answer?.infos : undefined)?.map((text) => (
         <p class="notice info" key={text}>
           {text}
         </p>
@@ -304,6 +306,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
           Parts
         </button>
         <HistoryButton onChoose={setTyped} />
+        <SettingsButton />
         <CopyButton text={typed} label="Copy the expression" />
         <button
           type="button"

@@ -7,6 +7,7 @@ import { count } from "../../values/numbers";
 import { type Panel, timeParameter } from "./panel";
 import { useParsed } from "./parsed";
 import { hasSeries, type Result, type Series } from "./results";
+import "../../styles/explain.css";
 import { type Expression, expressionText, headText, partsOf } from "./syntax";
 
 export interface Part {
