@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.web_world import web_world
 from trimon.cli.features import FEATURES
-from trimon.cli.flags import BY_NAME, FLAGS, REFUSED
+from trimon.cli.flags import BY_NAME, FLAGS
 from trimon.web.context import WebOptions
 from trimon.web.http.answer import STATUS
 
@@ -35,7 +35,6 @@ def test_every_flag_is_described() -> None:
     expected = []
     for flag in FLAGS:
         what = f"No effect: {flag.inert}." if flag.inert else flag.help
-        what = f"Refused: {REFUSED[flag.name]}." if flag.name in REFUSED else what
         default = f"`{flag.default}`" if flag.default else ""
         expected.append([f"`--{flag.name}`", default, ("*own* " if flag.own else "") + what])
     assert rows("flags.md", "| flag |") == expected

@@ -10,9 +10,9 @@ import pytest
 from tests.support.oracle import recordings
 from trimon.cli.commandline import CommandLineError, read_command_line, shown_value
 from trimon.cli.features import FEATURES, enabled_features
-from trimon.cli.flags import FLAGS, INERT, REFUSED, Flag
+from trimon.cli.flags import FLAGS, INERT, Flag
 from trimon.cli.serveroptions import check_flags, shown_flags
-from trimon.errors import OperatingError, UserError
+from trimon.errors import UserError
 from trimon.log import LogBuffer
 from trimon.storage.options import StoreOptions
 
@@ -40,14 +40,14 @@ def test_every_flag_has_an_effect_or_a_reason() -> None:
     )
     for flag in FLAGS:
         used = f'"{flag.name}"' in sources
-        assert used or flag.inert or flag.name in REFUSED, flag.name
+        assert used or flag.inert, flag.name
     assert INERT.keys() <= {flag.name for flag in FLAGS}
 
 
 def test_a_flag_without_effect_is_warned_of_by_name() -> None:
     """Each inert flag on a command line is one warning with its name and the reason; the others are none."""
     for flag in FLAGS:
-        if flag.name in REFUSED or flag.mode == "agent" or flag.name == "web.config.file":
+        if flag.name == "web.config.file":
             continue
         text = flag.default or {"duration": "1h"}.get(flag.kind, "x")
         flags = read_command_line([f"--{flag.name}" if flag.kind == "bool" else f"--{flag.name}={text}"])
@@ -55,14 +55,6 @@ def test_a_flag_without_effect_is_warned_of_by_name() -> None:
         check_flags(flags, log)
         wanted = [("flag has no effect", f"--{flag.name}", flag.inert)] if flag.inert else []
         assert [(what, fields["flag"], fields["reason"]) for _, what, fields in log.entries] == wanted
-
-
-def test_a_flag_that_is_refused_stops_a_start() -> None:
-    """What a user must not overlook is an error with its name; switched off, it asks for nothing."""
-    for name in REFUSED:
-        with pytest.raises(OperatingError, match=f"flag --{name} is not supported: "):
-            check_flags(read_command_line([f"--{name}"]), LogBuffer())
-        check_flags(read_command_line([f"--no-{name}"]), LogBuffer())
 
 
 def test_every_feature_has_an_effect_or_a_reason() -> None:

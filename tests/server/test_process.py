@@ -227,7 +227,7 @@ def test_unwritable_data_directory(tmp_path: Path) -> None:
     [
         (["--no.such.flag"], "unknown long flag '--no.such.flag'", 1),
         (["--query.timeout=soon"], 'not a valid duration string: "soon"', 2),
-        (["--agent"], "agent mode is not supported by this version", 1),
+        (["--agent", "--query.timeout=1m"], 'can not be used in agent mode: ["--query.timeout"]', 3),
         (["--storage.agent.path=x"], "can only be used in agent mode", 3),
         (["--web.listen-address=nowhere"], "address nowhere: missing port in address", 2),
         (["--config.file=absent.yml"], "absent.yml", 2),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from trimon.cli.flags import BY_NAME, FLAGS, REFUSED, Flag
+from trimon.cli.flags import BY_NAME, FLAGS, Flag
 from trimon.errors import UserError
 from trimon.units import (
     format_duration,
@@ -214,6 +214,6 @@ def usage() -> str:
             if flag.kind == "bool"
             else f"--{flag.name}={flag.default or flag.kind.upper()}"
         )
-        effect = " No effect." if flag.inert else " Refused." if flag.name in REFUSED else ""
+        effect = " No effect." if flag.inert else ""
         lines.append(f"      {shown}\n          {flag.help}{effect}")
     return "\n".join(lines)

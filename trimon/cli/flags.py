@@ -1,7 +1,7 @@
 """Every flag of the server in one table, under Prometheus' names and with its defaults. A flag is one line.
 
 A flag that nothing acts on stands in `INERT` with the reason: it is taken, shown by `/api/v1/status/flags`, and warned
-of by name when a command line has it. One whose absence a user must not overlook stands in `REFUSED`.
+of by name when a command line has it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Flag:
     @property
     def inert(self) -> str:
         """Why nothing acts on it; empty when something does."""
-        return _AGENT if self.mode == "agent" else INERT.get(self.name, "")
+        return INERT.get(self.name, "")
 
 
 STRICT: Final = "strict"
@@ -224,7 +224,12 @@ FLAGS: Final = (
         choices=("snappy", "zstd"),
         bad_choice=_ENUM,
     ),
-    Flag("storage.agent.wal-truncate-frequency", "duration", "0s", "How often an agent's log is cut."),
+    Flag(
+        "storage.agent.wal-truncate-frequency",
+        "duration",
+        "0s",
+        "How often an agent lets go of samples. 0s: every 30m.",
+    ),
     Flag("storage.agent.retention.min-time", "duration", "5m", "How long an agent keeps samples at least."),
     Flag("storage.agent.retention.max-time", "duration", "4h", "How long an agent keeps samples at most."),
     Flag("storage.agent.no-lockfile", "bool", "false", "Do not lock an agent's directory."),
@@ -333,7 +338,12 @@ FLAGS: Final = (
     Flag(
         "enable-feature", "texts", "", "Feature flags, comma separated. Repeatable. Unknown ones only warn."
     ),
-    Flag("agent", "bool", "false", "Run as an agent, without queries and rules."),
+    Flag(
+        "agent",
+        "bool",
+        "false",
+        "Run as an agent: scrape and send by remote write, without queries and rules.",
+    ),
     Flag(
         "log.level",
         "choice",
@@ -359,18 +369,16 @@ BY_NAME: Final = {flag.name: flag for flag in FLAGS}
 _SERVER_ALONE: Final = (
     "storage.tsdb.",
     "storage.strict-reads",
-    "storage.wal-fsync",
-    "storage.series-max",
-    "storage.memory-max",
     "storage.remote.read-",
-    "storage.remote.keep-",
+    "storage.remote.keep-time",
     "web.search.",
     "rules.",
     "alertmanager.",
     "query.",
 )
 _GO: Final = "it tunes the Go runtime, and this is Python"
-_AGENT: Final = "agent mode is not supported by this version"
+_SENT: Final = "samples are kept until every receiver has them, or storage.agent.retention.max-time is over"
+_NO_CHECKPOINTS: Final = "the log is let go of in whole windows, without checkpoints"
 _ALIGNED: Final = "timestamps are always aligned, within Prometheus' tolerance"
 _COMPRESSED: Final = "the log is always compressed, with zstd"
 _COLUMNS: Final = "blocks hold pages of columns, not chunks"
@@ -390,11 +398,13 @@ INERT: Final = {
     "storage.tsdb.delayed-compaction.max-percent": "compactions are not delayed",
     "storage.tsdb.delay-compact-file.path": "no sidecar format is written that it could protect",
     "storage.tsdb.block-reload-interval": "blocks are opened when they are made",
+    "storage.agent.wal-compression": _COMPRESSED,
+    "storage.agent.wal-compression-type": _COMPRESSED,
+    "storage.agent.retention.min-time": _SENT,
+    "storage.agent.checkpoint-from-in-memory-series": _NO_CHECKPOINTS,
+    "storage.agent.checkpoint-batch-size": _NO_CHECKPOINTS,
     "storage.remote.flush-deadline": "what a receiver does not take at a stop is sent after the next start",
     "scrape.adjust-timestamps": _ALIGNED,
     "scrape.timestamp-tolerance": _ALIGNED,
     "write-documentation": "the documentation of the flags is docs/flags.md",
 }
-
-REFUSED: Final = {"agent": _AGENT}
-"""Why a server that is given it does not start."""

@@ -12,7 +12,6 @@ from typing import Final
 
 import trio
 
-from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.cli.commandline import ServerFlags
 from trimon.cli.describedflags import described_flags
 from trimon.cli.features import enabled_features
@@ -22,7 +21,9 @@ from trimon.cli.serveroptions import (
     alert_settings,
     auto_reload_s,
     check_flags,
+    data_path,
     flag_retention,
+    kept_log,
     listen_addresses,
     notifier_settings,
     own_address,
@@ -124,7 +125,7 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
     descriptors = plan(raise_limit(), flags["web.max-connections"])
     say(descriptors, log)
     sockets, store = _opened(addresses, handed, store_options(flags, config, features))
-    _tell_of_prometheus(Path(flags["storage.tsdb.path"]), store.options.path, log)
+    _tell_of_prometheus(data_path(flags), store.options.path, log)
     paths = BoundPaths(addresses if handed is None else ())
     warn(log, security.now.cautions)
     _warn_of_open_ports(sockets, security, log)
@@ -142,8 +143,9 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
         notifier=notifier_settings(flags),
         alerts=alert_settings(flags),
         rules=rule_settings(flags, features),
+        agent=flags["agent"],
         memory=memory_limit(flags["storage.memory-max"]),
-        kept_log=KeptBounds(flags["storage.remote.keep-time"], flags["storage.remote.keep-size"]),
+        kept_log=kept_log(flags),
         keep_bodies=flags["scrape.keep-bodies"],
         flags=shown,
         described_flags=described_flags(flags, shown),
@@ -214,6 +216,7 @@ class ConfigurationSource:
         self._defaults = FlagDefaults(
             retention=flag_retention(flags),
             extra_scrape_metrics="extra-scrape-metrics" in features,
+            agent=flags["agent"],
             strict=flags["compat"] == STRICT,
         )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from trimon.actors.notifier import NotifierSettings
+from trimon.actors.remotewrite.manager import KeptBounds
 from trimon.cli.commandline import ServerFlags, read_value, shown_value
-from trimon.cli.flags import BY_NAME, FLAGS, REFUSED, STRICT
+from trimon.cli.flags import BY_NAME, FLAGS, STRICT
 from trimon.config.load import RETENTION_DEFAULT_MS, Config
 from trimon.config.storage import RetentionConfig
 from trimon.errors import OperatingError, UserError
@@ -32,6 +33,9 @@ EXEMPLARS: Final = "exemplar-storage"
 CONCURRENT_RULES: Final = "concurrent-rule-eval"
 AUTO_RELOAD_MS_MIN: Final = 1_000
 WAL_SEGMENT_BYTES: Final = 128 * 2**20
+# What an agent has in memory goes with its window: the shorter, the less, and the more often series are made anew. Samples
+# older than half of one are refused.
+AGENT_WINDOW_MS: Final = 30 * 60_000
 _MIB: Final = 2**20
 
 
@@ -44,8 +48,6 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
     """Warn of flags that do nothing. Raises OperatingError for what a server does not start with."""
     for name in flags.given:
         flag = BY_NAME[name]
-        if name in REFUSED and flags[name]:
-            raise OperatingError(f"flag --{name} is not supported: {REFUSED[name]}")
         if flag.inert:
             log.warning("flag has no effect", flag=f"--{name}", reason=flag.inert)
         if flag.least and flags[name] is not None and flags[name] < read_value(flag, flag.least):
@@ -53,9 +55,9 @@ def check_flags(flags: ServerFlags, log: Log) -> None:
             raise UserError(f"--{name} must be at least {flag.least}, got {shown}")
     if not 0 < flags["auto-gomemlimit.ratio"] <= 1:
         raise OperatingError("--auto-gomemlimit.ratio must be greater than 0 and less than or equal to 1.")
-    segment_bytes = flags["storage.tsdb.wal-segment-size"]
-    if segment_bytes and not 10 * _MIB <= segment_bytes <= 256 * _MIB:
-        raise OperatingError("flag 'storage.tsdb.wal-segment-size' must be set between 10MB and 256MB")
+    for name in ("storage.tsdb.wal-segment-size", "storage.agent.wal-segment-size"):
+        if flags[name] and not 10 * _MIB <= flags[name] <= 256 * _MIB:
+            raise OperatingError(f"flag '{name}' must be set between 10MB and 256MB")
     chunk_bytes = flags["storage.tsdb.max-block-chunk-segment-size"]
     if chunk_bytes and chunk_bytes < _MIB:
         raise OperatingError("flag 'storage.tsdb.max-block-chunk-segment-size' must be set over 1MB")
@@ -113,11 +115,34 @@ def flag_retention(flags: ServerFlags) -> RetentionConfig:
     return RetentionConfig(time=time_ms or (0 if size_bytes else RETENTION_DEFAULT_MS), size=size_bytes)
 
 
+def data_path(flags: ServerFlags) -> Path:
+    """The directory that the mode's flag names."""
+    return Path(flags["storage.agent.path" if flags["agent"] else "storage.tsdb.path"])
+
+
+def kept_log(flags: ServerFlags) -> KeptBounds:
+    """How much of the log is kept for receivers."""
+    age_ms = flags["storage.agent.retention.max-time" if flags["agent"] else "storage.remote.keep-time"]
+    return KeptBounds(age_ms, flags["storage.remote.keep-size"])
+
+
 def store_options(flags: ServerFlags, config: Config, features: frozenset[str]) -> StoreOptions:
     """How the store is opened. Blocks on the disk."""
     limits = limits_of(config.storage, exemplars=EXEMPLARS in features)
+    if flags["agent"]:
+        return StoreOptions(
+            path=own_directory(DiskFiles(), data_path(flags)),
+            fsync=flags["storage.wal-fsync"],
+            out_of_order_window_ms=limits.out_of_order_window_ms,
+            series_max=flags["storage.series-max"],
+            min_block_ms=flags["storage.agent.wal-truncate-frequency"] or AGENT_WINDOW_MS,
+            wal_segment_bytes=flags["storage.agent.wal-segment-size"] or WAL_SEGMENT_BYTES,
+            lockfile=not flags["storage.agent.no-lockfile"],
+            exemplars_max=limits.exemplars_max,
+            keeps_blocks=False,
+        )
     return StoreOptions(
-        path=own_directory(DiskFiles(), Path(flags["storage.tsdb.path"])),
+        path=own_directory(DiskFiles(), data_path(flags)),
         fsync=flags["storage.wal-fsync"],
         out_of_order_window_ms=limits.out_of_order_window_ms,
         retention_ms=limits.retention_ms,
@@ -166,6 +191,7 @@ def web_options(
         external=external,
         route_prefix=external.prefix(flags["web.route-prefix"]),
         cors_origin=cors_origin,
+        agent=flags["agent"],
         enable_lifecycle=flags["web.enable-lifecycle"],
         enable_admin_api=flags["web.enable-admin-api"],
         enable_remote_write=flags["web.enable-remote-write-receiver"],
@@ -240,9 +266,10 @@ def shown_flags(flags: ServerFlags, route_prefix: str, store: StoreOptions) -> d
         for flag in FLAGS
         if not flag.own or flag.name in flags.given
     }
-    time_flag = BY_NAME["storage.tsdb.retention.time"]
-    shown[time_flag.name] = shown_value(time_flag, flag_retention(flags).time)
-    largest = BY_NAME["storage.tsdb.max-block-duration"]
-    shown[largest.name] = shown_value(largest, store.block_ms_max)
+    if store.keeps_blocks:
+        time_flag = BY_NAME["storage.tsdb.retention.time"]
+        shown[time_flag.name] = shown_value(time_flag, flag_retention(flags).time)
+        largest = BY_NAME["storage.tsdb.max-block-duration"]
+        shown[largest.name] = shown_value(largest, store.block_ms_max)
     shown["web.route-prefix"] = route_prefix or "/"
     return {name: shown_url(value) for name, value in shown.items()}

@@ -25,7 +25,7 @@ from trimon.server.frontend import Frontend
 from trimon.server.parts import ServerParts
 from trimon.server.planning.apply import ConfigApply
 from trimon.server.planning.plan import Planner
-from trimon.server.reload import Reload
+from trimon.server.reload import ApplyError, Reload
 from trimon.server.servicemanager import ServiceManager
 from trimon.server.settings import Seams, Settings
 from trimon.server.tree import STOP_S, supervision_tree
@@ -81,7 +81,9 @@ class Server:
         web_watch = WebConfigWatch(settings.security, seams.parse_threads, seams.log)
         self._manager = ServiceManager(settings.notify_socket)
         seams.metrics.collect(OutgoingConnections(settings.descriptors, OUTGOING, self._log).metrics)
-        self.root = supervision_tree(self.parts, web, web_watch, self._watch(settings, seams), self.reports)
+        self.root = supervision_tree(
+            self.parts, web, web_watch, self._watch(settings, seams), self.reports, agent=settings.agent
+        )
         seams.metrics.collect(actor_metrics(lambda: self.root))
         self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)
 
@@ -103,7 +105,11 @@ class Server:
 
     async def run(self) -> int:
         """Serves until a signal, `/-/quit` or the fall of storage; the exit code."""
-        self.reload.apply(self._current.loaded)
+        try:
+            self.reload.apply(self._current.loaded)
+        except ApplyError as error:
+            self._log.error("the configuration cannot be applied", err=str(error))
+            return 1
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signals)
             nursery.start_soon(self._tell_of_start)

@@ -65,6 +65,8 @@ class Settings:
     notifier: NotifierSettings = field(default_factory=NotifierSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     rules: RuleSettings = field(default_factory=RuleSettings)
+    agent: bool = False
+    """Whether it scrapes, keeps a log and sends it, and nothing else: neither rules nor alerts, and no queries."""
 
     @property
     def rules_max(self) -> int:

@@ -42,6 +42,18 @@ STOP_S: Final = 25.0
 SCRAPE_DRAIN_S: Final = 1.0
 # The writer has no second life in one process: the next start replays the log.
 NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
+# Nothing is asked of an agent and it evaluates nothing, so there is nobody to notify.
+NOT_OF_AN_AGENT: Final = frozenset(
+    (
+        "alertmanagers",
+        "notifier",
+        "alertmanager-watch",
+        "alertmanager-discovery",
+        "alert-history",
+        "rule-manager",
+        "rules",
+    )
+)
 
 
 def supervision_tree(
@@ -50,6 +62,8 @@ def supervision_tree(
     web_watch: WebConfigWatch,
     watch: AutoReload | None,
     reports: CrashReports,
+    *,
+    agent: bool,
 ) -> Group:
     """The root of all actors; `watch` is None when the files of the configuration are not watched."""
     storage, scraping, rules, notify = parts.storage, parts.scraping, parts.rules, parts.notify
@@ -82,4 +96,6 @@ def supervision_tree(
     ]
     if watch is not None:
         specs.insert(-2, ChildSpec("config-watch", lambda: watch, restart=always))
+    if agent:
+        specs = [spec for spec in specs if spec.name not in NOT_OF_AN_AGENT]
     return Group("trimon", specs, reports=reports)

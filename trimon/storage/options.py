@@ -43,6 +43,8 @@ class StoreOptions:
     lockfile: bool = True
     exemplars_max: int = 100_000
     strict_reads: bool = False
+    keeps_blocks: bool = True
+    """Whether a window that is over becomes blocks; an agent lets go of it, and its log stays for receivers alone."""
 
     @property
     def block_ms_max(self) -> int:

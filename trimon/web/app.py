@@ -6,6 +6,7 @@ from typing import Final
 
 from hypercorn.typing import ASGIFramework
 
+from trimon.web.agent import of_agent
 from trimon.web.api.actors import actor_endpoints
 from trimon.web.api.admin import admin_endpoints
 from trimon.web.api.alerting.alerthistory import alert_history_endpoints
@@ -84,6 +85,8 @@ _AREAS: Final = (
 def all_endpoints(context: WebContext) -> list[Endpoint]:
     """Every route of the server."""
     endpoints = [endpoint for area in _AREAS for endpoint in area(context)]
+    if context.options.agent:
+        endpoints = of_agent(endpoints)
     return [*endpoints, openapi_endpoint(context, endpoints)]
 
 

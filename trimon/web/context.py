@@ -47,6 +47,8 @@ class WebOptions:
 
     external: ExternalUrl = field(default_factory=ExternalUrl)
     route_prefix: str = ""
+    agent: bool = False
+    """Whether the server is an agent: it has neither queries nor rules."""
     cors_origin: str = ".*"
     enable_lifecycle: bool = False
     enable_admin_api: bool = False

@@ -75,11 +75,12 @@ class ManagementHandler:
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
+        self._name = "Prometheus Agent" if context.options.agent else "Prometheus Server"
         self._exposed: bytes | None = None
 
     async def healthy(self, request: Request) -> Answer:
         """/-/healthy."""
-        return _probed(request, text("Prometheus Server is Healthy.\n"))
+        return _probed(request, text(f"{self._name} is Healthy.\n"))
 
     async def ready(self, request: Request) -> Answer:
         """/-/ready."""
@@ -87,7 +88,7 @@ class ManagementHandler:
             answer = text("Service Unavailable", 503)
             answer.headers.update(STARTING)
             return _probed(request, answer)
-        return _probed(request, text("Prometheus Server is Ready.\n"))
+        return _probed(request, text(f"{self._name} is Ready.\n"))
 
     async def reload(self, request: Request) -> Answer:
         """/-/reload."""

@@ -125,6 +125,7 @@ class Pages:
             "trimon-version": __version__,
             "trimon-consoles": f"{prefix}/consoles/index.html" if self._has_consoles else "",
             "trimon-starting": "" if self._context.ready() else "1",
+            "trimon-agent": "1" if self._context.options.agent else "",
             "trimon-nonce": nonce,
             "trimon-may": " ".join(sorted(may)),
         }
@@ -167,7 +168,11 @@ def page_endpoints(context: WebContext, static: Path = STATIC) -> list[Endpoint]
     pages = Pages(context, static)
 
     async def to_index(_: Request) -> Answer:
-        return redirect(302, f"{quote(context.options.link_prefix)}/query", "GET")
+        first = "agent" if context.options.agent else "query"
+        return redirect(302, f"{quote(context.options.link_prefix)}/{first}", "GET")
+
+    async def agent(_: Request) -> Answer:
+        return redirect(302, f"{quote(context.options.link_prefix)}/targets", "GET")
 
     async def graph(request: Request) -> Answer:
         query = quote(request.raw_query.encode("latin1"), _QUERY_SAFE)
@@ -175,7 +180,12 @@ def page_endpoints(context: WebContext, static: Path = STATIC) -> list[Endpoint]
         return redirect(302, f"{where}?{query}" if query else where, "GET")
 
     return [
-        Endpoint("/", ("GET",), to_index, summary="Leads to the page of queries."),
+        Endpoint("/", ("GET",), to_index, summary="Leads to the first page."),
+        *(
+            [Endpoint("/agent", ("GET",), agent, summary="Leads to what an agent does: its targets.")]
+            if context.options.agent
+            else []
+        ),
         Endpoint("/graph", ("GET",), graph, summary="Leads to the page of queries, with its parameters."),
         *(
             Endpoint(path, ("GET",), pages.page, summary=f"The page of {what}.")

@@ -52,6 +52,11 @@ class StoreChanges:
         return self._core.options.min_block_ms
 
     @property
+    def keeps_blocks(self) -> bool:
+        """Whether a window that is over becomes blocks."""
+        return self._core.options.keeps_blocks
+
+    @property
     def names(self) -> BlockNames:
         """Where the names of new blocks come from."""
         return self._core.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from trimon.errors import OperatingError
@@ -9,6 +10,7 @@ from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import FROM_OUT_OF_ORDER, BlockMeta, next_ulid
 from trimon.storage.block.reader import Block
 from trimon.storage.block.writer import BlockWriter
+from trimon.storage.head.view import HeadView
 from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead
@@ -41,7 +43,7 @@ def _must_have_run(what: str, ran: bool) -> None:
 
 
 class CutJob:
-    """Writes the heads of one window as blocks, then lets go of them and their logs."""
+    """Writes the heads of one window as blocks, where there are to be any, then lets go of them and their logs."""
 
     def __init__(self, store: StoreChanges, action: PlannedCut, progress: Progress = no_progress) -> None:
         self.action = action
@@ -64,6 +66,12 @@ class CutJob:
         self._heads = store.freeze(self.action.start_ms, self.action.end_ms)
         views = [live.head.view for live in self._heads]
         self._deletions = [view.deletions for view in views]
+        if store.keeps_blocks:
+            self._write(views)
+        self._ran = True
+
+    def _write(self, views: Sequence[HeadView]) -> None:
+        store = self._store
         start_ms = self.action.start_ms
         names: list[str] = []
         try:
@@ -75,7 +83,6 @@ class CutJob:
         except OperatingError:
             store.discard(names)
             raise
-        self._ran = True
 
     def install(self) -> None:
         """Readers see the blocks instead of the heads; the logs are removed."""

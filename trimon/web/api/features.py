@@ -38,7 +38,6 @@ _API: Final = (
 # What Prometheus can do and this server can not.
 _MISSING: Final[dict[str, tuple[str, ...]]] = {
     "otlp_receiver": ("delta_conversion", "native_delta_ingestion"),
-    "prometheus": ("agent_mode",),
     "tsdb": (
         "delayed_compaction", "histograms_st_encoding", "st_storage", "use_uncached_io", "xor2_encoding",
     ),
@@ -70,10 +69,11 @@ def features_of(context: WebContext) -> Features:
     options = context.query_options()
     found = {group: dict.fromkeys(names, False) for group, names in _MISSING.items()}
     found["api"] = _api(context, options)
-    found["prometheus"] |= {
+    found["prometheus"] = {
+        "agent_mode": context.options.agent,
         "auto_reload_config": context.flags.get("config.auto-reload") == "true"
         or options.has("auto-reload-config"),
-        "server_mode": True,
+        "server_mode": not context.options.agent,
     }
     found["promql"] = _language(options)
     experimental = options.has(languages.EXPERIMENTAL_FUNCTIONS)

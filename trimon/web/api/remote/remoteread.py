@@ -36,6 +36,7 @@ from trimon.storage.prometheus.readanswers import (
     runs_within,
     series_message,
 )
+from trimon.web.agent import NOT_OF_AN_AGENT
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, ApiError, error_text
 from trimon.web.http.asking import asker_of
@@ -169,6 +170,8 @@ class ReadHandler:
         self, request: Request, wanted: Sequence[_Wanted], work: Callable[[Snapshot, Budget], T]
     ) -> T:
         context = self._context
+        if context.options.agent:
+            raise ApiError("execution", NOT_OF_AN_AGENT)
         text = "remote read " + " ".join(query.text for query in wanted[:_QUERIES_SHOWN])
         if len(wanted) > _QUERIES_SHOWN:
             text += f" and {len(wanted) - _QUERIES_SHOWN} more"
