@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support import oracle
+from tests.support.agent import agent
 from tests.support.process import Server, running
 
 CONFIG = """
@@ -20,19 +20,6 @@ scrape_configs:
   - job_name: receiver
     static_configs: [{targets: ["127.0.0.1:PORT"]}]
 """
-
-
-@contextmanager
-def agent(data: Path, config: str, *flags: str) -> Iterator[Server]:
-    """An agent that is gone afterwards."""
-    server = Server(data, config, "--agent", *flags)
-    server.command[3] = f"--storage.agent.path={data}"
-    server.start()
-    try:
-        yield server
-    finally:
-        if server.process is not None and server.process.poll() is None:
-            server.kill()
 
 
 def times(server: Server) -> list[float]:

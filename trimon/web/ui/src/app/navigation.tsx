@@ -4,10 +4,17 @@ import { Icon } from "../components/icon";
 import { preload } from "./pageview";
 import { localTime, type Theme, theme } from "./preferences";
 import { type Route, routes } from "./routes";
-import { consoles, may, pageTitle, version } from "./server";
+import { consoles, isAgent, may, pageTitle, version } from "./server";
 
 const GROUPS = ["Ask", "Watch", "Server"] as const;
+/** Where the name leads. */
+const FIRST_PAGE = isAgent ? "/targets" : "/query";
 const NEXT: Record<Theme, Theme> = { system: "light", light: "dark", dark: "system" };
+
+/** Whether the server has what the page shows, and who asks may see it. */
+function isOffered(route: Route): boolean {
+  return !(route.notOfAnAgent && isAgent) && (!route.needs || may(route.needs));
+}
 
 function Entry({ route, onOpen }: { route: Route; onOpen: () => void }) {
   const [path] = useLocation();
@@ -35,7 +42,7 @@ export function Navigation() {
   return (
     <header class={isOpen ? "navigation open" : "navigation"}>
       <div class="brand">
-        <Link href="/query" class="name">
+        <Link href={FIRST_PAGE} class="name">
           <Icon name="mark" />
           {pageTitle || "trimon"}
         </Link>
@@ -51,12 +58,12 @@ export function Navigation() {
         </button>
       </div>
       <nav id="pages" aria-label="Pages">
-        {GROUPS.map((group) => (
+        {GROUPS.filter((group) => !(isAgent && group === "Ask")).map((group) => (
           <section key={group} aria-label={group}>
             <h2>{group}</h2>
             <ul>
               {routes
-                .filter((route) => route.group === group && (!route.needs || may(route.needs)))
+                .filter((route) => route.group === group && isOffered(route))
                 .map((route) => (
                   <Entry key={route.path} route={route} onOpen={() => setOpen(false)} />
                 ))}

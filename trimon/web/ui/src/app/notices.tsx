@@ -42,12 +42,8 @@ export function Notices() {
     starting.value ? STARTING_EVERY_MS : EVERY_MS,
   );
   const clock = useAsked(async (signal) => {
-    const answer = await ask<{ result: [number, string] }>(
-      "/query",
-      { query: "time()" },
-      { signal, post: true },
-    );
-    return Date.now() / 1000 - Number(answer.data.result[1]);
+    const answer = await ask<{ serverTime: string }>("/status/runtimeinfo", {}, { signal });
+    return (Date.now() - Date.parse(answer.data.serverTime)) / 1000;
   }, []);
   useComebacks(notifications);
   const isLost = notifications.error instanceof RequestError && notifications.error.status === 0;

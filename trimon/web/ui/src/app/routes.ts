@@ -9,6 +9,8 @@ export interface Route {
   icon: string;
   /** Who may not do this is not offered the page. */
   needs?: Permission;
+  /** An agent has no queries, rules and blocks, so it is not offered. */
+  notOfAnAgent?: boolean;
   /** It shows nothing before the log has been read. */
   needsSamples?: boolean;
   page: () => Promise<{ default: ComponentType }>;
@@ -22,6 +24,7 @@ export const routes: readonly Route[] = [
     group: "Ask",
     icon: "query",
     needsSamples: true,
+    notOfAnAgent: true,
     page: () => import("../pages/query/page"),
   },
   {
@@ -30,6 +33,7 @@ export const routes: readonly Route[] = [
     group: "Ask",
     icon: "explore",
     needsSamples: true,
+    notOfAnAgent: true,
     page: () => import("../pages/explore/page"),
   },
   {
@@ -38,6 +42,7 @@ export const routes: readonly Route[] = [
     group: "Watch",
     icon: "alert",
     needsSamples: true,
+    notOfAnAgent: true,
     page: () => import("../pages/alerts/alerts"),
   },
   {
@@ -46,6 +51,7 @@ export const routes: readonly Route[] = [
     group: "Watch",
     icon: "rules",
     needsSamples: true,
+    notOfAnAgent: true,
     page: () => import("../pages/alerts/rules"),
   },
   {
@@ -68,6 +74,7 @@ export const routes: readonly Route[] = [
     title: "Alertmanagers",
     group: "Watch",
     icon: "bell",
+    notOfAnAgent: true,
     page: () => import("../pages/alerts/alertmanagers"),
   },
   {
@@ -84,6 +91,7 @@ export const routes: readonly Route[] = [
     group: "Server",
     icon: "clock",
     needs: "queries",
+    notOfAnAgent: true,
     page: () => import("../pages/status/queries"),
   },
   {
@@ -92,6 +100,7 @@ export const routes: readonly Route[] = [
     group: "Server",
     icon: "storage",
     needsSamples: true,
+    notOfAnAgent: true,
     page: () => import("../pages/status/storage"),
   },
   {

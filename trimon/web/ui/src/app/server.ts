@@ -11,6 +11,8 @@ export const pageTitle = told("title");
 export const version = told("version");
 /** Whether the server was still reading its log when it sent the document. */
 export const startsNow = told("starting") === "1";
+/** Whether it only scrapes and sends. */
+export const isAgent = told("agent") === "1";
 /** Where console templates begin; "" where the server has none. */
 export const consoles = told("consoles");
 export type Permission = "debug" | "queries" | "plan" | "delete";
