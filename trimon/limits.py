@@ -34,6 +34,10 @@ FUTURE_MS_MAX: Final = 10 * 60 * 1000
 REMOTE_WRITE_BODY_BYTES_MAX: Final = 32 * 2**20
 REMOTE_WRITE_DECODED_BYTES_MAX: Final = 32 * 2**20
 
+# OTLP: as Prometheus reads, before and after decompression.
+OTLP_BODY_BYTES_MAX: Final = 32 * 2**20
+OTLP_DECODED_BYTES_MAX: Final = 32 * 2**20
+
 # Queries.
 QUERY_SAMPLES_MAX: Final = 50_000_000
 QUERY_POINTS_PER_SERIES_MAX: Final = 11_000

@@ -300,7 +300,6 @@ INERT_VALUES: Final = {
     "google_iam": "{credentials_file: x}",
     "remote_read": "[{url: 'http://x'}]",
     "stale_series_compaction_threshold": "1",
-    "otlp": "{promote_resource_attributes: [x]}",
 }
 
 

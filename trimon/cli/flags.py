@@ -388,7 +388,6 @@ INERT: Final = {
     "auto-gomemlimit": _GO,
     "auto-gomemlimit.ratio": _GO,
     "auto-gomemlimit.refresh-interval": _GO,
-    "web.enable-otlp-receiver": "OTLP is not received by this version",
     "storage.tsdb.max-block-chunk-segment-size": _COLUMNS,
     "storage.tsdb.allow-overlapping-compaction": "overlapping blocks are always merged",
     "storage.tsdb.wal-compression": _COMPRESSED,

@@ -198,7 +198,7 @@ def web_options(
         remote_write_messages=tuple(flags["web.remote-write-receiver.accepted-protobuf-messages"]),
         notification_subscribers_max=flags["web.max-notifications-subscribers"],
         search_limit_max=flags["web.search.max-limit"],
-        otlp_asked_for=flags["web.enable-otlp-receiver"],
+        enable_otlp=flags["web.enable-otlp-receiver"],
         page_title=flags["web.page-title"],
         user_assets=Path(flags["web.user-assets"]) if flags["web.user-assets"] else None,
         console_templates=Path(flags["web.console.templates"]) if flags["web.console.templates"] else None,

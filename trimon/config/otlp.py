@@ -1,4 +1,4 @@
-"""The section `otlp`: how OTLP metrics would become series. Nothing receives them yet."""
+"""The section `otlp`: how OTLP metrics become series."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ _NO_TLS_REFERENCE: Final = "references to secrets are not resolved, connections 
 INERT: Final[Mapping[str, Mapping[str, str]]] = {
     "config": {
         "remote_read": "queries read local storage alone",
-        "otlp": "OTLP is not received",
     },
     "remote_write": {
         "round_robin_dns": "connections go where the resolver says first",

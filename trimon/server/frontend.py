@@ -70,6 +70,7 @@ class Frontend:
             scrape_pools=lambda: scraping.manager.scrape_pools,
             rules=lambda: list(parts.rules.manager.groups.values()),
             rule_defaults=self._current.rule_defaults,
+            otlp=lambda: self._current.config.main.otlp,
             alert_origin=parts.rules.origin,
             alert_history=parts.rules.history,
             alertmanagers=lambda: (parts.notify.notifier.active, parts.notify.notifier.dropped),

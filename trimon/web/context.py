@@ -17,6 +17,7 @@ from trimon.actors.rules.history import AlertHistory
 from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
 from trimon.clock import Clock, WallClock
+from trimon.config.otlp import OtlpConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
@@ -58,7 +59,7 @@ class WebOptions:
     allow_remote_debug: bool = False
     notification_subscribers_max: int = SUBSCRIBERS_MAX
     search_limit_max: int = 10_000
-    otlp_asked_for: bool = False
+    enable_otlp: bool = False
     page_title: str = ""
     user_assets: Path | None = None
     """Directory of files served under /user."""
@@ -124,6 +125,8 @@ class WebContext:
     """Hides the values of discovered labels that look like secrets."""
     rule_defaults: Callable[[], RuleDefaults] = RuleDefaults
     """How the text of a rule file is read."""
+    otlp: Callable[[], OtlpConfig] = OtlpConfig
+    """How OTLP metrics become series."""
     alert_origin: AlertOrigin = field(default_factory=AlertOrigin)
     """What templates of alerts know of the server."""
     remote_write: Callable[[], Sequence[Mapping[str, object]]] = list

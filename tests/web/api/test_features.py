@@ -14,7 +14,6 @@ from trimon.web.pages import pages_are_built
 CASES = [case for case in recorded("api/cases.jsonl") if case.get("path") == "/api/v1/features"]
 # What Prometheus 3.14 has and this server does not (yet): it says so.
 FALSE_HERE = {
-    "api/otlp_write_receiver",
     "tsdb/xor2_encoding",
 }
 # How Prometheus is built inside, which means nothing here.
@@ -28,7 +27,7 @@ async def test_features_are_told_as_they_are(tmp_path: Path) -> None:
         given = case["server"] == "data"
         features = frozenset({"exemplar-storage", "search-api"}) if given else frozenset()
         options = QueryOptions(features=features)
-        web = WebOptions(enable_admin_api=given, enable_remote_write=given)
+        web = WebOptions(enable_admin_api=given, enable_remote_write=given, enable_otlp=given)
         async with web_world(
             tmp_path / case["id"], web, {"query_options": lambda options=options: options}
         ) as here:
@@ -47,4 +46,4 @@ async def test_features_are_told_as_they_are(tmp_path: Path) -> None:
         # The pages are there when they were built.
         assert got["ui/ui_v3"] == pages_are_built()
         differs -= {"ui/ui_v3"}
-        assert differs - providers == (FALSE_HERE if given else FALSE_HERE - {"api/otlp_write_receiver"})
+        assert differs - providers == (FALSE_HERE)

@@ -78,7 +78,7 @@ class _RowHistograms:
         self.native = native
         self.part, self.index, self.layout = native.part[mine], native.index[mine], native.layout[mine]
         self.numbers: Floats = np.zeros((len(self.part), len(times)))
-        there = np.zeros(self.numbers.shape, np.bool_)
+        there = self.there = np.zeros(self.numbers.shape, np.bool_)
         frame = native.frame
         # by array of times; those of the components are mostly one
         placed: dict[int, tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]] = {}
@@ -109,7 +109,7 @@ class _RowHistograms:
         kept = ~markers | known
         self.times, self.values = times[kept], values[kept]
         self.kinds, self.layouts, self._ends = self.kinds[kept], self.layouts[kept], self._ends[kept]
-        self.numbers = self.numbers[:, kept]
+        self.numbers, self.there = self.numbers[:, kept], self.there[:, kept]
 
     def chunks(self, begin: int, end: int) -> Iterator[HistogramRun]:
         """The chunks of samples of one layout and kind."""
@@ -143,7 +143,7 @@ class _RowHistograms:
         spans = []
         for part in (Part.POSITIVE, Part.NEGATIVE):
             buckets = mine[self.part[mine] == part]
-            buckets = buckets[values[buckets].any(axis=1)]
+            buckets = buckets[self.there[buckets, begin:end].any(axis=1)]
             buckets = buckets[np.argsort(self.index[buckets])]
             spans.append(spans_of(self.index[buckets].tolist()))
             sides.append(values[buckets])

@@ -37,7 +37,6 @@ _API: Final = (
 )  # fmt: skip
 # What Prometheus can do and this server can not.
 _MISSING: Final[dict[str, tuple[str, ...]]] = {
-    "otlp_receiver": ("delta_conversion", "native_delta_ingestion"),
     "tsdb": (
         "delayed_compaction", "histograms_st_encoding", "st_storage", "use_uncached_io", "xor2_encoding",
     ),
@@ -100,6 +99,10 @@ def features_of(context: WebContext) -> Features:
     }
     # The pages beside which Prometheus has its second and older ones.
     found["ui"]["ui_v3"] = pages_are_built()
+    found["otlp_receiver"] = {
+        "delta_conversion": options.has("otlp-deltatocumulative"),
+        "native_delta_ingestion": options.has("otlp-native-delta-ingestion"),
+    }
     found["tsdb"] |= {
         "exemplar_storage": options.has("exemplar-storage"),
         "isolation": True,
@@ -114,7 +117,7 @@ def _api(context: WebContext, options: QueryOptions) -> dict[str, bool]:
         **{f"search_fuzz_alg_{name}": True for name in ALGORITHMS},
         "admin": context.options.enable_admin_api,
         "lifecycle": context.options.enable_lifecycle,
-        "otlp_write_receiver": False,
+        "otlp_write_receiver": context.options.enable_otlp,
         "remote_write_receiver": context.options.enable_remote_write,
         "search": options.has(SEARCH),
     }
