@@ -298,7 +298,6 @@ INERT_VALUES: Final = {
     "failed_request_logging": "true",
     "azuread": "{managed_identity: {client_id: '00000000-0000-0000-0000-000000000000'}}",
     "google_iam": "{credentials_file: x}",
-    "remote_read": "[{url: 'http://x'}]",
     "stale_series_compaction_threshold": "1",
 }
 
@@ -337,9 +336,14 @@ def test_files_of_jobs_tell_what_nothing_acts_on(tmp_path: Path) -> None:
     """With the place in their own file, after what the main file has."""
     (tmp_path / "jobs.yml").write_text("scrape_configs: [{job_name: j, basic_auth: {username_ref: x}}]")
     main = tmp_path / "p.yml"
-    main.write_text("scrape_config_files: [jobs.yml]\nremote_read: [{url: 'http://x'}]\n")
+    main.write_text(
+        "scrape_config_files: [jobs.yml]\nstorage: {tsdb: {stale_series_compaction_threshold: 1}}\n"
+    )
     told = [(each.name, each.place.file) for each in load(main).unsupported]
-    assert told == [("remote_read", str(main)), ("username_ref", str(tmp_path / "jobs.yml"))]
+    assert told == [
+        ("stale_series_compaction_threshold", str(main)),
+        ("username_ref", str(tmp_path / "jobs.yml")),
+    ]
 
 
 def test_the_file_of_the_prometheus_package_loads() -> None:

@@ -19,6 +19,8 @@ scrape_configs:
     file_sd_configs: [{{files: ["targets.json"]}}]
 remote_write:
   - {{url: 'http://127.0.0.1:9/'}}
+remote_read:
+  - {{url: 'http://127.0.0.1:9/'}}
 """
 RULES = "groups:\n  - name: g\n    rules:\n      - {record: r, expr: vector(1)}\n      - {alert: A, expr: vector(1)}\n"
 
@@ -191,6 +193,10 @@ def test_the_documented_metrics_are_those_exposed(exposed: str) -> None:
     # Nor has one a refresh whose sources are files alone.
     refreshes = "prometheus_sd_refresh_duration_seconds"
     there[refreshes] = (there[refreshes][0], "config mechanism")
+    # Nor an endpoint of remote read that never answered.
+    client = "prometheus_remote_read_client_"
+    there[client + "queries_total"] = ("counter", "code remote_name response_type url")
+    there[client + "request_duration_seconds"] = ("histogram", "remote_name response_type url")
     assert documented == there
 
 

@@ -52,7 +52,7 @@ async def test_settings_that_nothing_acts_on_are_told_until_a_reload_is_without_
     metrics, log, told = SelfMetrics(), LogBuffer(), Notifications(clock)
     seams: Any = SimpleNamespace(clock=clock, metrics=metrics, log=log, parse_threads=InlineOffload())
     texts = [
-        "remote_read: [{url: 'http://x/'}]\ntracing: {endpoint: x:1, tls_config: {ca_ref: x}}\n",
+        "storage: {tsdb: {stale_series_compaction_threshold: 1}}\ntracing: {endpoint: x:1, tls_config: {ca_ref: x}}\n",
         "global: {}\n",
     ]
     reload = Reload(
@@ -66,9 +66,9 @@ async def test_settings_that_nothing_acts_on_are_told_until_a_reload_is_without_
     await reload.run()
     assert metrics.value("trimon_config_unsupported_settings", {}) == 2
     (notification,) = told.current
-    assert notification.text.endswith(": remote_read (p.yml:1:1), ca_ref (p.yml:2:39)")
+    assert notification.text.endswith(": stale_series_compaction_threshold (p.yml:1:18), ca_ref (p.yml:2:39)")
     warned = [fields["at"] for _, _, fields in log.entries if fields.get("setting")]
-    assert warned == ["p.yml:1:1", "p.yml:2:39"]
+    assert warned == ["p.yml:1:18", "p.yml:2:39"]
     await reload.run()
     assert metrics.value("trimon_config_unsupported_settings", {}) == 0
     assert told.current == []

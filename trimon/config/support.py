@@ -16,9 +16,6 @@ _REFERENCE: Final = "references to secrets are not resolved, nothing is sent for
 _NO_TLS_REFERENCE: Final = "references to secrets are not resolved, connections go without it"
 
 INERT: Final[Mapping[str, Mapping[str, str]]] = {
-    "config": {
-        "remote_read": "queries read local storage alone",
-    },
     "remote_write": {
         "round_robin_dns": "connections go where the resolver says first",
         "failed_request_logging": "requests that failed are not logged",

@@ -31,6 +31,17 @@ class Estimate:
 Admit = Callable[[int], None]
 
 
+class NotFetched(Exception):
+    """A selection has samples elsewhere that are not here yet.
+
+    Whoever runs the query has `elsewhere` fetch them, and begins anew.
+    """
+
+    def __init__(self, elsewhere: object) -> None:
+        super().__init__("samples are elsewhere")
+        self.elsewhere = elsewhere
+
+
 class Selection(Protocol):
     """The series that match, at most once each, in storage's own order."""
 
@@ -68,7 +79,7 @@ class Snapshot(Protocol):
     """All data at one moment."""
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection:
-        """The series that satisfy every matcher and may have samples in the closed interval."""
+        """The series that satisfy every matcher and may have samples in the closed interval. Raises NotFetched."""
         ...
 
     def label_names(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from trimon.model.snapshot import Snapshot
+from trimon.model.snapshot import NotFetched, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.annotations import Annotations
@@ -149,13 +150,17 @@ def _evaluate(
     stats = QueryStats(grid.count, queue_s=budget.elapsed_s)
     expr, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
     context = context_of(snapshot, query, grid, options, budget, stats, planner)
-    check_cost(context, root, ranged=ranged)
-    some = _steps_with_samples(context, root, grid)
-    if some.count < grid.count:
-        grid, root = some, planner.plan(expr, some)
-        stats.narrow(some.count)
-    planned = time.perf_counter()
-    value = run_plan(context, root)
+    try:
+        check_cost(context, root, ranged=ranged)
+        some = _steps_with_samples(context, root, grid)
+        if some.count < grid.count:
+            grid, root = some, planner.plan(expr, some)
+            stats.narrow(some.count)
+        planned = time.perf_counter()
+        value = run_plan(context, root)
+    except NotFetched:
+        _select_all(context, planner)
+        raise
     evaluated = time.perf_counter()
     budget.check()
     if isinstance(value, Ranges):
@@ -176,6 +181,14 @@ def _evaluate(
     stats.sort_s = time.perf_counter() - evaluated if ranged else 0.0
     stats.samples_peak = budget.peak
     return result
+
+
+def _select_all(context: QueryContext, planner: Planner) -> None:
+    """Asks for all selections of a query that cannot go on without samples of one, so that those of all are fetched at once."""
+    for sources in planner.sources.values():
+        for source in sources:
+            with suppress(NotFetched):
+                context.selection(source)
 
 
 def _steps_with_samples(context: QueryContext, root: Operator, grid: Grid) -> Grid:

@@ -37,3 +37,8 @@ def decompress(body: bytes, size_max: int) -> bytes:
         return bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError:
         raise CorruptError(CORRUPT) from None
+
+
+def compress(data: bytes) -> bytes:
+    """The block of some bytes."""
+    return bytes(cramjam.snappy.compress_raw(data))

@@ -58,9 +58,13 @@ class WriteRequest:
 
 
 class WriteDecoder:
-    """Decodes requests and remembers labels. Several threads may decode at once: what they share are single dict operations."""
+    """Decodes requests and remembers labels. Several threads may decode at once: what they share are single dict operations.
 
-    def __init__(self) -> None:
+    Series without a name are not valid, unless they may be `nameless`.
+    """
+
+    def __init__(self, *, nameless: bool = False) -> None:
+        self._nameless = nameless
         self._labels: dict[bytes, Labels | None] = {}
         self._pairs: dict[bytes, tuple[str, str]] = {}
         self._beyond: dict[bytes, str] = {}
@@ -221,7 +225,7 @@ class WriteDecoder:
                     found, f"characters in the value of label {name[:50]!r}", limits.LABEL_VALUE_BYTES_MAX
                 )
             found[name] = pair
-        if METRIC_NAME not in found or not found[METRIC_NAME][1]:
+        if not self._nameless and (METRIC_NAME not in found or not found[METRIC_NAME][1]):
             return None
         return tuple(pair for pair in sorted(found.values()) if pair[1])
 

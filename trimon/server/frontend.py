@@ -86,6 +86,7 @@ class Frontend:
             runtime=self._runtime,
             mask=scraping.discovery.mask,
             remote_write=parts.remote_write.writer.states,
+            remote_read=parts.remote_read.reader.states,
             memory=parts.memory.describe,
             bodies=parts.memory.memory.bodies,
             notifications=self._notifications,

@@ -12,6 +12,7 @@ from trimon.server.configuration import CurrentConfiguration
 from trimon.server.memory import MemoryPart
 from trimon.server.notify import NotifyPart
 from trimon.server.queries import QueryPart
+from trimon.server.remoteread import RemoteReadPart
 from trimon.server.remotewrite import RemoteWritePart
 from trimon.server.rules import RulePart
 from trimon.server.scraping import ScrapingPart
@@ -34,7 +35,15 @@ class ServerParts:
     ) -> None:
         self.storage = StoragePart(store, settings, seams)
         self.memory = MemoryPart(store, settings, seams)
-        self.queries = QueryPart(self.storage, self.memory, seams, settings.queries_max, settings.rules_max)
+        self.remote_read = RemoteReadPart(self.storage, seams)
+        self.queries = QueryPart(
+            self.storage,
+            self.memory,
+            self.remote_read.reader,
+            seams,
+            settings.queries_max,
+            settings.rules_max,
+        )
         self.remote_write = RemoteWritePart(self.storage, settings, seams, reports)
         self.notify = NotifyPart(settings, seams, reports)
         self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)

@@ -11,6 +11,7 @@ from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
 from trimon.actors.querying.waitingroom import WaitingRoom
+from trimon.actors.remoteread.reader import RemoteReader
 from trimon.errors import OperatingError
 from trimon.gotext.times import rfc3339
 from trimon.log import Log
@@ -27,6 +28,7 @@ class QueryPart:
         self,
         storage: StoragePart,
         memory: MemoryPart,
+        remote: RemoteReader,
         seams: Seams,
         queries_max: int,
         rules_max: int,
@@ -38,6 +40,7 @@ class QueryPart:
         self._journal = _open_journal(directory / "queries.active", queries_max + rules_max, seams.log)
         self._storage = storage
         self._memory = memory
+        self._remote = remote
         self._seams = seams
         self._costs = QueryCosts(seams.metrics)
         self.queries = self._gate(seams.query_threads, queries_max, memory.room)
@@ -56,6 +59,7 @@ class QueryPart:
             memory=self._memory.memory.queries,
             room=room,
             takes_turns=room is not None,
+            remote=self._remote,
         )
 
 

@@ -133,7 +133,7 @@ class Reload:
             ("db_storage", self._storage),
             ("logs", self._logs),
             ("scrape", self._scraping),
-            ("remote_storage", self._remote_write),
+            ("remote_storage", self._remote_storage),
             ("notify", self._notify),
             ("rules", self._rules),
             ("tracing", self._tracing),
@@ -142,8 +142,12 @@ class Reload:
     def _storage(self, loaded: LoadedConfiguration) -> None:
         self._parts.storage.configure(loaded.config.storage)
 
-    def _remote_write(self, loaded: LoadedConfiguration) -> None:
-        self._parts.remote_write.configure(loaded.config)
+    def _remote_storage(self, loaded: LoadedConfiguration) -> None:
+        """Both sections, as Prometheus has it: each of them keeps what it had where it is refused."""
+        try:
+            self._parts.remote_read.configure(loaded.config)
+        finally:
+            self._parts.remote_write.configure(loaded.config)
 
     def _logs(self, loaded: LoadedConfiguration) -> None:
         if loaded.logs_error is not None:

@@ -4,6 +4,7 @@ trimon
 ├── storage            the single writer
 ├── line-files         query log, logs of failed scrapes
 ├── compactor          cuts and merges blocks, retention
+├── remote-read        whom queries ask besides local storage
 ├── remote-write       which receivers there are, and the log they have not read
 ├── remote-write-queues/<receiver>
 ├── notifier           alerts of all rules to the senders of all Alertmanagers
@@ -45,6 +46,7 @@ NEVER_AGAIN: Final = RestartPolicy(restarts_max=0)
 # Nothing is asked of an agent and it evaluates nothing, so there is nobody to notify.
 NOT_OF_AN_AGENT: Final = frozenset(
     (
+        "remote-read",
         "alertmanagers",
         "notifier",
         "alertmanager-watch",
@@ -76,6 +78,7 @@ def supervision_tree(
         ),
         ChildSpec("line-files", lambda: lines, line_mailbox, always, drain_s=2.0),
         ChildSpec("compactor", lambda: storage.compactor, drain_s=5.0),
+        ChildSpec("remote-read", lambda: parts.remote_read.reader, restart=always, drain_s=2.0),
         ChildSpec("remote-write", lambda: remote_write.writer, restart=always, drain_s=2.0),
         ChildSpec("remote-write-queues", lambda: remote_write.queues, restart=always, drain_s=16.0),
         ChildSpec("alertmanagers", lambda: notify.senders, restart=always, drain_s=12.0),

@@ -131,6 +131,8 @@ class WebContext:
     """What templates of alerts know of the server."""
     remote_write: Callable[[], Sequence[Mapping[str, object]]] = list
     """The state of the queues of remote write."""
+    remote_read: Callable[[], Sequence[Mapping[str, object]]] = list
+    """The state of the endpoints of remote read."""
     memory: Callable[[], Mapping[str, object]] = dict
     """The budget of memory, its owners, and what the kernel counts."""
     security: CurrentSecurity = field(default_factory=CurrentSecurity)

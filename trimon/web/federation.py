@@ -8,6 +8,7 @@ from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
+from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
@@ -85,7 +86,9 @@ class FederationHandler:
             return found.nameless, missing, found.size_bytes, pieces, whole
 
         nameless, missing, held_bytes, pieces, whole = await request.attended(
-            lambda: context.queries.run("federate " + " ".join(texts), options, work, asker=asker_of(request))
+            lambda: context.queries.run(
+                "federate " + " ".join(texts), options, work, asker=asker_of(request), hops=LOCAL_ONLY
+            )
         )
         self._warnings.inc(missing)
         if nameless:

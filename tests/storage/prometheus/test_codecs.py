@@ -34,6 +34,26 @@ def test_a_long_piece_has_the_checksum_of_its_bytes_one_by_one(size: int, seed: 
     assert crc32c(data.tobytes()) == int(plain[0])
 
 
+def by_byte(data: bytes) -> int:
+    """The checksum, a bit at a time as the polynomial has it."""
+    state = 0xFFFFFFFF
+    for byte in data:
+        state ^= byte
+        for _ in range(8):
+            state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
+    return state ^ 0xFFFFFFFF
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 700)), max_size=12), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_checksums_of_many_pieces(pieces: list[tuple[int, int]], seed: int) -> None:
+    """Pieces of any lengths, summed side by side and by stretches, have the checksums of their bytes."""
+    data = np.random.default_rng(seed).integers(0, 256, 2700).astype(np.uint8)
+    starts, lengths = (np.array([piece[place] for piece in pieces], np.int64) for place in (0, 1))
+    wanted = [by_byte(data[start : start + length].tobytes()) for start, length in pieces]
+    assert crc32c_many(data, starts, lengths).tolist() == wanted
+
+
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=50))
 @settings(deadline=None)
 def test_variable_length_integers_come_back(numbers: list[int]) -> None:

@@ -22,10 +22,12 @@ from trimon.actors.querying.places import KEPT_FROM, NOBODY, Asker, Places
 from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
 from trimon.actors.querying.waitingroom import WaitingRoom
+from trimon.actors.remoteread.reader import RemoteReader
+from trimon.actors.remoteread.reading import fetch_missing
 from trimon.clock import Clock
 from trimon.errors import TrimonError
 from trimon.memory.queries import FREE_BYTES, MemoryShort, QueryMemory, Reservation
-from trimon.model.snapshot import Snapshot
+from trimon.model.snapshot import NotFetched, Snapshot
 from trimon.offload import Offload
 from trimon.query.execution.budget import QUEUE, Budget
 from trimon.query.execution.turnstile import Turns, Turnstile
@@ -79,6 +81,7 @@ class Queries:
         memory: QueryMemory | None = None,
         room: WaitingRoom | None = None,
         takes_turns: bool = False,
+        remote: RemoteReader | None = None,
     ) -> None:
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
@@ -95,6 +98,7 @@ class Queries:
         self._costs = costs
         self._memory = memory
         self._room = room
+        self._remote = remote
         self._numbers = itertools.count()
         self._waiting = 0
         self._waiting_of: Counter[str] = Counter()
@@ -111,10 +115,12 @@ class Queries:
         work: Callable[[Snapshot, Budget], T],
         record: QueryRecord | None = None,
         asker: Asker = NOBODY,
+        hops: int = 0,
     ) -> T:
         """`work(snapshot, budget)` in a worker thread; with a `record` the query log hears of it.
 
-        Where memory is short the work may be begun several times. Raises MailboxFull when too many wait already,
+        Where memory is short, or samples are to be fetched from others, the work may be begun several times. `hops` says how
+        many servers stand before this one: with LOCAL_ONLY nobody else is asked. Raises MailboxFull when too many wait already,
         QueryError when time is up before there is a place or memory or it is cancelled, NotReady, and whatever `work` raises.
         """
         self._check_room(asker)
@@ -124,6 +130,8 @@ class Queries:
         budget = Budget(options, reservation)
         number = next(self._numbers)
         query = ActiveQuery(number, text, self._clock.now_ms(), budget, asker, trio.CancelScope())
+        if self._remote is not None and self._remote.endpoints:
+            query.reading = self._remote.begin(self._offload, hops)
         self.active[number] = query
         key = (text, record.step_ms, record.end_ms - record.start_ms) if record is not None else text
         try:
@@ -178,7 +186,14 @@ class Queries:
         while True:
             budget.begin_again()
             try:
-                return await self._compute(query, key, work, record)
+                try:
+                    if query.reading is not None:
+                        query.reading.hold(budget)
+                    return await self._compute(query, key, work, record)
+                except NotFetched as missing:
+                    query.phase = Phase.READS_REMOTE
+                    await fetch_missing(missing, budget)
+                    continue
             except MemoryShort as short:
                 needed_bytes = query.expected_bytes = short.needed_bytes
             await self._wait_for_memory(query, needed_bytes)
@@ -299,6 +314,8 @@ class Queries:
         text, budget = query.text, query.budget
         query.phase = Phase.COMPUTES
         journal, snapshot = self._journal, self._snapshot()
+        if query.reading is not None:
+            snapshot = query.reading.over(snapshot)
         took_s: list[float] = []
 
         turns = budget.turns = Turns(self._turnstile) if self._turnstile is not None else None
@@ -318,11 +335,11 @@ class Queries:
         try:
             with TRACER.span("promqlEval"):
                 result = await self._offload.run(timed, budget.cancel)
-        except (MemoryShort, TrimonError, MemoryError) as error:
+        except (MemoryShort, NotFetched, TrimonError, MemoryError) as error:
             _let_go(error)
             if isinstance(error, MemoryError):
                 raise MemoryFull(NO_MEMORY) from None
-            if not isinstance(error, MemoryShort):
+            if not isinstance(error, MemoryShort | NotFetched):
                 self._note(record, budget, str(error))
             raise
         except Exception as error:

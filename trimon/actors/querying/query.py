@@ -8,6 +8,7 @@ from enum import Enum
 import trio
 
 from trimon.actors.querying.places import Asker
+from trimon.actors.remoteread.reading import RemoteReading
 from trimon.gotext.times import rfc3339
 from trimon.query.execution.budget import Budget
 
@@ -19,6 +20,7 @@ class Phase(Enum):
     WAITS_FOR_TURN = "waits for other heavy queries"
     WAITS_FOR_PLACE = "waits for a place"
     WAITS_FOR_MEMORY = "waits for memory"
+    READS_REMOTE = "waits for samples of other servers"
     COMPUTES = "computes"
 
 
@@ -36,6 +38,8 @@ class ActiveQuery:
     expected_bytes: int = 0
     """What it took the last time, or needs as it turned out; 0 when it is not known."""
     canceled: bool = False
+    reading: RemoteReading | None = None
+    """What it reads of other servers."""
 
     def cancel(self) -> None:
         """It ends with an error: at once where it waits, else when its thread looks the next time."""

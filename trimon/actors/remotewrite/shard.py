@@ -20,12 +20,12 @@ from trimon.remote.sending.entries import NONE, Counted, Entries
 from trimon.remote.sending.messages import (
     is_custom,
     metadata_request,
-    packed,
     write_request,
     write_request_2,
 )
 from trimon.remote.sending.resharding import Demand
 from trimon.remote.sending.series import SeriesTable
+from trimon.remote.snappy import compress
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 REPEATED_S: Final = 60.0
@@ -99,7 +99,7 @@ class Sender:
                 return True
             if told != encoded:
                 encode = write_request_2 if self.is_second else write_request
-                body = await self._offload.run(lambda e=entries, f=encode: packed(f(table, e)))  # type: ignore[misc]  # mypy knows no type of a default
+                body = await self._offload.run(lambda e=entries, f=encode: compress(f(table, e)))  # type: ignore[misc]  # mypy knows no type of a default
                 encoded = told
             judged = await self._attempt(fetch, body, attempt, told)
             if judged.verdict is not Verdict.RETRY:
@@ -217,7 +217,7 @@ class Sender:
         size = max(1, self.config.metadata_config.max_samples_per_send)
         for begin in range(0, len(families), size):
             part = families[begin : begin + size]
-            body = await self._offload.run(lambda p=part: packed(metadata_request(p)))  # type: ignore[misc]  # mypy knows no type of a default
+            body = await self._offload.run(lambda p=part: compress(metadata_request(p)))  # type: ignore[misc]  # mypy knows no type of a default
             attempt, sleep_s = 0, self.config.queue_config.min_backoff / 1000
             while True:
                 judged = await self._attempt(fetch, body, attempt, NONE)

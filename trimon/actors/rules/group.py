@@ -14,6 +14,7 @@ from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.querying.querylog import QueryRecord
+from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.actors.rules.catchup import CatchUp
 from trimon.actors.rules.history import RuleChanges
 from trimon.actors.rules.seams import RuleSeams
@@ -295,7 +296,7 @@ class RuleGroupActor:
                 return session.restore(snapshot, now_ms, *bounds)
 
             try:
-                await seams.queries.run(f"restore {session.spec.name}", options, work)
+                await seams.queries.run(f"restore {session.spec.name}", options, work, hops=LOCAL_ONLY)
             except (UserError, QueryError, OperatingError, MailboxFull) as error:
                 seams.log.error(
                     "restoring the state of an alert failed",

@@ -6,7 +6,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import cramjam
 import numpy as np
 import numpy.typing as npt
 
@@ -39,11 +38,6 @@ TYPES: Final[Mapping[str, int]] = {
     "info": 6,
     "stateset": 7,
 }
-
-
-def packed(message: bytes) -> bytes:
-    """A message as the body of a request."""
-    return bytes(cramjam.snappy.compress_raw(message))
 
 
 def _number(number: int, value: int) -> bytes:

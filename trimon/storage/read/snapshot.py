@@ -135,12 +135,12 @@ class StoreSnapshot:
         self, sources: Sequence[SeriesSource], lost: Sequence[Loss] = (), *, strict: bool = False
     ) -> None:
         self.sources = tuple(sources)
-        self._lost = lost
+        self.lost = lost
         self.strict = strict
 
     def losses(self, start_ms: int, end_ms: int) -> Iterator[Loss]:
         """What of the closed interval is known to be lost with whole blocks."""
-        yield from (loss for loss in self._lost if loss.touches(start_ms, end_ms))
+        yield from (loss for loss in self.lost if loss.touches(start_ms, end_ms))
         for source in self.sources:
             yield from source.losses(None, start_ms, end_ms)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
+from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.clock import Clock
 from trimon.gotext.strings import go_quote
 from trimon.gotext.times import json_time
@@ -80,7 +81,9 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
 
         try:
             changes, more = await request.attended(
-                lambda: context.queries.run("alert history", options, work, asker=asker_of(request))
+                lambda: context.queries.run(
+                    "alert history", options, work, asker=asker_of(request), hops=LOCAL_ONLY
+                )
             )
         except OSError as error:
             reason = f"the history of alerts cannot be read: {error.strerror or error}"

@@ -8,6 +8,7 @@ from typing import Final
 
 from werkzeug.datastructures import MultiDict
 
+from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.gotext.times import json_time
 from trimon.model.matcher import satisfied
 from trimon.model.snapshot import Snapshot
@@ -203,7 +204,7 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
             return wanted.chosen(groups, budget.check)
 
         return wanted, await request.attended(
-            lambda: context.queries.run("rules", options, work, asker=asker_of(request))
+            lambda: context.queries.run("rules", options, work, asker=asker_of(request), hops=LOCAL_ONLY)
         )
 
     async def rules(request: Request) -> Answer:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
 
+from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Snapshot
@@ -78,7 +79,11 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
 
         try:
             plan, lines = await context.queries.run(
-                f"{request.path} {text}", options, work, asker=asker_of(request)
+                f"{request.path} {text}",
+                options,
+                work,
+                asker=asker_of(request),
+                hops=0 if analyze else LOCAL_ONLY,
             )
         except ParseError as error:
             raise bad_parameter("query", error) from None

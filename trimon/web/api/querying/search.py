@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 from werkzeug.datastructures import MultiDict
 
+from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.gotext.strings import go_json, go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher, watched
@@ -225,7 +226,9 @@ class SearchHandler:
 
         options = context.query_options()
         return context.held(
-            await context.queries.run(f"search {what}", options, work, asker=asker_of(request))
+            await context.queries.run(
+                f"search {what}", options, work, asker=asker_of(request), hops=LOCAL_ONLY
+            )
         )
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
-import cramjam
 import numpy as np
 import numpy.typing as npt
 import trio
 
 from trimon import limits
+from trimon.actors.remoteread.endpoint import HOPS_HEADER
 from trimon.errors import UserError
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels, labels_of
@@ -27,7 +27,7 @@ from trimon.remote.read_request import (
     UnsupportedAnswerError,
     decode_read_request,
 )
-from trimon.remote.snappy import CorruptError, decompress
+from trimon.remote.snappy import CorruptError, compress, decompress
 from trimon.storage.prometheus.readanswers import (
     Run,
     count_of,
@@ -131,7 +131,7 @@ class ReadHandler:
                     budget.take_bytes(held_bytes, "the answer to a remote read")
                     series.append(series_message(labels, runs))
                 results.append(result_message(series))
-            return bytes(cramjam.snappy.compress_raw(b"".join(results)))
+            return compress(b"".join(results))
 
         answer = Answer(await self._run(request, wanted, work), 200, SAMPLED_TYPE)
         answer.headers |= _SNAPPY
@@ -176,8 +176,16 @@ class ReadHandler:
         if len(wanted) > _QUERIES_SHOWN:
             text += f" and {len(wanted) - _QUERIES_SHOWN} more"
         return await request.attended(
-            lambda: context.queries.run(text, context.query_options(), work, asker=asker_of(request))
+            lambda: context.queries.run(
+                text, context.query_options(), work, asker=asker_of(request), hops=_hops(request)
+            )
         )
+
+
+def _hops(request: Request) -> int:
+    """How many servers have asked one another before this one; one that does not say is the first."""
+    text = request.header(HOPS_HEADER.lower())
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 3 else 0
 
 
 def _unpacked(body: bytes) -> bytes:

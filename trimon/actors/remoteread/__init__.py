@@ -1,0 +1,1 @@
+"""Asking other servers for samples: the endpoints of remote read, and what is fetched of them for a query."""
