@@ -10,6 +10,7 @@ from typing import Final
 import click
 import numpy as np
 
+from trimon.cli.export import export
 from trimon.cli.ruleblocks import rules
 from trimon.clock import WallClock
 from trimon.errors import OperatingError, UserError
@@ -89,6 +90,9 @@ def tsdb() -> None:
     """The group of storage commands."""
 
 
+tsdb.add_command(export)
+
+
 @tsdb.command("list")
 @click.option("-r", "--human-readable", is_flag=True, help="Times and sizes for people.")
 @DATA
@@ -121,7 +125,10 @@ def _dump(path: Path, matches: tuple[str, ...], start_ms: int, end_ms: int, *, o
     for problem in (*opened.problems, *opened.left_out):
         click.echo(f"# {problem}", err=True)
     lines = (dump_text if openmetrics else dump_samples)(
-        opened.snapshot(), _matchers(matches), max(start_ms, EVER_MS[0]), min(end_ms, EVER_MS[1])
+        opened.snapshot(),
+        [parse_selector(text) for text in matches],
+        max(start_ms, EVER_MS[0]),
+        min(end_ms, EVER_MS[1]),
     )
     for line in lines:
         sys.stdout.write(line + "\n")
@@ -132,7 +139,7 @@ def _dump(path: Path, matches: tuple[str, ...], start_ms: int, end_ms: int, *, o
 _RANGE: Final = (
     click.option("--min-time", "start_ms", default=EVER_MS[0], help="First timestamp, in ms."),
     click.option("--max-time", "end_ms", default=EVER_MS[1], help="Last timestamp, in ms."),
-    click.option("--match", "matches", multiple=True, help="Selector. Repeatable."),
+    click.option("--match", "matches", multiple=True, help="Selector. Repeatable: any may match."),
 )
 
 

@@ -73,7 +73,7 @@ def test_a_directory_is_read_beside_its_server(bench: Bench) -> None:
     assert f"Total Series: {meta.series}" in lines
     assert lines[lines.index("Highest cardinality metric names:") + 1].split()[0] == "12"
     assert any(
-        text.startswith("{") and text.endswith(str(T + 60_000)) for text in dump(opened.snapshot(), ALL)
+        text.startswith("{") and text.endswith(str(T + 60_000)) for text in dump(opened.snapshot(), [ALL])
     )
     assert before == {path: path.read_bytes() for path in bench.options.path.rglob("*") if path.is_file()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -11,13 +11,13 @@ from trimon.gotext.floats import format_g
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, format_labels
-from trimon.model.matcher import Matcher
 from trimon.model.sample import STALE_NAN
 from trimon.model.spans import indexes
 from trimon.storage.block.writer import sorted_rows
 from trimon.storage.prometheus.histogramchunks import HEAD_NUMBERS
 from trimon.storage.prometheus.histogramexport import FloatRun, HistogramRun, runs_of
 from trimon.storage.read.snapshot import StoreSnapshot
+from trimon.storage.tools.selecting import MatcherSets, selected
 
 _BATCH_SERIES: Final = 256
 EVER_MS: Final = (-(1 << 62), 1 << 62)
@@ -27,10 +27,10 @@ Value = float | FloatHistogram
 
 
 def _batches(
-    snapshot: StoreSnapshot, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    snapshot: StoreSnapshot, matcher_sets: MatcherSets, start_ms: int, end_ms: int
 ) -> Iterator[tuple[Labels, list[tuple[int, Value]]]]:
     """Series by series, sorted; times and values of each."""
-    selection = snapshot.select(matchers, start_ms, end_ms)
+    selection = selected(snapshot, matcher_sets, start_ms, end_ms)
     order = sorted_rows(selection.labels)
     for begin in range(0, len(order), _BATCH_SERIES):
         rows = order[begin : begin + _BATCH_SERIES]
@@ -74,12 +74,12 @@ def _samples(run: FloatRun | HistogramRun) -> Iterator[tuple[int, Value]]:
 
 def dump(
     snapshot: StoreSnapshot,
-    matchers: Sequence[Matcher] = (),
+    matcher_sets: MatcherSets = (),
     start_ms: int = EVER_MS[0],
     end_ms: int = EVER_MS[1],
 ) -> Iterator[str]:
     """`{labels} value milliseconds`, a line per sample of the closed interval."""
-    for labels, samples in _batches(snapshot, matchers, start_ms, end_ms):
+    for labels, samples in _batches(snapshot, matcher_sets, start_ms, end_ms):
         shown = format_label_set(labels)
         for time_ms, value in samples:
             text = histogram_text(value) if isinstance(value, FloatHistogram) else format_g(value)
@@ -88,12 +88,12 @@ def dump(
 
 def dump_openmetrics(
     snapshot: StoreSnapshot,
-    matchers: Sequence[Matcher] = (),
+    matcher_sets: MatcherSets = (),
     start_ms: int = EVER_MS[0],
     end_ms: int = EVER_MS[1],
 ) -> Iterator[str]:
     """`name{labels} value seconds`, a line per float, ended by `# EOF`; native histograms have no text form."""
-    for labels, samples in _batches(snapshot, matchers, start_ms, end_ms):
+    for labels, samples in _batches(snapshot, matcher_sets, start_ms, end_ms):
         name = dict(labels).get(METRIC_NAME, "")
         rest = tuple(pair for pair in labels if pair[0] != METRIC_NAME)
         shown = name + (format_labels(rest).replace(", ", ",") if rest else "{}")

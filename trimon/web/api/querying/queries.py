@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 from werkzeug.datastructures import MultiDict
@@ -11,8 +11,10 @@ from werkzeug.datastructures import MultiDict
 from trimon import limits
 from trimon.actors.querying.querylog import QueryRecord
 from trimon.errors import UserError
+from trimon.model.arrow import STREAM_TYPE, ArrowMissing
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
+from trimon.query.answer.arrow import NoArrowForm, arrow_bytes, arrow_stream
 from trimon.query.answer.json import data_pieces, text_bytes
 from trimon.query.answer.result import QueryResult
 from trimon.query.answer.statsdata import stats_data
@@ -87,8 +89,27 @@ def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
     return step_ms
 
 
-def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, per_step: bool) -> Answer:
+def asks_for_arrow(request: Request) -> bool:
+    """Whether the client names the type of Arrow streams among those that it takes."""
+    accepted = request.header("accept")
+    return STREAM_TYPE in accepted and any(
+        part.partition(";")[0].strip().lower() == STREAM_TYPE for part in accepted.split(",")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a result is to be answered."""
+
+    series_max: int
+    stats: str
+    per_step: bool
+    arrow: bool
+
+
+def _rendered(result: QueryResult, budget: Budget, form: _Form) -> Answer:
     """The answer that a result is, with its warnings and infos; made in the query's own thread."""
+    series_max, stats = form.series_max, form.stats
     warnings = limited(result.warnings, "warning")
     if series_max:
         result, cut = result.limited(series_max)
@@ -100,10 +121,21 @@ def _rendered(result: QueryResult, budget: Budget, series_max: int, stats: str, 
             'use "true" or "all"'
         )
     budget.check()
+    if form.arrow:
+        return _arrow(result, budget, warnings)
     budget.take_bytes(text_bytes(result), "the answer's text")
-    per_step_of = result.times_ms.tolist() if per_step and stats == "all" else []
+    per_step_of = result.times_ms.tolist() if form.per_step and stats == "all" else []
     shown = orjson.dumps(stats_data(result.stats, per_step_of)) if stats else b""
     return success_in_parts(data_pieces(result, shown, budget.check), warnings, limited(result.infos, "info"))
+
+
+def _arrow(result: QueryResult, budget: Budget, warnings: list[str]) -> Answer:
+    budget.take_bytes(arrow_bytes(result), "the answer's columns")
+    try:
+        body = arrow_stream(result, warnings, limited(result.infos, "info"))
+    except (ArrowMissing, NoArrowForm) as error:
+        raise ApiError("not_acceptable", str(error)) from None
+    return Answer(body, 200, STREAM_TYPE)
 
 
 class QueryHandler:
@@ -147,13 +179,17 @@ class QueryHandler:
         origin = {"clientIP": request.client, "method": request.method, "path": request.path}
         asker = asker_of(request)
         record = QueryRecord(text, *times_ms, {"httpRequest": origin}, by_page=asker.by_page)
-        series_max, stats = parameters.limit(values), values.get("stats", "")
-        per_step = PER_STEP_STATS in options.features
+        form = _Form(
+            parameters.limit(values),
+            values.get("stats", ""),
+            PER_STEP_STATS in options.features,
+            asks_for_arrow(request),
+        )
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             result = evaluate(snapshot, text, options, budget)
             record.stats = result.stats
-            return _rendered(result, budget, series_max, stats, per_step)
+            return _rendered(result, budget, form)
 
         queries = self._context.queries
         start_ms, end_ms, step_ms = times_ms
@@ -161,7 +197,7 @@ class QueryHandler:
         try:
             if engine.is_quickly_parsed(text):  # another would hold up the loop
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
-                if is_trivial(text, expr, steps):
+                if is_trivial(text, expr, steps) and not form.arrow:  # the library is long to import
                     return queries.run_now(options, work, record)
             answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
         except ParseError as error:
