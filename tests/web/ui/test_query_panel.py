@@ -84,3 +84,18 @@ def test_the_time_is_chosen_in_a_calendar_by_keyboard(browser: Any, server: Serv
         page.keyboard.press("Escape")
         expect(page.locator(".calendar")).to_have_count(0)
         assert "g0.moment_input=2026-03-06+08%3A05%3A00" in page.url
+
+
+def test_a_graph_is_drawn_once(browser: Any, server: Server) -> None:
+    """Nothing that comes after the answer has the chart made or drawn again."""
+    count = """
+      const stroke = CanvasRenderingContext2D.prototype.clearRect;
+      window.cleared = 0;
+      CanvasRenderingContext2D.prototype.clearRect = function (...rest) { window.cleared++; return stroke.apply(this, rest); };
+    """
+    with watched(browser, server.url) as here:
+        here.page.add_init_script(count)
+        page = here.open("/query?g0.expr=up&g0.tab=graph")
+        page.wait_for_selector(".u-wrap canvas")
+        page.wait_for_timeout(800)
+        assert page.evaluate("window.cleared") == 1

@@ -208,7 +208,10 @@ export function LineChart(properties: Properties) {
     };
     plot.over.addEventListener("click", click);
     const unpan = panning(plot, (startMs, endMs) => latest.current.onZoom(startMs, endMs));
-    const sizes = new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: HEIGHT_PX }));
+    // The first time it tells the size that the plot was made for.
+    const sizes = new ResizeObserver(() => {
+      if (box.clientWidth !== plot.width) plot.setSize({ width: box.clientWidth, height: HEIGHT_PX });
+    });
     sizes.observe(box);
     return () => {
       sizes.disconnect();

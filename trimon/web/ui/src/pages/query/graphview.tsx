@@ -31,15 +31,20 @@ interface Properties {
 
 const DRAWN_MAX = 1000;
 
+interface Exemplars {
+  exemplars: readonly DrawnExemplar[];
+  said: string;
+}
+
+// Always the same one: another would have the chart made anew.
+const NO_EXEMPLARS: Exemplars = { exemplars: [], said: "" };
+
 /** Exemplars of what is asked, where somebody wants them. */
-function useExemplars(panel: Panel, times: TimeRange): { exemplars: readonly DrawnExemplar[]; said: string } {
-  const [state, setState] = useState<{ exemplars: readonly DrawnExemplar[]; said: string }>({
-    exemplars: [],
-    said: "",
-  });
+function useExemplars(panel: Panel, times: TimeRange): Exemplars {
+  const [state, setState] = useState(NO_EXEMPLARS);
   useEffect(() => {
     if (!panel.exemplars) {
-      setState({ exemplars: [], said: "" });
+      setState(NO_EXEMPLARS);
       return undefined;
     }
     const ending = new AbortController();
