@@ -102,7 +102,7 @@ def test_metrics(browser: Any, server: Server) -> None:
         known = [{"type": "gauge", "help": TEXT, "unit": TEXT}]
         replaced(page, "**/api/v1/metadata*", {TEXT: known})
         replaced(page, "**/api/v1/label/__name__/values*", [TEXT])
-        replaced(page, "**/api/v1/labels*", ["__name__", TEXT])
+        replaced(page, "**/api/v1/series*", [LABELS])
         replaced(
             page,
             "**/api/v1/query*",

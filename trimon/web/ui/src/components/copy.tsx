@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { Icon } from "./icon";
 
-async function toClipboard(text: string): Promise<void> {
+export async function toClipboard(text: string): Promise<void> {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
     return;

@@ -1,9 +1,10 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlSet } from "../../app/urlstate";
+import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { Choice } from "../../components/choice";
+import { FilterChips } from "../../components/chips";
+import { Choices } from "../../components/choices";
 import { LabelChips } from "../../components/labels";
 import { SearchPage, useSearch } from "../../components/searchpage";
 import type { Column } from "../../components/table";
@@ -13,9 +14,12 @@ import { count } from "../../values/numbers";
 import { matches, words } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 import {
+  type AlertState,
   alertTone,
   fileName,
   type Group,
+  groupChips,
+  groupKey,
   type Placed,
   placed,
   ruleText,
@@ -26,6 +30,13 @@ import {
 import { RuleTable } from "./ruletable";
 
 const EVERY_MS = 10_000;
+
+const STATES: readonly (readonly [AlertState, string])[] = [
+  ["firing", "Firing"],
+  ["pending", "Pending"],
+  ["inactive", "Inactive"],
+  ["unknown", "Unknown"],
+];
 
 function since(row: Placed): number {
   return Math.min(...(row.rule.alerts ?? []).map((alert) => parseApiTime(alert.activeAt)));
@@ -112,12 +123,17 @@ export default function AlertsPage() {
   const stateKey = [...states].join();
   const all = useMemo(() => placed(asked.data?.data.groups ?? []), [asked.data]);
   const counts = stateCounts(all);
+  const [group, setGroup] = useUrlState("group");
+  const chips = useMemo(() => groupChips(all), [all]);
   const rows = useMemo(() => {
     const wanted = words(search);
     return all.filter(
-      (row) => (!states.size || states.has(row.rule.state ?? "unknown")) && matches(wanted, ruleText(row)),
+      (row) =>
+        (!states.size || states.has(row.rule.state ?? "unknown")) &&
+        (!group || groupKey(row.group) === group) &&
+        matches(wanted, ruleText(row)),
     );
-  }, [all, search, stateKey]);
+  }, [all, search, stateKey, group]);
   return (
     <SearchPage
       title="Alerts"
@@ -125,26 +141,25 @@ export default function AlertsPage() {
       label="Search alerts"
       placeholder="Name, label, expression"
       actions={
-        <Choice
+        <Choices
           label="State"
-          value={states.size === 1 ? stateKey : ""}
-          choices={[
-            ["", `All ${count(all.length)}`],
-            ["firing", `Firing ${count(counts.firing)}`],
-            ["pending", `Pending ${count(counts.pending)}`],
-            ["inactive", `Inactive ${count(counts.inactive)}`],
-          ]}
-          onChange={(state) => setStates(new Set(state ? [state] : []))}
+          chosen={states}
+          all={`All ${count(all.length)}`}
+          choices={STATES.filter(([state]) => state !== "unknown" || counts.unknown).map(
+            ([state, title]) => [state, `${title} ${count(counts[state])}`] as const,
+          )}
+          onChange={setStates}
         />
       }
     >
+      <FilterChips label="Groups" chips={chips} chosen={group} onChoose={setGroup} />
       <RuleTable
         asked={asked}
         label="Alerting rules"
         columns={COLUMNS}
         rows={rows}
         all={all.length}
-        noneFits={{ title: "No alert fits", advice: "Empty the search, or choose all states." }}
+        noneFits={{ title: "No alert fits", advice: "Empty the search, or choose all states and groups." }}
         none="There are no alerting rules"
         initialSort={{ column: "state", descending: false }}
       />

@@ -3,6 +3,7 @@ import {
   type ActiveAlert,
   fileName,
   type Group,
+  groupChips,
   placed,
   type Rule,
   ruleText,
@@ -59,4 +60,17 @@ it("tells what an active alert is about in its own words, and no template", () =
     { annotations: {} },
   ] as unknown as ActiveAlert[];
   expect(summaryOf({ ...rule, alerts })).toBe("x:1 is down (and 1 more)");
+});
+
+it("counts the states of each group, and what fails apart", () => {
+  const other = {
+    ...GROUP,
+    name: "h",
+    rules: [{ ...GROUP.rules[1], health: "err" }, GROUP.rules[1]],
+  } as Group;
+  const chips = groupChips(placed([GROUP, other]));
+  expect(chips.map(({ title, counts, isUnwell }) => [title, counts, isUnwell])).toEqual([
+    ["g", "1 firing, 1 inactive", true],
+    ["h", "1 failing, 1 inactive", true],
+  ]);
 });

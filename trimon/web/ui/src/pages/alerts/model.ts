@@ -1,6 +1,8 @@
 /** Rules and alerts, as the API has them. */
 
+import type { FilterChip } from "../../components/chips";
 import type { Labels } from "../../values/labels";
+import { count } from "../../values/numbers";
 
 export interface ActiveAlert {
   labels: Labels;
@@ -102,4 +104,35 @@ export function summaryOf(rule: Rule): string {
   const more = (rule.alerts?.length ?? 0) - 1;
   if (first) return more > 0 ? `${text} (and ${more} more)` : text;
   return text.includes("{{") ? "" : text;
+}
+
+export function groupKey(group: Group): string {
+  return `${group.file};${group.name}`;
+}
+
+/** The groups with how many of their rules are in which state; those that fire or fail are unwell. */
+export function groupChips(rows: readonly Placed[]): FilterChip[] {
+  const byGroup = new Map<string, Placed[]>();
+  for (const row of rows) {
+    const key = groupKey(row.group);
+    byGroup.set(key, [...(byGroup.get(key) ?? []), row]);
+  }
+  return [...byGroup].map(([name, found]) => {
+    const working = found.filter(({ rule }) => rule.health !== "err");
+    const counts = stateCounts(working);
+    const failing = found.length - working.length;
+    const said = [
+      [counts.firing, "firing"],
+      [counts.pending, "pending"],
+      [failing, "failing"],
+      [counts.unknown, "unknown"],
+      [counts.inactive, "inactive"],
+    ] as const;
+    return {
+      name,
+      title: found[0]?.group.name ?? name,
+      counts: said.flatMap(([number, what]) => (number ? [`${count(number)} ${what}`] : [])).join(", "),
+      isUnwell: counts.firing + failing > 0,
+    };
+  });
 }

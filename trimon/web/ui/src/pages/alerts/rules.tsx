@@ -103,6 +103,8 @@ const COLUMNS: readonly Column<Row>[] = [
 const FILTERS: Record<string, (row: Row) => boolean> = {
   "": () => true,
   failing: ({ rule }) => rule.health === "err",
+  ok: ({ rule }) => rule.health === "ok",
+  unknown: ({ rule }) => rule.health === "unknown",
   dead: ({ isDead }) => isDead,
 };
 
@@ -118,7 +120,7 @@ export default function RulesPage() {
   const [chosen, setShow] = useUrlState("show");
   // Prometheus' links name the health.
   const [health] = useUrlState("health");
-  const show = chosen || (health === "err" ? "failing" : "");
+  const show = chosen || (health === "err" ? "failing" : health in FILTERS ? health : "");
   const all = useMemo<Row[]>(() => {
     const dead = deadRules(reading.data?.data.groups ?? []);
     return placed(asked.data?.data.groups ?? []).map((row) => ({
@@ -144,6 +146,8 @@ export default function RulesPage() {
           value={show}
           choices={[
             ["", `All ${number("")}`],
+            ["ok", `Ok ${number("ok")}`],
+            ["unknown", `Not run yet ${number("unknown")}`],
             ["failing", `Failing ${number("failing")}`],
             ["dead", `Never matched ${number("dead")}`],
           ]}

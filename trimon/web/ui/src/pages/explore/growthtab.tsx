@@ -14,6 +14,8 @@ import "../../styles/query.css";
 
 const POINTS = 120;
 const TOP = 10;
+// Of so many metrics with most series those are found that take most bytes.
+const CANDIDATES = 40;
 type Span = "3600" | "21600" | "86400" | "604800";
 
 interface Growth {
@@ -57,6 +59,11 @@ const QUESTIONS = {
   },
 } as const satisfies Record<string, Growth>;
 
+const BYTES = {
+  title: "Bytes of each metric, an hour",
+  about: `The ${TOP} metrics that took most disk in the last hour, of the ${CANDIDATES} with most series.`,
+};
+
 /** A selector of a metric, or of all, with one more condition. */
 function selectorOf(question: Growth, condition: string): string {
   return `${question.metric}{${condition || (question.metric ? "" : '__name__=~".+"')}}`;
@@ -90,7 +97,47 @@ async function grown(question: Growth, times: Times, signal: AbortSignal): Promi
   return (await ask<Result>("/query_range", parameters, { signal, post: true })).data;
 }
 
-type Question = keyof typeof QUESTIONS;
+/** How many bytes a sample takes on disk: in the blocks, or in the log while there is none. */
+async function bytesOfSample(signal: AbortSignal): Promise<number> {
+  const [storage, blocks] = await Promise.all([
+    ask<{ figures: Record<string, number> }>("/status/storage", {}, { signal }),
+    ask<{ blocks: { stats?: { numSamples?: number } }[] }>("/status/tsdb/blocks", {}, { signal }),
+  ]);
+  const { blocks_bytes = 0, wal_bytes = 0, head_samples = 0 } = storage.data.figures;
+  const samples = blocks.data.blocks.reduce((sum, block) => sum + (block.stats?.numSamples ?? 0), 0);
+  return samples ? blocks_bytes / samples : wal_bytes / Math.max(1, head_samples);
+}
+
+/** What the samples of each metric took in the hour before every step: of those with most series, those with most bytes. */
+async function grownBytes(sampleBytes: number, times: Times, signal: AbortSignal): Promise<Result> {
+  const tsdb = await ask<{ seriesCountByMetricName: { name: string }[] }>(
+    "/status/tsdb",
+    { limit: CANDIDATES },
+    { signal },
+  );
+  const names = tsdb.data.seriesCountByMetricName.map(({ name }) => name);
+  // A name is lost with the first function, so each metric is asked for by itself.
+  const ofMetric = (name: string) =>
+    `label_replace(${sampleBytes.toPrecision(3)} * sum(count_over_time({__name__=${quoted(name)}}[1h])), "metric", ${quoted(name.replaceAll("$", "$$$$"))}, "", "")`;
+  const all = (of: readonly string[]) => of.map(ofMetric).join(" or ");
+  if (!names.length) return { resultType: "matrix", result: [] };
+  const top = `topk(${TOP}, ${all(names)})`;
+  const found = await ask<Result>("/query", { query: top, time: times.endMs / 1000 }, { signal, post: true });
+  const largest = hasSeries(found.data) ? found.data.result.map((each) => each.metric.metric ?? "") : [];
+  if (!largest.length) return found.data;
+  const parameters = {
+    query: all(largest),
+    start: times.startMs / 1000,
+    end: times.endMs / 1000,
+    step: times.stepMs / 1000,
+  };
+  const { data } = await ask<Result>("/query_range", parameters, { signal, post: true });
+  if (!hasSeries(data)) return data;
+  const result = data.result.map((each) => ({ ...each, metric: { __name__: each.metric.metric ?? "" } }));
+  return { ...data, result };
+}
+
+type Question = keyof typeof QUESTIONS | "bytes";
 
 function Chart({
   result,
@@ -133,14 +180,17 @@ function Chart({
 export function GrowthTab() {
   const [question, setQuestion] = useState<Question>("metric");
   const [span, setSpan] = useState<Span>("21600");
-  const chosen = QUESTIONS[question];
+  const chosen = question === "bytes" ? BYTES : QUESTIONS[question];
   const asked = useAsked(
     async (signal) => {
       const endMs = Math.floor(Date.now() / 1000) * 1000;
       const startMs = endMs - Number(span) * 1000;
       const stepMs = Math.ceil((endMs - startMs) / POINTS / 1000) * 1000;
       const times = { startMs, endMs, stepMs };
-      return { result: await grown(chosen, times, signal), ...times };
+      if (question !== "bytes")
+        return { result: await grown(QUESTIONS[question], times, signal), sampleBytes: 0, ...times };
+      const sampleBytes = await bytesOfSample(signal);
+      return { result: await grownBytes(sampleBytes, times, signal), sampleBytes, ...times };
     },
     [question, span],
   );
@@ -155,6 +205,7 @@ export function GrowthTab() {
             ["job", "By job"],
             ["target", "By target"],
             ["churn", "New series"],
+            ["bytes", "Bytes"],
           ]}
           onChange={setQuestion}
         />
@@ -171,7 +222,19 @@ export function GrowthTab() {
         />
       </div>
       <Panel title={chosen.title} actions={<span class="muted">{chosen.about}</span>}>
-        <Loaded asked={asked}>{(answer) => <Chart {...answer} />}</Loaded>
+        <Loaded asked={asked}>
+          {(answer) => (
+            <>
+              <Chart {...answer} />
+              {answer.sampleBytes ? (
+                <p class="muted">
+                  Samples of the hour, each taken as the {Number(answer.sampleBytes.toPrecision(3))} bytes
+                  that one takes on this server's disk on average.
+                </p>
+              ) : null}
+            </>
+          )}
+        </Loaded>
       </Panel>
     </>
   );

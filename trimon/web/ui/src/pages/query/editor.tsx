@@ -92,6 +92,8 @@ interface Properties {
   /** Where the server found an error in `value`. */
   error: { place: Place; message: string } | undefined;
   label: string;
+  /** Gets what inserts a text at the cursor. */
+  inserter: { current: (text: string) => void };
   /** Whether the cursor stands in it from the start. */
   isFirst?: boolean;
 }
@@ -184,6 +186,10 @@ export function ExpressionEditor(properties: Properties) {
     });
     const made = new EditorView({ state, parent: place.current });
     view.current = made;
+    handlers.current.inserter.current = (text) => {
+      made.dispatch(made.state.replaceSelection(text));
+      made.focus();
+    };
     if (handlers.current.isFirst && document.activeElement === document.body) made.focus();
     return () => made.destroy();
   }, []);

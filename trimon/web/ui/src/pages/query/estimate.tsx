@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { ask } from "../../api/client";
 import { bytes, count } from "../../values/numbers";
-import { expected, explainParameters, type PlanNode } from "./explain";
 import type { Panel } from "./panel";
+import { expected, explainParameters, type PlanNode } from "./plan";
 
 const WAIT_MS = 400;
 

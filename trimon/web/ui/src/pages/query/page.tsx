@@ -5,6 +5,7 @@ import { Page } from "../../components/page";
 import { DEFAULT_PANEL, type Panel } from "./panel";
 import { PanelView } from "./panelview";
 import { decodePanels, encodePanels, PANELS_MAX } from "./urlpanels";
+import "../../styles/code.css";
 import "../../styles/query.css";
 
 /** Panels, each with a question of its own; all of it stands in the URL. */

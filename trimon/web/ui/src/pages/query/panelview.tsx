@@ -1,8 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
-import { prefix } from "../../app/server";
-import { CopyButton } from "../../components/copy";
 import { Icon } from "../../components/icon";
 import { Loading } from "../../components/states";
 import { Tabs } from "../../components/tabs";
@@ -11,17 +9,15 @@ import { count } from "../../values/numbers";
 import { DrawingControls, EndField, RangeField, ResolutionField } from "./controls";
 import { ExpressionEditor } from "./editor";
 import { placeOf } from "./errorplace";
-import { CostEstimate } from "./estimate";
 import { ExplainView } from "./explain";
 import { type Graph, GraphView } from "./graphview";
 import { remember } from "./history";
-import { HistoryButton } from "./historylist";
 import { type Panel, type TabName, timeParameter, timeRange } from "./panel";
+import { PanelTools } from "./paneltools";
 import { type Part, PartsTree } from "./partstree";
 import type { Result, Statistics } from "./results";
 import { isOn } from "./settings";
-import { SettingsButton } from "./settingslist";
-import { curlCommand, download, tableCsv } from "./share";
+import { download, tableCsv } from "./share";
 import { TableView } from "./tableview";
 
 interface Properties {
@@ -231,10 +227,6 @@ function useRefresh(seconds: number, again: () => void): void {
   }, [seconds]);
 }
 
-async function formatted(text: string): Promise<string> {
-  return (await ask<string>("/format_query", { query: text }, { post: true })).data;
-}
-
 /** One question and its answer. */
 export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFirst }: Properties) {
   const [typed, setTyped] = useState(panel.expression);
@@ -243,6 +235,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
   const [isBusy, setBusy] = useState(false);
   const [isStopped, setStopped] = useState(false);
   const [refreshS, setRefresh] = useState(0);
+  const inserter = useRef<(text: string) => void>(() => undefined);
   const [part, setPart] = useState<Part | undefined>();
   useEffect(() => {
     setTyped(panel.expression);
@@ -272,6 +265,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
           error={place ? { place, message } : undefined}
           label={`Expression of ${label}`}
           isFirst={isFirst}
+          inserter={inserter}
         />
         {isBusy && !isStopped ? (
           <button type="button" onClick={() => setStopped(true)}>
@@ -284,61 +278,16 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
           </button>
         )}
       </div>
-      <div class="row query-tools">
-        <CostEstimate panel={panel} typed={typed} />
-        <span class="spring" />
-        <button
-          type="button"
-          class="plain"
-          disabled={!typed.trim()}
-          onClick={() => formatted(typed).then(setTyped, setError)}
-        >
-          Format
-        </button>
-        <button
-          type="button"
-          class="plain"
-          aria-pressed={panel.showTree}
-          title="The parts of the expression, and what each gives"
-          onClick={() => onChange({ showTree: !panel.showTree })}
-        >
-          <Icon name="tree" />
-          Parts
-        </button>
-        <HistoryButton onChoose={setTyped} />
-        <SettingsButton />
-        <CopyButton text={typed} label="Copy the expression" />
-        <button
-          type="button"
-          class="plain"
-          onClick={() =>
-            navigator.clipboard?.writeText(curlCommand(panel, window.location.origin + prefix, Date.now()))
-          }
-          title="Copy a command that asks the same"
-        >
-          curl
-        </button>
-        <button
-          type="button"
-          class="plain"
-          onClick={onDuplicate}
-          title="The same in another panel"
-          aria-label="Duplicate the panel"
-        >
-          Duplicate
-        </button>
-        {onRemove ? (
-          <button
-            type="button"
-            class="plain"
-            onClick={onRemove}
-            aria-label="Remove the panel"
-            title="Remove the panel"
-          >
-            <Icon name="close" />
-          </button>
-        ) : null}
-      </div>
+      <PanelTools
+        panel={panel}
+        typed={typed}
+        onTyped={setTyped}
+        onInsert={(text) => inserter.current(text)}
+        onError={setError}
+        onChange={onChange}
+        onDuplicate={onDuplicate}
+        onRemove={onRemove}
+      />
       {panel.showTree && panel.expression.trim() ? (
         <PartsTree panel={panel} turn={turn} chosen={part?.path ?? "0"} onChoose={setPart} />
       ) : null}

@@ -2,6 +2,7 @@ import { useMemo, useState } from "preact/hooks";
 import { localTime } from "../../app/preferences";
 import { Badge } from "../../components/badge";
 import { CopyButton } from "../../components/copy";
+import { SeriesLabels } from "../../components/serieslabels";
 import { Empty } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { seriesName } from "../../values/labels";
@@ -66,7 +67,7 @@ const COLUMNS: readonly Column<Row>[] = [
     width: "minmax(0, 1fr)",
     cell: (row) => (
       <span class="series-cell">
-        <code>{row.name}</code>
+        <SeriesLabels labels={row.series.metric} />
         <CopyButton text={row.name} label="Copy the series" />
       </span>
     ),

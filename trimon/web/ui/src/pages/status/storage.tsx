@@ -1,6 +1,7 @@
 import { Link } from "wouter-preact";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
+import { may } from "../../app/server";
 import { useUrlState } from "../../app/urlstate";
 import { type Bar, Bars } from "../../components/bars";
 import { Choice } from "../../components/choice";
@@ -11,6 +12,7 @@ import { humanDuration } from "../../values/durations";
 import { quoted } from "../../values/labels";
 import { bytes, count } from "../../values/numbers";
 import { type Block, BlockAxis } from "./blockaxis";
+import { DeletionPanel } from "./deletion";
 
 interface Named {
   name: string;
@@ -209,6 +211,7 @@ export default function StoragePage() {
       <Panel title="Grown in the last hour">
         <Loaded asked={growth}>{(answer) => <GrowthPanel growth={answer.data} />}</Loaded>
       </Panel>
+      {may("delete") ? <DeletionPanel lowestMs={storage.data?.data.figures.lowest_ms ?? 0} /> : null}
       <Loaded asked={cardinality}>
         {(answer) => (
           <div class="columns">

@@ -3,7 +3,8 @@ import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
-import { Choice } from "../../components/choice";
+import { FilterChips } from "../../components/chips";
+import { Choices } from "../../components/choices";
 import { LabelChips } from "../../components/labels";
 import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Loaded } from "../../components/states";
@@ -19,7 +20,6 @@ import "../../styles/targets.css";
 
 const EVERY_MS = 10_000;
 const LIMIT = 1_000_000;
-const POOLS_SHOWN = 60;
 
 const COLUMNS: readonly Column<Target>[] = [
   {
@@ -86,46 +86,6 @@ const COLUMNS: readonly Column<Target>[] = [
   },
 ];
 
-function PoolChips({
-  targets,
-  chosen,
-  onChoose,
-}: {
-  targets: readonly Target[];
-  chosen: string;
-  onChoose: (pool: string) => void;
-}) {
-  const found = useMemo(() => pools(targets), [targets]);
-  // Those that need somebody come first where there are more than can be shown.
-  const shown =
-    found.length > POOLS_SHOWN
-      ? [...found].sort((a, b) => a.up / a.all - b.up / b.all).slice(0, POOLS_SHOWN)
-      : found;
-  if (found.length < 2) return null;
-  return (
-    <fieldset class="pools">
-      <legend class="visually-hidden">Scrape pools</legend>
-      {shown.map((pool) => (
-        <button
-          type="button"
-          key={pool.name}
-          class={pool.up === pool.all ? "pool" : "pool unwell"}
-          aria-pressed={pool.name === chosen}
-          onClick={() => onChoose(pool.name === chosen ? "" : pool.name)}
-        >
-          {pool.name}
-          <span class="pool-count">
-            {count(pool.up)}/{count(pool.all)} up
-          </span>
-        </button>
-      ))}
-      {found.length > shown.length ? (
-        <span class="muted">and {count(found.length - shown.length)} more, all up: search for them</span>
-      ) : null}
-    </fieldset>
-  );
-}
-
 /** Why a target is down. */
 function Wrong({ target }: { target: Target }) {
   const last = target.lastScrape;
@@ -156,6 +116,15 @@ export default function TargetsPage() {
   const [pool, setPool] = useUrlState("pool");
   const targets = useMemo(() => asked.data?.data.targets ?? [], [asked.data]);
   const counts = healths(targets);
+  const chips = useMemo(
+    () =>
+      pools(targets).map(({ name, up, all }) => ({
+        name,
+        counts: `${count(up)}/${count(all)} up`,
+        isUnwell: up < all,
+      })),
+    [targets],
+  );
   const rows = useMemo(() => {
     const wanted = words(search);
     return targets.filter(
@@ -172,23 +141,23 @@ export default function TargetsPage() {
       label="Search targets"
       placeholder="Address, label, error"
       actions={
-        <Choice
+        <Choices
           label="Health"
-          value={healthsWanted.size === 1 ? healthKey : ""}
+          chosen={healthsWanted}
+          all={`All ${count(targets.length)}`}
           choices={[
-            ["", `All ${count(targets.length)}`],
             ["up", `Up ${count(counts.up)}`],
             ["down", `Down ${count(counts.down)}`],
             ["unknown", `Unknown ${count(counts.unknown)}`],
           ]}
-          onChange={(health) => setHealths(new Set(health ? [health] : []))}
+          onChange={setHealths}
         />
       }
     >
       <Loaded asked={asked}>
         {() => (
           <>
-            <PoolChips targets={targets} chosen={pool} onChoose={setPool} />
+            <FilterChips label="Scrape pools" chips={chips} chosen={pool} onChoose={setPool} />
             {rows.length ? (
               <DataTable
                 label="Targets"
