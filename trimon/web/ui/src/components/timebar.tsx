@@ -19,7 +19,8 @@ export function TimeBar({ parts, wholeS }: { parts: readonly TimePart[]; wholeS:
         <span
           key={part.kind}
           class={`part ${part.kind}`}
-          style={{ flexGrow: Math.max(part.s, wholeS / 200) }}
+          // Factors that add up to less than one would leave the rest of the bar empty.
+          style={{ flexGrow: 1000 * Math.max(wholeS ? part.s / wholeS : 0, 0.005) }}
           title={`${part.name}: ${humanDuration(part.s * 1000)}`}
         />
       ))}

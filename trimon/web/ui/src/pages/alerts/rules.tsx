@@ -70,12 +70,12 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     name: "group",
     title: "Group",
-    width: "minmax(8rem, 1fr)",
+    width: "minmax(12rem, 1.6fr)",
     cell: ({ group }) => (
       <>
         {group.name}
         <div class="muted">
-          {fileName(group.file)}, every {humanDuration(group.interval * 1000)}; the group took{" "}
+          {fileName(group.file)}, every {humanDuration(group.interval * 1000)}, takes{" "}
           {humanDuration(group.evaluationTime * 1000)}
         </div>
       </>

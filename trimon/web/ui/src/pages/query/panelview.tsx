@@ -6,6 +6,7 @@ import { Loading } from "../../components/states";
 import { Tabs } from "../../components/tabs";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
+import { Beginnings } from "./beginnings";
 import { DrawingControls, EndField, RangeField, ResolutionField } from "./controls";
 import { ExpressionEditor } from "./editor";
 import { placeOf } from "./errorplace";
@@ -299,10 +300,12 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
       >
         <Controls panel={panel} onChange={onChange} refreshS={refreshS} setRefresh={setRefresh} />
         {!panel.expression.trim() ? (
-          <p class="muted hint">
-            Nothing is asked yet: type an expression, then Enter. Ctrl-Space completes, Shift-Enter begins a
-            new line.
-          </p>
+          <Beginnings
+            onChoose={(expression, tab) => {
+              remember(expression);
+              onChange({ expression, tab });
+            }}
+          />
         ) : isStopped ? (
           <p class="notice">Canceled. The server has stopped computing, too.</p>
         ) : panel.tab === "graph" ? (

@@ -172,7 +172,7 @@ const PAST_COLUMNS: readonly Column<PastQuery>[] = [
   {
     name: "parts",
     title: "Where its time went",
-    width: "minmax(7rem, 1fr)",
+    width: "minmax(10.5rem, 1fr)",
     cell: (row) => <TimeBar parts={whereTimeWent(row.slowest)} wholeS={row.slowest.took_s} />,
   },
   {
