@@ -134,6 +134,13 @@ FLAGS: Final = (
         "Messages that remote write accepts. Repeatable.",
     ),
     Flag("web.enable-otlp-receiver", "bool", "false", "Accept OTLP metrics on /api/v1/otlp/v1/metrics."),
+    Flag(
+        "otlp.grpc-listen-address",
+        "text",
+        "",
+        "Address to accept OTLP metrics over gRPC on, such as 127.0.0.1:4317 or :4317. Default: none.",
+        own=True,
+    ),
     Flag("web.console.templates", "text", "consoles", "Directory of console templates."),
     Flag("web.console.libraries", "text", "console_libraries", "Directory of console libraries."),
     Flag(

@@ -124,11 +124,15 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
     config = loaded.config
     descriptors = plan(raise_limit(), flags["web.max-connections"])
     say(descriptors, log)
+    grpc_addresses = listen_addresses(
+        (flags["otlp.grpc-listen-address"],) if flags["otlp.grpc-listen-address"] else ()
+    )
     sockets, store = _opened(addresses, handed, store_options(flags, config, features))
+    grpc_sockets = _bound_grpc(grpc_addresses, sockets, store)
     _tell_of_prometheus(data_path(flags), store.options.path, log)
-    paths = BoundPaths(addresses if handed is None else ())
+    paths = BoundPaths((*(addresses if handed is None else ()), *grpc_addresses))
     warn(log, security.now.cautions)
-    _warn_of_open_ports(sockets, security, log)
+    _warn_of_open_ports((*sockets, *grpc_sockets), security, log)
     if source.embedded and not (security.now.is_open and security.now.tls is None):
         log.warning("the built-in configuration cannot scrape a server with TLS or users: write one")
     shown = shown_flags(flags, web.route_prefix, store.options)
@@ -170,7 +174,7 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
     )
     place = say_place(addresses, scheme, own, web.route_prefix)
     log.info("trimon is up", url=place, data=str(store.options.path), jobs=len(config.scrape_configs))
-    server = Server(settings, seams, store, sockets, loaded, source)
+    server = Server(settings, seams, store, sockets, loaded, source, grpc_sockets)
     Collector(seams.clock).start()
     code = trio.run(server.run)
     paths.remove()
@@ -314,6 +318,19 @@ def _opened(
     except OperatingError:
         for listener in sockets:
             listener.close()
+        raise
+
+
+def _bound_grpc(
+    addresses: Sequence[Address], sockets: Sequence[socket.socket], store: Store
+) -> list[socket.socket]:
+    """The listening sockets of gRPC; what is open is closed where there are none."""
+    try:
+        return bind(addresses)
+    except OperatingError:
+        for listener in sockets:
+            listener.close()
+        store.close()
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TypeAlias
 
@@ -32,6 +32,8 @@ from trimon.server.tree import STOP_S, supervision_tree
 from trimon.storage.store import Store
 from trimon.web.app import create_app
 from trimon.web.auth.watch import WebConfigWatch
+from trimon.web.grpc.calls import Calls
+from trimon.web.grpc.server import GrpcActor
 from trimon.web.http.wire.server import WebActor
 from trimon.web.notifications import STARTING, STOPPING, Notifications
 
@@ -49,6 +51,7 @@ class Server:
         sockets: list[socket.socket],
         loaded: LoadedConfiguration,
         source: ConfigurationFile,
+        grpc_sockets: Sequence[socket.socket] = (),
     ) -> None:
         self._log = seams.log
         self._scrape_threads = seams.scrape_threads
@@ -75,6 +78,8 @@ class Server:
             settings.security,
             settings.read_timeout_s,
         )
+        calls = Calls(app, settings.web.route_prefix)
+        grpc = GrpcActor(calls, grpc_sockets, self.reports, settings.security, web.handshakes)
         seams.metrics.collect(web.connections.metrics)
         seams.metrics.collect(web.handshakes.metrics)
         seams.metrics.collect(settings.security.metrics)
@@ -82,7 +87,13 @@ class Server:
         self._manager = ServiceManager(settings.notify_socket)
         seams.metrics.collect(OutgoingConnections(settings.descriptors, OUTGOING, self._log).metrics)
         self.root = supervision_tree(
-            self.parts, web, web_watch, self._watch(settings, seams), self.reports, agent=settings.agent
+            self.parts,
+            web,
+            grpc if grpc_sockets else None,
+            web_watch,
+            self._watch(settings, seams),
+            self.reports,
+            agent=settings.agent,
         )
         seams.metrics.collect(actor_metrics(lambda: self.root))
         self._forced = ForcedStop(self.root, STOP_S, seams.clock, self._log)

@@ -21,7 +21,8 @@ trimon
 ├── tracing            sends spans, where the configuration has a place for them
 ├── memory             the budget of memory, and who is refused when it is used up
 ├── lag                the event loop's pulse
-└── web
+├── web
+└── otlp-grpc          OTLP over gRPC, with --otlp.grpc-listen-address
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.autoreload import AutoReload
 from trimon.server.parts import ServerParts
 from trimon.web.auth.watch import WebConfigWatch
+from trimon.web.grpc.server import GrpcActor
 from trimon.web.http.wire.server import WebActor
 
 # All of an orderly stop; each child has its own share in its spec. After it the process is ended, within 30 s in all.
@@ -61,13 +63,17 @@ NOT_OF_AN_AGENT: Final = frozenset(
 def supervision_tree(
     parts: ServerParts,
     web: WebActor,
+    grpc: GrpcActor | None,
     web_watch: WebConfigWatch,
     watch: AutoReload | None,
     reports: CrashReports,
     *,
     agent: bool,
 ) -> Group:
-    """The root of all actors; `watch` is None when the files of the configuration are not watched."""
+    """The root of all actors.
+
+    `watch` is None when the files of the configuration are not watched, `grpc` when nobody asks for it.
+    """
     storage, scraping, rules, notify = parts.storage, parts.scraping, parts.rules, parts.notify
     remote_write = parts.remote_write
     lines, line_mailbox = parts.queries.lines, parts.queries.line_mailbox
@@ -97,8 +103,10 @@ def supervision_tree(
         ChildSpec("lag", lambda: parts.lag, restart=always),
         ChildSpec("web", lambda: web, restart=always, drain_s=12.0),
     ]
+    if grpc is not None:
+        specs.append(ChildSpec("otlp-grpc", lambda: grpc, restart=always, drain_s=12.0))
     if watch is not None:
-        specs.insert(-2, ChildSpec("config-watch", lambda: watch, restart=always))
+        specs.insert(-3, ChildSpec("config-watch", lambda: watch, restart=always))
     if agent:
         specs = [spec for spec in specs if spec.name not in NOT_OF_AN_AGENT]
     return Group("trimon", specs, reports=reports)

@@ -43,6 +43,9 @@ class ServerTls:
     """What connections are wrapped with, and which client certificates are welcome."""
 
     context: ssl.SSLContext
+    """For HTTP/1.1."""
+    http2_context: ssl.SSLContext
+    """The same for HTTP/2, as gRPC has it."""
     allowed_names: frozenset[str]
     """Of these subject alternative names a client certificate must have one; empty: any certificate will do."""
     requires_certificate: bool
@@ -86,20 +89,15 @@ def server_tls(
         return None, [
             Caution(f"{name} has no effect without a certificate", config.place(name)) for name in given
         ]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context, http2_context = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
     own_ends = ends_of(load_key_pair(context, config))
     # A file that is not there is told first, whatever it would be for.
     authorities = read_authorities(config)
     config.require_client_policy()
-    context.set_alpn_protocols(["http/1.1"])
-    # Whoever renegotiates makes the server work, and gets nothing that a new connection does not give.
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    if config.prefer_server_cipher_suites:
-        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-    else:
-        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    cautions = [*_set_versions(context, config), *_set_suites(context, config), *_set_curves(context, config)]
-    allowed = _set_client_certificates(context, config, authorities)
+    cautions = _set_up(context, config, authorities, "http/1.1")
+    load_key_pair(http2_context, config)
+    _set_up(http2_context, config, authorities, "h2")
+    allowed = _allowed_names(config)
     cautions += _client_cautions(config)
     if http2_place is not None:
         message = "HTTP/2 is not offered by this version of trimon: clients are answered in HTTP/1.1"
@@ -116,7 +114,26 @@ def server_tls(
             )
     required = context.verify_mode is ssl.CERT_REQUIRED
     own_end, authorities_end = min(own_ends, default=None), min(authority_ends, default=None)
-    return ServerTls(context, allowed, required, own_end, authorities_end), cautions
+    return ServerTls(context, http2_context, allowed, required, own_end, authorities_end), cautions
+
+
+def _set_up(
+    context: ssl.SSLContext, config: WebTlsConfig, authorities: bytes, protocol: str
+) -> list[Caution]:
+    """All but the certificate."""
+    context.set_alpn_protocols([protocol])
+    # Whoever renegotiates makes the server work, and gets nothing that a new connection does not give.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if config.prefer_server_cipher_suites:
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    else:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    cautions = [*_set_versions(context, config), *_set_suites(context, config), *_set_curves(context, config)]
+    mode = _VERIFY.get(config.client_auth_type)
+    if mode is not None:
+        load_authorities(context, config, authorities)
+        context.verify_mode = mode
+    return cautions
 
 
 def _set_versions(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Caution]:
@@ -166,15 +183,10 @@ def _set_curves(context: ssl.SSLContext, config: WebTlsConfig) -> Iterable[Cauti
         yield Caution(message, config.place("curve_preferences"))
 
 
-def _set_client_certificates(
-    context: ssl.SSLContext, config: WebTlsConfig, authorities: bytes
-) -> frozenset[str]:
-    """Sets who needs a certificate; the names of which it must have one."""
-    mode = _VERIFY.get(config.client_auth_type)
-    if mode is None:
+def _allowed_names(config: WebTlsConfig) -> frozenset[str]:
+    """The names of which a client's certificate must have one."""
+    if config.client_auth_type not in _VERIFY:
         return frozenset()
-    load_authorities(context, config, authorities)
-    context.verify_mode = mode
     return frozenset(_plain_name(name) for name in config.client_allowed_sans)
 
 

@@ -12,6 +12,8 @@ from trimon.web.http.answer import STARTING, Answer, error_text, text
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
 from trimon.web.http.request import BodyTooLong, Request
 
+# Of calls of gRPC alone (web/grpc/calls.py): no header of HTTP/1 has such a name.
+CALL_HEADER: Final = ":path"
 DISABLED: Final = "otlp write receiver needs to be enabled with --web.enable-otlp-receiver"
 
 
@@ -25,7 +27,9 @@ class OtlpHandler:
 
     async def export(self, request: Request) -> Answer:
         """/otlp/v1/metrics."""
-        if not self._enabled:
+        # A call of gRPC comes over a listener that is there only when it is asked for.
+        is_call = bool(request.header(CALL_HEADER))
+        if not self._enabled and not is_call:
             return error_text(DISABLED, 404)
         if not self._ready():  # what waits for the whole log fills the memory, and its sender gives up before
             answer = text("Service Unavailable", 503)
@@ -35,7 +39,9 @@ class OtlpHandler:
         try:
             outcome = await self._receiver.store(await self._body(request, content_type))
         except OtlpRefused as refusal:
-            answer = error_text(refusal.message, refusal.status)
+            # For HTTP the status is Prometheus', where it says nothing of whose fault it is; gRPC has a code for that.
+            status = 400 if is_call and refusal.status == 500 else refusal.status
+            answer = error_text(refusal.message, status)
             if refusal.is_retryable:
                 answer.headers["Retry-After"] = str(RETRY_AFTER_S)
             return answer
