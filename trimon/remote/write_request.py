@@ -7,7 +7,6 @@ usual encodings (a value and a six-byte timestamp; the value 0 left out) are dec
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,9 +26,10 @@ from trimon.remote.write_samples import (
     ZERO_HEAD,
     Samples,
     batch_of,
+    read_exemplar,
     read_sample,
 )
-from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
+from trimon.wire import LENGTH, FieldCount, WireError, block, skip, varint
 
 TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 
@@ -276,7 +276,7 @@ def _odd_samples(
             continue
         start, position = block(data, position, end)
         if tag == SAMPLE_TAG:
-            samples.odd.append((number, *read_sample(data, start, position, fields)))
+            samples.odd.append((number, *read_sample(data, start, position, fields)[:2]))
         elif tag == 0x1A:
             request.exemplars.append((series, *_exemplar(data, start, position, fields)))
         elif tag == 0x22:
@@ -289,22 +289,11 @@ def _odd_samples(
 
 def _exemplar(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[Labels, float, int]:
     """Labels, value, timestamp; labels that are no text are left out."""
+    blocks, value, timestamp_ms = read_exemplar(data, position, end, fields)
     pairs: list[tuple[str, str]] = []
-    value, timestamp_ms = 0.0, 0
-    while position < end:
-        tag, position = fields.tag(data, position)
-        if tag == (1 << 3 | LENGTH):
-            start, position = block(data, position, end)
-            with contextlib.suppress(UnicodeDecodeError):
-                pairs.append(_strings(data, start, position, fields))
-        elif tag == (2 << 3 | FIXED64) and position + 8 <= end:
-            (value,) = struct.unpack_from("<d", data, position)
-            position += 8
-        elif tag == (3 << 3 | VARINT):
-            raw, position = varint(data, position)
-            timestamp_ms = signed(raw)
-        else:
-            position = skip(data, position, end, tag & 7)
+    for start, stop in blocks:
+        with contextlib.suppress(UnicodeDecodeError):
+            pairs.append(_strings(data, start, stop, fields))
     return labels_of(pairs), value, timestamp_ms
 
 

@@ -57,20 +57,40 @@ class Samples:
     count: int = 1
 
 
-def read_sample(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int, float]:
-    """Time in ms and value."""
-    timestamp_ms, value = 0, 0.0
+def read_sample(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int, float, int]:
+    """Time in ms, value, and the start in ms, which 2.0 alone has."""
+    value, _, times = _numbers(data, position, end, fields, value_field=1)
+    return times[0], value, times[1]
+
+
+def read_exemplar(
+    data: bytes, position: int, end: int, fields: FieldCount
+) -> tuple[list[tuple[int, int]], float, int]:
+    """Where the label fields are, whatever they hold; value, and time in ms."""
+    value, blocks, times = _numbers(data, position, end, fields, value_field=2)
+    return blocks, value, times[0]
+
+
+def _numbers(
+    data: bytes, position: int, end: int, fields: FieldCount, *, value_field: int
+) -> tuple[float, list[tuple[int, int]], list[int]]:
+    """A double, where the blocks of field 1 are, and the two whole numbers behind the double."""
+    value, blocks, times = 0.0, [], [0, 0]
     while position < end:
         tag, position = fields.tag(data, position)
-        if tag == (1 << 3 | FIXED64) and position + 8 <= end:
+        number, wire = tag >> 3, tag & 7
+        if wire == FIXED64 and number == value_field and position + 8 <= end:
             (value,) = struct.unpack_from("<d", data, position)
             position += 8
-        elif tag == (2 << 3 | VARINT):
+        elif wire == VARINT and 0 < number - value_field <= 2:
             raw, position = varint(data, position)
-            timestamp_ms = signed(raw)
+            times[number - value_field - 1] = signed(raw)
+        elif wire == LENGTH and number == 1:
+            start, position = block(data, position, end)
+            blocks.append((start, position))
         else:
-            position = skip(data, position, end, tag & 7)
-    return timestamp_ms, value
+            position = skip(data, position, end, wire)
+    return value, blocks, times
 
 
 def _cells(data: bytes, runs: Runs, size: int) -> npt.NDArray[np.uint8]:
@@ -154,4 +174,4 @@ def read_samples(
             continue
         start, position = block(data, position, end)
         if tag == SAMPLE_TAG:
-            samples.odd.append((number, *read_sample(data, start, position, fields)))
+            samples.odd.append((number, *read_sample(data, start, position, fields)[:2]))

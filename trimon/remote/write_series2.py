@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,8 +13,8 @@ from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.histograms import HistogramMessage
 from trimon.remote.write_request import TYPES
-from trimon.remote.write_samples import Samples
-from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
+from trimon.remote.write_samples import Samples, read_exemplar, read_sample
+from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, skip, varint
 
 REFS_TAG: Final = 1 << 3 | LENGTH
 _SAMPLE: Final = 2 << 3 | LENGTH
@@ -112,7 +111,7 @@ class SeriesReader:
                 if len(self._refs) > REFS_MAX:
                     raise WireError(f"more than {REFS_MAX} label references in a series")
             elif tag == _SAMPLE:
-                self._samples.append(_sample(data, start, position, fields))
+                self._samples.append(read_sample(data, start, position, fields))
             elif tag == _HISTOGRAM:
                 message = HistogramMessage()
                 message.read(data, start, position, fields)
@@ -259,38 +258,9 @@ def _varints(data: bytes, position: int, end: int) -> list[int]:
     return found
 
 
-def _sample(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int, float, int]:
-    """Time, value, start."""
-    value, times = 0.0, [0, 0]
-    while position < end:
-        tag, position = fields.tag(data, position)
-        if tag == 1 << 3 | FIXED64 and position + 8 <= end:
-            (value,) = struct.unpack_from("<d", data, position)
-            position += 8
-        elif tag in (2 << 3 | VARINT, 3 << 3 | VARINT):
-            raw, position = varint(data, position)
-            times[(tag >> 3) - 2] = signed(raw)
-        else:
-            position = skip(data, position, end, tag & 7)
-    return times[0], value, times[1]
-
-
 def _exemplar(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[list[int], float, int]:
-    refs: list[int] = []
-    value, time_ms = 0.0, 0
-    while position < end:
-        tag, position = fields.tag(data, position)
-        if tag == REFS_TAG:
-            start, position = block(data, position, end)
-            refs += _varints(data, start, position)
-        elif tag == 2 << 3 | FIXED64 and position + 8 <= end:
-            (value,) = struct.unpack_from("<d", data, position)
-            position += 8
-        elif tag == 3 << 3 | VARINT:
-            raw, position = varint(data, position)
-            time_ms = signed(raw)
-        else:
-            position = skip(data, position, end, tag & 7)
+    blocks, value, time_ms = read_exemplar(data, position, end, fields)
+    refs = [ref for start, stop in blocks for ref in _varints(data, start, stop)]
     return refs, value, time_ms
 
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import trio
 
+from trimon.actors.remotewrite.savepointfile import SavepointFile
 from trimon.actors.remotewrite.shard import QueueCounts, Sender
 from trimon.clock import Clock
 from trimon.config.remote import RemoteWriteConfig
@@ -94,7 +95,7 @@ class RemoteWriteQueue:
         self._replayed = replayed
         self._appended = appended
         self._connect = connect
-        self._files = files
+        self._savepoint = SavepointFile(settings.path, files, offload, self._disk)
         self._clock = clock
         self._offload = offload
         self._log = log
@@ -103,8 +104,6 @@ class RemoteWriteQueue:
         self._wanted_shards = self.shards
         self._changed = trio.Event()
         self._has_read_all = False
-        self._saving = trio.Lock()
-        self._asked = self._saved = 0
         self._backlog: Backlog[LogPosition] = Backlog(1, LogPosition("", -1, {}))
 
     # ---- life
@@ -120,7 +119,7 @@ class RemoteWriteQueue:
         await self._first_of(self._replayed, self._stop, math.inf)
         if not self._replayed.is_set():
             return
-        savepoint = await self._offload.run(self._load)
+        savepoint = await self._load()
         position = LogPosition(savepoint.log_id, savepoint.done, savepoint.places)
         skip = savepoint.beyond if savepoint.rules == self.settings.rules else ()
         if skip:
@@ -180,7 +179,12 @@ class RemoteWriteQueue:
     async def _read(self, tail: LogTail, table: SeriesTable) -> None:
         config, backlog = self.settings.config, self._backlog
         sifter = Sifter(table, histograms=config.send_native_histograms, exemplars=config.send_exemplars)
+        finished = tail.finished
         while True:
+            if tail.finished != finished and not backlog.unsent:
+                finished = tail.finished
+                # nothing is on its way, so that nobody holds a number that is given to another series
+                sifter.forget(await self._offload.run(lambda: table.forget(tail.series)))
             while backlog.fullest >= config.queue_config.capacity:
                 if self._is_ending():
                     return
@@ -217,6 +221,8 @@ class RemoteWriteQueue:
         demand.came.add(came)
         demand.dropped.add(dropped.samples)
         counts.newest_read_ms = max([counts.newest_read_ms, *(part.newest_ms for part in parts)])
+        if not counts.first_read_ms:
+            counts.first_read_ms = min((each for part in parts if (each := part.oldest_ms)), default=0)
 
     async def _pause(self, heard: trio.Event) -> bool:
         """Wait until there is more to read; False when the queue ends."""
@@ -227,9 +233,10 @@ class RemoteWriteQueue:
             await self._stop.wait()
         return True
 
-    def _disk(self, error: Exception) -> None:
-        text = str(error)
-        if text != self.disk_error:
+    def _disk(self, error: Exception | None) -> None:
+        """Trouble with the disk, or None when it is over."""
+        text = str(error or "")
+        if text and text != self.disk_error:
             self._log.error(
                 "remote write cannot read the log or save", remote_name=self.settings.name, err=text
             )
@@ -297,45 +304,21 @@ class RemoteWriteQueue:
 
     # ---- savepoint
 
-    def _load(self) -> Savepoint:
+    async def _load(self) -> Savepoint:
         """The savepoint; the end of the log where there is none, or one of another log."""
-        try:
-            found = Savepoint.unpack(self._files.read(self.settings.path))
-            if found.log_id == self._store.log_id:
-                return found
-        except FileNotFoundError:
-            pass
-        except (OSError, OperatingError) as error:
-            self._disk(error)
-        end = LogTail.at_end(self._store)
+        found = await self._savepoint.load(self._store.log_id)
+        if found is not None:
+            return found
+        end = await self._offload.run(lambda: LogTail.at_end(self._store))
         return Savepoint(end.log_id, end.done, end.places, self.settings.rules)
 
     async def _save(self) -> None:
-        """Write down how far the queue has come; several that ask at once are answered by one file."""
-        self._asked += 1
-        mine = self._asked
-        async with self._saving:
-            if self._saved >= mine:
-                return
-            covered, backlog = self._asked, self._backlog
-            position = backlog.position
-            data = Savepoint(
-                self._store.log_id,
-                position.done,
-                position.places,
-                self.settings.rules,
-                tuple(backlog.beyond()),
-            ).pack()
-            try:
-                await self._offload.run(lambda: self._write(data))
-                self.disk_error = ""
-            except OSError as error:
-                self._disk(error)
-            self._saved = covered
+        """Write down how far the queue has come."""
+        await self._savepoint.save(self._present)
 
-    def _write(self, data: bytes) -> None:
-        self._files.make_directory(self.settings.path.parent)
-        self._files.write_atomic(self.settings.path, data)
+    def _present(self) -> Savepoint:
+        position, beyond = self._backlog.position, tuple(self._backlog.beyond())
+        return Savepoint(self._store.log_id, position.done, position.places, self.settings.rules, beyond)
 
     # ---- for people
 
@@ -355,6 +338,14 @@ class RemoteWriteQueue:
     def pending(self) -> int:
         """Entries that were read and are not at the receiver."""
         return self._backlog.unsent
+
+    @property
+    def lag_s(self) -> float:
+        """The age of what is not sent: since the newest sample that was, or the first that was read."""
+        since_ms = self.counts.newest_sent_ms or self.counts.first_read_ms
+        if not self.pending or not since_ms:
+            return 0.0
+        return max(0.0, (self._clock.now_ms() - since_ms) / 1000)
 
     @property
     def behind_s(self) -> float:
@@ -381,7 +372,7 @@ class RemoteWriteQueue:
             "shardsDesired": self.shards_desired,
             "pending": self.pending,
             "lastSentTimestamp": counts.newest_sent_ms / 1000,
-            "lagSeconds": self.behind_s,
+            "lagSeconds": self.lag_s,
             "lastError": self.sender.last_error or self.disk_error,
             "savepoint": {
                 "log": position.log_id,

@@ -49,6 +49,8 @@ class QueueCounts:
     seconds: float = 0.0
     newest_sent_ms: int = 0
     newest_read_ms: int = 0
+    first_read_ms: int = 0
+    """The oldest timestamp of what was read first."""
     lost_bytes: int = 0
     """Bytes of the log that were removed before they were read."""
 
@@ -133,11 +135,7 @@ class Sender:
         try:
             answer = await fetch.send(self._request(body, attempt))
         except FetchError as error:
-            said = str(
-                error
-            )  # of what failed before there was a connection the text names the request already
-            text = said if said.startswith("Post ") else f'Post "{shown_url(self.url)}": {said}'
-            return Judgement(Verdict.RETRY, redacted(text))
+            return Judgement(Verdict.RETRY, redacted(str(error)))
         finally:
             took_s = trio.current_time() - began_s
             self.counts.batches += 1

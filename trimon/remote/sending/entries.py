@@ -111,6 +111,12 @@ class Entries:
         times = [int(self.times_ms.max())] if len(self.times_ms) else [0]
         return max([*times, *(each.time_ms for each in self.histograms)])
 
+    @property
+    def oldest_ms(self) -> int:
+        """The earliest time; 0 of nothing."""
+        times = [int(self.times_ms.min())] if len(self.times_ms) else []
+        return min([*times, *(each.time_ms for each in self.histograms)], default=0)
+
 
 def joined(parts: Sequence[Entries]) -> Entries:
     """Several one after the other."""
@@ -136,6 +142,10 @@ class Sifter:
         self._last_histogram: set[int] = set()
         self.dropped = NONE
         """Entries of series that rules dropped."""
+
+    def forget(self, gone: Sequence[int]) -> None:
+        """Numbers that the table has let go of mean nothing any more."""
+        self._last_histogram.difference_update(gone)
 
     def sift(self, series: Int32s, times_ms: Int64s, values: Floats, exemplars: Sequence[Any]) -> Entries:
         """The entries of columns and of exemplars as the log has them."""

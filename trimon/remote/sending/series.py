@@ -63,6 +63,7 @@ class SeriesTable:
         self.refs: list[Int32s] = [np.zeros(0, np.int32)]
         """Of 2.0: the numbers of names and values in turn."""
         self._size = 1
+        self._free: list[int] = []
         self._lengths = np.zeros((2, 1024), np.int64)
         self._owners = np.full(1024, -1, np.int32)
         self._hashes = np.zeros(1024, np.uint32)
@@ -85,6 +86,40 @@ class SeriesTable:
     def hashes(self) -> npt.NDArray[np.uint32]:
         """By which series are spread over shards: the same for equal labels in every process."""
         return self._hashes[: self._size]
+
+    def forget(self, living: Sequence[Int32s]) -> list[int]:
+        """Let go of all series but these, and of strings that no other has; which went: their numbers will be others'."""
+        kept = np.zeros(self._size, np.bool_)
+        kept[DROPPED] = True
+        for numbers in living:
+            kept[numbers[numbers >= 0]] = True
+        kept[self.owners[kept & (self.owners >= 0)]] = True
+        kept[self._free] = True
+        gone = np.flatnonzero(~kept).tolist()
+        for number in gone:
+            self.labels[number], self.components[number] = (), None
+            self.heads[number] = self.zero_heads[number] = b""
+            self.refs[number] = self.refs[DROPPED]
+        self._owners[gone] = -1
+        self._free += gone
+        self._numbers = {labels: number for labels, number in self._numbers.items() if kept[number]}
+        parts = self._component_numbers
+        self._component_numbers = {part: number for part, number in parts.items() if kept[number]}
+        if self._symbols:
+            self._forget_symbols()
+        return gone
+
+    def _forget_symbols(self) -> None:
+        used = np.unique(np.concatenate(self.refs)).tolist()
+        moved = np.zeros(len(self.symbols), np.int32)
+        symbols = [""]
+        for number in used:
+            moved[number] = len(symbols)
+            symbols.append(self.symbols[number])
+        # who makes a message now goes on with the list that it has
+        self.symbols = symbols
+        self._symbol_numbers = {text: number for number, text in enumerate(symbols)}
+        self.refs = [moved[each] for each in self.refs]
 
     def resolve(self, series: Sequence[Labels]) -> Int32s:
         """A number for each series, -1 for the parts of histograms that are not sent."""
@@ -127,7 +162,7 @@ class SeriesTable:
         return tuple(sorted((name, value) for name, value in own.items() if value))
 
     def _add(self, labels: Labels, component: Component | None, owner: int) -> int:
-        number = self._size
+        number = self._free.pop() if self._free else self._size
         if number == len(self._owners):
             self._lengths = np.concatenate((self._lengths, np.zeros((2, number), np.int64)), axis=1)
             self._owners = np.concatenate((self._owners, np.full(number, -1, np.int32)))
@@ -143,6 +178,10 @@ class SeriesTable:
                 zero = b"\x0a" + put_varint(len(packed) + ZERO_BYTES) + packed + ZERO
         self._lengths[:, number] = len(head), len(zero)
         self._owners[number] = owner
+        if number < self._size:
+            self.labels[number], self.components[number] = labels, component
+            self.heads[number], self.zero_heads[number], self.refs[number] = head, zero, refs
+            return number
         self.labels.append(labels)
         self.heads.append(head)
         self.zero_heads.append(zero)

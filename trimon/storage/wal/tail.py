@@ -275,6 +275,8 @@ class LogTail:
         self._done = position.done
         self._runs: dict[int, _Run] = {}
         self._round: list[RunExtent] = []
+        self.finished = 0
+        """Runs that are done with: their series may be nobody's any more."""
         self.backlog_bytes = 0
         """What was written and not read yet, as of the last round."""
 
@@ -292,6 +294,11 @@ class LogTail:
         for epoch, run in self._runs.items():
             places[epoch] = max(run.place, run.begin)
         return LogPosition(self._log.log_id, self._done, places)
+
+    @property
+    def series(self) -> list[Int32s]:
+        """The numbers of all series of the runs that are being read."""
+        return [run.series for run in self._runs.values()]
 
     def skip(self, epochs: Sequence[int]) -> None:
         """Runs that are gone, whatever of them was not read."""
@@ -358,7 +365,7 @@ class LogTail:
         return run
 
     def _finish(self, epoch: int) -> None:
-        self._runs.pop(epoch, None)
+        self.finished += self._runs.pop(epoch, None) is not None
         self._done = max(self._done, epoch)
         places = {each: place for each, place in self._start.places.items() if each != epoch}
         self._start = LogPosition(self._start.log_id, self._start.done, places)

@@ -1,0 +1,103 @@
+"""A queue over a real store and its log, in virtual time: absent receivers, lag, kills."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.support.oracle import ORACLE
+from tests.support.sending_world import Receiver, sending_config, sending_world
+
+pytestmark = pytest.mark.skipif(
+    not (ORACLE / "remote" / "orclib.py").is_file(),
+    reason="the codec of the recordings is not there (oracle/remote)",
+)
+CAPACITY = 50
+
+
+@pytest.fixture
+def autojump_clock() -> MockClock:
+    return MockClock(autojump_threshold=0)
+
+
+def config(**section: Any) -> Any:
+    queue = {"capacity": CAPACITY, "max_samples_per_send": 25, "batch_send_deadline": "1s", "max_shards": 1}
+    return sending_config(
+        json.dumps(
+            {
+                "global": {"scrape_interval": "1s"},
+                "remote_write": [{"url": "http://far/w", "queue_config": queue, **section}],
+                "scrape_configs": [{"job_name": "t"}],
+            }
+        )
+    )
+
+
+def taken(receiver: Receiver) -> Counter[tuple[str, int, float]]:
+    """How often each sample was taken."""
+    return Counter(
+        (json.dumps(series["labels"], sort_keys=True), sample["timestamp"], sample.get("value", 0.0))
+        for request in receiver.requests
+        if request.status == 204
+        for series in request.message.get("timeseries", [])
+        for sample in series["samples"]
+    )
+
+
+async def test_an_absent_receiver_costs_no_memory_and_loses_nothing(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """For an hour nobody answers: what waits stays within capacity, the lag is its age; then every sample comes once."""
+    receiver = Receiver(lambda since_s: None if since_s < 3600 else (204, {}, b""))
+    async with sending_world(tmp_path, config(), receiver) as here:
+        await receiver.begun.wait()
+        (queue,) = here.writer.queues.values()
+        for minute in range(1, 60):
+            await trio.sleep(60)
+            state = queue.inspect()
+            # a read is done as a whole, and begins while there is room
+            assert CAPACITY <= queue.pending < CAPACITY + 20
+            assert abs(float(str(state["lagSeconds"])) - 60 * minute) < 5
+            assert state["lastError"] == "connect: connection refused"
+        receiver.requests.clear()
+        await trio.sleep(180)
+        assert queue.inspect()["lastError"] == ""
+        assert float(str(queue.inspect()["lagSeconds"])) < 5
+        stored = {name: here.world.samples(name)[0][1] for name in ("g", "up", "scrape_samples_scraped")}
+    counts = taken(receiver)
+    assert set(counts.values()) == {1}
+    for name, samples in stored.items():
+        mine = sorted((time, value) for (key, time, value), _ in counts.items() if f'"{name}"' in key)
+        told = [(time, value) for time, value in samples if value is not None]
+        assert mine[: len(told)] == told, name
+        assert len(told) > 3700
+
+
+async def test_a_receiver_that_fails_in_turns_gets_everything_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """No answer, 500, slow and 503 in turns of seven seconds: nothing is lost and nothing comes twice, in order by series."""
+
+    def reply(since_s: float) -> tuple[int, dict[str, str], bytes] | None:
+        turn = int(since_s // 7) % 4
+        return (None, (500, {}, b"no"), (204, {}, b""), (503, {"Retry-After": "2"}, b""))[turn]
+
+    receiver = Receiver(reply, sleep_s=0.3)
+    async with sending_world(tmp_path, config(), receiver) as here:
+        await receiver.begun.wait()
+        await trio.sleep(300)
+        receiver.reply = lambda _: (204, {}, b"")
+        await trio.sleep(60)
+        stored = here.world.samples("g")[0][1]
+    counts = taken(receiver)
+    assert set(counts.values()) == {1}
+    mine = [time for (key, time, _), _ in counts.items() if '"g"' in key]
+    assert mine == sorted(mine)
+    assert mine[: len(stored)] == [time for time, _ in stored]
+    assert len(stored) > 300
