@@ -21,6 +21,8 @@ remote_write:
   - {{url: 'http://127.0.0.1:9/'}}
 remote_read:
   - {{url: 'http://127.0.0.1:9/'}}
+trimon_receivers:
+  graphite: {{listen_address: '127.0.0.1:0'}}
 """
 RULES = "groups:\n  - name: g\n    rules:\n      - {record: r, expr: vector(1)}\n      - {alert: A, expr: vector(1)}\n"
 

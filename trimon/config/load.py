@@ -22,6 +22,7 @@ from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_er
 from trimon.config.kinds import FilePath, Listed, Of
 from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
+from trimon.config.receivers import ReceiversConfig
 from trimon.config.remote import (
     REMOTE_READ,
     REMOTE_WRITE,
@@ -108,6 +109,9 @@ class MainFile(Model):
     remote_write: tuple[RemoteWriteConfig, ...] = setting(REMOTE_WRITE, ())
     remote_read: tuple[RemoteReadConfig, ...] = setting(REMOTE_READ, ())
     otlp: OtlpConfig = setting(Of(OtlpConfig), default_factory=OtlpConfig)
+    trimon_receivers: ReceiversConfig = setting(
+        Of(ReceiversConfig), default_factory=ReceiversConfig, own=True
+    )
 
     def check(self) -> None:
         """A section that is null is as good as none, and so is one of zeros for the runtime."""

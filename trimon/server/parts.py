@@ -12,6 +12,7 @@ from trimon.server.configuration import CurrentConfiguration
 from trimon.server.memory import MemoryPart
 from trimon.server.notify import NotifyPart
 from trimon.server.queries import QueryPart
+from trimon.server.receivers import ReceiversPart
 from trimon.server.remoteread import RemoteReadPart
 from trimon.server.remotewrite import RemoteWritePart
 from trimon.server.rules import RulePart
@@ -45,6 +46,7 @@ class ServerParts:
             settings.rules_max,
         )
         self.remote_write = RemoteWritePart(self.storage, settings, seams, reports)
+        self.receivers = ReceiversPart(self.storage, seams, reports)
         self.notify = NotifyPart(settings, seams, reports)
         self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)
         self.scraping = ScrapingPart(

@@ -134,6 +134,7 @@ class Reload:
             ("logs", self._logs),
             ("scrape", self._scraping),
             ("remote_storage", self._remote_storage),
+            ("receivers", self._receivers),
             ("notify", self._notify),
             ("rules", self._rules),
             ("tracing", self._tracing),
@@ -165,6 +166,9 @@ class Reload:
         jobs = [job_config(job, features) for job in config.scrape_configs]
         scraping.manager.configure(jobs)
         scraping.discovery.configure([consumer_of(job) for job in config.scrape_configs])
+
+    def _receivers(self, loaded: LoadedConfiguration) -> None:
+        self._parts.receivers.configure(loaded.config)
 
     def _notify(self, loaded: LoadedConfiguration) -> None:
         self._parts.notify.configure(loaded.config)

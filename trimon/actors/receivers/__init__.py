@@ -1,0 +1,1 @@
+"""Receivers of what older programs push: an actor a protocol, behind the section `trimon_receivers`."""

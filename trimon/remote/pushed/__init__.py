@@ -1,0 +1,1 @@
+"""What older programs push: lines of Graphite and StatsD, read into series."""
