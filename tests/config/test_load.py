@@ -294,10 +294,6 @@ INERT_FRAMES: Final = {
     "oauth2": "scrape_configs: [{{job_name: a, oauth2: {{client_id: i, token_url: 'http://x/', {}}}}}]",
 }
 INERT_VALUES: Final = {
-    "round_robin_dns": "true",
-    "failed_request_logging": "true",
-    "azuread": "{managed_identity: {client_id: '00000000-0000-0000-0000-000000000000'}}",
-    "google_iam": "{credentials_file: x}",
     "stale_series_compaction_threshold": "1",
 }
 

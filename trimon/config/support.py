@@ -16,12 +16,6 @@ _REFERENCE: Final = "references to secrets are not resolved, nothing is sent for
 _NO_TLS_REFERENCE: Final = "references to secrets are not resolved, connections go without it"
 
 INERT: Final[Mapping[str, Mapping[str, str]]] = {
-    "remote_write": {
-        "round_robin_dns": "connections go where the resolver says first",
-        "failed_request_logging": "requests that failed are not logged",
-        "azuread": "requests go without that authorization",
-        "google_iam": "requests go without that authorization",
-    },
     "tsdb": {"stale_series_compaction_threshold": "stale series are compacted with all others"},
     "basic_auth": {"username_ref": _REFERENCE, "password_ref": _REFERENCE},
     "authorization": {"credentials_ref": _REFERENCE},

@@ -66,6 +66,8 @@ class ClientOptions:
     server_name: str = ""
     follow_redirects: bool = True
     proxy: ProxyOptions = field(default_factory=ProxyOptions)
+    any_address: bool = False
+    """Whether each connection goes to any of the addresses of a host, by chance."""
 
 
 class HttpFetch:
@@ -140,7 +142,7 @@ class HttpFetch:
             return
         try:
             with trio.fail_after(request.timeout_s):
-                connection = await self._opened(PeerAddress.of(url, request.unix_socket))
+                connection = await self._opened(self._address(url, request))
         except trio.TooSlowError:
             raise _timeout(request) from None
         except FetchError as error:
@@ -196,7 +198,7 @@ class HttpFetch:
         question = (request, url, own)
         if self._asked != question:
             self._asked_bytes = self._bytes(request, url, own)
-            self._asked_of = PeerAddress.of(url, request.unix_socket)
+            self._asked_of = self._address(url, request)
             self._asked = question
         endpoint = self._asked_of
         connection, kept = await self._connected(endpoint)
@@ -213,6 +215,9 @@ class HttpFetch:
         else:
             await self._drop()
         return response
+
+    def _address(self, url: SplitResult, request: FetchRequest) -> PeerAddress:
+        return PeerAddress.of(url, request.unix_socket, any_address=self._options.any_address)
 
     def _follows(self, request: FetchRequest) -> bool:
         return self._options.follow_redirects and request.follow_redirects

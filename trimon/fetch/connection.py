@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -33,17 +34,21 @@ _PROBES = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KE
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Where a connection goes; `unix_socket` goes before host and port."""
+    """Where a connection goes; `unix_socket` goes before host and port.
+
+    With `any_address` a name with several addresses means one of them by chance, for each connection anew.
+    """
 
     host: str
     port: int
     secure: bool
     unix_socket: str = ""
+    any_address: bool = False
 
     @classmethod
-    def of(cls, url: SplitResult, unix_socket: str = "") -> PeerAddress:
+    def of(cls, url: SplitResult, unix_socket: str = "", *, any_address: bool = False) -> PeerAddress:
         """The endpoint of a URL that `split_url` gave; port by scheme where none is given."""
-        return cls(dialled_host(url), port_of(url), url.scheme == "https", unix_socket)
+        return cls(dialled_host(url), port_of(url), url.scheme == "https", unix_socket, any_address)
 
 
 class ClientConnection:
@@ -257,8 +262,8 @@ async def _dialed(endpoint: PeerAddress, times: ExchangeTimes) -> trio.SocketStr
         addresses = {
             (family, str(address[0])) for family, _, _, _, address in found if "%" not in str(address[0])
         }
-        if len(addresses) == 1:
-            [(only, host)] = addresses
+        if len(addresses) == 1 or (addresses and endpoint.any_address):
+            only, host = random.choice(sorted(addresses))  # noqa: S311 # nobody gains by guessing it
             return await _connect(only, host, endpoint.port)
         # Of several the first that answers counts; for that race the name is looked up once more.
         return await trio.open_tcp_stream(endpoint.host, endpoint.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from trimon.actors.kernel.pool import Pool
@@ -15,6 +16,9 @@ from trimon.fetch.request import Fetch
 from trimon.files import DiskFiles
 from trimon.model.labels import labels_of
 from trimon.peers.options import client_options
+from trimon.peers.tokens.azuread import AzureAdTokens
+from trimon.peers.tokens.bearer import BearerTokens, Token
+from trimon.peers.tokens.googleiam import GoogleIamTokens
 from trimon.server.settings import Seams, Settings
 from trimon.server.storage import StoragePart
 
@@ -23,12 +27,13 @@ class RemoteWritePart:
     """From the log to receivers."""
 
     def __init__(self, storage: StoragePart, settings: Settings, seams: Seams, reports: CrashReports) -> None:
+        self._tokens: dict[int, tuple[RemoteWriteConfig, BearerTokens]] = {}
         self.queues: Pool[str] = Pool("remote-write-queues", reports=reports)
         self.writer = RemoteWriter(
             storage.store,
             storage.actor.replayed,
             self.queues,
-            _connect,
+            self._connect,
             DiskFiles(),
             seams.clock,
             seams.sending_threads,
@@ -40,14 +45,33 @@ class RemoteWritePart:
 
     def configure(self, config: Config) -> None:
         """The receivers of a configuration. Raises UserError."""
+        self._tokens.clear()
         self.writer.configure(config.main.remote_write, labels_of(config.global_.external_labels))
 
+    def _connect(self, config: RemoteWriteConfig) -> Fetch:
+        options = replace(client_options(config), any_address=config.round_robin_dns)
+        if config.sigv4 is not None:
+            from trimon.peers.sigv4 import SigV4  # noqa: PLC0415 # few sign, and all of AWS' keys come with it
 
-def _connect(config: RemoteWriteConfig) -> Fetch:
-    options = client_options(config)
-    if config.sigv4 is not None:
-        from trimon.peers.sigv4 import SigV4  # noqa: PLC0415 # few sign, and all of AWS' keys come with it
+            signer = SigV4(config.sigv4)
+            options = replace(options, sign=signer, prepare=signer.prepare)
+        elif config.azuread is not None or config.google_iam is not None:
+            tokens = self._tokens_of(config)
+            own = options.credentials
+            options = replace(options, credentials=lambda: (*own(), *tokens()), prepare=tokens.prepare)
+        return HttpFetch(options)
 
-        signer = SigV4(config.sigv4)
-        options = replace(options, sign=signer, prepare=signer.prepare)
-    return HttpFetch(options)
+    def _tokens_of(self, config: RemoteWriteConfig) -> BearerTokens:
+        """The tokens of a section, which all of its shards share."""
+        known = self._tokens.get(id(config))
+        if known is None or known[0] is not config:
+            ask = _asking(config)
+            known = self._tokens[id(config)] = (config, BearerTokens(ask))
+        return known[1]
+
+
+def _asking(config: RemoteWriteConfig) -> Callable[[], Awaitable[Token]]:
+    if config.azuread is not None:
+        return AzureAdTokens(config.azuread).ask
+    assert config.google_iam is not None
+    return GoogleIamTokens(config.google_iam).ask

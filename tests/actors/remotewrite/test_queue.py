@@ -101,3 +101,20 @@ async def test_a_receiver_that_fails_in_turns_gets_everything_once(
     assert mine == sorted(mine)
     assert mine[: len(stored)] == [time for time, _ in stored]
     assert len(stored) > 300
+
+
+async def test_requests_that_are_refused_are_logged_where_that_is_asked_for(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """With `failed_request_logging` a request that is lost for good is told with its series; a repeated one is not."""
+    for folder, asked in (("a", True), ("b", False)):
+        receiver = Receiver(lambda since_s: (400 if since_s < 3 else 503 if since_s < 6 else 204, {}, b"no"))
+        async with sending_world(tmp_path / folder, config(failed_request_logging=asked), receiver) as here:
+            await receiver.begun.wait()
+            await trio.sleep(10)
+            log = here.world.log.entries
+        told = [fields for _, text, fields in log if text == "remote write request that was refused"]
+        assert len(told) == (sum(request.status == 400 for request in receiver.requests) if asked else 0)
+        if asked:
+            assert 'g{instance="target", job="t"}' in str(told[0]["first_series"])
+            assert told[0]["series"] == 6

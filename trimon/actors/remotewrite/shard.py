@@ -12,7 +12,9 @@ import trio
 from trimon.clock import Clock
 from trimon.config.remote import MESSAGES, RemoteWriteConfig
 from trimon.fetch.request import Fetch, FetchError, FetchRequest
+from trimon.gotext.times import rfc3339
 from trimon.log import Log
+from trimon.model.labels import format_labels
 from trimon.offload import Offload
 from trimon.redaction import redacted, shown_url
 from trimon.remote.sending.answers import Judgement, Verdict, judge
@@ -29,6 +31,8 @@ from trimon.remote.snappy import compress
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 REPEATED_S: Final = 60.0
+# Of a request that was refused.
+SERIES_LOGGED_MAX: Final = 10
 
 
 @dataclass(slots=True)
@@ -106,6 +110,8 @@ class Sender:
             judged = await self._attempt(fetch, body, attempt, told)
             if judged.verdict is not Verdict.RETRY:
                 self._settled(judged, entries, len(body))
+                if judged.verdict is Verdict.LOST and self.config.failed_request_logging:
+                    self._log_request(table, entries, len(body))
                 return True
             counts.retried = counts.retried.plus(told)
             counts.sent = counts.sent.plus(told)
@@ -194,6 +200,21 @@ class Sender:
             failed_histograms=told.histograms,
             failed_exemplars=told.exemplars,
             err=self.last_error,
+        )
+
+    def _log_request(self, table: SeriesTable, entries: Entries, body_bytes: int) -> None:
+        """What was in a request that the receiver refused for good."""
+        numbers = [*entries.series.tolist(), *(each.series for each in entries.histograms)]
+        distinct = list(dict.fromkeys(numbers))
+        self._log.warning(
+            "remote write request that was refused",
+            remote_name=self._name,
+            url=shown_url(self.url),
+            message=self.config.protobuf_message,
+            body_bytes=body_bytes,
+            newest=rfc3339(entries.newest_ms),
+            series=len(distinct),
+            first_series=[format_labels(table.labels[number]) for number in distinct[:SERIES_LOGGED_MAX]],
         )
 
     def _warn(self, error: str) -> None:

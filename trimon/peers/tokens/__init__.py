@@ -1,0 +1,1 @@
+"""Bearer tokens that a cloud gives for its own service of metrics."""
