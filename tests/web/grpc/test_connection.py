@@ -60,7 +60,10 @@ class Client:
 
     async def flush(self) -> None:
         async with self.sending:
-            await self.stream.send_all(self.h2.data_to_send())
+            try:
+                await self.stream.send_all(self.h2.data_to_send())
+            except trio.BrokenResourceError:
+                self.goodbye = True
 
     async def begin(
         self, headers: list[tuple[str, str]] = HEADERS, body: bytes = b"", *, end: bool = True
