@@ -76,7 +76,10 @@ def block(data: bytes, position: int, end: int) -> tuple[int, int]:
     size = data[position] if position < len(data) else 0x80
     start = position + 1
     if size >= 0x80:  # a longer one than most are
-        size, start = varint(data, position)
+        if start < len(data) and data[start] < 0x80:
+            size, start = size & 0x7F | data[start] << 7, start + 1
+        else:
+            size, start = varint(data, position)
     if start + size > end:
         raise WireError("unexpected EOF")
     return start, start + size

@@ -19,6 +19,9 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 
+# Another Prometheus than the one on the path.
+PROMETHEUS = os.environ.get("PROMETHEUS_BIN", "prometheus")
+
 PORTS = {"trimon": 9390, "prometheus": 9391, "victoria": 9392}
 
 
@@ -58,7 +61,7 @@ class Server:
             base = [sys.executable, "-m", "trimon", f"--storage.tsdb.path={self.directory}", f"--web.listen-address={listen}",
                     "--web.enable-remote-write-receiver", "--web.enable-admin-api"]  # fmt: skip
         elif self.kind == "prometheus":
-            base = ["prometheus", f"--storage.tsdb.path={self.directory}", f"--web.listen-address={listen}",
+            base = [PROMETHEUS, f"--storage.tsdb.path={self.directory}", f"--web.listen-address={listen}",
                     "--web.enable-remote-write-receiver", "--web.enable-admin-api", "--log.level=error"]  # fmt: skip
         else:
             base = ["victoria-metrics", f"-storageDataPath={self.directory}", f"-httpListenAddr={listen}",
@@ -144,7 +147,7 @@ def installed() -> list[str]:
         "trimon",
         *[
             kind
-            for kind, program in (("prometheus", "prometheus"), ("victoria", "victoria-metrics"))
+            for kind, program in (("prometheus", PROMETHEUS), ("victoria", "victoria-metrics"))
             if shutil.which(program)
         ],
     ]

@@ -37,8 +37,8 @@ class Numbers:
 
     at: list[int] = field(default_factory=list)
     series: list[int] = field(default_factory=list)
-    runs: list[tuple[int, int]] = field(default_factory=list)
-    """(resource, how many points) each, in order."""
+    runs: list[list[int]] = field(default_factory=list)
+    """[resource, how many points] each, in order."""
 
 
 @dataclass(slots=True)

@@ -85,21 +85,20 @@ class MetricContext:
             is_gauge=head.kind is Kind.GAUGE,
         )
         self.type_name = head.type_name(options)
-        self.unit = Unit.of(head.unit).label
+        self.family = (self.name, self.type_name, head.description, Unit.of(head.unit).label)
+        self.is_number = head.kind in (Kind.GAUGE, Kind.SUM)
+        self.one_by_one = options.starts_as_zeros or (head.is_delta and options.deltas_summed)
+        """Whether each data point is looked at by itself, also one that was seen before."""
         self.said = type_and_unit(self.type_name, head.unit, options)
         self.single: dict[bytes, Labels] = {}
         """Series of one sample a point, by the bytes of attributes."""
         self.several: tuple[dict[bytes, tuple[Labels, ...]], dict[bytes, tuple[Labels, ...]]] = ({}, {})
         """Series of histograms by the bytes of bounds and attributes, without a sum and with one; of summaries likewise."""
         self.remembered_bytes = 0
+        """How many bytes more are remembered than when the decoder last asked."""
         self._resource = resource
         self._scope = scope
         self._namer = namer
-
-    def forget_bytes(self) -> int:
-        """How many bytes more are remembered than when this was last asked."""
-        size_bytes, self.remembered_bytes = self.remembered_bytes, 0
-        return size_bytes
 
     def of_point(self, attributes: bytes, fields: FieldCount) -> Labels:
         """The series that has the metric's own name. Raises UserError."""

@@ -89,18 +89,17 @@ class PointReader:
 
     def read(self, context: MetricContext, places: Places, resource: int) -> None:
         """All points of a metric; `places` are their begins and ends. Raises UserError."""
-        head = context.head
-        one_by_one = self._options.starts_as_zeros or (head.is_delta and self._options.deltas_summed)
-        if head.kind in (Kind.GAUGE, Kind.SUM):
-            self._numbers(context, places, resource, {} if one_by_one else context.single)
-        elif head.kind is Kind.HISTOGRAM:
-            if one_by_one or self._options.config.convert_histograms_to_nhcb:
+        kind = context.head.kind
+        if context.is_number:
+            self._numbers(context, places, resource, {} if context.one_by_one else context.single)
+        elif kind is Kind.HISTOGRAM:
+            if context.one_by_one or self._options.config.convert_histograms_to_nhcb:
                 places_left = places
             else:
                 places_left = self._histograms(context, places, resource)
             for start, end in places_left:
                 self._histogram(context, start, end, resource)
-        elif head.kind is Kind.EXPONENTIAL:
+        elif kind is Kind.EXPONENTIAL:
             for start, end in places:
                 self._exponential(context, start, end, resource)
         else:
@@ -128,7 +127,10 @@ class PointReader:
                     series.append(labels)
                     continue
             self._number(context, start, end, resource)
-        numbers.runs.append((resource, len(at) - before))
+        if numbers.runs and numbers.runs[-1][0] == resource:
+            numbers.runs[-1][1] += len(at) - before
+        else:
+            numbers.runs.append([resource, len(at) - before])
 
     def _number(self, context: MetricContext, start: int, end: int, resource: int) -> None:
         point = number_point(self._data, start, end, self._fields)

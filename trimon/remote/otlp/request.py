@@ -14,14 +14,14 @@ all at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
 from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.otlp.deltas import DeltaSums
 from trimon.remote.otlp.gathering import Gathered
-from trimon.remote.otlp.metric import Kind, MetricContext, MetricHead
+from trimon.remote.otlp.metric import CUMULATIVE, Kind, MetricContext, MetricHead
 from trimon.remote.otlp.names import Namer
 from trimon.remote.otlp.reading import Places, PointReader, Starts
 from trimon.remote.otlp.series import LabelLimit, Options, Resource, Scope
@@ -34,10 +34,15 @@ FIELDS_MAX: Final = 4_000_000
 REMEMBERED_BYTES_MAX: Final = 256 * 2**20
 # Of what is wrong with a request so much is told.
 ERRORS_MAX: Final = 100
+# How most sums end: cumulative, monotonic.
+_USUAL_TAIL: Final = b"\x10\x02\x18\x01"
 # A data point of fewer bytes is none of the usual ones: it counts as a field.
 _USUAL_BYTES_MIN: Final = 18
 _CONTEXT_BYTES: Final = 1500
 _KINDS: Final = {kind << 3 | LENGTH: kind for kind in Kind if kind}
+_HEAD_TAGS: Final = frozenset((1 << 3 | LENGTH, 2 << 3 | LENGTH, 3 << 3 | LENGTH))
+# Bytes of name, description and unit; the tag of the data, 0 where there is none; temporality; whether it is monotonic.
+_MetricKey: TypeAlias = tuple[bytes, int, int, bool]
 _FIRST: Final = 1 << 3 | LENGTH
 _SECOND: Final = 2 << 3 | LENGTH
 _THIRD: Final = 3 << 3 | LENGTH
@@ -78,7 +83,7 @@ class OtlpRequest:
 @dataclass(slots=True)
 class _ScopeContext:
     scope: Scope
-    metrics: dict[tuple[bytes, Kind, int, bool], MetricContext] = field(default_factory=dict)
+    metrics: dict[_MetricKey, MetricContext] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -168,32 +173,32 @@ class OtlpDecoder:
         self,
         resource: _ResourceContext,
         scope: _ScopeContext,
-        key: tuple[bytes, Kind, int, bool],
+        key: _MetricKey,
         fields: FieldCount,
     ) -> MetricContext:
-        """What was made of a metric. Raises WireError, UserError."""
-        context = scope.metrics.get(key)
-        if context is None:
-            raw, kind, temporality, is_monotonic = key
-            texts = ["", "", ""]
-            position, end = 0, len(raw)
-            while position < end:
-                tag, position = fields.tag(raw, position)
-                start, position = block(raw, position, end)
-                texts[(tag >> 3) - 1] = text_of(raw, start, position)
-            name, description, unit = texts
-            head = MetricHead(name, description, unit, kind, temporality, is_monotonic)
-            context = MetricContext(head, resource.resource, scope.scope, self.options, self._namer)
-            scope.metrics[key] = context
-            self._remembered_bytes += len(raw) + _CONTEXT_BYTES
+        """What is made of a metric that was not seen before. Raises WireError, UserError."""
+        raw, tag, temporality, is_monotonic = key
+        texts = ["", "", ""]
+        position, end = 0, len(raw)
+        while position < end:
+            field_tag, position = fields.tag(raw, position)
+            start, position = block(raw, position, end)
+            texts[(field_tag >> 3) - 1] = text_of(raw, start, position)
+        name, description, unit = texts
+        kind = _KINDS.get(tag, Kind.EMPTY)
+        head = MetricHead(name, description, unit, kind, temporality, is_monotonic)
+        context = MetricContext(head, resource.resource, scope.scope, self.options, self._namer)
+        scope.metrics[key] = context
+        self._remembered_bytes += len(raw) + _CONTEXT_BYTES
         return context
 
-    def remember(self, size_bytes: int, family: tuple[str, str, str, str]) -> bool:
+    def remember(self, context: MetricContext) -> bool:
         """Counts what a metric remembers; whether its family was not told before."""
-        self._remembered_bytes += size_bytes
-        if family in self._told:
+        self._remembered_bytes += context.remembered_bytes
+        context.remembered_bytes = 0
+        if context.family in self._told:
             return False
-        self._told.add(family)
+        self._told.add(context.family)
         return True
 
 
@@ -308,9 +313,47 @@ class _Reading:
             self._metric(resource, scope, *place)
 
     def _metric(self, resource: _ResourceContext, scope: _ScopeContext, position: int, end: int) -> None:
+        head, kind, body, body_end = self._usual_metric(position, end) or self._any_metric(position, end)
+        places, temporality, is_monotonic = self._data_points(body, body_end)
+        gathered = self._gathered
+        key = (head, kind, temporality, is_monotonic)
+        try:
+            context = scope.metrics.get(key)
+            if context is None:
+                context = self._decoder.metric(resource, scope, key, self._fields)
+            if not places:
+                gathered.empty += 1
+                return
+            self._points.read(context, places, len(self._resources) - 1)
+        except WireError:
+            raise
+        except UserError as error:
+            gathered.errors.append(error)
+            return
+        if context.remembered_bytes and self._decoder.remember(context) and context.name:
+            gathered.families.append(context.family)
+
+    def _usual_metric(self, position: int, end: int) -> tuple[bytes, int, int, int] | None:
+        """Head, tag of the data, its begin and end, where the head comes first and nothing behind the data."""
+        data = self._data
+        at, last = position, end - 4  # so many bytes are there for what is looked at
+        while at < last and data[at] in _HEAD_TAGS:
+            size = data[at + 1]
+            if size < 0x80:
+                at += 2 + size
+            elif data[at + 2] < 0x80:
+                at += 3 + (size & 0x7F | data[at + 2] << 7)
+            else:
+                return None
+        if at >= last or data[at] not in _KINDS:
+            return None
+        start, stop = block(data, at + 1, end)
+        return (data[position:at], data[at], start, stop) if stop == end else None
+
+    def _any_metric(self, position: int, end: int) -> tuple[bytes, int, int, int]:
         data, fields = self._data, self._fields
         head = b""
-        kind, body, body_end = Kind.EMPTY, 0, 0
+        kind = body = body_end = 0
         while position < end:
             before = position
             tag, position = fields.tag(data, position)
@@ -321,29 +364,26 @@ class _Reading:
             if tag <= _THIRD:
                 head += data[before:position]
             elif tag in _KINDS:  # of several the last counts
-                kind, body, body_end = _KINDS[tag], start, position
-        places, temporality, is_monotonic = self._data_points(body, body_end)
-        gathered = self._gathered
-        try:
-            context = self._decoder.metric(resource, scope, (head, kind, temporality, is_monotonic), fields)
-            if not places:
-                gathered.empty += 1
-                return
-            self._points.read(context, places, len(self._resources) - 1)
-        except WireError:
-            raise
-        except UserError as error:
-            gathered.errors.append(error)
-            return
-        family = (context.name, context.type_name, context.head.description, context.unit)
-        if context.name and self._decoder.remember(context.forget_bytes(), family):
-            gathered.families.append(family)
+                kind, body, body_end = tag, start, position
+        return head, kind, body, body_end
 
     def _data_points(self, position: int, end: int) -> tuple[Places, int, bool]:
         """Where the data points of a metric are; its temporality, and whether it is monotonic."""
         data, fields = self._data, self._fields
         places: Places = []
         temporality, is_monotonic = 0, False
+        last = end - 3  # so many bytes are there for what is looked at
+        while position < last and data[position] == _FIRST:
+            size, start = data[position + 1], position + 2
+            if size >= 0x80:
+                if data[start] >= 0x80:
+                    break
+                size, start = size & 0x7F | data[start] << 7, start + 1
+            stop = start + size
+            if size < _USUAL_BYTES_MIN or stop > end:
+                break
+            places.append((start, stop))
+            position = stop
         while position < end:
             if data[position] == _FIRST:
                 start, stop = block(data, position + 1, end)
@@ -352,6 +392,8 @@ class _Reading:
                 places.append((start, stop))
                 position = stop
                 continue
+            if data.startswith(_USUAL_TAIL, position) and position + len(_USUAL_TAIL) == end:
+                return places, CUMULATIVE, True
             tag, position = fields.tag(data, position)
             if tag & 7 == VARINT:
                 value, position = varint(data, position)
