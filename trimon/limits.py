@@ -34,6 +34,9 @@ FUTURE_MS_MAX: Final = 10 * 60 * 1000
 REMOTE_WRITE_BODY_BYTES_MAX: Final = 32 * 2**20
 REMOTE_WRITE_DECODED_BYTES_MAX: Final = 32 * 2**20
 
+# Line protocol of InfluxDB: as InfluxDB 1 reads, before and after decompression.
+INFLUX_BODY_BYTES_MAX: Final = 25_000_000
+
 # OTLP: as Prometheus reads, before and after decompression.
 OTLP_BODY_BYTES_MAX: Final = 32 * 2**20
 OTLP_DECODED_BYTES_MAX: Final = 32 * 2**20

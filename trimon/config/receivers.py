@@ -105,6 +105,16 @@ class StatsdConfig(ListeningConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InfluxConfig(Model):
+    """InfluxDB's line protocol, under `/influx` of the server's own HTTP."""
+
+    section: ClassVar[str] = "influx"
+    yaml_type: ClassVar[str] = "config.InfluxReceiver"
+
+    labels: Pairs = setting(_LABELS, ())
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReceiversConfig(Model):
     """Everything under `trimon_receivers`; None: not received."""
 
@@ -113,3 +123,4 @@ class ReceiversConfig(Model):
 
     graphite: GraphiteConfig | None = setting(Of(GraphiteConfig))
     statsd: StatsdConfig | None = setting(Of(StatsdConfig))
+    influx: InfluxConfig | None = setting(Of(InfluxConfig))

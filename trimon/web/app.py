@@ -25,6 +25,7 @@ from trimon.web.api.querying.metadata import metadata_endpoints
 from trimon.web.api.querying.queries import query_endpoints
 from trimon.web.api.querying.search import search_endpoints
 from trimon.web.api.querying.series import series_endpoints
+from trimon.web.api.remote.influx import influx_endpoints
 from trimon.web.api.remote.otlp import otlp_endpoints
 from trimon.web.api.remote.remotequeues import remote_queue_endpoints
 from trimon.web.api.remote.remoteread import read_endpoints
@@ -73,6 +74,7 @@ _AREAS: Final = (
     actor_endpoints,
     federation_endpoints,
     otlp_endpoints,
+    influx_endpoints,
     console_endpoints,
     user_asset_endpoints,
     management_endpoints,

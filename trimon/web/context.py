@@ -18,6 +18,7 @@ from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
 from trimon.clock import Clock, WallClock
 from trimon.config.otlp import OtlpConfig
+from trimon.config.receivers import ReceiversConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory
@@ -126,6 +127,7 @@ class WebContext:
     rule_defaults: Callable[[], RuleDefaults] = RuleDefaults
     """How the text of a rule file is read."""
     otlp: Callable[[], OtlpConfig] = OtlpConfig
+    receivers: Callable[[], ReceiversConfig] = ReceiversConfig
     """How OTLP metrics become series."""
     alert_origin: AlertOrigin = field(default_factory=AlertOrigin)
     """What templates of alerts know of the server."""
