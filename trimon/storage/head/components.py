@@ -120,11 +120,19 @@ def markers_in_batch(label_sets: Sequence[Labels], series_index: Int32s, times: 
     last = np.maximum.accumulate(np.where(mine, -1, np.arange(len(mine))))
     known = mine & (last >= 0)
     at = np.flatnonzero(known)
-    owners = {labels: number for number, labels in enumerate(label_sets) if not listed[number]}
+    # A series may be listed several times: its first place stands for it.
+    owners: dict[Labels, int] = {}
+    owner = np.array(
+        [
+            -1 if listed[number] else owners.setdefault(labels, number)
+            for number, labels in enumerate(label_sets)
+        ],
+        np.int64,
+    )
     owner_of = np.array(
         [owners.get(labels[1:], -1) if is_component(labels) else -1 for labels in label_sets], np.int64
     )
-    fits = (owner_of[series_index[at]] == series_index[last[at]]) & (times[last[at]] == times[at])
+    fits = (owner_of[series_index[at]] == owner[series_index[last[at]]]) & (times[last[at]] == times[at])
     out = np.where(mine, NO_MARKER, NO_COMPONENT).astype(np.int64)
     out[at[fits]] = last[at[fits]]
     return out

@@ -199,6 +199,19 @@ async def test_a_wrong_histogram_refuses_the_request(tmp_path: Path) -> None:
         assert here.world.samples("m") == []
 
 
+async def test_a_series_that_is_listed_twice_keeps_its_histograms(tmp_path: Path) -> None:
+    """Histograms of one series in two places of a request are all stored, not those of the last place alone."""
+    async with web_world(tmp_path, ENABLED) as here:
+        parts = []
+        for step in range(3):
+            native = {"timestamp": NOW + step, "count_int": 2 + step, "sum": 1.0, "zero_count_int": 2 + step}
+            parts.append(protobuf.series([("__name__", "h")], [], protobuf.histogram(native)))
+        assert (await post(here, packed(*parts)))[0] == 204
+        answer = await here.client.get(f"/api/v1/query?query=h[10s]&time={(NOW + 5) / 1000}")
+        (found,) = (await answer.get_json())["data"]["result"]
+        assert [value["count"] for _, value in found["histograms"]] == ["2", "3", "4"]
+
+
 def exemplar(trace: str, time_ms: int) -> bytes:
     value = b"\x11" + struct.pack("<d", 0.5) + b"\x18" + protobuf.varint(time_ms)
     return protobuf.field(3, protobuf.labels([("trace_id", trace)]) + value)
