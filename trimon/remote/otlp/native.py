@@ -45,7 +45,7 @@ def native_custom(point: HistogramPoint, *, gauge: bool) -> SpanHistogram:
     """A histogram of explicit bounds as one of custom buckets. Raises UserError."""
     if point.has_no_value:
         return SpanHistogram(sum=STALE_NAN)
-    first = next((place for place, count in enumerate(point.counts) if count), 0)
+    first = next((place for place, count in enumerate(point.counts) if count), len(point.counts))
     spans, counts = _spans(Buckets(first, point.counts[first:]), 0, 0)
     return SpanHistogram(
         CUSTOM_SCHEMA,

@@ -141,6 +141,17 @@ async def test_what_a_gzip_body_holds_is_bounded(tmp_path: Path, monkeypatch: py
             assert b"exceeds the 100000 bytes limit" in answer.body
 
 
+async def test_what_is_no_gzip_is_told_so(tmp_path: Path) -> None:
+    """A body that only says that it is packed is 400, whatever its last bytes say of its size."""
+    async with web_world(tmp_path, ENABLED) as here:
+        for body, words in (
+            (b"no gzip at all", b"gzip: invalid header\n"),
+            (b"notgzip", b"unexpected EOF\n"),
+        ):
+            answer = await post(here, body, {**PROTO, "Content-Encoding": "gzip"})
+            assert (answer.status_code, answer.body) == (400, words)
+
+
 async def test_deltas_are_summed_once_they_are_stored(tmp_path: Path) -> None:
     """With the feature: a refused request may come again and counts once; old deltas are left out and told."""
     options = QueryOptions(features=frozenset({"otlp-deltatocumulative"}))

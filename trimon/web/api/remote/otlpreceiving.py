@@ -43,6 +43,7 @@ _LEFT_OUT: Final = "left_out_data_points"
 _CATEGORIES: Final = (_EMPTY, _LEFT_OUT)
 # A gzip body says in its last four bytes how much it holds.
 _SIZE_BYTES: Final = 4
+_GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
 class OtlpRefused(Exception):
@@ -197,8 +198,8 @@ class OtlpReceiver:
 
 
 def _claimed(body: OtlpBody) -> int:
-    """How many bytes a body says that it holds."""
-    if not body.is_gzip:
+    """How many bytes a body says that it holds; what is no gzip is found out when it is unpacked."""
+    if not body.is_gzip or not body.data.startswith(_GZIP_MAGIC):
         return len(body.data)
     return max(len(body.data), int.from_bytes(body.data[-_SIZE_BYTES:], "little"))
 
