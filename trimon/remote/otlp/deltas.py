@@ -17,7 +17,6 @@ STREAMS_MAX: Final = 500_000
 IDLE_S: Final = 300.0
 # Buckets of one side of an exponential sum: what is wider is kept in a coarser scale, as senders do.
 _WIDTH_MAX: Final = 160
-_SCALE_STEPS_MAX: Final = 64
 
 Stream: TypeAlias = tuple[Labels, type[Point]]
 P = TypeVar("P", bound=Point)
@@ -118,20 +117,29 @@ def _sums(one: Sequence[int], other: Sequence[int]) -> list[int]:
 
 def _add_exponential(total: ExponentialPoint, before: ExponentialPoint) -> None:
     total.zero_count += before.zero_count
+    pairs = [(total.positive, before.positive), (total.negative, before.negative)]
     scale = min(total.scale, before.scale)
-    for _ in range(_SCALE_STEPS_MAX):
-        sides = [
-            _merged(_coarse(one, total.scale - scale), _coarse(other, before.scale - scale))
-            for one, other in (
-                (total.positive, before.positive),
-                (total.negative, before.negative),
-            )
-        ]
-        if max(len(side.counts) for side in sides) <= _WIDTH_MAX:
-            break
+    while (
+        max(_width(one, total.scale - scale, other, before.scale - scale) for one, other in pairs)
+        > _WIDTH_MAX
+    ):
         scale -= 1
+    total.positive, total.negative = (
+        _merged(_coarse(one, total.scale - scale), _coarse(other, before.scale - scale))
+        for one, other in pairs
+    )
     total.scale = scale
-    total.positive, total.negative = sides
+
+
+def _width(one: Buckets, one_levels: int, other: Buckets, other_levels: int) -> int:
+    """How many buckets both together span when each is so many levels coarser."""
+    ends = [
+        (side.offset + edge) >> levels
+        for side, levels in ((one, one_levels), (other, other_levels))
+        if side.counts
+        for edge in (0, len(side.counts) - 1)
+    ]
+    return max(ends) - min(ends) + 1 if ends else 0
 
 
 def _coarse(side: Buckets, levels: int) -> Buckets:
@@ -145,18 +153,12 @@ def _coarse(side: Buckets, levels: int) -> Buckets:
 
 
 def _merged(one: Buckets, other: Buckets) -> Buckets:
-    """Both in one; buckets far apart make it wide, and whoever asks coarser."""
     if not one.counts or not other.counts:
         return one if one.counts else other
     first = min(one.offset, other.offset)
     end = max(one.offset + len(one.counts), other.offset + len(other.counts))
-    if end - first > _MERGED_MAX:
-        return Buckets(first, [0] * (_WIDTH_MAX + 1))
     counts = [0] * (end - first)
     for side in (one, other):
         for index, count in enumerate(side.counts, side.offset - first):
             counts[index] += count
     return Buckets(first, counts)
-
-
-_MERGED_MAX: Final = 1 << 16
