@@ -81,6 +81,8 @@ class Receiver:
     """Answers as it is told: `reply` gets the seconds since the first scrape; None is no answer at all."""
 
     reply: Callable[[float], Reply | None] = lambda _: (204, {}, b"")
+    judge: Callable[[Received], Reply] | None = None
+    """In place of `reply`: looks at the request."""
     sleep_s: float = 0.0
     counts_written: bool = True
     requests: list[Received] = field(default_factory=list)
@@ -98,7 +100,7 @@ class Receiver:
         headers = {name.lower(): value for name, value in (*request.headers, *own)}
         seen = Received(since_s, "/" + request.url.split("/", 3)[3], headers, 0, request.body)
         self.requests.append(seen)
-        reply = self.reply(since_s)
+        reply = self.reply(since_s) if self.judge is None else self.judge(seen)
         seen.status = 0 if reply is None else reply[0]
         with trio.move_on_after(request.timeout_s) as patience:
             await trio.sleep(self.sleep_s)
@@ -166,10 +168,16 @@ class SendingWorld:
 
 @asynccontextmanager
 async def sending_world(
-    directory: Path, config: Config, receiver: Receiver, features: tuple[str, ...] = (), kind: str = "small"
+    directory: Path,
+    config: Config,
+    receiver: Receiver,
+    features: tuple[str, ...] = (),
+    kind: str = "small",
+    *,
+    start_ms: int = 1_700_000_000_000,
 ) -> AsyncIterator[SendingWorld]:
     """A running world that scrapes one target and sends what it stores; at the end it stops as a server does."""
-    async with world(directory) as here, trio.open_nursery() as nursery:
+    async with world(directory, start_ms=start_ms) as here, trio.open_nursery() as nursery:
         reports = CrashReports()
         pool: Pool[str] = Pool("remote-write-queues", reports=reports)
         writer = RemoteWriter(

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.support.oracle import ORACLE
-from tests.support.sending_world import Receiver, sending_config, sending_world
+from tests.support.sending_world import Received, Receiver, Reply, sending_config, sending_world
 
 pytestmark = pytest.mark.skipif(
     not (ORACLE / "remote" / "orclib.py").is_file(),
@@ -26,8 +26,13 @@ def autojump_clock() -> MockClock:
     return MockClock(autojump_threshold=0)
 
 
-def config(**section: Any) -> Any:
-    queue = {"capacity": CAPACITY, "max_samples_per_send": 25, "batch_send_deadline": "1s", "max_shards": 1}
+def config(deadline: str = "1s", **section: Any) -> Any:
+    queue = {
+        "capacity": CAPACITY,
+        "max_samples_per_send": 25,
+        "batch_send_deadline": deadline,
+        "max_shards": 1,
+    }
     return sending_config(
         json.dumps(
             {
@@ -118,3 +123,58 @@ async def test_requests_that_are_refused_are_logged_where_that_is_asked_for(
         if asked:
             assert 'g{instance="target", job="t"}' in str(told[0]["first_series"])
             assert told[0]["series"] == 6
+
+
+class Strict:
+    """A receiver as Prometheus is for 1.0: a sample that is not newer than its series' last refuses all of a request."""
+
+    def __init__(self) -> None:
+        self.samples: dict[str, list[tuple[int, float]]] = {}
+        self.refused = 0
+
+    def __call__(self, request: Received) -> Reply:
+        message = request.message
+        found = [
+            (json.dumps(series["labels"], sort_keys=True), sample["timestamp"], sample.get("value", 0.0))
+            for series in message.get("timeseries", [])
+            for sample in series["samples"]
+        ]
+        newest = {key: samples[-1] for key, samples in self.samples.items()}
+        for key, time_ms, value in found:
+            last = newest.get(key)
+            if last is not None and time_ms <= last[0] and (time_ms, value) != last:
+                self.refused += 1
+                return 400, {}, b"out of order sample"
+            newest[key] = (time_ms, value)
+        for key, time_ms, value in found:
+            mine = self.samples.setdefault(key, [])
+            if not mine or mine[-1][0] != time_ms:
+                mine.append((time_ms, value))
+        return 204, {}, b""
+
+
+async def test_what_a_receiver_has_already_takes_nothing_else_along(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A request that was taken and not answered when the sender died is repeated in parts: what is new in it is not lost."""
+    strict = Strict()
+    receiver = Receiver(judge=strict)
+    async with sending_world(tmp_path, config("3s"), receiver) as here:
+        await receiver.begun.wait()
+        await trio.sleep(20)
+        receiver.sleep_s = 1e6  # it takes the next request, and the answer never comes
+        await trio.sleep(5)
+        taken_before = len(strict.samples['{"__name__": "g", "instance": "target", "job": "t"}'])
+        here.world.manager.stopping = True
+    again = Receiver(judge=strict)
+    async with sending_world(tmp_path, config("3s"), again, start_ms=1_700_000_100_000) as here:
+        await again.begun.wait()
+        await trio.sleep(20)
+        (queue,) = here.writer.queues.values()
+        stored = here.world.samples("g")[0][1]
+        assert queue.inspect()["lastError"] == ""
+        assert queue.counts.failed.total == 0
+    assert strict.refused
+    got = strict.samples['{"__name__": "g", "instance": "target", "job": "t"}']
+    assert got[: len(stored)] == stored
+    assert len(stored) > taken_before + 20

@@ -101,6 +101,7 @@ class RemoteWriteQueue:
         self._log = log
         self._stopping = False
         self._stop = trio.Event()
+        self._in_doubt: set[int] = set()
         self._wanted_shards = self.shards
         self._changed = trio.Event()
         self._has_read_all = False
@@ -124,6 +125,8 @@ class RemoteWriteQueue:
         skip = savepoint.beyond if savepoint.rules == self.settings.rules else ()
         if skip:
             self.shards = self._wanted_shards = len(skip)
+        # What the process before sent last may be there, though nobody saw the answer.
+        self._in_doubt = set(range(self.shards)) if savepoint.beyond else set()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._reshard)
             if self.settings.config.metadata_config.send and not self.sender.is_second:
@@ -252,9 +255,10 @@ class RemoteWriteQueue:
                 batch = backlog.take(shard, config.max_samples_per_send)
                 if batch is None:
                     continue
-                taken = await self.sender.deliver(fetch, table, batch.entries, lambda: self._stopping)
-                if not taken:
+                send = self.sender.repeat if shard in self._in_doubt else self.sender.deliver
+                if not await send(fetch, table, batch.entries, lambda: self._stopping):
                     return
+                self._in_doubt.discard(shard)
                 backlog.done(batch)
                 self._tell()
                 await self._save()

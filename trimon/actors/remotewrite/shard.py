@@ -17,7 +17,7 @@ from trimon.log import Log
 from trimon.model.labels import format_labels
 from trimon.offload import Offload
 from trimon.redaction import redacted, shown_url
-from trimon.remote.sending.answers import Judgement, Verdict, judge
+from trimon.remote.sending.answers import TAKEN, Judgement, Verdict, judge
 from trimon.remote.sending.entries import NONE, Counted, Entries
 from trimon.remote.sending.messages import (
     is_custom,
@@ -91,6 +91,18 @@ class Sender:
         self, fetch: Fetch, table: SeriesTable, entries: Entries, gives_up: Callable[[], bool]
     ) -> bool:
         """Send entries until the receiver has them or never will; False where it `gives_up` before."""
+        return await self._delivered(fetch, table, entries, gives_up) is not None
+
+    async def _delivered(
+        self,
+        fetch: Fetch,
+        table: SeriesTable,
+        entries: Entries,
+        gives_up: Callable[[], bool],
+        *,
+        in_doubt: bool = False,
+    ) -> Judgement | None:
+        """The last answer; None where it gives up. What is refused while it is `in_doubt` counts as repeated, not as failed."""
         counts = self.counts
         if not self.is_second and any(map(is_custom, entries.histograms)):
             kept = tuple(each for each in entries.histograms if not is_custom(each))
@@ -102,23 +114,52 @@ class Sender:
             entries = self._fresh(entries)
             told = entries.counted
             if not told.total:
-                return True
+                return TAKEN
             if told != encoded:
                 encode = write_request_2 if self.is_second else write_request
                 body = await self._offload.run(lambda e=entries, f=encode: compress(f(table, e)))  # type: ignore[misc]  # mypy knows no type of a default
                 encoded = told
             judged = await self._attempt(fetch, body, attempt, told)
+            if in_doubt and judged.contradicts:
+                counts.sent = counts.sent.plus(told)
+                counts.retried = counts.retried.plus(told)
+                self.last_taken_s = trio.current_time()
+                return judged
             if judged.verdict is not Verdict.RETRY:
                 self._settled(judged, entries, len(body))
                 if judged.verdict is Verdict.LOST and self.config.failed_request_logging:
                     self._log_request(table, entries, len(body))
-                return True
+                return judged
             counts.retried = counts.retried.plus(told)
             counts.sent = counts.sent.plus(told)
             if gives_up():
-                return False
+                return None
             attempt += 1
             sleep_s = await self.wait(judged, sleep_s)
+
+    async def repeat(
+        self, fetch: Fetch, table: SeriesTable, entries: Entries, gives_up: Callable[[], bool]
+    ) -> bool:
+        """Send the first entries after a start, some of which the receiver may have: nobody saw the answer to them.
+
+        A receiver of 1.0 refuses a whole request for a sample that it has, and with it what is new. What is refused so is
+        sent once more, time by time: then the receiver has each part, from before or from now.
+        """
+        first = await self._delivered(fetch, table, entries, gives_up, in_doubt=True)
+        if first is None:
+            return False
+        if not first.contradicts:
+            return True
+        self._log.info(
+            "the receiver refuses what it may have from before the start: sent again in parts",
+            remote_name=self._name,
+            url=shown_url(self.url),
+            err=redacted(first.error),
+        )
+        for part in entries.by_time():
+            if await self._delivered(fetch, table, part, gives_up, in_doubt=True) is None:
+                return False
+        return True
 
     async def wait(self, judged: Judgement, sleep_s: float) -> float:
         """Wait before the next attempt, at least as long as the receiver says; the wait after that."""

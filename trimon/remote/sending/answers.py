@@ -13,6 +13,7 @@ from trimon.remote.sending.entries import NONE, Counted
 
 SHOWN_BYTES: Final = 1024
 _TOO_MANY: Final = 429
+_BAD_REQUEST: Final = 400
 _WRITTEN: Final = "x-prometheus-remote-write-{}-written"
 
 
@@ -32,6 +33,8 @@ class Judgement:
     error: str = ""
     wait_s: float = 0.0
     unwritten: Counted = NONE
+    contradicts: bool = False
+    """Whether the receiver may have refused it for what it has already."""
 
 
 TAKEN: Final = Judgement(Verdict.TAKEN)
@@ -56,7 +59,7 @@ def judge(
     written = _counts(headers) if is_second else NONE
     if status // 100 == 5 or (status == _TOO_MANY and retries_429):
         return Judgement(Verdict.RETRY, error, retry_after_s(headers.get("retry-after", ""), now_ms))
-    return Judgement(Verdict.LOST, error, unwritten=_short(sent, written))
+    return Judgement(Verdict.LOST, error, unwritten=_short(sent, written), contradicts=status == _BAD_REQUEST)
 
 
 def _counts(headers: Mapping[str, str]) -> Counted:

@@ -105,6 +105,26 @@ class Entries:
             tuple(each for each in self.exemplars if each.time_ms >= lowest_ms),
         )
 
+    def by_time(self) -> list[Entries]:
+        """Those of each time apart, ascending."""
+        times = {
+            *self.times_ms.tolist(),
+            *(each.time_ms for each in self.histograms),
+            *(each.time_ms for each in self.exemplars),
+        }
+        return [self.since(time_ms).until(time_ms) for time_ms in sorted(times)]
+
+    def until(self, highest_ms: int) -> Entries:
+        """Those of a time or earlier."""
+        kept = self.times_ms <= highest_ms
+        return Entries(
+            self.series[kept],
+            self.times_ms[kept],
+            self.values[kept],
+            tuple(each for each in self.histograms if each.time_ms <= highest_ms),
+            tuple(each for each in self.exemplars if each.time_ms <= highest_ms),
+        )
+
     @property
     def newest_ms(self) -> int:
         """The latest time; 0 of nothing."""
