@@ -101,7 +101,7 @@ def replies(case: dict[str, Any]) -> Any:
 
 async def played(case: dict[str, Any], directory: Path) -> tuple[list[Received], float]:
     """The requests of a scenario, and how long its stop took."""
-    receiver = Receiver(replies(case), case["sleep"], counts_written=not case["no_written"])
+    receiver = Receiver(replies(case), sleep_s=case["sleep"], counts_written=not case["no_written"])
     features = tuple(name for flag in case["flags"] for name in flag.partition("=")[2].split(","))
     config = sending_config(json.dumps(case["config"]))
     async with sending_world(directory, config, receiver, features, case["target"]) as here:

@@ -217,7 +217,7 @@ async def sending_world(
         yield SendingWorld(here, writer, receiver, root)
         here.manager.stopping = True
         await root.stop(within_s=60)
-        assert reports.total == 0
+        assert reports.total == 0, reports.latest()
 
 
 def sending_config(text: str) -> Config:
