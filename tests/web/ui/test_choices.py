@@ -52,6 +52,17 @@ def test_a_selector_is_put_together_in_explore(browser: Any, server: Server) -> 
         expect(detail).to_contain_text('shop_requests_total{code="200"}')
 
 
+def test_an_empty_panel_offers_something_to_begin_with(browser: Any, server: Server) -> None:
+    """A click asks it, and it is among what was asked before."""
+    with watched(browser, server.url) as here:
+        page = here.open("/query")
+        page.get_by_role("button", name="What fires now").click()
+        expect(page.get_by_role("table", name="Result")).to_contain_text("TargetDown")
+        page = here.open("/query")
+        asked = page.locator(".beginnings section").filter(has_text="Asked before")
+        expect(asked).to_contain_text('ALERTS{alertstate="firing"}')
+
+
 def test_bytes_of_metrics_over_time(browser: Any, server: Server) -> None:
     """The metric of a growing number of series stands first."""
     with watched(browser, server.url) as here:
@@ -65,6 +76,10 @@ def test_bytes_of_metrics_over_time(browser: Any, server: Server) -> None:
 def test_a_metric_is_inserted_at_the_cursor(browser: Any, server: Server) -> None:
     """It is found by its help text, too; what was typed stays around it."""
     with watched(browser, server.url) as here:
+        # What is half typed has no estimate.
+        here.page.route(
+            "**/api/v1/explain", lambda route: route.fulfill(json={"status": "success", "data": {"plan": {}}})
+        )
         page = here.open("/query")
         page.locator(".cm-content").click()
         page.keyboard.type("sum()")
@@ -72,7 +87,7 @@ def test_a_metric_is_inserted_at_the_cursor(browser: Any, server: Server) -> Non
         page.locator(".cm-content").click()
         page.keyboard.press("End")
         page.keyboard.press("ArrowLeft")
-        page.get_by_role("button", name="Metrics").click()
+        page.get_by_role("button", name="Metrics", exact=True).click()
         page.get_by_label("Search metrics").fill("answered by route")
         page.locator(".popover-box li button").filter(has_text="shop_requests_total").first.click()
         expect(page.locator(".cm-content")).to_have_text("sum(shop_requests_total)")
@@ -92,12 +107,16 @@ def test_pages_ask_by_themselves_without_a_trace(browser: Any, server: Server) -
     with watched(browser, server.url) as here:
         page = here.open("/query?g0.expr=up%2B5&g0.tab=table")
         expect(page.get_by_role("table", name="Result")).to_contain_text("5")
+        page = here.open("/explore?tab=growth")
+        expect(page.get_by_role("region", name="Series")).to_contain_text("session_clicks_total")
         page = here.open("/queries")
         table = page.get_by_role("table", name="Queries that have ended")
+        # Only the rows of the window are there: those that were asked last come first.
+        table.get_by_role("button", name="Last").click()
         expect(table).to_contain_text("up+5")
-        expect(table).not_to_contain_text("time()")
+        expect(table).not_to_contain_text("by a page")
         page.get_by_label("Also what these pages ask").check()
-        expect(table).to_contain_text("time()")
+        expect(table).to_contain_text("by a page")
 
 
 def test_series_are_deleted_after_a_preview_and_a_word(browser: Any, server: Server, tmp_path: Path) -> None:

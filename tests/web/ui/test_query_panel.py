@@ -31,6 +31,15 @@ def test_parts_say_what_each_gives_and_one_is_looked_at_alone(browser: Any, serv
         expect(result).not_to_contain_text("api-1")
 
 
+def test_very_many_parts_are_not_asked(browser: Any, server: Server) -> None:
+    """A made question of a thousand parts is answered, and neither tree nor words hold the page up."""
+    expression = quote("+".join(["1"] * 1000))
+    with watched(browser, server.url) as here:
+        page = here.open(f"/query?g0.expr={expression}&g0.show_tree=1&g0.tab=explain")
+        expect(page.locator(".query-panel")).to_contain_text("More than 100 parts: too many to ask each.")
+        expect(page.get_by_role("tabpanel")).to_contain_text("more than 200 parts")
+
+
 def test_a_question_is_explained_in_words(browser: Any, server: Server) -> None:
     """Each part has its sentences, and series of both sides are shown with what becomes of them."""
     with watched(browser, server.url) as here:

@@ -1,5 +1,6 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { NotLoaded } from "../components/lazy";
 import type { Route } from "./routes";
 import { pageTitle } from "./server";
 import { StartingPage, starting } from "./starting";
@@ -22,15 +23,7 @@ export function PageView({ route }: { route: Route }) {
     );
   }, [route]);
   if (error !== undefined) {
-    return (
-      <div class="notice bad" role="alert">
-        <strong>This page could not be loaded.</strong> The server cannot be reached, or was updated
-        meanwhile.
-        <button type="button" onClick={() => window.location.reload()}>
-          Load it again
-        </button>
-      </div>
-    );
+    return <NotLoaded />;
   }
   if (route.needsSamples && starting.value) return <StartingPage title={route.title} />;
   const Page = loaded.get(route.path);

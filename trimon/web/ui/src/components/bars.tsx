@@ -9,6 +9,7 @@ export interface Bar {
 
 /** Names with a bar behind each as long as its value: what is large is seen before it is read. */
 export function Bars({ bars, label }: { bars: readonly Bar[]; label: string }) {
+  if (!bars.length) return <p class="muted">None.</p>;
   const most = Math.max(...bars.map((bar) => bar.value), 1e-300);
   return (
     <ol class="bars" aria-label={label}>

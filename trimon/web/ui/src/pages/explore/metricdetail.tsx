@@ -9,15 +9,10 @@ import { Loaded } from "../../components/states";
 import { type Labels, labelName, quoted } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { filtered, type LabelCounts, labelCounts, narrowed } from "./labelcounts";
-import { goodQuestion, type Metric } from "./model";
+import { goodQuestion, type Metric, selectorOf } from "./model";
 
 const VALUES_SHOWN = 25;
 const SERIES_MAX = 20_000;
-
-/** A metric as a selector. */
-export function selectorOf(name: string): string {
-  return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : `{${quoted(name)}}`;
-}
 
 function link(expression: string, tab: string, range = "1h"): string {
   return `/query?${new URLSearchParams({ "g0.expr": expression, "g0.tab": tab, "g0.range_input": range })}`;

@@ -1,5 +1,7 @@
 /** Metrics with what is known of each: type, help, unit, and how many series the head has of it. */
 
+import { quoted } from "../../values/labels";
+
 export interface Metadata {
   type: string;
   help: string;
@@ -40,6 +42,11 @@ export function metrics(
       series: counts.get(name),
     };
   });
+}
+
+/** A metric as a selector. */
+export function selectorOf(name: string): string {
+  return /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : `{${quoted(name)}}`;
 }
 
 /** The expression that shows a metric best: a counter's rate, a histogram's quantile, else the metric. */

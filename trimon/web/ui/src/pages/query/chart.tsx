@@ -34,7 +34,6 @@ interface Hover {
   value: number;
 }
 
-const HEIGHT_PX = 400;
 const FILL_ALPHA = 0.45;
 // Further away than so many pixels no line is meant.
 const NEAR_PX = 40;
@@ -114,11 +113,11 @@ function scales(chart: Chart): uPlot.Scales {
   };
 }
 
-function options(chart: Chart, of: readonly number[], widthPx: number): uPlot.Options {
+function options(chart: Chart, of: readonly number[], box: HTMLElement): uPlot.Options {
   const isDarkNow = isDark();
   return {
-    width: widthPx,
-    height: HEIGHT_PX,
+    width: box.clientWidth,
+    height: box.clientHeight,
     padding: [10, 8, 0, 0],
     legend: { show: false },
     cursor: { points: { show: false }, drag: { x: true, y: false, setScale: false }, y: false },
@@ -170,7 +169,7 @@ export function LineChart(properties: Properties) {
     const box = place.current;
     if (!box) return undefined;
     const { columns, of } = drawn(chart);
-    const made: uPlot.Options = options(chart, of, box.clientWidth);
+    const made: uPlot.Options = options(chart, of, box);
     layer.current = new ExemplarLayer(chart.exemplars);
     made.hooks = {
       setCursor: [
@@ -210,7 +209,8 @@ export function LineChart(properties: Properties) {
     const unpan = panning(plot, (startMs, endMs) => latest.current.onZoom(startMs, endMs));
     // The first time it tells the size that the plot was made for.
     const sizes = new ResizeObserver(() => {
-      if (box.clientWidth !== plot.width) plot.setSize({ width: box.clientWidth, height: HEIGHT_PX });
+      const size = { width: box.clientWidth, height: box.clientHeight };
+      if (size.width !== plot.width || size.height !== plot.height) plot.setSize(size);
     });
     sizes.observe(box);
     return () => {

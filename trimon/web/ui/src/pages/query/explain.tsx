@@ -2,13 +2,17 @@ import { useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { Icon } from "../../components/icon";
+import { Scrolled } from "../../components/scrolled";
 import { Failure, Loading } from "../../components/states";
 import { humanDuration } from "../../values/durations";
 import { bytes, count } from "../../values/numbers";
 import { Explanation } from "./explanation";
 import "../../styles/explain.css";
 import type { Panel } from "./panel";
-import { explainParameters, type PlanNode, totalSeconds } from "./plan";
+import { explainParameters, nodeCount, type PlanNode, totalSeconds } from "./plan";
+
+// A tree of more nodes is shown as its first lines: one that is very deep cannot be drawn.
+const NODES_MAX = 300;
 
 function Node({ node, wholeS }: { node: PlanNode; wholeS: number }) {
   const { estimate, actual } = node;
@@ -49,7 +53,7 @@ export function ExplainView({ panel, turn }: { panel: Panel; turn: number }) {
   const [isMeasured, setMeasured] = useState(false);
   const asked = useAsked(
     (signal) =>
-      ask<{ plan: PlanNode }>(
+      ask<{ plan: PlanNode; text: string }>(
         "/explain",
         { ...explainParameters(panel, asRange, Date.now()), ...(isMeasured ? { analyze: "true" } : {}) },
         { signal, post: true },
@@ -86,7 +90,11 @@ export function ExplainView({ panel, turn }: { panel: Panel; turn: number }) {
         {isMeasured && wholeS ? <span class="muted">{humanDuration(wholeS * 1000)} in all</span> : null}
       </div>
       {asked.error !== undefined ? <Failure error={asked.error} again={asked.again} /> : null}
-      {plan ? (
+      {plan && nodeCount(plan, NODES_MAX + 1) > NODES_MAX ? (
+        <Scrolled label="The plan as text">
+          <pre>{asked.data?.data.text.split("\n").slice(0, NODES_MAX).join("\n")}</pre>
+        </Scrolled>
+      ) : plan ? (
         <ul class="plan">
           <Node node={plan} wholeS={wholeS} />
         </ul>

@@ -1,13 +1,18 @@
 import { Failure, Loading } from "../../components/states";
+import { count } from "../../values/numbers";
 import { MatchTable } from "./matchtable";
 import type { Panel } from "./panel";
 import { useParsed } from "./parsed";
 import { prose } from "./prose";
-import { type Expression, expressionText, partsOf } from "./syntax";
+import { type Expression, expressionText, partCount, partsOf } from "./syntax";
+
+const PARTS_MAX = 200;
 
 /** What stands in parentheses is explained as if it stood alone. */
 function inside(node: Expression): Expression {
-  return node.type === "parenExpr" ? inside(node.expr) : node;
+  let found = node;
+  while (found.type === "parenExpr") found = found.expr;
+  return found;
 }
 
 function Words({ node, level = 0 }: { node: Expression; level?: number }) {
@@ -46,6 +51,13 @@ export function Explanation({ panel, turn }: { panel: Panel; turn: number }) {
   if (parsed.error !== undefined) return <Failure error={parsed.error} />;
   if (!parsed.data) return <Loading />;
   const node = inside(parsed.data);
+  if (partCount(node, PARTS_MAX + 1) > PARTS_MAX) {
+    return (
+      <p class="muted">
+        {prose(node).title}, made of more than {count(PARTS_MAX)} parts: too many to explain each.
+      </p>
+    );
+  }
   return (
     <>
       <ul class="plan words">

@@ -17,7 +17,6 @@ interface Hover {
   value: number;
 }
 
-const HEIGHT_PX = 400;
 const LEFT_PX = 70;
 const BOTTOM_PX = 28;
 const TICK_PX = 24;
@@ -29,9 +28,9 @@ interface Frame {
   cellHeight: number;
 }
 
-function frameOf(map: Heatmap, widthPx: number): Frame {
+function frameOf(map: Heatmap, widthPx: number, heightPx: number): Frame {
   const width = Math.max(10, widthPx - LEFT_PX);
-  const height = HEIGHT_PX - BOTTOM_PX;
+  const height = Math.max(10, heightPx - BOTTOM_PX);
   return {
     width,
     height,
@@ -83,20 +82,24 @@ function drawAxes(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): vo
     const at = Math.round((tick * (map.timesS.length - 1)) / ticks);
     const x = LEFT_PX + (at + 0.5) * frame.cellWidth;
     const text = formatTime((map.timesS[at] ?? 0) * 1000, localTime.value).slice(5, 16);
-    ctx.fillText(text, Math.min(LEFT_PX + frame.width - 50, Math.max(LEFT_PX + 50, x)), HEIGHT_PX - 4);
+    ctx.fillText(
+      text,
+      Math.min(LEFT_PX + frame.width - 50, Math.max(LEFT_PX + 50, x)),
+      frame.height + BOTTOM_PX - 4,
+    );
   }
 }
 
 /** How many fell where and when: the darker a cell, the more. */
 export function HeatmapChart({ map, canvas }: Properties) {
   const box = useRef<HTMLCanvasElement>(null);
-  const [widthPx, setWidth] = useState(0);
+  const [[widthPx, heightPx], setSize] = useState<readonly [number, number]>([0, 0]);
   const [hover, setHover] = useState<Hover | undefined>();
   const look = `${isDark()} ${localTime.value}`;
   useEffect(() => {
     const element = box.current?.parentElement;
     if (!element) return undefined;
-    const sizes = new ResizeObserver(() => setWidth(element.clientWidth));
+    const sizes = new ResizeObserver(() => setSize([element.clientWidth, element.clientHeight]));
     sizes.observe(element);
     return () => sizes.disconnect();
   }, []);
@@ -107,14 +110,14 @@ export function HeatmapChart({ map, canvas }: Properties) {
     canvas.current = element;
     const ratio = window.devicePixelRatio || 1;
     element.width = widthPx * ratio;
-    element.height = HEIGHT_PX * ratio;
+    element.height = heightPx * ratio;
     ctx.scale(ratio, ratio);
-    const frame = frameOf(map, widthPx);
+    const frame = frameOf(map, widthPx, heightPx);
     drawCells(ctx, map, frame);
     drawAxes(ctx, map, frame);
-  }, [map, widthPx, look, canvas]);
+  }, [map, widthPx, heightPx, look, canvas]);
   const point = (event: MouseEvent) => {
-    const frame = frameOf(map, widthPx);
+    const frame = frameOf(map, widthPx, heightPx);
     const at = Math.floor((event.offsetX - LEFT_PX) / frame.cellWidth);
     const place = Math.floor((frame.height - event.offsetY) / frame.cellHeight);
     const row = map.rows[place];

@@ -8,8 +8,7 @@ import { SearchField } from "../../components/search";
 import { Loaded } from "../../components/states";
 import { count } from "../../values/numbers";
 import { matches, words } from "../../values/search";
-import { selectorOf } from "../explore/metricdetail";
-import { type Metadata, type Metric, metrics } from "../explore/model";
+import { type Metadata, type Metric, metrics, selectorOf } from "../explore/model";
 
 const SHOWN = 50;
 

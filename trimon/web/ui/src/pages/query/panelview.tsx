@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
 import { Icon } from "../../components/icon";
+import { lazy } from "../../components/lazy";
 import { Loading } from "../../components/states";
 import { Tabs } from "../../components/tabs";
 import { humanDuration } from "../../values/durations";
@@ -10,12 +11,11 @@ import { Beginnings } from "./beginnings";
 import { DrawingControls, EndField, RangeField, ResolutionField } from "./controls";
 import { ExpressionEditor } from "./editor";
 import { placeOf } from "./errorplace";
-import { ExplainView } from "./explain";
 import { type Graph, GraphView } from "./graphview";
 import { remember } from "./history";
 import { type Panel, type TabName, timeParameter, timeRange } from "./panel";
 import { PanelTools } from "./paneltools";
-import { type Part, PartsTree } from "./partstree";
+import type { Part } from "./partstree";
 import type { Result, Statistics } from "./results";
 import { isOn } from "./settings";
 import { download, tableCsv } from "./share";
@@ -35,6 +35,8 @@ const TABS: readonly { name: TabName; title: string }[] = [
   { name: "graph", title: "Graph" },
   { name: "explain", title: "Explain" },
 ];
+const ExplainView = lazy(async () => (await import("./explain")).ExplainView);
+const PartsTree = lazy(async () => (await import("./partstree")).PartsTree);
 const REFRESH_S = [0, 5, 15, 30, 60, 300];
 
 interface Table {

@@ -8,7 +8,7 @@ import { type Panel, timeParameter } from "./panel";
 import { useParsed } from "./parsed";
 import { hasSeries, type Result, type Series } from "./results";
 import "../../styles/explain.css";
-import { type Expression, expressionText, headText, partsOf } from "./syntax";
+import { type Expression, expressionText, headText, partCount, partsOf, seriesText } from "./syntax";
 
 export interface Part {
   path: string;
@@ -31,6 +31,7 @@ interface Placed extends Part {
 // Of more series than this no labels are counted.
 const SERIES_MAX = 1000;
 const LABELS_SHOWN = 6;
+const PARTS_MAX = 100;
 
 /** All parts, each after those that it is made of. */
 function inOrder(node: Expression, path = "0"): Placed[] {
@@ -80,7 +81,7 @@ function useFound(whole: Expression | undefined, panel: Panel, turn: number): Re
       const known = new Map<string, Found>();
       for (const { node, text } of inOrder(whole)) {
         if (node.type === "numberLiteral" || node.type === "stringLiteral" || known.has(text)) continue;
-        known.set(text, await look(text, panel, ending.signal));
+        known.set(text, await look(seriesText(node), panel, ending.signal));
         if (ending.signal.aborted) return;
         setFound(new Map(known));
       }
@@ -100,7 +101,7 @@ function Outcome({ found }: { found: Found | undefined }) {
       <strong class={found.said === "nothing" ? "muted" : ""}>{found.said}</strong>
       <span class="muted">{humanDuration(found.tookMs)}</span>
       {shown.map(([name, number]) => (
-        <span class="chip" key={name} title={`${count(number)} values of ${name}`}>
+        <span class="part-label" key={name} title={`${count(number)} values of ${name}`}>
           {labelName(name)}: {count(number)}
         </span>
       ))}
@@ -177,10 +178,12 @@ export function PartsTree({
 }) {
   const parsed = useParsed(panel.expression);
   const whole = parsed.error === undefined ? parsed.data : undefined;
-  const found = useFound(whole, panel, turn);
-  const number = useMemo(() => (whole ? inOrder(whole).length : 0), [whole]);
+  const number = useMemo(() => (whole ? partCount(whole, PARTS_MAX + 1) : 0), [whole]);
+  const found = useFound(number > PARTS_MAX ? undefined : whole, panel, turn);
   if (parsed.error !== undefined) return <Failure error={parsed.error} />;
   if (!whole) return <Loading />;
+  if (number > PARTS_MAX)
+    return <p class="muted">More than {count(PARTS_MAX)} parts: too many to ask each.</p>;
   return (
     <section class="parts-tree" aria-label="Parts of the expression">
       <p class="muted">

@@ -25,6 +25,17 @@ export function explainParameters(
   };
 }
 
+/** How many nodes a plan has, counted up to `most`. */
+export function nodeCount(plan: PlanNode, most: number): number {
+  const waiting = [plan];
+  let count = 0;
+  for (let node = waiting.pop(); node && count < most; node = waiting.pop()) {
+    count++;
+    waiting.push(...(node.children ?? []));
+  }
+  return count;
+}
+
 /** Time over all nodes; each has its own alone. */
 export function totalSeconds(node: PlanNode): number {
   return (node.children ?? []).reduce((sum, child) => sum + totalSeconds(child), node.actual?.seconds ?? 0);

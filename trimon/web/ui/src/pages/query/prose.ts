@@ -129,7 +129,7 @@ function aggregationProse(node: Aggregation): Prose {
       node.without
         ? `What comes out has all labels but ${names || "the name"}.`
         : node.grouping.length
-          ? `What comes out has the labels ${names}, and no other.`
+          ? `What comes out has the ${node.grouping.length === 1 ? "label" : "labels"} ${names}, and no other.`
           : "What comes out is one series without labels.",
     );
   }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { type Expression, expressionText, headText, partAt, type Selector } from "./syntax";
+import { type Expression, expressionText, headText, partCount, type Selector, seriesText } from "./syntax";
 
 const PLAIN = {
   offset: 0,
@@ -59,7 +59,7 @@ it("writes durations that depend on the question", () => {
   expect(expressionText({ ...node, rangeExpr: five })).toBe("a[5m]");
 });
 
-it("shortens a part to what it does itself, and finds parts by their way", () => {
+it("shortens a part to what it does itself", () => {
   expect(headText(RATIO)).toBe("… / on (job) group_left (x) fill_right (0) …");
   expect(
     headText({
@@ -72,6 +72,12 @@ it("shortens a part to what it does itself, and finds parts by their way", () =>
       ...PLAIN,
     }),
   ).toBe("…[1h:]");
-  expect(partAt(RATIO, "0.0.0")).toBe(RATE);
-  expect(partAt(RATIO, "0.7")).toBeUndefined();
+});
+
+it("counts parts up to a bound, and asks for the series of ranges without their samples", () => {
+  expect(partCount(RATIO, 100)).toBe(5);
+  expect(partCount(RATIO, 3)).toBe(3);
+  const range = selector("a", { type: "matrixSelector", range: 300_000, rangeExpr: null, smoothed: true });
+  expect(expressionText(range)).toBe("a[5m] smoothed");
+  expect(seriesText(range)).toBe("last_over_time(a[5m])");
 });

@@ -108,12 +108,22 @@ export function partsOf(node: Expression): Expression[] {
   }
 }
 
-/** A part by its way from the whole: "0", then the place of each part, as in "0.1.0"; undefined where there is none. */
-export function partAt(whole: Expression, path: string): Expression | undefined {
-  return path
-    .split(".")
-    .slice(1)
-    .reduce<Expression | undefined>((node, place) => node && partsOf(node)[Number(place)], whole);
+/** How many parts an expression has with itself, counted up to `most`: made texts may have any number. */
+export function partCount(whole: Expression, most: number): number {
+  const waiting = [whole];
+  let count = 0;
+  for (let node = waiting.pop(); node && count < most; node = waiting.pop()) {
+    count++;
+    waiting.push(...partsOf(node));
+  }
+  return count;
+}
+
+/** What tells the series of a part without its samples: a range may have any number of them. */
+export function seriesText(node: Expression): string {
+  if (node.type === "subquery") return `last_over_time(${expressionText(node)})`;
+  if (node.type !== "matrixSelector") return expressionText(node);
+  return `last_over_time(${expressionText({ ...node, anchored: false, smoothed: false })})`;
 }
 
 export function durationText(fixedMs: number, dynamic: DurationExpression | null | undefined): string {
