@@ -69,3 +69,17 @@ async def test_roles(tmp_path: Path) -> None:
             assert await may(here, "203.0.113.9", "boss") == {"queries", "plan", "delete"}
             assert await may(here, "127.0.0.1", "fixer") == {"debug"}
             assert await may(here, "127.0.0.1", "all") == {"debug", "queries", "plan", "delete"}
+
+
+@needs_pages
+async def test_the_document_says_that_the_server_starts(tmp_path: Path) -> None:
+    """So the pages show the progress of the log from their first moment on, and ask nothing in vain."""
+    for is_ready, wanted in (
+        (True, b'name="trimon-starting" content=""'),
+        (False, b'name="trimon-starting" content="1"'),
+    ):
+        async with web_world(
+            tmp_path / str(is_ready), changes={"ready": lambda value=is_ready: value}
+        ) as here:
+            _, _, body = await Call("GET", "/query", {}).to(here.client.app)
+            assert wanted in body
