@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,8 @@ from trimon.storage.prometheus.xor import encode_chunks
 from trimon.wire import put_block, put_varint, zigzag
 
 _XOR: Final = 1
+# Chunks of so many samples are encoded side by side: each step of the encoder is for all of them.
+_SAMPLES_AT_ONCE: Final = 100_000
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
 # Hints of a histogram that is the first of its chunk, a later one, and of a gauge.
 _HINT_LATER: Final = 2
@@ -79,20 +82,39 @@ def result_message(series: Sequence[bytes]) -> bytes:
     return put_block(1, b"".join(series))
 
 
-def frames(labels: Labels, runs: Sequence[Run], query: int, frame_bytes_max: int) -> Iterator[bytes]:
-    """The frames of a series of a streamed answer: as many chunks each as there is room for, at least one."""
-    head = _labels(labels)
-    held: list[bytes] = []
-    room_bytes = frame_bytes_max - len(head)
-    for run in runs:
-        for chunk in _chunks(run):
-            held.append(put_block(2, chunk))
-            room_bytes -= len(held[-1])
-            if room_bytes <= 0:
-                yield _frame(head, held, query)
-                held, room_bytes = [], frame_bytes_max - len(head)
-    if held:
-        yield _frame(head, held, query)
+def frames(
+    series: Iterable[tuple[Labels, Sequence[Run]]], query: int, frame_bytes_max: int
+) -> Iterator[bytes]:
+    """The frames of a streamed answer: of each series as many chunks each as there is room for, at least one."""
+    group: list[tuple[Labels, Sequence[Run]]] = []
+    samples = 0
+    for labels, runs in series:
+        group.append((labels, runs))
+        samples += count_of(runs)
+        if samples >= _SAMPLES_AT_ONCE:
+            yield from _frames_of(group, query, frame_bytes_max)
+            group, samples = [], 0
+    yield from _frames_of(group, query, frame_bytes_max)
+
+
+def _frames_of(
+    group: Sequence[tuple[Labels, Sequence[Run]]], query: int, frame_bytes_max: int
+) -> Iterator[bytes]:
+    """The frames of some series, of which all chunks of floats are encoded side by side."""
+    floats = iter(_float_chunks([run for _, runs in group for run in runs if isinstance(run, FloatRun)]))
+    for labels, runs in group:
+        head = _labels(labels)
+        held: list[bytes] = []
+        room_bytes = frame_bytes_max - len(head)
+        for run in runs:
+            for chunk in next(floats) if isinstance(run, FloatRun) else (_histogram_chunk(run),):
+                held.append(put_block(2, chunk))
+                room_bytes -= len(held[-1])
+                if room_bytes <= 0:
+                    yield _frame(head, held, query)
+                    held, room_bytes = [], frame_bytes_max - len(head)
+        if held:
+            yield _frame(head, held, query)
 
 
 def _frame(head: bytes, chunks: Sequence[bytes], query: int) -> bytes:
@@ -100,20 +122,34 @@ def _frame(head: bytes, chunks: Sequence[bytes], query: int) -> bytes:
     return put_varint(len(message)) + crc32c(message).to_bytes(4, "big") + message
 
 
-def _chunks(run: Run) -> Iterator[bytes]:
-    if isinstance(run, HistogramRun):
-        chunk = run.chunk
-        data, _ = encode_histograms([chunk], [run.reset])
-        kind = FLOATS if chunk.layout.floats else INTEGERS
-        yield _chunk(int(chunk.times[0]), int(chunk.times[-1]), kind, data.tobytes())
-        return
-    counts = np.full(-(-len(run.times) // SAMPLES_PER_CHUNK), SAMPLES_PER_CHUNK)
-    counts[-1] = len(run.times) - SAMPLES_PER_CHUNK * (len(counts) - 1)
-    data, sizes = encode_chunks(run.times, run.values, counts)
-    ends, last = np.cumsum(sizes).tolist(), (np.cumsum(counts) - 1).tolist()
-    for end, size, count, at in zip(ends, sizes.tolist(), counts.tolist(), last, strict=True):
-        times = int(run.times[at - count + 1]), int(run.times[at])
-        yield _chunk(*times, _XOR, data[end - size : end].tobytes())
+def _histogram_chunk(run: HistogramRun) -> bytes:
+    chunk = run.chunk
+    data, _ = encode_histograms([chunk], [run.reset])
+    kind = FLOATS if chunk.layout.floats else INTEGERS
+    return _chunk(int(chunk.times[0]), int(chunk.times[-1]), kind, data.tobytes())
+
+
+def _float_chunks(runs: Sequence[FloatRun]) -> list[list[bytes]]:
+    """The chunks of each run."""
+    if not runs:
+        return []
+    counts: list[int] = []
+    chunks: list[int] = []
+    for run in runs:
+        whole, rest = divmod(len(run.times), SAMPLES_PER_CHUNK)
+        counts += [SAMPLES_PER_CHUNK] * whole + ([rest] if rest else [])
+        chunks.append(whole + bool(rest))
+    times = np.concatenate([run.times for run in runs])
+    data, sizes = encode_chunks(times, np.concatenate([run.values for run in runs]), np.array(counts))
+    raw, ends = data.tobytes(), np.cumsum(sizes).tolist()
+    last = np.cumsum(counts)
+    firsts_ms, lasts_ms = times[last - counts].tolist(), times[last - 1].tolist()
+    encoded = [
+        _chunk(first_ms, last_ms, _XOR, raw[end - size : end])
+        for first_ms, last_ms, end, size in zip(firsts_ms, lasts_ms, ends, sizes.tolist(), strict=True)
+    ]
+    bounds = np.cumsum([0, *chunks]).tolist()
+    return [encoded[begin:end] for begin, end in pairwise(bounds)]
 
 
 def _chunk(first_ms: int, last_ms: int, kind: int, data: bytes) -> bytes:

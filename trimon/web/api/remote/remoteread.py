@@ -145,8 +145,7 @@ class ReadHandler:
             pieces = (
                 piece
                 for number, result in enumerate(read)
-                for labels, runs in result.series()
-                for piece in frames(labels, runs, number, frame_bytes_max)
+                for piece in frames(result.series(), number, frame_bytes_max)
             )
             first: list[bytes] = []
             for piece in islice(pieces, _FRAMES_AT_ONCE):
