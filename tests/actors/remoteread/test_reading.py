@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from tests.support.asgi import Call
 from tests.support.read_world import NOW_MS, WRITE, endpoint, read_world, wave
-from tests.web.api.test_oracle import message
 from trimon.errors import UserError
 from trimon.fetch.request import FetchError, Response
 from trimon.model.labels import labels_of
+from trimon.query import engine
 from trimon.remote.read_request import decode_read_request
 from trimon.rules.alerting import AlertOrigin
+from trimon.rules.reading import RuleReading
 
 M1, M2 = labels_of({"__name__": "m", "i": "1"}), labels_of({"__name__": "m", "i": "2"})
 
@@ -60,6 +64,8 @@ async def test_another_servers_samples_are_queried_as_if_they_were_here(
 @pytest.mark.parametrize("sampled", [False, True], ids=["chunks", "samples"])
 async def test_histograms_and_markers_of_staleness(tmp_path: Path, sampled: bool) -> None:
     """Native histograms, with custom bounds too, floats between them and staleness markers come as they are stored there."""
+    from tests.web.api.test_oracle import message  # where there are no recordings it skips
+
     async with read_world(tmp_path, endpoint()) as here:
         here.wire.sampled = sampled
         status, _, _ = await Call("POST", "/api/v1/write", WRITE, message()).to(here.far.client.app)
@@ -217,13 +223,11 @@ async def test_memory_and_frames_are_bounded(tmp_path: Path) -> None:
         assert "chunkedReader: message size exceeded the limit 50 bytes" in warning
         here.reader.configure([endpoint()], ())
         options = here.near.context.query_options().with_()
-        from dataclasses import replace
 
         small = replace(options, bytes_max=4000)
         context: Any = here.near.context
 
         def nothing(snapshot: Any, budget: Any) -> None:
-            from trimon.query import engine
 
             engine.instant(snapshot, "m", NOW_MS, small, budget)
 
@@ -233,7 +237,6 @@ async def test_memory_and_frames_are_bounded(tmp_path: Path) -> None:
 
 async def test_endpoints_of_a_new_configuration(tmp_path: Path) -> None:
     """Equal sections are refused; one that stays keeps its counts and its connections, those of one that goes are closed."""
-    import trio
 
     one, two = endpoint(name="one"), endpoint("http://far/two", name="two")
     async with read_world(tmp_path, one, two) as here, trio.open_nursery() as nursery:
@@ -256,8 +259,6 @@ async def test_endpoints_of_a_new_configuration(tmp_path: Path) -> None:
 
 async def test_rules_of_one_iteration_share_what_was_fetched(tmp_path: Path) -> None:
     """Rules read from others as queries do; two that select the same ask once."""
-    from trimon.query import engine
-    from trimon.rules.reading import RuleReading
 
     async with read_world(tmp_path, endpoint()) as here:
         await here.write(here.far, (M1, wave(1)), (M2, wave(2)))
@@ -270,3 +271,26 @@ async def test_rules_of_one_iteration_share_what_was_fetched(tmp_path: Path) -> 
 
             assert await here.near.context.queries.run(query, options, work) == wanted
         assert len(here.wire.requests) == 2
+
+
+async def test_many_times_one_after_the_other_are_few_questions(tmp_path: Path) -> None:
+    """What is evaluated time by time, as rules that catch up, asks ahead: 300 times take some ten questions, all right."""
+    async with read_world(tmp_path, endpoint()) as here:
+        await here.write(here.far, (M1, wave(1)), (M2, wave(2)))
+        options = here.near.context.query_options()
+        times = range(NOW_MS - 300_000, NOW_MS, 1000)
+
+        def work(snapshot: Any, budget: Any) -> list[float]:
+            return [
+                float(
+                    engine.instant(snapshot, "sum(last_over_time(m[1s]))", time_ms, options, budget).values[
+                        0, 0
+                    ]
+                )
+                for time_ms in times
+            ]
+
+        found = await here.near.context.queries.run("catch up", options, work)
+        stored = dict(wave(1))
+        assert found == pytest.approx([3 * stored[time_ms] for time_ms in times])
+        assert len(here.wire.requests) < 16

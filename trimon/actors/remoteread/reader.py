@@ -78,7 +78,8 @@ class RemoteReader:
         """What one query reads of others; None when nobody is to be asked."""
         if not self.endpoints or hops >= HOPS_MAX:
             return None
-        return RemoteReading(tuple(self.endpoints.values()), self._local_start_ms(), offload, hops)
+        endpoints = tuple(self.endpoints.values())
+        return RemoteReading(endpoints, self._local_start_ms(), self._clock.now_ms(), offload, hops)
 
     async def run(self) -> None:
         """Closes the connections of endpoints that are gone, and of all at the end."""

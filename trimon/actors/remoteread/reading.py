@@ -34,6 +34,8 @@ from trimon.storage.read.snapshot import StoreSnapshot
 Key = tuple[tuple[Matcher, ...], int, int]
 # A query that selects something else whenever it has got what it asked for is none that ends.
 ROUNDS_MAX: Final = 64
+# So many intervals of the same matchers are asked for as they are.
+_SPANS_EXACT: Final = 3
 _WHAT: Final = "answers to remote reads"
 # Frames up to this size are checked side by side.
 _SHORT_FRAME_BYTES: Final = 4096
@@ -48,20 +50,30 @@ class _Job:
     key: Key
     endpoint: ReadEndpoint
     asked: Asked
+    end_ms: int
+    """Until when it is asked for, perhaps later than the selection goes."""
 
 
 class RemoteReading:
     """The samples of others for one query, or for the rules of one iteration."""
 
     def __init__(
-        self, endpoints: Sequence[ReadEndpoint], local_start_ms: int, offload: Offload, hops: int
+        self,
+        endpoints: Sequence[ReadEndpoint],
+        local_start_ms: int,
+        now_ms: int,
+        offload: Offload,
+        hops: int,
     ) -> None:
         self._endpoints = endpoints
         self._local_start_ms = local_start_ms
+        self._now_ms = now_ms
         self._offload = offload
         self._hops = hops
         self._found: dict[Key, Fetched] = {}
         self._wanted: dict[Key, tuple[_Job, ...]] = {}
+        # What was fetched for the same matchers, from when to when.
+        self._spans: dict[tuple[Matcher, ...], list[tuple[int, int, Fetched]]] = {}
         self._size_bytes = 0
         self._rounds = 0
         self._turn = trio.Lock()
@@ -77,10 +89,19 @@ class RemoteReading:
         fetched = self._found.get(key)
         if fetched is not None:
             return fetched
+        spans = self._spans.get(matchers, [])
+        for first_ms, last_ms, known in spans:
+            if first_ms <= start_ms and end_ms <= last_ms:
+                self._found[key] = known
+                return known
+        if len(spans) >= _SPANS_EXACT:
+            # Somebody evaluates one time after the other: the more there were, the further it goes on.
+            ahead_ms = end_ms - min(first_ms for first_ms, _, _ in spans)
+            end_ms = max(end_ms, min(self._now_ms, end_ms + ahead_ms))
         jobs = tuple(
-            _Job(key, endpoint, asked)
+            _Job(key, endpoint, asked, end_ms)
             for endpoint in self._endpoints
-            if (asked := endpoint.scope.asked(*key, self._local_start_ms)) is not None
+            if (asked := endpoint.scope.asked(matchers, start_ms, end_ms, self._local_start_ms)) is not None
         )
         if not jobs:
             self._found[key] = NOTHING
@@ -120,7 +141,9 @@ class RemoteReading:
             found = await self._offload.run(lambda: _decoded(jobs, bodies, budget), budget.cancel)
             budget.check()
             for key, listed in wanted.items():
-                self._found[key] = self._judged(listed, [found[jobs.index(job)] for job in listed])
+                fetched = self._judged(listed, [found[jobs.index(job)] for job in listed])
+                self._found[key] = fetched
+                self._spans.setdefault(key[0], []).append((key[1], listed[0].end_ms, fetched))
 
     async def _bodies(self, jobs: Sequence[_Job], budget: Budget) -> list[Body | Exception]:
         bodies: list[Body | Exception] = [RemoteReadError("context deadline exceeded")] * len(jobs)
