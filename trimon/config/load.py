@@ -31,6 +31,7 @@ from trimon.config.remote import (
     refuse_same_names,
 )
 from trimon.config.scrape import ScrapeConfig
+from trimon.config.shipper import BlockShipperConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.support import NO_EFFECT, NO_EFFECT_IN_JOBS, Unsupported
 from trimon.config.tracing import TracingConfig
@@ -109,6 +110,7 @@ class MainFile(Model):
     remote_write: tuple[RemoteWriteConfig, ...] = setting(REMOTE_WRITE, ())
     remote_read: tuple[RemoteReadConfig, ...] = setting(REMOTE_READ, ())
     otlp: OtlpConfig = setting(Of(OtlpConfig), default_factory=OtlpConfig)
+    trimon_block_shipper: BlockShipperConfig | None = setting(Of(BlockShipperConfig), own=True)
     trimon_receivers: ReceiversConfig = setting(
         Of(ReceiversConfig), default_factory=ReceiversConfig, own=True
     )

@@ -18,6 +18,7 @@ from trimon.server.remotewrite import RemoteWritePart
 from trimon.server.rules import RulePart
 from trimon.server.scraping import ScrapingPart
 from trimon.server.settings import Seams, Settings
+from trimon.server.shipper import ShipperPart
 from trimon.server.storage import StoragePart
 from trimon.storage.store import Store
 from trimon.tracing.tracer import TRACER
@@ -46,6 +47,7 @@ class ServerParts:
             settings.rules_max,
         )
         self.remote_write = RemoteWritePart(self.storage, settings, seams, reports)
+        self.shipper = ShipperPart(self.storage, seams, reports)
         self.receivers = ReceiversPart(self.storage, seams, reports)
         self.notify = NotifyPart(settings, seams, reports)
         self.rules = RulePart(self.storage, self.queries, self.notify, current, settings, seams, reports)

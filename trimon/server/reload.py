@@ -135,6 +135,7 @@ class Reload:
             ("scrape", self._scraping),
             ("remote_storage", self._remote_storage),
             ("receivers", self._receivers),
+            ("block_shipper", self._shipper),
             ("notify", self._notify),
             ("rules", self._rules),
             ("tracing", self._tracing),
@@ -169,6 +170,9 @@ class Reload:
 
     def _receivers(self, loaded: LoadedConfiguration) -> None:
         self._parts.receivers.configure(loaded.config)
+
+    def _shipper(self, loaded: LoadedConfiguration) -> None:
+        self._parts.shipper.configure(loaded.config)
 
     def _notify(self, loaded: LoadedConfiguration) -> None:
         self._parts.notify.configure(loaded.config)

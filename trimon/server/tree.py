@@ -16,6 +16,7 @@ trimon
 ├── alert-history      every change of an alert, kept through restarts
 ├── rule-manager       ends the series of removed rule groups
 ├── rules/<file>/<group>
+├── block-shipper/<bucket>  copies finished blocks to an object store, where the configuration asks for it
 ├── receivers/<protocol>   what older programs push, where the configuration asks for it
 ├── config-watch       reloads when a file of the configuration changes, with --config.auto-reload
 ├── web-config         reads the web config file again when it or what it names changes
@@ -98,6 +99,7 @@ def supervision_tree(
         ChildSpec("alert-history", lambda: rules.history, rules.history_mailbox, restart=always, drain_s=2.0),
         ChildSpec("rule-manager", lambda: rules.manager, restart=always, drain_s=2.0),
         ChildSpec("rules", lambda: rules.pool, restart=always, drain_s=12.0),
+        ChildSpec("block-shipper", lambda: parts.shipper.pool, restart=always, drain_s=2.0),
         ChildSpec("receivers", lambda: parts.receivers.pool, restart=always, drain_s=6.0),
         ChildSpec("web-config", lambda: web_watch, restart=always),
         ChildSpec("tracing", lambda: parts.tracing, restart=always, drain_s=3.0),

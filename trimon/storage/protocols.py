@@ -11,10 +11,11 @@ from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
 from trimon.model.snapshot import Snapshot
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import ExemplarStore
+from trimon.storage.figures import StoreFigures
 from trimon.storage.growth import SeriesGrowth
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problem
-from trimon.storage.statistics import HeadCardinality, StoreFigures
+from trimon.storage.statistics import HeadCardinality
 from trimon.storage.upkeep.jobs import MaintenanceJob, MergeJob
 from trimon.storage.wal.replay import ReplayReport
 

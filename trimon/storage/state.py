@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from trimon.files import Files
 from trimon.random import Randomness
 from trimon.storage.block.cache import CACHE_BYTES, ArrayCache
 from trimon.storage.block.damage import Loss
-from trimon.storage.block.meta import BlockNames
+from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.growth import SeriesMarks
 from trimon.storage.head.head import Head
@@ -93,6 +93,8 @@ class StoreCore:
         """Why nothing may be written to the data directory, which is that of somebody else; empty if it may."""
         self.missing_blocks: set[str] = set()
         """Blocks in use whose files were removed."""
+        self.is_held: Callable[[BlockMeta, int], bool] | None = None
+        """Which blocks are not to be merged at a time."""
         self._measured: tuple[int, int] | None = None
 
     @property

@@ -1,9 +1,9 @@
-"""The cardinality of the heads, as `/api/v1/status/tsdb` shows it, and the figures behind the self metrics."""
+"""The cardinality of the heads, as `/api/v1/status/tsdb` shows it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -31,28 +31,6 @@ class HeadCardinality:
     values_by_label: Ranking
     bytes_by_label: Ranking
     series_by_pair: Ranking
-
-
-@dataclass(frozen=True, slots=True)
-class StoreFigures:
-    """Gauges and counters of a store at one moment; times are None where there is nothing."""
-
-    head_series: int
-    head_chunks: int
-    head_samples: int
-    head_min_ms: int | None
-    head_max_ms: int | None
-    head_bytes: int
-    loose_samples: int
-    symbol_bytes: int
-    blocks: int
-    blocks_bytes: int
-    lowest_ms: int | None
-    wal_bytes: int
-    wal_segment: int
-    cache_bytes: int
-    kept_bytes: int
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 def chunk_count(view: HeadView) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +20,14 @@ from trimon.storage.block.blockset import open_blocks
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.exemplars import OUT_OF_ORDER, ExemplarStore, StoredExemplar, from_rows, to_rows
+from trimon.storage.figures import StoreFigures, figures_of
 from trimon.storage.growth import SeriesGrowth, growth
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
 from trimon.storage.problems import Problem
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.state import LiveHead, StoreCore, StoreState
-from trimon.storage.statistics import HeadCardinality, StoreFigures, cardinality
+from trimon.storage.statistics import HeadCardinality, cardinality
 from trimon.storage.upkeep.admin import StoreAdmin
 from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.directory import DataDirectory
@@ -189,32 +190,16 @@ class Store:
 
     def figures(self) -> StoreFigures:
         """Gauges and counters for the self metrics. Cheap."""
-        core = self._core
-        state = core.state
-        views = [live.head.view for live in state.heads]
-        filled = [view for view in views if view.samples]
-        logs = [live.log for live in state.heads if live.log is not None]
-        first_ms = min((view.min_ms for view in filled), default=None)
-        block_times = [block.meta.min_ms for block in state.blocks]
-        chunks, held_bytes = core.measured_heads()
-        return StoreFigures(
-            head_series=max((view.index.series - len(view.components) for view in views), default=0),
-            head_chunks=chunks,
-            head_samples=sum(view.samples for view in views),
-            head_min_ms=first_ms,
-            head_max_ms=max((view.max_ms for view in filled), default=None),
-            head_bytes=held_bytes,
-            loose_samples=sum(view.loose.samples for view in views),
-            symbol_bytes=sum(live.head.index.symbols.text_bytes for live in state.heads),
-            blocks=len(state.blocks),
-            blocks_bytes=sum(block.size_bytes for block in state.blocks),
-            lowest_ms=min([*block_times, *([first_ms] if first_ms is not None else [])], default=None),
-            wal_bytes=self._maintenance.usage().wal_bytes,
-            wal_segment=max((log.segment for log in logs), default=0),
-            cache_bytes=core.cache.used_bytes + core.pages.used_bytes,
-            kept_bytes=core.memory.used_bytes,
-            counts=dict(core.counts),
-        )
+        return figures_of(self._core, self._maintenance.usage().wal_bytes)
+
+    def block_snapshot(self, ulid: str) -> StoreSnapshot | None:
+        """The samples of one block; None when it is gone."""
+        found = [block for block in self._core.state.blocks if block.meta.ulid == ulid]
+        return StoreSnapshot(found) if found else None
+
+    def hold_blocks(self, is_held: Callable[[BlockMeta, int], bool] | None) -> None:
+        """Which blocks are not merged at a time in ms, since somebody else waits for them; None: all are."""
+        self._core.is_held = is_held
 
     # ---- bounds
 

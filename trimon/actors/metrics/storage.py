@@ -9,9 +9,9 @@ from trimon.actors.compactor import CompactionCounts, Compactor
 from trimon.actors.storage import StorageActor
 from trimon.selfmetrics import MetricFamily
 from trimon.storage.exemplars import ExemplarStore
+from trimon.storage.figures import StoreFigures
 from trimon.storage.options import StoreOptions
 from trimon.storage.protocols import MeasuredStore
-from trimon.storage.statistics import StoreFigures
 
 _GAUGES: Final = (
     ("prometheus_tsdb_head_series", "head_series", "Total number of series in the head block."),

@@ -33,7 +33,9 @@ class MaintenancePlanner:
         core.measure_heads()
         heads = _head_states(state)
         metas = [block.meta for block in state.blocks]
-        actions = plan_actions(metas, heads, core.newest_ms, now_ms, core.options, self.usage())
+        is_held = core.is_held
+        held = {meta.ulid for meta in metas if is_held is not None and is_held(meta, now_ms)}
+        actions = plan_actions(metas, heads, core.newest_ms, now_ms, core.options, self.usage(), held)
         jobs: list[MaintenanceJob] = [
             LoadJob(live.head, core.problem)
             for live in state.heads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -72,12 +72,16 @@ def plan_actions(
     now_ms: int,
     options: StoreOptions,
     usage: DiskUsage,
+    held: Collection[str] = (),
 ) -> list[Action]:
-    """What to do next, in this order; to be asked again when it is done. Empty: nothing is due."""
+    """What to do next, in this order; to be asked again when it is done. Empty: nothing is due.
+
+    Blocks that are `held` are not merged for now.
+    """
     actions: list[Action] = []
     dropped = plan_retention(blocks, now_ms, options, usage)
     actions.extend(dropped)
-    gone = {meta.ulid for drop in dropped for meta in drop.blocks}
+    gone = {meta.ulid for drop in dropped for meta in drop.blocks}.union(held)
     cuts = plan_cuts(heads, newest_ms, now_ms, options)
     actions.extend(cuts[:1])
     if not cuts:

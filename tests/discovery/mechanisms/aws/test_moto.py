@@ -6,15 +6,12 @@ It knows no Lightsail, no nodes of MSK, no serverless caches, and instances of R
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support.moto import moto
 from trimon.clock import WallClock
 from trimon.config import load_text
 from trimon.discovery.asking.refresh import RefreshDiscovery
@@ -29,7 +26,6 @@ boto3: Any = pytest.importorskip("boto3", reason="moto is not installed")
 pytest.importorskip("moto", reason="moto is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")]
 
-START_S = 30.0
 REGION = "eu-west-1"
 KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 
@@ -37,31 +33,9 @@ KEYS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret"}
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """The URL of a moto of its own, with some machines, a cluster of each kind, and a role."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
-        try:
-            _wait(port)
-            url = f"http://127.0.0.1:{port}"
-            _fill(url)
-            yield url
-        finally:
-            peer.terminate()
-
-
-def _wait(port: int) -> None:
-    until = time.monotonic() + START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+    with moto() as url:
+        _fill(url)
+        yield url
 
 
 def _client(service: str, url: str) -> Any:
