@@ -46,8 +46,11 @@ class _Quiet(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:  # who asked was killed
+            self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # its name in the standard library
         del format, args
@@ -208,6 +211,8 @@ def exported(url: str, at_s: float) -> tuple[Samples, int]:
             one = json.loads(line)
             mine = found.setdefault(one["metric"]["i"], {})
             for time_ms, value in zip(one["timestamps"], one["values"], strict=True):
+                if value is None:  # a staleness marker, which queries do not show
+                    continue
                 contradictions += mine.setdefault(time_ms, str(float(value))) != str(float(value))
     return found, contradictions
 
