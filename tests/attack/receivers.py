@@ -135,9 +135,17 @@ class Receiver:
     ending: signal.Signals = signal.SIGKILL
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while it starts or ends."""
+    is_over: bool = False
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it answers; not when the trial is over."""
+        with self.lock:
+            if not self.is_over:
+                self._start()
+
+    def _start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(self.command(self.directory, self.port), stdout=log, stderr=log)
@@ -153,9 +161,18 @@ class Receiver:
 
     def end(self) -> None:
         """Ends it, with SIGKILL where what it has answered for is on its disk."""
-        assert self.process is not None
-        self.process.send_signal(self.ending)
-        self.process.wait(30)
+        with self.lock:
+            assert self.process is not None
+            self.process.send_signal(self.ending)
+            self.process.wait(30)
+
+    def close(self) -> None:
+        """Ends it for good."""
+        with self.lock:
+            self.is_over = True
+            if self.process is not None:
+                self.process.kill()
+                self.process.wait()
 
 
 def _prometheus(directory: Path, port: int) -> list[str]:
@@ -346,9 +363,7 @@ class Trial:
         if self._sender is not None and self._sender.process is not None:
             self._sender.kill()
         for receiver in self.receivers:
-            if receiver.process is not None:
-                receiver.process.kill()
-                receiver.process.wait()
+            receiver.close()
         for gate in self.gates:
             gate.server.shutdown()
             gate.server.server_close()
