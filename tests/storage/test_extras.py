@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.storage.conftest import ALL, START_MS, Bench, first_row, series
+from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.rows import Metadata
+from trimon.model.rows import Exemplars, Metadata
 from trimon.storage.exemplars import DISABLED, OUT_OF_ORDER, TOO_LONG, StoredExemplar
 
 T = START_MS
@@ -81,3 +82,19 @@ def test_figures_tell_what_is_held(bench: Bench) -> None:
     assert figures.counts["out_of_order"] == 1
     assert figures.wal_bytes > 0
     assert figures.head_bytes > 0
+
+
+def test_a_set_that_is_shown_again_is_not_late(bench: Bench) -> None:
+    """Of the exemplars of one series only those count as out of order that have none beside them that is not."""
+    a, b = series("a"), series("b")
+
+    def told(*exemplars: tuple[Labels, int, float]) -> int:
+        rows = tuple((labels, (), value, time_ms) for labels, time_ms, value in exemplars)
+        (answer,) = bench.store.append([Exemplars(rows)])
+        return answer.out_of_order
+
+    shown = ((a, START_MS, 1.0), (a, START_MS, 2.0), (b, START_MS, 1.0))
+    assert told(*shown) == 0
+    assert told(*shown) == 0
+    assert told((a, START_MS - 1, 1.0), (a, START_MS - 2, 2.0), (b, START_MS, 1.0)) == 2
+    assert told((a, START_MS - 1, 1.0), (b, START_MS + 1, 1.0)) == 1

@@ -169,6 +169,9 @@ class ExemplarReader:
             if -TIME_MS_MAX < time_ms < TIME_MS_MAX and _is_text(exemplar.labels):
                 found.append((one.series, exemplar.labels, exemplar.value, time_ms))
         self._last = last
+        # Those of one series in order of their times, then of their values: storage takes no earlier one afterwards.
+        places = {series: place for place, (series, *_) in reversed(list(enumerate(found)))}
+        found.sort(key=lambda one: (places[one[0]], one[3], one[2], one[1]))
         return Exemplars(tuple(found)) if found else None
 
 

@@ -125,6 +125,18 @@ class ExemplarStore:
         return sorted((series, mine) for series, mine in found if mine)
 
 
+def wholly_late(exemplars: Sequence[StoredExemplar], verdicts: Sequence[str]) -> int:
+    """How many are out of order of series of which all are; of a set that is shown again the last one is known, not late."""
+    late: dict[Labels, int] = {}
+    others = set()
+    for exemplar, verdict in zip(exemplars, verdicts, strict=True):
+        if verdict == OUT_OF_ORDER:
+            late[exemplar.series] = late.get(exemplar.series, 0) + 1
+        else:
+            others.add(exemplar.series)
+    return sum(count for series, count in late.items() if series not in others)
+
+
 def _satisfies(series: Labels, matchers: Sequence[Matcher]) -> bool:
     labels = dict(series)
     return all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)

@@ -19,7 +19,7 @@ from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import open_blocks
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.exemplars import OUT_OF_ORDER, ExemplarStore, StoredExemplar, from_rows, to_rows
+from trimon.storage.exemplars import ExemplarStore, StoredExemplar, from_rows, to_rows, wholly_late
 from trimon.storage.figures import StoreFigures, figures_of
 from trimon.storage.growth import SeriesGrowth, growth
 from trimon.storage.metadata import MetadataBook
@@ -342,10 +342,11 @@ class Store:
 
     def _append_exemplars(self, message: Exemplars) -> Appended:
         exemplars = [StoredExemplar(*fields) for fields in message.exemplars]
-        reasons = [reason for reason in self.append_exemplars(exemplars) if reason]
+        verdicts = self.append_exemplars(exemplars)
+        reasons = [reason for reason in verdicts if reason]
         return Appended(
             appended=len(exemplars) - len(reasons),
-            out_of_order=reasons.count(OUT_OF_ORDER),
+            out_of_order=wholly_late(exemplars, verdicts) if reasons else 0,
             error=reasons[0] if reasons else "",
         )
 
