@@ -88,6 +88,9 @@ def test_the_sdk_pushes_over_grpc(tmp_path: Path) -> None:
         assert push(GrpcExporter(endpoint, insecure=True, compression=grpc.Compression.Gzip), 7)
         check(server, 7)
         assert server.text("/api/v1/otlp/v1/metrics", "POST")[0] == 404
+        with grpc.insecure_channel(endpoint) as channel:  # an open connection keeps no stop waiting
+            assert code_of(MetricsServiceStub(channel).Export) is grpc.StatusCode.OK
+            assert server.stop(10) == 0
 
 
 def test_grpc_has_tls_and_users_of_the_web_config_file(tmp_path: Path) -> None:

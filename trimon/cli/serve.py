@@ -173,6 +173,8 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
         registry=registry,
     )
     place = say_place(addresses, scheme, own, web.route_prefix)
+    if grpc_sockets:
+        log.info("OTLP is taken over gRPC", addresses=",".join(map(shown_address, grpc_sockets)))
     log.info("trimon is up", url=place, data=str(store.options.path), jobs=len(config.scrape_configs))
     server = Server(settings, seams, store, sockets, loaded, source, grpc_sockets)
     Collector(seams.clock).start()
