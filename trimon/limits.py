@@ -37,6 +37,9 @@ REMOTE_WRITE_DECODED_BYTES_MAX: Final = 32 * 2**20
 # Line protocol of InfluxDB: as InfluxDB 1 reads, before and after decompression.
 INFLUX_BODY_BYTES_MAX: Final = 25_000_000
 
+# What a batch job pushes at once.
+PUSH_BODY_BYTES_MAX: Final = 16 * 2**20
+
 # OTLP: as Prometheus reads, before and after decompression.
 OTLP_BODY_BYTES_MAX: Final = 32 * 2**20
 OTLP_DECODED_BYTES_MAX: Final = 32 * 2**20

@@ -13,6 +13,7 @@ from trimon.model.labels import is_legacy_label_name
 
 _REFERENCE: Final = re.compile(r"\$(?:(\d+)|\{(\d+)\})")
 SERIES_MAX: Final = 100_000
+_INTERVAL_MS_MIN: Final = 100
 _PORT_MAX: Final = 65535
 
 
@@ -115,6 +116,25 @@ class InfluxConfig(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PushgatewayConfig(Model):
+    """What batch jobs push, under `/metrics/job/` of the server's own HTTP."""
+
+    section: ClassVar[str] = "pushgateway"
+    yaml_type: ClassVar[str] = "config.PushgatewayReceiver"
+
+    interval: int = setting(DURATION, 15_000)
+    ttl: int = setting(DURATION, 86_400_000)
+    series_max: int = setting(Whole(1), SERIES_MAX)
+
+    def check(self) -> None:
+        """Intervals are some."""
+        if self.interval < _INTERVAL_MS_MIN:
+            raise self.refuse("interval", "interval must be at least 100ms")
+        if self.ttl and self.ttl < self.interval:
+            raise self.refuse("ttl", "ttl must not be less than interval, but for 0, which is for ever")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReceiversConfig(Model):
     """Everything under `trimon_receivers`; None: not received."""
 
@@ -124,3 +144,4 @@ class ReceiversConfig(Model):
     graphite: GraphiteConfig | None = setting(Of(GraphiteConfig))
     statsd: StatsdConfig | None = setting(Of(StatsdConfig))
     influx: InfluxConfig | None = setting(Of(InfluxConfig))
+    pushgateway: PushgatewayConfig | None = setting(Of(PushgatewayConfig))

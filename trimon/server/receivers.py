@@ -11,10 +11,11 @@ from trimon.actors.kernel.spec import Actor, ChildSpec, Restart
 from trimon.actors.metrics.receivers import receiver_metrics
 from trimon.actors.receivers.graphite import GraphiteReceiver
 from trimon.actors.receivers.lines import LineCounts
+from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.receivers.statsd import StatsdReceiver
 from trimon.config.dump import fingerprint
 from trimon.config.load import Config
-from trimon.config.receivers import GraphiteConfig, StatsdConfig
+from trimon.config.receivers import GraphiteConfig, PushgatewayConfig, StatsdConfig
 from trimon.remote.pushed.aggregate import StatsdAggregate
 from trimon.server.settings import Seams
 from trimon.server.storage import StoragePart
@@ -23,6 +24,7 @@ DRAIN_S: Final = 5.0
 POLICY: Final = RestartPolicy(retry_first_s=120.0)
 GRAPHITE: Final = "graphite"
 STATSD: Final = "statsd"
+PUSHGATEWAY: Final = "pushgateway"
 
 
 class ReceiversPart:
@@ -34,6 +36,8 @@ class ReceiversPart:
         self._writer = storage.writer
         self._seams = seams
         self._statsd: tuple[object, StatsdAggregate] | None = None
+        self.pushes: PushGroups | None = None
+        """The groups that were pushed; None where nothing is received so."""
         seams.metrics.collect(receiver_metrics(self.counts))
 
     def configure(self, config: Config) -> None:
@@ -51,7 +55,20 @@ class ReceiversPart:
                     policy=POLICY,
                     version=fingerprint("receiver", (section,)),
                 )
+        if (pushed := receivers.pushgateway) is not None:
+            groups = self._groups(pushed)
+            wanted[PUSHGATEWAY] = ChildSpec(
+                PUSHGATEWAY, lambda: groups, restart=Restart.ALWAYS, drain_s=DRAIN_S, policy=POLICY
+            )
+        else:
+            self.pushes = None
         self.pool.reconcile(wanted)
+
+    def _groups(self, section: PushgatewayConfig) -> PushGroups:
+        if self.pushes is None:
+            self.pushes = PushGroups(section, self._writer, self._seams.clock, self._seams.log)
+        self.pushes.config = section
+        return self.pushes
 
     def _actor(self, section: GraphiteConfig | StatsdConfig) -> Actor:
         seams = self._seams

@@ -27,6 +27,7 @@ from trimon.web.api.querying.search import search_endpoints
 from trimon.web.api.querying.series import series_endpoints
 from trimon.web.api.remote.influx import influx_endpoints
 from trimon.web.api.remote.otlp import otlp_endpoints
+from trimon.web.api.remote.pushgateway import pushgateway_endpoints
 from trimon.web.api.remote.remotequeues import remote_queue_endpoints
 from trimon.web.api.remote.remoteread import read_endpoints
 from trimon.web.api.remote.remotewrite import write_endpoints
@@ -75,6 +76,7 @@ _AREAS: Final = (
     federation_endpoints,
     otlp_endpoints,
     influx_endpoints,
+    pushgateway_endpoints,
     console_endpoints,
     user_asset_endpoints,
     management_endpoints,

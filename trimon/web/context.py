@@ -13,6 +13,7 @@ import trio
 from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.supervisor import Supervisor
 from trimon.actors.querying.gate import Queries
+from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.rules.history import AlertHistory
 from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
@@ -128,6 +129,8 @@ class WebContext:
     """How the text of a rule file is read."""
     otlp: Callable[[], OtlpConfig] = OtlpConfig
     receivers: Callable[[], ReceiversConfig] = ReceiversConfig
+    pushes: Callable[[], PushGroups | None] = lambda: None
+    """The groups of metrics that batch jobs push; None where they are not received."""
     """How OTLP metrics become series."""
     alert_origin: AlertOrigin = field(default_factory=AlertOrigin)
     """What templates of alerts know of the server."""
