@@ -30,6 +30,7 @@ SECTIONS: Final = {
     "remote_read": "whom queries ask besides local storage",
     "otlp": "the OTLP receiver asks at each request",
     "trimon_block_shipper": "the block shipper",
+    "trimon_query_backends": "whom queries of clients ask for older steps",
     "trimon_receivers": "the receivers of what programs push",
 }
 """What takes a section over; empty: nothing acts on it, and whoever has it is warned."""

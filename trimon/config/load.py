@@ -22,6 +22,7 @@ from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_er
 from trimon.config.kinds import FilePath, Listed, Of
 from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
+from trimon.config.querybackends import QueryBackendConfig
 from trimon.config.receivers import ReceiversConfig
 from trimon.config.remote import (
     REMOTE_READ,
@@ -46,6 +47,9 @@ M = TypeVar("M", bound=Model)
 
 RETENTION_DEFAULT_MS: Final = parse_duration_ms("15d")
 _NOT_IN_AGENT_MODE: Final = ("alerting", "rule_files", "remote_read")
+_QUERY_BACKENDS: Final = Listed(
+    Of(QueryBackendConfig), "[]*config.QueryBackend", "empty or null query backend section"
+)
 _SCRAPE_CONFIGS: Final = Listed(
     Of(ScrapeConfig), "[]*config.ScrapeConfig", "empty or null scrape config section"
 )
@@ -111,6 +115,7 @@ class MainFile(Model):
     remote_read: tuple[RemoteReadConfig, ...] = setting(REMOTE_READ, ())
     otlp: OtlpConfig = setting(Of(OtlpConfig), default_factory=OtlpConfig)
     trimon_block_shipper: BlockShipperConfig | None = setting(Of(BlockShipperConfig), own=True)
+    trimon_query_backends: tuple[QueryBackendConfig, ...] = setting(_QUERY_BACKENDS, (), own=True)
     trimon_receivers: ReceiversConfig = setting(
         Of(ReceiversConfig), default_factory=ReceiversConfig, own=True
     )

@@ -71,6 +71,7 @@ class Frontend:
             rules=lambda: list(parts.rules.manager.groups.values()),
             rule_defaults=self._current.rule_defaults,
             otlp=lambda: self._current.config.main.otlp,
+            backends=parts.queries.backends,
             pushes=lambda: parts.receivers.pushes,
             receivers=lambda: self._current.config.main.trimon_receivers,
             alert_origin=parts.rules.origin,

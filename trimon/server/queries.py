@@ -7,15 +7,22 @@ from pathlib import Path
 from trimon.actors.logfiles import LineFiles, line_mailbox
 from trimon.actors.metrics.scraping import query_metrics
 from trimon.actors.querying.activequeries import ActiveFile, left_over
+from trimon.actors.querying.backends import QueryBackends
 from trimon.actors.querying.costs import QueryCosts
 from trimon.actors.querying.gate import Queries
 from trimon.actors.querying.querylog import QueryLog
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.actors.remoteread.reader import RemoteReader
+from trimon.config.load import Config
+from trimon.config.querybackends import QueryBackendConfig
 from trimon.errors import OperatingError
+from trimon.fetch.client import HttpFetch
+from trimon.fetch.request import Fetch
 from trimon.gotext.times import rfc3339
 from trimon.log import Log
+from trimon.model.labels import labels_of
 from trimon.offload import Offload
+from trimon.peers.options import client_options
 from trimon.server.memory import MemoryPart
 from trimon.server.settings import Seams
 from trimon.server.storage import StoragePart
@@ -45,7 +52,17 @@ class QueryPart:
         self._costs = QueryCosts(seams.metrics)
         self.queries = self._gate(seams.query_threads, queries_max, memory.room)
         self.rule_queries = self._gate(seams.rule_threads, rules_max)
+        self.backends = QueryBackends(self._begin_ms, _connect, seams.parse_threads, seams.log)
         seams.metrics.collect(query_metrics(self.queries, self.query_log, self.lines))
+
+    def _begin_ms(self) -> int:
+        """The first time of which there are local samples."""
+        lowest_ms = self._storage.store.figures().lowest_ms
+        return self._seams.clock.now_ms() if lowest_ms is None else lowest_ms
+
+    def configure(self, config: Config) -> None:
+        """The engines that queries of clients may ask."""
+        self.backends.configure(config.main.trimon_query_backends, labels_of(config.global_.external_labels))
 
     def _gate(self, threads: Offload, concurrency_max: int, room: WaitingRoom | None = None) -> Queries:
         return Queries(
@@ -61,6 +78,10 @@ class QueryPart:
             takes_turns=room is not None,
             remote=self._remote,
         )
+
+
+def _connect(config: QueryBackendConfig) -> Fetch:
+    return HttpFetch(client_options(config))
 
 
 def _open_journal(path: Path, slots: int, log: Log) -> ActiveFile | None:

@@ -134,6 +134,7 @@ class Reload:
             ("logs", self._logs),
             ("scrape", self._scraping),
             ("remote_storage", self._remote_storage),
+            ("query_backends", self._query_backends),
             ("receivers", self._receivers),
             ("block_shipper", self._shipper),
             ("notify", self._notify),
@@ -173,6 +174,9 @@ class Reload:
 
     def _shipper(self, loaded: LoadedConfiguration) -> None:
         self._parts.shipper.configure(loaded.config)
+
+    def _query_backends(self, loaded: LoadedConfiguration) -> None:
+        self._parts.queries.configure(loaded.config)
 
     def _notify(self, loaded: LoadedConfiguration) -> None:
         self._parts.notify.configure(loaded.config)

@@ -12,6 +12,7 @@ import trio
 
 from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.supervisor import Supervisor
+from trimon.actors.querying.backends import QueryBackends
 from trimon.actors.querying.gate import Queries
 from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.rules.history import AlertHistory
@@ -129,6 +130,8 @@ class WebContext:
     """How the text of a rule file is read."""
     otlp: Callable[[], OtlpConfig] = OtlpConfig
     receivers: Callable[[], ReceiversConfig] = ReceiversConfig
+    backends: QueryBackends | None = None
+    """The engines that queries of clients may ask."""
     pushes: Callable[[], PushGroups | None] = lambda: None
     """The groups of metrics that batch jobs push; None where they are not received."""
     """How OTLP metrics become series."""

@@ -9,6 +9,7 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from trimon import limits
+from trimon.actors.querying.backends import BackendPart
 from trimon.actors.querying.querylog import QueryRecord
 from trimon.errors import UserError
 from trimon.model.arrow import STREAM_TYPE, ArrowMissing
@@ -20,6 +21,7 @@ from trimon.query.answer.result import QueryResult
 from trimon.query.answer.statsdata import stats_data
 from trimon.query.execution.annotations import limited
 from trimon.query.execution.budget import Budget
+from trimon.query.execution.grid import Grid
 from trimon.query.language.errors import ParseError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
@@ -32,7 +34,7 @@ from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.request import Request
 
 _NS_PER_MS = 1_000_000
-Evaluate = Callable[[Snapshot, str, QueryOptions, Budget], QueryResult]
+Evaluate = Callable[[Snapshot, Grid, QueryOptions, Budget], QueryResult]
 
 
 def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOptions:
@@ -149,10 +151,12 @@ class QueryHandler:
         values = await request.values()
         time_ms = parameters.time_ms(values, "time", self._context.clock.now_ms())
 
-        def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
-            return engine.instant(snapshot, text, time_ms, options, budget)
+        text = query_text(values)
 
-        return await self._answer(request, values, (time_ms, time_ms, 0), evaluate)
+        def evaluate(snapshot: Snapshot, grid: Grid, options: QueryOptions, budget: Budget) -> QueryResult:
+            return engine.instant(snapshot, text, grid.start_ms, options, budget)
+
+        return await self._answer(request, values, text, Grid.instant(time_ms), evaluate)
 
     async def range_(self, request: Request) -> Answer:
         """/query_range."""
@@ -163,19 +167,27 @@ class QueryHandler:
             raise bad_parameter("end", "end timestamp must not be before start time")
         step_ms = step_ms_of(values, start_ms, end_ms)
 
-        def evaluate(snapshot: Snapshot, text: str, options: QueryOptions, budget: Budget) -> QueryResult:
-            return engine.range_(snapshot, text, start_ms, end_ms, step_ms, options, budget)
+        text = query_text(values)
 
-        return await self._answer(request, values, (start_ms, end_ms, step_ms), evaluate)
+        def evaluate(snapshot: Snapshot, grid: Grid, options: QueryOptions, budget: Budget) -> QueryResult:
+            return engine.range_(snapshot, text, grid.start_ms, end_ms, step_ms, options, budget)
+
+        return await self._answer(
+            request, values, text, Grid.between(start_ms, end_ms, step_ms), evaluate, end_ms
+        )
 
     async def _answer(
         self,
         request: Request,
         values: MultiDict[str, str],
-        times_ms: tuple[int, int, int],
+        text: str,
+        grid: Grid,
         evaluate: Evaluate,
+        end_ms: int | None = None,
     ) -> Answer:
-        text, options = query_text(values), request_options(self._context, values)
+        """The answer to a query over the steps of a grid, or at its only one where there is no `end_ms`."""
+        ranged, options = end_ms is not None, request_options(self._context, values)
+        times_ms = (grid.start_ms, grid.start_ms if end_ms is None else end_ms, grid.step_ms if ranged else 0)
         origin = {"clientIP": request.client, "method": request.method, "path": request.path}
         asker = asker_of(request)
         record = QueryRecord(text, *times_ms, {"httpRequest": origin}, by_page=asker.by_page)
@@ -187,18 +199,20 @@ class QueryHandler:
         )
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
-            result = evaluate(snapshot, text, options, budget)
+            def local(steps: Grid) -> QueryResult:
+                return evaluate(snapshot, steps, options, budget)
+
+            result = local(grid) if part is None else part.over(local)
             record.stats = result.stats
             return _rendered(result, budget, form)
 
-        queries = self._context.queries
-        start_ms, end_ms, step_ms = times_ms
-        steps = (end_ms - start_ms) // step_ms + 1 if step_ms else 1
+        queries, part = self._context.queries, None
         try:
             if engine.is_quickly_parsed(text):  # another would hold up the loop
                 expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
-                if is_trivial(text, expr, steps) and not form.arrow:  # the library is long to import
+                if is_trivial(text, expr, grid.count) and not form.arrow:  # the library is long to import
                     return queries.run_now(options, work, record)
+            part = await self._asked(request, text, grid, options, ranged=ranged)
             answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
@@ -206,6 +220,15 @@ class QueryHandler:
                 "query", error if error.position.line or not text else error.message
             ) from None
         return self._context.held(answer)
+
+    async def _asked(
+        self, request: Request, text: str, grid: Grid, options: QueryOptions, *, ranged: bool
+    ) -> BackendPart | None:
+        """What engines answer of a query. Raises ParseError, QueryError."""
+        backends = self._context.backends
+        if backends is None or not backends.is_on:
+            return None
+        return await request.attended(lambda: backends.part(text, grid, options, ranged=ranged))
 
 
 def query_endpoints(context: WebContext) -> list[Endpoint]:
