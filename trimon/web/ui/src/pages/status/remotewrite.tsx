@@ -113,6 +113,84 @@ function Detail({ queue }: { queue: Queue }) {
   );
 }
 
+interface Endpoint {
+  name: string;
+  url: string;
+  readRecent: boolean;
+  requiredMatchers: Record<string, string>;
+  asked: number;
+  failed: number;
+  lastAnswer: string;
+  lastError: string;
+  health: "up" | "down" | "unknown";
+}
+
+const READ_COLUMNS: readonly Column<Endpoint>[] = [
+  {
+    name: "endpoint",
+    title: "Read from",
+    width: "minmax(14rem, 3fr)",
+    cell: (row) => (
+      <>
+        <strong>{row.name}</strong>{" "}
+        <Badge tone={row.health === "down" ? "bad" : row.health === "up" ? "good" : "none"}>
+          {row.health}
+        </Badge>
+        <div class="muted">{row.url}</div>
+      </>
+    ),
+    sort: (row) => row.name,
+  },
+  {
+    name: "when",
+    title: "For",
+    width: "minmax(8rem, 1fr)",
+    cell: (row) => (row.readRecent ? "all times" : "what is older than local samples"),
+  },
+  {
+    name: "answer",
+    title: "Last answer",
+    width: "minmax(8rem, 1fr)",
+    cell: (row) =>
+      row.lastAnswer ? <Time timeMs={Date.parse(row.lastAnswer)} /> : <span class="muted">none yet</span>,
+    sort: (row) => row.lastAnswer,
+  },
+  {
+    name: "asked",
+    title: "Asked",
+    width: "6rem",
+    cell: (row) => count(row.asked),
+    sort: (row) => row.asked,
+    isNumber: true,
+  },
+  {
+    name: "failures",
+    title: "Failed",
+    width: "6rem",
+    cell: (row) => <span class={row.failed ? "bad-text" : "muted"}>{count(row.failed)}</span>,
+    sort: (row) => row.failed,
+    isNumber: true,
+  },
+];
+
+/** Who is read from; nothing where nobody is. */
+function ReadFrom() {
+  const asked = useAsked((signal) => ask<Endpoint[]>("/trimon/remote_read", {}, { signal }), [], EVERY_MS);
+  if (!asked.data?.data.length) return null;
+  return (
+    <section aria-label="Read from others">
+      <h2>Read from others</h2>
+      <DataTable
+        label="Read from others"
+        columns={READ_COLUMNS}
+        rows={asked.data.data}
+        keyOf={(row) => `${row.name} ${row.url}`}
+        below={(row) => (row.lastError ? <span class="bad-text">{row.lastError}</span> : null)}
+      />
+    </section>
+  );
+}
+
 /** Who gets what is stored, how far behind each is, and what went wrong. */
 export default function RemoteWritePage() {
   const asked = useAsked((signal) => ask<Queue[]>("/trimon/remote_write", {}, { signal }), [], EVERY_MS);
@@ -139,6 +217,7 @@ export default function RemoteWritePage() {
           )
         }
       </Loaded>
+      <ReadFrom />
     </Page>
   );
 }
