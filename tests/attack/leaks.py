@@ -38,7 +38,14 @@ from tests.attack.oddrequests import routes
 from tests.support.process import ROOT, Server, free_port
 
 # What stands for the parameters of paths.
-PATH_VALUES = {"name": "job", "path": "trimon/scrape", "file": "index.html", "id": "0", "scrape": "1"}
+PATH_VALUES = {
+    "name": "job",
+    "job": "/nightly",
+    "path": "trimon/scrape",
+    "file": "index.html",
+    "id": "0",
+    "scrape": "1",
+}
 # A query with something for every route.
 QUERY = "query=up&match[]=up&step=15&scrapePool=basic&labels={}&metric_name_pattern=.*"
 FLAGS = (

@@ -313,6 +313,7 @@ class Queries:
     ) -> T:
         text, budget = query.text, query.budget
         query.phase = Phase.COMPUTES
+        budget.queue_s = budget.queue_s or budget.elapsed_s
         journal, snapshot = self._journal, self._snapshot()
         if query.reading is not None:
             snapshot = query.reading.over(snapshot)
@@ -361,7 +362,7 @@ class Queries:
 
     def _note(self, record: QueryRecord | None, budget: Budget, error: str = "") -> None:
         if record is not None:
-            self.past.add(record, budget.elapsed_s, error)
+            self.past.add(record, budget, error)
         if record is not None and record.stats is not None and self._costs is not None:
             self._costs.add(record.stats)
         if record is not None and self._query_log is not None:

@@ -10,6 +10,7 @@ from typing import Final
 from trimon.actors.querying.querylog import QueryRecord
 from trimon.clock import Clock
 from trimon.gotext.times import rfc3339
+from trimon.query.execution.budget import Budget
 
 KEPT_MAX: Final = 500
 KEPT_OF_PAGES_MAX: Final = 100
@@ -33,6 +34,8 @@ class QueryRun:
     sort_s: float = 0.0
     samples: int = 0
     error: str = ""
+    canceled: bool = False
+    """Whether somebody stopped it; that is no error of its own."""
     origin: Mapping[str, object] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, object]:
@@ -49,6 +52,7 @@ class QueryRun:
             "sort_s": self.sort_s,
             "samples": self.samples,
             "error": self.error,
+            "canceled": self.canceled,
             **self.origin,
         }
 
@@ -64,6 +68,7 @@ class PastQuery:
     """Whether a page asked it by itself; what a person asked is counted apart."""
     count: int = 0
     errors: int = 0
+    canceled: int = 0
     total_s: float = 0.0
 
 
@@ -79,8 +84,9 @@ class PastQueries:
         self._kept: tuple[OrderedDict[str, PastQuery], ...] = (OrderedDict(), OrderedDict())
         self.since_ms = clock.now_ms()
 
-    def add(self, record: QueryRecord, took_s: float, error: str = "") -> None:
+    def add(self, record: QueryRecord, budget: Budget, error: str = "") -> None:
         """A query ended, well or with an error."""
+        took_s = budget.elapsed_s
         text = record.text[:TEXT_CHARACTERS_MAX]
         run = QueryRun(
             self._clock.now_ms(),
@@ -89,9 +95,14 @@ class PastQueries:
             record.step_ms,
             took_s,
             error=error[:ERROR_CHARACTERS_MAX],
+            canceled=budget.canceled,
             origin=record.origin,
         )
-        if (stats := record.stats) is not None:
+        if (stats := record.stats) is None:
+            # It did not come to an end: what it did until then is what took so long.
+            run.queue_s = budget.queue_s or took_s
+            run.evaluation_s, run.samples = took_s - run.queue_s, budget.read
+        else:
             run.queue_s, run.preparation_s = stats.queue_s, stats.preparation_s
             run.evaluation_s, run.sort_s, run.samples = stats.evaluation_s, stats.sort_s, stats.samples_total
         kept = self._kept[record.by_page]
@@ -103,7 +114,8 @@ class PastQueries:
         else:
             kept.move_to_end(text)
         known.count += 1
-        known.errors += bool(error)
+        known.errors += bool(error) and not run.canceled
+        known.canceled += run.canceled
         known.total_s += took_s
         known.last = run
         if took_s >= known.slowest.took_s:

@@ -51,6 +51,8 @@ class Budget:
         self.bytes_held = 0
         self.bytes_kept = 0
         self.reservation = reservation
+        self.queue_s = 0.0
+        """How long it waited until it began to compute; 0 as long as it has not."""
         self.turns: Turns | None = None
         """Set by who lets it compute beside others."""
         # What may be held without asking again.

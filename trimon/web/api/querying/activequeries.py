@@ -45,6 +45,7 @@ def active_query_endpoints(context: WebContext) -> list[Endpoint]:
                 "by_page": each.by_page,
                 "count": each.count,
                 "errors": each.errors,
+                "canceled": each.canceled,
                 "total_s": each.total_s,
                 "slowest": each.slowest.as_data(),
                 "last": each.last.as_data(),
