@@ -25,7 +25,7 @@ from trimon.fetch.request import Fetch, FetchRequest, Response
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
-from trimon.peers.aws import s3
+from trimon.peers import s3
 from trimon.server.shipper import _connect
 from trimon.storage.prometheus.thanos import FOLDER, ShippedBlocks
 

@@ -18,7 +18,7 @@ from trimon.web.context import WebOptions
 from trimon.web.pages import pages_are_built
 
 HASH = bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode()
-ADMIN_API = WebOptions(enable_admin_api=True)
+ADMIN_API = WebOptions(enable_admin_api=True, enable_lifecycle=True)
 needs_pages = pytest.mark.skipif(not pages_are_built(), reason="the pages are not built")
 
 
@@ -41,16 +41,17 @@ async def may(here: WebWorld, client: str, user: str = "") -> set[str]:
 @pytest.mark.parametrize(
     ("options", "client", "wanted"),
     [
-        (WebOptions(), "127.0.0.1", {"debug", "queries", "plan"}),
-        (WebOptions(), "203.0.113.9", {"plan"}),
+        (WebOptions(), "127.0.0.1", {"debug", "queries"}),
+        (WebOptions(enable_lifecycle=True), "127.0.0.1", {"debug", "queries", "plan"}),
+        (WebOptions(enable_lifecycle=True), "203.0.113.9", {"plan"}),
         (ADMIN_API, "203.0.113.9", {"plan", "queries", "delete"}),
-        (WebOptions(allow_remote_debug=True), "203.0.113.9", {"plan", "debug"}),
+        (WebOptions(allow_remote_debug=True), "203.0.113.9", {"debug"}),
     ],
 )
 async def test_places_where_nobody_is_asked_who_he_is(
     options: WebOptions, client: str, wanted: set[str], tmp_path: Path
 ) -> None:
-    """This machine sees all; others what flags open; deleting needs its flag everywhere."""
+    """This machine sees all; others what flags open; deleting and planning need their flags everywhere."""
     async with web_world(tmp_path, options) as here:
         assert await may(here, client) == wanted
 

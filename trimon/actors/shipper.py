@@ -17,7 +17,7 @@ from trimon.files import Files
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.openfiles import ReadFile
-from trimon.peers.aws.s3 import Bucket
+from trimon.peers.s3 import Bucket
 from trimon.redaction import redacted, shown_url
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.prometheus.thanos import PreparedBlock, ShippedBlocks, prepare

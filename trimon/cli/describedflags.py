@@ -19,6 +19,7 @@ def described_flags(flags: ServerFlags, shown: Mapping[str, str]) -> list[dict[s
             "given": flag.name in flags.given,
             "own": flag.own,
             "help": flag.help,
+            "no_effect": flag.inert,
         }
         for flag in FLAGS
     ]

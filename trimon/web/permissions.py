@@ -31,7 +31,7 @@ def permissions(context: WebContext, request: Request) -> frozenset[str]:
     found = {
         DEBUG: Role.DEBUG in roles and (options.allow_remote_debug or is_loopback(request.client)),
         QUERIES: Role.ADMIN in roles and may_see_queries(context, request),
-        PLAN: Role.ADMIN in roles,
+        PLAN: Role.ADMIN in roles and options.enable_lifecycle,
         DELETE: Role.ADMIN in roles and options.enable_admin_api,
     }
     return frozenset(name for name, holds in found.items() if holds)

@@ -14,6 +14,8 @@ interface Flag {
   given: boolean;
   own: boolean;
   help: string;
+  /** Why nothing acts on it; empty when something does. */
+  no_effect: string;
 }
 
 function Value({ flag }: { flag: Flag }) {
@@ -50,7 +52,8 @@ const COLUMNS: readonly Column<Flag>[] = [
     width: "minmax(14rem, 3fr)",
     cell: (flag) => (
       <>
-        {flag.help} {flag.own ? <Badge>trimon's own</Badge> : null}
+        {flag.help} {flag.no_effect ? <span class="muted">No effect: {flag.no_effect}.</span> : null}{" "}
+        {flag.own ? <Badge>trimon's own</Badge> : null}
       </>
     ),
   },
