@@ -223,7 +223,7 @@ def bind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             [named, "-g", "-n", "1", "-c", str(tmp_path / "named.conf")], stdout=log, stderr=log
         )
         try:
-            for _ in range(200):
+            for _ in range(1200):
                 if "running" in (tmp_path / "log").read_text():
                     break
                 time.sleep(0.05)
