@@ -95,3 +95,16 @@ def test_ten_thousand_rows_are_few_elements(browser: Any, server: Server) -> Non
         page.wait_for_selector("text=host-1")
         assert page.locator("[aria-rowcount]").first.get_attribute("aria-rowcount") == "10001"
         assert page.locator(".table-place").count() < 120
+
+
+def test_a_question_is_decoded_once(browser: Any, server: Server) -> None:
+    """Percent signs of an expression or a search stay what they are, in a link, typed, and after a reload."""
+    question = 'count({__name__=~".*%2F.*"}) or vector(130 %60)'
+    with watched(browser, server.url) as here:
+        page = here.open("/query?g0.tab=table&g0.expr=" + quote(question))
+        assert page.locator(".cm-content").first.inner_text() == question
+        page.reload()
+        page.wait_for_selector("section.panel")
+        assert page.locator(".cm-content").first.inner_text() == question
+        page = here.open("/targets?search=100%2525")
+        assert page.get_by_role("searchbox").first.input_value() == "100%25"

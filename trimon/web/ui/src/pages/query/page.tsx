@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import { useSearchParams } from "wouter-preact";
+import { useParameters } from "../../app/urlstate";
 import { Icon } from "../../components/icon";
 import { Page } from "../../components/page";
 import { DEFAULT_PANEL, type Panel } from "./panel";
@@ -10,12 +10,12 @@ import "../../styles/query.css";
 
 /** Panels, each with a question of its own; all of it stands in the URL. */
 export default function QueryPage() {
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters, setParameters] = useParameters();
   const query = parameters.toString();
   const panels = useMemo(() => decodePanels(new URLSearchParams(query)), [query]);
   const asked = [...parameters.keys()].filter((name) => /^g\d+\.expr$/.test(name)).length;
   const write = (next: readonly Panel[], isReplaced = false) =>
-    setParameters(encodePanels(next), { replace: isReplaced });
+    setParameters(() => encodePanels(next), { replace: isReplaced });
   const change = (at: number, part: Partial<Panel>) =>
     write(
       panels.map((panel, place) => (place === at ? { ...panel, ...part } : panel)),
