@@ -3,17 +3,18 @@ import {
   type CompletionContext,
   closeBrackets,
   closeBracketsKeymap,
+  closeCompletion,
   completionKeymap,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, forceLinting, linter, lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, type Extension, Prec, StateEffect } from "@codemirror/state";
-import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { EditorView, keymap, placeholder, type Rect } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { styleNonce } from "../../app/server";
-import { pastExpressions, promql } from "./completion";
+import { pastExpressions, promql, takeFirst, takeMeant } from "./completion";
 import { offsetOf, type Place } from "./errorplace";
 import { isOn } from "./settings";
 
@@ -94,8 +95,10 @@ interface Properties {
   label: string;
   /** Gets what inserts a text at the cursor. */
   inserter: { current: (text: string) => void };
-  /** Whether the cursor stands in it from the start. */
+  /** Whether the cursor stands in it from the start, where it is nowhere else. */
   isFirst?: boolean;
+  /** Whether the cursor comes into it, wherever it was. */
+  isNew?: boolean;
 }
 
 const serverSaid = StateEffect.define<null>();
@@ -115,19 +118,56 @@ function serverError(handlers: { current: Properties }) {
   });
 }
 
+const TYPED = { userEvent: "input.type", scrollIntoView: true };
+
 const switched = new Compartment();
 
 /** What the settings switch on and off. */
 function switches(): Extension {
   return [
-    autocompletion({ icons: true, closeOnBlur: true, activateOnTyping: isOn("completion") }),
+    // Nothing is chosen by itself: Enter runs what stands there, unless somebody went to a completion.
+    autocompletion({
+      icons: true,
+      closeOnBlur: true,
+      selectOnOpen: false,
+      activateOnTyping: isOn("completion"),
+      positionInfo,
+    }),
     isOn("colours") ? syntaxHighlighting(COLOURS) : [],
     promql().asExtension(),
   ];
 }
 
+/** Beside the list where there is room, and else below it: over the list it would hide what it is about. */
+function positionInfo(_: EditorView, list: Rect, __: Rect, info: Rect, space: Rect) {
+  const infoWidth = info.right - info.left;
+  if (infoWidth <= space.right - list.right) return { style: "top: 0", class: "cm-completionInfo-right" };
+  if (infoWidth <= list.left - space.left) return { style: "top: 0", class: "cm-completionInfo-left" };
+  const isBelow =
+    space.bottom - list.bottom >= info.bottom - info.top || space.bottom - list.bottom >= list.top;
+  return { style: `left: 0; right: 0; ${isBelow ? "top" : "bottom"}: 100%`, class: "" };
+}
+
+/**
+ * Puts typed text in itself. A browser that puts it in first keeps the look of what it replaces or stands beside as a
+ * style attribute, which the policy of the page forbids. Composed text must be left to the browser.
+ */
+function insertTyped(event: InputEvent, view: EditorView): boolean {
+  const text = event.data;
+  if (event.inputType !== "insertText" || !text || event.isComposing || view.composing) return false;
+  const { from, to } = view.state.selection.main;
+  const insert = () => view.state.update(view.state.replaceSelection(text), TYPED);
+  const isTaken = view.state
+    .facet(EditorView.inputHandler)
+    .some((take) => take(view, from, to, text, insert));
+  if (!isTaken) view.dispatch(insert());
+  event.preventDefault();
+  return true;
+}
+
 function extensions(handlers: { current: Properties }, told: { current: string | undefined }, label: string) {
   const run = (view: EditorView) => {
+    closeCompletion(view);
     handlers.current.onRun(view.state.doc.toString());
     return true;
   };
@@ -157,12 +197,22 @@ function extensions(handlers: { current: Properties }, told: { current: string |
     ]),
     Prec.high(
       keymap.of([
-        { key: "Enter", run },
+        { key: "Enter", run: (view) => takeMeant(view) || run(view) },
+        { key: "Tab", run: takeFirst },
         { key: "Ctrl-Enter", mac: "Cmd-Enter", run },
         { key: "Shift-Enter", run: insertNewlineAndIndent },
         { key: "Escape", run: leave },
       ]),
     ),
+    EditorView.domEventHandlers({
+      beforeinput: insertTyped,
+      blur: (event, view) => {
+        const to = event.relatedTarget;
+        if (to instanceof Element && to.closest(".cm-tooltip-autocomplete")) return;
+        // A list that is only asked for would open over the page later on.
+        setTimeout(() => closeCompletion(view));
+      },
+    }),
     EditorView.updateListener.of((update) => {
       if (!update.docChanged) return;
       told.current = update.state.doc.toString();
@@ -190,7 +240,8 @@ export function ExpressionEditor(properties: Properties) {
       made.dispatch(made.state.replaceSelection(text));
       made.focus();
     };
-    if (handlers.current.isFirst && document.activeElement === document.body) made.focus();
+    const { isFirst, isNew } = handlers.current;
+    if (isNew || (isFirst && document.activeElement === document.body)) made.focus();
     return () => made.destroy();
   }, []);
   const { value, error } = properties;

@@ -23,3 +23,8 @@ export function offsetOf(text: string, place: Place): number {
   const end = text.indexOf("\n", start);
   return Math.min(start + Math.max(0, place.column - 1), end < 0 ? text.length : end);
 }
+
+/** What is said of a parameter, without the parameter: it is what somebody has just typed. */
+export function sentenceOf(message: string): string {
+  return message.replace(/^invalid parameter "[^"]*": /, "");
+}

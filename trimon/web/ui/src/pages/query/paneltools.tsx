@@ -12,6 +12,8 @@ import { curlCommand } from "./share";
 interface Properties {
   panel: Panel;
   typed: string;
+  /** Whether what is typed was run and failed. */
+  isFailed: boolean;
   onTyped: (text: string) => void;
   /** Inserts at the cursor. */
   onInsert: (text: string) => void;
@@ -27,10 +29,10 @@ async function formatted(text: string): Promise<string> {
 
 /** What can be done with an expression, and what it would cost. */
 export function PanelTools(properties: Properties) {
-  const { panel, typed, onTyped, onInsert, onError, onChange, onDuplicate, onRemove } = properties;
+  const { panel, typed, isFailed, onTyped, onInsert, onError, onChange, onDuplicate, onRemove } = properties;
   return (
     <div class="row query-tools">
-      <CostEstimate panel={panel} typed={typed} />
+      <CostEstimate panel={panel} typed={typed} isFailed={isFailed} />
       <span class="spring" />
       <button
         type="button"

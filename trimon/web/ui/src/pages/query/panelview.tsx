@@ -284,6 +284,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
       <PanelTools
         panel={panel}
         typed={typed}
+        isFailed={message !== "" && typed === panel.expression}
         onTyped={setTyped}
         onInsert={(text) => inserter.current(text)}
         onError={setError}
