@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytes, parseNumber, short } from "./numbers";
+import { bytes, parseNumber, short, shorts } from "./numbers";
 
 it("keeps four digits", () => {
   expect(short(1234)).toBe("1.234k");
@@ -8,6 +8,18 @@ it("keeps four digits", () => {
   expect(short(0)).toBe("0");
   expect(short(Number.POSITIVE_INFINITY)).toBe("+Inf");
   expect(short(1e-9)).toBe("1.00e-9");
+});
+
+it("takes as many digits as tell neighbours apart", () => {
+  expect(shorts([1_796_000_010, 1_796_000_020, 1_796_000_030])).toEqual([
+    "1.79600001G",
+    "1.79600002G",
+    "1.79600003G",
+  ]);
+  expect(shorts([741_400, 741_420])).toEqual(["741.4k", "741.42k"]);
+  expect(shorts([1, 1, 2])).toEqual(["1", "1", "2"]);
+  expect(shorts([1e-9, 1.0001e-9])).toEqual(["1.0000e-9", "1.0001e-9"]);
+  expect(shorts([0.1 + 0.2, 0.3])).toHaveLength(2);
 });
 
 it("counts bytes by 1024", () => {

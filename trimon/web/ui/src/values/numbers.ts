@@ -1,6 +1,9 @@
 /** Numbers for people. What the API says exactly is kept as text; these are for axes, lists and totals. */
 
 const SI = ["", "k", "M", "G", "T", "P", "E"];
+const DIGITS = 4;
+// A double has no more.
+const DIGITS_MAX = 16;
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /** A number as the API writes it: "1e3", "+Inf", "NaN". */
@@ -14,15 +17,24 @@ export function count(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString("en-US") : String(value);
 }
 
-/** At most four digits and a letter: "1.234k", "12.5M", "0.001". */
-export function short(value: number): string {
+/** At most four digits, or as many as are asked for, and a letter: "1.234k", "12.5M", "0.001". */
+export function short(value: number, digits = DIGITS): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size < 1e-3 || size >= 1e21) return value.toExponential(2).replace("e+", "e");
+  if (size < 1e-3 || size >= 1e21) return value.toExponential(digits - 2).replace("e+", "e");
   const step = Math.min(SI.length - 1, Math.max(0, Math.floor(Math.log10(size) / 3)));
-  const scaled = Number((value / 1000 ** step).toPrecision(4));
+  const scaled = Number((value / 1000 ** step).toPrecision(digits));
   return `${scaled}${SI[step]}`;
+}
+
+/** Numbers that stand side by side, with as many digits as it takes to tell them apart. */
+export function shorts(values: readonly number[]): string[] {
+  const different = new Set(values).size;
+  for (let digits = DIGITS; ; digits++) {
+    const texts = values.map((value) => short(value, digits));
+    if (digits === DIGITS_MAX || new Set(texts).size === different) return texts;
+  }
 }
 
 /** "1.5 MiB". */

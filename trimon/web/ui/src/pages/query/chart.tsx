@@ -2,9 +2,9 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isDark, localTime } from "../../app/preferences";
-import { short } from "../../values/numbers";
+import { shorts } from "../../values/numbers";
 import { formatTime } from "../../values/times";
-import { type ChartData, type Column, colour, positive, stacked } from "./chartdata";
+import { axisRange, type ChartData, type Column, colour, drawnUnit, positive, stacked } from "./chartdata";
 import { type DrawnExemplar, ExemplarLayer } from "./exemplars";
 
 export interface Chart {
@@ -42,22 +42,38 @@ function variable(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+// A label of the time axis stands half beyond its last tick: a day has the widest.
+const LAST_LABEL_PX = 38;
+const DIGIT_PX = 7;
+
+interface Drawn {
+  columns: Column[];
+  /** Which column of the data each of them is. */
+  of: number[];
+  /** What they are divided by. */
+  unit: number;
+}
+
 /** The columns as they are drawn: only the shown ones, stacked or without what a logarithm has no place for. */
-function drawn(chart: Chart): { columns: Column[]; of: number[] } {
+function drawn(chart: Chart): Drawn {
   const of = chart.data.columns.flatMap((_, at) => (chart.shown[at] ? [at] : []));
   let columns = of.map((at) => chart.data.columns[at] ?? []);
   if (chart.isStacked) columns = stacked(columns);
   if (chart.isLog) columns = positive(columns);
-  return { columns, of };
+  const unit = chart.isLog ? 1 : drawnUnit(columns);
+  if (unit !== 1)
+    columns = columns.map((column) => column.map((value) => (value === null ? null : value / unit)));
+  return { columns, of, unit };
 }
 
 /** The line nearest to a point: of all series at the time under the pointer. */
-function nearest(plot: uPlot, columns: readonly Column[], at: number, topPx: number): number {
+function nearest(plot: uPlot, chart: Chart, { columns, of }: Drawn, at: number, topPx: number): number {
   let best = -1;
   let distance = NEAR_PX;
   for (let line = 0; line < columns.length; line++) {
     const value = columns[line]?.[at];
-    if (value === null || value === undefined) continue;
+    // In a stack what is missing has a place, and nothing to be named.
+    if (value == null || chart.data.columns[of[line] ?? -1]?.[at] == null) continue;
     const away = Math.abs(plot.valToPos(value, "y") - topPx);
     if (away < distance) {
       distance = away;
@@ -75,7 +91,7 @@ function tickText(timeS: number, at: number, stepS: number): string {
   return at === 0 || time.startsWith("00:00:00") ? `${clock}\n${date}` : clock;
 }
 
-function axes(): uPlot.Axis[] {
+function axes(unit: number): uPlot.Axis[] {
   const common = {
     stroke: variable("--muted"),
     grid: { stroke: variable("--line"), width: 1 },
@@ -88,41 +104,54 @@ function axes(): uPlot.Axis[] {
       space: 80,
       values: (_, ticks, __, ___, stepS) => ticks.map((tick, at) => tickText(tick, at, stepS)),
     },
-    { ...common, size: 62, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) },
+    {
+      ...common,
+      size: (_, texts) =>
+        Math.max(62, 20 + DIGIT_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))),
+      values: (_, ticks) => tickTexts(ticks, unit),
+    },
   ];
 }
 
-function scales(chart: Chart): uPlot.Scales {
+/** Ticks of the vertical axis; a logarithmic axis leaves some without a number. */
+function tickTexts(ticks: readonly (number | null)[], unit: number): string[] {
+  const texts = shorts(ticks.filter((tick) => tick !== null).map((tick) => tick * unit));
+  let next = 0;
+  return ticks.map((tick) => (tick === null ? "" : (texts[next++] ?? "")));
+}
+
+function scales(chart: Chart, unit: number): uPlot.Scales {
   const { timesS } = chart.data;
   const range: [number, number] = [timesS[0] ?? 0, timesS[timesS.length - 1] ?? 1];
   if (range[0] === range[1]) range[1] += 1;
   return {
     x: { time: true, range: () => range },
     y: chart.isLog
-      ? { distr: 3, log: 10 }
-      : {
+      ? {
+          distr: 3,
+          log: 10,
           range: (_, low, high) => {
-            if (low === null || high === null) return [0, 1];
-            const bottom = chart.isStacked ? Math.min(0, low) : low;
-            const space = (high - bottom || Math.abs(high) || 1) * 0.06;
-            const least =
-              chart.yMin === undefined ? bottom - (chart.isStacked ? 0 : space) : Math.min(chart.yMin, low);
-            return [least, high + space];
+            const least = chart.yMin !== undefined && chart.yMin > 0 ? chart.yMin : low;
+            return uPlot.rangeLog(least || 1, Math.max(high ?? 1, least || 1), 10, false);
           },
+        }
+      : {
+          range: (_, low, high) =>
+            axisRange(low, high, { min: chart.yMin, isStacked: chart.isStacked, unit }),
         },
   };
 }
 
-function options(chart: Chart, of: readonly number[], box: HTMLElement): uPlot.Options {
+function options(chart: Chart, { of, unit }: Drawn, box: HTMLElement): uPlot.Options {
   const isDarkNow = isDark();
   return {
     width: box.clientWidth,
     height: box.clientHeight,
-    padding: [10, 8, 0, 0],
+    padding: [10, LAST_LABEL_PX, 0, 0],
     legend: { show: false },
     cursor: { points: { show: false }, drag: { x: true, y: false, setScale: false }, y: false },
-    scales: scales(chart),
-    axes: axes(),
+    scales: scales(chart, unit),
+    axes: axes(unit),
     tzDate: (timeS) =>
       localTime.value ? new Date(timeS * 1000) : uPlot.tzDate(new Date(timeS * 1000), "Etc/UTC"),
     // Each fills down to the one below it, and not over it.
@@ -168,14 +197,15 @@ export function LineChart(properties: Properties) {
   useEffect(() => {
     const box = place.current;
     if (!box) return undefined;
-    const { columns, of } = drawn(chart);
-    const made: uPlot.Options = options(chart, of, box);
-    layer.current = new ExemplarLayer(chart.exemplars);
+    const lines = drawn(chart);
+    const { columns, of, unit } = lines;
+    const made: uPlot.Options = options(chart, lines, box);
+    layer.current = new ExemplarLayer(chart.exemplars, unit);
     made.hooks = {
       setCursor: [
         (plot) => {
           const { idx, left = -1, top = -1 } = plot.cursor;
-          const line = idx == null || left < 0 ? -1 : nearest(plot, columns, idx, top);
+          const line = idx == null || left < 0 ? -1 : nearest(plot, chart, lines, idx, top);
           const series = of[line];
           const value = series === undefined || idx == null ? null : chart.data.columns[series]?.[idx];
           const y = line >= 0 && idx != null ? columns[line]?.[idx] : null;

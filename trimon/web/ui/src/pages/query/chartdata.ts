@@ -7,9 +7,11 @@
  *     times    t0   t1   t2   t3
  *     a         1    2    –    4
  *     b         –    1    1    1
- *     stacked   1    3    1    5     b above a, where b is
+ *     stacked a 1    2    0    4     what is missing is nothing,
+ *     stacked b 1    3    1    5     but where nobody is stays a gap
  */
 
+import { parseNumber } from "../../values/numbers";
 import type { Series } from "./results";
 
 export type Column = (number | null)[];
@@ -43,22 +45,77 @@ export function chartData(
       const value = Number(text);
       if (at >= 0 && at < length && Number.isFinite(value)) column[at] = value;
     }
+    // A line has no place for buckets: a native histogram is drawn as its sum.
+    for (const [timeS, histogram] of each.histograms ?? []) {
+      const at = Math.round((timeS * 1000 - startMs) / stepMs);
+      const value = parseNumber(histogram.sum);
+      if (at >= 0 && at < length && Number.isFinite(value)) column[at] = value;
+    }
     return column;
   });
   return { timesS, columns };
 }
 
-/** Each column with all before it added: what is missing adds nothing, and is still a gap of its own. */
+/** Each column with all before it added: what is missing adds nothing; a time without any sample is a gap of all. */
 export function stacked(columns: readonly Column[]): Column[] {
-  const sums: number[] = new Array(columns[0]?.length ?? 0).fill(0);
+  const sums: Column = new Array(columns[0]?.length ?? 0).fill(null);
+  for (const column of columns)
+    for (let at = 0; at < column.length; at++) if (column[at] !== null) sums[at] = 0;
   return columns.map((column) =>
     column.map((value, at) => {
-      if (value === null) return null;
-      const sum = (sums[at] ?? 0) + value;
+      const before = sums[at];
+      if (before === null || before === undefined) return null;
+      const sum = clamped(before + (value ?? 0));
       sums[at] = sum;
       return sum;
     }),
   );
+}
+
+function clamped(value: number): number {
+  return Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, value));
+}
+
+// Between these an axis finds its ticks; beyond them sums and differences lose what they are about, or overflow.
+const PLAIN_MIN = 1e-9;
+const PLAIN_MAX = 1e15;
+
+/** What values are divided by before they are drawn, so that an axis of any size has ticks and does not overflow. */
+export function drawnUnit(columns: readonly Column[]): number {
+  let most = 0;
+  for (const column of columns)
+    for (const value of column) if (value !== null && Math.abs(value) > most) most = Math.abs(value);
+  if (most === 0 || (most >= PLAIN_MIN && most < PLAIN_MAX)) return 1;
+  return 10 ** Math.max(-300, Math.floor(Math.log10(most)));
+}
+
+export interface AxisWish {
+  /** Where the axis is to begin, whatever the values are. */
+  min: number | undefined;
+  isStacked: boolean;
+  /** What the values were divided by. */
+  unit: number;
+}
+
+/** From where to where the vertical axis reaches. */
+export function axisRange(low: number | null, high: number | null, wish: AxisWish): [number, number] {
+  const least = wish.min === undefined ? undefined : wish.min / wish.unit;
+  if (low === null || high === null)
+    return least === undefined ? [0, 1] : [least, least + (Math.abs(least) || 1)];
+  const bottom = wish.isStacked ? Math.min(0, low) : low;
+  const space = (high - (least ?? bottom) || Math.abs(high) || 1) * 0.06;
+  const from = least ?? bottom - (wish.isStacked && bottom === 0 ? 0 : Math.abs(space));
+  const to = high + Math.abs(space);
+  const end = Number.MAX_VALUE / wish.unit;
+  // Where all values are below what was asked for the axis shows that, and none of them.
+  return [Math.max(-end, from), Math.min(end, to > from ? to : from + (Math.abs(from) || 1))];
+}
+
+/** How many values a logarithmic axis has no place for. */
+export function belowLogarithm(columns: readonly Column[]): number {
+  let found = 0;
+  for (const column of columns) for (const value of column) if (value !== null && value <= 0) found++;
+  return found;
 }
 
 /** For a logarithmic axis: what is not above zero is a gap. */
@@ -81,7 +138,13 @@ export function summary(column: Column): Summary | undefined {
     last = value;
     count++;
   }
-  return count ? { min, max, average: sum / count, last } : undefined;
+  return count ? { min, max, average: average(column, sum, count), last } : undefined;
+}
+
+/** The sum of large numbers may be beyond what a number can be, when their average is not. */
+function average(column: Column, sum: number, count: number): number {
+  if (Number.isFinite(sum)) return sum / count;
+  return clamped(column.reduce<number>((whole, value) => whole + (value ?? 0) / count, 0));
 }
 
 // Of the first ones none is like another; after them hues follow a golden angle away from each other.

@@ -191,10 +191,10 @@ export function DrawingControls({ panel, onChange }: Properties) {
           <label class="check">
             <input
               type="checkbox"
-              checked={panel.yMin === 0}
+              checked={panel.yMin !== undefined}
               onChange={(event) => onChange({ yMin: event.currentTarget.checked ? 0 : undefined })}
             />
-            From zero
+            {panel.yMin ? `From ${panel.yMin}` : "From zero"}
           </label>
           <label class="check">
             <input

@@ -32,8 +32,11 @@ export function drawnExemplars(found: readonly ExemplarSeries[]): DrawnExemplar[
 
 export class ExemplarLayer {
   readonly exemplars: readonly DrawnExemplar[];
-  constructor(exemplars: readonly DrawnExemplar[]) {
+  private readonly unit: number;
+  /** The axis has its values divided by the unit. */
+  constructor(exemplars: readonly DrawnExemplar[], unit: number) {
     this.exemplars = exemplars;
+    this.unit = unit;
   }
 
   /** Draws them above the lines; those beyond the axis stand at its edge. */
@@ -47,7 +50,7 @@ export class ExemplarLayer {
     ctx.strokeStyle = getComputedStyle(plot.root).getPropertyValue("--surface");
     for (const exemplar of this.exemplars) {
       const x = plot.valToPos(exemplar.timeS, "x", true);
-      const y = this.inside(plot, plot.valToPos(exemplar.value, "y", true));
+      const y = this.inside(plot, plot.valToPos(exemplar.value / this.unit, "y", true));
       ctx.beginPath();
       ctx.moveTo(x, y - size);
       ctx.lineTo(x + size, y);
@@ -68,7 +71,7 @@ export class ExemplarLayer {
   at(plot: uPlot, left: number, top: number): DrawnExemplar | undefined {
     const height = plot.bbox.height / (window.devicePixelRatio || 1);
     return this.exemplars.find((exemplar) => {
-      const y = Math.min(height, Math.max(0, plot.valToPos(exemplar.value, "y")));
+      const y = Math.min(height, Math.max(0, plot.valToPos(exemplar.value / this.unit, "y")));
       return Math.abs(plot.valToPos(exemplar.timeS, "x") - left) < NEAR_PX && Math.abs(y - top) < NEAR_PX;
     });
   }

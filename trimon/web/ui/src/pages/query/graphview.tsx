@@ -8,14 +8,14 @@ import { Empty } from "../../components/states";
 import { seriesName } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { LineChart } from "./chart";
-import { chartData, colour } from "./chartdata";
+import { belowLogarithm, type Column, chartData, colour } from "./chartdata";
 import { type DrawnExemplar, drawnExemplars } from "./exemplars";
 import { HeatmapChart } from "./heatmap";
 import { heatmap } from "./heatmapdata";
 import { Legend } from "./legend";
 import type { Panel, TimeRange } from "./panel";
 import { type ExemplarSeries, hasSeries, type Result, type Series } from "./results";
-import { download, graphCsv, picture } from "./share";
+import { download, graphCsv, heatmapCsv, picture } from "./share";
 
 export interface Graph {
   times: TimeRange;
@@ -121,6 +121,7 @@ function Lines({ panel, graph, onChange, series, canvas }: LineProperties) {
       />
       {said ? <p class="muted">{said}</p> : null}
       {chosen ? <ExemplarDetail exemplar={chosen} onClose={() => setChosen(undefined)} /> : null}
+      <DrawingNotes series={series} columns={data.columns} isLog={panel.isLog} />
       <Legend names={names} columns={data.columns} shown={visible} onShow={setShown} />
       <div class="row">
         <button
@@ -138,6 +139,36 @@ function Lines({ panel, graph, onChange, series, canvas }: LineProperties) {
         />
         <span class="muted">Drag to zoom, drag with Shift to move.</span>
       </div>
+    </>
+  );
+}
+
+/** What a drawing of lines leaves out, or shows as something else. */
+function DrawingNotes({
+  series,
+  columns,
+  isLog,
+}: {
+  series: readonly Series[];
+  columns: readonly Column[];
+  isLog: boolean;
+}) {
+  const histograms = series.filter((each) => each.histograms?.length).length;
+  const below = useMemo(() => (isLog ? belowLogarithm(columns) : 0), [columns, isLog]);
+  return (
+    <>
+      {histograms ? (
+        <p class="notice info">
+          {histograms === 1 ? "A native histogram is" : `${count(histograms)} native histograms are`} drawn as
+          the sum of what was observed. Heatmap shows the buckets.
+        </p>
+      ) : null}
+      {below ? (
+        <p class="notice info">
+          {count(below)} {below === 1 ? "sample is" : "samples are"} zero or below, where a logarithmic axis
+          has no place.
+        </p>
+      ) : null}
     </>
   );
 }
@@ -176,7 +207,21 @@ function Heat({ graph, series, panel, canvas }: LineProperties) {
   return (
     <>
       <HeatmapChart map={map} canvas={canvas} />
+      {map.leftOut ? (
+        <p class="notice info">
+          {count(map.leftOut)} {map.leftOut === 1 ? "series is" : "series are"} without buckets, and not in
+          the heatmap.
+        </p>
+      ) : null}
       <div class="row">
+        <button
+          type="button"
+          class="plain"
+          onClick={() => download("heatmap.csv", new Blob([heatmapCsv(map)], { type: "text/csv" }))}
+        >
+          <Icon name="download" />
+          CSV
+        </button>
         <PictureButton canvas={canvas} title={panel.expression} names={[]} />
       </div>
     </>
@@ -200,7 +245,6 @@ export function GraphView(properties: Properties) {
   }
   if (!all.length) return <Empty title="No series">Nothing that is stored matches in these times.</Empty>;
   const isHeat = panel.mode === "heatmap";
-  const onlyHistograms = all.every((each) => !each.values?.length && each.histograms?.length);
   return (
     <>
       <p class="muted result-line">
@@ -214,7 +258,7 @@ export function GraphView(properties: Properties) {
           </>
         ) : null}
       </p>
-      {isHeat || onlyHistograms ? (
+      {isHeat ? (
         <Heat {...properties} series={series} canvas={canvas} />
       ) : (
         <Lines {...properties} series={series} canvas={canvas} />

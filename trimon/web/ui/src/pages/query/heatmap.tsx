@@ -1,8 +1,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isDark, localTime } from "../../app/preferences";
-import { short } from "../../values/numbers";
+import { spaced } from "../../values/bucketaxis";
+import { short, shorts } from "../../values/numbers";
 import { formatTime } from "../../values/times";
 import type { Heatmap, Row } from "./heatmapdata";
+import { timeTicks } from "./timeticks";
 
 interface Properties {
   map: Heatmap;
@@ -25,7 +27,6 @@ interface Frame {
   width: number;
   height: number;
   cellWidth: number;
-  cellHeight: number;
 }
 
 function frameOf(map: Heatmap, widthPx: number, heightPx: number): Frame {
@@ -35,7 +36,6 @@ function frameOf(map: Heatmap, widthPx: number, heightPx: number): Frame {
     width,
     height,
     cellWidth: width / map.timesS.length,
-    cellHeight: height / Math.max(1, map.rows.length),
   };
 }
 
@@ -43,17 +43,21 @@ function variable(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+/** How dark a share of the most is. Few are seen beside many: the root lies between a count and its logarithm. */
+function shade(share: number): number {
+  return 0.08 + 0.92 * Math.sqrt(share);
+}
+
 function drawCells(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): void {
   ctx.fillStyle = variable("--accent");
   map.cells.forEach((column, x) => {
     column.forEach((value, y) => {
       if (!value) return;
-      // Few are seen beside many: the root lies between a count and its logarithm.
-      ctx.globalAlpha = 0.08 + 0.92 * Math.sqrt(value / map.most);
+      ctx.globalAlpha = shade(value / map.most);
       const left = LEFT_PX + Math.floor(x * frame.cellWidth);
       const right = LEFT_PX + Math.floor((x + 1) * frame.cellWidth);
-      const top = Math.floor(frame.height - (y + 1) * frame.cellHeight);
-      const bottom = Math.floor(frame.height - y * frame.cellHeight);
+      const top = Math.floor(frame.height * (1 - (map.edges[y + 1] ?? 1)));
+      const bottom = Math.floor(frame.height * (1 - (map.edges[y] ?? 0)));
       ctx.fillRect(left, top, Math.max(1, right - left), Math.max(1, bottom - top));
     });
   });
@@ -61,8 +65,8 @@ function drawCells(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): v
 }
 
 /** Bounds of native histograms are powers of roots: three digits of them say enough. */
-function axisNumber(value: number): string {
-  return short(Number.isFinite(value) ? Number(value.toPrecision(3)) : value);
+function axisNumbers(values: readonly number[]): string[] {
+  return shorts(values.map((value) => (Number.isFinite(value) ? Number(value.toPrecision(3)) : value)));
 }
 
 function drawAxes(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): void {
@@ -70,24 +74,42 @@ function drawAxes(ctx: CanvasRenderingContext2D, map: Heatmap, frame: Frame): vo
   ctx.font = `12px ${variable("--sans")}`;
   ctx.textAlign = "right";
   ctx.textBaseline = "middle";
-  const every = Math.max(1, Math.ceil(TICK_PX / frame.cellHeight));
-  for (let row = 0; row < map.rows.length; row += every) {
-    const y = frame.height - (row + 1) * frame.cellHeight;
-    ctx.fillText(axisNumber(map.rows[row]?.high ?? 0), LEFT_PX - 8, Math.max(8, y));
-  }
+  const bounds = [map.rows[0]?.low ?? 0, ...map.rows.map((row) => row.high)];
+  const labelled = spaced(map.edges, TICK_PX / frame.height);
+  const texts = axisNumbers(labelled.map((at) => bounds[at] ?? 0));
+  labelled.forEach((at, place) => {
+    const y = frame.height * (1 - (map.edges[at] ?? 0));
+    ctx.fillText(texts[place] ?? "", LEFT_PX - 8, Math.min(frame.height - 6, Math.max(8, y)));
+  });
   ctx.textAlign = "center";
   ctx.textBaseline = "bottom";
-  const ticks = Math.max(1, Math.floor(frame.width / 150));
-  for (let tick = 0; tick <= ticks; tick++) {
-    const at = Math.round((tick * (map.timesS.length - 1)) / ticks);
-    const x = LEFT_PX + (at + 0.5) * frame.cellWidth;
-    const text = formatTime((map.timesS[at] ?? 0) * 1000, localTime.value).slice(5, 16);
-    ctx.fillText(
-      text,
-      Math.min(LEFT_PX + frame.width - 50, Math.max(LEFT_PX + 50, x)),
-      frame.height + BOTTOM_PX - 4,
-    );
+  const [fromS = 0] = map.timesS;
+  const toS = map.timesS[map.timesS.length - 1] ?? fromS;
+  const stepS = map.timesS.length > 1 ? (toS - fromS) / (map.timesS.length - 1) : 1;
+  for (const tick of timeTicks(fromS, toS, Math.floor(frame.width / 110), localTime.value)) {
+    const x = LEFT_PX + ((tick.timeS - fromS) / stepS + 0.5) * frame.cellWidth;
+    const half = ctx.measureText(tick.text).width / 2;
+    const inside = Math.min(LEFT_PX + frame.width - half, Math.max(LEFT_PX + half, x));
+    ctx.fillText(tick.text, inside, frame.height + BOTTOM_PX - 4);
+    ctx.fillRect(Math.round(x), frame.height, 1, 5);
   }
+}
+
+const SHADES = [0, 0.02, 0.1, 0.25, 0.5, 0.75, 1];
+
+/** Which colour is how many. */
+function ColourScale({ most }: { most: number }) {
+  const steps = SHADES.map((share) => {
+    const percent = share === 0 ? 0 : Math.round(shade(share) * 100);
+    return `color-mix(in srgb, var(--accent) ${percent}%, transparent) ${share * 100}%`;
+  });
+  return (
+    <div class="colour-scale muted" role="img" aria-label={`Colours from 0 to ${short(most)}`}>
+      <span>0</span>
+      <span class="colour-strip" style={{ background: `linear-gradient(to right, ${steps.join(", ")})` }} />
+      <span>{short(most)}</span>
+    </div>
+  );
 }
 
 /** How many fell where and when: the darker a cell, the more. */
@@ -119,7 +141,8 @@ export function HeatmapChart({ map, canvas }: Properties) {
   const point = (event: MouseEvent) => {
     const frame = frameOf(map, widthPx, heightPx);
     const at = Math.floor((event.offsetX - LEFT_PX) / frame.cellWidth);
-    const place = Math.floor((frame.height - event.offsetY) / frame.cellHeight);
+    const share = 1 - event.offsetY / frame.height;
+    const place = share < 0 ? -1 : map.edges.findIndex((edge) => edge > share) - 1;
     const row = map.rows[place];
     const value = map.cells[at]?.[place];
     setHover(
@@ -129,32 +152,35 @@ export function HeatmapChart({ map, canvas }: Properties) {
     );
   };
   return (
-    <div class="chart">
-      <canvas
-        ref={box}
-        class="heatmap"
-        role="img"
-        aria-label={`Heatmap of ${map.rows.length} value ranges over ${map.timesS.length} times`}
-        onMouseMove={point}
-        onMouseLeave={() => setHover(undefined)}
-      />
-      {hover ? (
-        <div
-          class="chart-tip"
-          style={{
-            top: `${Math.max(0, hover.top - 20)}px`,
-            ...(hover.left > widthPx / 2
-              ? { right: `${widthPx - hover.left + 14}px` }
-              : { left: `${hover.left + 14}px` }),
-          }}
-        >
-          <div class="muted">{formatTime(hover.timeS * 1000, localTime.value)}</div>
-          <div>
-            {short(hover.row.low)} to {short(hover.row.high)}
+    <>
+      <div class="chart">
+        <canvas
+          ref={box}
+          class="heatmap"
+          role="img"
+          aria-label={`Heatmap of ${map.rows.length} value ranges over ${map.timesS.length} times`}
+          onMouseMove={point}
+          onMouseLeave={() => setHover(undefined)}
+        />
+        {hover ? (
+          <div
+            class="chart-tip"
+            style={{
+              top: `${Math.max(0, hover.top - 20)}px`,
+              ...(hover.left > widthPx / 2
+                ? { right: `${widthPx - hover.left + 14}px` }
+                : { left: `${hover.left + 14}px` }),
+            }}
+          >
+            <div class="muted">{formatTime(hover.timeS * 1000, localTime.value)}</div>
+            <div>
+              {short(hover.row.low)} to {short(hover.row.high)}
+            </div>
+            <strong>{short(hover.value)}</strong>
           </div>
-          <strong>{short(hover.value)}</strong>
-        </div>
-      ) : null}
-    </div>
+        ) : null}
+      </div>
+      <ColourScale most={map.most} />
+    </>
   );
 }

@@ -10,8 +10,9 @@
  *     t1    ├─────6─────┤    (coarser)          3     3
  */
 
+import { type Bounds, bucketAxis } from "../../values/bucketaxis";
 import { parseNumber } from "../../values/numbers";
-import type { Series } from "./results";
+import type { Bucket, Series } from "./results";
 
 export interface Row {
   low: number;
@@ -22,9 +23,13 @@ export interface Heatmap {
   timesS: number[];
   /** From below upwards. */
   rows: Row[];
+  /** Where the rows begin and end, from 0 at the bottom to 1: one more than there are rows. */
+  edges: number[];
   /** Of each time its rows. */
   cells: number[][];
   most: number;
+  /** How many series are no histograms, and not in it. */
+  leftOut: number;
 }
 
 export interface Times {
@@ -35,13 +40,15 @@ export interface Times {
 
 const ROWS_MAX = 400;
 
-function empty(times: Times, rows: Row[]): Heatmap {
+function empty(times: Times, rows: Row[], edges: number[]): Heatmap {
   const length = Math.floor((times.endMs - times.startMs) / times.stepMs) + 1;
   return {
     timesS: Array.from({ length }, (_, at) => (times.startMs + at * times.stepMs) / 1000),
     rows,
+    edges,
     cells: Array.from({ length }, () => new Array<number>(rows.length).fill(0)),
     most: 0,
+    leftOut: 0,
   };
 }
 
@@ -64,6 +71,8 @@ function classic(series: readonly Series[], times: Times): Heatmap {
   const map = empty(
     times,
     bounds.map((high, at) => ({ low: bounds[at - 1] ?? Number.NEGATIVE_INFINITY, high })),
+    // Whoever chose these bounds wants to see each of them.
+    [0, ...bounds.map((_, at) => (at + 1) / bounds.length)],
   );
   const sums = map.cells.map(() => new Array<number>(bounds.length).fill(0));
   for (const each of series) {
@@ -85,9 +94,14 @@ function classic(series: readonly Series[], times: Times): Heatmap {
 
 function native(series: readonly Series[], times: Times): Heatmap {
   const edges = new Set<number>();
+  const buckets = new Map<string, Bounds>();
   for (const each of series) {
     for (const [, histogram] of each.histograms ?? []) {
-      for (const [, low, high] of histogram.buckets ?? []) edges.add(parseNumber(low)).add(parseNumber(high));
+      for (const bucket of histogram.buckets ?? []) {
+        const bounds = boundsOf(bucket);
+        edges.add(bounds.low).add(bounds.high);
+        buckets.set(`${bucket[1]} ${bucket[2]}`, bounds);
+      }
     }
   }
   let bounds = [...edges].sort((a, b) => a - b);
@@ -98,6 +112,7 @@ function native(series: readonly Series[], times: Times): Heatmap {
   const map = empty(
     times,
     bounds.slice(1).map((high, at) => ({ low: bounds[at] ?? 0, high })),
+    bounds.map(bucketAxis([...buckets.values()], "exponential")),
   );
   const rowFrom = (value: number) => {
     let low = 0;
@@ -125,10 +140,18 @@ function native(series: readonly Series[], times: Times): Heatmap {
   return finished(map);
 }
 
+/** The bounds of a bucket; the rule of the zero bucket is that both are inside. */
+export function boundsOf([rule, low, high]: Bucket): Bounds {
+  return { low: parseNumber(low), high: parseNumber(high), isZero: rule === 3 };
+}
+
 /** The heatmap of a result; undefined where there are no histograms in it. Several histograms are added up. */
 export function heatmap(series: readonly Series[], times: Times): Heatmap | undefined {
   const natives = series.filter((each) => each.histograms?.length);
-  if (natives.length) return native(natives, times);
-  const classics = series.filter((each) => each.metric.le !== undefined);
-  return classics.length ? classic(classics, times) : undefined;
+  const classics = natives.length ? [] : series.filter((each) => each.metric.le !== undefined);
+  const used = natives.length || classics.length;
+  if (!used) return undefined;
+  const map = natives.length ? native(natives, times) : classic(classics, times);
+  map.leftOut = series.length - used;
+  return map;
 }

@@ -1,6 +1,8 @@
 import { useState } from "preact/hooks";
 import { Choice } from "../../components/choice";
-import { count, parseNumber, short } from "../../values/numbers";
+import { type AxisKind, bucketAxis, spaced } from "../../values/bucketaxis";
+import { count, parseNumber, short, shorts } from "../../values/numbers";
+import { boundsOf } from "./heatmapdata";
 import type { Bucket, HistogramValue } from "./results";
 
 const RULES = ["(]", "[)", "()", "[]"];
@@ -16,30 +18,41 @@ export function histogramText(histogram: HistogramValue): string {
   return `count ${histogram.count}, sum ${histogram.sum}`;
 }
 
-type Widths = "equal" | "linear";
-
-function widthOf(bucket: Bucket, widths: Widths): number {
-  if (widths === "equal") return 1;
-  const size = parseNumber(bucket[2]) - parseNumber(bucket[1]);
-  return Number.isFinite(size) && size > 0 ? size : 0;
+/** How high a bar is: the count; on a linear axis the count by the width, so that areas are counts. */
+function heightOf(bucket: Bucket, kind: AxisKind): number {
+  const value = parseNumber(bucket[3]);
+  if (kind === "exponential") return value;
+  const width = parseNumber(bucket[2]) - parseNumber(bucket[1]);
+  return Number.isFinite(width) && width > 0 ? value / width : 0;
 }
 
-/** How high a bar is: with equal widths the count, else the count by the width, so that areas are counts. */
-function heightOf(bucket: Bucket, widths: Widths): number {
-  const value = parseNumber(bucket[3]);
-  if (widths === "equal") return value;
-  const width = widthOf(bucket, widths);
-  return width ? value / width : 0;
+// Labels of bounds stand so far from one another.
+const LABEL_SHARE = 0.11;
+
+function Ticks({ buckets, place }: { buckets: readonly Bucket[]; place: (bound: number) => number }) {
+  const bounds = [...new Set(buckets.flatMap(([, low, high]) => [parseNumber(low), parseNumber(high)]))];
+  bounds.sort((a, b) => a - b);
+  const shown = spaced(bounds.map(place), LABEL_SHARE).map((at) => bounds[at] ?? 0);
+  const texts = shorts(shown.map((bound) => Number(bound.toPrecision(3))));
+  return (
+    <div class="histogram-ticks muted" aria-hidden="true">
+      {shown.map((bound, at) => (
+        <span key={bound} style={{ left: `${100 * place(bound)}%` }}>
+          {texts[at]}
+        </span>
+      ))}
+    </div>
+  );
 }
 
 /** The buckets of a native histogram as bars. */
 export function HistogramBars({ histogram }: { histogram: HistogramValue }) {
-  const [widths, setWidths] = useState<Widths>("equal");
+  const [kind, setKind] = useState<AxisKind>("exponential");
   const buckets = histogram.buckets ?? [];
   if (!buckets.length) return <p class="muted">The histogram has no buckets: nothing was observed.</p>;
   const total = parseNumber(histogram.count);
-  const most = Math.max(...buckets.map((bucket) => heightOf(bucket, widths)), Number.MIN_VALUE);
-  const wide = buckets.reduce((sum, bucket) => sum + widthOf(bucket, widths), 0) || 1;
+  const most = Math.max(...buckets.map((bucket) => heightOf(bucket, kind)), Number.MIN_VALUE);
+  const place = bucketAxis(buckets.map(boundsOf), kind);
   return (
     <div class="histogram">
       <div class="row">
@@ -48,13 +61,13 @@ export function HistogramBars({ histogram }: { histogram: HistogramValue }) {
           average <strong>{total ? short(parseNumber(histogram.sum) / total) : "–"}</strong>
         </span>
         <Choice
-          label="Widths of bars"
-          value={widths}
+          label="Axis"
+          value={kind}
           choices={[
-            ["equal", "Equal bars"],
-            ["linear", "To scale"],
+            ["exponential", "Exponential"],
+            ["linear", "Linear"],
           ]}
-          onChange={setWidths}
+          onChange={setKind}
         />
       </div>
       <div class="histogram-bars" role="img" aria-label={`${buckets.length} buckets`}>
@@ -64,16 +77,14 @@ export function HistogramBars({ histogram }: { histogram: HistogramValue }) {
             class="histogram-bar"
             title={`${bucketRange(bucket)}: ${bucket[3]}`}
             style={{
-              width: `${(100 * widthOf(bucket, widths)) / wide}%`,
-              height: `${(100 * heightOf(bucket, widths)) / most}%`,
+              left: `${100 * place(parseNumber(bucket[1]))}%`,
+              width: `${100 * (place(parseNumber(bucket[2])) - place(parseNumber(bucket[1])))}%`,
+              height: `${(100 * heightOf(bucket, kind)) / most}%`,
             }}
           />
         ))}
       </div>
-      <div class="histogram-ends muted">
-        <span>{buckets[0]?.[1]}</span>
-        <span>{buckets[buckets.length - 1]?.[2]}</span>
-      </div>
+      <Ticks buckets={buckets} place={place} />
       <details>
         <summary>{count(buckets.length)} buckets</summary>
         <table class="plain-table">

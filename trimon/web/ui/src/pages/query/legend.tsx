@@ -2,7 +2,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { isDark } from "../../app/preferences";
 import { SearchField } from "../../components/search";
 import { useBoxRows } from "../../components/virtual";
-import { count, short } from "../../values/numbers";
+import { count, shorts } from "../../values/numbers";
 import { matches, words } from "../../values/search";
 import { type Column, colour, type Summary, summary } from "./chartdata";
 
@@ -32,6 +32,7 @@ function Row({
   isShown: boolean;
   onToggle: (alone: boolean) => void;
 }) {
+  const texts = sums ? shorts(FIELDS.map((field) => sums[field])) : undefined;
   return (
     <button
       type="button"
@@ -42,9 +43,9 @@ function Row({
     >
       <span class="swatch" style={{ background: colour(at, isDark()) }} />
       <span class="legend-name">{name}</span>
-      {FIELDS.map((field) => (
-        <span class="legend-value" key={field}>
-          {sums ? short(sums[field]) : "–"}
+      {FIELDS.map((field, place) => (
+        <span class="legend-value" key={field} title={sums ? String(sums[field]) : ""}>
+          {texts?.[place] ?? "–"}
         </span>
       ))}
     </button>

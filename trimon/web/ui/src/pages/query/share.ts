@@ -1,7 +1,9 @@
 /** What a panel shows, to be taken elsewhere. */
 
 import { encoded } from "../../api/client";
+import { short } from "../../values/numbers";
 import type { ChartData } from "./chartdata";
+import type { Heatmap } from "./heatmapdata";
 import { type Panel, timeRange } from "./panel";
 import { hasSeries, type Result } from "./results";
 
@@ -71,6 +73,23 @@ export function graphCsv(data: ChartData, names: readonly string[]): string {
     ]);
   });
   return csv(rows);
+}
+
+/** A heatmap: a row for each time and value range that something fell in. */
+export function heatmapCsv(map: Heatmap): string {
+  const rows = [["time", "from", "to", "count"]];
+  map.timesS.forEach((timeS, at) => {
+    map.rows.forEach(({ low, high }, place) => {
+      const value = map.cells[at]?.[place];
+      if (value) rows.push([new Date(timeS * 1000).toISOString(), ...[low, high, value].map(written)]);
+    });
+  });
+  return csv(rows);
+}
+
+/** A number as the API writes it. */
+function written(value: number): string {
+  return Number.isFinite(value) ? String(value) : short(value);
 }
 
 export function download(name: string, content: Blob): void {
