@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from trimon.model.histogram import FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import Labels, labels_of
+from trimon.query import engine
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import parse
 from trimon.query.execution.budget import Budget
@@ -17,7 +19,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.rules.recording import RecordingRule
-from trimon.rules.slots import is_ranged
+from trimon.rules.slots import evaluate_slots, is_ranged
 from trimon.rules.spec import RecordingSpec
 
 OPTIONS = QueryOptions(features=ALL_LANGUAGE_FEATURES)
@@ -147,3 +149,24 @@ def test_a_query_that_needs_too_much_is_done_in_parts() -> None:
     assert np.nansum(np.where(parts.present, parts.values, 0)) == pytest.approx(
         np.nansum(np.where(whole.present, whole.values, 0))
     )
+
+
+@pytest.mark.parametrize("expr", ["m", "m > 1e300", "rate(m[30s])", "1 + m"])
+@pytest.mark.parametrize("seen", [range(30, 33), range(3), range(37, 40), ()])
+def test_samples_in_a_part_of_the_time_keep_their_places(
+    expr: str, seen: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the part of the time with samples is evaluated, its values stand at their times all the same."""
+    here = MemoryStore()
+    for place in seen:
+        here.append(labels_of({"__name__": "m"}), GRID.start_ms + place * GRID.step_ms, float(place))
+    wanted = evaluate_slots(here, expr, GRID, OPTIONS, Budget(OPTIONS))
+    monkeypatch.setattr(engine, "WHOLE_BYTES", 0)
+    found = evaluate_slots(here, expr, GRID, OPTIONS, Budget(OPTIONS))
+    assert found.present.shape[1] == wanted.present.shape[1] == GRID.count
+    assert [found.labels.labels(row) for row in range(found.labels.rows)] == [
+        wanted.labels.labels(row) for row in range(wanted.labels.rows)
+    ] or not wanted.present.any()
+    assert found.present.sum() == wanted.present.sum()
+    assert found.values[found.present].tolist() == wanted.values[wanted.present].tolist()
+    assert np.nonzero(found.present)[1].tolist() == np.nonzero(wanted.present)[1].tolist()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.storage.conftest import START_MS, Bench, first_row, series
 from tests.support.histogram_rows import row_of
 from trimon.model.histogram import Buckets, FloatHistogram
+from trimon.storage import growth
 from trimon.storage.growth import GrowingLabel
 
 MINUTE_MS = 60_000
@@ -67,3 +72,20 @@ def test_a_histogram_is_one_series(bench: Bench) -> None:
     found = bench.store.growth(HOUR_MS)
     assert (found.series, found.metrics) == (1, (("h", 1),))
     assert [each.name for each in found.labels] == ["__name__"]
+
+
+def test_series_may_come_while_it_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels that are added between two looks at the index change nothing of what was read."""
+    begin = START_MS + MINUTE_MS
+    scrape(bench, begin, "a", *range(10))
+    scrape(bench, begin + MINUTE_MS, "b", *range(5))
+    wanted = bench.store.growth(30_000)
+    came = iter(range(100, 200))
+    original = growth.ragged_positions
+
+    def meanwhile(*args: Any) -> Any:
+        scrape(bench, begin + 2 * MINUTE_MS, f"c{next(came)}", next(came))
+        return original(*args)
+
+    monkeypatch.setattr(growth, "ragged_positions", meanwhile)
+    assert bench.store.growth(30_000 + MINUTE_MS).metrics == wanted.metrics

@@ -173,8 +173,10 @@ def evaluate_slots(
             waiting += [(middle, end), (begin, middle)]
             continue
         held_bytes += result.size_bytes
+        # A result may lack times before and after all of its samples.
+        begin += (int(result.times_ms[0]) - first_ms) // grid.step_ms
         pieces.append((begin, result))
-    if len(pieces) == 1 and not failures:
+    if len(pieces) == 1 and not failures and pieces[0][1].values.shape[1] == grid.count:
         return _alone(pieces[0][1])
     budget.keep_only(held_bytes, HELD)
     return _united(pieces, grid.count, failures, budget)

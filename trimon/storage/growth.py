@@ -97,28 +97,30 @@ def growth(heads: Sequence[tuple[HeadView, SeriesMarks]], since_ms: int, limit: 
     starts = np.cumsum(counts) - counts
     mine = flat[ragged_positions(starts[chosen], counts[chosen])]
     others = np.isin(every, old)
-    known = np.zeros(symbols.pairs, np.bool_)
+    # Symbols are added meanwhile; those of what was read are there.
+    pairs = symbols.pairs
+    known = np.zeros(pairs, np.bool_)
     known[flat[ragged_positions(starts[others], counts[others])]] = True
     since = max(min(time_ms for _, time_ms, _ in marked), since_ms)
     return SeriesGrowth(
         since,
         len(np.unique(old)),
         len(chosen),
-        _metrics(symbols, mine, limit),
+        _metrics(symbols, pairs, mine, limit),
         _labels(symbols, mine, known, limit),
         _targets(symbols, mine, counts[chosen], limit),
     )
 
 
-def _metrics(symbols: Symbols, flat: Int32s, limit: int) -> tuple[tuple[str, int], ...]:
-    counts = np.bincount(flat, minlength=symbols.pairs)
+def _metrics(symbols: Symbols, pairs: int, flat: Int32s, limit: int) -> tuple[tuple[str, int], ...]:
+    counts = np.bincount(flat, minlength=pairs)
     counts[symbols.pair_name.view()[: len(counts)] != METRIC_NAME_ID] = 0
     best = np.argsort(-counts, kind="stable")[:limit]
     return tuple((symbols.pair(pair)[1], int(counts[pair])) for pair in best.tolist() if counts[pair])
 
 
 def _labels(symbols: Symbols, flat: Int32s, known: np.ndarray, limit: int) -> tuple[GrowingLabel, ...]:
-    counts = np.bincount(flat, minlength=symbols.pairs)
+    counts = np.bincount(flat, minlength=len(known))
     names = symbols.pair_name.view()[: len(counts)]
     values = np.bincount(names[(counts > 0) & ~known], minlength=len(symbols.names))
     series = np.bincount(names, weights=counts, minlength=len(symbols.names))
