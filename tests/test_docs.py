@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.web_world import web_world
-from trimon.cli.features import FEATURES
-from trimon.cli.flags import BY_NAME, FLAGS
+from trimon.cli.server.features import FEATURES
+from trimon.cli.server.flags import BY_NAME, FLAGS
 from trimon.web.context import WebOptions
 from trimon.web.http.answer import STATUS
 

@@ -19,14 +19,14 @@ from tests.support.process import peer
 from trimon.actors.shipper import BlockShipper, ShipperCounts, ShipperPlace
 from trimon.clock import WallClock
 from trimon.config.load import load_text
-from trimon.config.shipper import BlockShipperConfig
+from trimon.config.own.shipper import BlockShipperConfig
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchRequest, Response
 from trimon.files import DiskFiles
 from trimon.log import LogBuffer
 from trimon.offload import InlineOffload
 from trimon.peers import s3
-from trimon.server.shipper import _connect
+from trimon.server.parts.shipper import _connect
 from trimon.storage.prometheus.thanos import FOLDER, ShippedBlocks
 
 boto3: Any = pytest.importorskip("boto3", reason="moto is not installed")

@@ -23,7 +23,7 @@ LATER: Final = (
 
 def test_a_server_imports_what_few_need_when_it_is_needed() -> None:
     """The server's own imports bring none of the libraries and models that only some configurations ask for."""
-    code = "import sys, trimon.cli.main, trimon.cli.serve; print(*sys.modules)"
+    code = "import sys, trimon.cli.main, trimon.cli.server.serve; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = done.stdout.split()
     assert "trimon.server.server" in found

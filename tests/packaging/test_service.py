@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trimon.cli.flags import BY_NAME
+from trimon.cli.server.flags import BY_NAME
 
 UNIT = Path(__file__).resolve().parents[2] / "config" / "systemd" / "trimon.service"
 EXPOSURE_MAX = 1.5
@@ -64,7 +64,7 @@ def test_it_runs_where_memory_is_never_both_written_and_run() -> None:
         pytest.skip("this kernel cannot deny it")
     program = (
         f"import ctypes, sys\nassert ctypes.CDLL(None).prctl({PR_SET_MDWE}, {PR_MDWE_REFUSE_EXEC_GAIN}, 0, 0, 0) == 0\n"
-        "import trimon.cli.serve\nfrom trimon.cli.main import main\n"
+        "import trimon.cli.server.serve\nfrom trimon.cli.main import main\n"
         f"main(['check', 'config', {str(UNIT.parents[1] / 'full.yml')!r}])\n"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ from trimon.fetch.request import FetchError, FetchRequest
 from trimon.notify.alertmanagers import AlertmanagerSet
 from trimon.peers.aws.signature import AwsKeys, signed
 from trimon.peers.sigv4 import SigV4
-from trimon.server.notify import _connect
+from trimon.server.parts.notify import _connect
 
 KEYS = SigV4Config(
     access_key="AKIDEXAMPLE",

@@ -15,7 +15,7 @@ from trimon.config.storage import ExemplarsConfig, RetentionConfig, TsdbConfig
 from trimon.config.support import INERT, NO_EFFECT
 from trimon.log import LogBuffer
 from trimon.server.configuration import LoadedConfiguration, warn_of
-from trimon.server.storage import limits_of
+from trimon.server.parts.storage import limits_of
 
 SECTIONS: Final = {
     "global": "jobs inherit it; logs, rules and queries read it at each use",

@@ -30,7 +30,7 @@ from trimon.model.labels import labels_of
 from trimon.offload import InlineOffload
 from trimon.peers.options import client_options
 from trimon.server.jobs import job_config
-from trimon.server.storage import limits_of
+from trimon.server.parts.storage import limits_of
 
 Reply = tuple[int, dict[str, str], bytes]
 WRITTEN = "X-Prometheus-Remote-Write-{}-Written"

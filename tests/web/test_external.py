@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.web_world import web_world
 from tests.web.test_requests import API, asked
-from trimon.cli.commandline import read_command_line
-from trimon.cli.serveroptions import check_flags, listen_addresses, warn_of_missing, web_options
+from trimon.cli.server.commandline import read_command_line
+from trimon.cli.server.serveroptions import check_flags, listen_addresses, warn_of_missing, web_options
 from trimon.errors import UserError
 from trimon.log import LogBuffer
 from trimon.redaction import redacted

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import trio
 
 from trimon.clock import Clock
-from trimon.config.shipper import BlockShipperConfig
+from trimon.config.own.shipper import BlockShipperConfig
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch
 from trimon.files import Files

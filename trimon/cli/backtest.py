@@ -12,8 +12,8 @@ import orjson
 from trimon import limits
 from trimon.cli.argument import ExistingFile, http_config_option
 from trimon.cli.askedserver import AskedServer
-from trimon.cli.features import named_features
 from trimon.cli.findings import features_option
+from trimon.cli.server.features import named_features
 from trimon.clock import WallClock
 from trimon.config.load import read_text
 from trimon.errors import OperatingError, UserError

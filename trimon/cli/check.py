@@ -19,9 +19,9 @@ from trimon.cli.findings import (
     lint_option,
     positions_option,
 )
-from trimon.cli.flags import STRICT
 from trimon.cli.metrics.commands import check_metrics
 from trimon.cli.rulefiles import check_rule_files, rules
+from trimon.cli.server.flags import STRICT
 from trimon.cli.servicediscovery import service_discovery
 from trimon.config.alerting import AlertmanagerConfig
 from trimon.config.discovery import FileSdConfig, PluginSdConfig

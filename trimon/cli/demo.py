@@ -12,8 +12,8 @@ from typing import Final
 import click
 import trio
 
-from trimon.cli.commandline import CommandLineError, ServerFlags, read_command_line
-from trimon.cli.serveroptions import listen_addresses, own_address, web_options
+from trimon.cli.server.commandline import CommandLineError, ServerFlags, read_command_line
+from trimon.cli.server.serveroptions import listen_addresses, own_address, web_options
 from trimon.clock import WallClock
 from trimon.demo.configuration import write_configuration
 from trimon.demo.fleet import HOST, Fleet, closed_port

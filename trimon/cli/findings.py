@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from trimon.cli.flags import COMPATIBILITIES
+from trimon.cli.server.flags import COMPATIBILITIES
 from trimon.errors import Position, UserError
 from trimon.redaction import redacted
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from trimon import PROMETHEUS_VERSION, __version__
-from trimon.cli.commandline import CommandLineError, ServerFlags, read_command_line, usage
+from trimon.cli.server.commandline import CommandLineError, ServerFlags, read_command_line, usage
 
 if TYPE_CHECKING:
     import click
@@ -95,7 +95,7 @@ def _run(arguments: Sequence[str]) -> None:
     if wrong := _wrong_mode(flags):
         print(wrong, file=sys.stderr)
         sys.exit(EXIT_AGENT)
-    from trimon.cli.serve import main as serve  # noqa: PLC0415 # see above
+    from trimon.cli.server.serve import main as serve  # noqa: PLC0415 # see above
 
     sys.exit(serve(flags))
 
@@ -160,7 +160,7 @@ def _refused(error: CommandLineError) -> int:
 
 def _wrong_mode(flags: ServerFlags) -> str:
     """The error of flags of the other mode."""
-    from trimon.cli.flags import BY_NAME  # noqa: PLC0415 # see above
+    from trimon.cli.server.flags import BY_NAME  # noqa: PLC0415 # see above
 
     agent = flags["agent"]
     other = "server" if agent else "agent"

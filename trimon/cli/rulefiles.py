@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from trimon.cli.argument import ExistingFile
-from trimon.cli.features import named_features
 from trimon.cli.findings import (
     DUPLICATE_RULES,
     Findings,
@@ -23,7 +22,8 @@ from trimon.cli.findings import (
     lint_option,
     positions_option,
 )
-from trimon.cli.flags import STRICT
+from trimon.cli.server.features import named_features
+from trimon.cli.server.flags import STRICT
 from trimon.config.yaml.faults import ShapeErrors
 from trimon.errors import UserError
 

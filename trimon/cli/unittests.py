@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from trimon.cli.argument import ExistingFile
-from trimon.cli.features import named_features
 from trimon.cli.findings import compat_option, features_option, ignore_option
-from trimon.cli.flags import STRICT
+from trimon.cli.server.features import named_features
+from trimon.cli.server.flags import STRICT
 from trimon.errors import UserError
 from trimon.query.conformance.script import run_script
 from trimon.rules.testing.coverage import Coverage

@@ -22,8 +22,9 @@ from trimon.config.globs import PatternError, expand_glob, expand_globs, glob_er
 from trimon.config.kinds import FilePath, Listed, Of
 from trimon.config.model import Model, Shown, Source, setting, zero_model
 from trimon.config.otlp import OtlpConfig
-from trimon.config.querybackends import QueryBackendConfig
-from trimon.config.receivers import ReceiversConfig
+from trimon.config.own.querybackends import QueryBackendConfig
+from trimon.config.own.receivers import ReceiversConfig
+from trimon.config.own.shipper import BlockShipperConfig
 from trimon.config.remote import (
     REMOTE_READ,
     REMOTE_WRITE,
@@ -32,7 +33,6 @@ from trimon.config.remote import (
     refuse_same_names,
 )
 from trimon.config.scrape import ScrapeConfig
-from trimon.config.shipper import BlockShipperConfig
 from trimon.config.storage import RetentionConfig, StorageConfig
 from trimon.config.support import NO_EFFECT, NO_EFFECT_IN_JOBS, Unsupported
 from trimon.config.tracing import TracingConfig

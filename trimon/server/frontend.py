@@ -14,7 +14,7 @@ from trimon.config.dump import effective_yaml
 from trimon.config.load import Config
 from trimon.gotext.times import rfc3339
 from trimon.server.configuration import CurrentConfiguration
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 from trimon.server.planning.apply import ConfigApply
 from trimon.server.planning.plan import Planner
 from trimon.server.reload import Reload

@@ -12,7 +12,7 @@ from trimon.discovery.providers import consumer_of
 from trimon.errors import TrimonError, UserError
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, warn_of
 from trimon.server.jobs import job_config
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 from trimon.server.settings import Seams
 from trimon.web.notifications import RELOAD_FAILED, UNSUPPORTED, Notifications
 

@@ -22,7 +22,7 @@ from trimon.server.configuration import ConfigurationFile, CurrentConfiguration,
 from trimon.server.descriptors import OutgoingConnections
 from trimon.server.forcedstop import ForcedStop
 from trimon.server.frontend import Frontend
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 from trimon.server.planning.apply import ConfigApply
 from trimon.server.planning.plan import Planner
 from trimon.server.reload import ApplyError, Reload

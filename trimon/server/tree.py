@@ -36,7 +36,7 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.server.autoreload import AutoReload
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 from trimon.web.auth.watch import WebConfigWatch
 from trimon.web.grpc.server import GrpcActor
 from trimon.web.http.wire.server import WebActor

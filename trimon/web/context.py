@@ -20,7 +20,7 @@ from trimon.actors.scrape import ScrapePool
 from trimon.actors.storage import Writer
 from trimon.clock import Clock, WallClock
 from trimon.config.otlp import OtlpConfig
-from trimon.config.receivers import ReceiversConfig
+from trimon.config.own.receivers import ReceiversConfig
 from trimon.config.scrape import ScrapeConfig
 from trimon.log import Log
 from trimon.memory.bodies import BodyMemory

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.asgi import Call
 from tests.support.web_world import web_world
-from trimon.cli.commandline import read_command_line
-from trimon.cli.serveroptions import listen_addresses, web_options
+from trimon.cli.server.commandline import read_command_line
+from trimon.cli.server.serveroptions import listen_addresses, web_options
 from trimon.web.context import WebOptions
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.hosts import REMEMBERED_MAX, AllowedHosts

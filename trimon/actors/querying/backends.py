@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
-from trimon.config.querybackends import QueryBackendConfig
+from trimon.config.own.querybackends import QueryBackendConfig
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchRequest
 from trimon.gotext.times import rfc3339

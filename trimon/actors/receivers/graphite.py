@@ -11,7 +11,7 @@ from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.receivers.lines import LineCounts, LineFaults, LineSockets
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
-from trimon.config.receivers import GraphiteConfig, ListeningConfig
+from trimon.config.own.receivers import GraphiteConfig, ListeningConfig
 from trimon.errors import OperatingError, UserError
 from trimon.log import Log
 from trimon.model.labels import Labels

@@ -18,7 +18,7 @@ from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
-from trimon.config.receivers import PushgatewayConfig
+from trimon.config.own.receivers import PushgatewayConfig
 from trimon.errors import OperatingError
 from trimon.log import Log
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of

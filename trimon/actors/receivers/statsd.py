@@ -11,7 +11,7 @@ from trimon.actors.receivers.lines import LineCounts, LineFaults, LineSockets
 from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
-from trimon.config.receivers import StatsdConfig
+from trimon.config.own.receivers import StatsdConfig
 from trimon.errors import UserError
 from trimon.log import Log
 from trimon.remote.pushed.aggregate import StatsdAggregate

@@ -25,7 +25,7 @@ from trimon.config.load import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
 from trimon.server.configuration import ConfigurationFile
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 from trimon.server.planning.health import ServerHealth, server_health
 from trimon.server.planning.plan import ConfigPlan, Planner
 from trimon.server.planning.previousfile import PreviousFile

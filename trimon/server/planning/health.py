@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from trimon.model.labels import format_label_set
 from trimon.redaction import redacted
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 
 K = TypeVar("K")
 

@@ -11,7 +11,7 @@ from trimon.config.load import ScrapeFileError
 from trimon.errors import UserError
 from trimon.offload import Offload
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, RulesError
-from trimon.server.parts import ServerParts
+from trimon.server.parts.serverparts import ServerParts
 from trimon.server.planning.jobs import JobPlan, job_plan
 from trimon.server.planning.prediction import KnownTargets
 from trimon.server.planning.rules import GroupPlan, group_plans

@@ -14,8 +14,8 @@ import pytest
 import trio
 
 from tests.support.web_world import web_world
-from trimon.cli.serve import say_place
-from trimon.cli.serveroptions import own_address
+from trimon.cli.server.serve import say_place
+from trimon.cli.server.serveroptions import own_address
 from trimon.errors import OperatingError
 from trimon.web.context import WebOptions
 from trimon.web.http.wire import listening

@@ -11,7 +11,7 @@ from trimon import limits
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
-from trimon.config.receivers import InfluxConfig
+from trimon.config.own.receivers import InfluxConfig
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.inflater import inflated
 from trimon.fetch.request import BodyError, BodyTooBig

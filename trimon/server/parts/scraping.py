@@ -13,10 +13,10 @@ from trimon.actors.scrape import ScrapeManager, ScrapeTimes
 from trimon.model.labels import labels_of
 from trimon.scrape.target import schedule_seed
 from trimon.server.configuration import CurrentConfiguration
-from trimon.server.memory import MemoryPart
-from trimon.server.queries import QueryPart
+from trimon.server.parts.memory import MemoryPart
+from trimon.server.parts.queries import QueryPart
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams, Settings
-from trimon.server.storage import StoragePart
 
 
 class ScrapingPart:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trimon.cli.commandline import read_command_line
-from trimon.cli.describedflags import described_flags
-from trimon.cli.flags import FLAGS
+from trimon.cli.server.commandline import read_command_line
+from trimon.cli.server.describedflags import described_flags
+from trimon.cli.server.flags import FLAGS
 
 
 def test_every_flag_is_there_with_its_default() -> None:

@@ -12,11 +12,11 @@ from typing import Final
 
 import trio
 
-from trimon.cli.commandline import ServerFlags
-from trimon.cli.describedflags import described_flags
-from trimon.cli.features import enabled_features
-from trimon.cli.flags import STRICT
-from trimon.cli.serveroptions import (
+from trimon.cli.server.commandline import ServerFlags
+from trimon.cli.server.describedflags import described_flags
+from trimon.cli.server.features import enabled_features
+from trimon.cli.server.flags import STRICT
+from trimon.cli.server.serveroptions import (
     EXEMPLARS,
     alert_settings,
     auto_reload_s,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from trimon.cli.flags import BY_NAME, FLAGS, Flag
+from trimon.cli.server.flags import BY_NAME, FLAGS, Flag
 from trimon.errors import UserError
 from trimon.units import (
     format_duration,

@@ -9,17 +9,17 @@ from trimon.actors.metrics.tracing import tracing_metrics
 from trimon.actors.tracing import SpanExporter
 from trimon.actors.watchdog import Watchdog
 from trimon.server.configuration import CurrentConfiguration
-from trimon.server.memory import MemoryPart
-from trimon.server.notify import NotifyPart
-from trimon.server.queries import QueryPart
-from trimon.server.receivers import ReceiversPart
-from trimon.server.remoteread import RemoteReadPart
-from trimon.server.remotewrite import RemoteWritePart
-from trimon.server.rules import RulePart
-from trimon.server.scraping import ScrapingPart
+from trimon.server.parts.memory import MemoryPart
+from trimon.server.parts.notify import NotifyPart
+from trimon.server.parts.queries import QueryPart
+from trimon.server.parts.receivers import ReceiversPart
+from trimon.server.parts.remoteread import RemoteReadPart
+from trimon.server.parts.remotewrite import RemoteWritePart
+from trimon.server.parts.rules import RulePart
+from trimon.server.parts.scraping import ScrapingPart
+from trimon.server.parts.shipper import ShipperPart
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams, Settings
-from trimon.server.shipper import ShipperPart
-from trimon.server.storage import StoragePart
 from trimon.storage.store import Store
 from trimon.tracing.tracer import TRACER
 

@@ -8,15 +8,15 @@ from typing import Any, Final
 import pytest
 
 from tests.support.oracle import recordings
-from trimon.cli.commandline import CommandLineError, read_command_line, shown_value
-from trimon.cli.features import FEATURES, enabled_features
-from trimon.cli.flags import FLAGS, INERT, Flag
-from trimon.cli.serveroptions import check_flags, shown_flags
+from trimon.cli.server.commandline import CommandLineError, read_command_line, shown_value
+from trimon.cli.server.features import FEATURES, enabled_features
+from trimon.cli.server.flags import FLAGS, INERT, Flag
+from trimon.cli.server.serveroptions import check_flags, shown_flags
 from trimon.errors import UserError
 from trimon.log import LogBuffer
 from trimon.storage.options import StoreOptions
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 CASES: Final = recordings("config/flags.jsonl")
 OTHER_DEFAULTS: Final = {
     "web.listen-address": "trimon listens on loopback unless it is told otherwise",
@@ -36,7 +36,8 @@ def shown_of(case: dict[str, Any]) -> dict[str, str] | None:
 def test_every_flag_has_an_effect_or_a_reason() -> None:
     """A flag is read by the code that starts a server, or the table says why nothing acts on it."""
     sources = "".join(
-        (ROOT / "trimon" / "cli" / name).read_text() for name in ("serve.py", "serveroptions.py", "main.py")
+        (ROOT / "trimon" / "cli" / name).read_text()
+        for name in ("server/serve.py", "server/serveroptions.py", "main.py")
     )
     for flag in FLAGS:
         used = f'"{flag.name}"' in sources

@@ -15,10 +15,10 @@ from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.actors.receivers.statsd import StatsdReceiver
 from trimon.config.dump import fingerprint
 from trimon.config.load import Config
-from trimon.config.receivers import GraphiteConfig, PushgatewayConfig, StatsdConfig
+from trimon.config.own.receivers import GraphiteConfig, PushgatewayConfig, StatsdConfig
 from trimon.remote.pushed.aggregate import StatsdAggregate
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams
-from trimon.server.storage import StoragePart
 
 DRAIN_S: Final = 5.0
 POLICY: Final = RestartPolicy(retry_first_s=120.0)

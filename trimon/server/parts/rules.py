@@ -14,10 +14,10 @@ from trimon.files import DiskFiles
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.history import HistoryFiles
 from trimon.server.configuration import CurrentConfiguration
-from trimon.server.notify import NotifyPart
-from trimon.server.queries import QueryPart
+from trimon.server.parts.notify import NotifyPart
+from trimon.server.parts.queries import QueryPart
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams, Settings
-from trimon.server.storage import StoragePart
 
 
 def _nobody(_: RuleChanges) -> None:

@@ -14,7 +14,7 @@ from trimon.actors.querying.querylog import QueryLog
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.actors.remoteread.reader import RemoteReader
 from trimon.config.load import Config
-from trimon.config.querybackends import QueryBackendConfig
+from trimon.config.own.querybackends import QueryBackendConfig
 from trimon.errors import OperatingError
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch
@@ -23,9 +23,9 @@ from trimon.log import Log
 from trimon.model.labels import labels_of
 from trimon.offload import Offload
 from trimon.peers.options import client_options
-from trimon.server.memory import MemoryPart
+from trimon.server.parts.memory import MemoryPart
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams
-from trimon.server.storage import StoragePart
 
 
 class QueryPart:

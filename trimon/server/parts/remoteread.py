@@ -10,8 +10,8 @@ from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch
 from trimon.model.labels import labels_of
 from trimon.peers.options import client_options
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams
-from trimon.server.storage import StoragePart
 
 
 class RemoteReadPart:

@@ -9,8 +9,8 @@ from typing import Final
 
 from trimon.actors.notifier import NotifierSettings
 from trimon.actors.remotewrite.manager import KeptBounds
-from trimon.cli.commandline import ServerFlags, read_value, shown_value
-from trimon.cli.flags import BY_NAME, FLAGS, STRICT
+from trimon.cli.server.commandline import ServerFlags, read_value, shown_value
+from trimon.cli.server.flags import BY_NAME, FLAGS, STRICT
 from trimon.config.load import RETENTION_DEFAULT_MS, Config
 from trimon.config.storage import RetentionConfig
 from trimon.errors import OperatingError, UserError
@@ -19,8 +19,8 @@ from trimon.log import Log
 from trimon.model.matcher import anchored, compile_regexp
 from trimon.query.language.options import QueryOptions
 from trimon.redaction import shown_url
+from trimon.server.parts.storage import limits_of
 from trimon.server.settings import AlertSettings, RuleSettings
-from trimon.server.storage import limits_of
 from trimon.storage.options import StoreOptions
 from trimon.storage.prometheus.coexistence import own_directory
 from trimon.web.auth.security import CurrentSecurity, read_security

@@ -13,14 +13,14 @@ from trimon.actors.metrics.shipper import shipper_metrics
 from trimon.actors.shipper import BlockShipper, ShipperCounts, ShipperPlace
 from trimon.config.dump import fingerprint
 from trimon.config.load import Config
-from trimon.config.shipper import BlockShipperConfig
+from trimon.config.own.shipper import BlockShipperConfig
 from trimon.errors import OperatingError, UserError
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch
 from trimon.files import DiskFiles
 from trimon.peers.options import client_options
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams
-from trimon.server.storage import StoragePart
 from trimon.storage.prometheus.thanos import FOLDER, ShippedBlocks
 
 POLICY: Final = RestartPolicy(retry_first_s=120.0)

@@ -19,8 +19,8 @@ from trimon.peers.options import client_options
 from trimon.peers.tokens.azuread import AzureAdTokens
 from trimon.peers.tokens.bearer import BearerTokens, Token
 from trimon.peers.tokens.googleiam import GoogleIamTokens
+from trimon.server.parts.storage import StoragePart
 from trimon.server.settings import Seams, Settings
-from trimon.server.storage import StoragePart
 
 
 class RemoteWritePart:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trimon.cli.commandline import ServerFlags, read_value, shown_value
-from trimon.cli.flags import FLAGS
+from trimon.cli.server.commandline import ServerFlags, read_value, shown_value
+from trimon.cli.server.flags import FLAGS
 from trimon.redaction import shown_url
 
 

@@ -1,0 +1,1 @@
+"""Sections that Prometheus does not have."""

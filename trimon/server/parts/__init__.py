@@ -1,0 +1,1 @@
+"""The parts of a server, each wired by itself; `serverparts` has them all."""
