@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { Icon } from "../components/icon";
+import { lastVisit } from "./lastvisits";
 import { preload } from "./pageview";
 import { localTime, type Theme, theme } from "./preferences";
 import { type Route, routes } from "./routes";
@@ -22,7 +23,7 @@ function Entry({ route, onOpen }: { route: Route; onOpen: () => void }) {
   return (
     <li>
       <Link
-        href={route.path}
+        href={lastVisit(route.path)}
         class={isHere ? "entry here" : "entry"}
         aria-current={isHere ? "page" : undefined}
         onClick={onOpen}

@@ -1,6 +1,8 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { useSearch } from "wouter-preact/use-browser-location";
 import { NotLoaded } from "../components/lazy";
+import { noteVisit } from "./lastvisits";
 import type { Route } from "./routes";
 import { pageTitle } from "./server";
 import { StartingPage, starting } from "./starting";
@@ -11,6 +13,8 @@ const loaded = new Map<string, ComponentType>();
 export function PageView({ route }: { route: Route }) {
   const [, redraw] = useState(0);
   const [error, setError] = useState<unknown>();
+  const query = useSearch().replace(/^\?/, "");
+  useEffect(() => noteVisit(route.path, query), [route, query]);
   useEffect(() => {
     document.title = `${route.title} · ${pageTitle || "trimon"}`;
     if (loaded.has(route.path)) return;

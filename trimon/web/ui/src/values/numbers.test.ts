@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bytes, parseNumber, short, shorts } from "./numbers";
+import { bytes, parseNumber, rounded, short, shorts } from "./numbers";
 
 it("keeps four digits", () => {
   expect(short(1234)).toBe("1.234k");
@@ -31,4 +31,14 @@ it("counts bytes by 1024", () => {
 it("reads numbers as Go writes them", () => {
   expect(["1e3", "+Inf", "-Inf", "0.5"].map(parseNumber)).toEqual([1000, Infinity, -Infinity, 0.5]);
   expect(parseNumber("NaN")).toBeNaN();
+});
+
+it("shortens what has more digits than anybody reads, and nothing else", () => {
+  expect(rounded("0.29999999999999999")).toBe("0.3");
+  expect(rounded("7.467796610169492")).toBe("7.467797");
+  expect(rounded("-0.000123456789012")).toBe("-0.0001234568");
+  expect(rounded("1795741462.0501")).toBe("1795741462");
+  for (const text of ["1795741462050", "12345678901234567890", "NaN", "+Inf", "0.5", "1"]) {
+    expect(rounded(text)).toBe(text);
+  }
 });

@@ -37,6 +37,16 @@ export function shorts(values: readonly number[]): string[] {
   }
 }
 
+const SHOWN_DIGITS = 7;
+
+/** A number as the API wrote it, with no more digits after the point than people read; whole ones stay as they are. */
+export function rounded(text: string): string {
+  const value = parseNumber(text);
+  if (text.length <= SHOWN_DIGITS + 1 || !Number.isFinite(value) || Number.isInteger(value)) return text;
+  const whole = Math.abs(value) < 1 ? 0 : Math.floor(Math.log10(Math.abs(value))) + 1;
+  return String(Number(value.toPrecision(Math.max(SHOWN_DIGITS, whole))));
+}
+
 /** "1.5 MiB". */
 export function bytes(value: number): string {
   if (!Number.isFinite(value)) return "–";

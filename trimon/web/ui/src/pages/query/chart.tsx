@@ -21,6 +21,7 @@ interface Properties {
   chart: Chart;
   nameOf: (at: number) => string;
   onZoom: (startMs: number, endMs: number) => void;
+  onMove?: (byMs: number) => void;
   onExemplar: (exemplar: DrawnExemplar) => void;
   /** Gets the canvas, for pictures. */
   canvas: { current: HTMLCanvasElement | null };
@@ -236,7 +237,7 @@ export function LineChart(properties: Properties) {
       if (found) latest.current.onExemplar(found);
     };
     plot.over.addEventListener("click", click);
-    const unpan = panning(plot, (startMs, endMs) => latest.current.onZoom(startMs, endMs));
+    const unpan = panning(plot, (byMs) => latest.current.onMove?.(byMs));
     // The first time it tells the size that the plot was made for.
     const sizes = new ResizeObserver(() => {
       const size = { width: box.clientWidth, height: box.clientHeight };
@@ -259,7 +260,7 @@ export function LineChart(properties: Properties) {
 }
 
 /** Dragging with Shift moves the times. */
-function panning(plot: uPlot, moved: (startMs: number, endMs: number) => void): () => void {
+function panning(plot: uPlot, moved: (byMs: number) => void): () => void {
   let from: number | undefined;
   const down = (event: MouseEvent) => {
     if (!event.shiftKey || event.button !== 0) return;
@@ -270,8 +271,7 @@ function panning(plot: uPlot, moved: (startMs: number, endMs: number) => void): 
     if (from === undefined) return;
     const byS = plot.posToVal(from, "x") - plot.posToVal(event.offsetX, "x");
     from = undefined;
-    const { min = 0, max = 0 } = plot.scales.x ?? {};
-    if (min !== null && max !== null && Math.abs(byS) > 0) moved((min + byS) * 1000, (max + byS) * 1000);
+    if (Math.abs(byS) > 0) moved(byS * 1000);
   };
   plot.over.addEventListener("mousedown", down, { capture: true });
   plot.over.addEventListener("mouseup", up, { capture: true });

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { localTime } from "../../app/preferences";
 import { Calendar } from "../../components/calendar";
 import { Choice } from "../../components/choice";
@@ -7,6 +7,7 @@ import { Popover } from "../../components/popover";
 import { formatDuration, parseTypedDuration } from "../../values/durations";
 import { formatTime, parseTyped } from "../../values/times";
 import { type Panel, type Resolution, stepMs } from "./panel";
+import { roundedEnd } from "./zoom";
 
 interface Properties {
   panel: Panel;
@@ -18,45 +19,75 @@ const RANGES_MS = [
   4_838_400, 15_724_800, 31_536_000, 63_072_000,
 ].map((seconds) => seconds * 1000);
 
-/** A field for a text that must mean something: what does not is marked, and changes nothing. */
+/** A field for a text that must mean something: of what does not it says so, and changes nothing. */
 function TypedField<T>({
   value,
   read,
   onChange,
   label,
-  width,
+  characters,
   hint,
+  example = hint,
 }: {
   value: string;
-  read: (text: string) => T | undefined;
+  /** What a text means; `meant` is not there for one that means nothing. */
+  read: (text: string) => { meant: T } | undefined;
   onChange: (value: T) => void;
   label: string;
-  width: string;
+  characters: number;
   hint: string;
+  example?: string;
 }) {
   const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  const [isTold, setTold] = useState(false);
+  const id = useId();
+  useEffect(() => {
+    setText(value);
+    setTold(false);
+  }, [value]);
   const isBad = text !== value && read(text) === undefined;
   const take = () => {
     const found = read(text);
-    if (found !== undefined && text !== value) onChange(found);
+    setTold(found === undefined && text !== value);
+    if (found && text !== value) onChange(found.meant);
   };
+  const isSaid = isBad && isTold;
   return (
-    <input
-      value={text}
-      aria-label={label}
-      aria-invalid={isBad}
-      title={isBad ? `Not understood; such as ${hint}` : label}
-      placeholder={hint}
-      style={{ width }}
-      onInput={(event) => setText(event.currentTarget.value)}
-      onBlur={take}
-      onKeyDown={(event) => {
-        if (event.key === "Enter") take();
-        if (event.key === "Escape") setText(value);
-      }}
-    />
+    <span class="typed">
+      <input
+        value={text}
+        aria-label={label}
+        aria-invalid={isBad}
+        aria-describedby={isSaid ? id : undefined}
+        title={label}
+        placeholder={hint}
+        style={{ "--characters": characters }}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onBlur={take}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") take();
+          if (event.key === "Escape") setText(value);
+        }}
+      />
+      {isSaid ? (
+        <span class="typed-error" id={id} role="alert">
+          “{text.trim()}” is not understood. Write it as {example}.
+        </span>
+      ) : null}
+    </span>
   );
+}
+
+function typedDuration(text: string): { meant: number } | undefined {
+  const found = parseTypedDuration(text);
+  return found === undefined ? undefined : { meant: found };
+}
+
+/** An end that is empty, or said in words, is whatever is now. */
+function typedEnd(text: string): { meant: number | undefined } | undefined {
+  if (/^(now)?$/i.test(text.trim())) return { meant: undefined };
+  const found = parseTyped(text, localTime.value);
+  return found === undefined ? undefined : { meant: found };
 }
 
 export function RangeField({ panel, onChange }: Properties) {
@@ -74,10 +105,10 @@ export function RangeField({ panel, onChange }: Properties) {
       </button>
       <TypedField
         value={formatDuration(panel.rangeMs)}
-        read={(text) => parseTypedDuration(text)}
+        read={typedDuration}
         onChange={(rangeMs) => onChange({ rangeMs })}
         label="Range"
-        width="5.5rem"
+        characters={9}
         hint="1h30m"
       />
       <button type="button" aria-label="Longer range" onClick={() => other(1)}>
@@ -88,7 +119,10 @@ export function RangeField({ panel, onChange }: Properties) {
 }
 
 export function EndField({ panel, onChange, label }: Properties & { label: string }) {
-  const shift = (share: number) => onChange({ endMs: (panel.endMs ?? Date.now()) + share * panel.rangeMs });
+  const shift = (share: number) => {
+    const endMs = (panel.endMs ?? Date.now()) + share * panel.rangeMs;
+    onChange({ endMs: roundedEnd(endMs, panel.rangeMs) });
+  };
   return (
     <span class="joined">
       <button type="button" aria-label="Earlier" onClick={() => shift(-0.5)}>
@@ -96,11 +130,12 @@ export function EndField({ panel, onChange, label }: Properties & { label: strin
       </button>
       <TypedField
         value={panel.endMs === undefined ? "" : formatTime(panel.endMs, localTime.value)}
-        read={(text) => (text.trim() ? parseTyped(text, localTime.value) : undefined)}
+        read={typedEnd}
         onChange={(endMs) => onChange({ endMs })}
         label={`${label}, ${localTime.value ? "local time" : "UTC"}`}
-        width="10.5rem"
-        hint={panel.endMs === undefined ? "now" : "2026-11-26 20:00:00"}
+        characters={panel.endMs !== undefined && panel.endMs % 1000 ? 23 : 19}
+        hint="now"
+        example="2026-11-26 20:00:00, or leave it empty for now"
       />
       <Popover button={<Icon name="calendar" />} label="Choose the time in a calendar" isPlain={false}>
         {() => <Calendar timeMs={panel.endMs ?? Date.now()} onChange={(endMs) => onChange({ endMs })} />}
@@ -161,10 +196,10 @@ export function ResolutionField({ panel, onChange }: Properties) {
       {resolution.type === "custom" ? (
         <TypedField
           value={formatDuration(resolution.stepMs)}
-          read={(text) => parseTypedDuration(text)}
+          read={typedDuration}
           onChange={(step) => onChange({ resolution: { type: "custom", stepMs: step } })}
           label="Step"
-          width="5rem"
+          characters={7}
           hint="15s"
         />
       ) : null}

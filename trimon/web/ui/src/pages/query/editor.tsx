@@ -81,7 +81,6 @@ function askedBefore(context: CompletionContext) {
   if (!options.length) return null;
   return {
     from: 0,
-    filter: false,
     options: options.map((each) => ({ ...each, type: "text", apply: each.label, boost: -99 })),
   };
 }

@@ -16,6 +16,7 @@ import { Legend } from "./legend";
 import type { Panel, TimeRange } from "./panel";
 import { type ExemplarSeries, hasSeries, type Result, type Series } from "./results";
 import { download, graphCsv, heatmapCsv, picture } from "./share";
+import { roundedEnd, roundedSpan } from "./zoom";
 
 export interface Graph {
   times: TimeRange;
@@ -26,7 +27,8 @@ export interface Graph {
 interface Properties {
   panel: Panel;
   graph: Graph;
-  onChange: (change: Partial<Panel>) => void;
+  onZoom: (times: Pick<Panel, "endMs" | "rangeMs">) => void;
+  onUnzoom: (() => void) | undefined;
 }
 
 const DRAWN_MAX = 1000;
@@ -85,7 +87,7 @@ interface LineProperties extends Properties {
   canvas: { current: HTMLCanvasElement | null };
 }
 
-function Lines({ panel, graph, onChange, series, canvas }: LineProperties) {
+function Lines({ panel, graph, onZoom, series, canvas }: LineProperties) {
   const { times } = graph;
   const { exemplars, said } = useExemplars(panel, times);
   const [chosen, setChosen] = useState<DrawnExemplar | undefined>();
@@ -112,11 +114,9 @@ function Lines({ panel, graph, onChange, series, canvas }: LineProperties) {
         canvas={canvas}
         nameOf={(at) => names[at] ?? ""}
         onExemplar={setChosen}
-        onZoom={(startMs, endMs) =>
-          onChange({
-            endMs: Math.round(endMs),
-            rangeMs: Math.max(1000, Math.round((endMs - startMs) / 1000) * 1000),
-          })
+        onZoom={(startMs, endMs) => onZoom(roundedSpan(startMs, endMs))}
+        onMove={(byMs) =>
+          onZoom({ endMs: roundedEnd(times.endMs + byMs, panel.rangeMs), rangeMs: panel.rangeMs })
         }
       />
       {said ? <p class="muted">{said}</p> : null}
@@ -256,6 +256,11 @@ export function GraphView(properties: Properties) {
               Draw all
             </button>
           </>
+        ) : null}
+        {properties.onUnzoom ? (
+          <button type="button" class="plain" onClick={properties.onUnzoom}>
+            Reset zoom
+          </button>
         ) : null}
       </p>
       {isHeat ? (

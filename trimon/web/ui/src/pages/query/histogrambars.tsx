@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { Choice } from "../../components/choice";
 import { type AxisKind, bucketAxis, spaced } from "../../values/bucketaxis";
-import { count, parseNumber, short, shorts } from "../../values/numbers";
+import { count, parseNumber, rounded, short, shorts } from "../../values/numbers";
 import { boundsOf } from "./heatmapdata";
 import type { Bucket, HistogramValue } from "./results";
 
@@ -16,6 +16,11 @@ export function bucketRange([rule, low, high]: Bucket): string {
 /** A histogram in one line. */
 export function histogramText(histogram: HistogramValue): string {
   return `count ${histogram.count}, sum ${histogram.sum}`;
+}
+
+/** The same with fewer digits. */
+export function shortHistogramText(histogram: HistogramValue): string {
+  return `count ${rounded(histogram.count)}, sum ${rounded(histogram.sum)}`;
 }
 
 /** How high a bar is: the count; on a linear axis the count by the width, so that areas are counts. */

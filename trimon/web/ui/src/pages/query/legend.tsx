@@ -68,6 +68,12 @@ export function Legend({ names, columns, shown, onShow, sortedBy }: Properties) 
     return found;
   }, [names, search, by, sums]);
   const rows = useBoxRows({ count: places.length, estimate: () => ROW_PX, box: () => box.current });
+  // What the text finds is what is drawn; where it finds nothing the drawing stays.
+  const filter = (text: string) => {
+    setSearch(text);
+    const found = names.map((name) => matches(words(text), name));
+    if (found.some(Boolean)) onShow(found);
+  };
   const toggle = (at: number, alone: boolean) => {
     if (!alone) onShow(shown.map((each, place) => (place === at ? !each : each)));
     else {
@@ -81,15 +87,8 @@ export function Legend({ names, columns, shown, onShow, sortedBy }: Properties) 
         <span class="row">
           {names.length >= SEARCH_FROM ? (
             <>
-              <SearchField value={search} onChange={setSearch} label="Filter series" />
-              {search ? (
-                <button
-                  type="button"
-                  onClick={() => onShow(names.map((name) => matches(words(search), name)))}
-                >
-                  Show only these {count(places.length)}
-                </button>
-              ) : null}
+              <SearchField value={search} onChange={filter} label="Filter series" />
+              {search ? <span class="muted">{count(places.length)} match</span> : null}
             </>
           ) : null}
           {shown.every(Boolean) ? null : (

@@ -1,8 +1,9 @@
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { useParameters } from "../../app/urlstate";
 import { Icon } from "../../components/icon";
 import { Page } from "../../components/page";
-import { DEFAULT_PANEL, type Panel } from "./panel";
+import { blanks, draftAt, forgetDrafts } from "./drafts";
+import { DEFAULT_PANEL, isBlank, type Panel } from "./panel";
 import { PanelView } from "./panelview";
 import { decodePanels, encodePanels, PANELS_MAX } from "./urlpanels";
 import "../../styles/code.css";
@@ -12,20 +13,30 @@ import "../../styles/query.css";
 export default function QueryPage() {
   const [parameters, setParameters] = useParameters();
   const query = parameters.toString();
-  const panels = useMemo(() => decodePanels(new URLSearchParams(query)), [query]);
+  const inUrl = useMemo(() => decodePanels(new URLSearchParams(query)), [query]);
+  // Empty panels at the end say nothing to anybody else, so they do not stand in the URL.
+  const [blankCount, setBlankCount] = useState(blanks.count);
+  const added = useRef(-1);
+  const panels = [...inUrl, ...new Array<Panel>(blankCount).fill(DEFAULT_PANEL)].slice(0, PANELS_MAX);
   const asked = [...parameters.keys()].filter((name) => /^g\d+\.expr$/.test(name)).length;
-  const write = (next: readonly Panel[], isReplaced = false) =>
-    setParameters(() => encodePanels(next), { replace: isReplaced });
+  const write = (next: readonly Panel[], isReplaced = false) => {
+    const kept = next.slice(0, next.findLastIndex((panel) => !isBlank(panel)) + 1);
+    blanks.count = next.length - Math.max(1, kept.length);
+    setBlankCount(blanks.count);
+    const shown = encodePanels(kept);
+    if (shown.toString() !== query) setParameters(() => shown, { replace: isReplaced });
+  };
   const change = (at: number, part: Partial<Panel>) =>
     write(
       panels.map((panel, place) => (place === at ? { ...panel, ...part } : panel)),
-      !("expression" in part),
+      // What is asked and for when can be gone back from.
+      !("expression" in part || "endMs" in part || "rangeMs" in part),
     );
   return (
     <Page title="Query">
-      {asked > panels.length ? (
+      {asked > PANELS_MAX ? (
         <p class="notice warn">
-          The first {panels.length} of {asked} panels of this link are shown.
+          The first {PANELS_MAX} of {asked} panels of this link are shown.
         </p>
       ) : null}
       {panels.map((panel, at) => (
@@ -34,17 +45,29 @@ export default function QueryPage() {
           key={String(at)}
           panel={panel}
           isFirst={at === 0}
+          isNew={at === added.current}
+          draft={draftAt(at)}
           label={panels.length === 1 ? "the panel" : `panel ${at + 1}`}
           onChange={(part) => change(at, part)}
           onDuplicate={() => write([...panels.slice(0, at + 1), panel, ...panels.slice(at + 1)])}
-          onRemove={panels.length > 1 ? () => write(panels.filter((_, place) => place !== at)) : undefined}
+          onRemove={
+            panels.length > 1
+              ? () => {
+                  forgetDrafts(at);
+                  write(panels.filter((_, place) => place !== at));
+                }
+              : undefined
+          }
         />
       ))}
       <div>
         <button
           type="button"
           disabled={panels.length >= PANELS_MAX}
-          onClick={() => write([...panels, DEFAULT_PANEL])}
+          onClick={() => {
+            added.current = panels.length;
+            write([...panels, DEFAULT_PANEL]);
+          }}
         >
           <Icon name="plus" />
           Add a panel

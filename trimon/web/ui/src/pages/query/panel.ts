@@ -21,6 +21,8 @@ export interface Panel {
   yMin: number | undefined;
   isLog: boolean;
   showTree: boolean;
+  /** After how many seconds it asks again by itself; 0 for never. */
+  refreshS: number;
 }
 
 export const DEFAULT_PANEL: Panel = {
@@ -34,7 +36,16 @@ export const DEFAULT_PANEL: Panel = {
   yMin: undefined,
   isLog: false,
   showTree: false,
+  refreshS: 0,
 };
+export const REFRESH_S: readonly number[] = [0, 5, 15, 30, 60, 300];
+
+/** Whether nobody has put anything into a panel. */
+export function isBlank(panel: Panel): boolean {
+  return (Object.keys(DEFAULT_PANEL) as (keyof Panel)[]).every(
+    (name) => JSON.stringify(panel[name]) === JSON.stringify(DEFAULT_PANEL[name]),
+  );
+}
 
 const STEPS: Record<Density, number> = { low: 100, medium: 250, high: 750 };
 /** More points a series no server answers with. */

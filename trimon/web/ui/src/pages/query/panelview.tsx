@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
+import { Folded } from "../../components/folded";
 import { Icon } from "../../components/icon";
 import { lazy } from "../../components/lazy";
 import { Loading } from "../../components/states";
@@ -9,17 +10,20 @@ import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
 import { Beginnings } from "./beginnings";
 import { DrawingControls, EndField, RangeField, ResolutionField } from "./controls";
+import type { Draft } from "./drafts";
 import { ExpressionEditor } from "./editor";
 import { placeOf } from "./errorplace";
 import { type Graph, GraphView } from "./graphview";
 import { remember } from "./history";
-import { type Panel, type TabName, timeParameter, timeRange } from "./panel";
+import { type Panel, REFRESH_S, type TabName, timeParameter, timeRange } from "./panel";
 import { PanelTools } from "./paneltools";
 import type { Part } from "./partstree";
 import type { Result, Statistics } from "./results";
 import { isOn } from "./settings";
 import { download, tableCsv } from "./share";
 import { TableView } from "./tableview";
+
+type Times = Pick<Panel, "endMs" | "rangeMs">;
 
 interface Properties {
   panel: Panel;
@@ -28,6 +32,10 @@ interface Properties {
   onDuplicate: () => void;
   label: string;
   isFirst: boolean;
+  /** Whether somebody has just added it. */
+  isNew: boolean;
+  /** Where what is typed and not run is kept while the page is away. */
+  draft: Draft;
 }
 
 const TABS: readonly { name: TabName; title: string }[] = [
@@ -37,7 +45,6 @@ const TABS: readonly { name: TabName; title: string }[] = [
 ];
 const ExplainView = lazy(async () => (await import("./explain")).ExplainView);
 const PartsTree = lazy(async () => (await import("./partstree")).PartsTree);
-const REFRESH_S = [0, 5, 15, 30, 60, 300];
 
 interface Table {
   answer: Answer<Result>;
@@ -153,12 +160,18 @@ function TableTab({ panel, turn, onError, onBusy }: TabProperties) {
 interface TabProperties {
   panel: Panel;
   turn: number;
-  onChange: (change: Partial<Panel>) => void;
   onError: (error: unknown) => void;
   onBusy: (isBusy: boolean) => void;
 }
 
-function GraphTab({ panel, turn, onChange, onError, onBusy }: TabProperties) {
+interface GraphProperties extends TabProperties {
+  onZoom: (times: Times) => void;
+  /** Back to what was shown before somebody zoomed; undefined where nobody did. */
+  onUnzoom: (() => void) | undefined;
+}
+
+function GraphTab(properties: GraphProperties) {
+  const { panel, turn, onZoom, onUnzoom, onError, onBusy } = properties;
   const { resolution } = panel;
   const step = resolution.type === "auto" ? resolution.density : resolution.stepMs;
   const asked = useAsked(
@@ -172,7 +185,7 @@ function GraphTab({ panel, turn, onChange, onError, onBusy }: TabProperties) {
   return (
     <>
       <Told answer={asked.data.answer} />
-      <GraphView panel={panel} graph={asked.data} onChange={onChange} />
+      <GraphView panel={panel} graph={asked.data} onZoom={onZoom} onUnzoom={onUnzoom} />
       <StatisticsLine statistics={asked.data.answer.data.stats} />
     </>
   );
@@ -195,25 +208,21 @@ function Refresh({ value, onChange }: { value: number; onChange: (seconds: numbe
   );
 }
 
-function Controls({
-  panel,
-  onChange,
-  refreshS,
-  setRefresh,
-}: {
-  panel: Panel;
-  onChange: (change: Partial<Panel>) => void;
-  refreshS: number;
-  setRefresh: (seconds: number) => void;
-}) {
+function Controls({ panel, onChange }: { panel: Panel; onChange: (change: Partial<Panel>) => void }) {
   if (panel.tab === "explain") return null;
   return (
     <div class="row controls">
       {panel.tab === "graph" ? <RangeField panel={panel} onChange={onChange} /> : null}
       <EndField panel={panel} onChange={onChange} label={panel.tab === "graph" ? "End time" : "Time"} />
-      {panel.tab === "graph" ? <ResolutionField panel={panel} onChange={onChange} /> : null}
-      {panel.tab === "graph" ? <DrawingControls panel={panel} onChange={onChange} /> : null}
-      <Refresh value={refreshS} onChange={setRefresh} />
+      <Folded title="How it is drawn" isAlways={panel.tab !== "graph"}>
+        {panel.tab === "graph" ? (
+          <>
+            <ResolutionField panel={panel} onChange={onChange} />
+            <DrawingControls panel={panel} onChange={onChange} />
+          </>
+        ) : null}
+        <Refresh value={panel.refreshS} onChange={(refreshS) => onChange({ refreshS })} />
+      </Folded>
     </div>
   );
 }
@@ -231,19 +240,27 @@ function useRefresh(seconds: number, again: () => void): void {
 }
 
 /** One question and its answer. */
-export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFirst }: Properties) {
-  const [typed, setTyped] = useState(panel.expression);
+export function PanelView(properties: Properties) {
+  const { panel, onChange, onRemove, onDuplicate, label, isFirst, isNew, draft } = properties;
+  const [typed, setTyped] = useState(draft.expression === panel.expression ? draft.typed : panel.expression);
   const [turn, setTurn] = useState(0);
   const [error, setError] = useState<unknown>();
   const [isBusy, setBusy] = useState(false);
   const [isStopped, setStopped] = useState(false);
-  const [refreshS, setRefresh] = useState(0);
+  const [unzoomed, setUnzoomed] = useState<Times | undefined>();
+  const isMade = useRef(false);
   const inserter = useRef<(text: string) => void>(() => undefined);
   const [part, setPart] = useState<Part | undefined>();
   useEffect(() => {
-    setTyped(panel.expression);
+    // The first time what was typed before stays.
+    if (isMade.current) setTyped(panel.expression);
+    isMade.current = true;
     setPart(undefined);
+    // A link has been asked as well.
+    remember(panel.expression);
   }, [panel.expression]);
+  draft.expression = panel.expression;
+  draft.typed = typed;
   // The whole, or the part of it that somebody looks at.
   const looked = panel.showTree && part ? { ...panel, expression: part.text } : panel;
   const run = (text: string) => {
@@ -252,12 +269,27 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
     setTurn(turn + 1);
     if (text !== panel.expression) onChange({ expression: text });
   };
-  useRefresh(panel.endMs === undefined && panel.expression && !isStopped ? refreshS : 0, () =>
+  useRefresh(panel.endMs === undefined && panel.expression && !isStopped ? panel.refreshS : 0, () =>
     setTurn(turn + 1),
   );
   const message = error === undefined ? "" : messageOf(error);
   const place = message && looked === panel && typed === panel.expression ? placeOf(message) : undefined;
-  const tab: TabProperties = { panel: looked, turn, onChange, onError: setError, onBusy: setBusy };
+  const changeByHand = (change: Partial<Panel>) => {
+    if ("endMs" in change || "rangeMs" in change) setUnzoomed(undefined);
+    onChange(change);
+  };
+  const zoom = (times: Times) => {
+    setUnzoomed(unzoomed ?? { endMs: panel.endMs, rangeMs: panel.rangeMs });
+    onChange(times);
+  };
+  const isZoomed =
+    unzoomed && (unzoomed.endMs !== panel.endMs || unzoomed.rangeMs !== panel.rangeMs) ? unzoomed : undefined;
+  const tab: TabProperties = {
+    panel: looked,
+    turn,
+    onError: setError,
+    onBusy: setBusy,
+  };
   return (
     <section class="panel query-panel" aria-label={label}>
       <div class="query-head">
@@ -268,6 +300,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
           error={place ? { place, message } : undefined}
           label={`Expression of ${label}`}
           isFirst={isFirst}
+          isNew={isNew}
           inserter={inserter}
         />
         {isBusy && !isStopped ? (
@@ -301,7 +334,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
         onChange={(name) => onChange({ tab: name })}
         label="How it is shown"
       >
-        <Controls panel={panel} onChange={onChange} refreshS={refreshS} setRefresh={setRefresh} />
+        <Controls panel={panel} onChange={changeByHand} />
         {!panel.expression.trim() ? (
           <Beginnings
             onChoose={(expression, tab) => {
@@ -312,7 +345,7 @@ export function PanelView({ panel, onChange, onRemove, onDuplicate, label, isFir
         ) : isStopped ? (
           <p class="notice">Canceled. The server has stopped computing, too.</p>
         ) : panel.tab === "graph" ? (
-          <GraphTab {...tab} />
+          <GraphTab {...tab} onZoom={zoom} onUnzoom={isZoomed ? () => changeByHand(isZoomed) : undefined} />
         ) : panel.tab === "explain" ? (
           <ExplainView panel={looked} turn={turn} />
         ) : (

@@ -6,9 +6,9 @@ import { SeriesLabels } from "../../components/serieslabels";
 import { Empty } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { seriesName } from "../../values/labels";
-import { count, parseNumber } from "../../values/numbers";
+import { count, parseNumber, rounded } from "../../values/numbers";
 import { formatTime } from "../../values/times";
-import { HistogramBars, histogramText } from "./histogrambars";
+import { HistogramBars, histogramText, shortHistogramText } from "./histogrambars";
 import { type HistogramValue, hasSeries, type Result, type Series } from "./results";
 
 interface Row {
@@ -49,9 +49,26 @@ function Points({ series }: { series: Series }) {
   );
 }
 
+/** A value with the digits that people read; all of them on hover, and to whoever copies it. */
+function ShortValue({ text, shown }: { text: string; shown: string }) {
+  const copy = (event: ClipboardEvent) => {
+    if (window.getSelection()?.toString().trim() !== shown) return;
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+  };
+  return (
+    <span class="value" title={text === shown ? undefined : text} onCopy={copy}>
+      {shown}
+    </span>
+  );
+}
+
 function Value({ series }: { series: Series }) {
-  if (series.value) return <span class="value">{series.value[1]}</span>;
-  if (series.histogram) return <span class="value">{histogramText(series.histogram[1])}</span>;
+  if (series.value) return <ShortValue text={series.value[1]} shown={rounded(series.value[1])} />;
+  if (series.histogram) {
+    const [, histogram] = series.histogram;
+    return <ShortValue text={histogramText(histogram)} shown={shortHistogramText(histogram)} />;
+  }
   return <Points series={series} />;
 }
 

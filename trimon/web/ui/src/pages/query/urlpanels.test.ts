@@ -20,6 +20,7 @@ describe("decodePanels", () => {
       yMin: 0,
       isLog: false,
       showTree: false,
+      refreshS: 0,
     });
   });
 
@@ -62,11 +63,18 @@ describe("decodePanels", () => {
         yMin: -1.5,
         isLog: true,
         mode: "heatmap",
+        refreshS: 30,
       },
       { ...DEFAULT_PANEL, resolution: { type: "custom", stepMs: 250 }, exemplars: true, showTree: true },
     ];
     expect(decodePanels(encodePanels(panels))).toEqual(panels);
   });
+});
+
+it("says of an empty panel only that it is there", () => {
+  expect(encodePanels([DEFAULT_PANEL, { ...DEFAULT_PANEL, expression: "up" }]).toString()).toMatch(
+    /^g0\.expr=&g1\.expr=up&/,
+  );
 });
 
 describe("stepMs", () => {

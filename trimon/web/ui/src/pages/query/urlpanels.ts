@@ -3,7 +3,7 @@
  *
  *     ?g0.expr=up&g0.tab=graph&g0.range_input=2h&g1.expr=…
  *
- * Old links have numbers for tabs, `stacked` and `step_input`. `y_log` is ours.
+ * Old links have numbers for tabs, `stacked` and `step_input`. `y_log` and `refresh` are ours.
  */
 
 import { formatDuration, parseDuration } from "../../values/durations";
@@ -12,7 +12,9 @@ import {
   DEFAULT_PANEL,
   type Density,
   type DisplayMode,
+  isBlank,
   type Panel,
+  REFRESH_S,
   type Resolution,
   type TabName,
 } from "./panel";
@@ -46,6 +48,11 @@ function mode(get: Get): DisplayMode {
   return get("stacked") === "1" ? "stacked" : "lines";
 }
 
+function refreshOf(text: string): number {
+  const seconds = (parseDuration(text) ?? 0) / 1000;
+  return REFRESH_S.includes(seconds) ? seconds : 0;
+}
+
 function panelOf(get: Get): Panel {
   const tab = TABS[get("tab") ?? ""] ?? DEFAULT_PANEL.tab;
   const endText =
@@ -62,6 +69,7 @@ function panelOf(get: Get): Panel {
     yMin: Number.isNaN(yMin) ? undefined : yMin,
     isLog: get("y_log") === "1",
     showTree: get("show_tree") === "1",
+    refreshS: refreshOf(get("refresh") ?? ""),
   };
 }
 
@@ -87,10 +95,14 @@ function resolutionParameters(wanted: Resolution): [string, string][] {
   ];
 }
 
-/** The parameters of panels. */
+/** The parameters of panels. Empty ones say that they are there and no more. */
 export function encodePanels(panels: readonly Panel[]): URLSearchParams {
   const out = new URLSearchParams();
   panels.forEach((panel, at) => {
+    if (isBlank(panel)) {
+      out.append(`g${at}.expr`, "");
+      return;
+    }
     const end = panel.endMs === undefined ? undefined : formatTime(panel.endMs, false);
     const fields: [string, string | undefined][] = [
       ["expr", panel.expression],
@@ -104,6 +116,7 @@ export function encodePanels(panels: readonly Panel[]): URLSearchParams {
       ["y_axis_min", panel.yMin === undefined ? undefined : String(panel.yMin)],
       ["y_log", panel.isLog ? "1" : undefined],
       ["show_exemplars", panel.exemplars ? "1" : "0"],
+      ["refresh", panel.refreshS ? formatDuration(panel.refreshS * 1000) : undefined],
     ];
     for (const [name, value] of fields) if (value !== undefined) out.append(`g${at}.${name}`, value);
   });
