@@ -38,7 +38,7 @@ def registry(**values: float) -> CollectorRegistry:
 
 
 def gone(server: Server, expr: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while server.query(expr):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -56,7 +56,7 @@ def test_a_group_is_shown_until_it_is_deleted(server: Server) -> None:
     push_to_gateway(place, "backup", registry(three=3), key)
     gone(server, '{__name__=~"one|two",job="backup"}')
     first = server.query("timestamp(three)")[0]["value"][1]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while server.query("timestamp(three)")[0]["value"][1] == first:  # it is shown at every interval
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -127,7 +127,7 @@ def test_answers_are_those_of_a_pushgateway(server: Server) -> None:
     """Each request has the status that a real Pushgateway gives."""
     port = free_port()
     with child(peer("prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{port}"):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not answers(port):
             assert time.monotonic() < deadline
             time.sleep(0.1)

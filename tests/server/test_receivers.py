@@ -37,7 +37,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     graphite, statsd = free_port(), free_port()
     config = CONFIG.replace("GRAPHITE", str(graphite)).replace("STATSD", str(statsd))
     with running(tmp_path_factory.mktemp("receivers") / "data", config) as server:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not listens(graphite, statsd):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -105,7 +105,7 @@ def test_statsd_adds_up(ports: Ports) -> None:
     assert server.until("histogram_count(took)")[0]["value"][1] == "2"
     assert float(server.until("histogram_sum(took)")[0]["value"][1]) == 1.0
     assert 0.7 < float(server.until("histogram_quantile(1, took)")[0]["value"][1]) < 0.8
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while server.query("hits"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -116,7 +116,7 @@ def test_what_cannot_be_taken_is_counted_and_told(ports: Ports) -> None:
     server = ports.server
     by_tcp(ports.graphite, b"nonsense\nlate 1 5\ngood 1 -1\n" + b"x" * 20_000)
     assert server.until("good")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while metric(server, "trimon_receiver_lines_total", receiver="graphite", result="malformed") < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -140,7 +140,7 @@ def test_an_address_that_is_taken_is_told_and_tried_again(tmp_path: Path) -> Non
         port = taken.getsockname()[1]
         config = f"trimon_receivers: {{graphite: {{listen_address: '127.0.0.1:{port}'}}}}"
         with running(tmp_path / "data", config, "--web.enable-lifecycle") as server:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while "graphite cannot be received" not in server.log.read_text():
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
