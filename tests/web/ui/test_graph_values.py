@@ -84,7 +84,7 @@ def test_an_axis_begins_where_the_link_says(browser: Any, server: Server) -> Non
 
 
 def test_lines_show_the_sum_of_native_histograms(browser: Any, server: Server) -> None:
-    """One line for each histogram with a note, beside other series; the heatmap says what it leaves out and what colours are."""
+    """One line for each histogram with a note; the heatmap says what it leaves out, and what colours are."""
     native = {"metric": {"h": "1"}, "histograms": [[at, histogram([("1", "2", "8")])] for at in times()]}
     with watched(browser, server.url) as here:
         page = graph(here, [native, line([1.0] * 61, job="a")])

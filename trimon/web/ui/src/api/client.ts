@@ -1,4 +1,5 @@
 import { prefix } from "../app/server";
+import { misshapen } from "./shapes";
 
 export interface Answer<T> {
   data: T;
@@ -65,7 +66,7 @@ async function response(path: string, parameters: Parameters, options: Options):
 function failed(text: string, found: Response): RequestError {
   try {
     const body = JSON.parse(text);
-    if (typeof body.error === "string")
+    if (typeof body?.error === "string")
       return new RequestError(body.error, String(body.errorType), found.status);
   } catch {
     // Not every error is JSON: proxies have pages of their own.
@@ -101,14 +102,42 @@ export async function ask<T>(
   const found = await response(`/api/v1${path}`, parameters, options);
   const text = await textOf(found);
   if (!found.ok) throw failed(text, found);
-  let body: { status?: string; data: T; warnings?: string[]; infos?: string[] };
+  const body = envelope(text, path, found.status);
+  if (body.status !== "success") throw failed(text, found);
+  const wrong = misshapen(path, body.data);
+  if (wrong) throw malformed(path, wrong, found.status);
+  return { data: body.data as T, warnings: texts(body.warnings), infos: texts(body.infos) };
+}
+
+interface Envelope {
+  status: string;
+  data?: unknown;
+  warnings?: unknown;
+  infos?: unknown;
+}
+
+function malformed(path: string, wrong: string, status: number): RequestError {
+  return new RequestError(
+    `The answer of /api/v1${path} is not what this page understands: ${wrong}. Is there something between this page and the server, or has it been updated?`,
+    "malformed",
+    status,
+  );
+}
+
+function envelope(text: string, path: string, status: number): Envelope {
+  let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    throw new RequestError("The answer is no JSON.", "http", found.status);
+    throw malformed(path, "it is no JSON", status);
   }
-  if (body.status !== "success") throw failed(text, found);
-  return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
+  if (typeof body === "object" && body !== null && "status" in body && typeof body.status === "string")
+    return body as Envelope;
+  throw malformed(path, "it has no status", status);
+}
+
+function texts(found: unknown): string[] {
+  return Array.isArray(found) ? found.map(String) : [];
 }
 
 /** Asks for something without an envelope, as text. */

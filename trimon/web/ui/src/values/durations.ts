@@ -23,7 +23,7 @@ export function parseDuration(text: string): number | undefined {
 
 const PART = /(\d+(?:\.\d+)?)(ms|[ywdhms])/g;
 /** Longer than a century nobody asks. */
-const TYPED_MS_MAX = 100 * 365 * 86_400_000;
+export const TYPED_MS_MAX = 100 * 365 * 86_400_000;
 
 /** What a person typed as a duration: "1.5h", "2h 30m" and "1h30" are meant, too. */
 export function parseTypedDuration(text: string): number | undefined {
@@ -41,6 +41,7 @@ export function parseTypedDuration(text: string): number | undefined {
 /** A duration as PromQL writes it; weeks and years only where nothing is left over, as Prometheus does. */
 export function formatDuration(durationMs: number): string {
   if (durationMs === 0) return "0s";
+  if (!Number.isFinite(durationMs)) return "–";
   let left = Math.abs(Math.round(durationMs));
   let out = durationMs < 0 ? "-" : "";
   for (const [unit, unitMs] of UNITS_MS) {

@@ -40,7 +40,7 @@ function Blame({ found }: { found: readonly Jam[] }) {
   );
 }
 
-function Summary({ tree, isLive }: { tree: ActorTree; isLive: boolean }) {
+function Summary({ tree, isLive, silentMs }: { tree: ActorTree; isLive: boolean; silentMs: number }) {
   return (
     <p class="row summary">
       <span>{count(tree.actors.size)} actors</span>
@@ -50,7 +50,11 @@ function Summary({ tree, isLive }: { tree: ActorTree; isLive: boolean }) {
         </Badge>
       ))}
       <span class={isLive ? "live on" : "live"} role="status">
-        {isLive ? "live" : "not live"}
+        {isLive
+          ? "live"
+          : silentMs
+            ? `no news for ${humanDuration(Math.round(silentMs / 1000) * 1000)}`
+            : "not live"}
       </span>
     </p>
   );
@@ -62,7 +66,7 @@ export default function ActorsPage() {
   const [only, setOnly] = useUrlState("show");
   const [isPaused, setPaused] = useState(false);
   const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
-  const { tree, isLive, error } = useActors(isPaused);
+  const { tree, isLive, silentMs, error } = useActors(isPaused);
   const wanted = useMemo(() => words(search), [search]);
   const isFiltered = wanted.length > 0 || only === "unwell";
   const shown = lines(
@@ -104,7 +108,7 @@ export default function ActorsPage() {
       {error !== undefined ? <Failure error={error} /> : null}
       {tree.actors.size ? (
         <>
-          <Summary tree={tree} isLive={isLive} />
+          <Summary tree={tree} isLive={isLive} silentMs={silentMs} />
           <Blame found={jams(tree)} />
           {shown.length ? (
             <ActorLines lines={shown} nowS={tree.nowS} onFold={fold} />

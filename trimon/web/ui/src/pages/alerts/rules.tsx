@@ -11,6 +11,7 @@ import type { Column } from "../../components/table";
 import { Ago } from "../../components/time";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
+import { own } from "../../values/own";
 import { matches, words } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 import { fileName, type Group, healthTone, type Placed, placed, ruleText } from "./model";
@@ -120,7 +121,7 @@ export default function RulesPage() {
   const [chosen, setShow] = useUrlState("show");
   // Prometheus' links name the health.
   const [health] = useUrlState("health");
-  const show = chosen || (health === "err" ? "failing" : health in FILTERS ? health : "");
+  const show = chosen || (health === "err" ? "failing" : Object.hasOwn(FILTERS, health) ? health : "");
   const all = useMemo<Row[]>(() => {
     const dead = deadRules(reading.data?.data.groups ?? []);
     return placed(asked.data?.data.groups ?? []).map((row) => ({
@@ -130,10 +131,10 @@ export default function RulesPage() {
   }, [asked.data, reading.data]);
   const rows = useMemo(() => {
     const wanted = words(search);
-    const fits = FILTERS[show] ?? FILTERS[""];
+    const fits = own(FILTERS, show) ?? FILTERS[""];
     return all.filter((row) => fits?.(row) && matches(wanted, ruleText(row)));
   }, [all, search, show]);
-  const number = (name: string) => count(all.filter(FILTERS[name] ?? (() => true)).length);
+  const number = (name: string) => count(all.filter(own(FILTERS, name) ?? (() => true)).length);
   return (
     <SearchPage
       title="Rules"

@@ -52,6 +52,15 @@ describe("decodePanels", () => {
     });
   });
 
+  it("takes no step or range that is none", () => {
+    for (const step of ["Infinity", "1e-9", "NaN", "1e300", "-1", "0"])
+      expect(decode(`g0.expr=a&g0.res_type=custom&g0.res_step=${step}`)[0]?.resolution).toEqual(
+        DEFAULT_PANEL.resolution,
+      );
+    const [panel] = decode(`g0.expr=a&g0.range_input=${"9".repeat(400)}&g0.y_axis_min=Infinity`);
+    expect(panel).toMatchObject({ rangeMs: DEFAULT_PANEL.rangeMs, yMin: undefined });
+  });
+
   it("gives back what was encoded", () => {
     const panels: Panel[] = [
       DEFAULT_PANEL,

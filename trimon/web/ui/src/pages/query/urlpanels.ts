@@ -6,7 +6,8 @@
  * Old links have numbers for tabs, `stacked` and `step_input`. `y_log` and `refresh` are ours.
  */
 
-import { formatDuration, parseDuration } from "../../values/durations";
+import { formatDuration, parseDuration, TYPED_MS_MAX } from "../../values/durations";
+import { own } from "../../values/own";
 import { formatTime, parseTyped } from "../../values/times";
 import {
   DEFAULT_PANEL,
@@ -32,14 +33,25 @@ export const PANELS_MAX = 50;
 
 type Get = (name: string) => string | undefined;
 
+function rangeOf(text: string | undefined): number {
+  const ms = parseDuration(text ?? "");
+  return ms && ms <= TYPED_MS_MAX ? ms : DEFAULT_PANEL.rangeMs;
+}
+
+/** Steps in ms from a millisecond, the shortest one there is, to a century; undefined for what is none. */
+function stepOf(seconds: number): number | undefined {
+  const ms = Math.round(seconds * 1e6) / 1000;
+  return ms >= 1 && ms <= TYPED_MS_MAX ? Math.round(ms) : undefined;
+}
+
 function resolution(get: Get): Resolution {
   const type = get("res_type");
-  const step = Number.parseFloat(get("res_step") ?? "") * 1000;
-  if ((type === "fixed" || type === "custom") && step > 0) return { type, stepMs: step };
+  const step = stepOf(Number.parseFloat(get("res_step") ?? ""));
+  if ((type === "fixed" || type === "custom") && step) return { type, stepMs: step };
   const density = get("res_density") ?? "";
   if (type === "auto" && DENSITIES.includes(density)) return { type, density: density as Density };
-  const old = Number.parseInt(get("step_input") ?? "", 10) * 1000;
-  return old > 0 ? { type: "custom", stepMs: old } : DEFAULT_PANEL.resolution;
+  const old = stepOf(Number.parseInt(get("step_input") ?? "", 10));
+  return old ? { type: "custom", stepMs: old } : DEFAULT_PANEL.resolution;
 }
 
 function mode(get: Get): DisplayMode {
@@ -54,7 +66,7 @@ function refreshOf(text: string): number {
 }
 
 function panelOf(get: Get): Panel {
-  const tab = TABS[get("tab") ?? ""] ?? DEFAULT_PANEL.tab;
+  const tab = own(TABS, get("tab")) ?? DEFAULT_PANEL.tab;
   const endText =
     (tab === "graph" ? get("end_input") : get("moment_input")) || get("moment_input") || get("end_input");
   const yMin = Number.parseFloat(get("y_axis_min") ?? "");
@@ -62,11 +74,11 @@ function panelOf(get: Get): Panel {
     expression: get("expr") ?? "",
     tab,
     endMs: endText ? parseTyped(endText.replace("T", " "), false) : undefined,
-    rangeMs: parseDuration(get("range_input") ?? "") || DEFAULT_PANEL.rangeMs,
+    rangeMs: rangeOf(get("range_input")),
     resolution: resolution(get),
     mode: mode(get),
     exemplars: get("show_exemplars") === "1",
-    yMin: Number.isNaN(yMin) ? undefined : yMin,
+    yMin: Number.isFinite(yMin) ? yMin : undefined,
     isLog: get("y_log") === "1",
     showTree: get("show_tree") === "1",
     refreshS: refreshOf(get("refresh") ?? ""),
