@@ -91,6 +91,8 @@ def test_completions(browser: Any, server: Server) -> None:
         page.locator(".cm-content").focus()
         page.keyboard.type("aaa", delay=20)
         page.keyboard.press("Control+Space")
+        page.wait_for_selector(".cm-tooltip-autocomplete")
+        page.keyboard.press("ArrowDown")
         page.wait_for_selector(".cm-completionInfo >> text=onerror")
         page.wait_for_selector(".cm-tooltip-autocomplete >> text=aaaab")
 

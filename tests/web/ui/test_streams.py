@@ -99,3 +99,17 @@ def test_names_that_every_object_has_are_no_filters(browser: Any, server: Server
             for name in names:
                 page = here.open(f"{path}?g0.expr=up&{fields.format(name)}")
                 expect(page.locator("main")).not_to_contain_text("This page failed")
+
+
+def test_a_page_opens_by_itself_after_an_outage(browser: Any, server: Server) -> None:
+    """A page whose code could not be fetched while the server was away is there when it is back, without a click."""
+    with watched(browser, server.url) as here:
+        page = here.open("/query")
+        page.route("**/*", lambda route: route.abort())
+        page.get_by_role("link", name="Flags").click()
+        expect(page.locator("main")).to_contain_text("could not be loaded")
+        expect(page.locator("main")).to_contain_text("does not answer", timeout=20_000)
+        page.unroute("**/*")
+        expect(page.get_by_role("heading", name="Flags")).to_be_visible(timeout=20_000)
+        # The browser tells of every request that was refused.
+        here.wrong.clear()

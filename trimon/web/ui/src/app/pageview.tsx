@@ -1,7 +1,8 @@
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useSearch } from "wouter-preact/use-browser-location";
 import { NotLoaded } from "../components/lazy";
+import { comebacks } from "./comeback";
 import { noteVisit } from "./lastvisits";
 import type { Route } from "./routes";
 import { pageTitle } from "./server";
@@ -15,17 +16,25 @@ export function PageView({ route }: { route: Route }) {
   const [error, setError] = useState<unknown>();
   const query = useSearch().replace(/^\?/, "");
   useEffect(() => noteVisit(route.path, query), [route, query]);
+  const failedAt = useRef<number>();
   useEffect(() => {
     document.title = `${route.title} · ${pageTitle || "trimon"}`;
     if (loaded.has(route.path)) return;
     route.page().then(
       (module) => {
         loaded.set(route.path, module.default);
+        setError(undefined);
         redraw((turn) => turn + 1);
       },
-      (reason: unknown) => setError(reason),
+      (reason: unknown) => {
+        // A browser may remember that a file could not be fetched, and an update has other ones: once the server is back the
+        // document is fetched anew.
+        if (failedAt.current !== undefined && failedAt.current !== comebacks.value) window.location.reload();
+        failedAt.current = comebacks.value;
+        setError(reason);
+      },
     );
-  }, [route]);
+  }, [route, comebacks.value]);
   if (error !== undefined) {
     return <NotLoaded />;
   }

@@ -1,5 +1,6 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { comebacks } from "../app/comeback";
 import { Loading } from "./states";
 
 /** Code could not be fetched. */
@@ -20,16 +21,18 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
   return function Lazy(properties: P) {
     const [, redraw] = useState(0);
     const [isFailed, setFailed] = useState(false);
+    // What could not be fetched is fetched again when the server is back.
     useEffect(() => {
       if (loaded) return;
       load().then(
         (found) => {
           loaded = found;
+          setFailed(false);
           redraw((turn) => turn + 1);
         },
         () => setFailed(true),
       );
-    }, []);
+    }, [comebacks.value]);
     if (loaded) {
       const Found = loaded;
       return <Found {...properties} />;

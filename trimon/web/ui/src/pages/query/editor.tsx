@@ -10,7 +10,7 @@ import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, forceLinting, linter, lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, type Extension, Prec, StateEffect } from "@codemirror/state";
-import { EditorView, keymap, placeholder, type Rect } from "@codemirror/view";
+import { EditorView, highlightSpecialChars, keymap, placeholder, type Rect } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { styleNonce } from "../../app/server";
@@ -164,6 +164,14 @@ function insertTyped(event: InputEvent, view: EditorView): boolean {
   return true;
 }
 
+function specialCharacter(code: number, description: string | null): HTMLElement {
+  const shown = document.createElement("span");
+  shown.className = "cm-specialChar";
+  shown.textContent = `\\u${code.toString(16).padStart(4, "0")}`;
+  shown.title = description ?? shown.textContent;
+  return shown;
+}
+
 function extensions(handlers: { current: Properties }, told: { current: string | undefined }, label: string) {
   const run = (view: EditorView) => {
     closeCompletion(view);
@@ -176,6 +184,8 @@ function extensions(handlers: { current: Properties }, told: { current: string |
   };
   return [
     styleNonce ? EditorView.cspNonce.of(styleNonce) : [],
+    // What turns the direction of a text is written out, as everywhere.
+    highlightSpecialChars({ render: specialCharacter }),
     history(),
     indentOnInput(),
     bracketMatching(),

@@ -2,6 +2,7 @@
 
 import { encoded } from "../../api/client";
 import { short } from "../../values/numbers";
+import { cut, visible } from "../../values/outside";
 import type { ChartData } from "./chartdata";
 import type { Heatmap } from "./heatmapdata";
 import { type Panel, timeRange } from "./panel";
@@ -124,13 +125,13 @@ export async function picture(
   ctx.drawImage(chart, 0, 1.5 * line);
   ctx.font = `${13 * ratio}px monospace`;
   ctx.fillStyle = style.getPropertyValue("--text");
-  ctx.fillText(title, line / 2, line);
+  ctx.fillText(visible(cut(title)), line / 2, line);
   let top = chart.height + 2.2 * line;
   for (const { name, colour } of shown) {
     ctx.fillStyle = colour;
     ctx.fillRect(line / 2, top - line * 0.6, line * 0.6, line * 0.6);
     ctx.fillStyle = style.getPropertyValue("--text");
-    ctx.fillText(name, line * 1.5, top);
+    ctx.fillText(visible(cut(name)), line * 1.5, top);
     top += line;
   }
   if (names.length > shown.length) ctx.fillText(`and ${names.length - shown.length} more`, line * 1.5, top);
