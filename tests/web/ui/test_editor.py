@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
+
+import pytest
 
 from tests.support.process import Server
 from tests.web.ui.conftest import watched
@@ -64,3 +67,18 @@ def test_a_panel_that_opens_has_the_cursor(browser: Any, server: Server) -> None
     with watched(browser, server.url) as here:
         page = here.open("/query")
         page.wait_for_selector(".cm-focused")
+
+
+@pytest.mark.parametrize("question", ["-" * 1000 + "up", "(" * 900 + "up" + ")" * 900, "(" * 900])
+def test_a_deep_expression_does_not_hold_the_page(browser: Any, server: Server, question: str) -> None:
+    """A link with an expression that is nested as deep as the server takes opens like others."""
+    with watched(browser, server.url) as here:
+        here.page.add_init_script(
+            "window.longest = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
+            " window.longest = Math.max(window.longest, each.duration) }).observe({entryTypes: ['longtask']})"
+        )
+        here.page.set_default_timeout(60_000)
+        page = here.open("/query?g0.tab=table&g0.expr=" + quote(question))
+        page.wait_for_timeout(1500)
+        assert page.evaluate("window.longest") < 3000
+        here.wrong[:] = [each for each in here.wrong if "status of 400" not in each]

@@ -15,6 +15,7 @@ import {
 } from "@prometheus-io/codemirror-promql";
 import { prefix } from "../../app/server";
 import { queryHistory } from "./history";
+import { withLinter } from "./linting";
 import { isOn } from "./settings";
 
 const METRICS_MAX = 20_000;
@@ -63,9 +64,9 @@ export function promql(): PromQLExtension {
     },
     maxMetricsMetadata: METRICS_MAX,
   });
-  return new PromQLExtension()
-    .activateLinter(isOn("linter"))
-    .setComplete({ completeStrategy: new Completions(found) });
+  return withLinter(new PromQLExtension(), isOn("linter")).setComplete({
+    completeStrategy: new Completions(found),
+  });
 }
 
 /** What was asked before, as completions of the whole text. */
