@@ -91,7 +91,9 @@ def test_completions(browser: Any, server: Server) -> None:
         page.locator(".cm-content").focus()
         page.keyboard.type("aaa", delay=20)
         page.keyboard.press("Control+Space")
-        page.wait_for_selector(".cm-tooltip-autocomplete")
+        page.wait_for_selector(".cm-tooltip-autocomplete >> text=aaaab")
+        # A list that has just opened takes no keys yet.
+        page.wait_for_timeout(200)
         page.keyboard.press("ArrowDown")
         page.wait_for_selector(".cm-completionInfo >> text=onerror")
         page.wait_for_selector(".cm-tooltip-autocomplete >> text=aaaab")
