@@ -1,6 +1,6 @@
 """The server: the parts wired together, the supervision tree, reload and stop.
 
-Reading order: `settings` and `configuration`; the parts `storage`, `queries`, `rules` and `scraping`, made by `parts/serverparts`;
+Reading order: `settings` and `configuration`; the `parts` (storage, queries, rules, scraping ...), made by `parts/serverparts`;
 `reload`, which brings them a configuration; `frontend`, which shows them; the `tree` they hang in; `server`, which runs it all.
 """
 
