@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
+from trimon.model.labels import labels_of
+from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import parse
+from trimon.query.execution.budget import Budget
+from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
+from trimon.rules.alerting import AlertingRule, AlertOrigin
+from trimon.rules.alertsession import AlertingSession
 from trimon.rules.selectors import SILENT_EVALUATIONS, SILENT_MS, SelectorWatch, selectors_of
+from trimon.rules.session import Evaluation
+from trimon.rules.spec import AlertingSpec
 
 
 def listed(text: str) -> list[tuple[str, bool, bool]]:
@@ -51,6 +61,31 @@ def test_a_selector_that_never_matches_is_dead_after_a_while() -> None:
     assert [use.selector.text for use in watched.dead(now_ms)] == ["b"]
     evaluate(watched, "b", times=1)
     assert watched.dead(now_ms) == []
+
+
+def test_what_has_matched_nothing_so_far() -> None:
+    """It is said after the first evaluation, before anything is dead, and not of what was never asked."""
+    watched = watch("a / b")
+    assert watched.unmatched() == []
+    now_ms = evaluate(watched, "a", times=1)
+    assert [use.selector.text for use in watched.unmatched()] == ["b"]
+    assert watched.dead(now_ms) == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "error"), [("up", "exceeded limit of 1"), ("up * on () up", "many-to-many|duplicate")]
+)
+def test_a_rule_that_fails_has_read_its_selectors(expression: str, error: str) -> None:
+    """More series than the limit, or a failed matching: what it reads has matched all the same."""
+    store = MemoryStore()
+    for number in range(3):
+        store.append(labels_of({"__name__": "up", "n": str(number)}), 1000, 1.0)
+    rule = AlertingRule(AlertingSpec("A", expression), QueryOptions(), AlertOrigin())
+    session = AlertingSession(rule, "rules/f/g/0")
+    evaluation = Evaluation(1000, 1000, QueryOptions(), Budget(QueryOptions()), limit=1)
+    with pytest.raises(QueryError, match=error):
+        session.evaluate(store, evaluation)
+    assert [(use.matched, use.last_matched_ms) for use in session.selectors.uses] == [(True, 1000)]
 
 
 def test_alternatives_are_dead_together() -> None:

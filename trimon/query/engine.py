@@ -148,6 +148,7 @@ def _evaluate(
     began = time.perf_counter()
     budget.check(PREPARATION)
     stats = QueryStats(grid.count, queue_s=budget.elapsed_s)
+    budget.stats = budget.stats or stats
     expr, planner, root = plan_query(query, grid, options, ranged=ranged, end_ms=end_ms)
     context = context_of(snapshot, query, grid, options, budget, stats, planner)
     try:

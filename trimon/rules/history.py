@@ -167,6 +167,22 @@ class HistoryFiles:
                 end = begin
         self.damaged_lines = damaged
 
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest change that is kept; None where there is none. Raises OSError."""
+        for name in self._names():
+            try:
+                data = self._files.read(self._path / name, self._file_bytes_max)
+            except (FileNotFoundError, OddFileError, IsADirectoryError):
+                continue
+            begin = 0
+            while begin < len(data):
+                end = data.find(b"\n", begin) + 1 or len(data)
+                change = AlertChange.of_line(data[begin:end])
+                if change is not None:
+                    return change.event.at_ms
+                begin = end
+        return None
+
     def close(self) -> None:
         """Closes the file that is written; the next change begins another one."""
         if self._open is not None:

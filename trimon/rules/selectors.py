@@ -6,7 +6,7 @@ that should have come does not. So every rule remembers of each of its selectors
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -122,8 +122,15 @@ class SelectorWatch:
 
     def dead(self, now_ms: int) -> list[SelectorUse]:
         """The selectors because of which the rule can give nothing: one that must match, or all that may, never did."""
-        dead = [use for use in self.uses if not use.selector.optional and use.is_silent(now_ms)]
-        if dead:
-            return dead
+        return self._lacking(lambda use: use.is_silent(now_ms))
+
+    def unmatched(self) -> list[SelectorUse]:
+        """The same of what has matched nothing so far, however short that is."""
+        return self._lacking(lambda use: use.evaluations > 0 and not use.last_matched_ms)
+
+    def _lacking(self, is_silent: Callable[[SelectorUse], bool]) -> list[SelectorUse]:
+        silent = [use for use in self.uses if not use.selector.optional and is_silent(use)]
+        if silent:
+            return silent
         wanted = [use for use in self.uses if not use.selector.absence]
-        return wanted if all(use.is_silent(now_ms) for use in wanted) else []
+        return wanted if all(map(is_silent, wanted)) else []

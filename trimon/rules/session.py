@@ -21,6 +21,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.stats import QueryStats
+from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.rules.recording import Recorded, RecordingRule
 from trimon.rules.selectors import RuleSelector, SelectorWatch
@@ -154,7 +155,13 @@ class RuleSession(ABC):
 
     def evaluate(self, snapshot: Snapshot, evaluation: Evaluation) -> tuple[Row | None, QueryStats | None]:
         """The row of an evaluation, and what it cost. In a thread. Raises ParseError or QueryError."""
-        recorded = self.recorded(snapshot, evaluation)
+        try:
+            recorded = self.recorded(snapshot, evaluation)
+        except QueryError:
+            # What fails in matching or by its limit has read its selectors all the same.
+            if evaluation.budget.stats is not None:
+                self.selectors.note(evaluation.budget.stats.matched, evaluation.time_ms)
+            raise
         if recorded.stats is not None:
             self.selectors.note(recorded.stats.matched, evaluation.time_ms)
         return self.row(recorded, evaluation.stamp_ms), recorded.stats

@@ -169,6 +169,10 @@ class AlertHistory:
                 found.append(change)
         return found, False
 
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest change that is kept; None where there is none. In a thread. Raises OSError."""
+        return self._files.oldest_ms()
+
     def inspect(self) -> Mapping[str, object]:
         """What was written, and what is wrong."""
         return {

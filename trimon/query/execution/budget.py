@@ -6,12 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from trimon.memory.queries import FREE_BYTES, MemoryShort, Reservation
 from trimon.query.execution.turnstile import Turns
 from trimon.query.language.errors import FailureKind, MemoryExceeded, QueryError
 from trimon.query.language.options import QueryOptions
+
+if TYPE_CHECKING:
+    from trimon.query.execution.stats import QueryStats
 
 EVALUATION: Final = "expression evaluation"
 PREPARATION: Final = "query preparation"
@@ -53,6 +56,8 @@ class Budget:
         self.reservation = reservation
         self.queue_s = 0.0
         """How long it waited until it began to compute; 0 as long as it has not."""
+        self.stats: QueryStats | None = None
+        """What its query has done up to now, also when that fails; of several queries the first."""
         self.turns: Turns | None = None
         """Set by who lets it compute beside others."""
         # What may be held without asking again.
@@ -62,6 +67,7 @@ class Budget:
     def begin_again(self) -> None:
         """Nothing was read or computed yet; time goes on. What is reserved may be more than before."""
         self.held = self.peak = self.read = self.passing = self.bytes_held = self.bytes_kept = 0
+        self.stats = None
         if self.reservation is not None:
             self._reserved_bytes = max(FREE_BYTES, self.reservation.size_bytes)
 

@@ -148,7 +148,7 @@ DATA: Final[dict[str, Schema]] = {
         activeAlertmanagers=listed(named("Url")),
         droppedAlertmanagers=listed(named("Url")),
     ),
-    "/alerts/history": members("changes", "more", changes=listed(OBJECT), more=TRUTH),
+    "/alerts/history": members("changes", "more", "since", changes=listed(OBJECT), more=TRUTH, since=TEXT),
     "/status/config": _YAML,
     "/status/flags": mapped(TEXT),
     "/status/buildinfo": members("version", version=TEXT, revision=TEXT),

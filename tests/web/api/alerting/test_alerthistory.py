@@ -41,6 +41,8 @@ async def test_changes_are_shown_and_filtered(tmp_path: Path) -> None:
         assert await ask("start=2&end=3") == (["03Z", "02Z"], False)
         assert await ask('match[]={i="a"}&state=firing&state=resolved') == (["04Z", "02Z"], False)
         assert await ask("limit=1") == (["04Z"], True)
+        everything = await (await here.client.get("/api/v1/alerts/history")).get_json()
+        assert everything["data"]["since"] == "1970-01-01T00:00:01Z"
         assert await ask("limit=0") == await ask("limit=20000") == await ask("")
         answer = await (await here.client.get("/api/v1/alerts/history?limit=1")).get_json()
         assert answer["data"]["changes"] == [

@@ -127,6 +127,7 @@ async def test_what_rules_read(tmp_path: Path) -> None:
     async with web_world(tmp_path, changes={"rules": lambda: every}) as here:
         answer = await (await here.client.get("/api/v1/rules/selectors?rule_group[]=g1&dead=true")).get_json()
         everything = await (await here.client.get("/api/v1/rules/selectors")).get_json()
+        unmatched = await (await here.client.get("/api/v1/rules/selectors?unmatched=true")).get_json()
     (group,) = answer["data"]["groups"]
     assert (group["file"], group["name"]) == ("/b.yml", "g1")
     (shown,) = group["rules"]
@@ -135,6 +136,7 @@ async def test_what_rules_read(tmp_path: Path) -> None:
         {"selector": "up", "optional": False, "matched": False, "lastMatched": None, "evaluations": 11}
     ]
     assert len(names(everything)) == 3
+    assert [rule["name"] for group in unmatched["data"]["groups"] for rule in group["rules"]] == ["r1"]
 
 
 async def test_choosing_by_labels_has_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

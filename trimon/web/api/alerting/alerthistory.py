@@ -70,17 +70,19 @@ def _shown_change(change: AlertChange) -> dict[str, object]:
 
 def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
     """/alerts/history."""
+    began_ms = context.clock.now_ms()
 
     async def history(request: Request) -> Answer:
         values = await request.values(strict=True)
         options = context.query_options().with_(timeout_s=FIND_S)
         wanted = await context.offload.run(lambda: HistoryFilter(values, options, context.clock))
 
-        def work(_: Snapshot, budget: Budget) -> tuple[list[AlertChange], bool]:
-            return context.alert_history.find(wanted.takes, wanted.most, budget.check)
+        def work(_: Snapshot, budget: Budget) -> tuple[list[AlertChange], bool, int | None]:
+            changes, more = context.alert_history.find(wanted.takes, wanted.most, budget.check)
+            return changes, more, context.alert_history.oldest_ms()
 
         try:
-            changes, more = await request.attended(
+            changes, more, oldest_ms = await request.attended(
                 lambda: context.queries.run(
                     "alert history", options, work, asker=asker_of(request), hops=LOCAL_ONLY
                 )
@@ -89,7 +91,10 @@ def alert_history_endpoints(context: WebContext) -> list[Endpoint]:
             reason = f"the history of alerts cannot be read: {error.strerror or error}"
             raise ApiError("unavailable", reason, 503) from None
         shown = (_shown_change(change) for change in changes)
-        return context.held(await success_in_slices({"changes": shown, "more": more}))
+        # Before the oldest change there may have been others; without one the time since this start is known.
+        since_ms = began_ms if oldest_ms is None else min(began_ms, oldest_ms)
+        data = {"changes": shown, "more": more, "since": json_time(since_ms)}
+        return context.held(await success_in_slices(data))
 
     return [
         Endpoint(

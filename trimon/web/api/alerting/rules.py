@@ -157,6 +157,7 @@ def _read_by(group: RuleGroup, sessions: list[RuleSession]) -> dict[str, object]
                 "type": "alerting" if isinstance(session, AlertingSession) else "recording",
                 "query": session.query,
                 "dead": session.selectors.told,
+                "unmatched": bool(session.selectors.unmatched()),
                 "selectors": [_selector(use) for use in session.selectors.uses],
             }
             for session in sessions
@@ -219,10 +220,18 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
 
     async def selectors(request: Request) -> Answer:
         values = await request.values(strict=True)
-        only_dead = parameters.boolean(values, "dead")
+        only_dead, only_unmatched = (parameters.boolean(values, name) for name in ("dead", "unmatched"))
         _, listed = await chosen(request, values)
         kept = (
-            (group, [session for session in sessions if session.selectors.told or not only_dead])
+            (
+                group,
+                [
+                    session
+                    for session in sessions
+                    if (session.selectors.told or not only_dead)
+                    and (not only_unmatched or session.selectors.unmatched())
+                ],
+            )
             for group, sessions in listed
         )
         shown = (_read_by(group, sessions) for group, sessions in kept if sessions)
@@ -249,6 +258,11 @@ def rules_endpoints(context: WebContext) -> list[Endpoint]:
             parameters=(
                 *RULES[:-1],
                 Parameter("dead", "Whether only rules with dead selectors are shown.", Kind.BOOLEAN),
+                Parameter(
+                    "unmatched",
+                    "Whether only rules are shown that can give nothing by what has matched so far.",
+                    Kind.BOOLEAN,
+                ),
             ),
         ),
     ]
