@@ -18,7 +18,7 @@ from trimon.web.auth.headers import AnswerHeaders
 from trimon.web.context import WebContext, WebOptions
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.pipeline import pipeline
-from trimon.web.pages import PAGES, PROMETHEUS_TITLE, page_endpoints
+from trimon.web.pages import PAGES, PROMETHEUS_TITLE, missing_page, page_endpoints
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (
@@ -137,3 +137,27 @@ def test_the_lock_file_names_no_addresses() -> None:
     lock = (ROOT / "trimon/web/ui/package-lock.json").read_text()
     assert "://" not in lock
     assert lock.count('"integrity"') > 20
+
+
+async def test_an_unknown_address_has_a_page(tmp_path: Path) -> None:
+    """A browser gets the document with 404; files, the API, and who asks for no page get a plain text."""
+    options = WebOptions(external=ExternalUrl("http://x.test/prom/"), route_prefix="/prom")
+    async with web_world(tmp_path / "data", options) as here:
+        context = replace(here.context, metrics=SelfMetrics())
+        build = static(tmp_path / "static")
+        missing = missing_page(context, build)
+        client = Client(pipeline(context, page_endpoints(context, build), missing))
+        for path in ("/prom/tagrets", "/prom/targets/down", "/elsewhere"):
+            status, headers, body = await get(client, path, accept="text/html,*/*;q=0.8")
+            assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8"), path
+            assert b"/prom/assets/index-1.js" in body
+            assert "nonce-" in headers["content-security-policy"]
+        for path, accept in (
+            ("/prom/tagrets", "*/*"),
+            ("/prom/api/v1/nothing", "text/html"),
+            ("/prom/assets/nothing", "text/html"),
+            ("/prom/logo.png", "text/html"),
+            ("/prom/-/nothing", "text/html"),
+        ):
+            status, _, body = await get(client, path, accept=accept)
+            assert (status, body) == (404, b"404 page not found\n"), path

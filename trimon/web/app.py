@@ -44,7 +44,7 @@ from trimon.web.federation import federation_endpoints
 from trimon.web.http.endpoint import Endpoint
 from trimon.web.http.pipeline import pipeline
 from trimon.web.management import management_endpoints
-from trimon.web.pages import page_endpoints
+from trimon.web.pages import missing_page, page_endpoints
 from trimon.web.userassets import user_asset_endpoints
 
 _AREAS: Final = (
@@ -96,4 +96,4 @@ def all_endpoints(context: WebContext) -> list[Endpoint]:
 
 def create_app(context: WebContext) -> ASGIFramework:
     """The whole front end over one context."""
-    return pipeline(context, all_endpoints(context))
+    return pipeline(context, all_endpoints(context), missing_page(context))

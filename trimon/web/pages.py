@@ -14,6 +14,7 @@ Where there is no build, every page's path has a page of plain words that says h
 from __future__ import annotations
 
 import html
+import re
 import secrets
 import string
 from pathlib import Path
@@ -26,7 +27,7 @@ from trimon.web.context import WebContext
 from trimon.web.directory import NotServed, ServedDirectory, media_type
 from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.compression import accepted_encodings
-from trimon.web.http.endpoint import Endpoint
+from trimon.web.http.endpoint import Endpoint, Handler
 from trimon.web.http.redirects import redirect
 from trimon.web.http.request import Request
 from trimon.web.permissions import permissions
@@ -51,6 +52,8 @@ PAGES: Final = {
     "/plan": "what another configuration would change",
     "/flags": "flags",
 }
+# What may be a mistyped page: no file, and nothing below what machines ask.
+_PAGE_ADDRESS: Final = re.compile(r"/(?!(?:api|-|assets|debug|metrics|federate|user|consoles)(?:/|$))[^.]*")
 _ROOT_FILES: Final = ("favicon.svg", "licences.txt", "theme.js")
 # What a query may have as it is; there are no control characters and no spaces in a request line.
 _QUERY_SAFE: Final = string.punctuation
@@ -94,6 +97,16 @@ class Pages:
         self._shown_title = html.escape(self._title or "trimon")
         consoles = context.options.console_templates
         self._has_consoles = consoles is not None and (consoles / "index.html").is_file()
+
+    async def missing(self, request: Request) -> Answer:
+        """What is at no address: for a browser that follows a link to a page, a page that says so."""
+        inside = request.path.removeprefix(self._context.options.route_prefix)
+        wants_page = "text/html" in request.header("accept") and _PAGE_ADDRESS.fullmatch(inside)
+        if request.method != "GET" or not wants_page or not self._document:
+            return error_text("404 page not found", 404)
+        answer = await self.page(request)
+        answer.status = 404
+        return answer
 
     async def page(self, request: Request) -> Answer:
         """Any page."""
@@ -161,6 +174,11 @@ class Pages:
             except NotServed:
                 pass  # It was not worth packing, or is not there at all.
         return self._directory.read(name), False
+
+
+def missing_page(context: WebContext, static: Path = STATIC) -> Handler:
+    """The handler of what is at no address."""
+    return Pages(context, static).missing
 
 
 def page_endpoints(context: WebContext, static: Path = STATIC) -> list[Endpoint]:

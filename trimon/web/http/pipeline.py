@@ -35,20 +35,27 @@ from hypercorn.typing import ASGIFramework
 from trimon.web.auth.authentication import Authentication
 from trimon.web.auth.headers import AnswerHeaders
 from trimon.web.context import WebContext
-from trimon.web.http.answer import Answer
+from trimon.web.http.answer import Answer, error_text
 from trimon.web.http.compression import Compression
 from trimon.web.http.cors import Cors
-from trimon.web.http.endpoint import Endpoint, EndpointTable
+from trimon.web.http.endpoint import Endpoint, EndpointTable, Handler
 from trimon.web.http.failures import answer_of_error
 from trimon.web.http.framework import create_framework
 from trimon.web.http.guard import Guard
 from trimon.web.http.intake import Intake
+from trimon.web.http.request import Request
 from trimon.web.http.requestmetrics import RequestMetrics
 from trimon.web.http.router import Router
 
 
-def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramework:
-    """The application that the HTTP server calls: the chain over a table of endpoints."""
+async def _nothing(_: Request) -> Answer:
+    return error_text("404 page not found", 404)
+
+
+def pipeline(
+    context: WebContext, endpoints: Sequence[Endpoint], missing: Handler = _nothing
+) -> ASGIFramework:
+    """The application that the HTTP server calls: the chain over a table of endpoints; `missing` answers for all else."""
 
     def failed(error: Exception, method: str, path: str) -> Answer:
         return answer_of_error(context, error, method, path)
@@ -57,7 +64,7 @@ def pipeline(context: WebContext, endpoints: Sequence[Endpoint]) -> ASGIFramewor
     table = EndpointTable(options.route_prefix, endpoints)
     for path in sorted(context.security.now.exempt_paths - table.exemptible):
         context.log.warning("exempt_paths names what everybody may not read, or what is not there", path=path)
-    router = Router(create_framework(table, failed, context.offload), table, failed, context.offload)
+    router = Router(create_framework(table, failed, context.offload), table, failed, context.offload, missing)
     packed = Compression(router, context.offload)
     shared = Cors(Intake(packed, context.bodies), table, options.cors_origin)
     threads = context.password_threads or context.offload

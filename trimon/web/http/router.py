@@ -22,7 +22,7 @@ from hypercorn.typing import (
 from trimon import limits
 from trimon.offload import Offload
 from trimon.web.http.answer import Answer, error_text
-from trimon.web.http.endpoint import EndpointTable, Match
+from trimon.web.http.endpoint import EndpointTable, Handler, Match
 from trimon.web.http.framework import AnswerOfError
 from trimon.web.http.messages import match_of, send_answer, user_of
 from trimon.web.http.parameters import FORM
@@ -43,12 +43,14 @@ class Router:
         table: EndpointTable,
         answer_of_error: AnswerOfError,
         offload: Offload,
+        missing: Handler,
     ) -> None:
         self._table = table
         self._redirects = Redirects(table)
         self._framework = framework
         self._answer_of_error = answer_of_error
         self._offload = offload
+        self._missing = missing
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """One request."""
@@ -64,13 +66,15 @@ class Router:
             await send_answer(send, Answer(b"", 204, ""))  # what a browser asks before it asks
             return
         if match is None:
-            await send_answer(send, error_text("404 page not found", 404))
+            lost = PlainRequest(
+                scope, _headers_of(scope), {}, receive, self._offload, user_of(scope), frozenset()
+            )
+            await send_answer(send, await self._missing(lost))
             return
         if scope["method"] not in match.endpoint.methods:
             await send_answer(send, _not_offered(scope["method"], match))
             return
-        # of a header that is there twice, the first counts
-        headers = dict(reversed(list(scope["headers"])))
+        headers = _headers_of(scope)
         if is_plain(scope, headers):
             known = match.endpoint.parameter_names
             plain = PlainRequest(scope, headers, match.values, receive, self._offload, user_of(scope), known)
@@ -139,6 +143,11 @@ class Router:
             return
         except Exception as error:  # noqa: BLE001 # the status has gone out: the connection is cut instead
             self._answer_of_error(error, request.method, request.path)
+
+
+def _headers_of(scope: HTTPScope) -> dict[bytes, bytes]:
+    """Of a header that is there twice, the first counts."""
+    return dict(reversed(list(scope["headers"])))
 
 
 def _without_host(scope: HTTPScope) -> HTTPScope:

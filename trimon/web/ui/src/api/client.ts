@@ -1,3 +1,4 @@
+import { unreachable } from "../app/comeback";
 import { prefix } from "../app/server";
 import { misshapen } from "./shapes";
 
@@ -56,9 +57,12 @@ async function response(path: string, parameters: Parameters, options: Options):
     init.body = options.body ?? form;
   }
   try {
-    return await fetch(url, init);
+    const found = await fetch(url, init);
+    unreachable.value = false;
+    return found;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    unreachable.value = true;
     throw new RequestError("The server cannot be reached. Is it still running?", "unreachable", 0);
   }
 }

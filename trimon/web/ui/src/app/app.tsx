@@ -1,6 +1,7 @@
 import { Redirect, Route, Router, Switch } from "wouter-preact";
 import { ErrorBoundary } from "./boundary";
 import { Navigation } from "./navigation";
+import { NotFoundPage } from "./notfound";
 import { Notices } from "./notices";
 import { PageView } from "./pageview";
 import { routes } from "./routes";
@@ -25,8 +26,11 @@ export function App() {
                 </ErrorBoundary>
               </Route>
             ))}
-            <Route>
+            <Route path="/">
               <Redirect to="/query" />
+            </Route>
+            <Route>
+              <NotFoundPage />
             </Route>
           </Switch>
         </main>

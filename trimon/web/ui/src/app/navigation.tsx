@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { Icon } from "../components/icon";
 import { lastVisit } from "./lastvisits";
@@ -40,6 +40,18 @@ function Entry({ route, onOpen }: { route: Route; onOpen: () => void }) {
 /** All pages, and the choices that hold everywhere. A column where there is room, a menu where there is none. */
 export function Navigation() {
   const [isOpen, setOpen] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
+  const openNow = useRef(isOpen);
+  openNow.current = isOpen;
+  useEffect(() => {
+    const close = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || !openNow.current) return;
+      setOpen(false);
+      opener.current?.focus();
+    };
+    document.addEventListener("keydown", close);
+    return () => document.removeEventListener("keydown", close);
+  }, []);
   return (
     <header class={isOpen ? "navigation open" : "navigation"}>
       <div class="brand">
@@ -50,6 +62,7 @@ export function Navigation() {
         <button
           type="button"
           class="plain menu"
+          ref={opener}
           aria-expanded={isOpen}
           aria-controls="pages"
           aria-label="Menu"

@@ -1,8 +1,11 @@
 import { useEffect, useRef } from "preact/hooks";
+import { Link } from "wouter-preact";
 import { type Asked, useAsked } from "../api/asked";
-import { type Answer, ask, RequestError } from "../api/client";
+import { type Answer, ask } from "../api/client";
 import { humanDuration } from "../values/durations";
-import { comebacks } from "./comeback";
+import { comebacks, unreachable } from "./comeback";
+import { type Problem, reloadError } from "./reloaderror";
+import { may } from "./server";
 import { ReplayProgress, starting } from "./starting";
 
 interface Notification {
@@ -33,6 +36,18 @@ function useComebacks(notifications: Asked<Answer<Notification[]>>): void {
   }, [isStarting, isAway, known]);
 }
 
+/** Why the last reload failed, for those who may see the log, and where all of it stands. */
+function ReloadFailure() {
+  const asked = useAsked((signal) => ask<Problem[]>("/trimon/problems", {}, { signal }), [], EVERY_MS);
+  const reason = reloadError(asked.data?.data ?? []);
+  return (
+    <span>
+      {reason ? <strong>{reason}</strong> : null}{" "}
+      <Link href="/problems">{reason ? "All problems" : "Why: see Problems"}</Link>
+    </span>
+  );
+}
+
 /** What everybody who opens any page must know: that the server is open to all, and what it has to tell. */
 export function Notices() {
   const security = useAsked((signal) => ask<Security>("/trimon/security", {}, { signal }), []);
@@ -46,10 +61,12 @@ export function Notices() {
     return (Date.now() - Date.parse(answer.data.serverTime)) / 1000;
   }, []);
   useComebacks(notifications);
-  const isLost = notifications.error instanceof RequestError && notifications.error.status === 0;
-  const told = (notifications.data?.data ?? []).filter((each) => each.active);
+  const isLost = unreachable.value;
+  // What the server told before it went away may hold no longer.
+  const told = isLost ? [] : (notifications.data?.data ?? []).filter((each) => each.active);
   const isOpen = security.data?.data.open_without_authentication ?? false;
   const offS = Math.abs(clock.data ?? 0) > CLOCK_OFF_S ? (clock.data ?? 0) : 0;
+  const isFailedReload = (each: Notification) => each.text.includes("reload has failed");
   if (!isOpen && !told.length && !offS && !isLost) return null;
   return (
     <div class="notices">
@@ -74,6 +91,7 @@ export function Notices() {
       {told.map((each) => (
         <p class="notice warn" role="status" key={each.text}>
           {each.text} {each.text.includes("write-ahead log") ? <ReplayProgress /> : null}
+          {isFailedReload(each) && may("debug") ? <ReloadFailure /> : null}
         </p>
       ))}
     </div>

@@ -26,27 +26,34 @@ export function useParameters(): [URLSearchParams, SetParameters] {
   return [parameters, change];
 }
 
-/** A choice that stands in the URL, so that it can be sent to others; the default stands nowhere. */
-export function useUrlState(name: string, initial = ""): [string, (value: string) => void] {
+/**
+ * A choice that stands in the URL, so that it can be sent to others; the default stands nowhere. `older` is a name that links
+ * from before may have it under.
+ */
+export function useUrlState(name: string, initial = "", older = ""): [string, (value: string) => void] {
   const [parameters, setParameters] = useParameters();
   const change = useCallback(
     (value: string) =>
       setParameters(
         (before) => {
           const next = new URLSearchParams(before);
+          if (older) next.delete(older);
           if (value === initial) next.delete(name);
           else next.set(name, value);
           return next;
         },
         { replace: true },
       ),
-    [setParameters, name, initial],
+    [setParameters, name, initial, older],
   );
-  return [parameters.get(name) ?? initial, change];
+  return [parameters.get(name) ?? (older ? parameters.get(older) : null) ?? initial, change];
 }
 
-/** The same for a set of names, which stand one by one. */
-export function useUrlSet(name: string): [ReadonlySet<string>, (value: ReadonlySet<string>) => void] {
+/** The same for a set of names, which stand one by one. With `isStep` a change is a step that the browser can go back. */
+export function useUrlSet(
+  name: string,
+  { isStep = false }: { isStep?: boolean } = {},
+): [ReadonlySet<string>, (value: ReadonlySet<string>) => void] {
   const [parameters, setParameters] = useParameters();
   const change = useCallback(
     (value: ReadonlySet<string>) =>
@@ -57,9 +64,9 @@ export function useUrlSet(name: string): [ReadonlySet<string>, (value: ReadonlyS
           for (const each of value) next.append(name, each);
           return next;
         },
-        { replace: true },
+        { replace: !isStep },
       ),
-    [setParameters, name],
+    [setParameters, name, isStep],
   );
   return [new Set(parameters.getAll(name)), change];
 }

@@ -24,7 +24,7 @@ export function FilterChips({
   chosen: string;
   onChoose: (name: string) => void;
 }) {
-  if (chips.length < 2) return null;
+  if (chips.length < 2 && !chosen) return null;
   const shown =
     chips.length > SHOWN
       ? [...chips].sort((a, b) => Number(b.isUnwell) - Number(a.isUnwell)).slice(0, SHOWN)

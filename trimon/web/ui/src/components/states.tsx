@@ -41,6 +41,11 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
+/** Whether a failure is that there is no server, which the notice on top of the page says already. */
+function isToldAbove(error: unknown): boolean {
+  return error instanceof RequestError && error.status === 0;
+}
+
 /** What was asked for: a bar while it is waited for, an error above what is known from before, and the data. */
 export function Loaded<T>({
   asked,
@@ -51,8 +56,16 @@ export function Loaded<T>({
 }) {
   return (
     <>
-      {asked.error !== undefined ? <Failure error={asked.error} again={asked.again} /> : null}
-      {asked.data === undefined ? asked.error === undefined ? <Loading /> : null : children(asked.data)}
+      {asked.error === undefined || isToldAbove(asked.error) ? null : (
+        <Failure error={asked.error} again={asked.again} />
+      )}
+      {asked.data !== undefined ? (
+        children(asked.data)
+      ) : asked.error === undefined ? (
+        <Loading />
+      ) : isToldAbove(asked.error) ? (
+        <p class="muted">Not known before the server answers.</p>
+      ) : null}
     </>
   );
 }

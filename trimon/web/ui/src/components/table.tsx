@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
+import { useUrlSet, useUrlState } from "../app/urlstate";
 import { Icon } from "./icon";
 import { WindowRows } from "./windowrows";
 
@@ -32,6 +33,10 @@ interface Properties<R> {
   /** What stands below a row that is open. */
   detail?: (row: R) => ComponentChildren;
   initialSort?: Sorting;
+  /** The rows stand in the order in which they fit a search, until somebody sorts them. */
+  isRanked?: boolean;
+  /** Rows that are open, and what the table is sorted by, stand in the URL; for one table of a page. */
+  inUrl?: boolean;
   /** What a row is called, for those who do not see it. */
   nameOf?: (row: R) => string;
   /** What stands below a row always, over its whole width: errors are long. */
@@ -40,8 +45,29 @@ interface Properties<R> {
 
 const ROW_PX = 37;
 
-function useSorted<R>(rows: readonly R[], columns: readonly Column<R>[], initial: Sorting | undefined) {
-  const [sorting, setSorting] = useState<Sorting | undefined>(initial);
+/** What somebody sorted by: "samples" stands for ascending, "-samples" for descending. */
+function useSorting(inUrl: boolean): [Sorting | undefined, (sorting: Sorting) => void] {
+  const [own, setOwn] = useState("");
+  const [shown, setShown] = useUrlState("sort");
+  const text = inUrl ? shown : own;
+  const descending = text.startsWith("-");
+  const sorting = text ? { column: descending ? text.slice(1) : text, descending } : undefined;
+  const change = ({ column, descending: turned }: Sorting) =>
+    (inUrl ? setShown : setOwn)(`${turned ? "-" : ""}${column}`);
+  return [sorting, change];
+}
+
+/** The keys of the rows that are open. In the URL each is a step back. */
+function useOpen(inUrl: boolean): [ReadonlySet<string>, (open: ReadonlySet<string>) => void] {
+  const [own, setOwn] = useState<ReadonlySet<string>>(new Set());
+  const [shown, setShown] = useUrlSet("open", { isStep: true });
+  return inUrl ? [shown, setShown] : [own, setOwn];
+}
+
+function useSorted<R>({ rows, columns, initialSort, isRanked, inUrl }: Properties<R>) {
+  const [chosen, setSorting] = useSorting(inUrl ?? false);
+  const { column, descending = false } = chosen ?? (isRanked ? undefined : initialSort) ?? {};
+  const sorting = useMemo(() => (column ? { column, descending } : undefined), [column, descending]);
   const sorted = useMemo(() => {
     const by = columns.find((column) => column.name === sorting?.column)?.sort;
     if (!by || !sorting) return rows;
@@ -60,8 +86,11 @@ function useSorted<R>(rows: readonly R[], columns: readonly Column<R>[], initial
  */
 export function DataTable<R>(properties: Properties<R>) {
   const { columns, keyOf, detail } = properties;
-  const { sorted, sorting, setSorting } = useSorted(properties.rows, columns, properties.initialSort);
-  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
+  const { sorted, sorting, setSorting } = useSorted(properties);
+  const [open, setOpen] = useOpen(properties.inUrl ?? false);
+  // A link to a row that is open leads to it; what is opened here is seen already.
+  const [linked] = useState(open);
+  const first = linked.size ? sorted.findIndex((row) => linked.has(keyOf(row))) : -1;
   const widths = `${detail ? "1.75rem " : ""}${columns.map((column) => column.width).join(" ")}`;
   const toggle = (key: string) => {
     const next = new Set(open);
@@ -78,7 +107,7 @@ export function DataTable<R>(properties: Properties<R>) {
           ))}
         </div>
       </div>
-      <WindowRows rows={sorted} rowPx={ROW_PX} keyOf={keyOf}>
+      <WindowRows rows={sorted} rowPx={ROW_PX} keyOf={keyOf} first={first}>
         {(row, at) => {
           const key = keyOf(row);
           const isOpen = open.has(key);

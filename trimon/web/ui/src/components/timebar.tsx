@@ -27,3 +27,19 @@ export function TimeBar({ parts, wholeS }: { parts: readonly TimePart[]; wholeS:
     </span>
   );
 }
+
+/** What the colours of bars stand for: those parts that occur. */
+export function TimeLegend({ parts }: { parts: readonly TimePart[] }) {
+  const names = new Map(parts.map((part) => [part.kind, part.name]));
+  if (!names.size) return null;
+  return (
+    <ul class="time-legend muted" aria-label="Colours of the bars">
+      {[...names].map(([kind, name]) => (
+        <li key={kind}>
+          <span class={`part ${kind}`} aria-hidden="true" />
+          {name}
+        </li>
+      ))}
+    </ul>
+  );
+}

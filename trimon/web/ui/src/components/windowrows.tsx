@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useTop, useWindowRows } from "./virtual";
 
 /** The body of a table whose rows stand on the page: those alone are drawn that the window shows, each as high as it is. */
@@ -7,12 +7,15 @@ export function WindowRows<R>({
   rows,
   rowPx,
   keyOf,
+  first = -1,
   children,
 }: {
   rows: readonly R[];
   /** How high a row is until it has been measured. */
   rowPx: number;
   keyOf: (row: R) => string;
+  /** The row that is to be seen at first; -1 for none. */
+  first?: number;
   children: (row: R, at: number) => ComponentChildren;
 }) {
   const body = useRef<HTMLDivElement>(null);
@@ -26,6 +29,12 @@ export function WindowRows<R>({
       return row === undefined ? at : keyOf(row);
     },
   });
+  const isShown = useRef(false);
+  useEffect(() => {
+    if (first < 0 || isShown.current) return;
+    isShown.current = true;
+    drawn.scrollToIndex(first, { align: "auto" });
+  }, [first, drawn]);
   return (
     <div role="rowgroup" class="table-body" ref={body} style={{ height: `${drawn.getTotalSize()}px` }}>
       {drawn.getVirtualItems().map((item) => {

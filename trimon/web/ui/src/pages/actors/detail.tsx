@@ -4,6 +4,7 @@ import { Facts } from "../../components/page";
 import { Scrolled } from "../../components/scrolled";
 import { Failure, Loading } from "../../components/states";
 import { Time } from "../../components/time";
+import { shownField } from "./fields";
 
 interface Node {
   fields: Record<string, unknown>;
@@ -24,12 +25,10 @@ interface Crash {
 
 const EVERY_MS = 2000;
 
-function shown(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value, null, 1);
-}
-
-function spaced(name: string): string {
-  return name.replaceAll("_", " ");
+function fact(name: string, value: unknown) {
+  const field = shownField(name, value);
+  const shown = field.timeMs === undefined ? <code>{field.text}</code> : <Time timeMs={field.timeMs} />;
+  return [field.name, shown] as const;
 }
 
 /** What an actor says of itself, its mailbox, and its crashes with their places in the code. */
@@ -57,9 +56,7 @@ export function ActorDetail({ path }: { path: string }) {
         <h3>Own fields</h3>
         <Facts
           facts={[
-            ...Object.entries(node.fields).map(
-              ([name, value]) => [spaced(name), <code key={name}>{shown(value)}</code>] as const,
-            ),
+            ...Object.entries(node.fields).map(([name, value]) => fact(name, value)),
             ["restarts when it ends", node.restart],
           ]}
         />
@@ -67,7 +64,7 @@ export function ActorDetail({ path }: { path: string }) {
       {mailbox.length ? (
         <section>
           <h3>Mailbox</h3>
-          <Facts facts={mailbox.map(([name, value]) => [spaced(name), String(value)] as const)} />
+          <Facts facts={mailbox.map(([name, value]) => fact(name, value))} />
         </section>
       ) : null}
       {reports.map((crash) => (

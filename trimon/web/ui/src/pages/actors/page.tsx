@@ -1,4 +1,4 @@
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
@@ -6,7 +6,7 @@ import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Failure, Loading } from "../../components/states";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { type ActorTree, isUnhealthy, type Jam, jams, lines, states, toneOf } from "./model";
 import { useActors } from "./stream";
 import { ActorLines } from "./tree";
@@ -67,15 +67,17 @@ export default function ActorsPage() {
   const [isPaused, setPaused] = useState(false);
   const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
   const { tree, isLive, silentMs, error } = useActors(isPaused);
-  const wanted = useMemo(() => words(search), [search]);
-  const isFiltered = wanted.length > 0 || only === "unwell";
+  const isFiltered = search.trim() !== "" || only === "unwell";
+  const fitting = isFiltered
+    ? new Set(
+        found([...tree.actors.values()], search, (actor) => `${actor.path} ${actor.kind} ${actor.state}`),
+      )
+    : undefined;
   const shown = lines(
     tree,
     turned,
     isFiltered
-      ? (actor) =>
-          matches(wanted, `${actor.path} ${actor.kind} ${actor.state}`) &&
-          (only !== "unwell" || isUnhealthy(actor))
+      ? (actor) => fitting?.has(actor) === true && (only !== "unwell" || isUnhealthy(actor))
       : undefined,
   );
   const fold = (path: string) => {

@@ -6,9 +6,8 @@ import { Scrolled } from "../../components/scrolled";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
 import { type Labels, quoted } from "../../values/labels";
-import { parseNumber, short } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
-import { alertTone, type Placed } from "./model";
+import { alertTone, type Placed, valueText } from "./model";
 
 interface Change {
   at: string;
@@ -28,7 +27,7 @@ export function AlertHistory({ row }: { row: Placed }) {
   const name = row.rule.name;
   const asked = useAsked(
     (signal) =>
-      ask<{ changes: Change[]; more: boolean }>(
+      ask<{ changes: Change[]; more: boolean; since: string }>(
         "/alerts/history",
         { "match[]": [`{alertname=${quoted(name)}}`], limit: LIMIT },
         { signal },
@@ -45,7 +44,8 @@ export function AlertHistory({ row }: { row: Placed }) {
         if (!changes.length)
           return (
             <p class="muted">
-              It never left its resting state since the history began, which is kept through restarts.
+              It never left its resting state since <Time timeMs={parseApiTime(answer.data.since)} />, when
+              the history began, which is kept through restarts.
             </p>
           );
         return (
@@ -57,7 +57,7 @@ export function AlertHistory({ row }: { row: Placed }) {
                   <Badge tone={alertTone(each.state === "resolved" ? "inactive" : each.state)}>
                     {each.state}
                   </Badge>
-                  <span class="number">{short(parseNumber(String(each.value)))}</span>
+                  <span class="number">{valueText(String(each.value))}</span>
                   <LabelChips labels={each.labels} without={["alertname"]} />
                 </li>
               ))}

@@ -5,13 +5,14 @@ import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { FilterChips } from "../../components/chips";
 import { Choices } from "../../components/choices";
+import { CopyButton } from "../../components/copy";
 import { LabelChips } from "../../components/labels";
 import { SearchPage, useSearch } from "../../components/searchpage";
 import type { Column } from "../../components/table";
 import { Ago } from "../../components/time";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 import {
   type AlertState,
@@ -24,6 +25,7 @@ import {
   placed,
   ruleText,
   stateCounts,
+  stateOf,
   stateOrder,
   summaryOf,
 } from "./model";
@@ -32,6 +34,7 @@ import { RuleTable } from "./ruletable";
 const EVERY_MS = 10_000;
 
 const STATES: readonly (readonly [AlertState, string])[] = [
+  ["failing", "Failing"],
   ["firing", "Firing"],
   ["pending", "Pending"],
   ["inactive", "Inactive"],
@@ -47,13 +50,8 @@ const COLUMNS: readonly Column<Placed>[] = [
     name: "state",
     title: "State",
     width: "6rem",
-    cell: ({ rule }) =>
-      rule.health === "err" ? (
-        <Badge tone="bad">failing</Badge>
-      ) : (
-        <Badge tone={alertTone(rule.state)}>{rule.state ?? "unknown"}</Badge>
-      ),
-    sort: ({ rule }) => (rule.health === "err" ? -1 : stateOrder(rule.state)),
+    cell: ({ rule }) => <Badge tone={alertTone(stateOf(rule))}>{stateOf(rule)}</Badge>,
+    sort: ({ rule }) => stateOrder(stateOf(rule)),
   },
   {
     name: "alert",
@@ -61,7 +59,7 @@ const COLUMNS: readonly Column<Placed>[] = [
     width: "minmax(12rem, 2fr)",
     cell: ({ rule }) => (
       <>
-        <strong>{rule.name}</strong>
+        <strong>{rule.name}</strong> <CopyButton text={rule.name} label="Copy the name" />
         {summaryOf(rule) ? <div class="muted">{summaryOf(rule)}</div> : null}
       </>
     ),
@@ -111,7 +109,7 @@ const COLUMNS: readonly Column<Placed>[] = [
   },
 ];
 
-/** Every alerting rule, those first that fire. */
+/** Every alerting rule, those first that fail or fire. */
 export default function AlertsPage() {
   const asked = useAsked(
     (signal) => ask<{ groups: Group[] }>("/rules", { type: "alert" }, { signal }),
@@ -124,29 +122,28 @@ export default function AlertsPage() {
   const all = useMemo(() => placed(asked.data?.data.groups ?? []), [asked.data]);
   const counts = stateCounts(all);
   const [group, setGroup] = useUrlState("group");
-  const chips = useMemo(() => groupChips(all), [all]);
-  const rows = useMemo(() => {
-    const wanted = words(search);
-    return all.filter(
-      (row) =>
-        (!states.size || states.has(row.rule.state ?? "unknown")) &&
-        (!group || groupKey(row.group) === group) &&
-        matches(wanted, ruleText(row)),
-    );
-  }, [all, search, stateKey, group]);
+  const fitting = useMemo(
+    () => found(all, search, ruleText).filter((row) => !states.size || states.has(stateOf(row.rule))),
+    [all, search, stateKey],
+  );
+  const chips = useMemo(() => groupChips(fitting, all, group), [fitting, all, group]);
+  const rows = useMemo(
+    () => fitting.filter((row) => !group || groupKey(row.group) === group),
+    [fitting, group],
+  );
   return (
     <SearchPage
       title="Alerts"
-      about="Every alerting rule, those first that fire. Open a row for its alerts, its history, and why it does not fire."
+      about="Every alerting rule, those first that fail or fire. Open a row for its alerts, its history, and why it does not fire."
       label="Search alerts"
       placeholder="Name, label, expression"
       actions={
         <Choices
           label="State"
           chosen={states}
-          all={`All ${count(all.length)}`}
-          choices={STATES.filter(([state]) => state !== "unknown" || counts.unknown).map(
-            ([state, title]) => [state, `${title} ${count(counts[state])}`] as const,
+          all={asked.data ? `All ${count(all.length)}` : "All"}
+          choices={STATES.filter(([state]) => state !== "unknown" || counts.unknown || states.has(state)).map(
+            ([state, title]) => [state, asked.data ? `${title} ${count(counts[state])}` : title] as const,
           )}
           onChange={setStates}
         />
@@ -161,6 +158,7 @@ export default function AlertsPage() {
         all={all.length}
         noneFits={{ title: "No alert fits", advice: "Empty the search, or choose all states and groups." }}
         none="There are no alerting rules"
+        isRanked={search !== ""}
         initialSort={{ column: "state", descending: false }}
       />
     </SearchPage>

@@ -29,7 +29,17 @@ interface RuleReport {
 }
 
 interface Report {
-  groups: { name: string; file: string; rules: RuleReport[] }[];
+  start: string;
+  groups: { name: string; file: string; interval: number; rules: RuleReport[] }[];
+}
+
+/** A rule's report, with what limits it. */
+interface Limited {
+  report: RuleReport;
+  startMs: number;
+  intervalS: number;
+  /** Since when samples are stored; 0 where nobody knows. */
+  storedMs: number;
 }
 
 // The server evaluates no more often.
@@ -75,11 +85,34 @@ function Fired({ report }: { report: RuleReport }) {
   );
 }
 
+/** What the answer does not look at: times between coarser steps, and those of which nothing is stored. */
+function Limits({ found, row }: { found: Limited; row: Placed }) {
+  const isCoarse = found.intervalS > row.group.interval;
+  const isShort = found.storedMs > found.startMs + found.intervalS * 1000;
+  if (!isCoarse && !isShort) return null;
+  return (
+    <p class="notice info">
+      {isCoarse ? (
+        <span>
+          Evaluated every {humanDuration(found.intervalS * 1000)} rather than every{" "}
+          {humanDuration(row.group.interval * 1000)}: so long a time has at most {count(EVALUATIONS_MAX)}{" "}
+          evaluations.
+        </span>
+      ) : null}
+      {isShort ? (
+        <span>
+          Samples are stored only since <Time timeMs={found.storedMs} />.
+        </span>
+      ) : null}
+    </p>
+  );
+}
+
 /** What a rule would have done over the stored past: why it did not fire last night. */
 export function Backtest({ row }: { row: Placed }) {
   const [hours, setHours] = useState<Span>("24");
   const [isBusy, setBusy] = useState(false);
-  const [report, setReport] = useState<RuleReport | undefined>();
+  const [report, setReport] = useState<Limited | undefined>();
   const [error, setError] = useState<unknown>();
   const run = async () => {
     setBusy(true);
@@ -90,14 +123,20 @@ export function Backtest({ row }: { row: Placed }) {
       const { file, name } = row.group;
       const least = Math.ceil(spanS / EVALUATIONS_MAX);
       const interval = least > row.group.interval ? { interval: `${least}s` } : {};
-      const answer = await ask<Report>(
-        "/rules/backtest",
-        { file: [file], group: [name], rule: [row.rule.name], start, ...interval },
-        { post: true },
+      const [answer, storage] = await Promise.all([
+        ask<Report>(
+          "/rules/backtest",
+          { file: [file], group: [name], rule: [row.rule.name], start, ...interval },
+          { post: true },
+        ),
+        ask<{ figures: { lowest_ms: number | null } }>("/status/storage"),
+      ]);
+      const found = answer.data.groups.flatMap((group) =>
+        group.rules.map((report) => ({ report, intervalS: group.interval })),
       );
-      setReport(
-        answer.data.groups.flatMap((group) => group.rules).find((rule) => rule.name === row.rule.name),
-      );
+      const limits = { startMs: start * 1000, storedMs: storage.data.figures.lowest_ms ?? 0 };
+      const own = found.find(({ report }) => report.name === row.rule.name);
+      setReport(own && { ...own, ...limits });
     } catch (reason) {
       setReport(undefined);
       setError(reason);
@@ -105,7 +144,7 @@ export function Backtest({ row }: { row: Placed }) {
     setBusy(false);
   };
   return (
-    <section>
+    <section class="backtest">
       <div class="row">
         <Choice
           label="How far back"
@@ -124,7 +163,8 @@ export function Backtest({ row }: { row: Placed }) {
       {error !== undefined ? <Failure error={error} /> : null}
       {report ? (
         <>
-          <Fired report={report} />
+          <Fired report={report.report} />
+          <Limits found={report} row={row} />
           <Closest query={row.rule.query} hours={hours} />
         </>
       ) : null}

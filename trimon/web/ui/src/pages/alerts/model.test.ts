@@ -10,6 +10,7 @@ import {
   stateCounts,
   stateOrder,
   summaryOf,
+  valueText,
 } from "./model";
 
 const GROUP = {
@@ -30,7 +31,7 @@ const GROUP = {
 it("tells rules of one name apart by their places", () => {
   const rows = placed([GROUP]);
   expect(new Set(rows.map((row) => row.key)).size).toBe(2);
-  expect(stateCounts(rows)).toEqual({ firing: 1, pending: 0, inactive: 1, unknown: 0 });
+  expect(stateCounts(rows)).toEqual({ failing: 0, firing: 1, pending: 0, inactive: 1, unknown: 0 });
 });
 
 it("finds a rule by what its alerts are about", () => {
@@ -39,11 +40,13 @@ it("finds a rule by what its alerts are about", () => {
 });
 
 it("puts first what needs somebody", () => {
-  expect(["inactive", "firing", undefined, "pending"].sort((a, b) => stateOrder(a) - stateOrder(b))).toEqual([
+  const states = ["inactive", "firing", "failing", "unknown", "pending"] as const;
+  expect([...states].sort((a, b) => stateOrder(a) - stateOrder(b))).toEqual([
+    "failing",
     "firing",
     "pending",
+    "unknown",
     "inactive",
-    undefined,
   ]);
   expect(fileName("/a/b.yml")).toBe("b.yml");
 });
@@ -73,4 +76,31 @@ it("counts the states of each group, and what fails apart", () => {
     ["g", "1 firing, 1 inactive", true],
     ["h", "1 failing, 1 inactive", true],
   ]);
+});
+
+it("tells groups of one name apart by their files, and keeps those that have rows or are chosen", () => {
+  const other = { ...GROUP, file: "/etc/rules/web.yml" } as Group;
+  const third = { ...GROUP, file: "/old/web.yml" } as Group;
+  const all = placed([GROUP, other, third]);
+  expect(groupChips(all).map((chip) => chip.title)).toEqual([
+    "g (node.yml)",
+    "g (/etc/rules/web.yml)",
+    "g (/old/web.yml)",
+  ]);
+  const chips = groupChips(all.slice(0, 1), all, "/old/web.yml;g");
+  expect(chips.map(({ title, counts }) => [title, counts])).toEqual([
+    ["g (node.yml)", "1 firing"],
+    ["g (/old/web.yml)", "none fits"],
+  ]);
+});
+
+it("writes values without exponents and keeps what is no number", () => {
+  expect(["1e+00", "1.000000006e+09", "0e+00", "2.5e-01"].map(valueText)).toEqual([
+    "1",
+    "1000000006",
+    "0",
+    "0.25",
+  ]);
+  expect(valueText("NaN")).toBe("NaN");
+  expect(valueText("{count:2, sum:3}")).toBe("{count:2, sum:3}");
 });

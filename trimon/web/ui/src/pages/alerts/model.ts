@@ -2,7 +2,7 @@
 
 import type { FilterChip } from "../../components/chips";
 import type { Labels } from "../../values/labels";
-import { count } from "../../values/numbers";
+import { count, parseNumber } from "../../values/numbers";
 
 export interface ActiveAlert {
   labels: Labels;
@@ -52,16 +52,29 @@ export function placed(groups: readonly Group[]): Placed[] {
   );
 }
 
-export type AlertState = "firing" | "pending" | "inactive" | "unknown";
-const ORDER: Record<string, number> = { firing: 0, pending: 1, unknown: 2, inactive: 3 };
+export type AlertState = "failing" | "firing" | "pending" | "inactive" | "unknown";
+// By how much they need somebody.
+const STATES: readonly AlertState[] = ["failing", "firing", "pending", "unknown", "inactive"];
+
+/** What a rule does: one that fails has no other state worth a word. */
+export function stateOf(rule: Rule): AlertState {
+  if (rule.health === "err") return "failing";
+  return STATES.find((state) => state === rule.state) ?? "unknown";
+}
 
 /** States by how much they need somebody. */
-export function stateOrder(state: string | undefined): number {
-  return ORDER[state ?? "unknown"] ?? 2;
+export function stateOrder(state: AlertState): number {
+  return STATES.indexOf(state);
+}
+
+/** A value for people, with all its digits: the API has "1.000000006e+09". A histogram's text stays as it is. */
+export function valueText(text: string): string {
+  const value = parseNumber(text);
+  return Number.isFinite(value) ? String(value) : text;
 }
 
 export function alertTone(state: string | undefined): "bad" | "warn" | "good" | "none" {
-  if (state === "firing") return "bad";
+  if (state === "firing" || state === "failing") return "bad";
   if (state === "pending") return "warn";
   return state === "inactive" ? "good" : "none";
 }
@@ -73,11 +86,8 @@ export function healthTone(health: string): "bad" | "good" | "none" {
 
 /** How many alerting rules are in each state. */
 export function stateCounts(rows: readonly Placed[]): Record<AlertState, number> {
-  const counts = { firing: 0, pending: 0, inactive: 0, unknown: 0 };
-  for (const { rule } of rows) {
-    const state = rule.state ?? "unknown";
-    if (state in counts) counts[state as AlertState]++;
-  }
+  const counts = { failing: 0, firing: 0, pending: 0, inactive: 0, unknown: 0 };
+  for (const { rule } of rows) counts[stateOf(rule)]++;
   return counts;
 }
 
@@ -110,29 +120,40 @@ export function groupKey(group: Group): string {
   return `${group.file};${group.name}`;
 }
 
-/** The groups with how many of their rules are in which state; those that fire or fail are unwell. */
-export function groupChips(rows: readonly Placed[]): FilterChip[] {
+/** What tells a group from others of its name: its file, as long as it must be. */
+function groupTitle(group: Group, all: readonly Group[]): string {
+  const same = all.filter((each) => each.name === group.name);
+  if (same.length < 2) return group.name;
+  const short = fileName(group.file);
+  const isClear = same.filter((each) => fileName(each.file) === short).length < 2;
+  return `${group.name} (${isClear ? short : group.file})`;
+}
+
+const SAID: readonly AlertState[] = ["firing", "pending", "failing", "unknown", "inactive"];
+
+/** The groups that have some of the rows, or are chosen, with how many are in which state; those that fire or fail are unwell. */
+export function groupChips(
+  rows: readonly Placed[],
+  all: readonly Placed[] = rows,
+  chosen = "",
+): FilterChip[] {
+  const groups = new Map(all.map(({ group }) => [groupKey(group), group]));
   const byGroup = new Map<string, Placed[]>();
   for (const row of rows) {
     const key = groupKey(row.group);
-    byGroup.set(key, [...(byGroup.get(key) ?? []), row]);
+    const known = byGroup.get(key);
+    if (known) known.push(row);
+    else byGroup.set(key, [row]);
   }
-  return [...byGroup].map(([name, found]) => {
-    const working = found.filter(({ rule }) => rule.health !== "err");
-    const counts = stateCounts(working);
-    const failing = found.length - working.length;
-    const said = [
-      [counts.firing, "firing"],
-      [counts.pending, "pending"],
-      [failing, "failing"],
-      [counts.unknown, "unknown"],
-      [counts.inactive, "inactive"],
-    ] as const;
-    return {
-      name,
-      title: found[0]?.group.name ?? name,
-      counts: said.flatMap(([number, what]) => (number ? [`${count(number)} ${what}`] : [])).join(", "),
-      isUnwell: counts.firing + failing > 0,
-    };
+  const every = [...groups.values()];
+  return [...groups].flatMap(([name, group]) => {
+    const inside = byGroup.get(name) ?? [];
+    if (!inside.length && name !== chosen) return [];
+    const counts = stateCounts(inside);
+    const said = SAID.flatMap((state) => (counts[state] ? [`${count(counts[state])} ${state}`] : []));
+    const title = groupTitle(group, every);
+    return [
+      { name, title, counts: said.join(", ") || "none fits", isUnwell: counts.firing + counts.failing > 0 },
+    ];
   });
 }

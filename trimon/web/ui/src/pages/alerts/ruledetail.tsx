@@ -9,7 +9,7 @@ import { count } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
 import { AlertHistory } from "./alerthistory";
 import { Backtest } from "./backtest";
-import { type ActiveAlert, alertTone, type Placed } from "./model";
+import { type ActiveAlert, alertTone, type Placed, valueText } from "./model";
 import { Selectors } from "./selectors";
 import "../../styles/alerts.css";
 import "../../styles/code.css";
@@ -25,7 +25,7 @@ function Active({ alert }: { alert: ActiveAlert }) {
           since <Time timeMs={parseApiTime(alert.activeAt)} /> (<Ago timeMs={parseApiTime(alert.activeAt)} />)
         </span>
         <span>
-          value <strong>{alert.value}</strong>
+          value <strong>{valueText(alert.value)}</strong>
         </span>
       </div>
       <LabelChips labels={alert.labels} without={["alertname"]} />

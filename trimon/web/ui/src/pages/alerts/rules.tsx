@@ -12,7 +12,7 @@ import { Ago } from "../../components/time";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
 import { own } from "../../values/own";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 import { fileName, type Group, healthTone, type Placed, placed, ruleText } from "./model";
 import { RuleTable } from "./ruletable";
@@ -23,15 +23,17 @@ const EVERY_MS = 10_000;
 
 interface Row extends Placed {
   isDead: boolean;
+  /** What it must have has matched nothing yet, for too short a time to call it dead. */
+  isWaiting: boolean;
 }
 
-/** The rules that read something which is not there, by group and expression. */
-function deadRules(groups: readonly ReadingGroup[]): Set<string> {
-  return new Set(
+/** Whether the rules that read something which is not there are dead, by group and expression. */
+function unmatchedRules(groups: readonly ReadingGroup[]): Map<string, boolean> {
+  return new Map(
     groups.flatMap((group) =>
-      group.rules
-        .filter((rule) => rule.dead)
-        .map((rule) => `${group.file};${group.name};${rule.name};${rule.query}`),
+      group.rules.map(
+        (rule) => [`${group.file};${group.name};${rule.name};${rule.query}`, rule.dead] as const,
+      ),
     ),
   );
 }
@@ -41,17 +43,24 @@ const COLUMNS: readonly Column<Row>[] = [
     name: "health",
     title: "Health",
     width: "7.5rem",
-    cell: ({ rule, isDead }) => (
+    cell: ({ rule, isDead, isWaiting }) => (
       <>
         <Badge tone={healthTone(rule.health)}>{rule.health}</Badge>
         {isDead ? (
           <Badge tone="warn" title="A selector of it has matched nothing">
             never matched
           </Badge>
+        ) : isWaiting ? (
+          <Badge title="A selector of it has matched nothing so far; after ten minutes that is said to be never">
+            nothing so far
+          </Badge>
         ) : null}
       </>
     ),
-    sort: ({ rule, isDead }) => (rule.health === "err" ? 0 : isDead ? 1 : rule.health === "unknown" ? 2 : 3),
+    sort: ({ rule, isDead, isWaiting }) => {
+      if (rule.health === "err") return 0;
+      return isDead ? 1 : isWaiting ? 2 : rule.health === "unknown" ? 3 : 4;
+    },
   },
   {
     name: "rule",
@@ -103,38 +112,40 @@ const COLUMNS: readonly Column<Row>[] = [
 
 const FILTERS: Record<string, (row: Row) => boolean> = {
   "": () => true,
-  failing: ({ rule }) => rule.health === "err",
+  err: ({ rule }) => rule.health === "err",
   ok: ({ rule }) => rule.health === "ok",
   unknown: ({ rule }) => rule.health === "unknown",
   dead: ({ isDead }) => isDead,
+  waiting: ({ isWaiting }) => isWaiting,
 };
 
 /** Every rule, how long it takes, whether it fails, and whether it reads anything at all. */
 export default function RulesPage() {
   const asked = useAsked((signal) => ask<{ groups: Group[] }>("/rules", {}, { signal }), [], EVERY_MS);
   const reading = useAsked(
-    (signal) => ask<{ groups: ReadingGroup[] }>("/rules/selectors", { dead: "true" }, { signal }),
+    (signal) => ask<{ groups: ReadingGroup[] }>("/rules/selectors", { unmatched: "true" }, { signal }),
     [],
     EVERY_MS,
   );
   const [search] = useSearch();
-  const [chosen, setShow] = useUrlState("show");
-  // Prometheus' links name the health.
-  const [health] = useUrlState("health");
-  const show = chosen || (health === "err" ? "failing" : Object.hasOwn(FILTERS, health) ? health : "");
+  // Prometheus' links name the health, those of earlier versions say "show".
+  const [chosen, setShow] = useUrlState("health", "", "show");
+  const show = chosen === "failing" ? "err" : Object.hasOwn(FILTERS, chosen) ? chosen : "";
   const all = useMemo<Row[]>(() => {
-    const dead = deadRules(reading.data?.data.groups ?? []);
-    return placed(asked.data?.data.groups ?? []).map((row) => ({
-      ...row,
-      isDead: dead.has(`${row.group.file};${row.group.name};${row.rule.name};${row.rule.query}`),
-    }));
+    const unmatched = unmatchedRules(reading.data?.data.groups ?? []);
+    return placed(asked.data?.data.groups ?? []).map((row) => {
+      const isDead = unmatched.get(`${row.group.file};${row.group.name};${row.rule.name};${row.rule.query}`);
+      return { ...row, isDead: isDead === true, isWaiting: isDead === false };
+    });
   }, [asked.data, reading.data]);
-  const rows = useMemo(() => {
-    const wanted = words(search);
-    const fits = own(FILTERS, show) ?? FILTERS[""];
-    return all.filter((row) => fits?.(row) && matches(wanted, ruleText(row)));
-  }, [all, search, show]);
-  const number = (name: string) => count(all.filter(own(FILTERS, name) ?? (() => true)).length);
+  const rows = useMemo(
+    () => found(all.filter(own(FILTERS, show) ?? (() => true)), search, ruleText),
+    [all, search, show],
+  );
+  const choice = (name: string, title: string) => {
+    const number = asked.data ? ` ${count(all.filter(own(FILTERS, name) ?? (() => true)).length)}` : "";
+    return [name, `${title}${number}`] as const;
+  };
   return (
     <SearchPage
       title="Rules"
@@ -146,11 +157,12 @@ export default function RulesPage() {
           label="Which rules"
           value={show}
           choices={[
-            ["", `All ${number("")}`],
-            ["ok", `Ok ${number("ok")}`],
-            ["unknown", `Not run yet ${number("unknown")}`],
-            ["failing", `Failing ${number("failing")}`],
-            ["dead", `Never matched ${number("dead")}`],
+            choice("", "All"),
+            choice("ok", "Ok"),
+            choice("unknown", "Not run yet"),
+            choice("err", "Failing"),
+            choice("dead", "Never matched"),
+            choice("waiting", "Nothing so far"),
           ]}
           onChange={setShow}
         />
@@ -164,6 +176,7 @@ export default function RulesPage() {
         all={all.length}
         noneFits={{ title: "No rule fits", advice: "Empty the search, or choose all rules." }}
         none="There are no rules"
+        isRanked={search !== ""}
       />
     </SearchPage>
   );

@@ -18,6 +18,7 @@ interface Properties<R extends Placed> {
   noneFits: { title: string; advice: string };
   none: string;
   initialSort?: Sorting;
+  isRanked: boolean;
 }
 
 /** Rules as rows that open to all that is known of each; why one fails stands below it. */
@@ -35,6 +36,8 @@ export function RuleTable<R extends Placed>(properties: Properties<R>) {
             nameOf={(row) => row.rule.name}
             detail={(row) => <RuleDetail row={row} />}
             below={({ rule }) => (rule.lastError ? <span class="bad-text">{rule.lastError}</span> : null)}
+            inUrl
+            isRanked={properties.isRanked}
             {...(properties.initialSort ? { initialSort: properties.initialSort } : {})}
           />
         ) : all ? (

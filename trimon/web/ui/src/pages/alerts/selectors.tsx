@@ -18,13 +18,26 @@ interface Selector {
 export interface ReadingGroup {
   name: string;
   file: string;
-  rules: { name: string; type: string; query: string; dead: boolean; selectors: Selector[] }[];
+  rules: {
+    name: string;
+    type: string;
+    query: string;
+    dead: boolean;
+    unmatched: boolean;
+    selectors: Selector[];
+  }[];
 }
 
-function stateOf(each: Selector) {
-  if (!each.evaluations) return <Badge>not evaluated yet</Badge>;
+function stateOf(each: Selector, isFailing: boolean, isDead: boolean) {
+  if (!each.evaluations)
+    return isFailing ? (
+      <Badge tone="warn">not read: the rule fails before</Badge>
+    ) : (
+      <Badge>not evaluated yet</Badge>
+    );
   if (each.matched) return <Badge tone="good">matches</Badge>;
   if (each.optional) return <Badge>matches nothing, as it may</Badge>;
+  if (!each.lastMatched && !isDead) return <Badge tone="warn">nothing so far</Badge>;
   return <Badge tone="bad">matches nothing</Badge>;
 }
 
@@ -51,7 +64,7 @@ export function Selectors({ row }: { row: Placed }) {
           <ul class="selectors">
             {rule.selectors.map((each) => (
               <li key={each.selector}>
-                <PromQL expression={each.selector} /> {stateOf(each)}{" "}
+                <PromQL expression={each.selector} /> {stateOf(each, row.rule.health === "err", rule.dead)}{" "}
                 {each.matched || !each.evaluations ? null : (
                   <span class="muted">
                     matched last <Ago timeMs={parseApiTime(each.lastMatched ?? "")} />

@@ -5,7 +5,7 @@ import { Badge } from "../../components/badge";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { MetricDetail } from "./metricdetail";
 import { type Metadata, type Metric, metrics } from "./model";
 
@@ -65,12 +65,10 @@ async function load(signal: AbortSignal): Promise<Metric[]> {
 /** All metrics, to be searched by name, type and help. */
 export function MetricsTab({ search }: { search: string }) {
   const asked = useAsked(load, []);
-  const rows = useMemo(() => {
-    const wanted = words(search);
-    return (asked.data ?? []).filter((row) =>
-      matches(wanted, `${row.name} ${row.type} ${row.help} ${row.unit}`),
-    );
-  }, [asked.data, search]);
+  const rows = useMemo(
+    () => found(asked.data ?? [], search, (row) => `${row.name} ${row.type} ${row.help} ${row.unit}`),
+    [asked.data, search],
+  );
   return (
     <Loaded asked={asked}>
       {(all) =>
@@ -88,6 +86,7 @@ export function MetricsTab({ search }: { search: string }) {
               keyOf={(row) => row.name}
               nameOf={(row) => row.name}
               detail={(row) => <MetricDetail metric={row} />}
+              inUrl
             />
           </>
         ) : all.length ? (

@@ -145,8 +145,12 @@ function Summary({ plan }: { plan: Plan }) {
       : `${sums.series >= 0 ? "+" : "−"}${count(Math.abs(sums.series))}`;
   return (
     <p class="row">
-      <Badge tone={sums.gained ? "good" : "none"}>{count(sums.gained)} targets gained</Badge>
-      <Badge tone={sums.lost ? "bad" : "none"}>{count(sums.lost)} targets lost</Badge>
+      <Badge tone={sums.gained ? "good" : "none"}>
+        {count(sums.gained)} {sums.gained === 1 ? "target" : "targets"} gained
+      </Badge>
+      <Badge tone={sums.lost ? "bad" : "none"}>
+        {count(sums.lost)} {sums.lost === 1 ? "target" : "targets"} lost
+      </Badge>
       <Badge tone={sums.failing ? "bad" : "none"}>{count(sums.failing)} would fail</Badge>
       <span>{series} series</span>
     </p>

@@ -7,7 +7,7 @@ import { Popover } from "../../components/popover";
 import { SearchField } from "../../components/search";
 import { Loaded } from "../../components/states";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { type Metadata, type Metric, metrics, selectorOf } from "../explore/model";
 
 const SHOWN = 50;
@@ -23,10 +23,10 @@ async function load(signal: AbortSignal): Promise<Metric[]> {
 function Picker({ onChoose }: { onChoose: (selector: string) => void }) {
   const asked = useAsked(load, []);
   const [search, setSearch] = useState("");
-  const found = useMemo(() => {
-    const wanted = words(search);
-    return (asked.data ?? []).filter((row) => matches(wanted, `${row.name} ${row.type} ${row.help}`));
-  }, [asked.data, search]);
+  const fitting = useMemo(
+    () => found(asked.data ?? [], search, (row) => `${row.name} ${row.type} ${row.help}`),
+    [asked.data, search],
+  );
   return (
     <div class="history">
       <SearchField
@@ -38,7 +38,7 @@ function Picker({ onChoose }: { onChoose: (selector: string) => void }) {
       <Loaded asked={asked}>
         {() => (
           <ul>
-            {found.slice(0, SHOWN).map((row) => (
+            {fitting.slice(0, SHOWN).map((row) => (
               <li key={row.name}>
                 <button type="button" class="plain" onClick={() => onChoose(selectorOf(row.name))}>
                   <span>
@@ -52,7 +52,7 @@ function Picker({ onChoose }: { onChoose: (selector: string) => void }) {
         )}
       </Loaded>
       <p class="row muted">
-        {found.length > SHOWN ? `and ${count(found.length - SHOWN)} more.` : ""}
+        {fitting.length > SHOWN ? `and ${count(fitting.length - SHOWN)} more.` : ""}
         <Link href={`/explore?${new URLSearchParams(search ? { search } : {})}`}>
           Labels and values: Explore
         </Link>

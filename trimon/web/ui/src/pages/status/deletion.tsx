@@ -200,7 +200,7 @@ export function DeletionPanel({ lowestMs }: { lowestMs: number }) {
           value={from}
           onInput={change(setFrom)}
           aria-label={`From, ${local ? "local time" : "UTC"}`}
-          placeholder="from the begin"
+          placeholder="from the beginning"
           title={`Such as ${hint}`}
         />
         <input

@@ -5,7 +5,7 @@ import { Badge } from "../../components/badge";
 import { SearchPage, useSearch } from "../../components/searchpage";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 
 interface Flag {
   name: string;
@@ -20,13 +20,16 @@ interface Flag {
 
 function Value({ flag }: { flag: Flag }) {
   const shown = flag.value || "(empty)";
-  if (flag.value === flag.default) return <code class="muted">{shown}</code>;
+  const isDefault = flag.value === flag.default;
+  if (isDefault && !flag.given) return <code class="muted">{shown}</code>;
   return (
     <>
-      <code>{shown}</code> <Badge tone="info">changed</Badge>
-      <div class="muted">
-        default <code>{flag.default || "(empty)"}</code>
-      </div>
+      <code>{shown}</code> {flag.given ? <Badge tone="info">given</Badge> : null}
+      {isDefault ? null : (
+        <div class="muted">
+          {flag.given ? "" : "comes from other flags; "}default <code>{flag.default || "(empty)"}</code>
+        </div>
+      )}
     </>
   );
 }
@@ -44,7 +47,7 @@ const COLUMNS: readonly Column<Flag>[] = [
     title: "Value",
     width: "minmax(10rem, 2fr)",
     cell: (flag) => <Value flag={flag} />,
-    sort: (flag) => `${flag.value === flag.default ? "1" : "0"}${flag.value}`,
+    sort: (flag) => `${flag.given ? "0" : "1"}${flag.value}`,
   },
   {
     name: "help",
@@ -59,9 +62,8 @@ const COLUMNS: readonly Column<Flag>[] = [
   },
 ];
 
-function fits(flag: Flag, wanted: readonly string[], changedOnly: boolean): boolean {
-  if (changedOnly && flag.value === flag.default) return false;
-  return matches(wanted, `--${flag.name} ${flag.value} ${flag.help}`);
+function text(flag: Flag): string {
+  return `--${flag.name} ${flag.name} ${flag.value} ${flag.help}`;
 }
 
 /** Every flag of the command line, its value, and what it is for. */
@@ -81,13 +83,14 @@ export default function FlagsPage() {
             checked={show === "changed"}
             onChange={(event) => setShow(event.currentTarget.checked ? "changed" : "")}
           />
-          Changed only
+          Given only
         </label>
       }
     >
       <Loaded asked={flags}>
         {(answer) => {
-          const rows = answer.data.filter((flag) => fits(flag, words(search), show === "changed"));
+          const chosen = answer.data.filter((flag) => show !== "changed" || flag.given);
+          const rows = found(chosen, search, text);
           if (!rows.length) return <Empty title="No flag fits">Empty the search to see all.</Empty>;
           return (
             <DataTable
@@ -95,6 +98,7 @@ export default function FlagsPage() {
               columns={COLUMNS}
               rows={rows}
               keyOf={(flag) => flag.name}
+              isRanked={search !== ""}
               initialSort={{ column: "name", descending: false }}
             />
           );

@@ -13,6 +13,7 @@ const RUN: QueryRun = {
   sort_s: 0,
   samples: 10,
   error: "",
+  canceled: false,
 };
 
 it("gives every second to one part", () => {

@@ -15,6 +15,8 @@ export interface QueryRun {
   sort_s: number;
   samples: number;
   error: string;
+  /** Whether somebody stopped it. */
+  canceled: boolean;
   httpRequest?: { clientIP?: string; method?: string; path?: string };
 }
 
@@ -24,6 +26,7 @@ export interface PastQuery {
   by_page: boolean;
   count: number;
   errors: number;
+  canceled: number;
   total_s: number;
   slowest: QueryRun;
   last: QueryRun;

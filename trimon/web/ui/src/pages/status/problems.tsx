@@ -7,7 +7,7 @@ import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { Ago, Time } from "../../components/time";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 
 interface Problem {
@@ -91,10 +91,7 @@ export default function ProblemsPage() {
     >
       <Loaded asked={problems}>
         {(answer) => {
-          const wanted = words(search);
-          const rows = answer.data.filter((row) =>
-            matches(wanted, `${row.level} ${row.message} ${said(row)}`),
-          );
+          const rows = found(answer.data, search, (row) => `${row.level} ${row.message} ${said(row)}`);
           if (!answer.data.length)
             return <Empty title="No problems">Nothing was worth a warning since the start.</Empty>;
           if (!rows.length)
@@ -107,6 +104,7 @@ export default function ProblemsPage() {
               keyOf={(row) => `${row.level} ${row.first} ${row.message} ${said(row)}`}
               nameOf={(row) => row.message}
               detail={(row) => <Detail problem={row} />}
+              isRanked={search !== ""}
               initialSort={{ column: "last", descending: true }}
             />
           );

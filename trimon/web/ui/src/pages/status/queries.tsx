@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { type Asked, useAsked } from "../../api/asked";
 import { type Answer, ask, messageOf } from "../../api/client";
@@ -8,7 +8,7 @@ import { Facts, Page, Panel } from "../../components/page";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { Ago, Time } from "../../components/time";
-import { TimeBar } from "../../components/timebar";
+import { TimeBar, TimeLegend } from "../../components/timebar";
 import { formatDuration, humanDuration } from "../../values/durations";
 import { bytes, count } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
@@ -122,7 +122,7 @@ function RunFacts({ title, run }: { title: string; run: QueryRun }) {
       <h3>{title}</h3>
       <Facts
         facts={[
-          ["ended", <Time key="t" timeMs={parseApiTime(run.time)} />],
+          ["when", <Time key="t" timeMs={parseApiTime(run.time)} />],
           [
             "asked for",
             isRange
@@ -133,7 +133,8 @@ function RunFacts({ title, run }: { title: string; run: QueryRun }) {
           ["took", humanDuration(run.took_s * 1000)],
           ...whereTimeWent(run).map((part) => [part.name, humanDuration(part.s * 1000)] as const),
           ["samples looked at", count(run.samples)],
-          ...(run.error
+          ...(run.canceled ? [["ended by", "somebody who cancelled it"] as const] : []),
+          ...(run.error && !run.canceled
             ? [
                 [
                   "error",
@@ -208,6 +209,14 @@ const PAST_COLUMNS: readonly Column<PastQuery>[] = [
     isNumber: true,
   },
   {
+    name: "canceled",
+    title: "Cancelled",
+    width: "6rem",
+    cell: (row) => <span class={row.canceled ? "" : "muted"}>{count(row.canceled)}</span>,
+    sort: (row) => row.canceled,
+    isNumber: true,
+  },
+  {
     name: "last",
     title: "Last",
     width: "8rem",
@@ -255,6 +264,15 @@ export default function QueriesPage() {
     [withPages],
     PAST_EVERY_MS,
   );
+  // What is at work no longer has ended, and is listed at once.
+  const working = active.data?.data.queries;
+  const before = useRef<ReadonlySet<number>>(new Set());
+  useEffect(() => {
+    if (!working) return;
+    const now = new Set(working.map((each) => each.id));
+    if ([...before.current].some((id) => !now.has(id))) past.again();
+    before.current = now;
+  }, [working, past.again]);
   return (
     <Page
       title="Queries"
@@ -274,17 +292,20 @@ export default function QueriesPage() {
       <Loaded asked={past}>
         {(answer) =>
           answer.data.queries.length ? (
-            <DataTable
-              label="Queries that have ended"
-              columns={PAST_COLUMNS}
-              rows={answer.data.queries}
-              keyOf={(row) => `${row.by_page} ${row.query}`}
-              nameOf={(row) => row.query}
-              detail={(row) => <PastDetail past={row} />}
-              initialSort={{ column: "slowest", descending: true }}
-            />
+            <>
+              <TimeLegend parts={answer.data.queries.flatMap((row) => whereTimeWent(row.slowest))} />
+              <DataTable
+                label="Queries that have ended"
+                columns={PAST_COLUMNS}
+                rows={answer.data.queries}
+                keyOf={(row) => `${row.by_page} ${row.query}`}
+                nameOf={(row) => row.query}
+                detail={(row) => <PastDetail past={row} />}
+                initialSort={{ column: "slowest", descending: true }}
+              />
+            </>
           ) : (
-            <Empty title="Nobody has asked anything yet">
+            <Empty title="No query has ended yet">
               <Link href="/query">Ask something</Link>, and it is here with its times.
             </Empty>
           )

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useAsked } from "../../api/asked";
 import { ask, askText } from "../../api/client";
+import { version } from "../../app/server";
 import { Badge } from "../../components/badge";
 import { Bars } from "../../components/bars";
 import { Facts, Page, Panel } from "../../components/page";
@@ -39,6 +40,7 @@ const NAMES: Record<string, string> = {
   goroutineCount: "tasks",
   GOMAXPROCS: "cores",
   storageRetention: "kept for",
+  version: "speaks as",
 };
 const LEFT_OUT = new Set(["GOMEMLIMIT", "GOGC", "GODEBUG", "goVersion"]);
 
@@ -52,20 +54,33 @@ function spaced(name: string): string {
 function shown(name: string, value: string | number | boolean): ComponentChildren {
   if (name === "reloadConfigSuccess")
     return value ? <Badge tone="good">went well</Badge> : <Badge tone="bad">failed</Badge>;
+  if (name === "version") return `Prometheus ${value}`;
   if (/time$/i.test(name) && typeof value === "string" && parseApiTime(value))
     return <Time timeMs={parseApiTime(value)} />;
   return typeof value === "number" ? count(value) : String(value === "" ? "–" : value);
 }
 
-function FactList({ path, everyMs = 0 }: { path: string; everyMs?: number }) {
+function FactList({
+  path,
+  everyMs = 0,
+  first = [],
+}: {
+  path: string;
+  everyMs?: number;
+  /** What stands above all that the server tells. */
+  first?: readonly (readonly [string, string])[];
+}) {
   const asked = useAsked((signal) => ask<Texts>(path, {}, { signal }), [path], everyMs);
   return (
     <Loaded asked={asked}>
       {(answer) => (
         <Facts
-          facts={Object.entries(answer.data)
-            .filter(([name]) => !LEFT_OUT.has(name))
-            .map(([name, value]) => [spaced(name), shown(name, value)] as const)}
+          facts={[
+            ...first,
+            ...Object.entries(answer.data)
+              .filter(([name]) => !LEFT_OUT.has(name))
+              .map(([name, value]) => [spaced(name), shown(name, value)] as const),
+          ]}
         />
       )}
     </Loaded>
@@ -180,7 +195,7 @@ export default function RuntimePage() {
           <MemoryPanel />
         </Panel>
         <Panel title="Build">
-          <FactList path="/status/buildinfo" />
+          <FactList path="/status/buildinfo" first={[["trimon", version]]} />
         </Panel>
         <Panel title="Notifications">
           <NotificationsPanel />

@@ -9,7 +9,7 @@ import { Facts, Page, Panel } from "../../components/page";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
 import { humanDuration } from "../../values/durations";
-import { quoted } from "../../values/labels";
+import { labelName, quoted } from "../../values/labels";
 import { bytes, count } from "../../values/numbers";
 import { type Block, BlockAxis } from "./blockaxis";
 import { DeletionPanel } from "./deletion";
@@ -83,6 +83,22 @@ function metricBars(found: readonly Named[]): Bar[] {
   }));
 }
 
+/** Labels that lead to how many series each of their values has. */
+function labelBars(found: readonly Named[]): Bar[] {
+  return bars(found).map((bar) => {
+    const label = labelName(bar.key);
+    const expression = `sort_desc(count by (${label}) ({${label}!=""}))`;
+    return {
+      ...bar,
+      name: (
+        <Link href={`/query?${new URLSearchParams({ "g0.expr": expression, "g0.tab": "table" })}`}>
+          {bar.key}
+        </Link>
+      ),
+    };
+  });
+}
+
 function ReplayPanel({ replay }: { replay: Replay }) {
   if (replay.current >= replay.max) return <p class="muted">The log was read to its end at the start.</p>;
   return (
@@ -105,6 +121,7 @@ function Head({ found, storage }: { found: Cardinality; storage: Storage | undef
     <Facts
       facts={[
         ["series", count(head.numSeries)],
+        ["chunks", count(head.chunkCount)],
         ["label pairs", count(head.numLabelPairs)],
         ["samples in the head", count(figures.head_samples ?? 0)],
         ["memory of the head", bytes(figures.head_bytes ?? 0)],
@@ -149,10 +166,12 @@ function GrowthPanel({ growth }: { growth: Growth }) {
             label="New series by target"
             bars={growth.newSeriesByTarget.map((each) => ({
               key: `${each.job} ${each.instance}`,
-              name: (
+              name: each.job ? (
                 <Link href={`/targets?${new URLSearchParams({ pool: each.job, search: each.instance })}`}>
                   {each.job} {each.instance}
                 </Link>
+              ) : (
+                "not scraped: rules, pushes, the server itself"
               ),
               value: each.value,
               shown: count(each.value),
@@ -219,7 +238,7 @@ export default function StoragePage() {
               <Bars label="Series by metric" bars={metricBars(answer.data.seriesCountByMetricName)} />
             </Panel>
             <Panel title="Values by label">
-              <Bars label="Values by label" bars={bars(answer.data.labelValueCountByLabelName)} />
+              <Bars label="Values by label" bars={labelBars(answer.data.labelValueCountByLabelName)} />
             </Panel>
             <Panel title="Memory by label">
               <Bars label="Memory by label" bars={bars(answer.data.memoryInBytesByLabelName, bytes)} />

@@ -7,7 +7,7 @@ import { type Column, DataTable } from "../../components/table";
 import { Time } from "../../components/time";
 import type { Labels } from "../../values/labels";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 
 interface Change {
@@ -45,7 +45,13 @@ const COLUMNS: readonly Column<Change>[] = [
     title: "Target",
     width: "minmax(12rem, 3fr)",
     cell: (row) =>
-      Object.keys(row.labels).length ? <LabelChips labels={row.labels} /> : `${count(row.count)} targets`,
+      Object.keys(row.labels).length ? (
+        <LabelChips labels={row.labels} />
+      ) : row.count === 1 ? (
+        "1 target"
+      ) : (
+        `${count(row.count)} targets`
+      ),
   },
   {
     name: "jobs",
@@ -72,13 +78,9 @@ export function ChangesTab({ search }: { search: string }) {
   return (
     <Loaded asked={asked}>
       {(answer) => {
-        const wanted = words(search);
-        const rows = answer.data.changes.filter((row) => {
+        const rows = found(answer.data.changes, search, (row) => {
           const labels = Object.entries(row.labels).map(([name, value]) => `${name}=${value}`);
-          return matches(
-            wanted,
-            `${row.kind} ${row.jobs.join(" ")} ${row.provider} ${row.source} ${labels.join(" ")}`,
-          );
+          return `${row.kind} ${row.jobs.join(" ")} ${row.provider} ${row.source} ${labels.join(" ")}`;
         });
         return (
           <>

@@ -3,13 +3,16 @@ import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
 import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
+import { FilterChips } from "../../components/chips";
 import { Choice } from "../../components/choice";
 import { LabelChips } from "../../components/labels";
 import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import type { Labels } from "../../values/labels";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
+import { EmptyPools } from "./emptypools";
+import { poolCounts } from "./model";
 import { RelabelSteps } from "./relabelsteps";
 
 interface ApiTargets {
@@ -26,8 +29,9 @@ interface Found {
 }
 
 const EVERY_MS = 15_000;
+const NO_COUNTS: Record<string, number> = {};
 
-function found(data: ApiTargets): Found[] {
+function discovered(data: ApiTargets): Found[] {
   const active = data.activeTargets.map((each) => ({
     pool: each.scrapePool,
     discovered: each.discoveredLabels,
@@ -90,57 +94,58 @@ function text(row: Found): string {
 /** What discovery found for each job, and what relabeling made of it. */
 export function DiscoveredTab({ search }: { search: string }) {
   const asked = useAsked((signal) => ask<ApiTargets>("/targets", {}, { signal }), [], EVERY_MS);
-  const [show, setShow] = useUrlState("show");
+  // Prometheus' links say "state".
+  const [show, setShow] = useUrlState("state", "", "show");
   const [pool, setPool] = useUrlState("pool");
-  const everything = useMemo(() => (asked.data ? found(asked.data.data) : []), [asked.data]);
+  const everything = useMemo(() => (asked.data ? discovered(asked.data.data) : []), [asked.data]);
   const all = useMemo(() => everything.filter((row) => !pool || row.pool === pool), [everything, pool]);
-  const pools = useMemo(() => [...new Set(everything.map((row) => row.pool))].sort(), [everything]);
-  const rows = useMemo(() => {
-    const wanted = words(search);
-    return all.filter(
-      (row) => (!show || (show === "dropped") === (row.labels === undefined)) && matches(wanted, text(row)),
-    );
-  }, [all, search, show]);
-  const dropped = all.filter((row) => !row.labels).length;
-  const counts = asked.data?.data.droppedTargetCounts ?? {};
-  const droppedInAll = Object.entries(counts).reduce(
-    (sum, [name, each]) => (pool && name !== pool ? sum : sum + each),
-    0,
+  const counts = asked.data?.data.droppedTargetCounts ?? NO_COUNTS;
+  const pools = useMemo(() => poolCounts(everything, counts), [everything, counts]);
+  const chips = useMemo(() => {
+    const having = new Set(found(everything, search, text).map((row) => row.pool));
+    return pools
+      .filter(({ name }) => !search || having.has(name) || name === pool || name.includes(search))
+      .map(({ name, active, total }) => ({
+        name,
+        counts: `${count(active)}/${count(total)} scraped`,
+        isUnwell: active === 0,
+      }));
+  }, [pools, everything, search, pool]);
+  const rows = useMemo(
+    () =>
+      found(
+        all.filter((row) => !show || (show === "dropped") === (row.labels === undefined)),
+        search,
+        text,
+      ),
+    [all, search, show],
   );
+  const chosen = pools.filter(({ name }) => !pool || name === pool);
+  const total = chosen.reduce((sum, each) => sum + each.total, 0);
+  const active = chosen.reduce((sum, each) => sum + each.active, 0);
+  const unkept = total - all.length;
+  const empty = chosen.filter((each) => !each.active).map(({ name }) => name);
   return (
     <Loaded asked={asked}>
       {() => (
         <>
+          <FilterChips label="Scrape pools" chips={chips} chosen={pool} onChoose={setPool} />
           <div class="row">
-            {pools.length > 1 ? (
-              <select
-                aria-label="Scrape pool"
-                value={pool}
-                onChange={(event) => setPool(event.currentTarget.value)}
-              >
-                <option value="">All pools</option>
-                {pools.map((name) => (
-                  <option key={name} value={name}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            ) : null}
             <Choice
               label="Which targets"
               value={show}
               choices={[
-                ["", `All ${count(all.length)}`],
-                ["active", `Scraped ${count(all.length - dropped)}`],
-                ["dropped", `Dropped ${count(Math.max(dropped, droppedInAll))}`],
+                ["", `All ${count(total)}`],
+                ["active", `Scraped ${count(active)}`],
+                ["dropped", `Dropped ${count(total - active)}`],
               ]}
               onChange={setShow}
             />
           </div>
-          {droppedInAll > dropped ? (
+          {unkept > 0 && show !== "active" ? (
             <p class="notice info">
-              {count(droppedInAll - dropped)} dropped targets more are counted, and not kept:
-              keep_dropped_targets.
+              {unkept === 1 ? "1 dropped target more is" : `${count(unkept)} dropped targets more are`}{" "}
+              counted, and not kept: keep_dropped_targets.
             </p>
           ) : null}
           {rows.length ? (
@@ -158,9 +163,10 @@ export function DiscoveredTab({ search }: { search: string }) {
                 </>
               )}
             />
-          ) : (
+          ) : pool && empty.includes(pool) ? null : (
             <Empty title="No target">Discovery found none, or none fits the search.</Empty>
           )}
+          {empty.length ? <EmptyPools key={pool} pools={empty} isOpen={pool !== ""} /> : null}
         </>
       )}
     </Loaded>

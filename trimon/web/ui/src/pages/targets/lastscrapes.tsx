@@ -8,13 +8,13 @@ import { LabelChips } from "../../components/labels";
 import { Scrolled } from "../../components/scrolled";
 import { Failure, Loaded, Loading } from "../../components/states";
 import { Time } from "../../components/time";
-import { TimeBar } from "../../components/timebar";
-import { Yaml } from "../../components/yaml";
+import { TimeBar, TimeLegend } from "../../components/timebar";
 import { humanDuration } from "../../values/durations";
 import { seriesName } from "../../values/labels";
 import { bytes, count } from "../../values/numbers";
 import { parseApiTime } from "../../values/times";
-import { type Fault, type Scrape, scrapeParts, type Target, toneOf } from "./model";
+import { type Fault, isSameFault, type Scrape, scrapeParts, type Target, toneOf } from "./model";
+import { PoolDetails } from "./poolconfig";
 import { RelabelSteps } from "./relabelsteps";
 
 const EVERY_MS = 5000;
@@ -62,7 +62,30 @@ function Body({ target, scrape }: { target: Target; scrape: Scrape }) {
   );
 }
 
-function ScrapeRow({ scrape, target, slowestS }: { scrape: Scrape; target: Target; slowestS: number }) {
+function Wrong({ scrape, before }: { scrape: Scrape; before: Scrape | undefined }) {
+  if (!scrape.error) return null;
+  // A list of the same error ten times over says no more than one.
+  if (before && isSameFault(scrape, before)) return <p class="muted">The same error.</p>;
+  return (
+    <>
+      <p class="bad-text">{scrape.error}</p>
+      {scrape.fault ? <FaultText fault={scrape.fault} /> : null}
+    </>
+  );
+}
+
+function ScrapeRow({
+  scrape,
+  before,
+  target,
+  slowestS,
+}: {
+  scrape: Scrape;
+  /** The one above it in the list. */
+  before: Scrape | undefined;
+  target: Target;
+  slowestS: number;
+}) {
   const [isOpen, setOpen] = useState(false);
   return (
     <li class="scrape">
@@ -94,8 +117,7 @@ function ScrapeRow({ scrape, target, slowestS }: { scrape: Scrape; target: Targe
           </button>
         ) : null}
       </div>
-      {scrape.error ? <p class="bad-text">{scrape.error}</p> : null}
-      {scrape.fault ? <FaultText fault={scrape.fault} /> : null}
+      <Wrong scrape={scrape} before={before} />
       {isOpen ? <Body target={target} scrape={scrape} /> : null}
     </li>
   );
@@ -127,29 +149,6 @@ function ScrapeNow({ target, again }: { target: Target; again: () => void }) {
         </span>
       ) : null}
     </>
-  );
-}
-
-/** The section of the configuration that a target's pool is made of. */
-function PoolConfiguration({ pool }: { pool: string }) {
-  const asked = useAsked(
-    (signal) => ask<{ yaml: string }>("/scrape_pools/config", { scrapePool: pool }, { signal }),
-    [pool],
-  );
-  return (
-    <Loaded asked={asked}>
-      {(answer) => <Yaml text={answer.data.yaml} label={`Configuration of ${pool}`} />}
-    </Loaded>
-  );
-}
-
-function PoolDetails({ pool }: { pool: string }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>Configuration of {pool}</summary>
-      {isOpen ? <PoolConfiguration pool={pool} /> : null}
-    </details>
   );
 }
 
@@ -197,11 +196,20 @@ export function TargetDetail({ target }: { target: Target }) {
           const { scrapes } = answer.data;
           const slowestS = Math.max(...scrapes.map((scrape) => scrape.duration), 0);
           return scrapes.length ? (
-            <ol class="scrapes">
-              {scrapes.map((scrape) => (
-                <ScrapeRow key={scrape.id} scrape={scrape} target={target} slowestS={slowestS} />
-              ))}
-            </ol>
+            <>
+              <TimeLegend parts={scrapes.flatMap(scrapeParts)} />
+              <ol class="scrapes">
+                {scrapes.map((scrape, at) => (
+                  <ScrapeRow
+                    key={scrape.id}
+                    scrape={scrape}
+                    before={scrapes[at - 1]}
+                    target={target}
+                    slowestS={slowestS}
+                  />
+                ))}
+              </ol>
+            </>
           ) : (
             <p class="muted">It was not scraped yet.</p>
           );

@@ -1,6 +1,7 @@
 /** Targets and their last scrapes, as the API has them. */
 
 import type { Labels } from "../../values/labels";
+import { own } from "../../values/own";
 
 export interface Fault {
   line: number;
@@ -26,6 +27,11 @@ export interface Scrape {
   hasBody?: boolean;
 }
 
+/** Whether two scrapes failed for the same reason, at the same text. */
+export function isSameFault(a: Scrape, b: Scrape): boolean {
+  return a.error === b.error && a.fault?.text === b.fault?.text && a.fault?.column === b.fault?.column;
+}
+
 export interface Target {
   id: string;
   scrapePool: string;
@@ -44,9 +50,9 @@ export interface Pool {
   all: number;
 }
 
-/** The pools in order, with how many of their targets are up. */
-export function pools(targets: readonly Target[]): Pool[] {
-  const found = new Map<string, Pool>();
+/** The pools in order, with how many of their targets are up; also those of `names` that have none. */
+export function pools(targets: readonly Target[], names: readonly string[] = []): Pool[] {
+  const found = new Map<string, Pool>(names.map((name) => [name, { name, up: 0, all: 0 }]));
   for (const target of targets) {
     const pool = found.get(target.scrapePool) ?? { name: target.scrapePool, up: 0, all: 0 };
     pool.all++;
@@ -54,6 +60,31 @@ export function pools(targets: readonly Target[]): Pool[] {
     found.set(target.scrapePool, pool);
   }
   return [...found.values()].sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+}
+
+export interface PoolCount {
+  name: string;
+  active: number;
+  /** With those that were dropped, also where they are only counted. */
+  total: number;
+}
+
+/** Of each pool, also of one without any target, how many targets were found, and how many of those are scraped. */
+export function poolCounts(
+  found: readonly { pool: string; labels: Labels | undefined }[],
+  dropped: Readonly<Record<string, number>>,
+): PoolCount[] {
+  const pools = new Map<string, { active: number; kept: number }>();
+  for (const name of Object.keys(dropped)) pools.set(name, { active: 0, kept: 0 });
+  for (const { pool, labels } of found) {
+    const known = pools.get(pool) ?? { active: 0, kept: 0 };
+    if (labels) known.active++;
+    else known.kept++;
+    pools.set(pool, known);
+  }
+  return [...pools]
+    .map(([name, { active, kept }]) => ({ name, active, total: active + Math.max(kept, own(dropped, name) ?? 0) }))
+    .sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
 }
 
 /** How many targets are in each state of health. */

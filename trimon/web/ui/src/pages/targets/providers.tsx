@@ -6,7 +6,7 @@ import { Empty, Loaded } from "../../components/states";
 import { type Column, DataTable } from "../../components/table";
 import { Ago, Time } from "../../components/time";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { parseApiTime } from "../../values/times";
 
 export interface Provider {
@@ -140,12 +140,10 @@ export function ProvidersTab({ search }: { search: string }) {
   return (
     <Loaded asked={asked}>
       {(answer) => {
-        const wanted = words(search);
-        const rows = answer.data.providers.filter((row) =>
-          matches(
-            wanted,
-            `${row.name} ${row.address} ${row.mechanism} ${row.jobs.join(" ")} ${row.lastError}`,
-          ),
+        const rows = found(
+          answer.data.providers,
+          search,
+          (row) => `${row.name} ${row.address} ${row.mechanism} ${row.jobs.join(" ")} ${row.lastError}`,
         );
         if (!rows.length)
           return <Empty title="No provider">The configuration has none, or none fits the search.</Empty>;
@@ -157,6 +155,7 @@ export function ProvidersTab({ search }: { search: string }) {
             keyOf={(row) => `${row.id} ${row.name}`}
             nameOf={(row) => row.name}
             detail={(row) => <Detail provider={row} />}
+            isRanked={search !== ""}
             initialSort={{ column: "state", descending: false }}
           />
         );

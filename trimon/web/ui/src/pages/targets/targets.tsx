@@ -12,8 +12,10 @@ import { type Column, DataTable } from "../../components/table";
 import { Ago } from "../../components/time";
 import { humanDuration } from "../../values/durations";
 import { count } from "../../values/numbers";
-import { matches, words } from "../../values/search";
+import { found } from "../../values/search";
 import { parseApiTime } from "../../values/times";
+import { EmptyPools } from "./emptypools";
+import { Endpoint } from "./endpoint";
 import { FaultText, TargetDetail } from "./lastscrapes";
 import { healths, pools, type Target, toneOf } from "./model";
 import "../../styles/targets.css";
@@ -26,17 +28,7 @@ const COLUMNS: readonly Column<Target>[] = [
     name: "endpoint",
     title: "Endpoint",
     width: "minmax(14rem, 2.2fr)",
-    cell: (row) => (
-      <>
-        <a
-          href={/^https?:/.test(row.globalUrl) ? row.globalUrl : undefined}
-          target="_blank"
-          rel="noreferrer noopener"
-        >
-          {row.scrapeUrl}
-        </a>
-      </>
-    ),
+    cell: (row) => <Endpoint target={row} />,
     sort: (row) => row.scrapeUrl,
   },
   {
@@ -86,6 +78,12 @@ const COLUMNS: readonly Column<Target>[] = [
   },
 ];
 
+const HEALTHS = [
+  ["up", "Up"],
+  ["down", "Down"],
+  ["unknown", "Unknown"],
+] as const;
+
 /** Why a target is down. */
 function Wrong({ target }: { target: Target }) {
   const last = target.lastScrape;
@@ -110,30 +108,38 @@ export default function TargetsPage() {
     [],
     EVERY_MS,
   );
+  const named = useAsked(
+    (signal) => ask<{ scrapePools: string[] }>("/scrape_pools", {}, { signal }),
+    [],
+    EVERY_MS,
+  );
   const [search] = useSearch();
   const [healthsWanted, setHealths] = useUrlSet("health");
   const healthKey = [...healthsWanted].join();
   const [pool, setPool] = useUrlState("pool");
   const targets = useMemo(() => asked.data?.data.targets ?? [], [asked.data]);
   const counts = healths(targets);
-  const chips = useMemo(
-    () =>
-      pools(targets).map(({ name, up, all }) => ({
-        name,
-        counts: `${count(up)}/${count(all)} up`,
-        isUnwell: up < all,
-      })),
-    [targets],
-  );
   const rows = useMemo(() => {
-    const wanted = words(search);
-    return targets.filter(
+    const chosen = targets.filter(
       (target) =>
-        (!healthsWanted.size || healthsWanted.has(target.health)) &&
-        (!pool || target.scrapePool === pool) &&
-        matches(wanted, text(target)),
+        (!healthsWanted.size || healthsWanted.has(target.health)) && (!pool || target.scrapePool === pool),
     );
+    return found(chosen, search, text);
   }, [targets, search, healthKey, pool]);
+  const every = useMemo(() => pools(targets, named.data?.data.scrapePools), [targets, named.data]);
+  const chips = useMemo(() => {
+    const having = new Set(found(targets, search, text).map((target) => target.scrapePool));
+    return every
+      .filter(
+        ({ name, all }) => !search || having.has(name) || name === pool || (!all && name.includes(search)),
+      )
+      .map(({ name, up, all }) => ({
+        name,
+        counts: all ? `${count(up)}/${count(all)} up` : "no targets",
+        isUnwell: up < all,
+      }));
+  }, [every, targets, search, pool]);
+  const empty = every.filter(({ name, all }) => !all && (!pool || name === pool)).map(({ name }) => name);
   return (
     <SearchPage
       title="Targets"
@@ -144,12 +150,10 @@ export default function TargetsPage() {
         <Choices
           label="Health"
           chosen={healthsWanted}
-          all={`All ${count(targets.length)}`}
-          choices={[
-            ["up", `Up ${count(counts.up)}`],
-            ["down", `Down ${count(counts.down)}`],
-            ["unknown", `Unknown ${count(counts.unknown)}`],
-          ]}
+          all={asked.data ? `All ${count(targets.length)}` : "All"}
+          choices={HEALTHS.map(
+            ([name, title]) => [name, asked.data ? `${title} ${count(counts[name])}` : title] as const,
+          )}
           onChange={setHealths}
         />
       }
@@ -167,16 +171,23 @@ export default function TargetsPage() {
                 nameOf={(row) => row.scrapeUrl}
                 detail={(row) => <TargetDetail target={row} />}
                 below={(row) => (row.lastScrape?.error ? <Wrong target={row} /> : null)}
+                inUrl
+                isRanked={search !== ""}
                 initialSort={{ column: "state", descending: false }}
               />
-            ) : targets.length ? (
-              <Empty title="No target fits">Empty the search, or choose all pools and states.</Empty>
+            ) : pool && empty.includes(pool) ? null : targets.length ? (
+              <Empty title="No target fits">
+                {pool && named.data && !every.some(({ name }) => name === pool)
+                  ? `There is no scrape pool named ${pool}.`
+                  : "Empty the search, or choose all pools and states."}
+              </Empty>
             ) : (
               <Empty title="Nothing is scraped">
                 The configuration has no scrape_configs with targets, or discovery has found none yet: see
                 Service discovery.
               </Empty>
             )}
+            {empty.length ? <EmptyPools key={pool} pools={empty} isOpen={pool !== ""} /> : null}
           </>
         )}
       </Loaded>
