@@ -50,6 +50,14 @@ def test_a_selector_is_put_together_in_explore(browser: Any, server: Server) -> 
         detail.get_by_role("button", name="Without route=/cart").click()
         expect(detail).not_to_contain_text(selector)
         expect(detail).to_contain_text('shop_requests_total{code="200"}')
+        form = detail.get_by_role("form", name="Add a matcher")
+        form.get_by_label("Label").select_option("route")
+        form.get_by_label("Operator").select_option("!~")
+        form.get_by_label("Value").fill("/(")
+        expect(form.get_by_role("button", name="Add")).to_be_disabled()
+        form.get_by_label("Value").fill("/c.*")
+        form.get_by_role("button", name="Add").click()
+        expect(detail).to_contain_text('shop_requests_total{code="200", route!~"/c.*"}')
 
 
 def test_an_empty_panel_offers_something_to_begin_with(browser: Any, server: Server) -> None:

@@ -215,13 +215,3 @@ def test_small_screens(browser: Any, server: Server) -> None:
         arrow = row.locator("button.turn").bounding_box()
         badge = row.locator(".badge").first.bounding_box()
         assert abs(arrow["y"] + arrow["height"] / 2 - badge["y"] - badge["height"] / 2) < 15
-
-
-def test_actors_speak_for_people(browser: Any, server: Server) -> None:
-    """Moments are times, and durations have few digits."""
-    with watched(browser, server.url) as here:
-        page = here.open("/actors?search=group")
-        page.get_by_role("button", name="Details of").last.click()
-        fact = page.locator(".facts > div").filter(has=page.locator("dt", has_text="last evaluation"))
-        expect(fact.locator("dt")).to_have_text("last evaluation")
-        expect(fact.locator("time")).to_be_visible()

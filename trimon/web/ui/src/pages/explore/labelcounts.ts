@@ -24,15 +24,47 @@ export function labelCounts(series: readonly Labels[]): LabelCounts[] {
     .sort((a, b) => b.values.length - a.values.length);
 }
 
-/** The series that have every wanted value. */
-export function filtered(series: readonly Labels[], wanted: Labels): Labels[] {
-  const all = Object.entries(wanted);
-  return series.filter((labels) => all.every(([name, value]) => labels[name] === value));
+export const OPERATORS = ["=", "!=", "=~", "!~"] as const;
+export type Operator = (typeof OPERATORS)[number];
+
+/** One condition of a selector. */
+export interface Matcher {
+  label: string;
+  operator: Operator;
+  value: string;
+}
+
+export function matcherText({ label, operator, value }: Matcher): string {
+  return `${labelName(label)}${operator}${quoted(value)}`;
+}
+
+/** Whether a matcher's expression can be read at all. */
+export function isValid({ operator, value }: Matcher): boolean {
+  if (!operator.includes("~")) return true;
+  try {
+    new RegExp(value, "s");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function test({ operator, value }: Matcher): (text: string) => boolean {
+  const isWanted = !operator.startsWith("!");
+  if (!operator.includes("~")) return (text) => (text === value) === isWanted;
+  const pattern = new RegExp(`^(?:${value})$`, "s");
+  return (text) => pattern.test(text) === isWanted;
+}
+
+/** The series that fit every matcher; a label that is not there is empty, as in PromQL. */
+export function filtered(series: readonly Labels[], wanted: readonly Matcher[]): Labels[] {
+  const tests = wanted.filter(isValid).map((each) => [each.label, test(each)] as const);
+  return series.filter((labels) => tests.every(([label, fits]) => fits(labels[label] ?? "")));
 }
 
 /** A metric's selector with matchers for what is wanted. */
-export function narrowed(selector: string, wanted: Labels): string {
-  const matchers = Object.entries(wanted).map(([name, value]) => `${labelName(name)}=${quoted(value)}`);
+export function narrowed(selector: string, wanted: readonly Matcher[]): string {
+  const matchers = wanted.map(matcherText);
   if (!matchers.length) return selector;
   return selector.endsWith("}")
     ? `${selector.slice(0, -1)}, ${matchers.join(", ")}}`
