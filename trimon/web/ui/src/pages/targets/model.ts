@@ -83,7 +83,11 @@ export function poolCounts(
     pools.set(pool, known);
   }
   return [...pools]
-    .map(([name, { active, kept }]) => ({ name, active, total: active + Math.max(kept, own(dropped, name) ?? 0) }))
+    .map(([name, { active, kept }]) => ({
+      name,
+      active,
+      total: active + Math.max(kept, own(dropped, name) ?? 0),
+    }))
     .sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
 }
 
