@@ -120,6 +120,10 @@ class Asked:
         self.client, self.user = "127.0.0.1", ""
         self._values = MultiDict(values)
 
+    def header(self, name: str) -> str:
+        del name
+        return ""
+
     def query(self) -> MultiDict[str, str]:
         return self._values
 
