@@ -30,6 +30,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   "/rules": GROUPS,
   "/rules/backtest": GROUPS,
   "/rules/selectors": GROUPS,
+  "/scrape_pools": { scrapePools: "list" },
   "/scrape_pools/config": { yaml: "text" },
   "/series": "list",
   "/status/buildinfo": "map",
