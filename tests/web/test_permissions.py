@@ -41,11 +41,11 @@ async def may(here: WebWorld, client: str, user: str = "") -> set[str]:
 @pytest.mark.parametrize(
     ("options", "client", "wanted"),
     [
-        (WebOptions(), "127.0.0.1", {"debug", "queries"}),
-        (WebOptions(enable_lifecycle=True), "127.0.0.1", {"debug", "queries", "plan"}),
-        (WebOptions(enable_lifecycle=True), "203.0.113.9", {"plan"}),
-        (ADMIN_API, "203.0.113.9", {"plan", "queries", "delete"}),
-        (WebOptions(allow_remote_debug=True), "203.0.113.9", {"debug"}),
+        (WebOptions(), "127.0.0.1", {"debug", "queries", "scrape"}),
+        (WebOptions(enable_lifecycle=True), "127.0.0.1", {"debug", "queries", "plan", "scrape"}),
+        (WebOptions(enable_lifecycle=True), "203.0.113.9", {"plan", "scrape"}),
+        (ADMIN_API, "203.0.113.9", {"plan", "queries", "scrape", "delete"}),
+        (WebOptions(allow_remote_debug=True), "203.0.113.9", {"debug", "scrape"}),
     ],
 )
 async def test_places_where_nobody_is_asked_who_he_is(
@@ -67,9 +67,9 @@ async def test_roles(tmp_path: Path) -> None:
     async with web_world(tmp_path / "data", ADMIN_API, {"security": read_security(path)}) as here:
         with trio.fail_after(10):
             assert await may(here, "127.0.0.1", "reader") == set()
-            assert await may(here, "203.0.113.9", "boss") == {"queries", "plan", "delete"}
+            assert await may(here, "203.0.113.9", "boss") == {"queries", "plan", "scrape", "delete"}
             assert await may(here, "127.0.0.1", "fixer") == {"debug"}
-            assert await may(here, "127.0.0.1", "all") == {"debug", "queries", "plan", "delete"}
+            assert await may(here, "127.0.0.1", "all") == {"debug", "queries", "plan", "scrape", "delete"}
 
 
 @needs_pages

@@ -14,6 +14,8 @@ QUERIES = "queries"
 """Sees the queries of all."""
 PLAN = "plan"
 """Plans another configuration."""
+SCRAPE = "scrape"
+"""Has a target scraped now."""
 DELETE = "delete"
 """Deletes series."""
 
@@ -32,6 +34,7 @@ def permissions(context: WebContext, request: Request) -> frozenset[str]:
         DEBUG: Role.DEBUG in roles and (options.allow_remote_debug or is_loopback(request.client)),
         QUERIES: Role.ADMIN in roles and may_see_queries(context, request),
         PLAN: Role.ADMIN in roles and options.enable_lifecycle,
+        SCRAPE: Role.ADMIN in roles,
         DELETE: Role.ADMIN in roles and options.enable_admin_api,
     }
     return frozenset(name for name, holds in found.items() if holds)

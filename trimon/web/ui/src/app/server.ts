@@ -15,7 +15,7 @@ export const startsNow = told("starting") === "1";
 export const isAgent = told("agent") === "1";
 /** Where console templates begin; "" where the server has none. */
 export const consoles = told("consoles");
-export type Permission = "debug" | "queries" | "plan" | "delete";
+export type Permission = "debug" | "queries" | "plan" | "scrape" | "delete";
 /** What who asks may do, of what not everybody may. */
 const permissions: ReadonlySet<string> = new Set(told("may").split(" "));
 

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { useAsked } from "../../api/asked";
 import { ask, askText, messageOf } from "../../api/client";
+import { may } from "../../app/server";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
 import { LabelChips } from "../../components/labels";
@@ -137,6 +138,7 @@ function ScrapeNow({ target, again }: { target: Target; again: () => void }) {
     }
     setBusy(false);
   };
+  if (!may("scrape")) return null;
   return (
     <>
       <button type="button" disabled={isBusy} onClick={scrape}>
