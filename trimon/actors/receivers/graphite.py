@@ -6,31 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from trimon.actors.kernel.ask import AskTimeout
-from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.receivers.lines import LineCounts, LineFaults, LineSockets
+from trimon.actors.receivers.taken import naming_of, shown, store
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
-from trimon.config.own.receivers import GraphiteConfig, ListeningConfig
-from trimon.errors import OperatingError, UserError
+from trimon.config.own.receivers import GraphiteConfig
+from trimon.errors import UserError
 from trimon.log import Log
 from trimon.model.labels import Labels
-from trimon.model.rows import Appended, SampleBatch
+from trimon.model.rows import SampleBatch
 from trimon.remote.pushed.graphite import GraphiteReader
-from trimon.remote.pushed.names import Naming, mapping
-
-
-def naming_of(config: ListeningConfig) -> Naming:
-    """How names become series, as it is configured."""
-    mappings = [
-        mapping(each.match, each.name, each.labels, drops=each.action == "drop") for each in config.mappings
-    ]
-    return Naming(mappings, config.labels)
-
-
-def refused(answer: Appended) -> int:
-    """How many samples were refused; one that is there already is none."""
-    return answer.out_of_order + answer.out_of_bounds + answer.too_old + answer.series_refused
 
 
 class GraphiteReceiver:
@@ -79,31 +64,6 @@ class GraphiteReceiver:
     def inspect(self) -> Mapping[str, object]:
         """Where it listens, and what came."""
         return {"address": self.sockets.bound, **shown(self.counts)}
-
-
-async def store(batch: SampleBatch, samples: int, writer: Writer, faults: LineFaults) -> None:
-    """Stores a batch of so many samples; what becomes of them is counted and told."""
-    try:
-        (answer,) = await writer.append(batch)
-    except (OperatingError, ActorGone, AskTimeout) as error:
-        faults.sample(str(error), samples)
-        return
-    lost = refused(answer)
-    faults.counts.samples += max(0, samples - lost)
-    if lost:
-        faults.sample(answer.error, lost)
-
-
-def shown(counts: LineCounts) -> Mapping[str, object]:
-    """Counts for people."""
-    return {
-        "lines": counts.lines,
-        "malformed": counts.malformed,
-        "samples": counts.samples,
-        "refused": counts.refused,
-        "connections": counts.connections,
-        "last_error": counts.last_error,
-    }
 
 
 def _batch(samples: Sequence[tuple[Labels, int, float]]) -> SampleBatch:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
-from trimon.actors.receivers.graphite import naming_of, shown, store
 from trimon.actors.receivers.lines import LineCounts, LineFaults, LineSockets
+from trimon.actors.receivers.taken import naming_of, shown, store
 from trimon.actors.schedule import Schedule
 from trimon.actors.storage import Writer
 from trimon.clock import Clock

@@ -13,9 +13,9 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.config.own.receivers import InfluxConfig
 from trimon.errors import OperatingError, UserError
-from trimon.fetch.inflater import inflated
 from trimon.fetch.request import BodyError, BodyTooBig
 from trimon.remote.pushed.influx import PRECISIONS_NS, InfluxReader, InfluxSamples
+from trimon.web.api.remote.packedbody import unpacked_body
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer
 from trimon.web.http.endpoint import Endpoint, Parameter, Role
@@ -100,21 +100,14 @@ class InfluxHandler:
 
     async def _body(self, request: Request) -> bytes:
         most = limits.INFLUX_BODY_BYTES_MAX
-        encoding = request.header("content-encoding")
-        if encoding not in ("", "identity", "gzip"):
-            raise _Refused(400, f"unknown encoding {encoding[:40]!r}: gzip or none is wanted")
         try:
-            body = await request.body()
-            if len(body) <= most and encoding == "gzip":
-                with self._context.bodies.counted(min(most, 10 * len(body))):
-                    return await self._context.offload.run(lambda: b"".join(inflated(body, most)))
+            return await unpacked_body(self._context, request, most)
         except (BodyTooLong, BodyTooBig):
-            body = None
+            raise _Refused(413, f"request body exceeds the {most} bytes limit") from None
+        except UserError as error:
+            raise _Refused(400, error.message) from None
         except BodyError as error:
             raise _Refused(400, str(error)) from None
-        if body is None or len(body) > most:
-            raise _Refused(413, f"request body exceeds the {most} bytes limit")
-        return body
 
 
 def _error(status: int, message: str) -> Answer:

@@ -10,10 +10,10 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.receivers.pushgroups import PushGroups
 from trimon.errors import OperatingError, UserError
-from trimon.fetch.inflater import inflated
 from trimon.fetch.request import BodyError, BodyTooBig
 from trimon.gotext.times import rfc3339
 from trimon.scrape.pushed import PushedBody, grouping_of, read_push
+from trimon.web.api.remote.packedbody import unpacked_body
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, ApiError, error_text, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
@@ -53,7 +53,7 @@ class PushHandler:
         if request.method == "DELETE":
             await groups.delete(labels)
             return Answer(b"", 202, "")
-        body = await self._body(request)
+        body = await unpacked_body(self._context, request, limits.PUSH_BODY_BYTES_MAX)
         content_type, now_ms = request.header("content-type"), self._context.clock.now_ms()
 
         def read() -> PushedBody:
@@ -66,18 +66,6 @@ class PushHandler:
             raise
         await groups.push(labels, found, replaces=request.method == "PUT")
         return Answer(b"", 200, "")
-
-    async def _body(self, request: Request) -> bytes:
-        most, encoding = limits.PUSH_BODY_BYTES_MAX, request.header("content-encoding")
-        if encoding not in ("", "identity", "gzip"):
-            raise UserError(f"unknown encoding {encoding[:40]!r}: gzip or none is wanted")
-        body = await request.body()
-        if len(body) > most:
-            raise BodyTooBig(most)
-        if encoding != "gzip":
-            return body
-        with self._context.bodies.counted(min(most, 10 * len(body))):
-            return await self._context.offload.run(lambda: b"".join(inflated(body, most)))
 
     async def listing(self, _: Request) -> Answer:
         """/trimon/pushed."""
