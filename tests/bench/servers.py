@@ -19,8 +19,9 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 
-# Another Prometheus than the one on the path.
+# Other peers than those on the path.
 PROMETHEUS = os.environ.get("PROMETHEUS_BIN", "prometheus")
+VICTORIA = os.environ.get("VICTORIA_BIN", "victoria-metrics")
 
 PORTS = {"trimon": 9390, "prometheus": 9391, "victoria": 9392}
 
@@ -64,7 +65,7 @@ class Server:
             base = [PROMETHEUS, f"--storage.tsdb.path={self.directory}", f"--web.listen-address={listen}",
                     "--web.enable-remote-write-receiver", "--web.enable-admin-api", "--log.level=error"]  # fmt: skip
         else:
-            base = ["victoria-metrics", f"-storageDataPath={self.directory}", f"-httpListenAddr={listen}",
+            base = [VICTORIA, f"-storageDataPath={self.directory}", f"-httpListenAddr={listen}",
                     "-retentionPeriod=12", "-loggerLevel=ERROR", "-search.latencyOffset=0s"]  # fmt: skip
         if self.config is not None:
             base.append(
@@ -147,7 +148,7 @@ def installed() -> list[str]:
         "trimon",
         *[
             kind
-            for kind, program in (("prometheus", PROMETHEUS), ("victoria", "victoria-metrics"))
+            for kind, program in (("prometheus", PROMETHEUS), ("victoria", VICTORIA))
             if shutil.which(program)
         ],
     ]

@@ -6,7 +6,7 @@ several at once, and sees the same data for ever: it never changes under the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,6 +88,10 @@ class Snapshot(Protocol):
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Values of one label over the matching series, ascending. Without matchers: all."""
+        ...
+
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """Another value whenever the closed interval may have other series; None where that is not known."""
         ...
 
     def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ has recorded since the reading began.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,6 +50,10 @@ class SharedReading:
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[str]:
         """Values of one label over the matching series, ascending."""
         return self._snapshot.label_values(name, matchers, start_ms, end_ms)
+
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """As the snapshot has it."""
+        return self._snapshot.labels_version(start_ms, end_ms)
 
     def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
         """What is damaged of the closed interval."""

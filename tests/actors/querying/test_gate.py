@@ -11,11 +11,11 @@ import pytest
 import trio
 
 from trimon.actors.kernel.mailbox import MailboxFull
-from trimon.actors.querying.gate import HEAVY_MAX, HEAVY_S, PATIENCE_S, REMEMBERED_MAX, Queries
+from trimon.actors.querying.gate import HEAVY_MAX, HEAVY_S, PATIENCE_S, Queries
 from trimon.actors.querying.places import Asker
 from trimon.actors.querying.query import Phase
 from trimon.clock import WallClock
-from trimon.offload import InlineOffload, ThreadOffload
+from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import QueryOptions
@@ -99,17 +99,6 @@ async def test_a_place_that_is_left_is_taken_at_once() -> None:
         with trio.fail_after(PATIENCE_S * 0.6):
             await until(lambda: second.inside == 1)
         second.go.set()
-
-
-async def test_only_so_many_costs_are_remembered() -> None:
-    """Memory of what queries took is bounded, and the oldest goes first."""
-    queries = gate(InlineOffload())
-    await queries.run("heavy", OPTIONS, burn)
-    assert list(queries._took) == ["heavy"]
-    for number in range(REMEMBERED_MAX):
-        queries._remember(number, 0.0)
-    assert len(queries._took) == REMEMBERED_MAX
-    assert "heavy" not in queries._took
 
 
 async def test_too_many_that_wait_are_refused_and_time_in_the_queue_counts() -> None:

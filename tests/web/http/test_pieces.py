@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.strings import go_json
+from trimon.model.table import LabelTable
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
@@ -130,6 +131,9 @@ class Asked:
     async def values(self, **_how: bool) -> MultiDict[str, str]:
         return self._values
 
+    async def attended(self, work: Callable[[], Awaitable[Answer]], **_how: bool) -> Answer:
+        return await work()
+
 
 class ManySeries:
     """A snapshot and a selection of series in no order."""
@@ -141,7 +145,7 @@ class ManySeries:
             (("__name__", "up"), ("instance", f"host-{place}.example.org:9100"), ("job", "node"))
             for place in order
         ]
-        self.labels = SimpleNamespace(labels=self._all.__getitem__)
+        self.labels = LabelTable.of(self._all)
 
     def select(self, *_: object) -> ManySeries:
         return self
@@ -151,6 +155,9 @@ class ManySeries:
 
     def missing(self, *_: object) -> list[str]:
         return []
+
+    def labels_version(self, *_: object) -> None:
+        return None
 
     def label_values(self, *_: object) -> Iterable[str]:
         return [f"host-{place}" for place in range(COUNT)]
@@ -169,7 +176,7 @@ def context_of(**parts: object) -> WebContext:
 
     named = {
         "offload": offload,
-        "queries": SimpleNamespace(run=run),
+        "queries": SimpleNamespace(run=run, run_quick=lambda *_: None),
         "query_options": QueryOptions,
         "held": held,
         "options": SimpleNamespace(external=ExternalUrl()),

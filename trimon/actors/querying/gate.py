@@ -6,8 +6,8 @@ import itertools
 import os
 import time
 import traceback
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Final, TypeVar
@@ -17,6 +17,7 @@ import trio
 from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.activequeries import ActiveFile
 from trimon.actors.querying.costs import QueryCosts
+from trimon.actors.querying.pastcosts import PastCosts, question_of
 from trimon.actors.querying.pastqueries import PastQueries
 from trimon.actors.querying.places import KEPT_FROM, NOBODY, Asker, Places
 from trimon.actors.querying.query import ActiveQuery, Phase
@@ -51,8 +52,8 @@ HEAVY_S: Final = 0.005
 HEAVY_MAX: Final = min(max(2, os.cpu_count() or 1), 8)
 # After so long a heavy one starts all the same: those before it may take minutes.
 PATIENCE_S: Final = 0.25
-# Of so many queries it is remembered what they took.
-REMEMBERED_MAX: Final = 4096
+# What a query may hold that runs on the loop.
+QUICK_SAMPLES_MAX: Final = 50_000
 # Of those at work.
 LISTED_MAX: Final = 50
 
@@ -105,8 +106,7 @@ class Queries:
         self._heavy = Places(HEAVY_MAX)
         # Rules take no turns: there are few at once, and nothing is to hold them up.
         self._turnstile = Turnstile(HEAVY_MAX) if takes_turns else None
-        # Seconds of a core and bytes that queries took the last time.
-        self._took: OrderedDict[object, tuple[float, int]] = OrderedDict()
+        self._took = PastCosts()
 
     async def run(
         self,
@@ -133,7 +133,7 @@ class Queries:
         if self._remote is not None and self._remote.endpoints:
             query.reading = self._remote.begin(self._offload, hops)
         self.active[number] = query
-        key = (text, record.step_ms, record.end_ms - record.start_ms) if record is not None else text
+        key = question_of(text, record, query.started_ms)
         try:
             with TRACER.span("promqlExec", {"query": text}), query.scope:
                 return await self._run_until_done(query, key, work, record)
@@ -174,13 +174,13 @@ class Queries:
     async def _run_until_done(
         self,
         query: ActiveQuery,
-        key: object,
+        key: Hashable,
         work: Callable[[Snapshot, Budget], T],
         record: QueryRecord | None,
     ) -> T:
         """Computes, and begins anew whenever others had the memory."""
         budget, reservation = query.budget, query.budget.reservation
-        needed_bytes = query.expected_bytes = self._took.get(key, (0.0, 0))[1]
+        needed_bytes = query.expected_bytes = self._took.of(key).reserved_bytes
         if reservation is not None and needed_bytes and not reservation.raise_to(needed_bytes):
             await self._wait_for_memory(query, needed_bytes)
         while True:
@@ -222,12 +222,12 @@ class Queries:
     async def _compute(
         self,
         query: ActiveQuery,
-        key: object,
+        key: Hashable,
         work: Callable[[Snapshot, Budget], T],
         record: QueryRecord | None,
     ) -> T:
         asker = query.asker.key
-        turn = self._took.get(key, (0.0, 0))[0] > HEAVY_S and await self._turn(query)
+        turn = self._took.of(key).core_s > HEAVY_S and await self._turn(query)
         try:
             await self._enter(query)
             try:
@@ -263,6 +263,37 @@ class Queries:
             raise
         finally:
             self.served += 1
+        self._note(record, budget)
+        return result
+
+    def run_quick(
+        self,
+        text: str,
+        options: QueryOptions,
+        work: Callable[[Snapshot, Budget], T],
+        record: QueryRecord | None = None,
+    ) -> T | None:
+        """`work(snapshot, budget)` at once, on the loop, where it was quick the last times; None where it has to be `run`.
+
+        Raises NotReady and ParseError; whatever else goes wrong goes wrong in `run`, too, and is told there.
+        """
+        if self._remote is not None and self._remote.endpoints:
+            return None
+        key = question_of(text, record, self._clock.now_ms())
+        if not self._took.is_quick(key):
+            return None
+        snapshot, budget = self._snapshot(), Budget(options)
+        budget.samples_max = min(budget.samples_max, QUICK_SAMPLES_MAX)
+        budget.bytes_max = min(budget.bytes_max, FREE_BYTES)
+        began_s = time.thread_time()
+        try:
+            with TRACER.span("promqlExec", {"query": text}):
+                result = work(snapshot, budget)
+        except (QueryError, MemoryError):
+            self._took.slow(key)
+            return None
+        self._took.note(key, time.thread_time() - began_s, 0)
+        self.served += 1
         self._note(record, budget)
         return result
 
@@ -306,7 +337,7 @@ class Queries:
 
     async def _run(
         self,
-        key: object,
+        key: Hashable,
         query: ActiveQuery,
         work: Callable[[Snapshot, Budget], T],
         record: QueryRecord | None,
@@ -350,15 +381,10 @@ class Queries:
             if journal is not None:
                 journal.end(slot)
             if took_s:
-                self._remember(key, took_s[0], budget.reservation.size_bytes if budget.reservation else 0)
+                reserved_bytes = budget.reservation.size_bytes if budget.reservation is not None else 0
+                self._took.note(key, took_s[0], reserved_bytes if reserved_bytes > FREE_BYTES else 0)
         self._note(record, budget)
         return result
-
-    def _remember(self, key: object, took_s: float, reserved_bytes: int = 0) -> None:
-        self._took[key] = took_s, reserved_bytes if reserved_bytes > FREE_BYTES else 0
-        self._took.move_to_end(key)
-        if len(self._took) > REMEMBERED_MAX:
-            self._took.popitem(last=False)
 
     def _note(self, record: QueryRecord | None, budget: Budget, error: str = "") -> None:
         if record is not None:

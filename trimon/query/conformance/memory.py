@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cmp_to_key
 
@@ -94,6 +94,11 @@ class MemoryStore:
         table = self.select(matchers, start_ms, end_ms).labels
         codes, values = table.column(name)
         return sorted({values[code] for code in codes.tolist() if code})
+
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """Not known."""
+        del start_ms, end_ms
+        return None
 
     def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
         """Nothing."""

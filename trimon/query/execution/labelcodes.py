@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL, UNIT_LABEL
+from trimon.model.ordering import sorted_by_text
 from trimon.model.table import Codes, LabelTable
 
 KeyCodes = npt.NDArray[np.int64]
@@ -181,7 +182,7 @@ def value_ranks(column: Codes, values: Sequence[str]) -> npt.NDArray[np.int64]:
     """For every row the rank of its value among the values that rows use, in byte order."""
     used = np.unique(column)
     texts = [values[code] for code in used.tolist()]
-    order = sorted(range(len(texts)), key=texts.__getitem__)
+    order = sorted_by_text(range(len(texts)), texts.__getitem__)
     lookup = np.zeros(int(used[-1]) + 1 if len(used) else 1, np.int64)
     lookup[used[order]] = np.arange(len(used))
     return lookup[column]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,11 @@ class Overlay:
         """Values of one label over the matching series, ascending."""
         codes, values = self.select(matchers, start_ms, end_ms).labels.column(name)
         return sorted({values[code] for code in np.unique(codes).tolist() if code})
+
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """Not known."""
+        del start_ms, end_ms
+        return None
 
     def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
         """What is damaged of the stored samples."""

@@ -321,6 +321,11 @@ class CachedSnapshot(StoreSnapshot):
         """The series that satisfy every matcher and may have samples in the closed interval."""
         return readable(lambda: self._cached_select(matchers, start_ms, end_ms))
 
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """The versions of the sources that overlap the closed interval, and what cannot be read of others."""
+        sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
+        return (*(source.labels_version for source in sources), len(self.lost))
+
     def _cached_select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
         sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
         conditions = tuple(matchers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -216,6 +216,11 @@ class StoreSnapshot:
             codes, dictionary = source.table(series).column(name)
             values.update(dictionary[code] for code in np.unique(codes).tolist() if code)
         return sorted_in_slices(values)
+
+    def labels_version(self, start_ms: int, end_ms: int) -> Hashable | None:
+        """Not known."""
+        del start_ms, end_ms
+        return None
 
     def _overlapping(self, start_ms: int, end_ms: int) -> list[SeriesSource]:
         return [source for source in self.sources if source.overlaps(start_ms, end_ms)]

@@ -101,8 +101,9 @@ class QuartRequest:
         assert isinstance(body, bytes)
         return body
 
-    async def attended(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def attended(self, work: Callable[[], Awaitable[T]], *, half_closed: bool = False) -> T:
         """The result of `work()`; the framework itself cancels the request when its client goes away."""
+        del half_closed
         return await work()
 
 

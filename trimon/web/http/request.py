@@ -91,8 +91,11 @@ class Request(Protocol):
         """The whole body. Raises BodyTooLong."""
         ...
 
-    async def attended(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work()`, which is cancelled when the client goes away; ClientGone then."""
+    async def attended(self, work: Callable[[], Awaitable[T]], *, half_closed: bool = False) -> T:
+        """The result of `work()`, which is cancelled when the client goes away; ClientGone then.
+
+        A client that sends no more may still listen: with `half_closed` the work goes on for it, else it ends with an error.
+        """
         ...
 
 

@@ -197,6 +197,9 @@ async def test_who_sends_no_more_is_not_waited_for_without_end(
     cancelled = trio.Event()
 
     class Stuck:
+        def run_quick(self, *_: object) -> None:
+            return None
+
         async def run(self, *_: object, **__: object) -> None:
             try:
                 await trio.sleep_forever()
@@ -212,6 +215,9 @@ async def test_a_busy_server_says_so_with_its_reason(tmp_path: Path) -> None:
     """Too many queries are 503 with Retry-After."""
 
     class Full:
+        def run_quick(self, *_: object) -> None:
+            return None
+
         async def run(self, *_: object, **__: object) -> None:
             raise MailboxFull("queries", 1, 1, 2.0)
 

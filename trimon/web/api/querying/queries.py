@@ -213,6 +213,9 @@ class QueryHandler:
                 if is_trivial(text, expr, grid.count) and not form.arrow:  # the library is long to import
                     return queries.run_now(options, work, record)
             part = await self._asked(request, text, grid, options, ranged=ranged)
+            quick = None if part is not None else queries.run_quick(text, options, work, record)
+            if quick is not None:
+                return self._context.held(quick)
             answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
         except ParseError as error:
             # only the check of the whole query's type has no place in the text

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import partial
-from operator import itemgetter
-from typing import cast
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from werkzeug.datastructures import MultiDict
 
-from trimon.model.labels import Labels, format_labels
+from trimon.gotext.strings import go_json
+from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, watched
-from trimon.model.ordering import add_in_slices, sorted_by_text, sorted_in_slices
+from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Snapshot
+from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.web.api.described import BETWEEN, LIMIT, LOOKUP, MATCH
+from trimon.web.api.querying.lookups import Lookups, SeriesTexts
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
@@ -27,8 +27,6 @@ from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.pieces import json_list
 from trimon.web.http.request import Request
 
-LookUp = Callable[[Sequence[tuple[Matcher, ...]], int, int, int, Snapshot, Budget], list[object]]
-"""From selectors, start, end (milliseconds), the most that is shown, and what there is, to what was found."""
 Where = tuple[tuple[Matcher, ...], int, int]
 Find = Callable[[Snapshot, *Where], Iterable[str]]
 """From what there is, matchers, start and end (milliseconds) to names or values."""
@@ -36,10 +34,34 @@ Find = Callable[[Snapshot, *Where], Iterable[str]]
 _FOREVER_MS = 2**52
 # What a label set takes while it is sorted and written: its labels twice, its text, and JSON.
 _SERIES_BYTES = 1500
-_CHECKED_EVERY = 1024
-_FIRST = itemgetter(0)
+# What its text takes while the list is put together.
+_TEXT_BYTES = 600
+# Of what is asked, in the list of active queries.
+_TITLE_CHARACTERS = 4096
+TRUNCATED = "results truncated due to limit"
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A lookup: of what, by which selectors, over which closed interval, and the most that is shown (0: all)."""
+
+    what: str
+    selectors: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    most: int
+
+    @property
+    def title(self) -> str:
+        """As the list of active queries shows it."""
+        return " ".join((self.what, *self.selectors))[:_TITLE_CHARACTERS]
+
+    @property
+    def question(self) -> Hashable:
+        """What a whole answer is remembered by."""
+        return self.what, self.selectors, self.most
 
 
 def unescape_label_name(name: str) -> str:
@@ -68,43 +90,49 @@ def check_label_path(raw_path: bytes) -> None:
 def series_endpoints(context: WebContext) -> list[Endpoint]:
     """/series, /labels, /label/<name>/values."""
 
-    async def answer(request: Request, values: MultiDict[str, str], look_up: LookUp) -> Answer:
+    lookups = Lookups()
+
+    async def answer(request: Request, values: MultiDict[str, str], what: str, find: Find | None) -> Answer:
         start_ms = parameters.time_ms(values, "start", -_FOREVER_MS)
         end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
-        most, texts = parameters.limit(values), values.getlist("match[]")
-        named = request.path.endswith("/series")
+        asked = _Asked(what, tuple(values.getlist("match[]")), start_ms, end_ms, parameters.limit(values))
         is_somewhere = True
         if start_ms > end_ms:
             # Prometheus does not look which of the two is later: it finds what lies between, unless that is before its head.
             head_min_ms = context.store.figures().head_min_ms
             is_somewhere = head_min_ms is not None and end_ms >= head_min_ms
+            asked = replace(asked, start_ms=end_ms, end_ms=start_ms)
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
-            selectors = parameters.selectors(texts, budget.check, named=named)
+            selectors = parameters.selectors(asked.selectors, budget.check, named=find is None)
             warnings: list[str] = []
-            found: list[object] = []
+            data = b"[]"
             if is_somewhere:
                 with watched(budget.check):
-                    first_ms, last_ms = min(start_ms, end_ms), max(start_ms, end_ms)
-                    found = look_up(selectors, first_ms, last_ms, most, snapshot, budget)
-                    warnings.extend(snapshot.missing(first_ms, last_ms))
-                found = parameters.truncated(found, most, warnings)
-            data = json_list(found, budget.check, _members if named else None)
-            return success(data, warnings, escaped=not named)
+                    if find is None:
+                        data = _series(lookups, asked, selectors, snapshot, budget, warnings)
+                    else:
+                        data = _texts(lookups, asked, selectors, find, snapshot, budget, warnings)
+                    warnings[:0] = snapshot.missing(asked.start_ms, asked.end_ms)
+            return success(data, warnings, escaped=False)
 
-        return context.held(
-            await context.queries.run(request.path, context.query_options(), work, asker=asker_of(request))
-        )
+        queries, options = context.queries, context.query_options()
+        found = queries.run_quick(asked.title, options, work)
+        if found is None:
+            found = await request.attended(
+                lambda: queries.run(asked.title, options, work, asker=asker_of(request)), half_closed=True
+            )
+        return context.held(found)
 
     async def series(request: Request) -> Answer:
         values = await request.values(strict=True)
         if not values.getlist("match[]"):
             raise ApiError("bad_data", "no match[] parameter provided")
-        return await answer(request, values, _series)
+        return await answer(request, values, "series", None)
 
     async def names(request: Request) -> Answer:
         values = await request.values()
-        return await answer(request, values, partial(_texts, _label_names))
+        return await answer(request, values, "labels", _label_names)
 
     async def label_values(request: Request) -> Answer:
         name = request.path_values["name"]
@@ -116,13 +144,14 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         def find(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
             return snapshot.label_values(label, *where)
 
-        return await answer(request, values, partial(_texts, find))
+        return await answer(request, values, f"values of {label}", find)
 
     return [
         Endpoint(
             API_PREFIX + "/series",
             ("GET", "POST"),
             series,
+            watches_client=True,
             summary="Finds series by their labels.",
             parameters=(replace(MATCH, required=True), *BETWEEN, LIMIT),
         ),
@@ -130,6 +159,7 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/labels",
             ("GET", "POST"),
             names,
+            watches_client=True,
             summary="Lists names of labels.",
             parameters=LOOKUP,
         ),
@@ -137,46 +167,64 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
             API_PREFIX + "/label/<name>/values",
             ("GET",),
             label_values,
+            watches_client=True,
             summary="Lists the values of a label.",
             parameters=LOOKUP,
         ),
     ]
 
 
-def _members(labels: object) -> object:
-    """Labels as JSON has them."""
-    return dict(cast("Labels", labels))
-
-
 def _series(
+    lookups: Lookups,
+    asked: _Asked,
     selectors: Sequence[tuple[Matcher, ...]],
-    start_ms: int,
-    end_ms: int,
-    most: int,
     snapshot: Snapshot,
     budget: Budget,
-) -> list[object]:
-    """Distinct label sets in order; one more than `most`, so that the caller sees that there are more."""
+    warnings: list[str],
+) -> bytes:
+    """Distinct label sets in order, as JSON."""
+    if len(selectors) > 1:
+        return _series_of_several(asked, selectors, snapshot, budget, warnings)
+    selection = snapshot.select(selectors[0], asked.start_ms, asked.end_ms)
+    table = selection.labels
+    budget.check()
+    living = selection.living(asked.start_ms, asked.end_ms)
+    if asked.most and int(np.count_nonzero(living)) > asked.most:
+        chosen = np.flatnonzero(living)[: asked.most]
+        warnings.append(TRUNCATED)
+        budget.take_bytes(asked.most * _TEXT_BYTES, "label sets")
+        return SeriesTexts.of(table.take(chosen), budget.check).shown(np.ones(len(chosen), np.bool_))
+    budget.take_bytes(table.rows * _TEXT_BYTES, "label sets")
+    version = snapshot.labels_version(asked.start_ms, asked.end_ms)
+    return lookups.series(asked.question, version, lambda: SeriesTexts.of(table, budget.check)).shown(living)
+
+
+def _series_of_several(
+    asked: _Asked,
+    selectors: Sequence[tuple[Matcher, ...]],
+    snapshot: Snapshot,
+    budget: Budget,
+    warnings: list[str],
+) -> bytes:
+    """The same for several selectors, which may find the same series."""
     found: set[Labels] = set()
     for matchers in selectors:
-        selection = snapshot.select(matchers, start_ms, end_ms)
+        selection = snapshot.select(matchers, asked.start_ms, asked.end_ms)
         table = selection.labels
         budget.check()
-        living = np.flatnonzero(selection.living(start_ms, end_ms)).tolist()
-        shown = min(len(living), most + 1) if most and len(selectors) == 1 else len(living)
-        budget.take_bytes(shown * _SERIES_BYTES, "label sets")
-        budget.keep_bytes(shown * _SERIES_BYTES)
-        for row in budget.watch(living):
-            found.add(table.labels(row))
-            if most and len(selectors) == 1 and len(found) > most:
-                break
-    named = []
-    while found:
-        labels = found.pop()
-        named.append((format_labels(labels), labels))
-        if not len(named) % _CHECKED_EVERY:
-            budget.check()
-    return [labels for _, labels in sorted_by_text(named, _FIRST)]
+        living = np.flatnonzero(selection.living(asked.start_ms, asked.end_ms)).tolist()
+        budget.take_bytes(len(living) * _SERIES_BYTES, "label sets")
+        budget.keep_bytes(len(living) * _SERIES_BYTES)
+        found.update(table.labels(row) for row in budget.watch(living))
+    if not found:
+        return b"[]"
+    table = LabelTable.of(list(found))
+    texts = SeriesTexts.of(table, budget.check)
+    shown = np.ones(table.rows, np.bool_)
+    if asked.most and table.rows > asked.most:
+        warnings.append(TRUNCATED)
+        shown[texts.rows[asked.most :]] = False
+    return texts.shown(shown)
 
 
 def _label_names(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
@@ -184,20 +232,30 @@ def _label_names(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
 
 
 def _texts(
-    find: Find,
+    lookups: Lookups,
+    asked: _Asked,
     selectors: Sequence[tuple[Matcher, ...]],
-    start_ms: int,
-    end_ms: int,
-    _most: int,
+    find: Find,
     snapshot: Snapshot,
     budget: Budget,
-) -> list[object]:
-    """Distinct names or values in order; those of everything where there are no selectors."""
+    warnings: list[str],
+) -> bytes:
+    """Distinct names or values in order, as JSON; those of everything where there are no selectors."""
+    version = snapshot.labels_version(asked.start_ms, asked.end_ms)
+    known = lookups.texts(asked.question, version)
+    if known is not None:
+        return known
     ordered = list[str]()
     found = set[str]()
     for place, matchers in enumerate(selectors or [()]):
         budget.check()
-        ordered = list(find(snapshot, matchers, start_ms, end_ms))
+        ordered = list(find(snapshot, matchers, asked.start_ms, asked.end_ms))
         if place or len(selectors) > 1:
             add_in_slices(found, ordered)
-    return [*(sorted_in_slices(found) if found else ordered)]
+    shown = sorted_in_slices(found) if found else ordered
+    if asked.most and len(shown) > asked.most:
+        warnings.append(TRUNCATED)
+        return go_json(json_list(shown[: asked.most], budget.check))
+    data = go_json(json_list(shown, budget.check))
+    lookups.remember_texts(asked.question, version, data)
+    return data
