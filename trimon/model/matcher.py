@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
 import re2
 
 from trimon.gotext.regexp import GoPattern, bad_regexp
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _LITERAL = re.compile(r"[^\\.+*?()|\[\]{}^$]*", re.DOTALL)
 _PREFIX = re.compile(r"([^\\.+*?()|\[\]{}^$]+)(\.[*+])", re.DOTALL)
@@ -209,6 +211,8 @@ class Matcher:
 
     def matching(self, values: Iterable[str], count: int) -> npt.NDArray[np.bool_]:
         """Which of `count` label values satisfy the matcher; stops where `watched` says so."""
+        import numpy as np  # noqa: PLC0415 # whoever only checks a file need not wait for the library
+
         test, left = self._test, iter(values)
         check: Callable[[], None] | None = getattr(_watch, "check", None)
         if check is None or count <= _WATCHED:
@@ -242,7 +246,8 @@ class Matcher:
 
     def select(self, values: Sequence[str]) -> list[int]:
         """The indexes in a dictionary of distinct values that satisfy the matcher, ascending."""
-        return np.flatnonzero(self.matching(values, len(values))).tolist()
+        found: list[int] = self.matching(values, len(values)).nonzero()[0].tolist()
+        return found
 
     def __str__(self) -> str:
         return f'{self.name}{self.type.value}"{self.value}"'
