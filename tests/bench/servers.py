@@ -23,6 +23,11 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 PROMETHEUS = os.environ.get("PROMETHEUS_BIN", "prometheus")
 VICTORIA = os.environ.get("VICTORIA_BIN", "victoria-metrics")
 
+# Compiled modules are written and found again, as where a package is installed: else each start compiles them all.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+    "PYTHONPATH": str(ROOT)
+}
+
 PORTS = {"trimon": 9390, "prometheus": 9391, "victoria": 9392}
 
 
@@ -82,9 +87,7 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         log = (self.directory.parent / f"{self.kind}.log").open("ab")
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            self.command(), stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)}
-        )
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=_ENVIRONMENT)
         path = "/health" if self.kind == "victoria" else "/-/ready"
         while time.monotonic() - began < within_s:
             if self.process.poll() is not None:
