@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,14 @@ class Estimate:
     series: int
     samples: int
     size_bytes: int
+
+
+class NewestSamples(NamedTuple):
+    """The newest sample of each series of a selection: time, value (perhaps a staleness marker), and whether there is one."""
+
+    times_ms: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    present: npt.NDArray[np.bool_]
 
 
 # Told how many bytes are about to be read into memory; raises what the reader of a selection wants to be raised.
@@ -72,6 +80,10 @@ class Selection(Protocol):
         The frame may be grouped, and may be one that other readers have too. `admit` hears of bytes before they
         are read; nothing is read where it raises.
         """
+        ...
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """The newest sample of each series in `(after_ms, until_ms]`, floats alone; None where only a frame tells."""
         ...
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
-from trimon.model.snapshot import Admit, Estimate, Selection, Snapshot
+from trimon.model.snapshot import Admit, Estimate, NewestSamples, Selection, Snapshot
 from trimon.model.table import LabelTable
 
 KEPT_BYTES_MAX: Final = 16 << 20
@@ -97,6 +97,9 @@ class _SharedSelection:
 
     def living(self, start_ms: int, end_ms: int) -> npt.NDArray[np.bool_]:
         return self.selection.living(start_ms, end_ms)
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        return self.selection.newest(after_ms, until_ms)
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         return self.selection.frame(start_ms, end_ms)

@@ -7,7 +7,7 @@ quick for the last minutes may have to decode a block for yesterday.
 asked for the first time   thread, 0.2 ms      its time is remembered
 the second time            thread, 0.2 ms      quick twice: the next one runs on the loop
 from then on               loop,   0.2 ms      no thread is woken: two handovers of the interpreter less
-once it takes longer       loop,   2.5 ms      remembered as slow: thread again, until it was quick twice
+once it takes longer       loop,   3.5 ms      remembered as slow: thread again, until it was quick twice
 ```
 
 So the loop is held up once by a question that has become slow. One that took more than `_WORST_S` some time ago, when it had
@@ -26,8 +26,8 @@ from trimon.actors.querying.querylog import QueryRecord
 # Of so many questions it is remembered what they took.
 REMEMBERED_MAX: Final = 4096
 # What the loop may be held up for, each time and at the very worst.
-QUICK_S: Final = 0.002
-_WORST_S: Final = 0.005
+QUICK_S: Final = 0.003
+_WORST_S: Final = 0.006
 # Each time it is asked, the longest that it ever took counts less: the very first time reads and imports what never is again.
 _FADE: Final = 0.8
 # So often in a row a question has to be quick.

@@ -17,7 +17,7 @@ from trimon.model.histogram import FloatHistogram, ResetHint
 from trimon.model.labels import Labels, format_labels
 from trimon.model.matcher import Matcher
 from trimon.model.sample import is_stale
-from trimon.model.snapshot import Admit, Estimate
+from trimon.model.snapshot import Admit, Estimate, NewestSamples
 from trimon.model.table import LabelTable
 from trimon.query.conformance.columns import with_columns
 from trimon.query.execution.values import holds
@@ -153,6 +153,11 @@ class MemorySelection:
         """The samples in the closed interval; with histograms as columns all before it too: they tell of resets."""
         admit(self.estimate(start_ms, end_ms).size_bytes)
         return self.frame(-(2**62) if self.columns else start_ms, end_ms)
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """Only a frame tells."""
+        del after_ms, until_ms
+        return None
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval."""

@@ -11,7 +11,7 @@ from trimon.errors import OperatingError
 from trimon.memory.queries import FREE_BYTES
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher, watched
-from trimon.model.snapshot import Selection, Snapshot
+from trimon.model.snapshot import NewestSamples, Selection, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.annotations import Annotations
 from trimon.query.execution.budget import Budget
@@ -113,6 +113,22 @@ class QueryContext:
             self.budget.read += self._counts[id(source)]
             self._frames[id(source)] = found
             self.stats.selected.append((source.matchers, self._counts[id(source)] > 0))
+        return found
+
+    def newest(self, source: SampleSource, ref_ms: int, lookback_ms: int) -> NewestSamples | None:
+        """The newest sample of each series in `(ref_ms - lookback_ms, ref_ms]`; None where the frame is read or needed."""
+        after_ms = ref_ms - lookback_ms
+        alone = source.end_ms == ref_ms and source.start_ms > after_ms - 2
+        if not alone or id(source) in self._frames:
+            return None
+        try:
+            found = self.selection(source).newest(after_ms, ref_ms)
+        except OperatingError as error:
+            raise QueryError(f"expanding series: {error}", FailureKind.EXECUTION) from error
+        if found is not None:
+            count = int(np.count_nonzero(found.present))
+            self.budget.read += count
+            self.stats.selected.append((source.matchers, count > 0))
         return found
 
     def cells(self, source: SampleSource) -> int:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.snapshot import Admit, Estimate, Selection, Snapshot
+from trimon.model.snapshot import Admit, Estimate, NewestSamples, Selection, Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.labelcodes import concat, group
 from trimon.query.execution.values import Index
@@ -181,6 +181,11 @@ class OverlaySelection:
     def living(self, start_ms: int, end_ms: int) -> npt.NDArray[np.bool_]:
         """Which series have samples in the closed interval."""
         return self.frame(start_ms, end_ms).lengths > 0
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """Only a frame tells."""
+        del after_ms, until_ms
+        return None
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval."""

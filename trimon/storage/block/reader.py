@@ -17,6 +17,7 @@ from trimon.files import Files
 from trimon.model.components import COMPONENT_LABEL
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import Matcher
+from trimon.model.snapshot import NewestSamples
 from trimon.model.table import LabelTable
 from trimon.openfiles import OddFileError, ReadFile
 from trimon.storage.block.cache import ArrayCache
@@ -325,6 +326,11 @@ class Block:
     def labels_version(self) -> Hashable:
         """Stands for the series of the block, which never change."""
         return self.meta.ulid
+
+    def newest_samples(self, series: Int32s, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """Pages are read as a whole: only a frame tells."""
+        del series, after_ms, until_ms
+        return None
 
     def mark(self, series: Int32s, before: object, *, whole: bool) -> object:
         """How far the block is settled, which is all of it."""

@@ -11,6 +11,7 @@ import numpy as np
 from trimon.model.components import COMPONENT_LABEL
 from trimon.model.matcher import Matcher
 from trimon.model.sample import is_absent
+from trimon.model.snapshot import NewestSamples
 from trimon.model.table import LabelTable
 from trimon.storage.block.damage import Loss
 from trimon.storage.head import matching
@@ -18,6 +19,7 @@ from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.components import ComponentView
 from trimon.storage.head.index import IndexView
 from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sealed
+from trimon.storage.head.newest import newest_samples
 from trimon.storage.head.placement import PlacementView
 from trimon.storage.head.readmark import HeadMark, MarkPlace, NewRows, last_rows_ms
 from trimon.storage.head.scrapegroup import GroupView, GroupViews, RawChunk
@@ -130,6 +132,12 @@ class HeadView:
     def labels_version(self) -> Hashable:
         """Another value whenever a series is added."""
         return self.index.number
+
+    def newest_samples(self, series: Int32s, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """The newest sample of each series (ascending) in `(after_ms, until_ms]`; None where only a frame tells."""
+        if self.deletions:
+            return None
+        return newest_samples(self.placement, self.groups, self.loose, series, (after_ms, until_ms))
 
     def mark(self, series: Int32s, before: HeadMark | None, *, whole: bool) -> HeadMark:
         """How far these series (ascending, not none) can be read for good now; `whole`: everything.

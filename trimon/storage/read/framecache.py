@@ -39,10 +39,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from trimon.model.components import COMPONENT_LABEL
+from trimon.model.components import COMPONENT_LABEL, is_marker
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.snapshot import Admit
+from trimon.model.snapshot import Admit, NewestSamples
 from trimon.model.table import LabelTable
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.damage import Loss
@@ -386,6 +386,21 @@ class CachedSelection(StoreSelection):
         now = dict(zip(versions, sources, strict=True))
         parts = tuple(FramePart(now[place.version], place.series, place.rows) for place in kept.places)
         return ComponentParts(kept.columns, parts)
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """The newest sample of each series; see Selection."""
+        parts = [part for part in self.parts if part.source.overlaps(after_ms + 1, until_ms)]
+        rows = self.labels.rows
+        if not parts:
+            return NewestSamples(np.zeros(rows, np.int64), np.zeros(rows), np.zeros(rows, np.bool_))
+        part, *others = parts
+        if others or part.rows is not None or any(self._cached.losses(after_ms + 1, until_ms)):
+            return None
+        source: SettledSource = part.source  # type: ignore[assignment] # by CachedSnapshot
+        found = source.newest_samples(part.series, after_ms, until_ms)
+        if found is None or (source.has_components and is_marker(found.values).any()):
+            return None
+        return found
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval, and perhaps others; see Selection."""

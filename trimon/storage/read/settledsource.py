@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Protocol
 
+from trimon.model.snapshot import NewestSamples
 from trimon.storage.head.arena import Int32s
 from trimon.storage.read.partialframe import PartialFrame
 from trimon.storage.read.source import SeriesSource
@@ -31,6 +32,10 @@ class SettledSource(SeriesSource, Protocol):
     @property
     def newest_ms(self) -> int:
         """The time of the newest sample."""
+        ...
+
+    def newest_samples(self, series: Int32s, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """The newest sample of each series (ascending) in `(after_ms, until_ms]`; None where only a frame tells."""
         ...
 
     def mark(self, series: Int32s, before: Any, *, whole: bool) -> Any:

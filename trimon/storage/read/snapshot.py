@@ -12,7 +12,7 @@ from trimon.model.components import COMPONENT_LABEL
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.ordering import add_in_slices, sorted_in_slices
-from trimon.model.snapshot import Admit, Estimate
+from trimon.model.snapshot import Admit, Estimate, NewestSamples
 from trimon.model.table import LabelTable
 from trimon.storage.block.damage import DamagedError, Loss, UnreadableIndexError
 from trimon.storage.head.arena import Bools, Int32s, Int64s
@@ -87,6 +87,11 @@ class StoreSelection:
                 found = part.source.living(part.series, start_ms, end_ms)
                 alive[slice(None) if part.rows is None else part.rows] |= found
         return alive
+
+    def newest(self, after_ms: int, until_ms: int) -> NewestSamples | None:
+        """Only a frame tells."""
+        del after_ms, until_ms
+        return None
 
     def frame(self, start_ms: int, end_ms: int) -> SampleFrame:
         """The samples in the closed interval; see Selection."""
