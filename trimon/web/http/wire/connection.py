@@ -20,6 +20,7 @@ from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
 from trimon import limits
 from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.wire.connections import BUSY, IDLE, Phase, Place
+from trimon.web.http.wire.directstream import DirectStream, DirectTasks
 from trimon.web.http.wire.h11server import ServerProtocol
 from trimon.web.http.wire.refusal import refusal
 
@@ -28,6 +29,8 @@ _LENGTH: Final = b"\r\nContent-Length: "
 # A longer body is not copied behind its head: sending twice costs less.
 JOIN_BYTES_MAX: Final = 64 * 1024
 READ_BYTES_MAX: Final = 64 * 1024
+# A longer answer waits its turn: parts of one that the client reads as fast as they come would follow on one another.
+DIRECT_BYTES_MAX: Final = 64 * 1024
 # What an application receives when its client sends no more, but may still listen: an answer can be sent.
 SENDS_NO_MORE: Final[HTTPDisconnectEvent] = {"type": "http.disconnect"}
 # So long such a client waits for an answer to begin; most have gone.
@@ -153,12 +156,13 @@ class ServerConnection(TCPServer):
         config: Config,
         context: WorkerContext,
         state: LifespanState,
-        stream: trio.SocketStream | TlsStream,
+        stream: DirectStream | TlsStream,
         place: Place,
         read_timeout_s: float = math.inf,
     ) -> None:
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]  # as its own worker calls it
         self._place = place
+        self._direct = stream if isinstance(stream, DirectStream) else None
         self._watch = ConnectionWatch(context, place, self._close_by_time, read_timeout_s)
         self.idle_task = self._watch  # type: ignore[assignment]  # it is only asked to restart and to stop
         self._head = b""
@@ -170,6 +174,7 @@ class ServerConnection(TCPServer):
         protocol = self.protocol.protocol
         if isinstance(protocol, H11Protocol):
             protocol.connection = ServerProtocol(h11.SERVER, self.config.h11_max_incomplete_size)
+            protocol.task_group = DirectTasks(self._task_group)
             protocol._send_error_response = self._refuse  # type: ignore[method-assign] # its own says only a status
             protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
         try:
@@ -269,6 +274,11 @@ class ServerConnection(TCPServer):
 
     async def _write(self, data: bytes) -> None:
         place = self._place
+        if self._direct is not None and len(data) <= DIRECT_BYTES_MAX and not self.send_lock.locked():
+            sent = self._direct.try_send(data)
+            if sent == len(data):
+                return
+            data = data[sent:]
         try:
             # pieces, so that a client that reads slowly is told from one that gets much
             for at in range(0, len(data), limits.ANSWER_PIECE_BYTES):

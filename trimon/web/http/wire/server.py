@@ -24,6 +24,7 @@ from trimon.web.http.messages import set_crowded
 from trimon.web.http.wire.arrivals import Arrivals
 from trimon.web.http.wire.connection import ServerConnection
 from trimon.web.http.wire.connections import Connections, Phase, Place
+from trimon.web.http.wire.directstream import DirectStream
 from trimon.web.http.wire.listening import is_open, shown_address
 
 # As Go's: a query may be in the target.
@@ -101,7 +102,7 @@ class WebActor:
         async with trio.open_nursery() as connections:
 
             def serve(accepted: socket.socket, place: Place) -> None:
-                stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
+                stream = DirectStream(accepted)
                 place.close = stream.socket.close
                 connections.start_soon(self._serve, server, stream, place)
 
@@ -188,9 +189,7 @@ class WebActor:
             await trio.sleep(SLOW_EVERY_S)
             self.connections.end_slow_readers(limits.ANSWER_PIECE_S)
 
-    async def _serve(
-        self, server: partial[ServerConnection], stream: trio.SocketStream, place: Place
-    ) -> None:
+    async def _serve(self, server: partial[ServerConnection], stream: DirectStream, place: Place) -> None:
         began_s = trio.current_time()
         try:
             shaken = await self._with_tls(stream, place)
@@ -205,15 +204,13 @@ class WebActor:
             stream.socket.close()  # when cancelled, the HTTP server leaves it open
             self.connections.leave(place)
 
-    async def _with_tls(
-        self, stream: trio.SocketStream, place: Place
-    ) -> trio.SocketStream | TlsStream | None:
+    async def _with_tls(self, stream: DirectStream, place: Place) -> DirectStream | TlsStream | None:
         """The connection as requests come over it; None when there is none after all."""
         tls = self._security.now.tls
         if tls is None:
             return stream
         place.enter(Phase.HEAD, trio.current_time())
-        shaken = await self.handshakes.wrapped(stream, tls)
+        shaken = await self.handshakes.wrapped(stream.inner, tls)
         place.enter(Phase.IDLE, trio.current_time())
         return shaken
 
