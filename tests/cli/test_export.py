@@ -137,6 +137,21 @@ def test_selectors_and_times_choose(data: Path, tmp_path: Path) -> None:
     assert len(run_trimon("tsdb", "dump", *chosen, data).stdout.splitlines()) == 4
 
 
+@pytest.mark.parametrize("name", ["parquet", "arrow", "openmetrics"])
+def test_an_export_of_nothing_is_a_file_without_rows(name: str, data: Path, tmp_path: Path) -> None:
+    """Where no series fits the file is there, can be read, and has the columns of all others."""
+    file = tmp_path / f"none.{name}"
+    ran = export("--format", name, "--output", file, "--match", "nothing_has_this_name", data)
+    assert (ran.exit_code, ran.output) == (0, "")
+    if name == "openmetrics":
+        assert file.read_text() == "# EOF\n"
+        return
+    with file.open("rb") as source:
+        table = pa.parquet.read_table(source) if name == "parquet" else pa.ipc.open_stream(source).read_all()
+    assert table.num_rows == 0
+    assert table.flatten().schema.names[-1] == "labels.__name__"
+
+
 def test_nothing_is_left_of_a_failed_export(data: Path, tmp_path: Path) -> None:
     """A place that cannot be written and a bad interval are one clear line each; no half file stays."""
     ran = export("--format", "parquet", "--output", tmp_path / "absent" / "x", data)

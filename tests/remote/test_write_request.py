@@ -162,17 +162,27 @@ def test_invalid_series_are_left_out(pairs: list[tuple[str, str]]) -> None:
         ([("a", "x" * 262_145)], "m: more than 262144 characters in the value of label 'a'"),
         ([("a" * 16_385, "x")], f"m: more than 16384 characters in label name '{'a' * 50}'"),
         ([(f"l{number:03d}", "x") for number in range(512)], "m: more than 512 labels"),
-        ([("a", "1"), ("a", "2")], None),
+        ([("a", "1"), ("a", "2")], "m: label 'a' twice"),
+        ([("", "1")], "m: a label without a name"),
+        ([("__name__", "n")], "m: label '__name__' twice"),
     ],
 )
-def test_series_beyond_a_limit_are_named(pairs: list[tuple[str, str]], said: str | None) -> None:
-    """A series that is left out because of a limit is told with its name and the limit, remembered or not."""
+def test_series_that_are_left_out_are_named(pairs: list[tuple[str, str]], said: str) -> None:
+    """A series that is left out is told with its name and what is wrong, remembered or not."""
     decoder = WriteDecoder()
     body = protobuf.series([("__name__", "m"), *pairs], [(1, 1.0)])
     for _ in range(2):
         request = decoder.decode(body + body)
         assert request.invalid_series == 2
-        assert request.beyond_limits == ({said: 2} if said else {})
+        assert request.faults == {said: 2}
+
+
+def test_a_series_without_a_name_is_told_by_its_labels() -> None:
+    """Of a series that has no name the log can show the labels alone; one of bytes that are no text has neither."""
+    nameless = protobuf.series([("job", "x"), ("a", "y")], [(1, 1.0)])
+    assert WriteDecoder().decode(nameless).faults == {'no name of a metric: {a="y", job="x"}': 1}
+    broken = protobuf.series([("__name__", "m"), ("a", "Z")], [(1, 1.0)]).replace(b"Z", b"\xff")
+    assert WriteDecoder().decode(broken).faults == {"m: a label that is no UTF-8": 1}
 
 
 def test_metadata_and_exemplars_are_read() -> None:

@@ -7,8 +7,9 @@
 
 A sample is a float or a native histogram; the other column is null. Staleness markers are NaNs of their own bits
 (0x7ff0000000000002). Labels are a structure with a field for each name, null where a series does not have it, so that no label
-can be taken for a column of samples; its fields are dictionaries: a label costs four bytes a sample, and nearly nothing in
-Parquet. `pyarrow` is an extra (`trimon[arrow]`) and slow to import, so nothing here is imported before it is asked for.
+can be taken for a column of samples; where no series has a label there is a `__name__` of nulls. Its fields are dictionaries: a
+label costs four bytes a sample, and nearly nothing in Parquet. `pyarrow` is an extra (`trimon[arrow]`) and slow to import, so
+nothing here is imported before it is asked for.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from trimon.errors import OperatingError
 from trimon.model.frame import Times, Values
 from trimon.model.histogram import Buckets, FloatHistogram
+from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
 
 STREAM_TYPE: Final = "application/vnd.apache.arrow.stream"
@@ -173,6 +175,9 @@ class SampleColumns:
                 names.append(name)
                 dictionary = pa.array([values[code] for code in used.tolist()], pa.string())
                 self._columns.append((codes[:-1].astype(np.int32), dictionary))
+        if not names:  # Parquet has no structure without a field, and a reader no way to write one on.
+            names.append(METRIC_NAME)
+            self._columns.append((np.zeros(labels.rows, np.int32), pa.array([""], pa.string())))
         kind = pa.dictionary(pa.int32(), pa.string())
         self._labels = pa.struct([(name, kind) for name in names])
         self.schema = pa.schema(
@@ -197,11 +202,7 @@ class SampleColumns:
         for column, dictionary in self._columns:
             codes = column[series]
             fields.append(pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes == 0), dictionary))
-        labels = (
-            pa.StructArray.from_arrays(fields, fields=list(self._labels))
-            if fields
-            else pa.array([{}] * rows, self._labels)
-        )
+        labels = pa.StructArray.from_arrays(fields, fields=list(self._labels))
         return pa.record_batch(
             [
                 pa.array(times_ms, pa.timestamp("ms", "UTC")),

@@ -14,7 +14,7 @@ from typing import Final
 
 from trimon import limits
 from trimon.model.histogrambatch import with_histograms
-from trimon.model.labels import METRIC_NAME, Labels, labels_of
+from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.histograms import HistogramMessage
 from trimon.remote.write_samples import (
@@ -51,8 +51,8 @@ class WriteRequest:
     metadata: Metadata
     invalid_series: int = 0
     """Series without a name, with double or malformed labels: left out, as Prometheus does."""
-    beyond_limits: Counter[str] = field(default_factory=Counter)
-    """Those of them that are beyond a limit, by what is said of them."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """What is wrong with them, and of how many."""
     exemplars: list[tuple[Labels, Labels, float, int]] = field(default_factory=list)
     """(series, labels, value, timestamp in ms) each."""
 
@@ -67,7 +67,7 @@ class WriteDecoder:
         self._nameless = nameless
         self._labels: dict[bytes, Labels | None] = {}
         self._pairs: dict[bytes, tuple[str, str]] = {}
-        self._beyond: dict[bytes, str] = {}
+        self._faults: dict[bytes, str] = {}
         self._remembered_bytes = 0
 
     def decode(self, data: bytes, fields_max: int = FIELDS_MAX) -> WriteRequest:
@@ -165,9 +165,7 @@ class WriteDecoder:
             labels = self._remember(key, fields)
         if labels is None:
             request.invalid_series += 1
-            beyond = self._beyond.get(key)
-            if beyond is not None:
-                request.beyond_limits[beyond] += 1
+            request.faults[self._faults.get(key, "labels that none may have")] += 1
             return
         number = len(series)
         series.append(labels)
@@ -182,24 +180,24 @@ class WriteDecoder:
             _odd_samples(data, position, end, (number, labels), samples, request, fields)
 
     def _remember(self, key: bytes, fields: FieldCount) -> Labels | None:
+        labels: Labels | None
         try:
-            labels = self._decode_labels(key, fields)
-            beyond = ""
-        except _BeyondLimitError as error:
-            labels, beyond = None, str(error)
+            labels, fault = self._decode_labels(key, fields), ""
+        except _InvalidLabelsError as error:
+            labels, fault = None, str(error)
         self._remembered_bytes += len(key)
         if self._remembered_bytes > REMEMBERED_BYTES_MAX:
             self._labels.clear()
             self._pairs.clear()
-            self._beyond.clear()
+            self._faults.clear()
             self._remembered_bytes = len(key)
         self._labels[key] = labels
-        if beyond:
-            self._beyond[key] = beyond
+        if fault:
+            self._faults[key] = fault
         return labels
 
-    def _decode_labels(self, key: bytes, fields: FieldCount) -> Labels | None:
-        """The labels of a series; None when they are not valid. Raises _BeyondLimitError."""
+    def _decode_labels(self, key: bytes, fields: FieldCount) -> Labels:
+        """The labels of a series. Raises _InvalidLabelsError."""
         found: dict[str, tuple[str, str]] = {}
         known = self._pairs
         position, end = 0, len(key)
@@ -212,10 +210,12 @@ class WriteDecoder:
                 try:
                     pair = known[raw] = _strings(raw, 0, len(raw), fields)
                 except UnicodeDecodeError:
-                    return None
+                    raise _invalid(found, "a label that is no UTF-8") from None
             name = pair[0]
-            if not name or name in found:
-                return None
+            if not name:
+                raise _invalid(found, "a label without a name")
+            if name in found:
+                raise _invalid(found, f"label {name[:50]!r} twice")
             if len(found) >= limits.LABELS_PER_SERIES_MAX:
                 raise _beyond(found, "labels", limits.LABELS_PER_SERIES_MAX)
             if len(name) > limits.LABEL_NAME_BYTES_MAX:
@@ -226,17 +226,22 @@ class WriteDecoder:
                 )
             found[name] = pair
         if not self._nameless and (METRIC_NAME not in found or not found[METRIC_NAME][1]):
-            return None
+            shown = format_label_set(tuple(sorted(found.values())))
+            raise _InvalidLabelsError(f"no name of a metric: {shown[:200]}")
         return tuple(pair for pair in sorted(found.values()) if pair[1])
 
 
-class _BeyondLimitError(Exception):
-    """The labels of a series are more or longer than any may be."""
+class _InvalidLabelsError(Exception):
+    """The labels of a series are none, or more or longer than any may be."""
 
 
-def _beyond(found: Mapping[str, tuple[str, str]], what: str, most: int) -> _BeyondLimitError:
+def _invalid(found: Mapping[str, tuple[str, str]], what: str) -> _InvalidLabelsError:
     name = found.get(METRIC_NAME, ("", "of unknown name"))[1][:100]
-    return _BeyondLimitError(f"{name}: more than {most} {what}")
+    return _InvalidLabelsError(f"{name}: {what}")
+
+
+def _beyond(found: Mapping[str, tuple[str, str]], what: str, most: int) -> _InvalidLabelsError:
+    return _invalid(found, f"more than {most} {what}")
 
 
 _UNSEEN: Final[Labels] = (("", ""),)

@@ -107,7 +107,9 @@ def read_push(body: bytes, content_type: str, grouping: Labels, now_ms: int) -> 
     if reading.timed:
         raise UserError("pushed metrics must not have timestamps")
     if reading.repeats or reading.duplicates:
-        raise UserError("a series is there twice")
+        raise UserError(
+            f"{reading.duplicates or reading.repeats} samples are of series that are there already: each series once"
+        )
     families: dict[str, tuple[list[Labels], list[float]]] = {}
     for labels, value in zip(reading.new_labels, reading.values.tolist(), strict=True):
         name = family_of(dict(labels)[METRIC_NAME], layout.families)

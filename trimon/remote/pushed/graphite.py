@@ -64,6 +64,11 @@ def decoded(text: bytes) -> str:
         raise UserError("not valid UTF-8") from None
 
 
+def quoted(text: bytes) -> str:
+    """Bytes of a line as people read them, in quotes; what is no text is replaced."""
+    return repr(text.decode(errors="replace"))
+
+
 def number(text: bytes) -> float:
     """A float, infinities and NaN too. Raises UserError."""
     try:
@@ -71,11 +76,11 @@ def number(text: bytes) -> float:
             return float(text)
     except ValueError:
         pass
-    raise UserError(f"{text[:40]!r} is no number")
+    raise UserError(f"{quoted(text[:40])} is no number")
 
 
 def _time_ms(text: bytes) -> int:
     time_s = number(text)
     if not math.isfinite(time_s) or not 0 <= time_s <= _TIME_S_MAX:
-        raise UserError(f"{text[:40]!r} is no time in seconds")
+        raise UserError(f"{quoted(text[:40])} is no time in seconds")
     return round(time_s * 1000)

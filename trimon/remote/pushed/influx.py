@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 
 from trimon.errors import UserError
-from trimon.model.labels import METRIC_NAME, Labels, labels_of
-from trimon.model.rows import SampleBatch
-from trimon.remote.pushed.graphite import decoded, number
+from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
+from trimon.model.rows import Appended, SampleBatch
+from trimon.remote.pushed.graphite import decoded, number, quoted
 from trimon.remote.pushed.names import label_name, metric_name
 
 PRECISIONS_NS: Final = {
@@ -57,6 +57,8 @@ class InfluxSamples:
     numbers: list[int] = field(default_factory=list)
     times_ms: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    """The line of each sample, from 1 on."""
     strings: int = 0
 
     def batch(self) -> SampleBatch:
@@ -68,6 +70,23 @@ class InfluxSamples:
             np.array(self.values),
             atomic=True,
         )
+
+    def told(self, answer: Appended) -> str:
+        """What storage says of a sample that it refuses, with its line and series."""
+        if answer.refused_sample is None:
+            return answer.error
+        series, time_ms = answer.refused_sample
+        which = self.series.get(series), time_ms
+        line = next(
+            (
+                line
+                for *sample, line in zip(self.numbers, self.times_ms, self.lines, strict=True)
+                if tuple(sample) == which
+            ),
+            0,
+        )
+        shown = f"{answer.error}: {format_label_set(series)}"
+        return f"line {line}: {shown}" if line else shown
 
 
 @dataclass(slots=True)
@@ -95,8 +114,9 @@ class InfluxReader:
                 continue
             try:
                 self._line(line, unit_ns, now_ms, database, out)
+                out.lines += [place] * (len(out.values) - len(out.lines))
             except UserError as error:
-                raise UserError(f"line {place}: {error.message}: {line[:120]!r}") from None
+                raise UserError(f"line {place}: {error.message}: {quoted(line[:120])}") from None
         return out
 
     def _line(self, line: bytes, unit_ns: int, now_ms: int, database: str, out: InfluxSamples) -> None:
@@ -168,7 +188,7 @@ def _pair(text: bytes) -> tuple[bytes, bytes]:
         name = _matched(_NAME_END, text, 0)
         equals, value = text[len(name) : len(name) + 1], text[len(name) + 1 :]
     if not equals or not name or not value:
-        raise UserError(f"{text[:80]!r} is not name=value")
+        raise UserError(f"{quoted(text[:80])} is not name=value")
     return name, value
 
 
@@ -184,7 +204,7 @@ def _value(text: bytes) -> float | None:
         return None
     if last in (b"i", b"u"):
         if last == b"u" and text[:1] == b"-":
-            raise UserError(f"{text[:40]!r} is no integer without a sign")
+            raise UserError(f"{quoted(text[:40])} is no integer without a sign")
         return float(_integer(text[:-1]))
     if text in _TRUE:
         return 1.0
@@ -196,12 +216,12 @@ def _value(text: bytes) -> float | None:
 def _integer(text: bytes) -> int:
     digits = text.removeprefix(b"-")
     if not digits.isdigit() or len(digits) > _DIGITS_MAX:
-        raise UserError(f"{text[:40]!r} is no integer")
+        raise UserError(f"{quoted(text[:40])} is no integer")
     return int(text)
 
 
 def _time_ms(text: bytes, unit_ns: int) -> int:
     time_ms = _integer(text) * unit_ns // _NS_PER_MS
     if abs(time_ms) > _TIME_MS_MAX:
-        raise UserError(f"{text[:40]!r} is beyond all times")
+        raise UserError(f"{quoted(text[:40])} is beyond all times")
     return time_ms

@@ -12,7 +12,7 @@ from typing import Final
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
-from trimon.remote.pushed.graphite import decoded, number
+from trimon.remote.pushed.graphite import decoded, number, quoted
 from trimon.remote.pushed.names import Naming
 
 COUNTER: Final = "c"
@@ -49,7 +49,7 @@ class Observation:
         """The value as a number, that of a timer in seconds. Raises UserError."""
         value = number(self.text)
         if not math.isfinite(value):
-            raise UserError(f"{self.text[:40]!r} is no finite number")
+            raise UserError(f"{quoted(self.text[:40])} is no finite number")
         return value / _MS if self.type == TIMER else value
 
     @property
@@ -75,7 +75,7 @@ class StatsdReader:
             raise UserError("name:value|type is wanted")
         kind = _TYPES.get(decoded(sections[0]))
         if kind is None:
-            raise UserError(f"unknown type {sections[0][:20]!r}")
+            raise UserError(f"unknown type {quoted(sections[0][:20])}")
         shown, tags = _tagged(decoded(name))
         weight = 1.0
         for section in sections[1:]:
@@ -93,7 +93,7 @@ class StatsdReader:
 def _rate(text: bytes) -> float:
     rate = number(text)
     if not 0 < rate <= 1:
-        raise UserError(f"rate {text[:20]!r} is not in (0, 1]")
+        raise UserError(f"rate {quoted(text[:20])} is not in (0, 1]")
     return rate
 
 

@@ -30,6 +30,7 @@ _NEVER: Final = re.compile(r"\s*q\s*=\s*0(?:\.0*)?\s*", re.ASCII)
 # zlib's window: with gzip's frame, with its own.
 _WINDOWS: Final = {"gzip": 31, "deflate": 15}
 ZSTD: Final = "zstd"
+_VARIES: Final = b"Accept-Encoding"
 _LEVEL: Final = 1
 # A window and a memory for short bodies: what zlib takes for long ones costs ten times the packing of a short one.
 _SHORT_BYTES: Final = 1024
@@ -198,7 +199,8 @@ class _Packing:
         if size_bytes is not None:
             kept.append((b"content-length", b"%d" % size_bytes))
         kept.append((b"content-encoding", self._encoding.encode()))
-        kept.append((b"vary", b"Accept-Encoding"))
+        varies = [value for name, value in head["headers"] if name == b"vary" and value != _VARIES]
+        kept.append((b"vary", b", ".join([*varies, _VARIES])))
         await self._send({**head, "headers": kept})
 
     async def _at_work(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from tests.storage.conftest import series
+from tests.support.asgi import Call
 from tests.support.histogram_rows import batch_of
 from tests.support.web_world import WebWorld, web_world
 from trimon.model.arrow import STREAM_TYPE
@@ -90,7 +92,7 @@ async def test_histograms_scalars_and_what_is_said_beside(tmp_path: Path) -> Non
             1,
         ]
         table = table_of(await asked(here, f"query?query=1.5&time={now_s}"))
-        assert [(row["value"], row["labels"]) for row in table.to_pylist()] == [(1.5, {})]
+        assert [(row["value"], row["labels"]) for row in table.to_pylist()] == [(1.5, {"__name__": None})]
         assert table.schema.metadata[b"resultType"] == b"scalar"
         told = table_of(await asked(here, f"query?query=rate(m%5B1m%5D)&time={now_s}")).schema.metadata
         assert "counter" in json.loads(told[b"infos"])[0]
@@ -111,3 +113,23 @@ async def test_what_cannot_be_had_is_said(tmp_path: Path, monkeypatch: pytest.Mo
         answer = await asked(here, "query?query=1")
         assert answer.status_code == 406
         assert "trimon[arrow]" in json.loads(answer.body)["error"]
+
+
+@pytest.mark.parametrize("expr", ["vector(1)", "nothing", "1"])
+async def test_an_answer_without_labels_can_be_written_as_parquet(expr: str, tmp_path: Path) -> None:
+    """Where no series has a label the structure of labels has a field of nulls: Parquet takes no empty structure."""
+    async with web_world(tmp_path) as here:
+        table = table_of(await asked(here, f"query?query={expr}"))
+    assert table.flatten().schema.names[-1] == "labels.__name__"
+    pyarrow.parquet.write_table(table, tmp_path / "answer.parquet")
+    assert pyarrow.parquet.read_table(tmp_path / "answer.parquet").equals(table)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+async def test_an_arrow_answer_varies_with_the_type_that_is_accepted(encoding: str, tmp_path: Path) -> None:
+    """No cache gives an answer in Arrow to a client that asks for JSON, packed or not."""
+    async with web_world(tmp_path) as here:
+        headers = {"accept": STREAM_TYPE, "accept-encoding": encoding}
+        _, answered, _ = await Call("GET", "/api/v1/query?query=vector(1)", headers).to(here.client.app)
+    names = [each.strip() for each in dict(answered)[b"vary"].split(b",")]
+    assert names == [b"Origin", b"Accept", *([b"Accept-Encoding"] if encoding else [])]

@@ -54,7 +54,7 @@ async def test_a_bad_request_changes_nothing(tmp_path: Path) -> None:
     async with receiving(tmp_path) as here:
         answer = await post(here, b"good v=1\nbad v=x\n")
         assert answer.status_code == 400
-        assert json.loads(answer.body)["error"].startswith("line 2: b'x' is no number")
+        assert json.loads(answer.body)["error"].startswith("line 2: 'x' is no number")
         assert await value_of(here, "good_v") == []
         assert (await post(here, b"now v=1")).status_code == 204
         assert (await post(here, b"late v=1 5\n")).status_code == 400
@@ -63,6 +63,24 @@ async def test_a_bad_request_changes_nothing(tmp_path: Path) -> None:
         assert (await post(here, b"m v=1", content_encoding="gzip")).status_code == 400
         bomb = gzip.compress(b"#" * (limits.INFLUX_BODY_BYTES_MAX + 1))
         assert (await post(here, bomb, content_encoding="gzip")).status_code == 413
+
+
+async def test_a_sample_that_storage_refuses_is_named(tmp_path: Path) -> None:
+    """Who sends, and the log, hear which line and which series it is, though all lines can be read."""
+    async with receiving(tmp_path) as here:
+        now_s = here.world.clock.now_ms() // 1000
+        assert (await post(here, f"m,s=a v=1 {now_s}".encode(), "?precision=s")).status_code == 204
+        late = f"# comment\nother v=1,w=2 {now_s}\nm,s=a v=2 {now_s - 60}"
+        for _ in range(2):
+            answer = await post(here, late.encode(), "?precision=s", User_Agent="telegraf")
+            assert answer.status_code == 400
+        said = 'line 3: out of order sample: {__name__="m_v", s="a"}'
+        assert json.loads(answer.body)["error"] == said
+        (told,) = [
+            fields for _, what, fields in here.world.log.entries if what.startswith("lines of InfluxDB")
+        ]
+        assert (told["err"], told["status"], told["user_agent"]) == (said, 400, "telegraf")
+        assert await value_of(here, "other_v") == []
 
 
 async def test_it_is_off_unless_asked_for(tmp_path: Path) -> None:

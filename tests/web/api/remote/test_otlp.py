@@ -191,3 +191,16 @@ async def test_a_full_head_is_a_reason_to_come_again(tmp_path: Path) -> None:
 
     async with web_world(tmp_path, ENABLED, {"writer": Refuses()}) as here:
         assert (await send(here, gauge("g", point(NOW, 1.0))))[0] == 503
+
+
+async def test_requests_that_are_refused_are_told(tmp_path: Path) -> None:
+    """The log says why a request was refused: exporters show their people the status alone."""
+    async with web_world(tmp_path, ENABLED) as here:
+        delta = sum_("c", point(NOW, 1.0), temporality=1)
+        assert (await send(here, delta))[0] == 500
+        assert (await post(here, b"", {**PROTO, "Content-Encoding": "deflate"})).status_code == 400
+        told = [fields for _, what, fields in here.world.log.entries if what == "an OTLP request is refused"]
+        assert [(each["status"], each["err"]) for each in told] == [
+            (500, 'invalid temporality and type combination for metric "c"'),
+            (400, 'unsupported compression: deflate. Only "gzip" or no compression supported'),
+        ]

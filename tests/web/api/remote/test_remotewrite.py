@@ -277,20 +277,20 @@ async def test_a_request_that_contradicts_itself_is_taken(
         assert [(round(time_s * 1000), float(value)) for time_s, value in row["values"]] == kept
 
 
-async def test_series_beyond_a_limit_are_told_once_a_minute(
+async def test_series_that_are_left_out_are_told_once_a_minute(
     tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left out because of a limit is named in the log with the limit and a count, however much it is."""
+    """What is left out is named in the log with what is wrong and a count, however much it is: the sender hears nothing."""
     monkeypatch.setattr(limits, "LABEL_VALUE_BYTES_MAX", 10)
     async with web_world(tmp_path, ENABLED) as here:
 
         def told() -> list[dict[str, object]]:
-            return [fields for _, what, fields in here.world.log.entries if "beyond a limit" in what]
+            return [fields for _, what, fields in here.world.log.entries if "left out" in what]
 
         long = packed(series("m", (NOW, 1.0), a="x" * 11), series("n", (NOW, 1.0), a="x" * 11))
         assert (await post(here, long))[0] == 204
         such_as = "m: more than 10 characters in the value of label 'a'"
-        assert told() == [{"count": 2, "such_as": such_as}]
+        assert told() == [{"count": 2, "err": such_as}]
         for _ in range(3):
             await post(here, long)
         assert len(told()) == 1
@@ -298,7 +298,37 @@ async def test_series_beyond_a_limit_are_told_once_a_minute(
         await post(here, packed(series("m", (NOW, 1.0))))
         assert len(told()) == 1
         await post(here, long)
-        assert told()[1:] == [{"count": 8, "such_as": such_as}]
+        assert told()[1:] == [{"count": 8, "err": such_as}]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        (b"\xff\xff", {}, 400, "s2: corrupt input"),
+        (packed(b"\x0a\xff"), {}, 400, "unexpected EOF"),
+        (b"", {"Content_Encoding": "gzip"}, 415, "only snappy is acceptable"),
+        (b"", {"Content_Type": "text/plain"}, 415, "got text/plain content-type"),
+    ],
+)
+async def test_requests_that_cannot_be_read_are_told(
+    body: bytes, headers: dict[str, str], status: int, error: str, tmp_path: Path
+) -> None:
+    """The log says what a sender was answered, and who he is: few senders show it to anybody."""
+    async with web_world(tmp_path, ENABLED) as here:
+        for _ in range(2):
+            assert (await post(here, body, User_Agent="sender/1", **headers))[0] == status
+        ((level, fields),) = [
+            (level, fields)
+            for level, what, fields in here.world.log.entries
+            if what == "a remote write request is refused"
+        ]
+        assert (level, fields["status"], fields["user_agent"], fields["count"]) == (
+            "error",
+            status,
+            "sender/1",
+            1,
+        )
+        assert error in str(fields["err"])
 
 
 @pytest.mark.parametrize(

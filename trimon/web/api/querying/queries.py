@@ -137,7 +137,7 @@ def _arrow(result: QueryResult, budget: Budget, warnings: list[str]) -> Answer:
         body = arrow_stream(result, warnings, limited(result.infos, "info"))
     except (ArrowMissing, NoArrowForm) as error:
         raise ApiError("not_acceptable", str(error)) from None
-    return Answer(body, 200, STREAM_TYPE)
+    return Answer(body, 200, STREAM_TYPE, {"Vary": "Accept"})
 
 
 class QueryHandler:

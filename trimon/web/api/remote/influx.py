@@ -16,6 +16,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.fetch.request import BodyError, BodyTooBig
 from trimon.remote.pushed.influx import PRECISIONS_NS, InfluxReader, InfluxSamples
 from trimon.web.api.remote.packedbody import unpacked_body
+from trimon.web.api.remote.refusals import Refusals
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer
 from trimon.web.http.endpoint import Endpoint, Parameter, Role
@@ -29,10 +30,11 @@ VERSION_HEADERS: Final = {"X-Influxdb-Version": "1.8.10", "X-Influxdb-Build": "O
 
 
 class _Refused(Exception):
-    """A request of which nothing was stored."""
+    """A request of which nothing was stored; the log says so, but not of a server that starts or takes none."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, is_told: bool = True) -> None:
         super().__init__(message)
+        self.is_told = is_told
         self.status = status
         self.message = message
 
@@ -45,6 +47,7 @@ class InfluxHandler:
         self._reader = InfluxReader()
         self._config: InfluxConfig | None = None
         self._reading = trio.Lock()
+        self._refusals = Refusals(context.log)
         self._strings = context.metrics.counter(
             "trimon_influx_strings_total", "Fields of line protocol that were strings, which are no samples."
         )
@@ -54,6 +57,13 @@ class InfluxHandler:
         try:
             await self._take(request)
         except _Refused as refusal:
+            if refusal.is_told:
+                self._refusals.tell(
+                    "lines of InfluxDB's protocol are refused",
+                    refusal.message,
+                    status=refusal.status,
+                    request=request,
+                )
             return _error(refusal.status, refusal.message)
         except (MailboxFull, ActorGone, AskTimeout, OperatingError) as error:
             return _error(503, str(error))
@@ -66,7 +76,7 @@ class InfluxHandler:
     async def _take(self, request: Request) -> None:
         reader = self._current()
         if not self._context.ready():
-            raise _Refused(503, "the server is starting: it reads its log")
+            raise _Refused(503, "the server is starting: it reads its log", is_told=False)
         values = request.query()
         precision = values.get("precision", "")
         unit_ns = PRECISIONS_NS.get(precision)
@@ -87,13 +97,13 @@ class InfluxHandler:
         if found.values:
             (answer,) = await self._context.writer.append(found.batch())
             if answer.error:
-                raise _Refused(503 if answer.series_refused else 400, answer.error)
+                raise _Refused(503 if answer.series_refused else 400, found.told(answer))
 
     def _current(self) -> InfluxReader:
         """What reads by the configuration as it is now."""
         config = self._context.receivers().influx
         if config is None:
-            raise _Refused(404, DISABLED)
+            raise _Refused(404, DISABLED, is_told=False)
         if config != self._config:
             self._config, self._reader = config, InfluxReader(config.labels)
         return self._reader

@@ -7,6 +7,7 @@ from typing import Final
 from trimon import limits
 from trimon.remote.otlp.answer import JSON, PROTOBUF
 from trimon.web.api.remote.otlpreceiving import RETRY_AFTER_S, OtlpBody, OtlpReceiver, OtlpRefused
+from trimon.web.api.remote.refusals import Refusals
 from trimon.web.context import WebContext
 from trimon.web.http.answer import STARTING, Answer, error_text, text
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
@@ -24,6 +25,7 @@ class OtlpHandler:
         self._enabled = context.options.enable_otlp
         self._ready = context.ready
         self._receiver = receiver
+        self._refusals = Refusals(context.log)
 
     async def export(self, request: Request) -> Answer:
         """/otlp/v1/metrics."""
@@ -41,6 +43,7 @@ class OtlpHandler:
         except OtlpRefused as refusal:
             # For HTTP the status is Prometheus', where it says nothing of whose fault it is; gRPC has a code for that.
             status = 400 if is_call and refusal.status == 500 else refusal.status
+            self._refusals.tell("an OTLP request is refused", refusal.message, status=status, request=request)
             answer = error_text(refusal.message, status)
             if refusal.is_retryable:
                 answer.headers["Retry-After"] = str(RETRY_AFTER_S)

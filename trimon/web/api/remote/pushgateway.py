@@ -14,6 +14,7 @@ from trimon.fetch.request import BodyError, BodyTooBig
 from trimon.gotext.times import rfc3339
 from trimon.scrape.pushed import PushedBody, grouping_of, read_push
 from trimon.web.api.remote.packedbody import unpacked_body
+from trimon.web.api.remote.refusals import Refusals
 from trimon.web.context import WebContext
 from trimon.web.http.answer import Answer, ApiError, error_text, success
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
@@ -29,6 +30,7 @@ class PushHandler:
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
+        self._refusals = Refusals(context.log)
 
     async def change(self, request: Request) -> Answer:
         """/metrics/job/...; errors are plain text."""
@@ -38,15 +40,21 @@ class PushHandler:
         try:
             return await self._change(request, groups)
         except UserError as error:
-            return error_text(error.message, 400)
+            return self._refused(request, error.message, 400)
         except (BodyTooLong, BodyTooBig):
-            return error_text(f"request body exceeds the {limits.PUSH_BODY_BYTES_MAX} bytes limit", 413)
+            most = limits.PUSH_BODY_BYTES_MAX
+            return self._refused(request, f"request body exceeds the {most} bytes limit", 413)
         except BodyError as error:
-            return error_text(str(error), 400)
+            return self._refused(request, str(error), 400)
         except (OperatingError, MailboxFull, ActorGone, AskTimeout) as error:
-            answer = error_text(str(error), 503)
+            answer = self._refused(request, str(error), 503)
             answer.headers["Retry-After"] = "5"
             return answer
+
+    def _refused(self, request: Request, message: str, status: int) -> Answer:
+        group = f"job{request.path_values['job']}"[:200]
+        self._refusals.tell("a push is refused", message, status=status, group=group, request=request)
+        return error_text(message, status)
 
     async def _change(self, request: Request, groups: PushGroups) -> Answer:
         labels = grouping_of(f"job{request.path_values['job']}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -19,6 +17,7 @@ from trimon.remote.snappy import decompress, decompressed_size
 from trimon.remote.write_request import FIELDS_MAX, WriteDecoder
 from trimon.remote.write_request2 import Decoder2
 from trimon.remote.write_series2 import Options, Request2
+from trimon.web.api.remote.refusals import Refusals
 from trimon.web.context import WebContext
 from trimon.wire import TooManyFields, WireError
 
@@ -33,17 +32,22 @@ INLINE_FIELDS_MAX: Final = 1000
 BIG_BYTES_MIN: Final = 4 * 2**20
 SMALL_AT_ONCE: Final = 2
 BIG_AT_ONCE: Final = 1
-WARN_EVERY_S: Final = 60.0
 # Of what is wrong with a request so much is told.
 ERRORS_TOLD_MAX: Final = 100
 STARTS_AS_ZEROS: Final = "created-timestamp-zero-ingestion"
 
 
 class WriteRefused(Exception):
-    """A request that is answered with an error as plain text, and with how much of it was stored all the same."""
+    """A request that is answered with an error as plain text, and with how much of it was stored all the same.
 
-    def __init__(self, status: int, message: str, written: Written | None = None) -> None:
+    `is_told` is whether the log has it already.
+    """
+
+    def __init__(
+        self, status: int, message: str, written: Written | None = None, *, is_told: bool = False
+    ) -> None:
         super().__init__(message)
+        self.is_told = is_told
         self.status = status
         self.message = message
         self.written = written
@@ -71,18 +75,13 @@ class Written:
 class WriteReceiver:
     """What becomes of a request's body. On the loop's thread; big bodies are decoded in a worker."""
 
-    def __init__(self, context: WebContext) -> None:
+    def __init__(self, context: WebContext, refusals: Refusals) -> None:
         self._context = context
+        self._refusals = refusals
         self._decoder = WriteDecoder()
         self._second: Decoder2 | None = None
         self._small = trio.Semaphore(SMALL_AT_ONCE)
         self._big = trio.Semaphore(BIG_AT_ONCE)
-        self._beyond = 0
-        """Series beyond a limit since the last warning of them."""
-        self._warns_at_s = -math.inf
-        # Requests that were refused since the log last told of one, and when it may tell again.
-        self._refused = 0
-        self._tells_at_s = -math.inf
         self._invalid = context.metrics.counter(
             "prometheus_api_remote_write_invalid_labels_samples_total",
             "The total number of received remote write samples and histogram samples which contained invalid labels.",
@@ -103,46 +102,36 @@ class WriteReceiver:
             raise WriteRefused(400, str(error)) from None
         if written.invalid_series:
             self._invalid.inc(written.invalid_series)
-            self._warn_of(written.beyond_limits)
+            self._refusals.tell(
+                "series of a remote write have labels that none may have, and are left out",
+                next(iter(written.faults)),
+                written.invalid_series,
+            )
         batch, metadata = written.batch, written.metadata
         if len(batch.values):
             messages = (batch, metadata) if metadata.families else (batch,)
             answer = (await self._context.writer.append(*messages))[0]
             if answer.error:
-                self._tell(answer)
+                is_told = self._tell(answer)
                 # a full head may have room again after the next cut: the sender keeps the samples and comes back
-                raise WriteRefused(503 if answer.series_refused else 400, answer.error)
+                raise WriteRefused(503 if answer.series_refused else 400, answer.error, is_told=is_told)
         elif metadata.families:
             await self._context.writer.append(metadata)
         if written.exemplars:
             await self._store_exemplars(written.exemplars)
 
-    def _tell(self, answer: Appended) -> None:
-        """Log a refused sample as Prometheus does, but a sender that repeats itself only now and then."""
-        self._refused += 1
-        if answer.refused_sample is not None and trio.current_time() >= self._tells_at_s:
-            self._tells_at_s = trio.current_time() + WARN_EVERY_S
-            series, timestamp_ms = answer.refused_sample
-            self._context.log.error(
-                "Out of order sample from remote write",
-                err=answer.error,
-                series=format_label_set(series),
-                timestamp=timestamp_ms,
-                requests=self._refused,
-            )
-            self._refused = 0
-
-    def _warn_of(self, beyond: Counter[str]) -> None:
-        """Tell of series beyond a limit: the sender hears nothing of them, as of all that are invalid."""
-        self._beyond += beyond.total()
-        if beyond and trio.current_time() >= self._warns_at_s:
-            self._warns_at_s = trio.current_time() + WARN_EVERY_S
-            self._context.log.warning(
-                "series of a remote write are beyond a limit and left out",
-                count=self._beyond,
-                such_as=next(iter(beyond)),
-            )
-            self._beyond = 0
+    def _tell(self, answer: Appended) -> bool:
+        """Log a refused sample as Prometheus does, but a sender that repeats itself only now and then; whether there is one."""
+        if answer.refused_sample is None:
+            return False
+        series, timestamp_ms = answer.refused_sample
+        self._refusals.tell(
+            "Out of order sample from remote write",
+            answer.error,
+            series=format_label_set(series),
+            timestamp=timestamp_ms,
+        )
+        return True
 
     async def _decode(self, body: bytes, decode: Callable[[bytes, int], T]) -> T:
         most = limits.REMOTE_WRITE_DECODED_BYTES_MAX
@@ -189,8 +178,8 @@ class WriteReceiver:
             shown = errors[:ERRORS_TOLD_MAX]
             if len(errors) > len(shown):
                 shown.append(f"and {len(errors) - len(shown)} more")
-            self._tell(answer)
-            raise WriteRefused(400, "\n".join(shown), written)
+            is_told = self._tell(answer)
+            raise WriteRefused(400, "\n".join(shown), written, is_told=is_told)
         return written
 
     async def _store_exemplars(self, exemplars: Sequence[tuple[Labels, Labels, float, int]]) -> int:

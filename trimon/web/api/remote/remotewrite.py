@@ -11,6 +11,7 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.kernel.reply import ActorGone
 from trimon.errors import OperatingError
 from trimon.web.api.remote.receiving import WriteReceiver, WriteRefused, Written
+from trimon.web.api.remote.refusals import Refusals
 from trimon.web.context import REMOTE_WRITE_MESSAGES, WebContext
 from trimon.web.http.answer import STARTING, Answer, error_text, text
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Role
@@ -70,7 +71,8 @@ class WriteHandler:
         self._enabled = context.options.enable_remote_write
         self._ready = context.ready
         self._accepted = context.options.remote_write_messages
-        self._receiver = WriteReceiver(context)
+        self._refusals = Refusals(context.log)
+        self._receiver = WriteReceiver(context, self._refusals)
 
     async def write(self, request: Request) -> Answer:
         """/write."""
@@ -84,6 +86,13 @@ class WriteHandler:
             check_encoding(request.header("content-encoding"))
             written = await self._take(request)
         except WriteRefused as refusal:
+            if not refusal.is_told:
+                self._refusals.tell(
+                    "a remote write request is refused",
+                    refusal.message,
+                    status=refusal.status,
+                    request=request,
+                )
             answer = error_text(refusal.message, refusal.status)
             if refusal.written is not None:
                 answer.headers |= refusal.written.headers
