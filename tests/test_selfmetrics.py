@@ -7,7 +7,7 @@ import math
 from trimon.clock import StoppedClock
 from trimon.gotext.times import format_go_duration
 from trimon.random import SeededRandomness, SystemRandomness
-from trimon.selfmetrics import OBSERVATIONS_AGE_S, OBSERVATIONS_KEPT, MetricFamily, SelfMetrics
+from trimon.selfmetrics import OBSERVATIONS_AGE_S, OBSERVATIONS_KEPT, Durations, MetricFamily, SelfMetrics
 
 
 def test_a_summary_has_the_quantiles_of_the_last_minutes() -> None:
@@ -53,3 +53,19 @@ def test_seeded_randomness_repeats() -> None:
     assert [first.token(8), first.token(4)] == [again.token(8), again.token(4)]
     assert other.token(8) != SeededRandomness(1).token(8)
     assert SystemRandomness().token(16) != SystemRandomness().token(16)
+
+
+def test_a_histogram_that_is_read_has_cumulative_buckets() -> None:
+    """What took as long as a bound is within it, what took longer than all is in the last one alone."""
+    metrics, took = SelfMetrics(), Durations((0.1, 1.0))
+    for seconds in (0.05, 0.1, 0.5, 7.0):
+        took.observe(seconds)
+    metrics.collect(
+        lambda: [
+            MetricFamily("d", "Text.", "histogram", [(("x",), took.sum)], ("who",), buckets=[took.buckets()])
+        ]
+    )
+    buckets = [metrics.value("d_bucket", {"who": "x", "le": le}) for le in ("0.1", "1.0", "+Inf")]
+    assert buckets == [2, 3, 4]
+    assert metrics.value("d_count", {"who": "x"}) == 4
+    assert metrics.value("d_sum", {"who": "x"}) == 7.65

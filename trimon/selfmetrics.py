@@ -10,20 +10,24 @@ import math
 import platform
 import resource
 import sys
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, Literal
 
 import prometheus_client
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
     SummaryMetricFamily,
     UnknownMetricFamily,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from trimon import PROMETHEUS_VERSION, __version__
 from trimon.clock import Clock, WallClock
@@ -56,11 +60,13 @@ class MetricFamily:
 
     name: str
     help: str
-    type: Literal["counter", "gauge", "summary", "unknown"]
-    """A summary has no quantiles here: the value of a sample is its sum, and `counts` has the counts."""
+    type: Literal["counter", "gauge", "summary", "histogram", "unknown"]
+    """A summary has no quantiles here: the value of a sample is its sum, and `counts` has the counts. So it is with a
+    histogram, of which `buckets` has the cumulative counts by upper bound."""
     samples: Sequence[tuple[tuple[str, ...], float]]
     label_names: tuple[str, ...] = ()
     counts: Sequence[int] = ()
+    buckets: Sequence[Sequence[tuple[str, int]]] = ()
 
 
 _FAMILIES: Final[dict[str, type[CounterMetricFamily | GaugeMetricFamily | UnknownMetricFamily]]] = {
@@ -79,6 +85,9 @@ class _Readings(Collector):
             if reading.type == "summary":
                 yield _summary(reading)
                 continue
+            if reading.type == "histogram":
+                yield _histogram(reading)
+                continue
             family = _FAMILIES[reading.type](reading.name, reading.help, labels=reading.label_names)
             for label_values, value in reading.samples:
                 family.add_metric(label_values, value)
@@ -93,6 +102,34 @@ def _summary(reading: MetricFamily) -> SummaryMetricFamily:
     for (label_values, total), count in zip(reading.samples, reading.counts, strict=True):
         family.add_metric(label_values, count_value=count, sum_value=total)
     return family
+
+
+def _histogram(reading: MetricFamily) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(reading.name, reading.help, labels=reading.label_names)
+    for (label_values, total), buckets in zip(reading.samples, reading.buckets, strict=True):
+        family.add_metric(label_values, buckets, total)
+    return family
+
+
+class Durations:
+    """How many observations were at most so long, by upper bound, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Take one in."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, int]]:
+        """(upper bound, how many were at most that), the last of them `+Inf`."""
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        return list(zip(bounds, accumulate(self._counts), strict=True))
 
 
 class Observations:

@@ -15,6 +15,7 @@ from trimon.config import (
     load_text,
 )
 from trimon.config.globs import expand_glob
+from trimon.config.load import FlagDefaults
 from trimon.config.support import INERT
 from trimon.errors import UserError
 
@@ -573,3 +574,32 @@ def test_a_class_of_a_pattern_is_negated_as_go_has_it(tmp_path: Path) -> None:
     for name in ("a.yml", "b.yml", "^.yml"):
         (tmp_path / name).write_text("")
     assert [path.name for path in expand_glob(f"{tmp_path}/[^a].yml")] == ["^.yml", "b.yml"]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "rule_files: [x.yml]",
+        "remote_read: [{url: http://x}]",
+        "alerting: {alertmanagers: [{static_configs: [{targets: [x]}]}]}",
+        "trimon_query_backends: [{url: http://x}]",
+        "trimon_block_shipper: {bucket: blocks, endpoint: http://x, labels: {a: b}}",
+    ],
+)
+def test_an_agent_refuses_what_it_would_not_do(section: str) -> None:
+    """What needs rules, queries or blocks is an error of an agent that names field and place, and none of a server."""
+    text = f"global: {{}}\n{section}\n"
+    load_text(text, "p.yml")
+    name = section.partition(":")[0]
+    with pytest.raises(UserError, match=f"field {name} is not allowed in agent mode") as error:
+        load_text(text, "p.yml", defaults=FlagDefaults(agent=True))
+    assert error.value.position is not None
+    assert error.value.position.line == 2
+
+
+def test_an_agent_takes_what_is_pushed() -> None:
+    """Receivers store samples, which an agent sends on."""
+    text = "trimon_receivers: {graphite: {}, statsd: {}, influx: {}, pushgateway: {}}\n"
+    assert (
+        load_text(text, "p.yml", defaults=FlagDefaults(agent=True)).main.trimon_receivers.graphite is not None
+    )

@@ -230,6 +230,7 @@ def test_unwritable_data_directory(tmp_path: Path) -> None:
         (["--agent", "--query.timeout=1m"], 'can not be used in agent mode: ["--query.timeout"]', 3),
         (["--storage.agent.path=x"], "can only be used in agent mode", 3),
         (["--web.listen-address=nowhere"], "address nowhere: missing port in address", 2),
+        (["--otlp.grpc-listen-address=4317"], "--otlp.grpc-listen-address: '4317' is no address", 2),
         (["--config.file=absent.yml"], "absent.yml", 2),
         (["--log.level=loud"], "unrecognized log level loud", 2),
         (["--storage.tsdb.wal-segment-size=1MB"], "must be set between 10MB and 256MB", 1),

@@ -121,7 +121,11 @@ def test_what_cannot_be_taken_is_counted_and_told(ports: Ports) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert metric(server, "trimon_receiver_samples_total", receiver="graphite", result="refused") == 1
-    assert "a line of graphite cannot be taken" in server.log.read_text()
+    told = server.log.read_text()
+    assert "lines of graphite cannot be taken" in told
+    named = r"{__name__=\"late\", source=\"graphite\"} at 1970-01-01T00:00:05.000Z"
+    assert f'samples of graphite are not stored" err="out of bounds: {named}"' in told
+    assert f'"lines are received" receiver=graphite address=127.0.0.1:{ports.graphite}' in told
     found = actor(server, "receivers/graphite")
     assert found["malformed"] == 2
     assert found["address"] == ["127.0.0.1", ports.graphite]

@@ -46,7 +46,13 @@ from trimon.units import parse_duration_ms
 M = TypeVar("M", bound=Model)
 
 RETENTION_DEFAULT_MS: Final = parse_duration_ms("15d")
-_NOT_IN_AGENT_MODE: Final = ("alerting", "rule_files", "remote_read")
+_NOT_IN_AGENT_MODE: Final = (
+    "alerting",
+    "rule_files",
+    "remote_read",
+    "trimon_block_shipper",
+    "trimon_query_backends",
+)
 _QUERY_BACKENDS: Final = Listed(
     Of(QueryBackendConfig), "[]*config.QueryBackend", "empty or null query backend section"
 )
@@ -264,7 +270,7 @@ def _loaded(
         raise ConfigError(f"parsing YAML file {name}: {error.message}", error) from None
     if defaults.agent:
         for field_name in _NOT_IN_AGENT_MODE:
-            if getattr(main, field_name) not in ((), AlertingConfig()):
+            if getattr(main, field_name) not in ((), None, AlertingConfig()):
                 message = f"field {field_name} is not allowed in agent mode"
                 raise ConfigError(message, position=main.place(field_name))
     scrape_paths: tuple[Path, ...] = ()

@@ -62,11 +62,12 @@ def test_who_goes_on_at_the_savepoint_sends_the_rest_and_nothing_else(
     log = log_of(series)
     cuts = [min(cut, len(series)) for cut in cuts]
     first, backlog = sent_of(log, 0, [], cuts, shards, order, size)
+    assert backlog.waiting == Counted(len(series) - len(first))
     other = [min(cut, len(series)) for cut in other]
     everybody = list(range(shards)) * 70
     rest, after = sent_of(log, backlog.position, backlog.beyond(), other, shards, everybody, size)
     assert sorted(first + rest) == list(range(len(series)))
-    assert after.unsent == 0
+    assert after.unsent == after.waiting.total == 0
 
 
 def test_a_savepoint_is_read_as_it_was_written() -> None:

@@ -104,7 +104,13 @@ async def test_credentials_are_as_they_must_be(tmp_path: Path) -> None:
     """Right ones pass, in any case of the scheme; wrong, cut, unknown and empty ones do not."""
     async with world_of(tmp_path) as here:
         good = basic("alice", PASSWORD)["authorization"]
-        for value in (good, good.replace("Basic", "bAsIC"), f"Bearer {TOKEN}", f"bearer  {TOKEN} "):
+        for value in (
+            good,
+            good.replace("Basic", "bAsIC"),
+            f"Bearer {TOKEN}",
+            f"bearer  {TOKEN} ",
+            f"Token {TOKEN}",
+        ):
             assert await status(here, READY, {"authorization": value}) == 200
         for value in (
             "Basic",

@@ -41,12 +41,6 @@ _OTHERS: Final[tuple[tuple[str, Kind, str, Value], ...]] = (
         "Bytes of metadata sent, compressed.",
         lambda q: q.counts.metadata_bytes,
     ),
-    (
-        "samples_pending",
-        "gauge",
-        "Entries read from the log that are not at the receiver.",
-        lambda q: q.pending,
-    ),
     ("shards", "gauge", "Shards that send in parallel.", lambda q: q.shards),
     ("shards_max", "gauge", "The most shards.", lambda q: q.settings.config.queue_config.max_shards),
     ("shards_min", "gauge", "The fewest shards.", lambda q: q.settings.config.queue_config.min_shards),
@@ -75,6 +69,8 @@ _OTHERS: Final[tuple[tuple[str, Kind, str, Value], ...]] = (
 
 def remote_write_metrics(writer: RemoteWriter) -> Callable[[], Iterator[MetricFamily]]:
     """prometheus_remote_storage_*."""
+    # The queue that read most may go: what came has come all the same.
+    came = [0] * len(_KINDS)
 
     def families() -> Iterator[MetricFamily]:
         queues = [(_place(queue), queue) for queue in writer.queues.values()]
@@ -95,6 +91,23 @@ def remote_write_metrics(writer: RemoteWriter) -> Callable[[], Iterator[MetricFa
             yield MetricFamily(
                 f"{_PREFIX}{kind}_dropped_total", text, "counter", dropped, (*_LABELS, "reason")
             )
+            waiting = [(who, float(queue.waiting[place])) for who, queue in queues]
+            text = f"Number of {kind} read from the log that are not at the receiver."
+            yield MetricFamily(f"{_PREFIX}{kind}_pending", text, "gauge", waiting, _LABELS)
+            came[place] = max(came[place], *(queue.counts.came[place] for _, queue in queues))
+            text = f"Total number of {kind} read from the log, by the queue that read most."
+            yield MetricFamily(f"{_PREFIX}{kind}_in_total", text, "counter", [((), float(came[place]))])
+        newest_s = max(queue.counts.newest_read_ms for _, queue in queues) / 1000
+        text = "The newest timestamp that any queue read from the log."
+        yield MetricFamily(f"{_PREFIX}highest_timestamp_in_seconds", text, "gauge", [((), newest_s)])
+        yield MetricFamily(
+            f"{_PREFIX}sent_batch_duration_seconds",
+            "How long attempts to send took.",
+            "histogram",
+            [(who, queue.counts.took.sum) for who, queue in queues],
+            _LABELS,
+            buckets=[queue.counts.took.buckets() for _, queue in queues],
+        )
         for name, family, text, value in _OTHERS:
             samples = [(who, float(value(queue))) for who, queue in queues]
             yield MetricFamily(_PREFIX + name, text, family, samples, _LABELS)

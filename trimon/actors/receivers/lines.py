@@ -7,6 +7,7 @@ UDP  a datagram ─ its lines ───┘      datagrams wait in the kernel mea
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import trio
 
 from trimon.errors import OperatingError, UserError
 from trimon.log import Log
+from trimon.remote.pushed.graphite import quoted
 
 READ_BYTES: Final = 32 * 1024
 DATAGRAM_BYTES_MAX: Final = 64 * 1024
@@ -30,6 +32,7 @@ IDLE_S: Final = 3600.0
 DATAGRAMS_BUFFERED_BYTES: Final = 4 * 2**20
 BIND_AGAIN_S: Final = 5.0
 TELL_EVERY_S: Final = 60.0
+_LOOK_EVERY_S: Final = 5.0
 
 Take = Callable[[Sequence[bytes]], Awaitable[None]]
 
@@ -50,36 +53,66 @@ class LineCounts:
 
 
 @dataclass(slots=True)
+class _Untold:
+    """Faults of one kind that the log does not have yet: how many, the last one, and when they may be told."""
+
+    count: int = 0
+    error: str = ""
+    tells_at_s: float = -math.inf
+
+
+@dataclass(slots=True)
 class LineFaults:
-    """Tells of faults now and then, however many there are."""
+    """Tells of the first fault of a kind at once, and of those that follow once a minute, however many there are."""
 
     what: str
     counts: LineCounts
     log: Log
-    _tells_at_s: float = field(default=-1.0)
-    _untold: int = 0
+    _kinds: dict[str, _Untold] = field(default_factory=dict)
 
     def line(self, line: bytes, error: UserError) -> None:
         """A line that cannot be taken."""
         self.counts.malformed += 1
-        self._tell(f"a line of {self.what} cannot be taken", f"{error.message}: {line[:120]!r}")
+        self._tell(f"lines of {self.what} cannot be taken", f"{error.message}: {quoted(line[:120])}", 1)
 
     def sample(self, error: str, count: int) -> None:
         """Samples that storage refused."""
         self.counts.refused += count
-        self._tell(f"samples of {self.what} are not stored", error)
+        self._tell(f"samples of {self.what} are not stored", error, count)
 
     def listening(self, error: str) -> None:
         """The address cannot be had."""
-        self._tell(f"{self.what} cannot be received", error)
+        self._tell(f"{self.what} cannot be received", error, 1)
 
-    def _tell(self, message: str, error: str) -> None:
+    def heard(self, address: str) -> None:
+        """The address is had."""
+        self.log.info("lines are received", receiver=self.what, address=address)
+
+    def _tell(self, message: str, error: str, count: int) -> None:
         self.counts.last_error = error
-        self._untold += 1
-        if trio.current_time() >= self._tells_at_s:
-            self._tells_at_s = trio.current_time() + TELL_EVERY_S
-            self.log.warning(message, err=error, count=self._untold)
-            self._untold = 0
+        kind = self._kinds.setdefault(message, _Untold())
+        kind.count += count
+        kind.error = error
+        if trio.current_time() >= kind.tells_at_s:
+            self._say(message, kind)
+
+    def _say(self, message: str, kind: _Untold) -> None:
+        self.log.warning(message, err=kind.error, count=kind.count)
+        kind.count, kind.tells_at_s = 0, trio.current_time() + TELL_EVERY_S
+
+    def tell_rest(self) -> None:
+        """Tells all that was not told yet."""
+        for message, kind in self._kinds.items():
+            if kind.count:
+                self._say(message, kind)
+
+    async def run(self) -> None:
+        """Tells what came after the first of a kind, when its minute is over; until it is cancelled."""
+        while True:
+            await trio.sleep(_LOOK_EVERY_S)
+            for message, kind in self._kinds.items():
+                if kind.count and trio.current_time() >= kind.tells_at_s:
+                    self._say(message, kind)
 
 
 class LineSockets:
@@ -102,13 +135,19 @@ class LineSockets:
     async def run(self) -> None:
         """Listens until it is closed; an address that cannot be had now is tried again."""
         with self._scope:
-            while True:
-                try:
-                    await self._listen()
-                except (OSError, OperatingError) as error:
-                    self.bound = None
-                    self._faults.listening(f"{self._host}:{self._port}: {error}")
-                await trio.sleep(BIND_AGAIN_S)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._faults.run)
+                await self._listen_always()
+        self._faults.tell_rest()
+
+    async def _listen_always(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (OSError, OperatingError) as error:
+                self.bound = None
+                self._faults.listening(f"{self._host}:{self._port}: {error}")
+            await trio.sleep(BIND_AGAIN_S)
 
     async def _listen(self) -> None:
         found = await trio.socket.getaddrinfo(
@@ -125,6 +164,7 @@ class LineSockets:
             streams.listen(128)
             self.bound = streams.getsockname()[:2]
             await datagrams.bind(streams.getsockname())
+            self._faults.heard("{}:{}".format(*self.bound))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._datagrams, datagrams)
                 nursery.start_soon(self._connections, streams, nursery)

@@ -58,6 +58,7 @@ class StatsdReceiver:
             while (slot_ms := await self._schedule.wait()) is not None:
                 await self._flush(slot_ms)
         await self._flush(self._clock.now_ms())
+        self._faults.tell_rest()
 
     async def _flush(self, time_ms: int) -> None:
         batch = self._state.flush(time_ms)

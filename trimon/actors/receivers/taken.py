@@ -10,6 +10,8 @@ from trimon.actors.receivers.lines import LineCounts, LineFaults
 from trimon.actors.storage import Writer
 from trimon.config.own.receivers import ListeningConfig
 from trimon.errors import OperatingError
+from trimon.gotext.times import rfc3339
+from trimon.model.labels import format_label_set
 from trimon.model.rows import Appended, SampleBatch
 from trimon.remote.pushed.names import Naming, mapping
 
@@ -27,6 +29,13 @@ def refused(answer: Appended) -> int:
     return answer.out_of_order + answer.out_of_bounds + answer.too_old + answer.series_refused
 
 
+def _told(answer: Appended) -> str:
+    if answer.refused_sample is None:
+        return answer.error
+    series, time_ms = answer.refused_sample
+    return f"{answer.error}: {format_label_set(series)} at {rfc3339(time_ms)}"
+
+
 async def store(batch: SampleBatch, samples: int, writer: Writer, faults: LineFaults) -> None:
     """Stores a batch of so many samples; what becomes of them is counted and told."""
     try:
@@ -37,7 +46,7 @@ async def store(batch: SampleBatch, samples: int, writer: Writer, faults: LineFa
     lost = refused(answer)
     faults.counts.samples += max(0, samples - lost)
     if lost:
-        faults.sample(answer.error, lost)
+        faults.sample(_told(answer), lost)
 
 
 def shown(counts: LineCounts) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -23,7 +24,7 @@ from trimon.model.relabel import Relabeling
 from trimon.offload import Offload
 from trimon.redaction import shown_url
 from trimon.remote.sending.backlog import Backlog, Savepoint, spread
-from trimon.remote.sending.entries import Entries, Sifter
+from trimon.remote.sending.entries import Counted, Entries, Sifter
 from trimon.remote.sending.resharding import INTERVAL_S
 from trimon.remote.sending.series import SeriesTable
 from trimon.storage.wal.kept import KeptLog
@@ -221,6 +222,7 @@ class RemoteWriteQueue:
         demand, counts = self.sender.demand, self.counts
         dropped, sifter.dropped = sifter.dropped, type(sifter.dropped)()
         counts.ruled_out = counts.ruled_out.plus(dropped)
+        counts.came = reduce(Counted.plus, (part.counted for part in parts), counts.came.plus(dropped))
         demand.came.add(came)
         demand.dropped.add(dropped.samples)
         counts.newest_read_ms = max([counts.newest_read_ms, *(part.newest_ms for part in parts)])
@@ -342,6 +344,11 @@ class RemoteWriteQueue:
     def pending(self) -> int:
         """Entries that were read and are not at the receiver."""
         return self._backlog.unsent
+
+    @property
+    def waiting(self) -> Counted:
+        """The same by kind."""
+        return self._backlog.waiting
 
     @property
     def lag_s(self) -> float:

@@ -28,7 +28,10 @@ from trimon.remote.sending.messages import (
 from trimon.remote.sending.resharding import Demand
 from trimon.remote.sending.series import SeriesTable
 from trimon.remote.snappy import compress
+from trimon.selfmetrics import Durations
 
+# Bounds of the classes into which attempts are counted by how long they took.
+SENDING_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0, 300.0)
 ANSWER_BYTES_MAX: Final = 64 * 1024
 REPEATED_S: Final = 60.0
 # Of a request that was refused.
@@ -39,6 +42,8 @@ SERIES_LOGGED_MAX: Final = 10
 class QueueCounts:
     """What became of what a queue read; it outlives the actor."""
 
+    came: Counted = NONE
+    """What was read of the log, with what rules drop."""
     sent: Counted = NONE
     failed: Counted = NONE
     retried: Counted = NONE
@@ -49,8 +54,8 @@ class QueueCounts:
     metadata: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     metadata_bytes: int = 0
-    batches: int = 0
-    seconds: float = 0.0
+    took: Durations = field(default_factory=lambda: Durations(SENDING_S))
+    """How long each attempt took."""
     newest_sent_ms: int = 0
     newest_read_ms: int = 0
     first_read_ms: int = 0
@@ -185,8 +190,7 @@ class Sender:
             return Judgement(Verdict.RETRY, redacted(str(error)))
         finally:
             took_s = trio.current_time() - began_s
-            self.counts.batches += 1
-            self.counts.seconds += took_s
+            self.counts.took.observe(took_s)
             self.demand.sending.add(took_s)
         return judge(
             answer.status,

@@ -23,6 +23,7 @@ from trimon.cli.server.serveroptions import (
     check_flags,
     data_path,
     flag_retention,
+    grpc_addresses,
     kept_log,
     listen_addresses,
     notifier_settings,
@@ -124,13 +125,11 @@ def _start(flags: ServerFlags, log: Log, problems: RecentProblems) -> int:
     config = loaded.config
     descriptors = plan(raise_limit(), flags["web.max-connections"])
     say(descriptors, log)
-    grpc_addresses = listen_addresses(
-        (flags["otlp.grpc-listen-address"],) if flags["otlp.grpc-listen-address"] else ()
-    )
+    called = grpc_addresses(flags["otlp.grpc-listen-address"])
     sockets, store = _opened(addresses, handed, store_options(flags, config, features))
-    grpc_sockets = _bound_grpc(grpc_addresses, sockets, store)
+    grpc_sockets = _bound_grpc(called, sockets, store)
     _tell_of_prometheus(data_path(flags), store.options.path, log)
-    paths = BoundPaths((*(addresses if handed is None else ()), *grpc_addresses))
+    paths = BoundPaths((*(addresses if handed is None else ()), *called))
     warn(log, security.now.cautions)
     _warn_of_open_ports((*sockets, *grpc_sockets), security, log)
     if source.embedded and not (security.now.is_open and security.now.tls is None):

@@ -95,6 +95,16 @@ def listen_addresses(texts: tuple[str, ...]) -> tuple[Address, ...]:
     return tuple(_address(text) for text in texts)
 
 
+def grpc_addresses(text: str) -> tuple[Address, ...]:
+    """The same of --otlp.grpc-listen-address; nothing of an empty one. Raises UserError."""
+    if not text or text.startswith(UNIX):
+        return listen_addresses((text,)) if text else ()
+    _, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise UserError(f"--otlp.grpc-listen-address: {text!r} is no address: host:port is wanted")
+    return listen_addresses((text,))
+
+
 def _address(text: str) -> Address:
     if text.startswith(UNIX):
         if not (path := text.removeprefix(UNIX)):

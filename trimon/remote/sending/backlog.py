@@ -6,6 +6,7 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ class _Chunk(Generic[P]):
     """What one read brought: the position after it, what of it is not sent, and what each shard has sent."""
 
     position: P
-    left: int
+    left: Counted
     sent: list[Counted]
 
 
@@ -73,13 +74,18 @@ class Backlog(Generic[P]):
         return max(shard.pending for shard in self._shards)
 
     @property
+    def waiting(self) -> Counted:
+        """Entries of each kind that are not at the receiver yet."""
+        return reduce(Counted.plus, (chunk.left for chunk in self._chunks), NONE)
+
+    @property
     def unsent(self) -> int:
         """Entries that are not at the receiver yet."""
-        return sum(chunk.left for chunk in self._chunks)
+        return sum(chunk.left.total for chunk in self._chunks)
 
     def add(self, position: P, parts: Sequence[Entries]) -> None:
         """What a read brought for each shard, and the position after it."""
-        chunk = _Chunk(position, 0, [NONE] * len(self._shards))
+        chunk = _Chunk(position, NONE, [NONE] * len(self._shards))
         for number, (shard, entries) in enumerate(zip(self._shards, parts, strict=True)):
             counted = entries.counted
             known = Counted(*(min(one, other) for one, other in zip(shard.skip, counted, strict=True)))
@@ -87,10 +93,10 @@ class Backlog(Generic[P]):
                 shard.skip = shard.skip.minus(known)
                 chunk.sent[number] = known
                 entries = entries.cut(known, counted)  # what is left of them
-            left = counted.minus(known).total
-            if left:
-                chunk.left += left
-                shard.pending += left
+            left = counted.minus(known)
+            if left.total:
+                chunk.left = chunk.left.plus(left)
+                shard.pending += left.total
                 shard.pieces.append((chunk, entries))
         self._chunks.append(chunk)
         self._advance()
@@ -122,12 +128,12 @@ class Backlog(Generic[P]):
     def done(self, batch: Batch[P]) -> None:
         """A batch is at the receiver, or lost for good."""
         for chunk, counted in batch.parts:
-            chunk.left -= counted.total
+            chunk.left = chunk.left.minus(counted)
             chunk.sent[batch.shard] = chunk.sent[batch.shard].plus(counted)
         self._advance()
 
     def _advance(self) -> None:
-        while self._chunks and not self._chunks[0].left:
+        while self._chunks and not self._chunks[0].left.total:
             self.position = self._chunks.popleft().position
 
     def beyond(self) -> list[Counted]:

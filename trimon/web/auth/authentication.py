@@ -18,6 +18,8 @@ from trimon.web.http.messages import header_of, match_of, send_answer, set_user
 from trimon.web.http.role import Role
 from trimon.web.http.wire.connections import client_key
 
+# Clients of InfluxDB 2 know the second alone.
+_TOKEN_SCHEMES: Final = frozenset((b"bearer", b"token"))
 _OUTCOMES: Final = ("ok", "wrong", "missing", "limited", "forbidden")
 
 
@@ -96,7 +98,7 @@ class Authentication:
         scheme, _, credentials = header.partition(b" ")
         kind = scheme.lower()
         basic = _user_and_password(credentials) if kind == b"basic" else None
-        owner = accounts.owner(credentials.strip()) if kind == b"bearer" else None
+        owner = accounts.owner(credentials.strip()) if kind in _TOKEN_SCHEMES else None
         if owner is not None:
             return owner
         hashed = accounts.hash_for(basic[0]) if basic is not None else None
@@ -121,7 +123,7 @@ class Authentication:
                 limit.give_back()
                 return user
         self._counters["wrong"].inc()
-        return _unauthorized("Bearer" if kind == b"bearer" else "Basic")
+        return _unauthorized("Bearer" if kind in _TOKEN_SCHEMES else "Basic")
 
 
 def _is_exempt(endpoint: Endpoint | None, now: Security) -> bool:
