@@ -198,6 +198,7 @@ async def test_a_copy_that_was_cut_is_done_again(endpoint: str, bucket: Any, ben
     (told,) = [
         fields["err"] for _, message, fields in cut.log.entries if message == "a block cannot be copied"
     ][:1]
+    assert f" {endpoint}/{bucket.name}/p/q/{ulid}/" in told
     assert told.endswith("503 Slow Down (SlowDown)")
     await Shipping(bench, config).until(len(bench.store.blocks()))
     assert f"p/q/{ulid}/meta.json" in {each.key for each in bucket.objects.all()}

@@ -12,6 +12,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from trimon.fetch.request import Fetch, FetchError, FetchRequest, Response
+from trimon.redaction import shown_url
 
 PART_BYTES: Final = 32 * 2**20
 _ANSWER_BYTES_MAX: Final = 2**20
@@ -34,6 +35,7 @@ class Bucket:
     def __init__(self, fetch: Fetch, base: str, timeout_s: float) -> None:
         self._fetch = fetch
         self._base = base
+        self._shown = shown_url(base)
         self._timeout_s = timeout_s
 
     async def has(self, key: str) -> bool:
@@ -41,19 +43,19 @@ class Bucket:
         answer = await self._send("HEAD", key)
         if answer.status == _MISSING:
             return False
-        _check(answer, f"HEAD {key}")
+        self._check(answer, "HEAD", key)
         return True
 
     async def put(self, key: str, read: Read, size_bytes: int) -> None:
         """Make an object of so many bytes; in parts beyond PART_BYTES. Raises FetchError, and what `read` raises."""
         if size_bytes <= PART_BYTES:
-            _check(await self._send("PUT", key, await read(0, size_bytes)), f"PUT {key}")
+            self._check(await self._send("PUT", key, await read(0, size_bytes)), "PUT", key)
             return
         began = await self._send("POST", key, query="uploads=")
-        _check(began, f"POST {key}?uploads")
+        self._check(began, "POST", f"{key}?uploads")
         found = _UPLOAD.search(began.body)
         if found is None:
-            raise BucketError(f"POST {key}?uploads: no UploadId in the answer")
+            raise BucketError(f"POST {self._shown}/{key}?uploads: no UploadId in the answer")
         upload = f"uploadId={found[1].decode()}"
         try:
             await self._put_parts(key, upload, read, size_bytes)
@@ -67,7 +69,7 @@ class Bucket:
             number = len(tags) + 1
             part = await read(begin, min(PART_BYTES, size_bytes - begin))
             answer = await self._send("PUT", key, part, f"partNumber={number}&{upload}")
-            _check(answer, f"PUT {key}, part {number}")
+            self._check(answer, "PUT", f"{key}, part {number}")
             tags.append(answer.headers.get("etag", ""))
         parts = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>"
@@ -75,9 +77,9 @@ class Bucket:
         )
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
         done = await self._send("POST", key, body, upload)
-        _check(done, f"POST {key}")
+        self._check(done, "POST", key)
         if _CODE.search(done.body) and b"<Error>" in done.body:  # an error may come behind a 200
-            raise BucketError(f"POST {key}: {_said(done)}")
+            raise BucketError(f"POST {self._shown}/{key}:{_said(done)}")
 
     async def _send(self, method: str, key: str, body: bytes = b"", query: str = "") -> Response:
         url = f"{self._base}/{key}" + (f"?{query}" if query else "")
@@ -85,10 +87,9 @@ class Bucket:
             FetchRequest(url, (), self._timeout_s, _ANSWER_BYTES_MAX, method, body, follow_redirects=False)
         )
 
-
-def _check(answer: Response, what: str) -> None:
-    if answer.status != _OK:
-        raise BucketError(f"{what}: {answer.status_line}{_said(answer)}")
+    def _check(self, answer: Response, method: str, what: str) -> None:
+        if answer.status != _OK:
+            raise BucketError(f"{method} {self._shown}/{what}: {answer.status_line}{_said(answer)}")
 
 
 def _said(answer: Response) -> str:

@@ -106,10 +106,8 @@ def read_push(body: bytes, content_type: str, grouping: Labels, now_ms: int) -> 
         raise UserError(str(error)) from None
     if reading.timed:
         raise UserError("pushed metrics must not have timestamps")
-    if reading.repeats or reading.duplicates:
-        raise UserError(
-            f"{reading.duplicates or reading.repeats} samples are of series that are there already: each series once"
-        )
+    if count := max(reading.repeats, reading.duplicates):
+        raise UserError(f"series are there twice: {count} samples too many")
     families: dict[str, tuple[list[Labels], list[float]]] = {}
     for labels, value in zip(reading.new_labels, reading.values.tolist(), strict=True):
         name = family_of(dict(labels)[METRIC_NAME], layout.families)

@@ -42,7 +42,10 @@ class BlockShipperConfig(HttpClient, Model):
     def check(self) -> None:
         """There is a bucket, and a place for it."""
         if not _BUCKET.fullmatch(self.bucket):
-            raise self.refuse("bucket", f"{go_quote(self.bucket)} is no name of a bucket")
+            raise self.refuse(
+                "bucket",
+                f"{go_quote(self.bucket)} is no name of a bucket: 3 to 63 letters (a-z), digits, . and - are wanted",
+            )
         if self.prefix and not _PREFIX.fullmatch(self.prefix):
             raise self.refuse(
                 "prefix",
