@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +13,25 @@ from trimon.model.labels import Labels
 
 Codes = npt.NDArray[np.int32]
 
+# Of tables that are no longer, readers may note what they made of them: it takes some 160 bytes a row.
+NOTED_ROWS_MAX: Final = 128
+NOTED_ROW_BYTES: Final = 160
+
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
     """`rows` series; `columns[i][row]` is the code of label `names[i]`, an index into `values[i]`.
 
     `names` ascend and are distinct. Code 0 is always the empty string, a label that is missing. The values of
-    a dictionary are distinct, in any order, and may hold values that no row uses. Arrays are never written.
+    a dictionary are distinct, in any order, and may hold values that no row uses. Arrays are never written. `notes` are what
+    readers made of a short table, such as its text, under names of their own; an entry is never changed.
     """
 
     rows: int
     names: tuple[str, ...]
     columns: tuple[Codes, ...]
     values: tuple[Sequence[str], ...]
+    notes: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def empty(cls) -> LabelTable:

@@ -136,7 +136,7 @@ class CurrentConfiguration:
 
     def __init__(self, loaded: LoadedConfiguration, query: QueryOptions) -> None:
         self.loaded = loaded
-        self._query = query
+        self._query = self._asked = query
 
     @property
     def config(self) -> Config:
@@ -149,7 +149,10 @@ class CurrentConfiguration:
 
     def query_options(self) -> QueryOptions:
         """How queries run; the default step of subqueries is the configuration's."""
-        return replace(self._query, subquery_step_ms=self.config.evaluation_interval_ms)
+        step_ms = self.config.evaluation_interval_ms
+        if self._asked.subquery_step_ms != step_ms:
+            self._asked = replace(self._query, subquery_step_ms=step_ms)
+        return self._asked
 
     def rule_defaults(self) -> RuleDefaults:
         """How rule files are read."""

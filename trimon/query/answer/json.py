@@ -12,7 +12,7 @@ import orjson
 from trimon.gotext.floats import format_plain
 from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
-from trimon.model.table import LabelTable
+from trimon.model.table import NOTED_ROWS_MAX, LabelTable
 from trimon.query.answer.jsonhistograms import HistogramTexts
 from trimon.query.answer.jsonlabels import format_label_sets, json_quoted, label_bytes, label_columns
 from trimon.query.answer.result import QueryResult, RangeSamples
@@ -173,6 +173,10 @@ def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Tim
     (time,) = format_times(times_ms)
     texts = format_values(values)
     middle = f',"value":[{time},"'
+    if labels.rows <= NOTED_ROWS_MAX and cells is None:
+        sets = format_label_sets(labels)
+        shown = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
+        return ",".join(shown)
     columns = label_columns(labels, '"]},{"metric":{', "}" + middle)
     if columns is not None and cells is None:
         width = len(columns) + 1

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 import orjson
 
-from trimon.model.table import LabelTable
+from trimon.model.table import NOTED_ROWS_MAX, LabelTable
 
 # Series of which the labels are looked at to know how long they are.
 _LOOKED_AT: Final = 32
+_NOTE: Final = "json"
 
 
 def json_quoted(text: str) -> str:
@@ -26,13 +27,24 @@ def json_quoted(text: str) -> str:
 
 def label_bytes(labels: LabelTable) -> int:
     """The size of all label sets as text, about: as some of them are."""
+    if labels.rows <= NOTED_ROWS_MAX:
+        return sum(map(len, format_label_sets(labels)))
     rows = range(0, labels.rows, max(1, labels.rows // _LOOKED_AT))
     seen = sum(len(name) + len(value) + 6 for row in rows for name, value in labels.labels(row))
     return seen * labels.rows // max(len(rows), 1)
 
 
 def format_label_sets(labels: LabelTable) -> list[str]:
-    """Every label set as a JSON object, labels ascending by name."""
+    """Every label set as a JSON object, labels ascending by name. Of a short table they are made once; not to be changed."""
+    if labels.rows > NOTED_ROWS_MAX:
+        return _label_sets(labels)
+    noted: list[str] | None = labels.notes.get(_NOTE)
+    if noted is None:
+        noted = labels.notes[_NOTE] = _label_sets(labels)
+    return noted
+
+
+def _label_sets(labels: LabelTable) -> list[str]:
     columns = label_columns(labels, "{", "}")
     if columns is not None:
         return columns[0] if len(columns) == 1 else list(map("".join, zip(*columns, strict=True)))

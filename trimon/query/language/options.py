@@ -48,6 +48,8 @@ class QueryOptions:
         self, lookback_ms: int | None = None, timeout_s: float | None = None, samples_max: int | None = None
     ) -> QueryOptions:
         """The same options with a request's own values."""
+        if lookback_ms is None and timeout_s is None and samples_max is None:
+            return self
         return replace(
             self,
             lookback_ms=self.lookback_ms if lookback_ms is None else lookback_ms,

@@ -33,10 +33,8 @@ def newest_samples(
 ) -> NewestSamples | None:
     """The newest sample of each series (ascending) after the first time, up to the second; None where only a frame tells."""
     after_ms, until_ms = between_ms
-    if _is_loose(loose, series, after_ms, until_ms):
-        return None
     placements = placement.newest(series)
-    if len(series) == 0 or int(placements.min()) < 0:
+    if len(series) == 0 or int(placements.min()) < 0 or _is_loose(loose, series, after_ms, until_ms):
         return None
     groups, columns = placement.group[placements], placement.column[placements].astype(np.int64)
     order = np.argsort(groups, kind="stable")
@@ -91,10 +89,19 @@ def _last_rows(
 
 def _is_loose(view: LooseView, series: Int32s, after_ms: int, until_ms: int) -> bool:
     """Whether a sample of one of the series may be among those that are in no group."""
-    picked = [page.series for page in view.pages if page.min_ms <= until_ms and page.max_ms > after_ms]
-    if len(view.times):
-        picked.append(view.series[(view.times > after_ms) & (view.times <= until_ms)])
-    return any(bool(np.isin(numbers, series).any()) for numbers in picked if len(numbers))
+    for page in view.pages:
+        if page.min_ms <= until_ms and page.max_ms > after_ms and _has_any(page.series, series):
+            return True
+    if not len(view.times):
+        return False
+    inside = view.series[(view.times > after_ms) & (view.times <= until_ms)]
+    return len(inside) > 0 and _has_any(series, inside)
+
+
+def _has_any(ascending: Int32s, numbers: Int32s) -> bool:
+    """Whether any of the numbers is among those that ascend."""
+    place = np.minimum(np.searchsorted(ascending, numbers), len(ascending) - 1)
+    return bool((ascending[place] == numbers).any())
 
 
 class _Group:

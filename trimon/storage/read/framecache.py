@@ -43,7 +43,7 @@ from trimon.model.components import COMPONENT_LABEL, is_marker
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.snapshot import Admit, NewestSamples
-from trimon.model.table import LabelTable
+from trimon.model.table import NOTED_ROW_BYTES, NOTED_ROWS_MAX, LabelTable
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Int32s, Int64s
@@ -128,8 +128,16 @@ class _Selected:
     def nbytes(self) -> int:
         columns = sum(column.nbytes for column in self.labels.columns)
         # the values of one source are its own, those of several were listed for this selection
+        noted = NOTED_ROW_BYTES * self.labels.rows if self.labels.rows <= NOTED_ROWS_MAX else 0
         listed = sum(len(values) for values in self.labels.values) if len(self.places) > 1 else 0
-        return 1000 + self.asked_bytes + columns + 80 * listed + sum(place.nbytes for place in self.places)
+        return (
+            1000
+            + self.asked_bytes
+            + noted
+            + columns
+            + 80 * listed
+            + sum(place.nbytes for place in self.places)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
