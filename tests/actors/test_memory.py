@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 import trio
 
-from trimon.actors.memory import LOOK_S, TRIM_BYTES, TRIM_QUIET_S, MemoryMonitor, Pressure, ProcessMemory
+from trimon.actors.memory import (
+    LOOK_S,
+    TRIM_BYTES,
+    TRIM_QUIET_S,
+    UNUSED_S,
+    MemoryMonitor,
+    Pressure,
+    ProcessMemory,
+)
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.log import make_log
 from trimon.memory.bodies import BodyMemory
@@ -31,6 +39,7 @@ class FakeStore:
         self.caches_max = 0
         self.series_max = 0
         self.sheds = 0
+        self.unused_bytes = 0
         self.problems: list[tuple[str, str, str]] = []
         self.grown = SeriesGrowth(0, 0, 0)
 
@@ -50,6 +59,10 @@ class FakeStore:
     def shed_caches(self) -> None:
         self.sheds += 1
         self.cache_bytes = 0
+
+    def forget_unused(self) -> int:
+        unused, self.unused_bytes = self.unused_bytes, 0
+        return unused
 
     def note_problem(self, kind: str, subject: str, text: str, count: int = 1) -> None:
         del count
@@ -185,6 +198,22 @@ async def test_what_queries_give_back_goes_to_the_system(autojump_clock: trio.te
         world.used_bytes = int(world.memory.plan.budget_bytes * 0.9)
         await trio.sleep(20)
         assert 3 <= len(world.trims) <= 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_caches_held_goes_to_the_system_when_nobody_asks(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Within a minute of being told that much went unused, the allocator is told, too."""
+    del autojump_clock
+    world = World()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.monitor.run)
+        await trio.sleep(5)
+        world.store.unused_bytes = TRIM_BYTES
+        await trio.sleep(UNUSED_S + TRIM_QUIET_S + 2)
+        assert world.memory.unused_bytes == TRIM_BYTES
+        assert len(world.trims) == 1
         nursery.cancel_scope.cancel()
 
 

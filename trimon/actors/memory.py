@@ -30,6 +30,8 @@ TRIM_QUIET_S: Final = 1.5
 TRIM_S_MAX: Final = 15.0
 TRIM_PRESSED_S: Final = 5.0
 FORGET_S: Final = 300.0
+# What caches hold is given back when nobody has asked for it so long, or up to twice as long.
+UNUSED_S: Final = 60.0
 TOLD_S: Final = 60.0
 GROWTH_MS: Final = 3_600_000
 
@@ -71,13 +73,15 @@ class ProcessMemory:
     """Bodies of last scrapes."""
     pressure: Pressure = Pressure.NONE
     trims: int = 0
+    unused_bytes: int = 0
+    """What caches have given back since the start, since nobody asked for it."""
     pressed_s: dict[Pressure, float] = field(default_factory=dict)
     """For how long there was pressure of each kind."""
 
     @property
     def given_bytes(self) -> int:
-        """What queries and bodies have given back since the start."""
-        return self.queries.given_bytes + self.bodies.given_bytes
+        """What queries, bodies and caches have given back since the start."""
+        return self.queries.given_bytes + self.bodies.given_bytes + self.unused_bytes
 
 
 class MemoryMonitor:
@@ -129,6 +133,7 @@ class MemoryMonitor:
             )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._forget)
+            nursery.start_soon(self._forget_unused)
             while True:
                 self.look()
                 if self._untold:
@@ -141,6 +146,11 @@ class MemoryMonitor:
         while True:
             await trio.sleep(FORGET_S)
             self._memory.series.forget()
+
+    async def _forget_unused(self) -> None:
+        while True:
+            await trio.sleep(UNUSED_S)
+            self._memory.unused_bytes += self._store.forget_unused()
 
     def look(self) -> None:
         """Finds the pressure and what is free; some 20 microseconds."""

@@ -117,6 +117,10 @@ class BoundedStore(Protocol):
         """Forget what caches hold."""
         ...
 
+    def forget_unused(self) -> int:
+        """Have caches forget what was not used since the call before the last one; the bytes it held."""
+        ...
+
     def note_problem(self, kind: str, subject: str, text: str, count: int = 1) -> None:
         """Note a fault with those of the data directory."""
         ...

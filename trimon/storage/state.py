@@ -141,6 +141,11 @@ class StoreCore:
         for cache in (self.cache, self.pages, self.memory):
             cache.clear()
 
+    def forget_unused(self) -> int:
+        """Forget what was not used since the call before the last one; the bytes it held."""
+        caches = (self.cache, self.pages, self.memory.selections, self.memory.frames)
+        return sum(cache.forget_unused() for cache in caches)
+
     def measure_heads(self) -> tuple[int, int]:
         """Count chunks and bytes of all heads, which takes milliseconds for a thousand groups."""
         lives = self.state.heads

@@ -230,6 +230,10 @@ class Store:
         """Forget what caches hold."""
         self._core.shed_caches()
 
+    def forget_unused(self) -> int:
+        """Have caches forget what was not used since the call before the last one; the bytes it held."""
+        return self._core.forget_unused()
+
     def note_problem(self, kind: str, subject: str, text: str, count: int = 1) -> None:
         """Note a fault with those of the data directory."""
         self._core.problem(kind, subject, text, count)

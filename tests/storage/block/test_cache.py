@@ -77,3 +77,22 @@ def test_dictionaries_of_blocks_are_counted() -> None:
     assert cache.used_bytes > 1000 * (50 + 8)
     cache.get("large", lambda: Dictionary(pack_values([f"{number:0500}" for number in range(1000)])))
     assert cache.used_bytes < 100_000
+
+
+def test_what_nobody_asks_for_is_forgotten() -> None:
+    """After two rounds without use; what is used in between stays, and the bytes that went are told."""
+    cache = ArrayCache(1 << 20)
+    cache.get("often", lambda: rows(10))
+    cache.get("once", lambda: rows(1000))
+    cache.put("put", rows(500))
+    assert cache.forget_unused() == 0
+    assert cache.peek("often") is not None
+    held = cache.used_bytes
+    assert cache.forget_unused() > 8 * 1500
+    assert cache.peek("once") is None
+    assert cache.peek("put") is None
+    assert cache.peek("often") is not None
+    assert cache.used_bytes < held - 8 * 1500
+    assert cache.forget_unused() == 0
+    assert cache.forget_unused() > 0
+    assert cache.used_bytes == 0

@@ -40,7 +40,9 @@ class ArrayCache:
     def __init__(self, limit_bytes: int = CACHE_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        # what is kept, its bytes, and the round in which it was used last
+        self._kept: OrderedDict[Hashable, tuple[Any, int, int]] = OrderedDict()
+        self._round = 0
         self._lock = threading.Lock()
         self._numbers = itertools.count()
 
@@ -51,9 +53,8 @@ class ArrayCache:
     def get(self, key: Hashable, make: Callable[[], CacheEntry]) -> CacheEntry:
         """What is kept under the key; it is made if it is not there. Nobody writes to the result."""
         with self._lock:
-            found = self._kept.get(key)
+            found = self._used(key)
             if found is not None:
-                self._kept.move_to_end(key)
                 return found[0]  # type: ignore[no-any-return]
         scan = _scan.cache
         if scan is not None and scan is not self:
@@ -63,7 +64,7 @@ class ArrayCache:
         if size <= self._limit_bytes // 4:
             with self._lock:
                 if key not in self._kept:
-                    self._kept[key] = (made, size)
+                    self._kept[key] = (made, size, self._round)
                     self._used_bytes += size
                 while self._used_bytes > self._limit_bytes:
                     self._used_bytes -= self._kept.popitem(last=False)[1][1]
@@ -72,11 +73,17 @@ class ArrayCache:
     def peek(self, key: Hashable) -> object | None:
         """What is kept under the key, None if nothing is."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
-                return None
+            found = self._used(key)
+            return None if found is None else found[0]
+
+    def _used(self, key: Hashable) -> tuple[Any, int, int] | None:
+        """What is kept under the key, which is used now."""
+        found = self._kept.get(key)
+        if found is not None:
             self._kept.move_to_end(key)
-            return found[0]  # type: ignore[no-any-return]
+            if found[2] != self._round:
+                found = self._kept[key] = (found[0], found[1], self._round)
+        return found
 
     def put(self, key: Hashable, kept: object) -> None:
         """Keep this under the key instead of what was there; nothing is kept if it is too large."""
@@ -86,7 +93,7 @@ class ArrayCache:
             if old is not None:
                 self._used_bytes -= old[1]
             if size <= self._limit_bytes // 2:
-                self._kept[key] = (kept, size)
+                self._kept[key] = (kept, size, self._round)
                 self._used_bytes += size
             while self._used_bytes > self._limit_bytes:
                 self._used_bytes -= self._kept.popitem(last=False)[1][1]
@@ -97,6 +104,17 @@ class ArrayCache:
             self._limit_bytes = limit_bytes
             while self._used_bytes > limit_bytes:
                 self._used_bytes -= self._kept.popitem(last=False)[1][1]
+
+    def forget_unused(self) -> int:
+        """Begin another round, and forget what was used neither in this one nor in the one before; the bytes it held."""
+        with self._lock:
+            before_bytes, self._round = self._used_bytes, self._round + 1
+            while self._kept:
+                key = next(iter(self._kept))
+                if self._kept[key][2] >= self._round - 1:
+                    break
+                self._used_bytes -= self._kept.pop(key)[1]
+            return before_bytes - self._used_bytes
 
     def clear(self) -> None:
         """Forget everything."""
