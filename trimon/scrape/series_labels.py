@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 
 from trimon import limits
@@ -26,6 +27,7 @@ from trimon.scrape.options import PoolOptions
 
 _TYPE_LABEL: Final = "__type__"
 _UNIT_LABEL: Final = "__unit__"
+_NAME: Final = itemgetter(0)
 
 
 class SeriesLabels:
@@ -44,7 +46,7 @@ class SeriesLabels:
         pairs = _normalise(pairs, declared)
         if self._options.type_and_unit_labels:
             pairs = _with_type_and_unit(pairs, declared)
-        names = {name for name, _ in pairs}
+        names = set(map(_NAME, pairs))
         if names.isdisjoint(self._target_names) and not self._options.metric_relabeling:
             labels = tuple(sorted((*self._target, *(pair for pair in pairs if pair[1]))))
         else:
@@ -72,7 +74,7 @@ class SeriesLabels:
         return {**merged, **dict(self._target)}
 
     def _check(self, labels: Labels) -> None:
-        name = next((value for label, value in labels if label == METRIC_NAME), "")
+        name = dict(labels).get(METRIC_NAME)
         if not name:
             raise ExpositionError("missing metric name (__name__ label)")
         if not _are_valid(labels) or (
@@ -114,10 +116,11 @@ def _are_valid(labels: Labels) -> bool:
     """Whether every label has a name, and everything is UTF-8."""
     if not labels[0][0]:  # they are sorted
         return False
+    text = "".join(map("".join, labels))
+    if text.isascii():
+        return True
     try:
-        for name, value in labels:
-            if not (name.isascii() and value.isascii()):
-                f"{name}{value}".encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
