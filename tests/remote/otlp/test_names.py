@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,8 @@ STRATEGIES = (*ESCAPED, *UNESCAPED)
         ("1st", "", "gauge", ("_1st", "_1st", "1st", "1st")),
         ("a.total", "", "counter", ("a_total", "a_total", "a_total", "a.total")),
         ("_a__b", "m/s", "gauge", ("a_b_meters_per_second", "_a__b", "_a__b_meters_per_second", "_a__b")),
+        ("n second", "m/s", "gauge", ("n_second_meters_per_second", "n_second", "n second_meters_per_second", "n second")),
+        ("n", "[m]/[s]", "gauge", ("n_m_per_s", "n", "n_[m]_per_[s]", "n")),
     ],
 )  # fmt: skip
 def test_metrics_have_the_names_of_their_strategy(
@@ -47,11 +51,25 @@ def test_metrics_have_the_names_of_their_strategy(
         ("1/s", "per_second"),
         ("$", ""),
         ("a b", "a_b"),
+        ("µs", "seconds"),
+        ("s²", "seconds"),
+        ("[degF]", "degF"),
+        ("m/é", "meters_per"),
+        ("//", "per"),
+        ("µ1", ""),
     ],
 )
 def test_units_are_said_in_a_label(unit: str, label: str) -> None:
-    """In words, whatever the strategy."""
-    assert Unit.of(unit).label == label
+    """In words, whatever the strategy; odd characters are left out, and what is left may be a unit that is known."""
+    assert {Unit.of(unit).label(escapes=escapes) for escapes in (True, False)} == {label}
+
+
+def test_an_odd_unit_by_another_depends_on_the_strategy() -> None:
+    """Names that are escaped have one underscore before `per`, others what the odd character leaves, too."""
+    assert [Unit.of("m²/s").label(escapes=escapes) for escapes in (True, False)] == [
+        "m_per_second",
+        "m__per_second",
+    ]
 
 
 def test_labels_follow_the_two_options() -> None:
@@ -64,6 +82,23 @@ def test_labels_follow_the_two_options() -> None:
     assert {name: (plain.label(name), other.label(name)) for name in cases} == cases
     with pytest.raises(UserError, match='label name "é" resulted in invalid name "_"'):
         other.label("é")
+
+
+@pytest.mark.parametrize("name", ["__", "___", "____", "ключ"])
+def test_underscores_alone_are_no_label(name: str) -> None:
+    """Neither as they come nor as what escaping leaves; without escaping a label may be called so."""
+    plain = OtlpConfig(label_name_underscore_sanitization=False)
+    for config in (plain, replace(plain, label_name_preserve_multiple_underscores=False)):
+        with pytest.raises(EmptyName, match=f'label name "{name}" resulted in invalid name "_+"'):
+            Namer.of(config).label(name)
+    assert Namer.of(OtlpConfig(translation_strategy=UNESCAPED[0])).label(name) == name
+
+
+def test_reserved_names_stay_reserved() -> None:
+    """Names between double underscores keep these, though several underscores become one: `__name__` is no other label."""
+    namer = Namer.of(OtlpConfig(label_name_preserve_multiple_underscores=False))
+    cases = {"__name__": "__name__", "__a__b__": "__a_b__", "__a.b__": "__a_b__", "__a__b": "key_a_b"}
+    assert {name: namer.label(name) for name in cases} == cases
 
 
 @given(st.text(max_size=12), st.text("sBy/1{}%é .", max_size=5), st.booleans(), st.booleans())

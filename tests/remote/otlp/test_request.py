@@ -112,6 +112,74 @@ def test_a_point_without_a_recorded_value_ends_its_series() -> None:
     assert batch.values.view("u8")[batch.series_index == 0].tolist() == [STALE_NAN_BITS]
 
 
+@pytest.mark.parametrize(
+    ("resource", "own", "series"),
+    [
+        ({"service.name": "", "service.instance.id": "i"}, {"job": "mine"}, 'g{instance="i", job="mine"}'),
+        (
+            {"service.name": "n", "service.instance.id": ""},
+            {"instance": "mine"},
+            'g{instance="mine", job="n"}',
+        ),
+        ({"service.name": "n"}, {"job": "mine"}, 'g{job="n"}'),
+    ],
+)
+def test_what_identifies_goes_before_a_point_where_it_says_something(
+    resource: dict[str, str], own: dict[str, str], series: str
+) -> None:
+    """An empty service name or instance leaves the data point its own job or instance."""
+    found = OtlpDecoder(Options()).decode(encoded(request([gauge("g", point(T, 1.0, **own))], resource)))
+    assert samples(found) == [(series, T, "1.0")]
+
+
+def test_target_info_has_its_own_job_where_no_service_is_named() -> None:
+    """An attribute `job` of the resource is a label of target_info that an empty service name does not take away."""
+    resource = {"service.name": "", "job": "mine"}
+    found = OtlpDecoder(Options()).decode(encoded(request([gauge("g", point(T, 1.0))], resource)))
+    assert [series for series, _, _ in samples(found)] == ["g", 'target_info{job="mine"}']
+
+
+def test_an_attribute_that_is_there_twice() -> None:
+    """Without escaping an empty value takes the label away, two values are refused; target_info counts service.name twice."""
+    decoder = OtlpDecoder(Options(OtlpConfig(translation_strategy="NoTranslation")))
+
+    def twice(*values: str) -> dict[str, Any]:
+        message = request([gauge("g", point(T, 1.0))], {})
+        attributes = message["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["gauge"]["dataPoints"][0]
+        attributes["attributes"] = [{"key": "a", "value": {"stringValue": value}} for value in values]
+        return message
+
+    for values in (("x", ""), ("", "x"), ("x", "", "y")):
+        assert [series for series, _, _ in samples(decoder.decode(encoded(twice(*values))))] == ["g"]
+    with pytest.raises(UserError, match='label name "a" is not unique'):
+        decoder.decode(encoded(twice("x", "y")))
+    message = request([gauge("g", point(T, 1.0))], {"service.name": "n"})
+    message["resourceMetrics"][0]["resource"]["attributes"] *= 2
+    series = [series for series, _, _ in samples(OtlpDecoder(Options()).decode(encoded(message)))]
+    assert series == ['g{job="n"}', 'target_info{job="n"}']
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"doubleValue": "NaN"}, "NaN"),
+        ({"doubleValue": "Infinity"}, "Infinity"),
+        ({"doubleValue": "-Infinity"}, "-Infinity"),
+        ({"arrayValue": {"values": [{"doubleValue": 1.5}, {"intValue": "2"}]}}, "[1.5,2]"),
+        ({"arrayValue": {"values": [{"doubleValue": "NaN"}, {"intValue": "2"}]}}, ""),
+        ({"kvlistValue": {"values": [{"key": "a", "value": {"doubleValue": "Infinity"}}]}}, ""),
+        ({"arrayValue": {"values": [{"arrayValue": {"values": [{"doubleValue": "NaN"}]}}]}}, ""),
+    ],
+)
+def test_numbers_that_json_does_not_have(value: dict[str, Any], shown: str) -> None:
+    """Alone they have their names; a list or map that has one in it says nothing."""
+    message = request([gauge("g", point(T, 1.0))], {})
+    data = message["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["gauge"]["dataPoints"][0]
+    data["attributes"] = [{"key": "a", "value": value}]
+    found = OtlpDecoder(Options()).decode(encoded(message))
+    assert samples(found) == [(f'g{{a="{shown}"}}' if shown else "g", T, "1.0")]
+
+
 def test_a_bad_metric_fails_the_request_and_all_are_named() -> None:
     """Errors of several metrics stand in lines; the decoder takes the next request as if nothing had been."""
     decoder = OtlpDecoder(Options())

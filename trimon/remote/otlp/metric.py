@@ -85,11 +85,16 @@ class MetricContext:
             is_gauge=head.kind is Kind.GAUGE,
         )
         self.type_name = head.type_name(options)
-        self.family = (self.name, self.type_name, head.description, Unit.of(head.unit).label)
+        self.family = (
+            self.name,
+            self.type_name,
+            head.description,
+            Unit.of(head.unit).label(escapes=namer.escapes),
+        )
         self.is_number = head.kind in (Kind.GAUGE, Kind.SUM)
         self.one_by_one = options.starts_as_zeros or (head.is_delta and options.deltas_summed)
         """Whether each data point is looked at by itself, also one that was seen before."""
-        self.said = type_and_unit(self.type_name, head.unit, options)
+        self.said = type_and_unit(self.type_name, head.unit, options, namer)
         self.single: dict[bytes, Labels] = {}
         """Series of one sample a point, by the bytes of attributes."""
         self.several: tuple[dict[bytes, tuple[Labels, ...]], dict[bytes, tuple[Labels, ...]]] = ({}, {})

@@ -34,6 +34,7 @@ _BETWEEN_TOKENS: Final = re.compile(r"[^a-zA-Z0-9:]+")
 _BETWEEN_PARTS: Final = re.compile(r"[^a-zA-Z0-9:_]+")
 _NOT_IN_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]")
 _NOT_IN_LABEL_RUN: Final = re.compile(r"[^a-zA-Z0-9]+")
+_RESERVED: Final = re.compile(r"__.*__", re.DOTALL)
 
 
 class EmptyName(UserError):
@@ -57,11 +58,12 @@ class Unit:
         """In characters that every name may have."""
         return Unit(_clean(self.main), _clean(self.per))
 
-    @property
-    def label(self) -> str:
-        """The value of the label `__unit__`."""
+    def label(self, *, escapes: bool) -> str:
+        """The value of the label `__unit__`; what is a known unit once odd characters are gone is said as one."""
         clean = self.clean()
-        return "_".join(part for part in (clean.main, clean.per and f"per_{clean.per}") if part)
+        main = clean.main.removesuffix("_") if escapes and self.per else clean.main
+        whole = (f"{main}_per_{clean.per}" if self.per else main).strip("_")
+        return _UNITS.get(whole, whole)
 
 
 def _part(text: str, known: dict[str, str]) -> str:
@@ -112,7 +114,7 @@ class Namer:
         tokens = [token for token in _BETWEEN_TOKENS.split(name) if token]
         unit = Unit.of(unit_text).clean()
         main = "" if unit.main in tokens else unit.main
-        per = "" if unit.per in tokens else unit.per
+        per = unit.per.removesuffix("_")
         if per:
             main = main.removesuffix("_")
         tokens += [main] if main else []
@@ -147,16 +149,22 @@ class Namer:
         return {}
 
     def _label(self, name: str) -> str:
+        if not name:
+            raise EmptyName("label name is empty")
         if not self.escapes:
-            if not name:
-                raise EmptyName('normalization for label name "" resulted in empty name')
             return name
-        built = (_NOT_IN_LABEL if self.keeps_underscores else _NOT_IN_LABEL_RUN).sub("_", name)
+        if self.keeps_underscores:
+            built = _NOT_IN_LABEL.sub("_", name)
+        elif _RESERVED.fullmatch(name):
+            # Such a name is one of Prometheus' own, and stays one: `__name__` must not become another label.
+            built = f"__{_NOT_IN_LABEL_RUN.sub('_', name[2:-2])}__"
+        else:
+            built = _NOT_IN_LABEL_RUN.sub("_", name)
         if built[:1].isdigit():
             built = f"key_{built}"
         elif self.prefixes_underscore and built.startswith("_") and not built.startswith("__"):
             built = f"key{built}"
-        return name if built == name and name else _something("label name ", name, built)
+        return _something("label name ", name, built)
 
 
 _REMEMBERED_MAX: Final = 100_000

@@ -55,12 +55,13 @@ class Resource:
         config = options.config
         known = dict(reversed(attributes))  # of several the first counts
         self._namer = namer
-        self.identity: dict[str, str] = {}
-        if _NAME in known:
-            namespace = f"{known[_NAMESPACE]}/" if _NAMESPACE in known else ""
-            self.identity[JOB_LABEL] = namespace + known[_NAME]
-        if _INSTANCE in known:
-            self.identity[INSTANCE_LABEL] = known[_INSTANCE]
+        namespace = f"{known[_NAMESPACE]}/" if _NAMESPACE in known else ""
+        said = {
+            JOB_LABEL: namespace + known[_NAME] if _NAME in known else "",
+            INSTANCE_LABEL: known.get(_INSTANCE, ""),
+        }
+        # An empty one says nothing, and must not take away what a data point says.
+        self.identity = {name: value for name, value in said.items() if value}
         self.promoted: dict[str, str] = {}
         for key, value in attributes:
             if config.promote_all_resource_attributes:
@@ -73,8 +74,10 @@ class Resource:
 
     def _target_info(self, attributes: Attributes, config: OtlpConfig) -> Labels | None:
         """None where it would say nothing that the series do not, or could not be joined with them."""
+        keys = {key for key, _ in attributes}
         others = [pair for pair in attributes if pair[0] not in IDENTIFYING]
-        if not others:
+        # One that identifies and is there twice counts as another, as in Prometheus.
+        if len(attributes) == len(keys.intersection(IDENTIFYING)):
             return None
         shown = attributes if config.keep_identifying_resource_attributes else others
         labels = merged_attributes(shown, self._namer)
@@ -108,16 +111,27 @@ class Scope:
 def merged_attributes(attributes: Attributes, namer: Namer) -> dict[str, str]:
     """The labels of attributes: those that become one get all values, in the order of their keys.
 
-    Raises UserError for a key of which no name is left, and for one that is there twice and cannot be merged.
+    Without escaping a key that is there twice is one whose label is left out where a value is empty. Raises UserError for a
+    key of which no name is left, and for one that is there twice and cannot be merged.
     """
     labels: dict[str, str] = {}
     for key, value in sorted(attributes, key=lambda pair: pair[0]):
         name = namer.label(key)
         before = labels.get(name)
-        if before is not None and not namer.escapes:
-            raise UserError(f"label name {go_quote(name)} is not unique: invalid sample")
-        labels[name] = f"{before};{value}" if before else value
+        if before is None:
+            labels[name] = value
+        elif namer.escapes:
+            labels[name] = f"{before};{value}" if before else value
+        else:
+            _refuse_twice(name, attributes)
+            labels[name] = ""
     return labels
+
+
+def _refuse_twice(name: str, attributes: Attributes) -> None:
+    """Raises UserError where an attribute is there twice, and none of its values is empty."""
+    if all(value for key, value in attributes if key == name):
+        raise UserError(f"label name {go_quote(name)} is not unique: invalid sample")
 
 
 def point_labels(
@@ -134,12 +148,12 @@ def point_labels(
     return labels
 
 
-def type_and_unit(kind: str, unit: str, options: Options) -> dict[str, str]:
+def type_and_unit(kind: str, unit: str, options: Options, namer: Namer) -> dict[str, str]:
     """The labels of type and unit, where they are asked for."""
     if not options.type_and_unit_labels:
         return {}
     said = {} if kind == "unknown" else {TYPE_LABEL: kind}
-    shown = Unit.of(unit).label
+    shown = Unit.of(unit).label(escapes=namer.escapes)
     return {**said, UNIT_LABEL: shown} if shown else said
 
 

@@ -115,7 +115,7 @@ def _map(data: bytes, position: int, end: int, fields: FieldCount, depth: int) -
 
 
 def shown(value: Value) -> str:
-    """A value as a label has it: lists and maps as JSON, bytes in base 64."""
+    """A value as a label has it: lists and maps as JSON, bytes in base 64; empty where a list or map has NaN or ±Inf in it."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -125,14 +125,21 @@ def shown(value: Value) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return _number(value) if math.isfinite(value) else f"json: unsupported value: {_special(value)}"
+        return _number(value) if math.isfinite(value) else _special(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
-    return _json(value)
+    try:
+        return _json(value)
+    except _NoJson:
+        return ""
+
+
+class _NoJson(Exception):
+    """A number within a list or map that JSON has no form for: nothing of the value is shown."""
 
 
 def _special(value: float) -> str:
-    return format_plain(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _number(value: float) -> str:
@@ -151,7 +158,9 @@ def _json(value: Value) -> str:
     if value is None:
         return "null"
     if isinstance(value, float):
-        return _number(value) if math.isfinite(value) else "null"
+        if not math.isfinite(value):
+            raise _NoJson
+        return _number(value)
     if isinstance(value, bool | int):
         return shown(value)
     return _quoted(shown(value))
