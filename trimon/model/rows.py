@@ -109,7 +109,8 @@ class Appended:
     error: str = ""
     refused_sample: tuple[Labels, int] | None = None
     told: tuple[RefusedSample, ...] = ()
-    """Of a batch that tells each refused sample: those that what is stored refuses."""
+    """Of a batch that tells each refused sample: those that what is stored refuses. Of exemplars those that are older than
+    what was stored before all of them."""
 
 
 def merged(parts: Sequence[Appended]) -> Appended:

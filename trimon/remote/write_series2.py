@@ -145,7 +145,9 @@ class SeriesReader:
                 text = f"parsing exemplar for series {format_label_set(labels)}: {error}"
                 request.errors.append((number, text))
             else:
-                request.exemplars.append((labels, labels_of(pairs), value, time_ms))
+                # Labels that are no text are left out, as in 1.0: nothing could show them.
+                texts = [pair for pair in pairs if _is_text(pair[0]) and _is_text(pair[1])]
+                request.exemplars.append((labels, labels_of(texts), value, time_ms))
         self._take_metadata(labels, found)
 
     def _take_samples(self, place: int, labels: Labels, found: Found, request: Request2) -> None:

@@ -12,14 +12,21 @@ from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.files import DirectoryLock, Files, is_full
 from trimon.model.matcher import Matcher
-from trimon.model.rows import Appended, Exemplars, Metadata, Row, SampleBatch
+from trimon.model.rows import Appended, Exemplars, Metadata, RefusedSample, Row, SampleBatch
 from trimon.openfiles import OddFileError
 from trimon.random import SYSTEM_RANDOMNESS, Randomness
 from trimon.storage.appender import Appender
 from trimon.storage.block.blockset import open_blocks
 from trimon.storage.block.headblocks import Progress, no_progress
 from trimon.storage.block.meta import BlockMeta
-from trimon.storage.exemplars import ExemplarStore, StoredExemplar, from_rows, to_rows, wholly_late
+from trimon.storage.exemplars import (
+    OUT_OF_ORDER,
+    ExemplarStore,
+    StoredExemplar,
+    from_rows,
+    to_rows,
+    wholly_late,
+)
 from trimon.storage.figures import StoreFigures, figures_of
 from trimon.storage.growth import SeriesGrowth, growth
 from trimon.storage.metadata import MetadataBook
@@ -346,12 +353,18 @@ class Store:
 
     def _append_exemplars(self, message: Exemplars) -> Appended:
         exemplars = [StoredExemplar(*fields) for fields in message.exemplars]
+        late = [verdict == OUT_OF_ORDER for verdict in self.exemplars.check(exemplars)]
         verdicts = self.append_exemplars(exemplars)
         reasons = [reason for reason in verdicts if reason]
         return Appended(
             appended=len(exemplars) - len(reasons),
             out_of_order=wholly_late(exemplars, verdicts) if reasons else 0,
             error=reasons[0] if reasons else "",
+            told=tuple(
+                RefusedSample(each.series, each.timestamp_ms, OUT_OF_ORDER, False)
+                for each, is_late in zip(exemplars, late, strict=True)
+                if is_late
+            ),
         )
 
     def append_exemplars(self, exemplars: Sequence[StoredExemplar]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.support import protobuf
+from tests.support import protobuf, protobuf2
 from tests.support.asgi import Call
 from tests.support.web_world import WebWorld, web_world
 from trimon import limits
@@ -24,6 +24,8 @@ from trimon.web.context import WebOptions
 ENABLED = WebOptions(enable_remote_write=True)
 NOW = 1_700_000_000_000
 PROTO = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+
+HEADERS_2 = {"Content_Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
 
 
 def packed(*messages: bytes) -> bytes:
@@ -226,6 +228,39 @@ async def test_exemplars_are_stored_and_never_fail_a_request(tmp_path: Path) -> 
         assert [(await post(here, packed(body)))[0] for body in (first, late)] == [204, 204]
         assert len(here.world.store.exemplars) == 1
         assert here.metrics.value("trimon_remote_write_exemplars_refused_total") == 1
+
+
+async def test_late_exemplars_of_2_0_are_told(tmp_path: Path) -> None:
+    """The answer is 400 and names the series; its sample stays, and what is late within one request fails nothing."""
+    async with web_world(tmp_path, ENABLED) as here:
+        name = [("__name__", "m")]
+        answers = []
+        for step, times in enumerate([(NOW,), (NOW - 5,), (NOW + 9, NOW + 7)]):
+            table = protobuf2.SymbolTable()
+            exemplars = b"".join(protobuf2.exemplar(table, {"t": "x"}, 0.5, at) for at in times)
+            body = protobuf2.request([protobuf2.series(table, name, [(NOW + step, 1.0)], exemplars)], table)
+            answers.append(await post(here, packed(body), **HEADERS_2))
+        assert answers == [(204, ""), (400, 'out of order exemplar for series {__name__="m"}\n'), (204, "")]
+        assert len(here.world.store.exemplars) == 2
+        answer = await here.client.get(f"/api/v1/query?query=m[10s]&time={(NOW + 5) / 1000}")
+        (found,) = (await answer.get_json())["data"]["result"]
+        assert len(found["values"]) == 3
+
+
+async def test_exemplars_whose_labels_are_no_text(tmp_path: Path) -> None:
+    """The label is left out, by 1.0 and 2.0, and storage goes on."""
+    async with web_world(tmp_path, ENABLED) as here:
+        name = [("__name__", "m")]
+        table = protobuf2.SymbolTable()
+        odd = protobuf2.exemplar(table, {"a": "\udcff", "\udcfe": "b", "t": "x"}, 0.5, NOW)
+        second = protobuf2.request([protobuf2.series(table, name, [(NOW, 1.0)], odd)], table)
+        assert await post(here, packed(second), **HEADERS_2) == (204, "")
+        first = protobuf.series(
+            name, [(NOW + 1, 1.0)], exemplar("a", NOW + 1).replace(b"trace_id", b"trace_\xff\xfe")
+        )
+        assert (await post(here, packed(first)))[0] == 204
+        found = here.world.store.exemplars.query([[]], 0, 2 * NOW)
+        assert [each.labels for _, mine in found for each in mine] == [(("t", "x"),), ()]
 
 
 class FailingWriter:

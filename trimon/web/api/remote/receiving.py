@@ -170,7 +170,7 @@ class WriteReceiver:
         answer = (
             (await self._context.writer.append(*messages))[0] if len(request.batch.values) else Appended()
         )
-        exemplars = await self._store_exemplars(request.exemplars) if request.exemplars else 0
+        exemplars = await self._store_exemplars(request.exemplars) if request.exemplars else Appended()
         written, errors = _outcome(request, answer, exemplars)
         if answer.series_refused:
             raise WriteRefused(503, answer.error, written)
@@ -182,22 +182,25 @@ class WriteReceiver:
             raise WriteRefused(400, "\n".join(shown), written, is_told=is_told)
         return written
 
-    async def _store_exemplars(self, exemplars: Sequence[tuple[Labels, Labels, float, int]]) -> int:
-        """Exemplars that are refused fail no request, as in Prometheus; how many were stored."""
+    async def _store_exemplars(self, exemplars: Sequence[tuple[Labels, Labels, float, int]]) -> Appended:
+        """Exemplars that are refused fail no request of 1.0, as in Prometheus; what became of them."""
         (answer,) = await self._context.writer.append(Exemplars(tuple(exemplars)))
         refused = len(exemplars) - answer.appended
         if refused:
             self._exemplars_refused.inc(refused)
             self._context.log.debug("exemplars were refused", count=refused, err=answer.error)
-        return answer.appended
+        return answer
 
 
-def _outcome(request: Request2, answer: Appended, exemplars: int) -> tuple[Written, list[str]]:
+def _outcome(request: Request2, answer: Appended, exemplars: Appended) -> tuple[Written, list[str]]:
     """What was written, and what is wrong, in the order of the series."""
     told = [each for each in answer.told if (each.series, each.time_ms) not in request.zeros]
     histograms = sum(each.is_histogram for each in told)
-    written = Written(request.samples - (len(told) - histograms), request.histograms - histograms, exemplars)
+    written = Written(
+        request.samples - (len(told) - histograms), request.histograms - histograms, exemplars.appended
+    )
     errors = list(request.errors)
+    told += exemplars.told
     places = {labels: at for at, labels in enumerate(request.batch.series)} if told else {}
     for each in told:
         text = f"{each.text} for series {format_label_set(each.series)}"
