@@ -41,6 +41,15 @@ def test_what_is_asked_for_is_read(listed: list[ReadQuery], accepted: list[int],
     assert found.answer_kind() == (accepted[0] if accepted else 0)
 
 
+@pytest.mark.parametrize(
+    ("asked_ms", "read_ms"), [(-(1 << 63), -(1 << 62)), ((1 << 63) - 1, 1 << 62), (1 << 53, 1 << 53)]
+)
+def test_the_least_and_the_greatest_time_are_any_time(asked_ms: int, read_ms: int) -> None:
+    """They are cut to what leaves room for sums; times of samples stay."""
+    query = decode_read_request(encoded([ReadQuery(asked_ms, asked_ms)], [0], packed=True)).queries[0]
+    assert (query.start_ms, query.end_ms) == (read_ms, read_ms)
+
+
 @given(st.lists(queries, min_size=1, max_size=3), st.integers(0, 1 << 32))
 def test_damage_is_told_or_read(listed: list[ReadQuery], seed: int) -> None:
     """Whatever bytes are others, the answer is a request or a UserError."""

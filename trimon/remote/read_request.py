@@ -14,6 +14,9 @@ SAMPLES: Final = 0
 STREAMED_CHUNKS: Final = 1
 
 FIELDS_MAX: Final = 100_000
+# Times are cut to this: no sample lies beyond, and what is added to one is still a 64-bit number. The least and the greatest
+# time there are mean "everything".
+_FAR_MS: Final = 2**62
 _TYPES: Final = (MatchType.EQUAL, MatchType.NOT_EQUAL, MatchType.REGEXP, MatchType.NOT_REGEXP)
 
 
@@ -28,6 +31,8 @@ class ReadQuery:
     start_ms: int = 0
     end_ms: int = 0
     conditions: tuple[tuple[int, str, str], ...] = ()
+    is_for_series: bool = False
+    """Whether the hints say that nobody wants the samples."""
 
     def matchers(self, external: dict[str, str]) -> tuple[Matcher, ...]:
         """The matchers for what is stored, which lacks the external labels.
@@ -37,7 +42,7 @@ class ReadQuery:
         found: list[Matcher] = []
         for kind, name, value in self.conditions:
             if kind >= len(_TYPES):
-                raise UserError(f"invalid matcher type: {kind}")
+                raise UserError("invalid matcher type")
             equal = _TYPES[kind] is MatchType.EQUAL
             here = "" if equal and external.get(name, "") == value else value
             found.append(Matcher(name, _TYPES[kind], here))
@@ -95,17 +100,34 @@ def decode_read_request(data: bytes) -> ReadRequest:
 def _query(data: bytes, position: int, end: int, fields: FieldCount) -> ReadQuery:
     times = {1: 0, 2: 0}
     conditions: list[tuple[int, str, str]] = []
+    is_for_series = False
     while position < end:
         tag, position = fields.tag(data, position)
         if tag & 7 == VARINT and tag >> 3 in times:
             raw, position = varint(data, position)
-            times[tag >> 3] = signed(raw)
+            times[tag >> 3] = max(-_FAR_MS, min(signed(raw), _FAR_MS))
         elif tag == 3 << 3 | LENGTH:
             start, position = block(data, position, end)
             conditions.append(_condition(data, start, position, fields))
+        elif tag == 4 << 3 | LENGTH:
+            start, position = block(data, position, end)
+            is_for_series = _function(data, start, position, fields) == b"series"
         else:
             position = skip(data, position, end, tag & 7)
-    return ReadQuery(times[1], times[2], tuple(conditions))
+    return ReadQuery(times[1], times[2], tuple(conditions), is_for_series)
+
+
+def _function(data: bytes, position: int, end: int, fields: FieldCount) -> bytes:
+    """What hints say the samples are for."""
+    found = b""
+    while position < end:
+        tag, position = fields.tag(data, position)
+        if tag == 2 << 3 | LENGTH:
+            start, position = block(data, position, end)
+            found = data[start:position]
+        else:
+            position = skip(data, position, end, tag & 7)
+    return found
 
 
 def _condition(data: bytes, position: int, end: int, fields: FieldCount) -> tuple[int, str, str]:

@@ -87,6 +87,26 @@ def request(kind: int, name: str = "m") -> bytes:
     return bytes(cramjam.snappy.compress_raw(field(1, query) + b"\x10" + varint(kind)))
 
 
+async def test_any_time_and_series_alone(tmp_path: Path) -> None:
+    """The least and the greatest time select everything; who wants series alone gets no samples, but chunks."""
+    async with web_world(tmp_path, OPTIONS) as here:
+        body = protobuf.series([("__name__", "m")], [(NOW, 1.0)])
+        packed = bytes(cramjam.snappy.compress_raw(body))
+        assert (await Call("POST", "/api/v1/write", WRITE, packed).to(here.client.app))[0] == 204
+        everything = b"\x08" + varint(-(1 << 63)) + b"\x10" + varint((1 << 63) - 1)
+        query = everything + field(3, field(2, b"__name__") + field(3, b"m"))
+        sizes = []
+        for kind, hints in ((0, b""), (0, field(4, field(2, b"series"))), (1, field(4, field(2, b"series")))):
+            asked = bytes(cramjam.snappy.compress_raw(field(1, query + hints) + b"\x10" + varint(kind)))
+            status, _, got = await Call("POST", "/api/v1/read", {}, asked).to(here.client.app)
+            assert status == 200
+            message = frames(got)[0] if kind else bytes(cramjam.snappy.decompress_raw(got))
+            inner = fields(message)[0][1]
+            series = inner if kind else fields(inner)[0][1]
+            sizes.append([number for number, _ in fields(series)])
+        assert sizes == [[1, 2], [1], [1, 2]]
+
+
 def frames(body: bytes) -> list[bytes]:
     """The messages of a streamed answer, whose checksums pass."""
     found = []

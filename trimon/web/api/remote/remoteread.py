@@ -129,7 +129,7 @@ class ReadHandler:
                         raise _TooManySamplesError("bad_data", f"exceeded sample limit ({most})")
                     held_bytes += count * _SAMPLE_BYTES
                     budget.take_bytes(held_bytes, "the answer to a remote read")
-                    series.append(series_message(labels, runs))
+                    series.append(series_message(labels, [] if query.query.is_for_series else runs))
                 results.append(result_message(series))
             return compress(b"".join(results))
 
