@@ -18,6 +18,7 @@ from trimon.model.sample import STALE_NAN, STALE_NAN_BITS
 
 # Exponential schemas that are known but finer than any that is kept: they are reduced.
 SCHEMA_KNOWN_MAX: Final = 52
+_SIGN: Final = 1 << 63
 _STALE_SUM: Final = STALE_NAN_BITS.to_bytes(8, "little")
 
 # (offset, length) each: so many buckets are left out before, so many are there.
@@ -59,7 +60,7 @@ class SpanHistogram:
         elif SCHEMA_MIN <= self.schema <= SCHEMA_MAX:
             _check_spans("positive", self.positive_spans, len(self.positive))
             _check_spans("negative", self.negative_spans, len(self.negative))
-            _check_counts("negative", self.negative)
+            _check_counts("negative", self.negative, integer=self.integer)
             if not self.integer and self.zero_count < 0:
                 raise HistogramError(
                     f"zero bucket has observation count of {_shown(self.zero_count)}: "
@@ -80,7 +81,7 @@ class SpanHistogram:
             raise HistogramError(
                 f"observation count is  {_shown(self.count)}: histogram's observation count is negative"
             )
-        _check_counts("positive", self.positive)
+        _check_counts("positive", self.positive, integer=self.integer)
         if self.integer:
             self._check_total()
 
@@ -250,13 +251,15 @@ def _check_lengths(spans: Spans, buckets: int) -> None:
         )
 
 
-def _check_counts(side: str, counts: Sequence[float]) -> None:
-    if not counts or min(counts) >= 0:
+def _check_counts(side: str, counts: Sequence[float], *, integer: bool) -> None:
+    """A whole count beyond 63 bits is a negative one to all that count with signed numbers, and refused in their words."""
+    if not counts or (min(counts) >= 0 and not (integer and max(counts) >= _SIGN)):
         return
     for number, count in enumerate(counts, 1):
-        if count < 0:
+        seen = (int(count) + _SIGN) % (2 * _SIGN) - _SIGN if integer else count
+        if seen < 0:
             raise HistogramError(
-                f"{side} side: bucket number {number} has observation count of {_shown(count)}: "
+                f"{side} side: bucket number {number} has observation count of {_shown(seen)}: "
                 "histogram has a bucket whose observation count is negative"
             )
 

@@ -180,6 +180,31 @@ def test_numbers_that_json_does_not_have(value: dict[str, Any], shown: str) -> N
     assert samples(found) == [(f'g{{a="{shown}"}}' if shown else "g", T, "1.0")]
 
 
+@pytest.mark.parametrize("kind", ["histogram", "exponentialHistogram"])
+def test_counts_beyond_63_bits_are_refused(kind: str) -> None:
+    """Native histograms count with signed numbers: such a count is a negative one, and nothing is stored of it."""
+    huge = buckets(T, [2**63], [])
+    if kind != "histogram":
+        huge = {
+            "timeUnixNano": str(T * 1_000_000),
+            "count": str(2**63),
+            "sum": 1.0,
+            "positive": {"bucketCounts": [str(2**63)]},
+        }
+    decoder = OtlpDecoder(Options(OtlpConfig(convert_histograms_to_nhcb=True)))
+    with pytest.raises(TranslationError, match="has observation count of -9223372036854775808"):
+        decoder.decode(encoded(request([histogram("h", huge, kind=kind)])))
+
+
+def test_an_exemplar_without_a_value_fails_its_metric() -> None:
+    """No value is made up for it; those of gauges are not looked at."""
+    bad = point(T, 1) | {"exemplars": [{"timeUnixNano": str(T * 1_000_000)}]}
+    decoder = OtlpDecoder(Options())
+    with pytest.raises(TranslationError, match="unsupported exemplar value type: Empty"):
+        decoder.decode(encoded(request([sum_("c", bad)])))
+    assert samples(decoder.decode(encoded(request([gauge("g", bad)], {})))) == [("g", T, "1.0")]
+
+
 def test_a_bad_metric_fails_the_request_and_all_are_named() -> None:
     """Errors of several metrics stand in lines; the decoder takes the next request as if nothing had been."""
     decoder = OtlpDecoder(Options())

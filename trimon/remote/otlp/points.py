@@ -31,7 +31,8 @@ class Exemplar:
     """One, with the labels that it gets."""
 
     time_ns: int = 0
-    value: float = 0.0
+    value: float | None = None
+    """None where it has none."""
     labels: dict[str, str] = field(default_factory=dict)
 
 

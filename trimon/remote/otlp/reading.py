@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.sample import STALE_NAN
 from trimon.model.spans import SpanHistogram
@@ -296,9 +297,14 @@ class PointReader:
         gathered.native.append((place, time_ms, histogram.components()))
 
     def _add_exemplars(self, series: Sequence[Labels], point: Point, bounds: Sequence[float]) -> None:
-        """Exemplars go to the first series whose bound they do not exceed; both are in ascending order."""
+        """Exemplars go to the first series whose bound they do not exceed; both are in ascending order.
+
+        Raises UserError for one without a value.
+        """
         place = 0
         for exemplar in point.exemplars:
+            if exemplar.value is None:
+                raise UserError("unsupported exemplar value type: Empty")
             while place < len(bounds) and exemplar.value > bounds[place]:
                 place += 1
             self._gathered.exemplars.append(
