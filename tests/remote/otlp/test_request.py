@@ -196,6 +196,23 @@ def test_counts_beyond_63_bits_are_refused(kind: str) -> None:
         decoder.decode(encoded(request([histogram("h", huge, kind=kind)])))
 
 
+def test_a_delta_that_is_left_out_says_nothing_of_its_resource() -> None:
+    """A request of late deltas alone makes no target_info; a metric beside them makes one of its own time."""
+    decoder = OtlpDecoder(Options(deltas_summed=True))
+    late, newer = T - 600_000, T + 600_000
+    kinds = [
+        lambda at: sum_("s", point(at, 2, at - 9), temporality=1),
+        lambda at: histogram("h", buckets(at, [1, 2], [5.0]), temporality=1),
+    ]
+    for delta in kinds:
+        first = decoder.decode(encoded(request([delta(T)])))
+        decoder.commit(0.0)
+        assert any("target_info" in series for series, _, _ in samples(first))
+        assert samples(decoder.decode(encoded(request([delta(late)])))) == []
+        both = samples(decoder.decode(encoded(request([delta(late), gauge("g", point(newer, 1.0))]))))
+        assert [time_ms for series, time_ms, _ in both if "target_info" in series] == [newer]
+
+
 def test_an_exemplar_without_a_value_fails_its_metric() -> None:
     """No value is made up for it; those of gauges are not looked at."""
     bad = point(T, 1) | {"exemplars": [{"timeUnixNano": str(T * 1_000_000)}]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
@@ -15,8 +15,6 @@ from trimon.remote.otlp.gathering import NS_PER_MS, Gathered, Histograms
 from trimon.remote.otlp.metric import Kind, MetricContext
 from trimon.remote.otlp.native import native_custom, native_exponential
 from trimon.remote.otlp.points import (
-    ExponentialPoint,
-    HistogramPoint,
     Point,
     exponential_point,
     histogram_point,
@@ -27,6 +25,7 @@ from trimon.remote.otlp.series import Options
 from trimon.wire import FieldCount
 
 Places = list[tuple[int, int]]
+P = TypeVar("P", bound=Point)
 
 _START_TAG: Final = 0x11
 _TIME_TAG: Final = 0x19
@@ -135,13 +134,10 @@ class PointReader:
 
     def _number(self, context: MetricContext, start: int, end: int, resource: int) -> None:
         point = number_point(self._data, start, end, self._fields)
-        self._gathered.add_time(resource, point.time_ns)
-        labels = self._labels(context, point)
-        if labels is None:
+        taken = self._taken(context, point, resource)
+        if taken is None:
             return
-        summed = self._summed(context, labels, point)
-        if summed is None:
-            return
+        labels, summed = taken
         value = STALE_NAN if summed.has_no_value else summed.value
         self._add((labels,), summed, (value,), zeros=int(context.head.kind is Kind.SUM))
         if context.head.kind is Kind.SUM:
@@ -154,15 +150,21 @@ class PointReader:
             return None
         return context.of_point(bytes(point.attributes), self._fields)
 
-    def _summed(self, context: MetricContext, series: Labels, point: Point) -> Point | None:
-        """A point as it is, or added to those before; None where it is left out."""
-        if not context.head.is_delta or not self._options.deltas_summed:
-            return point
-        try:
-            return self._deltas.add(series, point)
-        except DeltaLeftOut as error:
-            self._gathered.leave_out(str(error))
-            return None
+    def _taken(self, context: MetricContext, point: P, resource: int) -> tuple[Labels, P] | None:
+        """Series and point, the latter added to those before where deltas are summed; None where it is left out.
+
+        A delta that is left out says nothing of its resource either: `target_info` has no sample of its time.
+        """
+        labels = self._labels(context, point)
+        summed = point
+        if labels is not None and context.head.is_delta and self._options.deltas_summed:
+            try:
+                summed = self._deltas.add(labels, point)
+            except DeltaLeftOut as error:
+                self._gathered.leave_out(str(error))
+                return None
+        self._gathered.add_time(resource, point.time_ns)
+        return None if labels is None else (labels, summed)
 
     def _histograms(self, context: MetricContext, places: Places, resource: int) -> Places:
         """Takes usual points that were seen before; those that are left."""
@@ -216,13 +218,10 @@ class PointReader:
 
     def _histogram(self, context: MetricContext, start: int, end: int, resource: int) -> None:
         point = histogram_point(self._data, start, end, self._fields)
-        self._gathered.add_time(resource, point.time_ns)
-        labels = self._labels(context, point)
-        if labels is None:
+        taken = self._taken(context, point, resource)
+        if taken is None:
             return
-        summed = self._summed(context, labels, point)
-        if not isinstance(summed, HistogramPoint):
-            return
+        labels, summed = taken
         if self._options.config.convert_histograms_to_nhcb:
             native = native_custom(summed, gauge=self._keeps_delta(context))
             self._add_native(labels, summed, native)
@@ -245,13 +244,10 @@ class PointReader:
 
     def _exponential(self, context: MetricContext, start: int, end: int, resource: int) -> None:
         point = exponential_point(self._data, start, end, self._fields)
-        self._gathered.add_time(resource, point.time_ns)
-        labels = self._labels(context, point)
-        if labels is None:
+        taken = self._taken(context, point, resource)
+        if taken is None:
             return
-        summed = self._summed(context, labels, point)
-        if not isinstance(summed, ExponentialPoint):
-            return
+        labels, summed = taken
         self._add_native(labels, summed, native_exponential(summed, gauge=self._keeps_delta(context)))
         self._add_exemplars([labels], point, ())
 
