@@ -7,6 +7,7 @@ storing it does; a request is read in place instead.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 from trimon.errors import UserError
@@ -83,6 +84,17 @@ def block(data: bytes, position: int, end: int) -> tuple[int, int]:
     if start + size > end:
         raise WireError("unexpected EOF")
     return start, start + size
+
+
+def skip_unknown(data: bytes, position: int, end: int, tag: int, known: Mapping[int, str]) -> int:
+    """The position after a field that nobody knows. Raises WireError, also for one that is known by another wire type.
+
+    A message of another kind would else be one in which nothing is said.
+    """
+    name = known.get(tag >> 3)
+    if name is not None:
+        raise WireError(f"proto: wrong wireType = {tag & 7} for field {name}")
+    return skip(data, position, end, tag & 7)
 
 
 def skip(data: bytes, position: int, end: int, wire_type: int) -> int:

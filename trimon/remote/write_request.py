@@ -29,8 +29,10 @@ from trimon.remote.write_samples import (
     read_exemplar,
     read_sample,
 )
-from trimon.wire import LENGTH, FieldCount, WireError, block, skip, varint
+from trimon.wire import LENGTH, FieldCount, WireError, block, skip, skip_unknown, varint
 
+_REQUEST_FIELDS: Final = {1: "Timeseries", 3: "Metadata"}
+_SERIES_FIELDS: Final = {1: "Labels", 2: "Samples", 3: "Exemplars", 4: "Histograms"}
 TYPES: Final = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
 
 # Fields of a request that are read one by one: more than there are series in the largest request of any sender, and
@@ -93,7 +95,7 @@ class WriteDecoder:
                 start, position = block(data, position, end)
                 families.append(_metadata(data, start, position, fields))
             else:
-                position = skip(data, position, end, tag & 7)
+                position = skip_unknown(data, position, end, tag, _REQUEST_FIELDS)
 
         def read_odd(begin: int, end: int, number: int) -> None:
             _odd_samples(data, begin, end, (number, series[number]), samples, request, fields)
@@ -277,7 +279,7 @@ def _odd_samples(
     while position < end:
         tag, position = fields.tag(data, position)
         if tag & 7 != LENGTH:
-            position = skip(data, position, end, tag & 7)
+            position = skip_unknown(data, position, end, tag, _SERIES_FIELDS)
             continue
         start, position = block(data, position, end)
         if tag == SAMPLE_TAG:

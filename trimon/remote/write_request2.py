@@ -22,10 +22,11 @@ from trimon.model.rows import Metadata
 from trimon.remote.write_request import FIELDS_MAX
 from trimon.remote.write_samples import NO_SAMPLES, WHOLE, WHOLE_HEAD, ZERO, ZERO_HEAD, batch_of, read_samples
 from trimon.remote.write_series2 import REFS_TAG, Found, Options, Request2, SeriesError, SeriesReader, Symbols
-from trimon.wire import LENGTH, FieldCount, WireError, block, skip
+from trimon.wire import LENGTH, FieldCount, WireError, block, skip_unknown
 
 _SYMBOL: Final = 4 << 3 | LENGTH
 _SERIES: Final = 5 << 3 | LENGTH
+_REQUEST_FIELDS: Final = {4: "Symbols", 5: "Timeseries"}
 SYMBOLS_MAX: Final = 1_000_000
 # Of symbols and labels that are remembered, about a million usual series; beyond it the memory starts over.
 REMEMBERED_BYTES_MAX: Final = 256 * 2**20
@@ -154,7 +155,7 @@ def _top_fields(data: bytes, fields: FieldCount) -> tuple[list[bytes], list[_Pla
                 raise WireError(f"more than {SYMBOLS_MAX} symbols in a request")
         else:
             tag, position = fields.tag(data, position)
-            position = skip(data, position, end, tag & 7)
+            position = skip_unknown(data, position, end, tag, _REQUEST_FIELDS)
     return symbols, places
 
 

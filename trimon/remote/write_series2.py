@@ -14,13 +14,14 @@ from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.histograms import HistogramMessage
 from trimon.remote.write_request import TYPES
 from trimon.remote.write_samples import Samples, read_exemplar, read_sample
-from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, skip, varint
+from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, skip, skip_unknown, varint
 
 REFS_TAG: Final = 1 << 3 | LENGTH
 _SAMPLE: Final = 2 << 3 | LENGTH
 _HISTOGRAM: Final = 3 << 3 | LENGTH
 _EXEMPLAR: Final = 4 << 3 | LENGTH
 _METADATA: Final = 5 << 3 | LENGTH
+_FIELDS: Final = {1: "LabelsRefs", 2: "Samples", 3: "Histograms", 4: "Exemplars", 5: "Metadata"}
 REFS_MAX: Final = 4 * limits.LABELS_PER_SERIES_MAX
 _TYPE: Final = "__type__"
 _UNIT: Final = "__unit__"
@@ -103,7 +104,7 @@ class SeriesReader:
                     ref, position = varint(data, position)
                     self._refs.append(ref)
                 else:
-                    position = skip(data, position, end, tag & 7)
+                    position = skip_unknown(data, position, end, tag, _FIELDS)
                 continue
             start, position = block(data, position, end)
             if tag == REFS_TAG:

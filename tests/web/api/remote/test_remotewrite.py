@@ -263,6 +263,26 @@ async def test_exemplars_whose_labels_are_no_text(tmp_path: Path) -> None:
         assert [each.labels for _, mine in found for each in mine] == [(("t", "x"),), ()]
 
 
+@pytest.mark.parametrize(
+    ("body", "second", "words"),
+    [
+        (b"\x08\x01", False, "proto: wrong wireType = 0 for field Timeseries"),
+        (b"\x1d\x00\x00\x00\x00", False, "proto: wrong wireType = 5 for field Metadata"),
+        (b"\x0a\x02\x10\x01", False, ""),
+        (b"\x20\x01", True, "proto: wrong wireType = 0 for field Symbols"),
+        (b"\x28\x01", True, "proto: wrong wireType = 0 for field Timeseries"),
+        (b"\x2a\x02\x10\x01", True, "proto: wrong wireType = 0 for field Samples"),
+        (b"\x08\x01", True, ""),
+        (b"\x78\x01", False, ""),
+    ],
+)
+async def test_a_message_of_another_kind(body: bytes, second: bool, words: str, tmp_path: Path) -> None:
+    """What has a known field by another wire type is refused; unknown fields are skipped, as is a series without a name."""
+    async with web_world(tmp_path, ENABLED) as here:
+        status, text = await post(here, packed(body), **(HEADERS_2 if second else {}))
+        assert (status, text.strip()) == (400 if words else 204, words)
+
+
 class FailingWriter:
     """A writer that cannot store."""
 
