@@ -67,8 +67,10 @@ _OTHERS: Final[tuple[tuple[str, Kind, str, Value], ...]] = (
 )
 
 
-def remote_write_metrics(writer: RemoteWriter) -> Callable[[], Iterator[MetricFamily]]:
-    """prometheus_remote_storage_*."""
+def remote_write_metrics(
+    writer: RemoteWriter, newest_ms: Callable[[], int | None]
+) -> Callable[[], Iterator[MetricFamily]]:
+    """prometheus_remote_storage_*; `newest_ms` is the time of the newest sample that is stored."""
     # The queue that read most may go: what came has come all the same.
     came = [0] * len(_KINDS)
 
@@ -97,8 +99,8 @@ def remote_write_metrics(writer: RemoteWriter) -> Callable[[], Iterator[MetricFa
             came[place] = max(came[place], *(queue.counts.came[place] for _, queue in queues))
             text = f"Total number of {kind} read from the log, by the queue that read most."
             yield MetricFamily(f"{_PREFIX}{kind}_in_total", text, "counter", [((), float(came[place]))])
-        newest_s = max(queue.counts.newest_read_ms for _, queue in queues) / 1000
-        text = "The newest timestamp that any queue read from the log."
+        newest_s = (newest_ms() or 0) / 1000
+        text = "The newest timestamp of a sample that is stored, and so to be sent."
         yield MetricFamily(f"{_PREFIX}highest_timestamp_in_seconds", text, "gauge", [((), newest_s)])
         yield MetricFamily(
             f"{_PREFIX}sent_batch_duration_seconds",

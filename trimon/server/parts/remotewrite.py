@@ -41,7 +41,7 @@ class RemoteWritePart:
             settings.kept_log,
         )
         storage.actor.on_append = self.writer.appended
-        seams.metrics.collect(remote_write_metrics(self.writer))
+        seams.metrics.collect(remote_write_metrics(self.writer, lambda: storage.store.figures().head_max_ms))
 
     def configure(self, config: Config) -> None:
         """The receivers of a configuration. Raises UserError."""
