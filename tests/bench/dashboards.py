@@ -34,6 +34,7 @@ from tests.bench.load_b import Load, head, push, records, request, send
 from tests.bench.servers import Server, disk_bytes, installed, table
 
 HOUR_S = 3600
+SPREAD_ROUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,23 @@ def twelve_at_once(server: Server, end_s: float) -> float:
     return time.perf_counter() - began
 
 
+def spread(server: Server, end_s: float) -> tuple[float, float]:
+    """The median and the 95th percentile in ms of one question over all of the day, asked again and again."""
+    query = next(query for query in QUERIES if query.expr.startswith("histogram_quantile") and query.hours)
+    asker = Asker(server)
+    took_ms = [asker.ask(query, end_s)[0] * 1000 for _ in range(SPREAD_ROUNDS)]
+    return statistics.median(took_ms), statistics.quantiles(took_ms, n=20)[-1]
+
+
+def restarts(servers: dict[str, Server]) -> dict[str, float]:
+    """Seconds from the start of each loaded server to ready."""
+    out = {}
+    for kind, server in servers.items():
+        server.stop()
+        out[kind] = server.start()
+    return out
+
+
 def snapshot_bytes(server: Server) -> int:
     """Bytes of all samples in blocks, head included."""
     if server.kind == "victoria":
@@ -334,6 +352,12 @@ def measure(options: argparse.Namespace, servers: dict[str, Server], load: Load,
     after = {kind: server.cost().anonymous_bytes / 2**20 for kind, server in servers.items()}
     print(table("After all queries", [("anonymous MB", after)]))
     print(table("CPU in ms of one round by class", list(asked.cpu_ms.items())))
+    spreads = {kind: spread(server, end_s) for kind, server in servers.items()}
+    rows = [
+        (name, {kind: each[at] for kind, each in spreads.items()}) for at, name in enumerate(("p50", "p95"))
+    ]
+    print(table("histogram_quantile over all of a day, ms", rows))
+    print(table("Restart of the loaded server", [("s to ready", restarts(servers))]))
     print(f"{len(QUERIES) - len(asked.wrong)} of {len(QUERIES)} answers equal Prometheus' within 1e-9")
     for expr in asked.edge:
         print(

@@ -142,6 +142,12 @@ def main() -> None:
                 )
             )
             rows.append(
+                (
+                    "churn: anonymous bytes / series",
+                    {kind: churn[kind]["anonymous bytes / series"] for kind in kinds},
+                )
+            )
+            rows.append(
                 ("churn: stored / served %", {kind: churn[kind]["stored / served %"] for kind in kinds})
             )
         title = f"Load A: {options.targets} targets × {options.series} series every {options.interval}, {options.seconds:.0f} s"
