@@ -393,3 +393,41 @@ async def test_plain_text_where_tls_was_awaited_is_told(nursery: trio.Nursery) -
     with pytest.raises(FetchError, match="tls: first record does not look like a TLS handshake"):
         await HttpFetch().send(FetchRequest(f"https://127.0.0.1:{port}/metrics"))
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "status", [b"204 No Content", b"200 OK", b"400 Bad Request", b"503 Service Unavailable"]
+)
+@pytest.mark.parametrize(
+    ("rest", "shown"),
+    [
+        (b"Content-Length: 100000\r\n\r\n" + b"x" * 100000, b""),
+        (b"Content-Length: 100000\r\n\r\nx", b""),
+        (b"Content-Length: 10\r\n\r\nx", b"x"),
+        (
+            b"Transfer-Encoding: chunked\r\n\r\n" + b"400\r\n" + b"x" * 1024 + b"\r\n" + b"ffff\r\n",
+            b"x" * 1024,
+        ),
+        (b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\nnonsense\r\n", b"x"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nxxxx", b""),
+    ],
+)
+async def test_a_status_counts_whatever_the_body_is_like(
+    peer: Peer, autojump_clock: trio.testing.MockClock, status: bytes, rest: bytes, shown: bytes
+) -> None:
+    """Of an answer whose body is too long, cut, slow or broken who asks only for the status gets it, with its headers."""
+    del autojump_clock
+    peer.answers["/m"] = b"HTTP/1.1 " + status + b"\r\nRetry-After: 7\r\n" + rest
+    fetch = HttpFetch()
+    response = await fetch.send(
+        FetchRequest(peer.url("/m"), timeout_s=5.0, body_bytes_max=2000, method="POST", status_counts=True)
+    )
+    assert response.status_line.encode() == status
+    assert response.headers["retry-after"] == "7"
+    if not status.startswith(b"204"):
+        assert response.body == shown
+    again = FetchRequest(
+        peer.url("/m"), timeout_s=5.0, body_bytes_max=2000, method="POST", status_counts=True
+    )
+    assert (await fetch.send(again)).status == response.status
+    await fetch.aclose()

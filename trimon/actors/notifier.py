@@ -147,6 +147,7 @@ class AlertSender:
             timeout_s=self._timeout_s,
             body_bytes_max=ANSWER_BYTES_MAX,
             method="POST",
+            status_counts=True,
             body=encode(batch),
         )
         began_s = trio.current_time()

@@ -97,6 +97,7 @@ class _HttpSender:
             timeout_s=config.timeout / 1000 or TIMEOUT_S,
             body_bytes_max=2**20,
             method="POST",
+            status_counts=True,
         )
 
     async def send(self, message: bytes) -> None:

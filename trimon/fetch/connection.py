@@ -20,7 +20,7 @@ import trio
 from trimon.fetch.bodybudget import BodyLease
 from trimon.fetch.http1 import ResponseReader
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
-from trimon.fetch.request import BodyError, FetchError, FetchRequest, Response, StreamedResponse
+from trimon.fetch.request import SHOWN_BODY_S, BodyError, FetchError, FetchRequest, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import dialled_host, port_of
 
@@ -97,32 +97,59 @@ class ClientConnection:
         lease = request.bodies.lease() if request.bodies is not None else None
         times.begin()
         try:
-            complete = await self._exchanged(reader, sent, times, lease)
+            found = await self._answered(reader, sent, times, lease, status_counts=request.status_counts)
+        except BodyError:
+            if not (request.status_counts and reader.begun):
+                raise
+            found = reader.response_so_far()
+        self.reusable = reader.reusable
+        self.answering = False
+        times.done()
+        return found if lease is None else replace(found, lease=lease)
+
+    async def _answered(
+        self,
+        reader: ResponseReader,
+        sent: bytes,
+        times: ExchangeTimes,
+        lease: BodyLease | None,
+        *,
+        status_counts: bool,
+    ) -> Response:
+        """The answer, decompressed. Raises FetchError."""
+        try:
+            with trio.CancelScope() as shown:
+                complete = await self._exchanged(reader, sent, times, lease, shown if status_counts else None)
         finally:
             reader.tell(times)
+        if shown.cancelled_caught:
+            return reader.response_so_far()
         if not complete:
             await self._read_unwanted(reader)
-        self.reusable = reader.reusable
         for _ in reader.inflate():
             await trio.lowlevel.checkpoint()
             if lease is not None:
                 await lease.hold(reader.held_bytes)
         if lease is not None:
             await lease.hold(reader.held_bytes)
-        self.answering = False
-        times.done()
-        found = reader.response()
-        return found if lease is None else replace(found, lease=lease)
+        return reader.response()
 
     async def _exchanged(
-        self, reader: ResponseReader, sent: bytes, times: ExchangeTimes, lease: BodyLease | None
+        self,
+        reader: ResponseReader,
+        sent: bytes,
+        times: ExchangeTimes,
+        lease: BodyLease | None,
+        shown: trio.CancelScope | None,
     ) -> bool:
-        """Whether the answer came whole; else nobody wants the rest. Raises FetchError."""
+        """Whether the answer came whole; else nobody wants the rest. `shown` ends a slow body. Raises FetchError."""
         try:
             await self._stream.send_all(sent)
             complete = await self._read_some(reader)
             times.answered()
             while not complete:
+                if shown is not None and reader.begun and not self.answering:
+                    shown.deadline = trio.current_time() + SHOWN_BODY_S
                 self.answering = reader.begun
                 if reader.unwanted:
                     return False

@@ -279,6 +279,13 @@ class ResponseReader:
         """Whether there is a body, even if an empty one."""
         return self._begun.status == 200 and not self._head_only
 
+    def response_so_far(self) -> Response:
+        """The answer with what came of its body, without any where that is compressed; the connection cannot be used again."""
+        self.reusable = False
+        body = b"" if self.compressed else self.take()[: self._max]
+        self._inflated, self._pieces, self._wire_body = True, [body], body
+        return self.response()
+
     def response(self) -> Response:
         """The answer with its body decompressed. Raises FetchError, BodyTooBig."""
         if not self._inflated:

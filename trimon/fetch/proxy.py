@@ -17,7 +17,14 @@ from trimon.fetch.headers import encoded_headers
 from trimon.fetch.http1 import is_unwanted
 from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.proxychoice import ProxyOptions
-from trimon.fetch.request import BodyTooBig, FetchError, FetchRequest, Response, StreamedResponse
+from trimon.fetch.request import (
+    SHOWN_BODY_S,
+    BodyTooBig,
+    FetchError,
+    FetchRequest,
+    Response,
+    StreamedResponse,
+)
 
 
 class ProxyClient:
@@ -43,7 +50,7 @@ class ProxyClient:
                 answer.status_code, answer.headers, follows=follows, only_ok=request.only_ok
             )
             lease = request.bodies.lease() if request.bodies is not None else None
-            body = b"" if unwanted else await _body(answer, request.body_bytes_max, lease)
+            body = b"" if unwanted else await _wanted(answer, request, lease)
             return replace(_answer(answer, body), lease=lease)
 
     @asynccontextmanager
@@ -85,6 +92,18 @@ class ProxyClient:
             )
         except Exception as error:  # noqa: BLE001 # see _told
             raise _told(error) from None
+
+
+async def _wanted(answer: httpx.Response, request: FetchRequest, lease: BodyLease | None) -> bytes:
+    """The body; empty where it is no good or slow, and only the status counts. Raises FetchError."""
+    if not request.status_counts:
+        return await _body(answer, request.body_bytes_max, lease)
+    with trio.move_on_after(SHOWN_BODY_S):
+        try:
+            return await _body(answer, request.body_bytes_max, lease)
+        except FetchError:
+            return b""
+    return b""
 
 
 async def _body(answer: httpx.Response, body_bytes_max: int, lease: BodyLease | None) -> bytes:

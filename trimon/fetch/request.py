@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # the command line knows requests, and waits for no event loo
 # What may be sent again when nobody knows whether the first one arrived (RFC 9110, 9.2.2).
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
+# The body of an answer of which the status counts is waited for so long: it is only shown.
+SHOWN_BODY_S: Final = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
@@ -39,6 +42,9 @@ class FetchRequest:
     """What the body of the answer shares with others; does not bound a stream."""
     follow_redirects: bool = True
     """Whether a redirect may be followed, where the client does; no for a body that is for this peer alone."""
+    status_counts: bool = False
+    """Whether status and headers are the answer, whatever its body is like: of one that is too long, broken, cut off or slow
+    the Response has what came."""
 
     @property
     def idempotent(self) -> bool:

@@ -220,6 +220,7 @@ class Sender:
             timeout_s=self.config.remote_timeout / 1000,
             body_bytes_max=ANSWER_BYTES_MAX,
             method="POST",
+            status_counts=True,
             body=body,
         )
 
