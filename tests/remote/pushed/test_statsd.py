@@ -40,11 +40,12 @@ class Told:
 
     def flushed(self, now_ms: int = NOW_MS) -> dict[Labels, float]:
         """The samples of a flush, components of histograms by their series and text."""
-        batch = self.state.flush(now_ms)
-        if batch is None:
-            return {}
-        assert set(batch.timestamps_ms.tolist()) == {now_ms}
-        return dict(zip(batch.series, batch.values.tolist(), strict=True))
+        found: dict[Labels, float] = {}
+        for batch in self.state.flush(now_ms):
+            if batch is not None:
+                assert set(batch.timestamps_ms.tolist()) == {now_ms}
+                found |= dict(zip(batch.series, batch.values.tolist(), strict=True))
+        return found
 
 
 def test_counters_gauges_and_sets() -> None:
@@ -180,3 +181,46 @@ def test_any_bytes(line: bytes) -> None:
         for seen in told.reader.observations(line):
             told.state.take(seen, NOW_MS)
     told.flushed()
+
+
+@pytest.mark.parametrize("bounds", [(), (0.1, 1.0)])
+def test_a_flush_lets_others_have_their_turn(bounds: tuple[float, ...]) -> None:
+    """A flush of many series comes in small parts that have every series once; a new bucket is in the next flush."""
+    told = Told(series_max=3000, bounds=bounds)
+    told.say(*(f"t{number}:{number + 1}|ms" for number in range(3000)))
+    parts = list(told.state.flush(NOW_MS))
+    batches = [part for part in parts if part is not None]
+    assert len(parts) >= 3000 / 60
+    assert len(batches) > 1
+    stored = [labels for batch in batches for labels in batch.series]
+    assert len(stored) == len(set(stored)) == 3000 * 5
+    first = told.flushed()
+    assert set(first) == set(stored)
+    told.say("t7:9000|ms", "t7:-9000|ms")
+    second = told.flushed()
+    changed = {labels for labels in second if repr(first.get(labels)) != repr(second[labels])}
+    assert {
+        dict(labels)["__name__"].removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+        for labels in changed
+    } == {"t7"}
+    assert len(second) == len(first) + (0 if bounds else 2)
+
+
+def test_sets_and_distributions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of all sets and buckets of a distribution have a limit; what is beyond it is refused and counts nowhere."""
+    monkeypatch.setattr("trimon.remote.pushed.aggregate.MEMBERS_MAX", 3)
+    monkeypatch.setattr("trimon.limits.HISTOGRAM_BUCKETS_MAX", 2)
+    told = Told()
+    told.say("a:x|s", "a:y|s", "a:y|s", "b:x|s", "t:1|h", "t:1|h", "t:100|h")
+    with pytest.raises(UserError, match="more than 3 values"):
+        told.say("b:z|s")
+    with pytest.raises(UserError, match="more than 2 buckets"):
+        told.say("t:10000|h")
+    flushed = told.flushed()
+    assert (flushed[series("a")], flushed[series("b")]) == (2.0, 1.0)
+    count = next(
+        value for labels, value in flushed.items() if dict(labels).get(COMPONENT, "").endswith("count")
+    )
+    assert count == 3.0
+    told.say("b:z|s")
+    assert told.flushed()[series("b")] == 1.0

@@ -23,7 +23,7 @@ class StatsdReceiver:
 
     Owns: the sockets, the connections, the state of all series since the start.
     Receives: nothing; lines come from the network.
-    Sends: SampleBatch to storage, one a flush.
+    Sends: SampleBatch to storage, at every flush.
     Crashes when: it has a bug. Lines and samples that are refused are counted and told.
     On restart: the state is kept, it belongs to the tree: counters go on.
     """
@@ -61,9 +61,10 @@ class StatsdReceiver:
         self._faults.tell_rest()
 
     async def _flush(self, time_ms: int) -> None:
-        batch = self._state.flush(time_ms)
-        if batch is not None:
-            await store(batch, len(batch.values), self._writer, self._faults)
+        for batch in self._state.flush(time_ms):
+            if batch is not None:
+                await store(batch, len(batch.values), self._writer, self._faults)
+            await trio.lowlevel.checkpoint()
 
     async def take(self, lines: Sequence[bytes]) -> None:
         """Counts what lines say."""

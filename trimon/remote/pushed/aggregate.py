@@ -11,12 +11,14 @@ They begin anew with the server, which `rate` takes for the reset that it is. Di
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.floats import format_g
 from trimon.model.components import component_labels, split
@@ -24,10 +26,15 @@ from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.rows import SampleBatch
 from trimon.model.sample import STALE_NAN
-from trimon.remote.pushed.statsd import COUNTER, GAUGE, SET, Distribution, Observation, StatsdSeries
+from trimon.remote.pushed.statsd import COUNTER, GAUGE, SET, Distribution, Observation, StatsdSeries, Stored
 
 SCHEMA: Final = 3
 ZERO_THRESHOLD: Final = 2.0**-128
+# Of a flush: so many series take a few milliseconds when each is new, and so many samples are a batch.
+SERIES_AT_ONCE: Final = 50
+CELLS_AT_ONCE: Final = 10_000
+# Values of all sets, some hundred bytes each.
+MEMBERS_MAX: Final = 1_000_000
 
 
 class StatsdAggregate:
@@ -38,6 +45,7 @@ class StatsdAggregate:
         self._series_max = series_max
         self._ttl_ms = ttl_ms
         self._bounds = tuple(bounds)
+        self._members = 0
 
     def __len__(self) -> int:
         return len(self._series)
@@ -54,7 +62,7 @@ class StatsdAggregate:
         elif known.type != seen.type:
             raise UserError(f"type {seen.type} of a series that is of type {known.type}")
         if seen.type == SET:
-            known.add_member(seen.text)
+            self._add_member(known, seen.text)
         elif seen.type == COUNTER:
             if (change := seen.value * seen.weight) < 0:
                 raise UserError(f"a counter cannot change by {change:g}")
@@ -67,9 +75,14 @@ class StatsdAggregate:
         known.heard_ms = now_ms
         self._series[seen.series] = known
 
+    def _add_member(self, known: StatsdSeries, text: bytes) -> None:
+        if text not in known.members:
+            if self._members >= MEMBERS_MAX:
+                raise UserError(f"all sets together have more than {MEMBERS_MAX} values between two flushes")
+            known.add_member(text)
+            self._members += 1
+
     def _observe(self, into: Distribution, value: float, weight: float) -> None:
-        into.count += weight
-        into.sum += value * weight
         if self._bounds:
             # The place of the bucket, beyond the last bound for what is larger.
             place = int(np.searchsorted(self._bounds, value))
@@ -79,45 +92,73 @@ class StatsdAggregate:
         else:
             side = into.positive if value > 0 else into.negative
             index = bucket_index(abs(value))
+            if index not in side and len(into.positive) + len(into.negative) >= limits.HISTOGRAM_BUCKETS_MAX:
+                raise UserError(f"a distribution has more than {limits.HISTOGRAM_BUCKETS_MAX} buckets")
             side[index] = side.get(index, 0.0) + weight
+        into.count += weight
+        into.sum += value * weight
 
-    def flush(self, now_ms: int) -> SampleBatch | None:
-        """A sample of every series at a time; None where there is nothing."""
-        cells: list[tuple[Labels, float]] = []
-        for labels, series in list(self._series.items()):
-            if self._ttl_ms and now_ms - series.heard_ms > self._ttl_ms:
+    def flush(self, now_ms: int) -> Iterator[SampleBatch | None]:
+        """A sample of every series at a time, in batches; None where others may have their turn between two."""
+        series: list[Labels] = []
+        values: list[float] = []
+        for place, (labels, state) in enumerate(list(self._series.items()), 1):
+            if self._ttl_ms and now_ms - state.heard_ms > self._ttl_ms:
                 del self._series[labels]
-                cells += [(each, STALE_NAN) for each in self._names(labels, series)]
+                self._members -= len(state.members)
+                names = self._names(labels, state)
+                series += names
+                values += [STALE_NAN] * len(names)
             else:
-                cells += self._cells(labels, series)
-        if not cells:
-            return None
-        count = len(cells)
-        return SampleBatch(
-            tuple(labels for labels, _ in cells),
-            np.arange(count, dtype=np.int32),
-            np.full(count, now_ms, np.int64),
-            np.array([value for _, value in cells]),
-            histograms=True,
-        )
+                names, numbers = self._cells(labels, state)
+                series += names
+                values += numbers
+            if len(values) >= CELLS_AT_ONCE:
+                yield _batch(series, values, now_ms)
+                series, values = [], []
+            elif place % SERIES_AT_ONCE == 0:
+                yield None
+        if values:
+            yield _batch(series, values, now_ms)
 
-    def _names(self, labels: Labels, series: StatsdSeries) -> list[Labels]:
+    def _names(self, labels: Labels, state: StatsdSeries) -> Sequence[Labels]:
         """The series that a state is stored as, without the components of histograms."""
-        if series.distribution is None or not self._bounds:
+        if state.distribution is None or not self._bounds:
             return [labels]
-        return [each for each, _ in self._cells(labels, series)]
+        return self._cells(labels, state)[0]
 
-    def _cells(self, labels: Labels, series: StatsdSeries) -> list[tuple[Labels, float]]:
-        if series.type == SET:
-            count, series.members = len(series.members), set()
-            return [(labels, float(count))]
-        if series.distribution is None:
-            return [(labels, series.value)]
+    def _cells(self, labels: Labels, state: StatsdSeries) -> tuple[Sequence[Labels], Sequence[float]]:
+        if state.type == SET:
+            count, state.members = len(state.members), set()
+            self._members -= count
+            return [labels], [float(count)]
+        seen, stored = state.distribution, state.stored
+        if seen is None:
+            return [labels], [state.value]
         if self._bounds:
-            return _classic(labels, series.distribution, self._bounds)
-        marker, texts, values = split(_native(series.distribution))
-        parts = [(component_labels(labels, text), value) for text, value in zip(texts, values, strict=True)]
-        return [(labels, marker), *parts]
+            if stored is None:
+                state.stored = stored = Stored(_classic_series(labels, self._bounds))
+            return stored.series, _classic_values(seen, len(self._bounds))
+        if stored is None or len(stored.positive) + len(stored.negative) < len(seen.positive) + len(
+            seen.negative
+        ):
+            state.stored = stored = _native(labels, seen)
+        buckets = [
+            *map(seen.positive.__getitem__, stored.positive),
+            *map(seen.negative.__getitem__, stored.negative),
+        ]
+        return stored.series, [stored.marker, seen.count, seen.sum, seen.zeros, *buckets]
+
+
+def _batch(series: Sequence[Labels], values: Sequence[float], time_ms: int) -> SampleBatch:
+    count = len(values)
+    return SampleBatch(
+        tuple(series),
+        np.arange(count, dtype=np.int32),
+        np.full(count, time_ms, np.int64),
+        np.array(values),
+        histograms=True,
+    )
 
 
 def bucket_index(value: float) -> int:
@@ -129,26 +170,27 @@ def bucket_index(value: float) -> int:
     return index + 1 if 2.0 ** (index / 2**SCHEMA) < value else index
 
 
-def _native(seen: Distribution) -> FloatHistogram:
+def _native(labels: Labels, seen: Distribution) -> Stored:
+    """What a native histogram is stored as: the marker of the series, and its components."""
     positive, negative = (
-        Buckets(np.array(sorted(side), np.int64), np.array([side[index] for index in sorted(side)]))
+        Buckets(np.array(sorted(side), np.int64), np.ones(len(side)))
         for side in (seen.positive, seen.negative)
     )
-    return FloatHistogram(SCHEMA, ZERO_THRESHOLD, seen.zeros, seen.count, seen.sum, positive, negative)
+    histogram = FloatHistogram(SCHEMA, ZERO_THRESHOLD, seen.zeros, seen.count, seen.sum, positive, negative)
+    marker, texts, _ = split(histogram)
+    series = (labels, *(component_labels(labels, text) for text in texts))
+    return Stored(series, marker, tuple(positive.index.tolist()), tuple(negative.index.tolist()))
 
 
-def _classic(labels: Labels, seen: Distribution, bounds: Sequence[float]) -> list[tuple[Labels, float]]:
+def _classic_series(labels: Labels, bounds: Sequence[float]) -> tuple[Labels, ...]:
     pairs = dict(labels)
     name = pairs[METRIC_NAME]
-    cells, below = [], 0.0
-    for place, bound in enumerate((*bounds, math.inf)):
-        below += seen.positive.get(place, 0.0)
-        bucket = {
-            **pairs,
-            METRIC_NAME: f"{name}_bucket",
-            "le": format_g(bound) if bound < math.inf else "+Inf",
-        }
-        cells.append((labels_of(bucket), below))
-    cells.append((labels_of({**pairs, METRIC_NAME: f"{name}_sum"}), seen.sum))
-    cells.append((labels_of({**pairs, METRIC_NAME: f"{name}_count"}), seen.count))
-    return cells
+    texts = [*map(format_g, bounds), "+Inf"]
+    buckets = [labels_of({**pairs, METRIC_NAME: f"{name}_bucket", "le": text}) for text in texts]
+    others = [labels_of({**pairs, METRIC_NAME: f"{name}_{part}"}) for part in ("sum", "count")]
+    return (*buckets, *others)
+
+
+def _classic_values(seen: Distribution, bounds: int) -> list[float]:
+    below = itertools.accumulate(seen.positive.get(place, 0.0) for place in range(bounds + 1))
+    return [*below, seen.sum, seen.count]

@@ -128,6 +128,18 @@ class Distribution:
     negative: dict[int, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The series that a distribution is stored as: the same until it has another bucket."""
+
+    series: tuple[Labels, ...]
+    marker: float = 0.0
+    """Of a native histogram, the value of the first one."""
+    positive: tuple[int, ...] = ()
+    """The buckets in the order of their series; none where bounds are configured."""
+    negative: tuple[int, ...] = ()
+
+
 @dataclass(slots=True)
 class StatsdSeries:
     """The state of a series: it is stored at every flush until nothing was heard of it for long."""
@@ -137,6 +149,8 @@ class StatsdSeries:
     value: float = 0.0
     members: set[bytes] = field(default_factory=set)
     distribution: Distribution | None = None
+    stored: Stored | None = None
+    """As what a distribution was stored last."""
 
     def add_member(self, text: bytes) -> None:
         """Another value of a set. Raises UserError beyond a limit."""
