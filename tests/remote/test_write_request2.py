@@ -158,3 +158,37 @@ def test_the_work_is_bounded() -> None:
     body = protobuf.field(5, protobuf.field(1, b"\x01" * 100_000))
     with pytest.raises(WireError, match="label references"):
         Decoder2().decode(protobuf.field(4, b"") + body)
+
+
+@pytest.mark.parametrize("ref", [2**32, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_reference_of_any_size_is_told(ref: int) -> None:
+    """A place that no table has is wrong with its series alone, however large the number is."""
+    table = SymbolTable()
+    good = protobuf2.series(table, M, [(NOW, 1.0)])
+    places = protobuf.varint(ref) + protobuf.varint(ref - 1)
+    bad = protobuf.field(5, protobuf.field(1, places) + protobuf.field(2, protobuf.sample(NOW, 1.0)))
+    request = Decoder2().decode(protobuf2.request([good, bad], table))
+    assert decoded(request) == {M: [(NOW, struct.pack("<d", 1.0))]}
+    assert [number for number, _ in request.errors] == [1]
+
+
+def test_a_long_symbol_of_many_series_is_one_text() -> None:
+    """A value that thousands of series share is decoded once, and what is wrong with them is told in short."""
+    table = SymbolTable()
+    long = "v" * 200_000
+    good = [protobuf2.series(table, [*M, ("a", long), ("n", str(at))], [(NOW, 1.0)]) for at in range(300)]
+    bad = [protobuf2.series(table, [("a", long), ("b", "\udcff" * 200_000)], [(NOW, 1.0)])] * 300
+    request = Decoder2().decode(protobuf2.request([*good, *bad], table))
+    assert len({id(dict(labels)["a"]) for labels in request.batch.series}) == 1
+    assert len(request.batch.series) == len(request.errors) == 300
+    assert all(len(text) < 10_000 for _, text in request.errors)
+    assert request.errors[0][1].startswith("invalid metric name or labels, got {a=")
+
+
+def test_labels_that_are_all_empty_are_shown_as_such() -> None:
+    """A series without a label is told with an empty set."""
+    table = SymbolTable()
+    request = Decoder2().decode(
+        protobuf2.request([protobuf2.series(table, [("a", "")], [(NOW, 1.0)])], table)
+    )
+    assert request.errors == [(0, "invalid metric name or labels, got {}")]

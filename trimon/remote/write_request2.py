@@ -31,6 +31,8 @@ SYMBOLS_MAX: Final = 1_000_000
 # Of symbols and labels that are remembered, about a million usual series; beyond it the memory starts over.
 REMEMBERED_BYTES_MAX: Final = 256 * 2**20
 _SYMBOL_BYTES: Final = 100
+# Characters of a value that count by themselves: shorter ones are among the bytes above.
+_LONG: Final = 1024
 
 
 # Where a series is: begin and end of the message, begin and end of the places of its symbols in it.
@@ -101,7 +103,8 @@ class Decoder2:
         refs, counts = _all_refs(data, places)
         if not len(ids) or not len(refs):
             return [b""] * len(places)
-        is_known = refs < len(ids)
+        # A reference of more than 63 bits is a negative number here.
+        is_known = (refs >= 0) & (refs < len(ids))
         raw = np.where(is_known, ids[np.where(is_known, refs, 0)], -1).astype("<i4").tobytes()
         bad = np.concatenate(([0], np.cumsum(~is_known)))
         ends = np.cumsum(counts)
@@ -129,10 +132,12 @@ class Decoder2:
             labels = reader.labels()
             if key and not reader.is_typed:
                 self._labels[key] = labels
-                self._remembered_bytes += _SYMBOL_BYTES * len(labels)
+                self._remembered_bytes += sum(
+                    _SYMBOL_BYTES + len(value) // _LONG * _LONG for _, value in labels
+                )
             reader.take(labels, number, found, request)
         except SeriesError as error:
-            request.errors.append((number, str(error)))
+            request.refuse(number, error)
 
 
 def _top_fields(data: bytes, fields: FieldCount) -> tuple[list[bytes], list[_Place]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +29,16 @@ _UNIT: Final = "__unit__"
 
 
 class SeriesError(UserError):
-    """What is wrong with one series, in Prometheus' words."""
+    """What is wrong with one series, in Prometheus' words; its labels are written out when somebody asks for the text."""
+
+    def __init__(self, message: str, labels: Labels | None = None, after: str = "") -> None:
+        super().__init__(message)
+        self._labels = labels
+        self._after = after
+
+    def __str__(self) -> str:
+        shown = "" if self._labels is None else shown_series(self._labels)
+        return f"{self.message}{shown}{self._after}"
 
 
 @dataclass(slots=True)
@@ -56,18 +66,36 @@ class Request2:
     zeros: frozenset[tuple[Labels, int]] = frozenset()
     """Series and time of samples that start timestamps stand for: they are not counted, and fail nothing."""
 
+    def refuse(self, number: int, error: SeriesError) -> None:
+        """Notes what is wrong with a series; nobody reads the text of one after very many."""
+        self.errors.append(
+            (number, str(error) if len(self.errors) < limits.ERRORS_TOLD_MAX else error.message)
+        )
+
 
 class Symbols:
-    """The symbols of one request, decoded when somebody asks."""
+    """The symbols of one request, each decoded once, when somebody asks: a long one may stand in very many series."""
 
     def __init__(self, raw: list[bytes]) -> None:
         self._raw = raw
+        self._texts: dict[int, str] = {}
+        self.malformed: set[str] = set()
+        """Those that were asked for and are not valid UTF-8."""
 
     def __len__(self) -> int:
         return len(self._raw)
 
     def __getitem__(self, ref: int) -> str:
-        return self._raw[ref].decode("utf-8", "surrogateescape")
+        text = self._texts.get(ref)
+        if text is None:
+            raw = self._raw[ref]
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError:
+                text = raw.decode("utf-8", "surrogateescape")
+                self.malformed.add(text)
+            self._texts[ref] = text
+        return text
 
 
 @dataclass(slots=True)
@@ -125,9 +153,7 @@ class SeriesReader:
     def take(self, labels: Labels, number: int, found: Found, request: Request2) -> None:
         """Adds what was read. Raises SeriesError where there is nothing to be stored."""
         if not self._samples and not self._histograms:
-            raise SeriesError(
-                f"TimeSeries must contain at least one sample or histogram for series {format_label_set(labels)}"
-            )
+            raise SeriesError("TimeSeries must contain at least one sample or histogram for series ", labels)
         place = len(found.series)
         found.series.append(labels)
         request.places.append(number)
@@ -136,18 +162,17 @@ class SeriesReader:
             try:
                 parts = message.histogram().kept().components()
             except UserError as error:
-                request.errors.append((number, f"{error} for series {format_label_set(labels)}"))
+                request.refuse(number, SeriesError(f"{error} for series ", labels))
             else:
                 found.samples.histograms.append((place, message.timestamp_ms, parts))
         for refs, value, time_ms in self._exemplars:
             try:
                 pairs = self._pairs(refs)
             except SeriesError as error:
-                text = f"parsing exemplar for series {format_label_set(labels)}: {error}"
-                request.errors.append((number, text))
+                request.refuse(number, SeriesError("parsing exemplar for series ", labels, f": {error}"))
             else:
                 # Labels that are no text are left out, as in 1.0: nothing could show them.
-                texts = [pair for pair in pairs if _is_text(pair[0]) and _is_text(pair[1])]
+                texts = [pair for pair in pairs if self._table.malformed.isdisjoint(pair)]
                 request.exemplars.append((labels, labels_of(texts), value, time_ms))
         self._take_metadata(labels, found)
 
@@ -182,7 +207,7 @@ class SeriesReader:
         pairs = self._pairs(self._refs)
         if self.is_typed:
             pairs = self._with_type_and_unit(pairs)
-        return _checked(pairs)
+        return _checked(pairs, self._table.malformed)
 
     def _pairs(self, refs: Sequence[int]) -> list[tuple[str, str]]:
         symbols = self._table
@@ -216,29 +241,40 @@ def _text(symbol: str) -> str:
     return symbol.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _is_text(symbol: str) -> bool:
-    try:
-        symbol.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def shown_series(labels: Labels) -> str:
+    """Labels for people, cut where they are very long: they may be megabytes, and the same in thousands of series."""
+    left, parts = limits.ERROR_CHARACTERS_MAX, []
+    for name, value in labels:
+        parts.append((_text(name[:left]), _text(value[:left])))
+        left -= len(name) + len(value)
+        if left <= 0:
+            break
+    return format_label_set(tuple(parts))
 
 
-def _checked(pairs: list[tuple[str, str]]) -> Labels:
-    """The labels in order, without empty ones. Raises SeriesError for what Prometheus refuses, and beyond our limits."""
+def _checked(pairs: list[tuple[str, str]], malformed: AbstractSet[str]) -> Labels:
+    """The labels in order, without empty ones; `malformed` are texts that are none.
+
+    Raises SeriesError for what Prometheus refuses, and beyond our limits.
+    """
     ordered = sorted(pairs)
     kept = tuple(pair for pair in ordered if pair[1])
-    shown = format_label_set(tuple((_text(name), _text(value)) for name, value in kept))
     names = [name for name, _ in kept]
-    if METRIC_NAME not in names or not all(
-        name and _is_text(name) and _is_text(value) for name, value in kept
+    if (
+        METRIC_NAME not in names
+        or not all(names)
+        or (malformed and any(name in malformed or value in malformed for name, value in kept))
     ):
-        raise SeriesError(f"invalid metric name or labels, got {shown}")
+        raise SeriesError("invalid metric name or labels, got ", kept)
     for before, after in itertools.pairwise(names):
         if before == after:
-            raise SeriesError(f"invalid labels for series, labels {shown}, duplicated label {after}")
+            raise SeriesError(
+                f"invalid labels for series, labels {shown_series(kept)}, duplicated label {after}"
+            )
     if len(kept) > limits.LABELS_PER_SERIES_MAX:
-        raise SeriesError(f"more than {limits.LABELS_PER_SERIES_MAX} labels in series {shown[:200]}")
+        raise SeriesError(
+            f"more than {limits.LABELS_PER_SERIES_MAX} labels in series {shown_series(kept[:3])}"
+        )
     for name, value in kept:
         if len(name) > limits.LABEL_NAME_BYTES_MAX:
             raise SeriesError(

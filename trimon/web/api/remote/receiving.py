@@ -10,13 +10,13 @@ import trio
 
 from trimon import limits
 from trimon.errors import UserError
-from trimon.model.labels import Labels, format_label_set
-from trimon.model.rows import Appended, Exemplars
+from trimon.model.labels import Labels
+from trimon.model.rows import Appended, Exemplars, RefusedSample
 from trimon.query.language.options import TYPE_AND_UNIT
 from trimon.remote.snappy import decompress, decompressed_size
 from trimon.remote.write_request import FIELDS_MAX, WriteDecoder
 from trimon.remote.write_request2 import Decoder2
-from trimon.remote.write_series2 import Options, Request2
+from trimon.remote.write_series2 import Options, Request2, shown_series
 from trimon.web.api.remote.refusals import Refusals
 from trimon.web.context import WebContext
 from trimon.wire import TooManyFields, WireError
@@ -32,8 +32,6 @@ INLINE_FIELDS_MAX: Final = 1000
 BIG_BYTES_MIN: Final = 4 * 2**20
 SMALL_AT_ONCE: Final = 2
 BIG_AT_ONCE: Final = 1
-# Of what is wrong with a request so much is told.
-ERRORS_TOLD_MAX: Final = 100
 STARTS_AS_ZEROS: Final = "created-timestamp-zero-ingestion"
 
 
@@ -128,7 +126,7 @@ class WriteReceiver:
         self._refusals.tell(
             "Out of order sample from remote write",
             answer.error,
-            series=format_label_set(series),
+            series=shown_series(series),
             timestamp=timestamp_ms,
         )
         return True
@@ -175,11 +173,8 @@ class WriteReceiver:
         if answer.series_refused:
             raise WriteRefused(503, answer.error, written)
         if errors:
-            shown = errors[:ERRORS_TOLD_MAX]
-            if len(errors) > len(shown):
-                shown.append(f"and {len(errors) - len(shown)} more")
             is_told = self._tell(answer)
-            raise WriteRefused(400, "\n".join(shown), written, is_told=is_told)
+            raise WriteRefused(400, "\n".join(errors), written, is_told=is_told)
         return written
 
     async def _store_exemplars(self, exemplars: Sequence[tuple[Labels, Labels, float, int]]) -> Appended:
@@ -199,11 +194,15 @@ def _outcome(request: Request2, answer: Appended, exemplars: Appended) -> tuple[
     written = Written(
         request.samples - (len(told) - histograms), request.histograms - histograms, exemplars.appended
     )
-    errors = list(request.errors)
     told += exemplars.told
     places = {labels: at for at, labels in enumerate(request.batch.series)} if told else {}
-    for each in told:
-        text = f"{each.text} for series {format_label_set(each.series)}"
-        errors.append((request.places[places[each.series]], text))
+    errors: list[tuple[int, str | RefusedSample]] = [*request.errors]
+    errors += [(request.places[places[each.series]], each) for each in told]
     errors.sort(key=lambda error: error[0])
-    return written, [text for _, text in errors]
+    shown = [
+        error if isinstance(error, str) else f"{error.text} for series {shown_series(error.series)}"
+        for _, error in errors[: limits.ERRORS_TOLD_MAX]
+    ]
+    if len(errors) > len(shown):
+        shown.append(f"and {len(errors) - len(shown)} more")
+    return written, shown
