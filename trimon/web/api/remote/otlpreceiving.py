@@ -183,9 +183,7 @@ class OtlpReceiver:
 
     async def _decode(self, body: OtlpBody, decode: Callable[[bytes, int], OtlpRequest]) -> OtlpRequest:
         most = limits.OTLP_DECODED_BYTES_MAX
-        size = _claimed(body)
-        if size > most:
-            raise BodyTooBig(most)
+        size = min(_claimed(body), most)
         if size * (_JSON_COST if body.is_json else 1) <= INLINE_BYTES_MAX:
             try:
                 return decode(_message(body, INLINE_BYTES_MAX), _INLINE_FIELDS_MAX)
@@ -198,7 +196,7 @@ class OtlpReceiver:
 
 
 def _claimed(body: OtlpBody) -> int:
-    """How many bytes a body says that it holds; what is no gzip is found out when it is unpacked."""
+    """How many bytes a body says that it holds; whether that is so is found out when it is unpacked."""
     if not body.is_gzip or not body.data.startswith(_GZIP_MAGIC):
         return len(body.data)
     return max(len(body.data), int.from_bytes(body.data[-_SIZE_BYTES:], "little"))
