@@ -16,7 +16,8 @@ import numpy as np
 from trimon.errors import UserError
 from trimon.model.components import is_component
 from trimon.model.frame import Values
-from trimon.model.labels import JOB_LABEL, METRIC_NAME, Labels, labels_of, valid_label_name
+from trimon.model.labellimits import checked
+from trimon.model.labels import JOB_LABEL, METRIC_NAME, Labels, valid_label_name
 from trimon.scrape.bodylayouts import BodyLayouts
 from trimon.scrape.exposition.bodymemory import never_late
 from trimon.scrape.exposition.families import BodyFamily, FamilyDeclaration, MetadataCache
@@ -70,7 +71,7 @@ def grouping_of(path: str) -> Labels:
         raise UserError("the path of a group begins with a job")
     if not labels[JOB_LABEL]:
         raise UserError("job name is required")
-    return labels_of(labels)
+    return checked(labels)
 
 
 def _decoded(value: str) -> str:
@@ -91,7 +92,7 @@ class _GroupedLabels:
     def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
         """The final labels of a series. Raises ExpositionError."""
         labels = self._rule(pairs, declared)
-        return None if labels is None else labels_of({**dict(labels), **self._grouping})
+        return None if labels is None else checked({**dict(labels), **self._grouping})
 
 
 def read_push(body: bytes, content_type: str, grouping: Labels, now_ms: int) -> PushedBody:

@@ -83,3 +83,10 @@ def test_any_bytes(line: bytes) -> None:
     """Whatever comes is a sample or an error of its sender."""
     with contextlib.suppress(UserError):
         GraphiteReader(MAPPED).sample(line, NOW_MS)
+
+
+def test_labels_beyond_a_limit_are_told() -> None:
+    """A line of very many tags is refused by their number."""
+    line = "a;" + ";".join(f"t{number}=1" for number in range(600)) + " 1 1"
+    with pytest.raises(UserError, match="601 labels in a series, and at most 512 may be"):
+        GraphiteReader(PLAIN).sample(line.encode(), NOW_MS)

@@ -95,3 +95,17 @@ def test_any_bytes(body: bytes) -> None:
     """Whatever comes is samples or an error of its sender."""
     with contextlib.suppress(UserError):
         read(body)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("m,a=" + "x" * 300_000 + " f=1", "more than 262144 characters in the value of label 'a'"),
+        ("m," + "x" * 20_000 + "=1 f=1", "more than 16384 characters in label name"),
+        ("m," + ",".join(f"t{number}=1" for number in range(600)) + " f=1", "601 labels in a series"),
+    ],
+)
+def test_labels_beyond_a_limit_are_told(line: str, words: str) -> None:
+    """A line whose series is beyond a limit fails with its place, so that nothing of the request is stored."""
+    with pytest.raises(UserError, match=f"line 2: .*{words}"):
+        read(f"ok f=1\n{line}")

@@ -11,10 +11,11 @@ from typing import Final
 from trimon.errors import UserError
 from trimon.gotext.floats import format_plain
 from trimon.gotext.strings import go_quote
+from trimon.model.labellimits import checked
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, QUANTILE_LABEL, Labels
 from trimon.remote.otlp.names import Namer, Unit
 from trimon.remote.otlp.points import attributes_of
-from trimon.remote.otlp.series import Options, Resource, Scope, checked, point_labels, type_and_unit
+from trimon.remote.otlp.series import Options, Resource, Scope, point_labels, type_and_unit
 from trimon.wire import FieldCount, put_block
 
 DELTA: Final = 1

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from trimon.errors import UserError
+from trimon.model.labellimits import LabelLimit
 from trimon.model.labels import Labels
 from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.otlp.deltas import DeltaSums
@@ -24,7 +25,7 @@ from trimon.remote.otlp.gathering import Gathered
 from trimon.remote.otlp.metric import CUMULATIVE, Kind, MetricContext, MetricHead
 from trimon.remote.otlp.names import Namer
 from trimon.remote.otlp.reading import Places, PointReader, Starts
-from trimon.remote.otlp.series import LabelLimit, Options, Resource, Scope
+from trimon.remote.otlp.series import Options, Resource, Scope
 from trimon.remote.otlp.values import Attributes, attribute, text_of
 from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, skip, varint
 

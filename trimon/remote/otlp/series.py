@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from trimon import limits
 from trimon.config.otlp import OtlpConfig
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
+from trimon.model.labellimits import checked
 from trimon.model.labels import (
     INSTANCE_LABEL,
     JOB_LABEL,
@@ -16,7 +16,6 @@ from trimon.model.labels import (
     TYPE_LABEL,
     UNIT_LABEL,
     Labels,
-    labels_of,
 )
 from trimon.remote.otlp.names import Namer, Unit
 from trimon.remote.otlp.values import Attributes
@@ -27,10 +26,6 @@ _INSTANCE: Final = "service.instance.id"
 IDENTIFYING: Final = (_NAMESPACE, _NAME, _INSTANCE)
 TARGET_INFO: Final = "target_info"
 _SCOPE: Final = "otel_scope_"
-
-
-class LabelLimit(UserError):
-    """Labels beyond one of the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,22 +150,3 @@ def type_and_unit(kind: str, unit: str, options: Options, namer: Namer) -> dict[
     said = {} if kind == "unknown" else {TYPE_LABEL: kind}
     shown = Unit.of(unit).label(escapes=namer.escapes)
     return {**said, UNIT_LABEL: shown} if shown else said
-
-
-def checked(labels: dict[str, str]) -> Labels:
-    """The labels of a series. Raises LabelLimit."""
-    found = labels_of(labels)
-    if len(found) > limits.LABELS_PER_SERIES_MAX:
-        raise LabelLimit(
-            f"{len(found)} labels in a series, and at most {limits.LABELS_PER_SERIES_MAX} may be"
-        )
-    for name, value in found:
-        if len(name) > limits.LABEL_NAME_BYTES_MAX:
-            raise LabelLimit(
-                f"more than {limits.LABEL_NAME_BYTES_MAX} characters in label name {name[:50]!r}"
-            )
-        if len(value) > limits.LABEL_VALUE_BYTES_MAX:
-            raise LabelLimit(
-                f"more than {limits.LABEL_VALUE_BYTES_MAX} characters in the value of label {name[:50]!r}"
-            )
-    return found

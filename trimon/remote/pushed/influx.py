@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from trimon.errors import UserError
-from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
+from trimon.model.labellimits import checked
+from trimon.model.labels import METRIC_NAME, Labels, format_label_set
 from trimon.model.rows import Appended, SampleBatch
 from trimon.remote.pushed.graphite import decoded, number, quoted
 from trimon.remote.pushed.names import label_name, metric_name
@@ -157,7 +158,7 @@ class InfluxReader:
         if len(head.fields) >= _FIELDS_MAX:
             head.fields.clear()
         shown = metric_name(f"{head.measurement}_{_unescaped(name)}")
-        labels = head.fields[name] = labels_of({**head.tags, METRIC_NAME: shown})
+        labels = head.fields[name] = checked({**head.tags, METRIC_NAME: shown})
         return labels
 
 

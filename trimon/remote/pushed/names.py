@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trimon.model.labels import METRIC_NAME, Labels, labels_of
+from trimon.model.labellimits import checked
+from trimon.model.labels import METRIC_NAME, Labels
 
 _BAD_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_:]")
 _BAD_IN_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]")
@@ -63,7 +64,7 @@ class Naming:
                 found = {label: _filled(value, matched) for label, value in each.labels}
                 break
         told = {label_name(tag): value for tag, value in tags.items()}
-        return labels_of({**self._labels, **told, **found, METRIC_NAME: metric_name(shown)})
+        return checked({**self._labels, **told, **found, METRIC_NAME: metric_name(shown)})
 
 
 def _filled(text: str, matched: re.Match[str]) -> str:
