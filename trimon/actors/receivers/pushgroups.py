@@ -19,7 +19,7 @@ from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.config.own.receivers import PushgatewayConfig
-from trimon.errors import OperatingError
+from trimon.errors import OperatingError, UserError
 from trimon.log import Log
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Appended, Metadata, Row
@@ -33,6 +33,8 @@ _OWN_METADATA: Final = Metadata(
 )
 # Groups whose rows are sent to storage at a stretch; whatever else waits for the loop has its turn between them.
 _GROUPS_AT_ONCE: Final = 50
+# Every group shows when it was pushed to: a flood of empty ones is bounded as well.
+_OWN_SERIES: Final = 2
 
 
 class PushLimit(OperatingError):
@@ -49,6 +51,8 @@ class PushGroup:
     failed_ms: int = 0
     told_ms: int = 0
     """The time of its last row."""
+    counted: int = 0
+    """How many series it has of the most that there may be."""
     columns: dict[Labels, int] = field(default_factory=dict)
     """Those that storage granted."""
 
@@ -138,27 +142,44 @@ class PushGroups:
         await self._store(groups, ends=True)
 
     async def push(self, labels: Labels, body: PushedBody, *, replaces: bool) -> None:
-        """Takes over a body and stores it. Raises PushLimit, OperatingError, ActorGone, AskTimeout."""
-        group = self.groups.get(labels) or PushGroup(labels)
+        """Takes over a body and stores it: one that is not stored changes nothing.
+
+        Raises UserError for one that can never be taken, PushLimit, OperatingError, ActorGone, AskTimeout.
+        """
+        known = self.groups.get(labels)
+        group = known or PushGroup(labels)
         families = dict(body.families) if replaces else {**group.families, **body.families}
-        self._check(group, families)
-        group.families, group.pushed_ms = families, self._clock.now_ms()
+        counted = self._counted(group, families)
+        before = group.families, group.pushed_ms, group.counted
+        group.families, group.pushed_ms, group.counted = families, self._clock.now_ms(), counted
         self.groups[labels] = group
         metadata = Metadata((*_OWN_METADATA.families, *body.metadata))
-        async with self._writing:
-            row = group.row(self._clock.now_ms())
-            answer, *_ = await self._writer.append(row, metadata)
-            group.granted(row, answer)
+        try:
+            async with self._writing:
+                row = group.row(self._clock.now_ms())
+                answer, *_ = await self._writer.append(row, metadata)
+                group.granted(row, answer)
+        except BaseException:
+            if group.families is families:
+                group.families, group.pushed_ms, group.counted = before
+                if known is None and self.groups.get(labels) is group:
+                    del self.groups[labels]
+            raise
         if answer.error:
             self._tell(group, answer)
 
-    def _check(self, group: PushGroup, families: Mapping[str, PushedFamily]) -> None:
+    def _counted(self, group: PushGroup, families: Mapping[str, PushedFamily]) -> int:
+        """The series of a group, its own two too. Raises PushLimit, UserError."""
         most = self.config.series_max
-        others = sum(each.series for each in self.groups.values() if each is not group)
-        if others + (count := shown_series(families)) > most:
+        count = shown_series(families) + _OWN_SERIES
+        if count > most:
+            raise UserError(f"{count} series in a group, the limit of all groups is {most} (series_max)")
+        others = sum(each.counted for each in self.groups.values() if each is not group)
+        if others + count > most:
             raise PushLimit(
                 f"{others} series are pushed and {count} would come, the limit is {most} (series_max)"
             )
+        return count
 
     def fail(self, labels: Labels) -> None:
         """A push to a group was refused."""
