@@ -10,6 +10,8 @@ from trimon.errors import UserError
 from trimon.wire import WireError, varint
 
 CORRUPT: Final = "s2: corrupt input"
+# A copy of 64 bytes takes three: no block holds more than so many times its own bytes.
+EXPANSION_MAX: Final = 22
 
 
 class CorruptError(UserError):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.support.read_world import endpoint
 from trimon.actors.remoteread.endpoint import Body
 from trimon.actors.remoteread.reading import _Job, _series
-from trimon.errors import OperatingError, TrimonError
+from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.model.labels import labels_of
-from trimon.remote.reading.answers import FrameList, chunks_of, frames_of, samples_of
+from trimon.remote.reading.answers import FrameList, chunks_of, frames_of, sampled_size, samples_of
 from trimon.remote.snappy import compress
 from trimon.storage.prometheus.answeredseries import AnsweredSeries, series_of_batch, series_of_chunks
 from trimon.storage.prometheus.histogramchunks import ChunkLayout, HistogramChunk
@@ -103,3 +103,11 @@ def test_a_bit_that_fell_over_is_found(place: int) -> None:
     broken = changed(STREAMED, [(place, STREAMED[place] ^ 1)], 0)
     with pytest.raises(TrimonError):
         _series(job, Body(broken, is_streamed=True), admit)
+
+
+def test_what_no_block_can_hold_is_corrupt() -> None:
+    """A few bytes that claim gigabytes are an error of the answer before memory is asked for; the densest block is none."""
+    with pytest.raises(UserError, match="corrupt input"):
+        sampled_size(b"\xff\xff\xff\xff\x0f\x00a")
+    dense = compress(bytes(1 << 20))
+    assert sampled_size(dense) == 1 << 20

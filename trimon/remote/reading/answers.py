@@ -10,7 +10,7 @@ from trimon.errors import UserError
 from trimon.model.components import is_component
 from trimon.model.labels import Labels, labels_of
 from trimon.model.rows import SampleBatch
-from trimon.remote.snappy import decompress, decompressed_size
+from trimon.remote.snappy import CORRUPT, EXPANSION_MAX, CorruptError, decompress, decompressed_size
 from trimon.remote.write_request import WriteDecoder
 from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, skip, varint
 
@@ -137,8 +137,11 @@ def _chunk(found: ChunkList, owner: int, position: int, end: int, fields: FieldC
 
 
 def sampled_size(body: bytes) -> int:
-    """How many bytes an answer of samples claims to hold, decompressed. Raises UserError."""
-    return decompressed_size(body)
+    """How many bytes an answer of samples claims to hold, decompressed. Raises UserError, also for more than it can hold."""
+    size_bytes = decompressed_size(body)
+    if size_bytes > len(body) * EXPANSION_MAX:
+        raise CorruptError(CORRUPT)
+    return size_bytes
 
 
 def samples_of(body: bytes, bytes_max: int, without: frozenset[str]) -> SampleBatch:
