@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trimon.errors import OperatingError
 from trimon.model.relabel import Relabeling
 from trimon.remote.sending.answers import Verdict, judge, retry_after_s
 from trimon.remote.sending.backlog import Backlog, Savepoint, spread
@@ -112,3 +114,24 @@ def test_the_number_of_shards_follows_the_time_that_sending_takes() -> None:
     assert demand.shards(1, 0.0, 1, 1) == 1
     assert demand.shards(8, 60.0, 1, 50) == 8
     assert demand.shards(8, 0.0, 1, 50) == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        b'{"version":1,"log":"a","done":1e999,"places":[],"rules":"","beyond":[]}',
+        b'{"version":1,"log":"a","done":1,"places":[[1,"x",2]],"rules":"","beyond":[]}',
+        b'{"version":2,"log":"a","done":1,"places":[],"rules":"","beyond":[]}',
+    ],
+)
+def test_a_file_that_is_no_savepoint_is_told_in_short(data: bytes) -> None:
+    """Whatever stands in the file is a savepoint or an error of the world, with a text for people."""
+    with pytest.raises(OperatingError, match="savepoint") as caught:
+        Savepoint.unpack(data)
+    assert len(str(caught.value)) < 300

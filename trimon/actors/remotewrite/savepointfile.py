@@ -33,7 +33,12 @@ class SavepointFile:
         except FileNotFoundError:
             return None
         except (OSError, OperatingError) as error:
-            self._on_trouble(error)
+            self._on_trouble(
+                OperatingError(
+                    f"{self._path} cannot be read, so the queue goes on at the end of the log, "
+                    f"and what waited is not sent: {error}"
+                )
+            )
             return None
         return found if found.log_id == log_id else None
 

@@ -207,5 +207,5 @@ class Savepoint:
                 str(content["rules"]),
                 tuple(Counted(*map(int, each)) for each in content["beyond"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise OperatingError(f"a savepoint that cannot be read: {error!r}") from None
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise OperatingError(f"no savepoint: {str(error)[:200]}") from None
