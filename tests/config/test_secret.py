@@ -21,6 +21,7 @@ from trimon.config import (
     masked_url,
 )
 from trimon.errors import UserError
+from trimon.redaction import redacted
 
 HIDDEN = "hunter2-never-to-be-seen"
 
@@ -154,3 +155,21 @@ def test_urls_lose_their_password() -> None:
     assert masked_url("http://u:p@h:1/x?y=z") == "http://u:xxxxx@h:1/x?y=z"
     assert masked_url("http://u@h/x@y") == "http://u@h/x@y"
     assert masked_url("http://h/") == "http://h/"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "remote_write: [{{url: 'http://h/w', headers: {{X-Api-Key: {0}, X-Tenant: {1}}}}}]",
+        "remote_read: [{{url: 'http://h/r', headers: {{X-Api-Key: {0}, X-Tenant: {1}}}}}]",
+        "tracing: {{endpoint: 'h:4318', headers: {{X-Api-Key: {0}, X-Tenant: {1}}}}}",
+    ],
+)
+def test_a_header_with_the_name_of_a_secret_is_in_no_text_of_a_peer(section: str) -> None:
+    """What a peer says of a header whose name is that of a secret is masked; that of another name is not."""
+    secret, tenant = "q7-not-to-be-told-twice", "tenant-to-be-told"
+    load_text(section.format(secret, tenant), "p.yml")
+    assert (
+        redacted(f"400 Bad Request: X-Api-Key {secret} of {tenant}")
+        == f"400 Bad Request: X-Api-Key <secret> of {tenant}"
+    )

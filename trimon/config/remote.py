@@ -13,6 +13,7 @@ from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
 from trimon.config.secret import SecretUrl
 from trimon.gotext.strings import go_quote
+from trimon.redaction import REDACTOR, looks_secret
 
 MESSAGES: Final = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")
 _WAYS: Final = ("basic_auth", "authorization", "oauth2", "sigv4", "azuread", "google_iam")
@@ -26,13 +27,16 @@ def reserved_header(name: str) -> str | None:
     return None
 
 
-def _refuse_headers(model: RemoteWriteConfig | RemoteReadConfig) -> None:
-    for name, _ in model.headers:
+def _check_headers(model: RemoteWriteConfig | RemoteReadConfig) -> None:
+    for name, value in model.headers:
         if name.lower() == "authorization":
             instead = "basic_auth, authorization, oauth2, sigv4, azuread or google_iam"
             raise model.refuse("headers", f"authorization header must be changed via the {instead} parameter")
         if message := reserved_header(name):
             raise model.refuse("headers", message)
+        # It is shown with the configuration, as in Prometheus, and in no error of a peer.
+        if looks_secret(name):
+            REDACTOR.add(value)
 
 
 def _message(text: str) -> str | None:
@@ -125,7 +129,7 @@ class RemoteWriteConfig(HttpClient, Model):
         """There is a URL, and one way of authorization."""
         if self.url is None:
             raise self.refuse("url", "url for remote_write is empty")
-        _refuse_headers(self)
+        _check_headers(self)
         if message := _message(self.protobuf_message):
             raise self.refuse("protobuf_message", message)
         HttpClient.check(self)
@@ -163,7 +167,7 @@ class RemoteReadConfig(HttpClient, Model):
         """There is a URL, and no header that is ours to set."""
         if self.url is None:
             raise self.refuse("url", "url for remote_read is empty")
-        _refuse_headers(self)
+        _check_headers(self)
         HttpClient.check(self)
 
 

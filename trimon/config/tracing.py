@@ -10,6 +10,7 @@ from trimon.config.kinds import ADDRESS, DURATION, Boolean, Mapped, Number, Of, 
 from trimon.config.model import Model, setting
 from trimon.config.remote import reserved_header
 from trimon.config.secret import SecretUrl
+from trimon.redaction import REDACTOR, looks_secret
 
 CLIENTS: Final = ("http", "grpc")
 
@@ -37,11 +38,13 @@ class TracingConfig(Model):
 
     def check(self) -> None:
         """There is an endpoint, and nothing that the exporter does not know."""
-        for name, _ in self.headers:
+        for name, value in self.headers:
             if name.lower() == "authorization":
                 raise self.refuse("headers", "custom authorization header configuration is not yet supported")
             if message := reserved_header(name):
                 raise self.refuse("headers", message)
+            if looks_secret(name):
+                REDACTOR.add(value)
         if not self.endpoint:
             raise self.refuse("endpoint", "tracing endpoint must be set")
         if self.compression not in ("", "gzip"):
