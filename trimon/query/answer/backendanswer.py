@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from trimon import limits
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.table import LabelTable
@@ -39,25 +40,30 @@ def read_backend(body: bytes, grid: Grid, known: Labels, *, ranged: bool) -> Que
             raise BackendAnswerError(str(document.get("error", "no success"))[:500])
         data = document["data"]
         result = _result(data["resultType"], data["result"], grid, dict(known), ranged=ranged)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise BackendAnswerError(f"no answer of a query: {type(error).__name__}") from None
-    told = [str(each)[:500] for each in document.get("warnings") or ()]
-    result.warnings = (*told[:20], *result.warnings)
+        told = [str(each)[:500] for each in (document.get("warnings") or [])[:20]]
+    except orjson.JSONDecodeError:
+        raise BackendAnswerError("the answer is no JSON") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError):
+        raise BackendAnswerError("the answer is none to a query") from None
+    result.warnings = (*told, *result.warnings)
     return result
 
 
 def _result(kind: str, found: Any, grid: Grid, known: dict[str, str], *, ranged: bool) -> QueryResult:
+    if ranged and kind != "matrix":
+        raise BackendAnswerError(f"a range query is answered with {str(kind)[:40]!r}")
     if kind == "scalar":
         return _of_samples(kind, (), grid, np.array([[float(found[1])]]))
     if kind == "string":
         empty = _of_samples(kind, (), grid, np.zeros((0, grid.count)))
         return replace(empty, text=str(found[1]))
     if kind not in ("vector", "matrix"):
-        raise BackendAnswerError(f"unknown type of result {kind[:40]!r}")
-    labels = [
-        labels_of({name: value for name, value in each["metric"].items() if known.get(name) != value})
-        for each in found
-    ]
+        raise BackendAnswerError(f"unknown type of result {str(kind)[:40]!r}")
+    if len(found) * grid.count > limits.QUERY_SAMPLES_MAX:
+        raise BackendAnswerError(
+            f"{len(found)} series at {grid.count} times, and at most {limits.QUERY_SAMPLES_MAX} samples may be"
+        )
+    labels = [_labels(each["metric"], known) for each in found]
     points = [each.get("values") or ([each["value"]] if "value" in each else []) for each in found]
     if kind == "matrix" and not ranged:
         result = _windows(labels, points, grid)
@@ -71,6 +77,13 @@ def _result(kind: str, found: Any, grid: Grid, known: dict[str, str], *, ranged:
     if any(each.get("histogram") or each.get("histograms") for each in found):
         result.warnings = (_NO_HISTOGRAMS,)
     return result
+
+
+def _labels(metric: dict[str, str], known: dict[str, str]) -> Labels:
+    """Labels without those that are known. Raises TypeError for what is no text."""
+    if not all(isinstance(value, str) for value in metric.values()):
+        raise TypeError
+    return labels_of({name: value for name, value in metric.items() if known.get(name) != value})
 
 
 def _placed(pairs: Sequence[Any], grid: Grid) -> tuple[Any, Any]:
