@@ -2,7 +2,8 @@
 
     python tests/bench/small_questions.py [--rounds 200] [--servers trimon,prometheus]
 
-Every server gets `up` of twenty targets, 4,880 series of them and 20,000 of one wide metric by remote write, an hour of each.
+Every server scrapes twenty targets of ten series every second, whose `up` is asked for, and gets 4,880 series and 20,000 of one
+wide metric by remote write, an hour of each.
 Each question is asked over one kept connection; printed are the median and the 95th percentile of the rounds. Then
 eight connections ask `up` for some seconds, and last each server is stopped and started again. `PROMETHEUS_BIN` and
 `VICTORIA_BIN` name other peers than those on the path.
@@ -23,11 +24,10 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from tests.bench.load_b import Load, head, push, records, request, send
+from tests.bench.ingest import fleet
+from tests.bench.load_b import Load, push
 from tests.bench.servers import Server, installed, table
 
 HOUR_S = 3600
@@ -52,7 +52,7 @@ def _panel(name: str, expr: str) -> Question:
 
 _SPAN = (("start", "START"), ("end", "END"))
 QUESTIONS = (
-    Question("up, instant", "/api/v1/query", (("query", "up"), ("time", "END"))),
+    Question("up, instant", "/api/v1/query", (("query", "up"),)),
     Question("labels", "/api/v1/labels", _SPAN),
     Question("label values, 180", "/api/v1/label/device/values", _SPAN),
     Question(
@@ -99,12 +99,6 @@ def loaded(server: Server, load: Load) -> None:
     """Starts a server and writes everything into it."""
     server.start()
     push(server, load)
-    heads = [
-        head((("__name__", "up"), ("instance", f"10.1.0.{index}:9100"), ("job", "node" if index % 2 == 0 else "api")))
-        for index in range(20)
-    ]  # fmt: skip
-    times_ms = load.times_ms[-8:]
-    send(server, request(heads, records(times_ms, np.ones((len(heads), times_ms.size)))))
     time.sleep(3)
 
 
@@ -157,16 +151,23 @@ def main() -> None:
     options = parser.parse_args()
     end_s = time.time() // 60 * 60 - 60
     with tempfile.TemporaryDirectory(prefix="trimon-bench-") as name:
+        targets = Path(name) / "targets.json"
+        simulator = fleet(argparse.Namespace(targets=20, series=10, steps=90), targets, 0.0)
         servers = {}
         for kind in options.servers.split(","):
             config = Path(name) / f"{kind}.yml"
-            config.write_text("scrape_configs: []\n")
+            config.write_text(
+                "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+                f"scrape_configs:\n  - job_name: fleet\n    file_sd_configs:\n      - files: [{targets}]\n"
+            )
             servers[kind] = Server(kind, Path(name) / kind, config)
         try:
             measured(options, servers, end_s)
         finally:
             for server in servers.values():
                 server.stop()
+            simulator.terminate()
+            simulator.wait()
 
 
 if __name__ == "__main__":

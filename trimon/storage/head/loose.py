@@ -20,6 +20,7 @@ SEAL_SAMPLES: Final = 1 << 17
 ALIKE_MIN: Final = 4
 # More are decoded in portions of this many: what one series costs to read, and what many cost.
 ALIKE_MAX: Final = 1024
+_KEY_MAX: Final = 1 << 62
 
 
 class _Tile(NamedTuple):
@@ -53,9 +54,7 @@ class LoosePage:
 
     def __init__(self, series: Int32s, times: Int64s, values: Floats, cache: ArrayCache) -> None:
         self._cache = cache
-        order = np.lexsort((times, series))
-        keep = _first_of_each(series[order], times[order])
-        order = order[keep]
+        order = _in_order(series, times)
         series, times, values = series[order], times[order], values[order]
         self.samples = len(series)
         self.min_ms, self.max_ms = int(times.min()), int(times.max())
@@ -150,6 +149,22 @@ def _alike(times: Int64s, offsets: Int64s) -> Iterator[tuple[Int64s, Int64s]]:
         common = times[offsets[model] : offsets[model + 1]].copy()
         for begin in range(0, len(members), ALIKE_MAX):
             yield members[begin : begin + ALIKE_MAX], common
+
+
+def _in_order(series: Int32s, times: Int64s) -> Int64s:
+    """The places of samples by series and time; of several of a series at one time the first that came."""
+    earliest_ms = int(times.min())
+    span_ms = int(times.max()) - earliest_ms + 1
+    if (int(series.max()) + 1) * span_ms >= _KEY_MAX:
+        order: Int64s = np.lexsort((times, series))
+        return order[_first_of_each(series[order], times[order])]
+    # One number for both: samples of a series come one after the other, and a stable sort makes use of such runs.
+    keys = series.astype(np.int64) * span_ms + (times - earliest_ms)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    fresh = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=fresh[1:])
+    return order if fresh.all() else order[fresh]
 
 
 def _first_of_each(series: Int32s | Int64s, times: Int64s) -> Bools:
