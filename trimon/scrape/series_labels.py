@@ -41,6 +41,16 @@ class SeriesLabels:
             options.label_limit or options.label_name_length_limit or options.label_value_length_limit
         )
 
+    @property
+    def is_by_parts(self) -> bool:
+        """Whether the labels beside the name are the same under every name."""
+        return not (self._options.metric_relabeling or self._options.type_and_unit_labels)
+
+    @staticmethod
+    def bound(text: str) -> str:
+        """A bound of a bucket, or a quantile, as it is written in the end."""
+        return _as_float(text)
+
     def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
         """The final labels of a series, None when relabeling drops it."""
         pairs = _normalise(pairs, declared)

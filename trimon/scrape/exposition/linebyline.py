@@ -22,7 +22,8 @@ from trimon.scrape.exposition.bodymemory import (
     never_late,
 )
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
-from trimon.scrape.exposition.numbers import NUMBER_BYTES
+from trimon.scrape.exposition.labelparts import LabelParts
+from trimon.scrape.exposition.numbers import number_alone
 from trimon.scrape.exposition.records import (
     ExpositionError,
     LateError,
@@ -33,9 +34,6 @@ from trimon.scrape.exposition.records import (
     SeriesRoomError,
 )
 from trimon.scrape.exposition.scanner import BodyScanner, Record
-
-# A number of so many digits is finite.
-_DIGITS_MAX = 300
 
 
 def is_remark(line: bytes) -> bool:
@@ -63,6 +61,7 @@ class LineByLine:
         grant: SeriesGrant | None = None,
     ) -> None:
         self._grant = grant
+        self._parts = LabelParts(rules.series_labels)
         self.families = BodyFamilies(before.families, known_families)
         self.texts: set[bytes] = set()
         """The texts of all series that were read, without white space."""
@@ -168,7 +167,7 @@ class LineByLine:
                     if is_remark(line):
                         if comments_are_plain and self._remark(line):
                             continue
-                    elif old is None and self._plain(line):
+                    elif old is None and (self._from_parts(head, tail) or self._plain(line)):
                         continue
                 scanner = scanner or text_format.scanner(body)
                 offset += sum(map(len, lines[counted:index])) + index - counted
@@ -232,16 +231,20 @@ class LineByLine:
 
     def _known_line(self, head: bytes, old: int, tail: bytes) -> bool:
         """A line with a known head and nothing but a number behind it; False when that is not so."""
-        if tail.isdigit() and len(tail) < _DIGITS_MAX:
-            value = float(tail)
-        else:
-            parsed = (
-                None if not tail or tail.translate(None, NUMBER_BYTES) else self._rules.text_format.tail(tail)
-            )
-            if parsed is None:
-                return False
-            value = parsed.value
+        value = number_alone(tail, self._rules.text_format)
+        if value is None:
+            return False
         self._sample(head, old, value)
+        return True
+
+    def _from_parts(self, head: bytes, tail: bytes) -> bool:
+        """A sample that was never seen, of a name and labels that were; False when it is not so plain."""
+        labels = self._parts.find(head, self.families.declared)
+        value = None if labels is None else number_alone(tail, self._rules.text_format)
+        if labels is None or value is None:
+            return False
+        self._samples += 1
+        self._new_sample(head, labels, value)
         return True
 
     def _plain(self, line: bytes) -> bool:
@@ -303,21 +306,26 @@ class LineByLine:
                 self._exemplar(head, self._labels_again(head, pairs), tail, None)
             return
         self._samples += 1
-        labels = self._rules.series_labels(pairs, self.families.declared)
+        declared = self.families.declared
+        labels = self._rules.series_labels(pairs, declared)
         if labels is None:
             self._heads.append(head)
             self._slots.append(DROPPED)
             return
-        # it may be a series that is known in other words
+        self._parts.learn(head, pairs, labels, declared)
+        if self._new_sample(head, labels, tail.value) and tail.exemplar is not None:
+            self._exemplar(head, labels, tail, None)
+
+    def _new_sample(self, head: bytes, labels: Labels, value: float) -> bool:
+        """A sample of a series that may be known in other words; False when there is no memory for it."""
         key = hash(labels)
         old = self._slot_by_hash.get(key, -1)
         if old < 0 and key not in self._claimed and self._is_refused():
-            return
+            return False
         self._heads.append(head)
-        if self._claim(head, key, tail.value, old) and old < 0:
+        if self._claim(head, key, value, old) and old < 0:
             self._new_labels.append(labels)
-        if tail.exemplar is not None:
-            self._exemplar(head, labels, tail, None)
+        return True
 
     def _is_refused(self) -> bool:
         """Whether there is no memory for one new series more. Raises SeriesRoomError where the body has to fit as a whole."""

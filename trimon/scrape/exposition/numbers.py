@@ -11,12 +11,26 @@ import numpy as np
 from trimon.model.sample import NORMAL_NAN
 from trimon.scrape.exposition.bodymemory import Floats, SampleRules
 from trimon.scrape.exposition.records import LineExemplar
+from trimon.scrape.exposition.textformat import ExpositionFormat
 
 # What a number may be made of: digits, and the letters of NaN and Inf.
 NUMBER_BYTES: Final = b"0123456789+-.eENaInf"
 
+# A number of so many digits is finite.
+_DIGITS_MAX: Final = 300
+
 # Place among the sample lines, and the exemplar there.
 Exemplars = list[tuple[int, LineExemplar]]
+
+
+def number_alone(tail: bytes, text_format: ExpositionFormat) -> float | None:
+    """The value where there is nothing else behind a head; None where there is."""
+    if tail.isdigit() and len(tail) < _DIGITS_MAX:
+        return float(tail)
+    if not tail or tail.translate(None, NUMBER_BYTES):
+        return None
+    parsed = text_format.tail(tail)
+    return None if parsed is None else parsed.value
 
 
 def read_numbers(
