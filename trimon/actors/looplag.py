@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.looppass import LoopPass
 from trimon.actors.watchdog import Watchdog
 from trimon.selfmetrics import MetricFamily, SelfMetrics
 
@@ -19,15 +20,16 @@ BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 class LagMonitor:
     """Measures the delay of the event loop twenty times a second, and is the watchdog's pulse.
 
-    Owns: the last five minutes of delays, and the watchdog's thread.
+    Owns: the last five minutes of delays, the watchdog's thread, and who sees each pass of the loop.
     Receives: nothing.
     Sends: nothing; the histogram trimon_event_loop_lag_seconds and a counter of stalls.
     Crashes when: never.
     On restart: starts measuring anew.
     """
 
-    def __init__(self, metrics: SelfMetrics, watchdog: Watchdog) -> None:
+    def __init__(self, metrics: SelfMetrics, watchdog: Watchdog, loop_pass: LoopPass | None = None) -> None:
         self._watchdog = watchdog
+        self._loop_pass = loop_pass if loop_pass is not None else LoopPass()
         self._delays_s: deque[float] = deque(maxlen=KEPT)
         self._histogram = metrics.histogram(
             "trimon_event_loop_lag_seconds", "How late a timer of the event loop fired.", (), BUCKETS_S
@@ -45,6 +47,7 @@ class LagMonitor:
     async def run(self) -> None:
         """Sleeps and compares, for ever."""
         self._watchdog.start()
+        trio.lowlevel.add_instrument(self._loop_pass)
         try:
             while True:
                 due_s = trio.current_time() + PERIOD_S
@@ -54,6 +57,7 @@ class LagMonitor:
                 self._delays_s.append(delay_s)
                 self._histogram.observe(delay_s)
         finally:
+            trio.lowlevel.remove_instrument(self._loop_pass)
             self._watchdog.stop()
 
     def inspect(self) -> Mapping[str, object]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
+import trio
 
 from tests.actors.querying.test_gate import gate
+from trimon.actors.looppass import LoopPass
 from trimon.actors.querying.pastcosts import QUICK_S, REMEMBERED_MAX, PastCosts, question_of
 from trimon.actors.querying.querylog import QueryRecord
+from trimon.actors.querying.quickruns import HELD_S_MAX
 from trimon.model.snapshot import Snapshot
 from trimon.offload import InlineOffload
 from trimon.query.execution.budget import Budget
@@ -101,3 +105,31 @@ async def test_a_quick_question_is_answered_without_a_thread() -> None:
         await asked(work)
     fails = False
     assert queries.run_quick("q", OPTIONS, work) is None
+
+
+async def test_a_crowd_that_is_ready_at_once_goes_to_threads() -> None:
+    """When tasks of the same pass have held the loop for some milliseconds, the rest is run in threads."""
+    held_s = 0.0
+    queries = gate(InlineOffload(), held_s=lambda: held_s)
+    for _ in range(2):
+        await queries.run("q", OPTIONS, lambda *_: 5)
+    assert queries.run_quick("q", OPTIONS, lambda *_: 5) == 5
+    held_s = HELD_S_MAX * 2
+    assert queries.run_quick("q", OPTIONS, lambda *_: 5) is None
+
+
+async def test_a_pass_of_the_loop_begins_when_it_has_looked_at_sockets() -> None:
+    """What tasks do is counted from the last look on, and nothing where nobody sees the loop."""
+    loop_pass = LoopPass()
+    assert loop_pass.elapsed_s() == 0.0
+    trio.lowlevel.add_instrument(loop_pass)
+    try:
+        await trio.lowlevel.checkpoint()
+        begin_s = time.perf_counter()
+        while time.perf_counter() - begin_s < 0.02:
+            pass
+        assert 0.02 <= loop_pass.elapsed_s() < 5
+        await trio.lowlevel.checkpoint()
+        assert loop_pass.elapsed_s() < 0.02
+    finally:
+        trio.lowlevel.remove_instrument(loop_pass)

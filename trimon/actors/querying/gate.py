@@ -22,6 +22,7 @@ from trimon.actors.querying.pastqueries import PastQueries
 from trimon.actors.querying.places import KEPT_FROM, NOBODY, Asker, Places
 from trimon.actors.querying.query import ActiveQuery, Phase
 from trimon.actors.querying.querylog import QueryLog, QueryRecord
+from trimon.actors.querying.quickruns import QuickRuns
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.actors.remoteread.reader import RemoteReader
 from trimon.actors.remoteread.reading import fetch_missing
@@ -52,8 +53,6 @@ HEAVY_S: Final = 0.005
 HEAVY_MAX: Final = min(max(2, os.cpu_count() or 1), 8)
 # After so long a heavy one starts all the same: those before it may take minutes.
 PATIENCE_S: Final = 0.25
-# What a query may hold that runs on the loop.
-QUICK_SAMPLES_MAX: Final = 50_000
 # Of those at work.
 LISTED_MAX: Final = 50
 
@@ -83,7 +82,9 @@ class Queries:
         room: WaitingRoom | None = None,
         takes_turns: bool = False,
         remote: RemoteReader | None = None,
+        held_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """`held_s` says for how long the tasks of this pass of the loop have been running."""
         self.concurrency_max = concurrency_max
         self.active: dict[int, ActiveQuery] = {}
         self.served = 0
@@ -107,6 +108,7 @@ class Queries:
         # Rules take no turns: there are few at once, and nothing is to hold them up.
         self._turnstile = Turnstile(HEAVY_MAX) if takes_turns else None
         self._took = PastCosts()
+        self._quick = QuickRuns(snapshot, clock, self._took, held_s, self._reads_elsewhere)
 
     async def run(
         self,
@@ -130,7 +132,7 @@ class Queries:
         budget = Budget(options, reservation)
         number = next(self._numbers)
         query = ActiveQuery(number, text, self._clock.now_ms(), budget, asker, trio.CancelScope())
-        if self._remote is not None and self._remote.endpoints:
+        if self._remote is not None and self._reads_elsewhere():
             query.reading = self._remote.begin(self._offload, hops)
         self.active[number] = query
         key = question_of(text, record, query.started_ms)
@@ -160,6 +162,10 @@ class Queries:
             return False
         query.cancel()
         return True
+
+    def _reads_elsewhere(self) -> bool:
+        """Whether samples may have to be fetched from others."""
+        return self._remote is not None and bool(self._remote.endpoints)
 
     def _check_room(self, asker: Asker) -> None:
         """Raises MailboxFull when too many wait, or too many of one client."""
@@ -277,22 +283,10 @@ class Queries:
 
         Raises NotReady and ParseError; whatever else goes wrong goes wrong in `run`, too, and is told there.
         """
-        if self._remote is not None and self._remote.endpoints:
+        found = self._quick.run(text, options, work, record)
+        if found is None:
             return None
-        key = question_of(text, record, self._clock.now_ms())
-        if not self._took.is_quick(key):
-            return None
-        snapshot, budget = self._snapshot(), Budget(options)
-        budget.samples_max = min(budget.samples_max, QUICK_SAMPLES_MAX)
-        budget.bytes_max = min(budget.bytes_max, FREE_BYTES)
-        began_s = time.thread_time()
-        try:
-            with TRACER.span("promqlExec", {"query": text}):
-                result = work(snapshot, budget)
-        except (QueryError, MemoryError):
-            self._took.slow(key)
-            return None
-        self._took.note(key, time.thread_time() - began_s, 0)
+        result, budget = found
         self.served += 1
         self._note(record, budget)
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trimon.actors.logfiles import LineFiles, line_mailbox
+from trimon.actors.looppass import LoopPass
 from trimon.actors.metrics.scraping import query_metrics
 from trimon.actors.querying.activequeries import ActiveFile, left_over
 from trimon.actors.querying.backends import QueryBackends
@@ -50,6 +51,7 @@ class QueryPart:
         self._remote = remote
         self._seams = seams
         self._costs = QueryCosts(seams.metrics)
+        self.loop_pass = LoopPass()
         self.queries = self._gate(seams.query_threads, queries_max, memory.room)
         self.rule_queries = self._gate(seams.rule_threads, rules_max)
         self.backends = QueryBackends(self._begin_ms, _connect, seams.parse_threads, seams.log)
@@ -77,6 +79,7 @@ class QueryPart:
             room=room,
             takes_turns=room is not None,
             remote=self._remote,
+            held_s=self.loop_pass.elapsed_s,
         )
 
 

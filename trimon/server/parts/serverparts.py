@@ -58,7 +58,7 @@ class ServerParts:
         seams.metrics.collect(tracing_metrics(TRACER, self.tracing))
         self.memory.collect(self.scraping.manager, seams)
         seams.metrics.collect(discovery_metrics([self.scraping.discovery, self.notify.discovery]))
-        self.lag = LagMonitor(seams.metrics, Watchdog(seams.log))
+        self.lag = LagMonitor(seams.metrics, Watchdog(seams.log), self.queries.loop_pass)
 
     def stopping(self) -> None:
         """The server is about to stop: series stay open, a restart goes on with them."""
