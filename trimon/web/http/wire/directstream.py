@@ -39,16 +39,16 @@ class DirectStream:
 
     async def receive_some(self, size_bytes: int) -> bytes:
         """What has come, at most so much; empty at the end. Raises ClosedResourceError, BrokenResourceError."""
-        while True:
+        while self._plain.fileno() >= 0:  # another task may have closed it while this one did something else
             await trio.lowlevel.wait_readable(self.socket)
             try:
                 return self._plain.recv(size_bytes)
             except BlockingIOError:
                 continue
             except OSError as error:
-                if self._plain.fileno() < 0:
-                    raise trio.ClosedResourceError from None
-                raise trio.BrokenResourceError(str(error)) from error
+                if self._plain.fileno() >= 0:
+                    raise trio.BrokenResourceError(str(error)) from error
+        raise trio.ClosedResourceError
 
     def try_send(self, data: bytes) -> int:
         """How many bytes the system took at once; 0 where it takes none, for whatever reason."""
@@ -77,6 +77,11 @@ class DirectTasks(TaskGroup):
         channel: trio.MemorySendChannel[ASGIReceiveEvent] = wait.__self__
 
         async def put(message: ASGIReceiveEvent) -> None:
+            if message["type"] == "http.request" and message["more_body"]:
+                # The application has its turn between the parts of a body: one that answers without it ends the stream, and
+                # would never empty a channel that was filled before.
+                await wait(message)
+                return
             try:
                 channel.send_nowait(message)
             except trio.WouldBlock:
