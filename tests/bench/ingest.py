@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
@@ -36,18 +38,37 @@ def fleet(options: argparse.Namespace, targets: Path, renamed: float) -> subproc
     return process
 
 
-def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> dict[str, float]:
-    """The figures of one server."""
+def fleet_config(targets: Path, interval: str) -> str:
+    """A configuration that scrapes the simulator's targets."""
+    return (
+        f"global:\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n"
+        f"scrape_configs:\n  - job_name: fleet\n    file_sd_configs:\n      - files: [{targets}]\n"
+    )
+
+
+@contextmanager
+def scraping(
+    kind: str, options: argparse.Namespace, work: Path, renamed: float, interval: str
+) -> Iterator[Server]:
+    """A server that scrapes a fleet; neither it nor its data is left."""
     targets = work / "targets.json"
     simulator = fleet(options, targets, renamed)
     config = work / f"{kind}.yml"
-    config.write_text(
-        f"global:\n  scrape_interval: {options.interval}\n  scrape_timeout: {options.interval}\n"
-        f"scrape_configs:\n  - job_name: fleet\n    file_sd_configs:\n      - files: [{targets}]\n"
-    )
+    config.write_text(fleet_config(targets, interval))
     server = Server(kind, work / kind, config)
     try:
         server.start()
+        yield server
+    finally:
+        server.stop()
+        server.clean()
+        simulator.terminate()
+        simulator.wait()
+
+
+def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> dict[str, float]:
+    """The figures of one server."""
+    with scraping(kind, options, work, renamed, options.interval) as server:
         time.sleep(options.warm_up)
         before, began = server.cost(), time.time()
         log_before = disk_bytes(server.directory)
@@ -88,11 +109,6 @@ def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> d
             "cpu": after.cpu_s - before.cpu_s,
             "samples": samples,
         }
-    finally:
-        server.stop()
-        server.clean()
-        simulator.terminate()
-        simulator.wait()
 
 
 def main() -> None:

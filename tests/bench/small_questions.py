@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from tests.bench.ingest import fleet
+from tests.bench.ingest import fleet, fleet_config
 from tests.bench.load_b import Load, push
 from tests.bench.servers import Server, installed, table
 
@@ -102,10 +102,7 @@ def loaded(server: Server, load: Load, targets: Path) -> None:
     server.start()
     push(server, load)
     server.stop()
-    server.config.write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-        f"scrape_configs:\n  - job_name: fleet\n    file_sd_configs:\n      - files: [{targets}]\n"
-    )
+    server.config.write_text(fleet_config(targets, "1s"))
     server.start()
     time.sleep(5)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from tests.bench.ingest import fleet
+from tests.bench.ingest import scraping
 from tests.bench.servers import Server, installed, table
 
 EVERY_S = 0.1
@@ -86,16 +86,7 @@ def killed(server: Server) -> dict[str, float]:
 
 def one(kind: str, options: argparse.Namespace, work: Path) -> dict[str, float]:
     """The figures of one server."""
-    targets = work / "targets.json"
-    simulator = fleet(options, targets, 0.0)
-    config = work / f"{kind}.yml"
-    config.write_text(
-        "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"
-        f"scrape_configs:\n  - job_name: fleet\n    file_sd_configs:\n      - files: [{targets}]\n"
-    )
-    server = Server(kind, work / kind, config)
-    try:
-        server.start()
+    with scraping(kind, options, work, 0.0, "1s") as server:
         time.sleep(options.seconds / 2)
         names = server.get("/api/v1/label/__name__/values")["data"]
         family = next(name for name in names if name.startswith("node_family"))
@@ -105,11 +96,6 @@ def one(kind: str, options: argparse.Namespace, work: Path) -> dict[str, float]:
             "count() under load, p95 ms": statistics.quantiles(took_ms, n=20)[-1],
         }
         return figures | killed(server)
-    finally:
-        server.stop()
-        server.clean()
-        simulator.terminate()
-        simulator.wait()
 
 
 def main() -> None:

@@ -20,7 +20,13 @@ def checked(labels: Mapping[str, str]) -> Labels:
         raise LabelLimit(
             f"{len(found)} labels in a series, and at most {limits.LABELS_PER_SERIES_MAX} may be"
         )
-    for name, value in found:
+    check_texts(found)
+    return found
+
+
+def check_texts(labels: Labels) -> None:
+    """Raises LabelLimit for a name or a value that is too long."""
+    for name, value in labels:
         if len(name) > limits.LABEL_NAME_BYTES_MAX:
             raise LabelLimit(
                 f"more than {limits.LABEL_NAME_BYTES_MAX} characters in label name {name[:50]!r}"
@@ -29,4 +35,3 @@ def checked(labels: Mapping[str, str]) -> Labels:
             raise LabelLimit(
                 f"more than {limits.LABEL_VALUE_BYTES_MAX} characters in the value of label {name[:50]!r}"
             )
-    return found

@@ -10,6 +10,7 @@ from typing import Final
 
 from trimon import limits
 from trimon.errors import UserError
+from trimon.model.labellimits import LabelLimit, check_texts
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Metadata, SampleBatch
 from trimon.remote.histograms import HistogramMessage
@@ -275,15 +276,10 @@ def _checked(pairs: list[tuple[str, str]], malformed: AbstractSet[str]) -> Label
         raise SeriesError(
             f"more than {limits.LABELS_PER_SERIES_MAX} labels in series {shown_series(kept[:3])}"
         )
-    for name, value in kept:
-        if len(name) > limits.LABEL_NAME_BYTES_MAX:
-            raise SeriesError(
-                f"more than {limits.LABEL_NAME_BYTES_MAX} characters in label name {name[:50]!r}"
-            )
-        if len(value) > limits.LABEL_VALUE_BYTES_MAX:
-            raise SeriesError(
-                f"more than {limits.LABEL_VALUE_BYTES_MAX} characters in the value of label {name[:50]!r}"
-            )
+    try:
+        check_texts(kept)
+    except LabelLimit as error:
+        raise SeriesError(error.message) from None
     return kept
 
 

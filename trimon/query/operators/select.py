@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +28,6 @@ from trimon.query.windows.histogramwindows import (
 )
 from trimon.query.windows.nativewindows import newest_histograms
 from trimon.query.windows.windowmatrix import WindowMatrix, window_matrices
-
-_NEAR_MS: Final = -FAR_MS
 
 
 class Pick(Enum):
@@ -107,12 +104,12 @@ class SelectOperator(Operator):
         if len(self.refs) != 1 or self.smoothed or self.pick is Pick.START:
             return None
         ref_ms = self.refs.first_ms
-        if not _NEAR_MS < ref_ms < FAR_MS:
+        if abs(ref_ms) >= FAR_MS:
             return None
         found = context.newest(self._source, ref_ms, self.lookback_ms)
         if found is None:
             return None
-        context.budget.take_bytes((len(found.values) * 9 + STEP_BYTES), "the result of a selector")
+        context.budget.take_bytes(len(found.values) * 9 + STEP_BYTES, "the result of a selector")
         values = found.times_ms / 1000 if self.pick is Pick.TIME else found.values
         present = found.present & ~is_stale(found.values)
         labels = context.labels(self._source)

@@ -25,6 +25,7 @@ from trimon.model.snapshot import NewestSamples
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.loose import LooseView
 from trimon.storage.head.placement import PlacementView
+from trimon.storage.head.readmark import any_among
 from trimon.storage.head.scrapegroup import GroupView, GroupViews, RawChunk
 
 
@@ -90,18 +91,9 @@ def _last_rows(
 def _is_loose(view: LooseView, series: Int32s, after_ms: int, until_ms: int) -> bool:
     """Whether a sample of one of the series may be among those that are in no group."""
     for page in view.pages:
-        if page.min_ms <= until_ms and page.max_ms > after_ms and _has_any(page.series, series):
+        if page.min_ms <= until_ms and page.max_ms > after_ms and any_among(series, page.series):
             return True
-    if not len(view.times):
-        return False
-    inside = view.series[(view.times > after_ms) & (view.times <= until_ms)]
-    return len(inside) > 0 and _has_any(series, inside)
-
-
-def _has_any(ascending: Int32s, numbers: Int32s) -> bool:
-    """Whether any of the numbers is among those that ascend."""
-    place = np.minimum(np.searchsorted(ascending, numbers), len(ascending) - 1)
-    return bool((ascending[place] == numbers).any())
+    return any_among(view.series[(view.times > after_ms) & (view.times <= until_ms)], series)
 
 
 class _Group:

@@ -55,10 +55,10 @@ class HeadMark(NamedTuple):
             return True
         fresh = [page.series for page in self.pages[known:]]
         fresh.append(loose.series[0 if fresh else before.raw :])
-        return not any(_any_among(part, series) for part in fresh)
+        return not any(any_among(part, series) for part in fresh)
 
 
-def _any_among(numbers: Int32s, series: Int32s) -> bool:
+def any_among(numbers: Int32s, series: Int32s) -> bool:
     """Whether any number is one of the ascending series."""
     if not len(numbers):
         return False

@@ -24,6 +24,8 @@ FORM: Final = "application/x-www-form-urlencoded"
 # Of times beyond it nothing is stored; the engine reckons with 64 bits.
 TIME_MS_MAX: Final = 2**53 * 1000 - 1
 INT_MAX: Final = 2**63 - 1
+# The warning of an answer that a `limit` has cut.
+TRUNCATED: Final = "results truncated due to limit"
 # All threads wait while Python takes one text apart.
 _PIECE_BYTES: Final = 16 * 1024
 # What clients send for "from the beginning" and "to the end": Go's extreme times.
@@ -248,11 +250,3 @@ def _selector(text: str) -> tuple[Matcher, ...]:
     if all(matcher.matches_empty for matcher in matchers):
         raise UserError("match[] must contain at least one non-empty matcher")
     return matchers
-
-
-def truncated(items: list[object], most: int, warnings: list[str]) -> list[object]:
-    """At most `most` items (0: all), with Prometheus' warning when some were left out."""
-    if most and len(items) > most:
-        warnings.append("results truncated due to limit")
-        return items[:most]
-    return items

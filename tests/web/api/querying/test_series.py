@@ -17,7 +17,8 @@ from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.web.api.querying.lookups import Lookups, SeriesTexts
-from trimon.web.api.querying.series import TRUNCATED, _Asked, _series
+from trimon.web.api.querying.series import _Asked, _series
+from trimon.web.http.parameters import TRUNCATED
 
 MIB = 2**20
 

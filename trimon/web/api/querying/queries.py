@@ -116,7 +116,7 @@ def _rendered(result: QueryResult, budget: Budget, form: _Form) -> Answer:
     if series_max:
         result, cut = result.limited(series_max)
         if cut:
-            warnings.append("results truncated due to limit")
+            warnings.append(parameters.TRUNCATED)
     if stats and stats not in ("true", "all"):
         warnings.append(
             f'value "{stats}" for parameter "stats" is deprecated and will be rejected in the next major release, '

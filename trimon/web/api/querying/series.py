@@ -38,7 +38,6 @@ _SERIES_BYTES = 1500
 _TEXT_BYTES = 600
 # Of what is asked, in the list of active queries.
 _TITLE_CHARACTERS = 4096
-TRUNCATED = "results truncated due to limit"
 _ESCAPED = re.compile(r"U__((?:[a-zA-Z0-9:]|__|_[0-9a-fA-F]{1,6}_)*)", re.ASCII)
 _ESCAPE = re.compile(r"__|_([0-9a-fA-F]{1,6})_", re.ASCII)
 
@@ -191,7 +190,7 @@ def _series(
     living = selection.living(asked.start_ms, asked.end_ms)
     if asked.most and int(np.count_nonzero(living)) > asked.most:
         chosen = np.flatnonzero(living)[: asked.most]
-        warnings.append(TRUNCATED)
+        warnings.append(parameters.TRUNCATED)
         budget.take_bytes(asked.most * _TEXT_BYTES, "label sets")
         return SeriesTexts.of(table.take(chosen), budget.check).shown(np.ones(len(chosen), np.bool_))
     budget.take_bytes(table.rows * _TEXT_BYTES, "label sets")
@@ -222,7 +221,7 @@ def _series_of_several(
     texts = SeriesTexts.of(table, budget.check)
     shown = np.ones(table.rows, np.bool_)
     if asked.most and table.rows > asked.most:
-        warnings.append(TRUNCATED)
+        warnings.append(parameters.TRUNCATED)
         shown[texts.rows[asked.most :]] = False
     return texts.shown(shown)
 
@@ -254,7 +253,7 @@ def _texts(
             add_in_slices(found, ordered)
     shown = sorted_in_slices(found) if found else ordered
     if asked.most and len(shown) > asked.most:
-        warnings.append(TRUNCATED)
+        warnings.append(parameters.TRUNCATED)
         return go_json(json_list(shown[: asked.most], budget.check))
     data = go_json(json_list(shown, budget.check))
     lookups.remember_texts(asked.question, version, data)

@@ -29,13 +29,12 @@ class DirectStream:
 
     def __init__(self, accepted: socket.socket) -> None:
         self._plain = accepted
-        self._inner = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
-        self.inner = self._inner
+        self.inner = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
         """The library's stream over the same socket, for TLS."""
-        self.socket = self._inner.socket
-        self.send_all = self._inner.send_all
-        self.send_eof = self._inner.send_eof
-        self.aclose = self._inner.aclose
+        self.socket = self.inner.socket
+        self.send_all = self.inner.send_all
+        self.send_eof = self.inner.send_eof
+        self.aclose = self.inner.aclose
 
     async def receive_some(self, size_bytes: int) -> bytes:
         """What has come, at most so much; empty at the end. Raises ClosedResourceError, BrokenResourceError."""
