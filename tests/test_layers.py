@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent / "trimon"
 LAYERS = [
     {"__init__", "errors", "everydaywords"},
     {"limits", "clock", "random", "redaction", "openfiles"},
-    {"gotext"},
+    {"gotext", "compiled"},
     {"units", "wire"},
     {"model"},
     {"virtualclock", "collector", "files", "memory", "offload", "log", "selfmetrics", "fetch", "tracing"},

