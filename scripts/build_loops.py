@@ -1,8 +1,8 @@
-"""Builds the compiled loops when a wheel or an editable install is made: `trimon/compiled/*.c` become `trimon/compiled/loops.so`.
+"""Builds the compiled loops when a wheel or an editable install is made: `trimon/compiled/*.c` become `loops.so` beside them.
 
 A compiler is all it takes, and it is no requirement: without one trimon runs the Python twins of the same loops, slower, and
-says so. `TRIMON_COMPILED=required` makes a failure an error, `TRIMON_COMPILED=skip` leaves it out. A build remembers the hash of
-its sources beside it.
+says so. `TRIMON_COMPILED=required` makes a failure an error, `TRIMON_COMPILED=skip` leaves it out. A build remembers the hash
+of its sources beside it.
 
 `python scripts/build_loops.py` builds by hand, after a change of a source.
 """

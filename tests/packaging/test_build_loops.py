@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from trimon.errors import OperatingError
 from trimon.compiled import library
+from trimon.errors import OperatingError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "build_loops.py"
 SOURCES = Path(library.__file__).parent
