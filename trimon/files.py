@@ -50,6 +50,22 @@ class AppendFile(Protocol):
         ...
 
 
+class OverwrittenFile(Protocol):
+    """A file whose bytes are written anew in place."""
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write all of `data` from `offset` on; a crash may leave any part of it."""
+        ...
+
+    def sync(self) -> None:
+        """Wait until the medium holds everything written."""
+        ...
+
+    def close(self) -> None:
+        """Close; without syncing. A closed one may be closed again."""
+        ...
+
+
 class DirectoryLock(Protocol):
     """A lock that ends with the process that holds it."""
 
@@ -79,6 +95,10 @@ class Files(Protocol):
 
     def write_atomic(self, path: Path, data: bytes) -> None:
         """Replace `path` by a file that holds `data`: all of it or, after a crash, the old content. Its mode and owner stay."""
+        ...
+
+    def overwrite(self, path: Path) -> OverwrittenFile:
+        """An existing file, to be written in place."""
         ...
 
     def names(self, directory: Path) -> list[str]:
@@ -167,6 +187,31 @@ class _DiskAppendFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class _DiskOverwrittenFile:
+    """A descriptor that is written by offset."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._descriptor, view, offset)
+            offset += written
+            view = view[written:]
+
+    def sync(self) -> None:
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _FlockedFile:
@@ -270,6 +315,10 @@ class DiskFiles:
             file.close()
         self.rename(beside, path)
         self.sync_directory(path.parent)
+
+    def overwrite(self, path: Path) -> OverwrittenFile:
+        """An existing file, to be written in place."""
+        return _DiskOverwrittenFile(open_regular(path, os.O_WRONLY))
 
     def names(self, directory: Path) -> list[str]:
         """Names in a directory, ascending."""

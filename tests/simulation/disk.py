@@ -20,10 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from trimon.files import AppendFile, DirectoryLock
+from trimon.files import AppendFile, DirectoryLock, OverwrittenFile
 from trimon.openfiles import READ_BYTES_MAX, ReadFile
 
 TOTAL_BYTES: Final = 1 << 40
+SECTOR_BYTES: Final = 512
 
 
 def _nothing() -> None:
@@ -42,6 +43,10 @@ class _Node:
 
     def after_power_failure(self, pick: random.Random) -> bytes:
         content, synced = bytes(self.content), self.synced
+        if len(content) == len(synced) != 0:
+            # It was overwritten: the medium has taken any of its sectors.
+            sectors = range(0, len(content), SECTOR_BYTES)
+            return b"".join(pick.choice((content, synced))[at : at + SECTOR_BYTES] for at in sectors)
         if not content.startswith(synced):
             return pick.choice((content, synced))
         kept = pick.choice((len(synced), len(content), pick.randint(len(synced), len(content))))
@@ -69,6 +74,26 @@ class _OpenFile:
     def truncate(self, size_bytes: int) -> None:
         self._disk.change()
         del self._node.content[size_bytes:]
+
+    def sync(self) -> None:
+        self._disk.sync_node(self._node)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class _OverwrittenNode:
+    """A file that is written in place."""
+
+    def __init__(self, disk: SimulatedDisk, node: _Node) -> None:
+        self._disk = disk
+        self._node = node
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        written = self._disk.change(len(data))
+        self._node.content[offset : offset + written] = data[:written]
+        if written < len(data):
+            self._disk.fail()
 
     def sync(self) -> None:
         self._disk.sync_node(self._node)
@@ -237,6 +262,10 @@ class SimulatedDisk:
         file.sync()
         self.rename(beside, path)
         self.sync_directory(path.parent)
+
+    def overwrite(self, path: Path) -> OverwrittenFile:
+        """An existing file, to be written in place."""
+        return _OverwrittenNode(self, self._node(path))
 
     def names(self, directory: Path) -> list[str]:
         """Names in a directory, ascending."""

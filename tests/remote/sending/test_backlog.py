@@ -5,14 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.errors import OperatingError
 from trimon.model.relabel import Relabeling
 from trimon.remote.sending.answers import Verdict, judge, retry_after_s
-from trimon.remote.sending.backlog import Backlog, Savepoint, spread
+from trimon.remote.sending.backlog import Backlog, spread
 from trimon.remote.sending.entries import Counted, Entries
 from trimon.remote.sending.resharding import Demand
 from trimon.remote.sending.series import SeriesTable
@@ -72,12 +70,6 @@ def test_who_goes_on_at_the_savepoint_sends_the_rest_and_nothing_else(
     assert after.unsent == after.waiting.total == 0
 
 
-def test_a_savepoint_is_read_as_it_was_written() -> None:
-    """The file has the position and the counts beyond it."""
-    point = Savepoint("log", 3, {2: (1, 99), 3: (0, 8)}, "rules", (Counted(1, 2, 3), Counted()))
-    assert Savepoint.unpack(point.pack()) == point
-
-
 def test_verdicts_of_answers() -> None:
     """Server errors are retried, refusals are final, 429 as configured; a 2.0 answer that wrote nothing is a loss."""
     sent = Counted(5)
@@ -114,24 +106,3 @@ def test_the_number_of_shards_follows_the_time_that_sending_takes() -> None:
     assert demand.shards(1, 0.0, 1, 1) == 1
     assert demand.shards(8, 60.0, 1, 50) == 8
     assert demand.shards(8, 0.0, 1, 50) == 2
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\xff\xfe",
-        b"null",
-        b"[]",
-        b"{}",
-        b"[" * 100_000,
-        b'{"version":1,"log":"a","done":1e999,"places":[],"rules":"","beyond":[]}',
-        b'{"version":1,"log":"a","done":1,"places":[[1,"x",2]],"rules":"","beyond":[]}',
-        b'{"version":2,"log":"a","done":1,"places":[],"rules":"","beyond":[]}',
-    ],
-)
-def test_a_file_that_is_no_savepoint_is_told_in_short(data: bytes) -> None:
-    """Whatever stands in the file is a savepoint or an error of the world, with a text for people."""
-    with pytest.raises(OperatingError, match="savepoint") as caught:
-        Savepoint.unpack(data)
-    assert len(str(caught.value)) < 300

@@ -75,6 +75,7 @@ class Sender:
         offload: Offload,
         log: Log,
         counts: QueueCounts,
+        save: Callable[[], None],
     ) -> None:
         assert config.url is not None
         self.url = config.url.reveal()
@@ -90,6 +91,8 @@ class Sender:
         self._clock = clock
         self._offload = offload
         self._log = log
+        self._save = save
+        """Called in a thread before every request."""
         self._quiet_until_s = 0.0
 
     async def deliver(
@@ -121,8 +124,7 @@ class Sender:
             if not told.total:
                 return TAKEN
             if told != encoded:
-                encode = write_request_2 if self.is_second else write_request
-                body = await self._offload.run(lambda e=entries, f=encode: compress(f(table, e)))  # type: ignore[misc]  # mypy knows no type of a default
+                body = await self._offload.run(lambda e=entries: self._encoded(table, e))  # type: ignore[misc]  # mypy knows no type of a default
                 encoded = told
             judged = await self._attempt(fetch, body, attempt, told)
             if in_doubt and judged.contradicts:
@@ -172,6 +174,11 @@ class Sender:
         self.backoff_s = judged.wait_s or sleep_s
         await trio.sleep(self.backoff_s)
         return min(self.backoff_s * 2, self.config.queue_config.max_backoff / 1000)
+
+    def _encoded(self, table: SeriesTable, entries: Entries) -> bytes:
+        """The body of a request; what was sent before it is written down then. In a thread."""
+        self._save()
+        return compress((write_request_2 if self.is_second else write_request)(table, entries))
 
     def _fresh(self, entries: Entries) -> Entries:
         limit_ms = self.config.queue_config.sample_age_limit

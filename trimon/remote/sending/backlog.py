@@ -1,22 +1,19 @@
-"""What was read of the log and is not at the receiver yet, spread over shards, and the savepoint that follows from it."""
+"""What was read of the log and is not at the receiver yet, spread over shards."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from trimon.errors import OperatingError
 from trimon.remote.sending.entries import NONE, Counted, Entries, joined
 from trimon.remote.sending.series import SeriesTable
 
 P = TypeVar("P")
-VERSION: Final = 1
 
 
 @dataclass(slots=True)
@@ -166,46 +163,3 @@ def spread(table: SeriesTable, entries: Entries, shards: int) -> list[Entries]:
             )
         )
     return out
-
-
-@dataclass(frozen=True, slots=True)
-class Savepoint:
-    """How far a queue has come, as its file says: a position in the log, and what each shard has sent beyond it.
-
-    The counts hold for the same spread over shards and the same rules, which `rules` stands for.
-    """
-
-    log_id: str
-    done: int
-    places: Mapping[int, tuple[int, int]]
-    rules: str
-    beyond: tuple[Counted, ...] = ()
-
-    def pack(self) -> bytes:
-        """The content of the file."""
-        content = {
-            "version": VERSION,
-            "log": self.log_id,
-            "done": self.done,
-            "places": [[epoch, *place] for epoch, place in sorted(self.places.items())],
-            "rules": self.rules,
-            "beyond": [list(counted) for counted in self.beyond],
-        }
-        return json.dumps(content, separators=(",", ":")).encode() + b"\n"
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Savepoint:
-        """The inverse of `pack`. Raises OperatingError."""
-        try:
-            content: dict[str, Any] = json.loads(data)
-            if content["version"] != VERSION:
-                raise OperatingError(f"a savepoint of version {content['version']}, known is {VERSION}")
-            return cls(
-                str(content["log"]),
-                int(content["done"]),
-                {int(epoch): (int(segment), int(offset)) for epoch, segment, offset in content["places"]},
-                str(content["rules"]),
-                tuple(Counted(*map(int, each)) for each in content["beyond"]),
-            )
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise OperatingError(f"no savepoint: {str(error)[:200]}") from None
