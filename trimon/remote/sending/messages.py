@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from trimon.compiled.library import ADDRESS, INT64, function
 from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.model.labels import Labels
 from trimon.model.sample import STALE_NAN
 from trimon.model.spans import SpanHistogram, Spans
 from trimon.remote.sending.entries import Entries, Exemplar, Histogram
+from trimon.remote.sending.packedlabels import PackedLabels
 from trimon.remote.sending.series import (
-    SAMPLE,
-    SAMPLE_BYTES,
-    ZERO,
-    ZERO_BYTES,
     SeriesTable,
     label_bytes,
 )
-from trimon.wire import put_block, put_varint, zigzag
+from trimon.wire import LENGTH, put_block, put_varint, zigzag
 
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
 _TIME_LOWEST: Final = 1 << 35
 _TIME_END: Final = 1 << 42
 _HINT_GAUGE: Final = 3
+# What follows the labels of a series with one sample: `12 10 09 value(8) 10 time(6)`, filled in per request.
+SAMPLE_BYTES: Final = 18
+SAMPLE: Final = b"\x12\x10\x09" + bytes(8) + b"\x10" + bytes(6)
+# The same of the value 0, which has no field: `12 07 10 time(6)`.
+ZERO_BYTES: Final = 9
+ZERO: Final = b"\x12\x07\x10" + bytes(6)
+# A tag and the longest length there is of four bytes.
+_PREFIX_BYTES_MAX: Final = 6
+_SEND_SAMPLES: Final = function(
+    "trimon_send_samples",
+    INT64,
+    (ADDRESS, INT64, ADDRESS, ADDRESS, INT64, ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, INT64),
+)
 TYPES: Final[Mapping[str, int]] = {
     "unknown": 0,
     "counter": 1,
@@ -178,20 +189,46 @@ def _samples(table: SeriesTable, entries: Entries) -> bytes:
     series, times_ms, values = entries.series, entries.times_ms, entries.values
     if not len(series):
         return b""
+    if _SEND_SAMPLES is not None and _are_usual(times_ms):
+        return _compiled_samples(_SEND_SAMPLES, table.packed, entries)
+    return _blocks(1, table.packed.of(series), times_ms, values)
+
+
+def _compiled_samples(loop: Callable[..., int], packed: PackedLabels, entries: Entries) -> bytes:
+    """The twin of `_blocks` for usual times, without an object a sample."""
+    series = np.ascontiguousarray(entries.series, np.int32)
+    times_ms = np.ascontiguousarray(entries.times_ms, np.int64)
+    values = np.ascontiguousarray(entries.values, np.float64)
+    content, starts, lengths = packed.content, packed.starts, packed.lengths
+    room = np.empty(int(lengths[series].sum()) + len(series) * (SAMPLE_BYTES + _PREFIX_BYTES_MAX), np.uint8)
+    written = loop(
+        *(content.ctypes.data, len(content), starts.ctypes.data, lengths.ctypes.data, len(starts)),
+        *(series.ctypes.data, times_ms.ctypes.data, values.ctypes.data, len(series)),
+        *(room.ctypes.data, len(room)),
+    )
+    assert written >= 0, "a number of a series that is not in the table"
+    return room[:written].tobytes()
+
+
+def _blocks(
+    number: int, heads: Sequence[bytes], times_ms: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
+) -> bytes:
+    """A field for each sample: what its series begins with, and the sample behind it."""
     if not _are_usual(times_ms):
-        labels = table.labels
-        rows = zip(series.tolist(), times_ms.tolist(), values.tolist(), strict=True)
+        rows = zip(heads, times_ms.tolist(), values.tolist(), strict=True)
         return b"".join(
-            put_block(1, label_bytes(labels[number]) + put_block(2, _sample(value, time_ms)))
-            for number, time_ms, value in rows
+            put_block(number, head + put_block(2, _sample(value, time_ms))) for head, time_ms, value in rows
         )
     zeros = _are_zeros(values)
-    heads = (table.heads, table.zero_heads)
-    joined = bytearray().join(
-        [heads[zero][number] for number, zero in zip(series.tolist(), zeros.tolist(), strict=True)]
-    )
-    ends = np.cumsum(table.lengths[zeros.astype(np.intp), series])
-    _fill(np.frombuffer(joined, np.uint8), ends, times_ms, values, zeros)
+    samples = ((SAMPLE, SAMPLE_BYTES), (ZERO, ZERO_BYTES))
+    tag = put_varint(number << 3 | LENGTH)
+    blocks = [
+        tag + put_varint(len(head) + samples[zero][1]) + head + samples[zero][0]
+        for head, zero in zip(heads, zeros.tolist(), strict=True)
+    ]
+    joined = bytearray().join(blocks)
+    lengths = np.fromiter(map(len, blocks), np.int64, len(blocks))
+    _fill(np.frombuffer(joined, np.uint8), np.cumsum(lengths), times_ms, values, zeros)
     return bytes(joined)
 
 
@@ -267,7 +304,7 @@ def write_request_2(table: SeriesTable, entries: Entries) -> bytes:
     symbols = _Symbols(table)
     parts: list[bytes] = []
     if len(entries.series):
-        parts.append(_samples_2(entries, symbols))
+        parts.append(_blocks(5, symbols.of(entries.series), entries.times_ms, entries.values))
     for each in entries.histograms:
         labels = table.labels[each.series]
         body = put_block(3, histogram_fields(each.value, each.time_ms))
@@ -277,26 +314,6 @@ def write_request_2(table: SeriesTable, entries: Entries) -> bytes:
         body = symbols.refs(told.labels) + _double(2, told.value) + _number(3, told.time_ms)
         parts.append(put_block(5, symbols.refs(labels) + put_block(4, body) + _metadata_2(labels, symbols)))
     return symbols.message() + b"".join(parts)
-
-
-def _samples_2(entries: Entries, symbols: _Symbols) -> bytes:
-    series, times_ms, values = entries.series, entries.times_ms, entries.values
-    heads = symbols.of(series)
-    if not _are_usual(times_ms):
-        rows = zip(heads, times_ms.tolist(), values.tolist(), strict=True)
-        return b"".join(
-            put_block(5, head + put_block(2, _sample(value, time_ms))) for head, time_ms, value in rows
-        )
-    zeros = _are_zeros(values)
-    samples = ((SAMPLE, SAMPLE_BYTES), (ZERO, ZERO_BYTES))
-    blocks = [
-        b"\x2a" + put_varint(len(head) + samples[zero][1]) + head + samples[zero][0]
-        for head, zero in zip(heads, zeros.tolist(), strict=True)
-    ]
-    joined = bytearray().join(blocks)
-    lengths = np.fromiter(map(len, blocks), np.int64, len(blocks))
-    _fill(np.frombuffer(joined, np.uint8), np.cumsum(lengths), times_ms, values, zeros)
-    return bytes(joined)
 
 
 def _metadata_2(labels: Labels, symbols: _Symbols) -> bytes:

@@ -13,18 +13,13 @@ import numpy.typing as npt
 from trimon.model.components import Component, is_component, parse_component
 from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
-from trimon.wire import put_block, put_varint
+from trimon.remote.sending.packedlabels import PackedLabels
+from trimon.wire import put_block
 
 Int32s = npt.NDArray[np.int32]
 
 # The number of all series that rules drop: their samples are counted.
 DROPPED: Final = 0
-# What follows the labels of a series with one sample: `12 10 09 value(8) 10 time(6)`, filled in per request.
-SAMPLE_BYTES: Final = 18
-SAMPLE: Final = b"\x12\x10\x09" + bytes(8) + b"\x10" + bytes(6)
-# The same of the value 0, which has no field: `12 07 10 time(6)`.
-ZERO_BYTES: Final = 9
-ZERO: Final = b"\x12\x07\x10" + bytes(6)
 
 
 @lru_cache(maxsize=200_000)
@@ -52,10 +47,8 @@ class SeriesTable:
         self._numbers: dict[Labels, int] = {}
         self._component_numbers: dict[tuple[int, str], int] = {}
         self.labels: list[Labels] = [()]
-        self.heads: list[bytes] = [b""]
-        """Of 1.0: a series with a sample of zeros, to be filled in."""
-        self.zero_heads: list[bytes] = [b""]
-        """The same for a sample whose value is 0."""
+        self.packed = PackedLabels()
+        """Of 1.0: the labels of each series as fields."""
         self.components: list[Component | None] = [None]
         self.symbols: list[str] = [""]
         """Of 2.0: all strings ever sent."""
@@ -64,18 +57,12 @@ class SeriesTable:
         """Of 2.0: the numbers of names and values in turn."""
         self._size = 1
         self._free: list[int] = []
-        self._lengths = np.zeros((2, 1024), np.int64)
         self._owners = np.full(1024, -1, np.int32)
         self._hashes = np.zeros(1024, np.uint32)
         self.resolved = 0
 
     def __len__(self) -> int:
         return self._size
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """The bytes of each head, in the second row those for the value 0."""
-        return self._lengths[:, : self._size]
 
     @property
     def owners(self) -> Int32s:
@@ -98,10 +85,10 @@ class SeriesTable:
         gone = np.flatnonzero(~kept).tolist()
         for number in gone:
             self.labels[number], self.components[number] = (), None
-            self.heads[number] = self.zero_heads[number] = b""
             self.refs[number] = self.refs[DROPPED]
         self._owners[gone] = -1
         self._free += gone
+        self.packed.forget(gone)
         self._numbers = {labels: number for labels, number in self._numbers.items() if kept[number]}
         parts = self._component_numbers
         self._component_numbers = {part: number for part, number in parts.items() if kept[number]}
@@ -164,27 +151,21 @@ class SeriesTable:
     def _add(self, labels: Labels, component: Component | None, owner: int) -> int:
         number = self._free.pop() if self._free else self._size
         if number == len(self._owners):
-            self._lengths = np.concatenate((self._lengths, np.zeros((2, number), np.int64)), axis=1)
             self._owners = np.concatenate((self._owners, np.full(number, -1, np.int32)))
             self._hashes = np.concatenate((self._hashes, np.zeros(number, np.uint32)))
-        head, zero, refs = b"", b"", self.refs[0]
+        packed, refs = b"", self.refs[0]
         if component is None:
             packed = label_bytes(labels)
             self._hashes[number] = zlib.crc32(packed)
             if self._symbols:
                 refs = np.array([self._symbol(each) for pair in labels for each in pair], np.int32)
-            else:
-                head = b"\x0a" + put_varint(len(packed) + SAMPLE_BYTES) + packed + SAMPLE
-                zero = b"\x0a" + put_varint(len(packed) + ZERO_BYTES) + packed + ZERO
-        self._lengths[:, number] = len(head), len(zero)
+        self.packed.put(number, b"" if self._symbols else packed)
         self._owners[number] = owner
         if number < self._size:
             self.labels[number], self.components[number] = labels, component
-            self.heads[number], self.zero_heads[number], self.refs[number] = head, zero, refs
+            self.refs[number] = refs
             return number
         self.labels.append(labels)
-        self.heads.append(head)
-        self.zero_heads.append(zero)
         self.refs.append(refs)
         self.components.append(component)
         self._size = number + 1
