@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from tests.bench.servers import ROOT, Server, disk_bytes, installed, table
+from tests.bench.servers import ROOT, Server, disk_bytes, free_port, installed, table
 
 
 def fleet(options: argparse.Namespace, targets: Path, renamed: float) -> subprocess.Popen[bytes]:
@@ -28,7 +28,7 @@ def fleet(options: argparse.Namespace, targets: Path, renamed: float) -> subproc
     process = subprocess.Popen(
         [
             sys.executable, str(ROOT / "tests/bench/fleet.py"), f"--targets={options.targets}",
-            f"--series={options.series}", "--port=9200", f"--file-sd={targets}", f"--renamed={renamed}",
+            f"--series={options.series}", f"--port={free_port()}", f"--file-sd={targets}", f"--renamed={renamed}",
             f"--steps={options.steps}",
         ],
         stdout=subprocess.PIPE,

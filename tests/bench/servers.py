@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,7 +29,15 @@ _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PY
     "PYTHONPATH": str(ROOT)
 }
 
-PORTS = {"trimon": 9390, "prometheus": 9391, "victoria": 9392}
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+# The same ones for a whole run: what is started again is found where it was.
+PORTS = {kind: free_port() for kind in ("trimon", "prometheus", "victoria")}
 
 
 @dataclass
