@@ -12,8 +12,9 @@ from tests.support.promql_data import odd_store
 from trimon.limits import QUERY_DEPTH_MAX
 from trimon.model.labels import labels_of
 from trimon.model.sample import STALE_NAN
-from trimon.query.answer.json import format_times, format_values, render_data
+from trimon.query.answer.json import render_data
 from trimon.query.answer.jsonlabels import format_label_sets
+from trimon.query.answer.jsonnumbers import format_times, format_values
 from trimon.query.answer.statsdata import stats_data
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import format_query, instant, range_

@@ -10,8 +10,9 @@ import orjson
 from hypothesis import given
 
 from trimon.model.table import LabelTable
-from trimon.query.answer.json import format_value, format_values, render_data
+from trimon.query.answer.json import render_data
 from trimon.query.answer.jsonlabels import format_label_sets
+from trimon.query.answer.jsonnumbers import format_value, format_values
 from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.stats import QueryStats
 

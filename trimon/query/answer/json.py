@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -12,30 +11,28 @@ import orjson
 from trimon.gotext.floats import format_plain
 from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
-from trimon.model.table import NOTED_ROWS_MAX, LabelTable
+from trimon.model.table import LabelTable
 from trimon.query.answer.jsonhistograms import HistogramTexts
-from trimon.query.answer.jsonlabels import format_label_sets, json_quoted, label_bytes, label_columns
+from trimon.query.answer.jsonlabels import format_label_sets, json_quoted, label_bytes
+from trimon.query.answer.jsonnumbers import format_times, format_value, format_values
+from trimon.query.answer.jsonrows import Int32s, Stamps, json_rows
 from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.values import Cells, Matrix
 from trimon.query.histograms.matrix import HistogramMatrix
 from trimon.query.histograms.text import as_data
 
-_SMALL: Final = 1e-6
-_LARGE: Final = 1e21
-# Between these, orjson writes a float as Prometheus does, but for the fraction of whole numbers.
-_PLAIN_MIN: Final = 1e-5
-_PLAIN_MAX: Final = 1e16
 _CHUNK: Final = 4096
 # Histograms that are written at once.
 _HISTOGRAMS: Final = 256
 _ROWS: Final = 1 << 12
+# A series that has more samples is written in pieces.
+_WHOLE_MAX: Final = 4 * _CHUNK
+_SERIES_END: Final = b"]}"
 # So few series have hardly a time in common.
 _SERIES_FEW: Final = 4
 # Memory of the text of a sample, and of what is at work on the way to it.
 _TEXT_BYTES: Final = 48
 _LABEL_COPIES: Final = 3
-# Up to this share of whole numbers, cutting ".0" off each is quicker than looking for it in the text.
-_FEW: Final = 0.1
 
 
 def text_bytes(result: QueryResult) -> int:
@@ -77,85 +74,6 @@ def data_pieces(
         yield b"]}"
 
 
-def format_values(values: Matrix) -> list[str]:
-    """Every number as the API writes it (float64[n]): shortest, exponents only when very small or large."""
-    if len(values) == 0:
-        return []
-    flat = np.ascontiguousarray(values, dtype=np.float64)
-    size = np.abs(flat)
-    odd = np.flatnonzero(~((size >= _PLAIN_MIN) & (size < _PLAIN_MAX)) & (flat != 0) & (flat == flat))  # noqa: PLR0124 - NaN
-    special: list[str] = []
-    if len(odd):
-        special = _format_odd(flat[odd])
-        if len(odd) == len(flat):
-            return special
-        flat = flat.copy()
-        flat[odd] = 0.0
-    texts = _format_plain(flat)
-    if len(odd):
-        for index, shown in zip(odd.tolist(), special, strict=True):
-            texts[index] = shown
-    return texts
-
-
-def _format_plain(values: Matrix) -> list[str]:
-    """Numbers that orjson writes without an exponent, and NaN."""
-    with np.errstate(invalid="ignore"):  # a signaling NaN, as some clients push
-        whole = values == np.trunc(values)
-    if whole.all() and not np.signbit(values[values == 0]).any():  # integers have no -0
-        text = orjson.dumps(values.astype(np.int64), option=orjson.OPT_SERIALIZE_NUMPY).decode()
-        return text[1:-1].split(",")
-    text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    if np.isnan(values).any():
-        text = text.replace("null", "NaN")
-    places = np.flatnonzero(whole)
-    if len(places) > _FEW * len(values):
-        texts = text[1:-1].replace(".0,", ",").split(",")
-        texts[-1] = texts[-1].removesuffix(".0")
-        return texts
-    texts = text[1:-1].split(",")
-    for place in places.tolist():
-        texts[place] = texts[place][:-2]
-    return texts
-
-
-def _format_odd(values: Matrix) -> list[str]:
-    """Numbers that orjson writes with an exponent, or not at all; rates are often a few millionths."""
-    raw = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
-    numbers = values.tolist()
-    return [
-        "0.00000" + text[:-3].replace(".", "")
-        if text[-3:] == "e-6" and text[0] != "-"
-        else format_value(numbers[index])
-        for index, text in enumerate(raw)
-    ]
-
-
-def format_value(value: float) -> str:
-    """One number as the API writes it."""
-    if value == 0 or value != value or _SMALL <= abs(value) < _LARGE:  # noqa: PLR0124 - NaN
-        return format_plain(value)
-    if abs(value) == float("inf"):
-        return "+Inf" if value > 0 else "-Inf"
-    mantissa, _, exponent = f"{value!r}".partition("e")
-    if not exponent:
-        mantissa, _, exponent = np.format_float_scientific(value, trim="-").partition("e")
-    sign = "-" if exponent.startswith("-") else "+"
-    return f"{mantissa.removesuffix('.0')}e{sign}{exponent.lstrip('+-0').zfill(2)}"
-
-
-def format_times(times_ms: Times) -> list[str]:
-    """Timestamps in seconds: whole, or with exactly three digits."""
-    if len(times_ms) and not (times_ms % 1000).any():
-        return orjson.dumps(times_ms // 1000, option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1].split(",")
-    out = []
-    for time_ms in times_ms.tolist():
-        sign, size = ("-", -time_ms) if time_ms < 0 else ("", time_ms)
-        seconds, rest = divmod(size, 1000)
-        out.append(f"{sign}{seconds}.{rest:03d}" if rest else f"{sign}{seconds}")
-    return out
-
-
 def _vector(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
     """The series, some at a time, each with its comma."""
     for start in range(0, result.series, _ROWS):
@@ -165,36 +83,24 @@ def _vector(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
         if stop - start < result.series:
             labels = labels.take(np.arange(start, stop, dtype=np.intp))
         cells = None if result.histograms is None else result.histograms[start:stop, 0]
-        text = _rows(labels, result.values[start:stop, 0], cells, result.times_ms)
-        yield ("," + text if start else text).encode()
+        if start:
+            yield b","
+        yield _rows(labels, result.values[start:stop, 0], cells, result.times_ms)
 
 
-def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Times) -> str:
-    (time,) = format_times(times_ms)
-    texts = format_values(values)
-    middle = f',"value":[{time},"'
-    if labels.rows <= NOTED_ROWS_MAX and cells is None:
-        sets = format_label_sets(labels)
-        shown = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
-        return ",".join(shown)
-    columns = label_columns(labels, '"]},{"metric":{', "}" + middle)
-    if columns is not None and cells is None:
-        width = len(columns) + 1
-        pieces = [""] * (width * len(texts))
-        for index, column in enumerate(columns):
-            pieces[index::width] = column
-        pieces[width - 1 :: width] = texts
-        # every series begins by closing the one before it: the first closes nothing
-        pieces[0] = pieces[0][4:]
-        pieces.append('"]}')
-        return "".join(pieces)
-    sets = format_label_sets(labels)
-    rows = [f'{{"metric":{metric}{middle}{text}"]}}' for metric, text in zip(sets, texts, strict=True)]
-    if cells is not None:
-        for row, cell in enumerate(cells.tolist()):
-            if cell is not None:
-                rows[row] = f'{{"metric":{sets[row]},"histogram":[{time},{_histogram(cell)}]}}'
-    return ",".join(rows)
+def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Times) -> bytes:
+    stamps = Stamps(format_times(times_ms))
+    if cells is None:
+        ends, stamp_of = range(1, len(values) + 1), np.zeros(len(values), np.int32)
+        return json_rows(format_label_sets(labels), values, ends, stamps, stamp_of, single=True)
+    (time,) = stamps.texts
+    sets, texts = format_label_sets(labels), format_values(values)
+    shown = zip(sets, texts, strict=True)
+    rows = [f'{{"metric":{metric},"value":[{time},"{text}"]}}' for metric, text in shown]
+    for row, cell in enumerate(cells.tolist()):
+        if cell is not None:
+            rows[row] = f'{{"metric":{sets[row]},"histogram":[{time},{_histogram(cell)}]}}'
+    return ",".join(rows).encode()
 
 
 def _histogram(histogram: FloatHistogram) -> str:
@@ -265,91 +171,76 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
         full = result.present.all()
         ends = np.cumsum(result.present.sum(axis=1))
         values = np.ravel(result.values) if full else result.values[result.present]
-    heads = _Heads(result)
+    times = _SampleTimes(result)
     sets = format_label_sets(result.labels)
     offsets = [0, *ends.tolist()]
-    row, comma = 0, ""
+    row = 0
     while row < result.series:
         check()
-        # A few thousand values at a time: their strings stay in the cache until they are joined.
+        # A few thousand values at a time: their text stays in the cache until it is sent.
         begin, last = offsets[row], row + 1
         while last < result.series and offsets[last + 1] - begin <= _CHUNK:
             last += 1
-        if offsets[last] - begin > 2 * _CHUNK:
-            yield from _long_row(sets[row], values, heads, (row, begin, offsets[last]), comma, check)
-            row, comma = last, ","
-            continue
-        texts = format_values(values[begin : offsets[last]])
-        rows: list[str] = []
-        for index in range(row, last):
-            low, high = offsets[index], offsets[index + 1]
-            metric = f'{comma}{{"metric":{sets[index]},"values":['
-            comma = ","
-            if low == high:
-                rows.append(f"{metric}]}}")
-                continue
-            pieces = [""] * (2 * (high - low))
-            pieces[0::2] = heads.of(index, low, high)
-            pieces[1::2] = texts[low - begin : high - begin]
-            # Every head begins by closing the value before it: the first closes nothing.
-            pieces[0] = metric + pieces[0][3:]
-            pieces.append('"]]}')
-            rows.append("".join(pieces))
-        yield "".join(rows).encode()
+        if row:
+            yield b","
+        if offsets[last] - begin > _WHOLE_MAX:
+            yield from _long_row(sets[row], values, times, (row, begin, offsets[last]), check)
+        else:
+            here = slice(begin, offsets[last])
+            stamps, stamp_of = times.of(row, last, here)
+            lengths = [end - begin for end in offsets[row + 1 : last + 1]]
+            yield json_rows(sets[row:last], values[here], lengths, stamps, stamp_of, single=False)
         row = last
 
 
 def _long_row(
-    metric: str,
-    values: Matrix,
-    heads: _Heads,
-    span: tuple[int, int, int],
-    comma: str,
-    check: Callable[[], None],
+    metric: str, values: Matrix, times: _SampleTimes, span: tuple[int, int, int], check: Callable[[], None]
 ) -> Iterator[bytes]:
     """A series in pieces; `span` is its row, and from where to where its samples are."""
     row, low, high = span
-    yield f'{comma}{{"metric":{metric},"values":['.encode()
-    on_grid = heads.of(row, low, high) if heads.on_grid else []
+    on_grid = times.of(row, row + 1, slice(low, high)) if times.on_grid else None
+    head_bytes = len(f'{{"metric":{metric},"values":['.encode())
     for begin in range(low, high, _CHUNK):
         check()
-        end = min(begin + _CHUNK, high)
-        pieces = [""] * (2 * (end - begin))
-        pieces[0::2] = on_grid[begin - low : end - low] if on_grid else heads.of(row, begin, end)
-        pieces[1::2] = format_values(values[begin:end])
-        if begin == low:
-            pieces[0] = pieces[0][3:]
-        yield "".join(pieces).encode()
-    yield b'"]]}'
+        here = slice(begin, min(begin + _CHUNK, high))
+        if on_grid is None:
+            stamps, stamp_of = times.of(row, row + 1, here)
+        else:
+            stamps, stamp_of = on_grid[0], on_grid[1][here.start - low : here.stop - low]
+        text = json_rows([metric], values[here], [here.stop - begin], stamps, stamp_of, single=False)
+        # What begins a series is wanted of the first piece alone, and what ends it of the last.
+        text = text if begin == low else b"," + text[head_bytes:]
+        yield text if here.stop == high else text[: -len(_SERIES_END)]
 
 
-class _Heads:
-    """`"],[TIME,"` before every value, made once per distinct time."""
+class _SampleTimes:
+    """The time of each sample of a matrix, as the number of a text."""
 
     def __init__(self, result: QueryResult) -> None:
         self.on_grid = result.samples is None
-        self._once: list[str] = []
+        self._stamps: Stamps | None = None
         if result.samples is None:
-            self._full = np.logical_and.reduce(result.present, axis=1).tolist()
-            self._present = result.present
-            distinct = result.times_ms
-        else:
-            # Times of one series are all different: they are written when it is their turn.
-            self._times = result.samples.times_ms
-            if result.series < _SERIES_FEW:
-                return
-            distinct, self._codes = np.unique(self._times, return_inverse=True)
-        self._once = [f'"],[{time},"' for time in format_times(distinct)]
+            self._present, self._full = result.present, bool(result.present.all())
+            self._steps = np.arange(len(result.times_ms), dtype=np.int32)
+            self._stamps = Stamps(format_times(result.times_ms))
+            return
+        # Times of one series are all different: they are written when it is their turn.
+        self._times_ms = result.samples.times_ms
+        if result.series >= _SERIES_FEW:
+            distinct, self._codes = np.unique(self._times_ms, return_inverse=True)
+            self._stamps = Stamps(format_times(distinct))
 
-    def of(self, row: int, low: int, high: int) -> list[str]:
-        """The heads of one series, whose samples are `low:high` of all."""
-        if not self.on_grid:
-            if not self._once:
-                return [f'"],[{time},"' for time in format_times(self._times[low:high])]
-            return [self._once[code] for code in self._codes[low:high].tolist()]
-        if self._full[row]:
-            return self._once
-        return list(compress(self._once, self._present[row].tolist()))
+    def of(self, row: int, last: int, here: slice) -> tuple[Stamps, Int32s]:
+        """Texts, and the number of that of each sample of the rows from `row` to before `last`, which are those at `here`."""
+        if self.on_grid:
+            assert self._stamps is not None
+            if self._full:
+                return self._stamps, np.tile(self._steps, last - row)
+            return self._stamps, np.nonzero(self._present[row:last])[1].astype(np.int32)
+        if self._stamps is None:
+            stamps = Stamps(format_times(self._times_ms[here]))
+            return stamps, np.arange(here.stop - here.start, dtype=np.int32)
+        return self._stamps, self._codes[here].astype(np.int32)
 
 
 def _shortest(times_ms: Times) -> str:

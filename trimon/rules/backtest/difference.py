@@ -14,7 +14,7 @@ from trimon.model.frame import Times
 from trimon.model.histogram import FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import Labels
-from trimon.query.answer.json import format_value
+from trimon.query.answer.jsonnumbers import format_value
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelcodes import shared_groups
 from trimon.query.execution.values import Index, Mask, holds

@@ -15,7 +15,7 @@ from trimon.gotext.times import json_time
 from trimon.model.histogram import FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.model.snapshot import Snapshot
-from trimon.query.answer.json import format_value
+from trimon.query.answer.jsonnumbers import format_value
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
 from trimon.rules.alert import AlertValue

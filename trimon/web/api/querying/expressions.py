@@ -13,7 +13,7 @@ from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Snapshot
 from trimon.query import engine
-from trimon.query.answer.json import format_value
+from trimon.query.answer.jsonnumbers import format_value
 from trimon.query.execution.budget import Budget
 from trimon.query.explain import explain
 from trimon.query.language.errors import ParseError
