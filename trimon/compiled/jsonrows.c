@@ -12,6 +12,7 @@
 #include "loops.h"
 
 #define DIGITS_MAX 32
+#define STAMP_BYTES 16
 
 typedef struct {
     uint8_t *at, *end;
@@ -102,15 +103,12 @@ static int put_scaled(Out *out, const uint8_t *text, const uint8_t *end)
     return 1;
 }
 
-/* The next number of the list and what stands behind it; NULL where there is none. */
-static const uint8_t *put_number(Out *out, const uint8_t *text, const uint8_t *end, double value)
+/* The next number of the list and what stands behind it; NULL where there is none, or no room. */
+static const uint8_t *put_odd_number(Out *out, const uint8_t *text, const uint8_t *end, double value)
 {
     const uint8_t *stop = text;
-    int scaled = 0;
-    while (stop < end && *stop != ',' && *stop != ']') {
-        scaled |= *stop == 'e' || *stop == 'E';
+    while (stop < end && *stop != ',' && *stop != ']')
         stop++;
-    }
     if (stop == end || stop == text)
         return NULL;
     if (*text == 'n') {
@@ -118,20 +116,33 @@ static const uint8_t *put_number(Out *out, const uint8_t *text, const uint8_t *e
             put(out, "NaN", 3);
         else
             put(out, value > 0 ? "+Inf" : "-Inf", 4);
-    } else if (scaled) {
-        if (!put_scaled(out, text, stop))
-            return NULL;
-    } else {
-        int64_t size = stop - text;
-        if (size > 2 && stop[-1] == '0' && stop[-2] == '.')
-            size -= 2;
-        put(out, text, size);
+    } else if (!put_scaled(out, text, stop)) {
+        return NULL;
     }
-    return stop + 1;
+    return out->full ? NULL : stop + 1;
+}
+
+/* The same; most numbers are copied as they are: all bytes that they may have at once, and their end is looked for then. */
+static const uint8_t *put_number(Out *out, const uint8_t *text, const uint8_t *end, double value)
+{
+    if (out->end - out->at < DIGITS_MAX)
+        return NULL;
+    if (end - text < DIGITS_MAX)
+        memcpy(out->at, text, (size_t)(end - text));
+    else
+        memcpy(out->at, text, DIGITS_MAX);
+    int64_t size = 0, most = end - text < DIGITS_MAX ? end - text : DIGITS_MAX;
+    /* Digits, a point and a sign stand between the comma and the colon. */
+    while (size < most && (uint8_t)(text[size] - '-') < ':' - '-')
+        size++;
+    if (size == 0 || size == most || (text[size] != ',' && text[size] != ']'))
+        return put_odd_number(out, text, end, value);
+    out->at += size > 2 && text[size - 1] == '0' && text[size - 2] == '.' ? size - 2 : size;
+    return text + size + 1;
 }
 
 /* Writes `rows` series, whose samples end at `row_ends` among `count` samples; with `single` each has one sample, as the value of
- * an instant. How many bytes it took, or -1 where the arguments do not fit each other or `out_bytes` is too small. */
+ * an instant. How many bytes it took, or -1 where the arguments do not fit each other or there is no room for 32 bytes more. */
 EXPORT int64_t trimon_json_rows(
     const uint8_t *numbers, int64_t numbers_bytes, const double *values, int64_t count,
     const uint8_t *stamps, int64_t stamps_bytes, const int64_t *stamp_ends, int64_t stamp_count, const int32_t *stamp_of,
@@ -162,15 +173,24 @@ EXPORT int64_t trimon_json_rows(
             int64_t begin = stamp ? stamp_ends[stamp - 1] : 0, stop = stamp_ends[stamp];
             if (begin < 0 || begin > stop || stop > stamps_bytes)
                 return -1;
-            if (!first)
-                put(&to, ",", 1);
-            put(&to, "[", 1);
-            put(&to, stamps + begin, stop - begin);
-            put(&to, ",\"", 2);
-            text = put_number(&to, text, numbers_end, values[sample]);
-            if (text == NULL)
+            int64_t size = stop - begin;
+            if (size > to.end - to.at - 8)
                 return -1;
-            put(&to, "\"]", 2);
+            if (!first)
+                *to.at++ = ',';
+            *to.at++ = '[';
+            if (size <= STAMP_BYTES && to.end - to.at >= STAMP_BYTES && stamps_bytes - begin >= STAMP_BYTES)
+                memcpy(to.at, stamps + begin, STAMP_BYTES); /* of a known size, which is one instruction */
+            else
+                memcpy(to.at, stamps + begin, (size_t)size);
+            to.at += size;
+            *to.at++ = ',';
+            *to.at++ = '"';
+            text = put_number(&to, text, numbers_end, values[sample]);
+            if (text == NULL || to.end - to.at < 2)
+                return -1;
+            *to.at++ = '"';
+            *to.at++ = ']';
         }
         put(&to, single ? "}" : "]}", single ? 1 : 2);
         if (to.full)

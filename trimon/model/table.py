@@ -13,9 +13,9 @@ from trimon.model.labels import Labels
 
 Codes = npt.NDArray[np.int32]
 
-# Of tables that are no longer, readers may note what they made of them: it takes some 160 bytes a row.
+# Of tables that are no longer, readers may note what they made of them, text, order and a sorted copy: some 400 bytes a row.
 NOTED_ROWS_MAX: Final = 128
-NOTED_ROW_BYTES: Final = 160
+NOTED_ROW_BYTES: Final = 400
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from trimon.query.execution.annotations import Annotations
 from trimon.query.execution.budget import PREPARATION, Budget
 from trimon.query.execution.context import QueryContext, quiet
 from trimon.query.execution.grid import Grid
-from trimon.query.execution.labelcodes import sort_order
+from trimon.query.execution.labelcodes import sort_order, sorted_table
 from trimon.query.execution.names import remove_marked
 from trimon.query.execution.operator import WHOLE_BYTES, Operator, extent_of, step_bytes
 from trimon.query.execution.run import run
@@ -250,7 +250,7 @@ def _result(value: Value, grid: Grid, stats: QueryStats, *, ranged: bool) -> Que
     if ranged:
         order = sort_order(vector.labels)
         if len(order) > 1 and (order[1:] < order[:-1]).any():
-            vector = vector.take(order)
+            vector = vector.take(order, sorted_table(vector.labels))
     kind = "matrix" if ranged else "vector"
     result = QueryResult(kind, vector.labels, times, vector.values, vector.present, stats)
     result.cells = vector.histograms

@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL, UNIT_LABEL
 from trimon.model.ordering import sorted_by_text
-from trimon.model.table import Codes, LabelTable
+from trimon.model.table import NOTED_ROWS_MAX, Codes, LabelTable
 
 KeyCodes = npt.NDArray[np.int64]
 METADATA: Final = frozenset({METRIC_NAME, TYPE_LABEL, UNIT_LABEL})
 _KEY_MAX: Final = 1 << 62
+_ORDER: Final = "order"
+_SORTED: Final = "sorted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,26 @@ def merge_dictionaries(
 
 
 def sort_order(table: LabelTable) -> npt.NDArray[np.intp]:
-    """The order of rows by label set, as Prometheus sorts series: by (name, value) pairs, shorter first."""
+    """The order of rows by label set, as Prometheus sorts series: by (name, value) pairs, shorter first. Not to be changed."""
+    if table.rows > NOTED_ROWS_MAX:
+        return _sort_order(table)
+    noted: npt.NDArray[np.intp] | None = table.notes.get(_ORDER)
+    if noted is None:
+        noted = table.notes[_ORDER] = _sort_order(table)
+    return noted
+
+
+def sorted_table(table: LabelTable) -> LabelTable:
+    """The table in that order; a short one is the same object each time, with what is noted of it."""
+    if table.rows > NOTED_ROWS_MAX:
+        return table.take(sort_order(table))
+    noted: LabelTable | None = table.notes.get(_SORTED)
+    if noted is None:
+        noted = table.notes[_SORTED] = table.take(sort_order(table))
+    return noted
+
+
+def _sort_order(table: LabelTable) -> npt.NDArray[np.intp]:
     rows = table.rows
     if rows < 2:
         return np.arange(rows, dtype=np.intp)

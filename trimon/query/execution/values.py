@@ -91,13 +91,14 @@ class Vector:
         arrays = (self.values, self.present, self.histograms)
         return sum(array.nbytes - array_bytes(array) for array in arrays if array is not None)
 
-    def take(self, rows: Index) -> Vector:
-        """The given rows, in the given order."""
+    def take(self, rows: Index, labels: LabelTable | None = None) -> Vector:
+        """The given rows, in the given order; `labels` are theirs where they are known."""
         drop = None if self.drop_name is None else self.drop_name[rows]
         cells = None if self.histograms is None else _rows_of(self.histograms, rows)
         values, present = _rows_of(self.values, rows), _rows_of(self.present, rows)
         native = None if self.native is None else self.native.take(rows)
-        return Vector(self.labels.take(rows), values, present, drop, cells, native)
+        labels = self.labels.take(rows) if labels is None else labels
+        return Vector(labels, values, present, drop, cells, native)
 
     def compact(self) -> Vector:
         """Without the series that have no sample at any step."""
