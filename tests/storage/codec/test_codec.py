@@ -91,6 +91,26 @@ def test_differences_of_every_width_survive(seed: int, count: int, samples: int,
     assert np.array_equal(decode(data, rows).view(np.int64), values[rows].view(np.int64))
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(2, 70), st.integers(0, 60))
+@settings(max_examples=200, deadline=None)
+def test_multiples_of_a_power_of_two_survive(seed: int, count: int, samples: int, shift: int) -> None:
+    """Whole numbers with common lowest zeros, of both signs, with gaps and one odd number among them, come back bit for bit."""
+    random = np.random.default_rng(seed)
+    values = random.integers(-1000, 1000, (count, samples)) * 2.0**shift
+    values[::3, random.integers(samples)] += 1.0
+    values[random.random((count, samples)) < 0.02] = np.int64(ABSENT_BITS).view(np.float64)
+    data = encode(values)
+    assert np.array_equal(decode(data).view(np.int64), values.view(np.int64))
+    rows = random.permutation(count)
+    assert np.array_equal(decode(data, rows).view(np.int64), values[rows].view(np.int64))
+
+
+def test_lowest_bits_that_are_always_zero_cost_nothing() -> None:
+    """A gauge in pages of 4 KiB takes what its number of pages takes."""
+    pages = np.cumsum(np.random.default_rng(7).normal(0, 50, (64, 480)).round(), axis=1) + 1e5
+    assert len(encode(pages * 4096)) < 1.01 * len(encode(pages))
+
+
 FORMAT_1 = (
     "BgAAAAYAAAABAAAAFAAAAEQAAAAVAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAAAADwAAAA8AAAAPAA"
     "AADwAAAA8AAAAPAAAAKLUv/SBs3QEAxAIAAgoBDwkAAAIAAAAAARkAmgMAAAAAmQAUAAAAuQBAAAAAPwAAARkFAK82AAUAYAHcgcY4JVgCFjwo"

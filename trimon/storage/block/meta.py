@@ -15,9 +15,9 @@ from trimon.errors import OperatingError
 from trimon.random import Randomness
 from trimon.storage.block.damage import DamagedError
 
-# The format that is written, and all that are read. Format 1 has no integers of less than a byte.
-FORMAT: Final = 2
-_FORMATS: Final = (1, FORMAT)
+# The format that is written, and all that are read. Format 1 has no integers of less than a byte, and 2 no shifted ones.
+FORMAT: Final = 3
+_FORMATS: Final = (1, 2, FORMAT)
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 FROM_OUT_OF_ORDER: Final = "from-out-of-order"
 # Names from the last half of all times, which no clock has given, leave no room for others after them.
@@ -144,7 +144,7 @@ class BlockMeta:
             if not foreign and own.pop("checksum", None) != _checksum(document):
                 raise DamagedError("meta.json does not pass its checksum")
             if not foreign and own["format"] not in _FORMATS:
-                known = " and ".join(map(str, _FORMATS))
+                known = ", ".join(map(str, _FORMATS))
                 raise OperatingError(f"meta.json: format {own['format']!r}, known are {known}")
             if document["version"] != 1:
                 raise OperatingError(f"meta.json: version {document['version']!r}, known is 1")

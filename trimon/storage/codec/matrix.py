@@ -1,6 +1,6 @@
 """A matrix of samples, a row per series, as bytes: bit-exact for every float64.
 
-Every series gets a class. CONSTANT: one value. DELTA: the values are `mantissa / 10**exponent`; stored are
+Every series gets a class. CONSTANT: one value. DELTA: values are `mantissa / 10**exponent` or `mantissa * 2**shift`; stored are
 the differences of the mantissas less their mean, or less the smallest where all then fit in 4 bits. SECOND: the
 differences of these. XOR: the bits XORed with those before. Series of one class and width, from 1 bit to 8
 bytes, are stored together, each of their planes a zstd frame. What breaks the pattern of a decimal series (NaN,
@@ -45,6 +45,9 @@ XOR: Final = 3
 _CROSSED: Final = XOR + 4 * EIGHT_BYTES
 
 _EXPONENTS: Final = np.array([1, 2, 3, 4, 6, 9, 12, 15])
+# An exponent from here on says by how many bits whole numbers are shifted to the right.
+_SHIFTED: Final = 128
+_DIVISORS: Final = np.concatenate((10.0 ** np.arange(_SHIFTED), 0.5 ** np.arange(256 - _SHIFTED)))
 _PROBES: Final = 16
 _EXACT_MAX: Final = float(1 << 53)
 _HEAD: Final = struct.Struct("<IIII")
@@ -87,6 +90,11 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
             exceptions.append(np.flatnonzero(_spread(broken, series, count)))
             _fill(mantissas, broken)
         exponents[series] = exponent
+        if exponent == 0:
+            shifts = _common_zeros(mantissas)
+            if shifts.any():
+                mantissas >>= shifts[:, None]
+                exponents[series] = np.where(shifts > 0, _SHIFTED + shifts, 0)
         firsts[series] = mantissas[:, 0]
         _plan_differences(mantissas, series, groups, bases, planes)
     rest = np.flatnonzero(groups == _CROSSED)
@@ -247,6 +255,13 @@ def _mantissas(values: Floats, exponent: int | Int64s) -> tuple[Int64s, Bools]:
     return mantissas, broken
 
 
+def _common_zeros(mantissas: Int64s) -> Int64s:
+    """How many lowest bits are 0 in all mantissas of each series: sizes of memory come in pages."""
+    used = np.bitwise_or.reduce(mantissas, axis=1)
+    lowest = used & -used
+    return np.where(lowest > 0, np.log2(np.maximum(lowest, 1)), 0).astype(np.int64)
+
+
 def _spread(broken: Bools, series: Int64s, count: int) -> Bools:
     """The flags of some series as flags of the whole matrix, flat."""
     whole = np.zeros((count, broken.shape[1]), np.bool_)
@@ -361,7 +376,7 @@ def _sum_up(
     else:
         mantissas += firsts[:, None]
     if exponents.any():
-        np.divide(mantissas, np.power(10.0, exponents)[:, None], out=out)
+        np.divide(mantissas, _DIVISORS[exponents][:, None], out=out)
     else:
         out[...] = mantissas
 
