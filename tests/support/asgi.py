@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlencode
 import orjson
 import trio
 
+from trimon.web.http.wire.departure import Departure, departure_of
+
 App = Callable[..., Awaitable[None]]
 
 
@@ -35,6 +37,7 @@ class Call:
             "query_string": query.encode(), "scheme": "http", "http_version": "1.1", "extensions": {},
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "client": ("10.0.0.9", 1234), "server": ("127.0.0.1", 9090), "asgi": {"version": "3.0"},
+            "trimon.departure": Departure(),
         }  # fmt: skip
 
     async def to(self, app: Callable[..., Awaitable[None]]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -51,7 +54,16 @@ class Call:
         async def send(message: dict[str, Any]) -> None:
             self.sent.append(message)
 
-        await app(self.scope, receive, send)
+        async with trio.open_nursery() as nursery:
+            scope: Any = self.scope
+
+            async def tell() -> None:
+                await self.gone.wait()
+                departure_of(scope).tell({"type": "http.disconnect"})
+
+            nursery.start_soon(tell)
+            await app(scope, receive, send)
+            nursery.cancel_scope.cancel()
         if not self.sent:
             return 0, [], b""
         body = b"".join(message.get("body", b"") for message in self.sent[1:])

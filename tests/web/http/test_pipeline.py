@@ -35,7 +35,7 @@ from trimon.web.http.guard import Guard
 from trimon.web.http.messages import set_match
 from trimon.web.http.pipeline import pipeline
 from trimon.web.http.request import Request
-from trimon.web.http.wire.connection import SENDS_NO_MORE
+from trimon.web.http.wire.departure import SENDS_NO_MORE, departure_of
 
 ENABLED = WebOptions(enable_remote_write=True)
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -228,19 +228,20 @@ async def test_a_client_that_leaves_while_its_query_waits(message: Any, tmp_path
         queries = here.context.queries
         for place in range(queries.concurrency_max):
             assert queries._places.try_enter(f"taken {place}")
-        messages = [{"type": "http.request", "body": b"", "more_body": False}, message]
         sent: list[dict[str, Any]] = []
+        scope: Any = Call("GET", "/api/v1/query?query=m").scope
 
-        async def receive() -> Any:
+        async def leave() -> None:
             await trio.sleep(0.01)
-            return messages.pop(0) if messages else await trio.sleep_forever()
+            departure_of(scope).tell(message)
 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        call: Any = Call("GET", "/api/v1/query?query=m")
         with trio.fail_after(5):
-            await here.client.app(call.scope, receive, send)  # type: ignore[arg-type]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(leave)
+                await here.client.app(scope, trio.sleep_forever, send)
         assert [part["status"] for part in sent[:1]] == ([499] if message is SENDS_NO_MORE else [])
         assert not here.context.tree().reports.total
         assert (queries.inspect()["waiting"], queries.active) == (0, {})

@@ -15,7 +15,7 @@ from trimon.query.execution.budget import EVALUATION
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.web.http.answer import ApiError
 from trimon.web.http.parameters import FORM, decoded
-from trimon.web.http.wire.connection import SENDS_NO_MORE
+from trimon.web.http.wire.departure import SENDS_NO_MORE, departure_of
 
 T = TypeVar("T")
 
@@ -123,9 +123,9 @@ class PlainRequest:
 
     __slots__ = (
         "_body",
+        "_departure",
         "_headers",
         "_known",
-        "_left",
         "_offload",
         "_query",
         "_receive",
@@ -161,7 +161,7 @@ class PlainRequest:
         self._headers = headers
         self._receive = receive
         self._body = b""
-        self._left: ASGIReceiveEvent | None = None
+        self._departure = departure_of(scope)
 
     @property
     def raw_query(self) -> str:
@@ -207,31 +207,23 @@ class PlainRequest:
 
         A client that sends no more may still listen: with `half_closed` the work goes on for it, else it ends with an error.
         """
-        # the error is carried around the nursery by hand, which would wrap it in a group
-        results: list[T] = []
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch, nursery.cancel_scope, half_closed)
-            try:
-                results.append(await work())
-            except Exception as error:  # noqa: BLE001 # raised again below
-                failure = error
-            nursery.cancel_scope.cancel()
-        if results:
-            return results[0]
-        if self._left is SENDS_NO_MORE:
-            raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
-        if self._left is not None or failure is None:
-            raise ClientGone
-        try:
-            raise failure
-        finally:
-            # The error refers to this frame by its traceback: without its name here there is no cycle, and it goes at once.
-            del failure
+        left: ASGIReceiveEvent | None = None
 
-    async def _watch(self, scope: trio.CancelScope, half_closed: bool) -> None:
-        message = await self._receive()
-        while message["type"] != "http.disconnect" or (half_closed and message is SENDS_NO_MORE):
-            message = await self._receive()
-        self._left = message
-        scope.cancel()
+        def told(message: ASGIReceiveEvent) -> None:
+            nonlocal left
+            if not half_closed or message is not SENDS_NO_MORE:
+                left = message
+                scope.cancel()
+
+        with trio.CancelScope() as scope:
+            self._departure.listen(told)
+            try:
+                return await work()
+            except Exception:
+                if left is None:
+                    raise
+            finally:
+                self._departure.ignore(told)
+        if left is SENDS_NO_MORE:
+            raise QueryError(f"query was canceled in {EVALUATION}", FailureKind.CANCELED)
+        raise ClientGone

@@ -28,7 +28,7 @@ from trimon.web.http.messages import match_of, send_answer, user_of
 from trimon.web.http.parameters import FORM
 from trimon.web.http.redirects import Redirects, escaped, redirect
 from trimon.web.http.request import ClientGone, PlainRequest
-from trimon.web.http.wire.connection import SENDS_NO_MORE
+from trimon.web.http.wire.departure import SENDS_NO_MORE
 
 _FORM = FORM.encode()
 _HOSTS = (b"host", b"x-forwarded-host")

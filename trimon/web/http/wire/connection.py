@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import h11
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.events import Request
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, HTTPDisconnectEvent, LifespanState
+from hypercorn.typing import AppWrapper, LifespanState
 
 from trimon import limits
 from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.wire.connections import BUSY, IDLE, Phase, Place
+from trimon.web.http.wire.departure import SENDS_NO_MORE
 from trimon.web.http.wire.directstream import DirectStream, DirectTasks
 from trimon.web.http.wire.h11server import ServerProtocol
 from trimon.web.http.wire.refusal import refusal
@@ -31,8 +34,6 @@ JOIN_BYTES_MAX: Final = 64 * 1024
 READ_BYTES_MAX: Final = 64 * 1024
 # A longer answer waits its turn: parts of one that the client reads as fast as they come would follow on one another.
 DIRECT_BYTES_MAX: Final = 64 * 1024
-# What an application receives when its client sends no more, but may still listen: an answer can be sent.
-SENDS_NO_MORE: Final[HTTPDisconnectEvent] = {"type": "http.disconnect"}
 # So long such a client waits for an answer to begin; most have gone.
 ANSWER_S: Final = 10.0
 # So long a body may still come when the server stops.
@@ -147,6 +148,33 @@ async def _stays_as_it_is(_: h11.Request) -> None:
     """
 
 
+async def _begin(protocol: H11Protocol, request: h11.Request) -> None:
+    """The stream of a request. Web sockets are not offered, so no header is looked at for them."""
+    stream = protocol.stream = HTTPStream(
+        protocol.app,
+        protocol.config,
+        protocol.context,
+        protocol.task_group,
+        protocol.ssl,
+        protocol.client,
+        protocol.server,
+        protocol.stream_send,
+        STREAM_ID,
+    )
+    await stream.handle(
+        Request(
+            stream_id=STREAM_ID,
+            headers=list(request.headers),
+            http_version=request.http_version.decode(),
+            method=request.method.decode("ascii").upper(),
+            raw_path=request.target,
+            state=protocol.connection_state,
+        )
+    )
+    protocol.keep_alive_requests += 1
+    await protocol.context.mark_request()
+
+
 class ServerConnection(TCPServer):
     """As the HTTP server's, but head and body of a short answer leave in one piece."""
 
@@ -177,6 +205,7 @@ class ServerConnection(TCPServer):
             protocol.task_group = DirectTasks(self._task_group)
             protocol._send_error_response = self._refuse  # type: ignore[method-assign] # its own says only a status
             protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
+            protocol._create_stream = partial(_begin, protocol)  # type: ignore[method-assign] # web sockets
         try:
             await self._read_all()
         finally:
@@ -252,7 +281,12 @@ class ServerConnection(TCPServer):
             return
         if isinstance(event, Updated):
             self._head_is_next = not event.idle
-        elif self._head:
+            if event.idle:
+                await self._watch.restart(self._task_group, self._idle_timeout)
+            else:
+                await self._watch.stop()
+            return
+        if self._head:
             await self._send(b"")
         # the application that is told of the end may end the task that tells it
         with trio.CancelScope(shield=True):

@@ -23,6 +23,8 @@ from hypercorn.config import Config
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
 
+from trimon.web.http.wire.departure import Departure, set_departure
+
 
 class DirectStream:
     """A connection without TLS; it has what the HTTP server asks such a stream for. Only on the loop's thread."""
@@ -72,6 +74,8 @@ class DirectTasks(TaskGroup):
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         """Starts an application for a request; what is returned tells it of messages."""
+        departure = Departure()
+        set_departure(scope, departure)
         wait: Any = await super().spawn_app(app, config, scope, send)
         channel: trio.MemorySendChannel[ASGIReceiveEvent] = wait.__self__
 
@@ -81,6 +85,8 @@ class DirectTasks(TaskGroup):
                 # would never empty a channel that was filled before.
                 await wait(message)
                 return
+            if message["type"] == "http.disconnect":
+                departure.tell(message)
             try:
                 channel.send_nowait(message)
             except trio.WouldBlock:
