@@ -22,6 +22,7 @@ ADDRESS: Final = ctypes.c_void_p
 BYTES: Final = ctypes.c_char_p
 INT32: Final = ctypes.c_int32
 INT64: Final = ctypes.c_int64
+UINT64: Final = ctypes.c_uint64
 DOUBLE: Final = ctypes.c_double
 
 
