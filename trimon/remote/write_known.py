@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -58,6 +59,29 @@ class _Columns(NamedTuple):
     text: npt.NDArray[np.uint8]
     used: int
     text_bytes: int
+    addresses: tuple[int, ...]
+    """The same as the loop is told them."""
+
+    @classmethod
+    def of(
+        cls,
+        slots: npt.NDArray[np.int32],
+        hashes: npt.NDArray[np.uint64],
+        offsets: npt.NDArray[np.int64],
+        text: npt.NDArray[np.uint8],
+        used: int,
+        text_bytes: int,
+    ) -> _Columns:
+        """Columns with their addresses, which are asked for once."""
+        begins = [each.ctypes.data for each in (slots, hashes, offsets, text)]
+        told = (begins[0], len(slots) - 1, begins[1], begins[2], used, begins[3], text_bytes)
+        return cls(slots, hashes, offsets, text, used, text_bytes, told)
+
+    def grown(self, used: int, text_bytes: int) -> _Columns:
+        """The same arrays with more in them."""
+        slots, mask, hashes, offsets, _, text, _ = self.addresses
+        told = (slots, mask, hashes, offsets, used, text, text_bytes)
+        return self._replace(used=used, text_bytes=text_bytes, addresses=told)
 
 
 class KnownLabels:
@@ -67,7 +91,7 @@ class KnownLabels:
         self.book = LabelBook()
         self._seed = secrets.randbits(64) if seed is None else seed
         self._adding = threading.Lock()
-        self._columns = _Columns(
+        self._columns = _Columns.of(
             np.full(1024, _FREE, np.int32),
             np.zeros(512, np.uint64),
             np.zeros(513, np.int64),
@@ -97,35 +121,32 @@ class KnownLabels:
     def _read(self, data: bytes, series_max: int, samples_max: int) -> ReadRequest | int:
         assert _read is not None
         columns = self._columns
-        numbers, labels = np.empty(series_max, np.int32), np.empty((series_max, 2), np.int64)
-        hashes, whose = np.empty(series_max, np.uint64), np.empty(samples_max, np.int32)
-        times, values, counts = np.empty(samples_max, np.int64), np.empty(samples_max), np.empty(4, np.int64)
+        # One allocation for all columns, the widest first, so that each begins where its numbers may.
+        wide, narrow = 8 * samples_max, 4 * samples_max
+        ends = list(accumulate((32, 16 * series_max, 8 * series_max, wide, wide, narrow)))
+        room = np.empty(ends[-1] + 4 * series_max, np.uint8)
+        begin = room.ctypes.data
+        places = (ends[5], ends[0], ends[1], ends[4], ends[2], ends[3], 0)
         unknown: int = _read(
             data,
             len(data),
             self._seed,
-            columns.slots.ctypes.data,
-            len(columns.slots) - 1,
-            columns.hashes.ctypes.data,
-            columns.offsets.ctypes.data,
-            columns.used,
-            columns.text.ctypes.data,
-            columns.text_bytes,
+            *columns.addresses,
             series_max,
             samples_max,
-            *(each.ctypes.data for each in (numbers, labels, hashes, whose, times, values, counts)),
+            *(begin + place for place in places),
         )
         if unknown < 0:
             return unknown
-        series, samples = int(counts[0]), int(counts[1])
+        series, samples = room[:16].view(np.int64).tolist()
         return ReadRequest(
             self,
-            numbers[:series],
-            labels[:series],
-            hashes[:series],
-            whose[:samples],
-            times[:samples],
-            values[:samples],
+            room[ends[5] : ends[5] + 4 * series].view(np.int32),
+            room[ends[0] : ends[0] + 16 * series].view(np.int64).reshape(series, 2),
+            room[ends[1] : ends[1] + 8 * series].view(np.uint64),
+            room[ends[4] : ends[4] + 4 * samples].view(np.int32),
+            room[ends[2] : ends[2] + 8 * samples].view(np.int64),
+            room[ends[3] : ends[3] + 8 * samples].view(np.float64),
             unknown,
         )
 
@@ -144,13 +165,13 @@ class KnownLabels:
             columns.offsets[number + 1] = end
             self.book.labels.append(labels)
             columns.slots[slot] = number
-            self._columns = columns._replace(used=number + 1, text_bytes=end)
+            self._columns = columns.grown(number + 1, end)
             return number
 
     @staticmethod
     def _with_room(columns: _Columns, size: int) -> _Columns:
         """The columns, larger where one more does not fit; readers go on with those they have."""
-        slots, hashes, offsets, text, used, text_bytes = columns
+        slots, hashes, offsets, text, used, text_bytes, _ = columns
         if used == len(hashes):
             hashes = np.concatenate((hashes, np.zeros(used // 2, np.uint64)))
             offsets = np.concatenate((offsets, np.zeros(used // 2, np.int64)))
@@ -159,7 +180,7 @@ class KnownLabels:
         if 2 * (used + 1) > len(slots):
             slots = np.full(2 * len(slots), _FREE, np.int32)
             _place(slots, hashes[:used])
-        return _Columns(slots, hashes, offsets, text, used, text_bytes)
+        return _Columns.of(slots, hashes, offsets, text, used, text_bytes)
 
 
 def _slot(columns: _Columns, key: bytes, hash_of_key: int) -> tuple[int, int]:

@@ -142,6 +142,17 @@ class SeriesIndex:
             found[told] = self._probe(flat, lengths, self._hash(flat, lengths))
         return found
 
+    def knows(self, series: KnownSeries) -> bool:
+        """Whether all of these are known to be here, without looking at their labels."""
+        of_book = self._of_books.get(series.book.number)
+        places = series.places
+        return (
+            of_book is not None
+            and len(places) > 0
+            and int(places.max()) < len(of_book)
+            and int(of_book[places].min()) >= 0
+        )
+
     def _find_known(self, series: KnownSeries) -> Int32s:
         """`find` of series of a book: what was found out about a number of the book holds for ever."""
         of_book = self._of_books.get(series.book.number)
