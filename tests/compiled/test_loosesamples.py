@@ -13,6 +13,7 @@ from trimon.model.sample import ABSENT
 from trimon.storage.head import head as heads
 from trimon.storage.head.acceptance import TimeBounds
 from trimon.storage.head.head import Head
+from trimon.storage.head.looseorder import note_newest, note_newest_plainly
 from trimon.storage.wal.loosecells import pack_loose, pack_loose_plainly, unpack_loose
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no compiled loops: {MISSING}")
@@ -60,6 +61,20 @@ def test_bytes_that_are_no_section_are_refused_or_read(data: bytes, count: int, 
     """Whatever bytes and header say, nothing is read beyond them: there are as many samples as claimed, or none."""
     found = unpack_loose(memoryview(data), count, header)
     assert found is None or [len(each) for each in found] == [count] * 3
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.floats(allow_nan=False)), min_size=1),
+    st.lists(st.integers(-5, 12), min_size=5, max_size=5),
+)
+def test_newest_samples_are_those_that_numpy_finds(
+    rows: list[tuple[int, int, float]], lasts: list[int]
+) -> None:
+    """Times and values of the newest samples, and the span, in any order of arrival and with double times."""
+    known = [(np.array(lasts, np.int64), np.full(5, 0.5)) for _ in range(2)]
+    spans = note_newest(*columns(rows), *known[0]), note_newest_plainly(*columns(rows), *known[1])
+    assert spans[0] == spans[1]
+    assert [each.tolist() for each in known[0]] == [each.tolist() for each in known[1]]
 
 
 @st.composite

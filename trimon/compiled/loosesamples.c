@@ -309,3 +309,28 @@ EXPORT int64_t trimon_loose_unpack(const uint8_t *data, int64_t size, const int6
     }
     return cell == changed ? at : -1;
 }
+
+/* Brings the newest sample of each series up to date, `known` of them: of several at one time the first counts.
+ *
+ * `span` int64[2] takes the earliest and the latest time. Returns 0, or -1 for a series that is none: nothing is changed then.
+ */
+EXPORT int64_t trimon_loose_newest(const int32_t *series, const int64_t *times, const double *values, int64_t count,
+                                   int64_t *last_times, double *last_values, int64_t known, int64_t *span)
+{
+    int64_t earliest = INT64_MAX, latest = INT64_MIN;
+    for (int64_t i = 0; i < count; i++)
+        if (series[i] < 0 || series[i] >= known)
+            return -1;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t time = times[i];
+        earliest = time < earliest ? time : earliest;
+        latest = time > latest ? time : latest;
+        if (time > last_times[series[i]]) {
+            last_times[series[i]] = time;
+            last_values[series[i]] = values[i];
+        }
+    }
+    span[0] = earliest;
+    span[1] = latest;
+    return 0;
+}

@@ -27,7 +27,7 @@ from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
 from trimon.storage.head.components import follow_markers, incomplete, markers_in_row
 from trimon.storage.head.loose import LooseBuffer
-from trimon.storage.head.looseorder import take_in_order
+from trimon.storage.head.looseorder import note_newest, take_in_order
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup
 from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.head.view import HeadView
@@ -381,11 +381,8 @@ class Head(HeadSeries):
         """Store loose samples that were judged before: those of a log, or of an import."""
         self.loose.append(series, times, values)
         self.loose.seal_if_due()
-        order = np.argsort(times, kind="stable")
-        newer = order[times[order] > self._last_times.view()[series[order]]]
-        self._last_times.view()[series[newer]] = times[newer]
-        self._last_values.view()[series[newer]] = values[newer]
-        self._note(int(times.min()), int(times.max()), len(series))
+        span = note_newest(series, times, values, self._last_times.view(), self._last_values.view())
+        self._note(*span, len(series))
 
     def size_bytes(self) -> int:
         """About how much memory the arrays and encoded pages take."""

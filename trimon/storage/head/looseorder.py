@@ -19,6 +19,9 @@ _take = function(
     INT64,
     (ADDRESS, ADDRESS, INT64, *[ADDRESS] * 3, INT64, ADDRESS, ADDRESS, *[INT64] * 4, *[ADDRESS] * 6),
 )
+_note = function(
+    "trimon_loose_newest", INT64, (ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, ADDRESS, INT64, ADDRESS)
+)
 
 
 class InOrder(NamedTuple):
@@ -75,3 +78,33 @@ def take_in_order(
         *(each.ctypes.data for each in (begins, old_times, old_values, *out)),
     )
     return None if refused else InOrder(*out, numbers, old_times, old_values)
+
+
+def note_newest(
+    series: Int32s, times: Int64s, values: Floats, last_times: Int64s, last_values: Floats
+) -> tuple[int, int]:
+    """The earliest and the latest time of some samples in any order, by which the newest of each series is brought up to date.
+
+    Of several of a series at one time the first counts.
+    """
+    if _note is None:
+        return note_newest_plainly(series, times, values, last_times, last_values)
+    series, span = np.ascontiguousarray(series, np.int32), np.empty(2, np.int64)
+    times, values = np.ascontiguousarray(times, np.int64), np.ascontiguousarray(values, np.float64)
+    told = (*(each.ctypes.data for each in (series, times, values)), len(series))
+    known = (last_times.ctypes.data, last_values.ctypes.data, len(last_times))
+    if _note(*told, *known, span.ctypes.data):
+        raise IndexError("a sample of a series that is none")
+    return int(span[0]), int(span[1])
+
+
+def note_newest_plainly(
+    series: Int32s, times: Int64s, values: Floats, last_times: Int64s, last_values: Floats
+) -> tuple[int, int]:
+    """As `note_newest`."""
+    # Of equal times those that came later are written first, so that the first one stays.
+    order = len(times) - 1 - np.argsort(times[::-1], kind="stable")
+    newer = order[times[order] > last_times[series[order]]]
+    last_times[series[newer]] = times[newer]
+    last_values[series[newer]] = values[newer]
+    return int(times.min()), int(times.max())
