@@ -31,7 +31,7 @@ static inline double rounded(double x)
 }
 
 /* The whole number that a value is after scaling; 0 and `broken` where it is none, exactly. */
-static inline int64_t mantissa_of(double value, double scale, int *broken)
+static inline __attribute__((always_inline)) int64_t mantissa_of(double value, double scale, int *broken)
 {
     const double whole = rounded(value * scale);
     if (!(whole > -EXACT_MAX && whole < EXACT_MAX)) {
@@ -44,7 +44,7 @@ static inline int64_t mantissa_of(double value, double scale, int *broken)
 }
 
 /* The mantissas of a series and which cells are none; whether nearly all are. */
-static int decimals(const double *values, int64_t samples, double scale, int64_t *mantissas, uint8_t *broken,
+static inline __attribute__((always_inline)) int decimals(const double *values, int64_t samples, double scale, int64_t *mantissas, uint8_t *broken,
                     int64_t *broken_count)
 {
     int64_t odd = 0, strange = 0;
