@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trimon.errors import OperatingError
 
-VERSION: Final = 2
+VERSION: Final = 4
 """The one of loops.h."""
 FILE: Final = Path(__file__).with_name("loops.so")
 # What says how arguments are passed: an array by the address of its first item.
@@ -22,6 +22,7 @@ ADDRESS: Final = ctypes.c_void_p
 BYTES: Final = ctypes.c_char_p
 INT32: Final = ctypes.c_int32
 INT64: Final = ctypes.c_int64
+UINT64: Final = ctypes.c_uint64
 DOUBLE: Final = ctypes.c_double
 
 

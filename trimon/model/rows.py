@@ -55,7 +55,7 @@ class SampleBatch:
     the marker of their histogram directly: of a histogram all is stored or nothing.
     """
 
-    series: tuple[Labels, ...]
+    series: Sequence[Labels]
     series_index: npt.NDArray[np.int32]
     timestamps_ms: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]

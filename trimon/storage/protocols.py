@@ -51,6 +51,10 @@ class WrittenStore(Protocol):
         """Judge, log and store messages in order; one answer each. Raises OperatingError: nothing is stored."""
         ...
 
+    def cost_of(self, batch: SampleBatch) -> int:
+        """About how long a batch takes to append, as so many cells of a row. Cheap; the writer's turn."""
+        ...
+
     def sync(self) -> None:
         """Wait until the medium holds everything appended. From any thread. Raises OperatingError."""
         ...

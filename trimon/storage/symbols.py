@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -72,6 +72,12 @@ class Symbols:
         if None in found:
             self._add_missing(flat, found)
         return np.array(found, np.int32), lengths
+
+    def known(self, label_sets: Sequence[Labels]) -> tuple[Int32s, Int64s]:
+        """As `intern`, with -1 for pairs that never occurred."""
+        lengths = np.fromiter(map(len, label_sets), np.int64, len(label_sets))
+        flat = chain.from_iterable(label_sets)
+        return np.fromiter(map(self._pair_ids.get, flat, repeat(-1)), np.int32), lengths
 
     def intern_pairs(self, pairs: Sequence[tuple[str, str]]) -> Int32s:
         """Ids of single pairs."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import zstandard
 
 from trimon.errors import OperatingError
+from trimon.storage.codec.plan import Plan, planned, probes_of
 from trimon.storage.codec.planes import (
     EIGHT_BYTES,
     Bytes,
@@ -48,7 +49,6 @@ _EXPONENTS: Final = np.array([1, 2, 3, 4, 6, 9, 12, 15])
 # An exponent from here on says by how many bits whole numbers are shifted to the right.
 _SHIFTED: Final = 128
 _DIVISORS: Final = np.concatenate((10.0 ** np.arange(_SHIFTED), 0.5 ** np.arange(256 - _SHIFTED)))
-_PROBES: Final = 16
 _EXACT_MAX: Final = float(1 << 53)
 _HEAD: Final = struct.Struct("<IIII")
 # Series are rebuilt so many samples at a time: their numbers stay in the processor's cache, and below the 128 KiB
@@ -73,7 +73,21 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
     compressor = compressors[-1]
     if count == 0 or samples == 0:
         return _HEAD.pack(count, samples, 0, 0)
-    values = np.ascontiguousarray(values)
+    values = np.ascontiguousarray(values, np.float64)
+    bits = values.view(np.int64)
+    plan = planned(values) or planned_plainly(values)
+    frames = [_smallest(plane, compressors) for plane in plan.planes]
+    broken_at = plan.broken_at
+    aside = np.diff(broken_at, prepend=0).astype("<u4").tobytes() + bits.reshape(-1)[broken_at].tobytes()
+    columns = plan.groups.tobytes() + plan.exponents.tobytes() + planar(plan.firsts) + planar(plan.bases)
+    parts = [compressor.compress(columns), compressor.compress(aside) if len(broken_at) else b"", *frames]
+    lengths = np.array([len(part) for part in parts], "<u4").tobytes()
+    return b"".join((_HEAD.pack(count, samples, len(broken_at), len(parts)), lengths, *parts))
+
+
+def planned_plainly(values: Floats) -> Plan:
+    """As `planned`."""
+    count = len(values)
     bits = values.view(np.int64)
     groups = np.full(count, _CROSSED, np.uint8)
     exponents = np.zeros(count, np.uint8)
@@ -106,13 +120,9 @@ def encode(values: Floats, level: int = LEVEL_FAST) -> bytes:
     for group in sorted(planes):
         numbers = np.concatenate([part[1] for part in planes[group]])
         numbers = numbers[np.argsort(np.concatenate([part[0] for part in planes[group]]))]
-        frames.extend(_smallest(plane, compressors) for plane in pack(numbers, group >> 2))
+        frames.extend(pack(numbers, group >> 2))
     broken_at = np.sort(np.concatenate(exceptions)) if exceptions else np.zeros(0, np.int64)
-    aside = np.diff(broken_at, prepend=0).astype("<u4").tobytes() + bits.reshape(-1)[broken_at].tobytes()
-    columns = groups.tobytes() + exponents.tobytes() + planar(firsts) + planar(bases)
-    parts = [compressor.compress(columns), compressor.compress(aside) if len(broken_at) else b"", *frames]
-    lengths = np.array([len(part) for part in parts], "<u4").tobytes()
-    return b"".join((_HEAD.pack(count, samples, len(broken_at), len(parts)), lengths, *parts))
+    return Plan(groups, exponents, firsts, bases, frames, broken_at)
 
 
 def shape(data: bytes | memoryview) -> tuple[int, int]:
@@ -234,8 +244,7 @@ def _mostly_whole(values: Floats, broken: Bools) -> Bools:
 def _likely_exponents(values: Floats) -> Int64s:
     """The smallest exponent that fits a few samples of each series, 0 if none does."""
     samples = values.shape[1]
-    probes = np.unique(np.linspace(0, samples - 1, min(_PROBES, samples)).astype(np.int64))
-    probe = values[:, probes, None]
+    probe = values[:, probes_of(samples), None]
     _, broken = _mantissas(np.broadcast_to(probe, (*probe.shape[:2], len(_EXPONENTS))), _EXPONENTS)
     odd = ~np.isfinite(probe)
     fits = ((broken & ~odd).sum(axis=1) <= 1) & ~odd.all(axis=1)

@@ -27,6 +27,7 @@ from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
 from trimon.storage.head.components import follow_markers, incomplete, markers_in_row
 from trimon.storage.head.loose import LooseBuffer
+from trimon.storage.head.looseorder import note_newest, take_in_order
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup
 from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.head.view import HeadView
@@ -187,7 +188,7 @@ class Head(HeadSeries):
         lacking = self.index.find(list(broken))
         return ~np.isin(series, lacking) & ~np.isin(self.components.view.owners_of(series), lacking)
 
-    def _samples_in(self, series: Int64s) -> int:
+    def _samples_in(self, series: Int32s | Int64s) -> int:
         """How many samples these are, of distinct series: a histogram is one."""
         components = self.components.view
         return len(series) - int(components.are_components(series).sum()) if len(components) else len(series)
@@ -288,6 +289,8 @@ class Head(HeadSeries):
         broken = incomplete(batch.series, numbers) if batch.histograms and tally.series_refused else ()
         if broken:
             numbers[[labels in broken or labels[1:] in broken for labels in batch.series]] = -1
+        if self._store_in_order(batch, numbers, bounds, tally):
+            return tally.result()
         refused = np.flatnonzero(numbers < 0)
         numbers[refused] = -1 - refused
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
@@ -301,9 +304,29 @@ class Head(HeadSeries):
             refused = self.refusal_of(batch, bounds, series_max)
             return refused if refused is not None else self.append_batch(batch, bounds, series_max)
         tally = RefusalTally()
+        if self._store_in_order(batch, numbers, bounds, tally):
+            return tally.result()
         arrivals = Arrivals.judged(batch, numbers, *self._newest_of(batch, numbers), bounds)
         self._count_batch(arrivals, batch, bounds, tally)
         return tally.result() if tally.refused else self._store_arrivals(arrivals, numbers, tally)
+
+    def _store_in_order(
+        self, batch: SampleBatch, numbers: Int32s, bounds: TimeBounds, tally: RefusalTally
+    ) -> bool:
+        """Store a batch all of which is in order, as nearly all are; whether it is."""
+        last_times, last_values = self._last_times.view(), self._last_values.view()
+        found = take_in_order(batch, numbers, last_times, last_values, bounds, self.older_max_ms)
+        if found is None:
+            return False
+        series, times, values, listed, old_times, old_values = found
+        if self.journal is not None:
+            self.journal.loose(series, times, values)
+        old = (old_times, old_values)
+        self._undo.append((self._undo_loose, (len(self.loose), listed, old, self._marks())))
+        self.loose.append(series, times, values)
+        self._note(int(times.min()), int(times.max()), len(series))
+        tally.appended += self._samples_in(series)
+        return True
 
     def _store_arrivals(self, arrivals: Arrivals, numbers: Int32s, tally: RefusalTally) -> Appended:
         series, times, values, in_order = arrivals.accepted(numbers)
@@ -358,11 +381,8 @@ class Head(HeadSeries):
         """Store loose samples that were judged before: those of a log, or of an import."""
         self.loose.append(series, times, values)
         self.loose.seal_if_due()
-        order = np.argsort(times, kind="stable")
-        newer = order[times[order] > self._last_times.view()[series[order]]]
-        self._last_times.view()[series[newer]] = times[newer]
-        self._last_values.view()[series[newer]] = values[newer]
-        self._note(int(times.min()), int(times.max()), len(series))
+        span = note_newest(series, times, values, self._last_times.view(), self._last_values.view())
+        self._note(*span, len(series))
 
     def size_bytes(self) -> int:
         """About how much memory the arrays and encoded pages take."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from trimon.model.knownseries import KnownSeries, LabelBook
 from trimon.model.labels import Labels
 from trimon.storage.head.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_positions
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
@@ -17,6 +18,8 @@ _EMPTY = np.int32(-1)
 _numbers = count()
 # Label sets of pushed series that are remembered; an entry is some 100 bytes beside the labels.
 RECENT_MAX: Final = 500_000
+# Books of labels whose numbers are remembered: those of remote write 1.0, its last one, and what else may come.
+BOOKS_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class SeriesIndex:
         self._table: Int32s = np.full(64, _EMPTY, np.int32)
         self._postings: dict[int, Arena[np.int32]] = {}
         self._recent: dict[Labels, int] = {}
+        self._of_books: dict[int, Int32s] = {}
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -109,25 +113,69 @@ class SeriesIndex:
 
         What was found is remembered: those who push samples name the same series again and again.
         """
+        if isinstance(label_sets, KnownSeries):
+            return self._find_known(label_sets)
         recent = self._recent
         found = np.fromiter(map(recent.get, label_sets, repeat(-1)), np.int32, len(label_sets))
-        unseen = [
-            place
-            for place in np.flatnonzero(found < 0).tolist()
-            if all(self.symbols.pair_id(n, v) >= 0 for n, v in label_sets[place])
-        ]
-        if unseen:
-            flat, lengths = self.symbols.intern([label_sets[place] for place in unseen])
-            numbers = self._probe(flat, lengths, self._hash(flat, lengths))
-            found[unseen] = numbers
+        unseen = np.flatnonzero(found < 0)
+        if len(unseen):
+            listed = [label_sets[place] for place in unseen.tolist()]
+            found[unseen] = numbers = self._look_up(listed)
             if len(recent) + len(unseen) > RECENT_MAX:
                 recent.clear()
             recent.update(
-                (label_sets[place], number)
-                for place, number in zip(unseen, numbers.tolist(), strict=True)
+                (labels, number)
+                for labels, number in zip(listed, numbers.tolist(), strict=True)
                 if number >= 0
             )
         return found
+
+    def _look_up(self, label_sets: Sequence[Labels]) -> Int32s:
+        """Series numbers, -1 where there is none; pairs never seen are not interned."""
+        found = np.full(len(label_sets), _EMPTY, np.int32)
+        flat, lengths = self.symbols.known(label_sets)
+        unseen = np.concatenate(([0], np.cumsum(flat < 0)))
+        ends = np.cumsum(lengths)
+        told = (unseen[ends] == unseen[ends - lengths]) & (lengths > 0)
+        if told.any():
+            flat, lengths = flat[np.repeat(told, lengths)], lengths[told]
+            found[told] = self._probe(flat, lengths, self._hash(flat, lengths))
+        return found
+
+    def knows(self, series: KnownSeries) -> bool:
+        """Whether all of these are known to be here, without looking at their labels."""
+        of_book = self._of_books.get(series.book.number)
+        places = series.places
+        return (
+            of_book is not None
+            and len(places) > 0
+            and int(places.max()) < len(of_book)
+            and int(of_book[places].min()) >= 0
+        )
+
+    def _find_known(self, series: KnownSeries) -> Int32s:
+        """`find` of series of a book: what was found out about a number of the book holds for ever."""
+        of_book = self._of_books.get(series.book.number)
+        places = series.places
+        if of_book is None or len(of_book) < len(series.book.labels):
+            of_book = self._with_book(series.book, of_book)
+        found = of_book[places]
+        if len(found) and int(found.min()) < 0:
+            unseen = np.unique(places[found < 0])
+            of_book[unseen] = self._look_up([series.book.labels[number] for number in unseen.tolist()])
+            found = of_book[places]
+        return found
+
+    def _with_book(self, book: LabelBook, before: Int32s | None) -> Int32s:
+        """Room for all numbers of a book; of other books the last one is kept."""
+        room = np.full(len(book.labels) + len(book.labels) // 4, _EMPTY, np.int32)
+        if before is not None:
+            room[: len(before)] = before
+        self._of_books.pop(book.number, None)
+        while len(self._of_books) >= BOOKS_MAX:
+            del self._of_books[next(iter(self._of_books))]
+        self._of_books[book.number] = room
+        return room
 
     def find_series(self, other: IndexView, series: Int32s) -> Int32s:
         """Numbers here of series of another index, -1 where there is none; nothing is interned."""

@@ -229,6 +229,10 @@ class LooseBuffer:
         self._times.cut(used)
         self._values.cut(used)
 
+    def has_room(self, samples: int) -> bool:
+        """Whether so many more do not make sealing due."""
+        return len(self) + samples < SEAL_SAMPLES
+
     def seal_if_due(self) -> None:
         """Compress the raw samples if there are enough of them. Only what cannot be undone may be sealed."""
         if len(self) >= SEAL_SAMPLES:

@@ -21,6 +21,8 @@ def split_batch(
     one time the first counts, and newer heads come after older ones. So do those out of bounds.
     """
     times = batch.timestamps_ms
+    if len(times) and int(times.min()) >= newest.start_ms and int(times.max()) < newest.end_ms:
+        return [(newest, batch)]
     inside = (times >= bounds.lowest_ms) & (times <= bounds.highest_ms)
     elsewhere = inside & ((times < newest.start_ms) | (times >= newest.end_ms))
     if not elsewhere.any():

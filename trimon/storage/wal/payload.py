@@ -11,6 +11,7 @@ from trimon.errors import OperatingError
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import unpack_cells, unpack_planes, unzigzag
+from trimon.storage.wal.loosecells import unpack_loose
 
 
 class BrokenSectionError(OperatingError):
@@ -22,6 +23,11 @@ class SectionReader:
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
+
+    @property
+    def rest(self) -> memoryview:
+        """What was not taken yet."""
+        return self._data
 
     def take(self, size_bytes: int) -> memoryview:
         """The next bytes. Raises BrokenSectionError."""
@@ -67,6 +73,21 @@ def grant_of(payload: Payload, place: int, series_of: Int32s) -> tuple[Int64s, I
     series = looked_up(series_of, reader.signed(count, series_width))
     packed = np.frombuffer(reader.take((count + 7) // 8), np.uint8)
     return columns, series, np.unpackbits(packed, count=count).view(np.bool_)
+
+
+def loose_of(payload: Payload, place: int) -> tuple[Int64s, Int64s, Floats]:
+    """Series as the log numbers them, times and values of a section of loose samples. Raises BrokenSectionError, CellsError."""
+    _, count, *header = payload.sections[place]
+    reader = payload.reader(place)
+    found = unpack_loose(reader.rest, count, header)
+    if found is not None:
+        return found
+    series_width, time_width, *cells = header
+    return (
+        reader.signed(count, series_width),
+        reader.signed(count, time_width),
+        reader.cells(np.zeros(count), cells),
+    )
 
 
 def looked_up(table: Int32s, numbers: Int64s) -> Int32s:

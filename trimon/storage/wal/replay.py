@@ -30,7 +30,7 @@ from trimon.storage.wal.frame import (
 )
 from trimon.storage.wal.lazy import GROUPS_OF_LOG, LoggedHead
 from trimon.storage.wal.log import SegmentName
-from trimon.storage.wal.payload import BrokenSectionError, Payload, grant_of, looked_up
+from trimon.storage.wal.payload import BrokenSectionError, Payload, grant_of, looked_up, loose_of
 
 SEGMENTS: Final = "segments of the log"
 _SERIES: Final = "series of the log"
@@ -209,16 +209,16 @@ class EpochReplay:
         self._report.lost_samples += len(state.columns) - state.samples
 
     def _apply_loose(self, payload: Payload, place: int) -> None:
-        _, count, series_width, time_width, *rest = payload.sections[place]
-        reader = payload.reader(place)
-        series = looked_up(self.rows.series, reader.signed(count, series_width))
-        times = reader.signed(count, time_width)
-        values = reader.cells(np.zeros(count), rest)
+        numbers, times, values = loose_of(payload, place)
+        series = looked_up(self.rows.series, numbers)
         known = series >= 0
-        self._report.lost_samples += count - int(known.sum())
-        if known.any():
-            self._head.restore_loose(series[known], times[known], values[known])
-        self._report.samples += int(known.sum())
+        count = int(np.count_nonzero(known))
+        if count < len(known):
+            self._report.lost_samples += len(known) - count
+            series, times, values = series[known], times[known], values[known]
+        if count:
+            self._head.restore_loose(series, times, values)
+        self._report.samples += count
 
 
 def _placed(table: Int32s, first: int, numbers: Int32s) -> Int32s:

@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgpack
 import numpy as np
 
-from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, UInt64s
+from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
-from trimon.storage.wal.cells import pack_cells, pack_planes, zigzag
+from trimon.storage.wal.cells import pack_cells, pack_planes
+from trimon.storage.wal.loosecells import pack_loose, steps
 
 PAIRS: Final = 1
 SERIES: Final = 2
@@ -37,13 +38,6 @@ KEY_ROW_EVERY: Final = 64
 LENGTH: Final = struct.Struct("<I")
 
 Section = tuple[list[Any], bytes]
-
-
-def _steps(numbers: Int32s | Int64s) -> UInt64s:
-    """Differences from one to the next, the first from 0, as small numbers."""
-    wide = numbers.astype(np.int64)
-    wide[1:] -= numbers[:-1]
-    return zigzag(wide)
 
 
 def is_key_row(number: int) -> bool:
@@ -85,14 +79,14 @@ def series_section(index: SeriesIndex, first: int) -> Section:
     lengths = np.diff(view.offsets[first : view.series + 1])
     flat = view.flat[view.offsets[first] : view.offsets[view.series]]
     # Neighbouring series differ in few pairs, and their pair numbers lie close: differences compress well.
-    width, planes = pack_planes(_steps(flat))
+    width, planes = pack_planes(steps(flat))
     return [SERIES, first, len(lengths), len(flat), width], lengths.astype("<u2").tobytes() + planes
 
 
 def grant_section(group: int, name: str, columns: Int64s, series: Int32s, placed: Bools) -> Section:
     """Columns granted to series; with a name it is the whole of the group's grants."""
-    column_width, column_planes = pack_planes(_steps(columns))
-    series_width, series_planes = pack_planes(_steps(series))
+    column_width, column_planes = pack_planes(steps(columns))
+    series_width, series_planes = pack_planes(steps(series))
     data = b"".join((column_planes, series_planes, np.packbits(placed).tobytes()))
     return [GRANT, group, name, len(columns), column_width, series_width], data
 
@@ -109,15 +103,11 @@ def row_section(
         return [ROW, *place, COLUMNS_SAME, *cells], data
     if prefix:
         return [ROW, *place, COLUMNS_PREFIX, len(columns), *cells], data
-    width, planes = pack_planes(_steps(columns))
+    width, planes = pack_planes(steps(columns))
     return [ROW, *place, COLUMNS_LISTED, len(columns), width, *cells], planes + data
 
 
 def loose_section(series: Int32s, times: Int64s, values: Floats) -> Section:
     """Loose samples in order of arrival."""
-    series_width, series_planes = pack_planes(_steps(series))
-    time_width, time_planes = pack_planes(_steps(times))
-    cells, data = pack_cells(np.zeros(len(values)), values)
-    return [LOOSE, len(series), series_width, time_width, *cells], b"".join(
-        (series_planes, time_planes, data)
-    )
+    header, data = pack_loose(series, times, values)
+    return [LOOSE, len(series), *header], data

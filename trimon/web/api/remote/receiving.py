@@ -14,7 +14,7 @@ from trimon.model.labels import Labels
 from trimon.model.rows import Appended, Exemplars, RefusedSample
 from trimon.query.language.options import TYPE_AND_UNIT
 from trimon.remote.snappy import decompress, decompressed_size
-from trimon.remote.write_request import FIELDS_MAX, WriteDecoder
+from trimon.remote.write_request import FIELDS_MAX, WriteDecoder, WriteRequest
 from trimon.remote.write_request2 import Decoder2
 from trimon.remote.write_series2 import Options, Request2, shown_series
 from trimon.web.api.remote.refusals import Refusals
@@ -24,8 +24,11 @@ from trimon.wire import TooManyFields, WireError
 T = TypeVar("T")
 
 # A smaller body is decoded on the loop: less than two milliseconds, and a thread hop costs a tenth of one. One of so many
-# fields of unusual form is not as cheap, and begins again in a thread.
+# fields of unusual form is not as cheap, and begins again in a thread. Where a loop in C reads requests, larger ones take
+# less: what it does not take begins again in a thread as well.
 INLINE_BYTES_MAX: Final = 32 * 1024
+QUICK_BYTES_MAX: Final = 256 * 1024
+QUICK_DECODED_MAX: Final = 1024 * 1024
 INLINE_FIELDS_MAX: Final = 1000
 # Bigger bodies are decoded side by side: those that hold more than this wait for one another and keep nobody else waiting.
 # Together they hold at most twice this and one body of the largest size in memory.
@@ -95,7 +98,9 @@ class WriteReceiver:
         Raises WriteRefused; OperatingError, ActorGone, AskTimeout and MailboxFull when the sender should retry.
         """
         try:
-            written = await self._decode(body, self._decoder.decode)
+            written = self._decode_quickly(body)
+            if written is None:
+                written = await self._decode(body, self._decoder.decode, self._decoder.decode_briefly)
         except UserError as error:
             raise WriteRefused(400, str(error)) from None
         if written.invalid_series:
@@ -131,11 +136,19 @@ class WriteReceiver:
         )
         return True
 
-    async def _decode(self, body: bytes, decode: Callable[[bytes, int], T]) -> T:
+    def _decode_quickly(self, body: bytes) -> WriteRequest | None:
+        """A larger request whose series are known and whose form is usual; None where it is to be decoded in a thread."""
+        if not INLINE_BYTES_MAX < len(body) <= QUICK_BYTES_MAX or decompressed_size(body) > QUICK_DECODED_MAX:
+            return None
+        return self._decoder.decode_known(decompress(body, QUICK_DECODED_MAX))
+
+    async def _decode(
+        self, body: bytes, decode: Callable[[bytes, int], T], briefly: Callable[[bytes, int], T]
+    ) -> T:
         most = limits.REMOTE_WRITE_DECODED_BYTES_MAX
         if len(body) <= INLINE_BYTES_MAX:
             try:
-                return decode(decompress(body, most), INLINE_FIELDS_MAX)
+                return briefly(decompress(body, most), INLINE_FIELDS_MAX)
             except TooManyFields:
                 pass
         size_bytes = decompressed_size(body)
@@ -159,7 +172,7 @@ class WriteReceiver:
         when the sender should retry.
         """
         try:
-            request = await self._decode(body, self._decoder2.decode)
+            request = await self._decode(body, self._decoder2.decode, self._decoder2.decode)
         except WireError as error:
             raise WriteRefused(400, str(error), Written()) from None
         except UserError as error:  # no snappy
