@@ -95,6 +95,7 @@ class HeadLog:
         self._undo: list[_RowUndo] = []
         self._pairs = self._series = self._groups = 0
         self._file: AppendFile | None = None
+        self._seed = 0
         self._file_lock = threading.Lock()
         self._torn_at = -1
         self._worn = False
@@ -278,7 +279,7 @@ class HeadLog:
             )
         try:
             file = self._ready_file()
-            record = wrap(RECORD_BATCH, payload, segment_seed(self.epoch, self.segment), self._compressor)
+            record = wrap(RECORD_BATCH, payload, self._seed, self._compressor)
         except OSError as error:
             raise OperatingError(f"WAL segment {self._name()}: {error}") from error
         good_end = file.size_bytes
@@ -341,6 +342,7 @@ class HeadLog:
             raise
         self._close_file()
         self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False
+        self._seed = seed
         self.written = (name.segment, opened.size_bytes)
         return opened
 
