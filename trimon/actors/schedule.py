@@ -55,12 +55,7 @@ class Schedule:
             now_ms = self._clock.now_ms()
             self._leave_behind(now_ms)
             if not self._asked:
-                with self.interruptible():
-                    self._sleeping = True
-                    try:
-                        await trio.sleep((self.slot_ms - now_ms) / 1000)
-                    finally:
-                        self._sleeping = False
+                await self._sleep(max(self.slot_ms - now_ms, 0) / 1000)
             now_ms = self._clock.now_ms()
             if self._asked and not self.draining:
                 self._asked = False
@@ -72,6 +67,17 @@ class Schedule:
             self._given = True
             return self.slot_ms
         return None
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps until the time is over, or until somebody asks or drains."""
+        self._sleeping = True
+        # One scope is both the alarm and what ends the waiting.
+        self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
+        try:
+            with self._scope:
+                await trio.sleep_forever()
+        finally:
+            self._sleeping = False
 
     def _leave_behind(self, now_ms: int) -> None:
         """Brings the slot to now or later: those that the work before took too long for are missed."""

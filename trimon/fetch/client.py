@@ -97,7 +97,8 @@ class HttpFetch:
         self._at, self._times = request.url, ExchangeTimes()
         try:
             with trio.fail_after(request.timeout_s):
-                return replace(await self._follow(request), times=self._times)
+                response = await self._follow(request)
+                return response if response.times is self._times else replace(response, times=self._times)
         except trio.TooSlowError:
             answering = self._connection is not None and self._connection.answering
             await self.aclose()
