@@ -49,8 +49,10 @@ CALM_S: Final = 2.0
 # Up to here an append runs on the loop: about 2 ms.
 INLINE_CELLS_MAX: Final = 20_000
 INLINE_SERIES_MAX: Final = 200
-# An append on the loop that took longer than this met a disk that stalls: threads for the next minute.
+# An append on the loop that took longer than this met a disk that stalls: threads for the next seconds, and each time that
+# it does so again soon for four times as long, up to a minute. The rush of a start looks like a stall and is over soon.
 STALL_S: Final = 0.01
+STALLED_FIRST_S: Final = 2.0
 # New series of one row that are stored at once, some 20 µs each: what is more waits behind the rows of others.
 NEW_SERIES_AT_ONCE: Final = 4000
 STALLED_S: Final = 60.0
@@ -249,6 +251,7 @@ class StorageActor:
         self.on_append: Callable[[], None] = _nobody
         """Called after every append."""
         self._threads_until_s = 0.0
+        self._pause_s = STALLED_FIRST_S
         self._last_error = ""
         self._troubles: dict[str, _Trouble] = {}
 
@@ -377,7 +380,9 @@ class StorageActor:
         # A busy machine takes the processor away from us, and a thread would have it no sooner.
         if trio.current_time() - began_s > STALL_S and (waits < 0 or _waits() > waits):
             self._stalls += 1
-            self._threads_until_s = now_s + STALLED_S
+            is_again = self._stalls > 1 and now_s < self._threads_until_s + STALLED_S
+            self._pause_s = min(4 * self._pause_s, STALLED_S) if is_again else STALLED_FIRST_S
+            self._threads_until_s = now_s + self._pause_s
         return answers
 
     async def _perform(self, message: Perform) -> None:
