@@ -201,7 +201,9 @@ def check(matched: MatchedLines, heads: list[bytes], lines: list[bytes], body: b
         assert body[begins[place] : begins[place] + len(line)] == line
         head = body[begins[place] : stops[place]]
         if origin < 0:
-            assert not head
+            if head:
+                assert head == line[: line.rfind(b" ") + 1]
+                assert bits(values[place]) == bits(float(line.removeprefix(head)))
             if lines.count(line) == 1 and not line.startswith(b"#"):
                 assert line[: line.rfind(b" ") + 1] not in set(heads) - given_out - {BLANK}
             continue

@@ -215,6 +215,15 @@ static int fits(const memory *known, int64_t place, const uint8_t *at, int64_t l
     return !memcmp(at, known->text + begin, (size_t)size);
 }
 
+/* How long the last word of a line is. */
+static int64_t last_word(const uint8_t *at, int64_t length)
+{
+    int64_t size = 0;
+    while (size < length && at[length - size - 1] != ' ')
+        size++;
+    return size;
+}
+
 /* The place of the text that a line has before its last word; a comment is taken whole. -1: there is none. */
 static int64_t found(memory *known, const uint8_t *at, int64_t length)
 {
@@ -229,10 +238,7 @@ static int64_t found(memory *known, const uint8_t *at, int64_t length)
             known->table[place] = (int32_t)line;
         }
     }
-    int64_t size = length;
-    if (length && *at != '#')
-        while (size && at[size - 1] != ' ')
-            size--;
+    int64_t size = length && *at != '#' ? length - last_word(at, length) : length;
     for (uint64_t place = hash_of(at, size) & known->mask; known->table[place] >= 0; place = (place + 1) & known->mask) {
         int64_t line = known->table[place], begin = begin_of(known, line);
         if (known->ends[line] - begin == size && !memcmp(known->text + begin, at, (size_t)size) && fits(known, line, at, length))
@@ -242,7 +248,8 @@ static int64_t found(memory *known, const uint8_t *at, int64_t length)
 }
 
 /* Which remembered line each of a body is: `origin[i]` is its place, -1 where there is none, `heads[i]` is where its text ends,
- * `begins[i]` where the line begins, and `values[i]` the number behind a head. How many lines have something else there, -1
+ * `begins[i]` where the line begins, and `values[i]` the number behind a head; of a line that is not known the text ends before its
+ * last word where that is a plain decimal, else where the line begins. How many lines have something else there, -1
  * where the body has other than `lines` lines. `table` has more places than there are remembered lines, a power of
  * two; `odd` as above. */
 EXPORT int64_t trimon_match_lines(
@@ -275,6 +282,8 @@ EXPORT int64_t trimon_match_lines(
         values[line] = 0.0;
         if (place < 0) {
             missed++;
+            if (length && *at != '#' && decimal(stop - last_word(at, length), stop, &values[line]) == stop)
+                heads[line] += (int32_t)(length - last_word(at, length));
         } else {
             next = place + 1;
             missed = 0;

@@ -39,9 +39,9 @@ class MatchedLines(NamedTuple):
     """By line of a body: where it begins, which line of the body before it is, where the text that it has from there ends, and
     the number behind that.
 
-    `origin` is -1 where none fits; the text then ends where the line begins. A place may be given to two lines, if the body
-    has a series twice, and a line that has more than a number behind its head may be missed. `odd` are those whose number
-    is still to come. A remark that fits is the same to its end.
+    `origin` is -1 where none fits; the text then ends before the last word if that is the number, else where the line begins. A
+    place may be given to two lines, if the body has a series twice, and a line that has more than a number behind its head
+    may be missed. `odd` are those whose number is still to come. A remark that fits is the same to its end.
     """
 
     begins: Places

@@ -43,7 +43,7 @@ from trimon.scrape.exposition.bodymemory import (
     Texts,
     never_late,
 )
-from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, FamilyDeclaration
 from trimon.scrape.exposition.linebyline import is_remark
 from trimon.scrape.exposition.numbers import number_alone
 from trimon.scrape.exposition.records import ExpositionError
@@ -200,23 +200,27 @@ def _parse_unread(
     unread = np.flatnonzero(now.kinds == _UNREAD).tolist()
     if not unread:
         return news
-    remarks_above = np.cumsum(now.kinds == REMARK)
+    remarks_above = np.cumsum(now.kinds == REMARK)[unread].tolist()
+    begins, stops = now.matched.begins[unread].tolist(), now.matched.stops[unread].tolist()
+    ends = now.ends[unread].tolist()
+    above, declared = -1, FamilyDeclaration()
     missed: dict[bytes, int] | None = None
     for count, place in enumerate(unread):
         if not count % LINES_AT_ONCE and is_late():
             return None
-        line = now.line(place)
+        begin, end = begins[count], ends[count]
+        line = now.body[begin:end]
         plain = rules.text_format.head(line)
         if plain is None:
             return None
         size, pairs = plain
         tail = line[size:]
-        value = number_alone(tail, rules.text_format)
-        if value is None:
-            end = int(now.ends[place])
-            news.odd.append([place, end - len(tail), end])
-        else:
-            now.matched.values[place] = value
+        if stops[count] != begin + size:
+            value = number_alone(tail, rules.text_format)
+            if value is None:
+                news.odd.append([place, begin + size, end])
+            else:
+                now.matched.values[place] = value
         if b" " in tail or b"\t" in tail:
             # more than a number: it may be known, and was missed
             if missed is None:
@@ -225,8 +229,11 @@ def _parse_unread(
             if head in missed:
                 now.take(place, missed[head], size)
                 continue
+        if remarks_above[count] != above:
+            above = remarks_above[count]
+            declared = families.declared_after(above)
         try:
-            labels = rules.series_labels(pairs, families.declared_after(int(remarks_above[place])))
+            labels = rules.series_labels(pairs, declared)
         except ExpositionError:
             return None
         if labels is None:

@@ -129,11 +129,12 @@ class HeadLog:
             self._sections.append(s.grant_section(group.number, *whole))
         same = not key_row and before is not None and (before is columns or np.array_equal(before, columns))
         listed = None if same else columns
-        previous = state.values[columns]
+        where = slice(0, len(columns)) if prefix else columns
+        previous = state.values[where].copy()
         place = (group.number, number, time_ms, state.grants)
         self._sections.append(s.row_section(place, listed, prefix, previous, values))
         self._undo.append(_RowUndo(state, base, before, None if key_row else (columns, previous)))
-        state.values[columns] = values
+        state.values[where] = values
         state.columns = columns
         state.rows = number + 1
 
