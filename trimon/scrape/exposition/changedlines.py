@@ -261,4 +261,5 @@ def _any_twice(old_slot: Ints, before: KnownLines, news: _News) -> bool:
         return True
     if len(hashes) <= _FEW:
         return bool((kept == hashes[:, None]).any())
-    return bool(np.isin(kept, hashes).any())
+    ordered = np.sort(hashes)
+    return bool((ordered[np.searchsorted(ordered, kept) % len(ordered)] == kept).any())

@@ -173,8 +173,11 @@ class Head(HeadSeries):
         if len(ended):
             # a sender that is not sure ends too much rather than too little: what has ended already, or goes on
             # in this very row, is left alone
-            ended = ended[(ended >= 0) & (ended < group.width)]
-            ended = np.setdiff1d(ended[group.granted[ended]], np.concatenate((layout.columns, granted[kept])))
+            ending = np.zeros(group.width, np.bool_)
+            ending[ended[(ended >= 0) & (ended < group.width)]] = True
+            ending &= group.granted[: group.width]
+            ending[layout.columns] = ending[granted[kept]] = False
+            ended = np.flatnonzero(ending)
         columns = np.concatenate((layout.columns, granted[kept], ended))
         values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
         series = group.series[columns].astype(np.int64)
