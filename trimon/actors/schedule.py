@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import trio
 
+from trimon.actors.alarms import Alarm, Alarms
 from trimon.clock import Clock
 
 
@@ -24,7 +25,12 @@ class Schedule:
     """
 
     def __init__(
-        self, clock: Clock, interval_ms: int, offset_ms: int, missed: Callable[[int], object]
+        self,
+        clock: Clock,
+        interval_ms: int,
+        offset_ms: int,
+        missed: Callable[[int], object],
+        alarms: Alarms | None = None,
     ) -> None:
         self.slot_ms = 0
         """The slot that is waited for or at work; 0 before the first wait."""
@@ -35,14 +41,14 @@ class Schedule:
         self._missed = missed
         self._given = False
         self._asked = False
-        self._sleeping = False
+        self._alarm = Alarm()
+        self._alarms = alarms if alarms is not None else Alarms()
         self._scope = trio.CancelScope()
 
     def ask_now(self) -> None:
         """The next `wait`, or the one that waits, gives the time it is, once, beside the slots."""
         self._asked = True
-        if self._sleeping:
-            self._scope.cancel()
+        self._alarm.ring()
 
     async def wait(self) -> int | None:
         """Sleeps until the next slot and gives its time; None when the loop is to end."""
@@ -70,14 +76,8 @@ class Schedule:
 
     async def _sleep(self, seconds: float) -> None:
         """Sleeps until the time is over, or until somebody asks or drains."""
-        self._sleeping = True
-        # One scope is both the alarm and what ends the waiting.
-        self._scope = trio.CancelScope(deadline=trio.current_time() + seconds)
-        try:
-            with self._scope:
-                await trio.sleep_forever()
-        finally:
-            self._sleeping = False
+        self._alarm = Alarm()
+        await self._alarms.sleep(seconds, self._alarm)
 
     def _leave_behind(self, now_ms: int) -> None:
         """Brings the slot to now or later: those that the work before took too long for are missed."""
@@ -101,4 +101,5 @@ class Schedule:
     def drain(self) -> None:
         """No more slots; ends the waiting."""
         self.draining = True
+        self._alarm.ring()
         self._scope.cancel()
