@@ -14,6 +14,7 @@ import numpy as np
 
 from trimon import limits
 from trimon.memory.series import SeriesGrant
+from trimon.scrape.exposition.alignment import line_count
 from trimon.scrape.exposition.bodymemory import (
     NOTHING,
     BodyReading,
@@ -116,7 +117,7 @@ class BodyLayout:
         """
         reading = self._unchanged(body)
         if reading is None:
-            count = body.count(b"\n") + 1
+            count = line_count(body)
             if count > limits.SCRAPE_LINES_MAX:
                 error = ExpositionError(f"body has {count} lines, the limit is {limits.SCRAPE_LINES_MAX}")
                 raise BrokenBody(error, 0, 0, 0, NOTHING)
