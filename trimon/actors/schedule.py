@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import trio
 
+from trimon.actors.alarms import Alarm, Alarms
 from trimon.clock import Clock
 
 
@@ -24,7 +25,12 @@ class Schedule:
     """
 
     def __init__(
-        self, clock: Clock, interval_ms: int, offset_ms: int, missed: Callable[[int], object]
+        self,
+        clock: Clock,
+        interval_ms: int,
+        offset_ms: int,
+        missed: Callable[[int], object],
+        alarms: Alarms | None = None,
     ) -> None:
         self.slot_ms = 0
         """The slot that is waited for or at work; 0 before the first wait."""
@@ -35,14 +41,14 @@ class Schedule:
         self._missed = missed
         self._given = False
         self._asked = False
-        self._sleeping = False
+        self._alarm = Alarm()
+        self._alarms = alarms if alarms is not None else Alarms()
         self._scope = trio.CancelScope()
 
     def ask_now(self) -> None:
         """The next `wait`, or the one that waits, gives the time it is, once, beside the slots."""
         self._asked = True
-        if self._sleeping:
-            self._scope.cancel()
+        self._alarm.ring()
 
     async def wait(self) -> int | None:
         """Sleeps until the next slot and gives its time; None when the loop is to end."""
@@ -55,12 +61,7 @@ class Schedule:
             now_ms = self._clock.now_ms()
             self._leave_behind(now_ms)
             if not self._asked:
-                with self.interruptible():
-                    self._sleeping = True
-                    try:
-                        await trio.sleep((self.slot_ms - now_ms) / 1000)
-                    finally:
-                        self._sleeping = False
+                await self._sleep(max(self.slot_ms - now_ms, 0) / 1000)
             now_ms = self._clock.now_ms()
             if self._asked and not self.draining:
                 self._asked = False
@@ -72,6 +73,11 @@ class Schedule:
             self._given = True
             return self.slot_ms
         return None
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps until the time is over, or until somebody asks or drains."""
+        self._alarm = Alarm()
+        await self._alarms.sleep(seconds, self._alarm)
 
     def _leave_behind(self, now_ms: int) -> None:
         """Brings the slot to now or later: those that the work before took too long for are missed."""
@@ -95,4 +101,5 @@ class Schedule:
     def drain(self) -> None:
         """No more slots; ends the waiting."""
         self.draining = True
+        self._alarm.ring()
         self._scope.cancel()

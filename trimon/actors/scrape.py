@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.alarms import Alarms
 from trimon.actors.discovered import Discovered
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import Mailbox
@@ -158,6 +159,7 @@ class ScrapeManager:
         self._to_build: dict[str, None] = {}
         self._sleep = trio.CancelScope()
         self._turns = Turns()
+        self._alarms = Alarms()
 
     def configure(self, configs: Sequence[JobConfig]) -> None:
         """The jobs of a new configuration: new ones start empty, changed ones restart, the others go on."""
@@ -281,6 +283,7 @@ class ScrapeManager:
             failed=self._failure_logger(config, target),
             interval_s=self._times.interval_s.labels(format_go_duration(target.interval_ms)).observe,
             turns=self._turns,
+            alarms=self._alarms,
             bodies=memory.bodies if memory is not None else None,
             kept=memory.kept if memory is not None else None,
         )

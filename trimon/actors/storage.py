@@ -6,7 +6,7 @@ answer each, so that batches grow by themselves when the disk is slow.
 
 from __future__ import annotations
 
-import time
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -49,11 +49,14 @@ CALM_S: Final = 2.0
 # Up to here an append runs on the loop: about 2 ms.
 INLINE_CELLS_MAX: Final = 20_000
 INLINE_SERIES_MAX: Final = 200
-# An append on the loop that took longer than this met a disk that stalls: threads for the next minute.
+# An append on the loop that took longer than this met a disk that stalls: threads for the next seconds, and each time that
+# it does so again soon for four times as long, up to a minute. The rush of a start looks like a stall and is over soon.
 STALL_S: Final = 0.01
+STALLED_FIRST_S: Final = 2.0
 # New series of one row that are stored at once, some 20 µs each: what is more waits behind the rows of others.
 NEW_SERIES_AT_ONCE: Final = 4000
 STALLED_S: Final = 60.0
+_OF_THREAD: Final[int | None] = getattr(resource, "RUSAGE_THREAD", None)
 # What a new series weighs beside its sample: labels as Python strings, in transit.
 _SERIES_BYTES: Final = 500
 
@@ -108,6 +111,11 @@ def _is_small(messages: Sequence[Message], cost_of: Callable[[SampleBatch], int]
         elif isinstance(message, SampleBatch):
             cells += cost_of(message)
     return cells <= INLINE_CELLS_MAX and new_series <= INLINE_SERIES_MAX
+
+
+def _waits() -> int:
+    """How often this thread has given the processor away to wait for something; -1 where the system does not tell."""
+    return -1 if _OF_THREAD is None else resource.getrusage(_OF_THREAD).ru_nvcsw
 
 
 def _new_series(append: Append) -> int:
@@ -243,6 +251,7 @@ class StorageActor:
         self.on_append: Callable[[], None] = _nobody
         """Called after every append."""
         self._threads_until_s = 0.0
+        self._pause_s = STALLED_FIRST_S
         self._last_error = ""
         self._troubles: dict[str, _Trouble] = {}
 
@@ -366,13 +375,14 @@ class StorageActor:
         now_s = trio.current_time()
         if now_s < self._threads_until_s or not _is_small(messages, self.store.cost_of):
             return await self._offload.run(lambda: self.store.append(messages))
-        began_s, worked_s = trio.current_time(), time.thread_time()
+        began_s, waits = trio.current_time(), _waits()
         answers = self.store.append(messages)
-        worked_s = time.thread_time() - worked_s
-        # What was work and no waiting says nothing of the disk.
-        if trio.current_time() - began_s - worked_s > STALL_S:
+        # A busy machine takes the processor away from us, and a thread would have it no sooner.
+        if trio.current_time() - began_s > STALL_S and (waits < 0 or _waits() > waits):
             self._stalls += 1
-            self._threads_until_s = now_s + STALLED_S
+            is_again = self._stalls > 1 and now_s < self._threads_until_s + STALLED_S
+            self._pause_s = min(4 * self._pause_s, STALLED_S) if is_again else STALLED_FIRST_S
+            self._threads_until_s = now_s + self._pause_s
         return answers
 
     async def _perform(self, message: Perform) -> None:

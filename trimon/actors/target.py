@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import trio
 
+from trimon.actors.alarms import Alarms
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
 from trimon.actors.schedule import Schedule
@@ -65,6 +66,7 @@ class TargetActor:
         failed: Callable[[str], None] | None = None,
         interval_s: Callable[[float], None] = lambda _: None,
         turns: Turns | None = None,
+        alarms: Alarms | None = None,
         bodies: BodyMemory | None = None,
         kept: KeptBodies | None = None,
     ) -> None:
@@ -86,7 +88,7 @@ class TargetActor:
         self._told_of_echo = False
         # All sessions of one target count together. A method of this actor would make a cycle of the two.
         missed = session.counts.miss
-        self._schedule = Schedule(clock, target.interval_ms, target.offset_ms(seed), missed)
+        self._schedule = Schedule(clock, target.interval_ms, target.offset_ms(seed), missed, alarms)
 
     async def run(self) -> None:
         """Scrapes until drained."""

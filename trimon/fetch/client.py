@@ -96,18 +96,19 @@ class HttpFetch:
         """The answer after redirects, whatever its status. Raises FetchError with Go's wording."""
         self._at, self._times = request.url, ExchangeTimes()
         try:
-            with trio.fail_after(request.timeout_s):
-                return replace(await self._follow(request), times=self._times)
-        except trio.TooSlowError:
-            answering = self._connection is not None and self._connection.answering
-            await self.aclose()
-            raise self._timed(_late(request.method, "" if answering else self._at)) from None
+            with trio.CancelScope(deadline=trio.current_time() + request.timeout_s) as in_time:
+                response = await self._follow(request)
+                return response if response.times is self._times else replace(response, times=self._times)
         except FetchError as error:
             await self.aclose()
             raise self._timed(_told(request.method, self._at, error)) from None
         except trio.Cancelled:
             await self.aclose()
             raise
+        assert in_time.cancelled_caught
+        answering = self._connection is not None and self._connection.answering
+        await self.aclose()
+        raise self._timed(_late(request.method, "" if answering else self._at))
 
     async def _proxy_client(self) -> ProxyClient:
         if self._proxy is None:

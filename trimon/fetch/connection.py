@@ -12,6 +12,7 @@ import random
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult
 
@@ -63,6 +64,11 @@ class ClientConnection:
         self.answering = False
         """Whether the head of an answer has come, and not yet the whole answer."""
         self._stream = stream
+        # Without TLS bytes are moved here: the library's stream takes several turns of the loop for an exchange, and asks the
+        # socket for an answer before there can be one.
+        self._plain: socket.socket | None = (
+            stream.socket._sock if isinstance(stream, trio.SocketStream) else None  # type: ignore[attr-defined] # the library's own
+        )
 
     @classmethod
     async def open(
@@ -105,6 +111,7 @@ class ClientConnection:
         self.reusable = reader.reusable
         self.answering = False
         times.done()
+        found = replace(found, times=times) if found.times is not times else found
         return found if lease is None else replace(found, lease=lease)
 
     async def _answered(
@@ -118,12 +125,15 @@ class ClientConnection:
     ) -> Response:
         """The answer, decompressed. Raises FetchError."""
         try:
-            with trio.CancelScope() as shown:
-                complete = await self._exchanged(reader, sent, times, lease, shown if status_counts else None)
+            if status_counts:
+                with trio.CancelScope() as shown:
+                    complete = await self._exchanged(reader, sent, times, lease, shown)
+                if shown.cancelled_caught:
+                    return reader.response_so_far()
+            else:
+                complete = await self._exchanged(reader, sent, times, lease, None)
         finally:
             reader.tell(times)
-        if shown.cancelled_caught:
-            return reader.response_so_far()
         if not complete:
             await self._read_unwanted(reader)
         for _ in reader.inflate():
@@ -132,7 +142,7 @@ class ClientConnection:
                 await lease.hold(reader.held_bytes)
         if lease is not None:
             await lease.hold(reader.held_bytes)
-        return reader.response()
+        return reader.response(times)
 
     async def _exchanged(
         self,
@@ -144,7 +154,7 @@ class ClientConnection:
     ) -> bool:
         """Whether the answer came whole; else nobody wants the rest. `shown` ends a slow body. Raises FetchError."""
         try:
-            await self._stream.send_all(sent)
+            await self._send(sent)
             complete = await self._read_some(reader)
             times.answered()
             while not complete:
@@ -160,15 +170,38 @@ class ClientConnection:
             raise _broken(reader, error) from None
         return True
 
+    async def _send(self, data: bytes) -> None:
+        """Raises BrokenResourceError."""
+        if self._plain is not None:
+            with suppress(OSError):  # the stream will meet it, too
+                data = data[self._plain.send(data) :]
+            if not data:
+                return
+        await self._stream.send_all(data)
+
+    async def _receive(self) -> bytes:
+        """What came, empty at the end. Raises BrokenResourceError."""
+        plain = self._plain
+        if plain is None:
+            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+        while True:
+            await trio.lowlevel.wait_readable(plain)
+            try:
+                return plain.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
+
     async def _read_some(self, reader: ResponseReader) -> bool:
         """Whether the answer is complete with what comes next; others have their turn between its parts."""
-        data = await self._stream.receive_some(RECEIVE_BYTES)
+        data = await self._receive()
         if not data:
             if not reader.started:
                 raise PeerClosed("EOF")
             reader.end()
             return True
-        complete = reader.feed(bytes(data))
+        complete = reader.feed(data)
         while reader.unread and not complete:
             await trio.lowlevel.checkpoint()
             complete = reader.feed(b"")

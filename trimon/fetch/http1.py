@@ -286,8 +286,8 @@ class ResponseReader:
         self._inflated, self._pieces, self._wire_body = True, [body], body
         return self.response()
 
-    def response(self) -> Response:
-        """The answer with its body decompressed. Raises FetchError, BodyTooBig."""
+    def response(self, times: ExchangeTimes | None = None) -> Response:
+        """The answer with its body decompressed, and how long it took. Raises FetchError, BodyTooBig."""
         if not self._inflated:
             for _ in self.inflate():
                 pass
@@ -301,6 +301,7 @@ class ResponseReader:
             headers=head.headers,
             wire_body=self._wire_body,
             is_compressed=self.compressed,
+            times=times,
         )
 
 

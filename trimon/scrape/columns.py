@@ -233,4 +233,6 @@ def _union(*parts: npt.NDArray[np.int32]) -> Columns:
     parts = tuple(part for part in parts if len(part))
     if not parts:
         return NO_COLUMNS
+    if len(parts) == 1:  # which has each column once
+        return np.sort(parts[0])
     return np.unique(np.concatenate(parts)).astype(np.int32)

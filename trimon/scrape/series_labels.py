@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
@@ -28,6 +29,8 @@ from trimon.scrape.options import PoolOptions
 _TYPE_LABEL: Final = "__type__"
 _UNIT_LABEL: Final = "__unit__"
 _NAME: Final = itemgetter(0)
+_VALUE: Final = itemgetter(1)
+_ORDERS_MAX: Final = 256
 
 
 class SeriesLabels:
@@ -37,6 +40,8 @@ class SeriesLabels:
         self._target = target_labels
         self._target_names = frozenset(name for name, _ in target_labels)
         self._options = options
+        # by the names of a series that was found sound, in their order, what makes its labels of the target's and its own
+        self._orders: dict[tuple[str, ...], Callable[[Labels], Labels]] = {}
         self._limited = bool(
             options.label_limit or options.label_name_length_limit or options.label_value_length_limit
         )
@@ -54,6 +59,11 @@ class SeriesLabels:
     def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
         """The final labels of a series, None when relabeling drops it."""
         pairs = _normalise(pairs, declared)
+        arranged = self._orders.get(tuple(map(_NAME, pairs)))
+        if arranged is not None:
+            values = list(map(_VALUE, pairs))
+            if all(values) and "".join(values).isascii():
+                return arranged((*self._target, *pairs))
         if self._options.type_and_unit_labels:
             pairs = _with_type_and_unit(pairs, declared)
         names = set(map(_NAME, pairs))
@@ -69,7 +79,25 @@ class SeriesLabels:
             ordered = sorted(name for name, _ in pairs)
             twice = next(name for name, after in pairwise(ordered) if name == after)
             raise ExpositionError(f"label name {go_quote(twice)} is not unique: invalid sample")
+        self._learn_order(pairs, labels)
         return labels
+
+    def _learn_order(self, pairs: Pairs, labels: Labels) -> None:
+        """Series with the same names in the same order are put together in the same way, where nothing else decides."""
+        options, every = self._options, (*self._target, *pairs)
+        if (
+            options.metric_relabeling
+            or options.type_and_unit_labels
+            or options.legacy_names
+            or self._limited
+            or len(every) != len(labels)
+            or len(every) < 2
+            or set(every) != set(labels)
+        ):
+            return
+        if len(self._orders) >= _ORDERS_MAX:
+            self._orders.clear()
+        self._orders[tuple(map(_NAME, pairs))] = itemgetter(*map(every.index, labels))
 
     def _merge(self, exposed: dict[str, str]) -> dict[str, str]:
         if self._options.honor_labels:

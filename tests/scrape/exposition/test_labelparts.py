@@ -53,7 +53,7 @@ def read(rule: SeriesRule, text_format: ExpositionFormat, body: bytes) -> object
     except BrokenBody as broken:
         return str(broken), broken.place, broken.samples
     return (
-        known.heads,
+        known.heads(),
         known.slots.tolist(),
         known.hashes.tolist(),
         reading.values.tobytes(),

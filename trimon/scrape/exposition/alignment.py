@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from itertools import compress, repeat
+from itertools import accumulate, compress, repeat
 from operator import is_
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.scrape.exposition.bodymemory import BLANK, Ints
+from trimon.compiled.library import ADDRESS, BYTES, INT64, function
+from trimon.scrape.exposition.bodymemory import BLANK, REMARK, Floats, Ints, KnownLines, Places
+from trimon.scrape.exposition.samelines import OddLines
+
+_match: Final = function(
+    "trimon_match_lines",
+    INT64,
+    (
+        *(ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, INT64),
+        *(BYTES, INT64, INT64, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
+    ),
+)
+# A number of so many digits or fewer is finite, and its float says all.
+_DIGITS_MAX: Final = 15
+_LINE_END: Final = 10
 
 # So many lines that are new or gone in one place are stepped over before heads are looked up, and so many that are
 # something else than they were.
@@ -20,6 +34,64 @@ _CHANGES_MIN: Final = 8
 # A run may have this share of lines that are something else now; after one with more, shorter ones are tried.
 _HOLES_SHARE: Final = 3
 _CAUTIOUS: Final = 32
+
+
+class MatchedLines(NamedTuple):
+    """By line of a body: where it begins, which line of the body before it is, where the text that it has from there ends, and
+    the number behind that.
+
+    `origin` is -1 where none fits; the text then ends before the last word if that is the number, else where the line begins. A
+    place may be given to two lines, if the body has a series twice, and a line that has more than a number behind its head
+    may be missed. `odd` are those whose number is still to come. A remark that fits is the same to its end.
+    """
+
+    begins: Places
+    origin: Places
+    stops: Places
+    values: Floats
+    odd: OddLines
+
+
+def line_count(body: bytes) -> int:
+    """How many lines a body has; a quarter of what counting by bytes takes where lines are short."""
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _LINE_END)) + 1
+
+
+def match_lines(known: KnownLines, body: bytes) -> MatchedLines:
+    """Pairs the lines of a body with those that are known."""
+    if _match is None:
+        return match_lines_plain(known, body)
+    lines, remembered = line_count(body), len(known.ends)
+    table = np.empty(1 << (2 * remembered + 1).bit_length(), np.int32)
+    begins, origin, stops = np.empty((3, lines), np.int32)
+    values, odd = np.empty(lines), np.empty((lines, 3), np.int32)
+    found = _match(
+        *(*known.addresses, remembered, table.ctypes.data, len(table), body, len(body), lines),
+        *(begins.ctypes.data, origin.ctypes.data, stops.ctypes.data, values.ctypes.data, odd.ctypes.data),
+    )
+    assert found >= 0, "all lines were counted"
+    return MatchedLines(begins, origin, stops, values, odd[:found].tolist())
+
+
+def match_lines_plain(known: KnownLines, body: bytes) -> MatchedLines:
+    """The twin: `match_lines` without the library. What is missed, and which numbers are odd, may differ."""
+    lines = body.split(b"\n")
+    aligned = Alignment(known.heads(), lines)
+    begins = np.fromiter(accumulate((len(line) + 1 for line in lines[:-1]), initial=0), np.int32, len(lines))
+    origin, heads = aligned.origin.astype(np.int32), aligned.heads
+    remarks = np.append(known.slots, 0)[origin] == REMARK
+    longer = remarks & np.fromiter(map(bool, aligned.tails), bool, len(lines))
+    origin[longer] = -1
+    sizes = np.fromiter((0 if head == BLANK else len(head) for head in heads), np.int32, len(heads))
+    sizes[origin < 0] = 0
+    values, odd, stops = np.zeros(len(lines)), [], begins + sizes
+    for place in np.flatnonzero((origin >= 0) & ~remarks).tolist():
+        tail, begin = aligned.tails[place], int(stops[place])
+        if tail.isdigit() and len(tail) <= _DIGITS_MAX:
+            values[place] = float(tail)
+        else:
+            odd.append([place, begin, begin + len(tail)])
+    return MatchedLines(begins, origin, stops, values, odd)
 
 
 class Alignment:

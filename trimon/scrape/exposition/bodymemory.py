@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import accumulate
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -25,11 +25,15 @@ BLANK: Final = b"\n"
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+Places: TypeAlias = npt.NDArray[np.int32]
+Texts: TypeAlias = npt.NDArray[np.uint8]
 # Whether the time for reading a body is over; asked now and then.
 Lateness: TypeAlias = Callable[[], bool]
 SeriesRule: TypeAlias = Callable[[Pairs, FamilyDeclaration], Labels | None]
 
 NOTHING: Final = np.zeros(0, np.int64)
+NO_PLACES: Final = np.zeros(0, np.int32)
+NO_TEXT: Final = np.zeros(0, np.uint8)
 # Lines that are read before it is asked again: two milliseconds, or ten when each is something new.
 LINES_AT_ONCE: Final = 1024
 
@@ -103,73 +107,74 @@ class BrokenBody(ExpositionError):
         self.slots = slots
 
 
-def _nothing(_: list[bytes]) -> tuple[bytes, ...]:
-    return ()
-
-
-def _picker(places: list[int]) -> Callable[[list[bytes]], tuple[bytes, ...]]:
-    """Takes the lines at some places out of a body."""
-    if not places:
-        return _nothing
-    if len(places) == 1:
-        place = places[0]
-        return lambda lines: (lines[place],)
-    return itemgetter(*places)
-
-
 class KnownLines:
     """The lines of the last good body; made anew when lines appear, vanish or move.
 
-    `heads` has by line the head of a sample line or the whole of a remark, `slots` what the line is. `hashes` has by
-    slot the hash of the series' labels. With `one_by_one` the lines are not those of a body but of its records: some go
-    over several lines, so the next body is read record by record too.
+    Of each line there is a text: the head of a sample line, or the whole of a remark. They lie in `text`, and
+    `ends` has by line where each ends. `slots` has by line what it is, `hashes` by slot the hash of the labels; slots ascend
+    with lines. With `one_by_one` the lines are not those of a body but of its records: some go over several lines, so the
+    next body is read record by record too.
     """
 
     __slots__ = (
-        "duplicates", "exemplar_labels", "families", "hashes", "heads", "heads_bytes", "in_order", "is_sample",
-        "one_by_one", "remarks", "remarks_of", "repeats", "sample_slots", "samples", "slots", "timed_labels",
-        "unstored",
+        "addresses", "duplicates", "ends", "exemplar_labels", "families", "hashes", "one_by_one", "repeats", "samples", "slots",
+        "text", "timed_labels", "unstored",
     )  # fmt: skip
 
     def __init__(
         self,
         families: BodyFamilies,
-        heads: list[bytes] | None = None,
-        slots: Ints = NOTHING,
+        text: Texts = NO_TEXT,
+        ends: Places = NO_PLACES,
+        slots: Places = NO_PLACES,
         hashes: Ints = NOTHING,
-        timed_labels: dict[bytes, Labels | None] | None = None,
-        *,
-        repeats: int = 0,
-        one_by_one: bool = False,
     ) -> None:
         self.families = families
-        self.heads = heads if heads is not None else []
+        self.text = text
+        self.ends = ends
         self.slots = slots
         self.hashes = hashes
-        self.timed_labels = timed_labels if timed_labels is not None else {}
+        self.timed_labels: dict[bytes, Labels | None] = {}
         self.unstored: set[bytes] = set()
         """Heads of samples with timestamps that storage does not take: their series are unknown next time."""
         self.exemplar_labels: dict[bytes, Labels | None] = {}
         """Final labels of the series that showed exemplars, by head; filled as they come."""
-        sampled = slots != REMARK
-        self.heads_bytes = len(b"".join(self.heads)) - self.heads.count(BLANK)
-        self.is_sample = sampled.tobytes()
-        self.remarks_of = _picker(np.flatnonzero(~sampled).tolist())
-        self.remarks = tuple(head if head != BLANK else b"" for head in self.remarks_of(self.heads))
-        self.sample_slots = slots[sampled]
-        self.in_order = not len(self.sample_slots) or bool(self.sample_slots.min() >= 0)
-        self.samples = len(self.sample_slots)
-        self.duplicates = int(np.count_nonzero(self.sample_slots == DUPLICATE))
-        self.repeats = repeats
-        self.one_by_one = one_by_one
+        self.samples = int(np.count_nonzero(slots != REMARK))
+        self.duplicates = int(np.count_nonzero(slots == DUPLICATE))
+        self.repeats = 0
+        self.one_by_one = False
+        self.addresses = text.ctypes.data, ends.ctypes.data, slots.ctypes.data
+        """Where text, ends and slots are."""
 
-    def by_slot(self, numbers: Floats) -> Floats:
-        """The numbers of the slots, from those of all sample lines."""
-        return numbers if self.in_order else numbers[self.sample_slots >= 0]
+    @classmethod
+    def of_heads(cls, families: BodyFamilies, heads: list[bytes], slots: Ints, hashes: Ints) -> KnownLines:
+        """The memory of lines of which the heads are given; BLANK for a blank line."""
+        texts = [head if head != BLANK else b"" for head in heads]
+        ends = np.fromiter(accumulate(map(len, texts)), np.int32, len(texts))
+        return cls(families, np.frombuffer(b"".join(texts), np.uint8), ends, slots.astype(np.int32), hashes)
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are."""
+        return len(self.ends)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the arrays."""
+        return self.text.nbytes + self.ends.nbytes + self.slots.nbytes + self.hashes.nbytes
+
+    def head(self, line: int) -> bytes:
+        """The text of a line; empty for a blank one."""
+        return self.text[self.ends[line - 1] if line else 0 : self.ends[line]].tobytes()
+
+    def heads(self) -> list[bytes]:
+        """The texts of all lines; BLANK for a blank line. Made anew each time."""
+        text, ends = self.text.tobytes(), self.ends.tolist()
+        return [text[begin:end] or BLANK for begin, end in zip([0, *ends], ends, strict=False)]
 
     def texts(self) -> set[bytes]:
         """The texts of the series that are known."""
-        known = zip(self.heads, self.slots.tolist(), strict=True)
+        known = zip(self.heads(), self.slots.tolist(), strict=True)
         return {
             head.rstrip(b" \t")
             for head, slot in known
@@ -179,11 +184,13 @@ class KnownLines:
     def only(self, slots: Ints) -> KnownLines:
         """The memory of some of the slots, which are numbered anew in the order given."""
         first: dict[int, bytes] = {}
-        for head, slot in zip(self.heads, self.slots.tolist(), strict=True):
+        for head, slot in zip(self.heads(), self.slots.tolist(), strict=True) if len(slots) else ():
             if slot >= 0:
                 first.setdefault(slot, head)
         heads = [first[slot] for slot in slots.tolist()]
-        return KnownLines(BodyFamilies(), heads, np.arange(len(heads)), self.hashes[slots], one_by_one=True)
+        kept = KnownLines.of_heads(BodyFamilies(), heads, np.arange(len(heads)), self.hashes[slots])
+        kept.one_by_one = True
+        return kept
 
 
 @dataclass(frozen=True, slots=True)

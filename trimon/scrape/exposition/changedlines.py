@@ -7,8 +7,8 @@
     3  d                d 5                    3     next run
                         b 2                    2     moved: found among the heads that nobody has
 
-Only the head of a line says which series it is. `Alignment` pairs lines with the heads of the body before: it guesses runs
-by looking at a few lines, verifies each run in bulk with `bytes.removeprefix`, and steps over what is new, gone or moved.
+Only the head of a line says which series it is. `match_lines` pairs lines with the heads of the body before, and steps over
+what is new, gone or moved.
 From the pairs follow, as arrays, the slot that each line had (`kinds`), the slots now (numbered by the order of lines),
 and which former slot each of them was (`old_slot`). A line without a head is parsed as if it were alone.
 
@@ -22,15 +22,15 @@ record by record, which is right by construction and says what is wrong. Tests h
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import compress
+from typing import Final
 
 import numpy as np
 
+from trimon.compiled.library import ADDRESS, BYTES, INT64, function
 from trimon.memory.series import SeriesGrant
 from trimon.model.labels import Labels
-from trimon.scrape.exposition.alignment import Alignment
+from trimon.scrape.exposition.alignment import MatchedLines, match_lines
 from trimon.scrape.exposition.bodymemory import (
-    BLANK,
     DROPPED,
     LINES_AT_ONCE,
     REMARK,
@@ -38,16 +38,21 @@ from trimon.scrape.exposition.bodymemory import (
     Ints,
     KnownLines,
     Lateness,
+    Places,
     SampleRules,
-    SeriesExemplar,
+    Texts,
     never_late,
 )
-from trimon.scrape.exposition.families import BodyFamilies, BodyFamily
+from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, FamilyDeclaration
 from trimon.scrape.exposition.linebyline import is_remark
-from trimon.scrape.exposition.numbers import Exemplars, read_numbers
+from trimon.scrape.exposition.numbers import number_alone
 from trimon.scrape.exposition.records import ExpositionError
+from trimon.scrape.exposition.samelines import OddLines, read_odd
 from trimon.scrape.exposition.textformat import REMARK as REMARK_COMMENT
 
+_gather: Final = function(
+    "trimon_gather", INT64, (BYTES, INT64, ADDRESS, ADDRESS, INT64, ADDRESS, INT64, ADDRESS)
+)
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5
 _NEW = -6
@@ -57,16 +62,59 @@ _FEW = 20
 
 @dataclass(slots=True)
 class _News:
-    """Series that were not found: labels and hashes of those that get a slot, and how many texts there were."""
+    """Series that were not found: labels and hashes of those that get a slot, how many texts there were, and the lines that
+    have more than a number.
+    """
 
     labels: list[Labels] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
     texts: int = 0
+    odd: OddLines = field(default_factory=list)
+
+
+class _Body:
+    """A body and what is known of its lines; `kinds` has by line its slot before, or what else it is."""
+
+    __slots__ = ("body", "ends", "kinds", "matched")
+
+    def __init__(self, body: bytes, matched: MatchedLines, before: KnownLines) -> None:
+        self.body = body
+        self.matched = matched
+        self.ends = np.append(matched.begins[1:] - 1, len(body)).astype(np.int32)
+        self.kinds: Places = before.slots[matched.origin]
+        self.kinds[matched.origin < 0] = _UNREAD
+
+    def line(self, place: int) -> bytes:
+        """The whole line."""
+        return self.body[self.matched.begins[place] : self.ends[place]]
+
+    def take(self, place: int, kind: int, size: int) -> None:
+        """Notes what a line is that was not known, and how long its text is."""
+        self.kinds[place] = kind
+        self.matched.stops[place] = self.matched.begins[place] + size
+
+    def texts(self) -> tuple[Texts, Places]:
+        """The texts of all lines one behind the other, and where each ends."""
+        begins, stops = self.matched.begins, self.matched.stops
+        if _gather is None:
+            return gather_plain(self.body, begins, stops)
+        out, ends = np.empty(int((stops - begins).sum()), np.uint8), np.empty(len(begins), np.int32)
+        used = _gather(
+            *(self.body, len(self.body), begins.ctypes.data, stops.ctypes.data, len(begins)),
+            *(out.ctypes.data, len(out), ends.ctypes.data),
+        )
+        assert used == len(out), "pieces are within the body"
+        return out, ends
+
+
+def gather_plain(body: bytes, begins: Places, stops: Places) -> tuple[Texts, Places]:
+    """The twin of `trimon_gather`: pieces of a body one behind the other, and where each ends."""
+    pieces = b"".join([body[begin:stop] for begin, stop in zip(begins.tolist(), stops.tolist(), strict=True)])
+    return np.frombuffer(pieces, np.uint8), np.cumsum(stops - begins, dtype=np.int32)
 
 
 def read_changed(
-    lines: list[bytes],
-    body_bytes: int,
+    body: bytes,
     before: KnownLines,
     rules: SampleRules,
     known_families: dict[str, BodyFamily],
@@ -77,99 +125,59 @@ def read_changed(
 
     That is so with timestamps, with series given twice, when a line is not what it seemed, when it is late, and when there
     may be more new series than the `grant` allows. Costs a little more than reading an unchanged body, and what new series
-    cost. `body_bytes` is without line ends.
+    cost.
     """
-    if before.one_by_one or before.timed_labels or before.duplicates or not before.heads:
+    if before.one_by_one or before.timed_labels or before.duplicates or not before.lines:
         return None
-    if not rules.text_format.ends_well(lines):
+    if not rules.text_format.ends_well(body):
         return None
-    aligned = Alignment(before.heads, lines)
-    heads, tails, unknown = aligned.heads, aligned.tails, np.flatnonzero(aligned.origin < 0)
-    kinds = before.slots[aligned.origin]
-    kinds[unknown] = _UNREAD
-    if any(compress(tails, (kinds == REMARK).tobytes())):
-        return None  # a remark with more behind it than it had
-    for place in unknown.tolist():
-        line = lines[place]
+    matched = match_lines(before, body)
+    now = _Body(body, matched, before)
+    kinds = now.kinds
+    for place in np.flatnonzero(kinds == _UNREAD).tolist():
+        line = now.line(place)
         if is_remark(line):
-            heads[place] = line or BLANK
-            kinds[place] = REMARK
-    if np.count_nonzero(kinds == _UNREAD) > len(lines) // 2:
+            now.take(place, REMARK, len(line))
+    unread = int(np.count_nonzero(kinds == _UNREAD))
+    if unread > len(kinds) // 2 or (grant is not None and not grant.reserve(unread)):
         return None
-    if grant is not None and not grant.reserve(int(np.count_nonzero(kinds == _UNREAD))):
-        return None
-    families = _families(lines, kinds, before, rules, known_families)
-    news = families and _parse_unread(lines, aligned, kinds, before, families, rules, is_late)
+    families = _families(now, before, rules, known_families)
+    news = families and _parse_unread(now, before, families, rules, is_late)
     if not families or not news:
         return None
     slotted = (kinds >= 0) | (kinds == _NEW)
-    old_slot = np.where(kinds >= 0, kinds, -1)[slotted]
+    old_slot = np.where(kinds >= 0, kinds, -1)[slotted].astype(np.int64)
     hashes = np.append(before.hashes, 0)[old_slot]
     hashes[old_slot < 0] = news.hashes
     if _any_twice(old_slot, before, news):
         return None
-    slots = kinds
-    slots[slotted] = np.arange(len(old_slot))
-    now = KnownLines(families, heads, slots, hashes)
-    read = read_numbers(tails, now.is_sample, body_bytes - now.heads_bytes, rules)
-    if read is None:
+    kinds[slotted] = np.arange(len(old_slot))
+    lines = KnownLines(families, *now.texts(), kinds, hashes)
+    values = matched.values[slotted]
+    odd = sorted([*matched.odd, *news.odd])
+    exemplars = read_odd(odd, values, lines, before.exemplar_labels, body, rules) if odd else ()
+    if exemplars is None:
         return None
-    numbers, exemplars = read
-    shown = series_exemplars(exemplars, now, lines, before.exemplar_labels, rules)
-    if shown is None:
-        return None
-    return now, BodyReading(
-        now.by_slot(numbers),
-        now.samples,
+    return lines, BodyReading(
+        values,
+        lines.samples,
         0,
         moved=True,
         old_slot=old_slot,
         new_labels=tuple(news.labels),
         added=news.texts,
-        exemplars=shown,
+        exemplars=exemplars,
     )
 
 
-def series_exemplars(
-    exemplars: Exemplars,
-    now: KnownLines,
-    lines: list[bytes],
-    known: dict[bytes, Labels | None],
-    rules: SampleRules,
-) -> tuple[SeriesExemplar, ...] | None:
-    """Exemplars with the labels of their series, looked up by head or made anew; None when a head is not plain."""
-    if not exemplars:
-        return ()
-    samples = np.flatnonzero(np.frombuffer(now.is_sample, bool))
-    remarks_above = np.cumsum(now.slots == REMARK)
-    out = []
-    for index, exemplar in exemplars:
-        place = int(samples[index])
-        if now.slots[place] == DROPPED:
-            continue
-        head = now.heads[place]
-        labels = known.get(head)
-        if labels is None:
-            plain = rules.text_format.head(lines[place])
-            if plain is None:
-                return None
-            labels = rules.series_labels(plain[1], now.families.declared_after(int(remarks_above[place])))
-            if labels is None:
-                continue
-        now.exemplar_labels[head] = labels
-        out.append(SeriesExemplar(labels, exemplar, None))
-    return tuple(out)
-
-
 def _families(
-    lines: list[bytes],
-    kinds: Ints,
-    before: KnownLines,
-    rules: SampleRules,
-    known_families: dict[str, BodyFamily],
+    now: _Body, before: KnownLines, rules: SampleRules, known_families: dict[str, BodyFamily]
 ) -> BodyFamilies | None:
     """What the remarks say; learned anew only when they are not those of the body before. None: one is not plain."""
-    remarks = list(compress(lines, (kinds == REMARK).tobytes()))
+    places = np.flatnonzero(now.kinds == REMARK)
+    if np.array_equal(now.matched.origin[places], np.flatnonzero(before.slots == REMARK)):
+        return before.families
+    remarks = [now.line(place) for place in places.tolist()]
     if before.families.same_as(remarks):
         return before.families
     families = BodyFamilies(before.families, known_families)
@@ -185,46 +193,53 @@ def _families(
 
 
 def _parse_unread(
-    lines: list[bytes],
-    aligned: Alignment,
-    kinds: Ints,
-    before: KnownLines,
-    families: BodyFamilies,
-    rules: SampleRules,
-    is_late: Lateness,
+    now: _Body, before: KnownLines, families: BodyFamilies, rules: SampleRules, is_late: Lateness
 ) -> _News | None:
     """Parses the lines that were not found, and notes what they are; None when one is not plain or breaks a limit."""
     news = _News()
-    unread = np.flatnonzero(kinds == _UNREAD).tolist()
+    unread = np.flatnonzero(now.kinds == _UNREAD).tolist()
     if not unread:
         return news
-    remarks_above = np.cumsum(kinds == REMARK)
+    remarks_above = np.cumsum(now.kinds == REMARK)[unread].tolist()
+    begins, stops = now.matched.begins[unread].tolist(), now.matched.stops[unread].tolist()
+    ends = now.ends[unread].tolist()
+    above, declared = -1, FamilyDeclaration()
     missed: dict[bytes, int] | None = None
     for count, place in enumerate(unread):
         if not count % LINES_AT_ONCE and is_late():
             return None
-        line = lines[place]
+        begin, end = begins[count], ends[count]
+        line = now.body[begin:end]
         plain = rules.text_format.head(line)
         if plain is None:
             return None
         size, pairs = plain
-        head = aligned.heads[place] = line[:size]
-        tail = aligned.tails[place] = line[size:]
+        tail = line[size:]
+        if stops[count] != begin + size:
+            value = number_alone(tail, rules.text_format)
+            if value is None:
+                news.odd.append([place, begin + size, end])
+            else:
+                now.matched.values[place] = value
         if b" " in tail or b"\t" in tail:
             # more than a number: it may be known, and was missed
             if missed is None:
-                missed = dict(zip(before.heads, before.slots.tolist(), strict=True))
+                missed = dict(zip(before.heads(), before.slots.tolist(), strict=True))
+            head = line[:size]
             if head in missed:
-                kinds[place] = missed[head]
+                now.take(place, missed[head], size)
                 continue
+        if remarks_above[count] != above:
+            above = remarks_above[count]
+            declared = families.declared_after(above)
         try:
-            labels = rules.series_labels(pairs, families.declared_after(int(remarks_above[place])))
+            labels = rules.series_labels(pairs, declared)
         except ExpositionError:
             return None
         if labels is None:
-            kinds[place] = DROPPED
+            now.take(place, DROPPED, size)
             continue
-        kinds[place] = _NEW
+        now.take(place, _NEW, size)
         news.labels.append(labels)
         news.hashes.append(hash(labels))
         news.texts += 1
@@ -246,4 +261,5 @@ def _any_twice(old_slot: Ints, before: KnownLines, news: _News) -> bool:
         return True
     if len(hashes) <= _FEW:
         return bool((kept == hashes[:, None]).any())
-    return bool(np.isin(kept, hashes).any())
+    ordered = np.sort(hashes)
+    return bool((ordered[np.searchsorted(ordered, kept) % len(ordered)] == kept).any())

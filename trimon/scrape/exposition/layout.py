@@ -14,8 +14,8 @@ import numpy as np
 
 from trimon import limits
 from trimon.memory.series import SeriesGrant
+from trimon.scrape.exposition.alignment import line_count
 from trimon.scrape.exposition.bodymemory import (
-    BLANK,
     NOTHING,
     BodyReading,
     BrokenBody,
@@ -26,19 +26,15 @@ from trimon.scrape.exposition.bodymemory import (
     SeriesRule,
     never_late,
 )
-from trimon.scrape.exposition.changedlines import read_changed, series_exemplars
+from trimon.scrape.exposition.changedlines import read_changed
 from trimon.scrape.exposition.families import BodyFamilies, BodyFamily, MetadataCache
 from trimon.scrape.exposition.linebyline import LineByLine
-from trimon.scrape.exposition.numbers import read_numbers
 from trimon.scrape.exposition.records import ExpositionError
+from trimon.scrape.exposition.samelines import read_odd, same_lines
 from trimon.scrape.exposition.textformat import ExpositionFormat
 
-# Lines that are looked at before all are.
-_PROBES: Final = 12
 # Texts of failed scrapes are kept up to so many more than twice those of the last good one, as in Prometheus.
 _TEXTS_SPARE: Final = 1000
-# What a line takes beside its text: an object and its place, the slot, the hash.
-_LINE_BYTES: Final = 70
 
 
 class BodyLayout:
@@ -92,12 +88,12 @@ class BodyLayout:
     @property
     def line_count(self) -> int:
         """Number of lines that are remembered."""
-        return len(self._lines.heads)
+        return self._lines.lines
 
     @property
     def size_bytes(self) -> int:
         """About how much memory the lines take."""
-        return self._lines.heads_bytes + _LINE_BYTES * len(self._lines.heads)
+        return self._lines.size_bytes
 
     @property
     def hashes(self) -> Ints:
@@ -119,56 +115,41 @@ class BodyLayout:
 
         Samples with timestamps outside `bounds_ms` are not expected to be stored. New series beyond the `grant` are refused.
         """
-        lines = body.split(b"\n")
-        if len(lines) > limits.SCRAPE_LINES_MAX:
-            error = ExpositionError(f"body has {len(lines)} lines, the limit is {limits.SCRAPE_LINES_MAX}")
-            raise BrokenBody(error, 0, 0, 0, NOTHING)
-        known, rules = self._lines, self._rules
-        size = len(body) - len(lines) + 1
-        reading = self._unchanged(lines, size)
+        reading = self._unchanged(body)
         if reading is None:
-            changed = read_changed(lines, size, known, rules, self._metadata.by_name, is_late, grant)
+            count = line_count(body)
+            if count > limits.SCRAPE_LINES_MAX:
+                error = ExpositionError(f"body has {count} lines, the limit is {limits.SCRAPE_LINES_MAX}")
+                raise BrokenBody(error, 0, 0, 0, NOTHING)
+            changed = read_changed(body, self._lines, self._rules, self._metadata.by_name, is_late, grant)
             limit = self._sample_limit
             if changed is None or self._texts or (limit and changed[1].kept > limit):
-                changed = self._line_by_line(body, lines, bounds_ms, is_late, grant)
+                changed = self._line_by_line(body, bounds_ms, is_late, grant)
             elif grant is not None:
                 grant.left -= len(changed[1].new_labels)
             self._lines, reading = changed
             self._texts = set()
-            self._texts_good = len(self._lines.heads)
+            self._texts_good = self._lines.lines
         self._metadata.seen(self._lines.families)
         return reading
 
-    def _unchanged(self, lines: list[bytes], size: int) -> BodyReading | None:
+    def _unchanged(self, body: bytes) -> BodyReading | None:
         """The numbers when every line has the head that it had."""
-        known, rules = self._lines, self._rules
-        if (
-            len(lines) != len(known.heads)
-            or known.timed_labels
-            or known.one_by_one
-            or not _alike(lines, known.heads)
-        ):
+        known = self._lines
+        if known.timed_labels or known.one_by_one:
             return None
-        if known.remarks_of(lines) != known.remarks:
+        same = same_lines(known, body)
+        if same is None:
             return None
-        # Lines are not compared with those of last time, only with their heads: less memory is touched, and what is
-        # touched was laid out in order.
-        tails = map(bytes.removeprefix, lines, known.heads)
-        read = read_numbers(tails, known.is_sample, size - known.heads_bytes, rules)
-        if read is None:
+        values, odd = same
+        exemplars = read_odd(odd, values, known, known.exemplar_labels, body, self._rules) if odd else ()
+        if exemplars is None:
             return None
-        numbers, exemplars = read
-        shown = series_exemplars(exemplars, known, lines, known.exemplar_labels, rules)
-        if shown is None:
-            return None
-        return BodyReading(
-            known.by_slot(numbers), known.samples, known.duplicates, known.repeats, exemplars=shown
-        )
+        return BodyReading(values, known.samples, known.duplicates, known.repeats, exemplars=exemplars)
 
     def _line_by_line(
         self,
         body: bytes,
-        lines: list[bytes],
         bounds_ms: tuple[int, int] | None,
         is_late: Lateness,
         grant: SeriesGrant | None,
@@ -184,7 +165,7 @@ class BodyLayout:
             grant,
         )
         try:
-            return reader.read(body, lines)
+            return reader.read(body, body.split(b"\n"))
         except BrokenBody:
             self._metadata.partly_seen(reader.families)
             self._texts |= reader.texts
@@ -205,11 +186,3 @@ class BodyLayout:
             self._texts = self._lines.texts() | self._failed_texts
             self.flushes_forced += 1
         self._failed_texts = set()
-
-
-def _alike(lines: list[bytes], heads: list[bytes]) -> bool:
-    """Whether a few lines all over the body begin with their heads, so that it is worth while to look at all."""
-    step = len(lines) // _PROBES + 1
-    return all(
-        map(bytes.startswith, lines[1::step], [head if head != BLANK else b"" for head in heads[1::step]])
-    )

@@ -88,7 +88,7 @@ class LineByLine:
         self._slot_by_hash = dict(zip(self._old_hashes, range(len(self._old_hashes)), strict=True))
         self._known = {
             head: slot
-            for head, slot in zip(before.heads, before.slots.tolist(), strict=True)
+            for head, slot in zip(before.heads(), before.slots.tolist(), strict=True)
             if slot >= 0 or slot == DROPPED
         }
         self._samples = 0
@@ -113,17 +113,12 @@ class LineByLine:
         return self._result()
 
     def _result(self) -> tuple[KnownLines, BodyReading]:
-        # The next bodies are compared with these heads, one after the other: copies made in one go lie side by side in
-        # memory, and not among all that was made while the lines were read.
-        now = KnownLines(
-            self.families,
-            [bytes(bytearray(head)) for head in self._heads],
-            np.array(self._slots, np.int64),
-            np.array(self._hashes, np.int64),
-            self._timed_labels,
-            repeats=self._repeats,
-            one_by_one=self._one_by_one,
+        now = KnownLines.of_heads(
+            self.families, self._heads, np.array(self._slots, np.int64), np.array(self._hashes, np.int64)
         )
+        now.timed_labels = self._timed_labels
+        now.repeats = self._repeats
+        now.one_by_one = self._one_by_one
         now.unstored = self._unstored
         now.exemplar_labels = self._exemplar_labels
         reading = BodyReading(

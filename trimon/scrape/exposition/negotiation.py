@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote_bytes
@@ -66,6 +67,8 @@ def _check_parameters(text: str) -> None:
         place = match.end()
 
 
+# Targets say the same thing each time, and most of them what the others say.
+@lru_cache(maxsize=256)
 def choose_format(content_type: str, fallback_protocol: str) -> BodyFormat:
     """The format for a Content-Type; the fallback decides when that is blank or unknown. Raises ExpositionError."""
     shown = go_quote_bytes(content_type.encode("latin-1", "replace"))

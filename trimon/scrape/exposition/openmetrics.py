@@ -81,11 +81,10 @@ class OpenMetricsFormat:
             return None
         return MetadataLine(kind.decode(), family.decode(), unescape(shown) if kind == b"HELP" else shown)
 
-    def ends_well(self, lines: list[bytes]) -> bool:
+    def ends_well(self, body: bytes) -> bool:
         """The last line is `# EOF`, with or without a line end, and there is neither another nor a blank one."""
-        blank = lines[-1] == b""
-        last = len(lines) - 1 - blank
-        return last >= 0 and lines[last] == _EOF and lines.count(_EOF) == 1 and lines.count(b"") == blank
+        text = b"\n" + body.removesuffix(b"\n")
+        return text.endswith(b"\n" + _EOF) and text.find(b"\n" + _EOF + b"\n") < 0 and b"\n\n" not in text
 
     def scanner(self, body: bytes) -> BodyScanner:
         """A scanner of the whole body."""

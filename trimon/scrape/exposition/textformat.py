@@ -49,8 +49,8 @@ class ExpositionFormat(Protocol):
         """What a blank line or one that starts with `#` says."""
         ...
 
-    def ends_well(self, lines: list[bytes]) -> bool:
-        """Whether the lines end as the format demands, and nothing in between looks like an end."""
+    def ends_well(self, body: bytes) -> bool:
+        """Whether the lines of a body end as the format demands, and nothing in between looks like an end."""
         ...
 
     def scanner(self, body: bytes) -> BodyScanner:
@@ -121,7 +121,7 @@ class TextFormat:
         except UnicodeDecodeError:
             return None
 
-    def ends_well(self, lines: list[bytes]) -> bool:  # noqa: ARG002 # the protocol's
+    def ends_well(self, body: bytes) -> bool:  # noqa: ARG002 # the protocol's
         """A body may end anywhere between two lines."""
         return True
 

@@ -28,7 +28,7 @@ from trimon.storage.head.arrivals import Arrivals
 from trimon.storage.head.components import follow_markers, incomplete, markers_in_row
 from trimon.storage.head.loose import LooseBuffer
 from trimon.storage.head.looseorder import note_newest, take_in_order
-from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup
+from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup, Span
 from trimon.storage.head.series import EMPTY_LABELS, HeadSeries, Journal
 from trimon.storage.head.view import HeadView
 from trimon.storage.read.deletions import HeadDeletion, HeadDeletions
@@ -42,6 +42,7 @@ class _HeadCells(NamedTuple):
 
     columns: Int64s
     series: Int64s
+    span: Span
     values: Floats
     prefix: bool
     foreign: Int64s
@@ -135,7 +136,9 @@ class Head(HeadSeries):
             cells, granted, ended = self._resolve(group, layout, row, tally, series_max)
         else:
             values = np.asarray(row.values, np.float64)
-            cells = _HeadCells(layout.columns, layout.series, values, layout.prefix, layout.foreign)
+            cells = _HeadCells(
+                layout.columns, layout.series, layout.span, values, layout.prefix, layout.foreign
+            )
         absent = is_absent(cells.values)
         if absent.any():
             cells = cells._replace(values=np.where(absent, NORMAL_NAN, cells.values))
@@ -147,7 +150,7 @@ class Head(HeadSeries):
             and bounds.lowest_ms <= time_ms <= bounds.highest_ms
             and time_ms > group.last_ms
             and time_ms > self.older_max_ms
-            and bool((self._last_times.view()[cells.series] < time_ms).all())
+            and bool((self._last_times.view()[cells.span] < time_ms).all())
         ):
             tally.appended += self._samples_in(cells.series)
             if len(cells.columns):
@@ -171,8 +174,11 @@ class Head(HeadSeries):
         if len(ended):
             # a sender that is not sure ends too much rather than too little: what has ended already, or goes on
             # in this very row, is left alone
-            ended = ended[(ended >= 0) & (ended < group.width)]
-            ended = np.setdiff1d(ended[group.granted[ended]], np.concatenate((layout.columns, granted[kept])))
+            ending = np.zeros(group.width, np.bool_)
+            ending[ended[(ended >= 0) & (ended < group.width)]] = True
+            ending &= group.granted[: group.width]
+            ending[layout.columns] = ending[granted[kept]] = False
+            ended = np.flatnonzero(ending)
         columns = np.concatenate((layout.columns, granted[kept], ended))
         values = np.concatenate((row.values, row.new_values[kept], np.full(len(ended), STALE_NAN)))
         series = group.series[columns].astype(np.int64)
@@ -181,7 +187,7 @@ class Head(HeadSeries):
             columns, series, values = columns[whole], series[whole], values[whole]
         prefix = bool(len(columns) and (columns == np.arange(len(columns))).all())
         foreign = np.flatnonzero(~group.placed[columns])
-        return _HeadCells(columns, series, values, prefix, foreign), granted.astype(np.int32), ended
+        return _HeadCells(columns, series, series, values, prefix, foreign), granted.astype(np.int32), ended
 
     def _whole_histograms(self, series: Int64s, broken: set[Labels]) -> Bools:
         """Which samples are no part of a histogram of the series that lack a component."""
@@ -231,8 +237,9 @@ class Head(HeadSeries):
         loose = np.flatnonzero((in_order | (verdicts == LATE)) & ~in_row)
         if in_row.any():
             places = np.flatnonzero(in_row)
+            series = cells.series[places]
             part = _HeadCells(
-                cells.columns[places], cells.series[places], cells.values[places], False, cells.foreign[:0]
+                cells.columns[places], series, series, cells.values[places], False, cells.foreign[:0]
             )
             self._store_row(group, time_ms, part)
             tally.appended += self._samples_in(part.series)
@@ -243,16 +250,16 @@ class Head(HeadSeries):
             )
 
     def _store_row(self, group: ScrapeGroup, time_ms: int, cells: _HeadCells) -> None:
-        columns, series, values, prefix, _ = cells
+        columns, _, span, values, prefix, _ = cells
         last_times, last_values = self._last_times.view(), self._last_values.view()
         last_ms = group.last_ms
-        old = (last_times[series], last_values[series])
+        old = (last_times[span].copy(), last_values[span].copy())
         if self.journal is not None:
             self.journal.row(group, time_ms, columns, values, prefix=prefix)
         group.append_row(time_ms, columns, values, prefix=prefix)
-        self._undo.append((self._undo_row, (group, group.view.raw[-1], last_ms, series, old, self._marks())))
-        last_times[series] = time_ms
-        last_values[series] = values
+        self._undo.append((self._undo_row, (group, group.view.raw[-1], last_ms, span, old, self._marks())))
+        last_times[span] = time_ms
+        last_values[span] = values
         self._touched.add(group.number)
         self._note(time_ms, time_ms, len(columns))
 
@@ -261,12 +268,12 @@ class Head(HeadSeries):
         group: ScrapeGroup,
         chunk: Any,
         last_ms: int,
-        series: Int64s,
+        span: Span,
         old: tuple[Int64s, Floats],
         marks: Any,
     ) -> None:
         group.take_back_row(chunk, last_ms)
-        self._last_times.view()[series], self._last_values.view()[series] = old
+        self._last_times.view()[span], self._last_values.view()[span] = old
         self._touched.add(group.number)
         self.min_ms, self.max_ms, self.samples = marks
 

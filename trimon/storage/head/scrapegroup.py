@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -88,12 +88,27 @@ class GroupViews:
         return self._views
 
 
+Span: TypeAlias = slice | Int64s
+
+
+def span_of(numbers: Int64s) -> Span:
+    """What indexes the same as these numbers."""
+    count = len(numbers)
+    if not count or int(numbers[-1]) - int(numbers[0]) != count - 1 or (np.diff(numbers) != 1).any():
+        return numbers
+    return slice(int(numbers[0]), int(numbers[-1]) + 1)
+
+
 class ResolvedColumns(NamedTuple):
-    """The columns that a sender's array names, their series, and which of them are foreign; resolved once for each array."""
+    """The columns that a sender's array names, their series, and which of them are foreign; resolved once for each array.
+
+    `span` are the series once more: a slice where each is the next one, which is quicker.
+    """
 
     key: Int32s
     columns: Int64s
     series: Int64s
+    span: Span
     prefix: bool
     foreign: Int64s
 
@@ -141,12 +156,11 @@ class ScrapeGroup:
             columns.min() < 0 or columns.max() >= self.width or not self.granted[columns].all()
         ):
             raise ValueError(f"group {self.name}: a column is not granted")
-        count = len(columns)
-        prefix = bool(
-            count and columns[0] == 0 and columns[-1] == count - 1 and (np.diff(columns) == 1).all()
-        )
+        where = span_of(columns)
+        prefix = isinstance(where, slice) and where.start == 0
         foreign = np.flatnonzero(~self.placed[columns])
-        cached = ResolvedColumns(key, columns, self.series[columns].astype(np.int64), prefix, foreign)
+        series = self.series[columns].astype(np.int64)
+        cached = ResolvedColumns(key, columns, series, span_of(series), prefix, foreign)
         self._layout = cached
         return cached
 

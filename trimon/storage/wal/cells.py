@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from trimon.compiled.library import ADDRESS, INT64, function
 from trimon.errors import OperatingError
 from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s
 
@@ -18,6 +19,10 @@ _WHOLE: Final = 1
 _MILLI: Final = 2
 _SCALES: Final = {_WHOLE: 1.0, _MILLI: 1000.0}
 _EXACT_MAX: Final = float(1 << 52)
+_HEADER_NUMBERS: Final = 6
+_pack: Final = function(
+    "trimon_pack_cells", INT64, (ADDRESS, ADDRESS, INT64, ADDRESS, ADDRESS, ADDRESS, ADDRESS)
+)
 
 
 class CellsError(OperatingError):
@@ -64,6 +69,23 @@ def _scaled(values: Floats, previous: Floats, scale: float) -> tuple[Bools, Floa
 
 def pack_cells(previous: Floats, values: Floats) -> tuple[list[int], bytes]:
     """Header numbers (changed, whole, milli, and the widths of the three kinds) and the bytes."""
+    cells = len(values)
+    if _pack is None or not (previous.flags.c_contiguous and values.flags.c_contiguous):
+        return pack_cells_plain(previous, values)
+    # In one piece: header, numbers, kinds, and what comes out of it.
+    scratch = np.empty(8 * _HEADER_NUMBERS + 8 * cells + cells + 10 * cells + 8, np.uint8)
+    header = scratch.ctypes.data
+    numbers = header + 8 * _HEADER_NUMBERS
+    kinds = numbers + 8 * cells
+    out = kinds + cells
+    used = _pack(previous.ctypes.data, values.ctypes.data, cells, kinds, numbers, header, out)
+    found = scratch[: 8 * _HEADER_NUMBERS].view(np.int64).tolist()
+    begin = out - header
+    return (found, scratch[begin : begin + used].tobytes()) if found[0] else ([0], b"")
+
+
+def pack_cells_plain(previous: Floats, values: Floats) -> tuple[list[int], bytes]:
+    """The twin: `pack_cells` without the library."""
     changed = values.view(np.int64) != previous.view(np.int64)
     count = int(np.count_nonzero(changed))
     if count == 0:

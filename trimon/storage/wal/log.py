@@ -95,6 +95,7 @@ class HeadLog:
         self._undo: list[_RowUndo] = []
         self._pairs = self._series = self._groups = 0
         self._file: AppendFile | None = None
+        self._seed = 0
         self._file_lock = threading.Lock()
         self._torn_at = -1
         self._worn = False
@@ -128,11 +129,12 @@ class HeadLog:
             self._sections.append(s.grant_section(group.number, *whole))
         same = not key_row and before is not None and (before is columns or np.array_equal(before, columns))
         listed = None if same else columns
-        previous = state.values[columns]
+        where = slice(0, len(columns)) if prefix else columns
+        previous = state.values[where].copy()
         place = (group.number, number, time_ms, state.grants)
         self._sections.append(s.row_section(place, listed, prefix, previous, values))
         self._undo.append(_RowUndo(state, base, before, None if key_row else (columns, previous)))
-        state.values[columns] = values
+        state.values[where] = values
         state.columns = columns
         state.rows = number + 1
 
@@ -278,7 +280,7 @@ class HeadLog:
             )
         try:
             file = self._ready_file()
-            record = wrap(RECORD_BATCH, payload, segment_seed(self.epoch, self.segment), self._compressor)
+            record = wrap(RECORD_BATCH, payload, self._seed, self._compressor)
         except OSError as error:
             raise OperatingError(f"WAL segment {self._name()}: {error}") from error
         good_end = file.size_bytes
@@ -341,6 +343,7 @@ class HeadLog:
             raise
         self._close_file()
         self._file, self.segment, self._torn_at, self._worn = opened, name.segment, -1, False
+        self._seed = seed
         self.written = (name.segment, opened.size_bytes)
         return opened
 
