@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Final
+
+from trimon.records import dataclass
 
 PROBLEMS_MAX: Final = 300
 FIELDS_MAX: Final = 30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -26,6 +26,7 @@ from trimon.discovery.modules import (
 from trimon.discovery.plugin import Context, Discovery, Factory
 from trimon.discovery.providers import Provider, consumer_of, providers_of
 from trimon.errors import UserError
+from trimon.records import dataclass
 
 GROUP: Final = "trimon.discovery"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from trimon.records import dataclass
 
 FLAG: Final = "--storage.memory-max"
 CGROUP: Final = "cgroup"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from trimon.records import dataclass
 from trimon.storage.state import StoreCore
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.random import Randomness
+from trimon.records import dataclass
 from trimon.storage.block.cache import CACHE_BYTES, ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockMeta, BlockNames

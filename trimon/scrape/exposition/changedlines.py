@@ -21,13 +21,14 @@ record by record, which is right by construction and says what is wrong. Tests h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import compress
 
 import numpy as np
 
 from trimon.memory.series import SeriesGrant
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.scrape.exposition.alignment import Alignment
 from trimon.scrape.exposition.bodymemory import (
     BLANK,

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -44,6 +44,7 @@ from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.snapshot import Admit, NewestSamples
 from trimon.model.table import NOTED_ROW_BYTES, NOTED_ROWS_MAX, LabelTable
+from trimon.records import dataclass
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Int32s, Int64s

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import orjson
 
 from trimon.gotext.strings import go_json
+from trimon.records import dataclass
 from trimon.redaction import redacted
 
 STATUS: Final = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 from werkzeug.datastructures import MultiDict
@@ -25,6 +25,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.language.errors import ParseError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
+from trimon.records import dataclass
 from trimon.web.api.described import EVALUATION, QUERY, RANGE, TIME
 from trimon.web.context import WebContext
 from trimon.web.http import parameters

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -18,6 +17,7 @@ from trimon.model.matcher import Matcher, watched
 from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
+from trimon.records import dataclass
 from trimon.web.api.querying.similarity import ALGORITHMS, Score, scorer
 from trimon.web.context import WebContext
 from trimon.web.http import parameters

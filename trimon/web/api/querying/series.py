@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
@@ -17,6 +17,7 @@ from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
+from trimon.records import dataclass
 from trimon.web.api.described import BETWEEN, LIMIT, LOOKUP, MATCH
 from trimon.web.api.querying.lookups import Lookups, SeriesTexts
 from trimon.web.context import WebContext
