@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from dataclasses import field
 from typing import Final
 
@@ -74,6 +74,10 @@ class Answer:
         """The parts, each of which is the caller's alone from then on."""
         while self.parts:
             yield self.parts.popleft()
+
+
+AnswerOfError = Callable[[Exception, str, str], Answer]
+"""From an error, the method and the path of its request to an answer."""
 
 
 def success(

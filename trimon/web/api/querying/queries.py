@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import orjson
-from werkzeug.datastructures import MultiDict
 
 from trimon import limits
 from trimon.actors.querying.backends import BackendPart
@@ -32,6 +31,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 _NS_PER_MS = 1_000_000

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Final
 
 import orjson
-from werkzeug.datastructures import MultiDict
 
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.gotext.strings import go_json, go_quote
@@ -24,6 +23,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, seconds
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 FEATURE: Final = "search-api"

@@ -8,7 +8,6 @@ from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
-from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.strings import go_json
 from trimon.model.labels import Labels
@@ -25,6 +24,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.pieces import json_list
 from trimon.web.http.request import Request
 
