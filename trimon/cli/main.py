@@ -96,6 +96,8 @@ def _run(arguments: Sequence[str]) -> None:
     if wrong := _wrong_mode(flags):
         print(wrong, file=sys.stderr)
         sys.exit(EXIT_AGENT)
+    # Nothing here multiplies matrices that are worth threads of their own, which take time and memory to begin with.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.disable()  # until `Collector.start`: a fifth of a start was looking at what modules are made of
     from trimon.cli.server.serve import main as serve  # noqa: PLC0415 # see above
 
