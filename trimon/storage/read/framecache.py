@@ -45,7 +45,7 @@ from trimon.model.matcher import Matcher, MatchType
 from trimon.model.snapshot import Admit, NewestSamples
 from trimon.model.table import NOTED_ROW_BYTES, NOTED_ROWS_MAX, LabelTable
 from trimon.records import dataclass
-from trimon.storage.block.cache import ArrayCache
+from trimon.storage.block.cache import ArrayCache, taking_over
 from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.components import ComponentParts
@@ -264,11 +264,12 @@ class _CachedRead:
                 return _Settled(base, marks, begin_ms, until_ms)
         admit()
         begin_ms, until_ms = self.start_ms, self.until_ms()
-        partials = [
-            partial
-            for number in range(len(self.parts))
-            for partial in self._settled_frames(number, None, marks[number], begin_ms, until_ms)
-        ]
+        with taking_over():
+            partials = [
+                partial
+                for number in range(len(self.parts))
+                for partial in self._settled_frames(number, None, marks[number], begin_ms, until_ms)
+            ]
         base = replace(assemble(self.rows, partials, grouped=True), facts={})
         return _Settled(base, marks, begin_ms, until_ms)
 
