@@ -38,14 +38,14 @@ def figures_of(core: StoreCore, wal_bytes: int) -> StoreFigures:
     logs = [live.log for live in state.heads if live.log is not None]
     first_ms = min((view.min_ms for view in filled), default=None)
     block_times = [block.meta.min_ms for block in state.blocks]
-    chunks, held_bytes = core.measured_heads()
+    heads = core.measured_heads()
     return StoreFigures(
         head_series=max((view.index.series - len(view.components) for view in views), default=0),
-        head_chunks=chunks,
+        head_chunks=heads.chunks,
         head_samples=sum(view.samples for view in views),
         head_min_ms=first_ms,
         head_max_ms=max((view.max_ms for view in filled), default=None),
-        head_bytes=held_bytes,
+        head_bytes=heads.size_bytes,
         loose_samples=sum(view.loose.samples for view in views),
         symbol_bytes=sum(live.head.index.symbols.text_bytes for live in state.heads),
         blocks=len(state.blocks),
