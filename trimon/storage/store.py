@@ -27,9 +27,8 @@ from trimon.storage.exemplars import (
     to_rows,
     wholly_late,
 )
-from trimon.storage.figures import StoreFigures, figures_of
+from trimon.storage.figures import StoreFigures, figures_of, held_by
 from trimon.storage.growth import SeriesGrowth, growth
-from trimon.storage.held import held_by
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
 from trimon.storage.problems import Problem
