@@ -9,8 +9,9 @@ ROOT = Path(__file__).parent.parent / "trimon"
 
 # Lowest first; a module may import from rows above its own and from its own package.
 LAYERS = [
-    {"__init__", "errors", "everydaywords"},
-    {"limits", "clock", "random", "redaction", "openfiles"},
+    {"__init__", "records"},
+    {"errors", "everydaywords"},
+    {"limits", "clock", "random", "redaction", "openfiles", "problems"},
     {"gotext", "compiled"},
     {"units", "wire"},
     {"model"},

@@ -5,7 +5,7 @@ Anything that is not one of these is a bug: it crashes the actor it happens in a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

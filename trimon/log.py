@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TextIO
 
 import orjson
-import structlog
 
 from trimon.problems import RecentProblems
 from trimon.redaction import redacted_field
@@ -67,21 +68,78 @@ def _order(event: MutableMapping[str, object]) -> dict[str, object]:
     return ordered
 
 
-def _redact(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+def _redact(event: MutableMapping[str, object]) -> None:
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = redacted_field(name, value)
         elif value is not None and not isinstance(value, bool | int | float):
             event[name] = redacted_field(name, str(value))
-    return event
 
 
-def _render_logfmt(_: object, __: str, event: MutableMapping[str, object]) -> str:
+def _render_logfmt(event: MutableMapping[str, object]) -> str:
     return " ".join(f"{name}={_logfmt_value(value)}" for name, value in _order(event).items())
 
 
-def _render_json(_: object, __: str, event: MutableMapping[str, object]) -> str:
+def _render_json(event: MutableMapping[str, object]) -> str:
     return orjson.dumps(_order(event), default=str).decode()
+
+
+class _Output:
+    """Where messages go, whole lines whichever thread writes them."""
+
+    __slots__ = ("_least", "_lock", "_problems", "_render", "_stream")
+
+    def __init__(
+        self,
+        least: int,
+        render: Callable[[MutableMapping[str, object]], str],
+        stream: TextIO,
+        problems: RecentProblems | None,
+    ) -> None:
+        self._least = least
+        self._render = render
+        self._stream = stream
+        self._problems = problems
+        self._lock = threading.Lock()
+
+    def write(self, number: int, level: str, event: dict[str, object]) -> None:
+        """Writes a message that is to be told."""
+        if number < self._least:
+            return
+        event["level"] = level
+        event["timestamp"] = datetime.now(tz=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        _redact(event)
+        if self._problems is not None:
+            self._problems.add(event)
+        line = self._render(event)
+        with self._lock:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+
+class _BoundLog:
+    """A log over an output, with the fields of all its messages."""
+
+    __slots__ = ("_fields", "_output")
+
+    def __init__(self, output: _Output, fields: Mapping[str, object]) -> None:
+        self._output = output
+        self._fields = fields
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._output.write(logging.DEBUG, "debug", {**self._fields, **fields, "event": event})
+
+    def info(self, event: str, **fields: object) -> None:
+        self._output.write(logging.INFO, "info", {**self._fields, **fields, "event": event})
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._output.write(logging.WARNING, "warning", {**self._fields, **fields, "event": event})
+
+    def error(self, event: str, **fields: object) -> None:
+        self._output.write(logging.ERROR, "error", {**self._fields, **fields, "event": event})
+
+    def bind(self, **fields: object) -> _BoundLog:
+        return _BoundLog(self._output, {**self._fields, **fields})
 
 
 def make_log(
@@ -91,21 +149,8 @@ def make_log(
     problems: RecentProblems | None = None,
 ) -> Log:
     """The program's log. `level` is one of debug, info, warn, error; `problems` keeps warnings and errors that are written."""
-    log: Log = structlog.wrap_logger(
-        structlog.PrintLogger(stream or sys.stderr),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _redact,
-            *([problems] if problems is not None else ()),
-            _render_json if log_format == "json" else _render_logfmt,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        context_class=dict,
-        cache_logger_on_first_use=False,
-    )
-    return log
+    render = _render_json if log_format == "json" else _render_logfmt
+    return _BoundLog(_Output(LEVELS[level], render, stream or sys.stderr, problems), {})
 
 
 class LogBuffer:

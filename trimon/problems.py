@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
+
+from trimon.records import dataclass
 
 PROBLEMS_MAX: Final = 300
 FIELDS_MAX: Final = 30
@@ -37,7 +38,7 @@ def _short(value: object) -> object:
 
 
 class RecentProblems:
-    """The last problems, equal ones counted. From any thread; a processor of the log calls it after credentials are out.
+    """The last problems, equal ones counted. From any thread; the log calls it after credentials are out.
 
     Equal are those of the same level, message and texts: numbers differ from one time to the next.
     """
@@ -47,13 +48,10 @@ class RecentProblems:
         self._kept: OrderedDict[object, Problem] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, _: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
-        """Takes one message of the log in, and gives it on."""
-        if event.get("level") in _KEPT_LEVELS:
-            self._add(event)
-        return event
-
-    def _add(self, event: Mapping[str, object]) -> None:
+    def add(self, event: Mapping[str, object]) -> None:
+        """Takes one message of the log in, if it is a warning or an error."""
+        if event.get("level") not in _KEPT_LEVELS:
+            return
         fields = {name: _short(value) for name, value in event.items() if name not in _OWN_FIELDS}
         fields = dict(list(fields.items())[:FIELDS_MAX])
         level, message, time = (

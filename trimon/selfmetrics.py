@@ -13,7 +13,6 @@ import sys
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Literal
 
@@ -31,6 +30,7 @@ from prometheus_client.utils import floatToGoString
 
 from trimon import PROMETHEUS_VERSION, __version__
 from trimon.clock import Clock, WallClock
+from trimon.records import dataclass
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in the library
 

@@ -101,7 +101,7 @@ def test_a_check_does_not_wait_for_the_server_s_imports(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom trimon.cli.main import main\n"
         f"try:\n    main(['check', 'config', {str(tmp_path / 'p.yml')!r}])\nexcept SystemExit as end:\n    code = end.code\n"
-        "print(code, sorted({'trio', 'quart', 'httpx', 'hypercorn', 'structlog'} & sys.modules.keys()))"
+        "print(code, sorted({'trio', 'quart', 'httpx', 'hypercorn', 'trimon.log'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"

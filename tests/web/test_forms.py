@@ -12,7 +12,6 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from werkzeug.datastructures import MultiDict
 
 from tests.support.asgi import Call
 from tests.support.web_world import web_world
@@ -23,6 +22,7 @@ from trimon.offload import InlineOffload
 from trimon.web.context import WebOptions
 from trimon.web.http import parameters
 from trimon.web.http.answer import ApiError
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import INLINE_BYTES_MAX, read_parameters
 
 T = TypeVar("T")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -17,6 +16,7 @@ from trimon.errors import OperatingError
 from trimon.log import Log
 from trimon.memory.allocator import give_back
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.storage.protocols import MaintainedStore
 from trimon.storage.upkeep.changes import ChangedMeanwhile
 from trimon.storage.upkeep.jobs import CutJob, MaintenanceJob

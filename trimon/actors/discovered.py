@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from trimon.actors.kernel.mailbox import Mailbox, Overflow
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.discovery.provider import ProviderRun
+from trimon.records import dataclass
 
 # Names of configurations may change with each reload: of so many the oldest are forgotten.
 CONFIGS_MAX: Final = 20_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -17,6 +16,7 @@ from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.openfiles import os_errors
+from trimon.records import dataclass
 
 MAILBOX_LINES_MAX: Final = 10_000
 MAILBOX_BYTES_MAX: Final = 16 * 2**20

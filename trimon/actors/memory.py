@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Final
 
@@ -18,6 +18,7 @@ from trimon.memory.plan import MemoryPlan
 from trimon.memory.queries import QueryMemory
 from trimon.memory.series import SeriesAdmission
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.scrape.records import KeptBodies
 from trimon.storage.problems import MEMORY
 from trimon.storage.protocols import BoundedStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 import trio
@@ -22,6 +22,7 @@ from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
 from trimon.notify.alertmanagers import AlertmanagerSet, FoundAlertmanagers, relabeled, with_external
 from trimon.notify.message import AlertMessage, encode
+from trimon.records import dataclass
 from trimon.redaction import redacted, shown_url
 from trimon.tracing.span import SpanKind
 from trimon.tracing.tracer import TRACER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -31,6 +31,7 @@ from trimon.gotext.times import format_go_duration
 from trimon.log import Log
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.redaction import masked_url
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.outcome import ScrapeCounts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,6 +17,7 @@ from trimon.log import Log
 from trimon.offload import Offload
 from trimon.openfiles import ReadFile
 from trimon.peers.s3 import Bucket
+from trimon.records import dataclass
 from trimon.redaction import redacted, shown_url
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.prometheus.thanos import PreparedBlock, ShippedBlocks, prepare

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -25,6 +25,7 @@ from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Exemplars, Metadata, Row, SampleBatch, merged
 from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.storage.problems import LIMIT, MEMORY, Problem
 from trimon.storage.protocols import WrittenStore
 from trimon.storage.upkeep.changes import ChangedMeanwhile

@@ -10,11 +10,12 @@ Of 50,000 pods some change every second. Everything is built anew when the job c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from trimon.actors.kernel.spec import ChildSpec
 from trimon.errors import UserError
+from trimon.records import dataclass
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import DroppedTarget, Target, build_target
 

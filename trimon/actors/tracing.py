@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 import trio
@@ -17,6 +17,7 @@ from trimon.fetch.request import FetchError, FetchRequest
 from trimon.log import Log
 from trimon.offload import Offload
 from trimon.peers.tls import TlsContexts
+from trimon.records import dataclass
 from trimon.tracing.otlp import export_request
 from trimon.tracing.tracer import Tracer
 

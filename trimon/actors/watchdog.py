@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from trimon.actors.kernel.place import actor_of, task_at_work
 from trimon.clock import WallClock
 from trimon.log import Log
+from trimon.records import dataclass
 
 HELD_S: Final = 0.25
 LOOK_S: Final = 0.05

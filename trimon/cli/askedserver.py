@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlencode, urlsplit
@@ -21,6 +21,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import FetchRequest, Response
 from trimon.peers.options import client_options
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 
 TIMEOUT_S: Final = 130.0

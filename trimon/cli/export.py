@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -17,6 +16,7 @@ from trimon.files import DiskFiles, is_in_use
 from trimon.model.arrow import arrow
 from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
+from trimon.records import dataclass
 from trimon.storage.prometheus.coexistence import read_directory
 from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.tools.dumping import EVER_MS, dump_openmetrics

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from trimon.errors import OperatingError, UserError
 from trimon.gotext.floats import parse_float
 from trimon.model.labels import METRIC_NAME, format_labels, labels_of
+from trimon.records import dataclass
 
 HEAD: Final = """Buckets in use by each histogram series over time
 -------------------------------------------------

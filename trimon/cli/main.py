@@ -5,6 +5,7 @@ Each command is imported when it is asked for: `check` and `--version` do not wa
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -95,6 +96,9 @@ def _run(arguments: Sequence[str]) -> None:
     if wrong := _wrong_mode(flags):
         print(wrong, file=sys.stderr)
         sys.exit(EXIT_AGENT)
+    # Nothing here multiplies matrices that are worth threads of their own, which take time and memory to begin with.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()  # until `Collector.start`: a fifth of a start was looking at what modules are made of
     from trimon.cli.server.serve import main as serve  # noqa: PLC0415 # see above
 
     sys.exit(serve(flags))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from trimon.config.cloudauth import SigV4Config
@@ -13,6 +12,7 @@ from trimon.config.http import HttpClient
 from trimon.config.kinds import DURATION, Listed, Of, Text
 from trimon.config.model import Model, setting
 from trimon.config.relabel import RelabelConfig
+from trimon.records import dataclass
 
 API_VERSIONS: Final = ("v2",)
 TIMEOUT_MS: Final = 10_000

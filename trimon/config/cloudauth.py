@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from trimon.config.http import NO_SECRET
 from trimon.config.kinds import Boolean, Hidden, Of, Text
 from trimon.config.model import Model, setting
 from trimon.config.secret import Secret
+from trimon.records import dataclass
 
 AZURE_CLOUDS: Final = ("AzurePublic", "AzureChina", "AzureGovernment")
 _WORKLOAD_FILE: Final = "/var/run/secrets/azure/tokens/azure-identity-token"

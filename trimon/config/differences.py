@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Final
 
 from trimon.config.model import Kind, Model, settings_of
+from trimon.records import dataclass
 
 VALUE_CHARACTERS_MAX: Final = 300
 # Longer lists are compared without regard to places, which takes a time that grows with the product of both lengths.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from trimon.config.discovery import label_name, label_value
@@ -12,6 +12,7 @@ from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mappe
 from trimon.config.model import Model, Shown, setting
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import is_legacy_label_name
+from trimon.records import dataclass
 
 DEFAULT_INTERVAL_MS: Final = 60_000
 DEFAULT_TIMEOUT_MS: Final = 10_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.kinds import ADDRESS, AnyUrl, Boolean, FilePath, Hidden, Listed, Mapped, Of, Text
@@ -14,6 +13,7 @@ from trimon.config.yaml.tree import Node, Shape
 from trimon.errors import UserError
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, looks_secret
 
 TLS_VERSIONS: Final = ("", "TLS10", "TLS11", "TLS12", "TLS13")

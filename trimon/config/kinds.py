@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from trimon.config.model import Kind, Model, Source, show_model, zero_model
@@ -16,6 +15,7 @@ from trimon.config.yaml.tree import Node, Shape
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.gotext.urls import url_fault
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 from trimon.units import format_duration, format_size, parse_duration_ms, parse_size_bytes
 

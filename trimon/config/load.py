@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
@@ -40,6 +40,7 @@ from trimon.config.yaml.tree import Document, Node, Shape
 from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.openfiles import read_at_once, read_start
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, looks_secret, redacted
 from trimon.units import parse_duration_ms
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
@@ -21,6 +21,7 @@ from trimon.config.support import INERT, Unsupported
 from trimon.config.yaml.faults import Faults, ShapeErrors
 from trimon.config.yaml.tree import Document, Node
 from trimon.errors import Position, UserError
+from trimon.records import dataclass
 
 M = TypeVar("M", bound="Model")
 

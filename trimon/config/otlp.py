@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.kinds import Boolean, Listed, Text
 from trimon.config.model import Model, setting
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 ESCAPED: Final = ("UnderscoreEscapingWithSuffixes", "UnderscoreEscapingWithoutSuffixes")
 UNESCAPED: Final = ("NoUTF8EscapingWithSuffixes", "NoTranslation")

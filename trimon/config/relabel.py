@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery import label_name
@@ -13,6 +12,7 @@ from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import is_legacy_label_name
 from trimon.model.matcher import anchored, compile_regexp
+from trimon.records import dataclass
 
 ACTIONS: Final = (
     "replace",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.cloudauth import AzureAdConfig, GoogleIamConfig, SigV4Config
@@ -13,6 +12,7 @@ from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
 from trimon.config.secret import SecretUrl
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, looks_secret
 
 MESSAGES: Final = ("prometheus.WriteRequest", "io.prometheus.write.v2.Request")

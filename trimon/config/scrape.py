@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trimon.config.discovery.source import SdConfig
@@ -25,6 +25,7 @@ from trimon.config.kinds import DURATION, SIZE, Boolean, FilePath, Listed, Mappe
 from trimon.config.model import Model, Shown, setting
 from trimon.config.relabel import RelabelConfig
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 if TYPE_CHECKING:
     from trimon.config.discovery.kubernetes import KubernetesSdConfig

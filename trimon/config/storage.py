@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from trimon.config.kinds import DURATION, SIZE, Number, Of, Text, Whole
 from trimon.config.model import Model, Shown, setting
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 from trimon.units import format_size
 
 

@@ -7,10 +7,10 @@ check, with its place, because nothing acts on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.errors import Position
+from trimon.records import dataclass
 
 _REFERENCE: Final = "references to secrets are not resolved, nothing is sent for it"
 _NO_TLS_REFERENCE: Final = "references to secrets are not resolved, connections go without it"

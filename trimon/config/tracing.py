@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.http import NO_URL, TlsConfig
@@ -10,6 +9,7 @@ from trimon.config.kinds import ADDRESS, DURATION, Boolean, Mapped, Number, Of, 
 from trimon.config.model import Model, setting
 from trimon.config.remote import reserved_header
 from trimon.config.secret import SecretUrl
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, looks_secret
 
 CLIENTS: Final = ("http", "grpc")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from trimon.demo.flows import Floats, Flow
+from trimon.records import dataclass
 
 # Four buckets an octave, from 1/256 s to 8 s: bucket i ends at 2^(i/4), and classic bounds are those of whole octaves.
 SCHEMA: Final = 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from trimon.records import dataclass
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar, cast
 
 from trimon.errors import UserError
+from trimon.records import dataclass
 
 T = TypeVar("T")
 

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import SimpleQueue
 from typing import Final, TypeVar, cast
 
 from trimon import limits
+from trimon.records import dataclass
 
 T = TypeVar("T")
 

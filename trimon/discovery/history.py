@@ -11,12 +11,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from trimon.clock import Clock
 from trimon.discovery.sink import LabelSets
+from trimon.records import dataclass
 
 SPAN_MS: Final = 3_600_000
 BYTES_MAX: Final = 16 * 2**20

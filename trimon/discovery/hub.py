@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.discovery.history import TargetHistory
 from trimon.discovery.sink import LabelSets
+from trimon.records import dataclass
 
 
 @dataclass(slots=True)

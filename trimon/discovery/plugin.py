@@ -7,13 +7,14 @@ constructor takes the two is one. The same for what comes with trimon and for pl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from trimon.clock import Clock
 from trimon.fetch.request import Fetch
 from trimon.log import Log
 from trimon.offload import Offload
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from trimon.config.discovery import SdConfig
 from trimon.config.discovery.table import mechanism_of
@@ -14,6 +13,7 @@ from trimon.config.scrape import ScrapeConfig
 from trimon.fetch.client import ClientOptions
 from trimon.fetch.proxychoice import ProxyOptions
 from trimon.peers.options import client_options, tls_options
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -26,6 +27,7 @@ from trimon.discovery.modules import (
 from trimon.discovery.plugin import Context, Discovery, Factory
 from trimon.discovery.providers import Provider, consumer_of, providers_of
 from trimon.errors import UserError
+from trimon.records import dataclass
 
 GROUP: Final = "trimon.discovery"
 
@@ -58,6 +60,17 @@ def _installed() -> Iterable[EntryPoint]:
     return entry_points(group=GROUP)
 
 
+def _found(point: EntryPoint) -> PluginInfo:
+    distribution = point.dist
+    return PluginInfo(
+        point.name,
+        "entry-point",
+        point.value.partition("[")[0].strip(),
+        distribution.name if distribution is not None else "",
+        distribution.version if distribution is not None else "",
+    )
+
+
 class Registry:
     """The discoveries of this installation. Loading is remembered; a failure is tried again."""
 
@@ -70,18 +83,19 @@ class Registry:
         self._known: dict[str, PluginInfo] = {
             name: PluginInfo(name, "built-in", reference, "trimon") for name, reference in BUILT_IN.items()
         }
-        for point in installed():
-            if point.name in self._known:
-                continue  # nobody takes the place of a built-in, and of two of a name the first counts
-            distribution = point.dist
-            self._known[point.name] = PluginInfo(
-                point.name,
-                "entry-point",
-                point.value.partition("[")[0].strip(),
-                distribution.name if distribution is not None else "",
-                distribution.version if distribution is not None else "",
-            )
+        self._finding = threading.Lock()
+        self._installed: Callable[[], Iterable[EntryPoint]] | None = installed
         self._loaded: dict[str, _Loaded] = {}
+
+    def find(self) -> None:
+        """Look for what is installed, once: it reads a file of every package, and a start that names none does not wait."""
+        with self._finding:
+            installed, self._installed = self._installed, None
+            for point in installed() if installed is not None else ():
+                if (
+                    point.name not in self._known
+                ):  # nobody takes the place of a built-in, and of two of a name the first counts
+                    self._known[point.name] = _found(point)
 
     def factory(self, name: str) -> Factory:
         """The factory of a name; imports it the first time, which blocks. Raises UserError."""
@@ -127,6 +141,7 @@ class Registry:
 
     def listing(self) -> list[PluginInfo]:
         """All that were found or asked for, built-in ones first, then by name."""
+        self.find()
         return sorted(self._known.values(), key=lambda info: (info.kind != "built-in", info.name))
 
     def _load(self, name: str, load: Callable[[str], object]) -> Factory:
@@ -147,6 +162,8 @@ class Registry:
         return factory
 
     def _info(self, name: str) -> PluginInfo:
+        if name not in self._known:
+            self.find()
         info = self._known.get(name)
         if info is None:
             if ":" not in name:

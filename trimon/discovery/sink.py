@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from trimon import limits
 from trimon.clock import Clock
 from trimon.discovery.plugin import CheckedGroups, TargetGroup
 from trimon.errors import OperatingError, TrimonError
+from trimon.records import dataclass
 
 LabelSets: TypeAlias = tuple[Mapping[str, str], ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult
 
@@ -19,6 +19,7 @@ from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import host_header, joined_url, same_place, split_url
+from trimon.records import dataclass
 from trimon.redaction import shown_url
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import SplitResult
 
 import trio
@@ -24,6 +24,7 @@ from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater
 from trimon.fetch.request import SHOWN_BODY_S, BodyError, FetchError, FetchRequest, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
 from trimon.fetch.url import dialled_host, port_of
+from trimon.records import dataclass
 
 RECEIVE_BYTES = 256 * 1024
 TLS_HANDSHAKE_TIMEOUT_S = 10.0

@@ -13,7 +13,7 @@ import gzip
 import ssl
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import unquote
 
@@ -27,6 +27,7 @@ import trio
 from trimon.fetch.connection import RECEIVE_BYTES, PeerAddress, dial, secured
 from trimon.fetch.request import FetchError, FetchTimeout
 from trimon.fetch.times import ExchangeTimes
+from trimon.records import dataclass
 
 ANSWER_BYTES_MAX: Final = 4 * 2**20
 _OK: Final = "0"

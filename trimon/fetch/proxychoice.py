@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import SplitResult
 
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from trimon.errors import OperatingError
 from trimon.fetch.times import ExchangeTimes
+from trimon.records import dataclass
 
 if TYPE_CHECKING:  # the command line knows requests, and waits for no event loop
     from trimon.fetch.bodybudget import BodyBudget, BodyLease

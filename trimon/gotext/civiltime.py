@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from trimon.records import dataclass
 
 NS_PER_S: Final = 1_000_000_000
 DAY_S: Final = 86_400

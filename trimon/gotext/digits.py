@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.gotext.floats import format_g, format_plain
 from trimon.gotext.strings import go_quote_rune
 from trimon.gotext.values import text_bytes
+from trimon.records import dataclass
 
 _RUNE_MAX: Final = 0x10FFFF
 _REPLACEMENT: Final = "\ufffd"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.errors import UserError
@@ -31,6 +31,7 @@ from trimon.gotext.values import (
     type_of,
 )
 from trimon.gotext.verbs import Verbs
+from trimon.records import dataclass
 
 # How deep values are shown; nothing that is made of labels and samples is deeper than six.
 DEPTH_MAX: Final = 20

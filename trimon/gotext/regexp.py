@@ -7,13 +7,14 @@ lone surrogates. Limits are Go's: a repetition of 1000 (nested ones multiplied),
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final
 
 import re2
 
 from trimon.errors import UserError
+from trimon.records import dataclass
 
 REPEAT_MAX: Final = 1000
 HEIGHT_MAX: Final = 1000

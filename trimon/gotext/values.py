@@ -7,9 +7,10 @@ else is one of the classes below, and `None` is no value at all. A string holds 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias
+
+from trimon.records import dataclass
 
 
 class GoKind(Enum):

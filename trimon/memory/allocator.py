@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+from typing import Final, NamedTuple
 
 # mallopt's numbers for what is set.
 _M_TRIM_THRESHOLD: Final = -1
@@ -42,3 +42,41 @@ def give_back() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(trim(0))
+
+
+class HeapFigures(NamedTuple):
+    """What the C library says of its memory. Some microseconds to ask for."""
+
+    used_bytes: int
+    """What was asked for and not freed."""
+    free_bytes: int
+    """What was freed and is kept; pages in it that were given back to the system count all the same."""
+
+
+class _Mallinfo(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
+
+
+def heap_figures() -> HeapFigures | None:
+    """Used and free bytes of the heap, mappings of single arrays included; None where the C library does not tell."""
+    try:
+        ask = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError, TypeError):
+        return None
+    ask.restype = _Mallinfo
+    told = ask()
+    return HeapFigures(told.uordblks + told.hblkhd, told.fordblks)

@@ -6,10 +6,12 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
+
+from trimon.records import dataclass
 
 # Smaller ones are not worth the counting.
 SMALL_BYTES: Final = 2**20

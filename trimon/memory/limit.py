@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from trimon.records import dataclass
 
 FLAG: Final = "--storage.memory-max"
 CGROUP: Final = "cgroup"
@@ -101,6 +102,15 @@ def resident_bytes() -> int:
 def address_bytes() -> int:
     """The size of the process' address space, which is what RLIMIT_AS limits."""
     return _statm(0)
+
+
+def anonymous_bytes() -> int:
+    """What of the process' memory is in no file, which the kernel cannot take back; some ten microseconds."""
+    try:
+        lines = Path("/proc/self/status").read_bytes().split(b"\n")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(b"RssAnon:")), 0)
 
 
 def _statm(field: int) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.memory.limit import ADDRESS_SPACE, MemoryLimit
+from trimon.records import dataclass
 
 _MIB: Final = 2**20
 # Of the limit so much is left alone: what nobody counts, and what is freed but not yet given back.

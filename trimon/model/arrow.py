@@ -15,7 +15,6 @@ nothing here is imported before it is asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +25,7 @@ from trimon.model.frame import Times, Values
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 
 STREAM_TYPE: Final = "application/vnd.apache.arrow.stream"
 _NUMBERS: Final = ("count", "sum", "zero_threshold", "zero_count")

@@ -24,7 +24,6 @@ missing where there is one is 0. Which layout a sample has is told by the count 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
 from typing import Final
@@ -35,6 +34,7 @@ import numpy.typing as npt
 from trimon.model.histogram import CUSTOM_SCHEMA, FloatHistogram, ResetHint
 from trimon.model.labels import Labels
 from trimon.model.sample import NORMAL_NAN
+from trimon.records import dataclass
 
 COMPONENT_LABEL: Final = ""
 # The lowest byte holds flags. It is a quiet NaN, so that arithmetic over it is silent. Who takes samples from outside turns one

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.components import Component, Layout, Part, parse_component
 from trimon.model.histogram import CUSTOM_SCHEMA, HISTOGRAM_BYTES
+from trimon.records import dataclass
 
 Values = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal, localcontext
 from enum import Enum
 from functools import lru_cache
@@ -11,6 +11,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from trimon.records import dataclass
 
 CUSTOM_SCHEMA: Final = -53
 SCHEMA_MIN: Final = -4

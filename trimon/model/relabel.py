@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
 from trimon.model.matcher import anchored, compile_regexp
+from trimon.records import dataclass
 
 R = TypeVar("R")
 

@@ -6,13 +6,14 @@ An array put in one of these is given away: the sender never writes to it again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 
 Columns = npt.NDArray[np.int32]
 

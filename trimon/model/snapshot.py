@@ -7,7 +7,6 @@ several at once, and sees the same data for ever: it never changes under the rea
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

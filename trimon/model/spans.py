@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from typing import Final
@@ -15,6 +15,7 @@ from trimon.gotext.floats import format_g
 from trimon.model.components import Layout, MarkerFlags, Part, marker
 from trimon.model.histogram import CUSTOM_SCHEMA, SCHEMA_MAX, SCHEMA_MIN
 from trimon.model.sample import STALE_NAN, STALE_NAN_BITS
+from trimon.records import dataclass
 
 # Exponential schemas that are known but finer than any that is kept: they are reduced.
 SCHEMA_KNOWN_MAX: Final = 52

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 
 Codes = npt.NDArray[np.int32]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from trimon.config.alerting import AlertmanagerConfig
@@ -12,6 +12,7 @@ from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.relabel import Relabeling
 from trimon.notify.message import AlertMessage
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, masked_url
 
 _ADDRESS: Final = "__address__"

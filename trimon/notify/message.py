@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 import orjson
@@ -11,6 +10,7 @@ import orjson
 from trimon.gotext.strings import go_json
 from trimon.gotext.times import rfc3339
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from trimon.fetch.request import FetchError, FetchRequest, Response
 from trimon.offload import Offload
 from trimon.peers.direct import DirectClient
 from trimon.peers.httpsignature import RsaSigner, rsa_key, target
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, quote_plus, urlencode
 
@@ -31,6 +30,7 @@ from trimon.peers.files import read_secret
 from trimon.peers.proxy import proxy_options
 from trimon.peers.tls import TlsContexts
 from trimon.random import SYSTEM_RANDOMNESS
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 
 # A token that ends sooner is not used any more: a request takes time, too.

@@ -6,7 +6,6 @@ Source: resolv.conf(5), RFC 1035, RFC 6891. Nothing is kept: who asks again want
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ import trio
 from trimon.errors import OperatingError
 from trimon.offload import Offload
 from trimon.openfiles import read_regular
+from trimon.records import dataclass
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 PORT = 53

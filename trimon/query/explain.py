@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from trimon.model.snapshot import Snapshot
@@ -15,6 +14,7 @@ from trimon.query.execution.stats import NodeStats, QueryStats
 from trimon.query.language.nodes import Expr
 from trimon.query.language.options import QueryOptions
 from trimon.query.planning.cost import check_cost
+from trimon.records import dataclass
 
 # Levels that are told by indentation.
 _LEVELS_MAX: Final = 64

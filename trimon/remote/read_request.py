@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.errors import UserError
 from trimon.model.matcher import Matcher, MatchType
+from trimon.records import dataclass
 from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, signed, skip, varint
 
 # Kinds of answers that may be asked for.

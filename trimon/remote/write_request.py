@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from trimon import limits
 from trimon.model.histogrambatch import with_histograms
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Metadata, SampleBatch
+from trimon.records import dataclass
 from trimon.remote.histograms import HistogramMessage
 from trimon.remote.write_known import KnownLabels, ReadRequest
 from trimon.remote.write_samples import (

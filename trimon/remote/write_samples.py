@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from trimon.model.components import unmarked
 from trimon.model.histogrambatch import Taken
 from trimon.model.labels import Labels
 from trimon.model.rows import SampleBatch
+from trimon.records import dataclass
 from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, block, signed, skip, varint
 
 # Sample as `12 len 09 value*8 10 timestamp*6`, and without the value.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon import limits
@@ -13,6 +13,7 @@ from trimon.errors import UserError
 from trimon.model.labellimits import LabelLimit, check_texts
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Metadata, SampleBatch
+from trimon.records import dataclass
 from trimon.remote.histograms import HistogramMessage
 from trimon.remote.write_request import TYPES
 from trimon.remote.write_samples import Samples, read_exemplar, read_sample

@@ -24,12 +24,13 @@ Source: Prometheus, documentation of alerting rules; recorded behaviour of 3.14.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Final, TypeAlias
 
 from trimon.model.histogram import FloatHistogram
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 
 RESOLVED_RETENTION_MS: Final = 15 * 60_000
 VALID_INTERVALS: Final = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from trimon.query.execution.stats import QueryStats
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
+from trimon.records import dataclass
 from trimon.rules.alert import ActiveAlerts, Alert, AlertState, AlertValue, FoundAlert
 from trimon.rules.nodata import RuleInputs
 from trimon.rules.recording import Recorded

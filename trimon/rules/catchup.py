@@ -13,7 +13,7 @@ first missed one does not give ends there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.values import holds
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.backtest.run import Span, backtest
 from trimon.rules.backtest.series import RecordedSeries

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.rules.alert import Alert, AlertState, AlertValue
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from trimon.errors import Position, UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import METRIC_NAME
 from trimon.query.engine import parse
+from trimon.records import dataclass
 from trimon.rules.spec import AlertingSpec, GroupSpec, OnNoData, Pairs, RecordingSpec, RuleDefaults, RuleSpec
 from trimon.templates.alerts import AlertTemplate
 from trimon.templates.errors import TemplateError

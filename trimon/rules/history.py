@@ -11,7 +11,6 @@ or damaged is left out. Nothing is synced: what the system has not written when 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from trimon.model.histogram import FloatHistogram
 from trimon.model.histogramtext import histogram_text
 from trimon.model.labels import Labels, labels_of
 from trimon.openfiles import OddFileError
+from trimon.records import dataclass
 from trimon.rules.alert import AlertValue
 from trimon.rules.changes import AlertEvent, Change
 

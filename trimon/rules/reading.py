@@ -11,7 +11,7 @@ has recorded since the reading began.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
 from trimon.model.snapshot import Admit, Estimate, NewestSamples, Selection, Snapshot
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 
 KEPT_BYTES_MAX: Final = 16 << 20
 """So many bytes of samples are kept for other rules: large ones are read anew, and no budget counts them twice."""

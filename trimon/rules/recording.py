@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from trimon.query.execution.values import holds
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
 from trimon.query.language.printer import print_expr
+from trimon.records import dataclass
 from trimon.rules.selectors import selectors_of
 from trimon.rules.slots import NOT_A_VECTOR, SlotResults, evaluate_slots
 from trimon.rules.spec import RecordingSpec

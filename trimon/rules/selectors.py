@@ -7,12 +7,12 @@ that should have come does not. So every rule remembers of each of its selectors
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.matcher import Matcher
 from trimon.query.language.nodes import Binary, Call, Expr, MatrixSelector, VectorSelector, children
 from trimon.query.language.printer import print_expr
+from trimon.records import dataclass
 
 _ABSENCE: Final = frozenset(("absent", "absent_over_time"))
 

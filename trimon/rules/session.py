@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -23,6 +22,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.stats import QueryStats
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.recording import Recorded, RecordingRule
 from trimon.rules.selectors import RuleSelector, SelectorWatch
 from trimon.rules.spec import RecordingSpec, RuleSpec

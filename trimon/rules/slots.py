@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,6 +34,7 @@ from trimon.query.language.nodes import (
     nodes_of,
 )
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 
 NOT_A_VECTOR: Final = "rule result is not a vector or scalar"
 HELD: Final = "the results of rules"

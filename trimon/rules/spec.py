@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TypeAlias
 
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names and values, ascending by name."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from trimon.records import dataclass
 from trimon.redaction import redacted
 
 # So much of a line is shown, most of it before the fault: what led to it says more than what follows.

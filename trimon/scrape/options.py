@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon import limits
 from trimon.model.relabel import Relabeling
+from trimon.records import dataclass
 
 # (name in the configuration, media type, parameters); in the order of the negotiation where native histograms are wanted
 PROTOCOLS: Final[Mapping[str, str]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from trimon.model.labels import Labels
 from trimon.model.rows import Exemplars, Metadata, Row, SampleBatch
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import SeriesExemplar
 from trimon.scrape.exposition.records import LineExemplar
 from trimon.scrape.fault import BodyFault

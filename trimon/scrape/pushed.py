@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from trimon.model.components import is_component
 from trimon.model.frame import Values
 from trimon.model.labellimits import checked
 from trimon.model.labels import JOB_LABEL, METRIC_NAME, Labels, valid_label_name
+from trimon.records import dataclass
 from trimon.scrape.bodylayouts import BodyLayouts
 from trimon.scrape.exposition.bodymemory import never_late
 from trimon.scrape.exposition.families import BodyFamily, FamilyDeclaration, MetadataCache

@@ -14,7 +14,6 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import zstandard
@@ -23,6 +22,7 @@ from trimon import limits
 from trimon.fetch.inflater import inflated
 from trimon.fetch.request import Response
 from trimon.fetch.times import ExchangeTimes
+from trimon.records import dataclass
 from trimon.scrape.fault import BodyFault
 
 RECORDS_MAX: Final = 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from trimon import limits
@@ -12,6 +12,7 @@ from trimon.fetch.request import BodyTooBig, Response
 from trimon.model.components import is_component
 from trimon.model.labels import METRIC_NAME, Labels, labels_of
 from trimon.model.relabel import BoundedRelabeling, Relabeling
+from trimon.records import dataclass
 from trimon.redaction import redacted
 from trimon.scrape.exposition.bodymemory import Lateness
 from trimon.scrape.options import PoolOptions

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import quote, quote_plus
 
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL, Labels, labels_of
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, shown_url
 from trimon.scrape.options import PoolOptions
 from trimon.units import format_duration, parse_duration_ms

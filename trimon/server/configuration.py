@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
 from trimon.log import Log
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.file import load_rules
 from trimon.rules.spec import GroupSpec, RuleDefaults
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from trimon import limits
 from trimon.fetch.budget import ConnectionBudget
 from trimon.log import Log
+from trimon.records import dataclass
 from trimon.selfmetrics import MetricFamily
 
 # More than this nobody uses, and some libraries walk through all that may be open.

@@ -55,6 +55,8 @@ class Server:
     ) -> None:
         self._log = seams.log
         self._scrape_threads = seams.scrape_threads
+        self._parse_threads = seams.parse_threads
+        self._registry = seams.registry
         self._stopping = False
         self._current = CurrentConfiguration(loaded, settings.query)
         self.reports = CrashReports(self._log_crash, shown=redacted)
@@ -124,6 +126,7 @@ class Server:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._signals)
             nursery.start_soon(self._tell_of_start)
+            nursery.start_soon(self._find_plugins)
             nursery.start_soon(self._manager.tell_ready, self.parts.storage.actor.replayed)
             try:
                 await self.root.run()
@@ -142,6 +145,10 @@ class Server:
             self.notifications.add(STARTING)
             await replayed.wait()
             self.notifications.remove(STARTING)
+
+    async def _find_plugins(self) -> None:
+        await self.parts.storage.actor.replayed.wait()
+        await self._parse_threads.run(self._registry.find)
 
     async def _signals(self) -> None:
         async with trio.open_nursery() as nursery:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.actors.notifier import NotifierSettings
@@ -16,6 +16,7 @@ from trimon.memory.limit import MemoryLimit
 from trimon.offload import Offload, OffloadLanes, ThreadOffload
 from trimon.problems import RecentProblems
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.selfmetrics import SelfMetrics
 from trimon.server.descriptors import DescriptorPlan
 from trimon.web.auth.security import CurrentSecurity

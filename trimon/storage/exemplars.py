@@ -6,11 +6,11 @@ import threading
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
+from trimon.records import dataclass
 
 LABEL_RUNES_MAX: Final = 128
 TOO_LONG: Final = f"label length for exemplar exceeds maximum of {LABEL_RUNES_MAX} UTF-8 characters"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from trimon.model.labels import INSTANCE_LABEL, JOB_LABEL
+from trimon.records import dataclass
 from trimon.storage.head.arena import Int32s, Int64s, ragged_positions
 from trimon.storage.head.view import HeadView
 from trimon.storage.statistics import in_common, series_hashes

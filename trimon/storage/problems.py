@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from trimon.clock import Clock
 from trimon.gotext.times import rfc3339
+from trimon.records import dataclass
 
 # Of one kind (blocks, groups of the log, ...) so many subjects are listed; all others share one entry.
 SUBJECTS_MAX: Final = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +13,15 @@ from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.random import Randomness
+from trimon.records import dataclass
 from trimon.storage.block.cache import CACHE_BYTES, ArrayCache
 from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.growth import SeriesMarks
 from trimon.storage.head.head import Head
-from trimon.storage.head.scrapegroup import NEVER_MS
+from trimon.storage.head.scrapegroup import MAPPED_BYTES_MIN, NEVER_MS
+from trimon.storage.held import HeadMemory
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problems
 from trimon.storage.read.framecache import SELECTIONS_BYTES, CachedSnapshot, FrameCache, frames_bytes
@@ -95,7 +97,7 @@ class StoreCore:
         """Blocks in use whose files were removed."""
         self.is_held: Callable[[BlockMeta, int], bool] | None = None
         """Which blocks are not to be merged at a time."""
-        self._measured: tuple[int, int] | None = None
+        self._measured: HeadMemory | None = None
 
     @property
     def path(self) -> Path:
@@ -146,15 +148,22 @@ class StoreCore:
         caches = (self.cache, self.pages, self.memory.selections, self.memory.frames)
         return sum(cache.forget_unused() for cache in caches)
 
-    def measure_heads(self) -> tuple[int, int]:
+    def measure_heads(self) -> HeadMemory:
         """Count chunks and bytes of all heads, which takes milliseconds for a thousand groups."""
-        lives = self.state.heads
-        logs = [live.log for live in lives if live.log is not None]
-        held_bytes = sum(live.head.size_bytes() for live in lives) + sum(log.size_bytes for log in logs)
-        self._measured = (sum(chunk_count(live.head.view) for live in lives), held_bytes)
+        heads = [live.head for live in self.state.heads]
+        logs = [live.log for live in self.state.heads if live.log is not None]
+        self._measured = HeadMemory(
+            sum(chunk_count(head.view) for head in heads),
+            sum(head.rows_bytes() for head in heads),
+            sum(head.rows_bytes(MAPPED_BYTES_MIN) for head in heads),
+            sum(head.pages_bytes() for head in heads),
+            sum(head.loose.size_bytes() for head in heads),
+            sum(head.index_bytes() for head in heads),
+            sum(log.size_bytes for log in logs),
+        )
         return self._measured
 
-    def measured_heads(self) -> tuple[int, int]:
+    def measured_heads(self) -> HeadMemory:
         """Chunks and bytes of all heads; where there are many groups, as of the last maintenance."""
         groups = sum(len(live.head.groups) for live in self.state.heads)
         return self._measured if self._measured is not None and groups > _GROUPS_MAX else self.measure_heads()

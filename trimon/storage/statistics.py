@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from trimon.records import dataclass
 from trimon.storage.head.arena import Int32s, Int64s, UInt64s, ragged_positions
 from trimon.storage.head.view import HeadView
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols

@@ -27,7 +27,7 @@ from trimon.storage.exemplars import (
     to_rows,
     wholly_late,
 )
-from trimon.storage.figures import StoreFigures, figures_of
+from trimon.storage.figures import StoreFigures, figures_of, held_by
 from trimon.storage.growth import SeriesGrowth, growth
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.options import StoreLimits, StoreOptions
@@ -224,6 +224,15 @@ class Store:
     def cache_bytes(self) -> int:
         """What all caches hold."""
         return self._core.caches_bytes
+
+    def held(self) -> dict[str, int]:
+        """Bytes in memory by what they are for. Cheap."""
+        return held_by(self._core)
+
+    @property
+    def mapped_bytes(self) -> int:
+        """What of it is in mappings of its own, beside the heap."""
+        return self._core.measured_heads().mapped_bytes
 
     def limit_series(self, series_max: int) -> None:
         """Memory allows no more series in the head; 0 for any number. It holds from the next append on."""

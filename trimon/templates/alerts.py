@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.gotext.values import STRING_MAP, Interface, Struct, Table, Value
 from trimon.model.histogram import FloatHistogram
+from trimon.records import dataclass
 from trimon.templates.errors import TemplateError
 from trimon.templates.functions.function import Calling, QueryFunction
 from trimon.templates.functions.table import FUNCTIONS

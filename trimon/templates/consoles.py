@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.gotext.strings import go_quote
 from trimon.gotext.values import STRING_MAP, STRING_SLICE, Slice, Struct, Table, Value
+from trimon.records import dataclass
 from trimon.templates.errors import TemplateError
 from trimon.templates.execution import Execution
 from trimon.templates.functions.function import Calling, QueryFunction

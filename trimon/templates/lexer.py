@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from trimon.gotext.digits import Flags, unicode_text
 from trimon.gotext.strings import go_quote
 from trimon.gotext.values import text_bytes
+from trimon.records import dataclass
 
 LEFT: Final = "{{"
 RIGHT: Final = "}}"

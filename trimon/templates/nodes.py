@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

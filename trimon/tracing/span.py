@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Final, TypeAlias
+
+from trimon.records import dataclass
 
 Attribute: TypeAlias = str | bool | int | float
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.offload import Offload
 from trimon.problems import RecentProblems
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import RuleDefaults

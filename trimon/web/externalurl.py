@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from trimon.errors import UserError
 from trimon.gotext.urls import without_end_slash
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, masked_url
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})

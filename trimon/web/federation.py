@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Iterator
 from itertools import islice
 from typing import Final
 
-from werkzeug.datastructures import MultiDict
-
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
@@ -20,6 +18,7 @@ from trimon.web.http.answer import Answer, ApiError, error_text
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import Endpoint, Kind, Parameter
 from trimon.web.http.failures import as_api_error
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import ClientGone, Request
 
 # What is written before the next look at who else waits for the thread.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import trio
 
 from trimon.clock import Clock
 from trimon.gotext.times import json_time
+from trimon.records import dataclass
 from trimon.selfmetrics import MetricFamily
 
 STARTING: Final = "Prometheus is starting and replaying the write-ahead log (WAL)."

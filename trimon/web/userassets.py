@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from functools import partial
 from typing import Final
 from urllib.parse import quote
 
 from trimon.openfiles import DiskReadFile
+from trimon.records import dataclass
 from trimon.web.auth.headers import OWNED_PAGE
 from trimon.web.context import WebContext
 from trimon.web.directory import NotServed, ServedDirectory, media_type

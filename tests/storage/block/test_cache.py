@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.storage.block.bands import PageRows
-from trimon.storage.block.cache import ArrayCache, scanning
+from trimon.storage.block.cache import ArrayCache, scanning, taking_over
 from trimon.storage.block.dictionary import Dictionary, pack_values
 
 
@@ -96,3 +96,20 @@ def test_what_nobody_asks_for_is_forgotten() -> None:
     assert cache.forget_unused() == 0
     assert cache.forget_unused() > 0
     assert cache.used_bytes == 0
+
+
+def test_what_is_taken_over_leaves_the_cache() -> None:
+    """Who keeps what he reads in another form is given what is kept, once and again, and leaves none of it in the cache."""
+    cache = ArrayCache(100_000)
+    kept = cache.get("kept", lambda: rows(10))
+    cache.get("other", lambda: rows(10))
+    before_bytes = cache.used_bytes
+    with taking_over():
+        assert cache.get("kept", lambda: rows(1)) is kept
+        assert cache.get("kept", lambda: rows(1)) is kept
+        made = cache.get("new", lambda: rows(10))
+        assert cache.get("new", lambda: rows(1)) is made
+    assert cache.used_bytes == before_bytes // 2
+    assert cache.peek("kept") is cache.peek("new") is None
+    assert cache.peek("other") is not None
+    assert len(cache.get("kept", lambda: rows(3)).values) == 3

@@ -15,7 +15,6 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.strings import go_json
 from trimon.model.table import LabelTable
@@ -29,6 +28,7 @@ from trimon.web.context import WebContext
 from trimon.web.externalurl import ExternalUrl
 from trimon.web.http.answer import Answer
 from trimon.web.http.endpoint import Endpoint
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.pieces import ITEMS_AT_ONCE, json_list, json_map, json_pieces
 
 PLAIN = st.recursive(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.language.nodes import VectorSelector
 from trimon.query.language.options import QueryOptions
 from trimon.query.reach import first_local_step
+from trimon.records import dataclass
 from trimon.redaction import redacted, shown_url
 
 ANSWER_BYTES_MAX: Final = 64 * 2**20

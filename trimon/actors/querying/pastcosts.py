@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.actors.querying.querylog import QueryRecord
+from trimon.records import dataclass
 
 # Of so many questions it is remembered what they took.
 REMEMBERED_MAX: Final = 4096

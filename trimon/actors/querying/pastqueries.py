@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.actors.querying.querylog import QueryRecord
 from trimon.clock import Clock
 from trimon.gotext.times import rfc3339
 from trimon.query.execution.budget import Budget
+from trimon.records import dataclass
 
 KEPT_MAX: Final = 500
 KEPT_OF_PAGES_MAX: Final = 100

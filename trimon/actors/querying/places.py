@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
 import trio
+
+from trimon.records import dataclass
 
 # Of so few places none is kept for a client that has none.
 KEPT_FROM: Final = 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 import trio
@@ -11,6 +10,7 @@ from trimon.actors.querying.places import Asker
 from trimon.actors.remoteread.reading import RemoteReading
 from trimon.gotext.times import rfc3339
 from trimon.query.execution.budget import Budget
+from trimon.records import dataclass
 
 
 class Phase(Enum):

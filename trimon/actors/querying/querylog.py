@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.actors.logfiles import LineFiles
 from trimon.gotext.times import rfc3339
 from trimon.query.answer.statsdata import stats_data
 from trimon.query.execution.stats import QueryStats
+from trimon.records import dataclass
 
 MESSAGE: Final = "promql query logged"
 

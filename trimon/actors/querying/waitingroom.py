@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -13,6 +13,7 @@ import trio
 from trimon.log import Log
 from trimon.memory.queries import QueryMemory, Reservation
 from trimon.query.language.errors import MemoryFull
+from trimon.records import dataclass
 
 WAITING_MAX: Final = 64
 CLIENT_SHARE: Final = 0.75

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
@@ -18,6 +18,7 @@ import trio
 
 from trimon.errors import OperatingError, UserError
 from trimon.log import Log
+from trimon.records import dataclass
 from trimon.remote.pushed.graphite import quoted
 
 READ_BYTES: Final = 32 * 1024

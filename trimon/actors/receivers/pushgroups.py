@@ -8,7 +8,7 @@ DELETE  the group ends
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ from trimon.errors import OperatingError, UserError
 from trimon.log import Log
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set, labels_of
 from trimon.model.rows import Appended, Metadata, Row
+from trimon.records import dataclass
 from trimon.scrape.pushed import FAILED_AT, PUSHED_AT, PushedBody, PushedFamily, shown_series
 
 _OWN_METADATA: Final = Metadata(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -14,6 +13,7 @@ from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchError, FetchRequest, Response
 from trimon.gotext.times import rfc3339
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.redaction import redacted, shown_url
 from trimon.remote.reading.answers import SAMPLED_TYPE, STREAMED_TYPE
 from trimon.remote.reading.asked import Asked, Scope

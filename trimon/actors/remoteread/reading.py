@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from trimon.model.spans import HistogramError
 from trimon.offload import Offload
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
+from trimon.records import dataclass
 from trimon.remote.reading.answers import chunks_of, frames_of, sampled_size, samples_of
 from trimon.remote.reading.asked import Asked
 from trimon.storage.prometheus.answeredseries import (

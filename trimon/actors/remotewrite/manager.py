@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -23,6 +22,7 @@ from trimon.files import Files
 from trimon.log import Log
 from trimon.model.labels import Labels
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.redaction import shown_url
 
 # A receiver that is away at a stop is not waited for: what it lacks is sent after the next start.

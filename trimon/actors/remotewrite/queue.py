@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,6 +21,7 @@ from trimon.log import Log
 from trimon.model.labels import Labels
 from trimon.model.relabel import Relabeling
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.redaction import shown_url
 from trimon.remote.sending.backlog import Backlog, spread
 from trimon.remote.sending.entries import Counted, Entries, Sifter

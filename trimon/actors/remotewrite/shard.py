@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -16,6 +16,7 @@ from trimon.gotext.times import rfc3339
 from trimon.log import Log
 from trimon.model.labels import format_labels
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.redaction import redacted, shown_url
 from trimon.remote.sending.answers import TAKEN, Judgement, Verdict, judge
 from trimon.remote.sending.entries import NONE, Counted, Entries

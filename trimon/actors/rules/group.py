@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
@@ -24,6 +23,7 @@ from trimon.model.rows import Appended, Row
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
+from trimon.records import dataclass
 from trimon.rules.alert import Alert
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.dependencies import Batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -13,6 +13,7 @@ from trimon.actors.kernel.reply import ActorGone
 from trimon.log import Log
 from trimon.model.labels import Labels
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.rules.alert import Alert, AlertState
 from trimon.rules.changes import AlertEvent, Change
 from trimon.rules.history import AlertChange, HistoryFiles, RuleName, value_text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.rules.group import RuleGroupActor, tell_standing
 from trimon.actors.rules.seams import RuleSeams
 from trimon.errors import OperatingError
+from trimon.records import dataclass
 from trimon.rules.alertsession import AlertingSession
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import GroupSpec

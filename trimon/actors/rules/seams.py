@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -14,6 +14,7 @@ from trimon.actors.storage import Writer
 from trimon.clock import Clock
 from trimon.log import Log
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alert import Alert
 from trimon.rules.alerting import AlertOrigin
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.errors import UserError
 from trimon.model.labels import METRIC_NAME
+from trimon.records import dataclass
 from trimon.scrape.exposition.records import ExpositionError, MetadataLine
 from trimon.scrape.exposition.scanner import Record, ScannedSample, TextScanner
 

@@ -10,12 +10,13 @@ import difflib
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from trimon.cli.server.flags import BY_NAME, FLAGS, Flag
 from trimon.errors import UserError
+from trimon.records import dataclass
 from trimon.units import (
     format_duration,
     format_size,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from trimon.errors import OperatingError
+from trimon.records import dataclass
 
 if TYPE_CHECKING:
     # Checks ask for names alone, and do not wait for the log.

@@ -6,8 +6,9 @@ of by name when a command line has it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from trimon.records import dataclass
 
 Kind = Literal[
     "text", "texts", "duration", "go-duration", "size", "bool", "count", "number", "messages", "choice"

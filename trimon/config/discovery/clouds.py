@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
@@ -11,6 +10,7 @@ from trimon.config.kinds import DURATION, Hidden, Nothing, Text, Whole
 from trimon.config.model import AT_END, Shown, setting
 from trimon.config.secret import Secret
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 AZURE_METHODS: Final = ("OAuth", "ManagedIdentity", "SDK", "WorkloadIdentity")
 

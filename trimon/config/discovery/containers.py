@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
@@ -10,6 +9,7 @@ from trimon.config.http import NO_SECRET, NO_URL, HttpClient, TlsConfig
 from trimon.config.kinds import ADDRESS, DURATION, AnyUrl, Boolean, FilePath, Hidden, Listed, Of, Text, Whole
 from trimon.config.model import AT_END, Model, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
+from trimon.records import dataclass
 
 SWARM_ROLES: Final = ("services", "nodes", "tasks")
 

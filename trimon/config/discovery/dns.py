@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.kinds import DURATION, Listed, Text, Whole
 from trimon.config.model import Shown, setting
+from trimon.records import dataclass
 
 RECORDS: Final = ("SRV", "A", "AAAA", "MX", "NS")
 

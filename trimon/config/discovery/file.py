@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.kinds import DURATION, FilePath, Listed
 from trimon.config.model import setting
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 _FILE_PATTERN: Final = re.compile(r"[^*]*(?:\*[^/]*)?\.(?:json|yml|yaml|JSON|YML|YAML)")
 

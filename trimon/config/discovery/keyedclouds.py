@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
@@ -13,6 +12,7 @@ from trimon.config.model import AT_END, Shown, setting
 from trimon.config.secret import MASK, Secret, SecretUrl
 from trimon.gotext.strings import go_quote
 from trimon.gotext.urls import url_fault
+from trimon.records import dataclass
 from trimon.units import format_duration
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar, Final
 
 from trimon.config.discovery.selectors import SELECTED, field_selector_fault, label_selector_fault
@@ -12,6 +12,7 @@ from trimon.config.kinds import AnyUrl, Boolean, FilePath, Listed, Of, Text
 from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import SecretUrl
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 """The roles, each with those that its selectors may have."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.discovery.source import SdConfig
@@ -11,6 +10,7 @@ from trimon.config.kinds import ADDRESS, DURATION, AnyUrl, Boolean, Hidden, Of, 
 from trimon.config.model import Shown, setting
 from trimon.config.secret import Secret, SecretUrl
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 ROLES: Final = ("instance", "hypervisor", "loadbalancer")
 

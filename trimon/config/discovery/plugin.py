@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from trimon.config.discovery.source import SdConfig
@@ -13,6 +12,7 @@ from trimon.config.kinds import Text
 from trimon.config.model import Source, setting
 from trimon.config.secret import MASK, looks_secret
 from trimon.config.yaml.tree import Node, Shape
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, redacted, shown_url
 
 

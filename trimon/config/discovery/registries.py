@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from trimon.config.discovery.source import SdConfig
@@ -11,6 +10,7 @@ from trimon.config.kinds import ADDRESS, DURATION, AnyUrl, Boolean, Hidden, List
 from trimon.config.model import AT_END, Shown, setting
 from trimon.config.secret import Secret, SecretUrl
 from trimon.gotext.urls import scheme_and_host
+from trimon.records import dataclass
 
 
 def is_whole(url: SecretUrl) -> bool:

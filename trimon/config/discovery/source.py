@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Final, TypeVar
 
 from trimon.config.model import Model
 from trimon.config.secret import Secret, SecretUrl
+from trimon.records import dataclass
 
 C = TypeVar("C", bound="SdConfig")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from trimon import limits
@@ -11,6 +10,7 @@ from trimon.config.discovery.source import SdConfig
 from trimon.config.kinds import Listed, Mapped, Text, is_text
 from trimon.config.model import Shown, setting
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 
 def label_name(text: str) -> str | None:

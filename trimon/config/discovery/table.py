@@ -8,7 +8,6 @@ one of `trimon/discovery/mechanisms/`, and name that in its row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, TypeVar
 
@@ -16,6 +15,7 @@ from trimon.config.discovery.source import SdConfig
 from trimon.config.kinds import Listed
 from trimon.config.model import Model, Source, setting, show_model, zero_model
 from trimon.config.yaml.tree import Node
+from trimon.records import dataclass
 
 C = TypeVar("C", bound=type[Model])
 

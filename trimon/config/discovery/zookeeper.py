@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from trimon.config.discovery.source import SdConfig
 from trimon.config.kinds import DURATION, Listed, Text
 from trimon.config.model import Shown, setting
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.http import HttpClient
 from trimon.config.kinds import DURATION, AnyUrl, Boolean, Text, one_of
 from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import SecretUrl
+from trimon.records import dataclass
 
 DIALECTS: Final = ("prometheus", "metricsql")
 _TIMEOUT_MS_MIN: Final = 100

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.kinds import DURATION, Listed, Mapped, Number, Of, Pairs, Text, Whole
 from trimon.config.model import Model, setting
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import is_legacy_label_name
+from trimon.records import dataclass
 
 _REFERENCE: Final = re.compile(r"\$(?:(\d+)|\{(\d+)\})")
 SERIES_MAX: Final = 100_000

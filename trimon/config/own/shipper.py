@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.cloudauth import SigV4Config
@@ -13,6 +12,7 @@ from trimon.config.model import Model, Shown, setting
 from trimon.config.secret import SecretUrl
 from trimon.gotext.strings import go_quote
 from trimon.model.labels import is_legacy_label_name
+from trimon.records import dataclass
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX: Final = re.compile(r"(?:[A-Za-z0-9_.-]+/)*[A-Za-z0-9_.-]+")

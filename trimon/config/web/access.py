@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from trimon.config.kinds import FilePath, Listed, Mapped, Of, Text
 from trimon.config.model import Model, setting
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 ROLES: Final = ("read", "write", "admin", "debug")
 

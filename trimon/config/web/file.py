@@ -6,7 +6,6 @@ What its text says wrong is told here, in the words of Prometheus' tools. What t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -22,6 +21,7 @@ from trimon.errors import UserError
 from trimon.fetch.headers import fault_of_value
 from trimon.gotext.numbers import parse_integer
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 from trimon.units import parse_go_duration_ns
 
 NO_CERTIFICATE: Final = ("", "NoClientCert")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -23,6 +23,7 @@ import trio
 from trimon.discovery.plugin import Context, Sink, TargetGroup
 from trimon.discovery.sink import BadPublish, check_groups
 from trimon.errors import OperatingError
+from trimon.records import dataclass
 
 RETRY_FIRST_S: Final = 1.0
 # More targets than this are checked in a thread.

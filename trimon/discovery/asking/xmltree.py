@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from xml.parsers import expat
 
 from trimon.discovery.asking.record import SourceError
+from trimon.records import dataclass
 
 DEPTH_MAX: Final = 50
 # An element takes some 400 bytes.

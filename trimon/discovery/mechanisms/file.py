@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from trimon.discovery.sink import BadPublish, TooManyTargets, check_groups, merg
 from trimon.discovery.targetfile import groups_of, target_text
 from trimon.errors import UserError
 from trimon.openfiles import os_errors
+from trimon.records import dataclass
 
 REFRESH_S: Final = 300.0
 # How often the watcher is asked; a file written a moment ago is seen within this time.

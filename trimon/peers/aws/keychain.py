@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -28,6 +27,7 @@ from trimon.peers.aws.machinekeys import MachineKeys, Timed
 from trimon.peers.aws.profiles import Profiles, keys_of, known
 from trimon.peers.aws.signature import AwsKeys, Headers, signed_headers
 from trimon.peers.files import read_secret
+from trimon.records import dataclass
 
 FORM: Final = "application/x-www-form-urlencoded"
 # Keys that end sooner are not used any more.

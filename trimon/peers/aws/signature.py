@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import SplitResult, parse_qsl, quote
+
+from trimon.records import dataclass
 
 Headers = tuple[tuple[str, str], ...]
 

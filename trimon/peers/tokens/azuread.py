@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -29,6 +28,7 @@ from trimon.peers.tokens.bearer import (
     token_of_machine,
 )
 from trimon.random import SYSTEM_RANDOMNESS
+from trimon.records import dataclass
 
 METADATA_URL: Final = "http://169.254.169.254/metadata/identity/oauth2/token"
 SIGNED_FOR_S: Final = 600

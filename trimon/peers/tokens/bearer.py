@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.headers import fault_of_value
 from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import Fetch, FetchError, FetchRequest
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR, redacted
 
 ANSWER_BYTES_MAX: Final = 2**20

@@ -23,7 +23,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -43,6 +43,7 @@ from trimon.peers.zookeeper.jute import (
     set_watches,
     watched_path,
 )
+from trimon.records import dataclass
 
 PORT: Final = 2181
 CONNECT_S: Final = 5.0

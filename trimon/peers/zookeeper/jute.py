@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from trimon.errors import OperatingError
+from trimon.records import dataclass
 
 # A server answers at most jute.maxbuffer (1 MiB unless it is set), and somewhat more for the rest.
 FRAME_BYTES_MAX: Final = 16 * 2**20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from trimon.model.table import LabelTable
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Cells, Mask, Matrix, array_bytes
 from trimon.query.histograms.matrix import HistogramMatrix
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

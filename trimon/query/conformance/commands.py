@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.errors import UserError
@@ -19,6 +19,7 @@ from trimon.query.conformance.series import (
     split_metric,
 )
 from trimon.query.language.numbers import parse_number
+from trimon.records import dataclass
 from trimon.units import parse_duration_ms
 
 _INSTANT: Final = re.compile(

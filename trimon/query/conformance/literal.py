@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.errors import UserError
 from trimon.query.language.numbers import parse_number
+from trimon.records import dataclass
 
 _FIELD: Final = re.compile(r"\s*([a-z_]+)\s*:\s*(\[[^\]]*\]|[^\s\]}]+)", re.ASCII)
 _LISTS: Final = frozenset({"buckets", "n_buckets", "custom_values"})

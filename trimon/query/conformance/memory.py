@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cmp_to_key
 
 import numpy as np
@@ -22,6 +22,7 @@ from trimon.model.table import LabelTable
 from trimon.query.conformance.columns import with_columns
 from trimon.query.execution.values import holds
 from trimon.query.histograms.resets import was_reset
+from trimon.records import dataclass
 
 
 @dataclass(slots=True)

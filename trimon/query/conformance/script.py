@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 import numpy as np
@@ -42,6 +42,7 @@ from trimon.query.language.nodes import (
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, QueryOptions
 from trimon.query.language.printer import print_expr
 from trimon.query.language.signatures import STEP_VARIANT
+from trimon.records import dataclass
 
 _MINUTE_MS: Final = 60_000
 SCRIPT_OPTIONS: Final = QueryOptions(features=ALL_LANGUAGE_FEATURES, timeout_s=100)

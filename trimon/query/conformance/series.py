@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.errors import Position, UserError
@@ -17,6 +16,7 @@ from trimon.query.language.numbers import is_duration, parse_duration_s, parse_n
 from trimon.query.language.tokens import T
 from trimon.query.language.tokenstream import TokenStream
 from trimon.query.language.vectorselector import parse_vector_selector
+from trimon.records import dataclass
 from trimon.units import parse_duration_ms
 
 _NUMBER: Final = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.query.language.errors import positions_of
+from trimon.records import dataclass
 
 ANNOTATIONS_MAX = 10
 

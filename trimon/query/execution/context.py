@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from trimon.query.execution.stats import QueryStats
 from trimon.query.histograms.framecells import with_objects
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import DELAYED_NAME_REMOVAL, START_TIMESTAMPS, TYPE_AND_UNIT, QueryOptions
+from trimon.records import dataclass
 
 # A value and whether there is one.
 _CELL_BYTES: Final = 9

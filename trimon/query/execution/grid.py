@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from trimon.model.frame import Times
+from trimon.records import dataclass
 
 # Times this far from the epoch hold no samples; nearer ones can be added and subtracted without overflow.
 FAR_MS: Final = 1 << 61

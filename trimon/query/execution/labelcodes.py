@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from trimon.model.labels import METRIC_NAME, TYPE_LABEL, UNIT_LABEL
 from trimon.model.ordering import sorted_by_text
 from trimon.model.table import NOTED_ROWS_MAX, Codes, LabelTable
+from trimon.records import dataclass
 
 KeyCodes = npt.NDArray[np.int64]
 METADATA: Final = frozenset({METRIC_NAME, TYPE_LABEL, UNIT_LABEL})

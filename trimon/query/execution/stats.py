@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.matcher import Matcher
 from trimon.query.execution.values import Ranges, Value, Vector
+from trimon.records import dataclass
 
 
 @dataclass(slots=True)

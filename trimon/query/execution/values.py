@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
 from trimon.query.histograms.matrix import HistogramMatrix
+from trimon.records import dataclass
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.histogram import Buckets, FloatHistogram, ResetHint, bounds
 from trimon.query.execution.reducers import two_sum_step
+from trimon.records import dataclass
 
 
 class IncompatibleError(ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from trimon.model.components import Part
 from trimon.model.histogram import CUSTOM_SCHEMA, beyond_zero, upper_bounds
 from trimon.query.histograms.componenttable import ComponentTable
 from trimon.query.histograms.matrix import HistogramMatrix, Index, Mask, Matrix
+from trimon.records import dataclass
 
 # Cells of one block: what is made of them stays in the cache.
 CELLS_MAX: Final = 1 << 18

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.components import Layout, Part
+from trimon.records import dataclass
 
 Index = npt.NDArray[np.intp]
 # Components of a histogram are in the order of their bounds, behind count and sum.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from trimon.model.components import Layout, Part
 from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.query.histograms.componenttable import ComponentTable, united
 from trimon.query.histograms.hints import HINT_CODES, HINTS
+from trimon.records import dataclass
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

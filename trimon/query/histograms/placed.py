@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +10,7 @@ from trimon.model.components import Part, is_marker, marker_flags
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.sample import is_stale
 from trimon.query.histograms.hints import GAUGE, NOT_RESET, UNKNOWN
+from trimon.records import dataclass
 
 Index = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TypeAlias
 
 from trimon.model.matcher import Matcher
+from trimon.records import dataclass
 
 
 class ValueType(Enum):

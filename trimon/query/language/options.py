@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from trimon.limits import QUERY_SAMPLES_MAX
+from trimon.records import dataclass
 
 EXPERIMENTAL_FUNCTIONS: Final = "promql-experimental-functions"
 DELAYED_NAME_REMOVAL: Final = "promql-delayed-name-removal"

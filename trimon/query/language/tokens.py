@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 
 class T(Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import concat, shared_groups
 from trimon.query.execution.values import Cells, Index, Mask, Vector, only
 from trimon.query.histograms.cells import map_cells
+from trimon.records import dataclass
 
 # Samples that are put into their places at once.
 _PLACED_MAX: Final = 1 << 18

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from trimon.query.execution.exactsums import ExactSums
 from trimon.query.execution.labelcodes import Groups
 from trimon.query.execution.reducers import Reducer, compensated_sum, reduce_rows
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
+from trimon.records import dataclass
 
 _CELLS_MAX: Final = 1 << 20
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from trimon.query.language.errors import QueryError
 from trimon.query.operators.binary import stack
 from trimon.query.operators.nativehistogram import native_fraction, native_quantile, split
 from trimon.query.windows.monotonic import Repairs, repaired
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from trimon.query.execution.annotations import Annotations
 from trimon.query.execution.values import Cells, Mask, Matrix
 from trimon.query.histograms.arithmetic import IncompatibleError, added, divided, equal, scaled
 from trimon.query.histograms.trim import trimmed
+from trimon.records import dataclass
 
 PairOperand = float | FloatHistogram
 _NAMES: Final = {"+": "addition", "-": "subtraction"}

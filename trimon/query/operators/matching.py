@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,7 @@ from trimon.query.language.nodes import MatchCardinality, Matching
 from trimon.query.language.tokens import TRIMS
 from trimon.query.operators.arithmetic import ARITHMETIC, COMPARISON
 from trimon.query.operators.histogrambinary import announce, combine
+from trimon.records import dataclass
 
 _MANY_TO_MANY = "many-to-many matching not allowed: matching labels must be unique on one side"
 _MANY_TO_ONE = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"

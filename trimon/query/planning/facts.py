@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.query.language.checker import type_of
 from trimon.query.language.nodes import (
@@ -19,6 +19,7 @@ from trimon.query.language.nodes import (
     unwrap,
 )
 from trimon.query.language.signatures import STEP_VARIANT
+from trimon.records import dataclass
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.model.matcher import Matcher
 from trimon.query.execution.context import SampleSource
@@ -43,6 +43,7 @@ from trimon.query.operators.topk import KeepOperator
 from trimon.query.planning.facts import TreeFacts
 from trimon.query.planning.functions import plan_call
 from trimon.query.planning.rules import fold
+from trimon.records import dataclass
 
 
 @dataclass(slots=True)

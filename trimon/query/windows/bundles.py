@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from trimon.model.sample import is_stale
 from trimon.query.execution.values import Index, Mask, Matrix
 from trimon.query.histograms.placed import places_within, times_of
 from trimon.query.windows.windowmatrix import WindowMatrix, block_of
+from trimon.records import dataclass
 
 # Numbers of one bundle: what is made of them stays in the cache.
 CELLS_MAX: Final = 1 << 18

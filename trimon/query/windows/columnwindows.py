@@ -6,7 +6,7 @@ What comes here are windows whose samples are histograms of one layout; others a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from trimon.query.windows.bundles import Bundle
 from trimon.query.windows.histogramwindows import NOT_COUNTER, NOT_GAUGE
 from trimon.query.windows.rate import RateWindows
 from trimon.query.windows.windowarguments import WindowCall
+from trimon.records import dataclass
 
 Hints = npt.NDArray[np.uint8]
 

@@ -7,7 +7,6 @@ see. Only sums without cancellation are folded: everything must be a number that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from trimon.query.execution.exactsums import HUGE, ExactSums
 from trimon.query.execution.labelcodes import METADATA, Groups, drop_metric, drop_names, group, select_names
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
 from trimon.query.windows.windowmatrix import WindowMatrix
+from trimon.records import dataclass
 
 # Fewer cells than these fit the cache anyhow.
 _CELLS_MIN: Final = 1 << 17

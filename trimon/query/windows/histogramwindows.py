@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -29,6 +28,7 @@ from trimon.query.histograms.arithmetic import (
     to_schema,
 )
 from trimon.query.histograms.resets import was_reset
+from trimon.records import dataclass
 
 WindowSample = float | FloatHistogram
 MIXED: Final = "encountered a mix of histograms and floats"

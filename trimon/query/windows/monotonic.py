@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from trimon.model.labels import METRIC_NAME
 from trimon.query.execution.context import QueryContext
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.values import Index, Mask, Matrix, Vector
+from trimon.records import dataclass
 
 _TOLERANCE: Final = 1e-12
 _REPAIRED: Final = (

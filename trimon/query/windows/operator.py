@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -45,6 +45,7 @@ from trimon.query.windows.regularwindows import WindowParts
 from trimon.query.windows.resetfree import RESET_FREE, note_reset_free
 from trimon.query.windows.windowarguments import Kernel, WindowCall, WindowResults
 from trimon.query.windows.windowmatrix import CELLS_MAX, WindowMatrix, window_matrices
+from trimon.records import dataclass
 
 _INCREASING: Final = ("rate", "increase")
 KERNELS: Final[dict[str, Kernel]] = {

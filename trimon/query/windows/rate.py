@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from trimon.query.windows.regularwindows import runs_of
 from trimon.query.windows.singlewindows import window_chunks
 from trimon.query.windows.windowarguments import WindowCall, WindowResults
 from trimon.query.windows.windowmatrix import WindowMatrix
+from trimon.records import dataclass
 
 # Windows at the beginning of a run in which counters are looked for that have just begun.
 _PROBE: Final = 32

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 import numpy as np
@@ -20,6 +19,7 @@ from trimon.query.windows.regularwindows import RegularWindowMatrix
 from trimon.query.windows.singlewindows import window_chunks
 from trimon.query.windows.windowarguments import WindowCall, WindowResults
 from trimon.query.windows.windowmatrix import WindowMatrix
+from trimon.records import dataclass
 
 _FAR: Final = np.iinfo(np.int64).max
 # Multiplications in one matrix product; OpenBLAS starts threads above 2 ** 18.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from trimon.model.frame import Times
 from trimon.query.execution.values import Index, Matrix
 from trimon.query.windows.windowarguments import WindowCall
 from trimon.query.windows.windowmatrix import WindowMatrix
+from trimon.records import dataclass
 
 # Fewer steps than these in a row are not worth a part of their own.
 _STEPS_MIN: Final = 8

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from trimon.model.frame import Times
 from trimon.query.execution.values import Mask, Matrix
 from trimon.query.windows.windowmatrix import WindowMatrix
+from trimon.records import dataclass
 
 # Values float64[rows, steps] and where they count; either may be of a shape that broadcasts to that.
 WindowResults: TypeAlias = tuple[Matrix, Mask]

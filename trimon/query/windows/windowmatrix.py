@@ -7,7 +7,6 @@ timestamps of their own are padded into matrices of neighbouring lengths, with w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeVar
 
@@ -18,6 +17,7 @@ from trimon.model.frame import SampleFrame, Times
 from trimon.model.sample import is_stale
 from trimon.query.execution.values import Cells, Index, Mask, Matrix
 from trimon.query.windows.resetfree import RESET_FREE
+from trimon.records import dataclass
 
 # Cells of one window matrix: what is made of them stays in the cache, and the cost of numpy's calls is hidden.
 CELLS_MAX: Final = 1 << 19

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
@@ -12,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from trimon.query.execution.values import Matrix
 from trimon.query.windows.regularwindows import RegularWindowMatrix
+from trimon.records import dataclass
 
 # Cells of one array while lists are merged; a dozen of them stay in the second-level cache.
 _CELLS_MAX: Final = 1 << 13

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import orjson
 
 from trimon.model.rows import Appended, SampleBatch
+from trimon.records import dataclass
 from trimon.remote.otlp.request import OtlpRequest
 from trimon.wire import put_block, put_number
 

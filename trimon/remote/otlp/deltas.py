@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import zip_longest
 from typing import Final, TypeAlias, TypeVar
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.remote.otlp.points import Buckets, ExponentialPoint, HistogramPoint, Point
 
 STREAMS_MAX: Final = 500_000

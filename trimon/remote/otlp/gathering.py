@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from trimon.model.components import unmarked
 from trimon.model.histogrambatch import Taken, with_histograms
 from trimon.model.labels import Labels
 from trimon.model.rows import SampleBatch
+from trimon.records import dataclass
 from trimon.remote.otlp.series import Resource
 
 NS_PER_MS: Final = 1_000_000

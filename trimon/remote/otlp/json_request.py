@@ -10,12 +10,12 @@ import base64
 import binascii
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import orjson
 
 from trimon.errors import UserError
+from trimon.records import dataclass
 from trimon.wire import put_block, put_double, put_fixed64, put_number, zigzag
 
 # Values within values: deeper ones are no request of anybody.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -13,6 +12,7 @@ from trimon.gotext.floats import format_plain
 from trimon.gotext.strings import go_quote
 from trimon.model.labellimits import checked
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, QUANTILE_LABEL, Labels
+from trimon.records import dataclass
 from trimon.remote.otlp.names import Namer, Unit
 from trimon.remote.otlp.points import attributes_of
 from trimon.remote.otlp.series import Options, Resource, Scope, point_labels, type_and_unit

@@ -6,13 +6,13 @@ Source: the OpenTelemetry specification's "Prometheus and OpenMetrics Compatibil
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from trimon.config.otlp import ESCAPED, UNESCAPED, OtlpConfig
 from trimon.errors import UserError
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 
 _UNITS: Final = {
     # time

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.limits import HISTOGRAM_BUCKETS_MAX
+from trimon.records import dataclass
 from trimon.remote.histograms import zigzag
 from trimon.remote.otlp.values import Attributes, attribute
 from trimon.wire import FIXED64, LENGTH, VARINT, FieldCount, WireError, block, skip, varint

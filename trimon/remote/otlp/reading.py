@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels, labels_of
 from trimon.model.sample import STALE_NAN
 from trimon.model.spans import SpanHistogram
+from trimon.records import dataclass
 from trimon.remote.otlp.deltas import DeltaLeftOut, DeltaSums
 from trimon.remote.otlp.gathering import NS_PER_MS, Gathered, Histograms
 from trimon.remote.otlp.metric import Kind, MetricContext

@@ -13,13 +13,14 @@ all at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from trimon.errors import UserError
 from trimon.model.labellimits import LabelLimit
 from trimon.model.labels import Labels
 from trimon.model.rows import Metadata, SampleBatch
+from trimon.records import dataclass
 from trimon.remote.otlp.deltas import DeltaSums
 from trimon.remote.otlp.gathering import Gathered
 from trimon.remote.otlp.metric import CUMULATIVE, Kind, MetricContext, MetricHead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.config.otlp import OtlpConfig
@@ -17,6 +17,7 @@ from trimon.model.labels import (
     UNIT_LABEL,
     Labels,
 )
+from trimon.records import dataclass
 from trimon.remote.otlp.names import Namer, Unit
 from trimon.remote.otlp.values import Attributes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from trimon.errors import UserError
 from trimon.model.labellimits import checked
 from trimon.model.labels import METRIC_NAME, Labels, format_label_set
 from trimon.model.rows import Appended, SampleBatch
+from trimon.records import dataclass
 from trimon.remote.pushed.graphite import decoded, number, quoted
 from trimon.remote.pushed.names import label_name, metric_name
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.labellimits import checked
 from trimon.model.labels import METRIC_NAME, Labels
+from trimon.records import dataclass
 
 _BAD_IN_NAME: Final = re.compile(r"[^a-zA-Z0-9_:]")
 _BAD_IN_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.errors import UserError
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.remote.pushed.graphite import decoded, number, quoted
 from trimon.remote.pushed.names import Naming
 

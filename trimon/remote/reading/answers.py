@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from trimon import limits
@@ -10,6 +10,7 @@ from trimon.errors import UserError
 from trimon.model.components import is_component
 from trimon.model.labels import Labels, labels_of
 from trimon.model.rows import SampleBatch
+from trimon.records import dataclass
 from trimon.remote.snappy import CORRUPT, EXPANSION_MAX, CorruptError, decompress, decompressed_size
 from trimon.remote.write_request import WriteDecoder
 from trimon.wire import LENGTH, VARINT, FieldCount, WireError, block, skip, varint

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
+from trimon.records import dataclass
 from trimon.remote.read_request import SAMPLES, STREAMED_CHUNKS
 from trimon.wire import put_block, put_number, put_varint
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final
 
+from trimon.records import dataclass
 from trimon.remote.sending.entries import NONE, Counted
 
 SHOWN_BYTES: Final = 1024

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import reduce
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from trimon.records import dataclass
 from trimon.remote.sending.entries import NONE, Counted, Entries, joined
 from trimon.remote.sending.series import SeriesTable
 

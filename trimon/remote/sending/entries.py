@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from trimon.model.components import Component, MarkerFlags, Part, is_marker, mar
 from trimon.model.labels import Labels, labels_of
 from trimon.model.sample import is_stale
 from trimon.model.spans import SpanHistogram, Spans
+from trimon.records import dataclass
 from trimon.remote.sending.series import DROPPED, SeriesTable
 
 Int32s = npt.NDArray[np.int32]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from trimon.records import dataclass
 
 INTERVAL_S: Final = 10.0
 _WEIGHT: Final = 0.2

@@ -20,10 +20,10 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from trimon.errors import OperatingError
+from trimon.records import dataclass
 from trimon.remote.sending.entries import Counted
 
 VERSION: Final = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.grid import Grid
 from trimon.query.execution.values import Index, Mask
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alert import Alert, AlertState, AlertValue, FoundAlert, advance, next_change_ms
 from trimon.rules.alerting import SAME_LABELS, AlertingRule, template_query, too_many
 from trimon.rules.backtest.overlay import Overlay

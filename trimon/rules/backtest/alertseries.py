@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from trimon.model.labels import Labels
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.grid import Grid
+from trimon.records import dataclass
 from trimon.rules.alert import Alert, AlertState
 from trimon.rules.alerting import AlertingRule
 from trimon.rules.backtest.timeline import Timelines, episodes_of

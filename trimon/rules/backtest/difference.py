@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from trimon.query.answer.jsonnumbers import format_value
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelcodes import shared_groups
 from trimon.query.execution.values import Index, Mask, holds
+from trimon.records import dataclass
 from trimon.rules.backtest.run import RuleOutcome
 from trimon.rules.backtest.series import RecordedSeries
 from trimon.rules.backtest.timeline import Episode, episodes_of

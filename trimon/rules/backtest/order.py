@@ -15,7 +15,6 @@ what becomes of its alerts when its inputs are missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.labels import METRIC_NAME
@@ -23,6 +22,7 @@ from trimon.model.matcher import MatchType
 from trimon.query.engine import parse
 from trimon.query.language.nodes import Duration, DurationNumber, Expr, Subquery, VectorSelector, nodes_of
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from trimon.rules.slots import durations_of
 from trimon.rules.spec import AlertingSpec, GroupSpec, OnNoData, RecordingSpec, RuleSpec

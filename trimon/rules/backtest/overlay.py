@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from trimon.model.table import LabelTable
 from trimon.query.execution.labelcodes import concat, group
 from trimon.query.execution.values import Index
 from trimon.query.histograms.framecells import with_objects
+from trimon.records import dataclass
 from trimon.rules.alerting import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
 from trimon.rules.backtest.series import RecordedSeries
 from trimon.rules.spec import RecordingSpec, RuleSpec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -18,6 +17,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.query.answer.jsonnumbers import format_value
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alert import AlertValue
 from trimon.rules.alerting import AlertOrigin
 from trimon.rules.backtest.difference import AlertDifference, RuleDifference, differences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon import limits
 from trimon.errors import UserError
@@ -14,6 +14,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.grid import Grid
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alert import ActiveAlerts
 from trimon.rules.alerting import AlertingRule, AlertOrigin
 from trimon.rules.alertsession import AlertingSession

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon import limits
 from trimon.errors import UserError
 from trimon.model.labels import Labels, format_label_set
+from trimon.records import dataclass
 from trimon.rules.alert import ActiveAlerts
 from trimon.rules.changes import AlertEvent, Change, change_between
 

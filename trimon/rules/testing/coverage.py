@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from trimon.gotext.strings import go_quote
+from trimon.records import dataclass
 from trimon.rules.spec import AlertingSpec, GroupSpec
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -14,6 +13,7 @@ from trimon.config.model import Model, Source, setting
 from trimon.config.yaml.tree import Document, Node
 from trimon.errors import UserError
 from trimon.gotext.times import parse_rfc3339_ms
+from trimon.records import dataclass
 from trimon.rules.spec import Pairs
 
 _LABELS: Final = Mapped(Text(), "map[string]string")

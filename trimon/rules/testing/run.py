@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from trimon.errors import UserError
@@ -20,6 +20,7 @@ from trimon.query.engine import instant
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
 from trimon.query.language.options import QueryOptions
+from trimon.records import dataclass
 from trimon.rules.alerting import ALERT_NAME, AlertOrigin, samples_of
 from trimon.rules.file import RuleFileErrors, load_rules
 from trimon.rules.group import RuleGroup

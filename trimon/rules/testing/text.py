@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from trimon.gotext.floats import format_e
 from trimon.model.labels import Labels, format_label_set
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import Ints
 from trimon.scrape.exposition.customhistograms import Bools, CustomHistograms
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from typing import Final, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.scrape.exposition.families import BodyFamilies, FamilyDeclaration
 from trimon.scrape.exposition.records import ExpositionError, LineExemplar, Pairs
 from trimon.scrape.exposition.textformat import ExpositionFormat

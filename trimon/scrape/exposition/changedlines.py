@@ -21,7 +21,7 @@ record by record, which is right by construction and says what is wrong. Tests h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -29,6 +29,7 @@ import numpy as np
 from trimon.compiled.library import ADDRESS, BYTES, INT64, function
 from trimon.memory.series import SeriesGrant
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.scrape.exposition.alignment import MatchedLines, match_lines
 from trimon.scrape.exposition.bodymemory import (
     DROPPED,

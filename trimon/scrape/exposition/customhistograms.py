@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from trimon.model.components import Layout, MarkerFlags, Part, marker
 from trimon.model.histogram import CUSTOM_SCHEMA
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import Floats, Ints
 from trimon.scrape.exposition.familylines import GroupKey, PartLine
 

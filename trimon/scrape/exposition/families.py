@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
+from trimon.records import dataclass
 from trimon.scrape.exposition.records import MetadataLine
 
 # A family that is no longer exposed is remembered for so many scrapes, as in Prometheus.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from trimon.errors import UserError
 from trimon.gotext.numbers import parse_go_float
 from trimon.model.labels import BUCKET_LABEL, METRIC_NAME, QUANTILE_LABEL, Labels
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import SeriesRule
 from trimon.scrape.exposition.families import FamilyDeclaration
 from trimon.scrape.exposition.records import Pairs

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 
 Pairs = tuple[tuple[str, str], ...]
 

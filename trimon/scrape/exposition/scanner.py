@@ -8,13 +8,13 @@ words and the quotation that Prometheus has for it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from trimon.errors import UserError
 from trimon.gotext.floats import parse_float
 from trimon.gotext.strings import go_quote_bytes
 from trimon.model.sample import NORMAL_NAN
+from trimon.records import dataclass
 from trimon.scrape.exposition.lexer import (
     OPENMETRICS_RULES,
     TEXT_RULES,

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from trimon.actors.memory import MemoryMonitor, ProcessMemory
 from trimon.actors.metrics.memory import memory_metrics, owners
 from trimon.actors.querying.waitingroom import WaitingRoom
 from trimon.actors.scrape import ScrapeManager
+from trimon.memory.allocator import heap_figures
 from trimon.memory.bodies import BodyMemory
-from trimon.memory.limit import ADDRESS_SPACE, address_bytes, cgroup_of, memory_limit, resident_bytes
+from trimon.memory.limit import (
+    ADDRESS_SPACE,
+    address_bytes,
+    anonymous_bytes,
+    cgroup_of,
+    memory_limit,
+    resident_bytes,
+)
 from trimon.memory.plan import divide
 from trimon.memory.queries import QueryMemory
 from trimon.memory.series import SeriesAdmission
@@ -36,6 +45,12 @@ class MemoryPart:
         self.room = WaitingRoom(self.memory.queries, log=seams.log)
         self.monitor = MemoryMonitor(self.memory, store, seams.parse_threads, seams.log)
         self._store = store
+        self._interpreter_bytes = anonymous_bytes()
+        self._blocks_at_start = sys.getallocatedblocks()
+        heap = heap_figures()
+        self._heap_at_start = 0 if heap is None else heap.used_bytes
+        # What a small object took until now, with what the interpreter keeps beside it for others.
+        self._object_bytes = (self._interpreter_bytes - self._heap_at_start) / self._blocks_at_start
         self._manager: ScrapeManager | None = None
         seams.log.info(
             "memory is divided", limit_bytes=limit.size_bytes, source=limit.source, **_named(plan.shares())
@@ -68,6 +83,7 @@ class MemoryPart:
                 if cgroup is None
                 else {"limit_bytes": cgroup.limit_bytes, "used_bytes": cgroup.used_bytes},
             },
+            "anonymous": self._anonymous(),
             "difference": {
                 "bytes": counted_bytes - sum(held.values()),
                 "what": "Python objects nobody counts, memory freed and not yet given back, reservations not yet used",
@@ -90,6 +106,33 @@ class MemoryPart:
                 "refused": memory.bodies.refused,
             },
             "trims": memory.trims,
+        }
+
+    def _anonymous(self) -> dict[str, object]:
+        """What is in no file, by owner; what nobody counts is the rest."""
+        memory, heap = self.memory, heap_figures()
+        sessions = [] if self._manager is None else self._manager.sessions()
+        held = {
+            **self._store.held(),
+            "targets": sum(session.size_bytes for session in sessions),
+            "queries": memory.queries.taken_bytes,
+            "bodies": memory.bodies.taken_bytes,
+            "kept_bodies": memory.kept.size_bytes,
+        }
+        counted_bytes, heap_bytes = anonymous_bytes(), sum(held.values()) - self._store.mapped_bytes
+        # Modules that were imported later, caches of the interpreter, and objects that nobody counts.
+        made = int((sys.getallocatedblocks() - self._blocks_at_start) * self._object_bytes)
+        if heap is not None:
+            made += heap.used_bytes - self._heap_at_start
+        held |= {"interpreter": self._interpreter_bytes, "objects": max(made - heap_bytes, 0)}
+        rest_bytes = counted_bytes - sum(held.values())
+        # Of what was freed a part may have gone back: it is no more than what nobody holds.
+        held["freed"] = max(min(rest_bytes, 0 if heap is None else heap.free_bytes), 0)
+        return {
+            "bytes": counted_bytes,
+            "owners": held,
+            "rest_bytes": rest_bytes - held["freed"],
+            "heap": None if heap is None else heap._asdict(),
         }
 
 

@@ -15,7 +15,6 @@ next start brings it back (`previousfile.py`).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ import trio
 from trimon.config.load import ScrapeFileError
 from trimon.errors import OperatingError, TrimonError, UserError
 from trimon.files import DiskFiles, Files
+from trimon.records import dataclass
 from trimon.server.configuration import ConfigurationFile
 from trimon.server.parts.serverparts import ServerParts
 from trimon.server.planning.health import ServerHealth, server_health

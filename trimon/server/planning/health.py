@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from trimon.model.labels import format_label_set
+from trimon.records import dataclass
 from trimon.redaction import redacted
 from trimon.server.parts.serverparts import ServerParts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 from typing import Final
 
@@ -15,6 +15,7 @@ from trimon.config.scrape import ScrapeConfig
 from trimon.errors import UserError
 from trimon.model.labels import Labels
 from trimon.model.relabel import BoundedRelabeling
+from trimon.records import dataclass
 from trimon.scrape.target import DroppedTarget, Target, build_target
 from trimon.server.jobs import pool_options
 from trimon.server.planning.prediction import KnownTargets, Prediction, job_of

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.config.load import ScrapeFileError
 from trimon.errors import UserError
 from trimon.offload import Offload
+from trimon.records import dataclass
 from trimon.server.configuration import CurrentConfiguration, LoadedConfiguration, RulesError
 from trimon.server.parts.serverparts import ServerParts
 from trimon.server.planning.jobs import JobPlan, job_plan

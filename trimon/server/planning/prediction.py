@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from trimon.actors.scrape import ScrapePool
 from trimon.config.relabel import RelabelConfig
 from trimon.errors import TrimonError
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import Lateness
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.records import KeptBodies, KeptBody, ScrapeRecord

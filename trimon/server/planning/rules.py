@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from typing import Any
 
 from trimon.config.differences import Difference
+from trimon.records import dataclass
 from trimon.rules.spec import AlertingSpec, GroupSpec, RuleSpec
 from trimon.units import format_duration
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from trimon.config.differences import Difference, value_differences
 from trimon.config.load import Config, MainFile
 from trimon.config.model import settings_of
 from trimon.config.storage import RetentionConfig, StorageConfig
+from trimon.records import dataclass
 from trimon.units import format_duration, format_size
 
 # Jobs are told one by one, with their targets.

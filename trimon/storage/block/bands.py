@@ -6,11 +6,10 @@ and an encoded matrix in which short series are padded at the end with their las
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import zstandard
 
+from trimon.records import dataclass
 from trimon.storage.codec.matrix import CodecError, decode, encode
 from trimon.storage.head.arena import Floats, Int64s, ragged_positions
 

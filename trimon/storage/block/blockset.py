@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.records import dataclass
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.damage import (
     LOSSES,

@@ -12,12 +12,16 @@ from typing import Any, Final, TypeVar
 CacheEntry = TypeVar("CacheEntry")
 
 CACHE_BYTES: Final = 64 * 2**20
+# What one reading needs more than once is small: times that many pages share.
+TAKEN_BYTES: Final = 8 * 2**20
 
 
 class _Scan(threading.local):
     """The cache of this thread's own that is used while it scans."""
 
     cache: ArrayCache | None = None
+    takes = False
+    """Whether what is found in other caches leaves them."""
 
 
 _scan = _Scan()
@@ -32,6 +36,17 @@ def scanning() -> Iterator[None]:
         yield
     finally:
         _scan.cache = before
+
+
+@contextmanager
+def taking_over() -> Iterator[None]:
+    """What this thread reads meanwhile leaves the caches, for the caller keeps it in another form: nobody keeps both."""
+    before = _scan.cache, _scan.takes
+    _scan.cache, _scan.takes = ArrayCache(TAKEN_BYTES), True
+    try:
+        yield
+    finally:
+        _scan.cache, _scan.takes = before
 
 
 class ArrayCache:
@@ -52,13 +67,15 @@ class ArrayCache:
 
     def get(self, key: Hashable, make: Callable[[], CacheEntry]) -> CacheEntry:
         """What is kept under the key; it is made if it is not there. Nobody writes to the result."""
+        scan = _scan.cache
         with self._lock:
             found = self._used(key)
             if found is not None:
-                return found[0]  # type: ignore[no-any-return]
-        scan = _scan.cache
+                if scan is None or scan is self or not _scan.takes:
+                    return found[0]  # type: ignore[no-any-return]
+                self._used_bytes -= self._kept.pop(key)[1]
         if scan is not None and scan is not self:
-            return scan.get((id(self), key), make)
+            return scan.get((id(self), key), make if found is None else lambda: found[0])  # type: ignore[no-any-return]
         made = make()
         size = _size(made)
         if size <= self._limit_bytes // 4:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from trimon.errors import OperatingError
 from trimon.gotext.times import rfc3339
+from trimon.records import dataclass
 
 # A line about a page (or what it is) of a block, by the block's name.
 Tell = Callable[[str, str], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 import orjson
@@ -13,6 +13,7 @@ import orjson
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.random import Randomness
+from trimon.records import dataclass
 from trimon.storage.block.damage import DamagedError
 
 # The format that is written, and all that are read. Format 1 has no integers of less than a byte, and 2 no shifted ones.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from trimon.model.components import COMPONENT_LABEL
 from trimon.model.frame import SampleFrame
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 from trimon.storage.block.bands import PageRows, pack_page
 from trimon.storage.block.cache import scanning
 from trimon.storage.block.container import ContainerWriter

@@ -7,7 +7,7 @@ taken silently, with other bits it is a duplicate; earlier goes to the out-of-or
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ from trimon.gotext.floats import format_g
 from trimon.model.components import is_component, is_marker
 from trimon.model.labels import Labels
 from trimon.model.rows import NO_COLUMNS, Appended, Columns, RefusedSample
+from trimon.records import dataclass
 from trimon.storage.head.arena import Floats, Int64s
 
 IN_ORDER: Final = 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from trimon.model.rows import SampleBatch
 from trimon.model.sample import NORMAL_NAN, is_absent
+from trimon.records import dataclass
 from trimon.storage.head.acceptance import (
     IN_ORDER,
     LATE,

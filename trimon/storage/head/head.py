@@ -391,15 +391,25 @@ class Head(HeadSeries):
         span = note_newest(series, times, values, self._last_times.view(), self._last_values.view())
         self._note(*span, len(series))
 
-    def size_bytes(self) -> int:
-        """About how much memory the arrays and encoded pages take."""
-        pages = sum(page.size_bytes for group in self.groups for page in group.view.sealed)
-        chunks = sum(chunk.size_bytes for group in self.groups for chunk in group.view.raw)
-        columns = sum(group.size_bytes for group in self.groups)
+    def rows_bytes(self, least: int = 0) -> int:
+        """About how much memory unsealed rows take, in chunks of at least so many bytes; of a chunk what is filled."""
+        return sum(
+            chunk.times.nbytes + chunk.series.nbytes + chunk.values[: chunk.rows].nbytes
+            for group in self.groups
+            for chunk in group.view.raw
+            if chunk.values.nbytes >= least
+        )
+
+    def pages_bytes(self) -> int:
+        """How much memory sealed pages take."""
+        return sum(page.size_bytes for group in self.groups for page in group.view.sealed)
+
+    def index_bytes(self) -> int:
+        """How much memory the arrays take that say which series there are, where they are, and what came last."""
         lasts = self._last_times.size_bytes + self._last_values.size_bytes
-        own = self.index.size_bytes() + self.placement.size_bytes() + self.loose.size_bytes()
-        own += self.components.size_bytes
-        return pages + chunks + columns + lasts + own
+        columns = sum(group.size_bytes for group in self.groups)
+        own = self.index.size_bytes() + self.placement.size_bytes() + self.components.size_bytes
+        return own + lasts + columns
 
     # ---- deletion
 

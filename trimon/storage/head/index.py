@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count, repeat
 from typing import Final
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from trimon.model.knownseries import KnownSeries, LabelBook
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.storage.head.arena import Arena, Bools, Int32s, Int64s, UInt64s, ragged_positions
 from trimon.storage.symbols import METRIC_NAME_ID, Symbols
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count, pairwise
 
 import numpy as np
@@ -13,6 +12,7 @@ from trimon.model.matcher import Matcher
 from trimon.model.sample import is_absent
 from trimon.model.snapshot import NewestSamples
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 from trimon.storage.block.damage import Loss
 from trimon.storage.head import matching
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s

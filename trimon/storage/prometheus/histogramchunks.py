@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.model.sample import STALE_NAN
 from trimon.model.spans import SCHEMA_KNOWN_MAX, Spans
+from trimon.records import dataclass
 from trimon.storage.head.arena import Floats, Int64s
 from trimon.storage.prometheus.bits import WIDTH, Crossed, Streams
 from trimon.storage.prometheus.varint import FormatError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -15,6 +14,7 @@ from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.model.sample import is_absent, is_stale
 from trimon.model.spans import spans_of
+from trimon.records import dataclass
 from trimon.storage.head.arena import Floats, Int64s
 from trimon.storage.prometheus.histogramchunks import (
     GAUGE_BITS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from trimon.model.components import component_labels, unmarked
 from trimon.model.labels import METRIC_NAME
 from trimon.model.sample import is_stale
 from trimon.model.spans import HistogramError
+from trimon.records import dataclass
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
 from trimon.storage.block.meta import BlockMeta, BlockNames, is_ulid
 from trimon.storage.block.writer import BlockWriter

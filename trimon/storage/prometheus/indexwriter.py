@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.prometheus.crc import crc32c, crc32c_many
 from trimon.storage.prometheus.index import MAGIC, SERIES_ALIGN, TOC, VERSION

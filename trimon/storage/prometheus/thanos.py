@@ -11,7 +11,7 @@ Source: Thanos' documentation of its storage layout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ import orjson
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.records import dataclass
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.options import HOUR_MS
 from trimon.storage.prometheus.export import export_block

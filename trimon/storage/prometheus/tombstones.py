@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from trimon.files import Files
+from trimon.records import dataclass
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.prometheus.crc import crc32c
 from trimon.storage.prometheus.varint import FormatError, read_all, zigzag_decoded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ import zstandard
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.records import dataclass
 from trimon.storage.prometheus import walrecords as r
 from trimon.storage.prometheus.varint import FormatError
 

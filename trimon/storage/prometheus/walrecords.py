@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from trimon.model.histogram import CUSTOM_SCHEMA
 from trimon.model.labels import Labels
 from trimon.model.spans import SpanHistogram, Spans, absolute
+from trimon.records import dataclass
 from trimon.storage.head.arena import Floats, Int64s
 from trimon.storage.prometheus.varint import FormatError, read_at, zigzag_decoded
 

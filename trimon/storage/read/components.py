@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from trimon.model.components import is_marker
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 from trimon.storage.head.arena import Int64s, ragged_positions
 from trimon.storage.read.labels import merge_column
 from trimon.storage.read.source import FramePart

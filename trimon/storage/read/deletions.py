@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgpack
 import numpy as np
 
 from trimon.model.sample import ABSENT
+from trimon.records import dataclass
 from trimon.storage.block.damage import DamagedError
 from trimon.storage.head.arena import Bools, Int32s, Int64s, ragged_positions
 from trimon.storage.read.partialframe import PartialFrame

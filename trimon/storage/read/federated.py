@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from trimon.model.frame import SampleFrame
 from trimon.model.matcher import Matcher
+from trimon.records import dataclass
 from trimon.storage.read.snapshot import StoreSelection, StoreSnapshot
 from trimon.storage.read.source import SeriesSource
 

@@ -31,7 +31,6 @@ that they reshape to a matrix without a copy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -39,6 +38,7 @@ import numpy as np
 
 from trimon.model.frame import SampleFrame
 from trimon.model.sample import holds_absent, is_absent, stale_places
+from trimon.records import dataclass
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.read.partialframe import PartialFrame, distinct_arrays, without_rows
 from trimon.storage.symbols import mix

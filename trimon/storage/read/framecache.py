@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -44,7 +44,8 @@ from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.snapshot import Admit, NewestSamples
 from trimon.model.table import NOTED_ROW_BYTES, NOTED_ROWS_MAX, LabelTable
-from trimon.storage.block.cache import ArrayCache
+from trimon.records import dataclass
+from trimon.storage.block.cache import ArrayCache, taking_over
 from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.components import ComponentParts
@@ -263,11 +264,12 @@ class _CachedRead:
                 return _Settled(base, marks, begin_ms, until_ms)
         admit()
         begin_ms, until_ms = self.start_ms, self.until_ms()
-        partials = [
-            partial
-            for number in range(len(self.parts))
-            for partial in self._settled_frames(number, None, marks[number], begin_ms, until_ms)
-        ]
+        with taking_over():
+            partials = [
+                partial
+                for number in range(len(self.parts))
+                for partial in self._settled_frames(number, None, marks[number], begin_ms, until_ms)
+            ]
         base = replace(assemble(self.rows, partials, grouped=True), facts={})
         return _Settled(base, marks, begin_ms, until_ms)
 

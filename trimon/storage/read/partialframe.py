@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from trimon.model.frame import SampleFrame
+from trimon.records import dataclass
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
 from trimon.storage.symbols import mix
 

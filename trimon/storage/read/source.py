@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from trimon.model.matcher import Matcher
 from trimon.model.table import LabelTable
+from trimon.records import dataclass
 from trimon.storage.block.damage import Loss
 from trimon.storage.head.arena import Bools, Int32s, Int64s
 from trimon.storage.read.partialframe import PartialFrame

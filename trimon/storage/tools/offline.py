@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from trimon.errors import OperatingError
 from trimon.files import Files
+from trimon.records import dataclass
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.block.meta import BlockMeta, is_ulid
 from trimon.storage.block.reader import Block

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from trimon.records import dataclass
 from trimon.storage.block.meta import BlockMeta
 from trimon.storage.options import StoreOptions
 

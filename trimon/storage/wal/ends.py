@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ import msgpack
 from trimon.files import Files
 from trimon.openfiles import OddFileError
 from trimon.random import Randomness
+from trimon.records import dataclass
 from trimon.storage.block.damage import DamagedError
 from trimon.storage.wal.log import SegmentName, list_segments, segment_bytes
 

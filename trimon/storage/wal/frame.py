@@ -9,13 +9,13 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import zstandard
 
 from trimon.errors import OperatingError
 from trimon.openfiles import ReadFile
+from trimon.records import dataclass
 
 MAGIC: Final = b"TRIMWAL1"
 HEAD_BYTES: Final = 16

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -14,6 +13,7 @@ import zstandard
 
 from trimon.errors import OperatingError
 from trimon.files import AppendFile, Files
+from trimon.records import dataclass
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.index import SeriesIndex
 from trimon.storage.head.scrapegroup import ScrapeGroup

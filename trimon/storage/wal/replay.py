@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import msgpack
 import numpy as np
 
 from trimon.files import Files
+from trimon.records import dataclass
 from trimon.storage.head.acceptance import RefusalTally
 from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.head.scrapegroup import ScrapeGroup

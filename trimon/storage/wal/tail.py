@@ -7,7 +7,7 @@ memory. Rows are decoded as a replay decodes them. A run tells its series once; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels
 from trimon.openfiles import ReadFile
+from trimon.records import dataclass
 from trimon.storage.head.arena import Floats, Int32s, Int64s
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from trimon import limits
 from trimon.gotext.values import GoKind, GoType, Value
 from trimon.model.histogram import FloatHistogram
+from trimon.records import dataclass
 from trimon.templates.errors import CallError
 
 # The type of parameters that take a value as it is, the untyped nil included.

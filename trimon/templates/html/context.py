@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
+from trimon.records import dataclass
 from trimon.templates.html.errors import HtmlError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from trimon.clock import Clock, WallClock
 from trimon.config.web.file import RateLimitConfig, WebConfig, load_web_config
 from trimon.errors import UserError
 from trimon.openfiles import os_errors
+from trimon.records import dataclass
 from trimon.selfmetrics import MetricFamily
 from trimon.web.auth.accounts import Accounts, load_accounts
 from trimon.web.auth.tls import Caution, ServerTls, require_possible, server_tls

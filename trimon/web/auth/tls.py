@@ -6,12 +6,12 @@ import ipaddress
 import ssl
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from trimon.config.web.file import CIPHER_SUITES, CURVES, NO_CERTIFICATE, UNVERIFIED, WebTlsConfig
 from trimon.errors import Position
+from trimon.records import dataclass
 from trimon.web.auth.certificates import load_authorities, load_key_pair, read_authorities
 from trimon.web.auth.expiry import ends_of, warning_of
 

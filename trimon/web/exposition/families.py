@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 import numpy as np
 
 from trimon.model.histogram import FloatHistogram
+from trimon.records import dataclass
 
 
 class FamilyType(Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from typing import Final
@@ -24,6 +23,7 @@ from trimon.query.execution.values import holds
 from trimon.query.histograms.framecells import with_objects
 from trimon.query.histograms.matrix import Cells
 from trimon.query.windows.windowmatrix import window_matrices
+from trimon.records import dataclass
 from trimon.web.exposition.families import Encoding, FamilyType
 
 # Written at once: some milliseconds.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from trimon.records import dataclass
 from trimon.web.exposition.escaping import SCHEMES, UNDERSCORES
 from trimon.web.exposition.families import Encoding
 from trimon.web.exposition.protobuf import ProtobufEncoding

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import h2.config
@@ -20,6 +20,7 @@ import h2.settings
 import trio
 
 from trimon import limits
+from trimon.records import dataclass
 from trimon.web.auth.handshake import TlsStream
 from trimon.web.grpc.calls import Calls
 from trimon.web.grpc.messages import HEAD, CallError, Code, Message, Reply, only_message

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 from urllib.parse import quote
 
+from trimon.records import dataclass
 from trimon.wire import put_block, put_number
 
 HEAD: Final = struct.Struct(">BI")

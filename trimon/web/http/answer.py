@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from dataclasses import field
 from typing import Final
 
 import orjson
 
 from trimon.gotext.strings import go_json
+from trimon.records import dataclass
 from trimon.redaction import redacted
 
 STATUS: Final = {
@@ -73,6 +74,10 @@ class Answer:
         """The parts, each of which is the caller's alone from then on."""
         while self.parts:
             yield self.parts.popleft()
+
+
+AnswerOfError = Callable[[Exception, str, str], Answer]
+"""From an error, the method and the path of its request to an answer."""
 
 
 def success(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
+from trimon.records import dataclass
 from trimon.web.http.answer import Answer
 from trimon.web.http.request import Request
 from trimon.web.http.role import Role

@@ -8,20 +8,18 @@ from typing import TypeVar
 
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from trimon import limits
 from trimon.offload import Offload
-from trimon.web.http.answer import Answer, error_text
+from trimon.web.http.answer import Answer, AnswerOfError, error_text
 from trimon.web.http.endpoint import Endpoint, EndpointTable
 from trimon.web.http.messages import WITHOUT_BODY, user_of
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.parameters import FORM, decoded
 from trimon.web.http.request import BodyTooLong, Request, known_alone, read_parameters
 
 T = TypeVar("T")
-AnswerOfError = Callable[[Exception, str, str], Answer]
-"""From an error, the method and the path of its request to an answer."""
 
 
 class QuartRequest:
@@ -79,7 +77,7 @@ class QuartRequest:
             return known_alone(values, self._known)
         if request.method not in ("POST", "PUT") or not request.mimetype.startswith("multipart/"):
             return self.query(strict=strict)
-        merged: MultiDict[str, str] = MultiDict(await request.form)
+        merged: MultiDict[str, str] = MultiDict((await request.form).items(multi=True))
         for name, value in self.query(strict=strict).items(multi=True):
             merged.add(name, value)
         return known_alone(merged, self._known)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from werkzeug.datastructures import MultiDict
-
 from trimon import limits
 from trimon.errors import UserError
 from trimon.gotext.numbers import INT64_MIN, parse_go_float
@@ -19,6 +17,7 @@ from trimon.model.matcher import Matcher
 from trimon.query.language.selectors import parse_selector
 from trimon.units import parse_duration_ms
 from trimon.web.http.answer import ApiError, bad_parameter
+from trimon.web.http.multidict import MultiDict
 
 FORM: Final = "application/x-www-form-urlencoded"
 # Of times beyond it nothing is stored; the engine reckons with 64 bits.

@@ -40,9 +40,9 @@ from trimon.web.http.compression import Compression
 from trimon.web.http.cors import Cors
 from trimon.web.http.endpoint import Endpoint, EndpointTable, Handler
 from trimon.web.http.failures import answer_of_error
-from trimon.web.http.framework import create_framework
 from trimon.web.http.guard import Guard
 from trimon.web.http.intake import Intake
+from trimon.web.http.lateapplication import LateApplication
 from trimon.web.http.request import Request
 from trimon.web.http.requestmetrics import RequestMetrics
 from trimon.web.http.router import Router
@@ -64,10 +64,17 @@ def pipeline(
     table = EndpointTable(options.route_prefix, endpoints)
     for path in sorted(context.security.now.exempt_paths - table.exemptible):
         context.log.warning("exempt_paths names what everybody may not read, or what is not there", path=path)
-    router = Router(create_framework(table, failed, context.offload), table, failed, context.offload, missing)
+
+    def framework() -> ASGIFramework:
+        from trimon.web.http.framework import create_framework  # noqa: PLC0415 # see `LateApplication`
+
+        return create_framework(table, failed, context.offload)
+
+    threads = context.password_threads or context.offload
+    late = LateApplication(framework, threads)
+    router = Router(late, table, failed, context.offload, missing)
     packed = Compression(router, context.offload)
     shared = Cors(Intake(packed, context.bodies), table, options.cors_origin)
-    threads = context.password_threads or context.offload
     known = Authentication(shared, context.security, threads, context.metrics)
     guarded = Guard(known, options)
     return RequestMetrics(guarded, table, context.metrics, AnswerHeaders(context.security))

@@ -7,13 +7,13 @@ from typing import Final, Protocol, TypeVar
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, HTTPScope
-from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.strings import go_quote
 from trimon.offload import Offload
 from trimon.query.execution.budget import EVALUATION
 from trimon.query.language.errors import FailureKind, QueryError
 from trimon.web.http.answer import ApiError
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.parameters import FORM, decoded
 from trimon.web.http.wire.departure import SENDS_NO_MORE, departure_of
 
@@ -110,7 +110,7 @@ async def read_parameters(
 
 def known_alone(values: MultiDict[str, str], known: frozenset[str] | None) -> MultiDict[str, str]:
     """The parameters, if each is one of those that are known; None: any is. Raises ApiError, which names the others."""
-    unknown = sorted(values.keys() - known) if known is not None else ()
+    unknown = sorted(set(values) - known) if known is not None else ()
     if not unknown or known is None:
         return values
     named = ", ".join(go_quote(name[:_NAME_CHARACTERS]) for name in unknown[:_NAMED])

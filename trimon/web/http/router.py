@@ -21,9 +21,8 @@ from hypercorn.typing import (
 
 from trimon import limits
 from trimon.offload import Offload
-from trimon.web.http.answer import Answer, error_text
+from trimon.web.http.answer import Answer, AnswerOfError, error_text
 from trimon.web.http.endpoint import EndpointTable, Handler, Match
-from trimon.web.http.framework import AnswerOfError
 from trimon.web.http.messages import match_of, send_answer, user_of
 from trimon.web.http.parameters import FORM
 from trimon.web.http.redirects import Redirects, escaped, redirect

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.discovery.asking.naming import keyed_labels
@@ -12,6 +11,7 @@ from trimon.discovery.asking.xmltree import Element
 from trimon.discovery.mechanisms.aws.fields import pairs
 from trimon.discovery.mechanisms.clouds.paged import Labels
 from trimon.discovery.mechanisms.fields import texts
+from trimon.records import dataclass
 
 PREFIX: Final = "__meta_ecs_"
 _INTERFACE: Final = "ElasticNetworkInterface"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels, Page, all_pages
 from trimon.discovery.mechanisms.fields import texts, wholes
 from trimon.discovery.plugin import Context, TargetGroup
+from trimon.records import dataclass
 
 _API: Final = "https://api.linode.com/v4"
 _HEADERS: Final = (("Accept", "application/json"), ("Content-Type", "application/json"))

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import formatdate
 from typing import Final
@@ -31,6 +30,7 @@ from trimon.fetch.request import FetchError, Response
 from trimon.peers.files import read_certificate, read_secret
 from trimon.peers.httpsignature import RsaSigner, rsa_key
 from trimon.peers.instanceprincipal import InstancePrincipal
+from trimon.records import dataclass
 
 _VERSION: Final = "20160918"
 _PER_PAGE: Final = 100

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote_plus
 
@@ -27,6 +26,7 @@ from trimon.discovery.mechanisms.clouds.paged import CloudDiscovery, Labels
 from trimon.discovery.mechanisms.fields import flag_text, texts, wholes
 from trimon.discovery.plugin import Context, TargetGroup
 from trimon.fetch.request import Response
+from trimon.records import dataclass
 
 _ENDPOINTS: Final = {
     "ovh-eu": "https://eu.api.ovh.com/1.0",

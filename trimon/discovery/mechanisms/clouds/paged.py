@@ -8,7 +8,6 @@ A list ends: the number of its pages and of its items is bounded, and a page tha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from trimon import limits
@@ -17,6 +16,7 @@ from trimon.discovery.asking.naming import host_port
 from trimon.discovery.asking.record import SourceError
 from trimon.discovery.asking.refresh import RefreshDiscovery
 from trimon.discovery.plugin import Context, TargetGroup
+from trimon.records import dataclass
 
 T = TypeVar("T")
 Labels: TypeAlias = dict[str, str]

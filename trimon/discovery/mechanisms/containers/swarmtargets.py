@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.discovery.asking.naming import host_port, keyed_labels
 from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.containers.dockerapi import ip_of_prefix
 from trimon.discovery.mechanisms.fields import flag_text
+from trimon.records import dataclass
 
 PREFIX: Final = "__meta_dockerswarm_"
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -22,6 +21,7 @@ from trimon.discovery.asking.record import (
 )
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject
 from trimon.fetch.request import FetchError
+from trimon.records import dataclass
 
 # An object of the API has at most 3 MiB; that is the most which one request may write.
 LINE_BYTES_MAX: Final = 8 * 2**20

@@ -11,7 +11,7 @@ role names. Each resource is watched once for each namespace; the watches of a r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -36,6 +36,7 @@ from trimon.discovery.sink import BadPublish, LabelSets, merge_group
 from trimon.fetch.client import HttpFetch
 from trimon.fetch.request import Fetch
 from trimon.peers.options import client_options
+from trimon.records import dataclass
 
 ROLES: Final[Mapping[str, type[Role]]] = {
     "node": NodeRole,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import intern
 
 from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.kubernetes.objects import Meta
+from trimon.records import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -17,7 +17,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -40,6 +40,7 @@ from trimon.discovery.mechanisms.kubernetes.resources import Part
 from trimon.discovery.mechanisms.kubernetes.store import StorePart
 from trimon.discovery.plugin import Context
 from trimon.fetch.request import Fetch, FetchRequest, Response, StreamedResponse
+from trimon.records import dataclass
 
 Change: TypeAlias = tuple[str, KubernetesObject | None, KubernetesObject | None]
 """A key, and the object before and after; none where there was none, or is none any more."""

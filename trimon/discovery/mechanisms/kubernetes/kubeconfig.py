@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from trimon.config.secret import Secret, SecretUrl
 from trimon.config.yaml.tree import Document
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.errors import Position, UserError
+from trimon.records import dataclass
 
 _REFUSED: Final = {
     "exec": "credentials of a program (exec)",

@@ -6,11 +6,11 @@ An object is never changed after it was read, so that threads may look at it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import intern
 from typing import Protocol
 
 from trimon.discovery.asking.record import Record, SourceError
+from trimon.records import dataclass
 
 
 @dataclass(slots=True, eq=False)

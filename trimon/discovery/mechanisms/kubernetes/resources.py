@@ -6,13 +6,13 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.kubernetes.endpointobjects import Endpoints, EndpointSlice, Ingress
 from trimon.discovery.mechanisms.kubernetes.objects import KubernetesObject, Node, Owned, Pod, Service
+from trimon.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

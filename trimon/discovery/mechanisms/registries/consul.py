@@ -10,7 +10,7 @@ Source: https://developer.hashicorp.com/consul/api-docs, "Blocking Queries", "Ca
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import trio
@@ -30,6 +30,7 @@ from trimon.discovery.mechanisms.registries.consulquery import (
 )
 from trimon.discovery.mechanisms.registries.consultargets import PREFIX, targets_of
 from trimon.discovery.plugin import Context, Sink, TargetGroup
+from trimon.records import dataclass
 
 RETRY_S_MAX: Final = 15.0
 SERVICES_MAX: Final = 20_000

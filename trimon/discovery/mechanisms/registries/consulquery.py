@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -11,6 +10,7 @@ from trimon.discovery.asking.api import Api, Headers
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.errors import UserError
 from trimon.fetch.request import Response
+from trimon.records import dataclass
 
 T = TypeVar("T")
 

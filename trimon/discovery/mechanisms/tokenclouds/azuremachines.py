@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from trimon.discovery.asking.naming import host_port, keyed_labels
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.mechanisms.fields import texts
+from trimon.records import dataclass
 
 PREFIX: Final = "__meta_azure_"
 INTERFACE_VERSION: Final = "2023-05-01"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -24,6 +23,7 @@ from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import Fetch
 from trimon.peers.files import read_secret
+from trimon.records import dataclass
 
 METADATA_URL: Final = "http://169.254.169.254/metadata/identity/oauth2/token"
 TIMEOUT_S: Final = 30.0

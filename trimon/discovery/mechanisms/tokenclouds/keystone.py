@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trimon.config.discovery.managed import OpenStackSdConfig
@@ -17,6 +16,7 @@ from trimon.discovery.asking.record import Record, SourceError
 from trimon.discovery.plugin import Context
 from trimon.errors import UserError
 from trimon.fetch.headers import fault_of_value
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 
 Json: TypeAlias = dict[str, object]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.discovery.asking.naming import host_port, keyed_labels
 from trimon.discovery.asking.record import Record
 from trimon.discovery.mechanisms.fields import texts
+from trimon.records import dataclass
 
 PREFIX: Final = "__meta_openstack_"
 

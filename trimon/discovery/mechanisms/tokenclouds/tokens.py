@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import trio
 
 from trimon.discovery.asking.record import Record, SourceError
 from trimon.fetch.headers import fault_of_value
+from trimon.records import dataclass
 from trimon.redaction import REDACTOR
 
 # A token that ends sooner is not used any more: a refresh takes time, too.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import Floats, Ints
 from trimon.scrape.exposition.protobuf.rawmetric import RawMetric
 from trimon.scrape.exposition.protobuf.shape import Shape

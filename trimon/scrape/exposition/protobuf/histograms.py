@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.histogram import SCHEMA_MAX, SCHEMA_MIN
+from trimon.records import dataclass
 from trimon.scrape.exposition.protobuf.rawmetric import RawHistogram
 from trimon.scrape.exposition.records import ExpositionError
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar
 
 import numpy as np
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import NOTHING, Floats, Ints, SeriesExemplar, SeriesRule
 from trimon.scrape.exposition.families import BodyFamilies, FamilyDeclaration
 from trimon.scrape.exposition.protobuf.columns import Bytes, NumberPlaces, PlacesBuilder, ValuePlan

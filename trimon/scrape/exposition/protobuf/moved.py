@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 
+from trimon.records import dataclass
 from trimon.scrape.exposition.bodymemory import LINES_AT_ONCE, Ints, Lateness, SeriesExemplar, never_late
 from trimon.scrape.exposition.protobuf.columns import Bytes, NumberPlaces
 from trimon.scrape.exposition.protobuf.exemplars import shown_exemplars

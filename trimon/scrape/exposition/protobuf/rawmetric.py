@@ -6,10 +6,11 @@ each numbered within its metric in the order of the bytes. All other bytes are l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from struct import Struct
 from typing import Final
 
+from trimon.records import dataclass
 from trimon.scrape.exposition.protobuf.parts import (
     expect_end,
     expect_wire,

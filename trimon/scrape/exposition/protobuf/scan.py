@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from trimon.records import dataclass
 from trimon.scrape.exposition.protobuf.parts import expect_wire, read_tag
 from trimon.scrape.exposition.records import ExpositionError
 from trimon.wire import LENGTH, VARINT, WireError, block, skip, varint

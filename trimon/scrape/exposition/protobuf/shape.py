@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence, Sized
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from trimon.gotext.floats import format_label
 from trimon.limits import HISTOGRAM_BUCKETS_MAX
 from trimon.model.components import Layout, MarkerFlags, Part, marker
 from trimon.model.histogram import CUSTOM_SCHEMA
+from trimon.records import dataclass
 from trimon.scrape.exposition.protobuf.histograms import HistogramRules, bucket_sides
 from trimon.scrape.exposition.protobuf.rawmetric import ABSENT, RawHistogram, RawMetric
 from trimon.scrape.exposition.records import ExpositionError

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from werkzeug.datastructures import MultiDict
-
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.clock import Clock
 from trimon.gotext.strings import go_quote
@@ -22,6 +20,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 

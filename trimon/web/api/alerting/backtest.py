@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from werkzeug.datastructures import MultiDict
-
 from trimon import limits
 from trimon.errors import UserError
 from trimon.model.snapshot import Snapshot
@@ -23,6 +21,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, success
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 # As long as a path may be.

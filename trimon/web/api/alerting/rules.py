@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from werkzeug.datastructures import MultiDict
-
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.gotext.times import json_time
 from trimon.model.matcher import satisfied
@@ -25,6 +23,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, seconds
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from werkzeug.datastructures import MultiDict
-
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher
@@ -27,6 +25,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 T = TypeVar("T")

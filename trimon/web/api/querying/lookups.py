@@ -15,7 +15,6 @@ answer   [{"__name__":"up","job":"a"},{"__name__":"up","job":"c"}]
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -25,6 +24,7 @@ import numpy.typing as npt
 from trimon.model.table import LabelTable
 from trimon.query.answer.jsonlabels import format_label_sets
 from trimon.query.execution.labelcodes import sort_order
+from trimon.records import dataclass
 from trimon.storage.block.cache import ArrayCache
 
 REMEMBERED_BYTES: Final = 16 * 2**20

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
-from werkzeug.datastructures import MultiDict
 
 from trimon import limits
 from trimon.actors.querying.backends import BackendPart
@@ -25,12 +24,14 @@ from trimon.query.execution.grid import Grid
 from trimon.query.language.errors import ParseError
 from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
+from trimon.records import dataclass
 from trimon.web.api.described import EVALUATION, QUERY, RANGE, TIME
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 _NS_PER_MS = 1_000_000

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import orjson
-from werkzeug.datastructures import MultiDict
 
 from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.gotext.strings import go_json, go_quote
@@ -18,12 +16,14 @@ from trimon.model.matcher import Matcher, watched
 from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.query.execution.budget import Budget
+from trimon.records import dataclass
 from trimon.web.api.querying.similarity import ALGORITHMS, Score, scorer
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, seconds
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 FEATURE: Final = "search-api"

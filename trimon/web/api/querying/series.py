@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
-from werkzeug.datastructures import MultiDict
 
 from trimon.gotext.strings import go_json
 from trimon.model.labels import Labels
@@ -17,6 +16,7 @@ from trimon.model.ordering import add_in_slices, sorted_in_slices
 from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
+from trimon.records import dataclass
 from trimon.web.api.described import BETWEEN, LIMIT, LOOKUP, MATCH
 from trimon.web.api.querying.lookups import Lookups, SeriesTexts
 from trimon.web.context import WebContext
@@ -24,6 +24,7 @@ from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, success
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.pieces import json_list
 from trimon.web.http.request import Request
 

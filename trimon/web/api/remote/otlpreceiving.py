@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -17,6 +16,7 @@ from trimon.fetch.inflater import inflated
 from trimon.fetch.request import BodyError, BodyTooBig
 from trimon.model.rows import Appended, Exemplars, SampleBatch
 from trimon.query.language.options import TYPE_AND_UNIT
+from trimon.records import dataclass
 from trimon.remote.otlp.answer import Outcome, outcome_of
 from trimon.remote.otlp.json_request import protobuf_of
 from trimon.remote.otlp.request import FIELDS_MAX, OtlpDecoder, OtlpRequest, TranslationError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import trio
@@ -13,6 +12,7 @@ from trimon.errors import UserError
 from trimon.model.labels import Labels
 from trimon.model.rows import Appended, Exemplars, RefusedSample
 from trimon.query.language.options import TYPE_AND_UNIT
+from trimon.records import dataclass
 from trimon.remote.snappy import decompress, decompressed_size
 from trimon.remote.write_request import FIELDS_MAX, WriteDecoder, WriteRequest
 from trimon.remote.write_request2 import Decoder2

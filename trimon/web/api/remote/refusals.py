@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import trio
 
 from trimon.log import Log
+from trimon.records import dataclass
 from trimon.web.http.request import Request
 
 TELL_EVERY_S: Final = 60.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -21,6 +20,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.labelcodes import sort_order
+from trimon.records import dataclass
 from trimon.remote.read_request import (
     STREAMED_CHUNKS,
     ReadQuery,

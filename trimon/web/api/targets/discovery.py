@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from werkzeug.datastructures import MultiDict
-
 from trimon.actors.discovery import DiscoveryManager
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.lifecycle import State
@@ -22,6 +20,7 @@ from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter
 from trimon.web.http.endpoint import API_PREFIX, Endpoint, Kind, Parameter
+from trimon.web.http.multidict import MultiDict
 from trimon.web.http.pieces import success_in_slices
 from trimon.web.http.request import Request
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
@@ -20,6 +20,7 @@ import trio
 from trimon.actors.scrape import ScrapePool
 from trimon.gotext.times import json_time
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.scrape.outcome import TargetState
 from trimon.scrape.target import DroppedTarget, Target
 from trimon.units import format_duration

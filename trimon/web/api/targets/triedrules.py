@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from werkzeug.datastructures import MultiDict
-
 from trimon.config.kinds import Listed, Of
 from trimon.config.model import Source
 from trimon.config.relabel import RelabelConfig
 from trimon.config.yaml.tree import Document
 from trimon.errors import UserError
 from trimon.limits import LABEL_VALUE_BYTES_MAX
+from trimon.web.http.multidict import MultiDict
 
 # Of what tried rules make of labels: as long as a label may be that is stored, and an answer that can be read.
 LABEL_CHARACTERS_MAX: Final = LABEL_VALUE_BYTES_MAX

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from trimon.model.labels import Labels
+from trimon.records import dataclass
 from trimon.redaction import MASK, SECRET_CHARACTERS_MIN, URL_MASK, secrets_in_url
 
 UNKNOWN: Final = (

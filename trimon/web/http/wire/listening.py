@@ -8,11 +8,11 @@ import socket
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from trimon.errors import OperatingError
+from trimon.records import dataclass
 from trimon.web.http.hosts import is_loopback
 
 # The kernel has a bound of its own. Whoever comes in a crowd is looked at in turn, not left to try again in a second.
