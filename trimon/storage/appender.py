@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.files import is_full
 from trimon.limits import FUTURE_MS_MAX
-from trimon.model.knownseries import KnownSeries
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
 from trimon.storage.head.acceptance import TimeBounds
 from trimon.storage.head.head import Head
+from trimon.storage.head.looseorder import cost_of
 from trimon.storage.head.routing import split_batch
 from trimon.storage.head.scrapegroup import NEVER_MS, ScrapeGroup
 from trimon.storage.metadata import MetadataBook
@@ -22,11 +22,6 @@ from trimon.storage.problems import LIMIT, MEMORY
 from trimon.storage.state import LiveHead, StoreCore, StoreState
 from trimon.storage.wal import sections
 from trimon.storage.wal.log import HeadLog
-
-# What samples take beside cells of a row, 0.1 µs each: those of series that are known, of any, and sealing what waits.
-_KNOWN_COST: Final = 2
-_SAMPLE_COST: Final = 20
-_SEALING_COST: Final = 500_000
 
 
 class Appender:
@@ -171,12 +166,8 @@ class Appender:
         return answers[0] if len(answers) == 1 else _sum(answers)
 
     def cost_of(self, batch: SampleBatch) -> int:
-        """About how long a batch takes to append, as so many cells of a row: its samples, new series, and sealing."""
-        head, samples = self.newest(), len(batch.values)
-        if not head.loose.has_room(samples):
-            return _SEALING_COST + samples
-        known = isinstance(batch.series, KnownSeries) and head.index.knows(batch.series)
-        return samples * (_KNOWN_COST if known else _SAMPLE_COST)
+        """About how long a batch takes to append, as so many cells of a row."""
+        return cost_of(batch, self.newest().index, self.newest().loose)
 
     def _append_metadata(self, message: Metadata) -> Appended:
         changed = self._book.update(message.families)

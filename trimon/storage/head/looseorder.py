@@ -5,14 +5,17 @@ What is not, in whole or in part, is judged sample by sample (`arrivals.py`), wh
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from trimon.compiled.library import ADDRESS, INT64, function
+from trimon.model.knownseries import KnownSeries
 from trimon.model.rows import SampleBatch
 from trimon.storage.head.acceptance import TimeBounds
 from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.index import SeriesIndex
+from trimon.storage.head.loose import LooseBuffer
 
 _take = function(
     "trimon_loose_take",
@@ -22,6 +25,20 @@ _take = function(
 _note = function(
     "trimon_loose_newest", INT64, (ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, ADDRESS, INT64, ADDRESS)
 )
+
+# What samples take beside cells of a row, 0.1 µs each: those of series that are known, of any, and sealing what waits.
+_KNOWN_COST: Final = 2
+_SAMPLE_COST: Final = 20
+_SEALING_COST: Final = 500_000
+
+
+def cost_of(batch: SampleBatch, index: SeriesIndex, loose: LooseBuffer) -> int:
+    """About how long a batch takes to store, as so many cells of a row: its samples, new series, and sealing."""
+    samples = len(batch.values)
+    if not loose.has_room(samples):
+        return _SEALING_COST + samples
+    known = isinstance(batch.series, KnownSeries) and index.knows(batch.series)
+    return samples * (_KNOWN_COST if known else _SAMPLE_COST)
 
 
 class InOrder(NamedTuple):
