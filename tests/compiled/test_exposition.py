@@ -256,3 +256,13 @@ def test_a_zero_keeps_its_sign() -> None:
     value = read_alone(b"-0.0")
     assert value is not None
     assert math.copysign(1.0, value) == -1.0
+
+
+def test_a_million_equal_comments_are_found_in_one_pass() -> None:
+    """Looking up a line that moved costs no more where all others have one text: with a place for each it would take hours."""
+    count = 1_000_000
+    known = known_lines([b"a ", *[b"# same"] * count, b"b "])
+    matched = match_lines(known, b"b 2\nnew 5\n" + b"# same\n" * count + b"a 1")
+    assert matched.origin[:2].tolist() == [count + 1, -1]
+    assert matched.origin[-1] == 0
+    assert (known.slots[matched.origin[2:-1]] == REMARK).all()

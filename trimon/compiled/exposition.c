@@ -170,32 +170,13 @@ EXPORT int64_t trimon_same_lines(
     return -1;
 }
 
-static uint64_t word(const uint8_t *at)
-{
-    uint64_t bits;
-    memcpy(&bits, at, sizeof bits);
-    return bits;
-}
-
-static uint64_t hash_of(const uint8_t *text, int64_t length)
-{
-    uint64_t hash = (uint64_t)length * UINT64_C(0x9E3779B97F4A7C15), last = 0;
-    for (; length >= 8; length -= 8, text += 8) {
-        hash = (hash ^ word(text)) * UINT64_C(0xD6E8FEB86659FD93);
-        hash ^= hash >> 32;
-    }
-    memcpy(&last, text, (size_t)length);
-    hash = (hash ^ last) * UINT64_C(0xD6E8FEB86659FD93);
-    return hash ^ (hash >> 32);
-}
-
 /* The lines that are remembered, and by their texts where they are: `table` has 2**k places, and is filled when it is first needed. */
 typedef struct {
     const uint8_t *text;
     const int32_t *ends, *slots;
     int64_t lines;
     int32_t *table;
-    uint64_t mask;
+    uint64_t mask, seed;
     int filled;
 } memory;
 
@@ -224,26 +205,41 @@ static int64_t last_word(const uint8_t *at, int64_t length)
     return size;
 }
 
+/* Whether the text of a line is this one. */
+static int is_text(const memory *known, int64_t line, const uint8_t *text, int64_t size)
+{
+    int64_t begin = begin_of(known, line);
+    return known->ends[line] - begin == size && !memcmp(known->text + begin, text, (size_t)size);
+}
+
+/* Puts the first line of each text into the table, remarks and heads apart: bodies have the same blank line, and may have
+ * the same comment, many times, and places that all are taken by it would be looked at for each. */
+static void fill(memory *known)
+{
+    known->filled = 1;
+    memset(known->table, 0xff, (known->mask + 1) * sizeof *known->table);
+    for (int64_t line = 0; line < known->lines; line++) {
+        const uint8_t *text = known->text + begin_of(known, line);
+        int64_t size = known->ends[line] - begin_of(known, line), other;
+        uint64_t place = hash_of(text, size, known->seed) & known->mask;
+        while ((other = known->table[place]) >= 0 &&
+               !(is_text(known, other, text, size) && (known->slots[other] == REMARK) == (known->slots[line] == REMARK)))
+            place = (place + 1) & known->mask;
+        if (other < 0)
+            known->table[place] = (int32_t)line;
+    }
+}
+
 /* The place of the text that a line has before its last word; a comment is taken whole. -1: there is none. */
 static int64_t found(memory *known, const uint8_t *at, int64_t length)
 {
-    if (!known->filled) {
-        known->filled = 1;
-        memset(known->table, 0xff, (known->mask + 1) * sizeof *known->table);
-        for (int64_t line = 0; line < known->lines; line++) {
-            int64_t begin = begin_of(known, line), size = known->ends[line] - begin;
-            uint64_t place = hash_of(known->text + begin, size) & known->mask;
-            while (known->table[place] >= 0)
-                place = (place + 1) & known->mask;
-            known->table[place] = (int32_t)line;
-        }
-    }
+    if (!known->filled)
+        fill(known);
     int64_t size = length && *at != '#' ? length - last_word(at, length) : length;
-    for (uint64_t place = hash_of(at, size) & known->mask; known->table[place] >= 0; place = (place + 1) & known->mask) {
-        int64_t line = known->table[place], begin = begin_of(known, line);
-        if (known->ends[line] - begin == size && !memcmp(known->text + begin, at, (size_t)size) && fits(known, line, at, length))
-            return line;
-    }
+    for (uint64_t place = hash_of(at, size, known->seed) & known->mask; known->table[place] >= 0;
+         place = (place + 1) & known->mask)
+        if (is_text(known, known->table[place], at, size) && fits(known, known->table[place], at, length))
+            return known->table[place];
     return -1;
 }
 
@@ -254,7 +250,7 @@ static int64_t found(memory *known, const uint8_t *at, int64_t length)
  * two; `odd` as above. */
 EXPORT int64_t trimon_match_lines(
     const uint8_t *text, const int32_t *ends, const int32_t *slots, int64_t remembered, int32_t *table, int64_t places,
-    const uint8_t *body, int64_t size, int64_t lines, int32_t *begins, int32_t *origin, int32_t *heads, double *values,
+    uint64_t seed, const uint8_t *body, int64_t size, int64_t lines, int32_t *begins, int32_t *origin, int32_t *heads, double *values,
     int32_t *odd)
 {
     if (places <= remembered || (places & (places - 1)))
@@ -262,7 +258,7 @@ EXPORT int64_t trimon_match_lines(
     for (int64_t line = 0; line < remembered; line++)
         if (ends[line] < (line ? ends[line - 1] : 0))
             return -1;
-    memory known = {text, ends, slots, remembered, table, (uint64_t)places - 1, 0};
+    memory known = {text, ends, slots, remembered, table, (uint64_t)places - 1, seed, 0};
     const uint8_t *at = body, *end = body + size;
     int64_t next = 0, missed = 0, odds = 0;
     for (int64_t line = 0; line < lines; line++) {

@@ -14,36 +14,6 @@ enum { LABELS_MAX = 200, PROBES_MAX = 64 };
 static const uint64_t MARKER = 0x7FFC6E6174697600u;
 static const uint64_t ABSENT = 0x7FF47472696D6F6Eu;
 
-static uint64_t word_at(const uint8_t *at)
-{
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return word;
-}
-
-static uint64_t folded(uint64_t a, uint64_t b)
-{
-    const unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* A hash of some bytes; `seed` is another one in every process, so that nobody can prepare bytes that collide. */
-static uint64_t hash_of(const uint8_t *data, int64_t size, uint64_t seed)
-{
-    uint64_t hash = seed ^ (uint64_t)size;
-    int64_t at = 0;
-    for (; at + 16 <= size; at += 16)
-        hash = folded(word_at(data + at) ^ 0x9E3779B97F4A7C15u ^ seed, word_at(data + at + 8) ^ hash);
-    uint64_t low = 0, high = 0;
-    if (at + 8 <= size) {
-        low = word_at(data + at);
-        at += 8;
-    }
-    memcpy(&high, data + at, (size_t)(size - at));
-    hash = folded(low ^ 0xD1B54A32D192ED03u ^ seed, high ^ hash);
-    return folded(hash ^ 0x8CB92BA72F3D8DD7u, seed ^ 0xA0761D6478BD642Fu);
-}
-
 /* A length of up to three bytes and the place behind it; -1 where it is longer or cut. */
 static inline int64_t length_at(const uint8_t *data, int64_t *position, int64_t end)
 {

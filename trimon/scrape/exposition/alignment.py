@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from itertools import accumulate, compress, repeat
 from operator import is_
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.compiled.library import ADDRESS, BYTES, INT64, function
+from trimon.compiled.library import ADDRESS, BYTES, INT64, UINT64, function
 from trimon.scrape.exposition.bodymemory import BLANK, REMARK, Floats, Ints, KnownLines, Places
 from trimon.scrape.exposition.samelines import OddLines
 
@@ -16,10 +17,12 @@ _match: Final = function(
     "trimon_match_lines",
     INT64,
     (
-        *(ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, INT64),
+        *(ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, INT64, UINT64),
         *(BYTES, INT64, INT64, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
     ),
 )
+# Nobody can prepare lines whose places in a table are all the same.
+_SEED: Final = secrets.randbits(64)
 # A number of so many digits or fewer is finite, and its float says all.
 _DIGITS_MAX: Final = 15
 _LINE_END: Final = 10
@@ -66,7 +69,7 @@ def match_lines(known: KnownLines, body: bytes) -> MatchedLines:
     begins, origin, stops = np.empty((3, lines), np.int32)
     values, odd = np.empty(lines), np.empty((lines, 3), np.int32)
     found = _match(
-        *(*known.addresses, remembered, table.ctypes.data, len(table), body, len(body), lines),
+        *(*known.addresses, remembered, table.ctypes.data, len(table), _SEED, body, len(body), lines),
         *(begins.ctypes.data, origin.ctypes.data, stops.ctypes.data, values.ctypes.data, odd.ctypes.data),
     )
     assert found >= 0, "all lines were counted"
