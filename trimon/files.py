@@ -158,11 +158,26 @@ class Files(Protocol):
         ...
 
 
-class _DiskAppendFile:
-    """An append file over a plain descriptor."""
+class _Descriptor:
+    """A plain descriptor that is written to."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+
+    def sync(self) -> None:
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _DiskAppendFile(_Descriptor):
+    """One that is written to at its end."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
         self._size_bytes = 0
 
     @property
@@ -180,20 +195,9 @@ class _DiskAppendFile:
         os.ftruncate(self._descriptor, size_bytes)
         self._size_bytes = size_bytes
 
-    def sync(self) -> None:
-        os.fdatasync(self._descriptor)
 
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-class _DiskOverwrittenFile:
-    """A descriptor that is written by offset."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+class _DiskOverwrittenFile(_Descriptor):
+    """One that is written to by offset."""
 
     def write_at(self, offset: int, data: bytes) -> None:
         view = memoryview(data)
@@ -201,14 +205,6 @@ class _DiskOverwrittenFile:
             written = os.pwrite(self._descriptor, view, offset)
             offset += written
             view = view[written:]
-
-    def sync(self) -> None:
-        os.fdatasync(self._descriptor)
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
     def __del__(self) -> None:
         self.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from trimon.query.answer import jsonrows
 from trimon.query.answer.jsonnumbers import format_values
-from trimon.query.answer.jsonrows import Stamps, json_rows, rows_in_python
+from trimon.query.answer.jsonrows import Rows, Stamps, json_rows, rows_in_python
 
 ANY = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0])
 SHORT = st.tuples(st.integers(-(10**17), 10**17), st.integers(-30, 30)).map(lambda p: float(f"{p[0]}e{p[1]}"))
@@ -41,8 +41,9 @@ def test_the_compiled_loop_and_its_twin_write_the_same_bytes(rows: list[list[flo
     stamps = Stamps([str(1_700_000_000 + step) + (".5" if step % 2 else "") for step in range(10)])
     stamp_of = np.array([step for row in rows for step in range(len(row))], np.int32)
     sets = [f'{{"job":"{"ü" * (number % 3)}{number}"}}' for number in range(len(rows))]
-    twin = rows_in_python(sets, values, ends, stamps, stamp_of, single=False)
-    assert json_rows(sets, values, ends, stamps, stamp_of, single=False) == twin
+    rows_of = Rows(sets, values, ends, stamps, stamp_of)
+    twin = rows_in_python(rows_of)
+    assert json_rows(rows_of) == twin
     assert len(json.loads(b"[" + twin + b"]")) == len(rows)
 
 
@@ -53,9 +54,9 @@ def test_an_instant_is_written_the_same_by_both(values: list[float]) -> None:
     """One sample a series, as of an instant."""
     column = np.array(values, np.float64)
     sets, stamps = ["{}"] * len(values), Stamps(["1.5"])
-    arguments = (sets, column, range(1, len(values) + 1), stamps, np.zeros(len(values), np.int32))
-    written = json_rows(*arguments, single=True)
-    assert written == rows_in_python(*arguments, single=True)
+    rows = Rows(sets, column, range(1, len(values) + 1), stamps, np.zeros(len(values), np.int32), single=True)
+    written = json_rows(rows)
+    assert written == rows_in_python(rows)
     assert [row["value"][1] for row in json.loads(b"[" + written + b"]")] == format_values(column)
 
 

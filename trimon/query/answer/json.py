@@ -15,7 +15,7 @@ from trimon.model.table import LabelTable
 from trimon.query.answer.jsonhistograms import HistogramTexts
 from trimon.query.answer.jsonlabels import format_label_sets, json_quoted, label_bytes
 from trimon.query.answer.jsonnumbers import format_times, format_value, format_values
-from trimon.query.answer.jsonrows import Int32s, Stamps, json_rows
+from trimon.query.answer.jsonrows import Int32s, Rows, Stamps, json_rows
 from trimon.query.answer.result import QueryResult, RangeSamples
 from trimon.query.execution.values import Cells, Matrix
 from trimon.query.histograms.matrix import HistogramMatrix
@@ -92,7 +92,7 @@ def _rows(labels: LabelTable, values: Matrix, cells: Cells | None, times_ms: Tim
     stamps = Stamps(format_times(times_ms))
     if cells is None:
         ends, stamp_of = range(1, len(values) + 1), np.zeros(len(values), np.int32)
-        return json_rows(format_label_sets(labels), values, ends, stamps, stamp_of, single=True)
+        return json_rows(Rows(format_label_sets(labels), values, ends, stamps, stamp_of, single=True))
     (time,) = stamps.texts
     sets, texts = format_label_sets(labels), format_values(values)
     shown = zip(sets, texts, strict=True)
@@ -189,7 +189,7 @@ def _matrix(result: QueryResult, check: Callable[[], None]) -> Iterator[bytes]:
             here = slice(begin, offsets[last])
             stamps, stamp_of = times.of(row, last, here)
             lengths = [end - begin for end in offsets[row + 1 : last + 1]]
-            yield json_rows(sets[row:last], values[here], lengths, stamps, stamp_of, single=False)
+            yield json_rows(Rows(sets[row:last], values[here], lengths, stamps, stamp_of))
         row = last
 
 
@@ -207,7 +207,7 @@ def _long_row(
             stamps, stamp_of = times.of(row, row + 1, here)
         else:
             stamps, stamp_of = on_grid[0], on_grid[1][here.start - low : here.stop - low]
-        text = json_rows([metric], values[here], [here.stop - begin], stamps, stamp_of, single=False)
+        text = json_rows(Rows([metric], values[here], [here.stop - begin], stamps, stamp_of))
         # What begins a series is wanted of the first piece alone, and what ends it of the last.
         text = text if begin == low else b"," + text[head_bytes:]
         yield text if here.stop == high else text[: -len(_SERIES_END)]

@@ -45,7 +45,7 @@ def format_label_sets(labels: LabelTable) -> list[str]:
 
 
 def _label_sets(labels: LabelTable) -> list[str]:
-    columns = label_columns(labels, "{", "}")
+    columns = _label_columns(labels)
     if columns is not None:
         return columns[0] if len(columns) == 1 else list(map("".join, zip(*columns, strict=True)))
     if not labels.names or not labels.rows:
@@ -55,8 +55,8 @@ def _label_sets(labels: LabelTable) -> list[str]:
     return ["{" + "".join(row)[1:] + "}" for row in rows]
 
 
-def label_columns(labels: LabelTable, before: str, after: str) -> list[list[str]] | None:
-    """Lists of pieces, which row by row put together are the label sets with `before` and `after` around them.
+def _label_columns(labels: LabelTable) -> list[list[str]] | None:
+    """Lists of pieces, which row by row put together are the label sets.
 
     None when there is no label that every series has as its first.
     """
@@ -64,7 +64,7 @@ def label_columns(labels: LabelTable, before: str, after: str) -> list[list[str]
         return None
     columns: list[list[str]] = []
     # what all series share is written once, into the pieces of the next label
-    shared, cut = before, 1
+    shared, cut = "{", 1
     for index, codes in enumerate(labels.columns):
         code = codes[0]
         if (codes == code).all():
@@ -73,11 +73,10 @@ def label_columns(labels: LabelTable, before: str, after: str) -> list[list[str]
             columns.append(_pieces(labels, index, shared, cut))
             shared = ""
         cut = 0
-    shared += after
+    shared += "}"
     if not columns:
         return [[shared] * labels.rows]
-    if shared:
-        columns.append(list(repeat(shared, labels.rows)))
+    columns.append(list(repeat(shared, labels.rows)))
     return columns
 
 

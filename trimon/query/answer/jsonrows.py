@@ -6,7 +6,7 @@ The twin in Python says what is written; it puts lists of strings together, whic
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,63 +44,49 @@ class Stamps:
         self.bytes_max = max(map(len, texts), default=0)
 
 
-def json_rows(
-    sets: Sequence[str],
-    values: Matrix,
-    ends: Sequence[int],
-    stamps: Stamps,
-    stamp_of: Int32s,
-    *,
-    single: bool,
-) -> bytes:
-    """Series, joined by commas: `sets` are their labels, `ends` where their samples end among `values`.
+class Rows(NamedTuple):
+    """Some series: their labels as text, and where the samples of each end among `values`.
 
-    `stamp_of` is the number of each sample's time. With `single` a series has one sample, and is one of an instant.
+    `stamp_of` is the number of each sample's time in `stamps`. With `single` a series has one sample, and is one of an instant.
     """
-    if _JSON_ROWS is not None:
-        return _compiled_rows(_JSON_ROWS, sets, values, ends, stamps, stamp_of, single=single)
-    return rows_in_python(sets, values, ends, stamps, stamp_of, single=single)
+
+    sets: Sequence[str]
+    values: Matrix
+    ends: Sequence[int]
+    stamps: Stamps
+    stamp_of: Int32s
+    single: bool = False
 
 
-def _compiled_rows(
-    loop: Callable[..., int],
-    sets: Sequence[str],
-    values: Matrix,
-    ends: Sequence[int],
-    stamps: Stamps,
-    stamp_of: Int32s,
-    *,
-    single: bool,
-) -> bytes:
-    values = np.ascontiguousarray(values, np.float64)
+def json_rows(rows: Rows) -> bytes:
+    """Series as JSON, joined by commas."""
+    return rows_in_python(rows) if _JSON_ROWS is None else _compiled_rows(_JSON_ROWS, rows)
+
+
+def _compiled_rows(loop: Callable[..., int], rows: Rows) -> bytes:
+    sets, stamps = rows.sets, rows.stamps
+    values = np.ascontiguousarray(rows.values, np.float64)
     numbers = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
     metrics = "".join(sets)
     sizes = map(len, sets) if metrics.isascii() else (len(each.encode()) for each in sets)
     metric_ends = np.fromiter(sizes, np.int64, len(sets)).cumsum()
-    joined, row_ends = metrics.encode(), np.array(ends, np.int64)
-    codes = np.ascontiguousarray(stamp_of, np.int32)
+    joined, row_ends = metrics.encode(), np.array(rows.ends, np.int64)
+    codes = np.ascontiguousarray(rows.stamp_of, np.int32)
     size = len(numbers) + len(values) * (stamps.bytes_max + _SAMPLE_BYTES) + len(sets) * _SERIES_BYTES
     room = np.empty(size + (int(metric_ends[-1]) if sets else 0), np.uint8)
     written = loop(
         *(numbers, len(numbers), values.ctypes.data, len(values)),
         *(stamps.joined, len(stamps.joined), stamps.ends.ctypes.data, len(stamps.ends), codes.ctypes.data),
         *(joined, len(joined), metric_ends.ctypes.data, row_ends.ctypes.data, len(sets)),
-        *(int(single), room.ctypes.data, len(room)),
+        *(int(rows.single), room.ctypes.data, len(room)),
     )
     assert written >= 0, "texts and samples that do not fit each other"
     return room[:written].tobytes()
 
 
-def rows_in_python(
-    sets: Sequence[str],
-    values: Matrix,
-    ends: Sequence[int],
-    stamps: Stamps,
-    stamp_of: Int32s,
-    *,
-    single: bool,
-) -> bytes:
+def rows_in_python(rows: Rows) -> bytes:
     """The twin of the compiled loop."""
+    sets, values, ends, stamps, stamp_of, single = rows
     texts, times = format_values(values), stamps.texts
     if single:
         shown = zip(sets, stamp_of.tolist(), texts, strict=True)
@@ -108,12 +94,12 @@ def rows_in_python(
             [f'{{"metric":{m},"value":[{times[at]},"{text}"]}}' for m, at, text in shown]
         ).encode()
     heads = [f'"],[{time},"' for time in times]
-    rows: list[str] = []
+    shown_rows: list[str] = []
     low = 0
     for metric, high in zip(sets, ends, strict=True):
         begin = f'{{"metric":{metric},"values":['
         if low == high:
-            rows.append(f"{begin}]}}")
+            shown_rows.append(f"{begin}]}}")
             continue
         pieces = [""] * (2 * (high - low))
         pieces[0::2] = [heads[at] for at in stamp_of[low:high].tolist()]
@@ -121,6 +107,6 @@ def rows_in_python(
         # Every head begins by closing the value before it: the first closes nothing.
         pieces[0] = begin + pieces[0][3:]
         pieces.append('"]]}')
-        rows.append("".join(pieces))
+        shown_rows.append("".join(pieces))
         low = high
-    return ",".join(rows).encode()
+    return ",".join(shown_rows).encode()
