@@ -79,7 +79,8 @@ def test_an_interrupted_command_says_what_becomes_of_it(server: Server, target: 
     file.write_text(configuration(target, "127.0.0.1:1"))
     command = [sys.executable, "-m", "trimon", "config", "apply", str(file), "--server", server.url]
     asking = subprocess.Popen(
-        [*command, "--watch", "1m"],
+        # What a shell starts in the background ignores interrupts, and so would all that it starts.
+        ["env", "--default-signal=INT", *command, "--watch", "1m"],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
