@@ -86,6 +86,18 @@ async def test_slots_come_once_an_interval(autojump_clock: MockClock) -> None:
     assert loop.missed == 0
 
 
+async def test_a_slot_to_begin_at_is_given_late(autojump_clock: MockClock) -> None:
+    """The first slot, when it was said, is given though its time has passed; one that is an interval old is missed."""
+    late, too_late = Loop(), Loop()
+    late.schedule.begin_at(START_MS - 7_000)
+    too_late.schedule.begin_at(START_MS - 17_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(late.for_s, 10)
+        nursery.start_soon(too_late.for_s, 10)
+    assert (late.slots, late.missed) == ([-7_000, 3_000], 0)
+    assert (too_late.slots, too_late.missed) == ([-7_000, 3_000], 1)
+
+
 async def test_work_that_ends_at_a_slot_does_not_miss_it(autojump_clock: MockClock) -> None:
     """Work of exactly an interval leaves no slot out, a millisecond more leaves out one."""
     exact, longer = Loop(10.0), Loop(10.001)

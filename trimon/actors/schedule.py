@@ -40,10 +40,16 @@ class Schedule:
         self._offset_ms = offset_ms
         self._missed = missed
         self._given = False
+        self._late = False
         self._asked = False
         self._alarm = Alarm()
         self._alarms = alarms if alarms is not None else Alarms()
         self._scope = trio.CancelScope()
+
+    def begin_at(self, slot_ms: int) -> None:
+        """The first `wait` gives this slot, also when it is late by less than an interval. Before any `wait`."""
+        self.slot_ms = slot_ms
+        self._late = True
 
     def ask_now(self) -> None:
         """The next `wait`, or the one that waits, gives the time it is, once, beside the slots."""
@@ -59,7 +65,9 @@ class Schedule:
         self._given = False
         while not self.draining:
             now_ms = self._clock.now_ms()
-            self._leave_behind(now_ms)
+            if not self._late:
+                self._leave_behind(now_ms)
+            self._late = False
             if not self._asked:
                 await self._sleep(max(self.slot_ms - now_ms, 0) / 1000)
             now_ms = self._clock.now_ms()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 
 from tests.actors.rules.test_rules import KEY, keep_pushing, rules
 from tests.support.rule_world import RuleWorld, rule_world
+from trimon.actors.querying.gate import Queries
 
 START_MS = 1_700_000_000_000
 RULES = rules(
@@ -79,6 +81,25 @@ async def test_recording_rules_have_no_hole(tmp_path: Path, autojump_clock: Mock
     assert values == [float(number) for number in range(len(values))]
     assert max(steps(after["ALERTS"])) > 100_000  # alerts are not caught up with
     assert group.missed == 0
+
+
+@pytest.mark.parametrize("after_s", range(180, 190))
+async def test_catching_up_past_the_first_slot_does_not_leave_it_out(
+    tmp_path: Path, autojump_clock: MockClock, after_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes four seconds of an interval of ten: wherever the start was, its first slot is evaluated, late or not."""
+    quick = Queries.run
+
+    async def slow(queries: Queries, expression: str, *rest: Any, **named: Any) -> Any:
+        if expression.startswith("catch up"):
+            await trio.sleep(4)
+        return await quick(queries, expression, *rest, **named)
+
+    await first_run(tmp_path, RULES, 65)
+    monkeypatch.setattr(Queries, "run", slow)
+    here, after = await second_run(tmp_path, RULES, after_s)
+    assert steps(after["r:m"]) == steps(after["r:twice"]) == {10_000}
+    assert here.manager.groups[KEY].missed == 0
 
 
 async def test_a_series_that_went_before_the_first_missed_slot_ends_there(

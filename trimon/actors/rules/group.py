@@ -97,6 +97,8 @@ class RuleGroupActor:
         if not wanted or self._schedule.draining:
             return
         until_ms = first_slot_ms(seams.clock.now_ms(), group.offset_ms, group.spec.interval_ms)
+        # What is caught up with ends before this slot, so that it must not be left out when catching up took past it.
+        self._schedule.begin_at(until_ms)
         with self._schedule.interruptible():
             self._at_work = "catching up"
             caught_up = await CatchUp(group.spec, group.offset_ms, until_ms, seams).run()
