@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -22,20 +23,19 @@ from hypercorn.typing import AppWrapper, LifespanState
 from trimon import limits
 from trimon.web.auth.handshake import TlsStream
 from trimon.web.http.wire.connections import BUSY, IDLE, Phase, Place
-from trimon.web.http.wire.departure import SENDS_NO_MORE
+from trimon.web.http.wire.departure import SENDS_NO_MORE, Departure
 from trimon.web.http.wire.directstream import DirectStream, DirectTasks
+from trimon.web.http.wire.exchange import JOIN_BYTES_MAX, Exchange, Exchanges, scope_of
 from trimon.web.http.wire.h11server import ServerProtocol
+from trimon.web.http.wire.hangups import ANSWER_S
+from trimon.web.http.wire.knownheads import PlainHead
 from trimon.web.http.wire.refusal import refusal
 
 # Of an answer that is whole when its head is made.
 _LENGTH: Final = b"\r\nContent-Length: "
-# A longer body is not copied behind its head: sending twice costs less.
-JOIN_BYTES_MAX: Final = 64 * 1024
 READ_BYTES_MAX: Final = 64 * 1024
 # A longer answer waits its turn: parts of one that the client reads as fast as they come would follow on one another.
 DIRECT_BYTES_MAX: Final = 64 * 1024
-# So long such a client waits for an answer to begin; most have gone.
-ANSWER_S: Final = 10.0
 # So long a body may still come when the server stops.
 BODY_DRAIN_S: Final = 1.0
 _TOO_LATE: Final[Mapping[Phase, str]] = {
@@ -73,18 +73,28 @@ class ConnectionWatch:
 
     async def restart(self, task_group: TaskGroup, _: Callable[[], Awaitable[None]]) -> None:
         """The connection is idle from now on."""
-        now_s = trio.current_time()
-        self._place.enter(IDLE, now_s)
-        self._read_until_s = math.inf
         if self._begun:
-            self._until(now_s + min(limits.CONNECTION_IDLE_S, self._read_timeout_s))
+            self.idle()
             return
         self._begun = True
+        now_s = trio.current_time()
+        self._place.enter(IDLE, now_s)
         self._until(now_s + min(limits.CONNECTION_FIRST_S, self._read_timeout_s))
         task_group.spawn(self._watch)
 
     async def stop(self) -> None:
         """The connection has a request."""
+        self.busy()
+
+    def idle(self) -> None:
+        """The next request is waited for."""
+        now_s = trio.current_time()
+        self._place.enter(IDLE, now_s)
+        self._read_until_s = math.inf
+        self._until(now_s + min(limits.CONNECTION_IDLE_S, self._read_timeout_s))
+
+    def busy(self) -> None:
+        """A request is at work."""
         self._place.enter(BUSY, 0.0)
         self._body_left_s = limits.REQUEST_BODY_S
         self._deadline_s = math.inf
@@ -186,11 +196,16 @@ class ServerConnection(TCPServer):
         state: LifespanState,
         stream: DirectStream | TlsStream,
         place: Place,
+        exchanges: Exchanges,
         read_timeout_s: float = math.inf,
     ) -> None:
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]  # as its own worker calls it
         self._place = place
+        self._exchanges = exchanges
         self._direct = stream if isinstance(stream, DirectStream) else None
+        self._transport = (
+            stream.socket if isinstance(stream, DirectStream) else stream.transport_stream.socket
+        )
         self._watch = ConnectionWatch(context, place, self._close_by_time, read_timeout_s)
         self.idle_task = self._watch  # type: ignore[assignment]  # it is only asked to restart and to stop
         self._head = b""
@@ -215,13 +230,50 @@ class ServerConnection(TCPServer):
         """Reads until the client ends, and tells the protocol when nobody waits for an answer any more."""
         try:
             while data := await self._receive():
-                await self.protocol.handle(RawData(bytes(data)))
+                head = self._exchanges.heads.plain(bytes(data)) if self._is_idle() else None
+                if head is None:
+                    await self.protocol.handle(RawData(bytes(data)))
+                elif not await self._exchange(head):
+                    await self.protocol.handle(Closed())
+                    return
             await self.protocol.handle(RawData(b""))
             if await self._answers_half():
                 return
         except (trio.ClosedResourceError, trio.BrokenResourceError):
             pass
         await self.protocol.handle(Closed())
+
+    def _is_idle(self) -> bool:
+        """Whether what comes next is the beginning of a request."""
+        protocol = self.protocol.protocol
+        return (
+            isinstance(protocol, H11Protocol)
+            and protocol.stream is None
+            and protocol.connection.their_state is h11.IDLE
+            and not protocol.connection.trailing_data[0]
+        )
+
+    async def _exchange(self, head: PlainHead) -> bool:
+        """Has a plain request answered; whether another may follow on this connection."""
+        protocol = self.protocol.protocol
+        assert isinstance(protocol, H11Protocol)
+        self._watch.busy()
+        hangups, transport = self._exchanges.hangups, self._transport
+        departure = Departure(partial(hangups.watch, transport))
+        scope = scope_of(head, "https" if protocol.ssl else "http", protocol.client, protocol.server)
+        exchange = Exchange(scope, head.body, self._push, departure)
+        try:
+            with suppress(Exception):  # the application's own links have reported it
+                await self.app(
+                    scope, exchange.receive, exchange.send, trio.to_thread.run_sync, trio.from_thread.run
+                )
+        finally:
+            hangups.forget(transport, departure)
+        await exchange.end()
+        if exchange.gone or exchange.closes or self.context.terminated.is_set():
+            return False
+        self._watch.idle()
+        return True
 
     async def _receive(self) -> bytes | bytearray:
         """What comes next; whether it is waited for as part of a head or of a body is noted."""
@@ -307,6 +359,14 @@ class ServerConnection(TCPServer):
             await self._write(data)
 
     async def _write(self, data: bytes) -> None:
+        try:
+            await self._push(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            # The client has gone, or the reader closes the connection at this moment.
+            await self.protocol.handle(Closed())
+
+    async def _push(self, data: bytes) -> None:
+        """Sends it all. Raises BrokenResourceError, ClosedResourceError, BusyResourceError."""
         place = self._place
         if self._direct is not None and len(data) <= DIRECT_BYTES_MAX and not self.send_lock.locked():
             sent = self._direct.try_send(data)
@@ -318,9 +378,9 @@ class ServerConnection(TCPServer):
             for at in range(0, len(data), limits.ANSWER_PIECE_BYTES):
                 piece = data[at : at + limits.ANSWER_PIECE_BYTES]  # the whole of a short one is no copy
                 place.writes_since_s = trio.current_time()
-                await super().protocol_send(RawData(piece))
-        except trio.BusyResourceError:  # the reader closes the connection at this moment
-            await self.protocol.handle(Closed())
+                async with self.send_lock:
+                    with trio.CancelScope(shield=True):
+                        await self.stream.send_all(piece)
         finally:
             place.writes_since_s = math.inf
 

@@ -15,14 +15,23 @@ _DEPARTURE: Final = "trimon.departure"
 class Departure:
     """What the connection of a request tells of its client. Only on the loop's thread."""
 
-    __slots__ = ("_listeners", "_told")
+    __slots__ = ("_listeners", "_told", "_wanted", "answered", "gone")
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[Departure], object] | None = None) -> None:
+        """`wanted` is called once, when somebody would be told for the first time."""
+        self.answered = False
+        """Whether an answer has begun."""
+        self.gone = False
+        """Whether the client has been told of as gone: nothing is told after that."""
         self._told: list[ASGIReceiveEvent] = []
         self._listeners: list[Callable[[ASGIReceiveEvent], None]] = []
+        self._wanted = wanted
 
     def tell(self, message: ASGIReceiveEvent) -> None:
         """The client has gone, or sends no more (SENDS_NO_MORE)."""
+        if self.gone:
+            return
+        self.gone = message is not SENDS_NO_MORE
         self._told.append(message)
         for listener in tuple(self._listeners):
             listener(message)
@@ -30,6 +39,9 @@ class Departure:
     def listen(self, listener: Callable[[ASGIReceiveEvent], None]) -> None:
         """Call `listener` with what was told, and with what will be."""
         self._listeners.append(listener)
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            wanted(self)
         for message in self._told:
             listener(message)
 

@@ -37,6 +37,11 @@ def canonical(name: bytes) -> bytes:
     return b"-".join(part.capitalize() for part in name.split(b"-"))
 
 
+def reason_of(status: int) -> bytes:
+    """What stands behind a status, empty for one that nobody knows."""
+    return _REASONS.get(status, b"")
+
+
 class _StrictChunks(ChunkedReader):
     """As h11's, but without what others take for the end of a line, and without sizes that nothing has."""
 
@@ -140,7 +145,7 @@ class ServerProtocol(h11.Connection):
                 items.append((b"Connection", b"connection", b"keep-alive"))
         data = super().send(event)
         if data is not None and isinstance(event, _HEADS):
-            reason = _REASONS.get(event.status_code, b"")
+            reason = reason_of(event.status_code)
             start = data[:_STATUS_BYTES]
             if self._answers_old:
                 start = start.replace(b"HTTP/1.1", b"HTTP/1.0")

@@ -25,6 +25,9 @@ from trimon.web.http.wire.arrivals import Arrivals
 from trimon.web.http.wire.connection import ServerConnection
 from trimon.web.http.wire.connections import Connections, Phase, Place
 from trimon.web.http.wire.directstream import DirectStream
+from trimon.web.http.wire.exchange import Exchanges
+from trimon.web.http.wire.hangups import Hangups
+from trimon.web.http.wire.knownheads import KnownHeads
 from trimon.web.http.wire.listening import is_open, shown_address
 
 # As Go's: a query may be in the target.
@@ -98,8 +101,12 @@ class WebActor:
         config = _config()
         worker = WorkerContext(None)
         app = ASGIWrapper(self._counted)
-        server = partial(ServerConnection, app, config, worker, read_timeout_s=self._read_timeout_s)
+        exchanges = Exchanges(KnownHeads(), Hangups())
+        server = partial(
+            ServerConnection, app, config, worker, exchanges=exchanges, read_timeout_s=self._read_timeout_s
+        )
         async with trio.open_nursery() as connections:
+            connections.start_soon(exchanges.hangups.run)
 
             def serve(accepted: socket.socket, place: Place) -> None:
                 stream = DirectStream(accepted)
