@@ -7,7 +7,7 @@ several at once, and sees the same data for ever: it never changes under the rea
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -108,4 +108,22 @@ class Snapshot(Protocol):
 
     def missing(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
         """Which series of the closed interval are not known because stored bytes are damaged, a line each."""
+        ...
+
+
+class DataState(NamedTuple):
+    """What a snapshot is of."""
+
+    version: Hashable
+    """Another value whenever any sample or series comes or goes."""
+    newest_ms: int
+    """The time of the newest sample of all series."""
+
+
+@runtime_checkable
+class StatefulSnapshot(Protocol):
+    """A snapshot that knows whether another one has the same samples."""
+
+    def state(self) -> DataState | None:
+        """What it is of; None where something cannot be read."""
         ...

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from trimon.query.execution.grid import Grid
 from trimon.query.execution.labelcodes import sort_order, sorted_table
 from trimon.query.execution.names import remove_marked
 from trimon.query.execution.operator import WHOLE_BYTES, Operator, extent_of, step_bytes
+from trimon.query.execution.reads import reads_of
 from trimon.query.execution.run import run
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Ranges, Scalar, TextValue, Value, Vector
@@ -174,6 +176,8 @@ def _evaluate(
     if isinstance(value, Ranges) and not value.owned and result.samples is not None:
         stats.looked_at(np.array([len(result.samples.values)]))
     budget.evaluated(result.size_bytes)
+    if ranged:
+        result.reads = reads_of(context, chain.from_iterable(planner.sources.values()))
     result.warnings = context.annotations.warnings()
     result.infos = context.annotations.infos()
     stats.preparation_s = planned - began

@@ -272,6 +272,22 @@ class Queries:
         self._note(record, budget)
         return result
 
+    def repeat(
+        self, options: QueryOptions, again: Callable[[Snapshot], T | None], record: QueryRecord
+    ) -> T | None:
+        """What `again(snapshot)` knows of an earlier run, counted as a query; None where it has to be computed.
+
+        Raises NotReady.
+        """
+        if self._reads_elsewhere():
+            return None
+        found = again(self._snapshot())
+        if found is not None:
+            with TRACER.span("promqlExec", {"query": record.text}):
+                self.served += 1
+                self._note(record, Budget(options))
+        return found
+
     def run_quick(
         self,
         text: str,

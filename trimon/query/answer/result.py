@@ -9,6 +9,7 @@ import numpy as np
 from trimon.model.frame import Offsets, Times
 from trimon.model.histogram import HISTOGRAM_BYTES
 from trimon.model.table import LabelTable
+from trimon.query.execution.reads import SourceRead
 from trimon.query.execution.stats import QueryStats
 from trimon.query.execution.values import Cells, Mask, Matrix, array_bytes
 from trimon.query.histograms.matrix import HistogramMatrix
@@ -48,6 +49,8 @@ class QueryResult:
     infos: tuple[str, ...] = ()
     cells: Cells | None = None
     native: HistogramMatrix | None = None
+    reads: tuple[SourceRead, ...] | None = None
+    """All that a range query read, where it can be told whether it would read the same again."""
 
     @property
     def histograms(self) -> Cells | None:

@@ -95,11 +95,22 @@ class QueryContext:
         """The label sets of a source."""
         return self.selection(source).labels
 
+    @property
+    def selected(self) -> int:
+        """How many sources have been selected."""
+        return len(self._selections)
+
+    def read_of(self, source: SampleSource) -> tuple[Selection, SampleFrame] | None:
+        """What was read of a source; None where its samples were not."""
+        frame = self._frames.get(id(source))
+        return None if frame is None else (self._selections[id(source)], frame)
+
     def frame(self, source: SampleSource) -> SampleFrame:
         """The samples of a source, and perhaps some before and after its times; read once."""
         found = self._frames.get(id(source))
         if found is None:
             selection = self.selection(source)
+            self.stats.frames = True
             self.budget.check()
             try:
                 found = selection.wide_frame(source.start_ms, source.end_ms, self._admit)
@@ -130,6 +141,7 @@ class QueryContext:
             count = int(np.count_nonzero(found.present))
             self.budget.read += count
             self.stats.selected.append((source.matchers, count > 0))
+            self.stats.found_newest(found.times_ms[found.present])
         return found
 
     def cells(self, source: SampleSource) -> int:

@@ -40,6 +40,10 @@ class QueryStats:
     nodes: dict[int, NodeStats] = field(default_factory=dict)
     selected: list[tuple[tuple[Matcher, ...], bool]] = field(default_factory=list)
     """The matchers of everything that was read, and whether there were samples in its time."""
+    frames: bool = False
+    """Whether more was read than the newest sample of each series."""
+    oldest_ms: int | None = None
+    """The time of the oldest of the newest samples that were read; None: none was there."""
 
     def __post_init__(self) -> None:
         self.samples_per_step = np.zeros(self.steps, np.int64)
@@ -49,6 +53,12 @@ class QueryStats:
         """Only so many steps are evaluated, as the others have no samples. Nothing is counted yet."""
         self.steps = steps
         self.__post_init__()
+
+    def found_newest(self, times_ms: npt.NDArray[np.int64]) -> None:
+        """Notes the times of the newest samples of some series."""
+        if len(times_ms):
+            oldest_ms = int(times_ms.min())
+            self.oldest_ms = oldest_ms if self.oldest_ms is None else min(oldest_ms, self.oldest_ms)
 
     @property
     def matched(self) -> dict[frozenset[Matcher], bool]:

@@ -42,7 +42,7 @@ import numpy as np
 from trimon.model.components import COMPONENT_LABEL, is_marker
 from trimon.model.frame import HistogramColumns, SampleFrame
 from trimon.model.matcher import Matcher, MatchType
-from trimon.model.snapshot import Admit, NewestSamples
+from trimon.model.snapshot import Admit, DataState, NewestSamples
 from trimon.model.table import NOTED_ROW_BYTES, NOTED_ROWS_MAX, LabelTable
 from trimon.records import dataclass
 from trimon.storage.block.cache import ArrayCache, taking_over
@@ -63,6 +63,7 @@ _WIDER_MAX: Final = 1.5
 # What marks the components of what was asked for, a matcher that nobody else can have.
 _COMPONENTS: Final = Matcher(COMPONENT_LABEL, MatchType.NOT_EQUAL, "")
 EVER_MS: Final = 1 << 62
+NEVER_MS: Final = -EVER_MS
 
 
 def frames_bytes() -> int:
@@ -335,6 +336,19 @@ class CachedSnapshot(StoreSnapshot):
         """The versions of the sources that overlap the closed interval, and what cannot be read of others."""
         sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
         return (*(source.labels_version for source in sources), len(self.lost))
+
+    def state(self) -> DataState | None:
+        """The versions of all sources, and the time of the newest sample; None where something of them is lost."""
+        if self.lost:
+            return None
+        versions, newest_ms = [], NEVER_MS
+        for source in self.sources:
+            settled: SettledSource = source  # type: ignore[assignment] # as given
+            if settled.losses(None, NEVER_MS, EVER_MS):
+                return None
+            versions.append(settled.version)
+            newest_ms = max(newest_ms, settled.newest_ms)
+        return DataState(tuple(versions), newest_ms)
 
     def _cached_select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
         sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given

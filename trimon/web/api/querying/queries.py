@@ -26,6 +26,7 @@ from trimon.query.language.options import PER_STEP_STATS, QueryOptions
 from trimon.query.planning.trivial import is_trivial
 from trimon.records import dataclass
 from trimon.web.api.described import EVALUATION, QUERY, RANGE, TIME
+from trimon.web.api.querying.repeatedanswers import RepeatedAnswers
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
@@ -109,6 +110,11 @@ class _Form:
     per_step: bool
     arrow: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is JSON, whole, and nothing else."""
+        return not (self.series_max or self.stats or self.arrow)
+
 
 def _rendered(result: QueryResult, budget: Budget, form: _Form) -> Answer:
     """The answer that a result is, with its warnings and infos; made in the query's own thread."""
@@ -146,6 +152,7 @@ class QueryHandler:
 
     def __init__(self, context: WebContext) -> None:
         self._context = context
+        self._repeated = RepeatedAnswers()
 
     async def instant(self, request: Request) -> Answer:
         """/query."""
@@ -199,13 +206,24 @@ class QueryHandler:
             asks_for_arrow(request),
         )
 
+        evaluated: list[tuple[Snapshot, QueryResult]] = []
+
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             def local(steps: Grid) -> QueryResult:
                 return evaluate(snapshot, steps, options, budget)
 
             result = local(grid) if part is None else part.over(local)
             record.stats = result.stats
+            if form.plain:
+                evaluated[:] = [(snapshot, result)]
             return _rendered(result, budget, form)
+
+        def again(snapshot: Snapshot) -> Answer | None:
+            found = self._repeated.find(snapshot, text, grid, options, end_ms)
+            if found is None:
+                return None
+            body, record.stats = found
+            return Answer(body)
 
         queries, part = self._context.queries, None
         try:
@@ -214,8 +232,14 @@ class QueryHandler:
                 if is_trivial(text, expr, grid.count) and not form.arrow:  # the library is long to import
                     return queries.run_now(options, work, record)
             part = await self._asked(request, text, grid, options, ranged=ranged)
+            if part is None and form.plain:
+                repeated = queries.repeat(options, again, record)
+                if repeated is not None:
+                    return self._context.held(repeated)
             quick = None if part is not None else queries.run_quick(text, options, work, record)
             if quick is not None:
+                for snapshot, result in evaluated:
+                    self._repeated.keep(snapshot, text, grid, options, end_ms, result, quick.body)
                 return self._context.held(quick)
             answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
         except ParseError as error:
