@@ -53,7 +53,9 @@ async def test_what_a_crash_leaves_is_the_last_write_or_the_last_synced_one(
             done += 1
             before, syncs = disk.changes, file._synced_s
             # now and then there is so much to say that the slots are too small
-            await saved(file, done, pick.choice((1, 1, 1, 300)))
+            file.note(point(done, pick.choice((1, 1, 1, 300))))
+            if pick.random() < 0.5 or not file.try_write():
+                await file.save()
             if not disk.dead and (file._synced_s != syncs or disk.changes - before > 2):
                 synced = done
         disk.start(power_failed=power_failed)
@@ -107,3 +109,38 @@ async def test_a_savepoint_of_another_log_is_none(autojump_clock: MockClock) -> 
     await trio.lowlevel.checkpoint()
     assert await file_on(disk, told).load("other") is None
     assert await file_on(disk, told).load("log") == point(1)
+
+
+async def test_the_loop_writes_only_what_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slot is written at once, but not the first one, one that is longer, one that is synced, or one behind a slow write."""
+    now_s = 0.0
+    monkeypatch.setattr(savepointfile.time, "monotonic", lambda: now_s)
+    path = tmp_path / "savepoints" / "a"
+    file = file_on(DiskFiles(), [], path)
+    assert file.try_write()  # there is nothing to write
+    file.note(point(1))
+    assert not file.try_write()
+    await saved(file, 1)
+    file.note(point(2))
+    assert file.try_write()
+    assert await file.load("log") == point(2)
+    file.note(point(3, 3000))
+    assert not file.try_write()
+    await file.save()
+    now_s = 1.5
+    file.note(point(4))
+    assert not file.try_write()
+    await file.save()
+    assert await file.load("log") == point(4)
+
+    def slowly(began: list[float]) -> float:
+        began.append(0.0)
+        return 1.6 + len(began) * 0.01
+
+    calls: list[float] = []
+    monkeypatch.setattr(savepointfile.time, "monotonic", lambda: slowly(calls))
+    file.note(point(5))
+    assert file.try_write()
+    file.note(point(6))
+    assert not file.try_write()
+    await file.aclose()

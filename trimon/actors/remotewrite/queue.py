@@ -90,9 +90,7 @@ class RemoteWriteQueue:
     ) -> None:
         self.settings = settings
         self._savepoint = SavepointFile(settings.path, files, offload, self._disk)
-        self.sender = Sender(
-            settings.config, settings.name, clock, offload, log, counts, self._savepoint.write
-        )
+        self.sender = Sender(settings.config, settings.name, clock, offload, log, counts, self._savepoint)
         self.counts = counts
         self.position: LogPosition | None = None
         self.shards = settings.config.queue_config.min_shards

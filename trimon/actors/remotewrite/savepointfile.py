@@ -16,6 +16,8 @@ from trimon.remote.sending.savepoint import SLOTS, Savepoint, newest_of, pack_sl
 
 # A power failure repeats what was sent in so long a time; a killed process one request.
 SYNC_S: Final = 1.0
+# A write that took longer is left to a thread the next time.
+QUICK_S: Final = 0.001
 
 
 class SavepointFile:
@@ -40,6 +42,7 @@ class SavepointFile:
         self._written = self._synced = 0
         """The slots that are not to be touched."""
         self._synced_s = 0.0
+        self._is_slow = False
         self._trouble: OSError | None = None
 
     async def load(self, log_id: str) -> Savepoint | None:
@@ -77,6 +80,30 @@ class SavepointFile:
                 self._trouble = error
                 self._forget_file()
 
+    def try_write(self) -> bool:
+        """As `write`, for the loop, where it costs microseconds; False where a thread has to do it.
+
+        That is where a thread is at it, the medium is due, the file has to be made, or writing was slow the last time.
+        """
+        if self._noted is None:
+            return True
+        is_due = time.monotonic() - self._synced_s >= SYNC_S
+        if self._file is None or is_due or self._is_slow or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            data = pack_slot(self._noted.pack(), self._sequence + 1)
+            if len(data) > self._slot_bytes:
+                return False
+            self._sequence += 1
+            self._noted = None
+            self._write_slot(self._file, data)
+        except OSError as error:
+            self._trouble = error
+            self._forget_file()
+        finally:
+            self._lock.release()
+        return True
+
     async def save(self) -> None:
         """Have `write` done now, by who has nothing else to do in a thread."""
         await self._offload.run(self.write)
@@ -92,11 +119,17 @@ class SavepointFile:
         if self._file is None or len(data) > self._slot_bytes:
             self._begin(data)
             return
-        slot = next(each for each in range(SLOTS) if each not in (self._written, self._synced))
-        self._file.write_at(slot * self._slot_bytes, data)
-        self._written = slot
+        self._write_slot(self._file, data)
         if time.monotonic() - self._synced_s >= SYNC_S:
             self._sync(self._file)
+
+    def _write_slot(self, file: OverwrittenFile, data: bytes) -> None:
+        """Into a slot that is neither the last one written nor the last one on the medium."""
+        slot = next(each for each in range(SLOTS) if each not in (self._written, self._synced))
+        began_s = time.monotonic()
+        file.write_at(slot * self._slot_bytes, data)
+        self._written = slot
+        self._is_slow = time.monotonic() - began_s > QUICK_S
 
     def _begin(self, data: bytes) -> None:
         """A new file with one slot written, in the place of the old one."""

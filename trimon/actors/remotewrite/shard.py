@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.remotewrite.savepointfile import SavepointFile
 from trimon.clock import Clock
 from trimon.config.remote import MESSAGES, RemoteWriteConfig
 from trimon.fetch.request import Fetch, FetchError, FetchRequest
@@ -34,6 +35,8 @@ from trimon.selfmetrics import Durations
 # Bounds of the classes into which attempts are counted by how long they took.
 SENDING_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0, 120.0, 300.0)
 ANSWER_BYTES_MAX: Final = 64 * 1024
+# Of the labels in a request that is put together on the loop, in about a millisecond.
+INLINE_BYTES_MAX: Final = 512 * 1024
 REPEATED_S: Final = 60.0
 # Of a request that was refused.
 SERIES_LOGGED_MAX: Final = 10
@@ -76,7 +79,7 @@ class Sender:
         offload: Offload,
         log: Log,
         counts: QueueCounts,
-        save: Callable[[], None],
+        savepoint: SavepointFile,
     ) -> None:
         assert config.url is not None
         self.url = config.url.reveal()
@@ -92,8 +95,7 @@ class Sender:
         self._clock = clock
         self._offload = offload
         self._log = log
-        self._save = save
-        """Called in a thread before every request."""
+        self._savepoint = savepoint
         self._quiet_until_s = 0.0
 
     async def deliver(
@@ -125,7 +127,7 @@ class Sender:
             if not told.total:
                 return TAKEN
             if told != encoded:
-                body = await self._offload.run(lambda e=entries: self._encoded(table, e))  # type: ignore[misc]  # mypy knows no type of a default
+                body = await self._body(table, entries)
                 encoded = told
             judged = await self._attempt(fetch, body, attempt, told)
             if in_doubt and judged.contradicts:
@@ -176,9 +178,22 @@ class Sender:
         await trio.sleep(self.backoff_s)
         return min(self.backoff_s * 2, self.config.queue_config.max_backoff / 1000)
 
+    async def _body(self, table: SeriesTable, entries: Entries) -> bytes:
+        """The body of a request; what was sent before it is written down first.
+
+        A short one takes less time than handing it to a thread does.
+        """
+        is_short = not self.is_second and entries.text_bytes(table) <= INLINE_BYTES_MAX
+        if is_short and self._savepoint.try_write():
+            return self._encoded(table, entries)
+
+        def work() -> bytes:
+            self._savepoint.write()
+            return self._encoded(table, entries)
+
+        return await self._offload.run(work)
+
     def _encoded(self, table: SeriesTable, entries: Entries) -> bytes:
-        """The body of a request; what was sent before it is written down then. In a thread."""
-        self._save()
         return compress((write_request_2 if self.is_second else write_request)(table, entries))
 
     def _fresh(self, entries: Entries) -> Entries:

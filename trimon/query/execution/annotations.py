@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import field
 
+from trimon.gotext.floats import format_g
 from trimon.query.language.errors import positions_of
 from trimon.records import dataclass
 
@@ -22,6 +24,7 @@ class Annotations:
     _warnings: dict[str, int] = field(default_factory=dict)
     _infos: dict[str, int] = field(default_factory=dict)
     _missing: dict[str, None] = field(default_factory=dict)
+    _worst: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     def miss(self, messages: Iterable[str]) -> None:
         """Add warnings of storage, which are about no part of the query."""
@@ -30,6 +33,25 @@ class Annotations:
     def warn(self, message: str, start: int) -> None:
         """Add a warning about the sub-expression at `start`."""
         self._warnings[message] = start
+
+    def warn_of_worst(self, text: str, values: Iterable[float], start: int) -> None:
+        """Add warnings about the worst of some values, which may come part by part.
+
+        A NaN is one, and so are the highest above 1 and the lowest below 0; what was said of parts before is taken back.
+        """
+        before = self._worst.get(start, ())
+        every = [*before, *values]
+        known = [value for value in every if not math.isnan(value)]
+        worst = [math.nan] if len(known) < len(every) else []
+        worst += [value for value in (max(known, default=0.0),) if value > 1]
+        worst += [value for value in (min(known, default=0.0),) if value < 0]
+        for value in before:
+            message = f"{text}{format_g(value)}"
+            if self._warnings.get(message) == start:
+                del self._warnings[message]
+        for value in worst:
+            self.warn(f"{text}{format_g(value)}", start)
+        self._worst[start] = tuple(worst)
 
     def info(self, message: str, start: int) -> None:
         """Add an info about the sub-expression at `start`."""

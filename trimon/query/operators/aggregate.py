@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from trimon.gotext.floats import format_g
 from trimon.model.labels import METRIC_NAME
 from trimon.model.table import LabelTable
 from trimon.query.execution.context import QueryContext
@@ -114,13 +113,11 @@ class AggregateOperator(Operator):
 
     def _warn(self, context: QueryContext, quantile: Matrix) -> None:
         """Of all steps the worst parameters, whether or not there is a sample."""
-        wrong = [math.nan] if np.isnan(quantile).any() else []
-        high, low = float(np.fmax.reduce(quantile)), float(np.fmin.reduce(quantile))
-        wrong += [value for value, outside in ((high, high > 1), (low, low < 0)) if outside]
-        for value in wrong:
-            context.annotations.warn(
-                f"quantile value should be between 0 and 1, got {format_g(value)}", self._param_start
-            )
+        nothing = [math.nan] if np.isnan(quantile).any() else []
+        extremes = [float(np.fmax.reduce(quantile)), float(np.fmin.reduce(quantile))]
+        context.annotations.warn_of_worst(
+            "quantile value should be between 0 and 1, got ", [*nothing, *extremes], self._param_start
+        )
 
 
 def _aggregate(op: str, rows: Sorted, counts: Index, quantile: Matrix | None) -> Matrix:

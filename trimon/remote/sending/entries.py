@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -78,6 +79,12 @@ class Entries:
     values: Floats
     histograms: tuple[Histogram, ...] = ()
     exemplars: tuple[Exemplar, ...] = ()
+
+    def text_bytes(self, table: SeriesTable) -> float:
+        """The bytes of the labels in a request of 1.0 with these; infinite where there is more than samples."""
+        if self.histograms or self.exemplars:
+            return math.inf
+        return int(table.packed.lengths[self.series].sum())
 
     @property
     def counted(self) -> Counted:
