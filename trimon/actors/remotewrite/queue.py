@@ -269,8 +269,9 @@ class RemoteWriteQueue:
                 backlog.done(batch)
                 self._tell()
                 self._savepoint.note(self._present())
-                if backlog.pending(shard) < config.max_samples_per_send:
-                    # Otherwise the thread that makes the next request writes it down before.
+                # Otherwise whoever makes the next request writes it down before.
+                is_last = backlog.pending(shard) < config.max_samples_per_send
+                if is_last and not self._savepoint.try_write():
                     await self._savepoint.save()
         finally:
             await fetch.aclose()
