@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,6 +76,23 @@ def test_a_damaged_body_is_never_taken(contents: bytes, data: st.DataObject) -> 
         inflater = Inflater()
         assert inflater.feed(bytes(body), 10**6) == found
         inflater.end()
+
+
+@settings(max_examples=300, deadline=None)
+@given(CONTENTS, st.integers(0, 40))
+def test_nothing_is_written_behind_the_room(contents: bytes, less: int) -> None:
+    """Whatever room the loop is told of, and however long the body is, the bytes behind it stay as they are."""
+    loop = library.function(
+        "trimon_gunzip", library.INT64, (library.BYTES, library.INT64, library.ADDRESS, library.INT64)
+    )
+    assert loop is not None
+    body, room = packed(contents), max(len(contents) - less, 0)
+    out = np.full(room + 300, 0xA5, np.uint8)
+    found = loop(body, len(body), out.ctypes.data, room)
+    assert found in (-1, room)
+    assert (out[room:] == 0xA5).all()
+    if found == room:
+        assert out[:room].tobytes() == contents
 
 
 @pytest.mark.parametrize(
