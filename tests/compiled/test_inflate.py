@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.compiled import library
-from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater, gunzipped
+from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater, checksum_of, gunzipped
 
 pytestmark = pytest.mark.skipif(bool(library.MISSING), reason=library.MISSING or "built")
 
@@ -116,3 +116,18 @@ def test_no_more_than_the_limit_is_made() -> None:
     """A body that would be longer than it may is not taken."""
     assert gunzipped(packed(TEXT), len(TEXT) - 1) is None
     assert gunzipped(packed(TEXT), len(TEXT)) == TEXT
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.binary(max_size=400), st.integers(0, 40), st.sampled_from([b"", b"\0" * 63, TEXT]))
+def test_the_checksum_is_that_of_zlib(begin: bytes, size: int, end: bytes) -> None:
+    """For any bytes, of any length: below what is taken at once, in the middle of it and behind."""
+    data = begin + b"x" * size + end
+    assert checksum_of(data) == zlib.crc32(data)
+
+
+def test_the_checksum_of_every_length_is_that_of_zlib() -> None:
+    """Where blocks of 64 and of 16 bytes end, and what is left behind them, is none of the answer's concern."""
+    for size in range(300):
+        data = TEXT[size : 2 * size + 1]
+        assert checksum_of(data) == zlib.crc32(data)
