@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import zlib
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimon.compiled import library
-from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater, gunzipped
+from trimon.fetch.inflater import INFLATED_BYTES_AT_ONCE, Inflater, checksum_of, gunzipped
 
 pytestmark = pytest.mark.skipif(bool(library.MISSING), reason=library.MISSING or "built")
 
@@ -77,6 +78,23 @@ def test_a_damaged_body_is_never_taken(contents: bytes, data: st.DataObject) -> 
         inflater.end()
 
 
+@settings(max_examples=300, deadline=None)
+@given(CONTENTS, st.integers(0, 40))
+def test_nothing_is_written_behind_the_room(contents: bytes, less: int) -> None:
+    """Whatever room the loop is told of, and however long the body is, the bytes behind it stay as they are."""
+    loop = library.function(
+        "trimon_gunzip", library.INT64, (library.BYTES, library.INT64, library.ADDRESS, library.INT64)
+    )
+    assert loop is not None
+    body, room = packed(contents), max(len(contents) - less, 0)
+    out = np.full(room + 300, 0xA5, np.uint8)
+    found = loop(body, len(body), out.ctypes.data, room)
+    assert found in (-1, room)
+    assert (out[room:] == 0xA5).all()
+    if found == room:
+        assert out[:room].tobytes() == contents
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -98,3 +116,18 @@ def test_no_more_than_the_limit_is_made() -> None:
     """A body that would be longer than it may is not taken."""
     assert gunzipped(packed(TEXT), len(TEXT) - 1) is None
     assert gunzipped(packed(TEXT), len(TEXT)) == TEXT
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.binary(max_size=400), st.integers(0, 40), st.sampled_from([b"", b"\0" * 63, TEXT]))
+def test_the_checksum_is_that_of_zlib(begin: bytes, size: int, end: bytes) -> None:
+    """For any bytes, of any length: below what is taken at once, in the middle of it and behind."""
+    data = begin + b"x" * size + end
+    assert checksum_of(data) == zlib.crc32(data)
+
+
+def test_the_checksum_of_every_length_is_that_of_zlib() -> None:
+    """Where blocks of 64 and of 16 bytes end, and what is left behind them, is none of the answer's concern."""
+    for size in range(300):
+        data = TEXT[size : 2 * size + 1]
+        assert checksum_of(data) == zlib.crc32(data)

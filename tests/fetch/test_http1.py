@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trimon.fetch.head import _LINES_KEPT_MAX, HeadReader, _known_lines, plain_head
 from trimon.fetch.http1 import CHUNKS_AT_ONCE, ResponseReader, request_bytes
 from trimon.fetch.request import BodyTooBig, FetchError
 
@@ -105,6 +106,45 @@ def test_reads_what_h11_reads(data: bytes, choices: st.DataObject) -> None:
     response = reader.response()
     status, body, reusable = by_h11(data)
     assert (response.status, response.body, reader.reusable) == (status, body, reusable)
+
+
+FIELDS = st.sampled_from(
+    [
+        b"Content-Type: text/plain; version=0.0.4", b"Content-Encoding: gzip", b"Content-Length: 7", b"content-length:\t9 ",
+        b"Content-Length: x", b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Connection: close",
+        b"Connection: keep-alive", b"Date: now", b"X-A: b\n\n", b" folded", b"X-B : c", b"no field", b"", b"X-C: \xe9",
+    ]
+)  # fmt: skip
+
+
+def head_of(pieces: list[bytes]) -> tuple[object, bytes] | str:
+    """What a reader says of an answer that comes in these pieces: its head and what follows, or what is wrong."""
+    reader = HeadReader()
+    try:
+        found = [reader.feed(piece) for piece in pieces]
+        while reader.unread:
+            found.append(reader.feed(b""))
+    except FetchError as error:
+        return str(error)
+    return found[-1], reader.rest
+
+
+@given(st.lists(FIELDS, max_size=5), st.sampled_from([b"200 OK", b"200", b"204 No Content", b"200 OK "]))
+def test_a_head_that_comes_whole_is_the_head_that_comes_in_pieces(fields: list[bytes], status: bytes) -> None:
+    """What is looked up of a plain head is what reading it says, field by field, and errors are the same."""
+    head = b"\r\n".join([b"HTTP/1.1 " + status, *fields]) + b"\r\n\r\n"
+    assert head_of([head + b"body"]) == head_of([b"H", head[1:] + b"body"])
+    assert head_of([head]) == head_of([b"H", head[1:]])
+
+
+def test_lines_of_heads_are_kept_within_a_bound() -> None:
+    """A peer with ever new lines makes nothing grow, and what it says is still read."""
+    for number in range(2000):
+        found = plain_head(b"HTTP/1.1 200 OK\r\nX-A: %d\r\nDate: %d\r\n\r\n" % (number, number))
+        assert found is not None
+        assert found[0].headers == {"x-a": str(number), "date": str(number)}
+    assert len(_known_lines) <= _LINES_KEPT_MAX
+    assert not any(line.startswith(b"Date") for line in _known_lines)
 
 
 @given(st.binary(max_size=200))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import trio
 
@@ -98,13 +97,12 @@ class Schedule:
             self._missed(count)
             self.slot_ms += count * self._interval_ms
 
-    @contextmanager
-    def interruptible(self) -> Iterator[trio.CancelScope]:
-        """What is awaited inside is given up when the loop is drained."""
-        with trio.CancelScope() as self._scope:
-            if self.draining:
-                self._scope.cancel()
-            yield self._scope
+    def interruptible(self) -> trio.CancelScope:
+        """A scope to enter at once: what is awaited inside is given up when the loop is drained."""
+        self._scope = trio.CancelScope()
+        if self.draining:
+            self._scope.cancel()
+        return self._scope
 
     def drain(self) -> None:
         """No more slots; ends the waiting."""

@@ -16,7 +16,7 @@ import numpy as np
 import trio
 
 from trimon.actors.kernel.ask import ask
-from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, Overflow
+from trimon.actors.kernel.mailbox import Mailbox, MailboxClosed, MailboxFull, Overflow
 from trimon.actors.kernel.reply import Reply
 from trimon.errors import OperatingError
 from trimon.log import Log
@@ -151,6 +151,20 @@ class Writer:
         ):
             return tuple([await self._in_slices(message) for message in messages])
         return await self._in_one_turn(*messages)
+
+    async def append_shielded(self, *messages: Message) -> tuple[Appended, ...]:
+        """As `append`, and seen through whoever cancels."""
+        if len(messages) == 1 and not (isinstance(messages[0], Row) and messages[0].new_series):
+            append = Append(messages)
+            try:
+                self.mailbox.send_nowait(append)
+            except MailboxFull:
+                pass  # it waits for room below
+            else:
+                return await append.reply.wait_shielded()
+        with trio.CancelScope(shield=True):
+            answers = await self.append(*messages)
+        return answers  # noqa: RET504 # for all the type checker knows the scope swallows what is raised
 
     async def _in_one_turn(self, *messages: Message) -> tuple[Appended, ...]:
         message = Append(messages)

@@ -166,8 +166,7 @@ class TargetActor:
         if self._failed is not None and session.state.health == "down":
             self._failed(session.state.last_error)
         read_s = trio.current_time()
-        with trio.CancelScope(shield=True):
-            await self._store(outcome, timestamp_ms)
+        await self._store(outcome, timestamp_ms)
         parts.store_s = trio.current_time() - read_s
         await self._record(parts, answer, asked=asked)
 
@@ -200,8 +199,7 @@ class TargetActor:
         self.session = session
         timestamp_ms = self._clock.now_ms()
         outcome = session.fail(OperatingError(CRASHED), timestamp_ms, 0.0)
-        with trio.CancelScope(shield=True):
-            await self._store(outcome, timestamp_ms)
+        await self._store(outcome, timestamp_ms)
 
     async def _read(self, answer: Response, timestamp_ms: int, duration_s: float) -> ScrapeOutcome:
         session = self.session
@@ -223,8 +221,9 @@ class TargetActor:
             return await self._offload.run(read)
 
     async def _store(self, outcome: ScrapeOutcome, timestamp_ms: int) -> None:
+        """Stores an outcome, also when the target is cancelled meanwhile."""
         try:
-            answers = await self._writer.append(*outcome.messages())
+            answers = await self._writer.append_shielded(*outcome.messages())
         except (OperatingError, ActorGone, AskTimeout) as error:
             self.session.lost(f"storage: {error}")
             return

@@ -218,7 +218,7 @@ static int64_t block(source *from, const code *literals, const code *distances, 
             return -1;
         const uint8_t *back = to - distance;
         uint8_t *stop = to + length;
-        if (distance >= 8)
+        if (distance >= 8 && end - stop >= 8)
             do {
                 memcpy(to, back, 8);
                 to += 8;
@@ -232,8 +232,8 @@ static int64_t block(source *from, const code *literals, const code *distances, 
     }
 }
 
-/* The contents of a gzip file of one member with the simplest of heads, of which `room` says how long they are; `out` has room for
- * 16 bytes more. How many bytes they are; -1 for anything else. */
+/* The contents of a gzip file of one member with the simplest of heads, of which `room` says how long they are.
+ * How many bytes they are; -1 for anything else. */
 EXPORT int64_t trimon_gunzip(const uint8_t *data, int64_t size, uint8_t *out, int64_t room)
 {
     static const uint8_t head[4] = {0x1f, 0x8b, 8, 0};

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trimon.errors import OperatingError
 
-VERSION: Final = 11
+VERSION: Final = 12
 """The one of loops.h."""
 FILE: Final = Path(__file__).with_name("loops.so")
 # What says how arguments are passed: an array by the address of its first item.
@@ -24,6 +24,17 @@ INT32: Final = ctypes.c_int32
 INT64: Final = ctypes.c_int64
 UINT64: Final = ctypes.c_uint64
 DOUBLE: Final = ctypes.c_double
+
+
+def _fresh_bytes() -> Callable[[None, int], bytes]:
+    """Python's own way to make bytes that are filled before anybody sees them, which saves their copy out of an array."""
+    make = ctypes.pythonapi.PyBytes_FromStringAndSize
+    make.restype, make.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
+    return make
+
+
+fresh_bytes: Final = _fresh_bytes()
+"""`fresh_bytes(None, size)`: so many bytes, whatever they are, for a loop to write to as BYTES before they are used."""
 
 
 def _opened(path: Path) -> ctypes.PyDLL:

@@ -103,8 +103,19 @@ class ClientConnection:
         self.reusable = self.answering = False
         lease = request.bodies.lease() if request.bodies is not None else None
         times.begin()
+        if lease is None and not request.status_counts:
+            complete = await self._begun(reader, sent, times)
+            if complete and reader.inflate_at_once():
+                self.reusable = reader.reusable
+                times.done()
+                return reader.response(times)
+            sent = b""
+        else:
+            complete = False
         try:
-            found = await self._answered(reader, sent, times, lease, status_counts=request.status_counts)
+            found = await self._answered(
+                reader, sent, times, lease, complete=complete, status_counts=request.status_counts
+            )
         except BodyError:
             if not (request.status_counts and reader.begun):
                 raise
@@ -115,6 +126,23 @@ class ClientConnection:
         found = replace(found, times=times) if found.times is not times else found
         return found if lease is None else replace(found, lease=lease)
 
+    async def _begun(self, reader: ResponseReader, sent: bytes, times: ExchangeTimes) -> bool:
+        """Sends, and reads what comes first; whether that is the whole answer, as that of a target is. Raises FetchError.
+
+        Each function that waits within another is gone through again at every step of the loop, so here are few of them.
+        """
+        try:
+            await self._send(sent)
+            data = await self._receive()
+            times.answered()
+            if not data:
+                return self._ended(reader)
+            return reader.feed(data)
+        except trio.BrokenResourceError as error:
+            raise _broken(reader, error) from None
+        finally:
+            reader.tell(times)
+
     async def _answered(
         self,
         reader: ResponseReader,
@@ -122,16 +150,17 @@ class ClientConnection:
         times: ExchangeTimes,
         lease: BodyLease | None,
         *,
+        complete: bool,
         status_counts: bool,
     ) -> Response:
-        """The answer, decompressed. Raises FetchError."""
+        """The answer, decompressed; without `sent` it has begun. Raises FetchError."""
         try:
             if status_counts:
                 with trio.CancelScope() as shown:
                     complete = await self._exchanged(reader, sent, times, lease, shown)
                 if shown.cancelled_caught:
                     return reader.response_so_far()
-            else:
+            elif not complete:
                 complete = await self._exchanged(reader, sent, times, lease, None)
         finally:
             reader.tell(times)
@@ -154,10 +183,14 @@ class ClientConnection:
         shown: trio.CancelScope | None,
     ) -> bool:
         """Whether the answer came whole; else nobody wants the rest. `shown` ends a slow body. Raises FetchError."""
+        complete = False
         try:
-            await self._send(sent)
-            complete = await self._read_some(reader)
-            times.answered()
+            if sent:
+                await self._send(sent)
+                complete = await self._read_some(reader)
+                times.answered()
+            elif reader.unread:
+                complete = await self._read_on(reader, complete=False)
             while not complete:
                 if shown is not None and reader.begun and not self.answering:
                     shown.deadline = trio.current_time() + SHOWN_BODY_S
@@ -197,12 +230,19 @@ class ClientConnection:
     async def _read_some(self, reader: ResponseReader) -> bool:
         """Whether the answer is complete with what comes next; others have their turn between its parts."""
         data = await self._receive()
-        if not data:
-            if not reader.started:
-                raise PeerClosed("EOF")
-            reader.end()
-            return True
-        complete = reader.feed(data)
+        return await self._read_on(reader, complete=reader.feed(data) if data else self._ended(reader))
+
+    @staticmethod
+    def _ended(reader: ResponseReader) -> bool:
+        """The peer has closed: True, if that may end an answer. Raises FetchError."""
+        if not reader.started:
+            raise PeerClosed("EOF")
+        reader.end()
+        return True
+
+    @staticmethod
+    async def _read_on(reader: ResponseReader, *, complete: bool) -> bool:
+        """Reads what is left of a piece; whether the answer is complete then."""
         while reader.unread and not complete:
             await trio.lowlevel.checkpoint()
             complete = reader.feed(b"")

@@ -30,6 +30,14 @@ _BLANK_NAME = re.compile(rb"([ !#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+([\t\x20-\x7e
 _FOLD = re.compile(rb"(?<![ \t])[ \t]*+\r?\n[ \t]++")
 _LENGTH = re.compile(r"[0-9]+")
 _LENGTH_MAX: Final = 2**63
+_PLAIN_STATUS: Final = b"HTTP/1.1 200 OK\r\n"
+_PLAIN_HEAD_BYTES_MAX: Final = 4096
+# Peers say most lines of their heads again and again: some are kept as they were read.
+_LINES_KEPT_MAX: Final = 512
+_LINE_KEPT_BYTES_MAX: Final = 200
+# Those that differ from answer to answer are not kept.
+_DIFFERENT: Final = frozenset(("content-length", "date", "age", "etag", "last-modified", "traceparent"))
+_known_lines: Final[dict[bytes, tuple[str, str]]] = {}
 
 
 class ResponseHead(NamedTuple):
@@ -122,6 +130,45 @@ class Fields:
         return self._values
 
 
+def plain_head(data: bytes) -> tuple[ResponseHead, bytes] | None:
+    """The head of an answer and what follows it, where it is all there and nothing about it is unusual; None for any other.
+
+    Unusual is what is not 200, a field that is there twice, and one over several lines. Raises FetchError as the reader would.
+    """
+    end = data.find(b"\r\n\r\n", 0, _PLAIN_HEAD_BYTES_MAX)
+    if end < 0 or not data.startswith(_PLAIN_STATUS):
+        return None
+    headers: dict[str, str] = {}
+    lines = data[len(_PLAIN_STATUS) : end].split(b"\r\n")
+    for line in lines:
+        field = _known_lines.get(line) or _field(line)
+        if field is None:
+            return None
+        headers[field[0]] = field[1]
+    if len(headers) != len(lines):
+        return None
+    codings = [headers["transfer-encoding"]] if "transfer-encoding" in headers else []
+    lengths = [headers["content-length"]] if "content-length" in headers else []
+    chunked, length = _is_chunked(codings), _length(lengths)
+    keeps = (chunked or length is not None) and _is_kept(headers)
+    head = ResponseHead(200, "OK", headers, keeps, chunked, None if chunked else length)
+    return head, data[end + 4 :]
+
+
+def _field(line: bytes) -> tuple[str, str] | None:
+    """Name and value of a plain line of a head; kept for the next time, mostly."""
+    match = _HEADER.fullmatch(line)
+    if match is None:
+        return None
+    name = match[1].decode("ascii").lower()
+    field = (name, match[2].rstrip(b" \t").decode("latin-1"))
+    if len(line) <= _LINE_KEPT_BYTES_MAX and name not in _DIFFERENT:
+        if len(_known_lines) >= _LINES_KEPT_MAX:
+            _known_lines.clear()
+        _known_lines[line] = field
+    return field
+
+
 class HeadReader:
     """Reads the head of one answer from pieces, passing over those that only announce it.
 
@@ -148,6 +195,9 @@ class HeadReader:
     def feed(self, data: bytes) -> ResponseHead | None:
         """Takes the next piece; the head when it is all there. Raises FetchError."""
         if not self._buffer:
+            if self._status is None and not self._head_only and (plain := plain_head(data)) is not None:
+                self.rest = plain[1]
+                return plain[0]
             self._buffer = data
         elif data:
             if isinstance(self._buffer, bytes):
@@ -249,9 +299,14 @@ def _head(line: tuple[int, int, int, str], fields: Fields, *, head_only: bool) -
     elif chunked:
         length = None
     keeps = newer and status != 101 and (chunked or length is not None)
-    if keeps and "connection" in headers:
-        keeps = all(word.strip(" \t").lower() != "close" for word in headers["connection"].split(","))
+    keeps = keeps and _is_kept(headers)
     return ResponseHead(status, reason, headers, keeps, chunked, length)
+
+
+def _is_kept(headers: dict[str, str]) -> bool:
+    """Whether nothing is said of closing the connection."""
+    connection = headers.get("connection", "")
+    return not connection or all(word.strip(" \t").lower() != "close" for word in connection.split(","))
 
 
 def _is_chunked(codings: list[str]) -> bool:

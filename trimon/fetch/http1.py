@@ -13,7 +13,7 @@ from typing import Final
 
 from trimon.fetch.head import Fields, HeadReader, ResponseHead
 from trimon.fetch.headers import encoded_headers
-from trimon.fetch.inflater import inflated
+from trimon.fetch.inflater import gunzipped, inflated
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, Response, StreamedResponse
 from trimon.fetch.times import ExchangeTimes
 from trimon.gotext.strings import go_quote
@@ -258,6 +258,20 @@ class ResponseReader:
             raise BodyError(str(error)) from None
         self.unread = not complete
         return complete
+
+    def inflate_at_once(self) -> bool:
+        """Decompresses a complete body where that is one short piece of work, or none; whether it is done."""
+        if self._joined or len(self._pieces) != 1 or self.unwanted:
+            return False
+        data = self._pieces[0]
+        if self.compressed:
+            body = gunzipped(data, self._max)
+            if body is None:
+                return False
+            self._pieces = [body]
+            self._inflated_bytes = len(body)
+        self._inflated, self._wire_body = True, data
+        return True
 
     def inflate(self) -> Iterator[None]:
         """Decompresses the body, if it is compressed, a step at a time. Raises BodyError, BodyTooBig."""

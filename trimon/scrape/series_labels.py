@@ -30,6 +30,8 @@ _TYPE_LABEL: Final = "__type__"
 _UNIT_LABEL: Final = "__unit__"
 _NAME: Final = itemgetter(0)
 _VALUE: Final = itemgetter(1)
+# Below these types a label is a number.
+_NORMALISED: Final = frozenset(("histogram", "summary"))
 _ORDERS_MAX: Final = 256
 
 
@@ -58,7 +60,8 @@ class SeriesLabels:
 
     def __call__(self, pairs: Pairs, declared: FamilyDeclaration) -> Labels | None:
         """The final labels of a series, None when relabeling drops it."""
-        pairs = _normalise(pairs, declared)
+        if declared.type in _NORMALISED:
+            pairs = _normalise(pairs, declared)
         arranged = self._orders.get(tuple(map(_NAME, pairs)))
         if arranged is not None:
             values = list(map(_VALUE, pairs))
@@ -192,8 +195,8 @@ def _normalise(pairs: Pairs, declared: FamilyDeclaration) -> Pairs:
     else:
         return pairs
     for index, (name, value) in enumerate(pairs):
-        if name == label:
-            pairs = (*pairs[:index], (name, _as_float(value)), *pairs[index + 1 :])
+        if name == label and (number := _as_float(value)) != value:
+            pairs = (*pairs[:index], (name, number), *pairs[index + 1 :])
     return pairs
 
 

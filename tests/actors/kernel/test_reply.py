@@ -130,3 +130,37 @@ async def test_a_cancelled_asker_is_seen(nursery: trio.Nursery) -> None:
     with trio.CancelScope(shield=True):
         await trio.testing.wait_all_tasks_blocked()
     assert message.reply.abandoned
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_who_waits_shielded_gets_the_answer_though_cancelled(
+    nursery: trio.Nursery, *, late: bool
+) -> None:
+    """Neither a scope that is cancelled already nor one cancelled meanwhile ends the wait; errors come through, too."""
+    got: list[object] = []
+    replies: list[Reply[int]] = [Reply(), Reply()]
+
+    async def wait(reply: Reply[int], scope: trio.CancelScope) -> None:
+        with scope:
+            try:
+                got.append(await reply.wait_shielded())
+            except KeyError as error:
+                got.append(error)
+
+    scopes = [trio.CancelScope() for _ in replies]
+    if not late:
+        for scope in scopes:
+            scope.cancel()
+    for reply, scope in zip(replies, scopes, strict=True):
+        nursery.start_soon(wait, reply, scope)
+    await trio.testing.wait_all_tasks_blocked()
+    for scope in scopes:
+        scope.cancel()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not got
+    failed = KeyError()
+    replies[0].send(1)
+    await trio.testing.wait_all_tasks_blocked()
+    replies[1].fail(failed)
+    await trio.testing.wait_all_tasks_blocked()
+    assert got == [1, failed]

@@ -21,12 +21,13 @@ class Reply(Generic[T]):
     Only on the thread of the event loop. Compared and hashed by identity, so it fits in a frozen message.
     """
 
-    __slots__ = ("_error", "_event", "_open", "_value", "abandoned")
+    __slots__ = ("_error", "_event", "_open", "_task", "_value", "abandoned")
 
     def __init__(self) -> None:
         self._value: object = _NOTHING
         self._error: BaseException | None = None
         self._event: trio.Event | None = None
+        self._task: trio.lowlevel.Task | None = None
         self._open: set[Reply[Any]] | None = None
         self.abandoned = False
         """The asker has gone (timeout or cancelled): nobody reads the answer."""
@@ -60,6 +61,9 @@ class Reply(Generic[T]):
             self._open = None
         if self._event is not None:
             self._event.set()
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
 
     async def wait(self) -> T:
         """The answer; raises what `fail` was given. A checkpoint."""
@@ -69,6 +73,22 @@ class Reply(Generic[T]):
             if self._event is None:
                 self._event = trio.Event()
             await self._event.wait()
+        return self._got()
+
+    async def wait_shielded(self) -> T:
+        """As `wait`, whoever cancels: what a shielded scope around it would do, for a third of its cost."""
+        if self.done:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(_not_aborted)
+        return self._got()
+
+    def _got(self) -> T:
         if self._error is not None:
             raise self._error
         return cast("T", self._value)
+
+
+def _not_aborted(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED

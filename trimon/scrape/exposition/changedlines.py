@@ -57,8 +57,6 @@ _gather: Final = function(
 # A line that is neither known nor looked at yet, and one of a new series.
 _UNREAD = -5
 _NEW = -6
-# Up to here every new series is compared with every old one.
-_FEW = 20
 
 
 @dataclass(slots=True)
@@ -93,6 +91,11 @@ class _Body:
         """Notes what a line is that was not known, and how long its text is."""
         self.kinds[place] = kind
         self.matched.stops[place] = self.matched.begins[place] + size
+
+    def take_all(self, places: list[int], kinds: list[int], sizes: list[int]) -> None:
+        """`take` for many lines."""
+        self.kinds[places] = kinds
+        self.matched.stops[places] = self.matched.begins[places] + np.array(sizes, np.int32)
 
     def texts(self) -> tuple[Texts, Places]:
         """The texts of all lines one behind the other, and where each ends."""
@@ -206,16 +209,19 @@ def _parse_unread(
     ends = now.ends[unread].tolist()
     above, declared = -1, FamilyDeclaration()
     missed: dict[bytes, int] | None = None
-    for count, place in enumerate(unread):
+    body, head_of, labels_of = now.body, rules.text_format.head, rules.series_labels
+    kinds: list[int] = []
+    sizes: list[int] = []
+    for count, (place, begin, end) in enumerate(zip(unread, begins, ends, strict=True)):
         if not count % LINES_AT_ONCE and is_late():
             return None
-        begin, end = begins[count], ends[count]
-        line = now.body[begin:end]
-        plain = rules.text_format.head(line)
+        line = body[begin:end]
+        plain = head_of(line)
         if plain is None:
             return None
         size, pairs = plain
         tail = line[size:]
+        sizes.append(size)
         if stops[count] != begin + size:
             value = number_alone(tail, rules.text_format)
             if value is None:
@@ -228,22 +234,23 @@ def _parse_unread(
                 missed = dict(zip(before.heads(), before.slots.tolist(), strict=True))
             head = line[:size]
             if head in missed:
-                now.take(place, missed[head], size)
+                kinds.append(missed[head])
                 continue
         if remarks_above[count] != above:
             above = remarks_above[count]
             declared = families.declared_after(above)
         try:
-            labels = rules.series_labels(pairs, declared)
+            labels = labels_of(pairs, declared)
         except ExpositionError:
             return None
         if labels is None:
-            now.take(place, DROPPED, size)
+            kinds.append(DROPPED)
             continue
-        now.take(place, _NEW, size)
+        kinds.append(_NEW)
         news.labels.append(labels)
-        news.hashes.append(hash(labels))
-        news.texts += 1
+    news.hashes = list(map(hash, news.labels))
+    news.texts = len(news.labels)
+    now.take_all(unread, kinds, sizes)
     return news
 
 
@@ -256,11 +263,8 @@ def _any_twice(old_slot: Ints, before: KnownLines, news: _News) -> bool:
         return True
     if not news.hashes:
         return False
-    hashes = np.array(news.hashes, np.int64)
-    kept = before.hashes  # also those that are gone: the series may stand here in other words
-    if len(set(news.hashes)) != len(hashes):
+    hashes = set(news.hashes)
+    if len(hashes) != len(news.hashes):
         return True
-    if len(hashes) <= _FEW:
-        return bool((kept == hashes[:, None]).any())
-    ordered = np.sort(hashes)
-    return bool((ordered[np.searchsorted(ordered, kept) % len(ordered)] == kept).any())
+    # Also those that are gone: the series may stand here in other words.
+    return not hashes.isdisjoint(before.hashes.tolist())

@@ -6,6 +6,7 @@ is odd, and read here: infinity, numbers of many digits, timestamps, exemplars.
 
 from __future__ import annotations
 
+import threading
 from itertools import compress
 from typing import Final
 
@@ -32,6 +33,24 @@ _compiled: Final = function(
 # A number of so many digits or fewer is finite, and its float says all.
 _DIGITS_MAX: Final = 15
 
+
+class _OddRoom(threading.local):
+    """Room for the odd lines of a body, for each thread its own: where it is takes longer to ask than a line to read."""
+
+    def __init__(self) -> None:
+        self.places = np.empty((0, 3), np.int32)
+        self.address = 0
+
+    def of(self, lines: int) -> _OddRoom:
+        """The same, with room for so many lines."""
+        if len(self.places) < lines:
+            self.places = np.empty((2 * lines, 3), np.int32)
+            self.address = self.places.ctypes.data
+        return self
+
+
+_ODD: Final = _OddRoom()
+
 # Lines that have something else than a plain decimal behind their heads: which, and where in the body that begins and ends.
 OddLines = list[list[int]]
 
@@ -42,13 +61,11 @@ def same_lines(known: KnownLines, body: bytes) -> tuple[Floats, OddLines] | None
         return same_lines_plain(known, body)
     lines, slots = len(known.ends), len(known.hashes)
     values = np.empty(slots)
-    odd = np.empty((lines, 3), np.int32)
-    found = _compiled(
-        *known.addresses, lines, body, len(body), values.ctypes.data, slots, odd.ctypes.data
-    )  # fmt: skip
+    odd = _ODD.of(lines)
+    found = _compiled(*known.addresses, lines, body, len(body), values.ctypes.data, slots, odd.address)
     if found < 0:
         return None
-    return values, odd[:found].tolist()
+    return values, odd.places[:found].tolist() if found else []
 
 
 def same_lines_plain(known: KnownLines, body: bytes) -> tuple[Floats, OddLines] | None:

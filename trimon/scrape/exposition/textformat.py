@@ -25,6 +25,7 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="((?:[^"\\]++|\\.)*+)"')
 _TAIL = re.compile(rb"([^{ \t\n\0]+)(?:[ \t]+([0-9]{1,19}))?[ \t]*")
 _METADATA = re.compile(rb"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ([^ \t\n\0][^\n\0]*)")
 _REMARK = re.compile(rb"[ \t]*|#(?:[^ \t\0][^\0]*)?|#[ \t]++(?!HELP|TYPE)[^\0]*")
+_PAIRS_KEPT_MAX: Final = 2048
 # A line that says nothing: blank, or a comment that is no metadata.
 REMARK: Final = MetadataLine("", "", "")
 
@@ -58,6 +59,35 @@ class ExpositionFormat(Protocol):
         ...
 
 
+class _Pairs(dict[bytes, tuple[str, str]]):
+    """Pairs as they were read, by their text: most of a new series are those of others. Each thread may read and add."""
+
+    def __missing__(self, text: bytes) -> tuple[str, str]:
+        pair = self.read(text)
+        if len(self) >= _PAIRS_KEPT_MAX:
+            self.clear()
+        self[text] = pair
+        return pair
+
+    @staticmethod
+    def read(text: bytes) -> tuple[str, str]:
+        """The pair of a label's name and value, with a quote before the value and none behind. Raises UnicodeDecodeError."""
+        name, _, value = text.decode().partition('="')
+        return name, value
+
+
+class _Names(_Pairs):
+    """The same for names of metrics."""
+
+    @staticmethod
+    def read(text: bytes) -> tuple[str, str]:
+        return METRIC_NAME, text.decode()
+
+
+_PAIRS: Final = _Pairs()
+_NAMES: Final = _Names()
+
+
 def plain_head(line: bytes) -> tuple[int, Pairs] | None:
     """Length of the series text of a plain line with its space, and its labels with `__name__` first."""
     match = _HEAD.match(line)
@@ -65,15 +95,16 @@ def plain_head(line: bytes) -> tuple[int, Pairs] | None:
         return None
     name, inner = match.groups()
     if not inner:
-        return match.end(), ((METRIC_NAME, name.decode()),)
+        return match.end(), (_NAMES[name],)
     try:
+        # Without these, a quote before a comma ends a value, and nothing else does.
+        if b"\\" not in inner and b'=",' not in inner:
+            return match.end(), (_NAMES[name], *map(_PAIRS.__getitem__, inner.rstrip(b",")[:-1].split(b'",')))
         text = inner.decode()
     except UnicodeDecodeError:
         return None
-    pairs: list[tuple[str, str]] = _LABEL.findall(text)
-    if "\\" in text:
-        pairs = [(label, unescape(value)) for label, value in pairs]
-    return match.end(), ((METRIC_NAME, name.decode()), *pairs)
+    pairs = [(label, unescape(value)) for label, value in _LABEL.findall(text)]
+    return match.end(), (_NAMES[name], *pairs)
 
 
 def plain_number(raw: bytes) -> float | None:

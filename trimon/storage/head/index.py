@@ -244,7 +244,14 @@ class SeriesIndex:
     def _create(
         self, found: Int32s, missing: Int64s, flat: Int32s, lengths: Int64s, hashes: UInt64s, limit: int
     ) -> None:
-        _, representative, inverse = np.unique(hashes[missing], return_index=True, return_inverse=True)
+        wanted = hashes[missing]
+        if len(set(wanted.tolist())) == len(missing):
+            chosen = missing[: max(0, limit - len(self))] if limit else missing
+            first = len(self)
+            self._store(chosen, flat, lengths, hashes)
+            found[chosen] = np.arange(first, len(self), dtype=np.int32)
+            return
+        _, representative, inverse = np.unique(wanted, return_index=True, return_inverse=True)
         order = np.argsort(representative)
         chosen = missing[representative[order]]
         if limit:

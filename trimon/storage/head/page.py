@@ -88,6 +88,10 @@ def _spread(out: Floats, known: Int32s, values: Floats, owners: Int32s) -> None:
     A series that was placed elsewhere for a while may have come back in another column of the same chunk: at no
     time have both a sample.
     """
+    width = len(known)
+    if np.array_equal(owners[:width], known) and (owners[width:] < 0).all():
+        out[:] = values[:, :width].T
+        return
     columns = np.flatnonzero(owners >= 0)
     places = np.searchsorted(known, owners[columns])
     _, first = np.unique(places, return_index=True)
@@ -98,11 +102,20 @@ def _spread(out: Floats, known: Int32s, values: Floats, owners: Int32s) -> None:
         out[places[again], present] = column[present]
 
 
+def _owners(chunks: Sequence[Rows]) -> Int32s:
+    """The series of all columns of some chunks, ascending."""
+    distinct = [chunks[0][2]]
+    # Most chunks have the columns of the one before.
+    distinct += [after[2] for before, after in pairwise(chunks) if not np.array_equal(before[2], after[2])]
+    known = distinct[0] if len(distinct) == 1 else np.concatenate(distinct)
+    known = known[known >= 0]
+    return known if bool((known[1:] > known[:-1]).all()) else np.unique(known)
+
+
 def seal(chunks: Sequence[Rows], cache: ArrayCache) -> SealedPage | None:
     """One page of consecutive rows, decoded into a cache when it is read; None if there is no sample in them."""
     times = np.concatenate([chunk[0] for chunk in chunks])
-    known = np.unique(np.concatenate([chunk[2] for chunk in chunks]))
-    known = known[known >= 0]
+    known = _owners(chunks)
     values = np.full((len(known), len(times)), ABSENT)
     begin = 0
     for chunk_times, chunk_values, owners in chunks:
