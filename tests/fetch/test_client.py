@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from tests.support.raw_peer import Peer, ok
-from trimon.fetch import connection
+from trimon.fetch import dialing
 from trimon.fetch.client import ClientOptions, HttpFetch
 from trimon.fetch.proxychoice import ProxyOptions, bypasses_proxy
 from trimon.fetch.request import BodyError, BodyTooBig, FetchError, FetchRequest, FetchTimeout
@@ -344,13 +344,13 @@ async def test_the_system_asks_whether_the_peer_of_a_silent_stream_is_there(
     """A stream's connection is probed while nothing comes, and is broken after a minute without an answer."""
     peer.answers["/s"] = ok(b"x")
     opened: list[trio.SocketStream] = []
-    connect = connection._connect
+    connect = dialing._connect
 
     async def noted(family: int, host: str, port: int) -> trio.SocketStream:
         opened.append(await connect(family, host, port))
         return opened[-1]
 
-    monkeypatch.setattr(connection, "_connect", noted)
+    monkeypatch.setattr(dialing, "_connect", noted)
     async with HttpFetch().stream(FetchRequest(peer.url("/s"))):
         (stream,) = opened
         assert (

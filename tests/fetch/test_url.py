@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimon.fetch.connection import PeerAddress
+from trimon.fetch.dialing import PeerAddress
 from trimon.fetch.request import FetchError
 from trimon.fetch.url import dialled_host, host_header, split_url
 

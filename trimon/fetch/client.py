@@ -13,7 +13,8 @@ import trio
 
 from trimon import PROMETHEUS_VERSION, __version__
 from trimon.fetch.budget import OUTGOING, ConnectionBudget
-from trimon.fetch.connection import ClientConnection, PeerAddress, PeerClosed
+from trimon.fetch.connection import ClientConnection, PeerClosed
+from trimon.fetch.dialing import PeerAddress
 from trimon.fetch.http1 import REDIRECTS, request_bytes
 from trimon.fetch.proxychoice import ProxyOptions
 from trimon.fetch.request import BodyError, FetchError, FetchRequest, FetchTimeout, Response, StreamedResponse

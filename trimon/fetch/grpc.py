@@ -24,7 +24,8 @@ import h2.events
 import h2.exceptions
 import trio
 
-from trimon.fetch.connection import RECEIVE_BYTES, PeerAddress, dial, secured
+from trimon.fetch.connection import RECEIVE_BYTES
+from trimon.fetch.dialing import PeerAddress, dial, secured
 from trimon.fetch.request import FetchError, FetchTimeout
 from trimon.fetch.times import ExchangeTimes
 from trimon.records import dataclass
