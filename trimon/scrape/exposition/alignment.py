@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from trimon.compiled.library import ADDRESS, BYTES, INT64, UINT64, function
+from trimon.compiled.library import ADDRESS, BYTES, INT64, UINT64, address_of, function
 from trimon.scrape.exposition.bodymemory import BLANK, REMARK, Floats, Ints, KnownLines, Places
 from trimon.scrape.exposition.samelines import OddLines
 
@@ -69,8 +69,8 @@ def match_lines(known: KnownLines, body: bytes) -> MatchedLines:
     begins, origin, stops = np.empty((3, lines), np.int32)
     values, odd = np.empty(lines), np.empty((lines, 3), np.int32)
     found = _match(
-        *(*known.addresses, remembered, table.ctypes.data, len(table), _SEED, body, len(body), lines),
-        *(begins.ctypes.data, origin.ctypes.data, stops.ctypes.data, values.ctypes.data, odd.ctypes.data),
+        *(*known.addresses, remembered, address_of(table), len(table), _SEED, body, len(body), lines),
+        *(address_of(begins), address_of(origin), address_of(stops), address_of(values), address_of(odd)),
     )
     assert found >= 0, "all lines were counted"
     return MatchedLines(begins, origin, stops, values, odd[:found].tolist())

@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.compiled.library import ADDRESS, BYTES, INT64, function
+from trimon.compiled.library import ADDRESS, BYTES, INT64, address_of, function
 from trimon.memory.series import SeriesGrant
 from trimon.model.labels import Labels
 from trimon.records import dataclass
@@ -104,8 +104,8 @@ class _Body:
             return gather_plain(self.body, begins, stops)
         out, ends = np.empty(int((stops - begins).sum()), np.uint8), np.empty(len(begins), np.int32)
         used = _gather(
-            *(self.body, len(self.body), begins.ctypes.data, stops.ctypes.data, len(begins)),
-            *(out.ctypes.data, len(out), ends.ctypes.data),
+            *(self.body, len(self.body), address_of(begins), address_of(stops), len(begins)),
+            *(address_of(out), len(out), address_of(ends)),
         )
         assert used == len(out), "pieces are within the body"
         return out, ends

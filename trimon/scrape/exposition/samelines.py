@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.compiled.library import ADDRESS, BYTES, INT64, function
+from trimon.compiled.library import ADDRESS, BYTES, INT64, address_of, function
 from trimon.model.labels import Labels
 from trimon.scrape.exposition.bodymemory import (
     BLANK,
@@ -45,7 +45,7 @@ class _OddRoom(threading.local):
         """The same, with room for so many lines."""
         if len(self.places) < lines:
             self.places = np.empty((2 * lines, 3), np.int32)
-            self.address = self.places.ctypes.data
+            self.address = address_of(self.places)
         return self
 
 
@@ -62,7 +62,7 @@ def same_lines(known: KnownLines, body: bytes) -> tuple[Floats, OddLines] | None
     lines, slots = len(known.ends), len(known.hashes)
     values = np.empty(slots)
     odd = _ODD.of(lines)
-    found = _compiled(*known.addresses, lines, body, len(body), values.ctypes.data, slots, odd.address)
+    found = _compiled(*known.addresses, lines, body, len(body), address_of(values), slots, odd.address)
     if found < 0:
         return None
     return values, odd.places[:found].tolist() if found else []

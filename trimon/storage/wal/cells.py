@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from trimon.compiled.library import ADDRESS, INT64, function
+from trimon.compiled.library import ADDRESS, INT64, address_of, function
 from trimon.errors import OperatingError
 from trimon.storage.head.arena import Bools, Floats, Int64s, UInt64s
 
@@ -74,11 +74,11 @@ def pack_cells(previous: Floats, values: Floats) -> tuple[list[int], bytes]:
         return pack_cells_plain(previous, values)
     # In one piece: header, numbers, kinds, and what comes out of it.
     scratch = np.empty(8 * _HEADER_NUMBERS + 8 * cells + cells + 10 * cells + 8, np.uint8)
-    header = scratch.ctypes.data
+    header = address_of(scratch)
     numbers = header + 8 * _HEADER_NUMBERS
     kinds = numbers + 8 * cells
     out = kinds + cells
-    used = _pack(previous.ctypes.data, values.ctypes.data, cells, kinds, numbers, header, out)
+    used = _pack(address_of(previous), address_of(values), cells, kinds, numbers, header, out)
     found = scratch[: 8 * _HEADER_NUMBERS].view(np.int64).tolist()
     begin = out - header
     return (found, scratch[begin : begin + used].tobytes()) if found[0] else ([0], b"")
