@@ -27,7 +27,7 @@ def notification_endpoints(context: WebContext) -> list[Endpoint]:
         if subscription is None:
             return Answer(b"", 204, "")
         answer = Answer(b"", 200, "text/event-stream", {"Cache-Control": "no-cache"})
-        answer.pieces = _events(subscription)
+        answer.pieces, answer.live = _events(subscription), True
         return answer
 
     return [

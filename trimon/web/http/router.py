@@ -21,6 +21,7 @@ from hypercorn.typing import (
 
 from trimon import limits
 from trimon.offload import Offload
+from trimon.query.language.errors import QueryError
 from trimon.web.http.answer import Answer, AnswerOfError, error_text
 from trimon.web.http.endpoint import EndpointTable, Handler, Match
 from trimon.web.http.messages import match_of, send_answer, user_of
@@ -137,8 +138,8 @@ class Router:
         assert answer.pieces is not None
         try:
             async with aclosing(answer.pieces):
-                await request.attended(partial(send_answer, send, answer), half_closed=True)
-        except ClientGone:
+                await request.attended(partial(send_answer, send, answer), half_closed=not answer.live)
+        except (ClientGone, QueryError):
             return
         except Exception as error:  # noqa: BLE001 # the status has gone out: the connection is cut instead
             self._answer_of_error(error, request.method, request.path)

@@ -17,6 +17,7 @@ from tests.support.histogram_rows import batch_of
 from tests.support.web_world import WebWorld, web_world
 from trimon.model.arrow import STREAM_TYPE
 from trimon.model.histogram import Buckets, FloatHistogram
+from trimon.web.api.querying.queries import asks_for_arrow
 
 NATIVE = FloatHistogram(1, 0.5, 2.0, 9.0, 12.5, Buckets.of(3, (4.0, 3.0)), Buckets.of(0, ()))
 
@@ -133,3 +134,29 @@ async def test_an_arrow_answer_varies_with_the_type_that_is_accepted(encoding: s
         _, answered, _ = await Call("GET", "/api/v1/query?query=vector(1)", headers).to(here.client.app)
     names = [each.strip() for each in dict(answered)[b"vary"].split(b",")]
     assert names == [b"Origin", b"Accept", *([b"Accept-Encoding"] if encoding else [])]
+
+
+@pytest.mark.parametrize(
+    ("accept", "arrow"),
+    [
+        (STREAM_TYPE, True),
+        (f"application/json, {STREAM_TYPE}", True),
+        (f"{STREAM_TYPE};q=0.5, */*;q=0.1", True),
+        (f"{STREAM_TYPE.upper()} ; Q=0.5", True),
+        (f"{STREAM_TYPE};q=0", False),
+        (f"{STREAM_TYPE};q=0.000", False),
+        (f"application/json, {STREAM_TYPE};q=0.1", False),
+        (f"application/json;q=0.1, {STREAM_TYPE};q=0.2", True),
+        (f"{STREAM_TYPE};q=many", True),
+        (f"x{STREAM_TYPE}", False),
+    ],
+)
+def test_who_takes_arrow(accept: str, arrow: bool) -> None:
+    """The type counts where it is named with a weight that is not 0, nor below that of JSON."""
+
+    class Asked:
+        def header(self, name: str) -> str:
+            return accept if name == "accept" else ""
+
+    asking: Any = Asked()
+    assert asks_for_arrow(asking) == arrow

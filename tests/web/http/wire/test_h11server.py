@@ -17,11 +17,13 @@ from trimon.actors.kernel.mailbox import MailboxFull
 from trimon.actors.querying.gate import Queries
 from trimon.offload import ThreadOffload
 from trimon.query.execution.budget import Budget
+from trimon.virtualclock import VirtualClock
 from trimon.web.context import WebOptions
 from trimon.web.http.wire import connection, hangups
 from trimon.web.http.wire.h11server import ServerProtocol
 from trimon.web.http.wire.listening import bind
 from trimon.web.http.wire.server import WebActor
+from trimon.web.notifications import Notifications
 
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 CLOSE = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -212,6 +214,35 @@ async def test_who_sends_no_more_is_not_waited_for_without_end(
         for request in (plain, plain.replace(b"Host:", b"Connection: x\r\nHost:", 1)):
             assert await talk(port, request, half_close=True) == b""
     assert len(cancelled) == 2
+
+
+def subscribers(notifications: Notifications) -> float:
+    """How many listen to the live stream, as the metric has it."""
+    families = {family.name: family for family in notifications.metrics()}
+    return families["prometheus_api_notification_active_subscribers"].samples[0][1]
+
+
+@pytest.mark.parametrize("leaves", ["closes", "sends no more"])
+@pytest.mark.parametrize("more", [b"", b"Connection: x\r\n"], ids=["plain", "by the library"])
+async def test_who_leaves_a_live_stream_gives_its_place_back(
+    tmp_path: Path, more: bytes, leaves: str
+) -> None:
+    """A client that has read all there was and goes is noticed, though nothing is written to it."""
+    notifications = Notifications(VirtualClock(), 16)
+    request = (GET % b"/api/v1/notifications/live").replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n")
+    async with served(tmp_path, {"notifications": notifications}) as (port, _):
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        await stream.send_all(request)
+        assert b"text/event-stream" in await stream.receive_some()
+        assert subscribers(notifications) == 1
+        if leaves == "closes":
+            await stream.aclose()
+        else:
+            await stream.send_eof()
+        with trio.fail_after(5):
+            while subscribers(notifications):  # noqa: ASYNC110 # what is waited for comes by the system
+                await trio.sleep(0.005)
+        await stream.aclose()
 
 
 async def test_a_busy_server_says_so_with_its_reason(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import orjson
 
@@ -29,13 +31,14 @@ from trimon.web.api.described import EVALUATION, QUERY, RANGE, TIME
 from trimon.web.api.querying.repeatedanswers import RepeatedAnswers
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
-from trimon.web.http.answer import Answer, ApiError, bad_parameter, success_in_parts
+from trimon.web.http.answer import JSON, Answer, ApiError, bad_parameter, success_in_parts
 from trimon.web.http.asking import asker_of
 from trimon.web.http.endpoint import API_PREFIX, Endpoint
 from trimon.web.http.multidict import MultiDict
 from trimon.web.http.request import Request
 
 _NS_PER_MS = 1_000_000
+_WEIGHT: Final = re.compile(r"(?:^|;)\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*(?:;|$)", re.IGNORECASE)
 Evaluate = Callable[[Snapshot, Grid, QueryOptions, Budget], QueryResult]
 
 
@@ -96,9 +99,17 @@ def step_ms_of(values: MultiDict[str, str], start_ms: int, end_ms: int) -> int:
 def asks_for_arrow(request: Request) -> bool:
     """Whether the client names the type of Arrow streams among those that it takes."""
     accepted = request.header("accept")
-    return STREAM_TYPE in accepted and any(
-        part.partition(";")[0].strip().lower() == STREAM_TYPE for part in accepted.split(",")
-    )
+    if STREAM_TYPE not in accepted.lower():
+        return False
+    weights = dict(map(_weighted, accepted.split(",")))
+    return weights.get(STREAM_TYPE, 0.0) > 0 and weights[STREAM_TYPE] >= weights.get(JSON, 0.0)
+
+
+def _weighted(part: str) -> tuple[str, float]:
+    """A type of an Accept header and its weight; one that cannot be read is 1."""
+    kind, _, parameters = part.partition(";")
+    said = _WEIGHT.search(parameters)
+    return kind.strip().lower(), float(said[1]) if said is not None else 1.0
 
 
 @dataclass(frozen=True, slots=True)

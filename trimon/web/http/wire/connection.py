@@ -317,9 +317,10 @@ class ServerConnection(TCPServer):
         protocol = self.protocol.protocol
         if not isinstance(protocol, H11Protocol) or not isinstance(protocol.stream, HTTPStream):
             return False
-        if not self._has_begun_a_response():
-            self._stirred = trio.Event()
-            await protocol.stream.app_put(SENDS_NO_MORE)
+        begun = self._has_begun_a_response()
+        self._stirred = None if begun else trio.Event()
+        await protocol.stream.app_put(SENDS_NO_MORE)
+        if self._stirred is not None:
             with trio.move_on_after(ANSWER_S):
                 await self._stirred.wait()
         return protocol.stream is not None and self._has_begun_a_response()
