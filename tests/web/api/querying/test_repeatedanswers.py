@@ -17,7 +17,7 @@ from trimon.query.execution.budget import Budget
 from trimon.query.execution.grid import Grid
 from trimon.query.language.options import QueryOptions
 from trimon.query.planning.timeless import is_timeless
-from trimon.web.api.querying.repeatedanswers import RepeatedAnswers
+from trimon.web.api.querying.repeatedanswers import ANSWERS_MAX, RepeatedAnswers
 from trimon.web.http.answer import success_in_parts
 
 OPTIONS = QueryOptions(lookback_ms=20_000)
@@ -177,17 +177,35 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     """The oldest answers go when there are too many, and a long one is not kept."""
     bench = Bench(tmp_path / "data")
     bench.append(first_row("g", START_MS, {series("m", a=str(number)): 1.0 for number in range(50)}))
-    repeated = RepeatedAnswers(20_000)
+    repeated = RepeatedAnswers(40_000)
     asking = Asking(bench, repeated)
     for number in range(30):
         asking.ask(f"m + {number}", Grid.instant(START_MS + 1000))
-        assert 0 < repeated.size_bytes <= 20_000
+        assert 0 < repeated.size_bytes <= 40_000
     assert 1 < len(repeated) < 30
     assert asking.ask("m + 29", Grid.instant(START_MS + 1000))
     assert not asking.ask("m + 0", Grid.instant(START_MS + 1000))
     bench.append(first_row("g", START_MS + 1, {series("m", a=str(number)): 1.0 for number in range(9000)}))
     asking.ask("m", Grid.instant(START_MS + 1000))
     assert not asking.ask("m", Grid.instant(START_MS + 1000))
+    bench.store.close()
+
+
+def test_texts_of_queries_are_counted(tmp_path: Path) -> None:
+    """Long queries with tiny answers take no more than the limit either, and short ones are limited in number."""
+    bench = Bench(tmp_path / "data")
+    bench.append(first_row("g", START_MS, {series("m"): 1.0}))
+    repeated = RepeatedAnswers(200_000)
+    asking = Asking(bench, repeated)
+    for number in range(50):
+        asking.ask(f'nothing{{a="{number}{"x" * 7000}"}}', Grid.instant(START_MS + 1000))
+    assert 0 < len(repeated) <= 200_000 // 7000
+    assert repeated.size_bytes <= 200_000
+    many = RepeatedAnswers()
+    asking = Asking(bench, many)
+    for number in range(ANSWERS_MAX + 40):
+        asking.ask(f"m + {number}", Grid.instant(START_MS + 1000))
+    assert len(many) == ANSWERS_MAX
     bench.store.close()
 
 

@@ -37,9 +37,12 @@ from trimon.query.language.options import QueryOptions
 from trimon.query.planning.timeless import is_timeless
 
 KEPT_BYTES_MAX: Final = 4 << 20
-"""Of the text of all."""
+"""Of all: their own texts, those of their queries, and what is noted of each."""
+ANSWERS_MAX: Final = 256
 ANSWER_BYTES_MAX: Final = 256 * 1024
 """Of the text of one; a longer one takes long to send, too."""
+# Of what an answer has beside texts: its key with options, statistics with two arrays, matchers.
+_NOTED_BYTES: Final = 4096
 _VALUE: Final = b'"value":['
 
 
@@ -89,7 +92,7 @@ class RepeatedAnswers:
     """The last answers that may hold again, the newest last. Only on the loop's thread."""
 
     def __init__(self, bytes_max: int = KEPT_BYTES_MAX) -> None:
-        self._kept: dict[Hashable, _Instant | _Range] = {}
+        self._kept: dict[Hashable, tuple[_Instant | _Range, int]] = {}
         self._bytes_max = bytes_max
         self.size_bytes = 0
 
@@ -104,9 +107,10 @@ class RepeatedAnswers:
         `end_ms` is the end of a range, which need not be a step; None asks for one time.
         """
         key = _key(text, grid, options, end_ms)
-        kept = self._kept.get(key)
-        if kept is None:
+        found = self._kept.get(key)
+        if found is None:
             return None
+        kept, _ = found
         body = kept.body(snapshot, options, grid.start_ms)
         if body is None:
             return None
@@ -132,12 +136,17 @@ class RepeatedAnswers:
         if answer is None:
             return
         key = _key(text, grid, options, end_ms)
-        before = self._kept.pop(key, None)
-        self.size_bytes -= 0 if before is None else before.size_bytes
-        self._kept[key] = answer
-        self.size_bytes += answer.size_bytes
-        while self.size_bytes > self._bytes_max:
-            self.size_bytes -= self._kept.pop(next(iter(self._kept))).size_bytes
+        # A character of a query takes up to four bytes, and its text is held twice: by the key, and by the matchers in parts.
+        size_bytes = answer.size_bytes + 8 * len(text) + _NOTED_BYTES
+        self._drop(key)
+        self._kept[key] = answer, size_bytes
+        self.size_bytes += size_bytes
+        while self.size_bytes > self._bytes_max or len(self._kept) > ANSWERS_MAX:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        _, size_bytes = self._kept.pop(key, (None, 0))
+        self.size_bytes -= size_bytes
 
 
 def _key(text: str, grid: Grid, options: QueryOptions, end_ms: int | None) -> Hashable:
