@@ -46,6 +46,7 @@ class ScrapingPart:
             lines=queries.lines,
             times=ScrapeTimes(seams.metrics),
             memory=memory.memory,
+            replayed=storage.actor.replayed,
         )
         self.discovery = DiscoveryManager(
             "scrape",
