@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from trimon.errors import OperatingError
 
-VERSION: Final = 12
+VERSION: Final = 13
 """The one of loops.h."""
 FILE: Final = Path(__file__).with_name("loops.so")
 # What says how arguments are passed: an array by the address of its first item.
