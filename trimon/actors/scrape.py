@@ -139,9 +139,9 @@ class ScrapeManager:
         lines: LineFiles | None = None,
         times: ScrapeTimes | None = None,
         memory: ProcessMemory | None = None,
-        replayed: trio.Event | None = None,
+        settled: trio.Event | None = None,
     ) -> None:
-        self._replayed = replayed
+        self._settled = settled
         self.scrape_pools: dict[str, ScrapePool] = {}
         self.pool_counts = PoolCounts()
         self._times = times if times is not None else ScrapeTimes(SelfMetrics(clock))
@@ -192,7 +192,7 @@ class ScrapeManager:
 
     async def run(self) -> None:
         """Takes over what discovery sends, ends the series of targets that stay away, and lets targets begin in turns."""
-        await head_start(self._replayed)
+        await head_start(self._settled)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._turns.run)
             await self._take_messages()

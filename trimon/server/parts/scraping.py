@@ -46,7 +46,7 @@ class ScrapingPart:
             lines=queries.lines,
             times=ScrapeTimes(seams.metrics),
             memory=memory.memory,
-            replayed=storage.actor.replayed,
+            settled=storage.compactor.settled,
         )
         self.discovery = DiscoveryManager(
             "scrape",
