@@ -98,6 +98,20 @@ def window_of(time_ms: int) -> int:
     return time_ms // WINDOW_MS * WINDOW_MS
 
 
+async def test_it_is_settled_with_the_first_round(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Who waits for a log to be unpacked waits for one round, which begins when the log is replayed."""
+    async with world(tmp_path) as here, trio.open_nursery() as nursery:
+        replayed = trio.Event()
+        compactor = Compactor(here.store, here.writer, replayed, here.clock, InlineOffload(), here.log)
+        nursery.start_soon(compactor.run)
+        await trio.sleep(1)
+        assert (compactor.counts.rounds, compactor.settled.is_set()) == (0, False)
+        replayed.set()
+        await compactor.settled.wait()
+        assert compactor.counts.rounds == 1
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_window_that_is_long_past_is_cut_within_two_seconds(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:

@@ -7,7 +7,7 @@ import time
 import trio
 from trio.testing import MockClock
 
-from trimon.actors.turns import Turns
+from trimon.actors.turns import HEAD_START_S, Turns, head_start
 
 
 async def test_a_crowd_begins_in_slices(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -65,3 +65,20 @@ async def test_time_gives_no_turns(nursery: trio.Nursery) -> None:
             await trio.lowlevel.checkpoint()
     assert looks >= 10
     nursery.cancel_scope.cancel()
+
+
+async def test_the_replay_has_a_head_start(autojump_clock: MockClock) -> None:
+    """Who lets the replay go first waits until it is done, and no longer than a second; where there is none, not at all."""
+    began_s = trio.current_time()
+    await head_start(None)
+    assert trio.current_time() == began_s
+    replayed = trio.Event()
+    await head_start(replayed)
+    assert trio.current_time() == began_s + HEAD_START_S
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(head_start, replayed)
+        await trio.sleep(0.25)
+        replayed.set()
+    assert trio.current_time() == began_s + HEAD_START_S + 0.25
+    await head_start(replayed)
+    assert trio.current_time() == began_s + HEAD_START_S + 0.25

@@ -81,6 +81,8 @@ class Compactor:
         self._job = ""
         self._done = 0
         self._turn = trio.Lock()
+        self.settled = trio.Event()
+        """The first round is over: what a replay left in the log is unpacked."""
         self.counts = CompactionCounts()
         self._last_error = ""
 
@@ -91,6 +93,7 @@ class Compactor:
         busy = False
         while True:
             worked = await self._round()
+            self.settled.set()
             if busy and not worked:
                 # heads that were cut leave holes between those that were filled meanwhile
                 await self._offload.run(self._release)

@@ -23,7 +23,7 @@ from trimon.actors.memory import ProcessMemory
 from trimon.actors.storage import Writer
 from trimon.actors.target import CRASHED, TargetActor
 from trimon.actors.targetbuilding import BuiltTargets, TargetBuilder
-from trimon.actors.turns import Turns
+from trimon.actors.turns import Turns, head_start
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch
@@ -139,7 +139,9 @@ class ScrapeManager:
         lines: LineFiles | None = None,
         times: ScrapeTimes | None = None,
         memory: ProcessMemory | None = None,
+        settled: trio.Event | None = None,
     ) -> None:
+        self._settled = settled
         self.scrape_pools: dict[str, ScrapePool] = {}
         self.pool_counts = PoolCounts()
         self._times = times if times is not None else ScrapeTimes(SelfMetrics(clock))
@@ -190,6 +192,7 @@ class ScrapeManager:
 
     async def run(self) -> None:
         """Takes over what discovery sends, ends the series of targets that stay away, and lets targets begin in turns."""
+        await head_start(self._settled)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._turns.run)
             await self._take_messages()

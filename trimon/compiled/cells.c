@@ -101,3 +101,59 @@ EXPORT int64_t trimon_pack_cells(
     }
     return at - out + counts[WHOLE] * header[3] + counts[MILLI] * header[4] + counts[XOR] * header[5];
 }
+
+/* The cells of a row: what `header` (counts of changed, whole and milli cells, widths of whole, milli and XOR) and `data` of so
+ * many bytes make of the row before. How many bytes that took; -1 where the counts fit neither one another nor the bytes. */
+EXPORT int64_t trimon_unpack_cells(const double *previous, int64_t cells, int64_t changed, int64_t wholes, int64_t millis,
+    int64_t whole_width, int64_t milli_width, int64_t xor_width, const uint8_t *data, int64_t size, double *values)
+{
+    const int64_t counts[KINDS] = {changed - wholes - millis, wholes, millis};
+    int64_t widths[KINDS] = {xor_width, whole_width, milli_width};
+    if (changed <= 0 || changed > cells || wholes < 0 || millis < 0 || wholes > changed || millis > changed - wholes)
+        return -1;
+    for (int kind = 0; kind < KINDS; kind++)
+        if (widths[kind] < 0 || widths[kind] > 8 || (!counts[kind] && widths[kind]))
+            return -1;
+    const uint8_t *flags = NULL, *kinds = NULL, *parts[KINDS];
+    int64_t used = 0, left[KINDS] = {counts[XOR], counts[WHOLE], counts[MILLI]};
+    if (changed < cells) {
+        flags = data;
+        used = (cells + 7) / 8;
+    }
+    if (counts[XOR] != changed && counts[WHOLE] != changed && counts[MILLI] != changed) {
+        kinds = data + used;
+        used += changed;
+    }
+    const int64_t total = used + wholes * whole_width + millis * milli_width + counts[XOR] * xor_width;
+    if (total > size)
+        return -1;
+    parts[WHOLE] = data + used;
+    parts[MILLI] = parts[WHOLE] + wholes * whole_width;
+    parts[XOR] = parts[MILLI] + millis * milli_width;
+    int only = wholes == changed ? WHOLE : millis == changed ? MILLI : XOR;
+    int64_t seen = 0;
+    for (int64_t cell = 0; cell < cells; cell++) {
+        if (flags && !(flags[cell >> 3] >> (7 - (cell & 7)) & 1)) {
+            values[cell] = previous[cell];
+            continue;
+        }
+        if (seen == changed)
+            return -1;
+        int kind = kinds ? kinds[seen] : only;
+        seen++;
+        if (kind >= KINDS || !left[kind]--)
+            return -1;
+        const uint8_t *byte = parts[kind]++;
+        uint64_t number = 0;
+        for (int64_t plane = 0; plane < widths[kind]; plane++, byte += counts[kind])
+            number |= (uint64_t)*byte << 8 * plane;
+        if (kind == XOR) {
+            const uint64_t bits = bits_of(previous[cell]) ^ number;
+            memcpy(&values[cell], &bits, sizeof bits);
+            continue;
+        }
+        const double scale = kind == WHOLE ? 1.0 : 1000.0;
+        values[cell] = (rint(previous[cell] * scale) + (double)(int64_t)(number >> 1 ^ (~(number & 1) + 1))) / scale;
+    }
+    return seen == changed ? total : -1;
+}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from trimon.clock import WallClock
 from trimon.config.discovery.table import MECHANISMS
@@ -28,6 +27,9 @@ from trimon.discovery.plugin import Context, Discovery, Factory
 from trimon.discovery.providers import Provider, consumer_of, providers_of
 from trimon.errors import UserError
 from trimon.records import dataclass
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "trimon.discovery"
 
@@ -57,6 +59,8 @@ class _Loaded:
 
 
 def _installed() -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 # plug-ins are looked for after the start, mail and zip come with it
+
     return entry_points(group=GROUP)
 
 

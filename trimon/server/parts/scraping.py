@@ -46,6 +46,7 @@ class ScrapingPart:
             lines=queries.lines,
             times=ScrapeTimes(seams.metrics),
             memory=memory.memory,
+            settled=storage.compactor.settled,
         )
         self.discovery = DiscoveryManager(
             "scrape",

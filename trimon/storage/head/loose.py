@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,6 +34,48 @@ class _Tile(NamedTuple):
     common: Int64s | None
     times: bytes
     lengths: Int64s
+
+
+class SealedSamples(Protocol):
+    """Some loose samples that stay as they are. Readers may be in any thread."""
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        ...
+
+    @property
+    def min_ms(self) -> int:
+        """The earliest time."""
+        ...
+
+    @property
+    def max_ms(self) -> int:
+        """The latest time."""
+        ...
+
+    @property
+    def series(self) -> Int32s:
+        """Whose samples there are; they ascend."""
+        ...
+
+    @property
+    def lengths(self) -> Int32s:
+        """How many samples each has."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held."""
+        ...
+
+    def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
+        """Which of some series (ascending) have samples in the closed interval."""
+        ...
+
+    def read(self, series: Int32s) -> Iterator[PartialFrame]:
+        """All samples of some series (ascending); row `i` is `series[i]`."""
+        ...
 
 
 class LoosePage:
@@ -177,7 +219,7 @@ def _first_of_each(series: Int32s | Int64s, times: Int64s) -> Bools:
 class LooseView(NamedTuple):
     """What a reader sees of the buffer: sealed pages, then samples in order of arrival."""
 
-    pages: tuple[LoosePage, ...]
+    pages: tuple[SealedSamples, ...]
     series: Int32s
     times: Int64s
     values: Floats
@@ -206,7 +248,7 @@ class LooseBuffer:
 
     def __init__(self, cache: ArrayCache) -> None:
         self._cache = cache
-        self._pages: tuple[LoosePage, ...] = ()
+        self._pages: tuple[SealedSamples, ...] = ()
         self._clear()
 
     def _clear(self) -> None:
@@ -241,10 +283,13 @@ class LooseBuffer:
     def seal(self) -> int:
         """Compress the raw samples; how many pages there are then."""
         if len(self):
-            page = LoosePage(self._series.view(), self._times.view(), self._values.view(), self._cache)
-            self._pages = (*self._pages, page)
+            self._pages = (*self._pages, self._sealed())
             self._clear()
         return len(self._pages)
+
+    def _sealed(self) -> SealedSamples:
+        """The raw samples, of which there are some, as a page."""
+        return LoosePage(self._series.view(), self._times.view(), self._values.view(), self._cache)
 
     def view(self) -> LooseView:
         """The buffer as it is now, for readers."""
@@ -266,7 +311,9 @@ def count_loose(view: LooseView, series: Int32s, start_ms: int, end_ms: int) -> 
     return total + int(((view.times >= start_ms) & (view.times <= end_ms)).sum())
 
 
-def read_sealed(pages: Sequence[LoosePage], series: Int32s, start_ms: int, end_ms: int) -> list[PartialFrame]:
+def read_sealed(
+    pages: Sequence[SealedSamples], series: Int32s, start_ms: int, end_ms: int
+) -> list[PartialFrame]:
     """The samples that pages have of the given series (ascending) around the closed interval; row `i` is `series[i]`.
 
     Frames come in order of arrival: of several samples of one series at one time the first counts.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trimon.storage.head.arena import Floats, Int32s, Int64s
-from trimon.storage.head.loose import LoosePage, LooseView
+from trimon.storage.head.loose import LooseView, SealedSamples
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupView, GroupViews
 from trimon.storage.read.partialframe import PartialFrame
 
@@ -33,7 +33,7 @@ class HeadMark(NamedTuple):
     placements: Int32s
     places: tuple[MarkPlace, ...]
     last_ms: Int64s
-    pages: tuple[LoosePage, ...]
+    pages: tuple[SealedSamples, ...]
     raw: int
     whole: bool
 

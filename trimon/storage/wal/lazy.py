@@ -7,83 +7,30 @@ unpacked and sealed for the groups that a query asks for, and for the rest when 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from trimon.errors import OperatingError
 from trimon.model.labels import Labels
-from trimon.openfiles import ReadFile
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Floats, Int32s, Int64s
 from trimon.storage.head.head import Head
-from trimon.storage.head.scrapegroup import GroupView, GroupViews, ScrapeGroup
+from trimon.storage.head.scrapegroup import NEVER_MS, GroupView, GroupViews, ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
-from trimon.storage.wal.frame import record_payload
+from trimon.storage.wal.loggedloose import LoggedLoose
+from trimon.storage.wal.logrows import LogRows
 from trimon.storage.wal.payload import Payload, grant_of
-from trimon.storage.wal.rowstate import RowState
+from trimon.storage.wal.rowstate import UnpackedRows
 
-_PLACE_BITS: Final = 20
 # Rows unpacked under one lock: some tenths of a second.
 _BATCH_ROWS: Final = 4000
 # A kind of problem.
 GROUPS_OF_LOG: Final = "groups of the log"
-
-
-class LogRows:
-    """Where the good sections of every group of one run are: (record, place in it), in order."""
-
-    def __init__(self) -> None:
-        self._segments: list[ReadFile] = []
-        self._records: list[tuple[int, int]] = []
-        self._entries: dict[int, list[int]] = {}
-        self.series: Int32s = np.zeros(0, np.int32)
-
-    def begin_segment(self, file: ReadFile) -> None:
-        """Later records are in this segment."""
-        self._segments.append(file)
-
-    def begin_record(self, offset: int) -> None:
-        """Later sections are in the record at this offset."""
-        self._records.append((len(self._segments) - 1, offset))
-
-    def note(self, group: int, place: int) -> None:
-        """The section at this place of the record belongs to the group (of the head) and is good."""
-        self._entries.setdefault(group, []).append((len(self._records) - 1) << _PLACE_BITS | place)
-
-    def waiting(self) -> dict[int, int]:
-        """How many sections wait for each group that is not unpacked."""
-        return {group: len(entries) for group, entries in list(self._entries.items())}
-
-    def take(self, groups: Collection[int]) -> Iterator[tuple[int, Payload | None, int]]:
-        """(group, payload, place) of all sections of these groups in order; they wait no longer.
-
-        The payload is None where it cannot be read, or does not pass its checksum any more.
-        """
-        listed = [
-            (group, np.array(self._entries.pop(group), np.int64))
-            for group in groups
-            if group in self._entries
-        ]
-        if not listed:
-            return
-        entries = np.concatenate([mine for _, mine in listed])
-        owners = np.repeat([group for group, _ in listed], [len(mine) for _, mine in listed])
-        order = np.argsort(entries, kind="stable")
-        current: int = -1
-        payload: Payload | None = None
-        for entry, group in zip(entries[order].tolist(), owners[order].tolist(), strict=True):
-            record, place = entry >> _PLACE_BITS, entry & (1 << _PLACE_BITS) - 1
-            if record != current:
-                segment, offset = self._records[record]
-                current = record
-                try:
-                    payload = Payload(record_payload(self._segments[segment], offset))
-                except (OSError, OperatingError):
-                    payload = None
-            yield group, payload, place
+# What faults of samples that are of no group are about.
+LOOSE_OF_LOG: Final = "loose samples"
 
 
 class LoggedHead(Head):
@@ -98,6 +45,9 @@ class LoggedHead(Head):
         """(group, what was found to be wrong with it) since the last LoadJob."""
         self._loading = threading.RLock()
         super().__init__(start_ms, end_ms, cache=cache)
+        self.loose = self._logged = LoggedLoose(
+            self.cache, self._loading, lambda text: self.faults.append((LOOSE_OF_LOG, text))
+        )
 
     def begin_run(self) -> LogRows:
         """Another run of the log, whose groups are new ones."""
@@ -106,8 +56,13 @@ class LoggedHead(Head):
 
     @property
     def waiting(self) -> int:
-        """Groups that are not unpacked yet."""
-        return sum(len(run.waiting()) for run in self.runs)
+        """Groups and pages that are not unpacked yet."""
+        return sum(len(run.waiting()) for run in self.runs) + len(self._logged.waiting)
+
+    def restore_logged(self, run: LogRows, place: int, series: Int32s, times: Int64s, values: Floats) -> None:
+        """Loose samples, which are in the section at this place of the run's record."""
+        self._logged.note(run, place)
+        self.restore_loose(series, times, values)
 
     def load(self, groups: Collection[int]) -> None:
         """Unpack these groups."""
@@ -118,7 +73,7 @@ class LoggedHead(Head):
                     self._unpack(run, wanted)
 
     def load_some(self) -> bool:
-        """Unpack the next few groups; whether any are left."""
+        """Unpack the next few groups, or a page; whether any are left."""
         for run in self.runs:
             batch: list[int] = []
             rows = 0
@@ -130,11 +85,13 @@ class LoggedHead(Head):
             if batch:
                 self.load(batch)
                 return self.waiting > 0
-        return False
+        for page in self._logged.waiting[:1]:
+            page.page()
+        return self.waiting > 0
 
     def _unpack(self, run: LogRows, wanted: Collection[int]) -> None:
         builders = {
-            number: (ScrapeGroup(number, self.groups[number].name, self.cache), RowState())
+            number: (ScrapeGroup(number, self.groups[number].name, self.cache), UnpackedRows())
             for number in wanted
         }
         broken: set[int] = set()
@@ -155,13 +112,15 @@ class LoggedHead(Head):
             except CellsError as error:
                 broken.add(number)
                 self.faults.append((group.name, f"group {group.name}: {error}"))
-        for number, (group, _) in builders.items():
+        for number, (group, state) in builders.items():
+            self._note_newest(group, state)
             self.groups[number].view = group.view
 
     def _unpack_grant(
-        self, group: ScrapeGroup, state: RowState, series_of: Int32s, payload: Payload, place: int
+        self, group: ScrapeGroup, state: UnpackedRows, series_of: Int32s, payload: Payload, place: int
     ) -> None:
         columns, series, placed = grant_of(payload, place, series_of)
+        self._note_newest(group, state)
         if len(columns):
             width = int(columns.max()) + 1
             group.make_room(width)
@@ -173,42 +132,48 @@ class LoggedHead(Head):
             group.revoke_except(columns[known])
 
     def _unpack_row(
-        self, group: ScrapeGroup, state: RowState, numbers: Sequence[Any], payload: Payload, place: int
+        self, group: ScrapeGroup, state: UnpackedRows, numbers: Sequence[Any], payload: Payload, place: int
     ) -> None:
         time_ms, how, rest = numbers[3], numbers[5], list(numbers[6:])
         reader = payload.reader(place)
-        if how == s.COLUMNS_SAME:
-            assert state.columns is not None
-            columns = state.columns
-        elif how == s.COLUMNS_PREFIX:
-            columns, rest = np.arange(rest[0]), rest[1:]
-        else:
-            columns, rest = reader.signed(rest[0], rest[1]), rest[2:]
-        width = int(columns.max()) + 1
+        if how == s.COLUMNS_PREFIX:
+            if not state.prefix or state.prefix != rest[0]:
+                state.columns, state.prefix = np.arange(rest[0]), rest[0]
+            rest = rest[1:]
+        elif how == s.COLUMNS_LISTED:
+            state.columns, state.prefix, rest = reader.signed(rest[0], rest[1]), 0, rest[2:]
+        columns = state.columns
+        assert columns is not None
+        # The first columns are a slice of every array, which takes no copy.
+        span: slice | Int64s = slice(0, state.prefix) if state.prefix else columns
+        width = state.prefix or int(columns.max()) + 1
         group.make_room(width)
         state.make_room(width)
         if s.is_key_row(numbers[2]):
             state.values[:] = 0.0
-        values = reader.cells(state.values[columns], rest)
-        state.values[columns] = values
-        state.columns = columns
-        granted = group.granted[columns]
-        prefix = how == s.COLUMNS_PREFIX
+        values = reader.cells(state.values[span], rest)
+        state.values[span] = values
+        granted = group.granted[span]
+        prefix = bool(state.prefix)
         if not granted.all():
             columns, values, prefix = columns[granted], values[granted], False
+            span = columns
+        state.newest_ms[span] = time_ms
+        state.newest[span] = values
         group.append_row(time_ms, columns, values, prefix=prefix)
         group.seal_if_due()
-        self._note_newest(group.series[columns], time_ms, values)
 
-    def _note_newest(self, series: Int32s, time_ms: int, values: Floats) -> None:
-        times = self._last_times.view()
-        newer = times[series] < time_ms
-        if newer.all():
-            times[series] = time_ms
-            self._last_values.view()[series] = values
-        else:
-            times[series[newer]] = time_ms
-            self._last_values.view()[series[newer]] = values[newer]
+    def _note_newest(self, group: ScrapeGroup, state: UnpackedRows) -> None:
+        """Tell the series of a group's columns what rows since the last grant had for them."""
+        columns = np.flatnonzero(state.newest_ms != NEVER_MS)
+        if len(columns) == 0:
+            return
+        series, times_ms, values = group.series[columns], state.newest_ms[columns], state.newest[columns]
+        state.newest_ms[columns] = NEVER_MS
+        known = self._last_times.view()
+        newer = known[series] < times_ms
+        known[series[newer]] = times_ms[newer]
+        self._last_values.view()[series[newer]] = values[newer]
 
     def newest_samples(
         self, label_sets: Sequence[Labels], numbers: Int32s, first_ms: int
@@ -254,7 +219,7 @@ class LoadJob:
     @property
     def what(self) -> str:
         """What the job does, in words."""
-        return f"unpack the log of {self._head.waiting} groups"
+        return f"unpack {self._head.waiting} groups and pages of the log"
 
     def run(self) -> None:
         """Unpack group after group; queries go on in between. Raises OperatingError."""

@@ -218,7 +218,7 @@ class EpochReplay:
             self._report.lost_samples += len(known) - count
             series, times, values = series[known], times[known], values[known]
         if count:
-            self._head.restore_loose(series, times, values)
+            self._head.restore_logged(self.rows, place, series, times, values)
         self._report.samples += count
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from trimon.storage.head.arena import Floats, Int64s
+from trimon.storage.head.scrapegroup import NEVER_MS
 
 
 class RowState:
@@ -34,3 +35,24 @@ class RowState:
     def forget_values(self) -> None:
         """Begin afresh: the next row builds on zeros. The array that was is left as it is."""
         self.values = np.zeros(len(self.values))
+
+
+class UnpackedRows(RowState):
+    """The state of a group whose rows go into a head, and the newest sample of each of its columns since the last grant."""
+
+    __slots__ = ("newest", "newest_ms", "prefix")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefix = 0
+        """How many columns the last row had, where these are the first ones; else 0."""
+        self.newest_ms: Int64s = np.full(len(self.values), NEVER_MS, np.int64)
+        self.newest: Floats = np.zeros(len(self.values))
+
+    def make_room(self, width: int) -> None:
+        """Have values for columns below `width`."""
+        super().make_room(width)
+        more = len(self.values) - len(self.newest)
+        if more:
+            self.newest_ms = np.concatenate((self.newest_ms, np.full(more, NEVER_MS, np.int64)))
+            self.newest = np.concatenate((self.newest, np.zeros(more)))
