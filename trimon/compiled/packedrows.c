@@ -29,13 +29,13 @@ EXPORT int64_t trimon_pack_rows(
     return at - out;
 }
 
-/* Rows `begin` to `end` of some columns: `out[row - begin][place]` of `wanted[place]`. `starts` has by column where its bytes
- * begin in `data`, after which follow 8 more. Zero, or -1 when anything is out of its bounds. */
+/* Rows `begin` to `end` of some columns, of `rows` in all: `out[row - begin][place]` of `wanted[place]`. `starts` has of every
+ * 16th column where its bytes begin in `data`, after which follow 8 more. Zero, or -1 when anything is out of its bounds. */
 EXPORT int64_t trimon_unpack_rows(
     const uint64_t *firsts, const uint8_t *codes, const int64_t *starts, int64_t columns, const uint8_t *data, int64_t size,
-    const int64_t *wanted, int64_t count, int64_t begin, int64_t end, uint64_t *out)
+    const int64_t *wanted, int64_t count, int64_t rows, int64_t begin, int64_t end, uint64_t *out)
 {
-    if (begin < 0 || end < begin)
+    if (begin < 0 || end < begin || rows < end)
         return -1;
     for (int64_t place = 0; place < count; place++) {
         const int64_t column = wanted[place];
@@ -48,7 +48,10 @@ EXPORT int64_t trimon_unpack_rows(
                 out[(row - begin) * count + place] = first;
             continue;
         }
-        const int64_t start = starts[column];
+        int64_t before = 0;
+        for (int64_t other = column & ~(int64_t)15; other < column; other++)
+            before += codes[other] & 15;
+        const int64_t start = starts[column / 16] + before * (rows - 1);
         if (width + shift > 8 || start < 0 || start > size || end - 1 > (size - start) / width)
             return -1;
         const uint64_t mask = width == 8 ? ~(uint64_t)0 : ((uint64_t)1 << (8 * width)) - 1;

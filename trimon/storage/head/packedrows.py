@@ -20,11 +20,13 @@ Bytes = npt.NDArray[np.uint8]
 
 # A word is read at once, so that after the last one there are as many bytes more.
 _PADDING: Final = 8
+# Of so many columns one has its place noted.
+_NOTED_EVERY: Final = 16
 _pack: Final = function("trimon_pack_rows", INT64, (ADDRESS, INT64, INT64, ADDRESS, ADDRESS, ADDRESS))
 _unpack: Final = function(
     "trimon_unpack_rows",
     INT64,
-    (ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, INT64, ADDRESS, INT64, INT64, INT64, ADDRESS),
+    (ADDRESS, ADDRESS, ADDRESS, INT64, ADDRESS, INT64, ADDRESS, INT64, INT64, INT64, INT64, ADDRESS),
 )
 
 
@@ -35,6 +37,11 @@ class Columns(NamedTuple):
     firsts: UInt64s
     codes: Bytes
     data: Bytes
+
+    def starts(self, rows: int) -> Int64s:
+        """Where the bytes of each column begin."""
+        sizes = (self.codes & 15).astype(np.int64) * (rows - 1)
+        return np.cumsum(sizes) - sizes
 
 
 def pack_plain(values: Floats) -> Columns:
@@ -65,12 +72,6 @@ def pack(values: Floats) -> Columns:
     return Columns(firsts, codes, np.concatenate((room[:size], np.zeros(_PADDING, np.uint8))))
 
 
-def _starts(packed: Columns, rows: int) -> Int64s:
-    """Where the bytes of each column begin."""
-    sizes = (packed.codes & 15).astype(np.int64) * (rows - 1)
-    return np.cumsum(sizes) - sizes
-
-
 def unpack_plain(packed: Columns, rows: int, begin: int, end: int, columns: Int64s) -> Floats:
     """Rows `begin` to `end` of some columns, of `rows` in all: `values[row, place]`."""
     widths = (packed.codes[columns] & 15).astype(np.int64)
@@ -78,7 +79,7 @@ def unpack_plain(packed: Columns, rows: int, begin: int, end: int, columns: Int6
     out = np.repeat(packed.firsts[columns][None], end - begin, axis=0)
     later = np.arange(max(begin, 1), end)
     words = np.zeros((len(columns), len(later), 8), np.uint8)
-    starts = _starts(packed, rows)[columns, None] + (later - 1) * widths[:, None]
+    starts = packed.starts(rows)[columns, None] + (later - 1) * widths[:, None]
     lengths = np.repeat(widths, len(later))
     at = ragged_positions(np.arange(len(lengths)) * 8, lengths)
     words.reshape(-1)[at] = packed.data[ragged_positions(starts.reshape(-1), lengths)]
@@ -86,15 +87,21 @@ def unpack_plain(packed: Columns, rows: int, begin: int, end: int, columns: Int6
     return out.view(np.float64)
 
 
-def unpack(packed: Columns, rows: int, begin: int, end: int, columns: Int64s) -> Floats:
-    """As `unpack_plain`, by the compiled loop if there is one."""
+def noted_starts(packed: Columns, rows: int) -> Int64s:
+    """Where the bytes of every 16th column begin."""
+    return packed.starts(rows)[::_NOTED_EVERY].copy()
+
+
+def unpack(packed: Columns, noted: Int64s, rows: int, begin: int, end: int, columns: Int64s) -> Floats:
+    """As `unpack_plain`, by the compiled loop if there is one; `noted` are the packed columns' `noted_starts`."""
     if _unpack is None:
         return unpack_plain(packed, rows, begin, end, columns)
     columns = np.ascontiguousarray(columns, np.int64)
-    starts, out = _starts(packed, rows), np.empty((end - begin, len(columns)))
+    out = np.empty((end - begin, len(columns)))
     if _unpack(
-        address_of(packed.firsts), address_of(packed.codes), address_of(starts), len(packed.codes),
-        address_of(packed.data), len(packed.data) - _PADDING, address_of(columns), len(columns), begin, end, address_of(out),
+        address_of(packed.firsts), address_of(packed.codes), address_of(noted), len(packed.codes),
+        address_of(packed.data), len(packed.data) - _PADDING, address_of(columns), len(columns),
+        rows, begin, end, address_of(out),
     ):  # fmt: skip
         raise OperatingError("packed rows of the head are damaged in memory")
     return out
@@ -103,17 +110,18 @@ def unpack(packed: Columns, rows: int, begin: int, end: int, columns: Int64s) ->
 class PackedRows:
     """Rows that are published, at `times`; column `c` belongs to `series[c]`. Nothing of it changes."""
 
-    __slots__ = ("_packed", "rows", "series", "times")
+    __slots__ = ("_noted", "_packed", "rows", "series", "times")
 
     def __init__(self, times: Int64s, values: Floats, series: Int32s) -> None:
         self.times = times.copy()
         self.rows = len(times)
         self.series = series
         self._packed = pack(values)
+        self._noted = noted_starts(self._packed, self.rows)
 
     def cells(self, begin: int, end: int, columns: Int64s) -> Floats:
         """Some rows of some columns: `values[row, place]`. All columns are there."""
-        return unpack(self._packed, self.rows, begin, end, columns)
+        return unpack(self._packed, self._noted, self.rows, begin, end, columns)
 
     def row(self, row: int, columns: Int64s) -> Floats:
         """A row of some columns; of a column that is not there any value."""
@@ -132,4 +140,4 @@ class PackedRows:
     @property
     def filled_bytes(self) -> int:
         """Memory held, without `series`, which other chunks share."""
-        return 400 + self.times.nbytes + sum(part.nbytes for part in self._packed)
+        return 500 + self.times.nbytes + self._noted.nbytes + sum(part.nbytes for part in self._packed)
