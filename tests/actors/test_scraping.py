@@ -15,8 +15,10 @@ from trio.testing import MockClock
 from tests.support.store_world import World, until, world
 from trimon.actors.discovered import Discovered
 from trimon.actors.kernel.lifecycle import State
+from trimon.actors.storage import Message, Writer
 from trimon.actors.target import CRASHED
 from trimon.fetch.request import FetchError
+from trimon.memory.bodies import FIRST_AT_ONCE
 from trimon.model.labels import labels_of
 from trimon.model.rows import NO_COLUMNS, NO_VALUES, Appended, Row
 
@@ -330,6 +332,37 @@ async def test_a_crowd_of_new_series_keeps_no_other_target_waiting(
             map(float, range(5250))
         )
         assert len(here.samples("small")) == 40
+
+
+async def test_few_first_bodies_are_between_read_and_stored(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long storing takes, no more than some targets hold the objects of their new series; all are stored in the end."""
+    held, most = 0, 0
+    store = Writer.append_shielded
+
+    async def slowly(writer: Writer, *messages: Message) -> tuple[Appended, ...]:
+        nonlocal held, most
+        is_first = any(isinstance(message, Row) and len(message.new_series) > 100 for message in messages)
+        held += is_first
+        most = max(most, held)
+        await trio.sleep(4 * is_first)
+        held -= is_first
+        return await store(writer, *messages)
+
+    monkeypatch.setattr(Writer, "append_shielded", slowly)
+    async with world(tmp_path) as here:
+        addresses = [f"a:{port}" for port in range(1, 4 * FIRST_AT_ONCE)]
+        for address in addresses:
+            here.targets.bodies[url(address)] = b"".join(
+                b'm{number="%d"} 1\n' % number for number in range(700)
+            )
+        here.manager.configure([here.job()])
+        discover(here, *addresses)
+        await trio.sleep(60)
+        assert most == FIRST_AT_ONCE
+        assert held == 0
+        assert len(here.samples("m")) == 700 * len(addresses)
 
 
 async def test_labels_that_are_not_kept_restart_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Final
@@ -29,6 +30,7 @@ from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch
 from trimon.gotext.times import format_go_duration
 from trimon.log import Log
+from trimon.memory.bodies import BodyMemory
 from trimon.model.labels import INSTANCE_LABEL
 from trimon.offload import Offload
 from trimon.records import dataclass
@@ -147,6 +149,7 @@ class ScrapeManager:
         self._times = times if times is not None else ScrapeTimes(SelfMetrics(clock))
         self.stopping = False
         self._memory = memory
+        self._bodies = memory.bodies if memory is not None else BodyMemory(sys.maxsize)
         self._pools = pools
         self._mailbox = mailbox
         self._writer = writer
@@ -288,7 +291,7 @@ class ScrapeManager:
             interval_s=self._times.interval_s.labels(format_go_duration(target.interval_ms)).observe,
             turns=self._turns,
             alarms=self._alarms,
-            bodies=memory.bodies if memory is not None else None,
+            bodies=self._bodies,
             kept=memory.kept if memory is not None else None,
         )
 

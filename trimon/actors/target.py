@@ -154,6 +154,18 @@ class TargetActor:
                 return
         duration_s = trio.current_time() - start_s
         parts = ScrapeParts(start_ms, duration_s)
+        if isinstance(answer, Response) and len(answer.body) > COLD_BODY_BYTES_MAX and not session.warm:
+            async with self._bodies.first:
+                await self._take_in(answer, parts, timestamp_ms, start_s)
+        else:
+            await self._take_in(answer, parts, timestamp_ms, start_s)
+        await self._record(parts, answer, asked=asked)
+
+    async def _take_in(
+        self, answer: Response | Exception, parts: ScrapeParts, timestamp_ms: int, start_s: float
+    ) -> None:
+        """Reads an answer, and stores what it says."""
+        session, duration_s = self.session, parts.duration_s
         if isinstance(answer, Response):
             outcome = await self._read(answer, timestamp_ms, duration_s)
             parts.answered(answer, trio.current_time() - start_s - duration_s)
@@ -168,7 +180,6 @@ class TargetActor:
         read_s = trio.current_time()
         await self._store(outcome, timestamp_ms)
         parts.store_s = trio.current_time() - read_s
-        await self._record(parts, answer, asked=asked)
 
     async def _record(self, parts: ScrapeParts, answer: Response | Exception, *, asked: bool) -> None:
         """Remembers the scrape, and keeps its body where it is worth it."""

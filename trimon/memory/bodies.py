@@ -15,6 +15,9 @@ from trimon.records import dataclass
 
 # Smaller ones are not worth the counting.
 SMALL_BYTES: Final = 2**20
+# So many first bodies are between being read and being stored: every series of one is some objects until it has a column. They
+# are made more quickly than stored, and the interpreter keeps what they took at the most for ever.
+FIRST_AT_ONCE: Final = 6
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +35,8 @@ class BodyMemory:
         self.given_bytes = 0
         """All that was ever given back."""
         self.refused = 0
+        self.first = trio.Semaphore(FIRST_AT_ONCE)
+        """Turns of targets of which nothing is remembered."""
         self._line: deque[_Waiting] = deque()
 
     @property

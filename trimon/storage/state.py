@@ -20,7 +20,7 @@ from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.growth import SeriesMarks
 from trimon.storage.head.head import Head
-from trimon.storage.head.scrapegroup import MAPPED_BYTES_MIN, NEVER_MS
+from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.held import HeadMemory
 from trimon.storage.options import StoreOptions
 from trimon.storage.problems import Problems
@@ -155,7 +155,7 @@ class StoreCore:
         self._measured = HeadMemory(
             sum(chunk_count(head.view) for head in heads),
             sum(head.rows_bytes() for head in heads),
-            sum(head.rows_bytes(MAPPED_BYTES_MIN) for head in heads),
+            sum(head.mapped_bytes() for head in heads),
             sum(head.pages_bytes() for head in heads),
             sum(head.loose.size_bytes() for head in heads),
             sum(head.index_bytes() for head in heads),

@@ -391,14 +391,15 @@ class Head(HeadSeries):
         span = note_newest(series, times, values, self._last_times.view(), self._last_values.view())
         self._note(*span, len(series))
 
-    def rows_bytes(self, least: int = 0) -> int:
-        """About how much memory unsealed rows take, in chunks of at least so many bytes; of a chunk what is filled."""
-        return sum(
-            chunk.times.nbytes + chunk.series.nbytes + chunk.values[: chunk.rows].nbytes
-            for group in self.groups
-            for chunk in group.view.raw
-            if chunk.values.nbytes >= least
-        )
+    def rows_bytes(self) -> int:
+        """About how much memory unsealed rows take; of a chunk what is filled."""
+        chunks = [chunk for group in self.groups for chunk in group.view.raw]
+        owners = {id(chunk.series): chunk.series.nbytes for chunk in chunks}
+        return sum(owners.values()) + sum(chunk.filled_bytes for chunk in chunks)
+
+    def mapped_bytes(self) -> int:
+        """How much of that is in mappings, not on the heap."""
+        return sum(chunk.mapped_bytes for group in self.groups for chunk in group.view.raw)
 
     def pages_bytes(self) -> int:
         """How much memory sealed pages take."""

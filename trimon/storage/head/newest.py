@@ -26,7 +26,7 @@ from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.loose import LooseView
 from trimon.storage.head.placement import PlacementView
 from trimon.storage.head.readmark import any_among
-from trimon.storage.head.scrapegroup import GroupView, GroupViews, RawChunk
+from trimon.storage.head.scrapegroup import Chunk, GroupView, GroupViews
 
 
 def newest_samples(
@@ -75,7 +75,7 @@ def _last_rows(
         time_ms = int(raw[-1].times[rows - 1]) if rows else until_ms + 1
         if after_ms < time_ms <= until_ms:
             chunk = raw[-1]
-            values.append(chunk.values[rows - 1].take(here, mode="clip"))
+            values.append(chunk.row(rows - 1, here))
             owners.append(
                 chunk.series.take(here, mode="clip")
             )  # beyond its last column it has another's series
@@ -126,7 +126,7 @@ class _Group:
         sealed = self._view.sealed
         return not sealed or int(sealed[-1].times[-1]) <= after_ms
 
-    def _take(self, chunk: RawChunk, last: int, after_ms: int) -> None:
+    def _take(self, chunk: Chunk, last: int, after_ms: int) -> None:
         assert self.left is not None
         left = self.left
         columns = self._columns[left]
@@ -135,7 +135,7 @@ class _Group:
             mine &= columns < len(chunk.series)
         if not mine.all():
             left, columns = left[mine], columns[mine]
-        found = chunk.values[last].take(columns)
+        found = chunk.row(last, columns)
         self.values[left], self.times[left] = found, chunk.times[last]
         absent = is_absent(found)
         if absent.any():
@@ -143,12 +143,12 @@ class _Group:
         nothing = np.flatnonzero(is_absent(self.values))
         self.left = nothing if len(nothing) else None
 
-    def _look_before(self, chunk: RawChunk, last: int, after_ms: int, left: Int64s) -> None:
+    def _look_before(self, chunk: Chunk, last: int, after_ms: int, left: Int64s) -> None:
         """The newest of the rows before, of some series that are not in the last one."""
         first = int(chunk.times[:last].searchsorted(after_ms, "right"))
         if first >= last:
             return
-        block = chunk.values[first:last, self._columns[left]][::-1]
+        block = chunk.cells(first, last, self._columns[left])[::-1]
         there = ~is_absent(np.ascontiguousarray(block))
         newest = there.argmax(axis=0)
         has = there[newest, np.arange(len(left))]

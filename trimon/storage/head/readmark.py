@@ -107,7 +107,7 @@ class NewRows:
             return False
         self._rows.append(place.rows)
         self._times.append(times[first:filled])
-        self._values.append(chunk.values[first:filled].take(columns, axis=1).T.reshape(-1))
+        self._values.append(chunk.cells(first, filled, columns).T.reshape(-1))
         return True
 
     def partial_frames(self) -> list[PartialFrame]:

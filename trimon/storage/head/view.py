@@ -22,7 +22,7 @@ from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sea
 from trimon.storage.head.newest import newest_samples
 from trimon.storage.head.placement import PlacementView
 from trimon.storage.head.readmark import HeadMark, MarkPlace, NewRows, last_rows_ms
-from trimon.storage.head.scrapegroup import GroupView, GroupViews, RawChunk
+from trimon.storage.head.scrapegroup import Chunk, GroupView, GroupViews
 from trimon.storage.read.deletions import HeadDeletions, without_deleted
 from trimon.storage.read.partialframe import PartialFrame, combine
 
@@ -289,9 +289,9 @@ def _read_group(
             here &= columns < len(chunk.series)
         if here.all():
             whole_times.append(chunk.times[first:last])
-            whole_values.append(chunk.values[first:last].take(columns, axis=1))
+            whole_values.append(chunk.cells(first, last, columns))
         elif here.any():
-            values = chunk.values[first:last, columns[here]].T
+            values = chunk.cells(first, last, columns[here]).T
             found.append(PartialFrame.matrix(rows[here], chunk.times[first:last], values, absent=True))
     if len(whole_times) == 1:
         found.append(PartialFrame.matrix(rows, whole_times[0], whole_values[0].T, absent=True))
@@ -311,8 +311,8 @@ def _living_in_group(group: GroupView, columns: Int64s, wanted: Int32s, start_ms
         left = np.flatnonzero(~alive & (columns < len(chunk.series)))
         left = left[chunk.series[columns[left]] == wanted[left]]
         # Most series are in the newest row; the others are few.
-        for rows in (slice(last - 1, last), slice(first, last - 1)):
-            present = ~is_absent(chunk.values[rows, columns[left]]).all(axis=0)
+        for begin, end in ((last - 1, last), (first, last - 1)):
+            present = ~is_absent(chunk.cells(begin, end, columns[left])).all(axis=0)
             alive[left[present]] = True
             left = left[~present]
             if len(left) == 0:
@@ -320,7 +320,7 @@ def _living_in_group(group: GroupView, columns: Int64s, wanted: Int32s, start_ms
     return alive
 
 
-def _chunks_between(group: GroupView, start_ms: int, end_ms: int) -> Iterator[tuple[RawChunk, int, int]]:
+def _chunks_between(group: GroupView, start_ms: int, end_ms: int) -> Iterator[tuple[Chunk, int, int]]:
     """Chunks that have rows in the closed interval, newest first, and which rows."""
     raw = group.raw
     for position in range(len(raw) - 1, -1, -1):
