@@ -62,6 +62,17 @@ async def test_the_one_that_waited_longest_ends(autojump_clock: trio.testing.Moc
     assert (len(all_), all_.closed["pressure"]) == (6, 5)
 
 
+async def test_who_may_have_asked_is_not_ended(autojump_clock: trio.testing.MockClock) -> None:
+    """Of those that have just come, the ones end of which nothing is to be read; the others only when no place is left at all."""
+    all_, closed = Connections(3, 1), list[int]()
+    for name in range(3):
+        assert all_.take("127.0.0.1", ended(closed, name), lambda name=name: name != 1) is not None
+    for name in (3, 4, 5):
+        assert all_.take("127.0.0.1", ended(closed, name), lambda: True) is not None
+    assert closed == [1, 0]
+    assert len(all_) == 4
+
+
 async def test_one_client_does_not_take_all_places() -> None:
     """Beyond its share an address ends its own connections, and gets none when all of them are at work; this machine may."""
     all_, closed = Connections(8), list[int]()

@@ -62,6 +62,14 @@ def lacks(data: bytes) -> Phase | None:
     return None if whole else Phase.BODY
 
 
+def _has_sent(accepted: socket.socket) -> bool:
+    """Whether bytes wait in the system."""
+    try:
+        return bool(accepted.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
 class _Arrival:
     """A connection that is not served yet."""
 
@@ -92,7 +100,7 @@ class Arrivals:
     def add(self, accepted: socket.socket, address: str) -> None:
         """A connection that was accepted; it may be turned away, or end another."""
         number = accepted.fileno()
-        place = self._connections.take(address, partial(self._close, number))
+        place = self._connections.take(address, partial(self._close, number), partial(_has_sent, accepted))
         if place is None:
             accepted.close()
             return

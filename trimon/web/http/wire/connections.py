@@ -2,8 +2,8 @@
 
 A connection is idle, sends a head, sends a body, or has a request at work. One with a request at work is never ended for
 another. When all places are taken a new connection ends one that waits: a head that is not whole after a second, a body that
-comes too slowly, whoever is idle for longest; then those that have only just come. Where none waits, some places more are
-kept, for probes (`/-/healthy`) and for this machine; the guard answers everybody else there with 503.
+comes too slowly, whoever is idle for longest; then those that have only just come, unless there is something of theirs to be
+read: that may be a whole request. Where none waits, some places more are kept, for probes (`/-/healthy`) and for this machine; the guard answers everybody else there with 503.
 """
 
 from __future__ import annotations
@@ -73,12 +73,25 @@ def client_key(address: str) -> str:
 class Place:
     """One connection among the others."""
 
-    __slots__ = ("_connections", "body_bytes", "client", "close", "phase", "since_s", "writes_since_s")
+    __slots__ = (
+        "_connections",
+        "body_bytes",
+        "client",
+        "close",
+        "has_sent",
+        "phase",
+        "since_s",
+        "writes_since_s",
+    )
 
-    def __init__(self, connections: Connections, client: str, close: Callable[[], object]) -> None:
+    def __init__(
+        self, connections: Connections, client: str, close: Callable[[], object], has_sent: Callable[[], bool]
+    ) -> None:
         self._connections = connections
         self.client = client
         self.close = close
+        self.has_sent = has_sent
+        """Whether something came that nobody has read."""
         self.phase = Phase.IDLE
         self.since_s = trio.current_time()
         """When it began to wait, or, of a body that is still coming, when that began."""
@@ -133,7 +146,9 @@ class Connections:
             with trio.move_on_after(ROOM_S):
                 await self._stirred.wait()
 
-    def take(self, address: str, close: Callable[[], object]) -> Place | None:
+    def take(
+        self, address: str, close: Callable[[], object], has_sent: Callable[[], bool] = lambda: False
+    ) -> Place | None:
         """A place for a new connection, for which another may end; None when its client has too many at work."""
         client = client_key(address)
         if client and self._of_client[client] >= self.per_client_max and not self._end_one("client", client):
@@ -141,7 +156,7 @@ class Connections:
             return None
         if len(self._open) >= self.most and not self._end_one("pressure"):
             self.end_slow_readers(limits.ANSWER_PIECE_CROWDED_S)
-        place = Place(self, client, close)
+        place = Place(self, client, close, has_sent)
         self._open[place] = None
         self._of_client[client] += 1
         self._waiting[Phase.IDLE][place] = None
@@ -210,18 +225,23 @@ class Connections:
         place.close()
 
     def _oldest(self, client: str | None) -> Place | None:
-        idle, head = self._first(Phase.IDLE, client), self._first(Phase.HEAD, client)
-        bodies = (place for place in self._waiting[Phase.BODY] if client is None or place.client == client)
-        body = min(islice(bodies, COMPARED_MAX), key=lambda place: place.body_bytes, default=None)
+        idle, head = (next(self._of(phase, client), None) for phase in (Phase.IDLE, Phase.HEAD))
+        bodies = islice(self._of(Phase.BODY, client), COMPARED_MAX)
+        body = min(bodies, key=lambda place: place.body_bytes, default=None)
         before_s = trio.current_time() - NEW_S
         for place in (head, body, idle):
             if place is not None and place.since_s < before_s and not place.is_fed():
                 return place
-        return head or body or idle
+        if head or body or idle is None:
+            return head or body
+        # Where all others are at work for a moment, the only idle one may be a probe whose request is not read yet.
+        silent = (
+            place for place in islice(self._of(Phase.IDLE, client), COMPARED_MAX) if not place.has_sent()
+        )
+        return next(silent, idle if len(self._open) >= self.most + self.kept else None)
 
-    def _first(self, phase: Phase, client: str | None) -> Place | None:
-        found = (place for place in self._waiting[phase] if client is None or place.client == client)
-        return next(found, None)
+    def _of(self, phase: Phase, client: str | None) -> Iterator[Place]:
+        return (place for place in self._waiting[phase] if client is None or place.client == client)
 
     def metrics(self) -> Iterator[MetricFamily]:
         """trimon_web_connections*."""
