@@ -17,7 +17,7 @@ from trimon.query.conformance.memory import MemoryStore
 from trimon.query.engine import instant, range_
 from trimon.query.execution.budget import Budget
 from trimon.query.language.errors import QueryError
-from trimon.query.language.options import QueryOptions
+from trimon.query.language.options import EXPERIMENTAL_FUNCTIONS, QueryOptions
 
 OPTIONS = QueryOptions()
 STEPS = 5
@@ -96,6 +96,23 @@ def test_aggregation_equals_its_loop(op: str, series: Series, by: set[str], drop
     param = f"{q!r}, " if op == "quantile" else ""
     query = f"{op} {'without' if drop else 'by'} ({', '.join(sorted(by))}) ({param}m)"
     check(filled(series), query, lambda step: naive.aggregate(op, at(series, step), by, drop=drop, param=q))
+
+
+@pytest.mark.parametrize("op", ["sum", "quantile", "topk", "bottomk", "limitk", "limit_ratio"])
+@settings(max_examples=60, deadline=None)
+@given(series=vectors(), by=names, backwards=st.booleans())
+def test_groups_come_as_their_first_series_do(op: str, series: Series, by: set[str], backwards: bool) -> None:
+    """In an instant query the groups are in the order of the selected series, whatever their labels are."""
+    store = filled(dict(reversed(series.items())) if backwards else series)
+    param = "" if op == "sum" else "1, " if op in ("limit_ratio", "quantile") else "10, "
+
+    def groups(query: str) -> list[tuple[str, ...]]:
+        options = QueryOptions(features=frozenset({EXPERIMENTAL_FUNCTIONS}))
+        result = instant(store, query, 0, options, Budget(options))
+        found = [dict(result.labels.labels(row)) for row in range(result.series)]
+        return list(dict.fromkeys(tuple(labels.get(name, "") for name in sorted(by)) for labels in found))
+
+    assert groups(f"{op} by ({', '.join(sorted(by))}) ({param}m)") == groups("m")
 
 
 @pytest.mark.parametrize("op", ["topk", "bottomk"])

@@ -139,6 +139,7 @@ REFUSED = {
     "metadata?limit_per_metric=1_0": "limit_per_metric must be a number",
     "targets/metadata?limit=x": "limit must be a number",
     "targets/metadata?match_target={": 'invalid parameter "match_target": 1:2: parse error: unexpected end of input inside braces',
+    "label/U__/values": 'invalid label name: ""',
     "query_exemplars?query=m&start=5&end=4": "end timestamp must not be before start timestamp",
     "query_exemplars?query=m&start=x": 'invalid parameter "start": invalid time value for \'start\': cannot parse "x" to a valid timestamp',
 }  # fmt: skip

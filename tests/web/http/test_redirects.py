@@ -45,6 +45,10 @@ async def asked(directory: Path, prefix: str, method: str, path: str) -> tuple[i
         ("OPTIONS", "/Metrics", 404, ""),
         ("DELETE", "/Metrics", 404, ""),
         ("CONNECT", "//metrics", 404, ""),
+        ("GET", "/api%2fv1/query?query=1", 404, ""),
+        ("GET", "/%61pi/v1/query?query=1", 404, ""),
+        ("POST", "/api/%761/write", 404, ""),
+        ("GET", "/api/v1/%71uery?query=1", 200, ""),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "/p"])

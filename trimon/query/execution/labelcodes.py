@@ -28,6 +28,15 @@ class Groups:
     count: int
     first: npt.NDArray[np.intp]
 
+    def by_first_row(self) -> Groups:
+        """The same groups, numbered in the order in which their first rows come."""
+        if self.count < 2 or (self.first[1:] > self.first[:-1]).all():
+            return self
+        order = np.argsort(self.first)
+        numbers = np.empty_like(order)
+        numbers[order] = np.arange(self.count)
+        return Groups(numbers[self.codes], self.count, self.first[order])
+
 
 def select_names(table: LabelTable, names: Iterable[str]) -> LabelTable:
     """Only the named labels."""

@@ -86,7 +86,7 @@ class AggregateOperator(Operator):
         if vector.rows == 0:
             return Vector.empty(vector.steps)
         table = grouping_table(vector.labels, self.grouping, without=self.without)
-        groups = group(table)
+        groups = group(table).by_first_row()
         cells: Cells | None = None
         dropped: Mask | None = None
         columns: HistogramMatrix | None = None

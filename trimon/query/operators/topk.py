@@ -66,11 +66,11 @@ class KeepOperator(Operator):
             vector = ignore_histograms(context, self.op, vector, self._start)
         if vector.rows == 0 or not (limits >= 1).any():
             return Vector.empty(vector.steps)
-        table = grouping_table(vector.labels, self.grouping, without=self.without)
-        rows = Sorted.of(vector, group(table))
+        rows = self._groups(vector)
         if self.op == "limitk":
             keep = _first(rows, limits)
-            return replace(vector, present=_unsorted(keep, rows.order)).compact()
+            kept = replace(vector, present=_unsorted(keep, rows.order))
+            return kept.take(rows.order).compact() if vector.steps == 1 else kept.compact()
         descending = self.op == "topk"
         # Of a single step it is quicker to look first whether any are equal.
         ranks = _label_ranks(vector, rows) if vector.steps > 1 else np.arange(vector.rows)
@@ -97,7 +97,12 @@ class KeepOperator(Operator):
             return vector
         offsets = label_hashes(context.budget, vector.labels)[:, None] / 2.0**64
         keep = np.where(capped >= 0, offsets < capped, offsets >= 1 + capped)
-        return replace(vector, present=vector.present & keep & (capped != 0)).compact()
+        kept = replace(vector, present=vector.present & keep & (capped != 0))
+        return kept.take(self._groups(vector).order).compact() if vector.steps == 1 else kept.compact()
+
+    def _groups(self, vector: Vector) -> Sorted:
+        table = grouping_table(vector.labels, self.grouping, without=self.without)
+        return Sorted.of(vector, group(table).by_first_row())
 
 
 def _limits(values: Matrix) -> Index:

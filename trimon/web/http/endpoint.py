@@ -174,6 +174,15 @@ class EndpointTable:
         """Whether a path is one of the API's, existing or not: pages of other origins may read those."""
         return path.startswith(self._api)
 
+    def find_raw(self, raw_path: bytes, path: str) -> Match | None:
+        """The endpoint of a path as it was sent, and decoded; None when there is none.
+
+        The API's paths are there under their prefix as it is written alone: a proxy that lets no one see `/api/` goes by that.
+        """
+        if b"%" in raw_path and path.startswith(self._api) and not raw_path.startswith(self._api.encode()):
+            return None
+        return self.find(path)
+
     def find(self, path: str) -> Match | None:
         """The endpoint of a decoded path; None when there is none."""
         found = self._plain.get(path)

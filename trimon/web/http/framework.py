@@ -70,15 +70,18 @@ class QuartRequest:
         return request.headers.get(name, "")
 
     async def values(self, *, strict: bool = False) -> MultiDict[str, str]:
-        """The parameters: the form of a POST or PUT, then the URL's query. Raises ApiError; for bad ones where `strict`."""
+        """The parameters: the form of a POST or PUT, then the URL's query, which goes before a form in parts, as in Go.
+
+        Raises ApiError; for bad ones where `strict`.
+        """
         if request.method in ("POST", "PUT") and request.mimetype == FORM:
             form = await self._read()
             values = await read_parameters(form, request.query_string, self._offload, strict=strict)
             return known_alone(values, self._known)
         if request.method not in ("POST", "PUT") or not request.mimetype.startswith("multipart/"):
             return self.query(strict=strict)
-        merged: MultiDict[str, str] = MultiDict((await request.form).items(multi=True))
-        for name, value in self.query(strict=strict).items(multi=True):
+        merged = self.query(strict=strict)
+        for name, value in (await request.form).items(multi=True):
             merged.add(name, value)
         return known_alone(merged, self._known)
 

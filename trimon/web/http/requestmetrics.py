@@ -65,7 +65,7 @@ class RequestMetrics:
             await self._app(scope, receive, send)
             return
         began_s = trio.current_time()
-        match = self._table.find(scope["path"])
+        match = self._table.find_raw(scope["raw_path"], scope["path"])
         set_match(scope, match)
         label = match.endpoint.label if match is not None else _NO_ENDPOINT
         status = size_bytes = 0

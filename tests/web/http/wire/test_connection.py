@@ -178,16 +178,34 @@ async def test_kinds_of_requests(request_: bytes, body: list[bytes]) -> None:
         assert [part.partition(b"\r\n\r\n")[2] for part in parts] == body
 
 
-@pytest.mark.parametrize("method", [b"HEAD", b"head", b"HeAD"])
-async def test_an_answer_to_head_has_no_body_in_whatever_case(method: bytes) -> None:
-    """A method in another case is answered like the one it stands for, and the connection is used again."""
+@pytest.mark.parametrize(
+    ("method", "body"), [(b"HEAD", b""), (b"head", b"head /small "), (b"HeAD", b"HeAD /small ")]
+)
+async def test_an_answer_to_head_has_no_body(method: bytes, body: bytes) -> None:
+    """A method in another case is another method, as in Go; the connection is used again."""
     async with serving() as (port, _, actor), await connected(port) as stream:
         await stream.send_all(
             GET.replace(b"GET", method) + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         )
         got = await everything(stream)
-        assert [part.partition(b"\r\n\r\n")[2] for part in got.split(OK)[1:]] == [b"", b"GET /small "]
+        assert [part.partition(b"\r\n\r\n")[2] for part in got.split(OK)[1:]] == [body, b"GET /small "]
         assert not actor._reports.latest()
+
+
+@pytest.mark.parametrize(
+    ("body", "closes"), [(b"Content-Length: 3\r\n\r\n", True), (b"Content-Length: 3\r\n\r\nabc", False)]
+)
+async def test_an_answer_before_the_body_is_the_last(body: bytes, *, closes: bool) -> None:
+    """Where a body is not waited for, the answer says that the connection ends; where it has come, another may follow."""
+    async with serving() as (port, _, _actor), await connected(port) as stream:
+        await stream.send_all(b"PUT /early/1 HTTP/1.1\r\nHost: x\r\n" + body)
+        head, _ = await answer(stream)
+        assert (b"\r\nConnection: close" in head) == closes
+        if closes:
+            assert await everything(stream) == b""
+        else:
+            await stream.send_all(GET)
+            assert (await answer(stream))[1] == b"GET /small "
 
 
 async def test_expect_100_continue() -> None:

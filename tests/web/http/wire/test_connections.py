@@ -63,7 +63,7 @@ async def test_the_one_that_waited_longest_ends(autojump_clock: trio.testing.Moc
 
 
 async def test_who_may_have_asked_is_not_ended(autojump_clock: trio.testing.MockClock) -> None:
-    """Of those that have just come, the ones end of which nothing is to be read; the others only when no place is left at all."""
+    """Of those that have just come, those end that sent nothing; the others only when no place is left at all."""
     all_, closed = Connections(3, 1), list[int]()
     for name in range(3):
         assert all_.take("127.0.0.1", ended(closed, name), lambda name=name: name != 1) is not None

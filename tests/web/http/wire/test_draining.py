@@ -56,6 +56,22 @@ async def test_draining_finishes_requests_and_closes_idle_connections() -> None:
     listener.close()
 
 
+@pytest.mark.parametrize("headers", [b"", b"Connection: keep-alive, x\r\n"], ids=["plain", "by the library"])
+async def test_the_last_answer_says_so(headers: bytes) -> None:
+    """Whoever is answered after the stop has begun is told that the connection ends; before, nobody is."""
+    slow = b"GET /slow HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n"
+    async with serving() as (port, app, actor), await connected(port) as stream:
+        await stream.send_all(slow.replace(b"slow", b"small"))
+        assert b"connection" not in (await answer(stream))[0].lower()
+        await stream.send_all(slow)
+        await app.entered.wait()
+        actor.drain()
+        app.go.set()
+        got = await everything(stream)
+        assert got.endswith(b"GET /slow ")
+        assert got.count(b"\r\nConnection: close\r\n") == 1
+
+
 async def test_a_client_that_stops_reading_does_not_keep_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection in the middle of an answer that nobody reads is closed when the time for a stop is over."""
     monkeypatch.setattr(server, "DRAIN_S", 0.3)

@@ -265,7 +265,7 @@ async def test_a_failed_write_is_told() -> None:
     heard: list[Any] = []
     departure = Departure()
     departure.listen(heard.append)
-    exchange = Exchange(scope, b"", write, departure)
+    exchange = Exchange(scope, b"", write, departure, lambda: False)
     for each in ANSWERS["in parts"]:
         await exchange.send(each)  # type: ignore[arg-type] # messages are plain dictionaries here
     await exchange.end()

@@ -140,3 +140,16 @@ def test_only_some_blocks_are_kept() -> None:
         known.plain(b"GET / HTTP/1.1\r\n" + HOST + b"A: " + b"x" * BLOCK_BYTES_MAX + b"\r\n\r\n") is not None
     )
     assert len(known) == 3
+
+
+def test_who_asks_often_is_not_forgotten() -> None:
+    """The block that was not asked for for longest goes, however long ago it first came."""
+    known = KnownHeads(3)
+    often = b"GET / HTTP/1.1\r\n" + HOST + b"A: often\r\n\r\n"
+    first = known.plain(often)
+    assert first is not None
+    for number in range(10):
+        known.plain(b"GET / HTTP/1.1\r\n" + HOST + b"A: %d\r\n\r\n" % number)
+        again = known.plain(often)
+        assert again is not None
+        assert again.headers is first.headers

@@ -48,6 +48,12 @@ REFUSED = {
     "TLS": (b"\x16\x03\x01\x00\x05hello\r\n\r\n", PLAIN),
     "a length of letters": (post(b"Content-Length: x\r\n"), PLAIN),
     "two lengths": (post(b"Content-Length: 1\r\nContent-Length: 2\r\n"), PLAIN),
+    "a list of lengths": (post(b"content-length: 7, 7\r\n") + b"query=1", PLAIN),
+    "a list behind a long head": (
+        post(b"A: " + b"a" * 60_000 + b"\r\nContent-Length: 7,7\r\n") + b"query=1",
+        PLAIN,
+    ),
+    "more bytes than there are": (post(b"Content-Length: 9223372036854775808\r\n"), PLAIN),
     "version 2": (get(version=b"HTTP/2.0"), b"505 HTTP Version Not Supported: unsupported protocol version"),
     "version 0.9": (
         get(version=b"HTTP/0.9"),

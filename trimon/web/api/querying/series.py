@@ -140,6 +140,8 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
         if "\ufffd" in name:  # what is no UTF-8 has become this
             check_label_path(request.raw_path)
         label = unescape_label_name(name)
+        if not label:  # of an escaping of nothing
+            raise ApiError("bad_data", 'invalid label name: ""')
 
         def find(snapshot: Snapshot, *where: *Where) -> Iterable[str]:
             return snapshot.label_values(label, *where)

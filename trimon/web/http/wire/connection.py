@@ -176,7 +176,7 @@ async def _begin(protocol: H11Protocol, request: h11.Request) -> None:
             stream_id=STREAM_ID,
             headers=list(request.headers),
             http_version=request.http_version.decode(),
-            method=request.method.decode("ascii").upper(),
+            method=request.method.decode("ascii"),
             raw_path=request.target,
             state=protocol.connection_state,
         )
@@ -216,7 +216,9 @@ class ServerConnection(TCPServer):
     async def _read_data(self) -> None:
         protocol = self.protocol.protocol
         if isinstance(protocol, H11Protocol):
-            protocol.connection = ServerProtocol(h11.SERVER, self.config.h11_max_incomplete_size)
+            protocol.connection = ServerProtocol(
+                h11.SERVER, self.config.h11_max_incomplete_size, self.context.terminated.is_set
+            )
             protocol.task_group = DirectTasks(self._task_group)
             protocol._send_error_response = self._refuse  # type: ignore[method-assign] # its own says only a status
             protocol._check_protocol = _stays_as_it_is  # type: ignore[assignment, method-assign] # it has no switch
@@ -261,7 +263,7 @@ class ServerConnection(TCPServer):
         hangups, transport = self._exchanges.hangups, self._transport
         departure = Departure(partial(hangups.watch, transport))
         scope = scope_of(head, "https" if protocol.ssl else "http", protocol.client, protocol.server)
-        exchange = Exchange(scope, head.body, self._push, departure)
+        exchange = Exchange(scope, head.body, self._push, departure, self.context.terminated.is_set)
         try:
             with suppress(Exception):  # the application's own links have reported it
                 await self.app(

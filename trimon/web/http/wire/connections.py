@@ -3,7 +3,8 @@
 A connection is idle, sends a head, sends a body, or has a request at work. One with a request at work is never ended for
 another. When all places are taken a new connection ends one that waits: a head that is not whole after a second, a body that
 comes too slowly, whoever is idle for longest; then those that have only just come, unless there is something of theirs to be
-read: that may be a whole request. Where none waits, some places more are kept, for probes (`/-/healthy`) and for this machine; the guard answers everybody else there with 503.
+read: that may be a whole request. Where none waits, some places more are kept, for probes (`/-/healthy`) and for this machine;
+the guard answers everybody else there with 503.
 """
 
 from __future__ import annotations

@@ -98,6 +98,7 @@ class Exchange:
     __slots__ = (
         "_body",
         "_departure",
+        "_ends",
         "_head",
         "_inbox",
         "_left_bytes",
@@ -114,12 +115,14 @@ class Exchange:
         body: bytes,
         write: Callable[[bytes], Awaitable[None]],
         departure: Departure,
+        ends: Callable[[], bool],
     ) -> None:
-        """`write` raises what a stream does whose client has gone."""
+        """`write` raises what a stream does whose client has gone; `ends` says whether this answer is the connection's last."""
         set_departure(scope, departure)
         self._body: bytes | None = body
         self._write = write
         self._departure = departure
+        self._ends = ends
         self._inbox: trio.MemoryReceiveChannel[ASGIReceiveEvent] | None = None
         self._head = b""
         """What has to be sent before the body."""
@@ -186,6 +189,9 @@ class Exchange:
                 self.closes = b"close" in value.lower()
             lines.append(b"%s: %s\r\n" % (canonical(name), value.strip()))
         lines.append(_DATE.line())
+        if not self.closes and self._ends():
+            self.closes = True
+            lines.append(b"Connection: close\r\n")
         if self._left_bytes < 0:
             lines.append(b"Transfer-Encoding: chunked\r\n")
         count = len(lines)

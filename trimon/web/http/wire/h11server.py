@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from typing import Final
 
 import h11
-from h11._readers import ChunkedReader
+from h11._readers import ChunkedReader, ContentLengthReader
 from h11._receivebuffer import ReceiveBuffer
 from h11._util import LocalProtocolError, Sentinel
 
@@ -57,6 +58,20 @@ class _StrictChunks(ChunkedReader):
         return super().__call__(buf)
 
 
+class _Lines(ReceiveBuffer):
+    """As h11's; what it took for the lines of a head is kept as it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[bytearray] = []
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        """The lines of a head, when they are there."""
+        lines = super().maybe_extract_lines()
+        self.taken = lines or []
+        return lines
+
+
 class ServerProtocol(h11.Connection):
     """The server's side of one connection.
 
@@ -64,11 +79,20 @@ class ServerProtocol(h11.Connection):
     comes behind a last request is not read; the HTTP server would answer it with 400 in place of the answer that
     is still being made. Upgrades are not offered: who asks for one, as for a web socket, is answered as ever, as
     servers may. A status has its reason. Of a target that is a whole URL, what follows the host counts, and its host. A
-    length beside a transfer encoding is refused. HTTP/1.0 is answered with HTTP/1.0, and kept open for who asks for that.
+    length beside a transfer encoding is refused, and a list of lengths. HTTP/1.0 is answered with HTTP/1.0, and kept open for
+    who asks for that. An answer says that the connection ends where no other can follow: before a body has come, or
+    when `ends` says so.
     """
 
-    def __init__(self, our_role: type[Sentinel], max_incomplete_event_size: int) -> None:
+    def __init__(
+        self,
+        our_role: type[Sentinel],
+        max_incomplete_event_size: int,
+        ends: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(our_role, max_incomplete_event_size)
+        self._ends = ends
+        self._lines = self._receive_buffer = _Lines()
         self._high = False
         self._answers_old = False
         """The request at work is one of HTTP/1.0."""
@@ -109,7 +133,7 @@ class ServerProtocol(h11.Connection):
 
     def _request(self, event: h11.Request) -> h11.Request:
         """A request as the HTTP server is told it. Raises Refused."""
-        check(event)
+        check(event, self._lines.taken)
         if type(self._reader) is ChunkedReader:
             self._reader = _StrictChunks()
             if any(name == b"content-length" for name, _ in event.headers):
@@ -118,8 +142,6 @@ class ServerProtocol(h11.Connection):
         self._answers_old = event.http_version < b"1.1"
         if self._answers_old and self._stays_open(event):
             self._cstate.keep_alive = True
-        # the HTTP server takes a method in any case, so what the answer to it looks like must not depend on that
-        self._request_method = event.method.upper()
         absolute = _ABSOLUTE.match(event.target)
         if absolute is not None or self._cstate.pending_switch_proposals:
             target = event.target if absolute is None else event.target[absolute.end() :]
@@ -140,7 +162,9 @@ class ServerProtocol(h11.Connection):
         if isinstance(event, _HEADS):
             items = event.headers._full_items
             items[:] = [(canonical(name), name, value) for _, name, value in items]
-            if self._answers_old and self._cstate.keep_alive:
+            if isinstance(event, h11.Response) and self._is_last():
+                items.append((b"Connection", b"connection", b"close"))
+            elif self._answers_old and self._cstate.keep_alive:
                 # h11 takes it back where the end of the body is the end of the connection
                 items.append((b"Connection", b"connection", b"keep-alive"))
         data = super().send(event)
@@ -151,6 +175,17 @@ class ServerProtocol(h11.Connection):
                 start = start.replace(b"HTTP/1.1", b"HTTP/1.0")
             return start + reason + data[_STATUS_BYTES:]
         return data
+
+    def _is_last(self) -> bool:
+        """Whether nothing can follow the answer that begins now."""
+        if self.their_state is h11.SEND_BODY and not self._has_whole_body():
+            return True
+        return self.their_state is not h11.IDLE and self._ends()
+
+    def _has_whole_body(self) -> bool:
+        """Whether what is missing of a body has come, but is not taken out yet."""
+        reader = self._reader
+        return isinstance(reader, ContentLengthReader) and reader._remaining <= len(self._receive_buffer)
 
     @staticmethod
     def _stays_open(event: h11.Request) -> bool:

@@ -51,6 +51,9 @@ class _Block(NamedTuple):
     """-1: no length was said."""
 
 
+_UNKNOWN: Final = _Block([], -1)
+
+
 class KnownHeads:
     """The header blocks of plain requests. Only on one thread."""
 
@@ -72,9 +75,11 @@ class KnownHeads:
             return None
         end += len(_END)
         raw = data[start:end]
-        known = self._blocks.get(raw)
-        if known is None and raw not in self._blocks:
+        known = self._blocks.pop(raw, _UNKNOWN)
+        if known is _UNKNOWN:
             known = self._judge(raw)
+        else:
+            self._blocks[raw] = known  # the one that was asked for last goes last
         if known is None:
             return None
         method, target = line[1], line[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -22,6 +23,9 @@ _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_HOST: Final = re.compile(rb"[^0-9A-Za-z!$%&()*+,\-.:;=\[\]'_~]")
 _ABSOLUTE: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
+_LISTED_LENGTH: Final = re.compile(rb"content-length[ \t]*:.*,", re.IGNORECASE)
+# As many as 63 bits can say.
+LENGTH_MAX: Final = 2**63 - 1
 MISSING_HOST: Final = "missing required Host header"
 MALFORMED_HOST: Final = "malformed Host header"
 BAD_NAME: Final = "invalid header name"
@@ -36,8 +40,8 @@ class Refused(h11.RemoteProtocolError):
         self.detail = detail
 
 
-def check(request: h11.Request) -> None:
-    """Refuses what the protocol's library takes and Go's server does not. Raises Refused."""
+def check(request: h11.Request, lines: Iterable[bytes | bytearray]) -> None:
+    """Refuses what the protocol's library takes and Go's server does not; `lines` are the head as it came. Raises Refused."""
     if not request.http_version.startswith(b"1."):
         raise Refused(505, OTHER_VERSION)
     target = request.target
@@ -54,6 +58,9 @@ def check(request: h11.Request) -> None:
             raise Refused(400)
         if name == b"host" and _NO_HOST.search(value):
             raise Refused(400, MALFORMED_HOST)
+        # The library makes one of `7, 7`, which others refuse or read as the first.
+        if name == b"content-length" and (int(value) > LENGTH_MAX or any(map(_LISTED_LENGTH.match, lines))):
+            raise Refused(400)
         if name == b"expect" and value.lower() != b"100-continue":
             raise Refused(417)
 
