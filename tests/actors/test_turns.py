@@ -68,7 +68,7 @@ async def test_time_gives_no_turns(nursery: trio.Nursery) -> None:
 
 
 async def test_the_replay_has_a_head_start(autojump_clock: MockClock) -> None:
-    """Who lets the replay go first waits until it is done, and no longer than a second; where there is none, not at all."""
+    """Who lets the replay go first waits until it is done, and no longer than two seconds; where there is none, not at all."""
     began_s = trio.current_time()
     await head_start(None)
     assert trio.current_time() == began_s

@@ -10,10 +10,12 @@ were served is stored. With `--renamed` it also prints the cost of new series.
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +68,16 @@ def scraping(
         simulator.wait()
 
 
+def compacting_cpu_s(server: Server, scraping_share: float) -> float:
+    """CPU s a million samples to write the head as a block, by a snapshot; scraping, of that share of a core, goes on."""
+    held = server.value("sum(sum_over_time(scrape_samples_scraped[10m]))", time.time())
+    before, began_s = server.cost().cpu_s, time.perf_counter()
+    asked = urllib.request.Request(f"{server.url}/api/v1/admin/tsdb/snapshot", b"", method="POST")
+    with urllib.request.urlopen(asked, timeout=300):
+        taken_s = time.perf_counter() - began_s
+    return (server.cost().cpu_s - before - scraping_share * taken_s) / held * 1e6
+
+
 def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> dict[str, float]:
     """The figures of one server."""
     with scraping(kind, options, work, renamed, options.interval) as server:
@@ -98,7 +110,9 @@ def one(kind: str, options: argparse.Namespace, work: Path, renamed: float) -> d
                 else float(options.interval[:-2]) / 1000
             )
         )
+        share = (after.cpu_s - before.cpu_s) / (ended - began)
         return {
+            "compacting": math.nan if kind == "victoria" else compacting_cpu_s(server, share),
             "CPU s / million samples": (after.cpu_s - before.cpu_s) / samples * 1e6,
             "anonymous bytes / series": after.anonymous_bytes / series,
             "WAL bytes / sample": log_bytes / samples,
@@ -137,7 +151,7 @@ def main() -> None:
         rows = [
             (what, {kind: steady[kind][what] for kind in kinds})
             for what in steady[kinds[0]]
-            if what not in ("cpu", "samples", "new series")
+            if what not in ("cpu", "samples", "new series", "compacting")
         ]
         if options.renamed:
             churn = {kind: one(kind, options, work, options.renamed) for kind in kinds}
@@ -161,6 +175,12 @@ def main() -> None:
                 (
                     "churn: anonymous bytes / series",
                     {kind: churn[kind]["anonymous bytes / series"] for kind in kinds},
+                )
+            )
+            rows.append(
+                (
+                    "churn: CPU s / million samples to write a block",
+                    {kind: churn[kind]["compacting"] for kind in kinds},
                 )
             )
             rows.append(

@@ -13,11 +13,11 @@ import trio
 # Beginnings between two looks of the loop: a scrape costs about half a millisecond, not all of it in one go.
 AT_ONCE: Final = 32
 # How long a log that is replayed and unpacked has the interpreter for itself: most are by then.
-HEAD_START_S: Final = 1.0
+HEAD_START_S: Final = 2.0
 
 
 async def head_start(settled: trio.Event | None) -> None:
-    """Returns when the log is replayed and unpacked, or has had a second.
+    """Returns when the log is replayed and unpacked, or has had two seconds.
 
     The first scrapes after a start make all series anew. Beside the replay they would keep it from the interpreter's lock,
     and everybody waits until the server is ready for several times as long as both take one after the other.

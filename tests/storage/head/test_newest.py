@@ -11,6 +11,7 @@ from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import START_MS, Bench, batch, first_row, series
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
+from trimon.model.rows import Row
 from trimon.model.sample import STALE_NAN, is_stale
 from trimon.model.snapshot import NewestSamples, Selection
 
@@ -95,6 +96,23 @@ def test_a_scraped_selection_needs_no_frame(bench: Bench) -> None:
     assert found.values[:2].tolist() == [3.0, 2.0]
     assert is_stale(found.values).tolist() == [False, False, True]
     assert found.times_ms.tolist() == [START_MS + STEP_MS, START_MS, START_MS + STEP_MS]
+
+
+@pytest.mark.parametrize("width", [3, 100])
+def test_a_group_that_has_just_sealed_needs_no_frame(bench: Bench, width: int) -> None:
+    """Through 200 rows and their pages, of few and of many columns, the newest samples are at hand after each row."""
+    names = [series("m", i=f"{number:03}") for number in range(width)]
+    bench.append(first_row("a", START_MS, dict.fromkeys(names, 0.0)))
+    columns = np.arange(width, dtype=np.int32)
+    for number in range(1, 200):
+        time_ms = START_MS + number * 1000
+        values = np.arange(width) + number / 8
+        bench.append(Row("a", time_ms, columns, values, (), np.zeros(0)))
+        found = selected(bench, "m", time_ms - 5000, time_ms).newest(time_ms - 5000, time_ms)
+        assert found is not None
+        assert found.times_ms.tolist() == [time_ms] * width
+        assert found.values.tolist() == values.tolist()
+    assert selected(bench, "m", START_MS, time_ms).frame(START_MS, time_ms).lengths.tolist() == [200] * width
 
 
 def test_where_there_is_more_to_look_at_only_a_frame_tells(bench: Bench) -> None:

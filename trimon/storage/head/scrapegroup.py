@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from trimon.model.sample import ABSENT, is_absent
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.packedrows import PackedRows
-from trimon.storage.head.page import SealedPage, seal
+from trimon.storage.head.page import Rows, SealedPage, seal
 
 NEVER_MS = -(1 << 62)
 # Raw chunks of narrow groups hold 8, 8, 16, 32 rows, so that a short life costs little memory and a long one few chunks.
@@ -307,10 +307,10 @@ class ScrapeGroup:
     def seal_if_due(self) -> bool:
         """Compress the raw rows if there are enough of them; whether that was done. All must be published."""
         raw = self.view.raw
-        if not raw or (len(raw) < _RAW_CHUNKS_MAX and sum(chunk.rows for chunk in raw) < self._seal_rows):
+        if not raw or (len(raw) < _RAW_CHUNKS_MAX and sum(chunk.rows for chunk in raw) <= self._seal_rows):
             self._pack_full()
             return False
-        self.seal()
+        self._seal_but_last()
         return True
 
     def _pack_full(self) -> None:
@@ -329,23 +329,43 @@ class ScrapeGroup:
 
     def seal(self) -> None:
         """Compress all raw rows to one page. Only what is published may be sealed."""
+        self._seal([(chunk.times[: chunk.rows], chunk.matrix(), chunk.series) for chunk in self.view.raw], ())
+
+    def _seal_but_last(self) -> None:
+        """Compress all raw rows but the newest: who asks for the newest sample finds it without a page, which he would decode.
+
+        Among many groups there is nearly always one that has just sealed.
+        """
         rows = [
             (chunk.times[: chunk.rows], chunk.matrix(), chunk.series) for chunk in self.view.raw if chunk.rows
         ]
+        times, values, series = rows.pop()
+        if len(times) > 1:
+            rows.append((times[:-1], values[:-1], series))
+        chunk = RawChunk(self._row_capacity(0), series)
+        chunk.times[0], chunk.values[0], chunk.rows = times[-1], values[-1], 1
+        self._seal(rows, (chunk,))
+
+    def _seal(self, rows: Sequence[Rows], left: tuple[RawChunk, ...]) -> None:
+        rows = [each for each in rows if len(each[0])]
         page = seal(rows, self._cache) if rows else None
         sealed = self.view.sealed if page is None else (*self.view.sealed, page)
-        self.view = GroupView(sealed, (), 0)
+        self.view = GroupView(sealed, left, left[-1].rows if left else 0)
         self._seal_rows = SEAL_ROWS
+
+    def _row_capacity(self, rows: int) -> int:
+        """Of the chunk that begins after so many raw rows."""
+        if self.width < PACKED_COLUMNS_MIN:
+            return min(_ROWS_MAX, max(_ROWS_FIRST, rows))
+        capacity = PACKED_ROWS if self._has_begun else PACKED_ROWS - self.number % (PACKED_ROWS // 2)
+        self._has_begun = True
+        return capacity
 
     def _new_chunk(self) -> None:
         """Begin a chunk; columns handed back before may be used again in it."""
         raw = tuple(chunk for chunk in self.view.raw if chunk.rows)
         rows = sum(chunk.rows for chunk in raw)
-        if self.width >= PACKED_COLUMNS_MIN:
-            row_capacity = PACKED_ROWS if self._has_begun else PACKED_ROWS - self.number % (PACKED_ROWS // 2)
-            self._has_begun = True
-        else:
-            row_capacity = min(_ROWS_MAX, max(_ROWS_FIRST, rows))
+        row_capacity = self._row_capacity(rows)
         spare = 8 + self.width // 16 if rows else 0
         series = np.full(self.width + spare, -1, np.int32)
         series[: self.width] = self.series[: self.width]
