@@ -1,11 +1,12 @@
 """A count while a fleet is scraped every second, and the start after SIGKILL in the middle of it, beside the peers.
 
-    python tests/bench/under_load.py [--seconds 45] [--servers trimon,prometheus]
+    python tests/bench/under_load.py [--seconds 45] [--times 3] [--servers trimon,prometheus]
 
 One server after the other scrapes 100 targets of 1,100 series. In the second half of the time a client asks `count()` of all
 series of one family at the present time, ten times a second; printed are the median and the 95th percentile. Then the server
 is killed and started again: seconds until it is ready, and until the samples of `up` of half a minute before are all there
-again; and what share of them is still missing after half a minute.
+again; and what share of them is still missing after half a minute. With `--times` servers take turns, and printed are the
+medians: a machine that others share changes its speed.
 """
 
 from __future__ import annotations
@@ -105,12 +106,18 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=1100)
     parser.add_argument("--steps", type=int, default=90)
     parser.add_argument("--seconds", type=float, default=45)
+    parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--servers", default=",".join(installed()))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="trimon-bench-") as name:
         kinds = options.servers.split(",")
-        figures = {kind: one(kind, options, Path(name)) for kind in kinds}
-    rows = [(what, {kind: figures[kind][what] for kind in kinds}) for what in figures[kinds[0]]]
+        turns = [
+            {kind: one(kind, options, Path(name)) for kind in kinds} for _ in range(max(1, options.times))
+        ]
+    rows = [
+        (what, {kind: statistics.median(turn[kind][what] for turn in turns) for kind in kinds})
+        for what in turns[0][kinds[0]]
+    ]
     print(table(f"{options.targets} targets × {options.series} series every second", rows))
 
 
