@@ -6,8 +6,9 @@
                       the missed slots of the group: evaluated and stored before the first one is due
 
 The rules of a group are evaluated as a backtest does, at all missed times at once where that gives the same. They see what is
-stored under their own results. The last slot that was recorded is evaluated again and not stored: a series that it gave and the
-first missed one does not give ends there.
+stored under their own results. The last slot that was recorded is evaluated again: a series that it gave and the first
+missed one does not give ends there. It is stored for those rules alone that have recorded nothing at it, since a kill may have
+come between two rules.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def catch_up(
     slot_ms = last_ms + group.query_offset_ms
     first_ms = slot_ms - (slot_ms - offset_ms) % interval_ms
     missed = (until_ms - first_ms) // interval_ms - 1
-    if missed <= 0:
+    behind = [not _has_recorded(snapshot, rule, last_ms) for rule in rules]
+    if missed < 0 or (missed == 0 and not any(behind)):
         return CaughtUp()
     skipped = max(0, missed - most_ms // interval_ms)
     first_ms += skipped * interval_ms
@@ -84,9 +86,9 @@ def catch_up(
     recording = replace(group, rules=rules)
     outcomes = backtest(snapshot, [recording], span, options, AlertOrigin(), budget, continues=True)
     batches: list[SampleBatch] = []
-    for outcome in outcomes:
+    for outcome, is_behind in zip(outcomes, behind, strict=True):
         assert outcome.recorded is not None
-        batches += _batches(outcome.recorded, last_ms)
+        batches += _batches(outcome.recorded, last_ms - (is_behind and not skipped))
     failures = sum(len(outcome.problems.failures) for outcome in outcomes)
     return CaughtUp(missed - skipped, skipped, failures, tuple(batches))
 
@@ -112,6 +114,11 @@ def _last_recorded_ms(
                 high = middle - 1
         found = low
     return found
+
+
+def _has_recorded(snapshot: Snapshot, rule: RecordingSpec, time_ms: int) -> bool:
+    matchers = equal_to([(METRIC_NAME, rule.record), *rule.labels])
+    return bool(snapshot.select(matchers, time_ms, time_ms).living(time_ms, time_ms).any())
 
 
 def _batches(recorded: RecordedSeries, after_ms: int) -> Iterator[SampleBatch]:

@@ -13,6 +13,8 @@ from trio.testing import MockClock
 from tests.actors.rules.test_rules import KEY, keep_pushing, rules
 from tests.support.rule_world import RuleWorld, rule_world
 from trimon.actors.querying.gate import Queries
+from trimon.actors.storage import Message, Writer
+from trimon.model.rows import Appended, Row
 
 START_MS = 1_700_000_000_000
 RULES = rules(
@@ -81,6 +83,38 @@ async def test_recording_rules_have_no_hole(tmp_path: Path, autojump_clock: Mock
     assert values == [float(number) for number in range(len(values))]
     assert max(steps(after["ALERTS"])) > 100_000  # alerts are not caught up with
     assert group.missed == 0
+
+
+@pytest.mark.parametrize("after_s", [57, 185])
+async def test_a_kill_between_two_rules_leaves_no_hole(
+    tmp_path: Path, autojump_clock: MockClock, after_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slot in which the first rule had recorded and the others had not is filled for the others, missed slots or none."""
+    groups, killed = list[str](), trio.Event()
+
+    async def append(writer: Writer, *messages: Message) -> tuple[Appended, ...]:
+        answers = await store(writer, *messages)
+        groups.extend(each.group for each in messages if isinstance(each, Row))
+        if groups and groups.count(groups[0]) == 5 and not killed.is_set():
+            killed.set()
+            await trio.sleep_forever()
+        return answers
+
+    store = Writer.append
+    async with rule_world(tmp_path, start_ms=START_MS) as here, trio.open_nursery() as nursery:
+        nursery.start_soon(keep_pushing, here, {"a": "1"}, {"a": "2"})
+        monkeypatch.setattr(Writer, "append", append)
+        here.configure(RULES)
+        await killed.wait()
+        nursery.cancel_scope.cancel()
+    before = times_of(here)
+    monkeypatch.undo()
+    assert len(before["r:m"]) == len(before["r:twice"]) + 1
+    here, after = await second_run(tmp_path, RULES, after_s)
+    for name in ("r:m", "r:twice", "r:before"):
+        assert after[name][: len(before[name])] == before[name]
+        assert steps(after[name]) == {10_000}
+    assert len(after["r:m"]) == len(after["r:twice"]) == len(after["r:before"])
 
 
 @pytest.mark.parametrize("after_s", range(180, 190))
