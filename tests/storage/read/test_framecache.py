@@ -270,7 +270,7 @@ def test_what_is_asked_twice_is_kept(bench: Bench) -> None:
 def test_what_takes_more_than_half_of_the_room_is_narrowed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was asked for least recently takes half as much, is admitted when it is asked for, and has the same notes."""
+    """What came first takes half as much, is admitted when it is asked for, and has the same notes."""
     monkeypatch.setattr(keptframe, "NARROWED_BYTES_MIN", 0)
     for step in range(300):
         bench.append(batch(*((labels, START_MS + step * 100, step / 8) for labels in NAMES)))

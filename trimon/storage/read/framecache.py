@@ -29,8 +29,8 @@ of the sources, and by the magnitude of the interval's length: a panel of an hou
 another out. A base that has become half as long again as the interval is cut at its beginning when something is
 added. If nothing has changed, the `whole` of the last answer, fresh part included, is the answer.
 
-When half of the room is taken, those that were asked for least recently are narrowed (`narrowvalues.py`): half as many bytes,
-and a copy when they are asked for again.
+When half of the room is taken, those that came first are narrowed (`narrowvalues.py`): half as many bytes, and a copy when they
+are asked for again.
 """
 
 from __future__ import annotations
@@ -420,7 +420,6 @@ class CachedSelection(StoreSelection):
             marks=marks,
             base=base,
             whole=None,
-            is_narrow=False,
         )
         if not fresh or kept.versions == reading.versions:
             made = replace(made, whole=whole, whole_start_ms=whole_start_ms)

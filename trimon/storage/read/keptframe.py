@@ -56,8 +56,6 @@ class CachedFrame:
     base: SampleFrame | NarrowFrame | None = None
     whole_start_ms: int = 0
     whole: SampleFrame | NarrowFrame | None = None
-    is_narrow: bool = False
-    """Whether it has been tried to narrow it."""
 
     @property
     def nbytes(self) -> int:
@@ -83,7 +81,15 @@ class CachedFrame:
         """The same, with what can be said in less room narrow."""
         base = _narrow(self.base)
         whole = base if self.whole is self.base else _narrow(self.whole)
-        return replace(self, base=base, whole=whole, is_narrow=True)
+        return replace(self, base=base, whole=whole)
+
+    @property
+    def can_be_narrowed(self) -> bool:
+        """Whether there is a wide frame that is large enough."""
+        return any(
+            isinstance(frame, SampleFrame) and 8 * len(frame.values) >= NARROWED_BYTES_MIN
+            for frame in (self.base, self.whole)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The cache of frames: what was used least recently becomes narrow when half of the room is taken."""
+"""The cache of frames: what came first becomes narrow when half of the room is taken."""
 
 from __future__ import annotations
 
@@ -10,34 +10,47 @@ from trimon.storage.read.keptframe import CachedFrame
 
 # Of the room so much may be taken by wide frames.
 WIDE_SHARE: Final = 2
+# Keys of which nothing is kept any more are looked for when there are so many more than what is kept.
+_STALE_MAX: Final = 64
 
 
 class NarrowingCache(ArrayCache):
     """As ArrayCache, of CachedFrames. Who puts in more than half of what there is room for has to narrow others."""
 
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self._wide: dict[Hashable, None] = {}
+        """Keys of what may be narrowed, in the order in which it came."""
+
     def put(self, key: Hashable, kept: object) -> None:
         """As of ArrayCache; others may become narrow for it."""
         super().put(key, kept)
-        while self.used_bytes > self._limit_bytes // WIDE_SHARE:
+        if isinstance(kept, CachedFrame) and kept.can_be_narrowed:
             with self._lock:
-                wide = next(
-                    (
-                        (other, entry[0])
-                        for other, entry in self._kept.items()
-                        if isinstance(entry[0], CachedFrame) and not entry[0].is_narrow
-                    ),
-                    None,
-                )
-            if wide is None:
-                return
-            # It may take some tenths of a second, in which others use the cache.
-            self._exchange(*wide, wide[1].narrowed())
+                self._wide.pop(key, None)
+                self._wide[key] = None
+                if len(self._wide) > len(self._kept) + _STALE_MAX:
+                    self._wide = {key: None for key in self._wide if key in self._kept}
+        while self.used_bytes > self._limit_bytes // WIDE_SHARE and self._wide:
+            self._narrow_first()
 
-    def _exchange(self, key: Hashable, before: CachedFrame, now: CachedFrame) -> None:
-        """Keeps one in the other's place, unless that is gone."""
+    def clear(self) -> None:
+        """Forget everything."""
+        super().clear()
+        self._wide.clear()
+
+    def _narrow_first(self) -> None:
+        with self._lock:
+            key = next(iter(self._wide), None)
+            self._wide.pop(key, None)
+            before = self._kept.get(key)
+        if before is None or not isinstance(before[0], CachedFrame):
+            return
+        # It may take some tenths of a second, in which others use the cache.
+        now = before[0].narrowed()
         with self._lock:
             entry = self._kept.get(key)
-            if entry is not None and entry[0] is before:
+            if entry is not None and entry[0] is before[0]:
                 size = size_of(now)
                 self._kept[key] = (now, size, entry[2])
                 self._used_bytes += size - entry[1]
