@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
 from trimon.storage.head.view import HeadView
+from trimon.storage.read import keptframe, narrowingcache, narrowvalues
 from trimon.storage.read.framebuilder import assemble
 from trimon.storage.read.framecache import CachedSnapshot, FrameCache
 from trimon.storage.read.partialframe import PartialFrame
@@ -220,8 +222,13 @@ def small_pages(samples: int) -> Iterator[None]:
         patch.undo()
 
 
-def test_readings_with_and_without_what_is_kept() -> None:
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+def test_readings_with_and_without_what_is_kept(monkeypatch: pytest.MonkeyPatch, *, narrow: bool) -> None:
     """Whatever is written, cut, deleted and asked in any order, kept samples and labels equal those read anew."""
+    if narrow:
+        monkeypatch.setattr(narrowingcache, "WIDE_SHARE", 1 << 40)
+        monkeypatch.setattr(keptframe, "NARROWED_BYTES_MIN", 0)
+        monkeypatch.setattr(narrowvalues, "OTHERS_SHARE", 2)
     with small_pages(40):
         run_state_machine_as_test(
             Readings,
@@ -258,6 +265,34 @@ def test_what_is_asked_twice_is_kept(bench: Bench) -> None:
     assert reads == [8 * (len(second.values) + 1)]
     bench.store.delete_series(asked, START_MS, START_MS + 100_000)
     assert len(ask().values) < len(second.values)
+
+
+def test_what_takes_more_than_half_of_the_room_is_narrowed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came first takes half as much, is admitted when it is asked for, and has the same notes."""
+    monkeypatch.setattr(keptframe, "NARROWED_BYTES_MIN", 0)
+    for step in range(300):
+        bench.append(batch(*((labels, START_MS + step * 100, step / 8) for labels in NAMES)))
+    end_ms = START_MS + 40_000
+    memory, admitted = FrameCache(60_000), list[int]()
+
+    def ask(matchers: tuple[Matcher, ...]) -> SampleFrame:
+        sources: Any = bench.store.snapshot().sources  # type: ignore[attr-defined] # as made
+        selection = CachedSnapshot(sources, memory).select(matchers, START_MS, end_ms)
+        return selection.wide_frame(START_MS, end_ms, admitted.append)
+
+    for matchers in ASKED[:2] * 2:
+        before = ask(matchers)
+    assert memory.frames.used_bytes < 30_000
+    admitted.clear()
+    wide = ask(ASKED[0])
+    assert admitted == [8 * len(wide.values)]
+    again = ask(ASKED[0])
+    assert again is not wide
+    assert again.facts is wide.facts
+    assert again.values.tobytes() == wide.values.tobytes()
+    assert len(wide.values) == 2 * len(before.values) == 2400
 
 
 def test_frames_are_grouped_by_their_times() -> None:

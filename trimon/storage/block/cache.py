@@ -77,7 +77,7 @@ class ArrayCache:
         if scan is not None and scan is not self:
             return scan.get((id(self), key), make if found is None else lambda: found[0])  # type: ignore[no-any-return]
         made = make()
-        size = _size(made)
+        size = size_of(made)
         if size <= self._limit_bytes // 4:
             with self._lock:
                 if key not in self._kept:
@@ -104,7 +104,7 @@ class ArrayCache:
 
     def put(self, key: Hashable, kept: object) -> None:
         """Keep this under the key instead of what was there; nothing is kept if it is too large."""
-        size = _size(kept)
+        size = size_of(kept)
         with self._lock:
             old = self._kept.pop(key, None)
             if old is not None:
@@ -145,7 +145,8 @@ class ArrayCache:
         return self._used_bytes
 
 
-def _size(made: object) -> int:
+def size_of(made: object) -> int:
+    """The memory of what is kept, about."""
     arrays: tuple[object, ...] = made if isinstance(made, tuple) else (made,)
     return 100 + sum(_array_bytes(array) for array in arrays)
 

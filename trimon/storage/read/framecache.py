@@ -28,6 +28,9 @@ Only what is asked for twice is kept, since most selections never are. Frames ar
 of the sources, and by the magnitude of the interval's length: a panel of an hour and one of a week do not push one
 another out. A base that has become half as long again as the interval is cut at its beginning when something is
 added. If nothing has changed, the `whole` of the last answer, fresh part included, is the answer.
+
+When half of the room is taken, those that came first are narrowed (`narrowvalues.py`): half as many bytes, and a copy when they
+are asked for again.
 """
 
 from __future__ import annotations
@@ -47,9 +50,10 @@ from trimon.model.table import NOTED_ROW_BYTES, NOTED_ROWS_MAX, LabelTable
 from trimon.records import dataclass
 from trimon.storage.block.cache import ArrayCache, taking_over
 from trimon.storage.block.damage import Loss
-from trimon.storage.head.arena import Int32s, Int64s
 from trimon.storage.read.components import ComponentParts
 from trimon.storage.read.framebuilder import assemble
+from trimon.storage.read.keptframe import CachedFrame, CachePlace
+from trimon.storage.read.narrowingcache import NarrowingCache
 from trimon.storage.read.partialframe import PartialFrame
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSelection, StoreSnapshot, readable
@@ -77,7 +81,7 @@ class FrameCache:
 
     def __init__(self, frames_bytes: int = FRAMES_BYTES_MIN) -> None:
         self.selections = ArrayCache(SELECTIONS_BYTES)
-        self.frames = ArrayCache(frames_bytes)
+        self.frames = NarrowingCache(frames_bytes)
         self._state: object = None
 
     def serve(self, state: object) -> None:
@@ -97,24 +101,6 @@ class FrameCache:
         return self.selections.used_bytes + self.frames.used_bytes
 
 
-class _CachePlace(NamedTuple):
-    """A part of a selection without its source, so that what is kept does not hold on to an old head."""
-
-    version: Hashable
-    series: Int32s
-    rows: Int64s | None
-
-    def is_of(self, part: FramePart) -> bool:
-        """Whether the part has the same series in the same rows."""
-        same_rows = self.rows is part.rows or np.array_equal(self.rows, part.rows)  # type: ignore[arg-type] # None is one
-        return same_rows and (self.series is part.series or np.array_equal(self.series, part.series))
-
-    @property
-    def nbytes(self) -> int:
-        """Memory held."""
-        return self.series.nbytes + (0 if self.rows is None else self.rows.nbytes)
-
-
 def _asked_bytes(matchers: Sequence[Matcher]) -> int:
     """Memory of what is asked for, about: values, and the sets or automata they are compared by."""
     return sum(200 + 8 * len(matcher.value) for matcher in matchers)
@@ -123,7 +109,7 @@ def _asked_bytes(matchers: Sequence[Matcher]) -> int:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selected:
     labels: LabelTable
-    places: tuple[_CachePlace, ...]
+    places: tuple[CachePlace, ...]
     asked_bytes: int
 
     @property
@@ -145,53 +131,12 @@ class _Selected:
 @dataclass(frozen=True, slots=True, eq=False)
 class _KeptComponents:
     columns: HistogramColumns | None
-    places: tuple[_CachePlace, ...]
+    places: tuple[CachePlace, ...]
 
     @property
     def nbytes(self) -> int:
         columns = 0 if self.columns is None else self.columns.size_bytes
         return 500 + columns + sum(place.nbytes for place in self.places)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _CachedFrame:
-    """Samples of a selection until `end_ms`: `base`, of the settled parts, and `whole`, of all as of `versions`.
-
-    They begin at `start_ms` and `whole_start_ms`; `newest_ms` was the newest sample of all then. What was asked for
-    once has neither.
-    """
-
-    places: tuple[_CachePlace, ...]
-    versions: tuple[Hashable, ...]
-    asked_bytes: int
-    end_ms: int = -1
-    start_ms: int = 0
-    newest_ms: int = 0
-    marks: tuple[Any, ...] = ()
-    base: SampleFrame | None = None
-    whole_start_ms: int = 0
-    whole: SampleFrame | None = None
-
-    @property
-    def nbytes(self) -> int:
-        frames = {id(frame): frame for frame in (self.base, self.whole) if frame is not None}
-        places = sum(place.nbytes for place in self.places)
-        places += sum(getattr(mark, "nbytes", 0) for mark in self.marks)
-        return 500 + self.asked_bytes + places + sum(_frame_bytes(frame) for frame in frames.values())
-
-    def base_for(self, start_ms: int, end_ms: int) -> SampleFrame | None:
-        """The base, if it has all of the closed interval up to the newest sample that was known then."""
-        inside = self.start_ms <= start_ms <= self.newest_ms and end_ms <= self.end_ms
-        return self.base if inside else None
-
-    def whole_for(self, start_ms: int, end_ms: int, versions: tuple[Hashable, ...]) -> SampleFrame | None:
-        """The whole of the last answer, if no source has changed since and it has all of the closed interval."""
-        inside = self.whole_start_ms <= start_ms and end_ms <= self.end_ms
-        return self.whole if inside and self.versions == versions else None
-
-
-def _frame_bytes(frame: SampleFrame) -> int:
-    return frame.values.nbytes + frame.times.nbytes + frame.offsets.nbytes + frame.time_of_row.nbytes
 
 
 class _Settled(NamedTuple):
@@ -214,7 +159,7 @@ class _CachedRead:
         self.end_ms = end_ms
         self.versions = tuple(source.version for source in self.sources)
         self.places = tuple(
-            _CachePlace(version, part.series, part.rows)
+            CachePlace(version, part.series, part.rows)
             for version, part in zip(self.versions, self.parts, strict=True)
         )
 
@@ -223,7 +168,7 @@ class _CachedRead:
         """The identities of the sources, under which frames of these parts are kept."""
         return tuple(source.identity for source in self.sources)
 
-    def is_of(self, places: Sequence[_CachePlace]) -> bool:
+    def is_of(self, places: Sequence[CachePlace]) -> bool:
         """Whether these are the series to be read, in the same rows."""
         return all(place.is_of(part) for place, part in zip(places, self.parts, strict=True))
 
@@ -237,13 +182,13 @@ class _CachedRead:
         newest_ms = self.newest_ms
         return EVER_MS if self.end_ms >= newest_ms else self.end_ms + (self.end_ms - self.start_ms) // 8
 
-    def settled(self, kept: _CachedFrame, admit: Callable[[], None]) -> _Settled:
-        """The samples of what is settled; what is kept of them is not read again. `admit` is called before all are.
+    def settled(self, kept: CachedFrame, admit: Admit, estimate: Callable[[], int]) -> _Settled:
+        """The samples of what is settled; what is kept of them is not read again. What takes memory is admitted first.
 
         Only the last source may be settled in part, or get more: of samples at one time that of the earlier source
         counts, and what is kept counts before what is added.
         """
-        base = kept.base_for(self.start_ms, self.end_ms)
+        base = kept.base_for(self.start_ms, self.end_ms, admit)
         nothing = (None,) * len(self.sources)
         befores = nothing if base is None else kept.marks
         last = len(self.sources) - 1
@@ -263,7 +208,7 @@ class _CachedRead:
                         begin_ms, partials[0] = self.start_ms, partials[0].clipped(self.start_ms, until_ms)
                     base = replace(assemble(self.rows, partials, grouped=True), facts={})
                 return _Settled(base, marks, begin_ms, until_ms)
-        admit()
+        admit(estimate())
         begin_ms, until_ms = self.start_ms, self.until_ms()
         with taking_over():
             partials = [
@@ -358,7 +303,7 @@ class CachedSnapshot(StoreSnapshot):
         if not isinstance(found, _Selected):
             plain = self._select(matchers, start_ms, end_ms)
             places = tuple(
-                _CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
+                CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
                 for part in plain.parts
             )
             found = _Selected(plain.labels, places, _asked_bytes(conditions))
@@ -400,7 +345,7 @@ class CachedSelection(StoreSelection):
             kept = _KeptComponents(None, ())
             if found is not None:
                 places = tuple(
-                    _CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
+                    CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
                     for part in found.parts
                 )
                 kept = _KeptComponents(found.columns, places)
@@ -445,18 +390,16 @@ class CachedSelection(StoreSelection):
         # intervals of other lengths are kept apart: each is then extended by little
         key = (self._matchers, reading.identities, (end_ms - start_ms).bit_length())
         kept = self._frames.peek(key)
-        if not isinstance(kept, _CachedFrame) or not reading.is_of(kept.places):
+        if not isinstance(kept, CachedFrame) or not reading.is_of(kept.places):
             # most selections are never asked for again
-            self._frames.put(
-                key, _CachedFrame(reading.places, reading.versions, _asked_bytes(self._matchers))
-            )
+            self._frames.put(key, CachedFrame(reading.places, reading.versions, _asked_bytes(self._matchers)))
             admit(self.estimate(start_ms, end_ms).size_bytes)
             return self._frame(start_ms, end_ms)
-        whole = kept.whole_for(start_ms, end_ms, reading.versions)
+        whole = kept.whole_for(start_ms, end_ms, reading.versions, admit)
         if whole is not None:
             return whole
         base, marks, begin_ms, until_ms = reading.settled(
-            kept, lambda: admit(self.estimate(start_ms, end_ms).size_bytes)
+            kept, admit, lambda: self.estimate(start_ms, end_ms).size_bytes
         )
         whole, whole_start_ms = base, begin_ms
         fresh = reading.fresh(marks, start_ms, until_ms)
