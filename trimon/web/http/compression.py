@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
@@ -125,30 +125,12 @@ class Compression:
         encoding = ""
         if scope["type"] == "http" and (accepted := header_of(scope, b"accept-encoding")):
             encoding = encoding_for(accepted.decode("latin1"))
-        if scope["type"] != "http":
+        if not encoding or scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         match = match_of(scope)
-        always = match is not None and match.endpoint.path.startswith(_ALWAYS)
-        if not encoding:
-            await self._app(scope, receive, partial(_send_as_it_is, send) if always else send)
-            return
-        bytes_min = 1 if always else BODY_BYTES_MIN
+        bytes_min = 1 if match is not None and match.endpoint.path.startswith(_ALWAYS) else BODY_BYTES_MIN
         await self._app(scope, receive, _Packing(send, encoding, bytes_min, self._offload).send)
-
-
-async def _send_as_it_is(send: ASGISendCallable, message: ASGISendEvent) -> None:
-    """Sends what would be packed for another client, and says so to caches."""
-    if message["type"] == "http.response.start":
-        message = {**message, "headers": varying(message["headers"])}
-    await send(message)
-
-
-def varying(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer that depends on Accept-Encoding."""
-    kept = [(name, value) for name, value in headers if name != b"vary"]
-    varies = [value for name, value in headers if name == b"vary" and value != _VARIES]
-    return [*kept, (b"vary", b", ".join([*varies, _VARIES]))]
 
 
 class _Packing:
@@ -213,11 +195,13 @@ class _Packing:
             await self._send(message)
 
     async def _send_head(self, head: HTTPResponseStartEvent, size_bytes: int | None) -> None:
-        kept = [(name, value) for name, value in head["headers"] if name != b"content-length"]
+        kept = [(name, value) for name, value in head["headers"] if name not in (b"content-length", b"vary")]
         if size_bytes is not None:
             kept.append((b"content-length", b"%d" % size_bytes))
         kept.append((b"content-encoding", self._encoding.encode()))
-        await self._send({**head, "headers": varying(kept)})
+        varies = [value for name, value in head["headers"] if name == b"vary" and value != _VARIES]
+        kept.append((b"vary", b", ".join([*varies, _VARIES])))
+        await self._send({**head, "headers": kept})
 
     async def _at_work(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:
         if len(body) <= INLINE_BYTES_MAX:
