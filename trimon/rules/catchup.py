@@ -24,7 +24,7 @@ from trimon.model.histogrambatch import with_histograms
 from trimon.model.labels import METRIC_NAME
 from trimon.model.matcher import equal_to
 from trimon.model.rows import SampleBatch
-from trimon.model.snapshot import Snapshot
+from trimon.model.snapshot import Selection, Snapshot
 from trimon.query.execution.budget import Budget
 from trimon.query.execution.values import holds
 from trimon.query.language.options import QueryOptions
@@ -76,8 +76,12 @@ def catch_up(
     slot_ms = last_ms + group.query_offset_ms
     first_ms = slot_ms - (slot_ms - offset_ms) % interval_ms
     missed = (until_ms - first_ms) // interval_ms - 1
-    behind = [not _has_recorded(snapshot, rule, last_ms) for rule in rules]
-    if missed < 0 or (missed == 0 and not any(behind)):
+    if missed < 0:
+        return CaughtUp()
+    behind = [
+        not _recorded(snapshot, rule, last_ms, last_ms).living(last_ms, last_ms).any() for rule in rules
+    ]
+    if missed == 0 and not any(behind):
         return CaughtUp()
     skipped = max(0, missed - most_ms // interval_ms)
     first_ms += skipped * interval_ms
@@ -100,8 +104,7 @@ def _last_recorded_ms(
     found: int | None = None
     for rule in budget.watch(rules):
         since_ms = oldest_ms if found is None else found + 1
-        matchers = equal_to([(METRIC_NAME, rule.record), *rule.labels])
-        selection = snapshot.select(matchers, since_ms, until_ms)
+        selection = _recorded(snapshot, rule, since_ms, until_ms)
         if not selection.living(since_ms, until_ms).any():
             continue
         # There is something at `low` or later, and nothing after `high`.
@@ -116,9 +119,9 @@ def _last_recorded_ms(
     return found
 
 
-def _has_recorded(snapshot: Snapshot, rule: RecordingSpec, time_ms: int) -> bool:
-    matchers = equal_to([(METRIC_NAME, rule.record), *rule.labels])
-    return bool(snapshot.select(matchers, time_ms, time_ms).living(time_ms, time_ms).any())
+def _recorded(snapshot: Snapshot, rule: RecordingSpec, start_ms: int, end_ms: int) -> Selection:
+    """The series of a rule."""
+    return snapshot.select(equal_to([(METRIC_NAME, rule.record), *rule.labels]), start_ms, end_ms)
 
 
 def _batches(recorded: RecordedSeries, after_ms: int) -> Iterator[SampleBatch]:

@@ -329,16 +329,14 @@ class ScrapeGroup:
 
     def seal(self) -> None:
         """Compress all raw rows to one page. Only what is published may be sealed."""
-        self._seal([(chunk.times[: chunk.rows], chunk.matrix(), chunk.series) for chunk in self.view.raw], ())
+        self._seal(self._raw_rows(), ())
 
     def _seal_but_last(self) -> None:
         """Compress all raw rows but the newest: who asks for the newest sample finds it without a page, which he would decode.
 
         Among many groups there is nearly always one that has just sealed.
         """
-        rows = [
-            (chunk.times[: chunk.rows], chunk.matrix(), chunk.series) for chunk in self.view.raw if chunk.rows
-        ]
+        rows = self._raw_rows()
         times, values, series = rows.pop()
         if len(times) > 1:
             rows.append((times[:-1], values[:-1], series))
@@ -346,8 +344,12 @@ class ScrapeGroup:
         chunk.times[0], chunk.values[0], chunk.rows = times[-1], values[-1], 1
         self._seal(rows, (chunk,))
 
+    def _raw_rows(self) -> list[Rows]:
+        return [
+            (chunk.times[: chunk.rows], chunk.matrix(), chunk.series) for chunk in self.view.raw if chunk.rows
+        ]
+
     def _seal(self, rows: Sequence[Rows], left: tuple[RawChunk, ...]) -> None:
-        rows = [each for each in rows if len(each[0])]
         page = seal(rows, self._cache) if rows else None
         sealed = self.view.sealed if page is None else (*self.view.sealed, page)
         self.view = GroupView(sealed, left, left[-1].rows if left else 0)

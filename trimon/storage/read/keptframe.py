@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -86,10 +86,7 @@ class CachedFrame:
     @property
     def can_be_narrowed(self) -> bool:
         """Whether there is a wide frame that is large enough."""
-        return any(
-            isinstance(frame, SampleFrame) and 8 * len(frame.values) >= NARROWED_BYTES_MIN
-            for frame in (self.base, self.whole)
-        )
+        return _is_large(self.base) or _is_large(self.whole)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +110,12 @@ def _wide(frame: SampleFrame | NarrowFrame | None, admit: Admit) -> SampleFrame 
     return replace(frame.rest, values=frame.values.wide())
 
 
+def _is_large(frame: SampleFrame | NarrowFrame | None) -> TypeGuard[SampleFrame]:
+    return isinstance(frame, SampleFrame) and frame.values.nbytes >= NARROWED_BYTES_MIN
+
+
 def _narrow(frame: SampleFrame | NarrowFrame | None) -> SampleFrame | NarrowFrame | None:
-    if not isinstance(frame, SampleFrame) or 8 * len(frame.values) < NARROWED_BYTES_MIN:
+    if not _is_large(frame):
         return frame
     values = narrowed(frame.values)
     return frame if values is None else NarrowFrame(replace(frame, values=_NO_VALUES), values)

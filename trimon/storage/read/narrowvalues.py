@@ -27,7 +27,7 @@ Units: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.float32]
 _CHUNK: Final = 1 << 15
 # Of so many values one may be kept beside the units.
 OTHERS_SHARE: Final = 64
-_DIVISORS: Final = (1.0, 1000.0)
+_DIVISORS: Final = (1.0, 1000.0, 0.0)
 _UNIT_MAX: Final = 2.0**31 - 1
 
 
@@ -57,7 +57,7 @@ class NarrowValues(NamedTuple):
 
 def narrowed(values: Values) -> NarrowValues | None:
     """The values in half of the room; None where that is not possible, or not worth it."""
-    for divisor in (*_DIVISORS, 0.0):
+    for divisor in _DIVISORS:
         found = _as_units(values, divisor)
         if found is not None:
             return found
@@ -83,7 +83,7 @@ def _as_units(values: Values, divisor: float) -> NarrowValues | None:
     return NarrowValues(units, divisor, others, values[others])
 
 
-def _put(part: Values, units: npt.NDArray[np.int32] | npt.NDArray[np.float32], divisor: float) -> Values:
+def _put(part: Values, units: Units, divisor: float) -> Values:
     """Writes the units of some values; what they come back as."""
     if not divisor:
         units[:] = part

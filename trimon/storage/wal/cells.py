@@ -123,7 +123,7 @@ def unpack_cells(previous: Floats, header: list[int], data: memoryview) -> tuple
     if _unpack is not None and header[0] and len(header) == _HEADER_NUMBERS and previous.flags.c_contiguous:
         raw, values = np.frombuffer(data, np.uint8), np.empty(len(previous))
         used = _unpack(
-            previous.ctypes.data, len(previous), *header, raw.ctypes.data, len(raw), values.ctypes.data
+            address_of(previous), len(previous), *header, address_of(raw), len(raw), address_of(values)
         )
         if used >= 0:
             return values, used
