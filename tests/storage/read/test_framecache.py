@@ -22,7 +22,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.labels import Labels
 from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
-from trimon.model.sample import ABSENT, STALE_NAN, is_stale
+from trimon.model.sample import ABSENT, STALE_NAN, is_absent, is_stale
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head import loose, scrapegroup
 from trimon.storage.head.page import seal
@@ -322,6 +322,24 @@ def test_frames_are_grouped_by_their_times() -> None:
     assert rows_of(joined, 0, 99)[2] == [
         (t, int(np.float64(v).view(np.int64))) for t, v in ((1, 3.0), (2, 4.0), (3, 5.0), (9, 2.0))
     ]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_rows_with_the_same_gaps_share_their_times(grouped: bool) -> None:
+    """Ten series that came, five that went and three that never were: two timestamp arrays beside that of the rest."""
+    values = np.arange(80.0).reshape(20, 4)
+    values[:10, :2] = ABSENT
+    values[10:15, 3] = ABSENT
+    values[15:18] = ABSENT
+    piece = PartialFrame.matrix(np.arange(20), np.array([1, 2, 3, 4]), values, absent=True)
+    frame = assemble(20, [piece], grouped=grouped)
+    assert frame.lengths.tolist() == [2] * 10 + [3] * 5 + [0] * 3 + [4] * 2
+    assert len(frame.times) == 4 + 2 + 3
+    for row in range(20):
+        begin, length = frame.offsets[row], frame.lengths[row]
+        assert frame.values[begin : begin + length].tolist() == values[row][~is_absent(values[row])].tolist()
+        times = frame.times[frame.time_offsets[frame.time_of_row[row]] :][:length]
+        assert times.tolist() == {2: [3, 4], 3: [1, 2, 3], 0: [], 4: [1, 2, 3, 4]}[int(length)]
 
 
 def test_overlapping_pieces_without_any_sample_make_an_empty_frame() -> None:

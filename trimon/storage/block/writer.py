@@ -260,8 +260,7 @@ class BlockWriter:
 
 def _compacted(codes: npt.NDArray[np.int32], values: Sequence[str]) -> tuple[Int64s, list[str]]:
     """Codes into the sorted list of the values in use; 0 stays the empty string."""
-    used = np.unique(codes)
-    used = used[used > 0]
+    used = np.flatnonzero(np.bincount(codes)[1:]) + 1
     texts = [values[code] for code in used.tolist()]
     order = sorted(range(len(texts)), key=texts.__getitem__)
     table = np.zeros(int(codes.max()) + 1, np.int64)

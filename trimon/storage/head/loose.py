@@ -12,7 +12,7 @@ from trimon.storage.block.cache import ArrayCache
 from trimon.storage.codec.bands import plan_bands
 from trimon.storage.codec.matrix import decode, encode
 from trimon.storage.head.arena import Arena, Bools, Floats, Int32s, Int64s, ragged_positions
-from trimon.storage.read.partialframe import PartialFrame, distinct_arrays
+from trimon.storage.read.partialframe import PartialFrame, shared_arrays
 
 # Raw samples take 20 bytes each and are searched one by one; sealing this many takes some 50 ms.
 SEAL_SAMPLES: Final = 1 << 17
@@ -180,15 +180,14 @@ class LoosePage:
 
 def _alike(times: Int64s, offsets: Int64s) -> Iterator[tuple[Int64s, Int64s]]:
     """Series of equal times, at most ALIKE_MAX at once, and these times; series that are like few others are left out."""
-    distinct = distinct_arrays(times, offsets)
-    if distinct is None:
+    shared, begins, which = shared_arrays(times, offsets)
+    if len(begins) == len(offsets):
         return
-    chosen, which = distinct
-    for number, model in enumerate(chosen.tolist()):
+    for number in range(len(begins) - 1):
         members = np.flatnonzero(which == number)
         if len(members) < ALIKE_MIN:
             continue
-        common = times[offsets[model] : offsets[model + 1]].copy()
+        common = shared[begins[number] : begins[number + 1]].copy()
         for begin in range(0, len(members), ALIKE_MAX):
             yield members[begin : begin + ALIKE_MAX], common
 

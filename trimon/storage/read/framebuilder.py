@@ -22,7 +22,7 @@ row 2        [page    ]
    and runs of segments at steady distances as one strided matrix, which is how all rows of a page are copied in one
    go.
 4. ABSENT cells, which are the gaps in the rows of a group, are taken out at the end. A row that had some gets a
-   timestamp array of its own.
+   timestamp array of its own, or of those with the same gaps.
 
 In a *dense* frame rows are stored in their order. In a *grouped* one those of one timestamp array are neighbours, so
 that they reshape to a matrix without a copy.
@@ -40,7 +40,7 @@ from trimon.model.frame import SampleFrame
 from trimon.model.sample import holds_absent, is_absent, stale_places
 from trimon.records import dataclass
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s, ragged_positions
-from trimon.storage.read.partialframe import PartialFrame, distinct_arrays, without_rows
+from trimon.storage.read.partialframe import PartialFrame, shared_arrays, without_rows
 from trimon.storage.symbols import mix
 
 # So many runs are copied one by one.
@@ -65,13 +65,8 @@ def assemble(rows: int, partials: Sequence[PartialFrame], *, grouped: bool = Fal
     lengths = np.bincount(segments.row, segments.length, rows).astype(np.int64)
     times, time_offsets, time_of_row = segments.share_times(rows)
     # rows whose samples came in different partial frames may still have the same times in all
-    distinct = distinct_arrays(times, time_offsets)
-    if distinct is not None:
-        chosen, place = distinct
-        counts = np.diff(time_offsets)[chosen]
-        times = times[ragged_positions(time_offsets[:-1][chosen], counts)]
-        time_offsets = np.concatenate(([0], np.cumsum(counts)))
-        time_of_row = place[time_of_row]
+    times, time_offsets, place = shared_arrays(times, time_offsets)
+    time_of_row = place[time_of_row]
     empty = lengths == 0
     if empty.any():
         time_of_row[empty] = len(time_offsets) - 1
@@ -148,7 +143,7 @@ class _FrameParts(NamedTuple):
         return self.order[np.searchsorted(self.offsets[self.order], places, side="right") - 1]
 
     def without(self, absent: Bools) -> _FrameParts:
-        """All but the ABSENT cells; rows that had some get a private timestamp array."""
+        """All but the ABSENT cells; rows that had some get another timestamp array."""
         values, offsets, times, time_offsets, time_of_row, order = self
         present = ~absent
         # They are few among all, so they are counted by their places, and not cell by cell.
@@ -159,14 +154,17 @@ class _FrameParts(NamedTuple):
         changed = np.flatnonzero(left != lengths)
         private_at = ragged_positions(time_offsets[time_of_row[changed]], lengths[changed])
         private_times = times[private_at][present[ragged_positions(offsets[changed], lengths[changed])]]
-        private_ends = np.cumsum(left[changed]) + len(times)
+        # Series of one target mostly come and go together, and then have the same gaps.
+        private_times, private_offsets, place = shared_arrays(
+            private_times, np.concatenate(([0], np.cumsum(left[changed])))
+        )
         time_of_row = time_of_row.copy()
-        time_of_row[changed] = np.arange(len(time_offsets) - 1, len(time_offsets) - 1 + len(changed))
+        time_of_row[changed] = len(time_offsets) - 1 + place
         return _FrameParts(
             _without_places(values, where),
             offsets - where.searchsorted(offsets),
             np.concatenate((times, private_times)),
-            np.concatenate((time_offsets, private_ends)),
+            np.concatenate((time_offsets, private_offsets[1:] + len(times))),
             time_of_row,
             order,
         )

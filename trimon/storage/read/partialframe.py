@@ -68,13 +68,7 @@ class PartialFrame:
     @classmethod
     def private(cls, rows: Int64s, offsets: Int64s, times: Int64s, values: Floats) -> PartialFrame:
         """A partial frame of rows whose `times` run beside `values`; rows of equal times are made to share them."""
-        distinct = distinct_arrays(times, offsets)
-        if distinct is None:
-            return cls(rows, values, offsets, times, offsets, np.arange(len(rows), dtype=np.int32))
-        chosen, time_of_row = distinct
-        lengths = np.diff(offsets)[chosen]
-        shared = times[ragged_positions(offsets[:-1][chosen], lengths)]
-        return cls(rows, values, offsets, shared, np.concatenate(([0], np.cumsum(lengths))), time_of_row)
+        return cls(rows, values, offsets, *shared_arrays(times, offsets))
 
     def clipped(self, start_ms: int, end_ms: int) -> PartialFrame:
         """What lies in the closed interval; rows stay, perhaps empty."""
@@ -134,23 +128,28 @@ def combine(partials: Sequence[PartialFrame]) -> PartialFrame:
     )
 
 
-def distinct_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int32s] | None:
-    """Of many timestamp arrays the distinct ones, and which each is; None when most of them differ."""
-    count = len(offsets) - 1
-    if count < 2 or int(np.diff(offsets).min()) == 0:
-        return None
-    digests = np.add.reduceat(mix(times.view(np.uint64)), offsets[:-1])
+def shared_arrays(times: Int64s, offsets: Int64s) -> tuple[Int64s, Int64s, Int32s]:
+    """Timestamp arrays of which equal ones are one, where they begin, and which each given one is.
+
+    Nothing is shared when most of them differ.
+    """
+    count, lengths = len(offsets) - 1, np.diff(offsets)
+    alone = times, offsets, np.arange(count, dtype=np.int32)
+    filled = np.flatnonzero(lengths)
+    if count < 2 or not len(filled):
+        return alone
+    digests = np.zeros(count, np.uint64)
+    digests[filled] = np.add.reduceat(mix(times.view(np.uint64)), offsets[:-1][filled])
     _, chosen, inverse = np.unique(digests, return_index=True, return_inverse=True)
-    if 2 * len(chosen) > count:
-        return None
-    lengths = np.diff(offsets)
-    if (lengths[chosen][inverse] != lengths).any():
-        return None
+    if 2 * len(chosen) > count or (lengths[chosen][inverse] != lengths).any():
+        return alone
     # the digest only proposes: what is shared is compared
     twins = times[ragged_positions(offsets[:-1][chosen][inverse], lengths)]
     if not np.array_equal(twins, times):
-        return None
-    return chosen, inverse.astype(np.int32)
+        return alone
+    kept = lengths[chosen]
+    shared = times[ragged_positions(offsets[:-1][chosen], kept)]
+    return shared, np.concatenate(([0], np.cumsum(kept))), inverse.astype(np.int32)
 
 
 def without_rows(partial: PartialFrame, rows: Int64s) -> PartialFrame:
