@@ -6,9 +6,10 @@
                       the missed slots of the group: evaluated and stored before the first one is due
 
 The rules of a group are evaluated as a backtest does, at all missed times at once where that gives the same. They see what is
-stored under their own results. The last slot that was recorded is evaluated again: a series that it gave and the first
-missed one does not give ends there. It is stored for those rules alone that have recorded nothing at it, since a kill may have
-come between two rules.
+stored under their own results. They go on in passes of some slots each, which are stored one after the other: what came
+before one that fails stays, and the slots that go by meanwhile are missed slots of the next. The last slot that was recorded
+is evaluated again: a series that it gave and the first missed one does not give ends there. It is stored for those rules
+alone that have recorded nothing at it, since a kill may have come between two rules.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ SAMPLES_AT_ONCE: Final = 50_000
 """So many samples are stored in one go."""
 
 
+SLOTS_AT_ONCE: Final = 360
+"""So many missed slots are caught up with in one pass."""
+
+
 KNOWN_MS: Final = 86_400_000
 """A group that has recorded nothing for so long is a new one."""
 
@@ -46,6 +51,8 @@ KNOWN_MS: Final = 86_400_000
 class CaughtUp:
     """What the missed iterations of a group came to."""
 
+    slot_ms: int | None = None
+    """The last slot that is done; None when the group has recorded nothing."""
     iterations: int = 0
     skipped: int = 0
     """Those from before the furthest time that is caught up with."""
@@ -62,31 +69,35 @@ def catch_up(
     until_ms: int,
     options: QueryOptions,
     budget: Budget,
+    after_ms: int | None = None,
 ) -> CaughtUp:
-    """The missed slots of a group within `most_ms` before `until_ms`, its next one. In a thread.
+    """One pass over the missed slots of a group within `most_ms` before `until_ms`, its next one. In a thread.
 
+    `after_ms` is the last slot that the pass before has done; None: what was recorded is looked up.
     Raises QueryError when time or memory is over, OperatingError when samples cannot be read.
     """
     rules = tuple(rule for rule in group.rules if isinstance(rule, RecordingSpec))
-    last_ms = _last_recorded_ms(snapshot, rules, until_ms - KNOWN_MS, until_ms, budget)
-    if last_ms is None:
-        return CaughtUp()
-    interval_ms = group.interval_ms
-    # The slot of what was recorded last is evaluated again.
-    slot_ms = last_ms + group.query_offset_ms
-    first_ms = slot_ms - (slot_ms - offset_ms) % interval_ms
+    interval_ms, stamp_ms = group.interval_ms, group.query_offset_ms
+    if after_ms is None:
+        last_ms = _last_recorded_ms(snapshot, rules, until_ms - KNOWN_MS, until_ms, budget)
+        if last_ms is None:
+            return CaughtUp()
+        # The slot of what was recorded last is evaluated again.
+        first_ms = last_ms + stamp_ms - (last_ms + stamp_ms - offset_ms) % interval_ms
+        behind = [
+            not _recorded(snapshot, rule, last_ms, last_ms).living(last_ms, last_ms).any() for rule in rules
+        ]
+    else:
+        first_ms, last_ms, behind = after_ms, after_ms - stamp_ms, [False] * len(rules)
     missed = (until_ms - first_ms) // interval_ms - 1
-    if missed < 0:
-        return CaughtUp()
-    behind = [
-        not _recorded(snapshot, rule, last_ms, last_ms).living(last_ms, last_ms).any() for rule in rules
-    ]
-    if missed == 0 and not any(behind):
-        return CaughtUp()
+    if missed < 0 or (missed == 0 and not any(behind)):
+        return CaughtUp(first_ms)
     skipped = max(0, missed - most_ms // interval_ms)
     first_ms += skipped * interval_ms
-    last_ms = max(last_ms, first_ms - group.query_offset_ms)
-    span = Span(first_ms, until_ms - interval_ms, phase_ms=offset_ms % interval_ms)
+    last_ms = max(last_ms, first_ms - stamp_ms)
+    iterations = min(missed - skipped, SLOTS_AT_ONCE)
+    end_ms = first_ms + iterations * interval_ms
+    span = Span(first_ms, end_ms, phase_ms=offset_ms % interval_ms)
     recording = replace(group, rules=rules)
     outcomes = backtest(snapshot, [recording], span, options, AlertOrigin(), budget, continues=True)
     batches: list[SampleBatch] = []
@@ -94,7 +105,7 @@ def catch_up(
         assert outcome.recorded is not None
         batches += _batches(outcome.recorded, last_ms - (is_behind and not skipped))
     failures = sum(len(outcome.problems.failures) for outcome in outcomes)
-    return CaughtUp(missed - skipped, skipped, failures, tuple(batches))
+    return CaughtUp(end_ms, iterations, skipped, failures, tuple(batches))
 
 
 def _last_recorded_ms(

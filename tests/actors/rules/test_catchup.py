@@ -15,6 +15,7 @@ from tests.support.rule_world import RuleWorld, rule_world
 from trimon.actors.querying.gate import Queries
 from trimon.actors.storage import Message, Writer
 from trimon.model.rows import Appended, Row
+from trimon.query.language.errors import QueryError
 
 START_MS = 1_700_000_000_000
 RULES = rules(
@@ -134,6 +135,61 @@ async def test_catching_up_past_the_first_slot_does_not_leave_it_out(
     here, after = await second_run(tmp_path, RULES, after_s)
     assert steps(after["r:m"]) == steps(after["r:twice"]) == {10_000}
     assert here.manager.groups[KEY].missed == 0
+
+
+async def test_a_first_pass_of_many_intervals_leaves_no_hole(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the log takes the first pass four seconds, of a group of every second: those are caught up with, too."""
+    quick, passes = Queries.run, list[float]()
+
+    async def slow(queries: Queries, expression: str, *rest: Any, **named: Any) -> Any:
+        if expression.startswith("catch up"):
+            passes.append(trio.current_time())
+            await trio.sleep(4 if len(passes) == 1 else 0.05)
+        return await quick(queries, expression, *rest, **named)
+
+    text = RULES.replace("    rules:", "    interval: 1s\n    rules:")
+    await first_run(tmp_path, text, 65)
+    monkeypatch.setattr(Queries, "run", slow)
+    here, after = await second_run(tmp_path, text, 90)
+    assert len(passes) == 2
+    assert steps(after["r:m"]) == steps(after["r:twice"]) == steps(after["r:before"]) == {1000}
+    assert here.manager.groups[KEY].missed == 0
+
+
+@pytest.mark.parametrize("fails_at", [None, 3])
+async def test_passes_follow_one_another(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, fails_at: int | None
+) -> None:
+    """Four slots a pass leave no hole; where the third pass fails, those of the first two stay and the rest is told."""
+    quick, passes = Queries.run, 0
+
+    async def failing(queries: Queries, expression: str, *rest: Any, **named: Any) -> Any:
+        nonlocal passes
+        if expression.startswith("catch up"):
+            passes += 1
+            if passes == fails_at:
+                raise QueryError("it was enough")
+        return await quick(queries, expression, *rest, **named)
+
+    before = await first_run(tmp_path, RULES, 65)
+    monkeypatch.setattr(Queries, "run", failing)
+    monkeypatch.setattr("trimon.rules.catchup.SLOTS_AT_ONCE", 4)
+    here, after = await second_run(tmp_path, RULES, 185)
+    for name in ("r:m", "r:twice", "r:before"):
+        holes = [step for step in steps(after[name]) if step > 10_000]
+        assert bool(holes) == (fails_at is not None)
+        caught_up = [time_ms for time_ms in after[name] if time_ms <= before[name][-1] + 80_000]
+        assert len(caught_up) == len(before[name]) + 8
+    told = [
+        fields for _, message, fields in here.world.log.entries if "could not all be caught up" in message
+    ]
+    assert passes == 3
+    if fails_at is None:
+        assert not told
+    else:
+        assert (told[0]["groups"], told[0]["iterations_left_out"], told[0]["groups_unknown"]) == (1, 4, 0)
 
 
 async def test_a_series_that_went_before_the_first_missed_slot_ends_there(

@@ -17,7 +17,7 @@ from trimon.actors.remoteread.reader import LOCAL_ONLY
 from trimon.actors.rules.catchup import CatchUp
 from trimon.actors.rules.history import RuleChanges
 from trimon.actors.rules.seams import RuleSeams
-from trimon.actors.schedule import Schedule, first_slot_ms
+from trimon.actors.schedule import Schedule
 from trimon.errors import OperatingError, UserError
 from trimon.model.rows import Appended, Row
 from trimon.model.snapshot import Snapshot
@@ -91,19 +91,19 @@ class RuleGroupActor:
             self._ended(self.group)
 
     async def _catch_up(self) -> None:
-        """After a start, before the first iteration: what was missed, but for no longer than the first may be late."""
+        """After a start, before the first iteration: what was missed, while it is not too late for the first."""
         group, seams = self.group, self._seams
         wanted, group.catches_up = group.catches_up and seams.catch_ups.most_ms > 0, False
         if not wanted or self._schedule.draining:
             return
-        until_ms = first_slot_ms(seams.clock.now_ms(), group.offset_ms, group.spec.interval_ms)
-        # What is caught up with ends before this slot, so that it must not be left out when catching up took past it.
-        self._schedule.begin_at(until_ms)
+        catch_up = CatchUp(group.spec, group.offset_ms, seams)
         with self._schedule.interruptible():
             self._at_work = "catching up"
-            caught_up = await CatchUp(group.spec, group.offset_ms, until_ms, seams).run()
-            group.caught_up += caught_up.iterations
+            await catch_up.run()
             self._at_work = ""
+        group.caught_up += catch_up.iterations
+        # What is caught up with ends before this slot, so that it must not be left out when catching up took past it.
+        self._schedule.begin_at(catch_up.next_ms)
 
     def drain(self) -> None:
         """Stops waiting; an iteration is seen through."""

@@ -64,6 +64,10 @@ class CatchUps:
     skipped: int = 0
     failed: int = 0
     """Groups that could not, or not with all of it."""
+    left: int = 0
+    """Iterations of these that were left out, as far as is known."""
+    unknown: int = 0
+    """Those of these of which it is not known."""
     problem: str = ""
     """Of the first of them."""
 
