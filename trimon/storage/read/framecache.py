@@ -38,6 +38,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from sys import getsizeof
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -103,7 +104,11 @@ class FrameCache:
 
 def _asked_bytes(matchers: Sequence[Matcher]) -> int:
     """Memory of what is asked for, about: values, and the sets or automata they are compared by."""
-    return sum(200 + 8 * len(matcher.value) for matcher in matchers)
+    plain = (MatchType.EQUAL, MatchType.NOT_EQUAL)
+    values = (
+        getsizeof(matcher.value) if matcher.type in plain else 8 * len(matcher.value) for matcher in matchers
+    )
+    return 200 * len(matchers) + sum(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
