@@ -304,10 +304,20 @@ class ScrapeGroup:
         self.view = GroupView(self.view.sealed, self.view.raw, self.view.raw[-1].rows)
         self.last_ms = last_ms
 
-    def seal_if_due(self) -> bool:
-        """Compress the raw rows if there are enough of them; whether that was done. All must be published."""
+    @property
+    def is_due(self) -> bool:
+        """Whether there are enough raw rows to be sealed."""
+        return self._exceeds(self._seal_rows)
+
+    def _exceeds(self, rows_max: int) -> bool:
         raw = self.view.raw
-        if not raw or (len(raw) < _RAW_CHUNKS_MAX and sum(chunk.rows for chunk in raw) <= self._seal_rows):
+        return len(raw) >= _RAW_CHUNKS_MAX or sum(chunk.rows for chunk in raw) > rows_max
+
+    def seal_if_due(self, rows_max: int = 0) -> bool:
+        """Compress the raw rows if there are enough of them; whether that was done. All must be published.
+
+        There may be `rows_max` of them where more can wait than otherwise; they are packed."""
+        if not self._exceeds(rows_max or self._seal_rows):
             self._pack_full()
             return False
         self._seal_but_last()

@@ -39,7 +39,8 @@ class MaintenancePlanner:
         jobs: list[MaintenanceJob] = [
             LoadJob(live.head, core.problem)
             for live in state.heads
-            if isinstance(live.head, LoggedHead) and (live.head.waiting or live.head.faults)
+            if isinstance(live.head, LoggedHead)
+            and (live.head.waiting or live.head.unsealed or live.head.faults)
         ]
         for action in actions:
             match action:

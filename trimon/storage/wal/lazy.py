@@ -27,6 +27,9 @@ from trimon.storage.wal.rowstate import UnpackedRows
 
 # Rows unpacked under one lock: some tenths of a second.
 _BATCH_ROWS: Final = 4000
+# So many rows of a group are packed before they are sealed, which takes as long as all the rest of unpacking them. What is due
+# when all is unpacked is sealed then, when nobody waits for it.
+_PACKED_ROWS_MAX: Final = 128
 # A kind of problem.
 GROUPS_OF_LOG: Final = "groups of the log"
 # What faults of samples that are of no group are about.
@@ -44,6 +47,7 @@ class LoggedHead(Head):
         self.faults: list[tuple[str, str]] = []
         """(group, what was found to be wrong with it) since the last LoadJob."""
         self._loading = threading.RLock()
+        self._unsealed: list[tuple[int, ScrapeGroup]] = []
         super().__init__(start_ms, end_ms, cache=cache)
         self.loose = self._logged = LoggedLoose(
             self.cache, self._loading, lambda text: self.faults.append((LOOSE_OF_LOG, text))
@@ -89,6 +93,20 @@ class LoggedHead(Head):
             page.page()
         return self.waiting > 0
 
+    @property
+    def unsealed(self) -> int:
+        """Unpacked groups whose rows are to be sealed."""
+        return len(self._unsealed)
+
+    def seal_some(self) -> bool:
+        """Seal the rows of an unpacked group; whether others are left."""
+        with self._loading:
+            if self._unsealed:
+                number, group = self._unsealed.pop()
+                group.seal_if_due()
+                self.groups[number].view = group.view
+            return bool(self._unsealed)
+
     def _unpack(self, run: LogRows, wanted: Collection[int]) -> None:
         builders = {
             number: (ScrapeGroup(number, self.groups[number].name, self.cache), UnpackedRows())
@@ -115,6 +133,8 @@ class LoggedHead(Head):
         for number, (group, state) in builders.items():
             self._note_newest(group, state)
             self.groups[number].view = group.view
+            if group.is_due:
+                self._unsealed.append((number, group))
 
     def _unpack_grant(
         self, group: ScrapeGroup, state: UnpackedRows, series_of: Int32s, payload: Payload, place: int
@@ -161,7 +181,7 @@ class LoggedHead(Head):
         state.newest_ms[span] = time_ms
         state.newest[span] = values
         group.append_row(time_ms, columns, values, prefix=prefix)
-        group.seal_if_due()
+        group.seal_if_due(_PACKED_ROWS_MAX)
 
     def _note_newest(self, group: ScrapeGroup, state: UnpackedRows) -> None:
         """Tell the series of a group's columns what rows since the last grant had for them."""
@@ -219,11 +239,15 @@ class LoadJob:
     @property
     def what(self) -> str:
         """What the job does, in words."""
+        if not self._head.waiting:
+            return f"seal {self._head.unsealed} groups of the log"
         return f"unpack {self._head.waiting} groups and pages of the log"
 
     def run(self) -> None:
-        """Unpack group after group; queries go on in between. Raises OperatingError."""
+        """Unpack group after group, then seal them; queries go on in between. Raises OperatingError."""
         while self._head.load_some():
+            pass
+        while self._head.seal_some():
             pass
         while self._head.faults:
             self._problem(GROUPS_OF_LOG, *self._head.faults.pop(0))
