@@ -259,7 +259,6 @@ class StorageActor:
         self._stalls = 0
         self.replay_s = 0.0
         """How long reading the log took; 0 while it is read."""
-        self.wal_corruptions = 0
         self.fsyncs = 0
         self.fsync_s = 0.0
         self.append_failures = 0
@@ -296,7 +295,6 @@ class StorageActor:
         began_s = trio.current_time()
         report = await self._offload.run(self.store.replay)
         self.replay_s = trio.current_time() - began_s
-        self.wal_corruptions = len(report.problems)
         self.replayed.set()
         for line in report.lines()[len(report.problems) :]:  # the problems are told with all others
             self._log.warning("write-ahead log", detail=line)

@@ -30,6 +30,7 @@ from trimon.storage.read.snapshot import StoreSnapshot
 from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.ends import save_ends, write_identity
 from trimon.storage.wal.kept import KeptLog
+from trimon.storage.wal.lazy import GROUPS_OF_LOG
 from trimon.storage.wal.log import HeadLog
 
 # Up to this many groups are measured whenever somebody asks.
@@ -85,7 +86,7 @@ class StoreCore:
         self.counts: Counter[str] = Counter()
         self.problems = Problems(clock)
         self.lost: tuple[Loss, ...] = ()
-        """What cannot be read of blocks that were set aside; replaced as a whole."""
+        """What cannot be read of blocks that were set aside, and of heads that became blocks; replaced as a whole."""
         self.kept_log = KeptLog(files, options.path, clock)
         """Runs that are in blocks and that somebody still sends from."""
         self.log_id = ""
@@ -202,3 +203,9 @@ class StoreCore:
         """Note damage in a block."""
         self.counts["damaged_pages"] += 1
         self.problem("blocks", block, text)
+
+    def damaged_log(self, what: str, text: str, sections: int) -> None:
+        """Note sections of the log that cannot be read again."""
+        self.counts["damaged_pages"] += sections
+        self.counts["log_corruptions"] += sections
+        self.problem(GROUPS_OF_LOG, what, text)

@@ -291,6 +291,7 @@ class Store:
             self._on_note,
             closed=self._log.closed,
             cache=core.pages,
+            tell=core.damaged_log,
         )
         windows = recovery.run()
         self._sync_replayed()
@@ -306,6 +307,7 @@ class Store:
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
             for (kind, subject), (text, count) in recovery.report.causes.items():
                 core.problem(kind, subject, text, count)
+            core.counts["log_corruptions"] += len(recovery.report.problems)
             self._appender.link_older_heads()
             self.ready = True
         self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)

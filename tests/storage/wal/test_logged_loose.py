@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from trimon.model.matcher import Matcher, MatchType
 from trimon.storage.head import loose
 from trimon.storage.wal.lazy import LoggedHead
 
+ALL = (Matcher("__name__", MatchType.REGEXP, ".+"),)
+EVER = (0, 1 << 60)
+LATER = (START_MS + 40_000, START_MS + 100_000)
 NAMES = [series("m", i=f"{i:02}") for i in range(12)]
 
 
@@ -102,7 +106,7 @@ def test_a_late_sample_meets_what_is_in_the_log(bench: Bench) -> None:
 
 
 def test_a_log_that_changes_after_it_was_replayed(tmp_path: Path) -> None:
-    """What cannot be read again is told as a fault; all other samples are there."""
+    """What cannot be read again is told as a fault and with every answer of its time; all other samples are there."""
     bench = Bench(tmp_path / "data")
     fill(bench)
     before = bench.read()
@@ -111,15 +115,32 @@ def test_a_log_that_changes_after_it_was_replayed(tmp_path: Path) -> None:
     with first.open("r+b") as file:
         file.seek(first.stat().st_size // 2)
         file.write(b"\xff" * 8)
-    for job in bench.store.plan(bench.clock.now_ms()):
-        job.run()
-        job.install()
+    for _ in range(2):
+        (warning,) = bench.store.snapshot().select(ALL, *EVER).wide_frame(*EVER, lambda _bytes: None).missing
+        assert (
+            "pushed samples, which were there when it was replayed, cannot be read: samples from" in warning
+        )
+    assert bench.store.snapshot().missing(*EVER) == (warning,)
+    assert bench.store.snapshot().select(ALL, *LATER).frame(*LATER).missing == ()
+    (problem,) = bench.store.problems
+    assert problem.startswith(warning)
+    sections, samples = map(int, re.findall(r"(\d+) sections with (\d+) pushed", warning)[0])
+    counts = bench.store.figures().counts
+    assert counts["damaged_pages"] == counts["log_corruptions"] == sections > 0
     found = bench.read()
-    assert 0 < sum(map(len, before.values())) - sum(map(len, found.values())) < 100
+    gone = sum(map(len, before.values())) - sum(map(len, found.values()))
+    assert 0 < gone <= samples < 100
     # Of two samples of one time the second is there where the first is lost.
     assert all(
         {at_ms for at_ms, _ in samples} <= {at_ms for at_ms, _ in before[name]}
         for name, samples in found.items()
     )
-    assert any("loose samples of the log cannot be read again" in problem for problem in bench.store.problems)
+    bench.clock.value_ms += 8 * 3_600_000
+    while jobs := bench.store.plan(bench.clock.now_ms()):
+        for job in jobs:
+            job.run()
+            job.install()
+    # What the block lacks is told as it was for the head.
+    assert bench.store.blocks()
+    assert bench.store.snapshot().select(ALL, *EVER).frame(*EVER).missing == (warning,)
     bench.store.close()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.storage.conftest import START_MS, Bench, first_row, series
 from trimon.files import DiskFiles
+from trimon.model.matcher import Matcher, MatchType
 from trimon.model.rows import Row
 from trimon.storage.store import Store
 from trimon.storage.tools.checking import repair, verify
@@ -111,15 +112,24 @@ def test_an_emptied_log_is_told(bench: Bench, last: bool) -> None:
 
 
 def test_a_log_that_is_cut_before_its_rows_are_unpacked(bench: Bench) -> None:
-    """Rows wait in the log until they are read: without the log they are missing, and told."""
+    """Rows wait in the log until they are read: without the log they are missing, and told with each answer.
+
+    An answer about the newest samples alone tells it, too, and one about other series does not.
+    """
     rows(bench)
     bench.store.close()
     path = first_segment(bench)
     bench.store = Store.open(bench.options, bench.files, bench.clock)
     bench.store.replay()
     os.truncate(path, 200)
-    bench.read()
-    for job in bench.store.plan(bench.clock.now_ms()):
-        job.run()
-        job.install()
-    assert any("cannot be read again" in problem for problem in bench.store.problems)
+    store = bench.store
+    matchers, last_ms = (Matcher("__name__", MatchType.REGEXP, ".+"),), store.figures().head_max_ms
+    assert last_ms is not None
+    assert store.snapshot().select(matchers, 0, last_ms).newest(last_ms - 1000, last_ms) is None
+    for _ in range(2):
+        (warning,) = store.snapshot().select(matchers, 0, last_ms).frame(0, last_ms).missing
+        assert " samples of group " in warning
+    assert store.problems == [warning]
+    other = (Matcher("__name__", MatchType.EQUAL, "nobody"),)
+    assert store.snapshot().select(other, 0, last_ms).frame(0, last_ms).missing == ()
+    assert store.figures().counts["log_corruptions"] > 0

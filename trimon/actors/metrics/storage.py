@@ -77,7 +77,12 @@ _COUNTS: Final = (
     (
         "trimon_tsdb_damaged_pages_total",
         "damaged_pages",
-        "Pages and sections of blocks that were found damaged, each counted once.",
+        "Pages and sections of blocks, and sections of the log after it was replayed, that were found damaged.",
+    ),
+    (
+        "prometheus_tsdb_wal_corruptions_total",
+        "log_corruptions",
+        "Damaged places of the write log that were found when it was read, and sections that could not be read again.",
     ),
     ("trimon_tsdb_problems_total", "problems", "Faults of the data directory that were found and survived."),
 )
@@ -204,12 +209,6 @@ def _log(actor: StorageActor) -> Iterator[_Row]:
         "Total number of write log writes that failed.",
         "counter",
         actor.append_failures,
-    )
-    yield (
-        "prometheus_tsdb_wal_corruptions_total",
-        "Damaged places of the write log that were found when it was read.",
-        "counter",
-        actor.wal_corruptions,
     )
 
 

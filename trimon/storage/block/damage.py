@@ -36,7 +36,10 @@ class UnreadableIndexError(DamagedError):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Samples of a block in a closed interval that cannot be read; `band` is whose (None: perhaps of all series)."""
+    """Samples of a block in a closed interval that cannot be read; `band` is whose (None: perhaps of all series).
+
+    Where `block` is empty they are the write log's.
+    """
 
     block: str
     what: str
@@ -47,7 +50,8 @@ class Loss:
     def line(self) -> str:
         """For people: which block, what of it, which time."""
         times = f"{rfc3339(self.start_ms)} to {rfc3339(self.end_ms)}"
-        return f"block {self.block}: {self.what} cannot be read: samples from {times} are missing"
+        where = f"block {self.block}" if self.block else "the write log"
+        return f"{where}: {self.what} cannot be read: samples from {times} are missing"
 
     def touches(self, start_ms: int, end_ms: int) -> bool:
         """Whether it lies in the closed interval, or a part of it."""

@@ -26,6 +26,7 @@ from trimon.storage.head.acceptance import (
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.arrivals import Arrivals
 from trimon.storage.head.components import follow_markers, incomplete, markers_in_row
+from trimon.storage.head.damage import HeadDamage
 from trimon.storage.head.loose import LooseBuffer
 from trimon.storage.head.looseorder import note_newest, take_in_order
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupViews, ResolvedColumns, ScrapeGroup, Span
@@ -67,6 +68,7 @@ class Head(HeadSeries):
         self.max_ms = NEVER_MS
         self.samples = 0
         self.deletions: HeadDeletions = ()
+        self.damage = HeadDamage()
         self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._group_views: list[Any] = []
         self.view = self._make_view(fresh_index=True)
@@ -115,6 +117,7 @@ class Head(HeadSeries):
             self.max_ms,
             self.samples,
             self.deletions,
+            self.damage,
             next(_view_numbers),
         )
 

@@ -17,6 +17,7 @@ from trimon.storage.block.damage import Loss
 from trimon.storage.head import matching
 from trimon.storage.head.arena import Bools, Floats, Int32s, Int64s
 from trimon.storage.head.components import ComponentView
+from trimon.storage.head.damage import HeadDamage
 from trimon.storage.head.index import IndexView
 from trimon.storage.head.loose import LooseView, count_loose, read_raw, read_sealed
 from trimon.storage.head.newest import newest_samples
@@ -43,12 +44,15 @@ class HeadView:
     max_ms: int
     samples: int
     deletions: HeadDeletions
+    damage: HeadDamage
     number: int
 
     def losses(self, series: Int32s | None, start_ms: int, end_ms: int) -> tuple[Loss, ...]:
-        """Nothing: what is damaged is not in it, or an error."""
-        del series, start_ms, end_ms
-        return ()
+        """What of the log of these series turned out to be lost; with None what may be of any series."""
+        if not self.damage:
+            return ()
+        placed = () if series is None else self._in_groups(series)
+        return self.damage.losses({number for _, number, _, _ in placed}, start_ms, end_ms)
 
     def overlaps(self, start_ms: int, end_ms: int) -> bool:
         """Whether any sample may lie in the closed interval."""

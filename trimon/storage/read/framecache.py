@@ -372,9 +372,10 @@ class CachedSelection(StoreSelection):
             return None
         source: SettledSource = part.source  # type: ignore[assignment] # by CachedSnapshot
         found = source.newest_samples(part.series, after_ms, until_ms)
-        if found is None or (source.has_components and is_marker(found.values).any()):
+        # What is read for it may turn out to be lost: then only a frame tells.
+        if found is None or source.losses(part.series, after_ms + 1, until_ms):
             return None
-        return found
+        return None if source.has_components and is_marker(found.values).any() else found
 
     def wide_frame(self, start_ms: int, end_ms: int, admit: Admit) -> SampleFrame:
         """The samples in the closed interval, and perhaps others; see Selection."""

@@ -46,6 +46,7 @@ class OfflineDirectory:
     def missing(self) -> list[str]:
         """What could not be read of the blocks, a line each; known when everything has been read."""
         losses = [loss for block in self.blocks if isinstance(block, Block) for loss in block.damage.losses]
+        losses += [loss for head in self.heads for loss in head.damage.all_losses()]
         return [loss.line() for loss in losses]
 
     def epochs_in_blocks(self, log_id: str) -> set[int]:

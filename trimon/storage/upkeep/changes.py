@@ -113,6 +113,7 @@ class StoreChanges:
                 self._appender.carry_over(lives)
                 heads = tuple(live for live in core.state.heads if live not in lives)
                 core.state = StoreState(_sorted((*core.state.blocks, *added)), heads)
+                core.lost = (*core.lost, *(loss for live in lives for loss in live.head.damage.all_losses()))
                 self._appender.link_older_heads()
                 self._appender.keep_deletions(epochs)
                 core.save_ends(without=epochs | self._appender.open_epochs)

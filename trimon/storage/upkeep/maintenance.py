@@ -37,10 +37,9 @@ class MaintenancePlanner:
         held = {meta.ulid for meta in metas if is_held is not None and is_held(meta, now_ms)}
         actions = plan_actions(metas, heads, core.newest_ms, now_ms, core.options, self.usage(), held)
         jobs: list[MaintenanceJob] = [
-            LoadJob(live.head, core.problem)
+            LoadJob(live.head)
             for live in state.heads
-            if isinstance(live.head, LoggedHead)
-            and (live.head.waiting or live.head.unsealed or live.head.faults)
+            if isinstance(live.head, LoggedHead) and (live.head.waiting or live.head.unsealed)
         ]
         for action in actions:
             match action:

@@ -7,7 +7,8 @@ unpacked and sealed for the groups that a query asks for, and for the rest when 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,13 +17,14 @@ from trimon.errors import OperatingError
 from trimon.model.labels import Labels
 from trimon.storage.block.cache import ArrayCache
 from trimon.storage.head.arena import Floats, Int32s, Int64s
+from trimon.storage.head.damage import PUSHED, LostPart, TellLost
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS, GroupView, GroupViews, ScrapeGroup
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.loggedloose import LoggedLoose
 from trimon.storage.wal.logrows import LogRows
-from trimon.storage.wal.payload import Payload, grant_of
+from trimon.storage.wal.payload import BrokenSectionError, Payload, grant_of
 from trimon.storage.wal.rowstate import UnpackedRows
 
 # Rows unpacked under one lock: some tenths of a second.
@@ -37,21 +39,22 @@ LOOSE_OF_LOG: Final = "loose samples"
 
 
 class LoggedHead(Head):
-    """A head rebuilt from logs. Readers see all of it; what they touch is unpacked then.
+    """A head rebuilt from logs. Readers see all of it; what they touch is unpacked then, and `tell` hears what is lost.
 
     `load` and reading are safe from any thread.
     """
 
-    def __init__(self, start_ms: int, end_ms: int, cache: ArrayCache | None = None) -> None:
+    def __init__(
+        self, start_ms: int, end_ms: int, cache: ArrayCache | None = None, tell: TellLost | None = None
+    ) -> None:
         self.runs: list[LogRows] = []
-        self.faults: list[tuple[str, str]] = []
-        """(group, what was found to be wrong with it) since the last LoadJob."""
         self._loading = threading.RLock()
         self._unsealed: list[tuple[int, ScrapeGroup]] = []
+        self._samples_of: Counter[int] = Counter()
         super().__init__(start_ms, end_ms, cache=cache)
-        self.loose = self._logged = LoggedLoose(
-            self.cache, self._loading, lambda text: self.faults.append((LOOSE_OF_LOG, text))
-        )
+        if tell is not None:
+            self.damage.tell = tell
+        self.loose = self._logged = LoggedLoose(self.cache, self._loading, self._lose_pushed)
 
     def begin_run(self) -> LogRows:
         """Another run of the log, whose groups are new ones."""
@@ -65,8 +68,16 @@ class LoggedHead(Head):
 
     def restore_logged(self, run: LogRows, place: int, series: Int32s, times: Int64s, values: Floats) -> None:
         """Loose samples, which are in the section at this place of the run's record."""
-        self._logged.note(run, place)
+        self._logged.note(run, place, len(series))
         self.restore_loose(series, times, values)
+
+    def restore_row(self, group: ScrapeGroup, time_ms: int, samples: int) -> None:
+        """As in Head."""
+        self._samples_of[group.number] += samples
+        super().restore_row(group, time_ms, samples)
+
+    def _lose_pushed(self, sections: int, samples: int, span: tuple[int, int]) -> None:
+        self.damage.lose(LostPart(PUSHED, LOOSE_OF_LOG, sections, samples, *span))
 
     def load(self, groups: Collection[int]) -> None:
         """Unpack these groups."""
@@ -112,29 +123,33 @@ class LoggedHead(Head):
             number: (ScrapeGroup(number, self.groups[number].name, self.cache), UnpackedRows())
             for number in wanted
         }
-        broken: set[int] = set()
+        lost: Counter[int] = Counter()
         for number, payload, place in run.take(wanted):
-            if number in broken:
+            if number in lost:
+                lost[number] += 1
                 continue
             group, state = builders[number]
             try:
                 if payload is None:
-                    raise CellsError(
-                        "a record of the log cannot be read again, or has changed since it was first read"
-                    )
+                    raise CellsError("a record that cannot be read again")
                 numbers = payload.sections[place]
                 if numbers[0] == s.GRANT:
                     self._unpack_grant(group, state, run.series, payload, place)
                 else:
-                    self._unpack_row(group, state, numbers, payload, place)
-            except CellsError as error:
-                broken.add(number)
-                self.faults.append((group.name, f"group {group.name}: {error}"))
+                    state.samples += self._unpack_row(group, state, numbers, payload, place)
+            except (BrokenSectionError, CellsError):
+                lost[number] += 1
         for number, (group, state) in builders.items():
             self._note_newest(group, state)
             self.groups[number].view = group.view
             if group.is_due:
                 self._unsealed.append((number, group))
+        for number, sections in lost.items():
+            group, state = builders[number]
+            first_ms = self.min_ms if group.last_ms == NEVER_MS else group.last_ms + 1
+            samples = self._samples_of[number] - state.samples
+            last_ms = self.groups[number].last_ms
+            self.damage.lose(LostPart(number, group.name, sections, samples, first_ms, last_ms))
 
     def _unpack_grant(
         self, group: ScrapeGroup, state: UnpackedRows, series_of: Int32s, payload: Payload, place: int
@@ -153,7 +168,8 @@ class LoggedHead(Head):
 
     def _unpack_row(
         self, group: ScrapeGroup, state: UnpackedRows, numbers: Sequence[Any], payload: Payload, place: int
-    ) -> None:
+    ) -> int:
+        """How many samples the row has."""
         time_ms, how, rest = numbers[3], numbers[5], list(numbers[6:])
         reader = payload.reader(place)
         if how == s.COLUMNS_PREFIX:
@@ -182,6 +198,7 @@ class LoggedHead(Head):
         state.newest[span] = values
         group.append_row(time_ms, columns, values, prefix=prefix)
         group.seal_if_due(_PACKED_ROWS_MAX)
+        return len(columns)
 
     def _note_newest(self, group: ScrapeGroup, state: UnpackedRows) -> None:
         """Tell the series of a group's columns what rows since the last grant had for them."""
@@ -232,9 +249,8 @@ class LoggedGroupViews(GroupViews):
 class LoadJob:
     """Unpacks what is left in the logs of a replayed head, a few groups at a time."""
 
-    def __init__(self, head: LoggedHead, problem: Callable[[str, str, str], None]) -> None:
+    def __init__(self, head: LoggedHead) -> None:
         self._head = head
-        self._problem = problem
 
     @property
     def what(self) -> str:
@@ -249,8 +265,6 @@ class LoadJob:
             pass
         while self._head.seal_some():
             pass
-        while self._head.faults:
-            self._problem(GROUPS_OF_LOG, *self._head.faults.pop(0))
 
     def install(self) -> None:
         """Does nothing: readers see what was unpacked at once."""

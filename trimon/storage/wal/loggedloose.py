@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,10 +22,18 @@ from trimon.storage.wal.cells import CellsError
 from trimon.storage.wal.logrows import LogRows
 from trimon.storage.wal.payload import BrokenSectionError, looked_up, loose_of
 
-Fault = Callable[[str], None]
+# Gets (sections, samples, the first and the last time) of what cannot be read again.
+Fault = Callable[[int, int, tuple[int, int]], None]
 # A series that no head has: of a page none of whose samples can be read again.
 _NOBODY = -1
-_LOST = "loose samples of the log cannot be read again, or have changed since they were first read"
+
+
+class _Place(NamedTuple):
+    """A section of loose samples of a run, and how many of a known series it has."""
+
+    run: LogRows
+    entry: int
+    samples: int
 
 
 class LoggedPage:
@@ -91,11 +100,11 @@ class LoggedLoose(LooseBuffer):
         super().__init__(cache)
         self._loading = loading
         self._fault = fault
-        self._places: list[tuple[LogRows, int]] = []
+        self._places: list[_Place] = []
 
-    def note(self, run: LogRows, place: int) -> None:
-        """The samples that come next are in the section at this place of the run's record."""
-        self._places.append((run, run.entry(place)))
+    def note(self, run: LogRows, place: int, samples: int) -> None:
+        """So many samples that come next are in the section at this place of the run's record."""
+        self._places.append(_Place(run, run.entry(place), samples))
 
     @property
     def waiting(self) -> list[LoggedPage]:
@@ -105,27 +114,33 @@ class LoggedLoose(LooseBuffer):
     def _sealed(self) -> SealedSamples:
         times = self._times.view()
         span = int(times.min()), int(times.max())
-        load = partial(_load, self._places, span[0], self._cache, self._fault)
+        load = partial(_load, self._places, span, self._cache, self._fault)
         self._places = []
         return LoggedPage(span, len(times), load, self._loading)
 
 
-def _load(places: list[tuple[LogRows, int]], first_ms: int, cache: ArrayCache, fault: Fault) -> LoosePage:
+def _load(places: list[_Place], span: tuple[int, int], cache: ArrayCache, fault: Fault) -> LoosePage:
     """The page of the samples in some sections; what cannot be read is a fault, and missing."""
     found: list[tuple[Int32s, Int64s, Floats]] = []
-    for run, entries in groupby(places, key=lambda each: each[0]):
-        for payload, place in run.read(entry for _, entry in entries):
+    lost: list[int] = []
+    for run, listed in groupby(places, key=lambda each: each.run):
+        mine = list(listed)
+        for (payload, place), (_, _, samples) in zip(
+            run.read(entry for _, entry, _ in mine), mine, strict=True
+        ):
             try:
                 if payload is None:
-                    raise CellsError(_LOST)
+                    raise CellsError("a record that cannot be read again")
                 numbers, times, values = loose_of(payload, place)
-            except (BrokenSectionError, CellsError) as error:
-                fault(str(error))
+            except (BrokenSectionError, CellsError):
+                lost.append(samples)
                 continue
             series = looked_up(run.series, numbers)
             known = series >= 0
             found.append((series[known], times[known], values[known]))
+    if lost:
+        fault(len(lost), sum(lost), span)
     if not sum(len(series) for series, _, _ in found):
-        found = [(np.array([_NOBODY], np.int32), np.array([first_ms], np.int64), np.zeros(1))]
+        found = [(np.array([_NOBODY], np.int32), np.array([span[0]], np.int64), np.zeros(1))]
     series, times, values = map(np.concatenate, zip(*found, strict=True))
     return LoosePage(series, times, values, cache)

@@ -11,6 +11,7 @@ from trimon.errors import OperatingError
 from trimon.files import Files
 from trimon.model.matcher import Matcher, MatchType
 from trimon.storage.block.cache import ArrayCache
+from trimon.storage.head.damage import TellLost
 from trimon.storage.wal.lazy import LoggedHead
 from trimon.storage.wal.log import SegmentName
 from trimon.storage.wal.replay import SEGMENTS, EpochReplay, ReplayReport, read_window, replay_segment
@@ -20,7 +21,8 @@ from trimon.storage.wal.sections import DELETE
 class Recovery:
     """Reads the segments of earlier runs; runs of one window become one head.
 
-    With `mend` a torn tail is cut off, of segments that are not `closed`, which were whole once.
+    With `mend` a torn tail is cut off, of segments that are not `closed`, which were whole once. `tell` hears what of the
+    heads turns out to be lost when it is read later on.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Recovery:
         mend: bool = True,
         closed: Collection[SegmentName] = (),
         cache: ArrayCache | None = None,
+        tell: TellLost | None = None,
     ) -> None:
+        self._tell = tell
         self._cache = ArrayCache() if cache is None else cache
         self.report = ReplayReport()
         self.deletions: list[tuple[int, list[Any]]] = []
@@ -55,7 +59,7 @@ class Recovery:
         for epoch, names in groupby(self._segments, key=lambda name: name.epoch):
             segments = list(names)
             window = _window(self._files, self._directory, segments) or (0, 0)
-            head, epochs = heads.setdefault(window, (LoggedHead(*window, self._cache), set()))
+            head, epochs = heads.setdefault(window, (LoggedHead(*window, self._cache, self._tell), set()))
             epochs.add(epoch)
 
             def noted(numbers: list[Any], epoch: int = epoch) -> None:

@@ -40,12 +40,14 @@ class RowState:
 class UnpackedRows(RowState):
     """The state of a group whose rows go into a head, and the newest sample of each of its columns since the last grant."""
 
-    __slots__ = ("newest", "newest_ms", "prefix")
+    __slots__ = ("newest", "newest_ms", "prefix", "samples")
 
     def __init__(self) -> None:
         super().__init__()
         self.prefix = 0
         """How many columns the last row had, where these are the first ones; else 0."""
+        self.samples = 0
+        """How many were unpacked."""
         self.newest_ms: Int64s = np.full(len(self.values), NEVER_MS, np.int64)
         self.newest: Floats = np.zeros(len(self.values))
 
