@@ -294,6 +294,7 @@ class Store:
             tell=core.damaged_log,
         )
         windows = recovery.run()
+        recovery.report.miss(self._log.gone)
         self._sync_replayed()
         now_ms = core.clock.now_ms()
         with core.writing:
@@ -307,7 +308,7 @@ class Store:
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}
             for (kind, subject), (text, count) in recovery.report.causes.items():
                 core.problem(kind, subject, text, count)
-            core.counts["log_corruptions"] += len(recovery.report.problems)
+            core.counts["log_corruptions"] += recovery.report.corruptions
             self._appender.link_older_heads()
             self.ready = True
         self._remove_logs(self._done_epochs if recovery.report.problems else empty | self._done_epochs)

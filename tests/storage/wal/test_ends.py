@@ -82,6 +82,34 @@ def test_a_log_that_was_cut_is_told(bench: Bench, keep: float) -> None:
     assert any(wanted in line for line in started(bench))
 
 
+def test_the_summary_has_what_vanished_and_was_cut(bench: Bench) -> None:
+    """Bytes of files that vanished or were cut are damaged ones; how many samples they held is unknown, and not 0."""
+    rows(bench)
+    bench.store.close()
+    wal = bench.options.path / "wal"
+    fine = Store.open(bench.options, bench.files, bench.clock)
+    report = fine.replay()
+    assert (report.damaged_bytes, report.fields()["lost_samples"], report.lines()) == (0, 0, [])
+    fine.close()
+    paths = sorted(path for path in wal.iterdir() if path.stat().st_size > 100)
+    gone, cut = paths[0], paths[-1]
+    assert gone != cut
+    gone_bytes, cut_bytes = gone.stat().st_size, cut.stat().st_size
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:-5])
+    bench.store = Store.open(bench.options, bench.files, bench.clock)
+    report = bench.store.replay()
+    fields = report.fields()
+    assert (fields["vanished_files"], fields["cut_files"], fields["torn_tails"]) == (1, 1, 0)
+    # The rest of the record that was cut through is of no use either.
+    assert gone_bytes + 5 < report.damaged_bytes == report.unknown_bytes <= gone_bytes + cut_bytes
+    assert (
+        fields["lost_samples"] == "unknown" if report.lost_samples == 0 else f"at least {report.lost_samples}"
+    )
+    assert "1 files have vanished, 1 were cut" in report.lines()[-1]
+    assert bench.store.figures().counts["log_corruptions"] == report.corruptions >= 2
+
+
 def test_another_name_of_the_log_is_told_and_mended(bench: Bench) -> None:
     """The name that the log's own records of itself say counts: blocks that tell of its runs go on to count."""
     fill(bench, 2.5)

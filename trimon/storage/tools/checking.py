@@ -118,6 +118,7 @@ def _repair_log(files: Files, path: Path) -> Iterator[str]:
     yield from (f"log: {text}" for _, text in found.problems)
     recovery = Recovery(files, path / "wal", segments, no_progress, lambda _numbers: None)
     recovery.run()
+    recovery.report.miss(found.gone)
     yield from (f"log: {line}" for line in recovery.report.lines())
     yield f"log: {recovery.report.samples} samples can be read"
 

@@ -88,6 +88,7 @@ def open_offline(files: Files, path: Path, *, log: bool = True) -> OfflineDirect
         segments = [name for name in found.segments if name.epoch not in found.done]
         recovery = Recovery(files, path / "wal", segments, _nothing, _no_note, mend=False)
         opened.heads = [head.view for head, _ in recovery.run() if head.samples]
+        recovery.report.miss(found.gone)
         opened.replay = recovery.report
         opened.problems.extend(recovery.report.problems)
     return opened

@@ -53,6 +53,19 @@ class LogEnds:
 
 
 @dataclass(slots=True)
+class GoneFiles:
+    """Segments that vanished or were cut since they were last seen, and how many bytes that is.
+
+    Of `unsized` ones of them nobody knows the bytes.
+    """
+
+    vanished: int = 0
+    cut: int = 0
+    size_bytes: int = 0
+    unsized: int = 0
+
+
+@dataclass(slots=True)
 class InspectedLog:
     """The log of a directory before it is read: its name, its segments, and what is missing of it.
 
@@ -68,11 +81,13 @@ class InspectedLog:
     last_epoch: int
     done: set[int]
     problems: list[tuple[str, str]]
+    gone: GoneFiles
 
 
 def inspect_log(files: Files, path: Path, done_of: Callable[[str], Collection[int]]) -> InspectedLog:
     """What there is of the log of a data directory; `done_of` tells the runs of a log that are in blocks. Raises OSError."""
     problems: list[tuple[str, str]] = []
+    gone = GoneFiles()
     segments = list_segments(files, path / "wal")
     ends = _read_ends(files, path, problems)
     what = f"{IDENTITY} is missing"
@@ -86,20 +101,21 @@ def inspect_log(files: Files, path: Path, done_of: Callable[[str], Collection[in
     if ends.log_id and known != ends.log_id:
         problems.append((IDENTITY, f"{what} instead of {ends.log_id!r}, which is the log's name"))
     if (known or ends.log_id) and not segments:
+        gone.unsized += not ends.sizes
         problems.append(("log", f"the log has vanished: {path / 'wal'} holds no segment"))
     log_id = ends.log_id or known
     done = set(done_of(log_id))
     expected = sorted({*segments, *ends.sizes})
     for epoch, names in groupby(expected, key=lambda name: name.epoch):
         if epoch not in done:
-            problems += _missing(files, path / "wal", list(names), set(segments), ends.sizes)
+            problems += _missing(files, path / "wal", list(names), set(segments), ends.sizes, gone)
     used = done.union(name.epoch for name in expected)
     # Numbers of runs that nobody has counted up to leave no room above them; new runs go below.
     last = max((epoch for epoch in used if epoch < EPOCHS_MAX), default=-1)
     while last + 1 in used:
         last += 1
     closed = set(segments).intersection(ends.sizes)
-    return InspectedLog(log_id, log_id != known, segments, closed, last, done, problems)
+    return InspectedLog(log_id, log_id != known, segments, closed, last, done, problems, gone)
 
 
 def _read_ends(files: Files, path: Path, problems: list[tuple[str, str]]) -> LogEnds:
@@ -121,27 +137,36 @@ def _missing(
     expected: Sequence[SegmentName],
     there: Collection[SegmentName],
     sizes: Mapping[SegmentName, int],
+    gone: GoneFiles,
 ) -> list[tuple[str, str]]:
-    """Problems of the segments of one run: those that vanished, were cut or emptied."""
+    """Problems of the segments of one run: those that vanished, were cut or emptied, which are counted as `gone`."""
     found: list[tuple[str, str]] = []
     for name in expected:
         size = sizes.get(name)
         now = segment_bytes(files, wal, name)
         if name not in there:
+            gone.vanished += 1
+            gone.size_bytes += size or 0
             found.append((str(name), f"WAL segment {name} has vanished, it had {size} bytes"))
         elif size is not None and now is not None and now < size:
+            gone.cut += 1
+            gone.size_bytes += size - now
             found.append((str(name), f"WAL segment {name} was cut: {now} bytes are left of {size}"))
         elif size is None and now == 0:
+            gone.cut += 1
+            gone.unsized += 1
             found.append((str(name), f"WAL segment {name} is empty: what it held, if anything, is lost"))
-    return found + _gaps(expected)
+    return found + _gaps(expected, gone)
 
 
-def _gaps(expected: Sequence[SegmentName]) -> list[tuple[str, str]]:
+def _gaps(expected: Sequence[SegmentName], gone: GoneFiles) -> list[tuple[str, str]]:
     """Problems of segments that are missing between those of a run, a line for each range."""
     found: list[tuple[str, str]] = []
     epoch = expected[0].epoch
     for before, number in pairwise((-1, *(name.segment for name in expected))):
         first, last = SegmentName(epoch, before + 1), SegmentName(epoch, number - 1)
+        gone.vanished += number - before - 1
+        gone.unsized += number - before - 1
         if first == last:
             found.append((str(first), f"WAL segment {first} has vanished"))
         elif first < last:

@@ -73,6 +73,7 @@ class Recovery:
                     path = self._directory / str(name)
                     replay_segment(self._files, path, name, target, self.report, mend=mend)
                 except (OSError, OperatingError) as error:
+                    self.report.unknown_files += 1
                     self.report.problem(SEGMENTS, str(name), f"WAL segment {name}: {error}")
                 done += 1
                 self._on_progress(done, total)

@@ -18,6 +18,7 @@ from trimon.storage.head.scrapegroup import ScrapeGroup
 from trimon.storage.problems import OTHERS, SUBJECTS_MAX
 from trimon.storage.wal import sections as s
 from trimon.storage.wal.cells import CellsError
+from trimon.storage.wal.ends import GoneFiles
 from trimon.storage.wal.frame import (
     MAGIC,
     RECORD_BATCH,
@@ -40,13 +41,23 @@ _NOTES: Final = (s.METADATA, s.EXEMPLARS, s.DELETE)
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What a replay found; `problems` names the cause of every loss in a line."""
+    """What a replay found; `problems` names the cause of every loss in a line.
+
+    `damaged_bytes` are all that could not be read, files that vanished or were cut included. But for torn tails, which a
+    process that is killed leaves, nobody knows how many samples they held (`unknown_bytes`): `lost_rows` and `lost_samples`
+    are those that are known to be lost beside them.
+    """
 
     segments: int = 0
     records: int = 0
     rows: int = 0
     samples: int = 0
     damaged_bytes: int = 0
+    unknown_bytes: int = 0
+    unknown_files: int = 0
+    """Files that could not be read at all, or of which nobody knows how many bytes they lack."""
+    vanished_files: int = 0
+    cut_files: int = 0
     lost_rows: int = 0
     lost_samples: int = 0
     lost_sections: int = 0
@@ -61,24 +72,57 @@ class ReplayReport:
 
     def lines(self) -> list[str]:
         """What was lost, for people; empty if nothing was."""
-        if not self.problems and not self.damaged_bytes and not self.lost_sections:
+        gone = self.vanished_files + self.cut_files
+        if not (self.problems or self.damaged_bytes or self.lost_sections or gone or self.unknown_files):
             return []
+        files = f"; {self.vanished_files} files have vanished, {self.cut_files} were cut" if gone else ""
+        least = "; how many samples were in what is lost nobody knows; beside it" if self.is_unknown else ","
         total = (
-            f"{self.damaged_bytes} damaged bytes ({self.torn_tails} torn tails), {self.lost_rows} rows, "
+            f"{self.damaged_bytes} damaged bytes ({self.torn_tails} torn tails{files}){least} {self.lost_rows} rows, "
             f"{self.lost_samples} single samples and {self.lost_sections} sections could not be used"
         )
         return [*self.problems, total]
 
-    def fields(self) -> dict[str, int]:
-        """The counts by name, for the log."""
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody knows how many samples are lost."""
+        return bool(self.unknown_bytes or self.unknown_files)
+
+    def miss(self, gone: GoneFiles) -> None:
+        """Count files that vanished or were cut before the replay."""
+        self.vanished_files += gone.vanished
+        self.cut_files += gone.cut
+        self.unknown_files += gone.unsized
+        self.damage(gone.size_bytes)
+
+    def damage(self, size_bytes: int) -> None:
+        """Count bytes of which nobody knows what they held."""
+        self.damaged_bytes += size_bytes
+        self.unknown_bytes += size_bytes
+
+    @property
+    def corruptions(self) -> int:
+        """How many places are damaged, files that vanished or were cut included."""
+        return len(self.causes) + self.vanished_files + self.cut_files
+
+    def _known(self, lost: int) -> int | str:
+        """How many of something are lost, as far as anybody knows."""
+        if not self.is_unknown:
+            return lost
+        return f"at least {lost}" if lost else "unknown"
+
+    def fields(self) -> dict[str, int | str]:
+        """The counts by name, for the log; in words where nobody knows how many."""
         return {
             "segments": self.segments,
             "records": self.records,
             "rows": self.rows,
             "samples": self.samples,
             "damaged_bytes": self.damaged_bytes,
-            "lost_rows": self.lost_rows,
-            "lost_samples": self.lost_samples,
+            "vanished_files": self.vanished_files,
+            "cut_files": self.cut_files,
+            "lost_rows": self._known(self.lost_rows),
+            "lost_samples": self._known(self.lost_samples),
             "torn_tails": self.torn_tails,
         }
 
@@ -255,11 +299,12 @@ def replay_segment(
     for record in records(file, segment_seed(name.epoch, name.segment)):
         if isinstance(record, DamagedBytes):
             at_end = record.offset + record.size_bytes == file.size_bytes
-            report.damaged_bytes += record.size_bytes
             if at_end and mend:
+                report.damaged_bytes += record.size_bytes
                 report.torn_tails += 1
                 files.truncate(path, record.offset)
             else:
+                report.damage(record.size_bytes)
                 report.problem(
                     SEGMENTS,
                     str(name),
@@ -269,7 +314,7 @@ def replay_segment(
             report.records += 1
             target.apply(record.offset, record.payload)
     if excess_bytes > 0:
-        report.damaged_bytes += excess_bytes
+        report.damage(excess_bytes)
         report.problem(
             SEGMENTS,
             str(name),
