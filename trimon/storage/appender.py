@@ -13,6 +13,7 @@ from trimon.files import is_full
 from trimon.limits import FUTURE_MS_MAX
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
 from trimon.storage.head.acceptance import TimeBounds
+from trimon.storage.head.census import new_series
 from trimon.storage.head.head import Head
 from trimon.storage.head.looseorder import cost_of
 from trimon.storage.head.routing import split_batch
@@ -94,6 +95,7 @@ class Appender:
         for live in self.open_heads:
             if live.head.publish_if_changed():
                 live.last_append_ms = now_ms
+                self._core.count_series(live)
                 live.marks.note(now_ms, len(live.head.index))
                 self._core.newest_ms = max(self._core.newest_ms, live.head.max_ms)
                 if live is not self.open_heads[-1]:
@@ -102,7 +104,6 @@ class Appender:
     def _count(self, answer: Appended) -> None:
         counts = self._core.counts
         counts["samples_appended"] += answer.appended
-        counts["series_created"] += answer.series_created
         if answer.error:
             counts["out_of_order"] += answer.out_of_order
             counts["duplicate"] += answer.duplicate
@@ -340,6 +341,9 @@ class Appender:
             self.open_heads.remove(replaced)
             core.state = StoreState(
                 core.state.blocks, tuple(live for live in core.state.heads if live is not replaced)
+            )
+            core.counts["series_removed"] += new_series(
+                replaced.head.view, 0, [(live.head, live.counted) for live in core.state.heads]
             )
             if replaced.log is not None:
                 self.keep_deletions({replaced.log.epoch})

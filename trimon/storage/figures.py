@@ -43,8 +43,12 @@ def figures_of(core: StoreCore, wal_bytes: int) -> StoreFigures:
     first_ms = min((view.min_ms for view in filled), default=None)
     block_times = [block.meta.min_ms for block in state.blocks]
     heads = core.measured_heads()
+    living = core.counts["series_created"] - core.counts["series_removed"]
+    # Pages are made of rows, which makes fewer chunks of several: a counter stays where it is then.
+    created = max(core.counts["chunks_created"], heads.chunks + core.counts["chunks_removed"])
+    core.counts["chunks_created"] = created
     return StoreFigures(
-        head_series=max((view.index.series - len(view.components) for view in views), default=0),
+        head_series=max([living, *(view.index.series - len(view.components) for view in views)]),
         head_chunks=heads.chunks,
         head_samples=sum(view.samples for view in views),
         head_min_ms=first_ms,

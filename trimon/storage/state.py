@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.growth import SeriesMarks
+from trimon.storage.head.census import common_series, new_series
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.held import HeadMemory
@@ -27,7 +28,7 @@ from trimon.storage.problems import Problems
 from trimon.storage.read.framecache import SELECTIONS_BYTES, CachedSnapshot, FrameCache, frames_bytes
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
-from trimon.storage.statistics import chunk_count
+from trimon.storage.statistics import chunk_count, distinct_series
 from trimon.storage.wal.ends import save_ends, write_identity
 from trimon.storage.wal.kept import KeptLog
 from trimon.storage.wal.lazy import GROUPS_OF_LOG
@@ -48,6 +49,8 @@ class LiveHead:
     foreign_notes: list[tuple[int, list[Any]]] = field(default_factory=list)
     """Deletions in it that stand in the logs of other runs, each with the run: a head without a log has none of its own."""
     marks: SeriesMarks = field(init=False)
+    counted: int = 0
+    """So many of its series, which came first, are in the count of series that there ever were."""
 
     def __post_init__(self) -> None:
         self.marks = SeriesMarks(self.last_append_ms, len(self.head.index))
@@ -179,6 +182,26 @@ class StoreCore:
         if not self.is_named:
             write_identity(self.files, self.path, self.log_id)
             self.is_named = True
+
+    def count_series(self, live: LiveHead) -> None:
+        """Count the series that are new in a head and in no other, as published. The writer's turn."""
+        series = live.head.view.index.series
+        if live.counted < series:
+            others = [(other.head, other.counted) for other in self.state.heads if other is not live]
+            self.counts["series_created"] += new_series(live.head.view, live.counted, others)
+            live.counted = series
+
+    def count_recovered(self, recovered: Sequence[LiveHead]) -> None:
+        """Count the series of heads that are not in the state yet. Long for heads of several windows."""
+        self.counts["series_created"] += distinct_series([live.head.view for live in recovered])
+        for live in recovered:
+            live.counted = live.head.view.index.series
+
+    def recount(self, recovered: Sequence[LiveHead]) -> None:
+        """What came meanwhile and is in heads that were recovered was not new. The writer's turn, before they are seen."""
+        others = [(live.head, live.counted) for live in recovered]
+        for live in self.state.heads:
+            self.counts["series_created"] -= common_series(live.head.view, live.counted, others)
 
     def save_ends(self, *, without: Collection[int] = ()) -> None:
         """Note where the segments of the log end, but those of runs that are removed next or still written. Raises OSError."""

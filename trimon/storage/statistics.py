@@ -74,6 +74,11 @@ def cardinality(views: Sequence[HeadView], limit: int) -> HeadCardinality:
     )
 
 
+def distinct_series(views: Sequence[HeadView]) -> int:
+    """How many series several heads have; one in several counts once. Of several it takes a second for a million."""
+    return len(_union([view for view in views if view.index.series])[2])
+
+
 def in_common(views: Sequence[HeadView]) -> tuple[Symbols, list[Int32s], list[Int64s]]:
     """Pair ids of the series of each head, flat, and how many each has, in one set of symbols; without components."""
     shown = [_shown(view) for view in views]

@@ -297,12 +297,14 @@ class Store:
         recovery.report.miss(self._log.gone)
         self._sync_replayed()
         now_ms = core.clock.now_ms()
+        recovered = [
+            LiveHead(head, None, frozenset(epochs), now_ms, recovery.deletions_in(epochs))
+            for head, epochs in windows
+        ]
+        kept = [live for live in recovered if live.head.samples]
+        core.count_recovered(kept)
         with core.writing:
-            recovered = [
-                LiveHead(head, None, frozenset(epochs), now_ms, recovery.deletions_in(epochs))
-                for head, epochs in windows
-            ]
-            kept = [live for live in recovered if live.head.samples]
+            core.recount(kept)
             core.state = StoreState(core.state.blocks, (*kept, *core.state.heads))
             core.newest_ms = max([core.newest_ms, *(live.head.max_ms for live in kept)])
             empty = {epoch for live in recovered if not live.head.samples for epoch in live.epochs}

@@ -50,6 +50,21 @@ _COUNTS: Final = (
         "series_created",
         "Total number of series created in the head.",
     ),
+    (
+        "prometheus_tsdb_head_series_removed_total",
+        "series_removed",
+        "Total number of series removed from the head.",
+    ),
+    (
+        "prometheus_tsdb_head_chunks_created_total",
+        "chunks_created",
+        "Total number of chunks created in the head.",
+    ),
+    (
+        "prometheus_tsdb_head_chunks_removed_total",
+        "chunks_removed",
+        "Total number of chunks removed from the head.",
+    ),
     ("prometheus_tsdb_out_of_order_samples_total", "out_of_order", "Samples refused as out of order."),
     ("prometheus_tsdb_out_of_bound_samples_total", "out_of_bounds", "Samples refused as out of bounds."),
     (

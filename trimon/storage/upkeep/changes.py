@@ -15,6 +15,7 @@ from trimon.storage.block.reader import Block
 from trimon.storage.metadata import MetadataBook
 from trimon.storage.read.deletions import HeadDeletions
 from trimon.storage.state import LiveHead, StoreCore, StoreState
+from trimon.storage.statistics import chunk_count, distinct_series
 from trimon.storage.wal.log import list_segments
 
 
@@ -89,13 +90,25 @@ class StoreChanges:
             self._appender.freeze(lives)
             return lives
 
+    def series_only_in(self, lives: Sequence[LiveHead]) -> int:
+        """How many series of some heads, which are appended to no more, are in no other head. Long; beside appends."""
+        views = [live.head.view for live in self._core.state.heads]
+        going = [live.head.view for live in lives]
+        return distinct_series(views) - distinct_series(
+            [view for view in views if all(view is not other for other in going)]
+        )
+
     def install_cut(
-        self, lives: Sequence[LiveHead], deletions: Sequence[HeadDeletions], blocks: Sequence[Block]
+        self,
+        lives: Sequence[LiveHead],
+        deletions: Sequence[HeadDeletions],
+        blocks: Sequence[Block],
+        series_gone: int = 0,
     ) -> None:
         """Put blocks in the place of heads and remove the logs.
 
-        `deletions` are those that the blocks were written without, a tuple a head. Raises ChangedMeanwhile when
-        there are others now, OperatingError when the disk fails.
+        `deletions` are those that the blocks were written without, a tuple a head; `series_gone` are in no other head. Raises
+        ChangedMeanwhile when there are other deletions now, OperatingError when the disk fails.
         """
         core = self._core
         with core.writing:
@@ -121,6 +134,8 @@ class StoreChanges:
             except OSError as error:
                 raise OperatingError(f"WAL: {error}") from error
             core.counts["cuts"] += 1
+            core.counts["series_removed"] += series_gone
+            core.counts["chunks_removed"] += sum(chunk_count(live.head.view) for live in lives)
             core.counts["compactions"] += len(added)
 
     def replace_blocks(self, gone: Sequence[Block], added: Sequence[Block]) -> None:

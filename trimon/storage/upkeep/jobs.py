@@ -53,6 +53,7 @@ class CutJob:
         self._ran = False
         self._deletions: list[HeadDeletions] = []
         self._written: list[Block] = []
+        self._gone = 0
 
     @property
     def what(self) -> str:
@@ -68,6 +69,7 @@ class CutJob:
         self._deletions = [view.deletions for view in views]
         if store.keeps_blocks:
             self._write(views)
+        self._gone = store.series_only_in(self._heads)
         self._ran = True
 
     def _write(self, views: Sequence[HeadView]) -> None:
@@ -88,7 +90,7 @@ class CutJob:
         """Readers see the blocks instead of the heads; the logs are removed."""
         _must_have_run(self.what, self._ran)
         try:
-            self._store.install_cut(self._heads, self._deletions, self._written)
+            self._store.install_cut(self._heads, self._deletions, self._written, self._gone)
         except OperatingError:
             self._store.discard(block.meta.ulid for block in self._written)
             raise
