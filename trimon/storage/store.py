@@ -112,6 +112,7 @@ class Store:
             store._name_log()
             store._appender.open_first_head(clock.now_ms())
             store._load_metadata()
+            store._admin.remove_unfinished()
         except OSError as error:
             if lock is not None:
                 lock.release()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,6 +234,32 @@ def test_a_snapshot_is_a_data_directory(bench: Bench) -> None:
         copy.replay()
         assert same(read(copy), {labels: pairs for labels, pairs in wanted.items() if pairs})
         copy.close()
+
+
+def test_a_snapshot_that_is_killed_is_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is whole a snapshot has no name of one; what a kill leaves goes at the next start, of an error at once."""
+    fill(bench, 2.5)
+    maintain(bench)
+    whole = bench.store.write_snapshot()
+    snapshots = bench.options.path / "snapshots"
+    killed = snapshots / "20231115T000000Z-0123456789abcdef.tmp-for-creation"
+    seen: list[str] = []
+    link = DiskFiles.link
+
+    def linked(files: DiskFiles, existing: Path, new: Path) -> None:
+        seen.extend(path.name for path in snapshots.iterdir() if path.name != whole)
+        if len(seen) == 2:
+            shutil.copytree(snapshots / seen[0], killed)
+            raise OSError("the disk is gone")
+        link(files, existing, new)
+
+    monkeypatch.setattr(DiskFiles, "link", linked)
+    with pytest.raises(OperatingError, match="the disk is gone"):
+        bench.store.write_snapshot()
+    assert all(name.endswith(".tmp-for-creation") for name in seen)
+    assert sorted(path.name for path in snapshots.iterdir()) == sorted([whole, killed.name])
+    bench.reopen()
+    assert [path.name for path in snapshots.iterdir()] == [whole]
 
 
 def test_time_retention_drops_old_blocks(bench: Bench) -> None:

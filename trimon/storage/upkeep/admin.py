@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
 
 from trimon.errors import OperatingError
 from trimon.gotext.times import rfc3339
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
+from trimon.storage.block.writer import UNFINISHED
 from trimon.storage.state import StoreCore, StoreState
 from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import MergeJob
 from trimon.storage.upkeep.planning import PlannedMerge
 from trimon.storage.wal import sections
+
+SNAPSHOTS: Final = "snapshots"
 
 
 class StoreAdmin:
@@ -56,11 +61,15 @@ class StoreAdmin:
         return None
 
     def write_snapshot(self, *, skip_head: bool, progress: Progress = no_progress) -> str:
-        """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError."""
+        """A copy of all data under `snapshots/`, blocks as hard links; its name. Raises OperatingError.
+
+        It is made beside and gets its name when it is whole: what has the name of a snapshot is one.
+        """
         core = self._core
         now = rfc3339(core.clock.now_ms()).replace("-", "").replace(":", "")
         name = f"{now.partition('.')[0]}Z-{core.randomness.token(8).hex()}"
-        directory = core.path / "snapshots" / name
+        whole = core.path / SNAPSHOTS / name
+        directory = whole.with_name(name + UNFINISHED)
         state = core.state
         try:
             core.files.make_directory(directory)
@@ -76,6 +85,31 @@ class StoreAdmin:
                 for _ in write_heads(core.files, directory, views, length_ms, core.names, None, progress):
                     pass
             core.files.sync_directory(directory)
+            core.files.rename(directory, whole)
+            core.files.sync_directory(whole.parent)
         except OSError as error:
+            self._give_up(directory)
             raise OperatingError(f"snapshot {name}: {error}") from error
+        except BaseException:
+            self._give_up(directory)
+            raise
         return name
+
+    def _give_up(self, directory: Path) -> None:
+        try:
+            self._core.files.remove_tree(directory)
+        except OSError:
+            return  # it is removed at the next start
+
+    def remove_unfinished(self) -> None:
+        """Remove what a process that was killed left of a snapshot; not beside one that is written."""
+        core = self._core
+        for name in core.files.names(core.path / SNAPSHOTS):
+            if not name.endswith(UNFINISHED):
+                continue
+            try:
+                core.files.remove_tree(core.path / SNAPSHOTS / name)
+            except OSError as error:
+                core.problem(
+                    "files", SNAPSHOTS, f"left over from a crash and cannot be removed: {name}: {error}"
+                )
