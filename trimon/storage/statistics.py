@@ -34,8 +34,9 @@ class HeadCardinality:
 
 
 def chunk_count(view: HeadView) -> int:
-    """How many runs of samples (series times pages) a head holds."""
-    total = 0
+    """How many runs of samples (series times pages) a head holds; at most so many of pushed samples that are not sealed."""
+    series, loose = view.index.series, view.loose
+    total = min(len(loose.series), series) + sum(min(page.runs, series) for page in loose.pages)
     for group in view.groups.loaded():
         total += sum(len(page.series) for page in group.sealed)
         if group.raw and (group.rows or len(group.raw) > 1):

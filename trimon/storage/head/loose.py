@@ -65,6 +65,11 @@ class SealedSamples(Protocol):
         ...
 
     @property
+    def runs(self) -> int:
+        """At most how many series there are; what is not read for it is not counted."""
+        ...
+
+    @property
     def size_bytes(self) -> int:
         """Memory held."""
         ...
@@ -118,6 +123,11 @@ class LoosePage:
             stamps = encode(times[place].astype(np.float64))
             self._add(tiles, members, _Tile(encode(values[place]), None, stamps, mine))
         self.tiles = tuple(tiles)
+
+    @property
+    def runs(self) -> int:
+        """How many series there are."""
+        return len(self.series)
 
     def living(self, series: Int32s, start_ms: int, end_ms: int) -> Bools:
         """Which of some series (ascending) have samples in the closed interval."""

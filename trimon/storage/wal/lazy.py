@@ -148,7 +148,7 @@ class LoggedHead(Head):
             group, state = builders[number]
             first_ms = self.min_ms if group.last_ms == NEVER_MS else group.last_ms + 1
             samples = self._samples_of[number] - state.samples
-            last_ms = self.groups[number].last_ms
+            last_ms = max(first_ms, self.groups[number].last_ms)
             self.damage.lose(LostPart(number, group.name, sections, samples, first_ms, last_ms))
 
     def _unpack_grant(

@@ -77,6 +77,11 @@ class LoggedPage:
         return self.page().lengths
 
     @property
+    def runs(self) -> int:
+        """As of LoosePage; no more than samples while they are in the log."""
+        return self.samples if self._page is None else self._page.runs
+
+    @property
     def size_bytes(self) -> int:
         """Memory held."""
         return 200 if self._page is None else self._page.size_bytes
