@@ -28,7 +28,7 @@ from trimon.storage.problems import Problems
 from trimon.storage.read.framecache import SELECTIONS_BYTES, CachedSnapshot, FrameCache, frames_bytes
 from trimon.storage.read.settledsource import SettledSource
 from trimon.storage.read.snapshot import StoreSnapshot
-from trimon.storage.statistics import chunk_count, distinct_series
+from trimon.storage.statistics import chunk_count
 from trimon.storage.wal.ends import save_ends, write_identity
 from trimon.storage.wal.kept import KeptLog
 from trimon.storage.wal.lazy import GROUPS_OF_LOG
@@ -192,9 +192,10 @@ class StoreCore:
             live.counted = series
 
     def count_recovered(self, recovered: Sequence[LiveHead]) -> None:
-        """Count the series of heads that are not in the state yet. Long for heads of several windows."""
-        self.counts["series_created"] += distinct_series([live.head.view for live in recovered])
-        for live in recovered:
+        """Count the series of heads that are not in the state yet: of several windows seconds for a million of new ones."""
+        for place, live in enumerate(recovered):
+            others = [(other.head, other.counted) for other in recovered[:place]]
+            self.counts["series_created"] += new_series(live.head.view, 0, others)
             live.counted = live.head.view.index.series
 
     def recount(self, recovered: Sequence[LiveHead]) -> None:

@@ -76,7 +76,7 @@ def cardinality(views: Sequence[HeadView], limit: int) -> HeadCardinality:
 
 
 def distinct_series(views: Sequence[HeadView]) -> int:
-    """How many series several heads have; one in several counts once. Of several it takes a second for a million."""
+    """How many series several heads have; one in several counts once. Of several it takes seconds for a million."""
     return len(_union([view for view in views if view.index.series])[2])
 
 

@@ -21,7 +21,7 @@ def _of(view: HeadView, first: int, last: int) -> Int32s:
 
 
 def _known(view: HeadView, series: Int32s, others: Others) -> Bools:
-    """Which series of a head are in any of some others. It takes a microsecond a series."""
+    """Which series of a head are in any of some others. It takes some microseconds a series."""
     known = np.zeros(len(series), np.bool_)
     for head, count in others:
         if not count:
