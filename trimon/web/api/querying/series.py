@@ -100,9 +100,10 @@ def series_endpoints(context: WebContext) -> list[Endpoint]:
     lookups = Lookups()
 
     async def answer(request: Request, values: MultiDict[str, str], what: str, find: Find | None) -> Answer:
+        most = parameters.limit(values)
         start_ms = parameters.time_ms(values, "start", -_FOREVER_MS)
         end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
-        asked = _Asked(what, tuple(values.getlist("match[]")), start_ms, end_ms, parameters.limit(values))
+        asked = _Asked(what, tuple(values.getlist("match[]")), start_ms, end_ms, most)
         is_somewhere = True
         if start_ms > end_ms:
             # Prometheus does not look which of the two is later: it finds what lies between, where its head has both.
