@@ -108,6 +108,40 @@ def test_positions() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "end_s", "place"),
+    [
+        ("sort(g)", 240, 1),
+        ("sort_desc(g)", 130, 1),
+        ("sort(vector(time()))", 180, 1),
+        ("max_over_time(sort(g)[10m:1m])", 120, 15),
+        ("max_over_time(sort_desc(nope)[10m:1m])", None, 15),
+        ('max_over_time(sort_by_label(nope, "a")[10m:1m])', None, 15),
+        ('max_over_time(sort_by_label_desc(g, "a")[10m:1m])', None, 15),
+        ("max_over_time(sort(g)[1m:1m] offset 20s)", None, 15),
+        ("max_over_time(sort(g)[10m:1m] @ 130)", 600, 15),
+        ("max_over_time(sort(g)[1m:1m])", 180, 15),
+        ("sort(g)", None, 0),
+        ("sort(g)", 120, 0),
+        ("sort(vector(1))", 600, 0),
+        ("sort(g @ 60)", 600, 0),
+        ("max_over_time(sort(g)[1m:1m])", None, 0),
+        ("max_over_time(sort(g)[1m:1m])", 130, 0),
+        ("max_over_time(sort(g)[1m:1m] @ 60)", 600, 0),
+        ("max_over_time(sort(g @ 60)[10m:1m])", None, 0),
+        ("max_over_time(max_over_time(sort(g)[1m:1m])[1m:1m])", None, 0),
+    ],
+)
+def test_sorting_at_several_times(query: str, end_s: int | None, place: int) -> None:
+    """A sort warns where it, or the subquery around it, begins and ends at different times, unless it is fixed by `@`."""
+    text = "PromQL warning: sort is ineffective for range queries since results are always ordered by labels"
+    if end_s is None:
+        result = instant(world(), query, 120_000, AT_ONCE, Budget(AT_ONCE))
+    else:
+        result = range_(world(), query, 120_000, end_s * 1000, 60_000, AT_ONCE, Budget(AT_ONCE))
+    assert result.warnings == ((f"{text} (1:{place})",) if place else ())
+
+
+@pytest.mark.parametrize(
     ("query", "samples"),
     [
         ("g[5m:1m]", 10),

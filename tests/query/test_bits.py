@@ -207,3 +207,14 @@ def test_a_constant_equals_its_mean() -> None:
             store.extend(labels, [(step * STEP_MS, value) for step in range(13)])
         for query in ("x == avg_over_time(x[3m])", "x == avg_over_time(x[1h:1s])", "x == scalar(avg(x))"):
             assert instant(store, query, 12 * STEP_MS, PLAIN, Budget(PLAIN)).series == 12, (value, query)
+
+
+def test_mean_after_a_series_has_ended() -> None:
+    """Means over many samples have their values where the windows of all later steps are empty."""
+    store = MemoryStore()
+    values = [step * 0.37 for step in range(140)]
+    store.extend(labels_of({"__name__": "m"}), [(step * STEP_MS, value) for step, value in enumerate(values)])
+    found = range_(store, "avg_over_time(m[450s])", 300_000, 9_900_000, 480_000, PLAIN, Budget(PLAIN))
+    first = sum(values[:21]) / 21
+    assert found.values[0, 0] == pytest.approx(first, rel=1e-14)
+    assert np.count_nonzero(found.present) == 5

@@ -10,7 +10,7 @@ from trimon.model.histogram import Buckets, FloatHistogram
 from trimon.model.labels import labels_of
 from trimon.query.conformance.memory import MemoryStore
 from trimon.query.conformance.script import run_script
-from trimon.query.engine import instant, parse
+from trimon.query.engine import instant, parse, range_
 from trimon.query.execution.budget import Budget
 from trimon.query.language.options import ALL_LANGUAGE_FEATURES, DELAYED_NAME_REMOVAL, QueryOptions
 
@@ -210,6 +210,17 @@ def test_clamping_knows_zeros_apart() -> None:
     assert math.copysign(1, value_of("clamp_min(vector(-0), 0)")) == 1
     assert math.copysign(1, value_of("clamp_min(vector(-0), -0)")) == -1
     assert math.copysign(1, value_of("clamp(vector(-0), 0, 0)")) == 1
+
+
+def test_scalar_keeps_the_sign_of_zero() -> None:
+    """The scalar of a vector of -0 is -0, alone and where another series has no sample."""
+    assert value_of("1 / scalar(vector(-0))") == -math.inf
+    assert value_of("1 / scalar(vector(0))") == math.inf
+    store = MemoryStore()
+    store.append(labels_of({"__name__": "m", "a": "1"}), 0, 1.0)
+    store.append(labels_of({"__name__": "m", "a": "2"}), 600_000, -0.0)
+    stepped = range_(store, "1 / scalar(m)", 0, 600_000, 600_000, OPTIONS, Budget(OPTIONS))
+    assert stepped.values.tolist() == [[1.0, -math.inf]]
 
 
 def test_names_are_told_as_long_as_they_are_known() -> None:

@@ -175,13 +175,17 @@ async def test_other_pages_may_read_the_api_alone(path: str, tmp_path: Path) -> 
 
 
 async def test_metadata_is_in_order(tmp_path: Path) -> None:
-    """Names come sorted however targets expose them, and a limit keeps the first."""
+    """Names come sorted however targets expose them, and a limit keeps the first; fields come as in Prometheus."""
     families = {name: SimpleNamespace(type="gauge", help="", unit="") for name in ("z", "a", "m")}
     session = SimpleNamespace(target=SimpleNamespace(labels=()), families=families)
     jobs = {"job": SimpleNamespace(sessions={1: session})}
     async with web_world(tmp_path, changes={"scrape_pools": lambda: jobs}) as here:
         for limit, names in (("", ["a", "m", "z"]), ("?limit=2", ["a", "m"])):
-            assert list((await asked(here, "GET", f"{API}/metadata{limit}"))[2]["data"]) == names
+            data = (await asked(here, "GET", f"{API}/metadata{limit}"))[2]["data"]
+            assert list(data) == names
+            assert list(data["a"][0]) == ["type", "unit", "help"]
+        (first, *_) = (await asked(here, "GET", f"{API}/targets/metadata"))[2]["data"]
+        assert list(first) == ["target", "metric", "type", "help", "unit"]
 
 
 async def test_what_a_starting_server_says(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trimon.errors import UserError
 from trimon.query.language.errors import ParseError
@@ -20,12 +22,13 @@ from trimon.query.language.nodes import (
 from trimon.query.language.numbers import parse_duration_s, parse_number
 from trimon.query.language.tokens import DURATION_WORDS, T, Token
 from trimon.query.language.tokenstream import TokenStream
+from trimon.query.powers import power
 
 SECONDS_MAX: Final = (2**63 - 1) / 1e9
 _PRECEDENCE: Final = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _POWER: Final = 3
-_ARITHMETIC: Final = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod, "^": np.power,
+_ARITHMETIC: Final[dict[str, Callable[[np.float64, np.float64], np.float64 | npt.NDArray[np.float64]]]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "%": np.fmod, "^": power,
 }  # fmt: skip
 _BY_ZERO: Final = {"/": "division by zero", "%": "modulo by zero"}
 _NOT_POSITIVE: Final = "duration must be greater than 0"

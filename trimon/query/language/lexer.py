@@ -7,6 +7,7 @@ from typing import Final
 
 from trimon.gotext.strings import go_quote
 from trimon.query.language.errors import ParseError
+from trimon.query.language.numberscan import scan_number, scan_units
 from trimon.query.language.tokens import (
     AGGREGATORS,
     DURATION_WORDS,
@@ -23,14 +24,6 @@ _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _LETTERS = re.compile(r"[a-zA-Z_]+", re.ASCII)
 _DURATION_SYMBOLS: Final = {",": T.COMMA, **dict.fromkeys("+-*/%^", T.OPERATOR)}
-_DIGITS = r"[0-9](?:_?[0-9])*"
-_NUMBER = re.compile(
-    rf"0[xX](?:_?[0-9a-fA-F])+|(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?", re.ASCII
-)
-_DURATION = re.compile(
-    r"(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m(?!s))?(?:[0-9]+s)?(?:[0-9]+ms)?", re.ASCII
-)
-_RUN = re.compile(r"[a-zA-Z0-9_.:]+", re.ASCII)
 _STRING: Final = {
     '"': re.compile(r'"(?:[^"\\\n]|\\[^\n])*"'),
     "'": re.compile(r"'(?:[^'\\\n]|\\[^\n])*'"),
@@ -223,17 +216,13 @@ class Lexer:
 
     def _number(self) -> Token:
         text, start = self.text, self._position
-        number = _NUMBER.match(text, start)
-        duration = _DURATION.match(text, start)
-        number_end = number.end() if number else start
-        duration_end = duration.end() if duration else start
-        end = max(number_end, duration_end)
-        following = text[end : end + 1]
-        if following.isalnum() or following in ("_", "."):
-            run = _RUN.match(text, start)
-            self_text = run.group() if run else text[start : end + 1]
-            raise self._error(f"bad number or duration syntax: {go_quote(self_text)}")
-        return self._take(T.NUMBER if number_end >= duration_end else T.DURATION, end - start)
+        end, good = scan_number(text, start)
+        if good:
+            return self._take(T.NUMBER, end - start)
+        end, good = scan_units(text, end)
+        if good:
+            return self._take(T.DURATION, end - start)
+        raise self._error(f"bad number or duration syntax: {go_quote(text[start:end])}")
 
     def _string(self, quote: str) -> Token:
         if not self._ascii:

@@ -9,6 +9,8 @@ from trimon.errors import UserError
 from trimon.units import parse_duration_ms
 
 _OCTAL = re.compile(r"0[0-7]+")
+# An underscore stands between two digits, or between a prefix and a digit.
+_ODD_UNDERSCORE = re.compile(r"(?<![0-9a-fA-FxX])_|_(?![0-9a-fA-F])", re.ASCII)
 # Larger ones are no integers to Go.
 _INTEGERS = 2**63
 _DURATION = re.compile(r"(?:\d+(?:ms|[ywdhms]))+", re.ASCII)
@@ -26,6 +28,8 @@ def parse_number(text: str) -> float:
         return math.nan
     complaint = "invalid syntax"
     try:
+        if "_" in text and _ODD_UNDERSCORE.search(text):
+            raise ValueError
         if body.startswith("0x"):
             whole = int(body, 16)
             if whole < _INTEGERS:

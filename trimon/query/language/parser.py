@@ -266,7 +266,7 @@ class Parser:
         if stream.accept(T.COLON):
             step = None
             if not stream.at(T.RIGHT_BRACKET):
-                wanted = 'number, duration, step(), or range(), or "]"'
+                wanted = 'number, duration, step(), range(), or "]"'
                 step = parse_range(stream, "subquery selector", wanted)
             stream.expect(T.RIGHT_BRACKET, "subquery selector", '"]"')
             return Subquery(expr, duration, step, start=expr.start, end=stream.last_end)

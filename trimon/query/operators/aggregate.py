@@ -25,6 +25,7 @@ from trimon.query.operators.histogramaggregate import (
     ignore_histograms,
 )
 from trimon.query.windows.foldedsum import Folded
+from trimon.query.windows.zerosigns import first_zero_rows
 
 
 def grouping_table(labels: LabelTable, grouping: Sequence[str], *, without: bool) -> LabelTable:
@@ -131,15 +132,20 @@ def _aggregate(op: str, rows: Sorted, counts: Index, quantile: Matrix | None) ->
         case "avg":
             return _average(rows, counts)
         case "min":
-            return rows.reduce(np.fmin, rows.filled(np.nan))
+            return _extreme(rows, np.fmin)
         case "max":
-            return rows.reduce(np.fmax, rows.filled(np.nan))
+            return _extreme(rows, np.fmax)
         case "quantile":
             assert quantile is not None
             return _quantile(rows, quantile)
         case _:
             variance = _variance(rows, counts)
             return np.sqrt(variance) if op == "stddev" else variance
+
+
+def _extreme(rows: Sorted, pick: np.ufunc) -> Matrix:
+    values = rows.filled(np.nan)
+    return first_zero_rows(values, rows.bounds, rows.reduce(pick, values))
 
 
 def _average(rows: Sorted, counts: Index) -> Matrix:

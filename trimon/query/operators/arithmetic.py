@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from trimon.query.execution.values import Mask, Matrix
+from trimon.query.powers import power
 
 ARITHMETIC: Final[dict[str, Callable[[Matrix, Matrix], Matrix]]] = {
     "+": np.add,
@@ -15,7 +16,7 @@ ARITHMETIC: Final[dict[str, Callable[[Matrix, Matrix], Matrix]]] = {
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": power,
     "atan2": np.arctan2,
 }
 COMPARISON: Final[dict[str, Callable[[Matrix, Matrix], Mask]]] = {

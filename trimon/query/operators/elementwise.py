@@ -266,9 +266,11 @@ class ToScalarOperator(Operator):
         (vector,) = inputs
         assert isinstance(vector, Vector)
         vector = vector.floats()
+        if not vector.rows:
+            return Scalar(np.full(self.grid.count, np.nan))
         alone = vector.present.sum(axis=0) == 1
-        sums = np.where(vector.present, vector.values, 0.0).sum(axis=0)
-        return Scalar(np.where(alone, sums, np.nan) if vector.rows else np.full(self.grid.count, np.nan))
+        first = vector.present.argmax(axis=0)
+        return Scalar(np.where(alone, vector.values[first, np.arange(vector.steps)], np.nan))
 
 
 class ToVectorOperator(Operator):

@@ -19,18 +19,21 @@ _NO_EFFECT: Final = "sort is ineffective for range queries since results are alw
 
 
 class SortOperator(Operator):
-    """Orders the series of an instant query; in a range query it only warns. Inputs: vector, label names."""
+    """Orders the series of one time. Inputs: vector, label names.
+
+    `ineffective` says that it is evaluated at several times, and gives a warning.
+    """
 
     leading = 0
     columns = True
 
     def __init__(
-        self, function: str, vector: Operator, labels: Sequence[Operator], start: int, *, ranged: bool
+        self, function: str, vector: Operator, labels: Sequence[Operator], start: int, *, ineffective: bool
     ) -> None:
         self.function = function
         self.children = (vector, *labels)
         self._start = start
-        self._ranged = ranged
+        self._ineffective = ineffective
 
     def describe(self) -> str:
         """One line for the plan."""
@@ -40,7 +43,7 @@ class SortOperator(Operator):
         """A Vector of the same series."""
         vector = inputs[0]
         assert isinstance(vector, Vector)
-        if self._ranged:
+        if self._ineffective:
             context.annotations.warn(_NO_EFFECT, self._start)
         if "label" not in self.function:
             vector = vector.floats()

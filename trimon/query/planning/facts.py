@@ -46,6 +46,10 @@ class TreeFacts:
             case _:
                 return type_of(expr)
 
+    def fixed(self, expr: Expr) -> bool:
+        """Whether an expression gives the same at every step: all selectors below it have `@`, if there are any."""
+        return self._selectors(expr)[0]
+
     def repeats(self, expr: Expr) -> bool:
         """Whether an expression with selectors gives the same at every step: all of them have `@`."""
         fixed, has_selector = self._selectors(expr)

@@ -58,7 +58,7 @@ def plan_call(scope: PlanScope, expr: Call, grid: Grid) -> Operator:
             return made(vector, texts)
         case "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc":
             vector, *texts = (scope.plan(arg, grid) for arg in args)
-            return SortOperator(name, vector, texts, expr.start, ranged=scope.ranged)
+            return SortOperator(name, vector, texts, expr.start, ineffective=scope.varies(expr))
         case "info":
             return plan_info(scope, expr, grid)
         case _ if name.startswith("histogram_"):

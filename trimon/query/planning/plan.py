@@ -58,6 +58,8 @@ class Planner:
     stats_only: bool = False
     """Whether of histograms nothing but count and sum will be asked for."""
     _facts: TreeFacts = field(default_factory=TreeFacts)
+    # The first time of the innermost subquery that is being planned, and its end, which need not be a step.
+    _inside: tuple[int, int] | None = None
 
     @property
     def query_step_ms(self) -> int:
@@ -68,6 +70,11 @@ class Planner:
     def query_range_ms(self) -> int:
         """From the start to the end of the query."""
         return self.end_ms - self.grid.start_ms
+
+    def varies(self, expr: Expr) -> bool:
+        """Whether an expression that is being planned is evaluated at several times, as one that is not fixed."""
+        start_ms, end_ms = self._inside or (self.grid.start_ms, self.end_ms)
+        return start_ms != end_ms and not self._facts.fixed(expr)
 
     def plan(self, expr: Expr, grid: Grid) -> Operator:
         """The operator of an expression on a grid."""
@@ -205,8 +212,12 @@ class Planner:
         inner = Grid.between(begin, refs.last_ms, step_ms)
 
         def part(grid: Grid) -> Operator:
-            # Samples may be left out between two steps: counter resets must be seen in the buckets.
-            return self.plan_with(expr.expr, grid, stats_only=False)
+            before, self._inside = self._inside, (begin, refs.last_ms)
+            try:
+                # Samples may be left out between two steps: counter resets must be seen in the buckets.
+                return self.plan_with(expr.expr, grid, stats_only=False)
+            finally:
+                self._inside = before
 
         return SubqueryOperator(part(inner) if inner.count else None, part, inner, refs, range_ms)
 

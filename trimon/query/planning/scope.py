@@ -24,9 +24,8 @@ class PlanScope(Protocol):
         """The query's own steps."""
         ...
 
-    @property
-    def ranged(self) -> bool:
-        """Whether it is a range query."""
+    def varies(self, expr: Expr) -> bool:
+        """Whether an expression that is being planned is evaluated at several times, as one that is not fixed."""
         ...
 
     @property

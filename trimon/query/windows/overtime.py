@@ -25,6 +25,7 @@ from trimon.query.windows.windowarguments import WindowCall, WindowResults
 from trimon.query.windows.windowmatrix import WindowMatrix
 from trimon.query.windows.windowmeans import means
 from trimon.query.windows.windowquantiles import window_quantiles
+from trimon.query.windows.zerosigns import first_zeros
 
 
 def _filled(windows: WindowMatrix) -> Mask:
@@ -165,13 +166,15 @@ def _extreme(windows: WindowMatrix, pick: np.ufunc) -> WindowResults:
 def minimum(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Smallest value; NaN only when all are."""
     del call
-    return _extreme(windows, np.fmin)
+    smallest, filled = _extreme(windows, np.fmin)
+    return first_zeros(windows, smallest), filled
 
 
 def maximum(windows: WindowMatrix, call: WindowCall) -> WindowResults:
     """Largest value; NaN only when all are."""
     del call
-    return _extreme(windows, np.fmax)
+    largest, filled = _extreme(windows, np.fmax)
+    return first_zeros(windows, largest), filled
 
 
 def _ts_of(windows: WindowMatrix, pick: np.ufunc) -> WindowResults:

@@ -59,7 +59,7 @@ def _sums_in_order(windows: WindowMatrix, counts: Index) -> Matrix:
     """Plain sums of the short windows, sample after sample; of the others whatever comes."""
     if isinstance(windows, RegularWindowMatrix):
         return _regular(windows)
-    if counts.ndim == 1 and (windows.lo == windows.lo[0]).all() and counts.max() <= SHORT:
+    if counts.ndim == 1 and (windows.lo == windows.lo[0]).all() and 0 < counts.max() <= SHORT:
         # Windows that begin with the same sample, the first there is.
         first = int(windows.lo[0])
         ahead = np.cumsum(windows.values[:, first : first + int(counts.max())], axis=1)

@@ -238,14 +238,9 @@ def selectors(
     try:
         for text in texts:
             check()
-            out.append(_selector(text))
+            out.append(parse_selector(text))
+        if any(all(matcher.matches_empty for matcher in matchers) for matchers in out):
+            raise UserError("match[] must contain at least one non-empty matcher")
     except UserError as error:
         raise bad_parameter("match[]", error) if named else ApiError("bad_data", str(error)) from None
     return out
-
-
-def _selector(text: str) -> tuple[Matcher, ...]:
-    matchers = parse_selector(text)
-    if all(matcher.matches_empty for matcher in matchers):
-        raise UserError("match[] must contain at least one non-empty matcher")
-    return matchers

@@ -56,12 +56,22 @@ def test_label_sets_wait_for_memory_as_queries_do() -> None:
 
 @pytest.mark.parametrize("target", ["series?match[]=m", "labels?match[]=m", "label/number/values?"])
 async def test_an_end_before_the_start_is_as_in_prometheus(target: str, tmp_path: Path) -> None:
-    """What lies between is found all the same, unless the end is before everything that the head has."""
+    """What lies between is found all the same, where the head has something before the end and after the start."""
     async with web_world(tmp_path, ENABLED) as here:
         await filled(here)
-        for end_s, is_found in ((NOW_S, True), (NOW_S - 5, False), (1000, False)):
-            answer = await here.client.get(f"/api/v1/{target}&start={NOW_S + 9}&end={end_s}")
-            assert bool((await answer.get_json())["data"]) is is_found, end_s
+        later = write_body("m", ((NOW_S + 20) * 1000, 1.0), number="n0")
+        assert (await Call("POST", "/api/v1/write", PROTO, later).to(here.client.app))[0] == 204
+        for start_s, end_s, is_found in (
+            (NOW_S + 9, NOW_S, True),
+            (NOW_S + 20, NOW_S, True),
+            (NOW_S + 21, NOW_S, False),
+            (9e9, NOW_S, False),
+            (9e9, NOW_S + 20, False),
+            (NOW_S + 9, NOW_S - 5, False),
+            (NOW_S + 9, 1000, False),
+        ):
+            answer = await here.client.get(f"/api/v1/{target}&start={start_s}&end={end_s}")
+            assert bool((await answer.get_json())["data"]) is is_found, (start_s, end_s)
 
 
 def test_the_living_series_are_shown_in_order() -> None:

@@ -76,6 +76,11 @@ async def test_off_by_default(tmp_path: Path) -> None:
         ({"Content_Encoding": ""}, 204, ""),
         ({"Content_Type": ""}, 204, ""),
         ({"Content_Type": "application/json"}, 415, "expected application/x-protobuf as the first (media) part, got"),
+        ({"Content_Type": "application/x-www-form-urlencoded"}, 415, "expected application/x-protobuf as"),
+        ({"Content_Type": "application/x-protobuf;a=b"}, 204, ""),
+        ({"Content_Type": "application/x-protobuf;"}, 415, "key-values, got  in application/x-protobuf; content-type"),
+        ({"Content_Type": "application/x-protobuf;charset"}, 415, "key-values, got charset in application/x-proto"),
+        ({"Content_Type": "application/x-protobuf;a=b=c"}, 415, "key-values, got a=b=c in application/x-proto"),
         ({"Content_Type": "application/x-protobuf;proto=prometheus.WriteRequest"}, 204, ""),
         ({"Content_Type": "application/x-protobuf; proto=io.prometheus.write.v2.Request"}, 204, ""),
         ({"Content_Type": "application/x-protobuf;proto=x.Y"}, 415, "unknown type for remote write protobuf message x.Y"),
@@ -362,7 +367,10 @@ async def test_series_that_are_left_out_are_told_once_a_minute(
         (b"\xff\xff", {}, 400, "s2: corrupt input"),
         (packed(b"\x0a\xff"), {}, 400, "unexpected EOF"),
         (b"", {"Content_Encoding": "gzip"}, 415, "only snappy is acceptable"),
-        (b"", {"Content_Type": "text/plain"}, 415, "got text/plain content-type"),
+        (packed(b""), {"Content_Type": "text/plain"}, 415, "got text/plain content-type"),
+        (b"", {"Content_Type": "text/plain"}, 400, "s2: corrupt input"),
+        (b"garbage", {"Content_Type": "application/x-www-form-urlencoded"}, 400, "s2: corrupt input"),
+        (b"garbage", {"Content_Type": "application/x-protobuf;proto=x.Y"}, 400, "s2: corrupt input"),
     ],
 )
 async def test_requests_that_cannot_be_read_are_told(

@@ -15,7 +15,7 @@ from trimon.rules.backtest.run import Span
 from trimon.rules.file import read_rules
 from trimon.rules.spec import GroupSpec, RuleDefaults
 from trimon.web.api.described import TIMEOUT
-from trimon.web.api.querying.queries import request_options
+from trimon.web.api.querying.queries import check_time, request_options
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, bad_parameter, success
@@ -51,6 +51,7 @@ def backtest_endpoints(context: WebContext) -> list[Endpoint]:
         span = _span(values, context.clock.now_ms())
         loaded = [group.spec for group in context.rules()]
         defaults, options = context.rule_defaults(), request_options(context, values)
+        check_time(options)
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:
             wanted = _request(values, loaded, defaults, span, budget)

@@ -19,7 +19,7 @@ from trimon.query.language.nodes import Expr, VectorSelector, children
 from trimon.query.language.options import QueryOptions
 from trimon.storage.exemplars import StoredExemplar
 from trimon.web.api.described import BETWEEN, LOOKBACK, QUERY, RANGE, TIME, TIMEOUT
-from trimon.web.api.querying.queries import query_text, request_options, step_ms_of
+from trimon.web.api.querying.queries import check_time, query_text, request_options, step_ms_of
 from trimon.web.context import WebContext
 from trimon.web.http import parameters
 from trimon.web.http.answer import Answer, ApiError, bad_parameter, seconds, success
@@ -60,6 +60,7 @@ def expression_endpoints(context: WebContext) -> list[Endpoint]:
     async def explain_query(request: Request) -> Answer:
         values = await request.values()
         options = request_options(context, values)
+        check_time(options)
         analyze = parameters.boolean(values, "analyze")
         text = query_text(values)
         if "start" in values:

@@ -92,6 +92,12 @@ def metadata_endpoints(context: WebContext) -> list[Endpoint]:
 
 
 def _entry(family: BodyFamily) -> dict[str, str]:
+    """What a target states of a family, in the order of Prometheus' lists of families."""
+    return {"type": family.type, "unit": family.unit, "help": family.help}
+
+
+def _entry_of_target(family: BodyFamily) -> dict[str, str]:
+    """The same in the order of its lists of targets."""
     return {"type": family.type, "help": family.help, "unit": family.unit}
 
 
@@ -110,7 +116,7 @@ def _by_target(
             found = [({"metric": name}, family) for name, family in families.items()]
         else:
             found = [({}, families[wanted])] if wanted in families else []
-        yield dict(session.target.labels), ({**named, **_entry(family)} for named, family in found)
+        yield dict(session.target.labels), ({**named, **_entry_of_target(family)} for named, family in found)
 
 
 def _families(told: Sequence[Mapping[str, BodyFamily]], wanted: str) -> Iterator[tuple[str, dict[str, str]]]:

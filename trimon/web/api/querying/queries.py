@@ -43,15 +43,16 @@ Evaluate = Callable[[Snapshot, Grid, QueryOptions, Budget], QueryResult]
 
 
 def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOptions:
-    """The server's options with the request's `timeout` and `lookback_delta`. Raises ApiError."""
+    """The server's options with the request's `timeout` and `lookback_delta`. Raises ApiError.
+
+    The time may be over before anything begins: see `check_time`.
+    """
     timeout_s = lookback_ms = None
     if text := values.get("timeout", ""):
         try:
             timeout_s = parameters.parse_span_ms(text) / 1000
         except UserError as error:
             raise bad_parameter("timeout", error) from None
-        if timeout_s <= 0:
-            raise bad_parameter("query", "context deadline exceeded")
     if text := values.get("lookback_delta", ""):
         try:
             lookback_ms = parameters.parse_span_ms(text)
@@ -61,6 +62,12 @@ def request_options(context: WebContext, values: MultiDict[str, str]) -> QueryOp
     options = context.query_options().with_(lookback_ms=lookback_ms, timeout_s=timeout_s)
     costs = context.options.query_cost_max, context.options.query_range_cost_max
     return replace(options, cost_max=costs[0], range_cost_max=costs[1]) if any(costs) else options
+
+
+def check_time(options: QueryOptions) -> None:
+    """Raises ApiError where a timeout leaves no time at all, as Prometheus says it most of the time."""
+    if options.timeout_s <= 0:
+        raise bad_parameter("query", "context deadline exceeded")
 
 
 def query_text(values: MultiDict[str, str]) -> str:
@@ -168,6 +175,7 @@ class QueryHandler:
     async def instant(self, request: Request) -> Answer:
         """/query."""
         values = await request.values()
+        most = parameters.limit(values)
         time_ms = parameters.time_ms(values, "time", self._context.clock.now_ms())
 
         text = query_text(values)
@@ -175,11 +183,12 @@ class QueryHandler:
         def evaluate(snapshot: Snapshot, grid: Grid, options: QueryOptions, budget: Budget) -> QueryResult:
             return engine.instant(snapshot, text, grid.start_ms, options, budget)
 
-        return await self._answer(request, values, text, Grid.instant(time_ms), evaluate)
+        return await self._answer(request, values, most, text, Grid.instant(time_ms), evaluate)
 
     async def range_(self, request: Request) -> Answer:
         """/query_range."""
         values = await request.values()
+        most = parameters.limit(values)
         start_ms = parameters.required_time_ms(values, "start")
         end_ms = parameters.required_time_ms(values, "end")
         if end_ms < start_ms:
@@ -192,30 +201,27 @@ class QueryHandler:
             return engine.range_(snapshot, text, grid.start_ms, end_ms, step_ms, options, budget)
 
         return await self._answer(
-            request, values, text, Grid.between(start_ms, end_ms, step_ms), evaluate, end_ms
+            request, values, most, text, Grid.between(start_ms, end_ms, step_ms), evaluate, end_ms
         )
 
     async def _answer(
         self,
         request: Request,
         values: MultiDict[str, str],
+        most: int,
         text: str,
         grid: Grid,
         evaluate: Evaluate,
         end_ms: int | None = None,
     ) -> Answer:
-        """The answer to a query over the steps of a grid, or at its only one where there is no `end_ms`."""
+        """The answer, `most` series of it, over the steps of a grid, or at its only one where there is no `end_ms`."""
         ranged, options = end_ms is not None, request_options(self._context, values)
         times_ms = (grid.start_ms, grid.start_ms if end_ms is None else end_ms, grid.step_ms if ranged else 0)
         origin = {"clientIP": request.client, "method": request.method, "path": request.path}
         asker = asker_of(request)
         record = QueryRecord(text, *times_ms, {"httpRequest": origin}, by_page=asker.by_page)
-        form = _Form(
-            parameters.limit(values),
-            values.get("stats", ""),
-            PER_STEP_STATS in options.features,
-            asks_for_arrow(request),
-        )
+        per_step = PER_STEP_STATS in options.features
+        form = _Form(most, values.get("stats", ""), per_step, asks_for_arrow(request))
 
         evaluated: list[tuple[Snapshot, QueryResult]] = []
 
@@ -238,10 +244,11 @@ class QueryHandler:
 
         queries, part = self._context.queries, None
         try:
-            if engine.is_quickly_parsed(text):  # another would hold up the loop
-                expr = engine.parse(text, options)  # an error before the queue; the tree is remembered
-                if is_trivial(text, expr, grid.count) and not form.arrow:  # the library is long to import
-                    return queries.run_now(options, work, record)
+            # An error is told before the queue, and the tree is remembered; a long text would hold up the loop.
+            expr = engine.parse(text, options) if engine.is_quickly_parsed(text) else None
+            check_time(options)
+            if expr is not None and is_trivial(text, expr, grid.count) and not form.arrow:
+                return queries.run_now(options, work, record)  # the library of Arrow is long to import
             part = await self._asked(request, text, grid, options, ranged=ranged)
             if part is None and form.plain:
                 repeated = queries.repeat(options, again, record)

@@ -17,6 +17,7 @@ from trimon.model.snapshot import Snapshot
 from trimon.model.table import LabelTable
 from trimon.query.execution.budget import Budget
 from trimon.records import dataclass
+from trimon.storage.figures import StoreFigures
 from trimon.web.api.described import BETWEEN, LIMIT, LOOKUP, MATCH
 from trimon.web.api.querying.lookups import Lookups, SeriesTexts
 from trimon.web.context import WebContext
@@ -87,20 +88,26 @@ def check_label_path(raw_path: bytes) -> None:
         raise ApiError("bad_data", f'invalid label name: "{shown}"') from None
 
 
+def _has_both(figures: StoreFigures, start_ms: int, end_ms: int) -> bool:
+    """Whether a start is no later, and an end before it no earlier, than everything in the head."""
+    first_ms, last_ms = figures.head_min_ms, figures.head_max_ms
+    return first_ms is not None and last_ms is not None and first_ms <= end_ms and start_ms <= last_ms
+
+
 def series_endpoints(context: WebContext) -> list[Endpoint]:
     """/series, /labels, /label/<name>/values."""
 
     lookups = Lookups()
 
     async def answer(request: Request, values: MultiDict[str, str], what: str, find: Find | None) -> Answer:
+        most = parameters.limit(values)
         start_ms = parameters.time_ms(values, "start", -_FOREVER_MS)
         end_ms = parameters.time_ms(values, "end", _FOREVER_MS)
-        asked = _Asked(what, tuple(values.getlist("match[]")), start_ms, end_ms, parameters.limit(values))
+        asked = _Asked(what, tuple(values.getlist("match[]")), start_ms, end_ms, most)
         is_somewhere = True
         if start_ms > end_ms:
-            # Prometheus does not look which of the two is later: it finds what lies between, unless that is before its head.
-            head_min_ms = context.store.figures().head_min_ms
-            is_somewhere = head_min_ms is not None and end_ms >= head_min_ms
+            # Prometheus does not look which of the two is later: it finds what lies between, where its head has both.
+            is_somewhere = _has_both(context.store.figures(), start_ms, end_ms)
             asked = replace(asked, start_ms=end_ms, end_ms=start_ms)
 
         def work(snapshot: Snapshot, budget: Budget) -> Answer:

@@ -92,6 +92,17 @@ class WriteReceiver:
             "Exemplars of remote write requests that were not stored.",
         )
 
+    async def check_packed(self, body: bytes) -> None:
+        """Raises WriteRefused where a body is no snappy, or holds too much."""
+
+        def nothing(data: bytes, fields_max: int) -> None:
+            del data, fields_max
+
+        try:
+            await self._decode(body, nothing, nothing)
+        except UserError as error:
+            raise WriteRefused(400, str(error)) from None
+
     async def store(self, body: bytes) -> None:
         """Stores a request, all of it or nothing.
 

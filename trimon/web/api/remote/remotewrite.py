@@ -45,7 +45,13 @@ def message_of(content_type: str, accepted: Sequence[str]) -> str:
         )
     message = MESSAGE_V1
     for parameter in parameters:
-        name, _, value = parameter.partition("=")
+        name, equals, value = parameter.partition("=")
+        if not equals or "=" in value:
+            raise WriteRefused(
+                415,
+                "as per https://www.rfc-editor.org/rfc/rfc9110#parameter expected parameters to be key-values, "
+                f"got {parameter} in {content_type} content-type",
+            )
         if name != "proto":
             continue
         message = value
@@ -109,7 +115,13 @@ class WriteHandler:
 
     async def _take(self, request: Request) -> Written | None:
         body = await self._body(request)
-        if message_of(request.header("content-type"), self._accepted) == MESSAGE_V2:
+        try:
+            message = message_of(request.header("content-type"), self._accepted)
+        except WriteRefused:
+            # Prometheus unpacks a body before it asks what it is: of two faults it tells that of the body.
+            await self._receiver.check_packed(body)
+            raise
+        if message == MESSAGE_V2:
             return await self._receiver.store2(body)
         await self._receiver.store(body)
         return None
