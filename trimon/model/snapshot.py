@@ -127,3 +127,7 @@ class StatefulSnapshot(Protocol):
     def state(self) -> DataState | None:
         """What it is of; None where something cannot be read."""
         ...
+
+    def known_selection(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Selection | None:
+        """As `select`, where this was selected before; None where it would have to be looked for. Microseconds."""
+        ...

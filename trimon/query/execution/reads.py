@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from trimon.errors import OperatingError
 from trimon.model.matcher import Matcher
-from trimon.model.snapshot import NotFetched, Snapshot
+from trimon.model.snapshot import NotFetched, Snapshot, StatefulSnapshot
 from trimon.query.execution.context import QueryContext, SampleSource
 
 
@@ -33,10 +33,12 @@ class SourceRead(NamedTuple):
     facts: object
 
     def holds(self, snapshot: Snapshot) -> bool:
-        """Whether a snapshot still has this table and this frame. Reads nothing from storage."""
+        """Whether a snapshot still has this table and this frame. Looks for nothing and reads nothing in storage."""
+        if not isinstance(snapshot, StatefulSnapshot):
+            return False
         try:
-            selection = snapshot.select(self.matchers, self.start_ms, self.end_ms)
-            if selection.labels.notes is not self.labels:
+            selection = snapshot.known_selection(self.matchers, self.start_ms, self.end_ms)
+            if selection is None or selection.labels.notes is not self.labels:
                 return False
             frame = selection.wide_frame(self.start_ms, self.end_ms, _refuse)
         except (_NotKept, NotFetched, OperatingError):

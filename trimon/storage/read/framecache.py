@@ -300,22 +300,36 @@ class CachedSnapshot(StoreSnapshot):
             newest_ms = max(newest_ms, settled.newest_ms)
         return DataState(tuple(versions), newest_ms)
 
-    def _cached_select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
-        sources: list[SettledSource] = self._overlapping(start_ms, end_ms)  # type: ignore[assignment] # as given
-        conditions = tuple(matchers)
-        versions = tuple(source.labels_version for source in sources)
+    def known_selection(
+        self, matchers: Sequence[Matcher], start_ms: int, end_ms: int
+    ) -> CachedSelection | None:
+        """As `select`, of what was selected before; None where it is to be looked for."""
+        sources = self._settled_sources(start_ms, end_ms)
+        conditions, versions = tuple(matchers), tuple(source.labels_version for source in sources)
         found = self._memory.selections.peek((conditions, versions))
         if not isinstance(found, _Selected):
-            plain = self._select(matchers, start_ms, end_ms)
-            places = tuple(
-                CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
-                for part in plain.parts
-            )
-            found = _Selected(plain.labels, places, _asked_bytes(conditions))
-            self._memory.selections.put((conditions, versions), found)
+            return None
         now = dict(zip(versions, sources, strict=True))
         parts = [FramePart(now[place.version], place.series, place.rows) for place in found.places]
         return CachedSelection(found.labels, parts, self, conditions, self._memory)
+
+    def _settled_sources(self, start_ms: int, end_ms: int) -> list[SettledSource]:
+        return self._overlapping(start_ms, end_ms)  # type: ignore[return-value] # as given
+
+    def _cached_select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> CachedSelection:
+        known = self.known_selection(matchers, start_ms, end_ms)
+        if known is not None:
+            return known
+        conditions = tuple(matchers)
+        versions = tuple(source.labels_version for source in self._settled_sources(start_ms, end_ms))
+        plain = self._select(matchers, start_ms, end_ms)
+        places = tuple(
+            CachePlace(part.source.labels_version, part.series, part.rows)  # type: ignore[attr-defined] # as given
+            for part in plain.parts
+        )
+        found = _Selected(plain.labels, places, _asked_bytes(conditions))
+        self._memory.selections.put((conditions, versions), found)
+        return CachedSelection(plain.labels, plain.parts, self, conditions, self._memory)
 
 
 class CachedSelection(StoreSelection):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.storage.conftest import START_MS, Bench, batch, first_row, series
+from tests.support.web_world import web_world
+from trimon.actors.querying.gate import Queries
 from trimon.model.sample import STALE_NAN
 from trimon.model.snapshot import StatefulSnapshot
 from trimon.query import engine
@@ -171,6 +174,35 @@ def test_a_range_is_told_again_while_its_own_series_rest(tmp_path: Path) -> None
     assert ask() is False
     assert asking.ask("sum(delta(m[10s]))", grid, START_MS + 60_001) is False  # another end
     bench.store.close()
+
+
+async def test_what_a_thread_computed_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A panel that is never quick enough for the loop is computed until storage keeps its frame, and told from then on."""
+    monkeypatch.setattr(Queries, "run_quick", lambda *_: None)
+    computed = Queries.run
+    runs = 0
+
+    async def counted(queries: Queries, *rest: Any, **named: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        return await computed(queries, *rest, **named)
+
+    monkeypatch.setattr(Queries, "run", counted)
+    async with web_world(tmp_path) as here:
+        now_s = here.world.clock.now_ms() // 1000
+        for second in range(30):
+            await here.world.writer.append(
+                first_row("g", (now_s - 30 + second) * 1000, {series("m", a="1"): float(second)})
+            )
+        path = f"/api/v1/query_range?query=sum(delta(m[10s]))&start={now_s - 30}&end={now_s}&step=5"
+        answers = [await here.client.get(path) for _ in range(6)]
+        assert {answer.body for answer in answers} == {answers[0].body}
+        assert runs < 4
+        before = runs
+        await here.world.writer.append(first_row("g", now_s * 1000, {series("m", a="1"): 99.0}))
+        changed = await here.client.get(path)
+        assert runs == before + 1
+        assert changed.body != answers[0].body
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:

@@ -231,9 +231,9 @@ class QueryHandler:
 
             result = local(grid) if part is None else part.over(local)
             record.stats = result.stats
-            if form.plain:
-                evaluated[:] = [(snapshot, result)]
-            return _rendered(result, budget, form)
+            answer = _rendered(result, budget, form)
+            evaluated[:] = [(snapshot, result)] if form.plain and answer.parts is None else []
+            return answer
 
         def again(snapshot: Snapshot) -> Answer | None:
             found = self._repeated.find(snapshot, text, grid, options, end_ms)
@@ -254,12 +254,12 @@ class QueryHandler:
                 repeated = queries.repeat(options, again, record)
                 if repeated is not None:
                     return self._context.held(repeated)
-            quick = None if part is not None else queries.run_quick(text, options, work, record)
-            if quick is not None:
+            answer = queries.run_quick(text, options, work, record) if part is None else None
+            if answer is None:
+                answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
+            if part is None and expr is not None:
                 for snapshot, result in evaluated:
-                    self._repeated.keep(snapshot, text, grid, options, end_ms, result, quick.body)
-                return self._context.held(quick)
-            answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
+                    self._repeated.keep(snapshot, text, grid, options, end_ms, result, answer.body)
         except ParseError as error:
             # only the check of the whole query's type has no place in the text
             raise bad_parameter(

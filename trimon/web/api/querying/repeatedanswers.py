@@ -41,7 +41,7 @@ KEPT_BYTES_MAX: Final = 4 << 20
 ANSWERS_MAX: Final = 256
 ANSWER_BYTES_MAX: Final = 256 * 1024
 """Of the text of one; a longer one takes long to send, too."""
-# Of what an answer has beside texts: its key with options, statistics with two arrays, matchers.
+# Of what an answer has beside texts and numbers of each step: its key with options, statistics, matchers.
 _NOTED_BYTES: Final = 4096
 _VALUE: Final = b'"value":['
 
@@ -80,7 +80,8 @@ class _Range(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        return len(self.text)
+        stats = self.stats
+        return len(self.text) + stats.samples_per_step.nbytes + stats.read_per_step.nbytes
 
     def body(self, snapshot: Snapshot, options: QueryOptions, time_ms: int) -> bytes | None:
         """The answer, None where it does not hold."""
