@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -176,7 +177,10 @@ def test_a_range_is_told_again_while_its_own_series_rest(tmp_path: Path) -> None
     bench.store.close()
 
 
-async def test_what_a_thread_computed_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["sum(delta(m[10s]))", 'm{a=~"1|2"} * m{a=~"1|2"}'])
+async def test_what_a_thread_computed_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     """A panel that is never quick enough for the loop is computed until storage keeps its frame, and told from then on."""
     monkeypatch.setattr(Queries, "run_quick", lambda *_: None)
     computed = Queries.run
@@ -194,7 +198,7 @@ async def test_what_a_thread_computed_is_told_again(tmp_path: Path, monkeypatch:
             await here.world.writer.append(
                 first_row("g", (now_s - 30 + second) * 1000, {series("m", a="1"): float(second)})
             )
-        path = f"/api/v1/query_range?query=sum(delta(m[10s]))&start={now_s - 30}&end={now_s}&step=5"
+        path = f"/api/v1/query_range?query={quote(text)}&start={now_s - 30}&end={now_s}&step=5"
         answers = [await here.client.get(path) for _ in range(6)]
         assert {answer.body for answer in answers} == {answers[0].body}
         assert runs < 4

@@ -257,7 +257,7 @@ class QueryHandler:
             answer = queries.run_quick(text, options, work, record) if part is None else None
             if answer is None:
                 answer = await request.attended(lambda: queries.run(text, options, work, record, asker))
-            if part is None and expr is not None:
+            if part is None:
                 for snapshot, result in evaluated:
                     self._repeated.keep(snapshot, text, grid, options, end_ms, result, answer.body)
         except ParseError as error:

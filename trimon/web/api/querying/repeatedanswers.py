@@ -131,6 +131,8 @@ class RepeatedAnswers:
         body: bytes,
     ) -> None:
         """An answer that was computed; it is not kept where nobody could tell that it holds again."""
+        if len(text) > engine.REMEMBERED_MAX:
+            return  # it may be parsed here, which takes long where the tree is not remembered
         if result.warnings or result.infos or not 0 < len(body) <= ANSWER_BYTES_MAX:
             return
         answer = _instant(snapshot, text, options, result, body) if end_ms is None else _range(result, body)
