@@ -13,7 +13,6 @@ from trimon.files import is_full
 from trimon.limits import FUTURE_MS_MAX
 from trimon.model.rows import Appended, Metadata, Row, SampleBatch
 from trimon.storage.head.acceptance import TimeBounds
-from trimon.storage.head.census import new_series
 from trimon.storage.head.head import Head
 from trimon.storage.head.looseorder import cost_of
 from trimon.storage.head.routing import split_batch
@@ -342,9 +341,7 @@ class Appender:
             core.state = StoreState(
                 core.state.blocks, tuple(live for live in core.state.heads if live is not replaced)
             )
-            core.counts["series_removed"] += new_series(
-                replaced.head.view, 0, [(live.head, live.counted) for live in core.state.heads]
-            )
+            core.count_removed(replaced)
             if replaced.log is not None:
                 self.keep_deletions({replaced.log.epoch})
                 replaced.log.remove()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from trimon.storage.block.damage import Loss
 from trimon.storage.block.meta import BlockMeta, BlockNames
 from trimon.storage.block.reader import Block
 from trimon.storage.growth import SeriesMarks
-from trimon.storage.head.census import common_series, new_series
+from trimon.storage.head.census import Others, common_series, new_series
 from trimon.storage.head.head import Head
 from trimon.storage.head.scrapegroup import NEVER_MS
 from trimon.storage.held import HeadMemory
@@ -65,6 +65,11 @@ class StoreState(NamedTuple):
     def sources(self) -> list[SettledSource]:
         """Blocks, oldest first, then heads: the earlier one's samples win."""
         return [*self.blocks, *(live.head.view for live in self.heads)]
+
+
+def _counted(lives: Iterable[LiveHead]) -> Others:
+    """Heads, and how many of their series are counted already."""
+    return [(live.head, live.counted) for live in lives]
 
 
 class StoreCore:
@@ -187,20 +192,24 @@ class StoreCore:
         """Count the series that are new in a head and in no other, as published. The writer's turn."""
         series = live.head.view.index.series
         if live.counted < series:
-            others = [(other.head, other.counted) for other in self.state.heads if other is not live]
+            others = _counted(other for other in self.state.heads if other is not live)
             self.counts["series_created"] += new_series(live.head.view, live.counted, others)
             live.counted = series
+
+    def count_removed(self, gone: LiveHead) -> None:
+        """Count the series of a head that is not in the state any more and that no other has. The writer's turn."""
+        self.counts["series_removed"] += new_series(gone.head.view, 0, _counted(self.state.heads))
 
     def count_recovered(self, recovered: Sequence[LiveHead]) -> None:
         """Count the series of heads that are not in the state yet: of several windows seconds for a million of new ones."""
         for place, live in enumerate(recovered):
-            others = [(other.head, other.counted) for other in recovered[:place]]
+            others = _counted(recovered[:place])
             self.counts["series_created"] += new_series(live.head.view, 0, others)
             live.counted = live.head.view.index.series
 
     def recount(self, recovered: Sequence[LiveHead]) -> None:
         """What came meanwhile and is in heads that were recovered was not new. The writer's turn, before they are seen."""
-        others = [(live.head, live.counted) for live in recovered]
+        others = _counted(recovered)
         for live in self.state.heads:
             self.counts["series_created"] -= common_series(live.head.view, live.counted, others)
 

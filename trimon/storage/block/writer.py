@@ -51,6 +51,14 @@ class _Pages:
     samples: list[int]
 
 
+def give_up(files: Files, beside: Path) -> None:
+    """Remove what was written beside something that does not come to be; if that fails, the next start does it."""
+    try:
+        files.remove_tree(beside)
+    except OSError:
+        return
+
+
 class BlockWriter:
     """Writes one block from selections; rows without samples are left out."""
 
@@ -85,18 +93,12 @@ class BlockWriter:
             self._files.rename(beside, self._directory / meta.ulid)
             self._files.sync_directory(self._directory)
         except OSError as error:
-            self._give_up(beside)
+            give_up(self._files, beside)
             raise OperatingError(f"block {self._meta.ulid}: {error}") from error
         except BaseException:
-            self._give_up(beside)
+            give_up(self._files, beside)
             raise
         return meta
-
-    def _give_up(self, beside: Path) -> None:
-        try:
-            self._files.remove_tree(beside)
-        except OSError:
-            return  # it is removed at the next start
 
     def _write_files(
         self, beside: Path, selection: StoreSelection, progress: Callable[[int, int], None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple
 
 from trimon.storage.block.damage import Loss
@@ -44,34 +44,40 @@ def _told_to_nobody(_what: str, _line: str, _sections: int) -> None:
     """For heads that nobody listens to."""
 
 
+def _by_group(parts: Iterable[LostPart]) -> dict[int, LostPart]:
+    """One part for each group."""
+    found: dict[int, LostPart] = {}
+    for part in parts:
+        found[part.group] = found[part.group].with_(part) if part.group in found else part
+    return found
+
+
 class HeadDamage:
     """What was found to be lost of one head since it was replayed. One thread at a time adds; any may read."""
 
     def __init__(self) -> None:
         self.tell: TellLost = _told_to_nobody
         self._parts: tuple[LostPart, ...] = ()
-        self._totals: dict[int, LostPart] = {}
 
     def __bool__(self) -> bool:
         return bool(self._parts)
 
     def lose(self, part: LostPart) -> None:
         """Note what cannot be read again, and tell all that is lost of the same group."""
-        known = self._totals.get(part.group)
-        total = part if known is None else known.with_(part)
-        self._totals = {**self._totals, part.group: total}
         self._parts = (*self._parts, part)
-        self.tell(part.name, total.loss().line(), part.sections)
+        self.tell(part.name, _by_group(self._parts)[part.group].loss().line(), part.sections)
 
     def losses(self, groups: Collection[int], start_ms: int, end_ms: int) -> tuple[Loss, ...]:
         """What is lost in the closed interval of these groups, and of the pushed samples, which may be of any series."""
-        found: dict[int, LostPart] = {}
-        for part in self._parts:
-            mine = part.group == PUSHED or part.group in groups
-            if mine and part.start_ms <= end_ms and part.end_ms >= start_ms:
-                found[part.group] = found[part.group].with_(part) if part.group in found else part
+        found = _by_group(
+            part
+            for part in self._parts
+            if (part.group == PUSHED or part.group in groups)
+            and part.start_ms <= end_ms
+            and part.end_ms >= start_ms
+        )
         return tuple(part.loss() for part in found.values())
 
     def all_losses(self) -> tuple[Loss, ...]:
         """What is lost, one entry for each group."""
-        return tuple(part.loss() for part in self._totals.values())
+        return tuple(part.loss() for part in _by_group(self._parts).values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Final
 
 from trimon.errors import OperatingError
@@ -11,7 +10,7 @@ from trimon.gotext.times import rfc3339
 from trimon.model.matcher import Matcher
 from trimon.storage.appender import Appender
 from trimon.storage.block.headblocks import Progress, no_progress, write_heads
-from trimon.storage.block.writer import UNFINISHED
+from trimon.storage.block.writer import UNFINISHED, give_up
 from trimon.storage.state import StoreCore, StoreState
 from trimon.storage.upkeep.changes import StoreChanges
 from trimon.storage.upkeep.jobs import MergeJob
@@ -88,18 +87,12 @@ class StoreAdmin:
             core.files.rename(directory, whole)
             core.files.sync_directory(whole.parent)
         except OSError as error:
-            self._give_up(directory)
+            give_up(core.files, directory)
             raise OperatingError(f"snapshot {name}: {error}") from error
         except BaseException:
-            self._give_up(directory)
+            give_up(core.files, directory)
             raise
         return name
-
-    def _give_up(self, directory: Path) -> None:
-        try:
-            self._core.files.remove_tree(directory)
-        except OSError:
-            return  # it is removed at the next start
 
     def remove_unfinished(self) -> None:
         """Remove what a process that was killed left of a snapshot; not beside one that is written."""
