@@ -60,3 +60,32 @@ async def test_a_sleeper_can_be_cancelled(autojump_clock: MockClock) -> None:
     assert scope.cancelled_caught
     await alarms.sleep(10.0, Alarm())
     alarm.ring()
+
+
+async def test_who_rings_leaves_with_the_last_sleeper(autojump_clock: MockClock) -> None:
+    """However a sleep ends, by time, by a ring or cancelled: nobody is left to ring the alarms of those who are gone."""
+
+    def tasks() -> int:
+        return trio.lowlevel.current_statistics().tasks_living
+
+    async def rung(alarms: Alarms, alarm: Alarm) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alarms.sleep, 3600.0, alarm)
+            await trio.sleep(0.5)
+            assert tasks() == before + 2
+            alarm.ring()
+
+    await trio.sleep(1.0)
+    before = tasks()
+    for _ in range(3):
+        alarms = Alarms()
+        await alarms.sleep(1.0, Alarm())
+        await rung(alarms, Alarm())
+        with trio.move_on_after(1.0):
+            await alarms.sleep(3600.0, Alarm())
+        # whoever sleeps next, before the old task has left, is woken in time as well
+        start_s = trio.current_time()
+        await alarms.sleep(2.0, Alarm())
+        assert abs(trio.current_time() - start_s - 2.0) < 1e-6
+    await trio.sleep(1.0)
+    assert tasks() == before

@@ -38,6 +38,8 @@ REST_S: Final = 15.0
 CALM_S: Final = 120.0
 """So long a busy machine may take to see that most targets have gone."""
 SAMPLE_S: Final = 15.0
+RELOADS_S: Final = 4.0
+"""Between two configurations, each with another job and other rules: a short soak sees several."""
 RULES: Final = """
 groups:
   - {name: sums, interval: 2s, rules: [{record: 'job:m:sum%d', expr: 'sum by (job) (m)'}]}
@@ -233,7 +235,7 @@ async def _busy(load: Load, seconds: float, samples: list[tuple[float, int]]) ->
             )
             nursery.start_soon(_every, load, 10, "other series", change_series)
             nursery.start_soon(_every, load, 1.0, "queries", load.query)
-            nursery.start_soon(_every, load, 20, "reloads", reload)
+            nursery.start_soon(_every, load, RELOADS_S, "reloads", reload)
             nursery.start_soon(_every, load, 30, "deletions", load.administer)
             nursery.start_soon(_cut_requests, load)
             while True:

@@ -25,3 +25,4 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
     assert soak.last.rss_bytes < soak.first.rss_bytes + 80e6
     assert soak.done["requests cut"] > 5
     assert soak.done["answers cut"] > 5
+    assert soak.done["reloads"] > 2

@@ -76,7 +76,9 @@ class RuleGroupActor:
         self._seams = seams
         self._ended = ended
         self._at_work = ""
-        self._schedule = Schedule(seams.clock, group.spec.interval_ms, group.offset_ms, self._missed)
+        self._schedule = Schedule(
+            seams.clock, group.spec.interval_ms, group.offset_ms, self._missed, seams.alarms
+        )
 
     async def run(self) -> None:
         """Evaluates until drained; begins when storage can be read."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import trio
 
+from trimon.actors.alarms import Alarms
 from trimon.actors.querying.gate import Queries
 from trimon.actors.rules.history import RuleChanges
 from trimon.actors.storage import Writer
@@ -91,3 +92,5 @@ class RuleSeams:
     """How many rules are evaluated beside others of their group; None: they go one after the other."""
     catch_ups: CatchUps = field(default_factory=CatchUps)
     """Iterations that were missed before the start."""
+    alarms: Alarms = field(default_factory=Alarms)
+    """Wakes the groups for their slots."""
