@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.peer_prometheus import PROMETHEUS, PROMTOOL, ask
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 SERIES: Final = 200
 STEP_S: Final = 60

@@ -29,7 +29,8 @@ from tests.attack.figures import arguments, figure
 from tests.attack.overtls import tls_server, write_authority
 from tests.attack.probing import PROBE_S_MAX
 from tests.support.peer_prometheus import PROMETHEUS, _await_ready
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 
 AUTHORITY = "authority.pem"
 HEAD = b"GET /api/v1/query?query=1 HTTP/1.1\r\nHost: localhost\r\nX: "

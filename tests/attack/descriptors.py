@@ -26,7 +26,7 @@ import trio
 
 from tests.attack.connections import Crowd, client, more_files, ours, probes, prometheus
 from tests.attack.figures import arguments, figure
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 BODY = b"m 1\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n%b" % (

@@ -23,7 +23,8 @@ if __package__ in {None, ""}:
 
 from tests.attack.figures import arguments, figure
 from tests.support.peer_prometheus import PROMETHEUS, ask
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 
 WAIT_S = 20.0
 CONFIG = """

@@ -35,7 +35,8 @@ import bcrypt
 
 from tests.attack.figures import arguments, figure
 from tests.attack.oddrequests import routes
-from tests.support.process import ROOT, Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import ROOT, Server
 
 # What stands for the parameters of paths.
 PATH_VALUES = {

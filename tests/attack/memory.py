@@ -30,7 +30,8 @@ from typing import Self
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from tests.attack.figures import arguments, figure
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 
 MIB = 2**20
 KNOWN = "known"

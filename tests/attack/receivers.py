@@ -29,7 +29,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from tests.attack.figures import arguments, figure
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 
 SERIES = 20
 TURN_S = 4.0

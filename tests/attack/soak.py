@@ -27,7 +27,8 @@ import numpy as np
 import trio
 
 from tests.attack.figures import arguments, figure
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 
 BASE_TARGETS: Final = 10
 TARGETS: Final = 30

@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from tests.bench.servers import ROOT, Server, disk_bytes, free_port, installed, table
+from tests.bench.servers import ROOT, Server, disk_bytes, installed, table
+from tests.support.ports import free_port
 
 
 def fleet(options: argparse.Namespace, targets: Path, renamed: float) -> subprocess.Popen[bytes]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import socket
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from tests.bench.servers import Server, installed, table
+from tests.support.ports import free_port
 
 SERIES = 10_000
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
@@ -157,9 +157,7 @@ def one(kind: str, shape: Shape, directory: Path, *, grpc: bool) -> dict[str, fl
     config = directory / f"{kind}.yml"
     config.write_text("scrape_configs: []\n")
     server = Server(kind, directory / kind, config, list(FLAGS.get(kind, ())))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     if grpc:
         server.flags.append(f"--otlp.grpc-listen-address=127.0.0.1:{port}")
     server.start()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import cramjam
 import numpy as np
 
 from tests.bench.storage_world import World, timed, tree_bytes
+from tests.support.ports import free_port
 from trimon.files import DiskFiles
 from trimon.model.labels import Labels
 from trimon.storage.prometheus.varint import write_all
@@ -108,9 +108,7 @@ def start_prometheus(data: Path) -> tuple[float, float, float]:
     """Wall seconds to ready, CPU seconds, resident bytes."""
     config = data.parent / "prometheus.yml"
     config.write_text("global: {}\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", "--log.level=error"]
     began = time.perf_counter()
     process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"])

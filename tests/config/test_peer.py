@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.ports import free_port
 from trimon.config import effective_yaml, load
 from trimon.errors import UserError
 
@@ -73,9 +73,7 @@ def test_the_effective_configuration_says_what_prometheus_says(tmp_path: Path) -
     """Everything in the effective configuration of a real Prometheus is in ours, with the same value."""
     path = tmp_path / "prometheus.yml"
     path.write_text(BOTH)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [
             "prometheus",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "config" / "docker"
@@ -92,7 +93,5 @@ def test_the_health_check_asks_the_server(status: int, code: int) -> None:
 
 def test_the_health_check_fails_where_nobody_listens() -> None:
     """A port without a server is unhealthy, said in a line."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     assert health(f"http://127.0.0.1:{port}/-/healthy") == 1

@@ -15,7 +15,8 @@ from typing import Any, Self
 
 import pytest
 
-from tests.support.process import child, free_port, peer, running
+from tests.support.ports import free_port
+from tests.support.process import child, peer, running
 
 pytestmark = pytest.mark.peer
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import Server, child, free_port, peer
+from tests.support.ports import free_port
+from tests.support.process import Server, child, peer
 
 RULES = """
 groups:

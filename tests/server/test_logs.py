@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import Server, child, free_port, peer, running
+from tests.support.ports import free_port
+from tests.support.process import Server, child, peer, running
 
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s, query_log_file: query.log, scrape_failure_log_file: failed.log}}

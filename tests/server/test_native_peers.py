@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.metricfamilies import FamilyNumbers, HistogramNumbers, MetricNumbers, body_of
-from tests.support.process import Server, child, free_port, peer, running
+from tests.support.ports import free_port
+from tests.support.process import Server, child, peer, running
 
 pytestmark = pytest.mark.peer
 

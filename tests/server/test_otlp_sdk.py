@@ -23,7 +23,8 @@ from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMe
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 
-from tests.support.process import Server, free_port, running
+from tests.support.ports import free_port
+from tests.support.process import Server, running
 
 SERVICE = Resource({"service.name": "shop", "service.instance.id": "i-1", "zone": "a"})
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, Server, child, free_port, peer, running
+from tests.support.ports import free_port
+from tests.support.process import ROOT, Server, child, peer, running
 
 pytestmark = pytest.mark.peer
 

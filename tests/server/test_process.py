@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, Server, free_port, running
+from tests.support.ports import free_port
+from tests.support.process import ROOT, Server, running
 
 FAST = """
 global:

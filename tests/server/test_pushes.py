@@ -19,7 +19,8 @@ from prometheus_client import (
     pushadd_to_gateway,
 )
 
-from tests.support.process import Server, child, free_port, peer, running
+from tests.support.ports import free_port
+from tests.support.process import Server, child, peer, running
 
 CONFIG = "trimon_receivers: {pushgateway: {interval: 200ms, ttl: 3s, series_max: 50}}\n"
 

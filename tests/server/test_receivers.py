@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import Server, free_port, running
+from tests.support.ports import free_port
+from tests.support.process import Server, running
 
 CONFIG = """
 trimon_receivers:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, Server, child, free_port, peer, running
+from tests.support.ports import free_port
+from tests.support.process import ROOT, Server, child, peer, running
 
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 
 PROTOCOLS = ("PrometheusProto", "OpenMetricsText1.0.0", "PrometheusText0.0.4")
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.process import free_port
+from tests.support.ports import free_port
 
 START_S = 30.0
 

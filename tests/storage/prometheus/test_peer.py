@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -18,6 +17,7 @@ import pytest
 
 from tests.storage.block.test_blocks import fill, maintain
 from tests.storage.conftest import NAMES, START_MS, Bench
+from tests.support.ports import free_port
 from trimon.files import DiskFiles
 from trimon.storage.prometheus.block import PrometheusBlock
 from trimon.storage.prometheus.importing import import_directory
@@ -123,9 +123,7 @@ def test_exported_blocks_are_read_by_promtool(bench: Bench, tmp_path: Path) -> N
 @contextmanager
 def prometheus(data: Path, config: Path, *flags: str) -> Iterator[str]:
     """A running Prometheus on a data directory; gives its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     if not config.exists():
         config.write_text("global: {}\n")
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}"]
@@ -175,9 +173,7 @@ def test_a_log_of_prometheus_is_imported(tmp_path: Path) -> None:
     """What a real Prometheus scraped and still has in its log only is imported to the last sample."""
     config = tmp_path / "prometheus.yml"
     data = tmp_path / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config.write_text(
         "global: {scrape_interval: 1s}\n"
         f"scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"

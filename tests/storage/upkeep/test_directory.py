@@ -13,7 +13,8 @@ import pytest
 from tests.storage.block.test_blocks import HOUR, fill, maintain
 from tests.storage.block.test_damage import open_blocks_of
 from tests.storage.conftest import START_MS, Bench, exact, first_row, series
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 from trimon.errors import OperatingError
 from trimon.files import DiskFiles
 from trimon.model.rows import Row

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.demo import demo
-from tests.support.process import Server, free_port
+from tests.support.ports import free_port
+from tests.support.process import Server
 from tests.web.ui.conftest import watched
 
 
