@@ -6,8 +6,8 @@ import { Icon } from "../../components/icon";
 import { Popover } from "../../components/popover";
 import { formatDuration, parseTypedDuration } from "../../values/durations";
 import { formatTime, parseTyped } from "../../values/times";
-import { type Panel, type Resolution, stepMs } from "./panel";
-import { roundedEnd } from "./zoom";
+import { type Panel, type Resolution, stepMs } from "./panels/panel";
+import { roundedEnd } from "./panels/zoom";
 
 interface Properties {
   panel: Panel;

@@ -5,7 +5,7 @@ import { Panel } from "../../components/page";
 import { type Labels, seriesName } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { formatTime, parseTyped } from "../../values/times";
-import { expected, type PlanNode } from "../query/plan";
+import { expected, type PlanNode } from "../query/explain/plan";
 import "../../styles/deletion.css";
 
 const SERIES_MAX = 10_000;
