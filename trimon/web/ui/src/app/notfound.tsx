@@ -1,6 +1,6 @@
 import { useEffect } from "preact/hooks";
 import { Link } from "wouter-preact";
-import { Page } from "../components/page";
+import { Page } from "../components/layout/page";
 import { Empty } from "../components/states";
 import { isAgent, pageTitle } from "./server";
 

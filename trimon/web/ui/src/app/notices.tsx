@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { type Asked, useAsked } from "../api/asked";
 import { type Answer, ask } from "../api/client";
-import { humanDuration } from "../values/durations";
+import { humanDuration } from "../values/time/durations";
 import { comebacks, unreachable } from "./comeback";
 import { type Problem, reloadError } from "./reloaderror";
 import { may } from "./server";

@@ -2,9 +2,9 @@ import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/client";
-import { Page } from "../components/page";
-import { humanDuration } from "../values/durations";
+import { Page } from "../components/layout/page";
 import { count } from "../values/numbers";
+import { humanDuration } from "../values/time/durations";
 import { startsNow } from "./server";
 
 const EVERY_MS = 500;

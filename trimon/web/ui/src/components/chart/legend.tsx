@@ -2,8 +2,8 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import { isDark } from "../../app/preferences";
 import { count, shorts } from "../../values/numbers";
 import { matches, words } from "../../values/search";
-import { SearchField } from "../search";
-import { useBoxRows } from "../virtual";
+import { SearchField } from "../controls/search";
+import { useBoxRows } from "../tables/virtual";
 import { type Column, colour, type Summary, summary } from "./chartdata";
 
 interface Properties {

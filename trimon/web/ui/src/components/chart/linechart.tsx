@@ -3,7 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isDark, localTime } from "../../app/preferences";
 import { shorts } from "../../values/numbers";
-import { formatTime } from "../../values/times";
+import { formatTime } from "../../values/time/times";
 import { axisRange, type ChartData, type Column, colour, drawnUnit, positive, stacked } from "./chartdata";
 import { type DrawnExemplar, ExemplarLayer } from "./exemplars";
 

@@ -5,11 +5,11 @@ import { hasSeries, type Result } from "../../api/results";
 import { chartData } from "../../components/chart/chartdata";
 import { Legend } from "../../components/chart/legend";
 import { LineChart } from "../../components/chart/linechart";
-import { Choice } from "../../components/choice";
-import { Panel } from "../../components/page";
+import { Choice } from "../../components/controls/choice";
+import { Panel } from "../../components/layout/page";
 import { Empty, Loaded } from "../../components/states";
-import { formatDuration } from "../../values/durations";
 import { quoted, seriesName } from "../../values/labels";
+import { formatDuration } from "../../values/time/durations";
 import "../../styles/query.css";
 
 const POINTS = 120;

@@ -1,6 +1,6 @@
 import { ask } from "../../api/client";
 import { prefix } from "../../app/server";
-import { CopyButton } from "../../components/copy";
+import { CopyButton } from "../../components/controls/copy";
 import { Icon } from "../../components/icon";
 import { curlCommand } from "./answer/share";
 import { CostEstimate } from "./expression/estimate";

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { isDark, localTime } from "../../../app/preferences";
 import { spaced } from "../../../values/bucketaxis";
 import { short, shorts } from "../../../values/numbers";
-import { formatTime } from "../../../values/times";
+import { formatTime } from "../../../values/time/times";
 import type { Heatmap, Row } from "./heatmapdata";
 import { timeTicks } from "./timeticks";
 

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { Bucket, HistogramValue } from "../../../api/results";
-import { Choice } from "../../../components/choice";
+import { Choice } from "../../../components/controls/choice";
 import { type AxisKind, bucketAxis, spaced } from "../../../values/bucketaxis";
 import { count, parseNumber, rounded, short, shorts } from "../../../values/numbers";
 import { boundsOf } from "./heatmapdata";

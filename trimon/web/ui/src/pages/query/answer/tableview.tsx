@@ -2,13 +2,13 @@ import { useMemo, useState } from "preact/hooks";
 import { type HistogramValue, hasSeries, type Result, type Series } from "../../../api/results";
 import { localTime } from "../../../app/preferences";
 import { Badge } from "../../../components/badge";
-import { CopyButton } from "../../../components/copy";
-import { SeriesLabels } from "../../../components/serieslabels";
+import { SeriesLabels } from "../../../components/code/serieslabels";
+import { CopyButton } from "../../../components/controls/copy";
 import { Empty } from "../../../components/states";
-import { type Column, DataTable } from "../../../components/table";
+import { type Column, DataTable } from "../../../components/tables/table";
 import { seriesName } from "../../../values/labels";
 import { count, parseNumber, rounded } from "../../../values/numbers";
-import { formatTime } from "../../../values/times";
+import { formatTime } from "../../../values/time/times";
 import { HistogramBars, histogramText, shortHistogramText } from "./histogrambars";
 
 interface Row {

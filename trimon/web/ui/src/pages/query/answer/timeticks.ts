@@ -1,6 +1,6 @@
 /** Ticks of a time axis that stand at round times, in UTC or in the browser's zone. */
 
-import { formatTime } from "../../../values/times";
+import { formatTime } from "../../../values/time/times";
 
 const STEPS_S = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,

@@ -4,7 +4,7 @@ import { ask } from "../../../api/client";
 import { hasSeries, type Result } from "../../../api/results";
 import { Badge, type Tone } from "../../../components/badge";
 import { LabelChips } from "../../../components/labels";
-import { Scrolled } from "../../../components/scrolled";
+import { Scrolled } from "../../../components/layout/scrolled";
 import { Loaded } from "../../../components/states";
 import { type Labels, seriesName } from "../../../values/labels";
 import { count } from "../../../values/numbers";

@@ -1,7 +1,7 @@
 /** Expressions as the server takes them apart, their parts, and each part as text again. */
 
-import { formatDuration } from "../../../values/durations";
 import { labelName, quoted } from "../../../values/labels";
+import { formatDuration } from "../../../values/time/durations";
 
 export interface Matcher {
   name: string;

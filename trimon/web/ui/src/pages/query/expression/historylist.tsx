@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
-import { Popover } from "../../../components/popover";
-import { SearchField } from "../../../components/search";
+import { Popover } from "../../../components/controls/popover";
+import { SearchField } from "../../../components/controls/search";
 import { Empty } from "../../../components/states";
 import { matches, words } from "../../../values/search";
 import { queryHistory } from "./history";

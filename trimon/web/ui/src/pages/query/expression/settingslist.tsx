@@ -1,4 +1,4 @@
-import { Popover } from "../../../components/popover";
+import { Popover } from "../../../components/controls/popover";
 import { SETTINGS } from "./settings";
 
 /** Switches of the page of queries. */

@@ -6,9 +6,9 @@
  * Old links have numbers for tabs, `stacked` and `step_input`. `y_log` and `refresh` are ours.
  */
 
-import { formatDuration, parseDuration, TYPED_MS_MAX } from "../../../values/durations";
 import { own } from "../../../values/own";
-import { formatTime, parseTyped } from "../../../values/times";
+import { formatDuration, parseDuration, TYPED_MS_MAX } from "../../../values/time/durations";
+import { formatTime, parseTyped } from "../../../values/time/times";
 import {
   DEFAULT_PANEL,
   type Density,

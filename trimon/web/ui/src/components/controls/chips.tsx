@@ -1,5 +1,5 @@
-import { count } from "../values/numbers";
-import "../styles/chips.css";
+import { count } from "../../values/numbers";
+import "../../styles/chips.css";
 
 export interface FilterChip {
   name: string;

@@ -1,8 +1,8 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { localTime } from "../app/preferences";
-import { shiftDay, shiftMonth, weeksOf } from "../values/calendar";
-import { formatTime, parseTyped } from "../values/times";
-import { Icon } from "./icon";
+import { localTime } from "../../app/preferences";
+import { shiftDay, shiftMonth, weeksOf } from "../../values/time/calendar";
+import { formatTime, parseTyped } from "../../values/time/times";
+import { Icon } from "../icon";
 
 const WEEKDAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 const MOVES: Record<string, (day: string) => string> = {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import "../styles/popover.css";
+import "../../styles/popover.css";
 
 /** A button that opens a box beside it; Escape closes it, and so does a click or focus elsewhere. */
 export function Popover({

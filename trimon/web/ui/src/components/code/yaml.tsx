@@ -1,7 +1,7 @@
 import { useMemo, useRef } from "preact/hooks";
-import { yamlPieces } from "../values/yaml";
-import { useBoxRows } from "./virtual";
-import "../styles/code.css";
+import { yamlPieces } from "../../values/yaml";
+import { useBoxRows } from "../tables/virtual";
+import "../../styles/code.css";
 
 const LINE_PX = 20;
 // Shorter texts are drawn whole, so that the browser finds words in them.

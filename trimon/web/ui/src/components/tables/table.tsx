@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { useUrlSet, useUrlState } from "../app/urlstate";
-import { Icon } from "./icon";
+import { useUrlSet, useUrlState } from "../../app/urlstate";
+import { Icon } from "../icon";
 import { WindowRows } from "./windowrows";
 
 export interface Column<R> {

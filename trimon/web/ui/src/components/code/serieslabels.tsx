@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
-import { type Labels, labelName, quoted } from "../values/labels";
-import { toClipboard } from "./copy";
+import { type Labels, labelName, quoted } from "../../values/labels";
+import { toClipboard } from "../controls/copy";
 
 const PLAIN_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const SAID_MS = 1500;

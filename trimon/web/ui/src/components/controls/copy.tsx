@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { Icon } from "./icon";
+import { Icon } from "../icon";
 
 export async function toClipboard(text: string): Promise<void> {
   if (navigator.clipboard) {

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
-import { useUrlState } from "../app/urlstate";
+import { useUrlState } from "../../app/urlstate";
+import { SearchField } from "../controls/search";
 import { Page } from "./page";
-import { SearchField } from "./search";
 
 /** What is searched for on a page; it stands in the URL. */
 export function useSearch(): [string, (value: string) => void] {
