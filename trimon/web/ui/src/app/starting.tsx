@@ -3,9 +3,9 @@ import { useRef } from "preact/hooks";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/client";
 import { Page } from "../components/layout/page";
+import { startsNow } from "../state/server";
 import { count } from "../values/numbers";
 import { humanDuration } from "../values/time/durations";
-import { startsNow } from "./server";
 
 const EVERY_MS = 500;
 

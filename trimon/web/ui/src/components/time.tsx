@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { localTime } from "../app/preferences";
+import { localTime } from "../state/preferences";
 import { humanDuration } from "../values/time/durations";
 import { formatTime } from "../values/time/times";
 

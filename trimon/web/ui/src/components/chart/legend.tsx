@@ -1,5 +1,5 @@
 import { useMemo, useRef, useState } from "preact/hooks";
-import { isDark } from "../../app/preferences";
+import { isDark } from "../../state/preferences";
 import { count, shorts } from "../../values/numbers";
 import { matches, words } from "../../values/search";
 import { SearchField } from "../controls/search";

@@ -1,7 +1,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isDark, localTime } from "../../app/preferences";
+import { isDark, localTime } from "../../state/preferences";
 import { shorts } from "../../values/numbers";
 import { formatTime } from "../../values/time/times";
 import { axisRange, type ChartData, type Column, colour, drawnUnit, positive, stacked } from "./chartdata";

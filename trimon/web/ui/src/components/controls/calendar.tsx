@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { localTime } from "../../app/preferences";
+import { localTime } from "../../state/preferences";
 import { shiftDay, shiftMonth, weeksOf } from "../../values/time/calendar";
 import { formatTime, parseTyped } from "../../values/time/times";
 import { Icon } from "../icon";

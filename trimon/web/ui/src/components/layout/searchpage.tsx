@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useUrlState } from "../../app/urlstate";
+import { useUrlState } from "../../state/urlstate";
 import { SearchField } from "../controls/search";
 import { Page } from "./page";
 

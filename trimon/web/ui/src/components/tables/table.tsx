@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import { useUrlSet, useUrlState } from "../../app/urlstate";
+import { useUrlSet, useUrlState } from "../../state/urlstate";
 import { Icon } from "../icon";
 import { WindowRows } from "./windowrows";
 

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { Icon } from "../../components/icon";
 import { SearchPage, useSearch } from "../../components/layout/searchpage";
 import { Empty, Failure, Loading } from "../../components/states";
+import { useUrlState } from "../../state/urlstate";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
 import { humanDuration } from "../../values/time/durations";

@@ -1,7 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlSet, useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { FilterChips } from "../../components/controls/chips";
 import { Choices } from "../../components/controls/choices";
@@ -10,6 +9,7 @@ import { LabelChips } from "../../components/labels";
 import { SearchPage, useSearch } from "../../components/layout/searchpage";
 import type { Column } from "../../components/tables/table";
 import { Ago } from "../../components/time";
+import { useUrlSet, useUrlState } from "../../state/urlstate";
 import { count } from "../../values/numbers";
 import { found } from "../../values/search";
 import { humanDuration } from "../../values/time/durations";

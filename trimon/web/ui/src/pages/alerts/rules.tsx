@@ -1,7 +1,6 @@
 import { useMemo } from "preact/hooks";
 import { useAsked } from "../../api/asked";
 import { ask } from "../../api/client";
-import { useUrlState } from "../../app/urlstate";
 import { Badge } from "../../components/badge";
 import { PromQL } from "../../components/code/promql";
 import { Choice } from "../../components/controls/choice";
@@ -9,6 +8,7 @@ import { CopyButton } from "../../components/controls/copy";
 import { SearchPage, useSearch } from "../../components/layout/searchpage";
 import type { Column } from "../../components/tables/table";
 import { Ago } from "../../components/time";
+import { useUrlState } from "../../state/urlstate";
 import { count } from "../../values/numbers";
 import { own } from "../../values/own";
 import { found } from "../../values/search";

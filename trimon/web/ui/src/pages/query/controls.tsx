@@ -1,9 +1,9 @@
 import { useEffect, useId, useState } from "preact/hooks";
-import { localTime } from "../../app/preferences";
 import { Calendar } from "../../components/controls/calendar";
 import { Choice } from "../../components/controls/choice";
 import { Popover } from "../../components/controls/popover";
 import { Icon } from "../../components/icon";
+import { localTime } from "../../state/preferences";
 import { formatDuration, parseTypedDuration } from "../../values/time/durations";
 import { formatTime, parseTyped } from "../../values/time/times";
 import { type Panel, type Resolution, stepMs } from "./panels/panel";

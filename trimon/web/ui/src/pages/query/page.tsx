@@ -1,7 +1,7 @@
 import { useMemo, useRef, useState } from "preact/hooks";
-import { useParameters } from "../../app/urlstate";
 import { Icon } from "../../components/icon";
 import { Page } from "../../components/layout/page";
+import { useParameters } from "../../state/urlstate";
 import { blanks, draftAt, forgetDrafts } from "./panels/drafts";
 import { DEFAULT_PANEL, isBlank, type Panel } from "./panels/panel";
 import { decodePanels, encodePanels, PANELS_MAX } from "./panels/url";

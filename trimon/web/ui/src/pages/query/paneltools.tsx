@@ -1,7 +1,7 @@
 import { ask } from "../../api/client";
-import { prefix } from "../../app/server";
 import { CopyButton } from "../../components/controls/copy";
 import { Icon } from "../../components/icon";
+import { prefix } from "../../state/server";
 import { curlCommand } from "./answer/share";
 import { CostEstimate } from "./expression/estimate";
 import { HistoryButton } from "./expression/historylist";

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import { localTime } from "../../app/preferences";
 import { Facts } from "../../components/layout/page";
 import { Time } from "../../components/time";
+import { localTime } from "../../state/preferences";
 import { count } from "../../values/numbers";
 import { humanDuration } from "../../values/time/durations";
 import { formatTime } from "../../values/time/times";

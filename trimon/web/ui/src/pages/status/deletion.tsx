@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { ask, askText, messageOf } from "../../api/client";
-import { localTime } from "../../app/preferences";
 import { Panel } from "../../components/layout/page";
+import { localTime } from "../../state/preferences";
 import { type Labels, seriesName } from "../../values/labels";
 import { count } from "../../values/numbers";
 import { formatTime, parseTyped } from "../../values/time/times";

@@ -1,12 +1,12 @@
 import type { ComponentChildren } from "preact";
 import { useAsked } from "../../api/asked";
 import { ask, askText } from "../../api/client";
-import { version } from "../../app/server";
 import { Badge } from "../../components/badge";
 import { Bars } from "../../components/bars";
 import { Facts, Page, Panel } from "../../components/layout/page";
 import { Loaded } from "../../components/states";
 import { Time } from "../../components/time";
+import { version } from "../../state/server";
 import { bytes, count } from "../../values/numbers";
 import { parseApiTime } from "../../values/time/times";
 

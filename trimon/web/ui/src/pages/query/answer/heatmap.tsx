@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isDark, localTime } from "../../../app/preferences";
+import { isDark, localTime } from "../../../state/preferences";
 import { spaced } from "../../../values/bucketaxis";
 import { short, shorts } from "../../../values/numbers";
 import { formatTime } from "../../../values/time/times";

@@ -1,11 +1,11 @@
 import { useMemo, useState } from "preact/hooks";
 import { type HistogramValue, hasSeries, type Result, type Series } from "../../../api/results";
-import { localTime } from "../../../app/preferences";
 import { Badge } from "../../../components/badge";
 import { SeriesLabels } from "../../../components/code/serieslabels";
 import { CopyButton } from "../../../components/controls/copy";
 import { Empty } from "../../../components/states";
 import { type Column, DataTable } from "../../../components/tables/table";
+import { localTime } from "../../../state/preferences";
 import { seriesName } from "../../../values/labels";
 import { count, parseNumber, rounded } from "../../../values/numbers";
 import { formatTime } from "../../../values/time/times";

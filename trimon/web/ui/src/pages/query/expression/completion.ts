@@ -13,7 +13,7 @@ import {
   newCompleteStrategy,
   PromQLExtension,
 } from "@prometheus-io/codemirror-promql";
-import { prefix } from "../../../app/server";
+import { prefix } from "../../../state/server";
 import { queryHistory } from "./history";
 import { withLinter } from "./linting";
 import { isOn } from "./settings";

@@ -13,7 +13,7 @@ import { Compartment, EditorState, type Extension, Prec, StateEffect } from "@co
 import { EditorView, highlightSpecialChars, keymap, placeholder, type Rect } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { styleNonce } from "../../../app/server";
+import { styleNonce } from "../../../state/server";
 import { pastExpressions, promql, takeFirst, takeMeant } from "./completion";
 import { offsetOf, type Place } from "./errorplace";
 import { isOn } from "./settings";

@@ -1,4 +1,4 @@
-import { remembered } from "../../../app/preferences";
+import { remembered } from "../../../state/preferences";
 import { isOn } from "./settings";
 
 export const HISTORY_MAX = 100;

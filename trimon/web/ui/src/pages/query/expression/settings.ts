@@ -1,4 +1,4 @@
-import { isBoolean, remembered } from "../../../app/preferences";
+import { isBoolean, remembered } from "../../../state/preferences";
 
 /** What of the page of queries can be switched off; this browser remembers it. */
 export const SETTINGS = {
