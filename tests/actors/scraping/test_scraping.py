@@ -13,10 +13,10 @@ import trio
 from trio.testing import MockClock
 
 from tests.support.store_world import World, until, world
-from trimon.actors.discovered import Discovered
+from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.lifecycle import State
-from trimon.actors.storage import Message, Writer
-from trimon.actors.target import CRASHED
+from trimon.actors.scraping.target import CRASHED
+from trimon.actors.storage.writer import Message, Writer
 from trimon.fetch.request import FetchError
 from trimon.memory.bodies import FIRST_AT_ONCE
 from trimon.model.labels import labels_of
@@ -300,7 +300,7 @@ async def test_a_crowd_of_new_series_keeps_no_other_target_waiting(
 ) -> None:
     """New series of one target are stored in slices with the rows of others between them, and all of them arrive."""
     async with world(tmp_path) as here:
-        monkeypatch.setattr("trimon.actors.storage.NEW_SERIES_AT_ONCE", 500)
+        monkeypatch.setattr("trimon.actors.storage.writer.NEW_SERIES_AT_ONCE", 500)
         order: list[tuple[int, int]] = []
         store = here.store.append
 

@@ -9,9 +9,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.actors import targetbuilding
 from trimon.actors.kernel.spec import ChildSpec
-from trimon.actors.targetbuilding import BuiltTargets, TargetBuilder
+from trimon.actors.scraping import targetbuilding
+from trimon.actors.scraping.targetbuilding import BuiltTargets, TargetBuilder
 from trimon.scrape.options import PoolOptions
 from trimon.scrape.target import Target
 

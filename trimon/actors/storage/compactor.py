@@ -10,7 +10,7 @@ import trio.lowlevel
 
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
-from trimon.actors.storage import Writer
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.log import Log

@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.support.store_world import World, world
-from trimon.actors.compactor import INTERVAL_S, LOOK_S, Compactor
+from trimon.actors.storage.compactor import INTERVAL_S, LOOK_S, Compactor
 from trimon.errors import OperatingError
 from trimon.memory.allocator import give_back
 from trimon.model.matcher import Matcher, MatchType

@@ -16,7 +16,7 @@ from tests.storage.block.test_blocks import maintain
 from tests.storage.conftest import START_MS, Bench, batch, series
 from tests.support.moto import moto
 from tests.support.process import peer
-from trimon.actors.shipper import BlockShipper, ShipperCounts, ShipperPlace
+from trimon.actors.storage.shipper import BlockShipper, ShipperCounts, ShipperPlace
 from trimon.clock import WallClock
 from trimon.config.load import load_text
 from trimon.config.own.shipper import BlockShipperConfig

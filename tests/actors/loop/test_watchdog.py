@@ -8,8 +8,8 @@ import trio
 from trio.testing import MockClock
 
 from trimon.actors.kernel import ChildSpec, Group, Restart, tree
-from trimon.actors.looplag import LagMonitor
-from trimon.actors.watchdog import Watchdog
+from trimon.actors.loop.lag import LagMonitor
+from trimon.actors.loop.watchdog import Watchdog
 from trimon.log import LogBuffer
 from trimon.selfmetrics import SelfMetrics
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trimon.actors.schedule import Schedule, first_slot_ms
+from trimon.actors.loop.schedule import Schedule, first_slot_ms
 from trimon.query.language.options import QueryOptions
 from trimon.rules.group import RuleGroup
 from trimon.rules.spec import GroupSpec

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from trimon.actors.alarms import Alarm, Alarms
+from trimon.actors.loop.alarms import Alarm, Alarms
 
 
 @settings(max_examples=50, deadline=None)

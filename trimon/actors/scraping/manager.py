@@ -10,8 +10,7 @@ from typing import Final
 
 import trio
 
-from trimon.actors.alarms import Alarms
-from trimon.actors.discovered import Discovered
+from trimon.actors.discovery.discovered import Discovered
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.mailbox import Mailbox
 from trimon.actors.kernel.pool import Pool
@@ -20,11 +19,12 @@ from trimon.actors.kernel.report import CrashReports
 from trimon.actors.kernel.restarts import RestartPolicy
 from trimon.actors.kernel.spec import ChildSpec, Restart
 from trimon.actors.logfiles import LineFiles
+from trimon.actors.loop.alarms import Alarms
 from trimon.actors.memory import ProcessMemory
-from trimon.actors.storage import Writer
-from trimon.actors.target import CRASHED, TargetActor
-from trimon.actors.targetbuilding import BuiltTargets, TargetBuilder
-from trimon.actors.turns import Turns, head_start
+from trimon.actors.scraping.target import CRASHED, TargetActor
+from trimon.actors.scraping.targetbuilding import BuiltTargets, TargetBuilder
+from trimon.actors.scraping.turns import Turns, head_start
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch

@@ -8,8 +8,8 @@ from typing import Final
 
 import trio
 
-from trimon.actors.looppass import LoopPass
-from trimon.actors.watchdog import Watchdog
+from trimon.actors.loop.passes import LoopPass
+from trimon.actors.loop.watchdog import Watchdog
 from trimon.selfmetrics import MetricFamily, SelfMetrics
 
 PERIOD_S: Final = 0.05

@@ -8,7 +8,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimon.actors.storage import _slices
+from trimon.actors.storage.writer import _slices
 from trimon.model.components import component_labels
 from trimon.model.labels import Labels
 

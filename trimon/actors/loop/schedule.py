@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import trio
 
-from trimon.actors.alarms import Alarm, Alarms
+from trimon.actors.loop.alarms import Alarm, Alarms
 from trimon.clock import Clock
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import trio
 
-from trimon.actors.alarms import Alarms
 from trimon.actors.kernel.ask import AskTimeout
 from trimon.actors.kernel.reply import ActorGone
-from trimon.actors.schedule import Schedule
-from trimon.actors.storage import Writer
-from trimon.actors.turns import Turns
+from trimon.actors.loop.alarms import Alarms
+from trimon.actors.loop.schedule import Schedule
+from trimon.actors.scraping.turns import Turns
+from trimon.actors.storage.writer import Writer
 from trimon.clock import Clock
 from trimon.errors import OperatingError
 from trimon.fetch.request import Fetch, FetchError, FetchRequest, Response

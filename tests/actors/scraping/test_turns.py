@@ -7,7 +7,7 @@ import time
 import trio
 from trio.testing import MockClock
 
-from trimon.actors.turns import HEAD_START_S, Turns, head_start
+from trimon.actors.scraping.turns import HEAD_START_S, Turns, head_start
 
 
 async def test_a_crowd_begins_in_slices(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

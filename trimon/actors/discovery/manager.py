@@ -9,9 +9,9 @@ from typing import Final
 
 import trio
 
-from trimon.actors.discovered import Discovered
-from trimon.actors.discoveryhistory import HistoryActor
-from trimon.actors.discoverytotals import DiscoveryTotals
+from trimon.actors.discovery.discovered import Discovered
+from trimon.actors.discovery.history import HistoryActor
+from trimon.actors.discovery.totals import DiscoveryTotals
 from trimon.actors.kernel.child import Child
 from trimon.actors.kernel.group import Group
 from trimon.actors.kernel.lifecycle import State
